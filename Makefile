@@ -1,0 +1,41 @@
+# Everything sets itself up in .venv; a fresh machine needs Python >= 3.11, git and make.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: demo test bench soak tui lint servers clean
+
+demo: $(STAMP)
+	$(BIN)/luasprocs demo
+
+test: $(STAMP) servers lint
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP) servers
+	$(BIN)/python -m bench
+
+# The long forms of the fault tests; CI runs the short ones.
+soak: $(STAMP) servers
+	LUASPROCS_SOAK=1 $(BIN)/pytest -n 0 -m soak --timeout 3600
+
+tui: $(STAMP)
+	$(BIN)/luasprocs-tui
+
+# Tests run on the embedded Valkey and on redis-server; the latter is installed where that is possible.
+servers:
+	@command -v redis-server redis-cli redis-benchmark >/dev/null || .ci/install-redis
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable . --group dev
+	touch $(STAMP)
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

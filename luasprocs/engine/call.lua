@@ -1,0 +1,98 @@
+-- Runs a sproc by name.
+local FLUSH_EVERY = 1000 -- direct calls; a flush costs one HINCRBY for each sproc called since
+local unflushed = 0
+
+-- Adds the calls counted since the last flush to each sproc's stats. Returns how many were added.
+-- A caller's ACL may forbid it: then the counts wait for somebody who may.
+local function flush_calls()
+  local added = 0
+  unflushed = 0
+  for name, entry in pairs(entries) do
+    if entry.calls > 0 then
+      local reply = redis.pcall('HINCRBY', STATS .. name, 'calls', entry.calls)
+      if type(reply) == 'number' then
+        added = added + entry.calls
+        entry.calls = 0
+      end
+    end
+  end
+  return added
+end
+
+-- sproc.call(name, keys, args) inside a sproc: runs another one in the same atomic step and returns what it returned.
+-- Raises what it raised, and the refusal of a name that can't run.
+call_sproc = function(name, keys, args)
+  local entry = entries[name] or load_entry(name)
+  if entry.refused then error({ err = entry.refused }, 0) end
+  entry.calls = entry.calls + 1
+  return entry.run(keys or {}, args or {}, entry.sproc, require_library)
+end
+
+-- xpcall's handler. Returns an error reply that ends as the server's own do: `… script: <function>, on @<file>:<line>.`
+-- There is no `debug` here: error('', level) puts the place of that level into its message.
+local function explain(problem)
+  local text = type(problem) == 'table' and problem.err or ('ERR ' .. tostring(problem))
+  for level = 3, 16 do
+    local _, where = pcall(error, '', level)
+    local place = type(where) == 'string' and where:match('^(.+:%d+): $')
+    if place then return { err = text .. ' script: ' .. EXECUTE .. ', on @' .. place .. '.' } end
+  end
+  return { err = text }
+end
+
+-- xpcall passes no arguments in Lua 5.1: they are handed over here, and no closure is made on each call.
+local running, running_keys, running_args
+local function run_handed()
+  return running.run(running_keys, running_args, running.sproc, require_library)
+end
+
+-- Runs an entry under xpcall between a begin and an end marker. What arrives between the two on a listener's connection
+-- was caused by this run. Returns whether it went well, and the reply or an error reply.
+local function run_marked(entry, keys, args)
+  redis.call('PUBLISH', MARKERS, 'begin 1 ' .. entry.name)
+  running, running_keys, running_args = entry, keys, args
+  local ok, reply = xpcall(run_handed, explain)
+  redis.call('PUBLISH', MARKERS, 'end')
+  return ok, reply
+end
+
+-- Takes the name off the front of args.
+local function shift(args)
+  local name = args[1]
+  for i = 1, #args do args[i] = args[i + 1] end
+  return name
+end
+
+-- FCALL <ns>luasprocs_execute numkeys [key ...] name [arg ...]
+-- Reply: the sproc's. Errors: NOSPROC, DISABLED, and the sproc's own with file and line.
+redis.register_function(EXECUTE, function(keys, args)
+  local name = args[1]
+  local entry = entries[name or ''] or load_entry(name)
+  for i = 1, #args do args[i] = args[i + 1] end
+  entry.calls = entry.calls + 1
+  unflushed = unflushed + 1
+  if unflushed == FLUSH_EVERY then flush_calls() end
+  if triggers and not entry.refused then
+    local _, reply = run_marked(entry, keys, args)
+    return reply
+  end
+  return entry.run(keys, args, entry.sproc, require_library)
+end)
+
+-- FCALL_RO <ns>luasprocs_execute_ro numkeys [key ...] name [arg ...]: the same for readonly=yes, on replicas too.
+redis.register_function({
+  function_name = EXECUTE_RO,
+  flags = { 'no-writes' },
+  callback = function(keys, args)
+    local name = shift(args)
+    local entry = entries[name or ''] or load_entry(name)
+    if not entry.refused and not entry.readonly then
+      return { err = 'ERR ' .. quoted(name) .. ' is not readonly=yes: call it with FCALL ' .. EXECUTE }
+    end
+    entry.calls = entry.calls + 1
+    return entry.run(keys, args, entry.sproc, require_library)
+  end,
+})
+
+-- FCALL <ns>luasprocs_flush 0: writes the counted calls to the stats now. Reply: how many.
+redis.register_function(FLUSH, function() return flush_calls() end)

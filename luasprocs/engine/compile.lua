@@ -1,0 +1,85 @@
+-- Compiles sprocs on first use and keeps them. FUNCTION LOAD REPLACE, part of every apply, empties `entries`, so no call
+-- checks versions. Nothing here may hold what a load must not lose.
+local entries = {} -- name -> { name, run, calls, readonly, sproc }
+local loaded = {} -- name of a library sproc -> what it returned
+local loading = {} -- names of library sprocs whose require is under way
+local generation -- of the registry that `entries` was compiled from
+local triggers -- whether that registry has triggers
+local call_sproc -- set in call.lua
+
+local PREFIX = 'local KEYS, ARGV, sproc, require = ...; ' -- on the source's first line, so that its line numbers stay right
+
+-- Reads once after a load which registry this is.
+local function pin()
+  if generation then return end
+  generation = redis.call('HGET', REVISION, 'generation') or ''
+  triggers = redis.call('EXISTS', TRIGGERS) == 1
+end
+
+local function quoted(name)
+  return "'" .. tostring(name) .. "'"
+end
+
+-- An entry that runs nothing and answers `text`.
+local function refusal(text)
+  return { refused = text, calls = 0, run = function() return { err = text } end }
+end
+
+local function is(value, word)
+  return value and value:lower() == word
+end
+
+-- Takes a name. Returns its source and flags as written, or nothing and the refusal's text.
+local function fetch(name)
+  if not name then return nil, 'ERR no sproc named: FCALL ' .. EXECUTE .. ' numkeys [key ...] name [arg ...]' end
+  pin()
+  local found = redis.pcall('HMGET', NAME .. name, 'source', 'enabled', 'library', 'runasync', 'readonly')
+  if found.err then
+    if found.err:find('WRONGTYPE', 1, true) == 1 then
+      return nil, 'ERR the registry of ' .. quoted(name) .. ' was changed by hand: sync again'
+    end
+    return nil, found.err
+  end
+  if not found[1] then return nil, 'NOSPROC no sproc named ' .. quoted(name) end
+  if is(found[2], 'no') then return nil, 'DISABLED sproc ' .. quoted(name) .. ' has enabled=no' end
+  return found
+end
+
+-- require(name) inside a sproc: what the library sproc of that name returned, run once after each load.
+local function require_library(name)
+  if loaded[name] ~= nil then return loaded[name] end
+  if loading[name] then error('require ' .. quoted(name) .. ' requires itself', 2) end
+  local found, refused = fetch(name)
+  if not found then error(refused, 2) end
+  if not is(found[3], 'yes') then error('require ' .. quoted(name) .. ': it is not library=yes', 2) end
+  local chunk, problem = loadstring(PREFIX .. found[1], '@' .. name)
+  if not chunk then error(problem, 0) end
+  loading[name] = true
+  local ok, result = pcall(chunk, {}, {}, { name = name, trigger = 'require', call = call_sproc }, require_library)
+  loading[name] = nil
+  if not ok then error(result, 0) end
+  if result == nil then result = true end
+  loaded[name] = result
+  return result
+end
+
+-- The entry for a name that `entries` hasn't: compiled and kept, or a refusal, which is not kept.
+local function load_entry(name)
+  local found, refused = fetch(name)
+  if not found then return refusal(refused) end
+  if is(found[3], 'yes') then return refusal('ERR ' .. quoted(name) .. ' is library=yes: other sprocs require it') end
+  if is(found[4], 'yes') then
+    return refusal('ERR ' .. quoted(name) .. ' is runasync=yes: it runs in a worker, not on the server')
+  end
+  local chunk, problem = loadstring(PREFIX .. found[1], '@' .. name)
+  if not chunk then return refusal('ERR ' .. problem) end
+  local entry = {
+    name = name,
+    run = chunk,
+    calls = 0,
+    readonly = is(found[5], 'yes'),
+    sproc = { name = name, trigger = 'call', call = call_sproc },
+  }
+  entries[name] = entry
+  return entry
+end

@@ -1,0 +1,141 @@
+"""Every error that luasprocs raises on purpose.
+
+    LuasprocsError                     exit code 2: it could not
+    ├── ProblemsError                  1: sprocs are broken; all problems at once
+    ├── SettingsError                  a setting or an argument can't be used
+    ├── ServerError                    the server can't serve
+    │   ├── ServerUnreachableError
+    │   ├── ServerAuthenticationError
+    │   ├── ServerTooOldError
+    │   ├── ServerReadOnlyError
+    │   ├── ServerRightsError          an ACL refuses
+    │   └── ServerMemoryError          out of memory
+    ├── RepositoryError                git can't give what was asked
+    ├── RegistryError                  the registry can't be changed as asked
+    │   ├── OwnerError                 it belongs to another repository (or another db's engine)
+    │   ├── PruneError                 it would remove what nobody asked to remove
+    │   ├── EngineVersionError         a newer luasprocs made it
+    │   └── ConflictError              others kept changing it
+    └── ScriptError                    1: a sproc raised an error
+        ├── NoSprocError               2
+        └── SprocDisabledError         2
+
+`exit_code` of each is what the command line ends with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing wrong with a sproc: where it stands and what would be right.
+
+    `line` and `column` count from 1, columns in characters; `kind` is "error" (nothing is applied) or "misuse" (it loads,
+    but fails when it gets there).
+    """
+
+    path: str
+    line: int
+    column: int
+    message: str
+    kind: str = "error"
+
+    def __str__(self) -> str:
+        """`file:line:column: message`, as editors and compilers know it."""
+        return f"{self.path}:{self.line}:{self.column}: {self.message}"
+
+
+class LuasprocsError(Exception):
+    """The base of every error here; its text says what, where, and what to do."""
+
+    exit_code = 2
+
+
+class ProblemsError(LuasprocsError):
+    """Sprocs are broken; `problems` has them all, sorted by place."""
+
+    exit_code = 1
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(problems))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class SettingsError(LuasprocsError):
+    """A setting or an argument can't be used."""
+
+
+class ServerError(LuasprocsError):
+    """The server can't serve."""
+
+
+class ServerUnreachableError(ServerError):
+    """Nothing answers there, or the connection broke."""
+
+
+class ServerAuthenticationError(ServerError):
+    """The password or the user is wrong or missing."""
+
+
+class ServerTooOldError(ServerError):
+    """Older than Redis 7.0 or Valkey 7.2."""
+
+
+class ServerReadOnlyError(ServerError):
+    """A replica that takes no writes."""
+
+
+class ServerRightsError(ServerError):
+    """The user's ACL lacks a right."""
+
+
+class ServerMemoryError(ServerError):
+    """The server is out of memory (maxmemory)."""
+
+
+class RepositoryError(LuasprocsError):
+    """Git can't give what was asked."""
+
+
+class RegistryError(LuasprocsError):
+    """The registry can't be changed as asked."""
+
+
+class OwnerError(RegistryError):
+    """The registry, or an engine of its names, belongs to another repository or db."""
+
+
+class PruneError(RegistryError):
+    """It would remove what nobody asked to remove."""
+
+
+class EngineVersionError(RegistryError):
+    """A newer luasprocs made the registry."""
+
+
+class ConflictError(RegistryError):
+    """Others kept changing the registry, or a change was not what it should be."""
+
+
+class ScriptError(LuasprocsError):
+    """A sproc raised an error; the text is the server's, as `CODE file:line: message`."""
+
+    exit_code = 1
+
+
+class NoSprocError(ScriptError):
+    """No sproc of that name is live."""
+
+    exit_code = 2
+
+
+class SprocDisabledError(ScriptError):
+    """The sproc's header says `enabled=no`."""
+
+    exit_code = 2

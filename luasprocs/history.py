@@ -1,0 +1,87 @@
+"""What was live before, and the way back to it without git."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from luasprocs.errors import RegistryError
+from luasprocs.registry import text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from redis import Redis
+
+    from luasprocs.keys import Keys
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One apply. `created` and `deleted`: name to blob; `updated`: name to old and new blob."""
+
+    generation: int
+    action: str
+    commit: str
+    author: str
+    subject: str
+    branch: str
+    applied_at: str
+    applied_by: str
+    created: Mapping[str, str]
+    updated: Mapping[str, tuple[str, str]]
+    deleted: Mapping[str, str]
+
+
+def read_history(client: Redis, keys: Keys, count: int | None = None) -> list[Generation]:
+    """Generations, newest first. Entries that somebody else wrote, and that can't be read, are left out."""
+    found = []
+    for _, fields in client.xrevrange(keys.history, count=count):
+        try:
+            found.append(_generation({text(key): text(value) for key, value in fields.items()}))
+        except (KeyError, ValueError, TypeError):
+            continue
+    return found
+
+
+def _generation(stored: Mapping[str, str]) -> Generation:
+    changes: dict[str, Any] = {kind: json.loads(stored[kind]) for kind in ("created", "updated", "deleted")}
+    changes["updated"] = {name: (old, new) for name, (old, new) in changes["updated"].items()}
+    names = ("action", "commit", "author", "subject", "branch", "applied_at", "applied_by")
+    return Generation(int(stored["generation"]), *(stored[name] for name in names), **changes)
+
+
+def state_at(generation: int, live: Mapping[str, str], history: Iterable[Generation]) -> tuple[Generation, dict[str, str]]:
+    """That generation's entry, and name to blob as it was: the changes since, undone from what is live.
+
+    Raises:
+        RegistryError: the generation is not kept.
+    """
+    blobs = dict(live)
+    oldest = 0
+    for entry in history:
+        oldest = entry.generation
+        if entry.generation == generation:
+            return entry, blobs
+        for name in entry.created:
+            blobs.pop(name, None)
+        blobs.update({name: old for name, (old, _) in entry.updated.items()})
+        blobs.update(entry.deleted)
+    raise RegistryError(f"generation {generation} is not in the history (the oldest kept is {oldest or 'none'}): see luasprocs history")
+
+
+def read_blobs(client: Redis, keys: Keys, blobs: Iterable[str]) -> dict[str, bytes]:
+    """Kept sources by blob.
+
+    Raises:
+        RegistryError: one is not kept any more.
+    """
+    wanted = sorted(set(blobs))
+    if not wanted:
+        return {}
+    sources = client.hmget(keys.blobs, wanted)
+    missing = [blob for blob, source in zip(wanted, sources, strict=True) if source is None]
+    if missing:
+        raise RegistryError(f"the source of blob {missing[0]} is not kept any more: sync an older commit with --revision instead")
+    return {blob: source for blob, source in zip(wanted, sources, strict=True) if source is not None}

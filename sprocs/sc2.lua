@@ -1,0 +1,11 @@
+-- Copies what was dreamt into sc2, as soon as it is: `SET dream something` leaves dream, an equals sign and
+-- something.
+--
+-- KEYS   the key that was set
+-- ARGV   its value, the event, the type
+--
+-- description=Copy what was dreamt into sc2
+-- tags=first
+-- event=set
+-- key=dream*
+redis.call('SET', 'sc2', KEYS[1] .. '=' .. ARGV[1])

@@ -1,0 +1,100 @@
+"""What commands print: colours and tables on a terminal, plain text in a pipe, JSON where it is asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from luasprocs.errors import Problem
+
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_STYLES = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
+
+
+def safe(text: str) -> str:
+    """Text that can't drive a terminal: control characters and bidirectional overrides as escapes."""
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text).encode("utf-8", "replace").decode()
+
+
+def width(text: str) -> int:
+    """Columns that a text takes on a terminal."""
+    return sum(
+        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        for character in text
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """Where a command prints. `colour` follows the terminal, NO_COLOR and FORCE_COLOR."""
+
+    out: TextIO
+    err: TextIO
+    terminal: bool
+    colour: bool
+
+    @classmethod
+    def of_process(cls) -> Console:
+        """Of this process' standard output and error."""
+        terminal = sys.stdout.isatty()
+        colour = "NO_COLOR" not in os.environ and (terminal or bool(os.environ.get("FORCE_COLOR")))
+        return cls(sys.stdout, sys.stderr, terminal, colour)
+
+    def style(self, text: str, *names: str) -> str:
+        """`text` in a style, where there are colours."""
+        if not self.colour or not names:
+            return text
+        return f"\x1b[{';'.join(_STYLES[name] for name in names)}m{text}\x1b[0m"
+
+    def line(self, text: str = "", *styles: str) -> None:
+        """One line of output, safe for a terminal."""
+        print(self.style(safe(text), *styles), file=self.out)
+
+    def json(self, value: Any) -> None:
+        """One value as a line of JSON."""
+        print(json.dumps(value, ensure_ascii=True), file=self.out)
+
+    def error(self, message: str) -> None:
+        """One readable line on standard error."""
+        self.out.flush()
+        print(f"luasprocs: {safe(message)}", file=self.err)
+
+    def warn(self, message: str) -> None:
+        """A warning on standard error."""
+        self.error(f"warning: {message}")
+
+    def problems(self, problems: Sequence[Problem]) -> None:
+        """All problems, a line each, on standard error."""
+        self.out.flush()
+        for problem in problems:
+            print(safe(str(problem)), file=self.err)
+        count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
+        print(f"luasprocs: {count} found", file=self.err)
+
+    def table(self, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Rows: aligned under a head on a terminal (the last column cut to fit), tab-separated without one in a pipe."""
+        texts = [[safe(str(cell)).replace("\n", " ").replace("\t", " ") for cell in row] for row in rows]
+        if not self.terminal:
+            for row in texts:
+                print("\t".join(row), file=self.out)
+            return
+        widths = [max(map(width, column)) for column in zip(head, *texts, strict=True)]
+        room = max(10, shutil.get_terminal_size().columns - sum(widths[:-1]) - 2 * (len(widths) - 1))
+        print(self.style(_row([name.upper() for name in head], widths, room), "bold"), file=self.out)
+        for row in texts:
+            print(_row(row, widths, room), file=self.out)
+
+
+def _row(cells: Sequence[str], widths: Sequence[int], room: int) -> str:
+    padded = [cell + " " * (size - width(cell)) for cell, size in zip(cells[:-1], widths[:-1], strict=True)]
+    last = cells[-1] if width(cells[-1]) <= room else cells[-1][: room - 1] + "…"
+    return "  ".join([*padded, last]).rstrip()

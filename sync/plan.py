@@ -1,0 +1,73 @@
+"""What a sync would do: desired against live. Pure; one pass over the names, no source needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from luasprocs.errors import PruneError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from luasprocs.registry import LiveSproc
+
+PRUNE_LIMIT = 0.5
+"""The share of live sprocs that a sync may remove unasked."""
+PRUNE_FREE = 4
+"""So few may go whatever the share: renaming the only sproc is no accident."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Names by what happens to them, sorted. `drifted`: those of `updated` whose source git didn't change: edited by hand.
+
+    `repairs`: what else is wrong with the registry and is mended, as sentences.
+    """
+
+    created: tuple[str, ...]
+    updated: tuple[str, ...]
+    deleted: tuple[str, ...]
+    unchanged: int
+    drifted: tuple[str, ...] = ()
+    repairs: tuple[str, ...] = ()
+
+    @property
+    def names_changed(self) -> tuple[str, ...]:
+        """Whose sources are needed to apply this."""
+        return tuple(sorted((*self.created, *self.updated)))
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to do to the sprocs or the registry."""
+        return bool(self.created or self.updated or self.deleted or self.repairs)
+
+
+def diff(
+    desired: Mapping[str, str], live: Mapping[str, LiveSproc], *, prune: bool = True, repairs: tuple[str, ...] = ()
+) -> Plan:
+    """Compares name to blob with what is live. A live sproc that was edited by hand counts as changed."""
+    created = sorted(desired.keys() - live.keys())
+    both = desired.keys() & live.keys()
+    updated = sorted(name for name in both if live[name].blob != desired[name] or not live[name].intact)
+    drifted = tuple(name for name in updated if live[name].blob == desired[name])
+    deleted = sorted(live.keys() - desired.keys()) if prune else []
+    return Plan(tuple(created), tuple(updated), tuple(deleted), len(both) - len(updated), drifted, repairs)
+
+
+def check_prune(plan: Plan, desired: int, live: int, *, prune_all: bool) -> None:
+    """Refuses what would remove more than anybody means to.
+
+    Raises:
+        PruneError: nothing is desired while sprocs are live, or over half of them would go; not with `prune_all`.
+    """
+    if prune_all or not plan.deleted:
+        return
+    if not desired:
+        raise PruneError(
+            f"the commit has no sprocs, {live} are live: nothing was removed; sync with --prune-all if all of them shall go"
+        )
+    if len(plan.deleted) > max(PRUNE_FREE, live * PRUNE_LIMIT):
+        raise PruneError(
+            f"this would remove {len(plan.deleted)} of {live} sprocs: nothing was removed; sync with --prune-all if they shall go, "
+            "or with --no-prune to keep them"
+        )

@@ -1,0 +1,81 @@
+"""Fixtures: real servers. A test that asks for `server` or `own_server` runs once on each of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from tests.servers import KINDS, MISSING_REDIS, Server, binary_of, in_ci
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class OwnServer(Protocol):
+    """Starts a server for one test: `own_server("--maxmemory", "3mb")`; it is stopped with the test."""
+
+    def __call__(
+        self, *options: str, kind: str | None = None, port: int = 0, persistent: bool = False
+    ) -> Server: ...
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if in_ci() and not hasattr(session.config, "workerinput") and binary_of("redis") is None:
+        pytest.exit(f"{MISSING_REDIS}: in CI every test runs on both servers", returncode=1)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    left_out = sum(MISSING_REDIS in str(report.longrepr) for report in terminalreporter.getreports("skipped"))
+    if left_out:
+        terminalreporter.section("LEFT OUT", sep="!", red=True, bold=True)
+        terminalreporter.line(
+            f"{left_out} tests did not run on Redis: {MISSING_REDIS} (apt-get install redis-server)", red=True
+        )
+
+
+@pytest.fixture(scope="session")
+def _running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
+    """The servers that this process has started, by kind."""
+    servers: dict[str, Server] = {}
+    yield servers
+    for server in servers.values():
+        server.stop()
+
+
+@pytest.fixture(params=KINDS)
+def server_kind(request: pytest.FixtureRequest) -> str:
+    """`valkey`, then `redis`."""
+    kind: str = request.param
+    if binary_of(kind) is None:
+        pytest.skip(MISSING_REDIS)
+    return kind
+
+
+@pytest.fixture
+def server(
+    server_kind: str, _running: dict[str, Server], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A server that many tests share, empty and as after its start."""
+    shared = _running.get(server_kind)
+    if shared is None:
+        shared = _running[server_kind] = Server(server_kind, tmp_path_factory.mktemp(server_kind)).start()
+    shared.reset()
+    yield shared
+    shared.close_clients()
+
+
+@pytest.fixture
+def own_server(server_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServer]:
+    """A factory of servers of the test's own, of the test's kind if it asks for no other."""
+    started: list[Server] = []
+
+    def start(*options: str, kind: str | None = None, port: int = 0, persistent: bool = False) -> Server:
+        folder = tmp_path_factory.mktemp("own")
+        own = Server(kind or server_kind, folder, options, port=port, persistent=persistent)
+        started.append(own)
+        return own.start()
+
+    yield start
+    for own in started:
+        own.stop()

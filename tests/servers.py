@@ -1,0 +1,144 @@
+"""The two real servers that tests run against: the embedded Valkey, and redis-server from PATH."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from luasprocs.embedded import EmbeddedServer, find_binary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+KINDS = ("valkey", "redis")
+MISSING_REDIS = "redis-server is not on PATH"
+QUIET = (
+    *("--loglevel", "warning"),
+    *("--shutdown-timeout", "0"),
+    *("--repl-diskless-sync-delay", "0"),
+    *("--enable-debug-command", "local"),
+)
+
+
+def in_ci() -> bool:
+    return os.environ.get("CI", "") not in {"", "0", "false"}
+
+
+def binary_of(kind: str) -> Path | None:
+    """The server's program; None when this machine has none (only redis-server can be missing)."""
+    if kind == "valkey":
+        return find_binary()
+    found = shutil.which("redis-server")
+    return Path(found) if found else None
+
+
+class Server:
+    """A running server, and the clients that a test opened on it."""
+
+    def __init__(
+        self, kind: str, folder: Path, options: Sequence[str] = (), *, port: int = 0, persistent: bool = False
+    ) -> None:
+        self.kind = kind
+        self.process = EmbeddedServer(
+            folder, port, persistent, binary=binary_of(kind), options=(*QUIET, *options)
+        )
+        self._clients: list[redis.Redis] = []
+        self._settings: dict[str, str] = {}
+
+    @property
+    def url(self) -> str:
+        return self.process.url
+
+    @property
+    def port(self) -> int:
+        return self.process.port
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def socket_path(self) -> Path | None:
+        return self.process.socket_path
+
+    def start(self) -> Server:
+        self.process.start()
+        return self
+
+    def stop(self) -> None:
+        """Stop it in order; its clients are closed."""
+        self.close_clients()
+        self.process.stop()
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash."""
+        self.process.kill()
+
+    def restart(self) -> None:
+        """Stop it and start it on the same port and folder."""
+        self.process.stop()
+        self.process._any_port = False
+        self.process.start()
+
+    def client(self, **options: object) -> redis.Redis:
+        """A redis-py client as luasprocs uses it; `username=`, `password=`, `db=`, … are redis-py's."""
+        settings: dict[str, object] = {"protocol": 2, "decode_responses": False, "retry": Retry(NoBackoff(), 0)}
+        client = redis.Redis(host="127.0.0.1", port=self.port, **{**settings, **options})  # type: ignore[arg-type]
+        self._clients.append(client)
+        return client
+
+    def close_clients(self) -> None:
+        while self._clients:
+            self._clients.pop().close()
+
+    def cli(self, *arguments: str | bytes) -> str:
+        """What redis-cli prints for a command, as a person would type it."""
+        program = shutil.which("redis-cli")
+        if program is None:
+            pytest.fail("redis-cli is not on PATH") if in_ci() else pytest.skip("redis-cli is not on PATH")
+        done = subprocess.run(
+            [program, "-p", str(self.port), *arguments], capture_output=True, check=True, timeout=30
+        )
+        return done.stdout.decode("utf-8", "surrogateescape")
+
+    def reset(self) -> None:
+        """As after its start: no data, functions, scripts, users, subscribers or changed settings; started anew if it must."""
+        try:
+            self._wipe()
+        except redis.RedisError:
+            self.process.kill() if self.process.pid else None
+            self._settings = {}
+            self.process.start()
+            self._wipe()
+
+    def _wipe(self) -> None:
+        client = self.client(socket_timeout=10, decode_responses=True)
+        client.execute_command("REPLICAOF", "NO", "ONE")
+        self._restore_settings(client)
+        client.execute_command("ACL", "SETUSER", "default", "reset", "on", "nopass", "~*", "&*", "+@all")
+        users = [user for user in client.acl_users() if user != "default"]
+        with client.pipeline(transaction=False) as pipe:
+            if users:
+                pipe.acl_deluser(*users)
+            pipe.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+            pipe.execute_command("FLUSHALL", "SYNC")
+            pipe.execute_command("FUNCTION", "FLUSH", "SYNC")
+            pipe.execute_command("SCRIPT", "FLUSH", "SYNC")
+            pipe.execute_command("CONFIG", "RESETSTAT")
+            pipe.execute()
+        self.close_clients()
+
+    def _restore_settings(self, client: redis.Redis) -> None:
+        now: dict[str, str] = client.config_get("*")  # type: ignore[assignment]
+        self._settings = self._settings or now
+        changed = [(name, value) for name, value in self._settings.items() if now[name] != value]
+        if changed:
+            client.execute_command("CONFIG", "SET", *(part for pair in changed for part in pair))
