@@ -1,12 +1,10 @@
 -- Runs a sproc by name.
-local FLUSH_EVERY = 1000 -- direct calls; a flush costs one HINCRBY for each sproc called since
-local unflushed = 0
+local FLUSH_EVERY = 1000 -- direct calls of one sproc; a flush costs one HINCRBY for each sproc called since
 
 -- Adds the calls counted since the last flush to each sproc's stats. Returns how many were added.
 -- A caller's ACL may forbid it: then the counts wait for somebody who may.
 local function flush_calls()
   local added = 0
-  unflushed = 0
   for name, entry in pairs(entries) do
     if entry.calls > 0 then
       local reply = redis.pcall('HINCRBY', STATS .. name, 'calls', entry.calls)
@@ -25,7 +23,9 @@ call_sproc = function(name, keys, args)
   local entry = entries[name] or load_entry(name)
   if entry.refused then error({ err = entry.refused }, 0) end
   entry.calls = entry.calls + 1
-  return entry.run(keys or {}, args or {}, entry.sproc, require_library)
+  -- No tail call: a sproc that calls itself for ever must run into Lua's stack limit.
+  local reply = entry.run(keys or {}, args or {}, entry.sproc, require_library, api)
+  return reply
 end
 
 -- xpcall's handler. Returns an error reply that ends as the server's own do: `… script: <function>, on @<file>:<line>.`
@@ -43,7 +43,7 @@ end
 -- xpcall passes no arguments in Lua 5.1: they are handed over here, and no closure is made on each call.
 local running, running_keys, running_args
 local function run_handed()
-  return running.run(running_keys, running_args, running.sproc, require_library)
+  return running.run(running_keys, running_args, running.sproc, require_library, api)
 end
 
 -- Runs an entry under xpcall between a begin and an end marker. What arrives between the two on a listener's connection
@@ -69,14 +69,14 @@ redis.register_function(EXECUTE, function(keys, args)
   local name = args[1]
   local entry = entries[name or ''] or load_entry(name)
   for i = 1, #args do args[i] = args[i + 1] end
-  entry.calls = entry.calls + 1
-  unflushed = unflushed + 1
-  if unflushed == FLUSH_EVERY then flush_calls() end
+  local calls = entry.calls + 1
+  entry.calls = calls
+  if calls % FLUSH_EVERY == 0 then flush_calls() end
   if triggers and not entry.refused then
     local _, reply = run_marked(entry, keys, args)
     return reply
   end
-  return entry.run(keys, args, entry.sproc, require_library)
+  return entry.run(keys, args, entry.sproc, require_library, api)
 end)
 
 -- FCALL_RO <ns>luasprocs_execute_ro numkeys [key ...] name [arg ...]: the same for readonly=yes, on replicas too.
@@ -90,7 +90,7 @@ redis.register_function({
       return { err = 'ERR ' .. quoted(name) .. ' is not readonly=yes: call it with FCALL ' .. EXECUTE }
     end
     entry.calls = entry.calls + 1
-    return entry.run(keys, args, entry.sproc, require_library)
+    return entry.run(keys, args, entry.sproc, require_library, api)
   end,
 })
 

@@ -5,16 +5,14 @@
 -- tags=library,inventory
 -- library=yes
 
--- stock         hash: item to what is free to reserve. Fill it with HSET or HINCRBY reservations  hash: id
--- to JSON, {item: quantity, …} deadlines     sorted set: id by the unix time in
--- milliseconds at which it is void
 local Inventory = {}
 Inventory.__index = Inventory
 
--- How many overdue reservations one call takes back: some milliseconds of the server's time. The next call
--- goes on.
-local SWEEP = 1000
-
+-- The keys of a stock:
+--
+--   stock         hash: item, and how many are free to reserve. Fill it with HSET or HINCRBY
+--   reservations  hash: id, and its items as JSON: {"apple": 2, "pear": 1}
+--   deadlines     sorted set: id, by the unix time in milliseconds at which it is void
 function Inventory.of(args)
   return setmetatable({
     stock = args:key(1, 'stock'),
@@ -22,6 +20,10 @@ function Inventory.of(args)
     deadlines = args:key(3, 'deadlines'),
   }, Inventory)
 end
+
+-- How many overdue reservations one call takes back: some milliseconds of the server's time. The next call
+-- goes on.
+local SWEEP = 1000
 
 -- The items of a reservation, by name, and its deadline; nothing when there is no such id.
 function Inventory:find(id)
