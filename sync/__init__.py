@@ -1,1 +1,1 @@
-"""Keeps Redis equal to git: read, diff, apply. Imports nothing by itself, so that a command loads only what it needs."""
+"""Keeps Redis equal to git. Imports nothing by itself: a command loads only what it needs."""

@@ -1,22 +1,22 @@
 """The little that is asked of git before, or without, GitPython.
 
-Importing GitPython costs 90 to 160 ms, one `git config` about 3 ms: commands that only need settings stop here.
+GitPython takes 90 to 160 ms to import, one `git config` about 3: commands that need only settings stop here.
 """
 
 from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from luasprocs.errors import RepositoryError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-# What git hands to its hooks to say which repository they are in; `git rev-parse --local-env-vars` without the
-# variables that carry `git -c` settings.
+# What git tells its hooks about the repository they are in: `git rev-parse --local-env-vars` without what
+# carries the settings of `git -c`.
 _PLACE = (
     "GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX",
     "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_SHALLOW_FILE", "GIT_GRAFT_FILE", "GIT_CONFIG",
@@ -35,20 +35,58 @@ def run_git(folder: Path | None, *arguments: str) -> subprocess.CompletedProcess
         return subprocess.run(["git", *arguments], cwd=folder, env=environ, capture_output=True, check=False)
     except FileNotFoundError as error:
         if folder is not None and not folder.exists():
-            raise RepositoryError(f"folder {str(folder)!r} does not exist: name the repository with --repo DIR") from error
+            raise RepositoryError(
+                f"folder {str(folder)!r} does not exist: name the repository with --repo DIR"
+            ) from error
         raise RepositoryError("git is not on PATH: install git, or put its folder into PATH") from error
     except OSError as error:
         raise RepositoryError(f"folder {str(folder)!r} can't be entered: {error.strerror}") from error
 
 
 def environment(environ: Mapping[str, str], *, here: bool) -> dict[str, str]:
-    """What git is run with. `here`: a hook's variables say where; else a folder does, and they must not mislead."""
+    """What git is run with. `here`: a hook's variables say where; else a folder does, without them."""
     kept = {name: value for name, value in environ.items() if here or name not in _PLACE}
     return kept | {"LC_ALL": "C", "LANGUAGE": "C"}  # messages are told apart by their English text
 
 
+def pinned(
+    path: Path, git_folder: Path, environ: Mapping[str, str], *, bare: bool, here: bool
+) -> dict[str, str]:
+    """Variables that hold git to one repository whatever `environ` says, for a runner that can only add some.
+
+    A hook's own index (`git commit -a`) and quarantine (a push being judged) are this repository's: they stay.
+    """
+    link = git_folder / "commondir"
+    common = (
+        (git_folder / os.fsdecode(link.read_bytes().rstrip(b"\n"))).resolve() if link.exists() else git_folder
+    )
+    fixed = {
+        "GIT_DIR": str(git_folder),
+        "GIT_NO_REPLACE_OBJECTS": "1",  # a blob is what its id says, not what refs/replace puts in its place
+        "GIT_LITERAL_PATHSPECS": "1",
+        **dict.fromkeys(("GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS"), "0"),
+    }
+    places = {
+        "GIT_WORK_TREE": path,
+        "GIT_COMMON_DIR": common,
+        "GIT_INDEX_FILE": git_folder / "index",
+        "GIT_OBJECT_DIRECTORY": common / "objects",
+        "GIT_SHALLOW_FILE": common / "shallow",
+        "GIT_GRAFT_FILE": common / "info" / "grafts",
+    }
+    for name, own in places.items():
+        if name in environ:
+            given = Path(environ[name]).absolute()
+            fixed[name] = str(given if here or given.resolve().is_relative_to(common.resolve()) else own)
+    if not bare:
+        fixed["GIT_WORK_TREE"] = str(path)
+    if fixed.get("GIT_OBJECT_DIRECTORY") == str(common / "objects"):
+        fixed["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = ""
+    return fixed | ({} if here else {name: "" for name in ("GIT_NAMESPACE", "GIT_PREFIX") if name in environ})
+
+
 def git_config(folder: Path | None = None) -> dict[str, str]:
-    """The `luasprocs.*` settings that git knows in `folder`, without that prefix; empty where there is no git.
+    """The `luasprocs.*` settings of git in `folder` (None: here), without that prefix; empty without git.
 
     Raises:
         RepositoryError: a git configuration file is broken.
@@ -64,7 +102,9 @@ def git_config(folder: Path | None = None) -> dict[str, str]:
 
 def parse_config(output: bytes) -> dict[str, str]:
     """`git config -z --get-regexp`: each entry a key, a newline, a value; no newline at all means "true"."""
-    entries = (entry.partition("\n") for entry in output.decode("utf-8", "surrogateescape").split("\0") if entry)
+    entries = (
+        entry.partition("\n") for entry in output.decode("utf-8", "surrogateescape").split("\0") if entry
+    )
     return {key.partition(".")[2]: value if newline else "true" for key, newline, value in entries}
 
 

@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -19,6 +16,7 @@ from luasprocs.registry import Live, engine_of, read_live
 from luasprocs.server import require_usable
 from luasprocs.sproc import Sproc, read_sproc
 from sync.desired import check_sprocs, read_sprocs as read_desired
+from sync.identity import applied_by
 from sync.plan import Plan, check_prune, diff
 
 if TYPE_CHECKING:
@@ -62,15 +60,6 @@ class Prepared:
     live: Live
     plan: Plan
     owner: str
-
-
-def applied_by() -> str:
-    """Who is at work: `user@host`."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # no such user in an emptied environment or a bare container
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"
 
 
 def owner_of(repository: Repository, live: Live, configured: str) -> str:

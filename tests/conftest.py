@@ -35,7 +35,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session")
-def _running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
+def _running() -> Iterator[dict[str, Server]]:
     """The servers that this process has started, by kind."""
     servers: dict[str, Server] = {}
     yield servers

@@ -90,7 +90,11 @@ class Server:
 
     def client(self, **options: object) -> redis.Redis:
         """A redis-py client as luasprocs uses it; `username=`, `password=`, `db=`, … are redis-py's."""
-        settings: dict[str, object] = {"protocol": 2, "decode_responses": False, "retry": Retry(NoBackoff(), 0)}
+        settings: dict[str, object] = {
+            "protocol": 2,
+            "decode_responses": False,
+            "retry": Retry(NoBackoff(), 0),
+        }
         client = redis.Redis(host="127.0.0.1", port=self.port, **{**settings, **options})  # type: ignore[arg-type]
         self._clients.append(client)
         return client
@@ -103,18 +107,19 @@ class Server:
         """What redis-cli prints for a command, as a person would type it."""
         program = shutil.which("redis-cli")
         if program is None:
-            pytest.fail("redis-cli is not on PATH") if in_ci() else pytest.skip("redis-cli is not on PATH")
+            (pytest.fail if in_ci() else pytest.skip)("redis-cli is not on PATH")
+            raise AssertionError
         done = subprocess.run(
             [program, "-p", str(self.port), *arguments], capture_output=True, check=True, timeout=30
         )
         return done.stdout.decode("utf-8", "surrogateescape")
 
     def reset(self) -> None:
-        """As after its start: no data, functions, scripts, users, subscribers or changed settings; started anew if it must."""
+        """As after its start: no data, functions, users, subscribers or changed settings; started anew if it must."""
         try:
             self._wipe()
         except redis.RedisError:
-            self.process.kill() if self.process.pid else None
+            self.process.kill()
             self._settings = {}
             self.process.start()
             self._wipe()
@@ -124,10 +129,10 @@ class Server:
         client.execute_command("REPLICAOF", "NO", "ONE")
         self._restore_settings(client)
         client.execute_command("ACL", "SETUSER", "default", "reset", "on", "nopass", "~*", "&*", "+@all")
-        users = [user for user in client.acl_users() if user != "default"]
+        users = [user for user in client.execute_command("ACL", "USERS") if user != "default"]
         with client.pipeline(transaction=False) as pipe:
             if users:
-                pipe.acl_deluser(*users)
+                pipe.execute_command("ACL", "DELUSER", *users)
             pipe.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
             pipe.execute_command("FLUSHALL", "SYNC")
             pipe.execute_command("FUNCTION", "FLUSH", "SYNC")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,9 +31,9 @@ class Examples:
         make_live(client, SPROCS)
 
     def __call__(self, name: str, keys: Sequence[str] = (), *arguments: object, ro: bool = False) -> Any:
-        function = "luasprocs_execute_ro" if ro else "luasprocs_execute"
+        function = ("FCALL_RO", "luasprocs_execute_ro") if ro else ("FCALL", "luasprocs_execute")
         texts = [argument if isinstance(argument, bytes) else str(argument) for argument in arguments]
-        return self.redis.execute_command("FCALL_RO" if ro else "FCALL", function, len(keys), *keys, name, *texts)
+        return self.redis.execute_command(*function, len(keys), *keys, name, *texts)
 
     def now_ms(self) -> int:
         seconds, microseconds = self.redis.time()
@@ -168,6 +170,7 @@ def test_a_lock_has_one_owner_and_its_tokens_grow(call):
     assert token == 0
     assert 0 < wait_ms <= 5_000
     assert call("lock/acquire.lua", ["lock", "fence"], "ann", 9_000) == [1, 9_000]
+    assert call("lock/release.lua", ["lock"], "bob", 1) == 0
     assert call("lock/release.lua", ["lock"], "ann", 1) == 1
     assert call("lock/acquire.lua", ["lock", "fence"], "bob", 5_000) == [2, 5_000]
 
@@ -252,7 +255,7 @@ def test_another_request_under_the_same_name_is_noticed(call):
 def test_submit_ranks_with_ties_as_1_2_2_4(call):
     for member, score in (("ann", 90), ("bob", 80), ("cid", 80), ("dee", 70)):
         call("leaderboard/submit.lua", ["board"], member, score)
-    ranks = [call("leaderboard/submit.lua", ["board"], member, 0)[0] for member in ("ann", "bob", "cid", "dee")]
+    ranks = [call("leaderboard/submit.lua", ["board"], who, 0)[0] for who in ("ann", "bob", "cid", "dee")]
     assert ranks == [1, 2, 2, 4]
 
 
@@ -286,3 +289,249 @@ def test_a_page_of_nothing_is_empty(call):
     call.redis.zadd("board", {"ann": 1.5})
     assert call("leaderboard/page.lua", ["board"]) == [1, [[1, b"ann", b"1.5"]]]
     assert call("leaderboard/page.lua", ["board"], 2) == [1, []]
+
+
+# --- inventory
+
+STOCK = ["{shop}:stock", "{shop}:reservations", "{shop}:deadlines"]
+
+
+@pytest.fixture
+def shop(call: Examples) -> Examples:
+    call.redis.hset(STOCK[0], mapping={"apple": 5, "pear": 2})
+    return call
+
+
+def in_stock(call: Examples) -> dict[bytes, bytes]:
+    stock: dict[bytes, bytes] = call.redis.hgetall(STOCK[0])
+    return stock
+
+
+def test_a_reservation_takes_all_its_items_until_its_deadline(shop):
+    before = shop.now_ms()
+    status, deadline_ms = shop("inventory/reserve.lua", STOCK, "o1", 5_000, "apple", 3, "pear", 2)
+    assert status == b"reserved"
+    assert before + 5_000 <= deadline_ms <= shop.now_ms() + 5_000
+    assert in_stock(shop) == {b"apple": b"2", b"pear": b"0"}
+
+
+def test_a_reservation_with_one_item_short_takes_none(shop):
+    asked = ("apple", 5, "pear", 3, "plum", 1)
+    short = [b"short", [b"pear", 3, 2], [b"plum", 1, 0]]
+    assert shop("inventory/reserve.lua", STOCK, "o1", 5_000, *asked) == short
+    assert in_stock(shop) == {b"apple": b"5", b"pear": b"2"}
+    assert shop.redis.exists(*STOCK[1:]) == 0
+
+
+def test_the_same_reservation_again_changes_nothing(shop):
+    first = shop("inventory/reserve.lua", STOCK, "o1", 5_000, "apple", 3, "pear", 1)
+    assert shop("inventory/reserve.lua", STOCK, "o1", 9_000, "pear", 1, "apple", 3) == first
+    for others in (("apple", 3), ("apple", 3, "pear", 2), ("apple", 3, "pear", 1, "plum", 1)):
+        with pytest.raises(redis.ResponseError, match=r"reserve\.lua: id \(ARGV\[1\]\) must be new"):
+            shop("inventory/reserve.lua", STOCK, "o1", 5_000, *others)
+    assert in_stock(shop) == {b"apple": b"2", b"pear": b"1"}
+
+
+def test_a_released_reservation_comes_back_once(shop):
+    shop("inventory/reserve.lua", STOCK, "o1", 5_000, "apple", 3, "pear", 1)
+    assert shop("inventory/release.lua", STOCK, "o1") == 1
+    assert shop("inventory/release.lua", STOCK, "o1") == 0
+    assert shop("inventory/confirm.lua", STOCK, "o1") == 0
+    assert in_stock(shop) == {b"apple": b"5", b"pear": b"2"}
+
+
+def test_a_confirmed_reservation_never_comes_back(shop):
+    shop("inventory/reserve.lua", STOCK, "o1", 20, "apple", 3)
+    assert shop("inventory/confirm.lua", STOCK, "o1") == 1
+    assert shop("inventory/confirm.lua", STOCK, "o1") == 0
+    assert shop.redis.exists(*STOCK[1:]) == 0
+    sleep_ms(30)
+    assert shop("inventory/release.lua", STOCK, "o1") == 0
+    assert in_stock(shop) == {b"apple": b"2", b"pear": b"2"}
+
+
+def test_an_overdue_reservation_is_void_and_back_for_the_next_one(shop):
+    shop("inventory/reserve.lua", STOCK, "o1", 20, "apple", 5)
+    assert shop("inventory/reserve.lua", STOCK, "o2", 5_000, "apple", 1)[0] == b"short"
+    sleep_ms(30)
+    assert shop("inventory/confirm.lua", STOCK, "o1") == 0
+    assert in_stock(shop)[b"apple"] == b"5"
+    assert shop("inventory/reserve.lua", STOCK, "o1", 5_000, "apple", 4)[0] == b"reserved"
+    assert in_stock(shop)[b"apple"] == b"1"
+
+
+def test_more_overdue_reservations_than_one_sweep_takes_are_still_void(shop):
+    ids = [f"o{n:04}" for n in range(1_001)]
+    shop.redis.hset(STOCK[1], mapping=dict.fromkeys(ids, '{"pear":1}'))
+    shop.redis.zadd(STOCK[2], dict.fromkeys(ids, 1))
+    assert shop("inventory/reserve.lua", STOCK, ids[-1], 5_000, "pear", 3)[0] == b"reserved"
+    assert in_stock(shop)[b"pear"] == b"1000"  # 2, and 1001 back, less 3
+    assert shop.redis.hkeys(STOCK[1]) == [ids[-1].encode()]
+
+
+def test_a_stock_that_is_no_number_is_refused_before_anything_is_taken(shop):
+    shop.redis.hset(STOCK[0], "pear", "many")
+    with pytest.raises(redis.ResponseError, match=r"inventory/reserve\.lua: the stock .* must be an integer"):
+        shop("inventory/reserve.lua", STOCK, "o1", 5_000, "apple", 1, "pear", 1)
+    assert in_stock(shop)[b"apple"] == b"5"
+
+
+def test_items_of_any_bytes_come_back(shop):
+    item = b'\x00"\\\xff\n{}'
+    shop.redis.hset(STOCK[0], item, 1)
+    assert shop("inventory/reserve.lua", STOCK, b"\xfe", 5_000, item, 1)[0] == b"reserved"
+    assert shop("inventory/release.lua", STOCK, b"\xfe") == 1
+    assert shop.redis.hget(STOCK[0], item) == b"1"
+
+
+# --- cache
+
+CACHED = ["{page}:value", "{page}:lease"]
+
+
+def test_one_computes_while_the_others_wait(call):
+    assert call("cache/get_or_lease.lua", CACHED, "ann", 5_000) == [b"lease", None, 5_000]
+    status, value, wait_ms = call("cache/get_or_lease.lua", CACHED, "bob", 5_000)
+    assert (status, value) == (b"wait", None)
+    assert 0 < wait_ms <= 5_000
+    assert call("cache/get_or_lease.lua", CACHED, "ann", 6_000) == [b"lease", None, 6_000]
+    assert call("cache/fill.lua", CACHED, "bob", "stolen", 5_000, 0) == 0
+    assert call("cache/fill.lua", CACHED, "ann", b"\x00page\xff", 5_000, 0) == 1
+    status, value, fresh_ms = call("cache/get_or_lease.lua", CACHED, "bob", 5_000)
+    assert (status, value) == (b"fresh", b"\x00page\xff")
+    assert 0 < fresh_ms <= 5_000
+
+
+def test_one_computes_anew_while_the_others_get_the_stale_value(call):
+    call("cache/get_or_lease.lua", CACHED, "ann", 5_000)
+    call("cache/fill.lua", CACHED, "ann", "", 20, 60_000)
+    sleep_ms(30)
+    assert call("cache/get_or_lease.lua", CACHED, "bob", 5_000) == [b"lease", b"", 5_000]
+    assert call("cache/get_or_lease.lua", CACHED, "cid", 5_000)[:2] == [b"stale", b""]
+    assert call("cache/fill.lua", CACHED, "bob", "new", 5_000, 0) == 1
+    assert call("cache/get_or_lease.lua", CACHED, "cid", 5_000)[:2] == [b"fresh", b"new"]
+
+
+def test_a_dead_ones_lease_goes_to_the_next_and_its_late_value_nowhere(call):
+    call("cache/get_or_lease.lua", CACHED, "ann", 20)
+    sleep_ms(30)
+    assert call("cache/get_or_lease.lua", CACHED, "bob", 5_000)[0] == b"lease"
+    assert call("cache/fill.lua", CACHED, "ann", "late", 5_000, 0) == 0
+    assert call("cache/fill.lua", CACHED, "bob", "right", 5_000, 0) == 1
+
+
+def test_a_value_computed_before_an_invalidation_is_not_stored(call):
+    call("cache/get_or_lease.lua", CACHED, "ann", 5_000)
+    call.redis.delete(*CACHED)
+    assert call("cache/fill.lua", CACHED, "ann", "old", 5_000, 0) == 0
+    assert call.redis.exists(*CACHED) == 0
+
+
+def test_a_value_is_gone_after_its_stale_time(call):
+    call("cache/get_or_lease.lua", CACHED, "ann", 5_000)
+    call("cache/fill.lua", CACHED, "ann", "page", 10, 10)
+    sleep_ms(30)
+    assert call("cache/get_or_lease.lua", CACHED, "bob", 5_000) == [b"lease", None, 5_000]
+
+
+# --- what bad calls get
+
+LONG = "9" * 60
+BAD_CALLS: list[tuple[str, list[str], tuple[object, ...], str]] = [
+    ("ratelimit/sliding_window.lua", [], (3, 1000), "calls (KEYS[1]) is missing"),
+    ("ratelimit/sliding_window.lua", [""], (3, 1000), "calls (KEYS[1]) must not be empty"),
+    ("ratelimit/sliding_window.lua", ["k"], (0, 1000), "an integer from 1 to 100000, not '0'"),
+    ("ratelimit/sliding_window.lua", ["k"], (3,), "window_ms (ARGV[2]) must be an integer"),
+    ("ratelimit/sliding_window.lua", ["k"], (3, 9, 4), "cost (ARGV[3]) must be an integer from 1 to 3"),
+    ("ratelimit/sliding_window.lua", ["k", "l"], (3, 9), "takes no KEYS[2], but it got 2 keys"),
+    ("ratelimit/sliding_window.lua", ["k"], (3, 9, 1, 1), "takes no ARGV[4], but it got 4 arguments"),
+    ("ratelimit/token_bucket.lua", ["k"], ("0x10", 1), "capacity (ARGV[1]) must be an integer"),
+    ("ratelimit/token_bucket.lua", ["k"], (1, "nan"), "(ARGV[2]) must be a number from 0.001 to 1000000"),
+    ("ratelimit/token_bucket.lua", ["k"], (1, "inf"), "refill_per_s (ARGV[2])"),
+    ("ratelimit/token_bucket.lua", ["k"], (1, "1e999"), "refill_per_s (ARGV[2])"),
+    ("ratelimit/token_bucket.lua", ["k"], (1, 1, 2), "cost (ARGV[3]) must be an integer from 1 to 1"),
+    ("lock/acquire.lua", ["k"], ("ann", 5), "fence (KEYS[2]) is missing"),
+    ("lock/acquire.lua", ["k", "k"], ("ann", 5), "fence (KEYS[2]) must differ from KEYS[1]"),
+    ("lock/acquire.lua", ["k", "f"], ("", 5), "owner (ARGV[1]) must be a text that is not empty, not ''"),
+    ("lock/acquire.lua", ["k", "f"], ("ann", "a\r\nb\x1b\xff"), "ttl_ms (ARGV[2]) must be an integer"),
+    (
+        "lock/acquire.lua",
+        ["k", "f"],
+        ("ann", "1.5"),
+        "ttl_ms (ARGV[2]) must be an integer from 1 to 86400000, not '1.5'",
+    ),
+    ("lock/acquire.lua", ["k", "f"], ("ann", LONG), "not '9999999999999999999999999999999999999999'..."),
+    ("lock/extend.lua", ["k"], ("ann", 0, 5), "token (ARGV[2]) must be an integer from 1"),
+    ("lock/release.lua", ["k"], ("ann",), "token (ARGV[2])"),
+    ("idempotency/claim.lua", ["k"], ("ann", -1), "lease_ms (ARGV[2])"),
+    ("idempotency/complete.lua", ["k"], ("ann",), "result (ARGV[2]) must be a value and is missing"),
+    ("idempotency/abandon.lua", ["k"], (), "owner (ARGV[1])"),
+    ("leaderboard/submit.lua", ["k"], ("ann", "ten"), "score (ARGV[2]) must be a number"),
+    ("leaderboard/submit.lua", ["k"], ("ann", 1, "worst"), "mode (ARGV[3]) must be one of best, last, add"),
+    ("leaderboard/page.lua", ["k"], (0,), "page (ARGV[1])"),
+    ("leaderboard/page.lua", ["k"], (1, 1001), "size (ARGV[2]) must be an integer from 1 to 1000"),
+    ("inventory/reserve.lua", STOCK[:2], ("o1", 5, "apple", 1), "deadlines (KEYS[3]) is missing"),
+    ("inventory/reserve.lua", STOCK, ("o1", 5), "item (ARGV[3])"),
+    ("inventory/reserve.lua", STOCK, ("o1", 5, "apple"), "quantity (ARGV[4]) must be an integer"),
+    ("inventory/reserve.lua", STOCK, ("o1", 5, "apple", 0), "quantity (ARGV[4])"),
+    ("inventory/reserve.lua", STOCK, ("o1", 5, "pear", 1, "pear", 1), "item (ARGV[5]) must be another"),
+    ("inventory/release.lua", STOCK, ("",), "id (ARGV[1])"),
+    ("inventory/confirm.lua", STOCK, (), "id (ARGV[1])"),
+    ("cache/get_or_lease.lua", ["v"], ("ann", 5), "lease (KEYS[2]) is missing"),
+    ("cache/fill.lua", CACHED, ("ann", "x", 5), "stale_ms (ARGV[4]) must be an integer from 0"),
+]
+
+
+def test_bad_calls_name_the_sproc_and_the_argument_and_change_nothing(call):
+    before = call.redis.dbsize()
+    for name, keys, arguments, expected in BAD_CALLS:
+        with pytest.raises(redis.ResponseError) as raised:
+            call(name, keys, *arguments)
+        assert f"{name}: " in str(raised.value)
+        assert expected in str(raised.value), (name, keys, arguments)
+        assert str(raised.value).isprintable()
+    assert call.redis.dbsize() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "arguments"),
+    [
+        ("lock/acquire.lua", ["text", "fence"], ("ann", 5_000)),
+        ("lock/acquire.lua", ["lock", "list"], ("ann", 5_000)),
+        ("idempotency/claim.lua", ["text"], ("ann", 5_000)),
+        ("ratelimit/sliding_window.lua", ["text"], (3, 1_000)),
+        ("ratelimit/token_bucket.lua", ["text"], (3, 1)),
+        ("leaderboard/submit.lua", ["text"], ("ann", 1)),
+        ("inventory/reserve.lua", ["text", "reservations", "deadlines"], ("o1", 5, "apple", 1)),
+        ("cache/get_or_lease.lua", ["text", "lease"], ("ann", 5_000)),
+    ],
+)
+def test_a_key_of_another_type_is_refused_and_left_alone(call, name, keys, arguments):
+    call.redis.set("text", "mine")
+    call.redis.rpush("list", "mine")
+    before = call.redis.dbsize()
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        call(name, keys, *arguments)
+    assert call.redis.get("text") == b"mine"
+    assert call.redis.dbsize() == before
+
+
+# --- docs/examples.md
+
+PAGE = (Path(__file__).parent.parent / "docs" / "examples.md").read_text(encoding="utf-8")
+
+
+def test_the_page_has_every_example():
+    names = {path.relative_to(SPROCS).as_posix() for path in SPROCS.rglob("*.lua")}
+    assert {name for name in names if f"`{name}`" not in PAGE} == set()
+
+
+def test_the_page_shows_what_redis_cli_answers(server):
+    """Each `$ redis-cli …` is run; `...` in an answer stands for what differs from run to run."""
+    make_live(server.client(), SPROCS)
+    shown = re.findall(r"^\$ redis-cli (.+)\n((?:(?!\$ |```).+\n)*)", PAGE, re.MULTILINE)
+    assert len(shown) > 30
+    for command, answer in shown:
+        pattern = re.escape(answer.strip()).replace(r"\.\.\.", ".+")
+        got = server.cli("--no-raw", *shlex.split(command)).strip()
+        assert re.fullmatch(pattern, got), f"redis-cli {command}\n{got}"

@@ -1,5 +1,6 @@
 -- Sells what a reservation holds: the reservation ends, and its items don't come back. Ask for the money
--- only after a 1, or give it back after a 0.
+-- only after a 1. A second call answers 0 as well: where replies can get lost, wrap it in
+-- idempotency/claim.lua.
 --
 -- KEYS   stock, reservations, deadlines, as in inventory/reserve.lua
 -- ARGV   id   of the reservation

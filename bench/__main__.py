@@ -1,0 +1,29 @@
+"""Runs every benchmark, or those named: `python -m bench calls sync startup`. Exits 1 when a limit is missed."""
+
+from __future__ import annotations
+
+import sys
+
+from bench import calls, startup, syncing
+from bench.pairs import show
+
+SUITES = {"startup": startup.results, "sync": syncing.results, "calls": calls.results}
+
+
+def main(names: list[str]) -> int:
+    """Runs the suites named; all if none is."""
+    unknown = set(names) - SUITES.keys()
+    if unknown:
+        print(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(SUITES)}", file=sys.stderr)
+        return 2
+    missed = 0
+    for name in names or SUITES:
+        for result in SUITES[name]():
+            show(result)
+            missed += not result.holds
+    print(f"\n{missed} missed" if missed else "\nall hold")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,28 @@
+"""The two servers that everything is measured on."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from luasprocs.embedded import EmbeddedServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def kinds() -> list[str]:
+    """Valkey, and Redis where it is installed."""
+    return ["valkey", *(["redis"] if shutil.which("redis-server") else [])]
+
+
+@contextlib.contextmanager
+def running(kind: str) -> Iterator[EmbeddedServer]:
+    """A fresh server without persistence."""
+    found = shutil.which("redis-server") if kind == "redis" else None
+    with tempfile.TemporaryDirectory(prefix="luasprocs-bench-") as folder:
+        with EmbeddedServer(Path(folder), persistent=False, binary=Path(found) if found else None) as server:
+            yield server

@@ -1,0 +1,275 @@
+"""The way to a Redis or Valkey server: connections, what its errors mean, what kind of server it is.
+
+No function here shows a password.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import redis
+from redis import asyncio as async_redis
+from redis import exceptions
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from luasprocs.errors import (
+    ServerAuthenticationError,
+    ServerError,
+    ServerMemoryError,
+    ServerReadOnlyError,
+    ServerRightsError,
+    ServerTooOldError,
+    ServerUnreachableError,
+    SettingsError,
+)
+from luasprocs.urls import checked, redacted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+CLIENT_NAME = "luasprocs"
+CONNECT_TIMEOUT_S = 5.0
+REPLY_TIMEOUT_S = 30.0
+"""How long a reply may take; `?socket_timeout=` or `connect(url, socket_timeout=…)` says otherwise."""
+
+INFO_COMMAND = ("INFO",)
+"""For a caller's pipeline: `pipe.execute_command(*INFO_COMMAND)`; its reply is for `parse_info`."""
+
+OLDEST = {"redis": (7, 0), "valkey": (7, 2)}
+"""The first versions with functions as the engine needs them."""
+
+
+def _settings(url: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    checked(url)
+    return {
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "socket_timeout": REPLY_TIMEOUT_S,
+        "client_name": CLIENT_NAME,
+        "driver_info": None,  # CLIENT SETINFO would cost each connection two round trips
+        "protocol": 2,
+        "decode_responses": False,
+        **given,
+    }
+
+
+def connect(url: str, **settings: Any) -> redis.Redis:
+    """A client; nothing is sent before its first command. `settings` are redis-py's.
+
+    A command is never repeated by itself: one whose reply was lost may have run.
+
+    Raises:
+        SettingsError: the URL can't be used.
+    """
+    merged = _settings(url, {"retry": Retry(NoBackoff(), 0), **settings})
+    try:
+        return redis.Redis.from_url(url, **merged)
+    except (ValueError, TypeError):  # their text may quote the URL
+        raise SettingsError(f"the Redis URL {redacted(url)} can't be used") from None
+
+
+def connect_async(url: str, **settings: Any) -> async_redis.Redis:
+    """The same for asyncio."""
+    merged = _settings(url, {"retry": AsyncRetry(NoBackoff(), 0), **settings})
+    try:
+        client: async_redis.Redis = async_redis.Redis.from_url(url, **merged)
+    except (ValueError, TypeError):
+        raise SettingsError(f"the Redis URL {redacted(url)} can't be used") from None
+    return client
+
+
+_BY_CODE: dict[str, tuple[type[ServerError], str]] = {
+    "NOAUTH": (
+        ServerAuthenticationError,
+        "asks for a password: put it into the URL, as in redis://user:password@host",
+    ),
+    "WRONGPASS": (ServerAuthenticationError, "refuses the user or the password"),
+    "NOPERM": (
+        ServerRightsError,
+        "refuses it to this user: {said}; `luasprocs acl` prints what each role needs",
+    ),
+    "READONLY": (ServerReadOnlyError, "is a replica that takes no writes: use its master's URL"),
+    "OOM": (ServerMemoryError, "is out of memory and refuses writes: raise its maxmemory or free some"),
+    "LOADING": (ServerError, "is loading its data: try again when it is done"),
+    "BUSY": (
+        ServerError,
+        "is busy with a script: FUNCTION KILL or SCRIPT KILL ends it if it hasn't written",
+    ),
+    "MASTERDOWN": (ServerError, "is a replica that has lost its master, and serves no old data"),
+    "MISCONF": (ServerError, "can't save its data and refuses writes: {said}"),
+    "MOVED": (ServerError, "is one node of a cluster, and the keys are on another: {said}"),
+    "CROSSSLOT": (ServerError, "is a cluster's node: give the namespace as a hash tag, as in {{shop}}"),
+}
+_CODE = re.compile(r"\b(" + "|".join(_BY_CODE) + r")\b")
+_IN_SCRIPT = "The user executing the script can't"  # NOPERM, as 7.0 puts it for a command inside a function
+
+
+def _code(error: exceptions.RedisError) -> str:
+    """The error's code: redis-py cuts it off for some classes, and a pipeline puts words before it."""
+    text = str(error)
+    code: str = getattr(error, "status_code", None) or ""
+    if code in _BY_CODE:
+        return code
+    if _IN_SCRIPT in text:
+        return "NOPERM"
+    if isinstance(error, exceptions.MovedError):
+        return "MOVED"
+    own = re.sub(r"^Command # \d+ .* of pipeline caused error: ", "", text, flags=re.DOTALL)
+    found = _CODE.match(own) or (_CODE.search(own) if isinstance(error, exceptions.ExecAbortError) else None)
+    return found[1] if found else ""
+
+
+# What has no code, by what it says; then by redis-py's class.
+_BY_TEXT: tuple[tuple[str, type[ServerError], str], ...] = (
+    (
+        "DB index is out of range",
+        ServerError,
+        "the server at {place} has no db of that number: see its `databases`",
+    ),
+    (
+        "max number of clients reached",
+        ServerError,
+        "the server at {place} takes no more connections (maxclients)",
+    ),
+    (
+        "certificate verify failed",
+        ServerUnreachableError,
+        "the certificate of {place} is not trusted: ?ssl_ca_certs=FILE in the URL names its CA ({said})",
+    ),
+)
+_BY_CLASS: tuple[tuple[type[exceptions.RedisError], type[ServerError], str], ...] = (
+    (
+        exceptions.AuthenticationError,
+        ServerAuthenticationError,
+        "the server at {place} refuses the user or the password: {said}",
+    ),
+    (
+        exceptions.TimeoutError,
+        ServerUnreachableError,
+        "no answer in time from {place}: is it a Redis server, and is it busy?",
+    ),
+    (
+        exceptions.ConnectionError,
+        ServerUnreachableError,
+        "nothing answers at {place}: is it running? --redis or LUASPROCS_REDIS says where ({said})",
+    ),
+    (
+        exceptions.InvalidResponse,
+        ServerUnreachableError,
+        "what answers at {place} is no Redis server: --redis or LUASPROCS_REDIS says where it is",
+    ),
+)
+
+
+def named(error: exceptions.RedisError, url: str) -> ServerError | None:
+    """This package's error for one of redis-py's; None for what is about a single command, like WRONGTYPE."""
+    place, said = redacted(url), str(error)
+    code = _code(error)
+    if code:
+        kind, message = _BY_CODE[code]
+        return kind(f"the server at {place} {message.format(said=said)}")
+    for words, kind, message in _BY_TEXT:
+        if words in said:
+            return kind(message.format(place=place, said=said))
+    for their_kind, kind, message in _BY_CLASS:
+        if isinstance(error, their_kind):
+            return kind(message.format(place=place, said=said))
+    return None
+
+
+@contextlib.contextmanager
+def errors_named(url: str) -> Iterator[None]:
+    """Inside, redis-py's errors about the server become this package's; serves `await` as well.
+
+    Raises:
+        ServerError: one of its kinds, saying what to do. What is about a single command (WRONGTYPE, a script's
+            error) stays redis-py's.
+    """
+    try:
+        yield
+    except exceptions.RedisError as error:
+        ours = named(error, url)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """What a server is.
+
+    `kind`: redis or valkey; `version`: as (7, 0, 15); `role`: master or replica; `master`: a replica's, host:port.
+    """
+
+    kind: str
+    version: tuple[int, ...]
+    run_id: str
+    role: str
+    maxmemory_policy: str
+    maxmemory_bytes: int = 0
+    master: str = ""
+    db: int = 0
+    host: str = ""
+
+    @property
+    def evicts(self) -> bool:
+        """Whether it removes keys that have no TTL when memory is short (as soon as it has a limit)."""
+        return self.maxmemory_policy.startswith("allkeys-")
+
+    def __str__(self) -> str:
+        """`Redis 7.0.15`."""
+        return f"{self.kind.capitalize()} {'.'.join(map(str, self.version)) or 'of unknown version'}"
+
+
+def parse_info(reply: Mapping[Any, Any] | bytes | str, *, db: int = 0, host: str = "") -> ServerInfo:
+    """From INFO's reply, raw or as redis-py parsed it. Fields that are missing have their defaults."""
+    raw = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
+    if isinstance(raw, str):
+        raw = dict(line.split(":", 1) for line in raw.splitlines() if ":" in line)
+    info = {_text(name): _text(value) for name, value in raw.items()}
+    kind = "valkey" if "valkey_version" in info or info.get("server_name") == "valkey" else "redis"
+    version = re.match(r"\d+(\.\d+)*", info.get(f"{kind}_version", ""))
+    limit = info.get("maxmemory", "")
+    return ServerInfo(
+        kind=kind,
+        version=tuple(map(int, version[0].split("."))) if version else (),
+        run_id=info.get("run_id", ""),
+        role="replica" if info.get("role") == "slave" else "master",
+        maxmemory_policy=info.get("maxmemory_policy", ""),
+        maxmemory_bytes=int(limit) if limit.isdecimal() else 0,
+        master=f"{info['master_host']}:{info.get('master_port', '')}" if "master_host" in info else "",
+        db=db,
+        host=host,
+    )
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def require_usable(info: ServerInfo, *, writes: bool) -> None:
+    """Says no to a server that can't do what luasprocs needs.
+
+    Raises:
+        ServerTooOldError: before Redis 7.0 or Valkey 7.2: no functions, or not all that the engine uses.
+        ServerReadOnlyError: a replica, and something is to be written.
+    """
+    if info.version < OLDEST[info.kind]:
+        raise ServerTooOldError(f"the server is {info}: luasprocs needs Redis 7.0 or Valkey 7.2, or newer")
+    if writes and info.role == "replica":
+        raise ServerReadOnlyError(
+            f"the server is a replica, and takes no writes: use its master {info.master}".strip()
+        )
+
+
+def warnings(info: ServerInfo) -> tuple[str, ...]:
+    """What is wrong with the server but doesn't keep it from being used; each says what to do."""
+    if not info.evicts:
+        return ()
+    when = "when memory is short" if info.maxmemory_bytes else "as soon as maxmemory is set"
+    remedy = "set noeviction, or a volatile-* policy, which removes only keys that have a TTL"
+    return (f"maxmemory-policy {info.maxmemory_policy} removes sprocs {when}: {remedy}",)

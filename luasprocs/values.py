@@ -1,0 +1,333 @@
+"""What a value in a header may be. Pure.
+
+Each function takes a value as written, without blanks around, and returns it typed. It raises ValueError for a bad
+one, with a hint where it knows more than what is expected in general.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+EVENTS = frozenset(
+    {
+        "del",
+        "expire",
+        "persist",
+        "rename_from",
+        "rename_to",
+        "move_from",
+        "move_to",
+        "copy_to",
+        "restore",
+        "sortstore",
+    }
+    | {"expired", "evicted", "new", "keymiss", "overwritten", "type_changed"}
+    | {"set", "setrange", "incrby", "incrbyfloat", "append", "setbit", "pfadd"}
+    | {"lpush", "rpush", "lpop", "rpop", "linsert", "lset", "lrem", "ltrim"}
+    | {"hset", "hdel", "hincrby", "hincrbyfloat", "hexpire", "hexpired", "hpersist"}
+    | {"sadd", "srem", "spop", "sinterstore", "sunionstore", "sdiffstore"}
+    | {"zadd", "zincr", "zrem", "zpopmin", "zpopmax", "zremrangebyscore", "zremrangebyrank", "zremrangebylex"}
+    | {"zinterstore", "zunionstore", "zdiffstore", "zrangestore", "geosearchstore", "georadiusstore"}
+    | {"xadd", "xtrim", "xdel", "xsetid"}
+    | {"xgroup-create", "xgroup-createconsumer", "xgroup-delconsumer", "xgroup-destroy", "xgroup-setid"}
+)
+"""What Redis 7 to 8 and Valkey 7.2 to 9 publish; a module's events have a dot (`json.set`)."""
+
+# What people write for an event: the command, where its event has another name.
+_WRITTEN_FOR = {
+    "set": (
+        "mset",
+        "msetnx",
+        "setex",
+        "psetex",
+        "setnx",
+        "getset",
+        "bitop",
+        "msetex",
+    ),
+    "incrby": (
+        "incr",
+        "decr",
+        "decrby",
+    ),
+    "del": (
+        "unlink",
+        "delete",
+        "getdel",
+        "delifeq",
+    ),
+    "expire": (
+        "pexpire",
+        "expireat",
+        "pexpireat",
+    ),
+    "hexpire": (
+        "hpexpire",
+        "hexpireat",
+        "hpexpireat",
+    ),
+    "hset": (
+        "hmset",
+        "hsetnx",
+        "hsetex",
+    ),
+    "rename_to": (
+        "rename",
+        "renamenx",
+    ),
+    "lpush": (
+        "lmove",
+        "blmove",
+        "lpushx",
+    ),
+    "rpop": (
+        "rpoplpush",
+        "brpoplpush",
+        "brpop",
+    ),
+    "lpop": ("blpop",),
+    "rpush": ("rpushx",),
+    "move_to": ("move",),
+    "copy_to": ("copy",),
+    "zincr": ("zincrby",),
+    "zadd": ("geoadd",),
+    "pfadd": ("pfmerge",),
+    "evicted": ("evict",),
+    "setbit": ("bitfield",),
+    "sadd": ("smove",),
+    "sortstore": ("sort",),
+    "hdel": ("hgetdel",),
+    "zremrangebyscore": ("zrembyscore",),
+    "zremrangebyrank": ("zrembyrank",),
+    "zremrangebylex": ("zrembylex",),
+    "xgroup-create": ("xgroup",),
+}
+_EVENT_OF = {word: event for event, words in _WRITTEN_FOR.items() for word in words}
+_MODULE_EVENT = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+")
+
+TYPES = ("string", "hash", "list", "set", "zset", "stream")
+_MODULE_TYPE = re.compile(r"[A-Za-z0-9_-]{9}")  # Redis wants exactly 9 of these characters
+
+_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff]")
+_GLOB_SYNTAX = re.compile(r"\\.?|[,\[\]]", re.DOTALL)
+_SHOWN_CHARS = 60
+_DURATION = re.compile(r"(?:[0-9]{1,12}(?:ms|[smhd]))+")
+_DURATION_PART = re.compile(r"([0-9]+)(ms|[smhd])")
+_DURATION_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+DURATION_LIMIT_MS = 3660 * _DURATION_MS["d"]
+_SIZE = re.compile(r"([0-9]{1,9})(kb|mb|gb)", re.IGNORECASE)
+_SIZE_BYTES = {"kb": 1024, "mb": 1024**2, "gb": 1024**3}
+_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*")
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """`; did you mean 'set'?` for a word that is nearly one of `words`, or nothing."""
+    import difflib  # noqa: PLC0415  2 ms of every start, needed only once something is wrong
+
+    found = difflib.get_close_matches(word[:100].lower(), list(words), n=1, cutoff=0.5)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
+def shown(text: str) -> str:
+    """A value as a message may show it: on one line, without control characters, not long."""
+    return repr(text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…")
+
+
+def plain(text: str) -> str:
+    """Text, anything but control characters (tabs are fine)."""
+    if found := _CONTROL.search(text):
+        raise ValueError(f"it holds the control character {found.group()!r}")
+    return text
+
+
+def flag(text: str) -> bool:
+    """Yes or no, in any case: the engine reads them so as well."""
+    return one_of(("no", "yes"), text.lower()) == "yes"
+
+
+def one_of(words: tuple[str, ...], text: str) -> str:
+    """One of `words`."""
+    if text not in words:
+        raise ValueError
+    return text
+
+
+def number(limit: int, text: str) -> int:
+    """A whole number from 0 to `limit`."""
+    if not re.fullmatch("[0-9]{1,9}", text) or int(text) > limit:
+        raise ValueError
+    return int(text)
+
+
+def duration_ms(text: str) -> int:
+    """`15s`, `5m`, `500ms`, `1h`, `1d`, `1m30s`, above zero: milliseconds."""
+    if not _DURATION.fullmatch(text):
+        raise ValueError("it has no unit" if text.isdigit() else "")
+    total = sum(int(count) * _DURATION_MS[unit] for count, unit in _DURATION_PART.findall(text))
+    if not 0 < total <= DURATION_LIMIT_MS:
+        raise ValueError("it is too long" if total else "it is zero")
+    return total
+
+
+def size_bytes(text: str) -> int:
+    """`64MB`, `1GB`, `512kB`: bytes; a kB is 1024 bytes, as in redis.conf."""
+    found = _SIZE.fullmatch(text)
+    if not found or int(found[1]) == 0:
+        raise ValueError("it has no unit" if text.isdigit() else "")
+    return int(found[1]) * _SIZE_BYTES[found[2].lower()]
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """A comma list: its items without blanks around, each once; empty text has none."""
+    return _items(text.split(",")) if text else ()
+
+
+def _items(parts: Iterable[str]) -> tuple[str, ...]:
+    items = tuple(dict.fromkeys(part.strip() for part in parts))
+    if not all(items):
+        raise ValueError("an item of the list is empty")
+    return items
+
+
+def events_of(text: str) -> tuple[str, ...]:
+    """Keyspace events, or `*`; a module's have a dot."""
+    events = _items(text.split(","))
+    for event in events:
+        if event not in EVENTS and event != "*" and not _MODULE_EVENT.fullmatch(event):
+            word = event.lower()
+            right = f"; did you mean {_EVENT_OF[word]!r}?" if word in _EVENT_OF else nearest(event, EVENTS)
+            raise ValueError(f"Redis publishes no event {shown(event)}{right}")
+    return events
+
+
+def keys_of(text: str) -> tuple[str, ...]:
+    r"""Redis globs; a comma inside `[a,b]` or written `\,` doesn't separate."""
+    cuts, bracket = [-1], False
+    for found in _GLOB_SYNTAX.finditer(text):
+        bracket = found[0] == "[" or (bracket and found[0] != "]")
+        if found[0] == "," and not bracket:
+            cuts.append(found.start())
+    if bracket:
+        raise ValueError(r"its `[` is never closed; write \[ for the character itself")
+    return _items(text[start + 1 : end] for start, end in pairwise([*cuts, len(text)]))
+
+
+def types_of(text: str) -> tuple[str, ...]:
+    """Redis' types, or a module's (9 characters)."""
+    types = _items(text.split(","))
+    for kind in types:
+        if kind not in TYPES and not _MODULE_TYPE.fullmatch(kind):
+            raise ValueError(
+                f"no type is called {shown(kind)}{nearest(kind, (*TYPES, 'ReJSON-RL', 'vectorset'))}"
+            )
+    return types
+
+
+def timezone_of(text: str) -> str:
+    """An IANA time zone that this machine knows."""
+    if not _ZONE.fullmatch(text):
+        raise ValueError
+    if text != "UTC":
+        import zoneinfo  # noqa: PLC0415  5 ms of every start, needed by few headers
+
+        try:
+            zoneinfo.ZoneInfo(text)
+        except (KeyError, ValueError, OSError):
+            raise ValueError("this machine knows no such zone") from None
+    return text
+
+
+_CRON_ALIASES = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+_CRON_CHARS = 200
+_CRON_FIELDS = {
+    "second": range(60),
+    "minute": range(60),
+    "hour": range(24),
+    "day of month": range(1, 32),
+    "month": range(1, 13),
+    "day of week": range(8),
+}
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+_NAMES = {
+    "month": {name: at for at, name in enumerate(_MONTHS, 1)},
+    "day of week": {name: at for at, name in enumerate(_DAYS)},
+}
+_MONTH_DAYS = (0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+_LAST = 0  # the month's last day, or its last weekday: there is one in any month
+_WEEKDAY_OF_MONTH = re.compile(r"([^#]+)#0*[1-5]|([0-9]+)L")
+
+
+def cron_of(text: str) -> str:
+    """Cron's 5 fields, 6 with seconds first, `@daily` and its kin spelled out; what `cronsim` accepts."""
+    fields = _CRON_ALIASES.get(text.lower(), text).upper().split()
+    if text.startswith("@") and len(fields) == 1:
+        raise ValueError("a server has no reboot to wait for" if text.lower() == "@reboot" else "")
+    if len(fields) not in {5, 6} or len(text) > _CRON_CHARS:
+        raise ValueError(f"it has {len(fields)} field{'s' * (len(fields) != 1)}")
+    padded = fields if len(fields) == 6 else ["0", *fields]
+    allowed = {}
+    for name, field in zip(_CRON_FIELDS, padded, strict=True):
+        try:
+            allowed[name] = _cron_field(name, field)
+        except ValueError:
+            span = _CRON_FIELDS[name]
+            raise ValueError(
+                f"{name} {shown(field)} is not within {span[0]}-{span[-1]}, a list, range or step of it"
+            ) from None
+    both = padded[3].startswith("*") or padded[5].startswith("*")
+    if both and min(allowed["day of month"]) > max(_MONTH_DAYS[month] for month in allowed["month"]):
+        raise ValueError("no such month has that day")
+    return " ".join(fields)
+
+
+def _cron_field(name: str, field: str) -> set[int]:
+    allowed: set[int] = set()
+    for term in field.split(","):
+        allowed |= _cron_term(name, term)
+    return allowed
+
+
+def _cron_term(name: str, term: str) -> set[int]:
+    """The numbers that `*`, `5`, `MON`, `1-5`, `*/2`, `3/10`, `L`, `LW`, `FRI#2` or `5L` stand for."""
+    if name == "day of week" and (found := _WEEKDAY_OF_MONTH.fullmatch(term)):
+        return {_cron_number(name, found[1] or found[2])}
+    base, slash, step = term.partition("/")
+    if slash and not (step.isdecimal() and step.isascii() and int(step)):
+        raise ValueError
+    if name == "day of month" and base in {"L", "LW"}:
+        return {_LAST}
+    span = _CRON_FIELDS[name]
+    if base == "*":
+        numbers = span
+    else:
+        low, dash, high = base.partition("-")
+        first = _cron_number(name, low)
+        last = _cron_number(name, high) if dash else first
+        if last < first:
+            raise ValueError
+        numbers = range(first, last + 1)
+    if slash and len(numbers) == 1:
+        numbers = range(numbers[0], span[-1] + 1)
+    return set(numbers[:: int(step)] if slash else numbers)
+
+
+def _cron_number(name: str, word: str) -> int:
+    if word in (names := _NAMES.get(name, {})):
+        return names[word]
+    if not (word.isdecimal() and word.isascii() and int(word) in _CRON_FIELDS[name]):
+        raise ValueError
+    return int(word)

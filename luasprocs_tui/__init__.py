@@ -1,0 +1,1 @@
+"""The screen: `luasprocs-tui`. It knows Textual and reads frozen snapshots from the registry."""

@@ -1,0 +1,1 @@
+"""The widgets. They get data and post messages; none knows another."""

@@ -1,0 +1,27 @@
+"""`luasprocs check`: what is wrong with sprocs, before anybody commits them. Needs neither redis nor a server."""
+
+from __future__ import annotations
+
+import click
+
+from sync.checking import check_files, check_staged
+from sync.console import Console
+
+
+@click.command("check")
+@click.argument("files", nargs=-1, type=click.Path())
+@click.option("--staged", is_flag=True, help="What is staged for the next commit, not the work tree.")
+@click.option("--json", "as_json", is_flag=True, help="One problem a line, as JSON.")
+@click.pass_obj
+def command(flags: dict[str, object], files: tuple[str, ...], staged: bool, as_json: bool) -> int:
+    """Find what is wrong with FILE… (default: every sproc of the work tree): header, Lua syntax, sandbox misuse."""
+    console = Console.of_process()
+    count, problems = check_staged(flags, files) if staged else check_files(flags, files)
+    if as_json:
+        for problem in problems:
+            console.json({name: getattr(problem, name) for name in problem.__slots__})
+    elif problems:
+        console.problems(problems)
+    elif console.terminal:
+        console.line(f"{count} sproc{'s' if count != 1 else ''} fine", "green")
+    return 1 if problems else 0

@@ -1,0 +1,23 @@
+"""`luasprocs demo`: the whole tour, for real, on an embedded server and a fresh git repository."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from sync.console import Console
+from sync.demo import Tour
+
+
+@click.command("demo")
+@click.pass_obj
+def command(flags: dict[str, object]) -> int:
+    """Start a server, make a repository, sync it, run sprocs, change, refuse, roll back; check each value on the way."""
+    console = Console.of_process()
+    with tempfile.TemporaryDirectory(prefix="luasprocs-demo-") as folder:
+        failed = Tour(console, Path(folder)).run()
+    for failure in failed:
+        console.error(f"demo: {failure}")
+    return 2 if failed else 0

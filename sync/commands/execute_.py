@@ -1,0 +1,41 @@
+"""`luasprocs execute`: runs a live sproc, recorded."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from redis.exceptions import ResponseError
+
+from luasprocs.client import script_error
+from luasprocs.registry import raw
+from sync.console import Console
+from sync.identity import applied_by
+from sync.reply import as_json as reply_as_json
+from sync.reply import formatted, plain
+from sync.session import Session
+
+
+@click.command("execute", context_settings={"ignore_unknown_options": True})
+@click.argument("name")
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+@click.option("--key", "-k", "keys", multiple=True, help="A key, KEYS[1] and on; may be repeated.")
+@click.option("--json", "as_json", is_flag=True, help="The reply as JSON.")
+@click.pass_obj
+def command(flags: dict[str, object], name: str, args: tuple[str, ...], keys: tuple[str, ...], as_json: bool) -> None:
+    """Run the live sproc NAME with ARG… as ARGV, and print its reply as redis-cli would."""
+    console, session = Console.of_process(), Session(flags)
+    parts = [*map(raw, keys), raw(name), raw(applied_by()), *map(raw, args)]
+    with session.named_errors():
+        try:
+            reply = session.client.execute_command("FCALL", session.keys.function("run"), len(keys), *parts)
+        except ResponseError as error:
+            if "unction not found" in str(error):
+                raise script_error(ResponseError(f"NOSPROC nothing was ever synced here, so no sproc named {name!r}")) from error
+            raise session.named(error) from error
+    if as_json:
+        console.json(reply_as_json(reply))
+    elif console.terminal:
+        console.line(formatted(reply))
+    else:
+        sys.stdout.buffer.write(plain(reply) + b"\n")

@@ -1,0 +1,47 @@
+"""`luasprocs init`: a luasprocs.toml and a first sproc."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+import click
+
+from luasprocs.errors import SettingsError
+from sync.console import Console
+
+_SETTINGS = """\
+# What a git writer decides. Everything else is the host's: see luasprocs --help.
+folder = "sprocs"
+# Who owns the registry in Redis: another repository's sync is refused.
+owner = "{owner}"
+"""
+_SPROC = """\
+-- Says hello, and counts how often.
+-- description=a first sproc
+local count = redis.call('INCR', KEYS[1] or 'hello:count')
+return 'hello ' .. (ARGV[1] or 'world') .. ', number ' .. count
+"""
+
+
+@click.command("init")
+@click.pass_obj
+def command(flags: dict[str, str]) -> None:
+    """Write luasprocs.toml and sprocs/hello.lua here, where there are none."""
+    console = Console.of_process()
+    folder = Path(flags.get("repo", "."))
+    if not folder.is_dir():
+        raise SettingsError(f"{folder} is not a folder: make it, or name another by --repo")
+    owner = f"{folder.resolve().name or 'sprocs'}-{secrets.token_hex(4)}"
+    wanted = {"luasprocs.toml": _SETTINGS.format(owner=owner.replace('"', "").replace("\\", ""))}
+    if not (folder / "sprocs").exists():
+        wanted["sprocs/hello.lua"] = _SPROC
+    for name, content in wanted.items():
+        path = folder / name
+        if path.exists():
+            console.line(f"{name} is there already, left as it is")
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+        console.line(f"wrote {name}")
+    console.line("next: git add, git commit, luasprocs sync; then luasprocs execute hello.lua")

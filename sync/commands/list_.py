@@ -1,0 +1,51 @@
+"""`luasprocs list`: the live sprocs."""
+
+from __future__ import annotations
+
+import click
+
+from luasprocs.registry import read_live, read_sprocs
+from luasprocs.sproc import Sproc
+from sync.console import Console
+from sync.session import Session
+
+
+def trigger_text(sproc: Sproc) -> str:
+    """What runs a sproc, in a few words."""
+    metadata = sproc.metadata
+    if metadata.library:
+        return "library"
+    parts = []
+    if metadata.events:
+        parts.append(f"{','.join(metadata.events)} on {','.join(metadata.keys)}")
+    if metadata.cron:
+        parts.append(f"cron {metadata.cron}")
+    if metadata.every_ms:
+        parts.append(f"every {sproc.values['every']}")
+    if metadata.runasync:
+        parts.append("async")
+    return "; ".join(parts) or "call"
+
+
+@click.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+@click.pass_obj
+def command(flags: dict[str, object], as_json: bool) -> None:
+    """List the live sprocs: name, trigger, state, description."""
+    console, session = Console.of_process(), Session(flags)
+    with session.named_errors():
+        live = read_live(session.client, session.keys)
+        sprocs = read_sprocs(session.client, session.keys, live.sprocs)
+    drift = set(live.drift)
+    if as_json:
+        for sproc in sprocs:
+            console.json(
+                {"name": sproc.name, "sha": sproc.sha, "blob": sproc.blob, "commit": sproc.commit, **sproc.values}
+                | {"drift": sproc.name in drift}
+            )
+        return
+    rows = []
+    for sproc in sprocs:
+        state = "drift" if sproc.name in drift else "ok" if sproc.metadata.enabled else "disabled"
+        rows.append((sproc.name, trigger_text(sproc), state, sproc.metadata.description))
+    console.table(("name", "trigger", "state", "description"), rows)

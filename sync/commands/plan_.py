@@ -1,0 +1,88 @@
+"""`luasprocs plan`: what sync would do. Writes nothing."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+import click
+
+from luasprocs.registry import read_sprocs
+from sync.console import Console
+from sync.desired import check_sprocs
+from sync.desired import read_sprocs as read_desired
+from sync.session import Session
+from sync.syncing import Options, Prepared, prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from luasprocs.sproc import Sproc
+
+_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
+
+
+@click.command("plan")
+@click.option("--revision", metavar="REV", help="A branch, tag or commit; default: what is checked out.")
+@click.option("--worktree", is_flag=True, help="The files as they are saved, committed or not.")
+@click.option("--adopt", is_flag=True, help="As sync --adopt would.")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@click.pass_obj
+def command(flags: dict[str, object], revision: str | None, worktree: bool, adopt: bool, as_json: bool) -> int:
+    """Show what sync would do, as a unified diff. Exit code 1 when there is something to do."""
+    console, session = Console.of_process(), Session(flags)
+    desired = session.desired(revision, worktree=worktree)
+    with session.named_errors():
+        prepared = prepare(
+            session.client, session.keys, session.repository, desired, Options(adopt=adopt), desired.settings.owner
+        )
+        plan = prepared.plan
+        wanted = read_desired(session.repository, desired, plan.names_changed)
+        check_sprocs(session.repository, desired, wanted)
+        there = {sproc.name: sproc for sproc in read_sprocs(session.client, session.keys, (*plan.updated, *plan.deleted))}
+    if as_json:
+        console.json(_as_json(prepared, desired.commit.sha))
+    else:
+        _print(console, prepared, {sproc.name: sproc for sproc in wanted}, there)
+    return 1 if plan else 0
+
+
+def _as_json(prepared: Prepared, commit: str) -> dict[str, object]:
+    plan = prepared.plan
+    return {
+        "commit": commit,
+        "generation": prepared.live.revision.generation,
+        "created": plan.created,
+        "updated": plan.updated,
+        "deleted": plan.deleted,
+        "unchanged": plan.unchanged,
+        "duration_ms": 0,
+        "drift": plan.drifted,
+        "repairs": plan.repairs,
+    }
+
+
+def _print(console: Console, prepared: Prepared, wanted: Mapping[str, Sproc], there: Mapping[str, Sproc]) -> None:
+    plan = prepared.plan
+    for name in sorted({*plan.created, *plan.updated, *plan.deleted}):
+        for line in _diff(name, there.get(name), wanted.get(name)):
+            console.line(line, *([_COLOURS[line[0]]] if line[:1] in _COLOURS else []))
+    for repair in plan.repairs:
+        console.line(f"! to repair: {repair}", "yellow")
+    for name in plan.drifted:
+        console.line(f"! edited by hand: {name}", "yellow")
+    if not plan:
+        console.line(f"nothing to do: {plan.unchanged} unchanged")
+        return
+    console.line(
+        f"{len(plan.created)} to create, {len(plan.updated)} to update, {len(plan.deleted)} to delete, "
+        f"{plan.unchanged} unchanged"
+    )
+
+
+def _diff(name: str, old: Sproc | None, new: Sproc | None) -> Iterable[str]:
+    before = old.source.decode("utf-8", "replace").splitlines() if old else []
+    after = new.source.decode("utf-8", "replace").splitlines() if new else []
+    return difflib.unified_diff(
+        before, after, f"live/{name}" if old else "/dev/null", f"git/{name}" if new else "/dev/null", lineterm=""
+    )

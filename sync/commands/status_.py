@@ -1,0 +1,85 @@
+"""`luasprocs status`: what is live, and whether it is what git wants."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from luasprocs.errors import RepositoryError
+from luasprocs.registry import Live, engine_of, read_live
+from luasprocs.server import redacted, warnings
+from sync.console import Console
+from sync.plan import diff
+from sync.session import Session
+
+if TYPE_CHECKING:
+    from sync.desired import Desired
+
+
+@click.command("status")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@click.pass_obj
+def command(flags: dict[str, object], as_json: bool) -> int:
+    """Show what is live: commit, generation, drift. Exit code 1 when it is not in sync."""
+    console, session = Console.of_process(), Session(flags)
+    desired = _desired(session)
+    with session.named_errors():
+        live = read_live(session.client, session.keys, len(desired.entries) if desired else 0)
+    drift = [*live.drift, *live.faults]
+    stale = "" if live.empty else live.engine_stale(engine_of(live, session.keys, live.revision.owner))
+    drift += [stale] if stale else []
+    behind = desired is not None and bool(diff(desired.entries, live.sprocs))
+    in_sync = not drift and not behind and not live.empty and not live.revision.pinned
+    if as_json:
+        console.json(_as_json(live, drift, in_sync=in_sync))
+    else:
+        _print(console, session, live, drift, desired, behind=behind)
+    for warning in warnings(live.info):
+        console.warn(warning)
+    return 0 if in_sync else 1
+
+
+def _desired(session: Session) -> Desired | None:
+    """What the repository around here wants; none where there is no repository."""
+    try:
+        return session.desired(None, worktree=False)
+    except RepositoryError:
+        return None
+
+
+def _as_json(live: Live, drift: list[str], *, in_sync: bool) -> dict[str, object]:
+    revision = live.revision
+    return {
+        "commit": revision.commit or None,
+        "generation": revision.generation,
+        "branch": revision.branch or None,
+        "applied_at": revision.applied_at or None,
+        "count": len(live.sprocs),
+        "in_sync": in_sync,
+        "drift": drift,
+        "pinned": revision.pinned or None,
+        "daemons": [],
+        "gaps": [],
+    }
+
+
+def _print(
+    console: Console, session: Session, live: Live, drift: list[str], desired: Desired | None, *, behind: bool
+) -> None:
+    revision = live.revision
+    console.line(f"server      {redacted(session.url)} ({live.info.kind} {'.'.join(map(str, live.info.version))})")
+    if live.empty:
+        console.line("registry    empty: nothing was ever synced here (luasprocs sync)")
+        return
+    console.line(f"commit      {revision.commit[:10]} on {revision.branch or 'no branch'}")
+    console.line(f"generation  {revision.generation}, applied {revision.applied_at[:19]}Z by {revision.applied_by}")
+    console.line(f"sprocs      {len(live.sprocs)}")
+    if revision.pinned:
+        console.line(f"pinned      rolled back from {revision.pinned[:10]}; the next sync lifts it", "yellow")
+    if behind and desired:
+        console.line(f"git         wants {desired.commit.sha[:10]}: luasprocs plan shows the difference", "yellow")
+    for what in drift:
+        console.line(f"drift       {what}", "red")
+    if not drift and not behind:
+        console.line("in sync", "green")

@@ -1,0 +1,93 @@
+"""`luasprocs sync`: makes Redis equal to a commit."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import click
+
+from sync.console import Console
+from sync.session import Session
+from sync.syncing import Options, Outcome, sync
+
+PROGRESS_AFTER_S = 1.0
+_BAR_WIDTH = 30
+
+
+class Progress:
+    """A bar on standard error, once a sync takes over a second on a terminal."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._drawn = False
+
+    def __call__(self, done: int, total: int) -> None:
+        """Draws `done` of `total`."""
+        if sys.stderr.isatty() and time.monotonic() - self._started > PROGRESS_AFTER_S:
+            filled = _BAR_WIDTH * done // max(1, total)
+            print(f"\r[{'#' * filled:<{_BAR_WIDTH}}] {done}/{total} compiled", end="", file=sys.stderr, flush=True)
+            self._drawn = True
+
+    def close(self) -> None:
+        """Takes the bar away."""
+        if self._drawn:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def print_outcome(console: Console, outcome: Outcome, *, as_json: bool, verb: str = "synced") -> None:
+    """What a sync or a rollback did."""
+    plan = outcome.plan
+    if as_json:
+        console.json(
+            {
+                "commit": outcome.commit,
+                "generation": outcome.generation,
+                "created": plan.created,
+                "updated": plan.updated,
+                "deleted": plan.deleted,
+                "unchanged": plan.unchanged,
+                "duration_ms": outcome.duration_ms,
+            }
+        )
+        return
+    for sign, style, names in (("+", "green", plan.created), ("~", "yellow", plan.updated), ("-", "red", plan.deleted)):
+        for name in names:
+            console.line(f"{sign} {name}", style)
+    for repair in plan.repairs:
+        console.line(f"! repaired: {repair}", "yellow")
+    what = f"{len(plan.created)} created, {len(plan.updated)} updated, {len(plan.deleted)} deleted, {plan.unchanged} unchanged"
+    head = f"{verb} {outcome.commit[:10]}" if outcome.changed else f"in sync with {outcome.commit[:10]}"
+    console.line(f"{head} as generation {outcome.generation}: {what} ({outcome.duration_ms} ms)")
+
+
+@click.command("sync")
+@click.option("--revision", metavar="REV", help="A branch, tag or commit; default: what is checked out.")
+@click.option("--worktree", is_flag=True, help="The files as they are saved, committed or not.")
+@click.option("--no-prune", is_flag=True, help="Keep live sprocs that the commit doesn't have.")
+@click.option("--prune-all", is_flag=True, help="Remove sprocs, however many.")
+@click.option("--adopt", is_flag=True, help="Take over a registry or an engine of another repository or db.")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@click.pass_obj
+def command(
+    flags: dict[str, object],
+    revision: str | None,
+    worktree: bool,
+    no_prune: bool,
+    prune_all: bool,
+    adopt: bool,
+    as_json: bool,
+) -> None:
+    """Make Redis equal to a commit: compile everything that changed, apply it in one MULTI, read it back."""
+    console, session = Console.of_process(), Session(flags)
+    desired = session.desired(revision, worktree=worktree)
+    options = Options(not no_prune, prune_all, adopt, desired.settings.keep_generations)
+    progress = Progress()
+    try:
+        with session.named_errors():
+            outcome = sync(
+                session.client, session.keys, session.repository, desired, options, desired.settings.owner, progress
+            )
+    finally:
+        progress.close()
+    print_outcome(console, outcome, as_json=as_json)

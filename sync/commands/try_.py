@@ -1,0 +1,72 @@
+"""`luasprocs try`: runs a file on a throw-away server, with the work tree's sprocs around it."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from luasprocs.apply import Change, apply
+from luasprocs.client import script_error
+from luasprocs.embedded import EmbeddedServer
+from luasprocs.errors import ProblemsError
+from luasprocs.keys import Keys
+from luasprocs.lua import syntax_problems
+from luasprocs.registry import raw, read_live
+from luasprocs.server import connect
+from luasprocs.sproc import Sproc
+from sync.checking import work_tree_sprocs
+from sync.console import Console
+from sync.reply import as_json as reply_as_json
+from sync.reply import formatted, plain
+
+
+@click.command("try", context_settings={"ignore_unknown_options": True})
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+@click.option("--key", "-k", "keys", multiple=True, help="A key, KEYS[1] and on; may be repeated.")
+@click.option("--json", "as_json", is_flag=True, help="The reply as JSON.")
+@click.pass_obj
+def command(flags: dict[str, str], file: Path, args: tuple[str, ...], keys: tuple[str, ...], as_json: bool) -> None:
+    """Run FILE on a throw-away embedded server with the work tree's sprocs, and print its reply."""
+    console = Console.of_process()
+    name, sprocs = work_tree_sprocs(flags, file)
+    with tempfile.TemporaryDirectory(prefix="luasprocs-try-") as folder:
+        with EmbeddedServer(Path(folder), persistent=False) as server, connect(server.url) as client:
+            _load(client, sprocs, name, str(file))
+            try:
+                reply = client.execute_command(
+                    "FCALL", Keys().function("execute"), len(keys), *map(raw, keys), raw(name), *map(raw, args)
+                )
+            except ResponseError as error:
+                raise script_error(error) from error
+    if as_json:
+        console.json(reply_as_json(reply))
+    elif console.terminal:
+        console.line(formatted(reply))
+    else:
+        sys.stdout.buffer.write(plain(reply) + b"\n")
+
+
+def _load(client: Redis, sprocs: list[Sproc], name: str, path: str) -> None:
+    """Makes them live; of the others a broken one is left out, of the file itself every problem is said."""
+    problems = [problem for sproc in sprocs if sproc.name == name for problem in syntax_problems(path, sproc.source)]
+    if problems:
+        raise ProblemsError(problems)
+    whole = [sproc for sproc in sprocs if not syntax_problems(sproc.name, sproc.source)]
+    change = Change(
+        commit="",
+        branch="",
+        owner="try",
+        author="",
+        subject="",
+        applied_by="",
+        put=tuple(whole),
+        deleted=(),
+        names=tuple(sorted(sproc.name for sproc in whole)),
+    )
+    apply(client, Keys(), read_live(client, Keys()), change)

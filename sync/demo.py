@@ -1,0 +1,182 @@
+"""The tour: each step runs the real command line and then reads back from Redis what must be there now."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from luasprocs.embedded import EmbeddedServer
+from luasprocs.keys import Keys
+from luasprocs.server import connect
+from sync.reply import formatted
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from sync.console import Console
+
+BROKEN = "-- key=lost*\nreturn redis.call('GET' 'x')\n"
+COMMAND_TIMEOUT_S = 60
+
+
+def examples() -> Path:
+    """The example sprocs: beside the packages in a clone, inside the package when installed."""
+    installed = Path(str(resources.files("luasprocs"))) / "examples"
+    return installed if installed.is_dir() else Path(__file__).resolve().parent.parent / "sprocs"
+
+
+class Tour:
+    """One run of the demo in `folder`; `run` answers what failed."""
+
+    def __init__(self, console: Console, folder: Path) -> None:
+        self._console = console
+        self._folder = folder
+        self._repository = folder / "shop"
+        self._failed: list[str] = []
+        self._keys = Keys()
+        self._environ = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "LUASPROCS_"))}
+        self._environ |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "NO_COLOR": "1"}
+
+    def run(self) -> list[str]:
+        """The whole tour. What failed, as sentences."""
+        self._say("an embedded Valkey, and a git repository with the example sprocs")
+        with EmbeddedServer(self._folder / ".luasprocs") as server:
+            self._environ["LUASPROCS_REDIS"] = server.url
+            client = connect(server.url)
+            try:
+                self._make_repository()
+                first = self._first_sync(client)
+                self._execute(client)
+                self._look(client)
+                second = self._change(client)
+                self._refuse(client, second)
+                self._roll_back(client, first)
+            finally:
+                client.close()
+        if not self._failed:
+            self._say("every value above was read back from the server, and was right")
+        return self._failed
+
+    def _make_repository(self) -> None:
+        shutil.copytree(examples(), self._repository / "sprocs")
+        self._run("git", "init", "--quiet", "--initial-branch=main")
+        self._run("git", "config", "user.name", "Demo")
+        self._run("git", "config", "user.email", "demo@example.invalid")
+        self._run("git", "add", ".")
+        self._run("git", "commit", "--quiet", "-m", "The first sprocs")
+
+    def _first_sync(self, client: Redis) -> str:
+        self._say("one command makes the commit live")
+        self._run("luasprocs", "sync")
+        head = self._head()
+        self._expect("the live commit", client.hget(self._keys.revision, "commit"), head.encode())
+        names = sorted(
+            (path.relative_to(self._repository / "sprocs").as_posix() for path in (self._repository / "sprocs").rglob("*.lua"))
+        )
+        self._expect("the list", client.lrange(self._keys.list, 0, -1), [name.encode() for name in names])
+        return head
+
+    def _execute(self, client: Redis) -> None:
+        self._say("sc1.lua, by name: from the shell, and as any client calls it")
+        self._run("luasprocs", "execute", "sc1.lua", "--key", "greeting")
+        value = self._redis(client, "GET", "greeting")
+        self._expect("the key that sc1.lua changed", bool(value), True)
+        client.delete("greeting")
+        self._redis(client, "FCALL", "luasprocs_execute", 1, "greeting", "sc1.lua")
+        self._expect("the same by FCALL", client.get("greeting"), value)
+
+    def _look(self, client: Redis) -> None:
+        self._say("what Redis holds")
+        listed = self._redis(client, "LRANGE", self._keys.list, 0, 5)
+        self._expect("six names", len(listed), 6)
+        stored = self._redis(client, "HGETALL", self._keys.name("sc2.lua"))
+        fields = dict(zip(stored[::2], stored[1::2], strict=True))
+        source = (self._repository / "sprocs" / "sc2.lua").read_bytes()
+        self._expect("its source", fields.get(b"source"), source)
+        sha = hashlib.sha1(source, usedforsecurity=False).hexdigest().encode()
+        self._expect("its sha, as SCRIPT LOAD answers", (fields.get(b"sha"), client.script_load(source)), (sha, sha.decode()))
+        self._expect("its key", fields.get(b"key"), b"dream*")
+
+    def _change(self, client: Redis) -> str:
+        self._say("a change: edit, look, commit, sync")
+        path = self._repository / "sprocs" / "sc1.lua"
+        path.write_text("-- description=says it louder\nreturn 'HELLO ' .. (ARGV[1] or 'WORLD')\n", encoding="utf-8")
+        self._run("git", "commit", "--quiet", "-a", "-m", "Louder")
+        self._run("luasprocs", "plan", code=1)
+        self._run("luasprocs", "sync")
+        self._run("luasprocs", "execute", "sc1.lua", "demo")
+        answer = self._redis(client, "FCALL", "luasprocs_execute", 0, "sc1.lua", "demo")
+        self._expect("the new sc1.lua", answer, b"HELLO demo")
+        return self._head()
+
+    def _refuse(self, client: Redis, before: str) -> None:
+        self._say("a broken commit: nothing of it is applied")
+        (self._repository / "sprocs" / "broken.lua").write_text(BROKEN, encoding="utf-8")
+        self._run("git", "add", ".")
+        self._run("git", "commit", "--quiet", "-m", "Break it")
+        self._run("luasprocs", "sync", code=1)
+        self._expect("the live commit, as before", client.hget(self._keys.revision, "commit"), before.encode())
+        self._expect("no broken.lua", client.exists(self._keys.name("broken.lua")), 0)
+
+    def _roll_back(self, client: Redis, first: str) -> None:
+        self._say("and back, without git")
+        self._run("luasprocs", "rollback")
+        self._expect("the first commit is live again", client.hget(self._keys.revision, "commit"), first.encode())
+        source = (examples() / "sc1.lua").read_bytes()
+        self._expect("sc1.lua is the first one again", client.hget(self._keys.name("sc1.lua"), "source"), source)
+        self._run("luasprocs", "history")
+        self._expect("three generations", client.xlen(self._keys.history), 3)
+
+    def _head(self) -> str:
+        return self._capture(["git", "rev-parse", "HEAD"])[1].strip()
+
+    def _run(self, *words: str, code: int = 0) -> None:
+        """Runs a command as a person would, and shows it with what it printed."""
+        self._console.line(f"$ {shlex.join(words)}", "bold")
+        command = [sys.executable, "-m", "sync.cli", *words[1:]] if words[0] == "luasprocs" else list(words)
+        ended, printed = self._capture(command)
+        for line in printed.splitlines():
+            self._console.line(f"  {line}")
+        self._expect(f"the exit code of {shlex.join(words)}", ended, code)
+
+    def _capture(self, command: list[str]) -> tuple[int, str]:
+        done = subprocess.run(
+            command,
+            cwd=self._repository,
+            env=self._environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=COMMAND_TIMEOUT_S,
+            check=False,
+        )
+        return done.returncode, done.stdout.decode("utf-8", "replace")
+
+    def _redis(self, client: Redis, *words: str | int) -> Any:
+        """Sends a command as redis-cli would, and shows it with its reply."""
+        self._console.line(f"redis> {shlex.join(map(str, words))}", "bold")
+        connection = client.connection_pool.get_connection()
+        try:
+            connection.send_command(*words)
+            reply = connection.read_response()
+        finally:
+            client.connection_pool.release(connection)
+        for line in formatted(reply).splitlines():
+            self._console.line(f"  {line}")
+        return reply
+
+    def _say(self, text: str) -> None:
+        self._console.line()
+        self._console.line(f"# {text}", "cyan")
+
+    def _expect(self, what: str, found: Any, wanted: Any) -> None:
+        if found != wanted:
+            self._failed.append(f"{what}: found {found!r:.300}, wanted {wanted!r:.300}")
+            self._console.line(f"  WRONG: {what}", "red")

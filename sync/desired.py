@@ -1,0 +1,190 @@
+"""What git wants live: the `.lua` files of a commit, of the index, or of the work tree, and what is wrong with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from luasprocs.errors import Problem, ProblemsError, RepositoryError
+from luasprocs.lua import misuse_problems, required, syntax_problems
+from luasprocs.metadata import contradictions
+from luasprocs.sproc import SOURCE_LIMIT_BYTES, SUFFIX, Sproc, case_clashes, name_problem, read_sproc
+from sync.entries import CONFLICT, SPECIAL, SUBMODULE, SYMLINK
+from sync.repository import Commit
+from sync.settings import SETTINGS_FILE, SETTINGS_LIMIT_BYTES, RepositorySettings, repository_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from sync.entries import Entry
+    from sync.repository import Repository
+
+WORKTREE = "worktree"
+INDEX = "index"
+_KINDS = {
+    SYMLINK: "the file is a symlink: commit the file itself",
+    SUBMODULE: "this is a submodule, which a sync doesn't enter: commit its files, or put it outside the sproc folder",
+    CONFLICT: "the file has an unresolved merge conflict: resolve it, then git add",
+    SPECIAL: "this is no regular file: replace it by one",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What shall be live. `entries`: each sproc's name, below `folder`, to its blob id, broken ones too.
+
+    `commit`: its `sha` is WORKTREE or INDEX where the files are no commit's. `branch`: "" when it is none.
+    `problems`: what is wrong before any blob is read, paths as seen from the repository's top. `sources`: bytes that
+    were read from disk, by blob.
+    """
+
+    commit: Commit
+    folder: str
+    entries: Mapping[str, str]
+    branch: str = ""
+    problems: tuple[Problem, ...] = ()
+    settings: RepositorySettings = field(default_factory=RepositorySettings)
+    sources: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+    def path(self, name: str) -> str:
+        """Where a sproc's file stands, seen from the repository's top."""
+        return f"{self.folder}/{name}" if self.folder else name
+
+
+def read_commit(repository: Repository, revision: str | None = None) -> Desired:
+    """What a commit wants, by its own luasprocs.toml; None: the commit that is checked out.
+
+    Raises:
+        RepositoryError: no such commit, or no sproc folder in it.
+        SettingsError: its luasprocs.toml can't be used.
+    """
+    commit = repository.resolve(revision)
+    settings = _settings(repository, commit.sha)
+    entries, problems = read_entries(repository.tree(commit, settings.folder), settings.folder)
+    branch = repository.branch if revision is None else repository.branch_named(revision)
+    return Desired(commit, settings.folder, entries, branch or "", problems, settings)
+
+
+def read_index(repository: Repository) -> Desired:
+    """What the next commit would want: what is staged, by the staged luasprocs.toml."""
+    settings = _settings(repository, "")
+    entries, problems = read_entries(repository.index(settings.folder), settings.folder)
+    commit = Commit(INDEX, "", "what is staged", 0)
+    return Desired(commit, settings.folder, entries, repository.branch or "", problems, settings)
+
+
+def read_worktree(repository: Repository) -> Desired:
+    """What the files on disk want, ignored ones left out. Its bytes are read here, once, and kept."""
+    path = repository.path / SETTINGS_FILE
+    try:
+        settings = repository_settings(path.read_bytes() if path.exists() else None)
+    except OSError as error:
+        raise RepositoryError(f"{str(path)!r} can't be read: {error.strerror}") from error
+    found, sources = repository.worktree(settings.folder, SOURCE_LIMIT_BYTES, SUFFIX)
+    entries, problems = read_entries(found, settings.folder)
+    commit = Commit(WORKTREE, "", "the work tree", 0)
+    return Desired(commit, settings.folder, entries, repository.branch or "", problems, settings, sources)
+
+
+def read_entries(found: Iterable[Entry], folder: str) -> tuple[dict[str, str], tuple[Problem, ...]]:
+    """Sprocs among files, name to blob id, and what is wrong that no blob tells. Pure."""
+    prefix = f"{folder}/" if folder else ""
+    entries: dict[str, str] = {}
+    problems: list[Problem] = []
+    for entry in found:
+        if not entry.path.endswith(SUFFIX) and entry.mode != SUBMODULE:
+            continue
+        problems += (Problem(prefix + entry.path, 1, 1, wrong) for wrong in _wrong_with(entry))
+        if entry.path.endswith(SUFFIX):
+            entries[entry.path] = entry.blob
+    problems += (replace(problem, path=prefix + problem.path) for problem in case_clashes(entries))
+    return entries, tuple(sorted(problems))
+
+
+def read_sprocs(repository: Repository, desired: Desired, names: Iterable[str]) -> list[Sproc]:
+    """The sprocs of some names, read from git in one go.
+
+    Raises:
+        ProblemsError: with all that is wrong in these files, their syntax too, and all of `desired.problems`.
+    """
+    sprocs, problems = _read(repository, desired, names)
+    if problems or desired.problems:
+        raise ProblemsError({*problems, *desired.problems, *_problems_among(repository, desired, sprocs, problems)})
+    return sprocs
+
+
+def check_sprocs(repository: Repository, desired: Desired, sprocs: Iterable[Sproc]) -> None:
+    """Refuses sprocs that can't work: their syntax, and `require` of what is no library of `desired`.
+
+    Raises:
+        ProblemsError: with all that is wrong, `desired.problems` too.
+    """
+    if problems := {*desired.problems, *_problems_among(repository, desired, sprocs)}:
+        raise ProblemsError(problems)
+
+
+def problems_in(repository: Repository, desired: Desired, names: Iterable[str] | None = None) -> list[Problem]:
+    """All that is wrong with some sprocs (None: all of them), misuse too; sorted."""
+    wanted = desired.entries if names is None else set(names)
+    sprocs, problems = _read(repository, desired, wanted)
+    paths = {desired.path(name) for name in wanted}
+    early = (problem for problem in desired.problems if names is None or problem.path in paths)
+    misuse = (
+        problem
+        for sproc in sprocs
+        for problem in misuse_problems(desired.path(sproc.name), sproc.source, sproc.metadata.runasync)
+    )
+    return sorted({*early, *problems, *_problems_among(repository, desired, sprocs, problems), *misuse})
+
+
+def with_defaults(values: Mapping[str, str], defaults: Mapping[str, str]) -> Mapping[str, str]:
+    """Metadata as written, and the defaults for what it doesn't say, as far as they go with the rest. Pure."""
+    if not defaults:
+        return values
+    merged = {**defaults, **values}
+    # `timezone` by default is for those that have a cron, and says nothing wrong about the others.
+    while unfit := {key for key, _ in contradictions(merged)} - values.keys():
+        merged = {key: value for key, value in merged.items() if key not in unfit}
+    return merged
+
+
+def _settings(repository: Repository, revision: str) -> RepositorySettings:
+    return repository_settings(repository.file(revision, SETTINGS_FILE, SETTINGS_LIMIT_BYTES))
+
+
+def _wrong_with(entry: Entry) -> Iterable[str]:
+    if wrong := name_problem(entry.path) if entry.path.endswith(SUFFIX) else None:
+        yield wrong
+    if entry.mode in _KINDS:
+        yield _KINDS[entry.mode]
+    elif (entry.size or 0) > SOURCE_LIMIT_BYTES:
+        yield f"the file has {entry.size:,} bytes, more than {SOURCE_LIMIT_BYTES:,}: keep data out of sprocs"
+
+
+def _read(
+    repository: Repository, desired: Desired, names: Iterable[str]
+) -> tuple[list[Sproc], list[Problem]]:
+    """The sound ones and what is wrong with the others; what `desired.problems` tells about is not read."""
+    known = {problem.path for problem in desired.problems}
+    wanted = {name: desired.entries[name] for name in sorted(names) if desired.path(name) not in known}
+    sources = {**desired.sources, **repository.blobs(blob for blob in wanted.values() if blob not in desired.sources)}
+    sprocs: list[Sproc] = []
+    problems: list[Problem] = []
+    for name, blob in wanted.items():
+        try:
+            sproc = read_sproc(name, desired.path(name), sources[blob], blob, desired.commit.sha)
+        except ProblemsError as error:
+            problems += error.problems
+            continue
+        defaults = desired.settings.defaults
+        sprocs.append(replace(sproc, values=with_defaults(sproc.values, defaults)) if defaults else sproc)
+    return sprocs, problems
+
+
+def _problems_among(
+    repository: Repository, desired: Desired, sprocs: Iterable[Sproc], broken: Iterable[Problem] = ()
+) -> list[Problem]:
+    return []
+
+
+_ = (required, syntax_problems)

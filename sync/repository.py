@@ -1,0 +1,296 @@
+"""The one module that knows GitPython: a repository's commits, trees and blobs as frozen values.
+
+Git's own commands decide what a name means; GitPython runs them (`git.Git`). Its object classes aren't used: they
+read neither SHA-256 repositories nor reftables, and a blob at a time costs ten times one `cat-file --batch`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from luasprocs.errors import RepositoryError
+from sync.entries import (
+    SYMLINK,
+    Entry,
+    below,
+    read_batch,
+    read_files,
+    read_staged,
+    read_tree_entry,
+    records,
+    text,
+)
+from sync.gitconfig import complaint, git_config, pinned, run_git
+
+# Without git on PATH the import itself would raise; told to be quiet, the first command says it in our words.
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+import git
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import BinaryIO
+
+_OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_END_OF_NAME = re.compile(r"[~^:]|@\{")
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit. `sha`: 40 or 64 hex digits; `author`: `Name <mail>`; `time`: of committing, unix seconds."""
+
+    sha: str
+    author: str
+    subject: str
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which repository this is: its smallest root commit. `shallow`: history is cut off, `id` is at the cut."""
+
+    id: str
+    shallow: bool
+
+
+class Repository:
+    """A git repository, opened by `Repository.open`. Every method may raise RepositoryError.
+
+    `path`: the top of the work tree, of a bare repository its own folder. `bare`: there is no work tree.
+    """
+
+    def __init__(self, path: Path, git_folder: Path, *, bare: bool, here: bool) -> None:
+        self.path = path
+        self.bare = bare
+        self._start = None if here else path
+        self._git = git.Git(str(path))
+        # GitPython adds to the environment and can't take away: what a hook left there is overridden.
+        self._git.update_environment(**pinned(path, git_folder, os.environ, bare=bare, here=here))
+
+    @classmethod
+    def open(cls, folder: Path | str | None = None) -> Repository:
+        """The repository that `folder` lies in; None: where git's variables say (in a hook), else the current one.
+
+        Raises:
+            RepositoryError: no such folder, no repository there, another user owns it, or git is missing.
+        """
+        start = None if folder is None else Path(folder)
+        where, here = (start or Path.cwd()).absolute(), start is None
+        answer = _discover(
+            start, where, "--is-bare-repository", "--is-inside-work-tree", "--absolute-git-dir"
+        )
+        bare, inside, git_folder = answer.split("\n", 2)
+        if bare == "true" or inside == "false":
+            home = Path(git_folder)
+            # Inside the .git of a work tree, where hooks after a push are started.
+            if bare == "false" and home.name == ".git":
+                return cls(home.parent, home, bare=False, here=here)
+            return cls(home, home, bare=True, here=here)
+        top = Path(_discover(start, where, "--show-toplevel"))
+        inner = str(top) == git_folder and top.name == ".git"
+        return cls(top.parent if inner else top, Path(git_folder), bare=False, here=here)
+
+    @property
+    def branch(self) -> str | None:
+        """The branch that HEAD stands on, with or without a commit; None when it is detached."""
+        status, output, _ = self._run("symbolic-ref", "--quiet", "HEAD")
+        return text(output).rstrip("\n").removeprefix("refs/heads/") if status == 0 else None
+
+    def resolve(self, revision: str | None = None) -> Commit:
+        """The commit that `revision` names to git: branch, tag, full ref, hex digits, `HEAD~2`; None is HEAD.
+
+        Raises:
+            RepositoryError: there is no such commit, none at all yet, or the name is two things.
+        """
+        name = "HEAD" if revision is None else revision
+        if not name or name.startswith("-") or _UNSAFE.search(name):
+            raise RepositoryError(f"{name!r} can't be a revision: name a commit, a branch or a tag")
+        # HEAD and a whole object id mean one thing only, even if somebody made a branch of that name.
+        warn = "false" if name == "HEAD" or _OBJECT_ID.fullmatch(name) else "true"
+        options = ("-c", f"core.warnAmbiguousRefs={warn}")
+        status, output, stderr = self._run(*options, "rev-parse", "--verify", f"{name}^{{commit}}")
+        if " is ambiguous" in stderr:
+            raise RepositoryError(self._ambiguous(name))
+        if status != 0:
+            raise RepositoryError(self._unknown(name))
+        return self._commit(text(output).strip())
+
+    def tree(self, commit: Commit, folder: str) -> list[Entry]:
+        """All files of the commit below `folder`, their paths relative to it; "" is the whole tree."""
+        status, output, stderr = self._run(
+            "ls-tree", "-r", "-z", "-l", "--full-tree", f"{commit.sha}:{folder}"
+        )
+        if status != 0 and re.search("Not a valid object name|not a tree object", stderr):
+            raise RepositoryError(
+                f"commit {commit.sha[:12]} of {self._shown} has no folder {folder!r}: commit sprocs there, "
+                'or name their folder in luasprocs.toml (folder = "…")'
+            )
+        if status != 0:
+            raise RepositoryError(
+                f"git can't list commit {commit.sha[:12]} of {self._shown}: {complaint(stderr)}"
+            )
+        return [read_tree_entry(line) for line in records(output)]
+
+    def index(self, folder: str) -> list[Entry]:
+        """All staged files below `folder`, their paths relative to it; none where there is no such folder."""
+        arguments = ("ls-files", "-s", "-z", "--full-name", "--", folder or ".")
+        found = dict(map(read_staged, records(self._must(*arguments))))
+        sizes = self._sizes(blob for mode, blob in found.values() if mode in {"100644", "100755", SYMLINK})
+        return [
+            Entry(below(path, folder), mode, blob, sizes.get(blob))
+            for path, (mode, blob) in found.items()
+            if not folder or path != folder  # a file or a submodule where the folder should be
+        ]
+
+    def worktree(self, folder: str, limit_bytes: int) -> tuple[list[Entry], dict[str, bytes]]:
+        """All files on disk below `folder` that git tracks or doesn't ignore, and their bytes by blob id.
+
+        A file over `limit_bytes` is not read; its blob is "". Bytes are as on disk: without git's filters.
+        """
+        if self.bare:
+            raise RepositoryError(
+                f"{self._shown} is a bare repository and has no work tree: leave out --worktree"
+            )
+        top = self.path / folder
+        if top.is_symlink() or not top.is_dir():
+            raise RepositoryError(
+                f"there is no folder {folder!r} in {self._shown}: make it, or name the right one "
+                'in luasprocs.toml (folder = "…")'
+            )
+        arguments = ("ls-files", "-z", "--full-name", "--cached", "--others", "--exclude-standard")
+        found = {below(path, folder) for path in records(self._must(*arguments, "--", folder or "."))}
+        return read_files(top, sorted(found), limit_bytes, self._hash)
+
+    def blobs(self, ids: Iterable[str]) -> dict[str, bytes]:
+        """The contents of blobs by their ids, all through one process."""
+        wanted = sorted(set(ids))
+        if not wanted:
+            return {}
+        return dict(read_batch(self._ask("--batch", wanted), self._shown))
+
+    def file(self, revision: str, path: str, limit_bytes: int) -> bytes | None:
+        """One file of a commit (its sha; "" is the index), or None where there is none.
+
+        Raises:
+            RepositoryError: it is over `limit_bytes`.
+        """
+        words = text(self._ask("--batch-check", [f"{revision}:{path}"])).split()
+        if len(words) != 3 or words[1] != "blob":
+            return None
+        if int(words[2]) > limit_bytes:
+            raise RepositoryError(
+                f"{path} in {self._shown} has {words[2]} bytes: at most {limit_bytes} are read"
+            )
+        return self.blobs([words[0]])[words[0]]
+
+    def identity(self, commit: Commit | None = None) -> Identity:
+        """Which repository this is, seen from `commit` (None: HEAD)."""
+        sha = (commit or self.resolve()).sha
+        roots = text(self._must("rev-list", "--max-parents=0", sha)).split()
+        shallow = text(self._must("rev-parse", "--is-shallow-repository")).strip() == "true"
+        return Identity(min(roots), shallow)
+
+    def knows(self, sha: str) -> bool:
+        """Whether this repository has the commit, in whatever history."""
+        return bool(_OBJECT_ID.fullmatch(sha)) and self._run("cat-file", "-e", f"{sha}^{{commit}}")[0] == 0
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """Whether commit `newer` descends from (or is) commit `older`, as far as this clone can tell."""
+        if not (self.knows(older) and self.knows(newer)):
+            return False
+        return self._run("merge-base", "--is-ancestor", older, newer)[0] == 0
+
+    def config(self) -> dict[str, str]:
+        """The `luasprocs.*` settings in git's configuration, without that prefix."""
+        return git_config(self._start)
+
+    @property
+    def _shown(self) -> str:
+        return repr(str(self.path))
+
+    @property
+    def _hash(self) -> str:
+        """`sha1` or `sha256`."""
+        return text(self._must("rev-parse", "--show-object-format")).strip()
+
+    def _commit(self, sha: str) -> Commit:
+        # Plumbing, so that no log.* setting of the user (signatures, colours) changes what is read.
+        output = self._must(
+            "rev-list", "--max-count=1", "--encoding=UTF-8", "--format=%an <%ae>%x00%ct%x00%s", sha
+        )
+        author, time, subject = text(output).partition("\n")[2].removesuffix("\n").split("\0")
+        return Commit(sha, author, subject, int(time))
+
+    def _ambiguous(self, name: str) -> str:
+        short = _END_OF_NAME.split(name)[0]
+        listed = self._must("for-each-ref", "--format=%(refname)")
+        ends = tuple(f"{place}{short}" for place in ("refs/", "refs/heads/", "refs/tags/", "refs/remotes/"))
+        refs = [ref for ref in text(listed).split("\n") if ref in ends]
+        if len(refs) > 1:
+            return f"{short!r} is several things in {self._shown}: write {' or '.join(refs)}"
+        return f"{short!r} could be several commits in {self._shown}: write more of its digits, or a full ref"
+
+    def _unknown(self, name: str) -> str:
+        if name == "HEAD":
+            return f"{self._shown} has no commit yet on {self.branch or 'HEAD'}: git add and git commit first"
+        shallow = text(self._must("rev-parse", "--is-shallow-repository")).strip() == "true"
+        fetch = (
+            "git fetch --unshallow (this clone is shallow)" if shallow else "git fetch, if it is elsewhere"
+        )
+        return f"{self._shown} has no commit {name!r}: see git branch --all and git tag, or {fetch}"
+
+    def _sizes(self, ids: Iterable[str]) -> dict[str, int]:
+        wanted = sorted(set(ids))
+        lines = text(self._ask("--batch-check", wanted)).splitlines() if wanted else []
+        return {words[0]: int(words[2]) for words in map(str.split, lines) if len(words) == 3}
+
+    def _ask(self, mode: str, wanted: list[str]) -> bytes:
+        """One cat-file for many objects; asked from a file: two full pipes would wait for each other."""
+        with tempfile.TemporaryFile() as questions:
+            questions.write("".join(f"{one}\n" for one in wanted).encode())
+            questions.seek(0)
+            return self._must("cat-file", mode, stdin=questions)
+
+    def _must(self, *arguments: str, stdin: BinaryIO | None = None) -> bytes:
+        status, output, stderr = self._run(*arguments, stdin=stdin)
+        if status != 0:
+            raise RepositoryError(f"git {arguments[0]} failed in {self._shown}: {complaint(stderr)}")
+        return output
+
+    def _run(self, *arguments: str, stdin: BinaryIO | None = None) -> tuple[int, bytes, str]:
+        try:
+            status, output, stderr = self._git.execute(
+                ["git", *arguments],
+                istream=stdin,
+                with_extended_output=True,
+                with_exceptions=False,
+                stdout_as_string=False,
+                strip_newline_in_stdout=False,
+            )
+        except git.GitCommandNotFound as error:
+            raise RepositoryError("git is not on PATH: install git, or put its folder into PATH") from error
+        return status, output, stderr
+
+
+def _discover(start: Path | None, where: Path, *questions: str) -> str:
+    """Git's own answer to where the repository is, or the error that says what to do."""
+    answer = run_git(start, "rev-parse", *questions)
+    if answer.returncode == 0:
+        return text(answer.stdout).removesuffix("\n")
+    reason = answer.stderr.decode("utf-8", "replace")
+    if "dubious ownership" in reason:
+        raise RepositoryError(
+            f"the repository of {str(where)!r} belongs to another user, and git won't read it: "
+            f"if you trust it, git config --global --add safe.directory {shlex.quote(str(where))}"
+        )
+    if "not a git repository" in reason:
+        raise RepositoryError(
+            f"{str(where)!r} is in no git repository: git init there, or name one with --repo DIR"
+        )
+    raise RepositoryError(f"git can't open {str(where)!r}: {complaint(reason)}")
