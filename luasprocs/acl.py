@@ -1,7 +1,7 @@
 """Least-privilege ACL rules: what each role needs on a server, and no more.
 
 Redis checks every command that a function runs against the rights of the user who called it. So a rule has
-parts (selectors, in parentheses): the application's own commands reach its own keys only, the engine's the registry.
+parts (selectors, in parentheses): the application's commands reach its keys only, the engine's the registry.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def rule(
 ) -> tuple[str, ...]:
     """The words of ACL SETUSER behind the user's name, without a password.
 
-    `own_keys` (globs) and `own_commands` (names or `@categories`) are what sprocs use: a caller's, and a daemon's
-    who runs them. The other roles run none.
+    `own_keys` (globs) and `own_commands` (names or `@categories`) are what sprocs use that a caller calls or a
+    daemon runs. The other roles run none.
 
     Raises:
         SettingsError: there is no such role, or a key or command can't stand in a rule.
@@ -91,7 +91,7 @@ def setuser(
     own_keys: Iterable[str] | None = None,
     own_commands: Iterable[str] = OWN_COMMANDS,
 ) -> str:
-    """The whole command, for redis-cli's own prompt or behind it on a shell's line. PASSWORD is to be replaced.
+    """The whole command, for redis-cli's own prompt or behind it in a shell; PASSWORD is to be replaced.
 
     Raises:
         SettingsError: as `rule`, or the user's name can't stand there.

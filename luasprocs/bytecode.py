@@ -1,4 +1,4 @@
-"""Reads what Lua 5.1's `string.dump` writes: instructions, constants and line numbers of each function. Pure.
+"""Reads what Lua 5.1's `string.dump` writes, and finds the globals, commands and libraries used in it. Pure.
 
 Formats: `lundump.c` and `lopcodes.h` of Lua 5.1.5.
 """
@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MOVE, LOADK, GETUPVAL, GETGLOBAL, GETTABLE, SETGLOBAL = 0, 1, 4, 5, 6, 7
 CALL, TAILCALL, SETLIST, CLOSURE = 28, 29, 34, 36
+_FINDS = frozenset({MOVE, GETUPVAL, GETGLOBAL, GETTABLE, SETGLOBAL})
+_NO_TARGET = frozenset({7, 8, 9, 22, 23, 24, 25, 26, 30, 35})  # their A is no register that they write
 CONSTANT_BIT = 256  # a register number with this bit names a constant
 
 _HEADER_BYTES = 12
@@ -22,26 +24,30 @@ _NIL, _BOOLEAN, _NUMBER, _STRING = 0, 1, 3, 4
 Constant = bytes | float | bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class Instruction:
-    """One instruction; `bx` is `b` and `c` as one number; `line` is the source's."""
+class Instruction(NamedTuple):
+    """One instruction; `bx` is `b` and `c` as one number."""
 
     op: int
     a: int
     b: int
     c: int
     bx: int
-    line: int
 
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One function's code; functions defined in it are `nested`."""
+    """One function: its instructions as numbers, with the source's line of each; functions in it are `nested`."""
 
-    code: tuple[Instruction, ...]
+    words: tuple[int, ...]
+    lines: tuple[int, ...]
     constants: tuple[Constant, ...]
     nested: tuple[Function, ...]
     upvalues: tuple[bytes, ...]
+
+    def step(self, at: int) -> Instruction:
+        """One instruction, taken apart."""
+        word = self.words[at]
+        return Instruction(word & 63, word >> 6 & 255, word >> 23, word >> 14 & 511, word >> 14)
 
     def walk(self) -> Iterator[Function]:
         """This function and all within it."""
@@ -50,9 +56,98 @@ class Function:
             yield from function.walk()
 
 
+class Use(NamedTuple):
+    """A name in the bytecode: `what` is "read" or "write" (a global), "command" or "require"; `detail` says of a read
+    global which field is taken from it, and is "function" for a global that a function is written to.
+    """
+
+    what: str
+    name: str
+    line: int
+    detail: str = ""
+
+
 def read_chunk(chunk: bytes) -> Function:
     """The main function of a dumped chunk."""
     return _Reader(chunk).function()
+
+
+def uses_of(chunk: bytes, names: tuple[str, ...]) -> Iterator[Use]:
+    """The uses in a dumped chunk whose first statement makes locals of these names."""
+    main = read_chunk(chunk)
+    for function in main.walk():
+        yield from _uses_in(function, names if function is main else ())
+
+
+def _uses_in(function: Function, names: tuple[str, ...]) -> Iterator[Use]:
+    for at, word in enumerate(function.words):
+        if word & 63 not in _FINDS or _is_number(function, at):
+            continue
+        step, line = function.step(at), function.lines[at]
+        if step.op == SETGLOBAL:
+            yield Use("write", _name(function, step.bx), line, "function" if _is_closure(function, at) else "")
+        elif step.op == GETGLOBAL:
+            yield Use("read", _name(function, step.bx), line, _field(function, at + 1, step.a))
+        elif step.op == GETTABLE:
+            called = _field(function, at, step.b) in {"call", "pcall"}
+            if called and _name_in(function, at - 1, step.b, names) in {"redis", "server"}:
+                yield from _call_of(function, at + 1, step.a, "command")
+        elif _name_in(function, at, step.a, names) == "require":
+            yield from _call_of(function, at + 1, step.a, "require")
+
+
+def _is_number(function: Function, at: int) -> bool:
+    """Whether this is no instruction, but a number too large for the SETLIST before it."""
+    before = function.step(at - 1) if at else None
+    return before is not None and before.op == SETLIST and before.c == 0
+
+
+def _field(function: Function, at: int, register: int) -> str:
+    """The field that an instruction takes from the table in a register, if it does and the field is a literal."""
+    step = function.step(at)
+    taken = step.op == GETTABLE and step.b == register and step.c & CONSTANT_BIT
+    return _name(function, step.c - CONSTANT_BIT) if taken else ""
+
+
+def _name_in(function: Function, at: int, register: int, names: tuple[str, ...]) -> str:
+    """The name of what is in a register: of a first local, or of what the instruction at `at` loads there."""
+    if register < len(names):
+        return names[register]
+    load = function.step(at)
+    if load.a != register:
+        return ""
+    if load.op == MOVE and load.b < len(names):
+        return names[load.b]
+    if load.op == GETUPVAL:
+        return function.upvalues[load.b].decode("utf-8", "surrogateescape")
+    return _name(function, load.bx) if load.op == GETGLOBAL else ""
+
+
+def _call_of(function: Function, at: int, register: int, what: str) -> Iterator[Use]:
+    """The use, if what is in a register is called with a literal string that the instruction at `at` loads."""
+    load = function.step(at)
+    literal = _name(function, load.bx) if load.op == LOADK and load.a == register + 1 else ""
+    for later in range(at + 1, len(function.words) if literal else 0):
+        step = function.step(later)
+        if step.op in {CALL, TAILCALL} and step.a == register:
+            yield Use(what, literal, function.lines[at])
+            return
+        if step.op not in _NO_TARGET and step.a in {register, register + 1}:
+            return  # something else becomes of the literal, as in redis.call('S' .. 'ET')
+
+
+def _is_closure(function: Function, at: int) -> bool:
+    """Whether what an instruction writes was made by `function … end` just before."""
+    register, before = function.step(at).a, at - 1
+    while before > 0 and function.step(before).op in {MOVE, GETUPVAL}:  # what the closure captures
+        before -= 1
+    made = function.step(before) if before >= 0 else None
+    return made is not None and made.op == CLOSURE and made.a == register
+
+
+def _name(function: Function, constant: int) -> str:
+    value = function.constants[constant]
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else ""
 
 
 class _Reader:
@@ -78,11 +173,7 @@ class _Reader:
             self._string()
             self._at += 2 * self._int.size
         upvalues = tuple(self._string() for _ in range(self._next(self._int)))
-        code = tuple(
-            Instruction(word & 63, word >> 6 & 255, word >> 23, word >> 14 & 511, word >> 14, line)
-            for word, line in zip(words, lines, strict=True)
-        )
-        return Function(code, constants, nested, upvalues)
+        return Function(words, lines, constants, nested, upvalues)
 
     def _next(self, kind: struct.Struct) -> int:
         (value,) = kind.unpack_from(self._chunk, self._at)

@@ -33,9 +33,9 @@ SOCKET_PATH_BYTES_MAX = 103  # sun_path of macOS and the BSDs, the shortest ther
 
 _MACHINES = {"amd64": "x86_64", "x86_64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
 
-# `$$` stays the number of the outer shell, which `exec` keeps for the server. A line on the pipe means: it was stopped
-# in order; the pipe's end without one: its owner is gone. The watcher holds neither log nor lock. A shell gives
-# /dev/null as input to what runs in the background, hence the pipe's second number.
+# `$$` stays the number of the outer shell, which `exec` keeps for the server. A line on the pipe means: it was
+# stopped in order; the pipe's end without one: its owner is gone. The watcher holds neither log nor lock. A shell
+# gives /dev/null as input to what runs in the background, hence the pipe's second number.
 _LAUNCH = """
 exec 3<&0
 (

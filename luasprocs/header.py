@@ -1,6 +1,6 @@
-"""The header of a sproc: `key=value` lines in its leading comments, read and written back byte for byte. Pure.
+"""The header of a sproc: `key=value` lines in leading comments, read and written back byte for byte. Pure.
 
-It ends at the first line of code. Lines count as Lua counts them, so that they agree with the server's errors.
+It ends at the first line of code. Lines count as Lua counts them: they agree with the server's errors.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One `key=value` line: the value as written, without blanks around; line and column of the key, from 1."""
+    """One `key=value` line: the value as written, without blanks around; the key's place, both from 1."""
 
     key: str
     value: str
@@ -94,7 +94,7 @@ def parse(source: bytes, path: str) -> Header:
 
 
 def write(source: bytes, changes: Mapping[str, str | None], path: str = "") -> bytes:
-    """The file with keys set, or removed (None); every other byte stays: line ends, comments, blanks around `=`.
+    """The file with keys set or removed (None); all else keeps its bytes, line ends and blanks too.
 
     A new key goes below the last one, written as that one is, or on a line of its own at the top.
 
@@ -186,7 +186,7 @@ def _place(text: str, at: int) -> tuple[int, int]:
 
 
 def _lines_to(text: str, line_at: int, at: int) -> tuple[int, int]:
-    """How many lines end between the start of one and a position, and where the position's own line starts."""
+    """How many lines end from the start of one to a position, and where the position's own line starts."""
     if text.find("\r", line_at, at) < 0:  # nearly every file, and several times faster
         return text.count("\n", line_at, at), max(text.rfind("\n", line_at, at) + 1, line_at)
     ends = [end.end() for end in _LUA_LINE_END.finditer(text, line_at, at)]
@@ -230,7 +230,7 @@ def _without(text: str, key: str) -> str:
 
 
 def _line_of(text: str, place: _Found) -> tuple[int, int]:
-    """Where a field's line starts and ends: of a block, its content there; else from the blanks before `--`."""
+    """Where a field's line starts and ends: in a block without what opens and closes it."""
     end = _LINE.match(text, place.value_at, place.content_end)
     line_end = end.end() if end else place.value_at
     before = max(text.rfind("\n", 0, place.key_at), text.rfind("\r", 0, place.key_at)) + 1

@@ -9,34 +9,19 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from lupa import lua51
 
-from luasprocs.bytecode import (
-    CALL,
-    CLOSURE,
-    CONSTANT_BIT,
-    GETGLOBAL,
-    GETTABLE,
-    GETUPVAL,
-    LOADK,
-    MOVE,
-    SETGLOBAL,
-    SETLIST,
-    TAILCALL,
-    Function,
-    Instruction,
-    read_chunk,
-)
+from luasprocs.bytecode import Use, uses_of
 from luasprocs.errors import Problem
 from luasprocs.values import nearest, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-PREFIX = b"local KEYS, ARGV, sproc, require, redis = ...; "  # the engine's, on the source's first line
-_REQUIRE_REGISTER, _REDIS_REGISTER = 3, 4  # where it puts them
+LOCALS = ("KEYS", "ARGV", "sproc", "require", "redis")
+PREFIX = f"local {', '.join(LOCALS)} = ...; ".encode()  # the engine's, on the source's first line
 
 GLOBALS = frozenset(
     {"_G", "_VERSION", "redis", "server", "cjson", "cmsgpack", "struct", "bit", "string", "table", "math"}
@@ -87,17 +72,8 @@ end
 """
 
 
-class Use(NamedTuple):
-    """A name in the bytecode: what it is used for, its line, and for a command the literal after it."""
-
-    what: str
-    name: str
-    line: int
-    literal: str = ""
-
-
 def syntax_problems(path: str, source: bytes) -> list[Problem]:
-    """What Lua 5.1 says to a source, with the file's own line and a column; one problem at most, its first."""
+    """What Lua 5.1 says to a source, with the file's line and a column: one problem at most, the first."""
     refused = _refusal(source)
     if refused is None:
         return []
@@ -112,7 +88,7 @@ def misuse_problems(path: str, source: bytes, runasync: bool) -> list[Problem]:
 
     `kind` of each is "misuse". Empty for a source that doesn't compile.
     """
-    found = list(dict.fromkeys(uses(source)))
+    found = uses(source)
     spans = _line_spans(source)
     own = {use.name for use in found if use.what == "write"}
     problems = []
@@ -138,13 +114,10 @@ def required(source: bytes) -> list[tuple[str, int, int]]:
     return [(use.name, *_place_of(source, use, spans)) for use in uses(source) if use.what == "require"]
 
 
-def uses(source: bytes) -> Iterator[Use]:
-    """The globals read and written, Redis commands and required names of a source that compiles."""
+def uses(source: bytes) -> list[Use]:
+    """The globals, Redis commands and required names that a source uses; none when it doesn't compile."""
     dumped = _compiler()(PREFIX + source, True)
-    if isinstance(dumped, bytes):
-        main = read_chunk(dumped)
-        for function in main.walk():
-            yield from _uses_in(function, main=function is main)
+    return list(dict.fromkeys(uses_of(dumped, LOCALS))) if isinstance(dumped, bytes) else []
 
 
 @cache
@@ -164,80 +137,17 @@ def _refusal(source: bytes) -> tuple[int, bytes] | None:
     return (int(found[1]), found[2]) if found else (1, answer[1])
 
 
-def _uses_in(function: Function, *, main: bool) -> Iterator[Use]:
-    code = function.code
-    for at, step in enumerate(code):
-        if at and code[at - 1].op == SETLIST and code[at - 1].c == 0:
-            continue  # no instruction: a number too large for the one before it
-        if step.op == SETGLOBAL:
-            yield Use(
-                "write", _name(function, step.bx), step.line, "function" if _is_closure(code, at) else ""
-            )
-        elif step.op == GETGLOBAL:
-            yield Use("read", _name(function, step.bx), step.line, _field(function, code[at + 1], step.a))
-        elif step.op == GETTABLE and _field(function, step, step.b) in {"call", "pcall"}:
-            if _name_in(function, at - 1, step.b, main=main) in {"redis", "server"}:
-                yield from _call_of(function, at + 1, step.a, "command")
-        elif (main and step.op == MOVE and step.b == _REQUIRE_REGISTER) or (
-            step.op == GETUPVAL and function.upvalues[step.b] == b"require"
-        ):
-            yield from _call_of(function, at + 1, step.a, "require")
-
-
-def _field(function: Function, step: Instruction, register: int) -> str:
-    """The field that an instruction takes from the table in a register, if it does and the field is a literal."""
-    taken = step.op == GETTABLE and step.b == register and step.c & CONSTANT_BIT
-    return _name(function, step.c - CONSTANT_BIT) if taken else ""
-
-
-def _name_in(function: Function, at: int, register: int, *, main: bool) -> str:
-    """The name of what is in a register, if the instruction at `at` loads it or it is the main function's `redis`."""
-    if main and register == _REDIS_REGISTER:
-        return "redis"
-    load = function.code[at]
-    if at < 0 or load.a != register:
-        return ""
-    if load.op == GETUPVAL:
-        return function.upvalues[load.b].decode("utf-8", "surrogateescape")
-    return _name(function, load.bx) if load.op == GETGLOBAL else ""
-
-
-def _call_of(function: Function, at: int, register: int, what: str) -> Iterator[Use]:
-    """The use, if what is in a register is called with a literal string, which the instruction at `at` loads."""
-    load = function.code[at]
-    if load.op != LOADK or load.a != register + 1 or not isinstance(function.constants[load.bx], bytes):
-        return
-    for step in function.code[at + 1 :]:
-        if step.a == register and step.op in {CALL, TAILCALL}:
-            yield Use(what, _name(function, load.bx), load.line)
-            return
-        if step.a in {register, register + 1}:
-            return  # something else becomes of the literal, as in redis.call('S' .. 'ET')
-
-
-def _is_closure(code: tuple[Instruction, ...], at: int) -> bool:
-    before = at - 1
-    while before > 0 and code[before].op in {MOVE, GETUPVAL}:  # what the closure captures
-        before -= 1
-    return before >= 0 and code[before].op == CLOSURE and code[before].a == code[at].a
-
-
-def _name(function: Function, constant: int) -> str:
-    value = function.constants[constant]
-    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else ""
-
-
 def _global_misuse(use: Use, own: set[str]) -> str | None:
     if use.what == "write":
-        if use.literal:
+        if use.detail:
             return (
                 f"function {use.name} is global, which the server refuses: write `local function {use.name}`"
             )
         return f"{use.name} is written as a global, which the server refuses: write `local {use.name}`"
     if use.what != "read" or use.name in own:
         return None
-    if use.name == "os" and use.literal not in {"", "clock"}:
-        return f"the server has no os.{use.literal}: {_INSTEAD['os']}"
+    if use.name == "os" and use.detail not in {"", "clock"}:
+        return f"the server has no os.{use.detail}: {_INSTEAD['os']}"
     if use.name in GLOBALS:
         return None
     right = f": {_INSTEAD[use.name]}" if use.name in _INSTEAD else nearest(use.name, GLOBALS)
@@ -293,7 +203,7 @@ def _column_of_token(source: bytes, line: int, token: bytes, refused: tuple[int,
 
 
 def _place_of(source: bytes, use: Use, spans: list[tuple[int, int]]) -> tuple[int, int]:
-    """Line and column of a name: on the line that the bytecode says, or just above (a statement may have several)."""
+    """Line and column of a name: on the line that the bytecode says, or above it in a statement of several."""
     name = re.escape(use.name.encode("utf-8", "surrogateescape"))
     word = re.compile(
         (rb"(?<=[\"'\[])%s(?=[\"'\]])" if use.what in {"command", "require"} else rb"(?<![\w.:])%s(?!\w)")

@@ -1,6 +1,6 @@
 """What a sproc's header may say: one table of keys, what each accepts, and the typed result. Pure.
 
-Values are kept as they were written: so the registry stores and git shows them. `metadata_of` makes them typed.
+The registry stores values as they were written; `metadata_of` makes them typed.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
+from luasprocs.cron import cron_of
 from luasprocs.errors import SettingsError
 from luasprocs.values import (
-    cron_of,
     duration_ms,
     events_of,
     flag,
@@ -88,8 +88,8 @@ _EXTRA = re.compile(EXTRA_PREFIX + "[A-Za-z0-9_]+")
 class Metadata:
     """A sproc's metadata, typed, defaults filled in; `extra` has the `x_` keys with their values as written.
 
-    `cron` is 5 or 6 fields (`@daily` is spelled out). `keys` is `("*",)` for an event without a key, and empty without
-    event. `types` empty means any.
+    `cron` is 5 or 6 fields (`@daily` is spelled out). `keys` is `("*",)` for an event without a key, and
+    empty without event. `types` empty means any.
     """
 
     description: str = ""
@@ -185,7 +185,7 @@ def _says_yes(values: Mapping[str, str], key: str) -> bool:
 
 
 def metadata_of(fields: Mapping[str, str]) -> Metadata:
-    """Typed metadata of values as written, from a header or the registry's hash; other fields are passed over.
+    """Typed metadata of values as written, from a header or the registry's hash; other fields are ignored.
 
     Raises:
         SettingsError: a value is bad (somebody changed the registry by hand).

@@ -186,8 +186,8 @@ def errors_named(url: str) -> Iterator[None]:
     """Inside, redis-py's errors about the server become this package's; serves `await` as well.
 
     Raises:
-        ServerError: one of its kinds, saying what to do. What is about a single command (WRONGTYPE, a script's
-            error) stays redis-py's.
+        ServerError: one of its kinds, saying what to do. What is about a single command (WRONGTYPE, a
+            script's error) stays redis-py's.
     """
     try:
         yield
@@ -202,7 +202,7 @@ def errors_named(url: str) -> Iterator[None]:
 class ServerInfo:
     """What a server is.
 
-    `kind`: redis or valkey; `version`: as (7, 0, 15); `role`: master or replica; `master`: a replica's, host:port.
+    `kind`: redis or valkey; `version`: as (7, 0, 15); `role`: master or replica; `master`: its host:port.
     """
 
     kind: str

@@ -70,8 +70,8 @@ def name_problem(name: str) -> str | None:
 def read_sproc(name: str, path: str, source: bytes, blob: str, commit: str = "") -> Sproc:
     """A sproc from a file's bytes; `path` is for messages.
 
-    The Lua below a sound header is left to whoever compiles next (the server, or `lua.syntax_problems`): that takes
-    longer than all that is done here. Below a broken one it is compiled, so that both are told at once.
+    The Lua below a sound header is left to whoever compiles next (the server, or `lua.syntax_problems`): that
+    takes longer than all that is done here. Below a broken one it is compiled, so that both are told at once.
 
     Raises:
         ProblemsError: all that is wrong with name, size, encoding and header.
@@ -101,7 +101,7 @@ def _syntax_too(path: str, source: bytes) -> list[Problem]:
 
 
 def case_clashes(names: Iterable[str]) -> list[Problem]:
-    """Names that are one file where case or Unicode form don't count (macOS, Windows), each with the first."""
+    """Names that are one file where case or Unicode form don't count (macOS), each with the first."""
     first: dict[str, str] = {}
     problems = []
     for name in sorted(names):

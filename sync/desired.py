@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.errors import Problem, ProblemsError, RepositoryError
 from luasprocs.lua import misuse_problems, required, syntax_problems
 from luasprocs.metadata import contradictions
-from luasprocs.sproc import SOURCE_LIMIT_BYTES, SUFFIX, Sproc, case_clashes, name_problem, read_sproc
+from luasprocs.sproc import SOURCE_LIMIT_BYTES, SUFFIX, Sproc, case_clashes, name_problem, problems_of, read_sproc
 from sync.entries import CONFLICT, SPECIAL, SUBMODULE, SYMLINK
 from sync.repository import Commit
 from sync.settings import SETTINGS_FILE, SETTINGS_LIMIT_BYTES, RepositorySettings, repository_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from sync.entries import Entry
     from sync.repository import Repository
@@ -34,8 +35,8 @@ class Desired:
     """What shall be live. `entries`: each sproc's name, below `folder`, to its blob id, broken ones too.
 
     `commit`: its `sha` is WORKTREE or INDEX where the files are no commit's. `branch`: "" when it is none.
-    `problems`: what is wrong before any blob is read, paths as seen from the repository's top. `sources`: bytes that
-    were read from disk, by blob.
+    `problems`: what is wrong before any blob is read, paths as seen from the repository's top; `unreadable`: names
+    of what is no file, or too big. `sources`: bytes that were read from disk, by blob.
     """
 
     commit: Commit
@@ -43,12 +44,21 @@ class Desired:
     entries: Mapping[str, str]
     branch: str = ""
     problems: tuple[Problem, ...] = ()
+    unreadable: frozenset[str] = frozenset()
     settings: RepositorySettings = field(default_factory=RepositorySettings)
     sources: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     def path(self, name: str) -> str:
         """Where a sproc's file stands, seen from the repository's top."""
         return f"{self.folder}/{name}" if self.folder else name
+
+
+class Found(NamedTuple):
+    """Sprocs among files, name to blob id; problems; the names that there is no reading of."""
+
+    entries: dict[str, str]
+    problems: tuple[Problem, ...]
+    unreadable: frozenset[str]
 
 
 def read_commit(repository: Repository, revision: str | None = None) -> Desired:
@@ -60,17 +70,17 @@ def read_commit(repository: Repository, revision: str | None = None) -> Desired:
     """
     commit = repository.resolve(revision)
     settings = _settings(repository, commit.sha)
-    entries, problems = read_entries(repository.tree(commit, settings.folder), settings.folder)
+    found = read_entries(repository.tree(commit, settings.folder), settings.folder)
     branch = repository.branch if revision is None else repository.branch_named(revision)
-    return Desired(commit, settings.folder, entries, branch or "", problems, settings)
+    return Desired(commit, settings.folder, found.entries, branch or "", *found[1:], settings)
 
 
 def read_index(repository: Repository) -> Desired:
     """What the next commit would want: what is staged, by the staged luasprocs.toml."""
     settings = _settings(repository, "")
-    entries, problems = read_entries(repository.index(settings.folder), settings.folder)
+    found = read_entries(repository.index(settings.folder), settings.folder)
     commit = Commit(INDEX, "", "what is staged", 0)
-    return Desired(commit, settings.folder, entries, repository.branch or "", problems, settings)
+    return Desired(commit, settings.folder, found.entries, repository.branch or "", *found[1:], settings)
 
 
 def read_worktree(repository: Repository) -> Desired:
@@ -80,25 +90,28 @@ def read_worktree(repository: Repository) -> Desired:
         settings = repository_settings(path.read_bytes() if path.exists() else None)
     except OSError as error:
         raise RepositoryError(f"{str(path)!r} can't be read: {error.strerror}") from error
-    found, sources = repository.worktree(settings.folder, SOURCE_LIMIT_BYTES, SUFFIX)
-    entries, problems = read_entries(found, settings.folder)
+    files, sources = repository.worktree(settings.folder, SUFFIX, SOURCE_LIMIT_BYTES)
+    found = read_entries(files, settings.folder)
     commit = Commit(WORKTREE, "", "the work tree", 0)
-    return Desired(commit, settings.folder, entries, repository.branch or "", problems, settings, sources)
+    return Desired(commit, settings.folder, found.entries, repository.branch or "", *found[1:], settings, sources)
 
 
-def read_entries(found: Iterable[Entry], folder: str) -> tuple[dict[str, str], tuple[Problem, ...]]:
-    """Sprocs among files, name to blob id, and what is wrong that no blob tells. Pure."""
+def read_entries(found: Iterable[Entry], folder: str) -> Found:
+    """Sprocs among files, and what is wrong that no blob tells. Pure."""
     prefix = f"{folder}/" if folder else ""
     entries: dict[str, str] = {}
     problems: list[Problem] = []
+    unreadable: set[str] = set()
     for entry in found:
         if not entry.path.endswith(SUFFIX) and entry.mode != SUBMODULE:
             continue
         problems += (Problem(prefix + entry.path, 1, 1, wrong) for wrong in _wrong_with(entry))
         if entry.path.endswith(SUFFIX):
             entries[entry.path] = entry.blob
+            if entry.mode in _KINDS or _too_big(entry):
+                unreadable.add(entry.path)
     problems += (replace(problem, path=prefix + problem.path) for problem in case_clashes(entries))
-    return entries, tuple(sorted(problems))
+    return Found(entries, tuple(sorted(problems)), frozenset(unreadable))
 
 
 def read_sprocs(repository: Repository, desired: Desired, names: Iterable[str]) -> list[Sproc]:
@@ -109,7 +122,7 @@ def read_sprocs(repository: Repository, desired: Desired, names: Iterable[str]) 
     """
     sprocs, problems = _read(repository, desired, names)
     if problems or desired.problems:
-        raise ProblemsError({*problems, *desired.problems, *_problems_among(repository, desired, sprocs, problems)})
+        raise ProblemsError({*problems, *desired.problems, *_problems_among(repository, desired, sprocs)})
     return sprocs
 
 
@@ -134,7 +147,7 @@ def problems_in(repository: Repository, desired: Desired, names: Iterable[str] |
         for sproc in sprocs
         for problem in misuse_problems(desired.path(sproc.name), sproc.source, sproc.metadata.runasync)
     )
-    return sorted({*early, *problems, *_problems_among(repository, desired, sprocs, problems), *misuse})
+    return sorted({*early, *problems, *_problems_among(repository, desired, sprocs), *misuse})
 
 
 def with_defaults(values: Mapping[str, str], defaults: Mapping[str, str]) -> Mapping[str, str]:
@@ -152,22 +165,26 @@ def _settings(repository: Repository, revision: str) -> RepositorySettings:
     return repository_settings(repository.file(revision, SETTINGS_FILE, SETTINGS_LIMIT_BYTES))
 
 
-def _wrong_with(entry: Entry) -> Iterable[str]:
+def _wrong_with(entry: Entry) -> Iterator[str]:
     if wrong := name_problem(entry.path) if entry.path.endswith(SUFFIX) else None:
         yield wrong
     if entry.mode in _KINDS:
         yield _KINDS[entry.mode]
-    elif (entry.size or 0) > SOURCE_LIMIT_BYTES:
+    elif _too_big(entry):
         yield f"the file has {entry.size:,} bytes, more than {SOURCE_LIMIT_BYTES:,}: keep data out of sprocs"
+
+
+def _too_big(entry: Entry) -> bool:
+    return (entry.size or 0) > SOURCE_LIMIT_BYTES
 
 
 def _read(
     repository: Repository, desired: Desired, names: Iterable[str]
 ) -> tuple[list[Sproc], list[Problem]]:
-    """The sound ones and what is wrong with the others; what `desired.problems` tells about is not read."""
-    known = {problem.path for problem in desired.problems}
-    wanted = {name: desired.entries[name] for name in sorted(names) if desired.path(name) not in known}
-    sources = {**desired.sources, **repository.blobs(blob for blob in wanted.values() if blob not in desired.sources)}
+    """The sound ones, and what is wrong with the others."""
+    wanted = {name: desired.entries[name] for name in sorted(set(names) - desired.unreadable)}
+    missing = repository.blobs(blob for blob in wanted.values() if blob not in desired.sources)
+    sources = {**desired.sources, **missing}
     sprocs: list[Sproc] = []
     problems: list[Problem] = []
     for name, blob in wanted.items():
@@ -181,10 +198,15 @@ def _read(
     return sprocs, problems
 
 
-def _problems_among(
-    repository: Repository, desired: Desired, sprocs: Iterable[Sproc], broken: Iterable[Problem] = ()
-) -> list[Problem]:
-    return []
-
-
-_ = (required, syntax_problems)
+def _problems_among(repository: Repository, desired: Desired, sprocs: Iterable[Sproc]) -> list[Problem]:
+    """Wrong syntax, and `require` of what is no library; of all others only those are read that these require."""
+    checked = {sproc.name: sproc for sproc in sprocs}
+    needed = {name for sproc in checked.values() for name, *_ in required(sproc.source)}
+    others, _ = _read(repository, desired, (needed & desired.entries.keys()) - checked.keys())
+    # One that is broken itself is told about by itself, not by those that require it.
+    broken = (needed & desired.entries.keys()) - checked.keys() - {sproc.name for sproc in others}
+    absent = (Sproc(name, b"", "", {"library": "yes"}) for name in broken)
+    among = problems_of((*checked.values(), *others, *absent))
+    placed = (replace(problem, path=desired.path(problem.path)) for problem in among if problem.path in checked)
+    syntax = (syntax_problems(desired.path(sproc.name), sproc.source) for sproc in checked.values())
+    return [*placed, *chain.from_iterable(syntax)]

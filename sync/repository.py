@@ -1,7 +1,7 @@
 """The one module that knows GitPython: a repository's commits, trees and blobs as frozen values.
 
 Git's own commands decide what a name means; GitPython runs them (`git.Git`). Its object classes aren't used: they
-read neither SHA-256 repositories nor reftables, and a blob at a time costs ten times one `cat-file --batch`.
+read neither SHA-256 repositories nor reftables, and blob by blob cost ten times one `cat-file --batch`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which repository this is: its smallest root commit. `shallow`: history is cut off, `id` is at the cut."""
+    """Which repository this is: its smallest root commit. `shallow`: history is cut off, `id` is its end."""
 
     id: str
     shallow: bool
@@ -75,7 +75,7 @@ class Repository:
 
     @classmethod
     def open(cls, folder: Path | str | None = None) -> Repository:
-        """The repository that `folder` lies in; None: where git's variables say (in a hook), else the current one.
+        """The repository that `folder` lies in; None: where git's variables say (in a hook), else this one.
 
         Raises:
             RepositoryError: no such folder, no repository there, another user owns it, or git is missing.
@@ -121,6 +121,11 @@ class Repository:
             raise RepositoryError(self._unknown(name))
         return self._commit(text(output).strip())
 
+    def branch_named(self, revision: str) -> str | None:
+        """The branch that a revision is the name of, short or as `refs/heads/…`."""
+        ref = f"refs/heads/{revision.removeprefix('refs/heads/')}"
+        return ref[11:] if self._run("show-ref", "--verify", "--quiet", ref)[0] == 0 else None
+
     def tree(self, commit: Commit, folder: str) -> list[Entry]:
         """All files of the commit below `folder`, their paths relative to it; "" is the whole tree."""
         status, output, stderr = self._run(
@@ -148,10 +153,10 @@ class Repository:
             if not folder or path != folder  # a file or a submodule where the folder should be
         ]
 
-    def worktree(self, folder: str, limit_bytes: int) -> tuple[list[Entry], dict[str, bytes]]:
+    def worktree(self, folder: str, suffix: str, limit_bytes: int) -> tuple[list[Entry], dict[str, bytes]]:
         """All files on disk below `folder` that git tracks or doesn't ignore, and their bytes by blob id.
 
-        A file over `limit_bytes` is not read; its blob is "". Bytes are as on disk: without git's filters.
+        Only names that end in `suffix` are read, up to `limit_bytes`; others' blob is "". Bytes are as on disk: without git's filters.
         """
         if self.bare:
             raise RepositoryError(
@@ -165,7 +170,7 @@ class Repository:
             )
         arguments = ("ls-files", "-z", "--full-name", "--cached", "--others", "--exclude-standard")
         found = {below(path, folder) for path in records(self._must(*arguments, "--", folder or "."))}
-        return read_files(top, sorted(found), limit_bytes, self._hash)
+        return read_files(top, sorted(found), suffix, limit_bytes, self._hash)
 
     def blobs(self, ids: Iterable[str]) -> dict[str, bytes]:
         """The contents of blobs by their ids, all through one process."""

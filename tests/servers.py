@@ -115,7 +115,7 @@ class Server:
         return done.stdout.decode("utf-8", "surrogateescape")
 
     def reset(self) -> None:
-        """As after its start: no data, functions, users, subscribers or changed settings; started anew if it must."""
+        """As after its start: no data, functions, users, subscribers, settings; restarted if it must."""
         try:
             self._wipe()
         except redis.RedisError:

@@ -14,7 +14,8 @@ local PREFIX = 'local KEYS, ARGV, sproc, require, redis = ...; ' -- on the sourc
 local function pin()
   if generation then return end
   api = redis
-  generation = redis.call('HGET', REVISION, 'generation') or ''
+  local found = redis.pcall('HGET', REVISION, 'generation')
+  generation = type(found) == 'string' and found or ''
   triggers = redis.call('EXISTS', TRIGGERS) == 1
 end
 
