@@ -36,7 +36,7 @@ class Instruction(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One function: its instructions as numbers, with the source's line of each; functions in it are `nested`."""
+    """One function: its instructions as numbers, the source's line of each, the functions in it."""
 
     words: tuple[int, ...]
     lines: tuple[int, ...]
@@ -57,8 +57,9 @@ class Function:
 
 
 class Use(NamedTuple):
-    """A name in the bytecode: `what` is "read" or "write" (a global), "command" or "require"; `detail` says of a read
-    global which field is taken from it, and is "function" for a global that a function is written to.
+    """A name in the bytecode: `what` is "read" or "write" (a global), "command" or "require".
+
+    `detail` is, of a global read, the field taken from it; of one written, "function" if it becomes one.
     """
 
     what: str
@@ -85,7 +86,9 @@ def _uses_in(function: Function, names: tuple[str, ...]) -> Iterator[Use]:
             continue
         step, line = function.step(at), function.lines[at]
         if step.op == SETGLOBAL:
-            yield Use("write", _name(function, step.bx), line, "function" if _is_closure(function, at) else "")
+            yield Use(
+                "write", _name(function, step.bx), line, "function" if _is_closure(function, at) else ""
+            )
         elif step.op == GETGLOBAL:
             yield Use("read", _name(function, step.bx), line, _field(function, at + 1, step.a))
         elif step.op == GETTABLE:
@@ -103,7 +106,7 @@ def _is_number(function: Function, at: int) -> bool:
 
 
 def _field(function: Function, at: int, register: int) -> str:
-    """The field that an instruction takes from the table in a register, if it does and the field is a literal."""
+    """The literal field that an instruction takes from the table in a register, or nothing."""
     step = function.step(at)
     taken = step.op == GETTABLE and step.b == register and step.c & CONSTANT_BIT
     return _name(function, step.c - CONSTANT_BIT) if taken else ""
@@ -124,7 +127,7 @@ def _name_in(function: Function, at: int, register: int, names: tuple[str, ...])
 
 
 def _call_of(function: Function, at: int, register: int, what: str) -> Iterator[Use]:
-    """The use, if what is in a register is called with a literal string that the instruction at `at` loads."""
+    """The use, if what is in a register is called with a literal that the instruction at `at` loads."""
     load = function.step(at)
     literal = _name(function, load.bx) if load.op == LOADK and load.a == register + 1 else ""
     for later in range(at + 1, len(function.words) if literal else 0):

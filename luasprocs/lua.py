@@ -90,20 +90,12 @@ def misuse_problems(path: str, source: bytes, runasync: bool) -> list[Problem]:
     """
     found = uses(source)
     spans = _line_spans(source)
-    own = {use.name for use in found if use.what == "write"}
-    problems = []
+    written = {use.name for use in found if use.what == "write"}
+    problems = set()
     for use in found:
-        message = (
-            _command_misuse(use, runasync)
-            if use.what == "command"
-            else None
-            if runasync
-            else _global_misuse(use, own)
-        )
-        if message:
-            line, column = _place_of(source, use, spans)
-            problems.append(Problem(path, line, column, message, "misuse"))
-    return sorted(set(problems))
+        if message := _misuse(use, written, runasync=runasync):
+            problems.add(Problem(path, *_place_of(source, use, spans), message, "misuse"))
+    return sorted(problems)
 
 
 def required(source: bytes) -> list[tuple[str, int, int]]:
@@ -137,15 +129,23 @@ def _refusal(source: bytes) -> tuple[int, bytes] | None:
     return (int(found[1]), found[2]) if found else (1, answer[1])
 
 
-def _global_misuse(use: Use, own: set[str]) -> str | None:
-    if use.what == "write":
-        if use.detail:
-            return (
-                f"function {use.name} is global, which the server refuses: write `local function {use.name}`"
-            )
-        return f"{use.name} is written as a global, which the server refuses: write `local {use.name}`"
-    if use.what != "read" or use.name in own:
+def _misuse(use: Use, written: set[str], *, runasync: bool) -> str | None:
+    if use.what == "command":
+        return _command_misuse(use.name, runasync=runasync)
+    if runasync:
         return None
+    if use.what == "write":
+        return _write_misuse(use)
+    return _read_misuse(use) if use.what == "read" and use.name not in written else None
+
+
+def _write_misuse(use: Use) -> str:
+    if use.detail:
+        return f"function {use.name} is global, which the server refuses: write `local function {use.name}`"
+    return f"{use.name} is written as a global, which the server refuses: write `local {use.name}`"
+
+
+def _read_misuse(use: Use) -> str | None:
     if use.name == "os" and use.detail not in {"", "clock"}:
         return f"the server has no os.{use.detail}: {_INSTEAD['os']}"
     if use.name in GLOBALS:
@@ -154,14 +154,14 @@ def _global_misuse(use: Use, own: set[str]) -> str | None:
     return f"the server has no global {shown(use.name)}{right}"
 
 
-def _command_misuse(use: Use, runasync: bool) -> str | None:
-    name = use.name.lower()
+def _command_misuse(command: str, *, runasync: bool) -> str | None:
+    name = command.lower()
     known = _commands().get(name)
-    if "." in name or known == "":
+    if "." in name or known == "":  # a module's commands have a dot
         return None
     if known is None:
-        return f"no Redis or Valkey has a command {shown(use.name)}{nearest(name, _commands())}"
-    return None if runasync else f"no server lets a script call {use.name.upper()}"
+        return f"no Redis or Valkey has a command {shown(command)}{nearest(name, _commands())}"
+    return None if runasync else f"no server lets a script call {command.upper()}"
 
 
 @cache
@@ -174,10 +174,11 @@ def _commands() -> dict[str, str]:
 
 def _line_spans(source: bytes) -> list[tuple[int, int]]:
     """Where each line starts and ends, as Lua counts lines."""
-    ends = [end.span() for end in _LINE_END.finditer(source)]
-    return list(
-        zip([0, *(end for _, end in ends)], [*(start for start, _ in ends), len(source)], strict=True)
-    )
+    start, spans = 0, []
+    for end in _LINE_END.finditer(source):
+        spans.append((start, end.start()))
+        start = end.end()
+    return [*spans, (start, len(source))]
 
 
 def _column(source: bytes, line_at: int, at: int) -> int:
@@ -192,7 +193,8 @@ def _column_of_token(source: bytes, line: int, token: bytes, refused: tuple[int,
     if found := re.fullmatch(rb"char\((\d+)\)", token):
         token = bytes([int(found[1])])
     token = _LINE_END.split(token)[0]
-    word = re.compile(rb"(?<!\w)%s(?!\w)" % re.escape(token) if token.isalnum() else re.escape(token))
+    bounded = rb"(?<!\w)%s(?!\w)" if re.fullmatch(rb"\w+", token) else rb"%s"
+    word = re.compile(bounded % re.escape(token))
     if end - start > _COLUMNS_LIMIT:
         return 1
     found_at = [place.span() for place in word.finditer(source, start, end)]
@@ -204,11 +206,9 @@ def _column_of_token(source: bytes, line: int, token: bytes, refused: tuple[int,
 
 def _place_of(source: bytes, use: Use, spans: list[tuple[int, int]]) -> tuple[int, int]:
     """Line and column of a name: on the line that the bytecode says, or above it in a statement of several."""
-    name = re.escape(use.name.encode("utf-8", "surrogateescape"))
-    word = re.compile(
-        (rb"(?<=[\"'\[])%s(?=[\"'\]])" if use.what in {"command", "require"} else rb"(?<![\w.:])%s(?!\w)")
-        % name
-    )
+    literal = use.what in {"command", "require"}
+    around = rb"(?<=[\"'\[])%s(?=[\"'\]])" if literal else rb"(?<![\w.:])%s(?!\w)"
+    word = re.compile(around % re.escape(use.name.encode("utf-8", "surrogateescape")))
     for line in range(use.line, max(use.line - _LINES_ABOVE, 0), -1):
         start, end = spans[line - 1]
         found = word.search(source, start, end) if end - start <= _COLUMNS_LIMIT else None

@@ -1,7 +1,7 @@
 """What a value in a header may be. Pure.
 
-Each function takes a value as written, without blanks around, and returns it typed. It raises ValueError for a
-bad one, with a hint where it knows more than what is expected in general.
+Each function takes a value as written, without blanks around, and returns it typed. It raises ValueError for
+a bad one, with a hint where it knows more than what is expected in general.
 """
 
 from __future__ import annotations

@@ -1,13 +1,12 @@
 """Turns Redis into frozen snapshots. Knows no widget, and runs in a worker thread.
 
-A full read inspects every sproc on the server (3 ms for each 250), so it is rationed: it comes again when the revision
-or the engine changed, when it was asked for, or when twenty times its own duration has passed. Between full reads one
-round trip asks for the revision, the engine and the counters of the rows on the screen.
+A full read inspects every sproc on the server (3 ms for each 250), so it is rationed: it comes again when the
+revision or the engine changed, when it was asked for, or when twenty times its own duration has passed. Between full
+reads one round trip asks for the revision, the engine and the counters of the rows on the screen.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from luasprocs import server
 from luasprocs.keys import Keys
 from luasprocs.registry import Live, LiveSproc, Revision, engine_of, raw, read_live, read_sprocs, text
+from luasprocs.urls import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,22 +24,35 @@ if TYPE_CHECKING:
 REST_FACTOR = 20
 """How many times its own duration a full read waits for the next: at most 5% of the server's time."""
 
+REPLY_TIMEOUT_S = 10.0
+"""A server that answers nothing for so long is lost; the header says the data's age long before."""
+
 PIPELINE_COMMANDS = 1000
+COUNTED = ("calls", "runs", "errors")
 HEADER_FIELDS = ("description", "event", "key", "cron", "every", "runasync", "enabled", "library")
-COUNTERS = ("calls", "runs", "errors")
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What a sproc's stats say; None where nothing was counted yet."""
+
+    calls: int | None = None
+    runs: int | None = None
+    errors: int | None = None
+
+
+NOTHING_COUNTED = Counters()
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One sproc in the list. `state`: ok, drift (edited by hand) or disabled; the counters: None where there are none yet."""
+    """One sproc in the list. `state`: ok, drift (edited by hand) or disabled."""
 
     name: str
     trigger: str = ""
     state: str = "ok"
     description: str = ""
-    calls: int | None = None
-    runs: int | None = None
-    errors: int | None = None
+    counters: Counters = NOTHING_COUNTED
 
     def matches(self, words: Iterable[str]) -> bool:
         """Whether each of the casefolded words stands somewhere in it."""
@@ -49,7 +62,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The registry at one moment. `problems`: what is wrong, as sentences; `read_at_s`: of the monotonic clock."""
+    """The registry at one moment. `problems`: sentences; `read_at_s`: of the monotonic clock."""
 
     revision: Revision
     rows: tuple[Row, ...]
@@ -73,7 +86,7 @@ class State:
 
 
 def trigger_of(fields: Mapping[str, str]) -> str:
-    """What runs a sproc, in words: `set dream*`, `cron */15 * * * * *`, `every 15s`, `call`, `async call`, `library`."""
+    """What runs a sproc, in words: `set dream*`, `cron */5 * * * *`, `every 15s`, `async call`, `library`."""
     if _yes(fields.get("library", "")):
         return "library"
     kinds = []
@@ -103,11 +116,9 @@ class Feed:
     """
 
     def __init__(self, url: str, namespace: str = "") -> None:
-        self.server = server.redacted(url)
-        self._url = server.redacted(url)
+        self.server = redacted(url)
         self._keys = Keys(namespace)
-        self._client = server.connect(url)
-        self._closing = threading.Event()
+        self._client = server.connect(url, socket_timeout=REPLY_TIMEOUT_S)
         self._known: dict[LiveSproc, Row] = {}
         self._last: Snapshot | None = None
         self._seen: list[Any] = []
@@ -119,12 +130,14 @@ class Feed:
         Raises:
             ServerError: the server doesn't answer, or refuses.
         """
-        with server.errors_named(self._url):
+        with server.errors_named(self.server):
             seen, counters = self._glance(visible)
             if full or self._last is None or seen != self._seen or time.monotonic() >= self._full_again_at_s:
                 self._last = self._read_all()
             else:
-                rows = tuple(replace(row, **counters.get(row.name, {})) for row in self._last.rows)
+                rows = tuple(
+                    replace(row, counters=counters.get(row.name, row.counters)) for row in self._last.rows
+                )
                 self._last = replace(self._last, rows=rows, read_at_s=time.monotonic())
             self._seen = seen
         return self._last
@@ -135,20 +148,20 @@ class Feed:
         Raises:
             ServerError: the server doesn't answer, or refuses.
         """
-        with server.errors_named(self._url):
+        with server.errors_named(self.server):
             found = read_sprocs(self._client, self._keys, [name])
         return found[0] if found else None
 
     def close(self) -> None:
-        """Ends what another thread may be reading right now: a hung server must not keep the app from quitting."""
+        """Ends what another thread is reading right now: a hung server must not keep the app from quitting."""
         self._client.connection_pool.disconnect(inuse_connections=True)
 
-    def _glance(self, visible: Sequence[str]) -> tuple[list[Any], dict[str, dict[str, int | None]]]:
-        pipe = self._client.pipeline(transaction=False)
+    def _glance(self, visible: Sequence[str]) -> tuple[list[Any], dict[str, Counters]]:
+        pipe: Any = self._client.pipeline(transaction=False)
         pipe.hgetall(self._keys.revision)
         pipe.execute_command("FCALL_RO", self._keys.function("about"), 0)
         for name in visible:
-            pipe.hmget(raw(self._keys.stats(name)), COUNTERS)
+            pipe.hmget(raw(self._keys.stats(name)), COUNTED)
         revision, about, *stats = pipe.execute(raise_on_error=False)
         seen = [str(reply) if isinstance(reply, Exception) else reply for reply in (revision, about)]
         return seen, {name: _counters(reply) for name, reply in zip(visible, stats, strict=True)}
@@ -158,14 +171,17 @@ class Feed:
         live = read_live(self._client, self._keys, len(self._known))
         self._known = self._rows(live)
         names = [row.name for row in self._known.values()]
-        stats = self._pipelined((raw(self._keys.stats(name)) for name in names), COUNTERS)
-        rows = [replace(row, **_counters(reply)) for row, reply in zip(self._known.values(), stats, strict=True)]
+        stats = self._pipelined((raw(self._keys.stats(name)) for name in names), COUNTED)
+        rows = [
+            replace(row, counters=_counters(reply))
+            for row, reply in zip(self._known.values(), stats, strict=True)
+        ]
         done_s = time.monotonic()
         self._full_again_at_s = done_s + REST_FACTOR * (done_s - started_s)
         return Snapshot(live.revision, tuple(rows), self._problems(live), live.drift, done_s)
 
     def _rows(self, live: Live) -> dict[LiveSproc, Row]:
-        """Rows in the registry's order; headers are read of those sprocs only that are new, changed or edited by hand."""
+        """Rows in the registry's order; only what is new, changed or edited by hand has its header read."""
         wanted = [one for one in live.sprocs.values() if not one.intact or one not in self._known]
         replies = self._pipelined((raw(self._keys.name(one.name)) for one in wanted), HEADER_FIELDS)
         fresh = {one: _row(one, reply) for one, reply in zip(wanted, replies, strict=True)}
@@ -183,17 +199,25 @@ class Feed:
 
     def _problems(self, live: Live) -> tuple[str, ...]:
         stale = "" if live.empty else live.engine_stale(engine_of(live, self._keys, live.revision.owner))
-        edited = f"edited by hand: {', '.join(live.drift[:5])}{', …' if len(live.drift) > 5 else ''}" if live.drift else ""
+        edited = (
+            f"edited by hand: {', '.join(live.drift[:5])}{', …' if len(live.drift) > 5 else ''}"
+            if live.drift
+            else ""
+        )
         return tuple(filter(None, (*live.faults, stale, edited)))
 
 
 def _row(sproc: LiveSproc, reply: Any) -> Row:
     values = () if isinstance(reply, Exception) else zip(HEADER_FIELDS, reply, strict=True)
     fields = {field: text(value) for field, value in values if value is not None}
-    return Row(sproc.name, trigger_of(fields), state_of(fields, intact=sproc.intact), fields.get("description", ""))
+    return Row(
+        sproc.name, trigger_of(fields), state_of(fields, intact=sproc.intact), fields.get("description", "")
+    )
 
 
-def _counters(reply: Any) -> dict[str, int | None]:
-    values = (None,) * len(COUNTERS) if isinstance(reply, Exception) else reply
-    pairs = zip(COUNTERS, values, strict=True)
-    return {field: int(value) if value and value.isdigit() and len(value) < 20 else None for field, value in pairs}
+def _counters(reply: Any) -> Counters:
+    return NOTHING_COUNTED if isinstance(reply, Exception) else Counters(*map(_count, reply))
+
+
+def _count(value: bytes | None) -> int | None:
+    return int(value) if value and value.isdigit() and len(value) < 20 else None

@@ -1,6 +1,6 @@
-"""Makes text from the registry safe to draw. All of it is hostile: names, headers, sources and the server's messages.
+"""Makes text from the registry safe to draw: names, headers, sources and the server's messages are all hostile.
 
-Markup never gets parsed, because what is drawn are Text objects; escape sequences never reach the terminal, because
+Markup is never parsed, because only Text objects are drawn. Escape sequences never reach the terminal, because
 control characters don't pass here.
 """
 
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import unicodedata
 
-from rich.text import Text
-
 CHARACTERS_LIMIT = 4096
-"""Of one text drawn; a terminal shows less, and cleaning a value of 1 MB at each key press would freeze it."""
+"""Of one text drawn; a terminal shows less, and cleaning 1 MB at each key press would freeze it."""
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-_REFUSED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # controls, bidi and invisible ones, lone surrogates, line breaks
+_REFUSED = frozenset(
+    {"Cc", "Cf", "Cs", "Zl", "Zp"}
+)  # controls, bidi and invisible ones, lone surrogates, line breaks
 
 
 class _Table(dict[int, str]):
@@ -32,12 +32,7 @@ _TABLE = _Table({ord("\n"): " ", ord("\r"): " ", ord("\t"): " "})
 def clean(text: str, limit: int = CHARACTERS_LIMIT) -> str:
     """One line without a character that moves the cursor, hides, or turns the writing direction.
 
-    Blanks stand for tabs and line breaks, U+FFFD for all else; what is longer than `limit` characters ends in `…`.
+    Blanks stand for tabs and line breaks, U+FFFD for all else; what is longer than `limit` ends in `…`.
     """
     short = text if len(text) <= limit else text[: limit - 1] + "…"
     return short if short.isascii() and short.isprintable() else short.translate(_TABLE)
-
-
-def safe_text(text: str, style: str = "") -> Text:
-    """The same as a Text, which no widget parses for markup."""
-    return Text(clean(text), style=style, no_wrap=True, overflow="ellipsis", end="")

@@ -12,7 +12,10 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import ResponseError
+
 from luasprocs.embedded import EmbeddedServer
+from luasprocs.errors import LuasprocsError
 from luasprocs.keys import Keys
 from luasprocs.server import connect
 from sync.reply import formatted
@@ -32,20 +35,27 @@ def examples() -> Path:
     return installed if installed.is_dir() else Path(__file__).resolve().parent.parent / "sprocs"
 
 
+class DemoError(LuasprocsError):
+    """A step of the tour didn't do what it should."""
+
+
 class Tour:
-    """One run of the demo in `folder`; `run` answers what failed."""
+    """One run of the demo in `folder`."""
 
     def __init__(self, console: Console, folder: Path) -> None:
         self._console = console
         self._folder = folder
         self._repository = folder / "shop"
-        self._failed: list[str] = []
         self._keys = Keys()
         self._environ = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "LUASPROCS_"))}
         self._environ |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "NO_COLOR": "1"}
 
-    def run(self) -> list[str]:
-        """The whole tour. What failed, as sentences."""
+    def run(self) -> None:
+        """The whole tour.
+
+        Raises:
+            DemoError: the first step that failed, with what was found and what was wanted.
+        """
         self._say("an embedded Valkey, and a git repository with the example sprocs")
         with EmbeddedServer(self._folder / ".luasprocs") as server:
             self._environ["LUASPROCS_REDIS"] = server.url
@@ -60,9 +70,7 @@ class Tour:
                 self._roll_back(client, first)
             finally:
                 client.close()
-        if not self._failed:
-            self._say("every value above was read back from the server, and was right")
-        return self._failed
+        self._say("every value above was read back from the server, and was right")
 
     def _make_repository(self) -> None:
         shutil.copytree(examples(), self._repository / "sprocs")
@@ -166,6 +174,8 @@ class Tour:
         try:
             connection.send_command(*words)
             reply = connection.read_response()
+        except ResponseError as error:
+            reply = error
         finally:
             client.connection_pool.release(connection)
         for line in formatted(reply).splitlines():
@@ -178,5 +188,4 @@ class Tour:
 
     def _expect(self, what: str, found: Any, wanted: Any) -> None:
         if found != wanted:
-            self._failed.append(f"{what}: found {found!r:.300}, wanted {wanted!r:.300}")
-            self._console.line(f"  WRONG: {what}", "red")
+            raise DemoError(f"{what}: found {found!r:.300}, wanted {wanted!r:.300}")

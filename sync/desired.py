@@ -1,4 +1,4 @@
-"""What git wants live: the `.lua` files of a commit, of the index, or of the work tree, and what is wrong with them."""
+"""What git wants live: the `.lua` files of a commit, the index or the work tree, and their faults."""
 
 from __future__ import annotations
 
@@ -9,10 +9,19 @@ from typing import TYPE_CHECKING, NamedTuple
 from luasprocs.errors import Problem, ProblemsError, RepositoryError
 from luasprocs.lua import misuse_problems, required, syntax_problems
 from luasprocs.metadata import contradictions
-from luasprocs.sproc import SOURCE_LIMIT_BYTES, SUFFIX, Sproc, case_clashes, name_problem, problems_of, read_sproc
+from luasprocs.sproc import (
+    SOURCE_LIMIT_BYTES,
+    SUFFIX,
+    Sproc,
+    case_clashes,
+    name_problem,
+    problems_of,
+    read_sproc,
+)
 from sync.entries import CONFLICT, SPECIAL, SUBMODULE, SYMLINK
 from sync.repository import Commit
-from sync.settings import SETTINGS_FILE, SETTINGS_LIMIT_BYTES, RepositorySettings, repository_settings
+from sync.settings import SETTINGS_FILE, RepositorySettings, repository_settings
+from sync.toml import LIMIT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -24,7 +33,7 @@ WORKTREE = "worktree"
 INDEX = "index"
 _KINDS = {
     SYMLINK: "the file is a symlink: commit the file itself",
-    SUBMODULE: "this is a submodule, which a sync doesn't enter: commit its files, or put it outside the sproc folder",
+    SUBMODULE: "this is a submodule, which no sync enters: commit its files, or move it out of the folder",
     CONFLICT: "the file has an unresolved merge conflict: resolve it, then git add",
     SPECIAL: "this is no regular file: replace it by one",
 }
@@ -35,8 +44,8 @@ class Desired:
     """What shall be live. `entries`: each sproc's name, below `folder`, to its blob id, broken ones too.
 
     `commit`: its `sha` is WORKTREE or INDEX where the files are no commit's. `branch`: "" when it is none.
-    `problems`: what is wrong before any blob is read, paths as seen from the repository's top; `unreadable`: names
-    of what is no file, or too big. `sources`: bytes that were read from disk, by blob.
+    `problems`: what is wrong before any blob is read, paths as seen from the repository's top; `unreadable`:
+    names of what is no file, or too big. `sources`: bytes that were read from disk, by blob.
     """
 
     commit: Commit
@@ -93,7 +102,9 @@ def read_worktree(repository: Repository) -> Desired:
     files, sources = repository.worktree(settings.folder, SUFFIX, SOURCE_LIMIT_BYTES)
     found = read_entries(files, settings.folder)
     commit = Commit(WORKTREE, "", "the work tree", 0)
-    return Desired(commit, settings.folder, found.entries, repository.branch or "", *found[1:], settings, sources)
+    return Desired(
+        commit, settings.folder, found.entries, repository.branch or "", *found[1:], settings, sources
+    )
 
 
 def read_entries(found: Iterable[Entry], folder: str) -> Found:
@@ -136,7 +147,9 @@ def check_sprocs(repository: Repository, desired: Desired, sprocs: Iterable[Spro
         raise ProblemsError(problems)
 
 
-def problems_in(repository: Repository, desired: Desired, names: Iterable[str] | None = None) -> list[Problem]:
+def problems_in(
+    repository: Repository, desired: Desired, names: Iterable[str] | None = None
+) -> list[Problem]:
     """All that is wrong with some sprocs (None: all of them), misuse too; sorted."""
     wanted = desired.entries if names is None else set(names)
     sprocs, problems = _read(repository, desired, wanted)
@@ -151,7 +164,7 @@ def problems_in(repository: Repository, desired: Desired, names: Iterable[str] |
 
 
 def with_defaults(values: Mapping[str, str], defaults: Mapping[str, str]) -> Mapping[str, str]:
-    """Metadata as written, and the defaults for what it doesn't say, as far as they go with the rest. Pure."""
+    """Metadata as written, and the defaults for what it doesn't say, as far as they fit. Pure."""
     if not defaults:
         return values
     merged = {**defaults, **values}
@@ -162,7 +175,7 @@ def with_defaults(values: Mapping[str, str], defaults: Mapping[str, str]) -> Map
 
 
 def _settings(repository: Repository, revision: str) -> RepositorySettings:
-    return repository_settings(repository.file(revision, SETTINGS_FILE, SETTINGS_LIMIT_BYTES))
+    return repository_settings(repository.file(revision, SETTINGS_FILE, LIMIT_BYTES))
 
 
 def _wrong_with(entry: Entry) -> Iterator[str]:
@@ -199,7 +212,7 @@ def _read(
 
 
 def _problems_among(repository: Repository, desired: Desired, sprocs: Iterable[Sproc]) -> list[Problem]:
-    """Wrong syntax, and `require` of what is no library; of all others only those are read that these require."""
+    """Wrong syntax, and `require` of what is no library; of others only those are read that they require."""
     checked = {sproc.name: sproc for sproc in sprocs}
     needed = {name for sproc in checked.values() for name, *_ in required(sproc.source)}
     others, _ = _read(repository, desired, (needed & desired.entries.keys()) - checked.keys())
@@ -207,6 +220,8 @@ def _problems_among(repository: Repository, desired: Desired, sprocs: Iterable[S
     broken = (needed & desired.entries.keys()) - checked.keys() - {sproc.name for sproc in others}
     absent = (Sproc(name, b"", "", {"library": "yes"}) for name in broken)
     among = problems_of((*checked.values(), *others, *absent))
-    placed = (replace(problem, path=desired.path(problem.path)) for problem in among if problem.path in checked)
+    placed = (
+        replace(problem, path=desired.path(problem.path)) for problem in among if problem.path in checked
+    )
     syntax = (syntax_problems(desired.path(sproc.name), sproc.source) for sproc in checked.values())
     return [*placed, *chain.from_iterable(syntax)]

@@ -39,9 +39,9 @@ def blob_id(algorithm: str, source: bytes) -> str:
 
 
 def read_files(
-    top: Path, paths: Iterable[str], limit_bytes: int, algorithm: str
+    top: Path, paths: Iterable[str], suffix: str, limit_bytes: int, algorithm: str
 ) -> tuple[list[Entry], dict[str, bytes]]:
-    """Reads files below `top` as git would add them; gone ones and those behind a symlink are no files of it.
+    """Reads files below `top` as git would add them; gone ones and those behind a symlink are left out.
 
     Raises:
         RepositoryError: a file can't be read.
@@ -59,11 +59,8 @@ def read_files(
             found = None
         if found is None:
             continue
-        source = (
-            _read(top / path, limit_bytes)
-            if stat.S_ISREG(found.st_mode) and found.st_size <= limit_bytes
-            else None
-        )
+        wanted = stat.S_ISREG(found.st_mode) and found.st_size <= limit_bytes and path.endswith(suffix)
+        source = _read(top / path, limit_bytes) if wanted else None
         if source is None or len(source) > limit_bytes:
             entries.append(Entry(path.rstrip("/"), _mode(found), "", max(found.st_size, len(source or b""))))
             continue

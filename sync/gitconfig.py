@@ -54,7 +54,7 @@ def pinned(
 ) -> dict[str, str]:
     """Variables that hold git to one repository whatever `environ` says, for a runner that can only add some.
 
-    A hook's own index (`git commit -a`) and quarantine (a push being judged) are this repository's: they stay.
+    A hook's own index (`git commit -a`) and quarantine (a push being judged) are its own: they stay.
     """
     link = git_folder / "commondir"
     common = (

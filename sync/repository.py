@@ -1,7 +1,7 @@
 """The one module that knows GitPython: a repository's commits, trees and blobs as frozen values.
 
-Git's own commands decide what a name means; GitPython runs them (`git.Git`). Its object classes aren't used: they
-read neither SHA-256 repositories nor reftables, and blob by blob cost ten times one `cat-file --batch`.
+Git's own commands decide what a name means; GitPython runs them (`git.Git`). Its object classes aren't used:
+they read neither SHA-256 repositories nor reftables, and blob by blob cost ten times one `cat-file --batch`.
 """
 
 from __future__ import annotations
@@ -137,9 +137,7 @@ class Repository:
                 'or name their folder in luasprocs.toml (folder = "…")'
             )
         if status != 0:
-            raise RepositoryError(
-                f"git can't list commit {commit.sha[:12]} of {self._shown}: {complaint(stderr)}"
-            )
+            raise RepositoryError(f"git can't list {commit.sha[:12]} of {self._shown}: {complaint(stderr)}")
         return [read_tree_entry(line) for line in records(output)]
 
     def index(self, folder: str) -> list[Entry]:
@@ -156,7 +154,8 @@ class Repository:
     def worktree(self, folder: str, suffix: str, limit_bytes: int) -> tuple[list[Entry], dict[str, bytes]]:
         """All files on disk below `folder` that git tracks or doesn't ignore, and their bytes by blob id.
 
-        Only names that end in `suffix` are read, up to `limit_bytes`; others' blob is "". Bytes are as on disk: without git's filters.
+        Only names ending in `suffix` are read, up to `limit_bytes`; the blob of others is "". Git's filters are
+        not applied.
         """
         if self.bare:
             raise RepositoryError(

@@ -1,14 +1,12 @@
-"""Two kinds of settings: what a git writer may decide (luasprocs.toml) and what the host says. Read once, frozen.
+"""Two kinds of settings: what a git writer may decide (luasprocs.toml), and what the host says.
 
-Imports neither git nor redis: every command starts here.
+Read once, frozen, passed down. Imports neither GitPython nor redis: every command starts here.
 """
 
 from __future__ import annotations
 
 import os
-import re
-import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -18,26 +16,35 @@ from luasprocs.keys import Keys
 from luasprocs.metadata import parse_value
 from luasprocs.urls import checked, redacted
 from luasprocs.values import duration_ms, nearest, shown
+from sync.gitconfig import git_config
+from sync.toml import CONTROL, parsed, place_of, plain, read_bytes, scalar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+
+    # A setting's name to its value, and who set it.
+    _Layer = Mapping[str, tuple[str, str]]
 
 SETTINGS_FILE = "luasprocs.toml"
-SETTINGS_LIMIT_BYTES = 256 * 1024
 SERVER_FILE = Path(".luasprocs") / "server.toml"
 """Where `up` leaves the URL of the server that it started."""
 DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_TOML_PLACE = re.compile(r"(.*) \(at line (\d+), column (\d+)\)", re.S)
-_TOP = ("folder", "namespace", "owner", "keep_generations", "defaults")
 _KEEP_LIMIT = 100_000
+_OWNER_CHARS = 200
+_TOP = {
+    "folder": "a folder's path below the repository's top, like sprocs or lua/sprocs",
+    "namespace": "a text of letters, digits and _.:-",
+    "owner": f"a text of at most {_OWNER_CHARS} characters without control characters",
+    "keep_generations": f"a whole number from 1 to {_KEEP_LIMIT}",
+    "defaults": "a table of metadata keys: [defaults]",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class RepositorySettings:
     """What luasprocs.toml says. `folder`: where sprocs are, "" for the top; `owner`: "" for the root commit.
 
-    `defaults`: metadata as written, for what a header doesn't say. `keep_generations`: how far a rollback reaches.
+    `defaults`: metadata as written, for what a header doesn't say. `keep_generations`: as far a rollback reaches.
     """
 
     folder: str = "sprocs"
@@ -55,18 +62,18 @@ def repository_settings(source: bytes | None, path: str = SETTINGS_FILE) -> Repo
     """
     if source is None:
         return RepositorySettings()
-    text, table = _parsed(source, path)
+    text, table = parsed(source, path)
     values: dict[str, Any] = {}
     for key, value in table.items():
         try:
             values[key] = _repository_value(key, value)
         except ValueError as error:
-            raise SettingsError(f"{path}:{_place_of(text, key)}: {error}") from None
+            raise SettingsError(f"{path}:{place_of(text, key)}: {error}") from None
     for key, value in table.get("defaults", {}).items():
         try:
             values["defaults"][key] = _default(key, value)
         except (ValueError, SettingsError) as error:
-            raise SettingsError(f"{path}:{_place_of(text, key, 'defaults')}: {error}") from None
+            raise SettingsError(f"{path}:{place_of(text, key, 'defaults')}: {error}") from None
     return RepositorySettings(**values)
 
 
@@ -74,7 +81,7 @@ def repository_settings(source: bytes | None, path: str = SETTINGS_FILE) -> Repo
 class HostSettings:
     """What the host says. `redis`: a URL, perhaps with a password: show `redis_shown`.
 
-    `namespace` None: as luasprocs.toml says. `live_edits` None: commit where the repository is writable, else keep.
+    `namespace` None: as luasprocs.toml says. `live_edits` None: commit if the repository is writable.
     `sources`: for each setting that somebody set, who did, for messages.
     """
 
@@ -99,28 +106,171 @@ class HostSettings:
         return self.sources.get(name, "the default")
 
 
-def host_settings(
-    flags: Mapping[str, object],
-    environ: Mapping[str, str],
-    git_config: Callable[[Path | None], Mapping[str, str]],
-) -> HostSettings:
-    """Settings by who comes first: flag, LUASPROCS_*, --config FILE, git config luasprocs.*, the file that `up` left.
+def host_settings(flags: Mapping[str, object], environ: Mapping[str, str] = os.environ) -> HostSettings:
+    """The host's settings: flag, LUASPROCS_*, --config FILE, git config luasprocs.*, what `up` left, default.
 
-    `flags`: by name, None where not given. `git_config`: asked for a folder's `luasprocs.*` only if others leave any open.
+    `flags`: by name, None where not given. Reads these files, and asks git once.
 
     Raises:
-        SettingsError: a value can't be used, with who set it.
+        SettingsError: a value can't be used; its text says who set it.
     """
     layers = [_given(flags), _environment(environ)]
     config = _first(layers, "config")
-    layers.append(_file(Path(config[0])) if config else {})
+    layers.append(_file(Path(config[0]).expanduser()) if config else {})
     repo = _first(layers, "repo")
     folder = Path(repo[0]).expanduser() if repo else None
-    layers.append(_git(git_config(folder)))
-    layers.append(_left_by_up(folder or Path.cwd()) if not _first(layers, "redis") else {})
+    layers.append(_known(git_config(folder), "git config luasprocs."))
+    if not _first(layers, "redis"):
+        layers.append(_left_by_up((folder or Path.cwd()).absolute()))
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for name in _HOST:
         if found := _first(layers, name):
-            values[name], sources[name] = _host_value(name, *found), found[1]
+            values[_FIELDS.get(name, name)], sources[name] = _host_value(name, *found), found[1]
     return HostSettings(**values, sources=MappingProxyType(sources))
+
+
+def _given(flags: Mapping[str, object]) -> _Layer:
+    return {
+        name: (str(value), f"--{name}")
+        for name, value in flags.items()
+        if name in _HOST and value is not None
+    }
+
+
+def _environment(environ: Mapping[str, str]) -> _Layer:
+    # Others are passed over: Kubernetes makes a LUASPROCS_PORT of a service of that name.
+    variables = {name: f"LUASPROCS_{name.upper()}" for name in _HOST}
+    return {
+        name: (environ[variable], variable) for name, variable in variables.items() if environ.get(variable)
+    }
+
+
+def _file(path: Path) -> _Layer:
+    _, table = parsed(read_bytes(path), str(path))
+    return _known({key: scalar(value) for key, value in table.items()}, f"{path}: ")
+
+
+def _known(values: Mapping[str, str], place: str) -> _Layer:
+    """Settings by their names, however those are spelled: git's have no `_`."""
+    names = {name.replace("_", ""): name for name in _HOST}
+    layer = {}
+    for key, value in values.items():
+        name = names.get(key.lower().replace("_", "").replace("-", ""))
+        if name is None:
+            raise SettingsError(f"{place}{plain(key)} is no setting{nearest(key, _HOST)}")
+        layer[name] = (value, f"{place}{key}")
+    return layer
+
+
+def _left_by_up(folder: Path) -> _Layer:
+    """The server that `up` started here: looked for up to the repository's top, and only on this machine."""
+    for place in (folder, *folder.parents):
+        path = place / SERVER_FILE
+        if path.is_file():
+            layer = _file(path)
+            url = checked(layer["redis"][0]) if "redis" in layer else None
+            if url and url.scheme != "unix" and url.hostname not in {"127.0.0.1", "::1", "localhost"}:
+                raise SettingsError(
+                    f"{path} names a server on another machine, which `up` never does: remove it"
+                )
+            return {name: found for name, found in layer.items() if name == "redis"}
+        if (place / ".git").exists():
+            break
+    return {}
+
+
+def _first(layers: Iterable[_Layer], name: str) -> tuple[str, str] | None:
+    return next((layer[name] for layer in layers if name in layer), None)
+
+
+def _host_value(name: str, value: str, source: str) -> Any:
+    try:
+        return _HOST[name](value)
+    except (ValueError, SettingsError) as error:
+        raise SettingsError(f"{source}: {error}") from None
+
+
+def _url(value: str) -> str:
+    checked(value)
+    return value
+
+
+def _namespace(value: str) -> str:
+    return Keys(value).namespace
+
+
+def _yes(value: str) -> bool:
+    if value.lower() not in {"1", "true", "yes", "on", "0", "false", "no", "off"}:
+        raise ValueError(f"{shown(value)} is neither yes nor no")
+    return value.lower() in {"1", "true", "yes", "on"}
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def choose(value: str) -> str:
+        if value not in words:
+            raise ValueError(f"{shown(value)} is none of {', '.join(words)}{nearest(value, words)}")
+        return value
+
+    return choose
+
+
+def _interval(value: str) -> int:
+    try:
+        return duration_ms(value)
+    except ValueError:
+        raise ValueError(f"{shown(value)} is no duration, like 30s or 5m") from None
+
+
+def _path(value: str) -> Path:
+    if not value or "\0" in value:
+        raise ValueError("the path is empty or holds a NUL")
+    return Path(value).expanduser()
+
+
+_HOST: dict[str, Callable[[str], Any]] = {
+    "redis": _url,
+    "namespace": _namespace,
+    "repo": _path,
+    "config": _path,
+    "debug": _yes,
+    "branch": str,
+    "heal": _one_of("auto", "warn"),
+    "live_edits": _one_of("commit", "keep", "revert"),
+    "interval": _interval,
+}
+_FIELDS = {"interval": "interval_ms"}
+
+
+def _repository_value(key: str, value: object) -> object:
+    """One of luasprocs.toml's values, or ValueError with what would be right."""
+    match key, value:
+        case "folder", str():
+            return _folder(value)
+        case "namespace", str():
+            return _namespace(value)
+        case "owner", str() if len(value) <= _OWNER_CHARS and not CONTROL.search(value):
+            return value
+        case "keep_generations", int() if not isinstance(value, bool) and 0 < value <= _KEEP_LIMIT:
+            return value
+        case "defaults", dict():
+            return dict(value)
+    if key not in _TOP:
+        raise ValueError(
+            f"{shown(key)} is no setting{nearest(key, _TOP)}; the host's go elsewhere (--config FILE)"
+        )
+    raise ValueError(f"{key} must be {_TOP[key]}")
+
+
+def _folder(value: str) -> str:
+    parts = [part for part in value.split("/") if part not in {"", "."}]
+    if value.startswith("/") or ".." in parts or ".git" in parts or CONTROL.search(value):
+        raise ValueError(f"folder must be {_TOP['folder']}")
+    return "/".join(parts)
+
+
+def _default(key: str, value: object) -> str:
+    """A metadata key's default as a header would say it."""
+    text = scalar(value)
+    parse_value(key, text)
+    return text

@@ -1,0 +1,73 @@
+"""One sproc's source."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from luasprocs_tui.safe import clean
+from luasprocs_tui.widgets.source import SourceView
+from luasprocs_tui.widgets.status import COMMIT_SHOWN, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.app import ComposeResult
+
+
+class SourceScreen(Screen[None]):
+    """Opens at once, and shows the source when it has come."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "app.pop_screen", "Back", id="source.back")]
+
+    class Loaded(Message):
+        """The source has come, as safe lines."""
+
+        def __init__(self, lines: Sequence[Text], commit: str) -> None:
+            super().__init__()
+            self.lines = lines
+            self.commit = commit
+
+    class Failed(Message):
+        """There is none, and why."""
+
+        def __init__(self, reason: str) -> None:
+            super().__init__()
+            self.reason = reason
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.sproc = name
+
+    def compose(self) -> ComposeResult:
+        """From top to bottom."""
+        yield Status()
+        yield Static(id="title")
+        yield SourceView(id="source")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Until the source is there."""
+        self._say("loading …")
+        self.query_one(SourceView).focus()
+
+    @on(Loaded)
+    def _loaded(self, event: Loaded) -> None:
+        lines = len(event.lines)
+        self._say(f"{lines} line{'' if lines == 1 else 's'}  {event.commit[:COMMIT_SHOWN]}")
+        self.query_one(SourceView).show(event.lines)
+
+    @on(Failed)
+    def _failed(self, event: Failed) -> None:
+        self._say(event.reason)
+
+    def _say(self, said: str) -> None:
+        title = Text.assemble((clean(self.sproc, 400), "bold"), "  ", clean(said, 400))
+        title.no_wrap, title.overflow = True, "ellipsis"
+        self.query_one("#title", Static).update(title)

@@ -1,0 +1,144 @@
+"""The list of what is live."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Footer, Input, Static
+
+from luasprocs_tui.safe import clean
+from luasprocs_tui.widgets.status import Status
+from luasprocs_tui.widgets.table import Column, Line, Table
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from luasprocs_tui.feed import Row, State
+
+COLUMNS = (
+    Column("NAME", 12, 60),
+    Column("TRIGGER", 10, 44),
+    Column("STATE", 8, 8),
+    Column("CALLS", 5, 6, right=True),
+    Column("RUNS", 5, 6, right=True),
+    Column("ERRORS", 6, 6, right=True),
+    Column("DESCRIPTION", 14, 400, grow=True),
+)
+TONES = {"drift": "bad", "disabled": "off"}
+_UNITS = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
+
+
+def short_number(number: int | None) -> str:
+    """At most six cells: `950`, `12k`, `3.4M`; a dot where nothing was counted yet."""
+    if number is None:
+        return "·"
+    if number < 10_000:
+        return str(number)
+    size, unit = next((size, unit) for size, unit in _UNITS if number >= size)
+    whole = number / size
+    if whole >= 10_000:
+        return f">9999{unit}"
+    return f"{int(whole * 10) / 10}{unit}" if whole < 100 else f"{int(whole)}{unit}"
+
+
+def line_of(row: Row) -> Line:
+    """A row as the table takes it."""
+    counted = row.counters
+    numbers = (short_number(number) for number in (counted.calls, counted.runs, counted.errors))
+    cells = (row.name, row.trigger, row.state, *numbers, row.description)
+    return Line(row.name, cells, TONES.get(row.state, "ok"))
+
+
+class SprocsScreen(Screen[None]):
+    """A header, the table, a line about the selected sproc, and a filter that comes with `/`."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "filter", "Filter", key_display="/", id="sprocs.filter"),
+        Binding("escape", "clear", "Clear", show=False, id="sprocs.clear"),
+    ]
+
+    class Opened(Message):
+        """A sproc was opened."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: tuple[Row, ...] = ()
+
+    def compose(self) -> ComposeResult:
+        """From top to bottom."""
+        yield Status()
+        yield Table(COLUMNS, id="sprocs")
+        yield Static(id="detail")
+        yield Input(
+            placeholder="words in name, trigger, state or description", id="filter", select_on_focus=False
+        )
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Starts to follow the app's state."""
+        self.query_one("#filter").display = False
+        self.query_one(Table).focus()
+        self.watch(self.app, "state", self._follow)
+
+    @property
+    def visible_names(self) -> tuple[str, ...]:
+        """Sprocs on the screen now."""
+        return self.query_one(Table).visible_keys
+
+    def _follow(self, state: State) -> None:
+        rows = state.snapshot.rows if state.snapshot else ()
+        if rows is not self._rows:
+            self._rows = rows
+            self._show()
+
+    def _show(self) -> None:
+        words = self.query_one(Input).value.casefold().split()
+        shown = [row for row in self._rows if row.matches(words)] if words else self._rows
+        self.query_one(Table).show([line_of(row) for row in shown])
+        self.query_one(Table).border_subtitle = f"{len(shown)} of {len(self._rows)}" if words else ""
+        self._describe(self.query_one(Table).selected)
+
+    def _describe(self, name: str | None) -> None:
+        row = next((row for row in self._rows if row.name == name), None)
+        filtered = bool(self._rows and self.query_one(Input).value.strip())
+        said = "nothing matches the filter" if filtered else ""
+        if row:
+            said = "  ".join(clean(part, 400) for part in (row.name, row.trigger, row.description) if part)
+        self.query_one("#detail", Static).update(Text(said, no_wrap=True, overflow="ellipsis"))
+
+    @on(Table.Moved)
+    def _moved(self, event: Table.Moved) -> None:
+        self._describe(event.key)
+
+    @on(Table.Opened)
+    def _opened(self, event: Table.Opened) -> None:
+        self.post_message(self.Opened(event.key))
+
+    @on(Input.Changed)
+    def _typed(self) -> None:
+        self._show()
+
+    @on(Input.Submitted)
+    def _typed_all(self) -> None:
+        self.query_one(Input).display = bool(self.query_one(Input).value)
+        self.query_one(Table).focus()
+
+    def action_filter(self) -> None:
+        """Opens the filter."""
+        self.query_one(Input).display = True
+        self.query_one(Input).focus()
+
+    def action_clear(self) -> None:
+        """Ends the filter."""
+        self.query_one(Input).value = ""
+        self.query_one(Input).display = False
+        self.query_one(Table).focus()

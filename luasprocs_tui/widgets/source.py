@@ -1,0 +1,83 @@
+"""A source, read-only, with line numbers: drawn line by line, so that ten thousand lines scroll as ten do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.segment import Segment
+from rich.syntax import Syntax
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from luasprocs_tui.safe import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LINE_CHARACTERS = 2000
+"""Of one line shown; the rest is cut with `…`."""
+
+HIGHLIGHT_CHARACTERS = 500_000
+"""A longer source is shown without colours: pygments needs a second for each 500 kB."""
+
+
+def lines_of(source: bytes, *, dark: bool = True) -> list[Text]:
+    """A source as safe lines, coloured as Lua. Bytes that are not UTF-8 show as U+FFFD."""
+    plain = source.decode("utf-8", "replace").replace("\r\n", "\n").removesuffix("\n").split("\n")
+    safe = [clean(line.expandtabs(4), LINE_CHARACTERS) for line in plain]
+    text = "\n".join(safe)
+    if len(text) > HIGHLIGHT_CHARACTERS:
+        return [Text(line, end="") for line in safe]
+    theme = "ansi_dark" if dark else "ansi_light"
+    coloured = list(Syntax("", "lua", theme=theme).highlight(text).split("\n", allow_blank=True))
+    # pygments must never add or lose a line: numbers would lie.
+    return (
+        coloured[: len(safe)]
+        if [line.plain for line in coloured[: len(safe)]] == safe
+        else [Text(line) for line in safe]
+    )
+
+
+class SourceView(ScrollView, can_focus=True):
+    """Lines with their numbers."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("k", "scroll_up", "Up", show=False, id="source.up"),
+        Binding("j", "scroll_down", "Down", show=False, id="source.down"),
+        Binding("g", "scroll_home", "Top", show=False, id="source.top"),
+        Binding("G", "scroll_end", "Bottom", show=False, id="source.bottom"),
+    ]
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"source--number"}
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's name
+        super().__init__(id=id)
+        self._lines: Sequence[Text] = ()
+
+    @property
+    def _margin(self) -> int:
+        return len(str(len(self._lines))) + 3
+
+    def show(self, lines: Sequence[Text]) -> None:
+        """Replaces the lines; the place stays."""
+        self._lines = lines
+        widest = max((line.cell_len for line in lines), default=0)
+        self.virtual_size = Size(widest + self._margin, len(lines))
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """One line with its number, which stays when the text scrolls sideways."""
+        at, left = self.scroll_offset.y + y, self.scroll_offset.x
+        width = self.scrollable_content_region.width
+        if at >= len(self._lines):
+            return Strip.blank(width, self.rich_style)
+        number = Segment(f"{at + 1:>{self._margin - 2}}  ", self.get_component_rich_style("source--number"))
+        segments = (one for one in self._lines[at].render(self.app.console) if one.text != "\n")
+        body = Strip(
+            Segment(one.text, self.rich_style + one.style if one.style else self.rich_style)
+            for one in segments
+        )
+        room = max(0, width - self._margin)
+        return Strip.join([Strip([number]), body.crop_extend(left, left + room, self.rich_style)])

@@ -1,0 +1,211 @@
+"""A table drawn line by line: a hundred thousand rows cost what fits on the screen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from textual.binding import Binding, BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from luasprocs_tui.safe import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual import events
+
+GAP = 2
+CELL_CHARACTERS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column. `least`, `most`: its width in cells; `grow`: takes what the others leave; `right`: for numbers.
+
+    A growing column that would get less than `least` is left out.
+    """
+
+    label: str
+    least: int
+    most: int
+    right: bool = False
+    grow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row: `key` is what selection survives by; `tone` the name of a style: ok, bad, off."""
+
+    key: str
+    cells: tuple[str, ...]
+    tone: str = "ok"
+
+
+def widths(columns: Sequence[Column], longest: Sequence[int], room: int) -> list[int]:
+    """Cells for each column, 0 for one that has no place: as long as its content, if there is room."""
+    found = [
+        0 if column.grow else min(max(long, column.least), column.most)
+        for column, long in zip(columns, longest, strict=True)
+    ]
+    gaps = GAP * (sum(not column.grow for column in columns) - 1)
+    spare = room - sum(found) - gaps
+    for index in sorted(range(len(columns)), key=lambda index: -found[index]):
+        if spare >= 0:
+            break
+        cut = min(-spare, max(0, found[index] - columns[index].least))
+        found[index] -= cut
+        spare += cut
+    for index, column in enumerate(columns):
+        if column.grow and spare - GAP >= column.least:
+            found[index] = min(spare - GAP, column.most)
+            spare -= found[index] + GAP
+    return found
+
+
+def fit(text: str, width: int, *, right: bool = False) -> str:
+    """Safe text of exactly `width` cells."""
+    safe = clean(text, CELL_CHARACTERS)
+    if cell_len(safe) > width:
+        safe = set_cell_size(safe, max(0, width - 1)) + "…"[:width]
+    return " " * (width - cell_len(safe)) + safe if right else set_cell_size(safe, width)
+
+
+class Table(ScrollView, can_focus=True):
+    """Rows under a fixed head, with a cursor that follows its row's key through every refresh."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False, id="table.up"),
+        Binding("down,j", "move(1)", "Down", show=False, id="table.down"),
+        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False, id="table.pageup"),
+        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False, id="table.pagedown"),
+        Binding("home,g", "end(-1)", "First", show=False, id="table.first"),
+        Binding("end,G", "end(1)", "Last", show=False, id="table.last"),
+        Binding("enter", "open", "Open", id="table.open"),
+    ]
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"table--head", "table--cursor", "table--bad", "table--off"}
+
+    cursor: reactive[int] = reactive(0, repaint=True)
+
+    class Opened(Message):
+        """A row was opened, by key or by a second click."""
+
+        def __init__(self, key: str) -> None:
+            super().__init__()
+            self.key = key
+
+    class Moved(Message):
+        """The cursor stands on another row, or on none."""
+
+        def __init__(self, key: str | None) -> None:
+            super().__init__()
+            self.key = key
+
+    def __init__(self, columns: Sequence[Column], *, id: str | None = None) -> None:  # noqa: A002  # Textual's name
+        super().__init__(id=id)
+        self._columns = columns
+        self._lines: Sequence[Line] = ()
+        self._longest = [cell_len(column.label) for column in columns]
+        self._told: str | None = None
+
+    @property
+    def selected(self) -> str | None:
+        """The key of the row under the cursor."""
+        return self._lines[self.cursor].key if self.cursor < len(self._lines) else None
+
+    @property
+    def visible_keys(self) -> tuple[str, ...]:
+        """Keys of the rows on the screen."""
+        top = self.scroll_offset.y
+        return tuple(line.key for line in self._lines[top : top + max(0, self.size.height - 1)])
+
+    def show(self, lines: Sequence[Line]) -> None:
+        """Replaces the rows; the cursor stays on its key, or about where it was if that is gone."""
+        selected = self.selected
+        at = next((at for at, line in enumerate(lines) if line.key == selected), None)
+        self._lines = lines
+        labels = [[cell_len(column.label)] for column in self._columns]
+        for line in lines:
+            for found, cell in zip(labels, line.cells, strict=True):
+                found[0] = max(found[0], len(cell))
+        self._longest = [found[0] for found in labels]
+        self.virtual_size = Size(0, len(lines) + 1)
+        self.cursor = at if at is not None else max(0, min(self.cursor, len(lines) - 1))
+        self._tell()
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """The head, or the row that stands at this line."""
+        width = self.scrollable_content_region.width
+        sizes = widths(self._columns, self._longest, width - 2)
+        if y == 0:
+            return self._strip([column.label for column in self._columns], sizes, width, "table--head")
+        index = self.scroll_offset.y + y - 1
+        if index >= len(self._lines):
+            return Strip.blank(width, self.rich_style)
+        line = self._lines[index]
+        kind = (
+            "table--cursor"
+            if index == self.cursor
+            else {"bad": "table--bad", "off": "table--off"}.get(line.tone, "")
+        )
+        return self._strip(line.cells, sizes, width, kind)
+
+    def _strip(self, cells: Sequence[str], sizes: Sequence[int], width: int, kind: str) -> Strip:
+        parts = [
+            fit(cell, size, right=column.right)
+            for cell, size, column in zip(cells, sizes, self._columns, strict=True)
+            if size
+        ]
+        style = self.get_component_rich_style(kind) if kind else self.rich_style
+        return Strip([Segment(set_cell_size(f" {(' ' * GAP).join(parts)}", width), style)], width)
+
+    def watch_cursor(self) -> None:
+        """Keeps the cursor on the screen."""
+        top, rows = self.scroll_offset.y, max(1, self.size.height - 1)
+        if self.cursor < top:
+            self.scroll_to(y=self.cursor, animate=False, immediate=True)
+        elif self.cursor >= top + rows:
+            self.scroll_to(y=self.cursor - rows + 1, animate=False, immediate=True)
+        self._tell()
+
+    def _tell(self) -> None:
+        if self.selected != self._told:
+            self._told = self.selected
+            self.post_message(self.Moved(self.selected))
+
+    def action_move(self, by: int) -> None:
+        """Moves the cursor by rows."""
+        self.cursor = max(0, min(self.cursor + by, len(self._lines) - 1))
+
+    def action_page(self, by: int) -> None:
+        """Moves the cursor by screens."""
+        self.action_move(by * max(1, self.size.height - 2))
+
+    def action_end(self, by: int) -> None:
+        """Moves the cursor to the first or the last row."""
+        self.action_move(by * len(self._lines))
+
+    def action_open(self) -> None:
+        """Opens the row under the cursor."""
+        if self.selected is not None:
+            self.post_message(self.Opened(self.selected))
+
+    def on_click(self, event: events.Click) -> None:
+        """Selects the row; a second click opens it."""
+        at = self.scroll_offset.y + event.y - 1
+        if event.y == 0 or at >= len(self._lines):
+            return
+        self.cursor = at
+        if event.chain == 2:
+            self.action_open()
+
+    def on_resize(self) -> None:
+        """A smaller screen must not hide the cursor."""
+        self.watch_cursor()

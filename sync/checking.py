@@ -1,0 +1,140 @@
+"""`check` and `try`: sprocs on disk, by their files. Without redis, and without GitPython unless the index is asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from luasprocs.errors import Problem, ProblemsError, RepositoryError
+from luasprocs.lua import misuse_problems
+from luasprocs.sproc import SOURCE_LIMIT_BYTES, SUFFIX, Sproc, git_blob_id, name_problem, problems_of, read_sproc
+from sync.local import find_top, settings_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+Checked = tuple[int, list[Problem]]
+
+
+def check_files(flags: Mapping[str, object], files: Sequence[str]) -> Checked:
+    """How many files were looked at, and their problems. Without files: every sproc of the work tree.
+
+    Raises:
+        RepositoryError: a file isn't there, or there is no sproc folder.
+    """
+    start = Path(str(flags.get("repo", ".")))
+    top = find_top(start)
+    folder = (top or start) / (settings_of(top).folder if top else "sprocs")
+    if not files:
+        if not folder.is_dir():
+            raise RepositoryError(f"there is no folder {folder}: luasprocs init makes one, luasprocs.toml names another")
+        wanted = {path: _name(path, folder) for path in _lua_files(folder)}
+    else:
+        wanted = {path: _name(path, folder) for path in map(Path, files)}
+    return len(wanted), _check(wanted, folder, whole=not files)
+
+
+def _check(wanted: Mapping[Path, str], folder: Path, *, whole: bool) -> list[Problem]:
+    sprocs: list[Sproc] = []
+    problems: list[Problem] = []
+    for path, name in wanted.items():
+        try:
+            sprocs.append(_read(path, name))
+        except ProblemsError as error:
+            problems += error.problems
+    shown = {name: path for path, name in wanted.items()}
+    others = [] if whole else list(_libraries(sprocs, folder, set(shown)))
+    problems += (
+        dataclasses.replace(problem, path=str(shown[problem.path]))
+        for problem in problems_of([*sprocs, *others])
+        if problem.path in shown
+    )
+    for sproc in sprocs:
+        problems += misuse_problems(str(shown[sproc.name]), sproc.source, sproc.metadata.runasync)
+    return sorted(set(problems))
+
+
+def _libraries(sprocs: Iterable[Sproc], folder: Path, known: set[str]) -> Iterable[Sproc]:
+    """The other sprocs of the work tree, if any of these may need them: those that are sound."""
+    if not any(b"require" in sproc.source for sproc in sprocs) or not folder.is_dir():
+        return
+    for path in _lua_files(folder):
+        name = _name(path, folder)
+        if name not in known:
+            try:
+                yield _read(path, name)
+            except ProblemsError:
+                continue
+
+
+def _name(path: Path, folder: Path) -> str:
+    """A file's sproc name: its path below the sproc folder, or its own name when it lies elsewhere."""
+    try:
+        return path.absolute().resolve().relative_to(folder.resolve()).as_posix()
+    except ValueError:
+        return path.name
+
+
+def _lua_files(folder: Path) -> list[Path]:
+    found = []
+    for place, folders, files in os.walk(folder):
+        folders.sort()
+        found += [Path(place, name) for name in files if name.endswith(SUFFIX)]
+    return sorted(found)
+
+
+def _read(path: Path, name: str) -> Sproc:
+    """Raises ProblemsError for what is in the file, RepositoryError when it can't be read."""
+    shown = str(path)
+    if path.is_symlink():
+        raise ProblemsError([Problem(shown, 1, 1, "the file is a symlink: commit the file itself")])
+    if wrong := name_problem(name):
+        raise ProblemsError([Problem(shown, 1, 1, wrong)])
+    try:
+        size = path.stat().st_size
+        source = path.read_bytes() if size <= SOURCE_LIMIT_BYTES else b""
+    except OSError as error:
+        raise RepositoryError(f"{shown} can't be read: {error.strerror}") from error
+    if size > SOURCE_LIMIT_BYTES:
+        said = f"the file has {size:,} bytes, more than {SOURCE_LIMIT_BYTES:,}: keep data out of sprocs"
+        raise ProblemsError([Problem(shown, 1, 1, said)])
+    return read_sproc(name, shown, source, git_blob_id(source))
+
+
+def check_staged(flags: Mapping[str, object], files: Sequence[str]) -> Checked:
+    """The same of the index's blobs, and only what the next commit changes if files are named."""
+    # GitPython costs 90 ms, which a check of files doesn't need.
+    from sync.desired import problems_in, read_index  # noqa: PLC0415
+    from sync.repository import Repository  # noqa: PLC0415
+
+    repository = Repository.open(str(flags["repo"]) if "repo" in flags else None)
+    desired = read_index(repository)
+    names = None
+    if files:
+        top = repository.path.resolve()
+        paths = {Path(file).resolve().relative_to(top).as_posix() for file in files if Path(file).resolve().is_relative_to(top)}
+        names = [name for name in desired.entries if desired.path(name) in paths]
+    return len(desired.entries if names is None else names), problems_in(repository, desired, names)
+
+
+def work_tree_sprocs(flags: Mapping[str, object], file: Path) -> tuple[str, list[Sproc]]:
+    """A file's name as a sproc, and it with all the sound sprocs of its work tree.
+
+    Raises:
+        ProblemsError: the file itself is broken.
+    """
+    top = find_top(file.absolute().parent)
+    folder = (top / settings_of(top).folder) if top else file.parent
+    name = _name(file, folder)
+    sprocs = [_read(file, name)]
+    if top and folder.is_dir():
+        for path in _lua_files(folder):
+            other = _name(path, folder)
+            if other != name:
+                try:
+                    sprocs.append(_read(path, other))
+                except ProblemsError:
+                    continue
+    return name, sprocs

@@ -1,0 +1,88 @@
+"""What a command works with: settings, the repository, the connection; each made when it is first asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+
+from luasprocs.client import script_error
+from luasprocs.errors import LuasprocsError, RepositoryError
+from luasprocs.keys import Keys
+from luasprocs.server import connect, errors_named, named
+from sync.desired import read_commit, read_worktree
+from sync.local import find_settings
+from sync.repository import Repository
+from sync.settings import HostSettings, host_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from redis import Redis
+    from redis.exceptions import ResponseError
+
+    from sync.desired import Desired
+
+
+class Session:
+    """One run of a command. `flags`: the options that stood before the command's name."""
+
+    def __init__(self, flags: Mapping[str, object]) -> None:
+        self._flags = flags
+        self._namespace: str | None = None
+
+    @functools.cached_property
+    def settings(self) -> HostSettings:
+        """The host's settings."""
+        return host_settings(self._flags, os.environ)
+
+    @property
+    def url(self) -> str:
+        """Where Redis is."""
+        return self.settings.redis
+
+    @functools.cached_property
+    def client(self) -> Redis:
+        """A connection; nothing is sent before its first command."""
+        return connect(self.url)
+
+    @functools.cached_property
+    def repository(self) -> Repository:
+        """The repository that --repo names, or the one around this folder."""
+        return Repository.open(self.settings.repo)
+
+    @property
+    def keys(self) -> Keys:
+        """The registry's names: the host's namespace, else the commit's, else that of the luasprocs.toml around here."""
+        if self.settings.namespace is not None:
+            return Keys(self.settings.namespace)
+        if self._namespace is None:
+            self._namespace = find_settings(self.settings.repo or Path.cwd()).namespace
+        return Keys(self._namespace)
+
+    def desired(self, revision: str | None, *, worktree: bool) -> Desired:
+        """What a commit (or the work tree) wants; its namespace is this session's."""
+        if worktree and revision is not None:
+            raise RepositoryError("--worktree takes the files on disk, --revision a commit: give one of them")
+        found = read_worktree(self.repository) if worktree else read_commit(self.repository, revision or self.settings.branch)
+        self._namespace = found.settings.namespace
+        return found
+
+    @contextlib.contextmanager
+    def named_errors(self) -> Iterator[None]:
+        """Inside, the server's errors become this package's, and say what to do."""
+        with errors_named(self.url):
+            try:
+                yield
+            finally:
+                if "client" in self.__dict__:
+                    self.client.close()
+
+    def named(self, error: ResponseError) -> LuasprocsError:
+        """This package's error for a reply that may be the server's or a sproc's."""
+        return named(error, self.url) or script_error(error)
+
+
