@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import subprocess
+from functools import partial
 from typing import TYPE_CHECKING
 
 from redis import Redis
 
 from bench.pairs import Result, measure, ratio
 from bench.servers import kinds, running
-from luasprocs.apply import Change, apply
+from luasprocs.apply import apply
 from luasprocs.keys import Keys
 from luasprocs.registry import read_live
 from luasprocs.sproc import Sproc, git_blob_id
+from luasprocs.transaction import Change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,10 +64,9 @@ def results() -> Iterator[Result]:
                 assert client.evalsha(sha, 1, "k", *ARGS) == client.execute_command(
                     "FCALL", "luasprocs_execute", 1, "k", NAME, *ARGS
                 )
-                port = server.port
                 pairs = measure(
-                    lambda port=port: _throughput(port, "FCALL", "luasprocs_execute", "1", "k", NAME, *ARGS),
-                    lambda port=port, sha=sha: _throughput(port, "EVALSHA", sha, "1", "k", *ARGS),
+                    partial(_throughput, server.port, "FCALL", "luasprocs_execute", "1", "k", NAME, *ARGS),
+                    partial(_throughput, server.port, "EVALSHA", sha, "1", "k", *ARGS),
                     PAIRS,
                 )
             what = "with triggers" if triggers else "without triggers"

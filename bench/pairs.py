@@ -40,7 +40,13 @@ def measure(ours: Callable[[], float], baseline: Callable[[], float], count: int
     return tuple(pairs)
 
 
-def ratio(name: str, pairs: tuple[tuple[float, float], ...], *, at_least: float | None = None, at_most: float | None = None) -> Result:
+def ratio(
+    name: str,
+    pairs: tuple[tuple[float, float], ...],
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+) -> Result:
     """The median of the pairs' ratios ours/baseline."""
     value = statistics.median(ours / baseline for ours, baseline in pairs)
     return Result(name, pairs, value, at_least if at_least is not None else at_most or 0.0, at_least is not None)
@@ -56,4 +62,7 @@ def show(result: Result) -> None:
     print(f"\n{result.name}")
     print("  pairs (ours, baseline): " + "  ".join(f"{ours:.6g}/{baseline:.6g}" for ours, baseline in result.pairs))
     sign = ">=" if result.at_least else "<="
-    print(f"  {'ok  ' if result.holds else 'MISS'} {result.value:.3f} (wanted {sign} {result.limit})", flush=True)
+    print(
+        f"  {'ok  ' if result.holds else 'MISS'} {result.value:.3f} (wanted {sign} {result.limit})",
+        flush=True,
+    )

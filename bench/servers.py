@@ -23,6 +23,9 @@ def kinds() -> list[str]:
 def running(kind: str) -> Iterator[EmbeddedServer]:
     """A fresh server without persistence."""
     found = shutil.which("redis-server") if kind == "redis" else None
-    with tempfile.TemporaryDirectory(prefix="luasprocs-bench-") as folder:
-        with EmbeddedServer(Path(folder), persistent=False, binary=Path(found) if found else None) as server:
-            yield server
+    binary = Path(found) if found else None
+    with (
+        tempfile.TemporaryDirectory(prefix="luasprocs-bench-") as folder,
+        EmbeddedServer(Path(folder), persistent=False, binary=binary) as server,
+    ):
+        yield server

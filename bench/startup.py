@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,12 @@ def results() -> Iterator[Result]:
         folder = Path(name)
         (folder / "sprocs").mkdir()
         (folder / "sprocs" / "one.lua").write_text(SPROC, encoding="utf-8")
-        for words in (["init", "-q", "-b", "main"], ["config", "user.name", "b"], ["config", "user.email", "b@b"], ["add", "."]):
+        for words in (
+            ["init", "-q", "-b", "main"],
+            ["config", "user.name", "b"],
+            ["config", "user.email", "b@b"],
+            ["add", "."],
+        ):
             subprocess.run(["git", *words], cwd=folder, check=True)
         os.environ["LUASPROCS_REDIS"] = server.url
         subprocess.run(["git", "commit", "-qm", "one"], cwd=folder, check=True)
@@ -43,10 +49,7 @@ def results() -> Iterator[Result]:
             (["check", "--staged"], 300),
             (["execute", "one.lua"], 400),
         ):
-            pairs = measure(
-                lambda words=words: _timed([luasprocs, *words], folder),
-                lambda: _timed([sys.executable, "-c", "pass"], folder),
-                PAIRS,
-            )
+            ours = partial(_timed, [luasprocs, *words], folder)
+            pairs = measure(ours, partial(_timed, [sys.executable, "-c", "pass"], folder), PAIRS)
             yield difference(f"luasprocs {' '.join(words)} - python -c pass (ms)", pairs, at_most=at_most)
         del os.environ["LUASPROCS_REDIS"]

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +64,9 @@ def _bare(folder: Path, port: int) -> float:
         tree = _git(folder, "ls-tree", "-r", "-z", "HEAD", "--", "sprocs").decode().split("\0")[:-1]
         entries = [(line.split("\t")[1], line.split()[2]) for line in tree]
         asked = "\n".join(blob for _, blob in entries).encode() + b"\n"
-        output = subprocess.run(["git", "cat-file", "--batch"], cwd=folder, input=asked, capture_output=True, check=True).stdout
+        output = subprocess.run(
+            ["git", "cat-file", "--batch"], cwd=folder, input=asked, capture_output=True, check=True
+        ).stdout
         sources, at = [], 0
         for _ in entries:
             end = output.index(b"\n", at)
@@ -74,7 +77,13 @@ def _bare(folder: Path, port: int) -> float:
         for start in range(0, SPROCS, 100):
             client.execute_command("FCALL_RO", "bare_compile", 0, *sources[start : start + 100])
         pipe = client.pipeline(transaction=True)
-        fields = {"sha": "0" * 40, "commit": "0" * 40, "description": "sproc 12345", "tags": "bench,load", "timeout": "5s"}
+        fields = {
+            "sha": "0" * 40,
+            "commit": "0" * 40,
+            "description": "sproc 12345",
+            "tags": "bench,load",
+            "timeout": "5s",
+        }
         for (path, blob), source in zip(entries, sources, strict=True):
             pipe.hset(f"bare:{path}", mapping={"source": source, "blob": blob, **fields})
         pipe.rpush("bare:list", *(path for path, _ in entries))
@@ -93,7 +102,9 @@ def _ours(folder: Path, port: int) -> float:
 def _sync(folder: Path, port: int) -> dict[str, float]:
     luasprocs = str(Path(sys.executable).with_name("luasprocs"))
     environ = {**os.environ, "LUASPROCS_REDIS": f"redis://127.0.0.1:{port}/0"}
-    printed = subprocess.run([luasprocs, "sync", "--json"], cwd=folder, env=environ, capture_output=True, check=True).stdout
+    printed = subprocess.run(
+        [luasprocs, "sync", "--json"], cwd=folder, env=environ, capture_output=True, check=True
+    ).stdout
     outcome: dict[str, float] = json.loads(printed)
     return outcome
 
@@ -105,6 +116,5 @@ def results() -> Iterator[Result]:
         _repository(folder)
         for kind in kinds():
             with running(kind) as server:
-                port = server.port
-                pairs = measure(lambda port=port: _ours(folder, port), lambda port=port: _bare(folder, port), PAIRS)
+                pairs = measure(partial(_ours, folder, server.port), partial(_bare, folder, server.port), PAIRS)
                 yield ratio(f"cold sync of {SPROCS} sprocs / bare work, {kind} (s)", pairs, at_most=2.0)

@@ -41,7 +41,6 @@ _RUNTIME = (
     "subscribe psubscribe unsubscribe punsubscribe config|get config|set function|kill scan "
     "xreadgroup xack xgroup xinfo xclaim xautoclaim xpending"
 )
-_KEYSPACE_CHANNELS = ("&__keyspace@*", "&__keyevent@*")
 
 
 def rule(
@@ -53,8 +52,8 @@ def rule(
 ) -> tuple[str, ...]:
     """The words of ACL SETUSER behind the user's name, without a password.
 
-    `own_keys` (globs) and `own_commands` (names or `@categories`) are what sprocs use that a caller calls or a
-    daemon runs. The other roles run none.
+    `own_keys` (globs) and `own_commands` (names or `@categories`) are what sprocs use: those that a caller
+    calls or a daemon runs. The other roles run none. A caller whose `own_keys` cover the registry may change sprocs.
 
     Raises:
         SettingsError: there is no such role, or a key or command can't stand in a rule.
@@ -66,14 +65,16 @@ def rule(
             raise SettingsError(
                 f"{word!r} can't stand in an ACL rule: take no blanks, parentheses or control characters"
             )
-    own = (*_by_category("@connection", *commands), *(f"~{glob}" for glob in globs))
+    own = _by_category("@connection", *commands)
+    own_globs = ("~*",) if "*" in globs else tuple(f"~{glob}" for glob in globs)  # nothing may stand behind `~*`
     match role:
         case "daemon":
-            words = (*own, *_registry(keys, f"{_SYNC} {_RUNTIME}"), *_KEYSPACE_CHANNELS)
+            # A PSUBSCRIBE pattern must stand in the rule letter by letter: only `&*` allows what triggers need.
+            words = (*own, *_registry(keys, f"{_SYNC} {_RUNTIME}"), "&*", *own_globs)
         case "deployer":
             words = (*_by_category("@connection"), *_registry(keys, _SYNC))
         case "caller":
-            words = (*own, *_caller(keys))
+            words = (*own, *own_globs, *_caller(keys))
         case "viewer":
             pattern = registry_pattern(keys)
             reading = _plus(f"{_READS} {_VIEW}")
@@ -98,9 +99,7 @@ def setuser(
     """
     user = user or f"luasprocs-{role}"
     if not _WORD.fullmatch(user) or not user.isprintable():
-        raise SettingsError(
-            f"{user!r} can't be an ACL user's name: take no blanks, parentheses or control characters"
-        )
+        raise SettingsError(f"{user!r} can't be an ACL user's name: take no blanks, parentheses or control characters")
     reset, on, *words = rule(role, keys, own_keys=own_keys, own_commands=own_commands)
     return shlex.join(["ACL", "SETUSER", user, reset, on, ">PASSWORD", *words])
 

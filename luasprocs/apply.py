@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +13,14 @@ from luasprocs.registry import (
     INSPECT_CHUNK,
     Live,
     Revision,
-    digest,
     engine_of,
-    fields_of,
     inspected,
     raw,
     read_sprocs,
     text,
 )
-from luasprocs.sproc import Sproc, git_blob_id
+from luasprocs.sproc import Sproc
+from luasprocs.transaction import Change, Transaction
 from luasprocs.triggers import Trigger, as_fields, sources
 
 if TYPE_CHECKING:
@@ -35,28 +32,6 @@ if TYPE_CHECKING:
 
 COMPILE_CHUNK_BYTES = 128 * 1024
 """Source that one call compiles: about 5 ms of the server's time."""
-
-GENERATIONS_KEPT = 50
-"""Generations that a rollback can go back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What to make live. `put` has the new and changed sprocs; `names` every name there will be, sorted."""
-
-    commit: str
-    branch: str
-    owner: str
-    author: str
-    subject: str
-    applied_by: str
-    put: tuple[Sproc, ...]
-    deleted: tuple[str, ...]
-    names: tuple[str, ...]
-    adopt: bool = False
-    pinned: str = ""
-    action: str = "sync"
-    generations_kept: int = GENERATIONS_KEPT
 
 
 def check_owner(live: Live, keys: Keys, owner: str, *, adopt: bool) -> None:
@@ -87,8 +62,10 @@ def check_owner(live: Live, keys: Keys, owner: str, *, adopt: bool) -> None:
         )
 
 
-def apply(client: Redis, keys: Keys, live: Live, change: Change, progress: Callable[[int], None] = lambda _: None) -> Revision:
-    """Applies `change` on top of `live` and reads it back. `progress` hears how many sprocs were compiled.
+def apply(
+    client: Redis, keys: Keys, live: Live, change: Change, progress: Callable[[int], None] = lambda _: None
+) -> Revision:
+    """Applies `change` on top of `live` and reads it back. `progress` hears how many sprocs are compiled.
 
     Raises:
         OwnerError, EngineVersionError: see `check_owner`; nothing was written.
@@ -103,11 +80,18 @@ def apply(client: Redis, keys: Keys, live: Live, change: Change, progress: Calla
     with client.pipeline(transaction=True) as pipe:
         _watch(pipe, keys, change)
         _still(client, keys, live)
-        replaced = {sproc.name: sproc for sproc in read_sprocs(client, keys, _touched(live, change))}
-        outdated = _outdated(client, keys, live, revision.generation - change.generations_kept)
-        bound = _triggers(client, keys, live, change)
-        pipe.multi()  # type: ignore[no-untyped-call]  # redis-py has no type there
-        _queue(pipe, keys, live, change, revision, engine, replaced, outdated, bound)
+        transaction = Transaction(
+            keys,
+            live,
+            change,
+            revision,
+            engine,
+            replaced={sproc.name: sproc for sproc in read_sprocs(client, keys, _touched(live, change))},
+            outdated=_outdated(client, keys, live, revision.generation - change.generations_kept),
+            bound=_triggers(client, keys, live, change),
+        )
+        pipe.multi()
+        transaction.queue(pipe)
         _execute(pipe)
     _read_back(client, keys, revision, engine, change)
     return revision
@@ -140,17 +124,24 @@ def _prove(
             client.execute_command("FUNCTION", "LOAD", "REPLACE", engine.text)
         except ResponseError as error:
             if "already exists" in str(error):
-                raise OwnerError(f"another function library has the engine's names: {error}; take a namespace of your own") from error
+                raise OwnerError(
+                    f"another function library has the engine's names: {error}; take a namespace of your own"
+                ) from error
             raise
     problems: list[Problem] = []
+    done = 0
     pipe = client.pipeline(transaction=False)
     for chunk in _chunks(change.put):
         pipe.execute_command(
-            "FCALL_RO", keys.function("compile"), 0, *(part for sproc in chunk for part in (raw(sproc.name), sproc.source))
+            "FCALL_RO",
+            keys.function("compile"),
+            0,
+            *(part for sproc in chunk for part in (raw(sproc.name), sproc.source)),
         )
         for name, message in _pairs(pipe.execute()[0]):
             problems.append(_compile_problem(text(name), text(message)))
-        progress(len(chunk))
+        done += len(chunk)
+        progress(done)
     if problems:
         raise ProblemsError(problems)
 
@@ -193,11 +184,11 @@ def _still(client: Redis, keys: Keys, live: Live) -> None:
         raise ConflictError("another sync changed the registry first: plan again")
 
 
-def _outdated(client: Redis, keys: Keys, live: Live, generation: int) -> list[bytes]:
+def _outdated(client: Redis, keys: Keys, live: Live, generation: int) -> list[Any]:
     """Blobs that no kept generation replaced."""
     if generation < 1 or any(keys.replaced in fault for fault in live.faults):
         return []
-    found: list[bytes] = client.zrangebyscore(keys.replaced, "-inf", generation)
+    found: list[Any] = client.zrangebyscore(keys.replaced, "-inf", generation)
     return found
 
 
@@ -212,80 +203,6 @@ def _triggers(client: Redis, keys: Keys, live: Live, change: Change) -> Mapping[
     return as_fields(sources(wanted, live.info.db))
 
 
-def _queue(
-    pipe: Any,
-    keys: Keys,
-    live: Live,
-    change: Change,
-    revision: Revision,
-    engine: Engine,
-    replaced: Mapping[str, Sproc],
-    outdated: list[bytes],
-    bound: Mapping[str, str],
-) -> None:
-    for fault in live.faults:
-        pipe.delete(fault.split(" is not a ")[0])
-    pipe.execute_command("FCALL", keys.function("flush"), 0)
-    for name in change.deleted:
-        pipe.delete(raw(keys.name(name)))
-        pipe.hdel(keys.digests, raw(name))
-    for sproc in change.put:
-        key, fields = raw(keys.name(sproc.name)), fields_of(sproc)
-        pipe.delete(key)
-        pipe.hset(key, mapping=fields)
-        pipe.hset(keys.digests, raw(sproc.name), digest(fields))
-    if list(change.names) != list(live.sprocs):
-        pipe.delete(keys.list)
-        for start in range(0, len(change.names), 1000):
-            pipe.rpush(keys.list, *map(raw, change.names[start : start + 1000]))
-    if bound != as_fields(live.triggers):
-        pipe.delete(keys.triggers)
-        if bound:
-            pipe.hset(keys.triggers, mapping={raw(source): raw(names) for source, names in bound.items()})
-    _queue_history(pipe, keys, live, change, revision, replaced, outdated)
-    pipe.delete(keys.revision)
-    pipe.hset(keys.revision, mapping=revision.fields())
-    pipe.execute_command("FUNCTION", "LOAD", "REPLACE", engine.text)
-    pipe.publish(keys.generations, revision.generation)
-
-
-def _queue_history(
-    pipe: Any,
-    keys: Keys,
-    live: Live,
-    change: Change,
-    revision: Revision,
-    replaced: Mapping[str, Sproc],
-    outdated: list[bytes],
-) -> None:
-    old = {name: git_blob_id(sproc.source) if not live.sprocs[name].intact else sproc.blob for name, sproc in replaced.items()}
-    pipe.xadd(
-        keys.history,
-        {
-            "generation": revision.generation,
-            "action": change.action,
-            "commit": change.commit,
-            "author": raw(change.author),
-            "subject": raw(change.subject),
-            "branch": raw(change.branch),
-            "applied_at": revision.applied_at,
-            "applied_by": raw(change.applied_by),
-            "created": json.dumps({s.name: s.blob for s in change.put if s.name not in live.sprocs}),
-            "updated": json.dumps({s.name: [old.get(s.name, ""), s.blob] for s in change.put if s.name in live.sprocs}),
-            "deleted": json.dumps({name: old.get(name, "") for name in change.deleted}),
-        },
-        maxlen=change.generations_kept,
-        approximate=False,
-    )
-    gone = set(outdated) - {blob.encode() for blob in old.values()}
-    if gone:
-        pipe.hdel(keys.blobs, *gone)
-        pipe.zrem(keys.replaced, *gone)
-    for name, sproc in replaced.items():
-        pipe.hset(keys.blobs, old[name], sproc.source)
-        pipe.zadd(keys.replaced, {old[name]: revision.generation})
-
-
 def _execute(pipe: Any) -> None:
     """EXEC, and every reply checked: MULTI does not roll back a command that fails inside it."""
     try:
@@ -296,7 +213,9 @@ def _execute(pipe: Any) -> None:
         raise ConflictError(f"the server refused the change, nothing was applied: {error}") from error
     failed = [reply for reply in replies if isinstance(reply, Exception)]
     if failed:
-        raise ConflictError(f"part of the change failed inside EXEC ({failed[0]}): the registry is dirty, sync again to repair it")
+        raise ConflictError(
+            f"part of the change failed inside EXEC ({failed[0]}): the registry is dirty, sync again to repair it"
+        )
 
 
 def _read_back(client: Redis, keys: Keys, revision: Revision, engine: Engine, change: Change) -> None:

@@ -86,9 +86,7 @@ def _uses_in(function: Function, names: tuple[str, ...]) -> Iterator[Use]:
             continue
         step, line = function.step(at), function.lines[at]
         if step.op == SETGLOBAL:
-            yield Use(
-                "write", _name(function, step.bx), line, "function" if _is_closure(function, at) else ""
-            )
+            yield Use("write", _name(function, step.bx), line, "function" if _is_closure(function, at) else "")
         elif step.op == GETGLOBAL:
             yield Use("read", _name(function, step.bx), line, _field(function, at + 1, step.a))
         elif step.op == GETTABLE:

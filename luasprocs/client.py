@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Argument: TypeAlias = bytes | str | int | float
-Reply: TypeAlias = "bytes | str | int | float | bool | None | list[Reply] | dict[Reply, Reply]"
+Reply: TypeAlias = "bytes | str | int | float | bool | list[Reply] | dict[Reply, Reply] | None"
 T = TypeVar("T")
 
 _ERRORS = {"NOSPROC": NoSprocError, "DISABLED": SprocDisabledError}
@@ -42,7 +42,9 @@ def readable_error(text: str) -> str:
     return f"{code} {place}: {message}" if code.isupper() else f"{place}: {said}"
 
 
-def command(keys: Keys, name: str, sproc_keys: Sequence[Argument], args: Sequence[Argument], *, readonly: bool) -> list[Argument]:
+def command(
+    keys: Keys, name: str, sproc_keys: Sequence[Argument], args: Sequence[Argument], *, readonly: bool
+) -> list[Argument]:
     """The FCALL of one call, as `execute_command` takes it."""
     function = keys.function("execute_ro" if readonly else "execute")
     return ["FCALL_RO" if readonly else "FCALL", function, len(sproc_keys), *sproc_keys, name, *args]
@@ -68,11 +70,22 @@ class Sprocs:
 
     @overload
     def execute(
-        self, name: str, *, keys: Sequence[Argument] = (), args: Sequence[Argument] = (), readonly: bool = False
+        self,
+        name: str,
+        *,
+        keys: Sequence[Argument] = (),
+        args: Sequence[Argument] = (),
+        readonly: bool = False,
     ) -> Any: ...
     @overload
     def execute(
-        self, name: str, *, keys: Sequence[Argument] = (), args: Sequence[Argument] = (), readonly: bool = False, reply: type[T]
+        self,
+        name: str,
+        *,
+        keys: Sequence[Argument] = (),
+        args: Sequence[Argument] = (),
+        readonly: bool = False,
+        reply: type[T],
     ) -> T: ...
     def execute(
         self,
@@ -120,11 +133,22 @@ class AsyncSprocs:
 
     @overload
     async def execute(
-        self, name: str, *, keys: Sequence[Argument] = (), args: Sequence[Argument] = (), readonly: bool = False
+        self,
+        name: str,
+        *,
+        keys: Sequence[Argument] = (),
+        args: Sequence[Argument] = (),
+        readonly: bool = False,
     ) -> Any: ...
     @overload
     async def execute(
-        self, name: str, *, keys: Sequence[Argument] = (), args: Sequence[Argument] = (), readonly: bool = False, reply: type[T]
+        self,
+        name: str,
+        *,
+        keys: Sequence[Argument] = (),
+        args: Sequence[Argument] = (),
+        readonly: bool = False,
+        reply: type[T],
     ) -> T: ...
     async def execute(
         self,
@@ -143,7 +167,13 @@ class AsyncSprocs:
         return _typed(name, answer, reply)
 
     def queue(
-        self, pipeline: Any, name: str, *, keys: Sequence[Argument] = (), args: Sequence[Argument] = (), readonly: bool = False
+        self,
+        pipeline: Any,
+        name: str,
+        *,
+        keys: Sequence[Argument] = (),
+        args: Sequence[Argument] = (),
+        readonly: bool = False,
     ) -> None:
         """Queues a call in an asyncio pipeline; its reply is among those of the pipeline's `execute`."""
         pipeline.execute_command(*command(self._keys, name, keys, args, readonly=readonly))

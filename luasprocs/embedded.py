@@ -27,15 +27,16 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 10.0
+LOCK_TIMEOUT_S = 1.0  # a server that was just killed holds its folder until its last thread is gone
 PORT_ATTEMPTS = 5
 LOG_LINES_SHOWN = 8
 SOCKET_PATH_BYTES_MAX = 103  # sun_path of macOS and the BSDs, the shortest there is
 
 _MACHINES = {"amd64": "x86_64", "x86_64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
 
-# `$$` stays the number of the outer shell, which `exec` keeps for the server. A line on the pipe means: it was
-# stopped in order; the pipe's end without one: its owner is gone. The watcher holds neither log nor lock. A shell
-# gives /dev/null as input to what runs in the background, hence the pipe's second number.
+# `$$` stays the number of the outer shell, which `exec` keeps for the server. A line on the pipe means: it
+# was stopped in order; the pipe's end without one: its owner is gone. The watcher holds neither log nor lock.
+# A shell gives /dev/null as input to what runs in the background, hence the pipe's second number.
 _LAUNCH = """
 exec 3<&0
 (
@@ -67,9 +68,7 @@ def find_binary() -> Path:
         machine = "arm64"  # Apple's name for it
     binary = Path(spec.origin).parent / "_binaries" / f"{system}-{machine}" / "valkey-server"
     if not os.access(binary, os.X_OK):
-        raise ServerError(
-            f"no embedded server for {system} on {machine}: no program at {binary}; use --redis"
-        )
+        raise ServerError(f"no embedded server for {system} on {machine}: no program at {binary}; use --redis")
     return binary
 
 
@@ -146,9 +145,7 @@ class EmbeddedServer:
             log = self._log_tail()
             self.stop()
             if not (attempts_left and "Address already in use" in log):
-                raise ServerError(
-                    f"the embedded server in {self.folder} does not start on port {self.port}:\n{log}"
-                )
+                raise ServerError(f"the embedded server in {self.folder} does not start on port {self.port}:\n{log}")
         raise AssertionError("the last attempt raises")
 
     def stop(self) -> None:
@@ -206,18 +203,14 @@ class EmbeddedServer:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = os.open(self.folder / "valkey.lock", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as error:
-            raise ServerError(
-                f"the embedded server can't keep its files in {self.folder}: {error.strerror}"
-            ) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            raise ServerError(f"the embedded server can't keep its files in {self.folder}: {error.strerror}") from error
+        if not _locked(lock):
             holder = os.pread(lock, 100, 0).decode("ascii", "replace").strip() or "an unknown process"
             os.close(lock)
             raise ServerError(
                 f"another embedded server already runs in {self.folder}, started by {holder}: "
                 "stop that one, or use it by --redis"
-            ) from error
+            )
         os.ftruncate(lock, 0)
         os.write(lock, f"process {os.getpid()}, port {self.port}\n".encode())
         return lock
@@ -258,6 +251,20 @@ class EmbeddedServer:
             log.seek(self._log_start)
             lines = log.read().decode("utf-8", "replace").splitlines()
         return "\n".join(lines[-LOG_LINES_SHOWN:]) or f"it said nothing in {self.log_path}"
+
+
+def _locked(file: int) -> bool:
+    """Whether it could be locked in time."""
+    deadline = time.monotonic() + LOCK_TIMEOUT_S
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        else:
+            return True
 
 
 def _free_port() -> int:

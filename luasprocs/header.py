@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.errors import Problem, ProblemsError, SettingsError
-from luasprocs.metadata import contradictions, parse_value
+from luasprocs.metadata import contradictions, is_key, parse_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -80,14 +80,9 @@ def parse(source: bytes, path: str) -> Header:
         try:
             parse_value(field.key, field.value)
         except SettingsError as error:
-            at = (
-                field.column
-                if str(error).startswith("unknown")
-                else field.column + place.value_at - place.key_at
-            )
-            problems.append(Problem(path, field.line, at, str(error)))
-    if values:
-        problems += _contradictions(path, fields, values)
+            into = place.value_at - place.key_at if is_key(field.key) else 0
+            problems.append(Problem(path, field.line, field.column + into, str(error)))
+    problems += _contradictions(path, fields, values)
     if problems:
         raise ProblemsError(problems)
     return Header(fields)
@@ -101,16 +96,17 @@ def write(source: bytes, changes: Mapping[str, str | None], path: str = "") -> b
     Raises:
         ProblemsError: the header would not be valid, or can't be written (a line end in a value).
     """
-    text = source.decode("utf-8", "surrogateescape")
+    text, problems = _decoded(source, path)
     wanted = {key: value.strip(_BLANKS) for key, value in changes.items() if value is not None}
-    if problems := list(_refused(text, wanted, path)):
+    problems += _refused(text, wanted, path)
+    if problems:
         raise ProblemsError(problems)
     expected = {place.key: place.value for place in _scan(text) if place.key not in changes} | wanted
     for key, value in wanted.items():
         text = _with(text, key, value)
     for key in changes.keys() - wanted.keys():
         text = _without(text, key)
-    written = text.encode("utf-8", "surrogateescape")
+    written = text.encode()
     header = parse(written, path)
     if header.values != expected:
         wrong = ", ".join(key for key in changes if expected.get(key) != header.values.get(key))
@@ -202,17 +198,20 @@ def _contradictions(path: str, fields: tuple[Field, ...], values: dict[str, str]
 def _with(text: str, key: str, value: str) -> str:
     """The text with a key set: in its place, below the last field, or at the top."""
     found = list(_scan(text))
+    blank = " " if value.startswith("=") else ""  # `key==` would be prose
     for place in found:
         if place.key == key:
-            return text[: place.value_at] + value + text[place.value_at + len(place.value) :]
+            before = text[: place.value_at]
+            return before + blank * before.endswith("=") + value + text[place.value_at + len(place.value) :]
     if not found:
-        return f"-- {key}={value}{_line_end(text, 0)}{text}"
+        return f"-- {key}={blank}{value}{_line_end(text, 0)}{text}"
     last = found[-1]
     line_at, line_end = _line_of(text, last)
     around = text[last.key_at + len(last.key) : last.value_at] if last.value else "="
+    around += blank * around.endswith("=")
     new = _line_end(text, line_end) + text[line_at : last.key_at] + key + around + value
     # Where a block closes on that line, the new one goes before what closes it.
-    at = last.value_at + len(last.value) if last.block and not _whole(text, last) else line_end
+    at = last.value_at + len(last.value) if last.block and line_end == last.content_end else line_end
     return text[:at] + new + text[at:]
 
 

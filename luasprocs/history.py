@@ -37,7 +37,8 @@ class Generation:
 def read_history(client: Redis, keys: Keys, count: int | None = None) -> list[Generation]:
     """Generations, newest first. Entries that somebody else wrote, and that can't be read, are left out."""
     found = []
-    for _, fields in client.xrevrange(keys.history, count=count):
+    entries: list[Any] = client.xrevrange(keys.history, count=count) or []
+    for _, fields in entries:
         try:
             found.append(_generation({text(key): text(value) for key, value in fields.items()}))
         except (KeyError, ValueError, TypeError):
@@ -49,10 +50,13 @@ def _generation(stored: Mapping[str, str]) -> Generation:
     changes: dict[str, Any] = {kind: json.loads(stored[kind]) for kind in ("created", "updated", "deleted")}
     changes["updated"] = {name: (old, new) for name, (old, new) in changes["updated"].items()}
     names = ("action", "commit", "author", "subject", "branch", "applied_at", "applied_by")
-    return Generation(int(stored["generation"]), *(stored[name] for name in names), **changes)
+    texts: dict[str, Any] = {name: stored[name] for name in names}
+    return Generation(generation=int(stored["generation"]), **texts, **changes)
 
 
-def state_at(generation: int, live: Mapping[str, str], history: Iterable[Generation]) -> tuple[Generation, dict[str, str]]:
+def state_at(
+    generation: int, live: Mapping[str, str], history: Iterable[Generation]
+) -> tuple[Generation, dict[str, str]]:
     """That generation's entry, and name to blob as it was: the changes since, undone from what is live.
 
     Raises:
@@ -68,7 +72,9 @@ def state_at(generation: int, live: Mapping[str, str], history: Iterable[Generat
             blobs.pop(name, None)
         blobs.update({name: old for name, (old, _) in entry.updated.items()})
         blobs.update(entry.deleted)
-    raise RegistryError(f"generation {generation} is not in the history (the oldest kept is {oldest or 'none'}): see luasprocs history")
+    raise RegistryError(
+        f"generation {generation} is not in the history (the oldest kept is {oldest or 'none'}): see luasprocs history"
+    )
 
 
 def read_blobs(client: Redis, keys: Keys, blobs: Iterable[str]) -> dict[str, bytes]:
@@ -80,8 +86,10 @@ def read_blobs(client: Redis, keys: Keys, blobs: Iterable[str]) -> dict[str, byt
     wanted = sorted(set(blobs))
     if not wanted:
         return {}
-    sources = client.hmget(keys.blobs, wanted)
+    sources: list[Any] = client.hmget(keys.blobs, wanted)
     missing = [blob for blob, source in zip(wanted, sources, strict=True) if source is None]
     if missing:
-        raise RegistryError(f"the source of blob {missing[0]} is not kept any more: sync an older commit with --revision instead")
+        raise RegistryError(
+            f"the source of blob {missing[0]} is not kept any more: sync an older commit with --revision instead"
+        )
     return {blob: source for blob, source in zip(wanted, sources, strict=True) if source is not None}

@@ -58,13 +58,9 @@ KEYS: dict[str, Key] = {
     "tags": Key(listed, "a comma list of words"),
     "event": Key(events_of, "a comma list of keyspace events, like set, hset, expired, rename_to; or *"),
     "key": Key(keys_of, "a comma list of keys or globs, like user:*"),
-    "type": Key(
-        types_of, "a comma list of string, hash, list, set, zset, stream, or a module's type like ReJSON-RL"
-    ),
+    "type": Key(types_of, "a comma list of string, hash, list, set, zset, stream, or a module's type like ReJSON-RL"),
     "value": _FLAG,
-    "cron": Key(
-        cron_of, "5 cron fields, 6 with seconds first, or @hourly, @daily, @weekly, @monthly, @yearly"
-    ),
+    "cron": Key(cron_of, "5 cron fields, 6 with seconds first, or @hourly, @daily, @weekly, @monthly, @yearly"),
     "every": _DURATION,
     "timezone": Key(timezone_of, "an IANA time zone, like Europe/Berlin or UTC"),
     "misfire": Key(partial(one_of, ("skip", "once", "all")), "skip, once or all"),
@@ -152,9 +148,7 @@ def parse_value(key: str, text: str) -> Any:
 @lru_cache(maxsize=4096)
 def _parse(key: str, text: str) -> Any:
     if not is_key(key):
-        raise SettingsError(
-            f"unknown key {shown(key)}{nearest(key, KEYS)}; own keys start with {EXTRA_PREFIX}"
-        )
+        raise SettingsError(f"unknown key {shown(key)}{nearest(key, KEYS)}; own keys start with {EXTRA_PREFIX}")
     entry = KEYS.get(key, _TEXT)
     try:
         return entry.parse(plain(text))

@@ -42,11 +42,12 @@ class Revision:
         return {name: str(getattr(self, name)) for name in self.__slots__}
 
     @classmethod
-    def parse(cls, stored: Mapping[bytes, bytes]) -> Revision:
+    def parse(cls, stored: Mapping[Any, Any]) -> Revision:
         """From the hash; what isn't there, or is no number where one is due, has its default."""
-        texts = {text(name): text(value) for name, value in stored.items()}
-        numbers = {name: _number(texts.pop(name, "")) for name in ("generation", "engine")}
-        return cls(**{name: value for name, value in texts.items() if name in cls.__slots__}, **numbers)
+        found: dict[str, Any] = {text(name): text(value) for name, value in stored.items()}
+        for name in ("generation", "engine"):
+            found[name] = _number(found.get(name, ""))
+        return cls(**{name: value for name, value in found.items() if name in cls.__slots__})
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,10 @@ def _sha1(data: bytes) -> str:
 def fields_of(sproc: Sproc) -> dict[bytes, bytes]:
     """A sproc as its hash stores it."""
     own = {"source": sproc.source, "sha": sproc.sha, "blob": sproc.blob, "commit": sproc.commit}
-    return {key.encode(): value if isinstance(value, bytes) else raw(value) for key, value in {**own, **sproc.values}.items()}
+    return {
+        key.encode(): value if isinstance(value, bytes) else raw(value)
+        for key, value in {**own, **sproc.values}.items()
+    }
 
 
 def sproc_of(name: str, stored: Mapping[bytes, bytes]) -> Sproc:
@@ -218,7 +222,9 @@ def _live(client: Client, keys: Keys, replies: Sequence[Any]) -> Live:
         info=parse_info(info, db=int(db)),
         triggers={} if isinstance(triggers, Exception) else _names_by_source(triggers),
         faults=tuple(faults),
-        last_generation=0 if isinstance(last, Exception) or not last else _number(text(last[0][1].get(b"generation", b""))),
+        last_generation=0
+        if isinstance(last, Exception) or not last
+        else _number(text(last[0][1].get(b"generation", b""))),
     )
 
 
@@ -232,6 +238,7 @@ def _names_by_source(stored: Mapping[bytes, bytes]) -> dict[str, tuple[str, ...]
 
 
 def inspected(replies: Iterable[Any]) -> dict[str, LiveSproc]:
+    """Sprocs by name, from replies of the engine\'s inspect and verify."""
     found: dict[str, LiveSproc] = {}
     for reply in replies:
         for name, blob, intact in zip(reply[::3], reply[1::3], reply[2::3], strict=True):
@@ -276,4 +283,6 @@ def read_sprocs(client: Client, keys: Keys, names: Iterable[str]) -> list[Sproc]
         pipe.hgetall(raw(keys.name(name)))
     replies = pipe.execute(raise_on_error=False)
     _raise_other(replies)
-    return [sproc_of(name, reply) for name, reply in zip(wanted, replies, strict=True) if isinstance(reply, dict) and reply]
+    return [
+        sproc_of(name, reply) for name, reply in zip(wanted, replies, strict=True) if isinstance(reply, dict) and reply
+    ]

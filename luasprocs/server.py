@@ -32,6 +32,19 @@ from luasprocs.urls import checked, redacted
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+__all__ = [
+    "INFO_COMMAND",
+    "ServerInfo",
+    "connect",
+    "connect_async",
+    "errors_named",
+    "named",
+    "parse_info",
+    "redacted",
+    "require_usable",
+    "warnings",
+]
+
 CLIENT_NAME = "luasprocs"
 CONNECT_TIMEOUT_S = 5.0
 REPLY_TIMEOUT_S = 30.0
@@ -105,7 +118,8 @@ _BY_CODE: dict[str, tuple[type[ServerError], str]] = {
     "CROSSSLOT": (ServerError, "is a cluster's node: give the namespace as a hash tag, as in {{shop}}"),
 }
 _CODE = re.compile(r"\b(" + "|".join(_BY_CODE) + r")\b")
-_IN_SCRIPT = "The user executing the script can't"  # NOPERM, as 7.0 puts it for a command inside a function
+# NOPERM for a command inside a function, as Redis 7.0 puts it, and as later ones and Valkey do.
+_IN_SCRIPT = ("The user executing the script can't", "ACL failure in script")
 
 
 def _code(error: exceptions.RedisError) -> str:
@@ -114,7 +128,7 @@ def _code(error: exceptions.RedisError) -> str:
     code: str = getattr(error, "status_code", None) or ""
     if code in _BY_CODE:
         return code
-    if _IN_SCRIPT in text:
+    if any(words in text for words in _IN_SCRIPT):
         return "NOPERM"
     if isinstance(error, exceptions.MovedError):
         return "MOVED"
@@ -261,9 +275,7 @@ def require_usable(info: ServerInfo, *, writes: bool) -> None:
     if info.version < OLDEST[info.kind]:
         raise ServerTooOldError(f"the server is {info}: luasprocs needs Redis 7.0 or Valkey 7.2, or newer")
     if writes and info.role == "replica":
-        raise ServerReadOnlyError(
-            f"the server is a replica, and takes no writes: use its master {info.master}".strip()
-        )
+        raise ServerReadOnlyError(f"the server is a replica, and takes no writes: use its master {info.master}".strip())
 
 
 def warnings(info: ServerInfo) -> tuple[str, ...]:

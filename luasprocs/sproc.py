@@ -81,9 +81,7 @@ def read_sproc(name: str, path: str, source: bytes, blob: str, commit: str = "")
         problems.append(Problem(path, 1, 1, wrong))
     values: dict[str, str] = {}
     if len(source) > SOURCE_LIMIT_BYTES:
-        what = (
-            f"the file has {len(source):,} bytes, more than {SOURCE_LIMIT_BYTES:,}: keep data out of sprocs"
-        )
+        what = f"the file has {len(source):,} bytes, more than {SOURCE_LIMIT_BYTES:,}: keep data out of sprocs"
         problems.append(Problem(path, 1, 1, what))
     else:
         try:

@@ -28,7 +28,7 @@ _SHOWN_OPTIONS: dict[str, Callable[[str], bool]] = {
     "socket_timeout": _positive,
     "socket_connect_timeout": _positive,
     "health_check_interval": str.isdecimal,
-    "max_connections": str.isdecimal,
+    "max_connections": lambda value: int(value) > 0,
     "client_name": str.isprintable,
     "ssl_ca_certs": bool,
     "ssl_ca_path": bool,
@@ -59,9 +59,7 @@ def checked(url: str) -> SplitResult:
             "unix:///path; in a password, write / ? # @ : as %2F %3F %23 %40 %3A"
         )
     if parts.scheme == "unix" and (len(parts.path) < 2 or host):
-        raise SettingsError(
-            "the Redis URL can't be used: unix:// needs a socket's whole path: unix:///run/redis.sock"
-        )
+        raise SettingsError("the Redis URL can't be used: unix:// needs a socket's whole path: unix:///run/redis.sock")
     if parts.scheme != "unix" and not re.fullmatch(r"(/[0-9]*)?", parts.path):
         raise SettingsError("the Redis URL can't be used: behind the host stands the db's number, as in /0")
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
@@ -72,9 +70,7 @@ def checked(url: str) -> SplitResult:
 def _check_option(scheme: str, name: str, value: str) -> None:
     if name not in _OPTIONS:
         known = ", ".join(sorted(_OPTIONS))
-        raise SettingsError(
-            f"the Redis URL has an unknown option, or a ? in its password; options are {known}"
-        )
+        raise SettingsError(f"the Redis URL has an unknown option, or a ? in its password; options are {known}")
     if name.startswith("ssl_") and scheme != "rediss":
         raise SettingsError(f"the Redis URL's option {name} needs TLS: write rediss://")
     try:

@@ -222,9 +222,7 @@ def types_of(text: str) -> tuple[str, ...]:
     types = _items(text.split(","))
     for kind in types:
         if kind not in TYPES and not _MODULE_TYPE.fullmatch(kind):
-            raise ValueError(
-                f"no type is called {shown(kind)}{nearest(kind, (*TYPES, 'ReJSON-RL', 'vectorset'))}"
-            )
+            raise ValueError(f"no type is called {shown(kind)}{nearest(kind, (*TYPES, 'ReJSON-RL', 'vectorset'))}")
     return types
 
 

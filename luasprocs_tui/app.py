@@ -92,9 +92,7 @@ class TuiApp(App[None]):
     @on(Fresh)
     def _fresh(self, event: Fresh) -> None:
         self.state = State(self._feed.server, event.snapshot)
-        self._visible = next(
-            (one.visible_names for one in self.screen_stack if isinstance(one, SprocsScreen)), ()
-        )
+        self._visible = next((one.visible_names for one in self.screen_stack if isinstance(one, SprocsScreen)), ())
 
     @on(Lost)
     def _lost(self, event: Lost) -> None:
@@ -116,9 +114,7 @@ class TuiApp(App[None]):
         if sproc is None:
             screen.post_message(SourceScreen.Failed("is gone: it was deleted meanwhile"))
             return
-        screen.post_message(
-            SourceScreen.Loaded(lines_of(sproc.source, dark=self.current_theme.dark), sproc.commit)
-        )
+        screen.post_message(SourceScreen.Loaded(lines_of(sproc.source, dark=self.current_theme.dark), sproc.commit))
 
     def action_refresh_now(self) -> None:
         """Reads everything again now."""

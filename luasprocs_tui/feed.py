@@ -1,8 +1,8 @@
 """Turns Redis into frozen snapshots. Knows no widget, and runs in a worker thread.
 
 A full read inspects every sproc on the server (3 ms for each 250), so it is rationed: it comes again when the
-revision or the engine changed, when it was asked for, or when twenty times its own duration has passed. Between full
-reads one round trip asks for the revision, the engine and the counters of the rows on the screen.
+revision or the engine changed, when it was asked for, or when twenty times its own duration has passed. Between
+them one round trip asks for the revision, the engine and the counters of the rows on the screen.
 """
 
 from __future__ import annotations
@@ -135,9 +135,7 @@ class Feed:
             if full or self._last is None or seen != self._seen or time.monotonic() >= self._full_again_at_s:
                 self._last = self._read_all()
             else:
-                rows = tuple(
-                    replace(row, counters=counters.get(row.name, row.counters)) for row in self._last.rows
-                )
+                rows = tuple(replace(row, counters=counters.get(row.name, row.counters)) for row in self._last.rows)
                 self._last = replace(self._last, rows=rows, read_at_s=time.monotonic())
             self._seen = seen
         return self._last
@@ -153,7 +151,7 @@ class Feed:
         return found[0] if found else None
 
     def close(self) -> None:
-        """Ends what another thread is reading right now: a hung server must not keep the app from quitting."""
+        """Ends what other threads are reading: a hung server must not keep the app from quitting."""
         self._client.connection_pool.disconnect(inuse_connections=True)
 
     def _glance(self, visible: Sequence[str]) -> tuple[list[Any], dict[str, Counters]]:
@@ -172,10 +170,7 @@ class Feed:
         self._known = self._rows(live)
         names = [row.name for row in self._known.values()]
         stats = self._pipelined((raw(self._keys.stats(name)) for name in names), COUNTED)
-        rows = [
-            replace(row, counters=_counters(reply))
-            for row, reply in zip(self._known.values(), stats, strict=True)
-        ]
+        rows = [replace(row, counters=_counters(reply)) for row, reply in zip(self._known.values(), stats, strict=True)]
         done_s = time.monotonic()
         self._full_again_at_s = done_s + REST_FACTOR * (done_s - started_s)
         return Snapshot(live.revision, tuple(rows), self._problems(live), live.drift, done_s)
@@ -200,9 +195,7 @@ class Feed:
     def _problems(self, live: Live) -> tuple[str, ...]:
         stale = "" if live.empty else live.engine_stale(engine_of(live, self._keys, live.revision.owner))
         edited = (
-            f"edited by hand: {', '.join(live.drift[:5])}{', …' if len(live.drift) > 5 else ''}"
-            if live.drift
-            else ""
+            f"edited by hand: {', '.join(live.drift[:5])}{', …' if len(live.drift) > 5 else ''}" if live.drift else ""
         )
         return tuple(filter(None, (*live.faults, stale, edited)))
 
@@ -210,9 +203,7 @@ class Feed:
 def _row(sproc: LiveSproc, reply: Any) -> Row:
     values = () if isinstance(reply, Exception) else zip(HEADER_FIELDS, reply, strict=True)
     fields = {field: text(value) for field, value in values if value is not None}
-    return Row(
-        sproc.name, trigger_of(fields), state_of(fields, intact=sproc.intact), fields.get("description", "")
-    )
+    return Row(sproc.name, trigger_of(fields), state_of(fields, intact=sproc.intact), fields.get("description", ""))
 
 
 def _counters(reply: Any) -> Counters:

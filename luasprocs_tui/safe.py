@@ -1,7 +1,7 @@
-"""Makes text from the registry safe to draw: names, headers, sources and the server's messages are all hostile.
+"""Makes text from the registry safe to draw: names, headers, sources and the server's messages are hostile.
 
-Markup is never parsed, because only Text objects are drawn. Escape sequences never reach the terminal, because
-control characters don't pass here.
+Markup is never parsed, because only Text objects and segments are drawn. Escape sequences never reach the
+terminal, because control characters don't pass here.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ CHARACTERS_LIMIT = 4096
 """Of one text drawn; a terminal shows less, and cleaning 1 MB at each key press would freeze it."""
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-_REFUSED = frozenset(
-    {"Cc", "Cf", "Cs", "Zl", "Zp"}
-)  # controls, bidi and invisible ones, lone surrogates, line breaks
+_REFUSED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # controls, bidi and invisible ones, lone surrogates, line breaks
 
 
 class _Table(dict[int, str]):

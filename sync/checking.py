@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 
 from luasprocs.errors import Problem, ProblemsError, RepositoryError
 from luasprocs.lua import misuse_problems
-from luasprocs.sproc import SOURCE_LIMIT_BYTES, SUFFIX, Sproc, git_blob_id, name_problem, problems_of, read_sproc
+from luasprocs.sproc import (
+    SOURCE_LIMIT_BYTES,
+    SUFFIX,
+    Sproc,
+    git_blob_id,
+    name_problem,
+    problems_of,
+    read_sproc,
+)
 from sync.local import find_top, settings_of
 
 if TYPE_CHECKING:
@@ -29,7 +37,9 @@ def check_files(flags: Mapping[str, object], files: Sequence[str]) -> Checked:
     folder = (top or start) / (settings_of(top).folder if top else "sprocs")
     if not files:
         if not folder.is_dir():
-            raise RepositoryError(f"there is no folder {folder}: luasprocs init makes one, luasprocs.toml names another")
+            raise RepositoryError(
+                f"there is no folder {folder}: luasprocs init makes one, luasprocs.toml names another"
+            )
         wanted = {path: _name(path, folder) for path in _lua_files(folder)}
     else:
         wanted = {path: _name(path, folder) for path in map(Path, files)}
@@ -114,12 +124,16 @@ def check_staged(flags: Mapping[str, object], files: Sequence[str]) -> Checked:
     names = None
     if files:
         top = repository.path.resolve()
-        paths = {Path(file).resolve().relative_to(top).as_posix() for file in files if Path(file).resolve().is_relative_to(top)}
+        paths = {
+            Path(file).resolve().relative_to(top).as_posix()
+            for file in files
+            if Path(file).resolve().is_relative_to(top)
+        }
         names = [name for name in desired.entries if desired.path(name) in paths]
     return len(desired.entries if names is None else names), problems_in(repository, desired, names)
 
 
-def work_tree_sprocs(flags: Mapping[str, object], file: Path) -> tuple[str, list[Sproc]]:
+def work_tree_sprocs(file: Path) -> tuple[str, list[Sproc]]:
     """A file's name as a sproc, and it with all the sound sprocs of its work tree.
 
     Raises:

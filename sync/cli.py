@@ -73,7 +73,12 @@ class _Commands(click.Group):
 @click.version_option(package_name="luasprocs", prog_name="luasprocs")
 @click.pass_context
 def cli(
-    ctx: click.Context, redis: str | None, namespace: str | None, repo: str | None, config: str | None, debug: bool
+    ctx: click.Context,
+    redis: str | None,
+    namespace: str | None,
+    repo: str | None,
+    config: str | None,
+    debug: bool,
 ) -> None:
     """Lua stored procedures for Redis and Valkey, kept in git."""
     flags = {"redis": redis, "namespace": namespace, "repo": repo, "config": config, "debug": debug or None}

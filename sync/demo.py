@@ -47,7 +47,9 @@ class Tour:
         self._folder = folder
         self._repository = folder / "shop"
         self._keys = Keys()
-        self._environ = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "LUASPROCS_"))}
+        self._environ = {
+            name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "LUASPROCS_"))
+        }
         self._environ |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "NO_COLOR": "1"}
 
     def run(self) -> None:
@@ -86,7 +88,8 @@ class Tour:
         head = self._head()
         self._expect("the live commit", client.hget(self._keys.revision, "commit"), head.encode())
         names = sorted(
-            (path.relative_to(self._repository / "sprocs").as_posix() for path in (self._repository / "sprocs").rglob("*.lua"))
+            path.relative_to(self._repository / "sprocs").as_posix()
+            for path in (self._repository / "sprocs").rglob("*.lua")
         )
         self._expect("the list", client.lrange(self._keys.list, 0, -1), [name.encode() for name in names])
         return head
@@ -109,7 +112,11 @@ class Tour:
         source = (self._repository / "sprocs" / "sc2.lua").read_bytes()
         self._expect("its source", fields.get(b"source"), source)
         sha = hashlib.sha1(source, usedforsecurity=False).hexdigest().encode()
-        self._expect("its sha, as SCRIPT LOAD answers", (fields.get(b"sha"), client.script_load(source)), (sha, sha.decode()))
+        self._expect(
+            "its sha, as SCRIPT LOAD answers",
+            (fields.get(b"sha"), client.script_load(source)),
+            (sha, sha.decode()),
+        )
         self._expect("its key", fields.get(b"key"), b"dream*")
 
     def _change(self, client: Redis) -> str:

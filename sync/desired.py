@@ -102,9 +102,7 @@ def read_worktree(repository: Repository) -> Desired:
     files, sources = repository.worktree(settings.folder, SUFFIX, SOURCE_LIMIT_BYTES)
     found = read_entries(files, settings.folder)
     commit = Commit(WORKTREE, "", "the work tree", 0)
-    return Desired(
-        commit, settings.folder, found.entries, repository.branch or "", *found[1:], settings, sources
-    )
+    return Desired(commit, settings.folder, found.entries, repository.branch or "", *found[1:], settings, sources)
 
 
 def read_entries(found: Iterable[Entry], folder: str) -> Found:
@@ -147,9 +145,7 @@ def check_sprocs(repository: Repository, desired: Desired, sprocs: Iterable[Spro
         raise ProblemsError(problems)
 
 
-def problems_in(
-    repository: Repository, desired: Desired, names: Iterable[str] | None = None
-) -> list[Problem]:
+def problems_in(repository: Repository, desired: Desired, names: Iterable[str] | None = None) -> list[Problem]:
     """All that is wrong with some sprocs (None: all of them), misuse too; sorted."""
     wanted = desired.entries if names is None else set(names)
     sprocs, problems = _read(repository, desired, wanted)
@@ -191,9 +187,7 @@ def _too_big(entry: Entry) -> bool:
     return (entry.size or 0) > SOURCE_LIMIT_BYTES
 
 
-def _read(
-    repository: Repository, desired: Desired, names: Iterable[str]
-) -> tuple[list[Sproc], list[Problem]]:
+def _read(repository: Repository, desired: Desired, names: Iterable[str]) -> tuple[list[Sproc], list[Problem]]:
     """The sound ones, and what is wrong with the others."""
     wanted = {name: desired.entries[name] for name in sorted(set(names) - desired.unreadable)}
     missing = repository.blobs(blob for blob in wanted.values() if blob not in desired.sources)
@@ -220,8 +214,6 @@ def _problems_among(repository: Repository, desired: Desired, sprocs: Iterable[S
     broken = (needed & desired.entries.keys()) - checked.keys() - {sproc.name for sproc in others}
     absent = (Sproc(name, b"", "", {"library": "yes"}) for name in broken)
     among = problems_of((*checked.values(), *others, *absent))
-    placed = (
-        replace(problem, path=desired.path(problem.path)) for problem in among if problem.path in checked
-    )
+    placed = (replace(problem, path=desired.path(problem.path)) for problem in among if problem.path in checked)
     syntax = (syntax_problems(desired.path(sproc.name), sproc.source) for sproc in checked.values())
     return [*placed, *chain.from_iterable(syntax)]

@@ -49,17 +49,13 @@ def environment(environ: Mapping[str, str], *, here: bool) -> dict[str, str]:
     return kept | {"LC_ALL": "C", "LANGUAGE": "C"}  # messages are told apart by their English text
 
 
-def pinned(
-    path: Path, git_folder: Path, environ: Mapping[str, str], *, bare: bool, here: bool
-) -> dict[str, str]:
+def pinned(path: Path, git_folder: Path, environ: Mapping[str, str], *, bare: bool, here: bool) -> dict[str, str]:
     """Variables that hold git to one repository whatever `environ` says, for a runner that can only add some.
 
     A hook's own index (`git commit -a`) and quarantine (a push being judged) are its own: they stay.
     """
     link = git_folder / "commondir"
-    common = (
-        (git_folder / os.fsdecode(link.read_bytes().rstrip(b"\n"))).resolve() if link.exists() else git_folder
-    )
+    common = (git_folder / os.fsdecode(link.read_bytes().rstrip(b"\n"))).resolve() if link.exists() else git_folder
     fixed = {
         "GIT_DIR": str(git_folder),
         "GIT_NO_REPLACE_OBJECTS": "1",  # a blob is what its id says, not what refs/replace puts in its place
@@ -102,9 +98,7 @@ def git_config(folder: Path | None = None) -> dict[str, str]:
 
 def parse_config(output: bytes) -> dict[str, str]:
     """`git config -z --get-regexp`: each entry a key, a newline, a value; no newline at all means "true"."""
-    entries = (
-        entry.partition("\n") for entry in output.decode("utf-8", "surrogateescape").split("\0") if entry
-    )
+    entries = (entry.partition("\n") for entry in output.decode("utf-8", "surrogateescape").split("\0") if entry)
     return {key.partition(".")[2]: value if newline else "true" for key, newline, value in entries}
 
 

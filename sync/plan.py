@@ -43,7 +43,11 @@ class Plan:
 
 
 def diff(
-    desired: Mapping[str, str], live: Mapping[str, LiveSproc], *, prune: bool = True, repairs: tuple[str, ...] = ()
+    desired: Mapping[str, str],
+    live: Mapping[str, LiveSproc],
+    *,
+    prune: bool = True,
+    repairs: tuple[str, ...] = (),
 ) -> Plan:
     """Compares name to blob with what is live. A live sproc that was edited by hand counts as changed."""
     created = sorted(desired.keys() - live.keys())
@@ -68,6 +72,6 @@ def check_prune(plan: Plan, desired: int, live: int, *, prune_all: bool) -> None
         )
     if len(plan.deleted) > max(PRUNE_FREE, live * PRUNE_LIMIT):
         raise PruneError(
-            f"this would remove {len(plan.deleted)} of {live} sprocs: nothing was removed; sync with --prune-all if they shall go, "
-            "or with --no-prune to keep them"
+            f"this would remove {len(plan.deleted)} of {live} sprocs: nothing was removed; "
+            "sync with --prune-all if they shall go, or with --no-prune to keep them"
         )

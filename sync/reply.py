@@ -35,7 +35,11 @@ def _formatted_list(reply: list[Any], indent: str) -> str:
 
 def quoted(value: bytes) -> str:
     """A string in double quotes, bytes that don't print as escapes."""
-    return '"' + "".join(_ESCAPES.get(byte) or (chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}") for byte in value) + '"'
+    return (
+        '"'
+        + "".join(_ESCAPES.get(byte) or (chr(byte) if 32 <= byte < 127 else f"\\x{byte:02x}") for byte in value)
+        + '"'
+    )
 
 
 def plain(reply: Any) -> bytes:

@@ -82,9 +82,7 @@ class Repository:
         """
         start = None if folder is None else Path(folder)
         where, here = (start or Path.cwd()).absolute(), start is None
-        answer = _discover(
-            start, where, "--is-bare-repository", "--is-inside-work-tree", "--absolute-git-dir"
-        )
+        answer = _discover(start, where, "--is-bare-repository", "--is-inside-work-tree", "--absolute-git-dir")
         bare, inside, git_folder = answer.split("\n", 2)
         if bare == "true" or inside == "false":
             home = Path(git_folder)
@@ -128,9 +126,7 @@ class Repository:
 
     def tree(self, commit: Commit, folder: str) -> list[Entry]:
         """All files of the commit below `folder`, their paths relative to it; "" is the whole tree."""
-        status, output, stderr = self._run(
-            "ls-tree", "-r", "-z", "-l", "--full-tree", f"{commit.sha}:{folder}"
-        )
+        status, output, stderr = self._run("ls-tree", "-r", "-z", "-l", "--full-tree", f"{commit.sha}:{folder}")
         if status != 0 and re.search("Not a valid object name|not a tree object", stderr):
             raise RepositoryError(
                 f"commit {commit.sha[:12]} of {self._shown} has no folder {folder!r}: commit sprocs there, "
@@ -152,15 +148,13 @@ class Repository:
         ]
 
     def worktree(self, folder: str, suffix: str, limit_bytes: int) -> tuple[list[Entry], dict[str, bytes]]:
-        """All files on disk below `folder` that git tracks or doesn't ignore, and their bytes by blob id.
+        """All files on disk below `folder` that git doesn't ignore, and their bytes by blob id.
 
         Only names ending in `suffix` are read, up to `limit_bytes`; the blob of others is "". Git's filters are
         not applied.
         """
         if self.bare:
-            raise RepositoryError(
-                f"{self._shown} is a bare repository and has no work tree: leave out --worktree"
-            )
+            raise RepositoryError(f"{self._shown} is a bare repository and has no work tree: leave out --worktree")
         top = self.path / folder
         if top.is_symlink() or not top.is_dir():
             raise RepositoryError(
@@ -188,9 +182,7 @@ class Repository:
         if len(words) != 3 or words[1] != "blob":
             return None
         if int(words[2]) > limit_bytes:
-            raise RepositoryError(
-                f"{path} in {self._shown} has {words[2]} bytes: at most {limit_bytes} are read"
-            )
+            raise RepositoryError(f"{path} in {self._shown} has {words[2]} bytes: at most {limit_bytes} are read")
         return self.blobs([words[0]])[words[0]]
 
     def identity(self, commit: Commit | None = None) -> Identity:
@@ -225,9 +217,7 @@ class Repository:
 
     def _commit(self, sha: str) -> Commit:
         # Plumbing, so that no log.* setting of the user (signatures, colours) changes what is read.
-        output = self._must(
-            "rev-list", "--max-count=1", "--encoding=UTF-8", "--format=%an <%ae>%x00%ct%x00%s", sha
-        )
+        output = self._must("rev-list", "--max-count=1", "--encoding=UTF-8", "--format=%an <%ae>%x00%ct%x00%s", sha)
         author, time, subject = text(output).partition("\n")[2].removesuffix("\n").split("\0")
         return Commit(sha, author, subject, int(time))
 
@@ -244,9 +234,7 @@ class Repository:
         if name == "HEAD":
             return f"{self._shown} has no commit yet on {self.branch or 'HEAD'}: git add and git commit first"
         shallow = text(self._must("rev-parse", "--is-shallow-repository")).strip() == "true"
-        fetch = (
-            "git fetch --unshallow (this clone is shallow)" if shallow else "git fetch, if it is elsewhere"
-        )
+        fetch = "git fetch --unshallow (this clone is shallow)" if shallow else "git fetch, if it is elsewhere"
         return f"{self._shown} has no commit {name!r}: see git branch --all and git tag, or {fetch}"
 
     def _sizes(self, ids: Iterable[str]) -> dict[str, int]:
@@ -294,7 +282,5 @@ def _discover(start: Path | None, where: Path, *questions: str) -> str:
             f"if you trust it, git config --global --add safe.directory {shlex.quote(str(where))}"
         )
     if "not a git repository" in reason:
-        raise RepositoryError(
-            f"{str(where)!r} is in no git repository: git init there, or name one with --repo DIR"
-        )
+        raise RepositoryError(f"{str(where)!r} is in no git repository: git init there, or name one with --repo DIR")
     raise RepositoryError(f"git can't open {str(where)!r}: {complaint(reason)}")

@@ -8,7 +8,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-
 from luasprocs.client import script_error
 from luasprocs.errors import LuasprocsError, RepositoryError
 from luasprocs.keys import Keys
@@ -67,7 +66,11 @@ class Session:
         """What a commit (or the work tree) wants; its namespace is this session's."""
         if worktree and revision is not None:
             raise RepositoryError("--worktree takes the files on disk, --revision a commit: give one of them")
-        found = read_worktree(self.repository) if worktree else read_commit(self.repository, revision or self.settings.branch)
+        found = (
+            read_worktree(self.repository)
+            if worktree
+            else read_commit(self.repository, revision or self.settings.branch)
+        )
         self._namespace = found.settings.namespace
         return found
 
@@ -84,5 +87,3 @@ class Session:
     def named(self, error: ResponseError) -> LuasprocsError:
         """This package's error for a reply that may be the server's or a sproc's."""
         return named(error, self.url) or script_error(error)
-
-

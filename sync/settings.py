@@ -44,7 +44,7 @@ _TOP = {
 class RepositorySettings:
     """What luasprocs.toml says. `folder`: where sprocs are, "" for the top; `owner`: "" for the root commit.
 
-    `defaults`: metadata as written, for what a header doesn't say. `keep_generations`: as far a rollback reaches.
+    `defaults`: metadata as written, for what a header doesn't say. `keep_generations`: for rollback.
     """
 
     folder: str = "sprocs"
@@ -67,7 +67,7 @@ def repository_settings(source: bytes | None, path: str = SETTINGS_FILE) -> Repo
     for key, value in table.items():
         try:
             values[key] = _repository_value(key, value)
-        except ValueError as error:
+        except (ValueError, SettingsError) as error:
             raise SettingsError(f"{path}:{place_of(text, key)}: {error}") from None
     for key, value in table.get("defaults", {}).items():
         try:
@@ -131,19 +131,13 @@ def host_settings(flags: Mapping[str, object], environ: Mapping[str, str] = os.e
 
 
 def _given(flags: Mapping[str, object]) -> _Layer:
-    return {
-        name: (str(value), f"--{name}")
-        for name, value in flags.items()
-        if name in _HOST and value is not None
-    }
+    return {name: (str(value), f"--{name}") for name, value in flags.items() if name in _HOST and value is not None}
 
 
 def _environment(environ: Mapping[str, str]) -> _Layer:
     # Others are passed over: Kubernetes makes a LUASPROCS_PORT of a service of that name.
     variables = {name: f"LUASPROCS_{name.upper()}" for name in _HOST}
-    return {
-        name: (environ[variable], variable) for name, variable in variables.items() if environ.get(variable)
-    }
+    return {name: (environ[variable], variable) for name, variable in variables.items() if environ.get(variable)}
 
 
 def _file(path: Path) -> _Layer:
@@ -171,9 +165,7 @@ def _left_by_up(folder: Path) -> _Layer:
             layer = _file(path)
             url = checked(layer["redis"][0]) if "redis" in layer else None
             if url and url.scheme != "unix" and url.hostname not in {"127.0.0.1", "::1", "localhost"}:
-                raise SettingsError(
-                    f"{path} names a server on another machine, which `up` never does: remove it"
-                )
+                raise SettingsError(f"{path} names a server on another machine, which `up` never does: remove it")
             return {name: found for name, found in layer.items() if name == "redis"}
         if (place / ".git").exists():
             break
@@ -256,9 +248,7 @@ def _repository_value(key: str, value: object) -> object:
         case "defaults", dict():
             return dict(value)
     if key not in _TOP:
-        raise ValueError(
-            f"{shown(key)} is no setting{nearest(key, _TOP)}; the host's go elsewhere (--config FILE)"
-        )
+        raise ValueError(f"{shown(key)} is no setting{nearest(key, _TOP)}; the host's go elsewhere (--config FILE)")
     raise ValueError(f"{key} must be {_TOP[key]}")
 
 

@@ -1,6 +1,6 @@
 """From a commit to a live registry: read both, compare, apply; and back to an earlier generation.
 
-    git commit -> Desired -> Plan -> Change -> MULTI -> registry
+git commit -> Desired -> Plan -> Change -> MULTI -> registry
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from luasprocs.apply import Change, apply, check_owner
+from luasprocs.apply import apply, check_owner
 from luasprocs.errors import ConflictError, OwnerError, RegistryError
 from luasprocs.history import read_blobs, read_history, state_at
 from luasprocs.registry import Live, engine_of, read_live
 from luasprocs.server import require_usable
 from luasprocs.sproc import Sproc, read_sproc
-from sync.desired import check_sprocs, read_sprocs as read_desired
+from luasprocs.transaction import Change
+from sync.desired import check_sprocs
+from sync.desired import read_sprocs as read_desired
 from sync.identity import applied_by
 from sync.plan import Plan, check_prune, diff
 
@@ -39,7 +41,6 @@ class Options:
     prune: bool = True
     prune_all: bool = False
     adopt: bool = False
-    generations_kept: int = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,108 +82,95 @@ def owner_of(repository: Repository, live: Live, configured: str) -> str:
     if identity.shallow:
         raise OwnerError(
             "this clone is shallow, so nobody can tell whether it is the repository that owns the registry: "
-            "git fetch --unshallow, or put owner = \"…\" into luasprocs.toml, or sync with --adopt"
+            'git fetch --unshallow, or put owner = "…" into luasprocs.toml, or sync with --adopt'
         )
     return identity.id
 
 
-def _owned(repository: Repository, live: Live, configured: str, *, adopt: bool) -> tuple[str, bool]:
-    """The owner to write, and whether the registry may be taken without asking."""
-    owner = repository.identity().id if adopt and not configured else owner_of(repository, live, configured)
-    known = bool(live.revision.commit) and not configured and repository.knows(live.revision.commit)
-    same_place = live.about is None or live.about.db == str(live.info.db)
-    return owner, adopt or (known and same_place)
+@dataclass(frozen=True, slots=True)
+class Syncer:
+    """A repository and the registry that it is kept in. `progress` hears how many sprocs of how many were compiled."""
+
+    client: Redis
+    keys: Keys
+    repository: Repository
+    options: Options = Options()
+    progress: Callable[[int, int], None] = lambda done, total: None
+
+    def prepare(self, desired: Desired) -> Prepared:
+        """Reads what is live in one round trip and compares. Writes nothing.
+
+        Raises:
+            ServerError, OwnerError, EngineVersionError: the server or the registry can't take this repository's sprocs.
+        """
+        live = read_live(self.client, self.keys, len(desired.entries))
+        require_usable(live.info, writes=True)
+        owner, may_take = self._owner(live, desired.settings.owner)
+        check_owner(live, self.keys, owner, adopt=may_take)
+        stale = "" if live.empty else live.engine_stale(engine_of(live, self.keys, owner))
+        repairs = (*live.faults, *([stale] if stale else ()))
+        plan = diff(desired.entries, live.sprocs, prune=self.options.prune, repairs=repairs)
+        return Prepared(live, plan, owner)
+
+    def sync(self, desired: Desired) -> Outcome:
+        """Makes the registry equal to `desired`; plans again when another sync was first.
+
+        Raises:
+            ProblemsError: sprocs are broken; nothing was applied. PruneError, OwnerError, ServerError: see there.
+            ConflictError: others kept changing the registry.
+        """
+        started = time.monotonic()
+        for attempt in range(ATTEMPTS):
+            prepared = self.prepare(desired)
+            plan, live = prepared.plan, prepared.live
+            check_prune(plan, len(desired.entries), len(live.sprocs), prune_all=self.options.prune_all)
+            try:
+                generation = self._apply(desired, prepared)
+            except ConflictError:
+                if attempt == ATTEMPTS - 1:
+                    raise
+                time.sleep(0.02 * 2**attempt)
+                continue
+            changed = generation != live.revision.generation
+            return Outcome(desired.commit.sha, generation, plan, changed, _since_ms(started))
+        raise AssertionError("unreachable")
+
+    def _owner(self, live: Live, configured: str) -> tuple[str, bool]:
+        """The owner to write, and whether the registry may be taken without asking."""
+        if self.options.adopt:
+            return configured or self.repository.identity().id, True
+        owner = owner_of(self.repository, live, configured)
+        known = not configured and bool(live.revision.commit) and self.repository.knows(live.revision.commit)
+        return owner, known and (live.about is None or live.about.db == str(live.info.db))
+
+    def _apply(self, desired: Desired, prepared: Prepared) -> int:
+        """The generation that is live afterwards."""
+        live, plan = prepared.live, prepared.plan
+        revision = live.revision
+        same = (revision.commit, revision.owner, revision.pinned) == (desired.commit.sha, prepared.owner, "")
+        if same and not plan:
+            return revision.generation
+        sprocs = read_desired(self.repository, desired, plan.names_changed)
+        check_sprocs(self.repository, desired, sprocs)
+        kept = () if self.options.prune else live.sprocs.keys() - desired.entries.keys()
+        change = Change(
+            commit=desired.commit.sha,
+            branch=desired.branch,
+            owner=prepared.owner,
+            author=desired.commit.author,
+            subject=desired.commit.subject,
+            applied_by=applied_by(),
+            put=tuple(sprocs),
+            deleted=plan.deleted,
+            names=tuple(sorted({*desired.entries, *kept})),
+            adopt=True,  # prepare has checked the owner
+            generations_kept=desired.settings.keep_generations,
+        )
+        return apply(self.client, self.keys, live, change, lambda done: self.progress(done, len(sprocs))).generation
 
 
-def prepare(
-    client: Redis, keys: Keys, repository: Repository, desired: Desired, options: Options, configured_owner: str = ""
-) -> Prepared:
-    """Reads what is live in one round trip and compares. Writes nothing.
-
-    Raises:
-        ServerError, OwnerError, EngineVersionError: the server or the registry can't take this repository's sprocs.
-    """
-    live = read_live(client, keys, len(desired.entries))
-    require_usable(live.info, writes=True)
-    owner, may_take = _owned(repository, live, configured_owner, adopt=options.adopt)
-    check_owner(live, keys, owner, adopt=may_take)
-    stale = "" if live.empty else live.engine_stale(engine_of(live, keys, owner))
-    repairs = (*live.faults, *([stale] if stale else ()))
-    plan = diff(desired.entries, live.sprocs, prune=options.prune, repairs=repairs)
-    return Prepared(live, plan, owner)
-
-
-def sync(
-    client: Redis,
-    keys: Keys,
-    repository: Repository,
-    desired: Desired,
-    options: Options,
-    configured_owner: str = "",
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Outcome:
-    """Makes the registry equal to `desired`; plans again when another sync was first.
-
-    Raises:
-        ProblemsError: sprocs are broken; nothing was applied. PruneError, OwnerError, ServerError: see there.
-        ConflictError: others kept changing the registry.
-    """
-    started = time.monotonic()
-    for attempt in range(ATTEMPTS):
-        prepared = prepare(client, keys, repository, desired, options, configured_owner)
-        check_prune(prepared.plan, len(desired.entries), len(prepared.live.sprocs), prune_all=options.prune_all)
-        try:
-            generation = _apply(client, keys, repository, desired, prepared, options, progress)
-        except ConflictError:
-            if attempt == ATTEMPTS - 1:
-                raise
-            time.sleep(0.02 * 2**attempt)
-            continue
-        duration_ms = round((time.monotonic() - started) * 1000)
-        before = prepared.live.revision.generation
-        return Outcome(desired.commit.sha, generation, prepared.plan, generation != before, duration_ms)
-    raise AssertionError("unreachable")
-
-
-def _apply(
-    client: Redis,
-    keys: Keys,
-    repository: Repository,
-    desired: Desired,
-    prepared: Prepared,
-    options: Options,
-    progress: Callable[[int, int], None],
-) -> int:
-    """The generation that is live afterwards."""
-    live, plan = prepared.live, prepared.plan
-    revision = live.revision
-    same = (revision.commit, revision.owner, revision.pinned) == (desired.commit.sha, prepared.owner, "")
-    if same and not plan:
-        return revision.generation
-    sprocs = read_desired(repository, desired, plan.names_changed)
-    check_sprocs(repository, desired, sprocs)
-    total, done = len(sprocs), 0
-
-    def compiled(count: int) -> None:
-        nonlocal done
-        done += count
-        progress(done, total)
-
-    kept = () if options.prune else live.sprocs.keys() - desired.entries.keys()
-    change = Change(
-        commit=desired.commit.sha,
-        branch=desired.branch,
-        owner=prepared.owner,
-        author=desired.commit.author,
-        subject=desired.commit.subject,
-        applied_by=applied_by(),
-        put=tuple(sprocs),
-        deleted=plan.deleted,
-        names=tuple(sorted({*desired.entries, *kept})),
-        adopt=True,  # prepare has checked the owner
-        generations_kept=options.generations_kept,
-    )
-    return apply(client, keys, live, change, compiled).generation
+def _since_ms(started: float) -> int:
+    return round((time.monotonic() - started) * 1000)
 
 
 def rollback(client: Redis, keys: Keys, generation: int | None = None) -> Outcome:
@@ -215,12 +203,10 @@ def rollback(client: Redis, keys: Keys, generation: int | None = None) -> Outcom
         action=f"rollback to {wanted}",
     )
     revision = apply(client, keys, live, change)
-    return Outcome(entry.commit, revision.generation, plan, True, round((time.monotonic() - started) * 1000))
+    return Outcome(entry.commit, revision.generation, plan, True, _since_ms(started))
 
 
-def _kept_sprocs(
-    client: Redis, keys: Keys, blobs: dict[str, str], plan: Plan, commit: str
-) -> Iterable[Sproc]:
+def _kept_sprocs(client: Redis, keys: Keys, blobs: dict[str, str], plan: Plan, commit: str) -> Iterable[Sproc]:
     sources = read_blobs(client, keys, (blobs[name] for name in plan.names_changed))
     for name in plan.names_changed:
         yield read_sproc(name, name, sources[blobs[name]], blobs[name], commit)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 LIMIT_BYTES = 256 * 1024
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_AT_END = " (at end of document)"
 _TOML_PLACE = re.compile(r"(.*) \(at line (\d+), column (\d+)\)", re.DOTALL)
 
 
@@ -46,7 +47,9 @@ def parsed(source: bytes, path: str) -> tuple[str, dict[str, Any]]:
         raise SettingsError(f"{path}:{line}:1: the file is not UTF-8: save it as UTF-8") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         found = _TOML_PLACE.fullmatch(str(error))
-        place, why = (f"{found[2]}:{found[3]}", found[1]) if found else ("1:1", str(error))
+        end = f"{text.count(chr(10)) + 1}:{len(text) - text.rfind(chr(10))}"
+        place = f"{found[2]}:{found[3]}" if found else end if _AT_END in str(error) else "1:1"
+        why = found[1] if found else str(error).removesuffix(_AT_END)
         raise SettingsError(f"{path}:{place}: no valid TOML: {plain(why)}") from None
 
 
@@ -55,9 +58,7 @@ def place_of(text: str, key: str, table: str = "") -> str:
     start = re.search(rf"^[ \t]*\[?{table}\b", text, re.MULTILINE) if table else None
     begin = start.start() if start else 0
     word = re.escape(key)
-    found = re.compile(rf"""(?:^|[{{,])[ \t]*\[?["']?({word})["']?[ \t]*[.=\]]""", re.MULTILINE).search(
-        text, begin
-    )
+    found = re.compile(rf"""(?:^|[{{,])[ \t]*\[?["']?({word})["']?[ \t]*[.=\]]""", re.MULTILINE).search(text, begin)
     at = found.start(1) if found else begin
     return f"{text.count(chr(10), 0, at) + 1}:{at - (text.rfind(chr(10), 0, at) + 1) + 1}"
 

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 class OwnServer(Protocol):
     """Starts a server for one test: `own_server("--maxmemory", "3mb")`; it is stopped with the test."""
 
-    def __call__(
-        self, *options: str, kind: str | None = None, port: int = 0, persistent: bool = False
-    ) -> Server: ...
+    def __call__(self, *options: str, kind: str | None = None, port: int = 0, persistent: bool = False) -> Server: ...
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -53,9 +51,7 @@ def server_kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def server(
-    server_kind: str, _running: dict[str, Server], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
+def server(server_kind: str, _running: dict[str, Server], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that many tests share, empty and as after its start."""
     shared = _running.get(server_kind)
     if shared is None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from luasprocs.apply import Change, apply
+from luasprocs.apply import apply
 from luasprocs.keys import Keys
 from luasprocs.registry import Revision, read_live
 from luasprocs.sproc import Sproc, git_blob_id, read_sproc
+from luasprocs.transaction import Change
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +36,7 @@ def put(client: Redis, *sprocs: Sproc, keys: Keys | None = None, **other: object
     keys = keys or Keys()
     live = read_live(client, keys)
     gone = tuple(sorted(live.sprocs.keys() - {one.name for one in sprocs}))
-    return apply(client, keys, live, change(*sprocs, deleted=gone, **other))
+    return apply(client, keys, live, change(*sprocs, deleted=gone, **other))  # type: ignore[arg-type]
 
 
 def make_live(client: Redis, folder: Path) -> None:

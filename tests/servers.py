@@ -47,9 +47,7 @@ class Server:
         self, kind: str, folder: Path, options: Sequence[str] = (), *, port: int = 0, persistent: bool = False
     ) -> None:
         self.kind = kind
-        self.process = EmbeddedServer(
-            folder, port, persistent, binary=binary_of(kind), options=(*QUIET, *options)
-        )
+        self.process = EmbeddedServer(folder, port, persistent, binary=binary_of(kind), options=(*QUIET, *options))
         self._clients: list[redis.Redis] = []
         self._settings: dict[str, str] = {}
 
@@ -109,9 +107,7 @@ class Server:
         if program is None:
             (pytest.fail if in_ci() else pytest.skip)("redis-cli is not on PATH")
             raise AssertionError
-        done = subprocess.run(
-            [program, "-p", str(self.port), *arguments], capture_output=True, check=True, timeout=30
-        )
+        done = subprocess.run([program, "-p", str(self.port), *arguments], capture_output=True, check=True, timeout=30)
         return done.stdout.decode("utf-8", "surrogateescape")
 
     def reset(self) -> None:

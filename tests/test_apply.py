@@ -90,7 +90,7 @@ def test_a_source_that_does_not_compile_leaves_everything_as_it_was(client):
     put(client, sproc("a.lua", "return 1"))
     before = everything(client)
     broken = Sproc("b.lua", b"return return", git_blob_id(b"return return"), {}, "c2")
-    with pytest.raises(ProblemsError, match="b.lua:1:1: unexpected symbol near 'return'"):
+    with pytest.raises(ProblemsError, match=r"b\.lua:1:1: unexpected symbol near 'return'"):
         put(client, sproc("a.lua", "return 2"), broken)
     assert everything(client) == before
 
@@ -187,7 +187,9 @@ def test_history_says_what_changed_and_blobs_keep_what_was_replaced(client):
     assert latest.updated == {"a.lua": (old.blob, new.blob)}
     assert (set(latest.created), set(latest.deleted), latest.commit) == ({"b.lua"}, {"gone.lua"}, "c2")
     assert client.hget(KEYS.blobs, old.blob) == old.source
-    assert json.loads(client.xrevrange(KEYS.history, count=1)[0][1][b"deleted"]) == {"gone.lua": git_blob_id(b"return 0")}
+    assert json.loads(client.xrevrange(KEYS.history, count=1)[0][1][b"deleted"]) == {
+        "gone.lua": git_blob_id(b"return 0")
+    }
 
 
 def test_a_source_edited_by_hand_is_kept_when_it_is_overwritten(client):
@@ -200,7 +202,7 @@ def test_a_source_edited_by_hand_is_kept_when_it_is_overwritten(client):
 def test_only_the_sources_of_kept_generations_are_kept(client):
     for number in range(8):
         put(client, sproc("a.lua", f"return {number % 5}"), generations_kept=3)
-    kept = {source for source in client.hgetall(KEYS.blobs).values()}
+    kept = set(client.hgetall(KEYS.blobs).values())
     assert kept == {b"return 4", b"return 0", b"return 1"}
     assert [entry.generation for entry in read_history(client, KEYS)] == [8, 7, 6]
 

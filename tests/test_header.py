@@ -54,9 +54,7 @@ def test_a_field_knows_its_line_and_column():
 
 
 def test_all_problems_of_a_file_are_told_at_once_and_in_their_places():
-    source = (
-        b"-- evnt=set\n-- event=get\n-- event=set\n--[[ enabled=maybe\n cron=* * * *\n]]\n-- library=yes\nx="
-    )
+    source = b"-- evnt=set\n-- event=get\n-- event=set\n--[[ enabled=maybe\n cron=* * * *\n]]\n-- library=yes\nx="
     told = problems(source)
     assert [problem.split(" ")[0] for problem in told] == [
         "a.lua:1:4:",
@@ -114,6 +112,8 @@ def test_what_is_no_clean_utf8_is_a_named_problem(source, place, word):
         (b"-- enabled=no\n", {"enabled": "no", "owner": None}, b"-- enabled=no\n"),
         (b"-- description=\nx", {"description": " new "}, b"-- description=new\nx"),
         (b"-- evnt=set\nx", {"evnt": None}, b"x"),
+        (b"-- owner=a\n", {"owner": "=b", "x_c": "=d"}, b"-- owner= =b\n-- x_c= =d\n"),
+        (b"--[[ event=set \n]]", {"key": "a"}, b"--[[ event=set \n key=a\n]]"),
     ],
 )
 def test_write_changes_only_the_lines_it_must(source, changes, expected):
@@ -165,16 +165,9 @@ def sources(draw):
         if block is None or "]" not in value
     ]
     if block is None:
-        text += "".join(
-            draw(BLANKS) + draw(st.sampled_from(["--", "-- ", "---"])) + line + end for line in lines
-        )
+        text += "".join(draw(BLANKS) + draw(st.sampled_from(["--", "-- ", "---"])) + line + end for line in lines)
     else:
-        text += (
-            f"--[{block}["
-            + draw(st.sampled_from(["", end]))
-            + end.join(lines)
-            + draw(st.sampled_from(["", end]))
-        )
+        text += f"--[{block}[" + draw(st.sampled_from(["", end])) + end.join(lines) + draw(st.sampled_from(["", end]))
         text += f"]{block}]" + draw(st.sampled_from(["", end]))
     return (text + draw(st.sampled_from(["", "return 1", f"local x{end}-- event=get{end}"]))).encode()
 
@@ -220,17 +213,23 @@ def test_what_was_written_is_read_back_and_all_else_stays(source, wanted, data):
         assert "]" in "".join(wanted.values()), error  # only a block comment's end can't be written
         return
     assert values(written) == after
-    # Every line that holds no changed key is there as before, in the same order.
-    kept = [
-        line for line in source.splitlines(keepends=True) if not any(key.encode() in line for key in changes)
-    ]
-    left = iter(written.splitlines(keepends=True))
-    assert all(line in left for line in kept[:-1])
-    assert (
-        set(changes) - {key for key in changes if before.get(key) != after.get(key)}
-        or changes == {}
-        or written != source
-    )
+    # Every line without a changed key or a block's end is there as before, in the same order; and the code is.
+    gone = [key.encode() for key in changes] + [b"]]", b"]==]"]
+    kept = [line.rstrip(b"\r\n") for line in source.splitlines() if not any(word in line for word in gone)]
+    left = (line.rstrip(b"\r\n") for line in written.splitlines())
+    assert all(line in left for line in kept)
+    assert written.endswith(b"return 1") == source.endswith(b"return 1")
+
+
+@given(sources(), VALUES)
+def test_setting_a_key_back_restores_every_byte(source, wanted):
+    before = values(source)
+    changes = {key: value for key, value in wanted.items() if key in before and value.strip("=") == value != ""}
+    try:
+        written = header.write(source, changes)
+    except ProblemsError:
+        return
+    assert header.write(written, {key: before[key] for key in changes}) == source
 
 
 def test_a_large_file_is_read_in_no_time():

@@ -46,7 +46,7 @@ def _body() -> str:
 
 def lua_string(text: str) -> str:
     """A Lua literal of any text: everything but plain ASCII as decimal escapes."""
-    plain = (chr(byte) if 32 <= byte < 127 and byte not in b"\"\\" else f"\\{byte:03d}" for byte in text.encode())
+    plain = (chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\{byte:03d}" for byte in text.encode())
     return '"' + "".join(plain) + '"'
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("NAME", 12, 60),
-    Column("TRIGGER", 10, 44),
+    Column("TRIGGER", 12, 44),
     Column("STATE", 8, 8),
     Column("CALLS", 5, 6, right=True),
     Column("RUNS", 5, 6, right=True),
@@ -59,7 +59,7 @@ class SprocsScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "Filter", key_display="/", id="sprocs.filter"),
-        Binding("escape", "clear", "Clear", show=False, id="sprocs.clear"),
+        Binding("escape", "clear", "Clear filter", id="sprocs.clear"),
     ]
 
     class Opened(Message):
@@ -72,15 +72,14 @@ class SprocsScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._rows: tuple[Row, ...] = ()
+        self._lines: list[Line] = []
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
         yield Status()
         yield Table(COLUMNS, id="sprocs")
         yield Static(id="detail")
-        yield Input(
-            placeholder="words in name, trigger, state or description", id="filter", select_on_focus=False
-        )
+        yield Input(placeholder="words in name, trigger, state or description", id="filter", select_on_focus=False)
         yield Footer()
 
     def on_mount(self) -> None:
@@ -97,14 +96,15 @@ class SprocsScreen(Screen[None]):
     def _follow(self, state: State) -> None:
         rows = state.snapshot.rows if state.snapshot else ()
         if rows is not self._rows:
-            self._rows = rows
+            self._rows, self._lines = rows, [line_of(row) for row in rows]
+            self.query_one(Table).measure(self._lines)
             self._show()
 
     def _show(self) -> None:
         words = self.query_one(Input).value.casefold().split()
-        shown = [row for row in self._rows if row.matches(words)] if words else self._rows
-        self.query_one(Table).show([line_of(row) for row in shown])
-        self.query_one(Table).border_subtitle = f"{len(shown)} of {len(self._rows)}" if words else ""
+        pairs = zip(self._rows, self._lines, strict=True)
+        shown = [line for row, line in pairs if row.matches(words)] if words else self._lines
+        self.query_one(Table).show(shown)
         self._describe(self.query_one(Table).selected)
 
     def _describe(self, name: str | None) -> None:
@@ -125,20 +125,31 @@ class SprocsScreen(Screen[None]):
 
     @on(Input.Changed)
     def _typed(self) -> None:
+        selected = self.query_one(Table).selected
         self._show()
+        if self.query_one(Table).selected != selected:
+            self.query_one(Table).action_end(-1)
 
     @on(Input.Submitted)
     def _typed_all(self) -> None:
-        self.query_one(Input).display = bool(self.query_one(Input).value)
+        self._show_filter(open_=bool(self.query_one(Input).value))
         self.query_one(Table).focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  # Textual's
+        """Escape is offered while there is a filter to clear."""
+        return self.query_one(Input).display if action == "clear" and self.is_mounted else True
 
     def action_filter(self) -> None:
         """Opens the filter."""
-        self.query_one(Input).display = True
+        self._show_filter(open_=True)
         self.query_one(Input).focus()
 
     def action_clear(self) -> None:
         """Ends the filter."""
         self.query_one(Input).value = ""
-        self.query_one(Input).display = False
+        self._show_filter(open_=False)
         self.query_one(Table).focus()
+
+    def _show_filter(self, *, open_: bool) -> None:
+        self.query_one(Input).display = open_
+        self.refresh_bindings()

@@ -76,8 +76,7 @@ class SourceView(ScrollView, can_focus=True):
         number = Segment(f"{at + 1:>{self._margin - 2}}  ", self.get_component_rich_style("source--number"))
         segments = (one for one in self._lines[at].render(self.app.console) if one.text != "\n")
         body = Strip(
-            Segment(one.text, self.rich_style + one.style if one.style else self.rich_style)
-            for one in segments
+            Segment(one.text, self.rich_style + one.style if one.style else self.rich_style) for one in segments
         )
         room = max(0, width - self._margin)
         return Strip.join([Strip([number]), body.crop_extend(left, left + room, self.rich_style)])

@@ -17,7 +17,7 @@ from textual.strip import Strip
 from luasprocs_tui.safe import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from textual import events
 
@@ -27,7 +27,7 @@ CELL_CHARACTERS = 400
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. `least`, `most`: its width in cells; `grow`: takes what the others leave; `right`: for numbers.
+    """One column, `least` to `most` cells wide. `grow`: takes what the others leave; `right`: for numbers.
 
     A growing column that would get less than `least` is left out.
     """
@@ -56,7 +56,7 @@ def widths(columns: Sequence[Column], longest: Sequence[int], room: int) -> list
     ]
     gaps = GAP * (sum(not column.grow for column in columns) - 1)
     spare = room - sum(found) - gaps
-    for index in sorted(range(len(columns)), key=lambda index: -found[index]):
+    for index in reversed(range(len(columns))):  # what stands on the left says what a row is
         if spare >= 0:
             break
         cut = min(-spare, max(0, found[index] - columns[index].least))
@@ -125,16 +125,18 @@ class Table(ScrollView, can_focus=True):
         top = self.scroll_offset.y
         return tuple(line.key for line in self._lines[top : top + max(0, self.size.height - 1)])
 
+    def measure(self, lines: Iterable[Line]) -> None:
+        """Makes the columns wide enough for these rows, which may be more than are shown: a filter moves no column."""
+        longest = [cell_len(column.label) for column in self._columns]
+        for line in lines:
+            longest = list(map(max, longest, map(len, line.cells)))
+        self._longest = longest
+
     def show(self, lines: Sequence[Line]) -> None:
         """Replaces the rows; the cursor stays on its key, or about where it was if that is gone."""
         selected = self.selected
         at = next((at for at, line in enumerate(lines) if line.key == selected), None)
         self._lines = lines
-        labels = [[cell_len(column.label)] for column in self._columns]
-        for line in lines:
-            for found, cell in zip(labels, line.cells, strict=True):
-                found[0] = max(found[0], len(cell))
-        self._longest = [found[0] for found in labels]
         self.virtual_size = Size(0, len(lines) + 1)
         self.cursor = at if at is not None else max(0, min(self.cursor, len(lines) - 1))
         self._tell()
@@ -151,9 +153,7 @@ class Table(ScrollView, can_focus=True):
             return Strip.blank(width, self.rich_style)
         line = self._lines[index]
         kind = (
-            "table--cursor"
-            if index == self.cursor
-            else {"bad": "table--bad", "off": "table--off"}.get(line.tone, "")
+            "table--cursor" if index == self.cursor else {"bad": "table--bad", "off": "table--off"}.get(line.tone, "")
         )
         return self._strip(line.cells, sizes, width, kind)
 

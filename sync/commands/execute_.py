@@ -16,10 +16,11 @@ from sync.reply import formatted, plain
 from sync.session import Session
 
 
-@click.command("execute", context_settings={"ignore_unknown_options": True})
+# No one-letter options: `-10k`, `-rank` or `-dash.lua` among the arguments would be taken apart for them.
+@click.command("execute", context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
 @click.argument("name")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
-@click.option("--key", "-k", "keys", multiple=True, help="A key, KEYS[1] and on; may be repeated.")
+@click.option("--key", "keys", multiple=True, help="A key, KEYS[1] and on; may be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="The reply as JSON.")
 @click.pass_obj
 def command(flags: dict[str, object], name: str, args: tuple[str, ...], keys: tuple[str, ...], as_json: bool) -> None:
@@ -31,7 +32,9 @@ def command(flags: dict[str, object], name: str, args: tuple[str, ...], keys: tu
             reply = session.client.execute_command("FCALL", session.keys.function("run"), len(keys), *parts)
         except ResponseError as error:
             if "unction not found" in str(error):
-                raise script_error(ResponseError(f"NOSPROC nothing was ever synced here, so no sproc named {name!r}")) from error
+                raise script_error(
+                    ResponseError(f"NOSPROC nothing was ever synced here, so no sproc named {name!r}")
+                ) from error
             raise session.named(error) from error
     if as_json:
         console.json(reply_as_json(reply))

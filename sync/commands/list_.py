@@ -40,7 +40,13 @@ def command(flags: dict[str, object], as_json: bool) -> None:
     if as_json:
         for sproc in sprocs:
             console.json(
-                {"name": sproc.name, "sha": sproc.sha, "blob": sproc.blob, "commit": sproc.commit, **sproc.values}
+                {
+                    "name": sproc.name,
+                    "sha": sproc.sha,
+                    "blob": sproc.blob,
+                    "commit": sproc.commit,
+                    **sproc.values,
+                }
                 | {"drift": sproc.name in drift}
             )
         return

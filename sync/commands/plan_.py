@@ -12,7 +12,7 @@ from sync.console import Console
 from sync.desired import check_sprocs
 from sync.desired import read_sprocs as read_desired
 from sync.session import Session
-from sync.syncing import Options, Prepared, prepare
+from sync.syncing import Options, Prepared, Syncer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,13 +33,13 @@ def command(flags: dict[str, object], revision: str | None, worktree: bool, adop
     console, session = Console.of_process(), Session(flags)
     desired = session.desired(revision, worktree=worktree)
     with session.named_errors():
-        prepared = prepare(
-            session.client, session.keys, session.repository, desired, Options(adopt=adopt), desired.settings.owner
-        )
+        prepared = Syncer(session.client, session.keys, session.repository, Options(adopt=adopt)).prepare(desired)
         plan = prepared.plan
         wanted = read_desired(session.repository, desired, plan.names_changed)
         check_sprocs(session.repository, desired, wanted)
-        there = {sproc.name: sproc for sproc in read_sprocs(session.client, session.keys, (*plan.updated, *plan.deleted))}
+        there = {
+            sproc.name: sproc for sproc in read_sprocs(session.client, session.keys, (*plan.updated, *plan.deleted))
+        }
     if as_json:
         console.json(_as_json(prepared, desired.commit.sha))
     else:
@@ -84,5 +84,9 @@ def _diff(name: str, old: Sproc | None, new: Sproc | None) -> Iterable[str]:
     before = old.source.decode("utf-8", "replace").splitlines() if old else []
     after = new.source.decode("utf-8", "replace").splitlines() if new else []
     return difflib.unified_diff(
-        before, after, f"live/{name}" if old else "/dev/null", f"git/{name}" if new else "/dev/null", lineterm=""
+        before,
+        after,
+        f"live/{name}" if old else "/dev/null",
+        f"git/{name}" if new else "/dev/null",
+        lineterm="",
     )

@@ -38,5 +38,3 @@ def command(flags: dict[str, object], name: str, as_json: bool, source_only: boo
     console.line()
     for number, line in enumerate(source.splitlines(), 1):
         console.line(f"{number:>4}  {line}")
-
-

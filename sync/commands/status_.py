@@ -8,7 +8,8 @@ import click
 
 from luasprocs.errors import RepositoryError
 from luasprocs.registry import Live, engine_of, read_live
-from luasprocs.server import redacted, warnings
+from luasprocs.server import warnings
+from luasprocs.urls import redacted
 from sync.console import Console
 from sync.plan import diff
 from sync.session import Session

@@ -9,7 +9,7 @@ import click
 
 from sync.console import Console
 from sync.session import Session
-from sync.syncing import Options, Outcome, sync
+from sync.syncing import Options, Outcome, Syncer
 
 PROGRESS_AFTER_S = 1.0
 _BAR_WIDTH = 30
@@ -26,7 +26,12 @@ class Progress:
         """Draws `done` of `total`."""
         if sys.stderr.isatty() and time.monotonic() - self._started > PROGRESS_AFTER_S:
             filled = _BAR_WIDTH * done // max(1, total)
-            print(f"\r[{'#' * filled:<{_BAR_WIDTH}}] {done}/{total} compiled", end="", file=sys.stderr, flush=True)
+            print(
+                f"\r[{'#' * filled:<{_BAR_WIDTH}}] {done}/{total} compiled",
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )
             self._drawn = True
 
     def close(self) -> None:
@@ -51,7 +56,11 @@ def print_outcome(console: Console, outcome: Outcome, *, as_json: bool, verb: st
             }
         )
         return
-    for sign, style, names in (("+", "green", plan.created), ("~", "yellow", plan.updated), ("-", "red", plan.deleted)):
+    for sign, style, names in (
+        ("+", "green", plan.created),
+        ("~", "yellow", plan.updated),
+        ("-", "red", plan.deleted),
+    ):
         for name in names:
             console.line(f"{sign} {name}", style)
     for repair in plan.repairs:
@@ -81,13 +90,11 @@ def command(
     """Make Redis equal to a commit: compile everything that changed, apply it in one MULTI, read it back."""
     console, session = Console.of_process(), Session(flags)
     desired = session.desired(revision, worktree=worktree)
-    options = Options(not no_prune, prune_all, adopt, desired.settings.keep_generations)
+    options = Options(not no_prune, prune_all, adopt)
     progress = Progress()
     try:
         with session.named_errors():
-            outcome = sync(
-                session.client, session.keys, session.repository, desired, options, desired.settings.owner, progress
-            )
+            outcome = Syncer(session.client, session.keys, session.repository, options, progress).sync(desired)
     finally:
         progress.close()
     print_outcome(console, outcome, as_json=as_json)

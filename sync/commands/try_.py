@@ -10,7 +10,7 @@ import click
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from luasprocs.apply import Change, apply
+from luasprocs.apply import apply
 from luasprocs.client import script_error
 from luasprocs.embedded import EmbeddedServer
 from luasprocs.errors import ProblemsError
@@ -19,28 +19,35 @@ from luasprocs.lua import syntax_problems
 from luasprocs.registry import raw, read_live
 from luasprocs.server import connect
 from luasprocs.sproc import Sproc
+from luasprocs.transaction import Change
 from sync.checking import work_tree_sprocs
 from sync.console import Console
 from sync.reply import as_json as reply_as_json
 from sync.reply import formatted, plain
 
 
-@click.command("try", context_settings={"ignore_unknown_options": True})
+# No one-letter options: `-10k`, `-rank` or `-dash.lua` among the arguments would be taken apart for them.
+@click.command("try", context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
-@click.option("--key", "-k", "keys", multiple=True, help="A key, KEYS[1] and on; may be repeated.")
+@click.option("--key", "keys", multiple=True, help="A key, KEYS[1] and on; may be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="The reply as JSON.")
 @click.pass_obj
 def command(flags: dict[str, str], file: Path, args: tuple[str, ...], keys: tuple[str, ...], as_json: bool) -> None:
     """Run FILE on a throw-away embedded server with the work tree's sprocs, and print its reply."""
     console = Console.of_process()
-    name, sprocs = work_tree_sprocs(flags, file)
+    name, sprocs = work_tree_sprocs(file)
     with tempfile.TemporaryDirectory(prefix="luasprocs-try-") as folder:
         with EmbeddedServer(Path(folder), persistent=False) as server, connect(server.url) as client:
             _load(client, sprocs, name, str(file))
             try:
                 reply = client.execute_command(
-                    "FCALL", Keys().function("execute"), len(keys), *map(raw, keys), raw(name), *map(raw, args)
+                    "FCALL",
+                    Keys().function("execute"),
+                    len(keys),
+                    *map(raw, keys),
+                    raw(name),
+                    *map(raw, args),
                 )
             except ResponseError as error:
                 raise script_error(error) from error

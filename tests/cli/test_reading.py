@@ -1,0 +1,96 @@
+"""`luasprocs list` and `show`: the registry, for eyes and for pipes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from luasprocs.keys import Keys
+
+if TYPE_CHECKING:
+    from tests.cli.shell import Shell
+
+SOURCE = """\
+-- Copies.
+-- description=what was dreamt
+-- owner=Ada
+-- event=set,rename_to
+-- key=dream*
+return redis.call('GET', KEYS[1])
+"""
+
+
+@pytest.fixture
+def live(shell: Shell) -> Shell:
+    shell.commit(dream=SOURCE, lib="-- library=yes\nreturn {}", plain="return 1", off="-- enabled=no\nreturn 1")
+    shell.ok("sync")
+    return shell
+
+
+def test_a_list_in_a_pipe_is_separated_by_tabs(live: Shell) -> None:
+    assert live.ok("list").rows == [
+        ["dream.lua", "set,rename_to on dream*", "ok", "what was dreamt"],
+        ["lib.lua", "library", "ok", ""],
+        ["off.lua", "call", "disabled", ""],
+        ["plain.lua", "call", "ok", ""],
+    ]
+
+
+def test_list_json_is_one_object_a_line(live: Shell) -> None:
+    found = {one["name"]: one for one in live.ok("list", "--json").lines}
+    assert list(found) == ["dream.lua", "lib.lua", "off.lua", "plain.lua"]
+    assert found["dream.lua"]["event"] == "set,rename_to"
+    assert found["dream.lua"]["blob"] == live.git("rev-parse", "HEAD:sprocs/dream.lua")
+    assert found["dream.lua"]["commit"] == live.git("rev-parse", "HEAD")
+
+
+def test_a_drifted_sproc_is_listed_as_such(live: Shell) -> None:
+    live.redis.hset(Keys().name("plain.lua"), "source", "return 2")
+    assert live.ok("list").rows[3][:3] == ["plain.lua", "call", "drift"]
+
+
+def test_a_list_that_nobody_reads_on_ends_quietly(live: Shell) -> None:
+    for number in range(300):
+        live.write(f"many/{number}.lua", f"-- description={'x' * 300}\nreturn {number}")
+    live.commit()
+    live.ok("sync")
+    reading, writing = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sync.cli", "list"], stdout=writing, stderr=subprocess.PIPE, cwd=live.repo
+    )
+    os.close(writing)
+    assert os.read(reading, 1)
+    os.close(reading)
+    assert process.communicate(timeout=60)[1] == b""
+    assert process.returncode == 0
+
+
+def test_show_has_metadata_and_source(live: Shell) -> None:
+    live.ok("execute", "dream.lua", "--key", "dream1")
+    said = live.ok("show", "dream.lua")
+    facts = dict(line.split(None, 1) for line in said.out.split("\n\n")[0].splitlines())
+    assert facts["name"] == "dream.lua"
+    assert facts["description"] == "what was dreamt"
+    assert facts["runs"] == "1"
+    assert "   6  return redis.call('GET', KEYS[1])" in said.out
+
+
+def test_show_json_and_source(live: Shell) -> None:
+    found = live.ok("show", "dream.lua", "--json").json
+    assert (found["name"], found["owner"], found["source"]) == ("dream.lua", "Ada", SOURCE)
+    assert live.ok("show", "dream.lua", "--source").out == SOURCE
+
+
+def test_show_of_an_unknown_name_ends_with_2(live: Shell) -> None:
+    result = live("show", "nope.lua")
+    assert (result.code, result.out) == (2, "")
+    assert "'nope.lua'" in result.err
+
+
+def test_an_empty_registry_lists_nothing(shell: Shell) -> None:
+    assert shell.ok("list").out == ""
+    assert shell.ok("list", "--json").out == ""
