@@ -49,6 +49,17 @@ class _Commands(click.Group):
         command: click.Command = module.command
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            code: object = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Here, since click would end with 1. The reader (head, less) has what it wanted; Python would complain
+            # again when it flushes at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        return code
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -104,10 +115,6 @@ def run(args: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         console.error("interrupted")
         return 130
-    except BrokenPipeError:
-        # The reader (head, less) has what it wanted; Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except LuasprocsError as error:
         if debug:
             raise

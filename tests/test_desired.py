@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -22,6 +23,9 @@ from sync.entries import CONFLICT, SPECIAL, SUBMODULE, SYMLINK, Entry
 from sync.repository import Repository
 from tests.gitrepo import SETTINGS, GitRepo
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_the_user(monkeypatch):
@@ -37,7 +41,7 @@ def repo(tmp_path):
 
 
 def wanted(repo: GitRepo, *files: tuple[str, str | bytes]) -> list[Problem]:
-    """Commits files and syncs' own way through them: the problems that it stops at, none when it gets through."""
+    """Commits files and goes a sync's way through them: the problems that it stops at, none when it gets through."""
     for name, content in files:
         repo.write(name, content)
     repo.commit()
@@ -52,6 +56,19 @@ def wanted(repo: GitRepo, *files: tuple[str, str | bytes]) -> list[Problem]:
         return list(error.problems)
     assert [problem for problem in problems_in(repository, desired) if problem.kind == "error"] == []
     return []
+
+
+def listen(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ids of all blobs that are read from now on."""
+    asked: list[str] = []
+    really = repository.blobs
+
+    def blobs(ids: Iterable[str]) -> dict[str, bytes]:
+        asked.extend(wanted := list(ids))
+        return really(wanted)
+
+    monkeypatch.setattr(repository, "blobs", blobs)
+    return asked
 
 
 def test_a_commit_wants_its_lua_files_by_blob_and_reads_them(repo):
@@ -78,9 +95,7 @@ def test_only_the_blobs_of_the_names_are_read(repo, monkeypatch):
     )
     repository = Repository.open(repo.path)
     desired = read_commit(repository)
-    asked: list[str] = []
-    really = repository.blobs
-    monkeypatch.setattr(repository, "blobs", lambda ids: really(asked.extend(ids := list(ids)) or ids))
+    asked = listen(repository, monkeypatch)
     check_sprocs(repository, desired, read_sprocs(repository, desired, ["b.lua"]))
     assert asked == [git_blob_id(b"return 2")]
     assert read_sprocs(repository, desired, []) == []
@@ -155,9 +170,7 @@ def test_a_file_of_10_mb_is_a_problem_and_is_not_read(repo, monkeypatch):
     (problem,) = wanted(repo, ("sprocs/big.lua", big), ("sprocs/a.lua", "return 1"))
     assert str(problem).startswith("sprocs/big.lua:1:1: the file has 10,485,760 bytes, more than 1,048,576")
     repository = Repository.open(repo.path)
-    asked: list[str] = []
-    really = repository.blobs
-    monkeypatch.setattr(repository, "blobs", lambda ids: really(asked.extend(ids := list(ids)) or ids))
+    asked = listen(repository, monkeypatch)
     problems_in(repository, read_commit(repository))
     assert git_blob_id(big) not in asked
     for read in (read_index, read_worktree):

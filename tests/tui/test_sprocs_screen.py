@@ -11,11 +11,12 @@ import pytest
 from rich.cells import cell_len
 from textual.widgets import Input, Static
 
-from luasprocs.apply import Change, apply
+from luasprocs.apply import apply
 from luasprocs.errors import SettingsError
 from luasprocs.keys import Keys
 from luasprocs.registry import raw, read_live
 from luasprocs.sproc import Sproc, git_blob_id, read_sproc
+from luasprocs.transaction import Change
 from luasprocs_tui.app import TuiApp, run
 from luasprocs_tui.feed import Feed, Row, state_of, trigger_of
 from luasprocs_tui.safe import REPLACEMENT, clean

@@ -1,0 +1,111 @@
+"""A proxy in front of a server that counts, and cuts the connection where it is told to."""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import threading
+from typing import Self
+
+
+class Proxy:
+    """Forwards connections to `port`. `cut_at`: bytes, both directions of all connections together, after which all is cut.
+
+    `turns`: how often the client spoke after the server did, which is its round trips. `total`: bytes so far.
+    """
+
+    def __init__(self, port: int, cut_at: int | None = None) -> None:
+        self._server_port = port
+        self.cut_at = cut_at
+        self.total = 0
+        self.turns = 0
+        self.cut = threading.Event()
+        self._server_spoke = True
+        self._stopping = False
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._wake, self._woken = socket.socketpair()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._pairs: dict[socket.socket, socket.socket] = {}
+        self._clients: set[socket.socket] = set()
+
+    @property
+    def port(self) -> int:
+        port: int = self._listener.getsockname()[1]
+        return port
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping = True
+        self._wake.send(b"x")
+        self._thread.join(10)
+        self._close_pairs()
+        for one in (self._listener, self._wake, self._woken):
+            one.close()
+
+    def _run(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._listener, selectors.EVENT_READ)
+            selector.register(self._woken, selectors.EVENT_READ)
+            while not self._stopping:
+                for key, _ in selector.select():
+                    one = key.fileobj
+                    assert isinstance(one, socket.socket)
+                    if one is self._listener:
+                        self._accept(selector)
+                    elif one in self._pairs:
+                        self._forward(selector, one)
+
+    def _accept(self, selector: selectors.BaseSelector) -> None:
+        client, _ = self._listener.accept()
+        if self.cut.is_set():
+            client.close()
+            return
+        server = socket.create_connection(("127.0.0.1", self._server_port))
+        self._pairs[client], self._pairs[server] = server, client
+        self._clients.add(client)
+        selector.register(client, selectors.EVENT_READ)
+        selector.register(server, selectors.EVENT_READ)
+
+    def _forward(self, selector: selectors.BaseSelector, source: socket.socket) -> None:
+        target = self._pairs[source]
+        with contextlib.suppress(OSError):
+            data = source.recv(65536)
+            if data:
+                room = len(data) if self.cut_at is None else max(0, self.cut_at - self.total)
+                self._count(source, data[:room])
+                target.sendall(data[:room])
+                if room < len(data):
+                    self._cut_all(selector)
+                return
+        for one in (source, target):
+            self._drop(selector, one)
+
+    def _count(self, source: socket.socket, data: bytes) -> None:
+        self.total += len(data)
+        from_client = source in self._clients
+        if from_client and self._server_spoke:
+            self.turns += 1
+        self._server_spoke = not from_client
+
+    def _cut_all(self, selector: selectors.BaseSelector) -> None:
+        self.cut.set()
+        for one in list(self._pairs):
+            self._drop(selector, one)
+
+    def _drop(self, selector: selectors.BaseSelector, one: socket.socket) -> None:
+        if self._pairs.pop(one, None) is not None:
+            selector.unregister(one)
+            one.close()
+
+    def _close_pairs(self) -> None:
+        for one in self._pairs:
+            one.close()
+        self._pairs.clear()
