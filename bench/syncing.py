@@ -5,10 +5,7 @@ The baseline imports nothing of ours. Beside the times, what a sync costs in rou
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
-import sys
 import tempfile
 import time
 from functools import partial
@@ -19,6 +16,11 @@ from redis import Redis
 
 from bench.pairs import Result, measure, ratio
 from bench.servers import kinds, running
+from luasprocs.keys import Keys
+from luasprocs.server import connect
+from sync.desired import read_commit
+from sync.repository import Repository
+from sync.syncing import Syncer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,21 +94,17 @@ def _bare(folder: Path, port: int) -> float:
 
 
 def _ours(folder: Path, port: int) -> float:
-    """Seconds that `luasprocs sync` says it took, on an empty server."""
-    with Redis(port=port, protocol=2) as client:
+    """Seconds from opening the repository to the read-back, on an empty server."""
+    url = f"redis://127.0.0.1:{port}/0"
+    with connect(url) as client:
         client.flushall()
         client.execute_command("FUNCTION", "FLUSH")
-    return _sync(folder, port)["duration_ms"] / 1000
-
-
-def _sync(folder: Path, port: int) -> dict[str, float]:
-    luasprocs = str(Path(sys.executable).with_name("luasprocs"))
-    environ = {**os.environ, "LUASPROCS_REDIS": f"redis://127.0.0.1:{port}/0"}
-    printed = subprocess.run(
-        [luasprocs, "sync", "--json"], cwd=folder, env=environ, capture_output=True, check=True
-    ).stdout
-    outcome: dict[str, float] = json.loads(printed)
-    return outcome
+        started = time.perf_counter()
+        repository = Repository.open(folder)
+        outcome = Syncer(client, Keys(), repository).sync(read_commit(repository))
+        took_s = time.perf_counter() - started
+        assert len(outcome.plan.created) == SPROCS
+        return took_s
 
 
 def results() -> Iterator[Result]:

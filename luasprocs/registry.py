@@ -118,15 +118,15 @@ def _number(value: str) -> int:
     return int(value) if value.isdecimal() else 0
 
 
+_PLACES = {name.encode(): place for place, name in enumerate(FIELDS)}
+
+
 def digest(fields: Mapping[bytes, bytes]) -> str:
     """The SHA1 that says whether a sproc's hash is as it was applied; about.lua computes the same."""
-    rest = dict(fields)
     parts: list[bytes] = []
-    for name in FIELDS:
-        value = rest.pop(name.encode(), None)
-        if value is not None:
-            parts += (name.encode(), value)
-    parts += sorted(_sha1(name + b"\0" + value).encode() for name, value in rest.items())
+    for name in sorted(fields.keys() & _PLACES.keys(), key=_PLACES.__getitem__):
+        parts += (name, fields[name])
+    parts += sorted(_sha1(name + b"\0" + fields[name]).encode() for name in fields.keys() - _PLACES.keys())
     return _sha1(b"\0".join(parts))
 
 
@@ -136,11 +136,10 @@ def _sha1(data: bytes) -> str:
 
 def fields_of(sproc: Sproc) -> dict[bytes, bytes]:
     """A sproc as its hash stores it."""
-    own = {"source": sproc.source, "sha": sproc.sha, "blob": sproc.blob, "commit": sproc.commit}
-    return {
-        key.encode(): value if isinstance(value, bytes) else raw(value)
-        for key, value in {**own, **sproc.values}.items()
-    }
+    fields = {key.encode(): raw(value) for key, value in sproc.values.items()}
+    fields[b"source"] = sproc.source
+    fields[b"sha"], fields[b"blob"], fields[b"commit"] = sproc.sha.encode(), raw(sproc.blob), raw(sproc.commit)
+    return fields
 
 
 def sproc_of(name: str, stored: Mapping[bytes, bytes]) -> Sproc:
@@ -238,7 +237,7 @@ def _names_by_source(stored: Mapping[bytes, bytes]) -> dict[str, tuple[str, ...]
 
 
 def inspected(replies: Iterable[Any]) -> dict[str, LiveSproc]:
-    """Sprocs by name, from replies of the engine\'s inspect and verify."""
+    """Sprocs by name, from replies of the engine's inspect and verify."""
     found: dict[str, LiveSproc] = {}
     for reply in replies:
         for name, blob, intact in zip(reply[::3], reply[1::3], reply[2::3], strict=True):
@@ -256,7 +255,7 @@ def _read_without_engine(client: Client, keys: Keys) -> dict[str, LiveSproc]:
         return {}
     pipe = client.pipeline(transaction=False)
     for name in names:
-        pipe.hgetall(keys.name(text(name)))
+        pipe.hgetall(raw(keys.name(text(name))))
     found = {}
     for name, fields in zip(names, pipe.execute(raise_on_error=False), strict=True):
         whole = not isinstance(fields, Exception) and not isinstance(digests, Exception)
@@ -279,8 +278,8 @@ def read_sprocs(client: Client, keys: Keys, names: Iterable[str]) -> list[Sproc]
     """Sprocs with source and metadata, by one pipeline; names that aren't there, or aren't hashes, are left out."""
     wanted = list(names)
     pipe = client.pipeline(transaction=False)
-    for name in wanted:
-        pipe.hgetall(raw(keys.name(name)))
+    for one in wanted:
+        pipe.hgetall(raw(keys.name(one)))
     replies = pipe.execute(raise_on_error=False)
     _raise_other(replies)
     return [

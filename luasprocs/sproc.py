@@ -85,7 +85,7 @@ def read_sproc(name: str, path: str, source: bytes, blob: str, commit: str = "")
         problems.append(Problem(path, 1, 1, what))
     else:
         try:
-            values = header.parse(source, path).values
+            values = header.values_of(source, path)
         except ProblemsError as error:
             problems += [*error.problems, *_syntax_too(path, source)]
     if problems:

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from luasprocs.registry import Live, Revision, digest, fields_of, raw
 from luasprocs.sproc import Sproc, git_blob_id
 from luasprocs.triggers import as_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from luasprocs.engine import Engine
     from luasprocs.keys import Keys
 
+T = TypeVar("T")
+
 GENERATIONS_KEPT = 50
 """Generations that a rollback can go back."""
-NAMES_A_PUSH = 1000
+NAMES_A_COMMAND = 1000
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
+    """Stretches of at most `size` items (itertools has this from Python 3.12 on)."""
+    rest = iter(items)
+    while batch := tuple(islice(rest, size)):
+        yield batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +50,27 @@ class Change:
     generations_kept: int = GENERATIONS_KEPT
 
 
+class Row(NamedTuple):
+    """A sproc ready to be written: its key, the hash's fields and values in turn, and their digest."""
+
+    name: str
+    key: bytes
+    fields: tuple[bytes, ...]
+    digest: str
+
+
+def row_of(keys: Keys, sproc: Sproc) -> Row:
+    """What is written for a sproc."""
+    fields = fields_of(sproc)
+    return Row(sproc.name, raw(keys.name(sproc.name)), tuple(chain.from_iterable(fields.items())), digest(fields))
+
+
 @dataclass(frozen=True, slots=True)
 class Transaction:
     """Everything an apply writes. Keys are deleted before they are written: one of the wrong type can't fail half-way.
 
-    `replaced`: the live sprocs that `change` overwrites or deletes; `outdated`: blobs that no kept generation replaced;
-    `bound`: the triggers hash as it will be.
+    `rows`: those of `change.put`; `replaced`: the live sprocs that `change` overwrites or deletes; `outdated`: blobs
+    that no kept generation replaced; `bound`: the triggers hash as it will be.
     """
 
     keys: Keys
@@ -53,6 +78,7 @@ class Transaction:
     change: Change
     revision: Revision
     engine: Engine
+    rows: Sequence[Row]
     replaced: Mapping[str, Sproc]
     outdated: Sequence[bytes]
     bound: Mapping[str, str]
@@ -72,21 +98,24 @@ class Transaction:
         pipe.publish(self.keys.generations, self.revision.generation)
 
     def _queue_sprocs(self, pipe: Any) -> None:
-        for name in self.change.deleted:
-            pipe.delete(raw(self.keys.name(name)))
-            pipe.hdel(self.keys.digests, raw(name))
-        for sproc in self.change.put:
-            key, fields = raw(self.keys.name(sproc.name)), fields_of(sproc)
-            pipe.delete(key)
-            pipe.hset(key, mapping=fields)
-            pipe.hset(self.keys.digests, raw(sproc.name), digest(fields))
+        deleted = self.change.deleted
+        written = [*(raw(self.keys.name(name)) for name in deleted), *(row.key for row in self.rows)]
+        for some in batched(written, NAMES_A_COMMAND):
+            pipe.delete(*some)
+        for some in batched(deleted, NAMES_A_COMMAND):
+            pipe.hdel(self.keys.digests, *map(raw, some))
+        for row in self.rows:
+            pipe.execute_command("HSET", row.key, *row.fields)
+        for some in batched(self.rows, NAMES_A_COMMAND):
+            pairs = ((raw(row.name), row.digest) for row in some)
+            pipe.execute_command("HSET", self.keys.digests, *chain.from_iterable(pairs))
 
     def _queue_names(self, pipe: Any) -> None:
         names = self.change.names
         if list(names) != list(self.live.sprocs):
             pipe.delete(self.keys.list)
-            for start in range(0, len(names), NAMES_A_PUSH):
-                pipe.rpush(self.keys.list, *map(raw, names[start : start + NAMES_A_PUSH]))
+            for some in batched(names, NAMES_A_COMMAND):
+                pipe.rpush(self.keys.list, *map(raw, some))
         if self.bound != as_fields(self.live.triggers):
             pipe.delete(self.keys.triggers)
             if self.bound:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 from pathlib import Path
@@ -13,7 +14,6 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.reactive import reactive
-from textual.worker import get_current_worker
 
 from luasprocs.errors import LuasprocsError
 from luasprocs_tui.feed import Feed, Snapshot, State
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 REFRESH_S = 2.0
+CLOSE_ROUNDS = 3
+CLOSE_PAUSE_S = 0.03
 
 
 class TuiApp(App[None]):
@@ -59,6 +61,7 @@ class TuiApp(App[None]):
         self._feed = feed
         self._refresh_s = refresh_s
         self._asked = threading.Event()
+        self._closing = False
         self._visible: tuple[str, ...] = ()
         self.set_reactive(TuiApp.state, State(feed.server))
 
@@ -70,16 +73,18 @@ class TuiApp(App[None]):
         """Connects after the first paint."""
         self.call_after_refresh(self._follow)
 
-    def on_unmount(self) -> None:
-        """Lets the feed's thread go, wherever it is."""
-        self._feed.close()
+    async def on_unmount(self) -> None:
+        """Lets the threads go, wherever they are: Python waits for them before it ends."""
+        self._closing = True
         self._asked.set()
+        for _ in range(CLOSE_ROUNDS):  # one may be between its look at `_closing` and its connection
+            self._feed.close()
+            await asyncio.sleep(CLOSE_PAUSE_S)
 
     @work(thread=True, exit_on_error=False, group="feed")
     def _follow(self) -> None:
-        worker = get_current_worker()
         full = False
-        while not worker.is_cancelled:
+        while not self._closing:
             self._asked.clear()
             try:
                 self.post_message(self.Fresh(self._feed.read(self._visible, full=full)))

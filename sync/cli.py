@@ -6,8 +6,10 @@ One place maps errors to exit codes: 0 fine; 1 it found what was asked about; 2 
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import sys
+import traceback
 from typing import TYPE_CHECKING
 
 import click
@@ -104,7 +106,6 @@ def main(args: Sequence[str] | None = None) -> None:
 def run(args: Sequence[str]) -> int:
     """Runs a command line. Returns the exit code."""
     console = Console.of_process()
-    debug = "--debug" in args
     try:
         code = cli.main(list(args), prog_name="luasprocs", standalone_mode=False)
     except click.exceptions.Exit as end:
@@ -115,24 +116,27 @@ def run(args: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         console.error("interrupted")
         return 130
-    except LuasprocsError as error:
-        if debug:
-            raise
-        _show(console, error)
-        return error.exit_code
-    except OSError as error:
-        if debug:
-            raise
-        console.error(f"{error.strerror or error}{': ' + str(error.filename) if error.filename else ''}")
-        return 2
+    except Exception as error:  # noqa: BLE001  # the one place that turns what went wrong into a line and an exit code
+        # A sproc's own argument may be --debug: only what stands before the command counts.
+        if "--debug" in itertools.takewhile(lambda word: word not in COMMANDS, args):
+            console.out.flush()
+            traceback.print_exception(error)
+        else:
+            _show(console, error)
+        return error.exit_code if isinstance(error, LuasprocsError) else 2
     return code if isinstance(code, int) else 0
 
 
-def _show(console: Console, error: LuasprocsError) -> None:
+def _show(console: Console, error: Exception) -> None:
     if isinstance(error, ProblemsError):
         console.problems(error.problems)
-    else:
+    elif isinstance(error, LuasprocsError):
         console.error(str(error))
+    elif isinstance(error, OSError):
+        place = f": {error.filename}" if error.filename else ""
+        console.error(f"{error.strerror or error}{place}")
+    else:
+        console.error(f"{type(error).__name__}: {error} (luasprocs --debug shows where)")
 
 
 if __name__ == "__main__":

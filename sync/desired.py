@@ -135,13 +135,15 @@ def read_sprocs(repository: Repository, desired: Desired, names: Iterable[str]) 
     return sprocs
 
 
-def check_sprocs(repository: Repository, desired: Desired, sprocs: Iterable[Sproc]) -> None:
+def check_sprocs(repository: Repository, desired: Desired, sprocs: Iterable[Sproc], *, syntax: bool = True) -> None:
     """Refuses sprocs that can't work: their syntax, and `require` of what is no library of `desired`.
+
+    `syntax` False leaves their syntax to the server, which compiles them anyway.
 
     Raises:
         ProblemsError: with all that is wrong, `desired.problems` too.
     """
-    if problems := {*desired.problems, *_problems_among(repository, desired, sprocs)}:
+    if problems := {*desired.problems, *_problems_among(repository, desired, sprocs, syntax=syntax)}:
         raise ProblemsError(problems)
 
 
@@ -205,7 +207,9 @@ def _read(repository: Repository, desired: Desired, names: Iterable[str]) -> tup
     return sprocs, problems
 
 
-def _problems_among(repository: Repository, desired: Desired, sprocs: Iterable[Sproc]) -> list[Problem]:
+def _problems_among(
+    repository: Repository, desired: Desired, sprocs: Iterable[Sproc], *, syntax: bool = True
+) -> list[Problem]:
     """Wrong syntax, and `require` of what is no library; of others only those are read that they require."""
     checked = {sproc.name: sproc for sproc in sprocs}
     needed = {name for sproc in checked.values() for name, *_ in required(sproc.source)}
@@ -213,7 +217,7 @@ def _problems_among(repository: Repository, desired: Desired, sprocs: Iterable[S
     # One that is broken itself is told about by itself, not by those that require it.
     broken = (needed & desired.entries.keys()) - checked.keys() - {sproc.name for sproc in others}
     absent = (Sproc(name, b"", "", {"library": "yes"}) for name in broken)
-    among = problems_of((*checked.values(), *others, *absent))
+    among = problems_of((*checked.values(), *others, *absent)) if needed else ()
     placed = (replace(problem, path=desired.path(problem.path)) for problem in among if problem.path in checked)
-    syntax = (syntax_problems(desired.path(sproc.name), sproc.source) for sproc in checked.values())
-    return [*placed, *chain.from_iterable(syntax)]
+    wrong = (syntax_problems(desired.path(sproc.name), sproc.source) for sproc in checked.values() if syntax)
+    return [*placed, *chain.from_iterable(wrong)]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from luasprocs.apply import apply, check_owner
-from luasprocs.errors import ConflictError, OwnerError, RegistryError
+from luasprocs.errors import ConflictError, OwnerError, ProblemsError, RegistryError
 from luasprocs.history import read_blobs, read_history, state_at
 from luasprocs.registry import Live, engine_of, read_live
 from luasprocs.server import require_usable
@@ -151,7 +151,7 @@ class Syncer:
         if same and not plan:
             return revision.generation
         sprocs = read_desired(self.repository, desired, plan.names_changed)
-        check_sprocs(self.repository, desired, sprocs)
+        check_sprocs(self.repository, desired, sprocs, syntax=False)
         kept = () if self.options.prune else live.sprocs.keys() - desired.entries.keys()
         change = Change(
             commit=desired.commit.sha,
@@ -166,7 +166,12 @@ class Syncer:
             adopt=True,  # prepare has checked the owner
             generations_kept=desired.settings.keep_generations,
         )
-        return apply(self.client, self.keys, live, change, lambda done: self.progress(done, len(sprocs))).generation
+        try:
+            revision = apply(self.client, self.keys, live, change, lambda done: self.progress(done, len(sprocs)))
+        except ProblemsError:
+            check_sprocs(self.repository, desired, sprocs)  # says the same with paths and columns
+            raise
+        return revision.generation
 
 
 def _since_ms(started: float) -> int:

@@ -32,19 +32,30 @@ redis.register_function({
 
 -- The SHA1 that says whether a sproc's hash is as it was applied: its known fields in one order, then the others' hashes,
 -- sorted. (Field names themselves are never sorted: Lua compares strings by the server's locale.)
+local place_of = {}
+for place = 1, #FIELDS do place_of[FIELDS[place]] = place end -- ipairs is not there while a library loads
+
 local function digest(fields)
-  local values, parts, others = {}, {}, {}
-  for i = 1, #fields, 2 do values[fields[i]] = fields[i + 1] end
-  for _, field in ipairs(FIELDS) do
-    if values[field] then
-      parts[#parts + 1] = field
-      parts[#parts + 1] = values[field]
-      values[field] = nil
+  local at, parts, others, used = {}, {}, {}, 0
+  for i = 1, #fields, 2 do
+    local place = place_of[fields[i]]
+    if place then
+      at[place] = i
+    else
+      others[#others + 1] = redis.sha1hex(fields[i] .. '\0' .. fields[i + 1])
     end
   end
-  for field, value in pairs(values) do others[#others + 1] = redis.sha1hex(field .. '\0' .. value) end
-  table.sort(others)
-  for _, hash in ipairs(others) do parts[#parts + 1] = hash end
+  for place = 1, #FIELDS do
+    local i = at[place]
+    if i then
+      parts[used + 1], parts[used + 2] = fields[i], fields[i + 1]
+      used = used + 2
+    end
+  end
+  if #others > 0 then
+    table.sort(others)
+    for _, hash in ipairs(others) do parts[#parts + 1] = hash end
+  end
   return redis.sha1hex(table.concat(parts, '\0'))
 end
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("NAME", 12, 60),
-    Column("TRIGGER", 12, 44),
+    Column("TRIGGER", 16, 44),
     Column("STATE", 8, 8),
     Column("CALLS", 5, 6, right=True),
     Column("RUNS", 5, 6, right=True),

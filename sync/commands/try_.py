@@ -37,20 +37,17 @@ def command(flags: dict[str, str], file: Path, args: tuple[str, ...], keys: tupl
     """Run FILE on a throw-away embedded server with the work tree's sprocs, and print its reply."""
     console = Console.of_process()
     name, sprocs = work_tree_sprocs(file)
-    with tempfile.TemporaryDirectory(prefix="luasprocs-try-") as folder:
-        with EmbeddedServer(Path(folder), persistent=False) as server, connect(server.url) as client:
-            _load(client, sprocs, name, str(file))
-            try:
-                reply = client.execute_command(
-                    "FCALL",
-                    Keys().function("execute"),
-                    len(keys),
-                    *map(raw, keys),
-                    raw(name),
-                    *map(raw, args),
-                )
-            except ResponseError as error:
-                raise script_error(error) from error
+    parts = (len(keys), *map(raw, keys), raw(name), *map(raw, args))
+    with (
+        tempfile.TemporaryDirectory(prefix="luasprocs-try-") as folder,
+        EmbeddedServer(Path(folder), persistent=False) as server,
+        connect(server.url) as client,
+    ):
+        _load(client, sprocs, name, str(file))
+        try:
+            reply = client.execute_command("FCALL", Keys().function("execute"), *parts)
+        except ResponseError as error:
+            raise script_error(error) from error
     if as_json:
         console.json(reply_as_json(reply))
     elif console.terminal:
