@@ -102,12 +102,12 @@ class Transaction:
         written = [*(raw(self.keys.name(name)) for name in deleted), *(row.key for row in self.rows)]
         for some in batched(written, NAMES_A_COMMAND):
             pipe.delete(*some)
-        for some in batched(deleted, NAMES_A_COMMAND):
-            pipe.hdel(self.keys.digests, *map(raw, some))
+        for names in batched(deleted, NAMES_A_COMMAND):
+            pipe.hdel(self.keys.digests, *map(raw, names))
         for row in self.rows:
             pipe.execute_command("HSET", row.key, *row.fields)
-        for some in batched(self.rows, NAMES_A_COMMAND):
-            pairs = ((raw(row.name), row.digest) for row in some)
+        for rows in batched(self.rows, NAMES_A_COMMAND):
+            pairs = ((raw(row.name), row.digest) for row in rows)
             pipe.execute_command("HSET", self.keys.digests, *chain.from_iterable(pairs))
 
     def _queue_names(self, pipe: Any) -> None:

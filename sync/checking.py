@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from luasprocs.errors import Problem, ProblemsError, RepositoryError
-from luasprocs.lua import misuse_problems
+from luasprocs.lua import misuse_problems, syntax_problems
 from luasprocs.sproc import (
     SOURCE_LIMIT_BYTES,
     SUFFIX,
@@ -40,7 +40,7 @@ def check_files(flags: Mapping[str, object], files: Sequence[str]) -> Checked:
             raise RepositoryError(
                 f"there is no folder {folder}: luasprocs init makes one, luasprocs.toml names another"
             )
-        wanted = {path: _name(path, folder) for path in _lua_files(folder)}
+        wanted = {_short(path): _name(path, folder) for path in _lua_files(folder)}
     else:
         wanted = {path: _name(path, folder) for path in map(Path, files)}
     return len(wanted), _check(wanted, folder, whole=not files)
@@ -62,6 +62,7 @@ def _check(wanted: Mapping[Path, str], folder: Path, *, whole: bool) -> list[Pro
         if problem.path in shown
     )
     for sproc in sprocs:
+        problems += syntax_problems(str(shown[sproc.name]), sproc.source)
         problems += misuse_problems(str(shown[sproc.name]), sproc.source, sproc.metadata.runasync)
     return sorted(set(problems))
 
@@ -85,6 +86,12 @@ def _name(path: Path, folder: Path) -> str:
         return path.absolute().resolve().relative_to(folder.resolve()).as_posix()
     except ValueError:
         return path.name
+
+
+def _short(path: Path) -> Path:
+    """The path as a user would type it here."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _lua_files(folder: Path) -> list[Path]:

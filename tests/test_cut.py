@@ -28,7 +28,9 @@ PROBED = ("both/0100.lua", "both/0399.lua")
 
 
 def names(tag: str) -> list[str]:
-    return sorted([*(f"both/{number:04}.lua" for number in range(400)), *(f"{tag}/{number:04}.lua" for number in range(100))])
+    return sorted(
+        [*(f"both/{number:04}.lua" for number in range(400)), *(f"{tag}/{number:04}.lua" for number in range(100))]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,9 @@ def repository(tmp_path_factory):
         repo.git("add", "--all")
         commits[tag] = repo.commit(tag)
         repo.git("rm", "-r", "-q", f"sprocs/{tag}")
-    return Repository.open(repo.path), {tag: read_commit(Repository.open(repo.path), sha) for tag, sha in commits.items()}
+    return Repository.open(repo.path), {
+        tag: read_commit(Repository.open(repo.path), sha) for tag, sha in commits.items()
+    }
 
 
 class Reader:
@@ -162,7 +166,12 @@ def test_a_sync_with_nothing_changed_is_one_round_trip_and_one_file_is_one_sproc
     sync_through(server.url, repo, commits["a"])
     asked = []
     read = Repository.blobs
-    monkeypatch.setattr(Repository, "blobs", lambda self, ids: asked.append(list(ids)) or read(self, asked[-1]))
+
+    def blobs(self, ids):
+        asked.append(list(ids))
+        return read(self, asked[-1])
+
+    monkeypatch.setattr(Repository, "blobs", blobs)
     with Proxy(server.port) as proxy:
         client = connect(proxy.url)
         client.ping()  # the connection's own greeting

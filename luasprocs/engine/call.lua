@@ -1,16 +1,16 @@
 -- Runs a sproc by name.
-local FLUSH_EVERY = 1000 -- direct calls of one sproc; a flush costs one HINCRBY for each sproc called since
 
 -- Adds the calls counted since the last flush to each sproc's stats. Returns how many were added.
 -- A caller's ACL may forbid it: then the counts wait for somebody who may.
 local function flush_calls()
   local added = 0
   for name, entry in pairs(entries) do
-    if entry.calls > 0 then
-      local reply = redis.pcall('HINCRBY', STATS .. name, 'calls', entry.calls)
+    local calls = FLUSH_EVERY - entry.left
+    if calls > 0 then
+      local reply = redis.pcall('HINCRBY', STATS .. name, 'calls', calls)
       if type(reply) == 'number' then
-        added = added + entry.calls
-        entry.calls = 0
+        added = added + calls
+        entry.left = FLUSH_EVERY
       end
     end
   end
@@ -22,7 +22,7 @@ end
 call_sproc = function(name, keys, args)
   local entry = entries[name] or load_entry(name)
   if entry.refused then error({ err = entry.refused }, 0) end
-  entry.calls = entry.calls + 1
+  entry.left = entry.left - 1
   -- No tail call: a sproc that calls itself for ever must run into Lua's stack limit.
   local reply = entry.run(keys or {}, args or {}, entry.sproc, require_library, api)
   return reply
@@ -67,12 +67,16 @@ end
 -- Reply: the sproc's. Errors: NOSPROC, DISABLED, and the sproc's own with file and line.
 redis.register_function(EXECUTE, function(keys, args)
   local name = args[1]
-  local entry = entries[name or ''] or load_entry(name)
+  local entry = name and entries[name]
+  if not entry then
+    entry = load_entry(name)
+    if entry.refused then return { err = entry.refused } end
+  end
   for i = 1, #args do args[i] = args[i + 1] end
-  local calls = entry.calls + 1
-  entry.calls = calls
-  if calls % FLUSH_EVERY == 0 then flush_calls() end
-  if triggers and not entry.refused then
+  local left = entry.left - 1
+  entry.left = left
+  if left == 0 then flush_calls() end
+  if triggers then
     local _, reply = run_marked(entry, keys, args)
     return reply
   end
@@ -86,10 +90,11 @@ redis.register_function({
   callback = function(keys, args)
     local name = shift(args)
     local entry = entries[name or ''] or load_entry(name)
-    if not entry.refused and not entry.readonly then
+    if entry.refused then return { err = entry.refused } end
+    if not entry.readonly then
       return { err = 'ERR ' .. quoted(name) .. ' is not readonly=yes: call it with FCALL ' .. EXECUTE }
     end
-    entry.calls = entry.calls + 1
+    entry.left = entry.left - 1
     return entry.run(keys, args, entry.sproc, require_library, api)
   end,
 })

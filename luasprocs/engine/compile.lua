@@ -1,6 +1,7 @@
 -- Compiles sprocs on first use and keeps them. FUNCTION LOAD REPLACE, part of every apply, empties `entries`, so no call
 -- checks versions. Nothing here may hold what a load must not lose.
-local entries = {} -- name -> { name, run, calls, readonly, sproc }
+local entries = {} -- name -> { name, run, left, readonly, sproc }
+local FLUSH_EVERY = 1000 -- direct calls of one sproc; an entry counts down from it in `left`
 local loaded = {} -- name of a library sproc -> what it returned
 local loading = {} -- names of library sprocs whose require is under way
 local generation -- of the registry that `entries` was compiled from
@@ -23,9 +24,9 @@ local function quoted(name)
   return "'" .. tostring(name) .. "'"
 end
 
--- An entry that runs nothing and answers `text`.
+-- An entry that can't run; `refused` says why.
 local function refusal(text)
-  return { refused = text, calls = 0, run = function() return { err = text } end }
+  return { refused = text }
 end
 
 local function is(value, word)
@@ -79,7 +80,7 @@ local function load_entry(name)
   local entry = {
     name = name,
     run = chunk,
-    calls = 0,
+    left = FLUSH_EVERY,
     readonly = is(found[5], 'yes'),
     sproc = { name = name, trigger = 'call', call = call_sproc },
   }

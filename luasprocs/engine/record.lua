@@ -29,15 +29,22 @@ local function readable(reply)
   return ok and short(text) or type(reply)
 end
 
+-- A record is no reason to lose a reply: a key of the wrong type, made by hand, gives way.
+local function writable(key, kind)
+  local found = redis.call('TYPE', key).ok
+  if found ~= 'none' and found ~= kind then redis.call('DEL', key) end
+  return key
+end
+
 local function record(entry, trigger, by, duration_us, ok, reply)
   local failed = not ok or (type(reply) == 'table' and reply.err ~= nil)
   local found = redis.pcall('HGET', NAME .. entry.name, 'commit')
-  redis.call('XADD', EXECUTIONS, 'MAXLEN', '~', EXECUTIONS_LIMIT, '*',
+  redis.call('XADD', writable(EXECUTIONS, 'stream'), 'MAXLEN', '~', EXECUTIONS_LIMIT, '*',
     'sproc', entry.name, 'trigger', trigger, 'key', '', 'event', '', 'origin', by, 'depth', 1,
     'status', failed and 'error' or 'ok', 'duration_us', duration_us,
     'reply', failed and '' or readable(reply), 'error', failed and short(tostring(reply.err)) or '',
     'commit', type(found) == 'string' and found or '', 'daemon', '')
-  local stats = STATS .. entry.name
+  local stats = writable(STATS .. entry.name, 'hash')
   redis.call('HINCRBY', stats, 'runs', 1)
   redis.call('HINCRBY', stats, 'duration_us_total', duration_us)
   if duration_us > tonumber(redis.call('HGET', stats, 'duration_us_max') or 0) then

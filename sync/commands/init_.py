@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from pathlib import Path
 
@@ -32,8 +33,10 @@ def command(flags: dict[str, str]) -> None:
     folder = Path(flags.get("repo", "."))
     if not folder.is_dir():
         raise SettingsError(f"{folder} is not a folder: make it, or name another by --repo")
-    owner = f"{folder.resolve().name or 'sprocs'}-{secrets.token_hex(4)}"
-    wanted = {"luasprocs.toml": _SETTINGS.format(owner=owner.replace('"', "").replace("\\", ""))}
+    # Whatever the folder is called, TOML and the owner's limit of length must take it.
+    place = re.sub(r"[^\w.-]+", "-", folder.resolve().name, flags=re.ASCII)[:60].strip("-")
+    owner = f"{place or 'sprocs'}-{secrets.token_hex(4)}"
+    wanted = {"luasprocs.toml": _SETTINGS.format(owner=owner)}
     if not (folder / "sprocs").exists():
         wanted["sprocs/hello.lua"] = _SPROC
     for name, content in wanted.items():

@@ -50,8 +50,16 @@ def command(flags: dict[str, object], as_json: bool) -> None:
                 | {"drift": sproc.name in drift}
             )
         return
-    rows = []
-    for sproc in sprocs:
-        state = "drift" if sproc.name in drift else "ok" if sproc.metadata.enabled else "disabled"
-        rows.append((sproc.name, trigger_text(sproc), state, sproc.metadata.description))
-    console.table(("name", "trigger", "state", "description"), rows)
+    found = {sproc.name: sproc for sproc in sprocs}
+    console.table(
+        ("name", "trigger", "state", "description"),
+        [_row(name, found.get(name), drifted=name in drift) for name in live.sprocs],
+    )
+
+
+def _row(name: str, sproc: Sproc | None, *, drifted: bool) -> tuple[str, str, str, str]:
+    """`sproc` is None where the list names one that isn't there, or is no hash."""
+    if sproc is None:
+        return name, "?", "drift", ""
+    state = "drift" if drifted else "ok" if sproc.metadata.enabled else "disabled"
+    return name, trigger_text(sproc), state, sproc.metadata.description

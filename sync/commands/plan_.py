@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import time
 from typing import TYPE_CHECKING
 
 import click
@@ -32,6 +33,7 @@ def command(flags: dict[str, object], revision: str | None, worktree: bool, adop
     """Show what sync would do, as a unified diff. Exit code 1 when there is something to do."""
     console, session = Console.of_process(), Session(flags)
     desired = session.desired(revision, worktree=worktree)
+    started = time.monotonic()
     with session.named_errors():
         prepared = Syncer(session.client, session.keys, session.repository, Options(adopt=adopt)).prepare(desired)
         plan = prepared.plan
@@ -41,13 +43,13 @@ def command(flags: dict[str, object], revision: str | None, worktree: bool, adop
             sproc.name: sproc for sproc in read_sprocs(session.client, session.keys, (*plan.updated, *plan.deleted))
         }
     if as_json:
-        console.json(_as_json(prepared, desired.commit.sha))
+        console.json(_as_json(prepared, desired.commit.sha, round((time.monotonic() - started) * 1000)))
     else:
         _print(console, prepared, {sproc.name: sproc for sproc in wanted}, there)
     return 1 if plan else 0
 
 
-def _as_json(prepared: Prepared, commit: str) -> dict[str, object]:
+def _as_json(prepared: Prepared, commit: str, duration_ms: int) -> dict[str, object]:
     plan = prepared.plan
     return {
         "commit": commit,
@@ -56,7 +58,7 @@ def _as_json(prepared: Prepared, commit: str) -> dict[str, object]:
         "updated": plan.updated,
         "deleted": plan.deleted,
         "unchanged": plan.unchanged,
-        "duration_ms": 0,
+        "duration_ms": duration_ms,
         "drift": plan.drifted,
         "repairs": plan.repairs,
     }

@@ -34,7 +34,9 @@ def command(flags: dict[str, object], name: str, as_json: bool, source_only: boo
         console.json({**facts, "stats": stats, "source": source})
         return
     for key, value in {**facts, **stats}.items():
-        console.line(f"{console.style(f'{key:<18}', 'dim') if console.colour else f'{key:<18}'}{safe(value)}".rstrip())
+        # A value has one line, or it could pass for other facts.
+        head, rest = safe(f"{key:<18}"), safe(value).replace("\n", "\\n")
+        print(f"{console.style(head, 'dim')}{rest}".rstrip(), file=console.out)
     console.line()
     for number, line in enumerate(source.splitlines(), 1):
         console.line(f"{number:>4}  {line}")

@@ -73,8 +73,11 @@ def _print(
     if live.empty:
         console.line("registry    empty: nothing was ever synced here (luasprocs sync)")
         return
-    console.line(f"commit      {revision.commit[:10]} on {revision.branch or 'no branch'}")
-    console.line(f"generation  {revision.generation}, applied {revision.applied_at[:19]}Z by {revision.applied_by}")
+    if revision.commit:
+        console.line(f"commit      {revision.commit[:10]} on {revision.branch or 'no branch'}")
+        console.line(f"generation  {revision.generation}, applied {revision.applied_at[:19]}Z by {revision.applied_by}")
+    else:
+        console.line("commit      unknown: the registry's revision is gone", "red")
     console.line(f"sprocs      {len(live.sprocs)}")
     if revision.pinned:
         console.line(f"pinned      rolled back from {revision.pinned[:10]}; the next sync lifts it", "yellow")

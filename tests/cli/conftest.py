@@ -28,7 +28,7 @@ def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_environment: None) -> Path:
+def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_environment: None) -> Path:  # noqa: ARG001  # before the folder
     """A repository without a commit, as current folder."""
     folder = tmp_path / "shop"
     GitRepo(folder)

@@ -26,8 +26,9 @@ def git(repo: Path) -> GitRepo:
 
 
 @pytest.fixture
-def check(repo: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Check:
+def check(git: GitRepo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Check:
     """Exit code, lines of errors, output. The Redis URL leads nowhere."""
+    monkeypatch.chdir(git.path)
     monkeypatch.setenv("LUASPROCS_REDIS", "redis://127.0.0.1:1")
 
     def typed(*args: str) -> tuple[int, list[str], str]:
@@ -58,7 +59,7 @@ def test_every_problem_of_every_file_is_listed_with_its_place(git: GitRepo, chec
         ["sprocs/header.lua", "2"],
         ["sprocs/header.lua", "4"],
         ["sprocs/utf16.lua", "1"],
-    ] or [line.replace(str(git.path) + "/", "") for line in errors[:-1]] == []
+    ]
     assert errors[-1] == "luasprocs: 4 problems found"
 
 
@@ -117,11 +118,9 @@ def test_json_is_one_problem_a_line(git: GitRepo, check: Check) -> None:
     assert problem == {"path": "sprocs/a.lua", "line": 2, "column": 4, "kind": "error"}
 
 
-@pytest.mark.parametrize("args", [(), ("nope.lua",), ("--staged",)])
-def test_what_is_not_there_ends_with_2(repo: Path, check: Check, args: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("args", [(), ("nope.lua",)])
+def test_what_is_not_there_ends_with_2(check: Check, args: tuple[str, ...]) -> None:
     code, errors, out = check(*args)
-    if args == ("--staged",) and code == 0:
-        return  # an empty index has no problems
     assert (code, out) == (2, "")
     assert len(errors) == 1
     assert errors[0].startswith("luasprocs: ")

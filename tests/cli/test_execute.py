@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -103,8 +103,8 @@ def test_before_any_sync_it_says_so(shell: Shell) -> None:
 def test_each_run_is_recorded(live: Shell) -> None:
     live.ok("execute", "number.lua")
     live("execute", "sc1.lua")
-    records = [fields for _, fields in live.redis.xrange("__*_Sproc_Executions_*__")]
-    assert [(record[b"sproc"], record[b"status"]) for record in records] == [
+    entries: Any = live.redis.xrange("__*_Sproc_Executions_*__")
+    assert [(record[b"sproc"], record[b"status"]) for _, record in entries] == [
         (b"number.lua", b"ok"),
         (b"sc1.lua", b"error"),
     ]

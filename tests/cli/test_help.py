@@ -16,9 +16,11 @@ from sync.cli import COMMANDS, run
 if TYPE_CHECKING:
     from tests.cli.shell import Shell
 
+pytestmark = pytest.mark.usefixtures("clean_environment")
+
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_each_command_has_help(command: str, clean_environment, capsys) -> None:
+def test_each_command_has_help(command: str, capsys) -> None:
     assert run([command, "--help"]) == 0
     said = capsys.readouterr()
     assert said.err == ""
@@ -28,7 +30,7 @@ def test_each_command_has_help(command: str, clean_environment, capsys) -> None:
             assert len(line.split("  ")) > 2, f"{line!r} explains nothing"
 
 
-def test_help_lists_every_command_with_what_it_does(clean_environment, capsys) -> None:
+def test_help_lists_every_command_with_what_it_does(capsys) -> None:
     for option in ("--help", "-h"):
         assert run([option]) == 0
         out = capsys.readouterr().out
@@ -37,18 +39,18 @@ def test_help_lists_every_command_with_what_it_does(clean_environment, capsys) -
             assert does.split()[0] in out
 
 
-def test_without_a_command_the_help_is_shown_and_it_ends_with_2(clean_environment, capsys) -> None:
+def test_without_a_command_the_help_is_shown_and_it_ends_with_2(capsys) -> None:
     assert run([]) == 2
     assert "Commands:" in capsys.readouterr().err
 
 
-def test_the_version(clean_environment, capsys) -> None:
+def test_the_version(capsys) -> None:
     assert run(["--version"]) == 0
     assert capsys.readouterr().out.startswith("luasprocs, version ")
 
 
 @pytest.mark.parametrize(("typed", "meant"), [("stauts", "status"), ("synch", "sync"), ("exec", "execute")])
-def test_a_mistyped_command_is_suggested(typed: str, meant: str, clean_environment, capsys) -> None:
+def test_a_mistyped_command_is_suggested(typed: str, meant: str, capsys) -> None:
     assert run([typed]) == 2
     said = capsys.readouterr()
     assert said.out == ""
@@ -67,7 +69,7 @@ def test_a_mistyped_command_is_suggested(typed: str, meant: str, clean_environme
         ["history", "-n", "0"],
     ],
 )
-def test_what_cannot_be_understood_ends_with_2(args: list[str], clean_environment, capsys) -> None:
+def test_what_cannot_be_understood_ends_with_2(args: list[str], capsys) -> None:
     assert run(args) == 2
     said = capsys.readouterr()
     assert said.out == ""
@@ -75,7 +77,7 @@ def test_what_cannot_be_understood_ends_with_2(args: list[str], clean_environmen
 
 
 @pytest.mark.parametrize("shell_name", ["bash", "zsh", "fish"])
-def test_completion_prints_a_script(shell_name: str, clean_environment, capsys) -> None:
+def test_completion_prints_a_script(shell_name: str, capsys) -> None:
     assert run(["completion", shell_name]) == 0
     assert "_LUASPROCS_COMPLETE" in capsys.readouterr().out
 
@@ -99,7 +101,7 @@ def test_bash_completes_commands_and_options(shell: Shell) -> None:
         assert sorted(done.stdout.decode().split()) == sorted(wanted.split())
 
 
-def test_an_interrupt_ends_with_130(clean_environment, tmp_path) -> None:
+def test_an_interrupt_ends_with_130(tmp_path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
         process = subprocess.Popen(

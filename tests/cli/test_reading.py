@@ -51,6 +51,8 @@ def test_list_json_is_one_object_a_line(live: Shell) -> None:
 def test_a_drifted_sproc_is_listed_as_such(live: Shell) -> None:
     live.redis.hset(Keys().name("plain.lua"), "source", "return 2")
     assert live.ok("list").rows[3][:3] == ["plain.lua", "call", "drift"]
+    live.redis.delete(Keys().name("plain.lua"))
+    assert live.ok("list").rows[3][:3] == ["plain.lua", "?", "drift"]
 
 
 def test_a_list_that_nobody_reads_on_ends_quietly(live: Shell) -> None:

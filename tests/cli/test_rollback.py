@@ -33,8 +33,12 @@ def test_back_to_any_generation_without_git(shell: Shell) -> None:
 
     assert said.pop("duration_ms") >= 0
     assert said == {
-        **{"commit": first, "generation": 4, "unchanged": 1},
-        **{"created": [], "updated": ["a.lua"], "deleted": ["only2.lua", "only3.lua"]},
+        "commit": first,
+        "generation": 4,
+        "unchanged": 1,
+        "created": [],
+        "updated": ["a.lua"],
+        "deleted": ["only2.lua", "only3.lua"],
     }
     assert shell.ok("execute", "a.lua").out == "1\n"
     assert [row[0] for row in shell.ok("list").rows] == ["a.lua", "only1.lua"]

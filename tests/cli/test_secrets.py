@@ -30,7 +30,7 @@ def urls(shell: Shell) -> dict[str, str]:
         "wrong user": f"redis://nobody:{SECRET}@127.0.0.1:{port}",
         "nobody there": f"redis://default:{SECRET}@127.0.0.1:1",
         "no such host": f"redis://:{SECRET}@no-host.invalid:6379",
-        "no TLS there": f"rediss://u:{SECRET}@127.0.0.1:{port}",
+        "no TLS there": f"rediss://u:{SECRET}@127.0.0.1:{port}?socket_timeout=1",
         "no socket": f"unix://u:{SECRET}@/nowhere/redis.sock",
         "password as query": f"redis://127.0.0.1:1?password={SECRET}",
         "another scheme": f"http://u:{SECRET}@127.0.0.1",

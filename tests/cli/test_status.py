@@ -26,8 +26,15 @@ def test_in_sync(shell: Shell) -> None:
     assert datetime.fromisoformat(said["applied_at"]).tzinfo is not None
     del said["applied_at"]
     assert said == {
-        **{"commit": commit, "generation": 1, "branch": "main", "count": 2, "in_sync": True},
-        **{"drift": [], "pinned": None, "daemons": [], "gaps": []},
+        "commit": commit,
+        "generation": 1,
+        "branch": "main",
+        "count": 2,
+        "in_sync": True,
+        "drift": [],
+        "pinned": None,
+        "daemons": [],
+        "gaps": [],
     }
     assert shell.ok("status").out.endswith("in sync\n")
 

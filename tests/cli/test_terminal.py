@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp\r\nnew line\ttab"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_DANGER = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_DANGER = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def harmful(text: str) -> list[str]:

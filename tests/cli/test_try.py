@@ -66,13 +66,15 @@ def test_the_files_own_problems_end_with_1_all_of_them(tried: Try) -> None:
     assert err.startswith("sprocs/mine.lua:2:")
 
 
-def test_a_file_outside_any_repository(tmp_path: Path, clean_environment, monkeypatch, capsys) -> None:
+@pytest.mark.usefixtures("clean_environment")
+def test_a_file_outside_any_repository(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "alone.lua").write_text("return 'alone'")
     assert run(["try", "alone.lua"]) == 0
     assert capsys.readouterr().out == "alone\n"
 
 
-def test_a_file_that_is_not_there_ends_with_2(repo: Path, capsys) -> None:
+@pytest.mark.usefixtures("repo")
+def test_a_file_that_is_not_there_ends_with_2(capsys) -> None:
     assert run(["try", "nope.lua"]) == 2
     assert "nope.lua" in capsys.readouterr().err
