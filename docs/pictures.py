@@ -1,0 +1,100 @@
+"""Makes the pictures of the README from real runs: `python docs/pictures.py`."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from luasprocs.apply import apply
+from luasprocs.embedded import EmbeddedServer
+from luasprocs.keys import Keys
+from luasprocs.registry import read_live
+from luasprocs.server import connect
+from luasprocs.sproc import git_blob_id, read_sproc
+from luasprocs.transaction import Change
+from luasprocs_tui.app import TuiApp
+from luasprocs_tui.feed import Feed
+from sync.demo import examples
+
+HERE = Path(__file__).parent
+COLUMNS, LINES = 110, 30
+LOUD = "-- description=says it louder\nreturn 'HELLO ' .. (ARGV[1] or 'WORLD')\n"
+STEPS = (
+    ("luasprocs", "sync"),
+    ("luasprocs", "execute", "sc1.lua", "--key", "greeting"),
+    ("change",),
+    ("luasprocs", "plan"),
+    ("luasprocs", "sync"),
+    ("luasprocs", "rollback"),
+    ("luasprocs", "history"),
+)
+
+
+def terminal(folder: Path, url: str) -> None:
+    """A sync, a change, a rollback, as a terminal shows them."""
+    sprocs = folder / "sprocs"
+    sprocs.mkdir()
+    for name in ("sc1.lua", "sc2.lua", "sc3.lua", "sc4.lua"):
+        (sprocs / name).write_bytes((examples() / name).read_bytes())
+    environ = {**os.environ, "LUASPROCS_REDIS": url, "FORCE_COLOR": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+    identity = ("-c", "user.name=Demo", "-c", "user.email=demo@example.invalid")
+    subprocess.run(["git", "init", "-q", "-b", "main"], cwd=folder, check=True)
+    shown = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
+    for words in (("commit", "The first sprocs"), *STEPS):
+        if words[0] == "change":
+            (sprocs / "sc1.lua").write_text(LOUD, encoding="utf-8")
+        if words[0] in {"change", "commit"}:
+            subprocess.run(["git", "add", "."], cwd=folder, check=True)
+            subprocess.run(["git", *identity, "commit", "-qm", words[-1]], cwd=folder, check=True)
+            continue
+        shown.print(Text("$ " + " ".join(words), style="bold"))
+        command = [sys.executable, "-m", "sync.cli", *words[1:]]
+        done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+        shown.print(Text.from_ansi(done.stdout + done.stderr))
+    (HERE / "terminal.svg").write_text(shown.export_svg(title="luasprocs"), encoding="utf-8")
+
+
+def all_examples(url: str) -> None:
+    """Makes every example live."""
+    keys = Keys()
+    paths = sorted(examples().rglob("*.lua"))
+    put = []
+    for path in paths:
+        name, source = path.relative_to(examples()).as_posix(), path.read_bytes()
+        put.append(read_sproc(name, name, source, git_blob_id(source), "c0ffee"))
+    names = tuple(sorted(sproc.name for sproc in put))
+    with connect(url) as client:
+        live = read_live(client, keys)
+        gone = tuple(sorted(live.sprocs.keys() - set(names)))
+        change = Change("c0ffee", "main", live.revision.owner, "", "", "", tuple(put), gone, names, adopt=True)
+        apply(client, keys, live, change)
+
+
+async def screen(url: str) -> None:
+    """The list of sprocs."""
+    app = TuiApp(Feed(url))
+    async with app.run_test(size=(COLUMNS, LINES)) as pilot:
+        await pilot.pause(1.0)
+        (HERE / "screen.svg").write_text(app.export_screenshot(), encoding="utf-8")
+
+
+def main() -> None:
+    """Writes docs/terminal.svg and docs/screen.svg."""
+    with tempfile.TemporaryDirectory() as name, EmbeddedServer(Path(name) / "server") as server:
+        folder = Path(name) / "shop"
+        folder.mkdir()
+        terminal(folder, server.url)
+        all_examples(server.url)
+        asyncio.run(screen(server.url))
+
+
+if __name__ == "__main__":
+    main()
