@@ -111,6 +111,7 @@ def _revision(live: Live, change: Change) -> Revision:
         owner=change.owner,
         engine=VERSION,
         pinned=change.pinned,
+        defaults=change.defaults,
     )
 
 

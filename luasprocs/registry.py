@@ -26,7 +26,12 @@ INSPECT_CHUNK = 250
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """What is applied. `applied_at`: ISO 8601, UTC; `engine`: its version; `pinned`: the commit that a rollback left, or ""."""
+    """What is applied.
+
+    `applied_at`: ISO 8601, UTC; `engine`: its version; `pinned`: the commit that a rollback left, or "".
+
+    `defaults`: the metadata defaults that were merged into the sprocs, as JSON, or "".
+    """
 
     commit: str = ""
     branch: str = ""
@@ -36,6 +41,7 @@ class Revision:
     owner: str = ""
     engine: int = 0
     pinned: str = ""
+    defaults: str = ""
 
     def fields(self) -> dict[str, str]:
         """As stored."""

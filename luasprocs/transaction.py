@@ -46,6 +46,7 @@ class Change:
     names: tuple[str, ...]
     adopt: bool = False
     pinned: str = ""
+    defaults: str = ""
     action: str = "sync"
     generations_kept: int = GENERATIONS_KEPT
 

@@ -47,13 +47,14 @@ def diff(
     live: Mapping[str, LiveSproc],
     *,
     prune: bool = True,
+    again: bool = False,
     repairs: tuple[str, ...] = (),
 ) -> Plan:
-    """Compares name to blob with what is live. A live sproc that was edited by hand counts as changed."""
+    """Compares name to blob with what is live. A live sproc that was edited by hand counts as changed; `again`: all do."""
     created = sorted(desired.keys() - live.keys())
     both = desired.keys() & live.keys()
-    updated = sorted(name for name in both if live[name].blob != desired[name] or not live[name].intact)
-    drifted = tuple(name for name in updated if live[name].blob == desired[name])
+    updated = sorted(name for name in both if again or live[name].blob != desired[name] or not live[name].intact)
+    drifted = tuple(name for name in updated if live[name].blob == desired[name] and not live[name].intact)
     deleted = sorted(live.keys() - desired.keys()) if prune else []
     return Plan(tuple(created), tuple(updated), tuple(deleted), len(both) - len(updated), drifted, repairs)
 

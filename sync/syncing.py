@@ -5,6 +5,7 @@ git commit -> Desired -> Plan -> Change -> MULTI -> registry
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -12,11 +13,11 @@ from typing import TYPE_CHECKING
 from luasprocs.apply import apply, check_owner
 from luasprocs.errors import ConflictError, OwnerError, ProblemsError, RegistryError
 from luasprocs.history import read_blobs, read_history, state_at
-from luasprocs.registry import Live, engine_of, read_live
+from luasprocs.registry import Live, engine_of, raw, read_live
 from luasprocs.server import require_usable
 from luasprocs.sproc import Sproc, read_sproc
 from luasprocs.transaction import Change
-from sync.desired import check_sprocs
+from sync.desired import check_sprocs, with_defaults
 from sync.desired import read_sprocs as read_desired
 from sync.identity import applied_by
 from sync.plan import Plan, check_prune, diff
@@ -109,7 +110,8 @@ class Syncer:
         check_owner(live, self.keys, owner, adopt=may_take)
         stale = "" if live.empty else live.engine_stale(engine_of(live, self.keys, owner))
         repairs = (*live.faults, *([stale] if stale else ()))
-        plan = diff(desired.entries, live.sprocs, prune=self.options.prune, repairs=repairs)
+        again = live.revision.defaults != _defaults_of(desired)
+        plan = diff(desired.entries, live.sprocs, prune=self.options.prune, again=again, repairs=repairs)
         return Prepared(live, plan, owner)
 
     def sync(self, desired: Desired) -> Outcome:
@@ -152,6 +154,10 @@ class Syncer:
             return revision.generation
         sprocs = read_desired(self.repository, desired, plan.names_changed)
         check_sprocs(self.repository, desired, sprocs, syntax=False)
+        if self._loses_libraries(plan):
+            check_sprocs(
+                self.repository, desired, read_desired(self.repository, desired, desired.entries), syntax=False
+            )
         kept = () if self.options.prune else live.sprocs.keys() - desired.entries.keys()
         change = Change(
             commit=desired.commit.sha,
@@ -164,6 +170,7 @@ class Syncer:
             deleted=plan.deleted,
             names=tuple(sorted({*desired.entries, *kept})),
             adopt=True,  # prepare has checked the owner
+            defaults=_defaults_of(desired),
             generations_kept=desired.settings.keep_generations,
         )
         try:
@@ -172,6 +179,17 @@ class Syncer:
             check_sprocs(self.repository, desired, sprocs)  # says the same with paths and columns
             raise
         return revision.generation
+
+    def _loses_libraries(self, plan: Plan) -> bool:
+        """Whether sprocs that don't change may require one that does."""
+        pipe = self.client.pipeline(transaction=False)
+        for name in (*plan.deleted, *plan.updated):
+            pipe.hget(raw(self.keys.name(name)), "library")
+        return b"yes" in pipe.execute(raise_on_error=False)
+
+
+def _defaults_of(desired: Desired) -> str:
+    return json.dumps(dict(desired.settings.defaults), sort_keys=True) if desired.settings.defaults else ""
 
 
 def _since_ms(started: float) -> int:
@@ -201,17 +219,22 @@ def rollback(client: Redis, keys: Keys, generation: int | None = None) -> Outcom
         author=entry.author,
         subject=entry.subject,
         applied_by=applied_by(),
-        put=tuple(_kept_sprocs(client, keys, blobs, plan, entry.commit)),
+        put=tuple(_kept_sprocs(client, keys, live, blobs, plan, entry.commit)),
         deleted=plan.deleted,
         names=tuple(sorted(blobs)),
         pinned="" if entry.commit == left else left,
+        defaults=live.revision.defaults,
         action=f"rollback to {wanted}",
     )
     revision = apply(client, keys, live, change)
     return Outcome(entry.commit, revision.generation, plan, True, _since_ms(started))
 
 
-def _kept_sprocs(client: Redis, keys: Keys, blobs: dict[str, str], plan: Plan, commit: str) -> Iterable[Sproc]:
+def _kept_sprocs(
+    client: Redis, keys: Keys, live: Live, blobs: dict[str, str], plan: Plan, commit: str
+) -> Iterable[Sproc]:
+    defaults = json.loads(live.revision.defaults or "{}")
     sources = read_blobs(client, keys, (blobs[name] for name in plan.names_changed))
     for name in plan.names_changed:
-        yield read_sproc(name, name, sources[blobs[name]], blobs[name], commit)
+        sproc = read_sproc(name, name, sources[blobs[name]], blobs[name], commit)
+        yield replace(sproc, values=with_defaults(sproc.values, defaults))
