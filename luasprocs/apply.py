@@ -214,7 +214,10 @@ def _outdated(client: Redis, keys: Keys, live: Live, generation: int) -> list[An
 def _triggers(client: Redis, keys: Keys, live: Live, change: Change) -> Mapping[str, str]:
     """The triggers hash after the change: of the sprocs put, and of those live ones that have triggers and stay."""
     put = {sproc.name for sproc in change.put}
-    kept = (set(change.names) & {name for names in live.triggers.values() for name in names}) - put
+    known = {name for names in live.triggers.values() for name in names}
+    if live.faults:  # the hash may lack some: ask every sproc
+        known = set(change.names)
+    kept = (set(change.names) & known) - put
     found = [*change.put, *(read_sprocs(client, keys, sorted(kept)) if kept else ())]
     wanted = [
         Trigger(sproc.name, sproc.metadata.events, sproc.metadata.keys) for sproc in found if "event" in sproc.values

@@ -52,7 +52,10 @@ def command(
 
 def _typed(name: str, reply: Any, kind: type[Any] | None) -> Any:
     if kind is str and isinstance(reply, bytes):
-        return reply.decode()
+        try:
+            return reply.decode()
+        except UnicodeDecodeError as error:
+            raise ScriptError(f"{name} replied bytes that are not UTF-8: {reply!r:.200}") from error
     if kind is not None and not isinstance(reply, kind):
         raise ScriptError(f"{name} replied {type(reply).__name__}, not {kind.__name__}: {reply!r:.200}")
     return reply

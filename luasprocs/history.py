@@ -70,15 +70,16 @@ def state_at(
             return entry, blobs
         for name in entry.created:
             blobs.pop(name, None)
-        blobs.update({name: old for name, (old, _) in entry.updated.items()})
-        blobs.update(entry.deleted)
+        # Of a hash that was lost before a sync healed it nothing is known: it has no old blob.
+        blobs.update({name: old for name, (old, _) in entry.updated.items() if old})
+        blobs.update({name: old for name, old in entry.deleted.items() if old})
     raise RegistryError(
         f"generation {generation} is not in the history (the oldest kept is {oldest or 'none'}): see luasprocs history"
     )
 
 
-def read_blobs(client: Redis, keys: Keys, blobs: Iterable[str]) -> dict[str, bytes]:
-    """Kept sources by blob.
+def read_blobs(client: Redis, keys: Keys, blobs: Iterable[str], *, strict: bool = True) -> dict[str, bytes]:
+    """Kept sources by blob; not `strict`: as far as they are kept.
 
     Raises:
         RegistryError: one is not kept any more.
@@ -88,7 +89,7 @@ def read_blobs(client: Redis, keys: Keys, blobs: Iterable[str]) -> dict[str, byt
         return {}
     sources: list[Any] = client.hmget(keys.blobs, wanted)
     missing = [blob for blob, source in zip(wanted, sources, strict=True) if source is None]
-    if missing:
+    if missing and strict:
         raise RegistryError(
             f"the source of blob {missing[0]} is not kept any more: sync an older commit with --revision instead"
         )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ResponseError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     Client = Redis
 
+TRIGGERS_DIGEST = ""
+"""Where the digests' hash keeps that of the triggers; no sproc has this name."""
 INSPECT_CHUNK = 250
 """Sprocs that one call of the engine inspects: about 3 ms of the server's time."""
 
@@ -171,20 +174,21 @@ def read_live(client: Client, keys: Keys, expected: int = 0) -> Live:
     pipe.xrevrange(keys.history, count=1)
     for key in (keys.blobs, keys.replaced, keys.digests):
         pipe.type(key)
+    pipe.hget(keys.digests, TRIGGERS_DIGEST)
     chunks = max(1, -(-expected // INSPECT_CHUNK))
     _queue_inspect(pipe, keys, range(chunks))
     replies = pipe.execute(raise_on_error=False)
     _raise_other(replies)
-    live, length = _live(client, keys, replies[:9]), replies[3]
+    live, length = _live(client, keys, replies[:10]), replies[3]
     if live.about is None:
-        return _with(live, _read_without_engine(client, keys))
-    found = replies[9:]
+        return _with(live, keys, *_read_without_engine(client, keys))
+    found = replies[10:]
     missing = range(chunks, -(-length // INSPECT_CHUNK)) if isinstance(length, int) else range(0)
     if missing:
         more = client.pipeline(transaction=False)
         _queue_inspect(more, keys, missing)
         found += more.execute()
-    return _with(live, inspected(found))
+    return _with(live, keys, inspected(found), [name for reply in found for name in reply[::3]])
 
 
 def _queue_inspect(pipe: Any, keys: Keys, chunks: Iterable[int]) -> None:
@@ -202,7 +206,7 @@ def _raise_other(replies: Sequence[Any]) -> None:
 
 
 def _live(client: Client, keys: Keys, replies: Sequence[Any]) -> Live:
-    info, revision, about, length, triggers, last, *types = replies
+    info, revision, about, length, triggers, last, *types, triggers_digest = replies
     faults = [
         f"{key} is not a {kind}"
         for key, kind, reply in (
@@ -219,6 +223,8 @@ def _live(client: Client, keys: Keys, replies: Sequence[Any]) -> Live:
         for (key, kind), found in zip(wanted, types, strict=True)
         if found not in (kind, b"none")
     ]
+    if not faults and digest(triggers).encode() != (triggers_digest or digest({}).encode()):
+        faults.append(f"{keys.triggers} is not a hash as it was applied")
     db = client.connection_pool.connection_kwargs.get("db") or 0
     return Live(
         revision=Revision() if isinstance(revision, Exception) else Revision.parse(revision),
@@ -251,14 +257,14 @@ def inspected(replies: Iterable[Any]) -> dict[str, LiveSproc]:
     return found
 
 
-def _read_without_engine(client: Client, keys: Keys) -> dict[str, LiveSproc]:
-    """The same by reading every hash: what a registry whose engine is gone costs."""
+def _read_without_engine(client: Client, keys: Keys) -> tuple[dict[str, LiveSproc], list[bytes]]:
+    """The same by reading every hash, and the list: what a registry whose engine is gone costs."""
     pipe = client.pipeline(transaction=False)
     pipe.lrange(keys.list, 0, -1)
     pipe.hgetall(keys.digests)
     names, digests = pipe.execute(raise_on_error=False)
     if isinstance(names, Exception) or not names:
-        return {}
+        return {}, []
     pipe = client.pipeline(transaction=False)
     for name in names:
         pipe.hgetall(raw(keys.name(text(name))))
@@ -268,11 +274,14 @@ def _read_without_engine(client: Client, keys: Keys) -> dict[str, LiveSproc]:
         intact = whole and digests.get(name, b"") == digest(fields).encode()
         blob = "" if isinstance(fields, Exception) else text(fields.get(b"blob", b""))
         found[text(name)] = LiveSproc(text(name), blob, intact)
-    return found
+    return found, names
 
 
-def _with(live: Live, sprocs: Mapping[str, LiveSproc]) -> Live:
-    return Live(live.revision, live.about, sprocs, live.info, live.triggers, live.faults, live.last_generation)
+def _with(live: Live, keys: Keys, sprocs: Mapping[str, LiveSproc], listed: Sequence[bytes]) -> Live:
+    names = [text(name) for name in listed]
+    ordered = all(one < other for one, other in pairwise(names))
+    faults = live.faults if ordered else (*live.faults, f"{keys.list} is not a sorted list of names")
+    return replace(live, sprocs=sprocs, faults=faults)
 
 
 def engine_of(live: Live, keys: Keys, owner: str) -> Engine:

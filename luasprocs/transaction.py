@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from luasprocs.registry import Live, Revision, digest, fields_of, raw
+from luasprocs.registry import TRIGGERS_DIGEST, Live, Revision, digest, fields_of, raw
 from luasprocs.sproc import Sproc, git_blob_id
 from luasprocs.triggers import as_fields
 
@@ -113,14 +113,19 @@ class Transaction:
 
     def _queue_names(self, pipe: Any) -> None:
         names = self.change.names
-        if list(names) != list(self.live.sprocs):
+        if list(names) != list(self.live.sprocs) or self._faulty(self.keys.list):
             pipe.delete(self.keys.list)
             for some in batched(names, NAMES_A_COMMAND):
                 pipe.rpush(self.keys.list, *map(raw, some))
-        if self.bound != as_fields(self.live.triggers):
+        if self.bound != as_fields(self.live.triggers) or self._faulty(self.keys.triggers, self.keys.digests):
             pipe.delete(self.keys.triggers)
-            if self.bound:
-                pipe.hset(self.keys.triggers, mapping={raw(one): raw(names) for one, names in self.bound.items()})
+            bound = {raw(source): raw(some) for source, some in self.bound.items()}
+            if bound:
+                pipe.hset(self.keys.triggers, mapping=bound)
+            pipe.hset(self.keys.digests, TRIGGERS_DIGEST, digest(bound))
+
+    def _faulty(self, *keys: str) -> bool:
+        return any(fault.startswith(f"{key} is not a ") for fault in self.live.faults for key in keys)
 
     def _queue_history(self, pipe: Any) -> None:
         change, live = self.change, self.live.sprocs

@@ -66,11 +66,9 @@ class Session:
         """What a commit (or the work tree) wants; its namespace is this session's."""
         if worktree and revision is not None:
             raise RepositoryError("--worktree takes the files on disk, --revision a commit: give one of them")
-        found = (
-            read_worktree(self.repository)
-            if worktree
-            else read_commit(self.repository, revision or self.settings.branch)
-        )
+        branch = self.settings.branch
+        wanted = revision or (f"refs/heads/{branch}" if branch else None)  # a tag may have the same name
+        found = read_worktree(self.repository) if worktree else read_commit(self.repository, wanted)
         self._namespace = found.settings.namespace
         return found
 

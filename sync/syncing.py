@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from luasprocs.apply import apply, check_owner
 from luasprocs.errors import ConflictError, OwnerError, ProblemsError, RegistryError
 from luasprocs.history import read_blobs, read_history, state_at
-from luasprocs.registry import Live, engine_of, raw, read_live
+from luasprocs.registry import Live, engine_of, raw, read_live, read_sprocs
 from luasprocs.server import require_usable
-from luasprocs.sproc import Sproc, read_sproc
+from luasprocs.sproc import Sproc, git_blob_id, read_sproc
 from luasprocs.transaction import Change
 from sync.desired import check_sprocs, with_defaults
 from sync.desired import read_sprocs as read_desired
@@ -23,7 +23,7 @@ from sync.identity import applied_by
 from sync.plan import Plan, check_prune, diff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Mapping
 
     from redis import Redis
 
@@ -211,7 +211,7 @@ def rollback(client: Redis, keys: Keys, generation: int | None = None) -> Outcom
         raise RegistryError(f"generation {wanted} is what is live")
     left = live.revision.pinned or live.revision.commit
     entry, blobs = state_at(wanted, {name: sproc.blob for name, sproc in live.sprocs.items()}, history)
-    plan = diff(blobs, {name: replace(sproc, intact=True) for name, sproc in live.sprocs.items()})
+    plan, put = _kept(client, keys, live, blobs, entry.commit)
     change = Change(
         commit=entry.commit,
         branch=entry.branch,
@@ -219,7 +219,7 @@ def rollback(client: Redis, keys: Keys, generation: int | None = None) -> Outcom
         author=entry.author,
         subject=entry.subject,
         applied_by=applied_by(),
-        put=tuple(_kept_sprocs(client, keys, live, blobs, plan, entry.commit)),
+        put=tuple(put),
         deleted=plan.deleted,
         names=tuple(sorted(blobs)),
         pinned="" if entry.commit == left else left,
@@ -230,11 +230,16 @@ def rollback(client: Redis, keys: Keys, generation: int | None = None) -> Outcom
     return Outcome(entry.commit, revision.generation, plan, True, _since_ms(started))
 
 
-def _kept_sprocs(
-    client: Redis, keys: Keys, live: Live, blobs: dict[str, str], plan: Plan, commit: str
-) -> Iterable[Sproc]:
+def _kept(client: Redis, keys: Keys, live: Live, blobs: Mapping[str, str], commit: str) -> tuple[Plan, list[Sproc]]:
+    """What a rollback changes, and the sprocs for it. One edited by hand whose old source nobody has stays as it is."""
+    plan = diff(blobs, live.sprocs)
+    at_hand = {git_blob_id(sproc.source): sproc.source for sproc in read_sprocs(client, keys, plan.drifted)}
+    at_hand |= read_blobs(client, keys, (blobs[name] for name in plan.drifted), strict=False)
+    lost = {name for name in plan.drifted if blobs[name] not in at_hand}
+    updated = tuple(name for name in plan.updated if name not in lost)
+    plan = replace(plan, updated=updated, unchanged=plan.unchanged + len(lost), drifted=())
+    names = plan.names_changed
+    at_hand |= read_blobs(client, keys, {blobs[name] for name in names} - at_hand.keys())
     defaults = json.loads(live.revision.defaults or "{}")
-    sources = read_blobs(client, keys, (blobs[name] for name in plan.names_changed))
-    for name in plan.names_changed:
-        sproc = read_sproc(name, name, sources[blobs[name]], blobs[name], commit)
-        yield replace(sproc, values=with_defaults(sproc.values, defaults))
+    sprocs = [read_sproc(name, name, at_hand[blobs[name]], blobs[name], commit) for name in names]
+    return plan, [replace(sproc, values=with_defaults(sproc.values, defaults)) for sproc in sprocs]
