@@ -76,7 +76,8 @@ class Console:
         """All problems, a line each, on standard error."""
         self.out.flush()
         for problem in problems:
-            print(safe(str(problem)), file=self.err)
+            line = safe(str(problem)).replace("\n", "\\n").replace("\t", "\\t")
+            print(line, file=self.err)
         count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
         print(f"luasprocs: {count} found", file=self.err)
 

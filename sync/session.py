@@ -67,7 +67,7 @@ class Session:
         if worktree and revision is not None:
             raise RepositoryError("--worktree takes the files on disk, --revision a commit: give one of them")
         branch = self.settings.branch
-        wanted = revision or (f"refs/heads/{branch}" if branch else None)  # a tag may have the same name
+        wanted = f"refs/heads/{branch}" if revision is None and branch else revision  # a tag may have the same name
         found = read_worktree(self.repository) if worktree else read_commit(self.repository, wanted)
         self._namespace = found.settings.namespace
         return found

@@ -207,6 +207,8 @@ def rollback(client: Redis, keys: Keys, generation: int | None = None) -> Outcom
     require_usable(live.info, writes=True)
     history = read_history(client, keys)
     wanted = generation if generation is not None else live.revision.generation - 1
+    if generation is None and wanted < 1:
+        raise RegistryError("there is no earlier generation to roll back to: see luasprocs history")
     if wanted == live.revision.generation:
         raise RegistryError(f"generation {wanted} is what is live")
     left = live.revision.pinned or live.revision.commit
@@ -226,7 +228,10 @@ def rollback(client: Redis, keys: Keys, generation: int | None = None) -> Outcom
         defaults=live.revision.defaults,
         action=f"rollback to {wanted}",
     )
-    revision = apply(client, keys, live, change)
+    try:
+        revision = apply(client, keys, live, change)
+    except ConflictError as error:
+        raise ConflictError(f"not rolled back ({error}): look at luasprocs history, then roll back again") from error
     return Outcome(entry.commit, revision.generation, plan, True, _since_ms(started))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from redis.exceptions import ResponseError
 
+from luasprocs import acl
 from luasprocs.client import readable_error, script_error
 from luasprocs.engine import render
 from luasprocs.errors import NoSprocError, ScriptError, SprocDisabledError
@@ -183,3 +184,15 @@ def test_errors_are_read_as_code_place_message():
     assert isinstance(script_error(ResponseError("NOSPROC no sproc named 'x'")), NoSprocError)
     assert isinstance(script_error(ResponseError("DISABLED sproc 'x' has enabled=no")), SprocDisabledError)
     assert type(script_error(ResponseError("ERR x.lua:1: y"))) is ScriptError
+
+
+def test_a_user_who_may_not_record_is_told_before_anything_runs(server):
+    client = server.client()
+    put(client, sproc("a.lua", "return redis.call('INCR', KEYS[1])"))
+    rule = (*acl.rule("caller", Keys(), own_keys=("app:*",)), ">secret")
+    client.execute_command("ACL", "SETUSER", "app", *rule)
+    app = server.client(username="app", password="secret")
+    with pytest.raises(ResponseError, match="NORECORD"):
+        app.execute_command("FCALL", "luasprocs_run", 1, "app:n", "a.lua", "me")
+    assert client.get("app:n") is None
+    assert app.execute_command("FCALL", "luasprocs_execute", 1, "app:n", "a.lua") == 1

@@ -58,11 +58,16 @@ local function record(entry, trigger, by, duration_us, ok, reply)
 end
 
 -- FCALL <ns>luasprocs_run numkeys [key ...] name by [arg ...]: as execute, and recorded. `by`: who asked.
--- A record that can't be written is raised after the sproc's effects: the caller is told, nothing is silent.
+-- Errors: execute's, and NORECORD, with nothing run, where the user's ACL forbids the record.
 redis.register_function(RUN, function(keys, args)
   local name, by = shift(args), shift(args)
   local entry = entries[name or ''] or load_entry(name)
   if entry.refused then return { err = entry.refused } end
+  -- Asked before the run: afterwards the sproc's writes would stay, and the caller would hear of an error.
+  local may = redis.acl_check_cmd('XADD', EXECUTIONS, '*', 'sproc', name)
+    and redis.acl_check_cmd('HINCRBY', STATS .. name, 'runs', '1')
+    and redis.acl_check_cmd('TYPE', EXECUTIONS)
+  if not may then return { err = 'NORECORD this user may not write records: call FCALL ' .. EXECUTE } end
   local started_us = clock_us()
   local ok, reply = run_marked(entry, keys, args)
   local duration_us = math.max(0, clock_us() - started_us)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
+from typing import Any
 
 import click
 from redis.exceptions import ResponseError
@@ -26,10 +28,9 @@ from sync.session import Session
 def command(flags: dict[str, object], name: str, args: tuple[str, ...], keys: tuple[str, ...], as_json: bool) -> None:
     """Run the live sproc NAME with ARG… as ARGV, and print its reply as redis-cli would."""
     console, session = Console.of_process(), Session(flags)
-    parts = [*map(raw, keys), raw(name), raw(applied_by()), *map(raw, args)]
     with session.named_errors():
         try:
-            reply = session.client.execute_command("FCALL", session.keys.function("run"), len(keys), *parts)
+            reply = _run(console, session, name, [*map(raw, keys)], [*map(raw, args)])
         except ResponseError as error:
             if "unction not found" in str(error):
                 raise script_error(
@@ -42,3 +43,15 @@ def command(flags: dict[str, object], name: str, args: tuple[str, ...], keys: tu
         console.line(formatted(reply))
     else:
         sys.stdout.buffer.write(plain(reply) + b"\n")
+
+
+def _run(console: Console, session: Session, name: str, keys: list[bytes], args: list[bytes]) -> Any:
+    """The reply of a recorded run; of one that isn't recorded, with a warning, where the user's ACL forbids records."""
+    fcall = partial(session.client.execute_command, "FCALL")
+    try:
+        return fcall(session.keys.function("run"), len(keys), *keys, raw(name), raw(applied_by()), *args)
+    except ResponseError as error:
+        if not str(error).startswith("NORECORD"):
+            raise
+    console.warn("this run is not recorded: the user's ACL forbids it")
+    return fcall(session.keys.function("execute"), len(keys), *keys, raw(name), *args)

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 def command(flags: dict[str, object], as_json: bool) -> int:
     """Show what is live: commit, generation, drift. Exit code 1 when it is not in sync."""
     console, session = Console.of_process(), Session(flags)
-    desired = _desired(session)
+    desired, unreadable = _desired(session)
     with session.named_errors():
         live = read_live(session.client, session.keys, len(desired.entries) if desired else 0)
     drift = [*live.drift, *live.faults]
     stale = "" if live.empty else live.engine_stale(engine_of(live, session.keys, live.revision.owner))
-    drift += [stale] if stale else []
+    drift += [problem for problem in (stale, unreadable) if problem]
     behind = desired is not None and bool(diff(desired.entries, live.sprocs))
     in_sync = not drift and not behind and not live.empty and not live.revision.pinned
     if as_json:
@@ -41,12 +41,17 @@ def command(flags: dict[str, object], as_json: bool) -> int:
     return 0 if in_sync else 1
 
 
-def _desired(session: Session) -> Desired | None:
-    """What the repository around here wants; none where there is no repository."""
+def _desired(session: Session) -> tuple[Desired | None, str]:
+    """What the repository around here wants, or why nobody can tell; neither where there is no repository."""
     try:
-        return session.desired(None, worktree=False)
+        found = session.repository
     except RepositoryError:
-        return None
+        return None, ""
+    try:
+        found.resolve()
+        return session.desired(None, worktree=False), ""
+    except RepositoryError as error:
+        return None, f"git: {error}"
 
 
 def _as_json(live: Live, drift: list[str], *, in_sync: bool) -> dict[str, object]:
