@@ -196,3 +196,8 @@ def test_a_user_who_may_not_record_is_told_before_anything_runs(server):
         app.execute_command("FCALL", "luasprocs_run", 1, "app:n", "a.lua", "me")
     assert client.get("app:n") is None
     assert app.execute_command("FCALL", "luasprocs_execute", 1, "app:n", "a.lua") == 1
+
+
+def test_a_source_that_uses_varargs_or_ends_in_a_comment_runs(call):
+    assert call("a.lua", sproc("a.lua", "return select('#', ...) -- the end")) == 5
+    assert call("b.lua", sproc("b.lua", "return 1 -- the end")) == 1

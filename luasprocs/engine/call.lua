@@ -24,7 +24,7 @@ call_sproc = function(name, keys, args)
   if entry.refused then error({ err = entry.refused }, 0) end
   entry.left = entry.left - 1
   -- No tail call: a sproc that calls itself for ever must run into Lua's stack limit.
-  local reply = entry.run(keys or {}, args or {}, entry.sproc, require_library, api)
+  local reply = entry.run(keys or {}, args or {})
   return reply
 end
 
@@ -43,7 +43,7 @@ end
 -- xpcall passes no arguments in Lua 5.1: they are handed over here, and no closure is made on each call.
 local running, running_keys, running_args
 local function run_handed()
-  return running.run(running_keys, running_args, running.sproc, require_library, api)
+  return running.run(running_keys, running_args)
 end
 
 -- Runs an entry under xpcall between a begin and an end marker. What arrives between the two on a listener's connection
@@ -80,7 +80,7 @@ redis.register_function(EXECUTE, function(keys, args)
     local _, reply = run_marked(entry, keys, args)
     return reply
   end
-  return entry.run(keys, args, entry.sproc, require_library, api)
+  return entry.run(keys, args)
 end)
 
 -- FCALL_RO <ns>luasprocs_execute_ro numkeys [key ...] name [arg ...]: the same for readonly=yes, on replicas too.
@@ -95,7 +95,7 @@ redis.register_function({
       return { err = 'ERR ' .. quoted(name) .. ' is not readonly=yes: call it with FCALL ' .. EXECUTE }
     end
     entry.left = entry.left - 1
-    return entry.run(keys, args, entry.sproc, require_library, api)
+    return entry.run(keys, args)
   end,
 })
 
