@@ -37,6 +37,11 @@ def command(flags: dict[str, object], name: str, args: tuple[str, ...], keys: tu
                     ResponseError(f"NOSPROC nothing was ever synced here, so no sproc named {name!r}")
                 ) from error
             raise session.named(error) from error
+    print_reply(console, reply, as_json=as_json)
+
+
+def print_reply(console: Console, reply: Any, *, as_json: bool) -> None:
+    """A reply as redis-cli prints it, or as JSON."""
     if as_json:
         console.json(reply_as_json(reply))
     elif console.terminal:

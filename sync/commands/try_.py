@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 
@@ -21,9 +20,8 @@ from luasprocs.server import connect
 from luasprocs.sproc import Sproc
 from luasprocs.transaction import Change
 from sync.checking import work_tree_sprocs
+from sync.commands.execute_ import print_reply
 from sync.console import Console
-from sync.reply import as_json as reply_as_json
-from sync.reply import formatted, plain
 
 
 # No one-letter options: `-10k`, `-rank` or `-dash.lua` among the arguments would be taken apart for them.
@@ -48,12 +46,7 @@ def command(flags: dict[str, str], file: Path, args: tuple[str, ...], keys: tupl
             reply = client.execute_command("FCALL", Keys().function("execute"), *parts)
         except ResponseError as error:
             raise script_error(error) from error
-    if as_json:
-        console.json(reply_as_json(reply))
-    elif console.terminal:
-        console.line(formatted(reply))
-    else:
-        sys.stdout.buffer.write(plain(reply) + b"\n")
+    print_reply(console, reply, as_json=as_json)
 
 
 def _load(client: Redis, sprocs: list[Sproc], name: str, path: str) -> None:
