@@ -201,3 +201,18 @@ def test_a_user_who_may_not_record_is_told_before_anything_runs(server):
 def test_a_source_that_uses_varargs_or_ends_in_a_comment_runs(call):
     assert call("a.lua", sproc("a.lua", "return select('#', ...) -- the end")) == 5
     assert call("b.lua", sproc("b.lua", "return 1 -- the end")) == 1
+
+
+@pytest.mark.parametrize("name", ["tonumber", "math", "cjson"])
+def test_what_a_sproc_assigns_does_not_live_on(call, name):
+    for source in (f"{name} = 5 return 1", f"function {name} () end return 1", f"local a a, {name} = 1, 2 return 1"):
+        changes = sproc("a.lua", source)
+        assert "Attempt to modify a readonly table" in call("a.lua", changes)
+    local = sproc("b.lua", f"local {name}, b = 7, 8 return {name}")
+    assert call("b.lua", local) == 7
+
+
+def test_a_handed_over_name_is_fresh_in_each_call(call):
+    forgets = sproc("a.lua", "local was = redis.sha1hex('x') redis = nil sproc = nil return was")
+    first = call("a.lua", forgets)
+    assert call.client.fcall("luasprocs_execute", 0, "a.lua") == first

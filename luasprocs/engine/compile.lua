@@ -11,7 +11,8 @@ local call_sproc -- set in call.lua
 
 local PREFIX = 'local KEYS, ARGV, sproc, require, redis = ...; ' -- on the source's first line, so that its line numbers stay right
 
-local MAKE = 'local sproc, require, redis = ...; return function(KEYS, ARGV) ' -- the same for a function
+-- What a library reaches through a metatable and an upvalue doesn't: 2% of a call's time for a handful of uses.
+local SHARED = { 'tonumber', 'tostring', 'type', 'pairs', 'ipairs', 'unpack', 'math', 'string', 'table', 'cjson' }
 
 -- Reads once after a load which registry this is.
 local function pin()
@@ -69,10 +70,27 @@ local function require_library(name)
   return result
 end
 
--- The function that runs a source which compiles: made once, of fixed arity: 0.96 of EVALSHA's speed, a chunk 0.94.
--- A source that uses `...` itself can't be made so, and stays a chunk.
+-- Whether a source may assign to a name, as far as a pattern can tell: then it must not be an upvalue, which would keep it.
+local function assigns(source, name)
+  return source:find(name .. '%s*[=,]') or source:find('function%s+' .. name .. '%s*%(')
+end
+
+-- The start of the function that a source is made into, all on its first line.
+local function head(source)
+  local shared = {}
+  for _, name in ipairs(SHARED) do
+    if source:find('%f[%w_]' .. name .. '%f[^%w_]') and not assigns(source, name) then shared[#shared + 1] = name end
+  end
+  local names = table.concat(shared, ', ')
+  local copies = #shared > 0 and 'local ' .. names .. ' = ' .. names .. '; ' or ''
+  return 'local sproc, require, redis = ...; ' .. copies .. 'return function(KEYS, ARGV) '
+end
+
+-- The function that runs a source which compiles: made once, of fixed arity: 0.97 of EVALSHA's speed, a chunk 0.94.
+-- A source that uses `...` itself, or assigns to what is handed over, can't be made so, and stays a chunk.
 local function runner(source, name, chunk, sproc)
-  local make = loadstring(MAKE .. source .. '\nend', '@' .. name)
+  local fixed = not (assigns(source, 'redis') or assigns(source, 'sproc') or assigns(source, 'require'))
+  local make = fixed and loadstring(head(source) .. source .. '\nend', '@' .. name)
   if make then return make(sproc, require_library, api) end
   return function(keys, args) return chunk(keys, args, sproc, require_library, api) end
 end
