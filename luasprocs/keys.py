@@ -89,6 +89,31 @@ class Keys:
         return self._whole("Executions")
 
     @property
+    def events(self) -> str:
+        """Hash: epoch, tick, and each event source's watermark."""
+        return self._whole("Events")
+
+    @property
+    def daemons(self) -> str:
+        """Hash: daemon to its last heartbeat."""
+        return self._whole("Daemons")
+
+    @property
+    def gaps(self) -> str:
+        """Stream: one entry a stretch of time whose events were not run."""
+        return self._whole("Gaps")
+
+    @property
+    def catchups(self) -> str:
+        """Hash: sproc to its scan after a gap, `ms cursor`: when it was last heard of, and how far it is."""
+        return self._whole("Catchups")
+
+    @property
+    def origin_prefix(self) -> str:
+        """Before an origin: counter with TTL, the runs that it has caused."""
+        return self._each("Origin")
+
+    @property
     def paused(self) -> str:
         """Set: paused sprocs."""
         return self._whole("Paused")
@@ -102,6 +127,11 @@ class Keys:
     def markers(self) -> str:
         """Channel: where a sproc's run begins and ends."""
         return self._whole("Markers")
+
+    @property
+    def ticks(self) -> str:
+        """Channel: `epoch tick ms run_id forced`, which all daemons count by."""
+        return self._whole("Ticks")
 
     @property
     def generations(self) -> str:

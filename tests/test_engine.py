@@ -169,7 +169,7 @@ def test_markers_stand_around_a_run_only_where_there_are_triggers(server):
     put(client, sproc("a.lua", "error('x')"), TRIGGER)
     with pytest.raises(ResponseError):
         client.execute_command("FCALL", "luasprocs_execute", 0, "a.lua")
-    assert [listener.get_message(timeout=5)["data"] for _ in range(2)] == [b"begin 1 a.lua", b"end"]
+    assert [listener.get_message(timeout=5)["data"] for _ in range(2)] == [b"begin 1 1 - a.lua", b"end"]
     listener.close()
 
 

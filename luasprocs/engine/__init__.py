@@ -16,14 +16,17 @@ from luasprocs.metadata import KEYS as METADATA_KEYS
 if TYPE_CHECKING:
     from luasprocs.keys import Keys
 
-VERSION = 1
+VERSION = 2
 """Raised with every change that an older luasprocs must not undo."""
 
 FIELDS = ("source", "sha", "blob", "commit", "edit", *METADATA_KEYS)
 """The fields of a sproc's hash, in the order of its digest."""
 
-FUNCTIONS = ("execute", "execute_ro", "flush", "run", "about", "compile", "inspect", "verify")
-_FILES = ("compile.lua", "call.lua", "record.lua", "about.lua")
+FUNCTIONS = (
+    *("execute", "execute_ro", "flush", "run", "about", "compile", "inspect", "verify"),
+    *("tick", "cover", "beat", "leave", "blind", "dispatch", "bound", "catchup"),
+)
+_FILES = ("compile.lua", "call.lua", "values.lua", "record.lua", "ticks.lua", "dispatch.lua", "about.lua")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,14 @@ def render(keys: Keys, owner: str, db: int) -> Engine:
         "DIGESTS": keys.digests,
         "TRIGGERS": keys.triggers,
         "EXECUTIONS": keys.executions,
+        "EVENTS": keys.events,
+        "DAEMONS": keys.daemons,
+        "GAPS": keys.gaps,
+        "CATCHUPS": keys.catchups,
+        "ORIGIN": keys.origin_prefix,
+        "PAUSED": keys.paused,
         "MARKERS": keys.markers,
+        "TICKS": keys.ticks,
         **{name.upper(): keys.function(name) for name in FUNCTIONS},
     }
     lines = [f"local {name} = {lua_string(value)}" for name, value in constants.items()]

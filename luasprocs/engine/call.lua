@@ -46,14 +46,21 @@ local function run_handed()
   return running.run(running_keys, running_args)
 end
 
--- Runs an entry under xpcall between a begin and an end marker. What arrives between the two on a listener's connection
--- was caused by this run. Returns whether it went well, and the reply or an error reply.
-local function run_marked(entry, keys, args)
-  redis.call('PUBLISH', MARKERS, 'begin 1 ' .. entry.name)
+-- Runs an entry under xpcall between a begin marker, whose text is given, and an end marker. What arrives between the two on a
+-- listener's connection was caused by this run. Returns whether it went well, and the reply or an error reply.
+local function run_marked(entry, keys, args, begin)
+  redis.call('PUBLISH', MARKERS, begin)
   running, running_keys, running_args = entry, keys, args
   local ok, reply = xpcall(run_handed, explain)
   redis.call('PUBLISH', MARKERS, 'end')
   return ok, reply
+end
+
+-- Undoes what a sproc may have changed for whatever runs after it in the same call.
+local function put_back()
+  redis.setresp(2)
+  redis.set_repl(redis.REPL_ALL)
+  redis.call('SELECT', DB)
 end
 
 -- Takes the name off the front of args.
@@ -77,7 +84,7 @@ redis.register_function(EXECUTE, function(keys, args)
   entry.left = left
   if left == 0 then flush_calls() end
   if triggers then
-    local _, reply = run_marked(entry, keys, args)
+    local _, reply = run_marked(entry, keys, args, entry.begin)
     return reply
   end
   return entry.run(keys, args)

@@ -1,6 +1,6 @@
 -- Compiles sprocs on first use and keeps them. FUNCTION LOAD REPLACE, part of every apply, empties `entries`, so no call
 -- checks versions. Nothing here may hold what a load must not lose.
-local entries = {} -- name -> { name, run, left, readonly, sproc }
+local entries = {} -- name -> an entry; see load_entry
 local FLUSH_EVERY = 1000 -- direct calls of one sproc; an entry counts down from it in `left`
 local loaded = {} -- name of a library sproc -> what it returned
 local loading = {} -- names of library sprocs whose require is under way
@@ -23,6 +23,11 @@ local function pin()
   triggers = redis.call('EXISTS', TRIGGERS) == 1
 end
 
+-- Empties what was compiled: the registry is no longer the one that it came from.
+local function forget()
+  entries, loaded, generation = {}, {}, nil
+end
+
 local function quoted(name)
   return "'" .. tostring(name) .. "'"
 end
@@ -40,7 +45,7 @@ end
 local function fetch(name)
   if not name then return nil, 'ERR no sproc named: FCALL ' .. EXECUTE .. ' numkeys [key ...] name [arg ...]' end
   pin()
-  local found = redis.pcall('HMGET', NAME .. name, 'source', 'enabled', 'library', 'runasync', 'readonly')
+  local found = redis.pcall('HMGET', NAME .. name, 'source', 'enabled', 'library', 'runasync', 'readonly', 'type', 'value')
   if found.err then
     if found.err:find('WRONGTYPE', 1, true) == 1 then
       return nil, 'ERR the registry of ' .. quoted(name) .. ' was changed by hand: sync again'
@@ -95,6 +100,14 @@ local function runner(source, name, chunk, sproc)
   return function(keys, args) return chunk(keys, args, sproc, require_library, api) end
 end
 
+-- A header's comma list of types as a set; nil is any.
+local function types_of(text)
+  if not text then return nil end
+  local types = {}
+  for word in text:gmatch('[^,%s]+') do types[word] = true end
+  return types
+end
+
 -- The entry for a name that `entries` hasn't: compiled and kept, or a refusal, which is not kept.
 local function load_entry(name)
   local found, refused = fetch(name)
@@ -111,7 +124,10 @@ local function load_entry(name)
     run = runner(found[1], name, chunk, sproc),
     left = FLUSH_EVERY,
     readonly = is(found[5], 'yes'),
+    types = types_of(found[6]),
+    value = not is(found[7], 'no'),
     sproc = sproc,
+    begin = 'begin 1 1 - ' .. name, -- the marker of a direct call
   }
   entries[name] = entry
   return entry

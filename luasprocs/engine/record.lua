@@ -1,6 +1,13 @@
--- Runs a sproc and records the run in the Executions stream.
-local EXECUTIONS_LIMIT = 10000 -- entries, about
+-- Records runs in the Executions stream and each sproc's stats.
+local EXECUTIONS_LIMIT = 10000 -- entries, about, where no daemon set another
 local TEXT_LIMIT_BYTES = 1024 -- of a reply or an error in a record
+local PART_LIMIT_BYTES = 256 -- of a string inside a reply
+local PARTS_LIMIT = 50 -- elements of one table in a reply
+local LEVELS_LIMIT = 4
+-- Microseconds: the upper bounds of the histogram's buckets; a longer run counts in `le_inf`.
+local BUCKETS_US = {
+  50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 5000000,
+}
 
 -- Microseconds. TIME advances inside a function on Redis 7.0, and is frozen on Valkey, which has os.clock instead.
 local has_clock
@@ -11,22 +18,51 @@ local function clock_us()
   return now[1] * 1000000 + now[2]
 end
 
+local function now_ms()
+  local now = redis.call('TIME')
+  return now[1] * 1000 + math.floor(now[2] / 1000)
+end
+
 local function short(text)
   if #text <= TEXT_LIMIT_BYTES then return text end
   return text:sub(1, TEXT_LIMIT_BYTES) .. '… (' .. #text .. ' bytes)'
 end
 
+-- A copy of a reply that is small enough to be encoded, whatever it holds.
+local function brief(value, level)
+  if type(value) == 'string' then
+    return #value <= PART_LIMIT_BYTES and value or value:sub(1, PART_LIMIT_BYTES) .. '…'
+  end
+  if type(value) ~= 'table' then return value end
+  if level > LEVELS_LIMIT then return '…' end
+  local copy, count = {}, 0
+  for key, part in next, value do -- not pairs: a sproc's metatable must not run here
+    count = count + 1
+    if count > PARTS_LIMIT then break end
+    if type(key) == 'number' then copy[count] = brief(part, level + 1) else copy[tostring(key)] = brief(part, level + 1) end
+  end
+  return copy
+end
+
 -- A reply as text for a record; never raises.
 local function readable(reply)
+  if reply == nil or reply == false then return '' end
   if type(reply) == 'string' then return short(reply) end
+  if type(reply) == 'number' then return tostring(reply) end
   if type(reply) == 'table' then
-    if type(reply.ok) == 'string' then return short(reply.ok) end
-    local ok, text = pcall(cjson.encode, reply)
+    local status = rawget(reply, 'ok')
+    if type(status) == 'string' then return short(status) end
+    local ok, text = pcall(function() return cjson.encode(brief(reply, 1)) end)
     return ok and short(text) or 'a table'
   end
-  if reply == nil or reply == false then return '' end
-  local ok, text = pcall(tostring, reply)
-  return ok and short(text) or type(reply)
+  return reply == true and 'true' or type(reply)
+end
+
+-- The text of an error, which may be anything that a sproc raised; never raises.
+local function said(problem)
+  if type(problem) == 'table' then problem = rawget(problem, 'err') or 'an error that is a table' end
+  if type(problem) ~= 'string' and type(problem) ~= 'number' then problem = 'an error that is a ' .. type(problem) end
+  return short(tostring(problem))
 end
 
 -- A record is no reason to lose a reply: a key of the wrong type, made by hand, gives way.
@@ -36,25 +72,58 @@ local function writable(key, kind)
   return key
 end
 
-local function record(entry, trigger, by, duration_us, ok, reply)
-  local failed = not ok or (type(reply) == 'table' and reply.err ~= nil)
-  local found = redis.pcall('HGET', NAME .. entry.name, 'commit')
-  redis.call('XADD', writable(EXECUTIONS, 'stream'), 'MAXLEN', '~', EXECUTIONS_LIMIT, '*',
-    'sproc', entry.name, 'trigger', trigger, 'key', '', 'event', '', 'origin', by, 'depth', 1,
-    'status', failed and 'error' or 'ok', 'duration_us', duration_us,
-    'reply', failed and '' or readable(reply), 'error', failed and short(tostring(reply.err)) or '',
-    'commit', type(found) == 'string' and found or '', 'daemon', '')
-  local stats = writable(STATS .. entry.name, 'hash')
-  redis.call('HINCRBY', stats, 'runs', 1)
-  redis.call('HINCRBY', stats, 'duration_us_total', duration_us)
-  if duration_us > tonumber(redis.call('HGET', stats, 'duration_us_max') or 0) then
-    redis.call('HSET', stats, 'duration_us_max', duration_us)
+-- How many entries the stream keeps: a daemon's setting.
+local function executions_limit()
+  local found = redis.pcall('HGET', EVENTS, 'limit')
+  return type(found) == 'string' and found or EXECUTIONS_LIMIT
+end
+
+local function bucket_of(duration_us)
+  for place = 1, #BUCKETS_US do
+    if duration_us <= BUCKETS_US[place] then return 'le_' .. BUCKETS_US[place] end
   end
-  redis.call('HSET', stats, 'last_run', redis.call('TIME')[1])
-  if failed then
-    redis.call('HINCRBY', stats, 'errors', 1)
-    redis.call('HSET', stats, 'last_error', short(tostring(reply.err)))
+  return 'le_inf'
+end
+
+-- What the runs of one sproc add to its stats; `count` collects, `write_stats` writes.
+local function new_tally()
+  return { runs = 0, errors = 0, skipped = 0, duration_us = 0, longest_us = 0, buckets = {} }
+end
+
+local function count(tally, duration_us, problem)
+  tally.runs = tally.runs + 1
+  tally.duration_us = tally.duration_us + duration_us
+  if duration_us > tally.longest_us then tally.longest_us = duration_us end
+  local bucket = bucket_of(duration_us)
+  tally.buckets[bucket] = (tally.buckets[bucket] or 0) + 1
+  if problem then
+    tally.errors = tally.errors + 1
+    tally.last_error = problem
   end
+end
+
+local function write_stats(name, tally)
+  local stats = writable(STATS .. name, 'hash')
+  for field, added in pairs({
+    runs = tally.runs, errors = tally.errors, skipped = tally.skipped, duration_us_total = tally.duration_us,
+  }) do
+    if added > 0 then redis.call('HINCRBY', stats, field, added) end
+  end
+  for bucket, added in pairs(tally.buckets) do redis.call('HINCRBY', stats, bucket, added) end
+  if tally.runs > 0 then
+    local longest_us = tonumber(redis.call('HGET', stats, 'duration_us_max') or 0)
+    redis.call('HSET', stats, 'last_run', redis.call('TIME')[1], 'duration_us_max', math.max(longest_us, tally.longest_us))
+  end
+  if tally.last_error then redis.call('HSET', stats, 'last_error', tally.last_error) end
+end
+
+-- The commit that a sproc came with, asked once after each load.
+local function commit_of(entry)
+  if not entry.commit then
+    local found = redis.pcall('HGET', NAME .. entry.name, 'commit')
+    entry.commit = type(found) == 'string' and found or ''
+  end
+  return entry.commit
 end
 
 -- FCALL <ns>luasprocs_run numkeys [key ...] name by [arg ...]: as execute, and recorded. `by`: who asked.
@@ -69,10 +138,17 @@ redis.register_function(RUN, function(keys, args)
     and redis.acl_check_cmd('TYPE', EXECUTIONS)
   if not may then return { err = 'NORECORD this user may not write records: call FCALL ' .. EXECUTE } end
   local started_us = clock_us()
-  local ok, reply = run_marked(entry, keys, args)
+  local ok, reply = run_marked(entry, keys, args, 'begin 1 1 - ' .. name)
   local duration_us = math.max(0, clock_us() - started_us)
-  redis.setresp(2)
-  redis.call('SELECT', DB)
-  record(entry, 'call', by or '', duration_us, ok, reply)
+  put_back()
+  local failed = not ok or (type(reply) == 'table' and rawget(reply, 'err') ~= nil)
+  local problem = failed and said(reply) or nil
+  redis.call('XADD', writable(EXECUTIONS, 'stream'), 'MAXLEN', '~', executions_limit(), '*',
+    'sproc', name, 'trigger', 'call', 'key', keys[1] or '', 'event', '', 'origin', by or '', 'depth', 1,
+    'status', failed and 'error' or 'ok', 'duration_us', duration_us,
+    'reply', failed and '' or readable(reply), 'error', problem or '', 'commit', commit_of(entry), 'daemon', '')
+  local tally = new_tally()
+  count(tally, duration_us, problem)
+  write_stats(name, tally)
   return reply
 end)

@@ -1,0 +1,268 @@
+-- Claims a batch of events and runs the sprocs bound to their source in one atomic step, without holes and never twice.
+local BATCH_BYTES = 2 * 1024 * 1024 -- of values; what is beyond is left to the next dispatch
+local RUNS_BUDGET = 1000 -- runs below one original event, on average of those that ran together
+local ORIGIN_TTL_MS = 60000
+
+-- A batch being run: `args` with the place of each event's first argument, and its value, type and cut.
+local function new_batch(args, head)
+  return {
+    args = args, daemon = args[4], tick = tonumber(args[5]), tick_ms = tonumber(args[6]),
+    limit = executions_limit(), names = head.names, routes = head.routes, places = {}, values = {}, kinds = {}, cuts = {},
+  }
+end
+
+-- Takes args from `at`: number of names, names, number of routes, and for each: depth, roots, origin, state (`deep`, `poison`, `timeout 2` for the
+-- second name alone, or empty), picks (`1 3`, places of names). Returns names, routes, and where the events begin.
+local function parse_head(args, at)
+  local names, routes = {}, {}
+  local count = tonumber(args[at])
+  for i = 1, count do names[i] = args[at + i] end
+  at = at + count + 1
+  count = tonumber(args[at])
+  at = at + 1
+  for i = 1, count do
+    local route = { depth = tonumber(args[at]), roots = tonumber(args[at + 1]), origin = args[at + 2], picks = {} }
+    route.state, route.culprit = args[at + 3]:match('^(%a*) ?(%d*)$')
+    for place in args[at + 4]:gmatch('%d+') do route.picks[tonumber(place)] = true end
+    routes[i] = route
+    at = at + 5
+  end
+  return { names = names, routes = routes, events = at }
+end
+
+-- Reads type and value of each event from `first` on that has not run, before any of them does. Stops at enough bytes.
+local function read_values(batch, first)
+  local args, bytes, n = batch.args, 0, 0
+  local wanted = {}
+  for r, route in ipairs(batch.routes) do
+    for place in pairs(route.picks) do
+      local entry = entries[batch.names[place]] or load_entry(batch.names[place])
+      if entry.value ~= false then wanted[r] = true end
+    end
+  end
+  for i = first, #args, 4 do
+    local ok, value, kind, cut = pcall(read_value, args[i + 1], args[i + 2], wanted[tonumber(args[i + 3])])
+    n = n + 1
+    batch.places[n] = i
+    batch.values[n] = ok and value or ''
+    batch.kinds[n] = ok and kind or 'none'
+    batch.cuts[n] = cut
+    bytes = bytes + #batch.values[n]
+    if bytes >= BATCH_BYTES then break end
+  end
+  batch.size = n
+end
+
+-- One entry of the Executions stream.
+local function add_record(batch, name, fields)
+  redis.call('XADD', EXECUTIONS, 'MAXLEN', '~', batch.limit, '*',
+    'sproc', name, 'trigger', fields.trigger or 'event', 'key', fields.key or '', 'event', fields.event or '', 'origin', fields.origin,
+    'depth', fields.depth, 'status', fields.status, 'duration_us', 0, 'reply', '', 'error', fields.error,
+    'commit', fields.commit or '', 'daemon', batch.daemon)
+end
+
+-- One record for a stretch of events that a sproc doesn't run for; counted in its stats.
+local function record_skipped(batch, name, stretch, status, why)
+  local place = batch.places[stretch[1]]
+  local more = #stretch > 1 and (' (' .. #stretch .. ' events, this is the first)') or ''
+  local route = stretch.route
+  add_record(batch, name, {
+    key = batch.args[place + 1], event = batch.args[place + 2], origin = route.origin, depth = route.depth,
+    status = status, error = why .. more,
+  })
+  local tally = new_tally()
+  if status == 'skipped' then tally.skipped = #stretch else
+    tally.errors, tally.last_error = #stretch, why
+  end
+  write_stats(name, tally)
+end
+
+-- Whether the runs below one origin are within their budget.
+local function within_budget(route, runs)
+  if route.depth <= 1 then return true end
+  local key = ORIGIN .. route.origin
+  local used = redis.call('INCRBY', key, runs)
+  redis.call('PEXPIRE', key, ORIGIN_TTL_MS)
+  return used <= RUNS_BUDGET * route.roots
+end
+
+-- Runs a sproc for a stretch of events between one begin and one end marker, then records each run.
+local function run_stretch(batch, entry, stretch, tally)
+  local args, route, name, sproc = batch.args, stretch.route, entry.name, entry.sproc
+  local oks, replies, durations = {}, {}, {}
+  sproc.trigger = 'event'
+  running = entry
+  redis.call('PUBLISH', MARKERS, table.concat({ 'begin', route.depth, route.roots > 0 and route.roots or #stretch, route.origin, name }, ' '))
+  local at_us = clock_us()
+  for n = 1, #stretch do
+    local event = stretch[n]
+    local place = batch.places[event]
+    sproc.cut = batch.cuts[event]
+    running_keys, running_args = { args[place + 1] }, { batch.values[event], args[place + 2], batch.kinds[event] }
+    oks[n], replies[n] = xpcall(run_handed, explain)
+    local now_us = clock_us()
+    durations[n], at_us = now_us > at_us and now_us - at_us or 0, now_us
+    put_back()
+  end
+  redis.call('PUBLISH', MARKERS, 'end')
+  sproc.trigger, sproc.cut = 'call', nil
+  local commit, daemon, limit = commit_of(entry), batch.daemon, batch.limit
+  local origin, depth = route.origin, route.depth
+  for n = 1, #stretch do
+    local place, reply = batch.places[stretch[n]], replies[n]
+    local failed = not oks[n] or (type(reply) == 'table' and rawget(reply, 'err') ~= nil)
+    local problem = failed and said(reply) or nil
+    count(tally, durations[n], problem)
+    redis.call('XADD', EXECUTIONS, 'MAXLEN', '~', limit, '*',
+      'sproc', name, 'trigger', 'event', 'key', args[place + 1], 'event', args[place + 2], 'origin', origin, 'depth', depth,
+      'status', failed and 'error' or 'ok', 'duration_us', durations[n], 'reply', failed and '' or readable(reply),
+      'error', problem or '', 'commit', commit, 'daemon', daemon)
+  end
+end
+
+-- Why a sproc doesn't run for a stretch: status and text; nothing when it runs.
+local function refused(place, name, entry, stretch, paused)
+  local route = stretch.route
+  local meant = route.culprit == '' or tonumber(route.culprit) == place
+  if entry.refused then return 'error', entry.refused end
+  if paused then return 'skipped', 'paused: luasprocs resume ' .. name end
+  if route.state == 'deep' then return 'skipped', 'the chain of causes ends at depth ' .. (route.depth - 1) end
+  if route.state == 'poison' and meant then return 'error', 'poison: two dispatches of this event failed' end
+  if route.state == 'timeout' and meant then return 'timeout', 'it ran past its timeout and was stopped' end
+  if not within_budget(route, #stretch) then
+    return 'skipped', 'the budget of ' .. RUNS_BUDGET .. ' runs for each original event is used up'
+  end
+end
+
+-- Runs one sproc for its events of the batch, in their order; a new stretch begins where depth or origin change.
+local function run_sproc(batch, place)
+  local name = batch.names[place]
+  local entry = entries[name] or load_entry(name)
+  local paused = redis.pcall('SISMEMBER', PAUSED, name) == 1
+  local tally = new_tally()
+  local stretch = {}
+  local function finish()
+    if #stretch == 0 then return end
+    local status, why = refused(place, name, entry, stretch, paused)
+    if status then record_skipped(batch, name, stretch, status, why) else run_stretch(batch, entry, stretch, tally) end
+  end
+  for n = 1, batch.size do
+    local route = batch.routes[tonumber(batch.args[batch.places[n] + 3])]
+    if route.picks[place] and (not entry.types or entry.types[batch.kinds[n]]) then
+      if route ~= stretch.route then
+        finish()
+        stretch = { route = route }
+      end
+      stretch[#stretch + 1] = n
+    end
+  end
+  finish()
+  if tally.runs > 0 then write_stats(name, tally) end
+end
+
+-- Where the watermark is, if this batch may run behind it: all that its sender knows before it has run. Else nothing and a reply.
+local function claim(args, mark)
+  local source, tick = args[1], tonumber(args[5])
+  local at_tick, at_count, at_ms = parse_mark(mark)
+  if not at_tick then return nil, { 'unregistered' } end
+  local prev_tick, prev_count, start_tick = tonumber(args[7]), tonumber(args[8]), tonumber(args[9])
+  if before(at_tick, at_count, prev_tick, prev_count) then
+    local first = prev_tick == start_tick and prev_count == 0
+    if not first or start_tick <= at_tick or covered(source, at_tick, args[2], args[4]) then
+      return nil, { 'behind', at_tick, at_count }
+    end
+    record_gap(source, at_ms, args[10], 'no daemon listened', args[4])
+    at_tick, at_count = prev_tick, prev_count
+  end
+  if tick < at_tick then at_count = math.huge end -- all of it has run
+  if tick > at_tick then at_count = 0 end
+  return at_count
+end
+
+-- FCALL <ns>luasprocs_dispatch 0 source epoch generation daemon tick tick_ms prev_tick prev_count start_tick start_ms <head> [count key event route ...]
+-- The events are of one tick, in order; `prev` is the number of the event before them that is wanted, as the sender knows; `start` is
+-- where the sender's numbering of the source begins. For <head> see parse_head; `route` is a place in it.
+-- Reply: `ran`, tick, count of the watermark, runs, microseconds; or with nothing done: `behind` tick count, `stale` generation,
+-- `epoch`, `unregistered`.
+redis.register_function(DISPATCH, function(_, args)
+  local mark = redis.call('HMGET', EVENTS, 'epoch', args[1])
+  if mark[1] ~= args[2] then return { 'epoch' } end
+  local registered = redis.pcall('HGET', REVISION, 'generation')
+  if registered ~= generation then forget() end
+  pin()
+  if registered ~= args[3] then return { 'stale', type(registered) == 'string' and registered or '' } end
+  local at_count, reply = claim(args, mark[2])
+  if not at_count then return reply end
+  local started_us = clock_us()
+  local head = parse_head(args, 11)
+  local first = head.events
+  while first <= #args and tonumber(args[first]) <= at_count do first = first + 4 end
+  if first > #args then
+    local tick, count = parse_mark(redis.call('HGET', EVENTS, args[1]))
+    return { 'ran', tick, count, 0, 0 }
+  end
+  local batch = new_batch(args, head)
+  writable(EXECUTIONS, 'stream')
+  read_values(batch, first)
+  local last = tonumber(args[batch.places[batch.size]])
+  local ok, problem = pcall(function()
+    for place = 1, #batch.names do run_sproc(batch, place) end
+  end)
+  put_back()
+  write_mark(args[1], batch.tick, last, batch.tick_ms)
+  if not ok then
+    pcall(add_record, batch, '', { key = args[1], origin = '', depth = 0, status = 'error', error = 'a batch broke off: ' .. said(problem) })
+  end
+  return { 'ran', batch.tick, last, batch.size, clock_us() - started_us }
+end)
+
+-- FCALL_RO <ns>luasprocs_bound 0: what a daemon needs to bind events to sprocs, at one moment.
+-- Reply: generation, then for each source: source, names one a line; then an empty string, then for each name: name and its
+-- event, key, reentrant, catchup, timeout as written, or empty.
+redis.register_function({
+  function_name = BOUND,
+  flags = { 'no-writes' },
+  callback = function()
+    local registered = redis.pcall('HGET', REVISION, 'generation')
+    local found = redis.pcall('HGETALL', TRIGGERS)
+    local reply, names = { type(registered) == 'string' and registered or '' }, {}
+    for i = 1, found.err and 0 or #found, 2 do
+      reply[#reply + 1] = found[i]
+      reply[#reply + 1] = found[i + 1]
+      for name in found[i + 1]:gmatch('[^\n]+') do names[name] = true end
+    end
+    reply[#reply + 1] = ''
+    for name in pairs(names) do
+      local fields = redis.pcall('HMGET', NAME .. name, 'event', 'key', 'reentrant', 'catchup', 'timeout')
+      reply[#reply + 1] = name
+      for place = 1, 5 do reply[#reply + 1] = not fields.err and fields[place] or '' end
+    end
+    return reply
+  end,
+})
+
+-- FCALL <ns>luasprocs_catchup 0 name daemon cursor [key ...]: runs a sproc for keys that a scan found, event
+-- `catchup`, and keeps the cursor; an empty cursor ends the scan. Reply: how many ran; -1 where the scan was ended or began again.
+redis.register_function(CATCHUP, function(_, args)
+  local name, daemon, cursor = args[1], args[2], args[3]
+  if redis.call('HEXISTS', CATCHUPS, name) == 0 then return -1 end
+  pin()
+  local flat = { '', '', '', daemon, '0', '0' }
+  for i = 4, #args do
+    flat[#flat + 1], flat[#flat + 2], flat[#flat + 3], flat[#flat + 4] = '0', args[i], 'catchup', '1'
+  end
+  local head = { names = { name }, routes = { { depth = 1, roots = 0, origin = '-', state = '', culprit = '', picks = { true } } } }
+  local batch = new_batch(flat, head)
+  if #args > 3 then
+    writable(EXECUTIONS, 'stream')
+    read_values(batch, 7)
+    run_sproc(batch, 1)
+    put_back()
+  end
+  if cursor == '' then
+    redis.call('HDEL', CATCHUPS, name)
+  else
+    redis.call('HSET', CATCHUPS, name, now_ms() .. ' ' .. cursor)
+  end
+  return batch.size or 0
+end)

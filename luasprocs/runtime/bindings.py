@@ -1,0 +1,126 @@
+"""Which sprocs an event is for: the triggers of one generation, made for looking up. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from luasprocs.errors import SettingsError
+from luasprocs.metadata import SERVER_TIMEOUT_MS, parse_value
+from luasprocs.registry import raw, text
+from luasprocs.runtime.globs import literal_prefix, matcher
+from luasprocs.triggers import is_glob
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+Names: TypeAlias = tuple[bytes, ...]
+NONE: Names = ()
+ANY = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A sproc as its triggers need it; `events` and `keys` as in its header, `timeout_ms` on the server."""
+
+    name: bytes
+    events: frozenset[bytes]
+    keys: tuple[bytes, ...]
+    reentrant: bool = False
+    catchup: bool = False
+    timeout_ms: int = SERVER_TIMEOUT_MS
+
+    def wants(self, event: bytes) -> bool:
+        """Whether an event of this name is for it."""
+        return event in self.events or b"*" in self.events
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One source: its channel, or pattern; `match(key, event)` gives the names of the sprocs that want it."""
+
+    source: bytes
+    pattern: bool
+    match: Callable[[bytes, bytes], Names]
+    bound: tuple[Bound, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bindings:
+    """All sources of one generation; the generation is "" where there is no registry."""
+
+    generation: str = ""
+    sources: Mapping[bytes, Binding] = field(default_factory=dict)
+    sprocs: Mapping[bytes, Bound] = field(default_factory=dict)
+
+
+def parse_bindings(reply: Sequence[Any]) -> Bindings:
+    """From the reply of the engine's `bound`. A sproc whose metadata was broken by hand is left out."""
+    parts = [part if isinstance(part, bytes) else str(part).encode() for part in reply]
+    end = parts.index(b"", 1)
+    pairs = zip(parts[1:end:2], parts[2:end:2], strict=True)
+    sprocs: dict[bytes, Bound] = {}
+    for at in range(end + 1, len(parts), 6):
+        try:
+            sprocs[parts[at]] = _bound(*parts[at : at + 6])
+        except SettingsError:
+            continue
+    sources = {
+        source: binding_of(source, [sprocs[name] for name in names.split(b"\n") if name in sprocs])
+        for source, names in pairs
+    }
+    return Bindings(text(parts[0]), sources, sprocs)
+
+
+def _bound(name: bytes, event: bytes, key: bytes, reentrant: bytes, catchup: bytes, timeout: bytes) -> Bound:
+    return Bound(
+        name,
+        frozenset(map(raw, parse_value("event", text(event)))),
+        tuple(map(raw, parse_value("key", text(key)))) if key else (b"*",),
+        reentrant.lower() == b"yes",
+        catchup == b"scan",
+        parse_value("timeout", text(timeout)) if timeout else SERVER_TIMEOUT_MS,
+    )
+
+
+def binding_of(source: bytes, bound: Iterable[Bound]) -> Binding:
+    """A source with its look-up: of a keyspace channel by event alone, of a keyevent channel by key."""
+    bound = tuple(bound)
+    kind, _, rest = source.partition(b"__:")
+    if kind.startswith(b"__keyspace@"):
+        return Binding(source, is_glob(text(rest)), _by_event(bound), bound)
+    return Binding(source, rest == b"*", _by_key(bound), bound)
+
+
+def _by_event(bound: tuple[Bound, ...]) -> Callable[[bytes, bytes], Names]:
+    found: dict[bytes, Names] = {}
+
+    def match(_: bytes, event: bytes) -> Names:
+        names = found.get(event)
+        if names is None:
+            names = found[event] = tuple(one.name for one in bound if one.wants(event))
+        return names
+
+    return match
+
+
+def _by_key(bound: tuple[Bound, ...]) -> Callable[[bytes, bytes], Names]:
+    """By the literal start of each glob: a key that nothing wants costs one look-up for each length there is."""
+    tables: dict[int, dict[bytes, list[tuple[Bound, Callable[[bytes], object]]]]] = {}
+    for one in bound:
+        for glob in one.keys:
+            prefix = literal_prefix(glob)
+            tables.setdefault(len(prefix), {}).setdefault(prefix, []).append((one, matcher(glob)))
+    lengths = sorted(tables.items())
+    order = {one.name: place for place, one in enumerate(bound)}
+
+    def match(key: bytes, event: bytes) -> Names:
+        names: set[bytes] | None = None
+        for length, table in lengths:
+            for one, matches in table.get(key[:length], ()):
+                if matches(key) and one.wants(event):
+                    names = names or set()
+                    names.add(one.name)
+        return NONE if names is None else tuple(sorted(names, key=order.__getitem__))
+
+    return match

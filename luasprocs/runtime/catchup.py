@@ -1,0 +1,58 @@
+"""`catchup=scan`: after a gap a sproc runs for every key that matches. At least once: a scan that breaks off goes on from its cursor."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from redis import exceptions
+
+from luasprocs.errors import SettingsError
+from luasprocs.metadata import parse_value
+from luasprocs.registry import raw, text
+from luasprocs.runtime.globs import matcher
+from luasprocs.runtime.numbering import OWN
+
+if TYPE_CHECKING:
+    from luasprocs.keys import Keys
+    from luasprocs.runtime.wire import Wire
+
+log = logging.getLogger("luasprocs.daemon")
+
+SCAN_COUNT = 500
+RUN_COUNT = 100
+
+
+async def scan(wire: Wire, keys: Keys, daemon: str, name: str) -> None:
+    """One sproc's scan, from where it stands to its end."""
+    ran = 0
+    try:
+        globs = await _globs(wire, keys, name)
+        state = await wire.call("HGET", keys.catchups, raw(name))
+        cursor = state.split()[-1] if state else None
+        while cursor is not None:
+            cursor, found = await _page(wire, cursor, globs)
+            batches = [found[start : start + RUN_COUNT] for start in range(0, len(found), RUN_COUNT)] or [[]]
+            for batch in batches[:-1]:
+                ran += await wire.call("FCALL", keys.function("catchup"), 0, raw(name), daemon, "0", *batch)
+            done = await wire.call(
+                "FCALL", keys.function("catchup"), 0, raw(name), daemon, "" if cursor == b"0" else cursor, *batches[-1]
+            )
+            ran += max(done, 0)
+            if cursor == b"0" or done < 0:
+                break
+        log.info("catch-up of %s: ran for %d keys", name, ran)
+    except (exceptions.ResponseError, SettingsError) as error:
+        log.warning("catch-up of %s broke off: %s", name, error)
+
+
+async def _globs(wire: Wire, keys: Keys, name: str) -> list[bytes]:
+    written = await wire.call("HGET", raw(keys.name(name)), "key")
+    return [raw(glob) for glob in parse_value("key", text(written))] if written else [b"*"]
+
+
+async def _page(wire: Wire, cursor: bytes, globs: list[bytes]) -> tuple[bytes, list[bytes]]:
+    match = ("MATCH", globs[0]) if len(globs) == 1 else ()
+    after, found = await wire.call("SCAN", cursor, *match, "COUNT", SCAN_COUNT)
+    matches = [matcher(glob) for glob in globs]
+    return after, [key for key in found if OWN not in key and any(match(key) for match in matches)]

@@ -1,0 +1,144 @@
+"""The daemon: sessions one after another, for as long as it shall run."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from redis import exceptions
+
+from luasprocs import server
+from luasprocs.runtime.dispatcher import Dispatcher
+from luasprocs.runtime.session import Session, SessionEnded, leave
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from luasprocs.keys import Keys
+
+log = logging.getLogger("luasprocs.daemon")
+
+RETRY_FIRST_S = 0.05
+RETRY_LONGEST_S = 0.8
+"""So that it goes on within two seconds of the server's answering."""
+STOP_TIMEOUT_S = 10.0
+
+
+class Daemon:
+    """Runs sprocs for one registry. `ready` is called when it listens for the first time, and after each reconnection."""
+
+    def __init__(self, url: str, keys: Keys, db: int, *, ready: Callable[[], None] = lambda: None, executions_limit: int = 10_000) -> None:
+        self.url = url
+        self.keys = keys
+        self.db = db
+        self.id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        self.dispatcher = Dispatcher(keys, self.id, self._stale, self._broken, self._pause)
+        self.unheard = 0
+        self._executions_limit = executions_limit
+        self._ready = ready
+        self._listening = False
+        self._session: Session | None = None
+        self._stop = asyncio.Event()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._started = time.time()
+
+    def stop(self) -> None:
+        """No new work; `run` returns when what runs has ended."""
+        self.dispatcher.stopping = True
+        self._stop.set()
+
+    def info(self) -> dict[str, Any]:
+        """What the heartbeat says beside coverage."""
+        return {
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "started": round(self._started),
+            "lag": self.dispatcher.lag,
+            "read": self.dispatcher.numbering.events_read,
+            "runs": self.dispatcher.runs,
+        }
+
+    def heard_tick(self) -> None:
+        """The session hears ticks: it listens."""
+        if not self._listening:
+            self._listening = True
+            self._ready()
+
+    async def run(self) -> None:
+        """Until `stop`."""
+        main = asyncio.create_task(self._sessions())
+        stopped = asyncio.create_task(self._stop.wait())
+        await asyncio.wait((main, stopped), return_when=asyncio.FIRST_COMPLETED)
+        if main.done():
+            stopped.cancel()
+            main.result()
+            return
+        await self._end_of_work()
+        main.cancel()
+        await asyncio.wait((main,))
+
+    async def _end_of_work(self) -> None:
+        """What runs ends; then the lease is given back."""
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        while self.dispatcher.in_flight and self._session and time.monotonic() < deadline:
+            await asyncio.sleep(0.005)
+        if self._session is not None and self._session.commands.open:
+            try:
+                async with asyncio.timeout(2):
+                    await leave(self._session)
+            except (exceptions.RedisError, TimeoutError) as error:
+                log.warning("the lease could not be given back: %s", error)
+
+    async def _sessions(self) -> None:
+        wait_s, told = RETRY_FIRST_S, ""
+        while True:
+            try:
+                self._session = await Session.open(self)
+                await self._prepare(self._session)
+                log.info("connected to %s", server.redacted(self.url))
+                told, wait_s = "", RETRY_FIRST_S
+                await self._session.run()
+            except SessionEnded as ended:
+                log.warning("%s; connecting again", ended)
+            except exceptions.RedisError as error:
+                said = str(server.named(error, self.url) or error)
+                if said != told:
+                    log.warning("%s; trying again", said)
+                told = said
+                wait_s = min(wait_s * 2, RETRY_LONGEST_S)
+            self._session, self._listening, self.unheard = None, False, 0
+            await asyncio.sleep(wait_s)
+
+    async def _prepare(self, session: Session) -> None:
+        await session.raise_output_limit()
+        await session.commands.call("HSET", self.keys.events, "limit", self._executions_limit)
+
+    def _stale(self) -> None:
+        if self._session is not None:
+            self._session.rebind()
+
+    def _broken(self) -> None:
+        """The epoch is another, or a source has no watermark: a tick brings everybody together again."""
+        if self._session is not None:
+            self._spawn(self._session.commands.call(*self._session.function("tick", 1, 1)))
+            self._session.rebind()
+
+    def _pause(self, name: bytes) -> None:
+        log.error("%s ran past its timeout three times in a row: paused; luasprocs resume starts it again", name.decode("utf-8", "replace"))
+        if self._session is not None:
+            self._spawn(self._session.commands.call("SADD", self.keys.paused, name))
+
+    def _spawn(self, call: Any) -> None:
+        task = asyncio.ensure_future(call)
+        self._tasks.add(task)
+        task.add_done_callback(self._spawned)
+
+    def _spawned(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.warning("a call failed: %s", task.exception())

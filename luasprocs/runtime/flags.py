@@ -1,0 +1,58 @@
+"""`notify-keyspace-events`: which classes triggers need. Only what is missing is switched on, nothing is switched off. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from luasprocs.runtime.bindings import Binding, Bindings
+
+ALL = "g$lshzxetd"
+"""What `A` stands for."""
+_RARE = {"new": "n", "keymiss": "m", "overwritten": "o", "type_changed": "c"}
+_CLASSES = {
+    "$": "set setrange incrby incrbyfloat append setbit pfadd",
+    "l": "lpush rpush lpop rpop linsert lset lrem ltrim",
+    "h": "hset hdel hincrby hincrbyfloat hexpire hexpired hpersist",
+    "s": "sadd srem spop sinterstore sunionstore sdiffstore",
+    "z": "zadd zincr zrem zpopmin zpopmax zremrangebyscore zremrangebyrank zremrangebylex zinterstore zunionstore zdiffstore "
+    "zrangestore geosearchstore georadiusstore",
+    "t": "xadd xtrim xdel xsetid xgroup-create xgroup-createconsumer xgroup-delconsumer xgroup-destroy xgroup-setid",
+    "x": "expired",
+    "e": "evicted",
+}
+_CLASS_OF = {event: kind for kind, events in _CLASSES.items() for event in events.split()} | _RARE
+
+
+def class_of(event: str) -> str:
+    """The letters that make Redis publish an event. A command publishes the class of the type it works on, hence `del` is `g` only."""
+    if event == "*":
+        return ALL
+    if event == "hexpired":
+        return "h"
+    return _CLASS_OF.get(event, "d" if "." in event else "g")
+
+
+def expanded(flags: str) -> set[str]:
+    """The letters of a setting, `A` spelled out."""
+    return {letter for letter in flags.replace("A", ALL)}
+
+
+def needed_by(binding: Binding) -> set[str]:
+    """The letters that one source needs."""
+    kind = "K" if binding.source.startswith(b"__keyspace@") else "E"
+    events = {event.decode("utf-8", "replace") for one in binding.bound for event in one.events}
+    return {kind, *(letter for event in events for letter in class_of(event))}
+
+
+def needed(bindings: Bindings) -> set[str]:
+    """The letters that all sources need."""
+    return {letter for binding in bindings.sources.values() for letter in needed_by(binding)}
+
+
+def merged(current: str, wanted: set[str]) -> str:
+    """The setting with what is missing added."""
+    letters = expanded(current) | wanted
+    rest = letters - set(ALL) - {"A"}
+    kept = "A" if set(ALL) <= letters else "".join(letter for letter in ALL if letter in letters)
+    return kept + "".join(sorted(rest))

@@ -1,0 +1,143 @@
+"""The raw event connection: subscriptions, and what arrives on them, handed to the numbering as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import hiredis
+from redis import exceptions
+
+from luasprocs.runtime.numbering import Tick
+from luasprocs.runtime.wire import Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from luasprocs.keys import Keys
+    from luasprocs.runtime.numbering import Numbering, Source
+
+SUBSCRIBE_AT_ONCE = 500
+
+
+class _Place(NamedTuple):
+    source: Source
+    cut: int
+    keyspace: bool
+
+
+class Listener(Wire):
+    """Subscribed by `attach` and `subscribe`. After each read `on_flush` is called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._on_flush: Callable[[], None] = lambda: None
+
+    def attach(
+        self,
+        keys: Keys,
+        numbering: Numbering,
+        on_tick: Callable[[Tick], None],
+        on_generation: Callable[[], None],
+        on_flush: Callable[[], None],
+    ) -> None:
+        """What is heard goes here from now on."""
+        self._numbering = numbering
+        self._on_tick, self._on_generation, self._on_flush = on_tick, on_generation, on_flush
+        self._channels: dict[bytes, _Place] = {}
+        self._patterns: dict[bytes, _Place] = {}
+        self._ticks, self._markers = keys.ticks.encode(), keys.markers.encode()
+        self._generations = keys.generations.encode()
+        self._awaited: set[bytes] = set()
+        self._confirmed = asyncio.Event()
+        self.receive = self._notice
+
+    async def subscribe_control(self) -> None:
+        """To ticks, markers and generations; waits for the server's word."""
+        await self._subscribe(b"SUBSCRIBE", (self._ticks, self._markers, self._generations))
+
+    async def subscribe(self, sources: Iterable[Source]) -> None:
+        """To sources; waits for the server's word. Each is numbered from the next tick on."""
+        wanted = list(sources)
+        for source in wanted:
+            kind, _, _ = source.name.partition(b"__:")
+            place = _Place(source, len(kind) + 3, kind.startswith(b"__keyspace@"))
+            (self._patterns if source.binding.pattern else self._channels)[source.name] = place
+        await self._subscribe(b"PSUBSCRIBE", [one.name for one in wanted if one.binding.pattern])
+        await self._subscribe(b"SUBSCRIBE", [one.name for one in wanted if not one.binding.pattern])
+
+    async def _subscribe(self, command: bytes, names: Iterable[bytes]) -> None:
+        listed = list(names)
+        for start in range(0, len(listed), SUBSCRIBE_AT_ONCE):
+            some = listed[start : start + SUBSCRIBE_AT_ONCE]
+            self._awaited |= set(some)
+            self._confirmed.clear()
+            self.send(hiredis.pack_command((command, *some)))
+            await self._until_confirmed()
+
+    async def _until_confirmed(self) -> None:
+        waiter = asyncio.ensure_future(self._confirmed.wait())
+        try:
+            await asyncio.wait((waiter, self.lost), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiter.cancel()
+        if not self.open:
+            raise exceptions.ConnectionError(
+                f"the event connection broke while subscribing: {self.lost.result() or 'closed by the server'}"
+            )
+
+    def unsubscribe(self, sources: Iterable[Source]) -> None:
+        """From sources that nothing is bound to any more."""
+        for source in sources:
+            places = self._patterns if source.binding.pattern else self._channels
+            if places.pop(source.name, None) and self.open:
+                command = b"PUNSUBSCRIBE" if source.binding.pattern else b"UNSUBSCRIBE"
+                self.send(hiredis.pack_command((command, source.name)))
+
+    def flushed(self) -> None:
+        """All that was read at once is numbered."""
+        self._on_flush()
+
+    def _notice(self, message: Any) -> None:
+        kind = message[0]
+        if kind == b"pmessage":
+            place = self._patterns.get(message[1])
+            channel, payload = message[2], message[3]
+        elif kind == b"message":
+            channel, payload = message[1], message[2]
+            place = self._channels.get(channel)
+            if place is None:
+                self._control(channel, payload)
+                return
+        else:
+            self._other(message)
+            return
+        if place is None:
+            return
+        source, cut, keyspace = place
+        if keyspace:
+            self._numbering.event(source, channel[cut:], payload)
+        else:
+            self._numbering.event(source, payload, channel[cut:])
+
+    def _control(self, channel: bytes, payload: bytes) -> None:
+        if channel == self._markers:
+            self._numbering.marker(payload)
+        elif channel == self._ticks:
+            self._on_tick(Tick.parse(payload))
+        elif channel == self._generations:
+            self._numbering.hold()
+            self._on_generation()
+
+    def _other(self, message: Any) -> None:
+        """Confirmations; and errors, which end the connection: a subscription that an ACL refuses."""
+        if isinstance(message, Exception):
+            self.close(message)
+            return
+        if message[0] in {b"subscribe", b"psubscribe"}:
+            place = (self._patterns if message[0] == b"psubscribe" else self._channels).get(message[1])
+            if place is not None:
+                place.source.subscribed = True
+            self._awaited.discard(message[1])
+            if not self._awaited:
+                self._confirmed.set()

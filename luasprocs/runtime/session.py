@@ -1,0 +1,342 @@
+"""One pair of connections to a server: from connecting until one of them breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from redis import exceptions
+
+from luasprocs.engine import VERSION, render
+from luasprocs.registry import Revision
+from luasprocs.runtime import flags
+from luasprocs.runtime.bindings import parse_bindings
+from luasprocs.runtime.catchup import scan
+from luasprocs.runtime.deadlines import Deadlines
+from luasprocs.runtime.listener import Listener
+from luasprocs.runtime.watchdog import Watchdog
+from luasprocs.runtime.wire import Wire, connect, raised
+
+if TYPE_CHECKING:
+    from luasprocs.runtime.daemon import Daemon
+    from luasprocs.runtime.numbering import Source, Tick
+
+log = logging.getLogger("luasprocs.daemon")
+
+TICK_MS = 250
+BEATS_EVERY = 2
+"""Ticks between two heartbeats."""
+TICKS_UNHEARD = 8
+"""So many ticks may be missing on the event connection before it counts as broken."""
+HUNG_S = 5.0
+ENGINE_POLL_S = 0.5
+PUBSUB_LIMIT_BYTES = 256 * 1024 * 1024
+
+
+class SessionEnded(Exception):
+    """The connections are of no more use; the text says why."""
+
+
+class Session:
+    """Listens and dispatches until the connection breaks. `daemon` holds what outlives it: numbering, dispatcher, settings."""
+
+    def __init__(self, daemon: Daemon, commands: Wire, listener: Listener) -> None:
+        self.daemon = daemon
+        self.commands = commands
+        self.listener = listener
+        self.keys = daemon.keys
+        self.numbering = daemon.dispatcher.numbering
+        self.deadlines = Deadlines(daemon.db)
+        self._rebind = asyncio.Event()
+        self._left_ms: dict[bytes, int] = {}
+        self._flags_ok_ms = 0
+        self._config = True
+        self._scans: dict[str, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
+
+    @classmethod
+    async def open(cls, daemon: Daemon) -> Session:
+        """Both connections."""
+        commands = await connect(daemon.url)
+        try:
+            listener = await connect(daemon.url, Listener)
+        except BaseException:
+            commands.close()
+            raise
+        assert isinstance(listener, Listener)  # noqa: S101
+        return cls(daemon, commands, listener)
+
+    def function(self, name: str, *words: Any) -> tuple[Any, ...]:
+        """A call of the engine, as words."""
+        return ("FCALL", self.keys.function(name), 0, *words)
+
+    async def run(self) -> None:
+        """Until the connection breaks.
+
+        Raises:
+            SessionEnded, redis.RedisError: it did.
+        """
+        try:
+            await self._engine_there()
+            self._flags_ok_ms = await self._now_ms()
+            self.listener.attach(
+                self.keys, self.numbering, self._on_tick, self._on_generation, self.daemon.dispatcher.flush
+            )
+            await self.listener.subscribe_control()
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                group.create_task(self._until_lost())
+                await self._bind()
+                self.daemon.dispatcher.wire = self.commands
+                await self.commands.call(*self.function("tick", TICK_MS, 1))
+                group.create_task(self._bind_again())
+                group.create_task(self._beat())
+                group.create_task(self.deadlines.run(self.commands))
+                group.create_task(Watchdog(self.daemon.url, self.keys, self.numbering).run(self.commands))
+        except* SessionEnded as ended:
+            raise ended.exceptions[0] from None
+        except* exceptions.RedisError as failed:
+            raise failed.exceptions[0] from None
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        self.daemon.dispatcher.wire = None
+        self.commands.close()
+        self.listener.close()
+        sources = list(self.numbering.sources.values())
+        for source in sources:
+            source.subscribed = False
+        self.numbering.restart(sources)
+
+    async def _until_lost(self) -> None:
+        await asyncio.wait((self.commands.lost, self.listener.lost), return_when=asyncio.FIRST_COMPLETED)
+        which = "command" if self.commands.lost.done() else "event"
+        wire = self.commands if self.commands.lost.done() else self.listener
+        raise SessionEnded(f"the {which} connection broke: {wire.lost.result() or 'closed by the server'}")
+
+    async def _now_ms(self) -> int:
+        seconds, micros = await self.commands.call("TIME")
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    async def _engine_there(self) -> None:
+        """Waits for a registry, and loads its engine if somebody flushed it."""
+        told = False
+        while True:
+            try:
+                await self.commands.call("FCALL_RO", self.keys.function("bound"), 0)
+            except exceptions.ResponseError as error:
+                if "unction not found" not in str(error):
+                    raise
+                if await self._load_engine():
+                    continue
+                if not told:
+                    log.warning("nothing was synced here yet: luasprocs sync makes sprocs live; waiting for it")
+                    told = True
+                await asyncio.sleep(ENGINE_POLL_S)
+                continue
+            return
+
+    async def _load_engine(self) -> bool:
+        """Loads the engine of the registry that is there; false where there is none, or a newer one."""
+        stored = await self.commands.call("HGETALL", self.keys.revision)
+        revision = Revision.parse(dict(zip(stored[::2], stored[1::2], strict=True)))
+        if not revision.generation or revision.engine > VERSION:
+            return False
+        engine = render(self.keys, revision.owner, self.daemon.db)
+        await self.commands.call("FUNCTION", "LOAD", "REPLACE", engine.text)
+        log.warning("the engine was not loaded (somebody flushed functions, or the server lost them): loaded again")
+        return True
+
+    def rebind(self) -> None:
+        """The triggers have changed: they are read again."""
+        self._rebind.set()
+
+    def _on_generation(self) -> None:
+        self._rebind.set()
+
+    async def _bind_again(self) -> None:
+        while True:
+            await self._rebind.wait()
+            await asyncio.sleep(0)
+            await self._bind()
+
+    async def _bind(self) -> None:
+        """Reads the triggers, subscribes to what is new; a generation that comes meanwhile is read too."""
+        while True:
+            self._rebind.clear()
+            try:
+                bindings = parse_bindings(await self.commands.call("FCALL_RO", self.keys.function("bound"), 0))
+            except exceptions.ResponseError as error:
+                log.warning("the triggers can't be read: %s", error)
+                await asyncio.sleep(ENGINE_POLL_S)
+                await self._engine_there()
+                continue
+            if not self._rebind.is_set():
+                break
+        changed = bindings.generation != self.numbering.bindings.generation
+        new, left = self.numbering.bind(bindings)
+        self.listener.unsubscribe(left)
+        new += [source for source in self.numbering.sources.values() if not source.subscribed and source not in new]
+        await self._ensure_flags()
+        self.deadlines.bind(bindings)
+        if new:
+            await self.listener.subscribe(new)
+            if self.numbering.now is not None:
+                await self.commands.call(*self.function("tick", TICK_MS, 1))
+        if changed:
+            log.info("generation %s: %d sources, %d sprocs", bindings.generation or "none", len(bindings.sources), len(bindings.sprocs))
+        self.daemon.dispatcher.rebound()
+
+    def _on_tick(self, tick: Tick) -> None:
+        last = self.numbering.now
+        if last is not None and last.epoch != tick.epoch:
+            log.warning("a new epoch: the server restarted, failed over or lost its data; what had not run is a gap")
+            for source in self.numbering.sources.values():
+                self._left_ms[source.name] = source.done_ms or (source.segment.ms if source.segment else 0)
+                source.reset()
+        started = self.numbering.tick(tick)
+        if started:
+            self._cover(started, tick)
+        if started or tick.forced:
+            self._send_beat(tick)
+            self.daemon.dispatcher.flush()
+        self.daemon.heard_tick()
+
+    def _cover(self, sources: list[Source], tick: Tick) -> None:
+        words: list[Any] = []
+        for source in sources:
+            words += (source.name, tick.tick, tick.ms, self._left_ms.pop(source.name, "") or "")
+        self._post("cover", self.daemon.id, tick.epoch, *words)
+
+    def _post(self, function: str, *words: Any) -> None:
+        """A call whose reply nobody waits for; one that is refused is said."""
+        assert self._group is not None  # noqa: S101
+        self._group.create_task(self._posted(function, words))
+
+    async def _posted(self, function: str, words: tuple[Any, ...]) -> None:
+        try:
+            reply = await self.commands.call(*self.function(function, *words))
+        except exceptions.ResponseError as error:
+            log.warning("%s was refused: %s", function, error)
+            return
+        if function == "beat" and isinstance(reply, list):
+            for name in reply:
+                self._start_scan(name.decode("utf-8", "surrogateescape"))
+
+    def _send_beat(self, tick: Tick) -> None:
+        """The heartbeat; watermarks of sources where nothing is pending move along."""
+        words: list[Any] = []
+        for source in self.numbering.sources.values():
+            idle = not (source.flight or source.refused) and (not source.pending or source.pending[0].tick >= tick.tick)
+            if source.segment and idle and source.done[0] < tick.tick:
+                words += (source.name, *max(source.done, (source.segment.tick, 0)), tick.tick, tick.ms)
+        covers = {source.name.decode("utf-8", "replace"): source.covers for source in self.numbering.sources.values()}
+        info = self.daemon.info() | {
+            "epoch": tick.epoch,
+            "covers": {name: first for name, first in covers.items() if first is not None},
+        }
+        self._post("beat", self.daemon.id, tick.epoch, json.dumps(info), *words)
+
+    async def _beat(self) -> None:
+        beats = 0
+        while True:
+            started = time.monotonic()
+            tick = self.commands.call(*self.function("tick", TICK_MS, 0))
+            try:
+                epoch, number = await self._in_time(tick)
+                self._check_heard(epoch.decode(), number)
+                await self._ensure_flags()
+            except exceptions.ResponseError as error:
+                log.warning("the tick was refused: %s", error)
+                if "unction not found" in str(error):
+                    await self._engine_there()
+                    self._rebind.set()
+            beats += 1
+            if beats % BEATS_EVERY == 0 and self.numbering.now is not None:
+                self._send_beat(self.numbering.now)
+            await asyncio.sleep(max(0.0, TICK_MS / 1000 - (time.monotonic() - started)))
+
+    async def _in_time(self, call: Any) -> Any:
+        """The answer; where there is none for long, a second connection tells a hung server from a dead connection."""
+        task = asyncio.ensure_future(call)
+        while True:
+            done, _ = await asyncio.wait((task,), timeout=HUNG_S)
+            if done:
+                return task.result()
+            try:
+                probe = await connect(self.daemon.url)
+                probe.close()
+            except exceptions.ResponseError:  # BUSY: it is there, and runs a script
+                continue
+            except exceptions.RedisError:
+                log.warning("no answer for %.0f s, and the server takes no connection: waiting", HUNG_S)
+                continue
+            task.cancel()
+            raise SessionEnded("the connection hangs while the server answers others")
+
+    def _check_heard(self, epoch: str, number: int) -> None:
+        now = self.numbering.now
+        if now is None or now.epoch != epoch or number - now.tick > TICKS_UNHEARD:
+            self.daemon.unheard += 1
+            if self.daemon.unheard > TICKS_UNHEARD:
+                raise SessionEnded("ticks don't arrive on the event connection: it is dead, or on a demoted master")
+        else:
+            self.daemon.unheard = 0
+
+    async def _ensure_flags(self) -> None:
+        """Switches on the notification classes that are missing; events of that time are a gap."""
+        wanted = flags.needed(self.numbering.bindings)
+        if not wanted or not self._config:
+            return
+        try:
+            _, current = await self.commands.call("CONFIG", "GET", "notify-keyspace-events")
+            missing = wanted - flags.expanded(current.decode())
+            if missing:
+                await self._set_flags(current.decode(), wanted, missing)
+            self._flags_ok_ms = self.numbering.now.ms if self.numbering.now else self._flags_ok_ms
+        except (exceptions.ResponseError, ValueError) as error:
+            self._config = False
+            setting = flags.merged("", wanted)
+            log.warning("CONFIG is refused (%s): set notify-keyspace-events to at least %s on the server", error, setting)
+
+    async def _set_flags(self, current: str, wanted: set[str], missing: set[str]) -> None:
+        setting = flags.merged(current, wanted)
+        await self.commands.call("CONFIG", "SET", "notify-keyspace-events", setting)
+        log.warning("notify-keyspace-events was %r: set to %r, which triggers need", current, setting)
+        blind = [source.name for source in self.numbering.sources.values() if source.segment is not None and flags.needed_by(source.binding) & missing]
+        if blind:
+            why = f"notify-keyspace-events lacked {''.join(sorted(missing))}"
+            self._post("blind", self.daemon.id, self._flags_ok_ms, why, *blind)
+
+    async def raise_output_limit(self) -> None:
+        """A burst must not throw off the listener: its output buffer may grow, where CONFIG is allowed."""
+        try:
+            _, current = await self.commands.call("CONFIG", "GET", "client-output-buffer-limit")
+            words = current.decode().split()
+            hard, soft = (int(words[words.index("pubsub") + place]) for place in (1, 2))
+            if (hard and hard < PUBSUB_LIMIT_BYTES) or (soft and soft < PUBSUB_LIMIT_BYTES):
+                value = f"pubsub {PUBSUB_LIMIT_BYTES} 0 0"
+                await self.commands.call("CONFIG", "SET", "client-output-buffer-limit", value)
+                log.info("client-output-buffer-limit of pubsub raised to %d MB", PUBSUB_LIMIT_BYTES >> 20)
+        except (exceptions.ResponseError, ValueError):
+            log.warning("CONFIG is refused: a burst beyond the server's client-output-buffer-limit pubsub makes a gap")
+
+    def _start_scan(self, name: str) -> None:
+        running = self._scans.get(name)
+        if self._group is not None and (running is None or running.done()):
+            self._scans[name] = self._group.create_task(scan(self.commands, self.keys, self.daemon.id, name))
+
+
+async def leave(session: Session) -> None:
+    """Says good-bye: the lease ends now."""
+    tick = session.numbering.now
+    if tick is not None:
+        session._send_beat(tick)  # noqa: SLF001
+    await session.commands.call(*session.function("leave", session.daemon.id))
+
+
+__all__ = ["Session", "SessionEnded", "leave", "raised"]

@@ -1,0 +1,87 @@
+"""Stops a sproc that runs past its timeout on the server, as long as it has not written: FUNCTION KILL.
+
+The server listens to others only after its `busy-reply-threshold` (5 s by default): no timeout acts sooner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from redis import exceptions
+
+from luasprocs.metadata import SERVER_TIMEOUT_MS
+from luasprocs.runtime.wire import connect
+
+if TYPE_CHECKING:
+    from luasprocs.keys import Keys
+    from luasprocs.runtime.numbering import Numbering
+    from luasprocs.runtime.wire import Wire
+
+log = logging.getLogger("luasprocs.daemon")
+
+LOOK_EVERY_S = 0.25
+PROBE_TIMEOUT_S = 5.0
+
+
+class Watchdog:
+    """Looks whether the server answers; if not, whether one of the engine's functions is what keeps it."""
+
+    def __init__(self, url: str, keys: Keys, numbering: Numbering) -> None:
+        self._url = url
+        self._keys = keys
+        self._numbering = numbering
+        self._told = ""
+
+    async def run(self, commands: Wire) -> None:
+        """As long as the session lives."""
+        while True:
+            probe = asyncio.ensure_future(commands.call("PING"))
+            done, _ = await asyncio.wait((probe,), timeout=LOOK_EVERY_S)
+            if not done:
+                await self._look()
+                await asyncio.wait((probe,), timeout=LOOK_EVERY_S)
+                probe.cancel()
+            elif (error := probe.exception()) is not None and not isinstance(error, exceptions.ResponseError):
+                return
+            else:
+                self._told = ""
+                await asyncio.sleep(LOOK_EVERY_S * 4)
+
+    async def _look(self) -> None:
+        try:
+            wire = await connect(self._url)
+        except exceptions.RedisError:
+            return
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                await self._judge(wire)
+        except (exceptions.RedisError, TimeoutError):
+            return
+        finally:
+            wire.close()
+
+    async def _judge(self, wire: Wire) -> None:
+        stats = await wire.call("FUNCTION", "STATS")
+        running = stats[1]
+        if not isinstance(running, list):
+            return
+        fields = dict(zip(running[::2], running[1::2], strict=True))
+        name, command = fields.get(b"name", b"").decode("utf-8", "replace"), fields.get(b"command", [])
+        if not name.startswith(f"{self._keys.library}_") or fields.get(b"duration_ms", 0) < self._timeout_ms(name, command):
+            return
+        try:
+            await wire.call("FUNCTION", "KILL")
+        except exceptions.ResponseError as error:
+            if str(error) != self._told:
+                self._told = str(error)
+                log.error("%s runs past its timeout and can't be stopped: %s", name, error)
+            return
+        log.warning("%s ran past its timeout and was stopped", name)
+
+    def _timeout_ms(self, function: str, command: list[Any]) -> int:
+        """The longest timeout among the sprocs that the call may be running."""
+        sprocs = self._numbering.bindings.sprocs
+        named = [sprocs[word].timeout_ms for word in command[3:] if isinstance(word, bytes) and word in sprocs]
+        return max(named, default=SERVER_TIMEOUT_MS)
