@@ -11,6 +11,7 @@
     │   ├── ServerRightsError          an ACL refuses
     │   └── ServerMemoryError          out of memory
     ├── RepositoryError                git can't give what was asked
+    │   └── NoFolderError              a commit has no sproc folder
     ├── RegistryError                  the registry can't be changed as asked
     │   ├── OwnerError                 it belongs to another repository (or another db's engine)
     │   ├── PruneError                 it would remove what nobody asked to remove
@@ -101,6 +102,10 @@ class ServerMemoryError(ServerError):
 
 class RepositoryError(LuasprocsError):
     """Git can't give what was asked."""
+
+
+class NoFolderError(RepositoryError):
+    """A commit has no sproc folder, nor anything else of that name."""
 
 
 class RegistryError(LuasprocsError):

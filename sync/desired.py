@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from luasprocs.errors import Problem, ProblemsError, RepositoryError
+from luasprocs.errors import NoFolderError, Problem, ProblemsError, RepositoryError
 from luasprocs.lua import misuse_problems, required, syntax_problems
 from luasprocs.metadata import contradictions
 from luasprocs.sproc import (
@@ -45,7 +45,8 @@ class Desired:
 
     `commit`: its `sha` is WORKTREE or INDEX where the files are no commit's. `branch`: "" when it is none.
     `problems`: what is wrong before any blob is read, paths as seen from the repository's top; `unreadable`:
-    names of what is no file, or too big. `sources`: bytes that were read from disk, by blob.
+    names of what is no file, or too big. `sources`: bytes that were read from disk, by blob. `absent`: why there
+    is no sproc folder, if there is none: the last sproc may have been deleted, which git can't tell from a mistake.
     """
 
     commit: Commit
@@ -56,6 +57,7 @@ class Desired:
     unreadable: frozenset[str] = frozenset()
     settings: RepositorySettings = field(default_factory=RepositorySettings)
     sources: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    absent: str = ""
 
     def path(self, name: str) -> str:
         """Where a sproc's file stands, seen from the repository's top."""
@@ -74,13 +76,17 @@ def read_commit(repository: Repository, revision: str | None = None) -> Desired:
     """What a commit wants, by its own luasprocs.toml; None: the commit that is checked out.
 
     Raises:
-        RepositoryError: no such commit, or no sproc folder in it.
+        RepositoryError: no such commit, or what should be its sproc folder is something else.
         SettingsError: its luasprocs.toml can't be used.
     """
     commit = repository.resolve(revision)
     settings = _settings(repository, commit.sha)
-    found = read_entries(repository.tree(commit, settings.folder), settings.folder)
     branch = repository.branch if revision is None else repository.branch_named(revision)
+    try:
+        tree = repository.tree(commit, settings.folder)
+    except NoFolderError as error:
+        return Desired(commit, settings.folder, {}, branch or "", settings=settings, absent=str(error))
+    found = read_entries(tree, settings.folder)
     return Desired(commit, settings.folder, found.entries, branch or "", *found[1:], settings)
 
 

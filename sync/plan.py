@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from luasprocs.errors import PruneError
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -59,20 +57,19 @@ def diff(
     return Plan(tuple(created), tuple(updated), tuple(deleted), len(both) - len(updated), drifted, repairs)
 
 
-def check_prune(plan: Plan, desired: int, live: int, *, prune_all: bool) -> None:
-    """Refuses what would remove more than anybody means to.
+def prune_refusal(plan: Plan, desired: int, live: int, absent: str = "") -> str:
+    """Why a plan must not be applied unasked, since it removes more than anybody means to; "" if it may. Pure.
 
-    Raises:
-        PruneError: nothing is desired while sprocs are live, or over half of them would go; not with `prune_all`.
+    `desired`, `live`: how many sprocs; `absent`: why there is no sproc folder, if there is none.
     """
-    if prune_all or not plan.deleted:
-        return
+    if not plan.deleted:
+        return ""
     if not desired:
-        raise PruneError(
-            f"the commit has no sprocs, {live} are live: nothing was removed; sync with --prune-all if all of them shall go"
-        )
+        why = absent or "the commit has no sprocs"
+        return f"{why}; {live} are live: sync with --prune-all if all of them shall go, or with --no-prune to keep them"
     if len(plan.deleted) > max(PRUNE_FREE, live * PRUNE_LIMIT):
-        raise PruneError(
-            f"this would remove {len(plan.deleted)} of {live} sprocs: nothing was removed; "
-            "sync with --prune-all if they shall go, or with --no-prune to keep them"
+        return (
+            f"it would remove {len(plan.deleted)} of {live} sprocs: sync with --prune-all if they shall go, "
+            "or with --no-prune to keep them"
         )
+    return ""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from luasprocs.errors import RepositoryError
+from luasprocs.errors import NoFolderError, RepositoryError
 from sync.entries import (
     SYMLINK,
     Entry,
@@ -125,10 +125,15 @@ class Repository:
         return ref[11:] if self._run("show-ref", "--verify", "--quiet", ref)[0] == 0 else None
 
     def tree(self, commit: Commit, folder: str) -> list[Entry]:
-        """All files of the commit below `folder`, their paths relative to it; "" is the whole tree."""
+        """All files of the commit below `folder`, their paths relative to it; "" is the whole tree.
+
+        Raises:
+            NoFolderError: there is none. RepositoryError: a file, a symlink or a submodule stands in its place.
+        """
         status, output, stderr = self._run("ls-tree", "-r", "-z", "-l", "--full-tree", f"{commit.sha}:{folder}")
-        if status != 0 and re.search("Not a valid object name|not a tree object", stderr):
-            raise RepositoryError(
+        if status != 0 and (why := re.search("Not a valid object name|not a tree object", stderr)):
+            kind = NoFolderError if why[0].startswith("Not") else RepositoryError
+            raise kind(
                 f"commit {commit.sha[:12]} of {self._shown} has no folder {folder!r}: commit sprocs there, "
                 'or name their folder in luasprocs.toml (folder = "…")'
             )

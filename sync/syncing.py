@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from luasprocs.apply import apply, check_owner
-from luasprocs.errors import ConflictError, OwnerError, ProblemsError, RegistryError
+from luasprocs.errors import ConflictError, NoFolderError, OwnerError, ProblemsError, PruneError, RegistryError
 from luasprocs.history import read_blobs, read_history, state_at
 from luasprocs.registry import Live, engine_of, raw, read_live, read_sprocs
 from luasprocs.server import require_usable
@@ -20,7 +20,7 @@ from luasprocs.transaction import Change
 from sync.desired import check_sprocs, with_defaults
 from sync.desired import read_sprocs as read_desired
 from sync.identity import applied_by
-from sync.plan import Plan, check_prune, diff
+from sync.plan import Plan, diff, prune_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,11 +57,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A plan with what it was made from."""
+    """A plan with what it was made from. `refusal`: why no sync applies it, or ""."""
 
     live: Live
     plan: Plan
     owner: str
+    refusal: str = ""
 
 
 def owner_of(repository: Repository, live: Live, configured: str) -> str:
@@ -103,16 +104,20 @@ class Syncer:
 
         Raises:
             ServerError, OwnerError, EngineVersionError: the server or the registry can't take this repository's sprocs.
+            NoFolderError: there is no sproc folder, and never was.
         """
         live = read_live(self.client, self.keys, len(desired.entries))
         require_usable(live.info, writes=True)
         owner, may_take = self._owner(live, desired.settings.owner)
         check_owner(live, self.keys, owner, adopt=may_take)
+        if desired.absent and live.empty:
+            raise NoFolderError(desired.absent)
         stale = "" if live.empty else live.engine_stale(engine_of(live, self.keys, owner))
         repairs = (*live.faults, *([stale] if stale else ()))
         again = live.revision.defaults != _defaults_of(desired)
         plan = diff(desired.entries, live.sprocs, prune=self.options.prune, again=again, repairs=repairs)
-        return Prepared(live, plan, owner)
+        refusal = prune_refusal(plan, len(desired.entries), len(live.sprocs), desired.absent)
+        return Prepared(live, plan, owner, "" if self.options.prune_all else refusal)
 
     def sync(self, desired: Desired) -> Outcome:
         """Makes the registry equal to `desired`; plans again when another sync was first.
@@ -125,7 +130,8 @@ class Syncer:
         for attempt in range(ATTEMPTS):
             prepared = self.prepare(desired)
             plan, live = prepared.plan, prepared.live
-            check_prune(plan, len(desired.entries), len(live.sprocs), prune_all=self.options.prune_all)
+            if prepared.refusal:
+                raise PruneError(f"nothing was synced: {prepared.refusal}")
             try:
                 generation = self._apply(desired, prepared)
             except ConflictError:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -279,11 +280,12 @@ def test_the_commit_s_own_settings_say_which_folder(repo):
     assert list(read_commit(repository, first).entries) == ["a.lua"]
 
 
-def test_a_missing_folder_is_refused(repo):
+def test_a_missing_folder_is_told_from_an_empty_one(repo):
     repo.write("other/a.lua", "return 1")
     repo.commit()
-    with pytest.raises(RepositoryError, match=r"has no folder 'sprocs'.*luasprocs\.toml"):
-        read_commit(Repository.open(repo.path))
+    found = read_commit(Repository.open(repo.path))
+    assert found.entries == {}
+    assert re.search(r"has no folder 'sprocs'.*luasprocs\.toml", found.absent)
     with pytest.raises(RepositoryError, match=r"no folder 'sprocs'.*luasprocs\.toml"):
         read_worktree(Repository.open(repo.path))
 

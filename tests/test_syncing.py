@@ -305,7 +305,7 @@ def test_a_commit_without_sprocs_removes_nothing_unasked(client, repo):
     empty = repo.commit()
     sync(client, repo, "HEAD~1")
     before = state(client)
-    with pytest.raises(PruneError, match="no sprocs, 5 are live"):
+    with pytest.raises(PruneError, match="no sprocs; 5 are live"):
         sync(client, repo, empty)
     assert state(client) == before
     assert len(sync(client, repo, empty, prune_all=True).plan.deleted) == 5

@@ -26,16 +26,27 @@ _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 @click.command("plan")
 @click.option("--revision", metavar="REV", help="A branch, tag or commit; default: what is checked out.")
 @click.option("--worktree", is_flag=True, help="The files as they are saved, committed or not.")
+@click.option("--no-prune", is_flag=True, help="As sync --no-prune would.")
+@click.option("--prune-all", is_flag=True, help="As sync --prune-all would.")
 @click.option("--adopt", is_flag=True, help="As sync --adopt would.")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @click.pass_obj
-def command(flags: dict[str, object], revision: str | None, worktree: bool, adopt: bool, as_json: bool) -> int:
+def command(
+    flags: dict[str, object],
+    revision: str | None,
+    worktree: bool,
+    no_prune: bool,
+    prune_all: bool,
+    adopt: bool,
+    as_json: bool,
+) -> int:
     """Show what sync would do, as a unified diff. Exit code 1 when there is something to do."""
     console, session = Console.of_process(), Session(flags)
     desired = session.desired(revision, worktree=worktree)
     started = time.monotonic()
     with session.named_errors():
-        prepared = Syncer(session.client, session.keys, session.repository, Options(adopt=adopt)).prepare(desired)
+        options = Options(not no_prune, prune_all, adopt)
+        prepared = Syncer(session.client, session.keys, session.repository, options).prepare(desired)
         plan = prepared.plan
         wanted = read_desired(session.repository, desired, plan.names_changed)
         check_sprocs(session.repository, desired, wanted)
@@ -46,6 +57,8 @@ def command(flags: dict[str, object], revision: str | None, worktree: bool, adop
         console.json(_as_json(prepared, desired.commit.sha, round((time.monotonic() - started) * 1000)))
     else:
         _print(console, prepared, {sproc.name: sproc for sproc in wanted}, there)
+    if prepared.refusal:
+        console.warn(f"sync would refuse this: {prepared.refusal}")
     return 1 if plan else 0
 
 
@@ -61,6 +74,7 @@ def _as_json(prepared: Prepared, commit: str, duration_ms: int) -> dict[str, obj
         "duration_ms": duration_ms,
         "drift": plan.drifted,
         "repairs": plan.repairs,
+        "refused": prepared.refusal or None,
     }
 
 

@@ -87,10 +87,27 @@ def test_an_edit_by_hand_is_told_from_a_change_in_git(shell: Shell) -> None:
     assert "-return 'by hand'" in said.out
 
 
-def test_its_zero_files_end_as_those_of_sync(shell: Shell) -> None:
-    shell.commit(a="return 1")
+def test_it_says_what_sync_would_refuse(shell: Shell) -> None:
+    shell.commit(**{f"s{number}": "return 1" for number in range(9)})
     shell.ok("sync")
-    (shell.repo / "sprocs" / "a.lua").rename(shell.repo / "sprocs" / "a.txt")
+    shell.git("rm", "-q", *(f"sprocs/s{number}.lua" for number in range(5)))
     shell.commit()
-    assert shell("plan").code in {1, 2}
-    assert shell("sync").code == 2
+    shell.git("tag", "few")
+    shell.git("rm", "-rq", "sprocs")
+    shell.commit()
+    before = shell.everything()
+
+    for revision, why in (("few", "remove 5 of 9"), ("HEAD", "no folder 'sprocs'")):
+        said = shell("plan", "--revision", revision)
+        assert said.code == 1
+        assert said.err.startswith("luasprocs: warning: sync would refuse this: ")
+        assert why in said.err
+        assert "-return 1" in said.out
+        assert why in shell("plan", "--revision", revision, "--json").json["refused"]
+        assert why in shell("sync", "--revision", revision).err
+
+        allowed = shell("plan", "--revision", revision, "--prune-all", "--json")
+        assert (allowed.code, allowed.err, allowed.json["refused"]) == (1, "", None)
+        kept = shell("plan", "--revision", revision, "--no-prune", "--json")
+        assert (kept.code, kept.err, kept.json["refused"], kept.json["deleted"]) == (0, "", None, [])
+    assert shell.everything() == before

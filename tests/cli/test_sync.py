@@ -119,16 +119,41 @@ def test_zero_files_remove_nothing_unless_prune_all(shell: Shell) -> None:
 def test_a_vanished_folder_removes_nothing_unless_prune_all(shell: Shell) -> None:
     shell.commit(a="return 1")
     shell.ok("sync")
-    shell.git("rm", "-rq", "sprocs")
-    (shell.repo / "README").write_text("nothing here")
+    shell.git("rm", "-q", "sprocs/a.lua")  # the last file of the folder, which git then has no more
     shell.commit()
     before = shell.everything()
 
     refused = shell("sync")
-
     assert refused.code == 2
-    assert "sprocs" in refused.err
+    assert "no folder 'sprocs'" in refused.err
+    assert "1 are live" in refused.err
+    assert "--prune-all" in refused.err
     assert shell.everything() == before
+    assert shell("status").code == 1
+
+    assert shell.ok("sync", "--prune-all", "--json").json["deleted"] == ["a.lua"]
+    assert shell.ok("list").out == ""
+    assert shell.ok("status", "--json").json["in_sync"]
+    assert "in sync with" in shell.ok("sync").out
+
+
+def test_a_folder_that_never_was_is_a_mistake_even_with_prune_all(shell: Shell) -> None:
+    shell.git("commit", "--allow-empty", "-qm", "nothing")
+    for options in ((), ("--prune-all",)):
+        refused = shell("sync", *options)
+        assert refused.code == 2
+        assert "luasprocs.toml" in refused.err
+        assert not shell.redis.keys("*")
+
+
+def test_what_stands_in_the_folders_place_removes_nothing_even_with_prune_all(shell: Shell) -> None:
+    shell.commit(a="return 1")
+    shell.ok("sync")
+    shell.git("mv", "sprocs", "lua")
+    (shell.repo / "sprocs").symlink_to("lua")
+    shell.commit()
+    assert shell("sync", "--prune-all").code == 2
+    assert shell.ok("execute", "a.lua").out == "1\n"
 
 
 def test_a_repository_without_a_commit_is_refused(shell: Shell) -> None:
