@@ -5,35 +5,30 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import ExecAbortError, ResponseError, WatchError
+from redis.exceptions import ExecAbortError, WatchError
 
 from luasprocs.engine import VERSION, Engine
-from luasprocs.errors import ConflictError, EngineVersionError, OwnerError, Problem, ProblemsError
+from luasprocs.errors import ConflictError, EngineVersionError, OwnerError, ProblemsError
+from luasprocs.proving import Proof, prove
 from luasprocs.registry import (
     INSPECT_CHUNK,
     Live,
     Revision,
     engine_of,
-    inspected,
     raw,
     read_sprocs,
     text,
 )
-from luasprocs.sproc import Sproc
-from luasprocs.transaction import Change, Row, Transaction, row_of
+from luasprocs.sending import borrowed, packed, transact
+from luasprocs.transaction import Change, Transaction, batched
 from luasprocs.triggers import Trigger, as_fields, sources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from redis import Redis
 
     from luasprocs.keys import Keys
-
-COMPILE_CHUNK_BYTES = 128 * 1024
-"""Source that one call compiles: about 2 ms of the server's time."""
-COMPILES_AHEAD = 2
-"""Calls under way, so that the server compiles while the next ones are made."""
 
 
 def check_owner(live: Live, keys: Keys, owner: str, *, adopt: bool) -> None:
@@ -65,9 +60,16 @@ def check_owner(live: Live, keys: Keys, owner: str, *, adopt: bool) -> None:
 
 
 def apply(
-    client: Redis, keys: Keys, live: Live, change: Change, progress: Callable[[int], None] = lambda _: None
+    client: Redis,
+    keys: Keys,
+    live: Live,
+    change: Change,
+    progress: Callable[[int], None] = lambda _: None,
+    proof: Proof | None = None,
 ) -> Revision:
     """Applies `change` on top of `live` and reads it back. `progress` hears how many sprocs are compiled.
+
+    `proof`: that of `change.put`, if the caller had it made while reading them.
 
     Raises:
         OwnerError, EngineVersionError: see `check_owner`; nothing was written.
@@ -76,12 +78,15 @@ def apply(
         redis.RedisError: the server refused or is gone; if before EXEC, nothing was applied.
     """
     check_owner(live, keys, change.owner, adopt=change.adopt)
-    engine = engine_of(live, keys, change.owner)
-    _load_engine(client, live, engine)
-    rows = _prove(client, keys, change, progress)
+    if proof is None:
+        proof = prove(client, keys, live, engine_of(live, keys, change.owner), change.put, progress)
+    if proof.problems:
+        raise ProblemsError(proof.problems)
+    engine = proof.engine
     revision = _revision(live, change)
-    with client.pipeline(transaction=True) as pipe:
-        pipe.watch(*_singles(keys))
+    with borrowed(client) as connection:
+        connection.send_command("WATCH", *_singles(keys))
+        connection.read_response()
         _still(client, keys, live)
         transaction = Transaction(
             keys,
@@ -89,14 +94,12 @@ def apply(
             change,
             revision,
             engine,
-            rows,
+            proof.rows,
             replaced={sproc.name: sproc for sproc in read_sprocs(client, keys, _touched(live, change))},
             outdated=_outdated(client, keys, live, revision.generation - change.generations_kept),
             bound=_triggers(client, keys, live, change),
         )
-        pipe.multi()
-        transaction.queue(pipe)
-        _execute(pipe)
+        _execute(connection, transaction)
     _read_back(client, keys, revision, engine, change)
     return revision
 
@@ -118,78 +121,6 @@ def _revision(live: Live, change: Change) -> Revision:
 def _touched(live: Live, change: Change) -> list[str]:
     names = [*(sproc.name for sproc in change.put), *change.deleted]
     return [name for name in names if name in live.sprocs]
-
-
-def _load_engine(client: Redis, live: Live, engine: Engine) -> None:
-    """Loads the engine, unless it is there: harmless, it only empties a cache."""
-    if live.about is not None and live.about.text_id == engine.id:
-        return
-    try:
-        client.execute_command("FUNCTION", "LOAD", "REPLACE", engine.text)
-    except ResponseError as error:
-        if "already exists" in str(error):
-            raise OwnerError(
-                f"another function library has the engine's names: {error}; take a namespace of your own"
-            ) from error
-        raise
-
-
-def _prove(client: Redis, keys: Keys, change: Change, progress: Callable[[int], None]) -> list[Row]:
-    """Compiles on this very server what will be put, and makes the rows to be written while the server compiles.
-
-    Raises:
-        ProblemsError: with each source that doesn't compile.
-    """
-    problems: list[Problem] = []
-    rows: list[Row] = []
-    connection = client.connection_pool.get_connection()
-    try:
-        unanswered = 0
-        for chunk in _chunks(change.put):
-            parts = [part for sproc in chunk for part in (raw(sproc.name), sproc.source)]
-            connection.send_command("FCALL_RO", keys.function("compile"), 0, *parts)
-            unanswered += 1
-            rows += (row_of(keys, sproc) for sproc in chunk)
-            if unanswered == COMPILES_AHEAD:
-                problems += _answer(connection)
-                unanswered -= 1
-            progress(len(rows))
-        for _ in range(unanswered):
-            problems += _answer(connection)
-    except BaseException:
-        connection.disconnect()  # a reply may still be on its way
-        raise
-    finally:
-        client.connection_pool.release(connection)
-    if problems:
-        raise ProblemsError(problems)
-    return rows
-
-
-def _answer(connection: Any) -> list[Problem]:
-    return [_compile_problem(text(name), text(said)) for name, said in _pairs(connection.read_response())]
-
-
-def _chunks(sprocs: Iterable[Sproc]) -> Iterable[list[Sproc]]:
-    chunk: list[Sproc] = []
-    size = 0
-    for sproc in sprocs:
-        chunk.append(sproc)
-        size += len(sproc.source)
-        if size >= COMPILE_CHUNK_BYTES:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
-
-
-def _pairs(flat: list[Any]) -> Iterable[tuple[Any, Any]]:
-    return zip(flat[::2], flat[1::2], strict=True)
-
-
-def _compile_problem(name: str, message: str) -> Problem:
-    line, _, said = message.removeprefix(f"{name}:").partition(":")
-    return Problem(name, int(line), 1, said.strip()) if line.isdecimal() else Problem(name, 1, 1, message)
 
 
 def _singles(keys: Keys) -> tuple[str, ...]:
@@ -225,10 +156,10 @@ def _triggers(client: Redis, keys: Keys, live: Live, change: Change) -> Mapping[
     return as_fields(sources(wanted, live.info.db))
 
 
-def _execute(pipe: Any) -> None:
+def _execute(connection: Any, transaction: Transaction) -> None:
     """EXEC, and every reply checked: MULTI does not roll back a command that fails inside it."""
     try:
-        replies = pipe.execute(raise_on_error=False)
+        replies = transact(connection, transaction.commands())
     except WatchError as error:
         raise ConflictError("another sync changed the registry first: plan again") from error
     except ExecAbortError as error:
@@ -242,19 +173,23 @@ def _execute(pipe: Any) -> None:
 
 def _read_back(client: Redis, keys: Keys, revision: Revision, engine: Engine, change: Change) -> None:
     """Raises ConflictError unless the server now holds what was sent (or somebody's newer revision)."""
-    pipe = client.pipeline(transaction=False)
-    pipe.hgetall(keys.revision)
-    pipe.execute_command("FCALL_RO", keys.function("about"), 0)
-    pipe.llen(keys.list)
-    for start in range(0, len(change.put), INSPECT_CHUNK):
-        names = (raw(sproc.name) for sproc in change.put[start : start + INSPECT_CHUNK])
-        pipe.execute_command("FCALL_RO", keys.function("verify"), 0, *names)
-    stored, about, length, *verified = pipe.execute()
-    now = Revision.parse(stored)
+    chunks = list(batched(change.put, INSPECT_CHUNK))
+    with borrowed(client) as connection:
+        commands = [
+            packed("HMGET", keys.revision, *Revision.__slots__),
+            packed("FCALL_RO", keys.function("about"), 0),
+            packed("LLEN", keys.list),
+            *(packed("FCALL_RO", keys.function("verify"), 0, *(raw(sproc.name) for sproc in some)) for some in chunks),
+        ]
+        connection.send_packed_command([b"".join(commands)])
+        stored, about, length = (connection.read_response() for _ in range(3))
+        right = True
+        for some in chunks:  # each while the server is at the next
+            sent = [part for sproc in some for part in (raw(sproc.name), raw(sproc.blob), 1)]
+            right &= connection.read_response() == sent
+    now = Revision.parse({name: value for name, value in zip(Revision.__slots__, stored, strict=True) if value})
     if now.generation > revision.generation:
         return
-    found = inspected(verified)
-    right = all(found[sproc.name].intact and found[sproc.name].blob == sproc.blob for sproc in change.put)
     if now != revision or length != len(change.names) or not right:
         raise ConflictError("read back after the change: not what was sent; sync again to repair it")
     if text(about[4]) != engine.id or text(about[5]) != str(revision.generation):

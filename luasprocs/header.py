@@ -19,6 +19,9 @@ _BLANKS = " \t\v\f"
 # A comment that is never closed is Lua's error to report; here it goes to the end.
 _COMMENT = re.compile(r"[ \t\v\f\r\n]*--(?:\[(=*)\[(.*?)(?:\]\1\]|\Z)|-*([^\r\n]*))", re.DOTALL)
 _FIELD = re.compile(r"[ \t\v\f]*+([A-Za-z_][A-Za-z0-9_]*+)[ \t\v\f]*+=(?!=)[ \t\v\f]*+([^\r\n]*)")
+# The same in one go, where the header is line comments that end with "\n", as nearly every one is.
+_LINE_COMMENTS = re.compile(r"(?:[ \t\v\f\n]*+--(?!\[=*\[)[^\r\n]*+)*+[ \t\v\f\n]*+")
+_LINE_FIELD = re.compile(r"^[ \t\v\f]*+--++" + _FIELD.pattern, re.MULTILINE)
 _LUA_LINE_END = re.compile(r"\r\n?|\n\r?")
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _LINE = re.compile(r"[^\r\n]+")
@@ -96,8 +99,8 @@ def values_of(source: bytes, path: str) -> dict[str, str]:
     """
     try:
         text = source.decode()
-        found = list(_scan(text))
-        values = {place.key: place.value for place in found}
+        found = _pairs(text)
+        values = dict(found)
         for key, value in values.items():
             parse_value(key, value)
     except (UnicodeDecodeError, SettingsError):
@@ -184,6 +187,14 @@ def _scan(text: str) -> Iterator[_Found]:
             if field := _FIELD.match(text, line_at, line_end):
                 key, value = field.groups()
                 yield _Found(key, value.rstrip(_BLANKS), field.start(1), field.start(2), start, end, block)
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """Keys and values of the fields that `_scan` finds, several times faster for line comments."""
+    end = _LINE_COMMENTS.match(text).end()  # type: ignore[union-attr]  # it matches nothing, too
+    if text.startswith(("--", "\r"), end):
+        return [(place.key, place.value) for place in _scan(text)]
+    return [(key, value.rstrip(_BLANKS)) for key, value in _LINE_FIELD.findall(text, 0, end)]
 
 
 def _placed(text: str, found: list[_Found]) -> Iterator[Field]:

@@ -17,9 +17,7 @@ from luasprocs.sproc import Sproc
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from redis import Redis
-
-    Client = Redis
+    from redis import Redis as Client
 
 TRIGGERS_DIGEST = ""
 """Where the digests' hash keeps that of the triggers; no sproc has this name."""
@@ -127,15 +125,14 @@ def _number(value: str) -> int:
     return int(value) if value.isdecimal() else 0
 
 
-_PLACES = {name.encode(): place for place, name in enumerate(FIELDS)}
+_FIELDS = tuple(name.encode() for name in FIELDS)
 
 
 def digest(fields: Mapping[bytes, bytes]) -> str:
     """The SHA1 that says whether a sproc's hash is as it was applied; about.lua computes the same."""
-    parts: list[bytes] = []
-    for name in sorted(fields.keys() & _PLACES.keys(), key=_PLACES.__getitem__):
-        parts += (name, fields[name])
-    parts += sorted(_sha1(name + b"\0" + fields[name]).encode() for name in fields.keys() - _PLACES.keys())
+    parts = [part for name in _FIELDS if name in fields for part in (name, fields[name])]
+    if len(parts) < 2 * len(fields):
+        parts += sorted(_sha1(name + b"\0" + fields[name]).encode() for name in fields.keys() - set(_FIELDS))
     return _sha1(b"\0".join(parts))
 
 
@@ -145,7 +142,7 @@ def _sha1(data: bytes) -> str:
 
 def fields_of(sproc: Sproc) -> dict[bytes, bytes]:
     """A sproc as its hash stores it."""
-    fields = {key.encode(): raw(value) for key, value in sproc.values.items()}
+    fields = {key.encode(): value.encode("utf-8", "surrogateescape") for key, value in sproc.values.items()}
     fields[b"source"] = sproc.source
     fields[b"sha"], fields[b"blob"], fields[b"commit"] = sproc.sha.encode(), raw(sproc.blob), raw(sproc.commit)
     return fields

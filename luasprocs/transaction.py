@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from luasprocs.registry import TRIGGERS_DIGEST, Live, Revision, digest, fields_of, raw
+from luasprocs.sending import packed
 from luasprocs.sproc import Sproc, git_blob_id
 from luasprocs.triggers import as_fields
 
@@ -52,18 +53,19 @@ class Change:
 
 
 class Row(NamedTuple):
-    """A sproc ready to be written: its key, the hash's fields and values in turn, and their digest."""
+    """A sproc ready to be written: its name and key, the command that writes its hash, and the hash's digest."""
 
     name: str
     key: bytes
-    fields: tuple[bytes, ...]
+    command: bytes
     digest: str
 
 
 def row_of(keys: Keys, sproc: Sproc) -> Row:
     """What is written for a sproc."""
     fields = fields_of(sproc)
-    return Row(sproc.name, raw(keys.name(sproc.name)), tuple(chain.from_iterable(fields.items())), digest(fields))
+    key = raw(keys.name(sproc.name))
+    return Row(sproc.name, key, packed("HSET", key, *chain.from_iterable(fields.items())), digest(fields))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,77 +86,76 @@ class Transaction:
     outdated: Sequence[bytes]
     bound: Mapping[str, str]
 
-    def queue(self, pipe: Any) -> None:
-        """Puts the commands into a pipeline."""
+    def commands(self) -> Iterator[bytes]:
+        """The commands between MULTI and EXEC, packed."""
         for fault in self.live.faults:
-            pipe.delete(fault.split(" is not a ")[0])
-        pipe.execute_command("FCALL", self.keys.function("flush"), 0)  # the load below forgets counted calls
-        self._queue_sprocs(pipe)
-        self._queue_names(pipe)
-        self._queue_history(pipe)
-        self._queue_blobs(pipe)
-        pipe.delete(self.keys.revision)
-        pipe.hset(self.keys.revision, mapping=self.revision.fields())
-        pipe.execute_command("FUNCTION", "LOAD", "REPLACE", self.engine.text)
-        pipe.publish(self.keys.generations, self.revision.generation)
+            yield packed("DEL", fault.split(" is not a ")[0])
+        yield packed("FCALL", self.keys.function("flush"), 0)  # the load below forgets counted calls
+        yield from self._sprocs()
+        yield from self._names()
+        yield self._history()
+        yield from self._blobs()
+        yield packed("DEL", self.keys.revision)
+        yield _hset(self.keys.revision, self.revision.fields())
+        yield packed("FUNCTION", "LOAD", "REPLACE", self.engine.text)
+        yield packed("PUBLISH", self.keys.generations, self.revision.generation)
 
-    def _queue_sprocs(self, pipe: Any) -> None:
+    def _sprocs(self) -> Iterator[bytes]:
         deleted = self.change.deleted
         written = [*(raw(self.keys.name(name)) for name in deleted), *(row.key for row in self.rows)]
         for some in batched(written, NAMES_A_COMMAND):
-            pipe.delete(*some)
+            yield packed("DEL", *some)
         for names in batched(deleted, NAMES_A_COMMAND):
-            pipe.hdel(self.keys.digests, *map(raw, names))
+            yield packed("HDEL", self.keys.digests, *map(raw, names))
         for row in self.rows:
-            pipe.execute_command("HSET", row.key, *row.fields)
+            yield row.command
         for rows in batched(self.rows, NAMES_A_COMMAND):
-            pairs = ((raw(row.name), row.digest) for row in rows)
-            pipe.execute_command("HSET", self.keys.digests, *chain.from_iterable(pairs))
+            yield _hset(self.keys.digests, {row.name: row.digest for row in rows})
 
-    def _queue_names(self, pipe: Any) -> None:
+    def _names(self) -> Iterator[bytes]:
         names = self.change.names
         if list(names) != list(self.live.sprocs) or self._faulty(self.keys.list):
-            pipe.delete(self.keys.list)
+            yield packed("DEL", self.keys.list)
             for some in batched(names, NAMES_A_COMMAND):
-                pipe.rpush(self.keys.list, *map(raw, some))
+                yield packed("RPUSH", self.keys.list, *map(raw, some))
         if self.bound != as_fields(self.live.triggers) or self._faulty(self.keys.triggers, self.keys.digests):
-            pipe.delete(self.keys.triggers)
+            yield packed("DEL", self.keys.triggers)
+            if self.bound:
+                yield _hset(self.keys.triggers, self.bound)
             bound = {raw(source): raw(some) for source, some in self.bound.items()}
-            if bound:
-                pipe.hset(self.keys.triggers, mapping=bound)
-            pipe.hset(self.keys.digests, TRIGGERS_DIGEST, digest(bound))
+            yield packed("HSET", self.keys.digests, TRIGGERS_DIGEST, digest(bound))
 
     def _faulty(self, *keys: str) -> bool:
         return any(fault.startswith(f"{key} is not a ") for fault in self.live.faults for key in keys)
 
-    def _queue_history(self, pipe: Any) -> None:
+    def _history(self) -> bytes:
         change, live = self.change, self.live.sprocs
         created = {sproc.name: sproc.blob for sproc in change.put if sproc.name not in live}
         updated = {sproc.name: [self._old(sproc.name), sproc.blob] for sproc in change.put if sproc.name in live}
-        entry: dict[str, Any] = {
-            "generation": self.revision.generation,
+        entry = {
+            "generation": str(self.revision.generation),
             "action": change.action,
             "commit": change.commit,
-            "author": raw(change.author),
-            "subject": raw(change.subject),
-            "branch": raw(change.branch),
+            "author": change.author,
+            "subject": change.subject,
+            "branch": change.branch,
             "applied_at": self.revision.applied_at,
-            "applied_by": raw(change.applied_by),
+            "applied_by": change.applied_by,
             "created": json.dumps(created),
             "updated": json.dumps(updated),
             "deleted": json.dumps({name: self._old(name) for name in change.deleted}),
         }
-        pipe.xadd(self.keys.history, entry, maxlen=change.generations_kept, approximate=False)
+        return packed("XADD", self.keys.history, "MAXLEN", change.generations_kept, "*", *_flat(entry))
 
-    def _queue_blobs(self, pipe: Any) -> None:
+    def _blobs(self) -> Iterator[bytes]:
         kept = {self._old(name): sproc.source for name, sproc in self.replaced.items()}
         gone = set(self.outdated) - {blob.encode() for blob in kept}
         if gone:
-            pipe.hdel(self.keys.blobs, *gone)
-            pipe.zrem(self.keys.replaced, *gone)
+            yield packed("HDEL", self.keys.blobs, *gone)
+            yield packed("ZREM", self.keys.replaced, *gone)
         for blob, source in kept.items():
-            pipe.hset(self.keys.blobs, blob, source)
-            pipe.zadd(self.keys.replaced, {blob: self.revision.generation})
+            yield packed("HSET", self.keys.blobs, blob, source)
+            yield packed("ZADD", self.keys.replaced, self.revision.generation, blob)
 
     def _old(self, name: str) -> str:
         """The blob of what is live now; of a source that was edited by hand its own, so that it is kept too."""
@@ -162,3 +163,11 @@ class Transaction:
         if sproc is None:
             return ""
         return sproc.blob if self.live.sprocs[name].intact else git_blob_id(sproc.source)
+
+
+def _flat(fields: Mapping[str, str]) -> Iterator[bytes]:
+    return map(raw, chain.from_iterable(fields.items()))
+
+
+def _hset(key: str, fields: Mapping[str, str]) -> bytes:
+    return packed("HSET", key, *_flat(fields))

@@ -141,6 +141,23 @@ def read_sprocs(repository: Repository, desired: Desired, names: Iterable[str]) 
     return sprocs
 
 
+def each_sproc(repository: Repository, desired: Desired, names: Iterable[str]) -> Iterator[Sproc]:
+    """What `read_sprocs` reads, each one as soon as it is, so that its reader can work while others do.
+
+    Raises:
+        ProblemsError: as `read_sprocs`, but after the last one; before the first where no blob is needed to tell.
+    """
+    if desired.problems:
+        read_sprocs(repository, desired, names)
+    sprocs: list[Sproc] = []
+    problems: list[Problem] = []
+    for sproc in _each(repository, desired, names, problems):
+        sprocs.append(sproc)
+        yield sproc
+    if problems:
+        raise ProblemsError({*problems, *_problems_among(repository, desired, sprocs)})
+
+
 def check_sprocs(repository: Repository, desired: Desired, sprocs: Iterable[Sproc], *, syntax: bool = True) -> None:
     """Refuses sprocs that can't work: their syntax, and `require` of what is no library of `desired`.
 
@@ -197,20 +214,23 @@ def _too_big(entry: Entry) -> bool:
 
 def _read(repository: Repository, desired: Desired, names: Iterable[str]) -> tuple[list[Sproc], list[Problem]]:
     """The sound ones, and what is wrong with the others."""
+    problems: list[Problem] = []
+    return list(_each(repository, desired, names, problems)), problems
+
+
+def _each(repository: Repository, desired: Desired, names: Iterable[str], problems: list[Problem]) -> Iterator[Sproc]:
+    """The sound ones; what is wrong with the others is added to `problems`."""
     wanted = {name: desired.entries[name] for name in sorted(set(names) - desired.unreadable)}
     missing = repository.blobs(blob for blob in wanted.values() if blob not in desired.sources)
     sources = {**desired.sources, **missing}
-    sprocs: list[Sproc] = []
-    problems: list[Problem] = []
+    defaults = desired.settings.defaults
     for name, blob in wanted.items():
         try:
             sproc = read_sproc(name, desired.path(name), sources[blob], blob, desired.commit.sha)
         except ProblemsError as error:
             problems += error.problems
             continue
-        defaults = desired.settings.defaults
-        sprocs.append(replace(sproc, values=with_defaults(sproc.values, defaults)) if defaults else sproc)
-    return sprocs, problems
+        yield replace(sproc, values=with_defaults(sproc.values, defaults)) if defaults else sproc
 
 
 def _problems_among(

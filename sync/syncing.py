@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from luasprocs.apply import apply, check_owner
-from luasprocs.errors import ConflictError, NoFolderError, OwnerError, ProblemsError, PruneError, RegistryError
+from luasprocs.errors import ConflictError, NoFolderError, OwnerError, PruneError, RegistryError
 from luasprocs.history import read_blobs, read_history, state_at
+from luasprocs.proving import Proof, prove
 from luasprocs.registry import Live, engine_of, raw, read_live, read_sprocs
 from luasprocs.server import require_usable
 from luasprocs.sproc import Sproc, git_blob_id, read_sproc
 from luasprocs.transaction import Change
-from sync.desired import check_sprocs, with_defaults
+from sync.desired import check_sprocs, each_sproc, with_defaults
 from sync.desired import read_sprocs as read_desired
 from sync.identity import applied_by
 from sync.plan import Plan, diff, prune_refusal
@@ -158,8 +159,8 @@ class Syncer:
         same = (revision.commit, revision.owner, revision.pinned) == (desired.commit.sha, prepared.owner, "")
         if same and not plan:
             return revision.generation
-        sprocs = read_desired(self.repository, desired, plan.names_changed)
-        check_sprocs(self.repository, desired, sprocs, syntax=False)
+        proof = self._prove(desired, prepared)
+        check_sprocs(self.repository, desired, proof.sprocs, syntax=False)
         if self._loses_libraries(plan):
             check_sprocs(
                 self.repository, desired, read_desired(self.repository, desired, desired.entries), syntax=False
@@ -172,19 +173,29 @@ class Syncer:
             author=desired.commit.author,
             subject=desired.commit.subject,
             applied_by=applied_by(),
-            put=tuple(sprocs),
+            put=proof.sprocs,
             deleted=plan.deleted,
             names=tuple(sorted({*desired.entries, *kept})),
             adopt=True,  # prepare has checked the owner
             defaults=_defaults_of(desired),
             generations_kept=desired.settings.keep_generations,
         )
-        try:
-            revision = apply(self.client, self.keys, live, change, lambda done: self.progress(done, len(sprocs)))
-        except ProblemsError:
-            check_sprocs(self.repository, desired, sprocs)  # says the same with paths and columns
-            raise
-        return revision.generation
+        return apply(self.client, self.keys, live, change, proof=proof).generation
+
+    def _prove(self, desired: Desired, prepared: Prepared) -> Proof:
+        """Reads what changes while the server compiles it."""
+        names = prepared.plan.names_changed
+        proof = prove(
+            self.client,
+            self.keys,
+            prepared.live,
+            engine_of(prepared.live, self.keys, prepared.owner),
+            each_sproc(self.repository, desired, names),
+            lambda done: self.progress(done, len(names)),
+        )
+        if proof.problems:
+            check_sprocs(self.repository, desired, proof.sprocs)  # says the same with paths and columns
+        return proof
 
     def _loses_libraries(self, plan: Plan) -> bool:
         """Whether sprocs that don't change may require one that does."""

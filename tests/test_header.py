@@ -185,6 +185,20 @@ def test_parse_raises_nothing_but_problems_on_any_bytes(source):
         assert header.write(source, found.values) == source
 
 
+@given(sources() | st.text("-[]= \n\r\tevntkysx_'").map(str.encode))
+@example(b"-- event=set\r-- key=a")
+@example(b"---[[ event=set\n--[=x\n-- key=a\n--[==[\nvalue=no]==]")
+def test_the_fast_way_reads_what_parse_reads(source):
+    try:
+        expected = header.parse(source, "a.lua").values
+    except ProblemsError as error:
+        with pytest.raises(ProblemsError) as raised:
+            header.values_of(source, "a.lua")
+        assert raised.value.problems == error.problems
+    else:
+        assert header.values_of(source, "a.lua") == expected
+
+
 @given(
     st.binary() | st.text("-[]= \n\revntky").map(str.encode),
     st.dictionaries(TEXT, TEXT | st.none(), max_size=2),
