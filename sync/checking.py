@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from luasprocs.sproc import (
     problems_of,
     read_sproc,
 )
+from sync.entries import SUBMODULE, SYMLINK, UNFIT, records
+from sync.gitconfig import run_git
 from sync.local import find_top, settings_of
 
 if TYPE_CHECKING:
@@ -35,15 +38,21 @@ def check_files(flags: Mapping[str, object], files: Sequence[str]) -> Checked:
     start = Path(str(flags.get("repo", ".")))
     top = find_top(start)
     folder = (top or start) / (settings_of(top).folder if top else "sprocs")
-    if not files:
-        if not folder.is_dir():
-            raise RepositoryError(
-                f"there is no folder {folder}: luasprocs init makes one, luasprocs.toml names another"
-            )
-        wanted = {_short(path): _name(path, folder) for path in _lua_files(folder)}
-    else:
+    if files:
         wanted = {path: _name(path, folder) for path in map(Path, files)}
-    return len(wanted), _check(wanted, folder, whole=not files)
+        foreign = {path: why for path in wanted if top and (why := _foreign(path, top))}
+        problems = [Problem(str(path), 1, 1, why) for path, why in foreign.items()]
+        sound = {path: name for path, name in wanted.items() if path not in foreign}
+        return len(wanted), sorted([*problems, *_check(sound, folder, whole=False)])
+    if not folder.is_dir():
+        raise RepositoryError(f"there is no folder {folder}: luasprocs init makes one, luasprocs.toml names another")
+    if top and (why := _foreign(folder / SUFFIX, top)):
+        return 0, [Problem(str(_short(folder)), 1, 1, why)]
+    paths, submodules = _listed(folder)
+    problems = [Problem(str(_short(path)), 1, 1, UNFIT[SUBMODULE]) for path in submodules]
+    return len(paths), sorted(
+        [*problems, *_check({_short(path): _name(path, folder) for path in paths}, folder, whole=True)]
+    )
 
 
 def _check(wanted: Mapping[Path, str], folder: Path, *, whole: bool) -> list[Problem]:
@@ -95,18 +104,47 @@ def _short(path: Path) -> Path:
 
 
 def _lua_files(folder: Path) -> list[Path]:
-    found = []
-    for place, folders, files in os.walk(folder):
-        folders.sort()
-        found += [Path(place, name) for name in files if name.endswith(SUFFIX)]
-    return sorted(found)
+    return _listed(folder)[0]
+
+
+def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The `.lua` files below a folder, and the submodules: what git doesn't ignore, or all where there is no git."""
+    paths = _git_lists(folder)
+    if paths is None:
+        paths = [Path(place, name) for place, _, files in os.walk(folder) for name in files]
+    # Git lists a folder only where another repository begins, and files that are gone.
+    submodules = {path for path in paths if path.is_dir() and not path.is_symlink()}
+    files = {path for path in paths if path.name.endswith(SUFFIX) and os.path.lexists(path)} - submodules
+    return sorted(files), sorted(submodules)
+
+
+def _git_lists(folder: Path) -> list[Path] | None:
+    """The files that `sync --worktree` would see; None outside a repository."""
+    try:
+        answer = run_git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    except RepositoryError:
+        return None
+    return [folder / name for name in records(answer.stdout)] if answer.returncode == 0 else None
+
+
+def _foreign(path: Path, top: Path) -> str:
+    """Why a file is none that the repository at `top` has: a symlink or a submodule stands above it; else ""."""
+    above = path.absolute().parents
+    if top not in above:
+        return ""
+    for folder in takewhile(lambda folder: folder != top, above):
+        if folder.is_symlink():
+            return f"the folder {folder.name!r} is a symlink, which no sync follows: make it a folder"
+        if (folder / ".git").exists():
+            return f"the folder {folder.name!r} is a submodule, which no sync enters: move the sprocs out of it"
+    return ""
 
 
 def _read(path: Path, name: str) -> Sproc:
     """Raises ProblemsError for what is in the file, RepositoryError when it can't be read."""
     shown = str(path)
     if path.is_symlink():
-        raise ProblemsError([Problem(shown, 1, 1, "the file is a symlink: commit the file itself")])
+        raise ProblemsError([Problem(shown, 1, 1, UNFIT[SYMLINK])])
     if wrong := name_problem(name):
         raise ProblemsError([Problem(shown, 1, 1, wrong)])
     try:

@@ -18,7 +18,7 @@ from luasprocs.sproc import (
     problems_of,
     read_sproc,
 )
-from sync.entries import CONFLICT, SPECIAL, SUBMODULE, SYMLINK
+from sync.entries import SUBMODULE, UNFIT
 from sync.repository import Commit
 from sync.settings import SETTINGS_FILE, RepositorySettings, repository_settings
 from sync.toml import LIMIT_BYTES
@@ -31,12 +31,6 @@ if TYPE_CHECKING:
 
 WORKTREE = "worktree"
 INDEX = "index"
-_KINDS = {
-    SYMLINK: "the file is a symlink: commit the file itself",
-    SUBMODULE: "this is a submodule, which no sync enters: commit its files, or move it out of the folder",
-    CONFLICT: "the file has an unresolved merge conflict: resolve it, then git add",
-    SPECIAL: "this is no regular file: replace it by one",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +117,7 @@ def read_entries(found: Iterable[Entry], folder: str) -> Found:
         problems += (Problem(prefix + entry.path, 1, 1, wrong) for wrong in _wrong_with(entry))
         if entry.path.endswith(SUFFIX):
             entries[entry.path] = entry.blob
-            if entry.mode in _KINDS or _too_big(entry):
+            if entry.mode in UNFIT or _too_big(entry):
                 unreadable.add(entry.path)
     problems += (replace(problem, path=prefix + problem.path) for problem in case_clashes(entries))
     return Found(entries, tuple(sorted(problems)), frozenset(unreadable))
@@ -202,8 +196,8 @@ def _settings(repository: Repository, revision: str) -> RepositorySettings:
 def _wrong_with(entry: Entry) -> Iterator[str]:
     if wrong := name_problem(entry.path) if entry.path.endswith(SUFFIX) else None:
         yield wrong
-    if entry.mode in _KINDS:
-        yield _KINDS[entry.mode]
+    if entry.mode in UNFIT:
+        yield UNFIT[entry.mode]
     elif _too_big(entry):
         yield f"the file has {entry.size:,} bytes, more than {SOURCE_LIMIT_BYTES:,}: keep data out of sprocs"
 

@@ -18,6 +18,13 @@ SYMLINK = "120000"
 SUBMODULE = "160000"
 CONFLICT = "conflict"
 SPECIAL = "special"
+UNFIT = {
+    SYMLINK: "the file is a symlink: commit the file itself",
+    SUBMODULE: "this is a submodule, which no sync enters: commit its files, or move it out of the folder",
+    CONFLICT: "the file has an unresolved merge conflict: resolve it, then git add",
+    SPECIAL: "this is no regular file: replace it by one",
+}
+"""What is wrong with a sproc that is no file, by its mode."""
 
 
 @dataclass(frozen=True, slots=True)

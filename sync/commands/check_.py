@@ -17,11 +17,16 @@ def command(flags: dict[str, object], files: tuple[str, ...], staged: bool, as_j
     """Find what is wrong with FILE… (default: every sproc of the work tree): header, Lua syntax, sandbox misuse."""
     console = Console.of_process()
     count, problems = check_staged(flags, files) if staged else check_files(flags, files)
+    if not files and not count and not problems:
+        where = "the index" if staged else "the work tree"
+        console.warn(
+            f"{where} has no sprocs: a sync of that is refused while some are live, unless --prune-all is given"
+        )
     if as_json:
         for problem in problems:
             console.json({name: getattr(problem, name) for name in problem.__slots__})
     elif problems:
         console.problems(problems)
-    elif console.terminal:
+    elif console.terminal and count:
         console.line(f"{count} sproc{'s' if count != 1 else ''} fine", "green")
     return 1 if problems else 0

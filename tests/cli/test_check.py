@@ -147,6 +147,65 @@ def test_a_symlink_a_folder_and_a_huge_file_are_named(git: GitRepo, check: Check
     assert check("sprocs/folder.lua")[0] == 2
 
 
+def test_a_submodule_is_found_before_sync_refuses_it(git: GitRepo, check: Check, tmp_path: Path) -> None:
+    other = GitRepo(tmp_path / "other")
+    other.write("b.lua", "return 1")
+    other.commit()
+    git.write("sprocs/a.lua", "return 1")
+    git.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", other.path.as_uri(), "sprocs/theirs")
+    wanted = "sprocs/theirs:1:1: this is a submodule, which no sync enters"
+
+    for args in ((), ("--staged",)):
+        code, errors, _ = check(*args)
+        assert code == 1
+        assert errors[0].startswith(wanted), args
+        assert len(errors) == 2
+    assert "'theirs' is a submodule" in check("sprocs/theirs/b.lua")[1][0]
+    git.git("submodule", "deinit", "--all", "--force")  # as in a clone without --recurse-submodules
+    assert check()[1][0].startswith(wanted)
+
+
+def test_a_symlink_in_place_of_the_sproc_folder_is_found_before_sync_refuses_it(git: GitRepo, check: Check) -> None:
+    git.write("real/a.lua", "return 1")
+    (git.path / "sprocs").symlink_to("real")
+    for args, place in (((), "sprocs"), (("sprocs/a.lua",), "sprocs/a.lua")):
+        code, errors, _ = check(*args)
+        assert code == 1
+        assert errors[0].startswith(f"{place}:1:1: the folder 'sprocs' is a symlink, which no sync follows")
+    assert check("real/a.lua")[0] == 0
+
+
+def test_a_symlink_to_a_folder_is_named_only_if_it_could_be_a_sproc(git: GitRepo, check: Check) -> None:
+    git.write("sprocs/a.lua", "return 1")
+    git.write("real/b.lua", "local = 2")
+    (git.path / "sprocs/linked").symlink_to("../real")
+    assert check() == (0, [], "")
+    (git.path / "sprocs/linked.lua").symlink_to("../real")
+    assert check()[1][0].startswith("sprocs/linked.lua:1:1: the file is a symlink")
+
+
+def test_what_git_ignores_is_left_out_as_by_sync(git: GitRepo, check: Check) -> None:
+    git.write("sprocs/a.lua", "return 1")
+    git.write("sprocs/mine/b.lua", BROKEN_SYNTAX)
+    git.write(".gitignore", "mine/")
+    assert check() == (0, [], "")
+    assert check("sprocs/mine/b.lua")[0] == 1
+
+
+def test_no_sprocs_at_all_are_warned_of(git: GitRepo, check: Check) -> None:
+    git.write("sprocs/a.lua", "return 1")
+    git.commit()
+    git.git("rm", "--quiet", "--cached", "sprocs/a.lua")
+    code, errors, out = check("--staged")
+    assert (code, out, len(errors)) == (0, "", 1)
+    assert errors[0].startswith("luasprocs: warning: the index has no sprocs: ")
+    assert check() == (0, [], "")
+    (git.path / "sprocs/a.lua").rename(git.path / "sprocs/a.txt")
+    code, errors, _ = check()
+    assert code == 0
+    assert errors[0].startswith("luasprocs: warning: the work tree has no sprocs: ")
+
+
 def test_hostile_text_in_a_file_is_shown_harmless(git: GitRepo, check: Check) -> None:
     git.write("sprocs/a.lua", "-- \x1b]0;owned\x07=1\n-- event=\x1b[2Jset\nreturn 1")
     code, errors, _ = check("sprocs/a.lua")
