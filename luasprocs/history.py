@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import ResponseError
 
 from luasprocs.errors import RegistryError
 from luasprocs.registry import text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from redis import Redis
 
@@ -34,10 +37,30 @@ class Generation:
     deleted: Mapping[str, str]
 
 
+@contextlib.contextmanager
+def reading(key: str, kind: str) -> Iterator[None]:
+    """Around the reading of a registry's key.
+
+    Raises:
+        RegistryError: it is not of its `kind`; names the key, and what to do.
+    """
+    try:
+        yield
+    except ResponseError as error:
+        if not str(error).startswith("WRONGTYPE"):
+            raise
+        raise RegistryError(f"{key} is not a {kind}: somebody wrote over it, luasprocs sync repairs it") from error
+
+
 def read_history(client: Redis, keys: Keys, count: int | None = None) -> list[Generation]:
-    """Generations, newest first. Entries that somebody else wrote, and that can't be read, are left out."""
+    """Generations, newest first. Entries that somebody else wrote, and that can't be read, are left out.
+
+    Raises:
+        RegistryError: the key is not a stream.
+    """
     found = []
-    entries: list[Any] = client.xrevrange(keys.history, count=count) or []
+    with reading(keys.history, "stream"):
+        entries: list[Any] = client.xrevrange(keys.history, count=count) or []
     for _, fields in entries:
         try:
             found.append(_generation({text(key): text(value) for key, value in fields.items()}))
@@ -82,12 +105,13 @@ def read_blobs(client: Redis, keys: Keys, blobs: Iterable[str], *, strict: bool 
     """Kept sources by blob; not `strict`: as far as they are kept.
 
     Raises:
-        RegistryError: one is not kept any more.
+        RegistryError: one is not kept any more, or the key is not a hash.
     """
     wanted = sorted(set(blobs))
     if not wanted:
         return {}
-    sources: list[Any] = client.hmget(keys.blobs, wanted)
+    with reading(keys.blobs, "hash"):
+        sources: list[Any] = client.hmget(keys.blobs, wanted)
     missing = [blob for blob, source in zip(wanted, sources, strict=True) if source is None]
     if missing and strict:
         raise RegistryError(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from luasprocs.errors import NoSprocError
-from luasprocs.registry import read_sprocs, text
+from luasprocs.errors import NoSprocError, RegistryError
+from luasprocs.history import reading
+from luasprocs.registry import raw, sproc_of, text
 from sync.console import Console, safe
 from sync.session import Session
 
@@ -19,12 +22,13 @@ def command(flags: dict[str, object], name: str, as_json: bool, source_only: boo
     """Show one live sproc: metadata, counters, source."""
     console, session = Console.of_process(), Session(flags)
     with session.named_errors():
-        found = read_sprocs(session.client, session.keys, [name])
-        stored = session.client.hgetall(session.keys.stats(name))
-    if not found:
-        raise NoSprocError(f"no sproc named {name!r} is live: see luasprocs list")
-    sproc = found[0]
-    stats = {text(key): text(value) for key, value in stored.items()}
+        key = session.keys.name(name)
+        with reading(key, "hash"):
+            found: Any = session.client.hgetall(raw(key))
+        if not found:
+            raise NoSprocError(f"no sproc named {name!r} is live: see luasprocs list")
+        stats = _stats(console, session, name)
+    sproc = sproc_of(name, found)
     source = sproc.source.decode("utf-8", "replace")
     if source_only:
         click.echo(sproc.source, nl=False)
@@ -40,3 +44,15 @@ def command(flags: dict[str, object], name: str, as_json: bool, source_only: boo
     console.line()
     for number, line in enumerate(source.splitlines(), 1):
         console.line(f"{number:>4}  {line}")
+
+
+def _stats(console: Console, session: Session, name: str) -> dict[str, str]:
+    """The counters; none, and a warning, where the key is none of ours: no sync touches it."""
+    key = session.keys.stats(name)
+    try:
+        with reading(key, "hash"):
+            stored: Any = session.client.hgetall(raw(key))
+    except RegistryError:
+        console.warn(f"{key} is not a hash: the counters are left out, and the next recorded run starts new ones")
+        return {}
+    return {text(field): text(value) for field, value in stored.items()}

@@ -96,3 +96,41 @@ def test_show_of_an_unknown_name_ends_with_2(live: Shell) -> None:
 def test_an_empty_registry_lists_nothing(shell: Shell) -> None:
     assert shell.ok("list").out == ""
     assert shell.ok("list", "--json").out == ""
+
+
+@pytest.mark.parametrize(
+    ("key", "command"),
+    [
+        (Keys().history, ("history",)),
+        (Keys().history, ("rollback",)),
+        (Keys().blobs, ("rollback",)),
+        (Keys().name("plain.lua"), ("show", "plain.lua")),
+    ],
+)
+def test_a_key_that_was_written_over_is_named_with_what_to_do(live: Shell, key: str, command: tuple[str, ...]) -> None:
+    live.commit(plain="return 2")
+    live.ok("sync")
+    live.redis.delete(key)
+    live.redis.set(key, "mine")
+
+    result = live(*command)
+
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith(f"luasprocs: {key} is not a ")
+    assert "luasprocs sync repairs it" in result.err
+    live.ok("sync")
+    live.ok("history")
+    live.ok("show", "plain.lua")
+
+
+def test_counters_that_were_written_over_are_left_out_and_started_anew(live: Shell) -> None:
+    key = Keys().stats("plain.lua")
+    live.redis.set(key, "mine")
+
+    result = live("show", "plain.lua")
+
+    assert result.code == 0
+    assert "return 1" in result.out
+    assert f"{key} is not a hash" in result.err
+    live.ok("execute", "plain.lua")
+    assert live.ok("show", "plain.lua", "--json").json["stats"]["runs"] == "1"
