@@ -30,6 +30,7 @@ SERVER_FILE = Path(".luasprocs") / "server.toml"
 """Where `up` leaves the URL of the server that it started."""
 DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
 _KEEP_LIMIT = 100_000
+_COUNT_LIMIT = 100_000_000
 _OWNER_CHARS = 200
 _TOP = {
     "folder": "a folder's path below the repository's top, like sprocs or lua/sprocs",
@@ -81,6 +82,7 @@ def repository_settings(source: bytes | None, path: str = SETTINGS_FILE) -> Repo
 class HostSettings:
     """What the host says. `redis`: a URL, perhaps with a password: show `redis_shown`.
 
+    `executions_limit`, `executions_age_ms`: how many records of executions are kept, and for how long.
     `namespace` None: as luasprocs.toml says. `live_edits` None: commit if the repository is writable.
     `sources`: for each setting that somebody set, who did, for messages.
     """
@@ -94,6 +96,8 @@ class HostSettings:
     heal: str = "auto"
     live_edits: str | None = None
     interval_ms: int = 30_000
+    executions_limit: int = 10_000
+    executions_age_ms: int = 7 * 86_400_000
     sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -214,6 +218,12 @@ def _interval(value: str) -> int:
         raise ValueError(f"{shown(value)} is no duration, like 30s or 5m") from None
 
 
+def _count(value: str) -> int:
+    if not (value.isdecimal() and value.isascii() and 0 < int(value) <= _COUNT_LIMIT):
+        raise ValueError(f"{shown(value)} is no whole number from 1 to {_COUNT_LIMIT}")
+    return int(value)
+
+
 def _path(value: str) -> Path:
     if not value or "\0" in value:
         raise ValueError("the path is empty or holds a NUL")
@@ -230,8 +240,10 @@ _HOST: dict[str, Callable[[str], Any]] = {
     "heal": _one_of("auto", "warn"),
     "live_edits": _one_of("commit", "keep", "revert"),
     "interval": _interval,
+    "executions_limit": _count,
+    "executions_age": _interval,
 }
-_FIELDS = {"interval": "interval_ms"}
+_FIELDS = {"interval": "interval_ms", "executions_age": "executions_age_ms"}
 
 
 def _repository_value(key: str, value: object) -> object:

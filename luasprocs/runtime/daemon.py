@@ -30,22 +30,32 @@ STOP_TIMEOUT_S = 10.0
 
 
 class Daemon:
-    """Runs sprocs for one registry. `ready` is called when it listens for the first time, and after each reconnection."""
+    """Runs sprocs for one registry. `executions_limit`: about how many records are kept."""
 
-    def __init__(self, url: str, keys: Keys, db: int, *, ready: Callable[[], None] = lambda: None, executions_limit: int = 10_000) -> None:
+    def __init__(self, url: str, keys: Keys, db: int, *, executions_limit: int = 10_000, executions_age_ms: int = 0) -> None:
         self.url = url
         self.keys = keys
         self.db = db
         self.id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self.dispatcher = Dispatcher(keys, self.id, self._stale, self._broken, self._pause)
         self.unheard = 0
+        self.executions_age_ms = executions_age_ms
         self._executions_limit = executions_limit
-        self._ready = ready
+        self._ready: Callable[[], None] = lambda: None
         self._listening = False
         self._session: Session | None = None
         self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._started = time.time()
+
+    def on_ready(self, ready: Callable[[], None]) -> None:
+        """`ready` is called when it listens for the first time, and again after each reconnection."""
+        self._ready = ready
+
+    @property
+    def status(self) -> str:
+        """In a few words, for a service manager."""
+        return f"listening, lag {self.dispatcher.lag}" if self._listening else "waiting for the server"
 
     def stop(self) -> None:
         """No new work; `run` returns when what runs has ended."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import hiredis
 
-from luasprocs.runtime.numbering import DEPTH_LIMIT, Cause, Chunk, Event, Names, Numbering, Source
+from luasprocs.runtime.numbering import CHUNK_EVENTS, DEPTH_LIMIT, Cause, Chunk, Event, Names, Numbering, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("luasprocs.daemon")
 
 IN_FLIGHT = 4
-BATCH_LIMIT = 256
 BATCH_US = 1500
 """How long one dispatch may hold the server, by what the last ones took."""
 BEHIND_REST_S = 0.01
@@ -92,7 +91,7 @@ class Dispatcher:
         """So many events take about BATCH_US; the first after a change go alone, so that one that never ends can be stopped."""
         if not source.cost_us:
             return 1
-        return max(1, min(BATCH_LIMIT, int(BATCH_US / source.cost_us)))
+        return max(1, min(CHUNK_EVENTS, int(BATCH_US / source.cost_us)))
 
     def _send(self, source: Source, chunk: Chunk) -> None:
         assert self.wire is not None and self.numbering.now is not None  # noqa: PT018, S101

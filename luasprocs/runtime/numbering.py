@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 OWN = b"__*_Sproc_"
 """What every key of every registry holds: their events are never counted."""
 DEPTH_LIMIT = 8
+CHUNK_EVENTS = 256
+"""Events of one chunk at most: what is cut off it or filtered is never more."""
 
 Number: TypeAlias = tuple[int, int]
 
@@ -138,7 +140,7 @@ class Source:
             self.done = number
         while self.pending and self.pending[0].last <= number:
             self.pending.popleft()
-        if self.pending and (first := self.pending[0]).tick == number[0]:
+        if self.pending and (first := self.pending[0]).tick == number[0] and first.events[0].count <= number[1]:
             first.events = [event for event in first.events if event.count > number[1]]
 
 
@@ -275,8 +277,10 @@ class Numbering:
 
     def _queue(self, source: Source, tick: int, ms: int, segment: Segment, event: Event) -> None:
         pending = source.pending
-        if pending and pending[-1].tick == tick and pending[-1].segment is segment and not pending[-1].failures:
-            pending[-1].events.append(event)
-        else:
-            pending.append(Chunk(tick, ms, segment, [event]))
+        if pending:
+            last = pending[-1]
+            if last.tick == tick and len(last.events) < CHUNK_EVENTS and last.segment is segment and not last.failures:
+                last.events.append(event)
+                return
+        pending.append(Chunk(tick, ms, segment, [event]))
         self._wake(source)

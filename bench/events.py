@@ -1,0 +1,124 @@
+"""Events from the SET to the last recorded run, against a bare loop; latency, writes that nobody wants, `expired`, a daemon at rest."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from redis import Redis
+
+from bench.pairs import Result, measure, ratio
+from bench.servers import kinds, running
+from luasprocs.apply import apply
+from luasprocs.keys import Keys
+from luasprocs.registry import read_live
+from luasprocs.sproc import read_sproc
+from luasprocs.transaction import Change
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EVENTS = 200_000
+PAIRS = 5
+BODY = "redis.call('HINCRBY', 'fired', KEYS[1], 1)"
+LUASPROCS = str(Path(sys.executable).with_name("luasprocs"))
+
+
+def live(client: Redis, *sources: str) -> None:
+    """Makes sprocs live, named by their place."""
+    names = [f"t{place}.lua" for place in range(len(sources))]
+    put = tuple(
+        read_sproc(name, name, source.encode(), str(hash(source)), "c")
+        for name, source in zip(names, sources, strict=True)
+    )
+    now = read_live(client, Keys())
+    deleted = tuple(sorted(now.sprocs.keys() - set(names)))
+    change = Change("bench", "main", "bench", "", "", "bench", put, deleted, tuple(sorted(names)), adopt=True)
+    apply(client, Keys(), now, change)
+
+
+@contextlib.contextmanager
+def daemons(port: int, count: int = 1) -> Iterator[list[subprocess.Popen[str]]]:
+    """Real daemons, ready."""
+    command = [LUASPROCS, "--redis", f"redis://127.0.0.1:{port}/0", "daemon", "--no-sync"]
+    started = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(count)]
+    try:
+        for process in started:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if "listening" in line:
+                    break
+        yield started
+    finally:
+        for process in started:
+            process.send_signal(signal.SIGTERM)
+            process.communicate()
+
+
+def write(port: int, count: int, *command: str) -> float:
+    """Requests a second."""
+    words = ["redis-benchmark", "-p", str(port), "-n", str(count), "-r", "1000", "-c", "20", "-P", "32", "-q", *command]
+    printed = subprocess.run(words, capture_output=True, check=True, text=True).stdout
+    return float(re.findall(r"([0-9.]+) requests per second", printed)[-1])
+
+
+def _fired(client: Redis) -> int:
+    return sum(map(int, client.hvals("fired")))
+
+
+def _until(client: Redis, total: int) -> None:
+    deadline = time.monotonic() + 60
+    while (found := _fired(client)) < total:
+        assert time.monotonic() < deadline, f"{found} of {total} events ran"
+        time.sleep(0.005)
+    assert found == total, f"{found} runs for {total} events"
+
+
+def _ours(server_port: int, count: int = 1) -> float:
+    """Events a second, from the first SET's reply to the last run."""
+    with Redis(port=server_port, protocol=2) as client, daemons(server_port, count):
+        client.delete("fired")
+        started = time.perf_counter()
+        write(server_port, EVENTS, "set", "dream:__rand_int__", "v")
+        _until(client, EVENTS)
+        return EVENTS / (time.perf_counter() - started)
+
+
+def _bare(server_port: int) -> float:
+    """The same by the bare loop."""
+    script = Path(__file__).with_name("bare_events")
+    with Redis(port=server_port, protocol=2) as client:
+        client.config_set("notify-keyspace-events", "K$")
+        client.execute_command("FUNCTION", "LOAD", "REPLACE", script.with_suffix(".lua").read_text(encoding="utf-8"))
+        client.delete("fired", "bare:watermark")
+        command = [sys.executable, str(script.with_suffix(".py")), str(server_port), str(EVENTS), "__keyspace@0__:dream:*"]
+        client.config_set("client-output-buffer-limit", "pubsub 268435456 0 0")  # as the daemon does
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as loop:
+            try:
+                assert loop.stdout is not None
+                assert loop.stdout.readline() == "ready\n"
+                started = time.perf_counter()
+                write(server_port, EVENTS, "set", "dream:__rand_int__", "v")
+                _until(client, EVENTS)
+                return EVENTS / (time.perf_counter() - started)
+            finally:
+                loop.kill()
+
+
+def throughput() -> Iterator[Result]:
+    """One daemon against the bare loop, two against one."""
+    for kind in kinds():
+        with running(kind) as server, Redis(port=server.port, protocol=2) as client:
+            live(client, f"-- event=set\n-- key=dream:*\n{BODY}\n")
+            pairs = measure(partial(_ours, server.port), partial(_bare, server.port), PAIRS)
+            yield ratio(f"events run / bare loop, {kind} (events/s)", pairs, at_least=0.8)
+            pairs = measure(partial(_ours, server.port, 2), partial(_ours, server.port), PAIRS)
+            yield ratio(f"events with two daemons / with one, {kind} (events/s)", pairs, at_least=0.7)

@@ -1,0 +1,65 @@
+"""Runs a daemon as a process: signals, readiness, watchdog, exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from luasprocs.runtime.notify import notify, watchdog_s
+
+if TYPE_CHECKING:
+    from luasprocs.runtime.daemon import Daemon
+
+log = logging.getLogger("luasprocs.daemon")
+
+INTERRUPTED = 130
+
+
+def serve(daemon: Daemon) -> int:
+    """Until SIGTERM or SIGINT; a second one ends at once. Returns the exit code."""
+    with contextlib.suppress(KeyboardInterrupt):
+        return asyncio.run(_serve(daemon))
+    return INTERRUPTED
+
+
+async def _serve(daemon: Daemon) -> int:
+    loop = asyncio.get_running_loop()
+    signals = 0
+
+    def on_signal() -> None:
+        nonlocal signals
+        signals += 1
+        if signals > 1:
+            log.warning("a second signal: ending at once")
+            os._exit(INTERRUPTED)
+        log.info("stopping: no new work, what runs ends")
+        notify("STOPPING=1")
+        daemon.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    daemon.on_ready(_ready)
+    beat = asyncio.create_task(_watchdog(daemon))
+    try:
+        await daemon.run()
+    finally:
+        beat.cancel()
+    log.info("stopped")
+    return 0
+
+
+def _ready() -> None:
+    log.info("listening")
+    notify("READY=1", "STATUS=listening")
+
+
+async def _watchdog(daemon: Daemon) -> None:
+    """The loop turns: that is what a watchdog asks. A Redis that is away is no reason to be restarted."""
+    if interval_s := watchdog_s():
+        while True:
+            notify("WATCHDOG=1", f"STATUS={daemon.status}")
+            await asyncio.sleep(interval_s)
