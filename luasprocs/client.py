@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeVar, overload
 
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
-from redis.exceptions import ResponseError
+from redis.exceptions import InvalidResponse, ResponseError
 
 from luasprocs import server
 from luasprocs.errors import NoSprocError, ScriptError, SprocDisabledError
 from luasprocs.keys import Keys
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from typing import Unpack
 
 Argument: TypeAlias = bytes | str | int | float
 Reply: TypeAlias = "bytes | str | int | float | bool | list[Reply] | dict[Reply, Reply] | None"
@@ -22,6 +24,31 @@ T = TypeVar("T")
 
 _ERRORS = {"NOSPROC": NoSprocError, "DISABLED": SprocDisabledError}
 _PLACE = re.compile(r" script: (?:\S+, )?on @(?P<place>.+:\d+)\.$")
+
+
+class Call(TypedDict, total=False):
+    """A call beside the sproc's name. `readonly`: by FCALL_RO, which serves on replicas too."""
+
+    keys: Sequence[Argument]
+    args: Sequence[Argument]
+    readonly: bool
+
+
+@contextlib.contextmanager
+def script_errors(name: str) -> Iterator[None]:
+    """Inside, what a sproc's run answers becomes this package's error; serves `await` as well.
+
+    Raises:
+        ScriptError: or one of its kinds; also for a reply that is nested too deep to be read or printed.
+    """
+    try:
+        yield
+    except ResponseError as error:
+        raise script_error(error) from error
+    except (InvalidResponse, RecursionError) as error:
+        if isinstance(error, InvalidResponse) and "nesting depth" not in str(error):
+            raise
+        raise ScriptError(f"the reply of {name} is nested too deep to be read: does a table hold itself?") from error
 
 
 def script_error(error: ResponseError) -> ScriptError:
@@ -43,11 +70,11 @@ def readable_error(text: str) -> str:
 
 
 def command(
-    keys: Keys, name: str, sproc_keys: Sequence[Argument], args: Sequence[Argument], *, readonly: bool
+    registry: Keys, name: str, keys: Sequence[Argument] = (), args: Sequence[Argument] = (), *, readonly: bool = False
 ) -> list[Argument]:
     """The FCALL of one call, as `execute_command` takes it."""
-    function = keys.function("execute_ro" if readonly else "execute")
-    return ["FCALL_RO" if readonly else "FCALL", function, len(sproc_keys), *sproc_keys, name, *args]
+    function = registry.function("execute_ro" if readonly else "execute")
+    return ["FCALL_RO" if readonly else "FCALL", function, len(keys), *keys, name, *args]
 
 
 def _typed(name: str, reply: Any, kind: type[Any] | None) -> Any:
@@ -72,44 +99,19 @@ class Sprocs:
         self._keys = Keys(namespace)
 
     @overload
-    def execute(
-        self,
-        name: str,
-        *,
-        keys: Sequence[Argument] = (),
-        args: Sequence[Argument] = (),
-        readonly: bool = False,
-    ) -> Any: ...
+    def execute(self, name: str, **call: Unpack[Call]) -> Any: ...
     @overload
-    def execute(
-        self,
-        name: str,
-        *,
-        keys: Sequence[Argument] = (),
-        args: Sequence[Argument] = (),
-        readonly: bool = False,
-        reply: type[T],
-    ) -> T: ...
-    def execute(
-        self,
-        name: str,
-        *,
-        keys: Sequence[Argument] = (),
-        args: Sequence[Argument] = (),
-        readonly: bool = False,
-        reply: type[Any] | None = None,
-    ) -> Any:
-        """Runs a sproc. `reply`: the type that the reply must have; `str` decodes it. `readonly`: FCALL_RO, on replicas too.
+    def execute(self, name: str, *, reply: type[T], **call: Unpack[Call]) -> T: ...
+    def execute(self, name: str, *, reply: type[Any] | None = None, **call: Unpack[Call]) -> Any:
+        """Runs a sproc. `reply`: the type that the reply must have; `str` decodes it. The rest: see `Call`.
 
         Raises:
             NoSprocError, SprocDisabledError: there is none of that name, or it is off.
             ScriptError: the sproc raised an error, or replied another type.
             redis.RedisError: the connection failed.
         """
-        try:
-            answer = self.client.execute_command(*command(self._keys, name, keys, args, readonly=readonly))
-        except ResponseError as error:
-            raise script_error(error) from error
+        with script_errors(name):
+            answer = self.client.execute_command(*command(self._keys, name, **call))
         return answer if answer is self.client else _typed(name, answer, reply)
 
     def on(self, client: Redis) -> Sprocs:
@@ -135,51 +137,18 @@ class AsyncSprocs:
         self._keys = Keys(namespace)
 
     @overload
-    async def execute(
-        self,
-        name: str,
-        *,
-        keys: Sequence[Argument] = (),
-        args: Sequence[Argument] = (),
-        readonly: bool = False,
-    ) -> Any: ...
+    async def execute(self, name: str, **call: Unpack[Call]) -> Any: ...
     @overload
-    async def execute(
-        self,
-        name: str,
-        *,
-        keys: Sequence[Argument] = (),
-        args: Sequence[Argument] = (),
-        readonly: bool = False,
-        reply: type[T],
-    ) -> T: ...
-    async def execute(
-        self,
-        name: str,
-        *,
-        keys: Sequence[Argument] = (),
-        args: Sequence[Argument] = (),
-        readonly: bool = False,
-        reply: type[Any] | None = None,
-    ) -> Any:
+    async def execute(self, name: str, *, reply: type[T], **call: Unpack[Call]) -> T: ...
+    async def execute(self, name: str, *, reply: type[Any] | None = None, **call: Unpack[Call]) -> Any:
         """Runs a sproc: see `Sprocs.execute`."""
-        try:
-            answer = await self.client.execute_command(*command(self._keys, name, keys, args, readonly=readonly))
-        except ResponseError as error:
-            raise script_error(error) from error
+        with script_errors(name):
+            answer = await self.client.execute_command(*command(self._keys, name, **call))
         return _typed(name, answer, reply)
 
-    def queue(
-        self,
-        pipeline: Any,
-        name: str,
-        *,
-        keys: Sequence[Argument] = (),
-        args: Sequence[Argument] = (),
-        readonly: bool = False,
-    ) -> None:
+    def queue(self, pipeline: Any, name: str, **call: Unpack[Call]) -> None:
         """Queues a call in an asyncio pipeline; its reply is among those of the pipeline's `execute`."""
-        pipeline.execute_command(*command(self._keys, name, keys, args, readonly=readonly))
+        pipeline.execute_command(*command(self._keys, name, **call))
 
     async def aclose(self) -> None:
         """Closes the connection."""

@@ -139,6 +139,7 @@ def _code(error: exceptions.RedisError) -> str:
 
 # What has no code, by what it says; then by redis-py's class.
 _BY_TEXT: tuple[tuple[str, type[ServerError], str], ...] = (
+    ("nesting depth", ServerError, "a reply of {place} is nested too deep to be read"),
     (
         "DB index is out of range",
         ServerError,

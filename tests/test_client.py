@@ -13,8 +13,9 @@ import redis
 from redis import asyncio as async_redis
 
 import luasprocs
-from luasprocs.errors import NoSprocError, ScriptError, SettingsError, SprocDisabledError
+from luasprocs.errors import NoSprocError, ScriptError, ServerError, SettingsError, SprocDisabledError
 from luasprocs.keys import Keys
+from luasprocs.server import errors_named
 from tests.live import make_live, put, sproc
 
 ROOT = Path(__file__).parents[1]
@@ -89,6 +90,21 @@ def test_errors_say_what_is_wrong_and_where(sprocs):
     sprocs.client.set("text", "x")
     with pytest.raises(ScriptError, match=r"^WRONGTYPE wrongtype\.lua:1: "):
         sprocs.execute("wrongtype.lua", keys=["text"])
+
+
+def test_a_reply_nested_without_end_is_an_error_and_the_next_call_works(live):
+    put(live.client(), sproc("endless.lua", "local t = {}\nt[1] = t\nreturn t"), sproc("number.lua", "return 42"))
+    with luasprocs.connect(live.url) as sprocs:
+        with pytest.raises(ScriptError, match=r"endless\.lua is nested too deep"):
+            sprocs.execute("endless.lua")
+        assert sprocs.execute("number.lua") == 42
+        with pytest.raises(ServerError, match="nested too deep"), errors_named(live.url):
+            sprocs.client.eval("local t = {} t[1] = t return t", 0)
+
+
+def test_a_mistyped_keyword_is_no_call(sprocs):
+    with pytest.raises(TypeError, match="kyes"):
+        sprocs.execute("echo.lua", kyes=["k"])
 
 
 def test_a_name_with_anything_in_it_is_called_by_it(sprocs):

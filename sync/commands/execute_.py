@@ -9,7 +9,8 @@ from typing import Any
 import click
 from redis.exceptions import ResponseError
 
-from luasprocs.client import script_error
+from luasprocs.client import script_errors
+from luasprocs.errors import NoSprocError
 from luasprocs.registry import raw
 from sync.console import Console
 from sync.identity import applied_by
@@ -28,16 +29,14 @@ from sync.session import Session
 def command(flags: dict[str, object], name: str, args: tuple[str, ...], keys: tuple[str, ...], as_json: bool) -> None:
     """Run the live sproc NAME with ARG… as ARGV, and print its reply as redis-cli would."""
     console, session = Console.of_process(), Session(flags)
-    with session.named_errors():
+    with session.named_errors(), script_errors(name):
         try:
             reply = _run(console, session, name, [*map(raw, keys)], [*map(raw, args)])
         except ResponseError as error:
             if "unction not found" in str(error):
-                raise script_error(
-                    ResponseError(f"NOSPROC nothing was ever synced here, so no sproc named {name!r}")
-                ) from error
+                raise NoSprocError(f"nothing was ever synced here, so no sproc named {name!r}") from error
             raise session.named(error) from error
-    print_reply(console, reply, as_json=as_json)
+        print_reply(console, reply, as_json=as_json)
 
 
 def print_reply(console: Console, reply: Any, *, as_json: bool) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 from redis import Redis
-from redis.exceptions import ResponseError
 
 from luasprocs.apply import apply
-from luasprocs.client import script_error
+from luasprocs.client import command as fcall
+from luasprocs.client import script_errors
 from luasprocs.embedded import EmbeddedServer
 from luasprocs.errors import ProblemsError
 from luasprocs.keys import Keys
@@ -35,18 +35,15 @@ def command(flags: dict[str, str], file: Path, args: tuple[str, ...], keys: tupl
     """Run FILE on a throw-away embedded server with the work tree's sprocs, and print its reply."""
     console = Console.of_process()
     name, sprocs = work_tree_sprocs(file)
-    parts = (len(keys), *map(raw, keys), raw(name), *map(raw, args))
+    call = fcall(Keys(), name, [*map(raw, keys)], [*map(raw, args)])
     with (
         tempfile.TemporaryDirectory(prefix="luasprocs-try-") as folder,
         EmbeddedServer(Path(folder), persistent=False) as server,
         connect(server.url) as client,
     ):
         _load(client, sprocs, name, str(file))
-        try:
-            reply = client.execute_command("FCALL", Keys().function("execute"), *parts)
-        except ResponseError as error:
-            raise script_error(error) from error
-    print_reply(console, reply, as_json=as_json)
+        with script_errors(name):
+            print_reply(console, client.execute_command(*call), as_json=as_json)
 
 
 def _load(client: Redis, sprocs: list[Sproc], name: str, path: str) -> None:

@@ -94,6 +94,19 @@ def test_a_sprocs_error_ends_with_1_and_names_its_own_line(live: Shell) -> None:
     assert "call.lua:2" in result.err
 
 
+def test_a_reply_nested_too_deep_is_said_so_whoever_could_not_read_it(shell: Shell) -> None:
+    shell.commit(
+        endless="local t = {}\nt[1] = t\nreturn t", deep="local t = {}\nfor i = 1, ARGV[1] do t = {t} end\nreturn t"
+    )
+    shell.ok("sync")
+    for options in ((), ("--json",)):
+        assert shell("execute", *options, "deep.lua", "100").code == 0
+        for typed in (("endless.lua",), ("deep.lua", "900"), ("deep.lua", "5000")):
+            result = shell("execute", *options, *typed)
+            assert (result.code, result.out) == (1, "")
+            assert result.err.startswith(f"luasprocs: the reply of {typed[0]} is nested too deep")
+
+
 def test_before_any_sync_it_says_so(shell: Shell) -> None:
     result = shell("execute", "a.lua")
     assert result.code == 2

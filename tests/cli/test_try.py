@@ -50,6 +50,12 @@ def test_each_run_starts_from_nothing(tried: Try) -> None:
         assert tried("return redis.call('INCR', 'counter')")[1] == "1\n"
 
 
+def test_a_reply_nested_without_end_is_said_so(tried: Try) -> None:
+    code, out, err = tried("local t = {}\nt[1] = t\nreturn t")
+    assert (code, out) == (1, "")
+    assert "the reply of mine.lua is nested too deep" in err
+
+
 def test_a_scripts_error_ends_with_1_at_its_line(tried: Try) -> None:
     code, out, err = tried("-- one\n-- two\nerror('not today')")
     assert (code, out) == (1, "")
