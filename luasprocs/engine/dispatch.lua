@@ -2,17 +2,32 @@
 local BATCH_BYTES = 2 * 1024 * 1024 -- of values; what is beyond is left to the next dispatch
 local RUNS_BUDGET = 1000 -- runs below one original event, on average of those that ran together
 local ORIGIN_TTL_MS = 60000
+-- Reading the clock takes as long as a small command. In a long stretch of short runs it is read once for a few of them, and each
+-- is put down with their mean.
+local CLOCK_STRETCH, CLOCK_RUNS, CLOCK_SHORT_US = 16, 4, 100
 
--- A batch being run: `args` with the place of each event's first argument, and its value, type and cut.
+-- A batch being run: `args` with the place of each event's key (its name follows), and for each its route, value, type and cut.
 local function new_batch(args, head)
   return {
     args = args, daemon = args[4], tick = tonumber(args[5]), tick_ms = tonumber(args[6]),
-    limit = executions_limit(), names = head.names, routes = head.routes, places = {}, values = {}, kinds = {}, cuts = {},
+    limit = executions_limit(), names = head.names, routes = head.routes, ways = head.ways, chosen = {}, places = {}, values = {}, kinds = {}, cuts = {},
   }
 end
 
--- Takes args from `at`: number of names, names, number of routes, and for each: depth, roots, origin, state (`deep`, `poison`, `timeout 2` for the
--- second name alone, or empty), picks (`1 3`, places of names). Returns names, routes, and where the events begin.
+-- Takes a text: one number for all, or a list of them. Returns a function of the place.
+local function listed(text, step)
+  if not text:find(' ', 1, true) then
+    local first = tonumber(text)
+    return function(n) return first + (n - 1) * step end
+  end
+  local numbers = {}
+  for word in text:gmatch('%d+') do numbers[#numbers + 1] = tonumber(word) end
+  return function(n) return numbers[n] end
+end
+
+-- Takes args from `at`: number of names, names, number of routes, and for each: depth, roots, origin, state (`deep`, `poison`, `timeout 2`
+-- for the second name alone, or empty), picks (`1 3`, places of names); then the events' counts (the first one's, where they
+-- follow each other, else all) and routes (one for all, or all). Returns names, routes, count and way by place, and where keys begin.
 local function parse_head(args, at)
   local names, routes = {}, {}
   local count = tonumber(args[at])
@@ -27,27 +42,38 @@ local function parse_head(args, at)
     routes[i] = route
     at = at + 5
   end
-  return { names = names, routes = routes, events = at }
+  return { names = names, routes = routes, counts = listed(args[at], 1), ways = listed(args[at + 1], 0), events = at + 2 }
 end
 
--- Reads type and value of each event from `first` on that has not run, before any of them does. Stops at enough bytes.
-local function read_values(batch, first)
-  local args, bytes, n = batch.args, 0, 0
-  local wanted = {}
-  for r, route in ipairs(batch.routes) do
-    for place in pairs(route.picks) do
-      local entry = entries[batch.names[place]] or load_entry(batch.names[place])
-      if entry.value ~= false then wanted[r] = true end
-    end
+-- Whether a route's sprocs want the value of a key.
+local function wants_value(batch, route)
+  for place in pairs(route.picks) do
+    local name = batch.names[place]
+    local entry = entries[name] or load_entry(name)
+    if entry.value ~= false then return true end
   end
-  for i = first, #args, 4 do
-    local ok, value, kind, cut = pcall(read_value, args[i + 1], args[i + 2], wanted[tonumber(args[i + 3])])
+  return false
+end
+
+-- Reads type and value of each event from the `first` on, before any sproc runs. Stops at enough bytes.
+local function read_values(batch, first, events)
+  local args, places, values, kinds, chosen = batch.args, batch.places, batch.values, batch.kinds, batch.chosen
+  local bytes, n, pcall, type, get = 0, 0, pcall, type, redis.pcall
+  for _, route in ipairs(batch.routes) do route.wanted = wants_value(batch, route) end
+  local only = #batch.routes == 1 and batch.routes[1]
+  for i = first, (#args - events + 1) / 2 do
+    local at = events + (i - 1) * 2
+    local route = only or batch.routes[batch.ways(i)]
+    local wanted, ok, value, kind, cut = route.wanted, nil, nil, 'string', nil
+    if wanted and STRING_EVENTS[args[at + 1]] then value = get('GETRANGE', args[at], '0', VALUE_LIMIT_TEXT) end
+    if type(value) ~= 'string' or #value == 0 or #value > VALUE_LIMIT_BYTES then -- not simply a string
+      ok, value, kind, cut = pcall(read_value, args[at], wanted)
+      if not ok then value, kind, cut = '', 'none', nil end
+    end
     n = n + 1
-    batch.places[n] = i
-    batch.values[n] = ok and value or ''
-    batch.kinds[n] = ok and kind or 'none'
-    batch.cuts[n] = cut
-    bytes = bytes + #batch.values[n]
+    places[n], values[n], kinds[n], chosen[n] = at, value, kind, route
+    if cut then batch.cuts[n] = cut end
+    bytes = bytes + #value
     if bytes >= BATCH_BYTES then break end
   end
   batch.size = n
@@ -67,7 +93,7 @@ local function record_skipped(batch, name, stretch, status, why)
   local more = #stretch > 1 and (' (' .. #stretch .. ' events, this is the first)') or ''
   local route = stretch.route
   add_record(batch, name, {
-    key = batch.args[place + 1], event = batch.args[place + 2], origin = route.origin, depth = route.depth,
+    key = batch.args[place], event = batch.args[place + 1], origin = route.origin, depth = route.depth,
     status = status, error = why .. more,
   })
   local tally = new_tally()
@@ -86,38 +112,62 @@ local function within_budget(route, runs)
   return used <= RUNS_BUDGET * route.roots
 end
 
--- Runs a sproc for a stretch of events between one begin and one end marker, then records each run.
-local function run_stretch(batch, entry, stretch, tally)
-  local args, route, name, sproc = batch.args, stretch.route, entry.name, entry.sproc
+-- Runs a sproc for each event of a stretch and counts the runs. Returns whether each went well, its reply, and its microseconds.
+local function run_each(batch, entry, stretch, tally)
+  local args, places, values, kinds = batch.args, batch.places, batch.values, batch.kinds
   local oks, replies, durations = {}, {}, {}
-  sproc.trigger = 'event'
+  local sproc, tame, any_cut, xpcall = entry.sproc, entry.tame, next(batch.cuts) ~= nil, xpcall
+  local together, unclocked = #stretch >= CLOCK_STRETCH and CLOCK_RUNS or 1, 0
   running = entry
-  redis.call('PUBLISH', MARKERS, table.concat({ 'begin', route.depth, route.roots > 0 and route.roots or #stretch, route.origin, name }, ' '))
   local at_us = clock_us()
   for n = 1, #stretch do
     local event = stretch[n]
-    local place = batch.places[event]
-    sproc.cut = batch.cuts[event]
-    running_keys, running_args = { args[place + 1] }, { batch.values[event], args[place + 2], batch.kinds[event] }
+    local place = places[event]
+    if any_cut then sproc.cut = batch.cuts[event] end
+    running_keys, running_args = { args[place] }, { values[event], args[place + 1], kinds[event] }
     oks[n], replies[n] = xpcall(run_handed, explain)
-    local now_us = clock_us()
-    durations[n], at_us = now_us > at_us and now_us - at_us or 0, now_us
-    put_back()
+    if not tame then put_back() end
+    unclocked = unclocked + 1
+    if unclocked >= together or n == #stretch then
+      local now_us = clock_us()
+      local mean_us = now_us > at_us and floor((now_us - at_us) / unclocked) or 0
+      for i = n - unclocked + 1, n do durations[i] = mean_us end
+      count(tally, unclocked, mean_us)
+      if mean_us > CLOCK_SHORT_US then together = 1 end
+      at_us, unclocked = now_us, 0
+    end
   end
-  redis.call('PUBLISH', MARKERS, 'end')
+  return oks, replies, durations
+end
+
+-- Runs a sproc for a stretch of events between one begin and one end marker, then records each run.
+local function run_stretch(batch, entry, stretch, tally)
+  local args, places, route, name, sproc = batch.args, batch.places, stretch.route, entry.name, entry.sproc
+  local roots = route.roots > 0 and route.roots or #stretch
+  redis.call('PUBLISH', MARKERS, table.concat({ 'begin', route.depth, roots, route.origin, name }, ' '))
+  sproc.trigger = 'event'
+  local oks, replies, durations = run_each(batch, entry, stretch, tally)
   sproc.trigger, sproc.cut = 'call', nil
-  local commit, daemon, limit = commit_of(entry), batch.daemon, batch.limit
-  local origin, depth = route.origin, route.depth
+  redis.call('PUBLISH', MARKERS, 'end')
+  local commit, daemon, origin, depth = commit_of(entry), batch.daemon, route.origin, tostring(route.depth)
+  local call, type, rawget, tostring = redis.call, type, rawget, tostring
+  local duration_us, duration -- as text: a number costs more to hand over
   for n = 1, #stretch do
-    local place, reply = batch.places[stretch[n]], replies[n]
-    local failed = not oks[n] or (type(reply) == 'table' and rawget(reply, 'err') ~= nil)
-    local problem = failed and said(reply) or nil
-    count(tally, durations[n], problem)
-    redis.call('XADD', EXECUTIONS, 'MAXLEN', '~', limit, '*',
-      'sproc', name, 'trigger', 'event', 'key', args[place + 1], 'event', args[place + 2], 'origin', origin, 'depth', depth,
-      'status', failed and 'error' or 'ok', 'duration_us', durations[n], 'reply', failed and '' or readable(reply),
+    local place, reply, problem = places[stretch[n]], replies[n], nil
+    if not oks[n] or (type(reply) == 'table' and rawget(reply, 'err') ~= nil) then
+      problem, reply = said(reply), nil
+      count_error(tally, problem)
+    end
+    if durations[n] ~= duration_us then
+      duration_us = durations[n]
+      duration = tostring(duration_us)
+    end
+    call('XADD', EXECUTIONS, '*',
+      'sproc', name, 'trigger', 'event', 'key', args[place], 'event', args[place + 1], 'origin', origin, 'depth', depth,
+      'status', problem and 'error' or 'ok', 'duration_us', duration, 'reply', reply and readable(reply) or '',
       'error', problem or '', 'commit', commit, 'daemon', daemon)
   end
+  call('XTRIM', EXECUTIONS, 'MAXLEN', '~', batch.limit)
 end
 
 -- Why a sproc doesn't run for a stretch: status and text; nothing when it runs.
@@ -146,9 +196,10 @@ local function run_sproc(batch, place)
     local status, why = refused(place, name, entry, stretch, paused)
     if status then record_skipped(batch, name, stretch, status, why) else run_stretch(batch, entry, stretch, tally) end
   end
+  local chosen, kinds, types = batch.chosen, batch.kinds, entry.types
   for n = 1, batch.size do
-    local route = batch.routes[tonumber(batch.args[batch.places[n] + 3])]
-    if route.picks[place] and (not entry.types or entry.types[batch.kinds[n]]) then
+    local route = chosen[n]
+    if route.picks[place] and (not types or types[kinds[n]]) then
       if route ~= stretch.route then
         finish()
         stretch = { route = route }
@@ -179,9 +230,9 @@ local function claim(args, mark)
   return at_count
 end
 
--- FCALL <ns>luasprocs_dispatch 0 source epoch generation daemon tick tick_ms prev_tick prev_count start_tick start_ms <head> [count key event route ...]
+-- FCALL <ns>luasprocs_dispatch 0 source epoch generation daemon tick tick_ms prev_tick prev_count start_tick start_ms <head> [key event ...]
 -- The events are of one tick, in order; `prev` is the number of the event before them that is wanted, as the sender knows; `start` is
--- where the sender's numbering of the source begins. For <head> see parse_head; `route` is a place in it.
+-- where the sender's numbering of the source begins. For <head> see parse_head.
 -- Reply: `ran`, tick, count of the watermark, runs, microseconds; or with nothing done: `behind` tick count, `stale` generation,
 -- `epoch`, `unregistered`.
 redis.register_function(DISPATCH, function(_, args)
@@ -195,16 +246,16 @@ redis.register_function(DISPATCH, function(_, args)
   if not at_count then return reply end
   local started_us = clock_us()
   local head = parse_head(args, 11)
-  local first = head.events
-  while first <= #args and tonumber(args[first]) <= at_count do first = first + 4 end
-  if first > #args then
+  local first, total = 1, (#args - head.events + 1) / 2
+  while first <= total and head.counts(first) <= at_count do first = first + 1 end
+  if first > total then
     local tick, count = parse_mark(redis.call('HGET', EVENTS, args[1]))
     return { 'ran', tick, count, 0, 0 }
   end
   local batch = new_batch(args, head)
   writable(EXECUTIONS, 'stream')
-  read_values(batch, first)
-  local last = tonumber(args[batch.places[batch.size]])
+  read_values(batch, first, head.events)
+  local last = head.counts(first + batch.size - 1)
   local ok, problem = pcall(function()
     for place = 1, #batch.names do run_sproc(batch, place) end
   end)
@@ -248,14 +299,13 @@ redis.register_function(CATCHUP, function(_, args)
   if redis.call('HEXISTS', CATCHUPS, name) == 0 then return -1 end
   pin()
   local flat = { '', '', '', daemon, '0', '0' }
-  for i = 4, #args do
-    flat[#flat + 1], flat[#flat + 2], flat[#flat + 3], flat[#flat + 4] = '0', args[i], 'catchup', '1'
-  end
-  local head = { names = { name }, routes = { { depth = 1, roots = 0, origin = '-', state = '', culprit = '', picks = { true } } } }
+  for i = 4, #args do flat[#flat + 1], flat[#flat + 2] = args[i], 'catchup' end
+  local route = { depth = 1, roots = 0, origin = '-', state = '', culprit = '', picks = { true } }
+  local head = { names = { name }, routes = { route }, ways = function() return 1 end }
   local batch = new_batch(flat, head)
   if #args > 3 then
     writable(EXECUTIONS, 'stream')
-    read_values(batch, 7)
+    read_values(batch, 1, 7)
     run_sproc(batch, 1)
     put_back()
   end

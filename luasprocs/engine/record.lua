@@ -10,11 +10,19 @@ local BUCKETS_US = {
 }
 
 -- Microseconds. TIME advances inside a function on Redis 7.0, and is frozen on Valkey, which has os.clock instead.
-local has_clock
-local function clock_us()
-  if has_clock == nil then has_clock = pcall(function() return os.clock() end) end
-  if has_clock then return math.floor(os.clock() * 1000000) end
-  local now = redis.call('TIME')
+local clock, floor, time_call
+local clock_us
+clock_us = function()
+  if clock then return floor(clock() * 1000000) end
+  if not time_call then
+    time_call, floor = redis.call, math.floor
+    local there, found = pcall(function() return os.clock end)
+    if there and found then
+      clock = found
+      return clock_us()
+    end
+  end
+  local now = time_call('TIME')
   return now[1] * 1000000 + now[2]
 end
 
@@ -90,16 +98,17 @@ local function new_tally()
   return { runs = 0, errors = 0, skipped = 0, duration_us = 0, longest_us = 0, buckets = {} }
 end
 
-local function count(tally, duration_us, problem)
-  tally.runs = tally.runs + 1
-  tally.duration_us = tally.duration_us + duration_us
+local function count(tally, runs, duration_us)
+  tally.runs = tally.runs + runs
+  tally.duration_us = tally.duration_us + duration_us * runs
   if duration_us > tally.longest_us then tally.longest_us = duration_us end
-  local bucket = bucket_of(duration_us)
-  tally.buckets[bucket] = (tally.buckets[bucket] or 0) + 1
-  if problem then
-    tally.errors = tally.errors + 1
-    tally.last_error = problem
-  end
+  local bucket = duration_us <= 50 and 'le_50' or bucket_of(duration_us)
+  tally.buckets[bucket] = (tally.buckets[bucket] or 0) + runs
+end
+
+local function count_error(tally, problem)
+  tally.errors = tally.errors + 1
+  tally.last_error = problem
 end
 
 local function write_stats(name, tally)
@@ -148,7 +157,8 @@ redis.register_function(RUN, function(keys, args)
     'status', failed and 'error' or 'ok', 'duration_us', duration_us,
     'reply', failed and '' or readable(reply), 'error', problem or '', 'commit', commit_of(entry), 'daemon', '')
   local tally = new_tally()
-  count(tally, duration_us, problem)
+  count(tally, 1, duration_us)
+  if problem then count_error(tally, problem) end
   write_stats(name, tally)
   return reply
 end)

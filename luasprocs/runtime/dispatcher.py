@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import hiredis
 
-from luasprocs.runtime.numbering import CHUNK_EVENTS, DEPTH_LIMIT, Cause, Chunk, Event, Names, Numbering, Source
+from luasprocs.runtime.numbering import CHUNK_EVENTS, DEPTH_LIMIT, Cause, Chunk, Names, Numbering, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -210,29 +210,32 @@ class Dispatcher:
 
 
 def _add_events(words: list[Any], chunk: Chunk) -> None:
-    """The head of a dispatch (names and routes, see dispatch.lua) and its events."""
+    """The head of a dispatch (names, routes, counts and ways, see dispatch.lua) and its events."""
     places: dict[bytes, int] = {}
-    routes: dict[tuple[Names, Cause | None], bytes] = {}
+    routes: dict[tuple[Names, Cause | None], int] = {}
     heads: list[Any] = []
     events: list[Any] = []
+    ways: list[int] = []
     last_names: Names | None = None
     last_cause: Cause | None = None
-    place = b""
-    for event in chunk.events:
-        if event.names is not last_names or event.cause is not last_cause:
-            last_names, last_cause = event.names, event.cause
-            found = routes.get((last_names, last_cause))
-            if found is None:
-                found = routes[last_names, last_cause] = b"%d" % (len(routes) + 1)
-                heads += _route(chunk, event, places)
-            place = found
-        events += (event.count, event.key, event.event, place)
-    words += (len(places), *places, len(routes), *heads, *events)
+    way = 0
+    for _, key, event, names, cause in chunk.events:
+        if names is not last_names or cause is not last_cause:
+            last_names, last_cause = names, cause
+            way = routes.setdefault((names, cause), len(routes) + 1)
+            if len(heads) < way * 5:
+                heads += _route(chunk, names, cause, places)
+        ways.append(way)
+        events += (key, event)
+    counts = [event.count for event in chunk.events]
+    unbroken = counts[-1] - counts[0] == len(counts) - 1
+    words += (len(places), *places, len(routes), *heads)
+    words += (counts[0] if unbroken else " ".join(map(str, counts)), 1 if len(routes) == 1 else " ".join(map(str, ways)))
+    words += events
 
 
-def _route(chunk: Chunk, event: Event, places: dict[bytes, int]) -> Iterable[Any]:
-    picks = [places.setdefault(name, len(places) + 1) for name in event.names]
-    cause = event.cause
+def _route(chunk: Chunk, names: Names, cause: Cause | None, places: dict[bytes, int]) -> Iterable[Any]:
+    picks = [places.setdefault(name, len(places) + 1) for name in names]
     depth = cause.depth + 1 if cause else 1
     state = chunk.verdict or ("deep" if depth > DEPTH_LIMIT else "")
     if chunk.culprit:
