@@ -6,7 +6,6 @@ One place maps errors to exit codes: 0 fine; 1 it found what was asked about; 2 
 from __future__ import annotations
 
 import importlib
-import itertools
 import os
 import sys
 import traceback
@@ -88,7 +87,7 @@ class _Commands(click.Group):
 @click.option("--namespace", metavar="NS", help="The registry's namespace, if it has one.")
 @click.option("--repo", metavar="DIR", help="The git repository; default: the one around this folder.")
 @click.option("--config", metavar="FILE", help="The host's settings, as TOML.")
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.option("--debug", is_flag=True, help="Show tracebacks (LUASPROCS_DEBUG).")
 @click.version_option(package_name="luasprocs", prog_name="luasprocs")
 @click.pass_context
 def cli(
@@ -101,7 +100,7 @@ def cli(
 ) -> None:
     """Lua stored procedures for Redis and Valkey, kept in git."""
     flags = {"redis": redis, "namespace": namespace, "repo": repo, "config": config, "debug": debug or None}
-    ctx.obj = {name: value for name, value in flags.items() if value is not None}
+    ctx.obj.update((name, value) for name, value in flags.items() if value is not None)
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -112,8 +111,9 @@ def main(args: Sequence[str] | None = None) -> None:
 def run(args: Sequence[str]) -> int:
     """Runs a command line. Returns the exit code."""
     console = Console.of_process()
+    flags: dict[str, object] = {}
     try:
-        code = cli.main(list(args), prog_name="luasprocs", standalone_mode=False)
+        code = cli.main(list(args), prog_name="luasprocs", standalone_mode=False, obj=flags)
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.ClickException as error:
@@ -123,8 +123,9 @@ def run(args: Sequence[str]) -> int:
         console.error("interrupted")
         return 130
     except Exception as error:  # noqa: BLE001  # the one place that turns what went wrong into a line and an exit code
-        # A sproc's own argument may be --debug: only what stands before the command counts.
-        if "--debug" in itertools.takewhile(lambda word: word not in COMMANDS, args):
+        from sync.settings import debug_wanted  # noqa: PLC0415  # 20 ms, which what goes right needn't pay
+
+        if debug_wanted(flags):
             console.out.flush()
             traceback.print_exception(error)
         else:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from luasprocs.errors import SettingsError
+from luasprocs.errors import LuasprocsError, SettingsError
 from luasprocs.keys import Keys
 from luasprocs.metadata import parse_value
 from luasprocs.urls import checked, redacted
@@ -118,6 +118,27 @@ def host_settings(flags: Mapping[str, object], environ: Mapping[str, str] = os.e
     Raises:
         SettingsError: a value can't be used; its text says who set it.
     """
+    layers = _layers(flags, environ)
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for name in _HOST:
+        if found := _first(layers, name):
+            values[_FIELDS.get(name, name)], sources[name] = _host_value(name, *found), found[1]
+    return HostSettings(**values, sources=MappingProxyType(sources))
+
+
+def debug_wanted(flags: Mapping[str, object], environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether tracebacks are asked for; answers where `host_settings` raises, too."""
+    near = [_given(flags), _environment(environ)]
+    try:
+        found = _first(near, "debug") or _first(_layers(flags, environ), "debug")
+        return bool(found and _yes(found[0]))
+    except (LuasprocsError, ValueError):
+        return False
+
+
+def _layers(flags: Mapping[str, object], environ: Mapping[str, str]) -> list[_Layer]:
+    """Who set what, the nearest first."""
     layers = [_given(flags), _environment(environ)]
     config = _first(layers, "config")
     layers.append(_file(Path(config[0]).expanduser()) if config else {})
@@ -126,12 +147,7 @@ def host_settings(flags: Mapping[str, object], environ: Mapping[str, str] = os.e
     layers.append(_known(git_config(folder), "git config luasprocs."))
     if not _first(layers, "redis"):
         layers.append(_left_by_up((folder or Path.cwd()).absolute()))
-    values: dict[str, Any] = {}
-    sources: dict[str, str] = {}
-    for name in _HOST:
-        if found := _first(layers, name):
-            values[_FIELDS.get(name, name)], sources[name] = _host_value(name, *found), found[1]
-    return HostSettings(**values, sources=MappingProxyType(sources))
+    return layers
 
 
 def _given(flags: Mapping[str, object]) -> _Layer:

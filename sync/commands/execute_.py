@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ from redis.exceptions import ResponseError
 from luasprocs.client import script_errors
 from luasprocs.errors import NoSprocError
 from luasprocs.registry import raw
+from luasprocs.values import nearest, shown
 from sync.console import Console
 from sync.identity import applied_by
 from sync.reply import as_json as reply_as_json
@@ -19,15 +21,41 @@ from sync.reply import formatted, plain
 from sync.session import Session
 
 
-# No one-letter options: `-10k`, `-rank` or `-dash.lua` among the arguments would be taken apart for them.
-@click.command("execute", context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
+class RunCommand(click.Command):
+    """A command that passes arguments on to a sproc, `-10k` and `-rank` too; only `--words` must be its own options.
+
+    So it has no one-letter options: such arguments would be taken apart for them.
+    """
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.context_settings = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuses a mistyped option, which would be an argument else."""
+        options = {name: one for one in self.get_params(ctx) if isinstance(one, click.Option) for name in one.opts}
+        words = iter(args)
+        for word in takewhile(lambda word: word != "--", words):
+            name, equals, _ = word.partition("=")
+            if name in options and not equals and not options[name].is_flag:
+                next(words, None)  # its value, whatever it looks like
+            elif name.startswith("--") and name not in options:
+                hint = nearest(name, options)
+                ctx.fail(f"No such option {shown(name)}: write -- before arguments that start with --{hint}")
+        return super().parse_args(ctx, args)
+
+
+@click.command("execute", cls=RunCommand)
 @click.argument("name")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 @click.option("--key", "keys", multiple=True, help="A key, KEYS[1] and on; may be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="The reply as JSON.")
 @click.pass_obj
 def command(flags: dict[str, object], name: str, args: tuple[str, ...], keys: tuple[str, ...], as_json: bool) -> None:
-    """Run the live sproc NAME with ARG… as ARGV, and print its reply as redis-cli would."""
+    """Run the live sproc NAME with ARG… as ARGV, and print its reply as redis-cli would.
+
+    A -- stands before arguments that start with --.
+    """
     console, session = Console.of_process(), Session(flags)
     with session.named_errors(), script_errors(name):
         try:

@@ -20,19 +20,21 @@ from luasprocs.server import connect
 from luasprocs.sproc import Sproc
 from luasprocs.transaction import Change
 from sync.checking import work_tree_sprocs
-from sync.commands.execute_ import print_reply
+from sync.commands.execute_ import RunCommand, print_reply
 from sync.console import Console
 
 
-# No one-letter options: `-10k`, `-rank` or `-dash.lua` among the arguments would be taken apart for them.
-@click.command("try", context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
+@click.command("try", cls=RunCommand)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 @click.option("--key", "keys", multiple=True, help="A key, KEYS[1] and on; may be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="The reply as JSON.")
 @click.pass_obj
 def command(flags: dict[str, str], file: Path, args: tuple[str, ...], keys: tuple[str, ...], as_json: bool) -> None:
-    """Run FILE on a throw-away embedded server with the work tree's sprocs, and print its reply."""
+    """Run FILE on a throw-away embedded server with the work tree's sprocs, and print its reply.
+
+    A -- stands before arguments that start with --.
+    """
     console = Console.of_process()
     name, sprocs = work_tree_sprocs(file)
     call = fcall(Keys(), name, [*map(raw, keys)], [*map(raw, args)])

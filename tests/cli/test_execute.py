@@ -59,14 +59,26 @@ def test_on_a_terminal_it_is_typed_as_by_redis_cli(live: Shell) -> None:
 def test_keys_and_arguments_arrive_in_order(live: Shell) -> None:
     wanted = ["k 1", "k2", "-1", "--rank"]
     for typed in (
-        ("--key", "k 1", "--key", "k2", "echo.lua", "-1", "--rank"),
-        ("echo.lua", "-1", "--rank", "--key", "k 1", "--key", "k2"),
+        ("--key", "k 1", "--key", "k2", "echo.lua", "-1", "--", "--rank"),
+        ("echo.lua", "-1", "--key", "k 1", "--key", "k2", "--", "--rank"),
         ("echo.lua", "--key=k 1", "--key=k2", "--", "-1", "--rank"),
     ):
         assert live.ok("execute", "--json", *typed).json == wanted
     assert live.ok("execute", "echo.lua", "-k", "-h", "--json").json == [None, None, "-k", "-h"]
     assert live.ok("execute", "echo.lua", "--json", "--", "--key", "--json").json[2:] == ["--key", "--json"]
     assert live.ok("execute", "echo.lua", "", "\udcff").out.endswith("\n\n\udcff\n")
+
+
+def test_a_mistyped_option_is_no_argument(live: Shell) -> None:
+    for typed, hint in (("--kye", "did you mean '--key'?"), ("--jsn=1", "did you mean '--json'?"), ("--\x1brank", "")):
+        result = live("execute", "echo.lua", typed, "x")
+        assert (result.code, result.out) == (2, "")
+        assert f"No such option {typed.partition('=')[0]!r}: write -- before arguments" in result.err
+        assert hint in result.err
+    assert live.ok("execute", "--json", "echo.lua", "--key", "--kye", "-10k", "-rank").json == [
+        *("--kye", None),
+        *("-10k", "-rank"),
+    ]
 
 
 def test_an_unknown_name_ends_with_2(live: Shell) -> None:

@@ -116,11 +116,16 @@ def test_an_interrupt_ends_with_130(tmp_path) -> None:
 
 
 def test_a_surprise_is_one_line_and_ends_with_2(shell: Shell) -> None:
-    shell.redis.set("__*_Sproc_History_*__", "not a stream")
-    said = shell("history")
+    # Somebody else's function of the engine's name, which answers nonsense.
+    shell.redis.function_load(
+        "#!lua name=other\nredis.register_function{function_name='luasprocs_about', flags={'no-writes'}, "
+        "callback=function() return 1 end}"
+    )
+    said = shell("list")
     assert (said.code, said.out) == (2, "")
     assert said.err.count("\n") == 1
-    assert "WRONGTYPE" in said.err
+    assert "TypeError" in said.err
+    assert "luasprocs --debug" in said.err
 
 
 def test_a_traceback_is_shown_only_on_demand(shell: Shell) -> None:
@@ -130,8 +135,27 @@ def test_a_traceback_is_shown_only_on_demand(shell: Shell) -> None:
     said = shell("--debug", "show", "nope.lua")
     assert said.code == 2
     assert "Traceback" in said.err
-    assert shell.ok("execute", "echo.lua", "--debug").out == "--debug\n"
-    assert "Traceback" not in shell("execute", "nope.lua", "--debug").err
+    assert shell.ok("execute", "echo.lua", "--", "--debug").out == "--debug\n"
+    assert "Traceback" not in shell("execute", "nope.lua", "--", "--debug").err
+
+
+def test_a_traceback_can_be_asked_for_by_any_setting(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = shell.repo.parent / "host.toml"
+    config.write_text("debug = true\n")
+    assert "Traceback" in shell("--config", str(config), "show", "nope.lua").err
+
+    monkeypatch.setenv("LUASPROCS_DEBUG", "no")
+    assert "Traceback" not in shell("--config", str(config), "show", "nope.lua").err
+    monkeypatch.setenv("LUASPROCS_DEBUG", "1")
+    assert "Traceback" in shell("show", "nope.lua").err
+    assert "Traceback" in shell("--redis", "nonsense", "show", "nope.lua").err
+
+    monkeypatch.setenv("LUASPROCS_DEBUG", "perhaps")
+    said = shell("show", "nope.lua")
+    assert (said.code, said.err) == (2, "luasprocs: LUASPROCS_DEBUG: 'perhaps' is neither yes nor no\n")
+    monkeypatch.delenv("LUASPROCS_DEBUG")
+    shell.git("config", "luasprocs.debug", "true")
+    assert "Traceback" in shell("show", "nope.lua").err
 
 
 def test_the_program_itself_ends_with_these_codes(shell: Shell) -> None:

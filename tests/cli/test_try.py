@@ -40,6 +40,13 @@ def test_keys_and_arguments(tried: Try) -> None:
     assert tried(source, "--json", "v", "-1", "--key", "k") == (0, '["v", "-1", 1]\n', "")
 
 
+def test_a_mistyped_option_is_no_argument(tried: Try) -> None:
+    code, out, err = tried("return 1", "--kye", "k")
+    assert (code, out) == (2, "")
+    assert "No such option '--kye': write -- before" in err
+    assert tried("return ARGV[1]", "--", "--kye")[1] == "--kye\n"
+
+
 def test_the_work_trees_sprocs_are_there_but_broken_ones(tried: Try) -> None:
     assert tried("return require('lib/double.lua').of(21)") == (0, "42\n", "")
     assert tried("return sproc.call('other.lua', {}, {})") == (0, "the other\n", "")
