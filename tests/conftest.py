@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from tests.daemons import DaemonProcess
 from tests.servers import KINDS, MISSING_REDIS, Server, binary_of, in_ci
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 class OwnServer(Protocol):
@@ -75,3 +76,23 @@ def own_server(server_kind: str, tmp_path_factory: pytest.TempPathFactory) -> It
     yield start
     for own in started:
         own.stop()
+
+
+class StartDaemon(Protocol):
+    """Starts a daemon on a server: `start_daemon(server.url)`; it is killed with the test."""
+
+    def __call__(self, url: str, *options: str, environ: Mapping[str, str] | None = None) -> DaemonProcess: ...
+
+
+@pytest.fixture
+def start_daemon(server_kind: str) -> Iterator[StartDaemon]:  # noqa: ARG001  # ends before the server does
+    """A factory of daemon processes that listen already."""
+    started: list[DaemonProcess] = []
+
+    def start(url: str, *options: str, environ: Mapping[str, str] | None = None) -> DaemonProcess:
+        started.append(DaemonProcess(url, *options, environ=environ))
+        return started[-1].start()
+
+    yield start
+    for daemon in started:
+        daemon.kill()
