@@ -30,6 +30,8 @@ from luasprocs.errors import (
 from luasprocs.urls import checked, redacted
 
 if TYPE_CHECKING:
+    import socket
+    import ssl
     from collections.abc import Iterator, Mapping
 
 __all__ = [
@@ -70,6 +72,18 @@ def _settings(url: str, given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+class _TLSConnection(redis.SSLConnection):
+    """One whose TLS handshake must end within the connect timeout, as asyncio's must: to a handshake a server without
+    TLS says nothing, ever.
+    """
+
+    def _wrap_socket_with_ssl(self, sock: socket.socket) -> ssl.SSLSocket:
+        sock.settimeout(self.socket_connect_timeout)
+        wrapped: ssl.SSLSocket = super()._wrap_socket_with_ssl(sock)  # type: ignore[no-untyped-call]
+        wrapped.settimeout(self.socket_timeout)
+        return wrapped
+
+
 def connect(url: str, **settings: Any) -> redis.Redis:
     """A client; nothing is sent before its first command. `settings` are redis-py's.
 
@@ -79,6 +93,8 @@ def connect(url: str, **settings: Any) -> redis.Redis:
         SettingsError: the URL can't be used.
     """
     merged = _settings(url, {"retry": Retry(NoBackoff(), 0), **settings})
+    if url.startswith("rediss:"):
+        merged["connection_class"] = _TLSConnection
     try:
         return redis.Redis.from_url(url, **merged)
     except (ValueError, TypeError):  # their text may quote the URL
@@ -137,23 +153,49 @@ def _code(error: exceptions.RedisError) -> str:
     return found[1] if found else ""
 
 
-# What has no code, by what it says; then by redis-py's class.
-_BY_TEXT: tuple[tuple[str, type[ServerError], str], ...] = (
-    ("nesting depth", ServerError, "a reply of {place} is nested too deep to be read"),
+# What has no code, by the URL's scheme and what it says; then by redis-py's class.
+_BY_TEXT: tuple[tuple[str, str, type[ServerError], str], ...] = (
+    ("", "nesting depth", ServerError, "a reply of {place} is nested too deep to be read"),
     (
+        "",
         "DB index is out of range",
         ServerError,
         "the server at {place} has no db of that number: see its `databases`",
     ),
     (
+        "",
         "max number of clients reached",
         ServerError,
         "the server at {place} takes no more connections (maxclients)",
     ),
     (
+        "rediss:",
         "certificate verify failed",
         ServerUnreachableError,
         "the certificate of {place} is not trusted: ?ssl_ca_certs=FILE in the URL names its CA ({said})",
+    ),
+    (
+        "rediss:",
+        "[SSL: ",
+        ServerUnreachableError,
+        "what answers at {place} speaks no TLS that serves: if it has none, write redis:// ({said})",
+    ),
+    (
+        "rediss:",
+        "Timeout connecting",
+        ServerUnreachableError,
+        "no connection in time to {place}: is it up, and does it speak TLS? If not, write redis://",
+    ),
+    # A server that expects TLS sends an alert, which starts with 0x15, and closes; often only the end arrives.
+    ("redis:", r'got "\x15"', ServerUnreachableError, "what answers at {place} speaks TLS: write rediss://"),
+    *(
+        (
+            "redis:",
+            words,
+            ServerUnreachableError,
+            "the connection to {place} broke: is the server up? If it wants TLS, write rediss:// ({said})",
+        )
+        for words in ("reset by peer", "closed by server")
     ),
 )
 _BY_CLASS: tuple[tuple[type[exceptions.RedisError], type[ServerError], str], ...] = (
@@ -187,8 +229,8 @@ def named(error: exceptions.RedisError, url: str) -> ServerError | None:
     if code:
         kind, message = _BY_CODE[code]
         return kind(f"the server at {place} {message.format(said=said)}")
-    for words, kind, message in _BY_TEXT:
-        if words in said:
+    for scheme, words, kind, message in _BY_TEXT:
+        if url.startswith(scheme) and words in said:
             return kind(message.format(place=place, said=said))
     for their_kind, kind, message in _BY_CLASS:
         if isinstance(error, their_kind):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import socket
@@ -46,6 +47,24 @@ def info_of(client):
     with client.pipeline(transaction=False) as pipe:
         pipe.execute_command(*servers.INFO_COMMAND)
         return parse_info(pipe.execute()[0])
+
+
+@contextlib.contextmanager
+def answering(data):
+    """The URL of something that answers its first caller so, whatever was asked."""
+
+    def answer():
+        connection, _ = other.accept()
+        with connection, contextlib.suppress(OSError):  # the caller may hang up first
+            connection.recv(1000)
+            connection.sendall(data)
+            connection.recv(1000)
+
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield f"redis://127.0.0.1:{other.getsockname()[1]}"
+        thread.join()
 
 
 def wait_until(condition, within_s=10.0):
@@ -137,13 +156,48 @@ def test_a_certificate_that_is_not_trusted_is_named(tls_port):
 def test_a_missing_ca_file_and_plain_text_to_a_tls_port_are_named(tls_port):
     with pytest.raises(ServerUnreachableError):
         ask(f"rediss://localhost:{tls_port}?ssl_ca_certs=/nonexistent")
-    with pytest.raises(ServerUnreachableError):
+    with pytest.raises(ServerUnreachableError, match="write rediss://"):
         ask(f"redis://localhost:{tls_port}", socket_timeout=2)
 
 
-def test_tls_to_a_plain_port_is_named(server):
-    with pytest.raises(ServerUnreachableError):
-        ask(f"rediss://localhost:{server.port}", socket_timeout=2)
+async def test_plain_text_to_a_tls_port_is_named_with_asyncio(tls_port):
+    url = f"redis://localhost:{tls_port}"
+    async with connect_async(url) as client:
+        with pytest.raises(ServerUnreachableError, match="write rediss://"), errors_named(url):
+            await client.ping()
+
+
+def test_a_tls_alert_is_told_from_a_server_that_is_no_redis():
+    with answering(b"\x15\x03\x03\x00\x02\x02\x46") as url, pytest.raises(ServerUnreachableError, match="speaks TLS"):
+        ask(url)
+
+
+def test_tls_to_a_plain_port_is_named_when_the_time_to_connect_is_over(server):
+    url = f"rediss://localhost:{server.port}?socket_connect_timeout=0.5"
+    started = time.monotonic()
+    with pytest.raises(ServerUnreachableError, match="does it speak TLS"):
+        ask(url)
+    assert time.monotonic() - started < 5
+
+
+async def test_tls_to_a_plain_port_is_named_with_asyncio(server):
+    url = f"rediss://localhost:{server.port}?socket_connect_timeout=0.5"
+    async with connect_async(url) as client:
+        with pytest.raises(ServerUnreachableError, match="does it speak TLS"), errors_named(url):
+            await client.ping()
+
+
+def test_tls_to_what_speaks_something_else_is_named():
+    with (
+        answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as url,
+        pytest.raises(ServerUnreachableError, match="speaks no TLS that serves"),
+    ):
+        ask(url.replace("redis:", "rediss:"))
+
+
+def test_the_time_for_a_reply_is_its_own_over_tls(tls_port, certificates):
+    url = f"rediss://localhost:{tls_port}?ssl_ca_certs={certificates}/server.crt&socket_connect_timeout=0.5"
+    assert ask(url, "BLPOP", "nothing", "1") is None
 
 
 BAD_URLS = [
@@ -243,18 +297,11 @@ def test_a_socket_that_never_answers_is_an_error_within_the_timeout():
 
 
 def test_a_server_that_is_no_redis_is_named():
-    def answer():
-        connection, _ = other.accept()
-        with connection:
-            connection.recv(1000)
-            connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        thread = threading.Thread(target=answer)
-        thread.start()
-        with pytest.raises(ServerUnreachableError):
-            ask(f"redis://127.0.0.1:{other.getsockname()[1]}", socket_timeout=2)
-        thread.join()
+    with (
+        answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as url,
+        pytest.raises(ServerUnreachableError, match="no Redis server"),
+    ):
+        ask(url, socket_timeout=2)
 
 
 def test_a_command_whose_reply_was_lost_is_not_repeated():
