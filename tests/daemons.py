@@ -1,4 +1,4 @@
-"""Daemons as real processes: started, waited for until they listen, stopped, killed."""
+"""Real daemon processes: `luasprocs daemon --no-sync`, started, killed and stopped as a service manager would."""
 
 from __future__ import annotations
 
@@ -15,37 +15,45 @@ if TYPE_CHECKING:
 
 START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 20.0
-LISTENING = "listening"
 
 
 class DaemonProcess:
-    """`luasprocs --redis URL daemon --no-sync`, with `options` before the command and `words` behind it.
+    """One process. `start` waits until it listens; what it says on stderr is in `output`.
 
-    As a context: started, and killed at the end. Nothing of the machine's LUASPROCS_* and GIT_* is handed on.
+    `options` stand behind the command, `before` in front of it; `command` may be another one that serves. As a context: started,
+    and killed at the end. Nothing of the machine's LUASPROCS_* and GIT_* is handed on.
     """
 
     def __init__(
         self,
         url: str,
         *options: str,
-        words: tuple[str, ...] = ("daemon", "--no-sync"),
+        before: tuple[str, ...] = (),
+        command: tuple[str, ...] = ("daemon", "--no-sync"),
         environ: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> None:
-        self._command = [sys.executable, "-m", "sync.cli", "--redis", url, *options, *words]
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("LUASPROCS", "GIT_"))}
-        self._environ = clean | {"PYTHONUNBUFFERED": "1", **(environ or {})}
+        where = ("--redis", url) if url else ()
+        self._command = [sys.executable, "-m", "sync.cli", *where, *before, *command, *options]
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("LUASPROCS_", "GIT_"))}
+        self._environ = {**clean, "PYTHONUNBUFFERED": "1", **(environ or {})}
         self._cwd = cwd
-        self._process: subprocess.Popen[bytes] | None = None
         self._lines: list[str] = []
-        self._news = threading.Condition()
-        self._reader: threading.Thread | None = None
+        self._heard = threading.Condition()
+        self._readers: list[threading.Thread] = []
+        self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+
+    @property
+    def output(self) -> str:
+        """What it has said since its last start."""
+        with self._heard:
+            return "".join(self._lines)
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
@@ -60,71 +68,68 @@ class DaemonProcess:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def start(self, until: str = LISTENING) -> Self:
-        """Starts it, again if it has ended, and waits until a line on stderr holds `until`; "" waits for nothing."""
+    def spawn(self) -> Self:
+        """Started (again, if it has ended), not waited for."""
         assert not self.running, "it runs already"
-        with self._news:
-            self._lines.clear()
+        self._join()
+        self._lines.clear()
         self._process = subprocess.Popen(
-            self._command, cwd=self._cwd, env=self._environ, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
-        self._reader.start()
-        if until:
-            try:
-                self.wait_for(until)
-            except AssertionError:
-                self.kill()
-                raise
+            self._command, cwd=self._cwd, env=self._environ, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )  # fmt: skip
+        self._readers = [threading.Thread(target=self._read, args=(self._process,), daemon=True)]
+        self._readers[0].start()
         return self
 
-    def wait_for(self, text: str, *, times: int = 1, timeout_s: float = START_TIMEOUT_S) -> None:
-        """Waits until so many lines hold a text."""
-        deadline = time.monotonic() + timeout_s
-        with self._news:
-            while sum(text in line for line in self._lines) < times:
-                left_s = deadline - time.monotonic()
-                ended = self._reader is not None and not self._reader.is_alive()
-                if ended or left_s <= 0:
-                    raise AssertionError(f"it {'ended' if ended else 'ran'} without {text!r}:\n{self._said()}")
-                self._news.wait(min(left_s, 0.1))
+    def start(self) -> Self:
+        try:
+            self.spawn().until(" listening")
+        except AssertionError:
+            self.kill()
+            raise
+        return self
 
-    def stop(self) -> int:
-        """SIGTERM. Its exit code."""
+    def until(self, words: str, timeout_s: float = START_TIMEOUT_S, times: int = 1) -> None:
+        """Waits until it has said something so often."""
+        deadline = time.monotonic() + timeout_s
+        with self._heard:
+            while (said := "".join(self._lines)).count(words) < times:
+                if not any(reader.is_alive() for reader in self._readers):
+                    raise AssertionError(f"it ended and never said {words!r}:\n{said}")
+                assert time.monotonic() < deadline, f"it never said {words!r}:\n{said}"
+                self._heard.wait(0.1)
+
+    def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
+        """SIGTERM. The exit code."""
         if self.running:
             self.process.terminate()
-        return self.ended()
+        return self.wait(timeout_s)
+
+    def wait(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
+        """Its end. The exit code."""
+        try:
+            code = self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"it does not end:\n{self.output}") from None
+        self._join()
+        return code
 
     def kill(self) -> None:
         """SIGKILL; harmless when it doesn't run."""
         if self._process is not None:
             self._process.kill()
-            self.ended()
+            self._process.wait()
+            self._join()
 
-    def ended(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
-        """Waits for its end. Its exit code."""
-        try:
-            code = self.process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            raise AssertionError(f"it does not end:\n{self.output()}") from None
-        assert self._reader is not None
-        self._reader.join(5)
-        return code
-
-    def output(self) -> str:
-        """What it has said on stderr since its last start."""
-        with self._news:
-            return self._said()
-
-    def _said(self) -> str:
-        return "".join(self._lines)
+    def _join(self) -> None:
+        for reader in self._readers:
+            reader.join(5)
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stderr is not None
         with process.stderr as stream:
             for line in stream:
-                with self._news:
+                with self._heard:
                     self._lines.append(line.decode("utf-8", "replace"))
-                    self._news.notify_all()
+                    self._heard.notify_all()
