@@ -239,6 +239,15 @@ async def test_the_python_code_of_the_docs_runs_as_it_stands(server, capsys):
     assert capsys.readouterr().out == "[b'hello world', b'hello world']\n"
 
 
+def test_the_redis_cli_lines_of_the_docs_run_as_they_stand(server):
+    make_live(server.client(), ROOT / "sprocs")
+    block = (ROOT / "docs" / "clients.md").read_text("utf-8").split("```")[1]
+    lines = [line.split() for line in block.strip().splitlines()]
+    assert len(lines) == 3
+    for words in lines:
+        server.client().execute_command(*words)
+
+
 def test_the_values_that_the_docs_show_are_the_ones_replied(server):
     make_live(server.client(), ROOT / "sprocs")
     shown = re.findall(r"^ *sprocs\.(execute\(.*\))  # (.+)$", "".join(code_blocks()), re.MULTILINE)
