@@ -151,9 +151,11 @@ def _triggers(client: Redis, keys: Keys, live: Live, change: Change) -> Mapping[
     kept = (set(change.names) & known) - put
     found = [*change.put, *(read_sprocs(client, keys, sorted(kept)) if kept else ())]
     wanted = [
-        Trigger(sproc.name, sproc.metadata.events, sproc.metadata.keys) for sproc in found if "event" in sproc.values
+        Trigger(sproc.name, sproc.metadata.events, sproc.metadata.keys)
+        for sproc in found
+        if "event" in sproc.values and sproc.metadata.enabled
     ]
-    return as_fields(sources(wanted, live.info.db))
+    return as_fields(sources(wanted, live.info.db, live.triggers))
 
 
 def _execute(connection: Any, transaction: Transaction) -> None:

@@ -169,17 +169,17 @@ def read_live(client: Client, keys: Keys, expected: int = 0) -> Live:
     pipe.llen(keys.list)
     pipe.hgetall(keys.triggers)
     pipe.xrevrange(keys.history, count=1)
-    for key in (keys.blobs, keys.replaced, keys.digests):
+    for key in (keys.blobs, keys.replaced, keys.digests, keys.events):
         pipe.type(key)
     pipe.hget(keys.digests, TRIGGERS_DIGEST)
     chunks = max(1, -(-expected // INSPECT_CHUNK))
     _queue_inspect(pipe, keys, range(chunks))
     replies = pipe.execute(raise_on_error=False)
     _raise_other(replies)
-    live, length = _live(client, keys, replies[:10]), replies[3]
+    live, length = _live(client, keys, replies[:11]), replies[3]
     if live.about is None:
         return _with(live, keys, *_read_without_engine(client, keys))
-    found = replies[10:]
+    found = replies[11:]
     missing = range(chunks, -(-length // INSPECT_CHUNK)) if isinstance(length, int) else range(0)
     if missing:
         more = client.pipeline(transaction=False)
@@ -214,7 +214,7 @@ def _live(client: Client, keys: Keys, replies: Sequence[Any]) -> Live:
         )
         if isinstance(reply, ResponseError)
     ]
-    wanted = ((keys.blobs, b"hash"), (keys.replaced, b"zset"), (keys.digests, b"hash"))
+    wanted = ((keys.blobs, b"hash"), (keys.replaced, b"zset"), (keys.digests, b"hash"), (keys.events, b"hash"))
     faults += [
         f"{key} is not a {kind.decode()}"
         for (key, kind), found in zip(wanted, types, strict=True)

@@ -31,22 +31,45 @@ def is_glob(key: str) -> bool:
     return any(character in key for character in "*?[\\")
 
 
-def sources(triggers: Iterable[Trigger], db: int) -> dict[str, tuple[str, ...]]:
-    """Each source's channel or pattern, with the names it triggers, sorted."""
+def sources(
+    triggers: Iterable[Trigger], db: int, current: Mapping[str, tuple[str, ...]] | None = None
+) -> dict[str, tuple[str, ...]]:
+    """Each source's channel or pattern, with the names it triggers, sorted.
+
+    `current`: the same as it is live. A trigger keeps the kind of source that it has: while it moved, events would be lost.
+    """
     bound: dict[str, list[str]] = {}
     ordered = sorted(triggers)
-    globs = {trigger.keys[0] for trigger in ordered if len(trigger.keys) == 1 and is_glob(trigger.keys[0])}
-    globs.discard("*")
-    few = len(globs) <= GLOBS_LIMIT
+    patterns = _patterns(ordered, db, current or {})
     for trigger in ordered:
-        for source in _sources_of(trigger, db, few_globs=few):
+        for source in _sources_of(trigger, db, patterns):
             bound.setdefault(source, []).append(trigger.name)
     return {source: tuple(names) for source, names in sorted(bound.items())}
 
 
-def _sources_of(trigger: Trigger, db: int, *, few_globs: bool) -> list[str]:
+def _glob_of(trigger: Trigger) -> str | None:
+    """The one glob that could be its pattern."""
+    key = trigger.keys[0]
+    return key if len(trigger.keys) == 1 and key != "*" and is_glob(key) else None
+
+
+def _patterns(triggers: Iterable[Trigger], db: int, current: Mapping[str, tuple[str, ...]]) -> set[str]:
+    """The globs to subscribe to: those that are, and the others if all of them together are few."""
+    at_keyevents = {name for source, names in current.items() if source.startswith("__keyevent@") for name in names}
+    kept: set[str] = set()
+    new: set[str] = set()
+    for trigger in triggers:
+        glob = _glob_of(trigger)
+        if glob is not None and trigger.name in current.get(f"__keyspace@{db}__:{glob}", ()):
+            kept.add(glob)
+        elif glob is not None and trigger.name not in at_keyevents:
+            new.add(glob)
+    return kept | new if len(kept | new) <= GLOBS_LIMIT else kept
+
+
+def _sources_of(trigger: Trigger, db: int, patterns: set[str]) -> list[str]:
     key = trigger.keys[0] if len(trigger.keys) == 1 else "*"
-    if key != "*" and (few_globs or not is_glob(key)):
+    if key != "*" and (key in patterns or not is_glob(key)):
         return [f"__keyspace@{db}__:{key}"]
     if "*" in trigger.events:
         return [f"__keyevent@{db}__:*"]

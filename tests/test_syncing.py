@@ -479,3 +479,14 @@ def test_the_index_follows_what_is_live(client, repo):
     }
     rollback(client, KEYS, 1)
     assert client.hgetall(KEYS.triggers) == {b"__keyspace@0__:user:*": b"a.lua"}
+
+
+def test_a_trigger_keeps_its_kind_of_source_when_the_number_of_globs_crosses_the_limit():
+    few = [one(f"{number}.lua", "set", f"{number}:*") for number in range(GLOBS_LIMIT)]
+    bound = sources(few, 0)
+    more = [*few, one("new.lua", "set", "new:*")]
+    after = sources(more, 0, bound)
+    assert after == {**bound, "__keyevent@0__:set": ("new.lua",)}
+    assert sources(more[2:], 0, after) == {
+        source: names for source, names in after.items() if names[0] not in {"0.lua", "1.lua"}
+    }

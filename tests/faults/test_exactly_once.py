@@ -1,0 +1,99 @@
+"""Every event runs exactly once: two daemons, writers with ledgers, kills, late joiners, outages. Real processes, both servers."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from tests.daemons import DaemonProcess
+from tests.faults.ledger import COUNTER, Writers, check, fired, gaps, settled
+from tests.live import put, sproc
+
+SOAK = bool(os.environ.get("LUASPROCS_SOAK"))
+EVENTS = 100_000 if SOAK else 12_000
+KILLS = 20 if SOAK else 6
+
+pytestmark = pytest.mark.timeout(600 if SOAK else 120)
+
+
+def test_two_daemons_one_killed_again_and_again(server):
+    client = server.client()
+    put(client, sproc("counter.lua", COUNTER))
+    pair = [DaemonProcess(server.url).start() for _ in range(2)]
+    try:
+        with Writers(server, 8, rate=0 if SOAK else 300) as writers:
+            kills = 0
+            while writers.count < EVENTS or kills < KILLS:
+                time.sleep(1.0 if SOAK else 0.6)
+                pair[kills % 2].kill()
+                pair[kills % 2] = DaemonProcess(server.url).start()
+                kills += 1
+            writers.stop()
+        ran = settled(client, writers.count)
+    finally:
+        for daemon in pair:
+            daemon.kill()
+    assert kills >= 5
+    assert len(writers.ledger) >= 10_000
+    check(writers.ledger, ran, [])
+    assert gaps(client) == []
+
+
+def test_a_newcomer_does_not_overtake_a_backlog(server):
+    client = server.client()
+    slow = "-- event=set\n-- key=ev:*\nfor i = 1, 40000 do end\nredis.call('HINCRBY', 'fired', KEYS[1], 1)\n"
+    put(client, sproc("counter.lua", slow))
+    first = DaemonProcess(server.url).start()
+    second = None
+    try:
+        with Writers(server, 8) as writers:
+            time.sleep(1.5)
+            second = DaemonProcess(server.url).start()
+            lag = writers.count - len(fired(client))
+            time.sleep(1.0)
+        ran = settled(client, writers.count, 60)
+    finally:
+        first.kill()
+        if second:
+            second.kill()
+    assert lag > 500, "there was no backlog to overtake"
+    check(writers.ledger, ran, [])
+    assert gaps(client) == []
+
+
+def test_both_down_is_a_gap_with_its_bounds(server):
+    client = server.client()
+    catching = "-- event=set\n-- key=ev:*\n-- catchup=scan\nredis.call('SET', 'seen:' .. KEYS[1], ARGV[1])\n"
+    put(client, sproc("counter.lua", COUNTER), sproc("catching.lua", catching))
+    daemons = [DaemonProcess(server.url).start() for _ in range(2)]
+    try:
+        with Writers(server, 4, rate=200) as writers:
+            time.sleep(1)
+            for daemon in daemons:
+                daemon.kill()
+            down_ms = round(time.time() * 1000)
+            time.sleep(3)
+            up_ms = round(time.time() * 1000)
+            daemons = [DaemonProcess(server.url).start() for _ in range(2)]
+            time.sleep(1)
+        settled(client, writers.count, 5)
+        deadline = time.monotonic() + 20
+        while client.exists("__*_Sproc_Catchups_*__") and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.3)
+        ran, holes = fired(client), gaps(client)
+        seen = {entry.key for entry in writers.ledger if client.get(f"seen:{entry.key}") == entry.key.encode()}
+    finally:
+        for daemon in daemons:
+            daemon.kill()
+    missing = check(writers.ledger, ran, holes)
+    assert len(holes) == 1, holes
+    start_ms, end_ms, _ = holes[0]
+    assert down_ms - 1500 <= start_ms <= down_ms
+    assert up_ms <= end_ms <= up_ms + 3000
+    written = {entry.key for entry in writers.ledger if down_ms + 5 < entry.after_ms and entry.before_ms < up_ms - 5}
+    assert written
+    assert written <= {entry.key for entry in missing}
+    assert seen == {entry.key for entry in writers.ledger}
