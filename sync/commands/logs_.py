@@ -1,0 +1,139 @@
+"""`luasprocs logs`: what ran."""
+
+from __future__ import annotations
+
+import select
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from luasprocs.errors import ServerError, ServerUnreachableError, SettingsError
+from luasprocs.executions import STATUSES, TRIGGERS, Wanted, follow, newest_id, read_executions
+from luasprocs.values import duration_ms, shown
+from sync.console import Console
+from sync.records import Printer
+from sync.session import Session
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+COUNT = 20
+RETRY_S = 1.0
+
+
+@click.command("logs")
+@click.option("-f", "--follow", "following", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@click.option("--sproc", "sprocs", metavar="NAME", multiple=True, help="This sproc; a glob, too; may be repeated.")
+@click.option("--trigger", "triggers", multiple=True, type=click.Choice(TRIGGERS), help="Run by this; may be repeated.")
+@click.option("--status", "statuses", multiple=True, type=click.Choice(STATUSES), help="Ended so; may be repeated.")
+@click.option("--since", metavar="WHEN", help="From then on: 15m ago, or an ISO time, UTC if it says no other.")
+@click.option("-n", "count", type=click.IntRange(0), help=f"The last so many; default: {COUNT}, all with --since.")
+@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+@click.pass_obj
+def command(
+    flags: dict[str, object],
+    following: bool,
+    sprocs: tuple[str, ...],
+    triggers: tuple[str, ...],
+    statuses: tuple[str, ...],
+    since: str | None,
+    count: int | None,
+    as_json: bool,
+) -> int:
+    """Show recorded executions, the newest last: runs by event, cron, async and `luasprocs execute`; gaps, too.
+
+    In a pipe, separated by tabs: time, sproc, trigger, event, key, status, milliseconds, error or reply.
+    """
+    console, session = Console.of_process(), Session(flags)
+    wanted = Wanted(sprocs, triggers, statuses)
+    printer = Printer(console, as_json=as_json)
+    with session.named_errors():
+        since_ms = 0 if since is None else _since_ms(session.client, since)
+        last_id = newest_id(session.client, session.keys)
+        number = COUNT if count is None and since is None else count
+        found = read_executions(session.client, session.keys, number, since_ms, until_id=last_id, wanted=wanted)
+    printer.show(found)
+    if not following:
+        return 0
+    try:
+        _Follower(console, session, printer, wanted, last_id).run()
+    except KeyboardInterrupt:
+        return 130  # quietly: it is how one ends this
+    return 0
+
+
+@dataclass(slots=True)
+class _Follower:
+    """Prints what comes, until it is interrupted or nobody reads on. A lost connection is made again."""
+
+    console: Console
+    session: Session
+    printer: Printer
+    wanted: Wanted
+    last_id: str
+    lost: bool = False
+
+    def run(self) -> None:
+        while True:
+            try:
+                self._follow()
+            except ServerError as error:
+                self._lost(error)
+                time.sleep(RETRY_S)
+
+    def _follow(self) -> None:
+        with self.session.named_errors():
+            for execution in follow(self.session.client, self.session.keys, self.last_id, idle=self._idle):
+                self._back()
+                self.last_id = execution.id
+                if self.wanted(execution):
+                    self.printer.show([execution])
+
+    def _lost(self, error: ServerError) -> None:
+        # A wrong password or a missing right won't go away by itself; the base class says LOADING, BUSY and their like.
+        if type(error) not in {ServerError, ServerUnreachableError}:
+            raise error
+        if not self.lost:
+            self.console.error(f"{error}; trying again")
+        self.lost = True
+        self._look_at_reader()
+
+    def _back(self) -> None:
+        if self.lost:
+            self.console.error("connected again")
+        self.lost = False
+
+    def _idle(self) -> None:
+        self._back()
+        self._look_at_reader()
+
+    def _look_at_reader(self) -> None:
+        # While nothing is written, nothing else would say that nobody reads on (`| head -1`).
+        poll = select.poll()
+        poll.register(self.console.out.fileno(), 0)
+        if any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
+            raise BrokenPipeError
+
+
+def _since_ms(client: Redis, since: str) -> int:
+    """A duration before the server's now, or a time."""
+    try:
+        ago_ms = duration_ms(since)
+    except ValueError:
+        return _time_ms(since)
+    seconds, microseconds = client.time()
+    return max(0, seconds * 1000 + microseconds // 1000 - ago_ms)
+
+
+def _time_ms(since: str) -> int:
+    try:
+        found = datetime.fromisoformat(since)
+    except ValueError:
+        raise SettingsError(
+            f"--since {shown(since)} is no duration (15m, 1h30m) and no time (2026-01-31, 2026-01-31T12:00, …+02:00)"
+        ) from None
+    known = found if found.tzinfo else found.replace(tzinfo=UTC)
+    return max(0, int(known.timestamp() * 1000))
