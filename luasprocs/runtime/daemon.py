@@ -27,6 +27,7 @@ RETRY_FIRST_S = 0.05
 RETRY_LONGEST_S = 0.8
 """So that it goes on within two seconds of the server's answering."""
 STOP_TIMEOUT_S = 10.0
+MEND_EVERY_S = 0.2
 
 
 class Daemon:
@@ -39,6 +40,7 @@ class Daemon:
         self.id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self.dispatcher = Dispatcher(keys, self.id, self._stale, self._broken, self._pause)
         self.unheard = 0
+        self._mended = 0.0
         self.executions_age_ms = executions_age_ms
         self._executions_limit = executions_limit
         self._ready: Callable[[], None] = lambda: None
@@ -133,10 +135,12 @@ class Daemon:
             self._session.rebind()
 
     def _broken(self) -> None:
-        """The epoch is another, or a source has no watermark: a tick brings everybody together again."""
-        if self._session is not None:
-            self._spawn(self._session.commands.call(*self._session.function("tick", 1, 1)))
-            self._session.rebind()
+        """The epoch is another, or a source has no watermark: it is registered again, and a tick brings everybody together."""
+        session = self._session
+        if session is not None and time.monotonic() - self._mended > MEND_EVERY_S:
+            self._mended = time.monotonic()
+            session.cover(self.dispatcher.numbering.sources.values())
+            self._spawn(session.commands.call(*session.function("tick", 1, 1)))
 
     def _pause(self, name: bytes) -> None:
         log.error("%s ran past its timeout three times in a row: paused; luasprocs resume starts it again", name.decode("utf-8", "replace"))

@@ -21,6 +21,8 @@ from luasprocs.runtime.watchdog import Watchdog
 from luasprocs.runtime.wire import Wire, connect, raised
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from luasprocs.runtime.daemon import Daemon
     from luasprocs.runtime.numbering import Source, Tick
 
@@ -200,17 +202,20 @@ class Session:
                 source.reset()
         started = self.numbering.tick(tick)
         if started:
-            self._cover(started, tick)
+            self.cover(started)
         if started or tick.forced:
             self._send_beat(tick)
             self.daemon.dispatcher.flush()
         self.daemon.heard_tick()
 
-    def _cover(self, sources: list[Source], tick: Tick) -> None:
+    def cover(self, sources: Iterable[Source]) -> None:
+        """Registers where the numbering of sources begins; what has a watermark already keeps it."""
         words: list[Any] = []
         for source in sources:
-            words += (source.name, tick.tick, tick.ms, self._left_ms.pop(source.name, "") or "")
-        self._post("cover", self.daemon.id, tick.epoch, *words)
+            if source.segment is not None:
+                words += (source.name, *source.segment, self._left_ms.pop(source.name, "") or "")
+        if self.numbering.now is not None and words:
+            self._post("cover", self.daemon.id, self.numbering.now.epoch, *words)
 
     def _post(self, function: str, *words: Any) -> None:
         """A call whose reply nobody waits for; one that is refused is said."""
@@ -275,6 +280,8 @@ class Session:
             except exceptions.RedisError:
                 log.warning("no answer for %.0f s, and the server takes no connection: waiting", HUNG_S)
                 continue
+            if (await asyncio.wait((task,), timeout=1))[0]:  # it hung, and answers now
+                return task.result()
             task.cancel()
             raise SessionEnded("the connection hangs while the server answers others")
 
