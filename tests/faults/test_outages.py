@@ -1,0 +1,203 @@
+"""The server goes away, loses its data, refuses writes or hangs, in the middle of pipelined batches."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from tests.daemons import DaemonProcess
+from tests.faults.ledger import COUNTER, Writers, check, fired, gaps, settled
+from tests.live import put, sproc
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def test_a_server_that_is_killed_and_restarted(own_server):
+    server = own_server("--appendfsync", "always", persistent=True)
+    put(server.client(), sproc("counter.lua", COUNTER))
+    daemon = DaemonProcess(server.url).start()
+    try:
+        with Writers(server, 8, rate=400) as writers:
+            for _ in range(2):
+                time.sleep(0.8)
+                server.kill()
+                server.process._any_port = False
+                server.process.start()
+                answered = time.monotonic()
+                client = server.client()
+                before = len(fired(client))
+                while len(fired(client)) == before:
+                    assert time.monotonic() - answered < 2, f"not going on within two seconds\n{daemon.output}"
+                    time.sleep(0.02)
+            time.sleep(0.5)
+        client = server.client()
+        ran = settled(client, writers.count, 10)
+    finally:
+        daemon.kill()
+    check(writers.ledger, ran, gaps(client))
+    assert gaps(client)
+    assert "new epoch" in daemon.output
+
+
+def test_flushall_under_load(server):
+    client = server.client()
+    put(client, sproc("counter.lua", COUNTER))
+    daemon = DaemonProcess(server.url).start()
+    try:
+        with Writers(server, 4, rate=300) as writers:
+            time.sleep(0.7)
+            flushed_ms = round(time.time() * 1000)
+            client.flushall()
+            time.sleep(0.3)
+            put(client, sproc("counter.lua", COUNTER))
+            live_ms = round(time.time() * 1000)
+            time.sleep(1.5)
+        ran = settled(client, writers.count, 5)
+    finally:
+        daemon.kill()
+    assert not {key: times for key, times in ran.items() if times > 1}
+    # Between the two there was no trigger; afterwards what is missing lies in a gap.
+    later = [entry for entry in writers.ledger if entry.after_ms > live_ms]
+    assert later
+    everything = [*gaps(client), (flushed_ms - 300, live_ms, "no registry")]
+    silent = [entry for entry in later if entry.key not in ran and not any(f <= entry.before_ms and entry.after_ms <= t for f, t, _ in everything)]
+    assert not silent, (silent[:3], everything, daemon.output)
+    assert any(entry.key in ran for entry in later)
+
+
+def test_functions_flushed_under_load(server):
+    client = server.client()
+    put(client, sproc("counter.lua", COUNTER))
+    daemon = DaemonProcess(server.url).start()
+    try:
+        with Writers(server, 4, rate=300) as writers:
+            for _ in range(3):
+                time.sleep(0.5)
+                client.execute_command("FUNCTION", "FLUSH")
+            time.sleep(0.7)
+        ran = settled(client, writers.count)
+    finally:
+        daemon.kill()
+    check(writers.ledger, ran)
+    assert gaps(client) == []
+    assert "loaded again" in daemon.output
+
+
+def test_out_of_memory_and_back(server):
+    client = server.client()
+    put(client, sproc("counter.lua", COUNTER))
+    daemon = DaemonProcess(server.url).start()
+    try:
+        with Writers(server, 4, rate=300) as writers:
+            for _ in range(3):
+                time.sleep(0.4)
+                client.config_set("maxmemory", "1mb")
+                time.sleep(0.3)
+                client.config_set("maxmemory", "0")
+            time.sleep(0.3)
+        ran = settled(client, writers.count)
+    finally:
+        daemon.kill()
+    check(writers.ledger, ran)
+    assert gaps(client) == []
+
+
+def test_busy_scripts_of_others(server):
+    client = server.client()
+    client.config_set("busy-reply-threshold", "50")
+    put(client, sproc("counter.lua", COUNTER))
+    daemon = DaemonProcess(server.url).start()
+
+    def busy():
+        with server.client(socket_timeout=20) as other:
+            other.eval("for i = 1, 30000000 do end return 1", 0)
+
+    try:
+        with Writers(server, 4, rate=300) as writers:
+            for _ in range(3):
+                time.sleep(0.4)
+                thread = threading.Thread(target=busy)
+                thread.start()
+                thread.join()
+            time.sleep(0.3)
+        ran = settled(client, writers.count)
+    finally:
+        daemon.kill()
+    check(writers.ledger, ran)
+    assert gaps(client) == []
+
+
+def test_connections_cut_in_the_middle(server):
+    client = server.client()
+    put(client, sproc("counter.lua", COUNTER))
+    pair = [DaemonProcess(server.url).start() for _ in range(2)]
+    try:
+        with Writers(server, 4, rate=500) as writers:
+            for place in range(6):
+                time.sleep(0.4)
+                mine = [one for one in client.client_list() if one["name"] == b"luasprocs-daemon" or one["name"] == "luasprocs-daemon"]
+                victim = mine[place % len(mine)]
+                client.execute_command("CLIENT", "KILL", "ID", victim["id"])
+            time.sleep(0.5)
+        ran = settled(client, writers.count)
+    finally:
+        for daemon in pair:
+            daemon.kill()
+    check(writers.ledger, ran, gaps(client))
+
+
+def test_all_connections_cut_is_a_gap(server):
+    client = server.client()
+    put(client, sproc("counter.lua", COUNTER))
+    daemon = DaemonProcess(server.url).start()
+    try:
+        with Writers(server, 4, rate=500) as writers:
+            for _ in range(3):
+                time.sleep(0.5)
+                client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+            time.sleep(0.5)
+        ran = settled(client, writers.count)
+    finally:
+        daemon.kill()
+    check(writers.ledger, ran, gaps(client))
+    assert len(ran) > len(writers.ledger) / 2
+    assert "event connection broke" in daemon.output
+
+
+def test_a_server_that_hangs_and_comes_back(own_server):
+    import os
+    import signal
+
+    server = own_server()
+    client = server.client()
+    put(client, sproc("counter.lua", COUNTER))
+    daemon = DaemonProcess(server.url).start()
+    try:
+        with Writers(server, 2, rate=300) as writers:
+            time.sleep(0.5)
+            os.kill(server.pid, signal.SIGSTOP)
+            time.sleep(7)
+            os.kill(server.pid, signal.SIGCONT)
+            time.sleep(1)
+        ran = settled(client, writers.count)
+    finally:
+        daemon.kill()
+    check(writers.ledger, ran, gaps(client))
+    assert gaps(client) == [], daemon.output
+
+
+def test_a_changed_password_is_said_and_the_right_one_goes_on(server):
+    client = server.client()
+    put(client, sproc("counter.lua", COUNTER))
+    daemon = DaemonProcess(server.url).start()
+    try:
+        client.execute_command("ACL", "SETUSER", "default", "nopass", "-fcall")
+        client.set("ev:a", "1")
+        time.sleep(0.6)
+        client.execute_command("ACL", "SETUSER", "default", "+fcall")
+        ran = settled(client, 1, 5)
+    finally:
+        daemon.kill()
+    assert ran == {"ev:a": 1}, daemon.output
