@@ -84,7 +84,7 @@ class Dispatcher:
                 ready.append(source)
 
     def _may_send(self) -> bool:
-        return self.wire is not None and not self.stopping and not self.numbering.holding
+        return self.wire is not None and self.wire.open and not self.stopping and not self.numbering.holding
 
     @staticmethod
     def _size(source: Source) -> int:
