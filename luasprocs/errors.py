@@ -17,6 +17,7 @@
     │   ├── PruneError                 it would remove what nobody asked to remove
     │   ├── EngineVersionError         a newer luasprocs made it
     │   └── ConflictError              others kept changing it
+    ├── WaitError                      the events that were waited for have not run
     └── ScriptError                    1: a sproc raised an error
         ├── NoSprocError               2
         └── SprocDisabledError         2
@@ -126,6 +127,10 @@ class EngineVersionError(RegistryError):
 
 class ConflictError(RegistryError):
     """Others kept changing the registry, or a change was not what it should be."""
+
+
+class WaitError(LuasprocsError):
+    """The events that were waited for have not run."""
 
 
 class ScriptError(LuasprocsError):

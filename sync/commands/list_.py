@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from luasprocs.pausing import read_paused
 from luasprocs.registry import read_live, read_sprocs
 from luasprocs.sproc import Sproc
 from sync.console import Console
@@ -36,6 +37,7 @@ def command(flags: dict[str, object], as_json: bool) -> None:
     with session.named_errors():
         live = read_live(session.client, session.keys)
         sprocs = read_sprocs(session.client, session.keys, live.sprocs)
+        paused = read_paused(session.client, session.keys)
     drift = set(live.drift)
     if as_json:
         for sproc in sprocs:
@@ -47,19 +49,21 @@ def command(flags: dict[str, object], as_json: bool) -> None:
                     "commit": sproc.commit,
                     **sproc.values,
                 }
-                | {"drift": sproc.name in drift}
+                | {"drift": sproc.name in drift, "paused": sproc.name in paused}
             )
         return
     found = {sproc.name: sproc for sproc in sprocs}
     console.table(
         ("name", "trigger", "state", "description"),
-        [_row(name, found.get(name), drifted=name in drift) for name in live.sprocs],
+        [_row(name, found.get(name), drifted=name in drift, paused=name in paused) for name in live.sprocs],
     )
 
 
-def _row(name: str, sproc: Sproc | None, *, drifted: bool) -> tuple[str, str, str, str]:
+def _row(name: str, sproc: Sproc | None, *, drifted: bool, paused: bool) -> tuple[str, str, str, str]:
     """`sproc` is None where the list names one that isn't there, or is no hash."""
     if sproc is None:
         return name, "?", "drift", ""
     state = "drift" if drifted else "ok" if sproc.metadata.enabled else "disabled"
+    if paused:
+        state = "paused" if state == "ok" else f"{state}, paused"
     return name, trigger_text(sproc), state, sproc.metadata.description

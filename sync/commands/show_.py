@@ -8,6 +8,7 @@ import click
 
 from luasprocs.errors import NoSprocError, RegistryError
 from luasprocs.history import reading
+from luasprocs.pausing import read_paused
 from luasprocs.registry import raw, sproc_of, text
 from sync.console import Console, safe
 from sync.session import Session
@@ -28,6 +29,7 @@ def command(flags: dict[str, object], name: str, as_json: bool, source_only: boo
         if not found:
             raise NoSprocError(f"no sproc named {name!r} is live: see luasprocs list")
         stats = _stats(console, session, name)
+        paused = name in read_paused(session.client, session.keys)
     sproc = sproc_of(name, found)
     source = sproc.source.decode("utf-8", "replace")
     if source_only:
@@ -35,9 +37,10 @@ def command(flags: dict[str, object], name: str, as_json: bool, source_only: boo
         return
     facts = {"name": sproc.name, "sha": sproc.sha, "blob": sproc.blob, "commit": sproc.commit, **sproc.values}
     if as_json:
-        console.json({**facts, "stats": stats, "source": source})
+        console.json({**facts, "paused": paused, "stats": stats, "source": source})
         return
-    for key, value in {**facts, **stats}.items():
+    state = {"state": f"paused: luasprocs resume {name}"} if paused else {}
+    for key, value in {**facts, **state, **stats}.items():
         # A value has one line, or it could pass for other facts.
         head, rest = safe(f"{key:<18}"), safe(value).replace("\n", "\\n")
         print(f"{console.style(head, 'dim')}{rest}".rstrip(), file=console.out)

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from luasprocs.daemons import Running, read_running
 from luasprocs.errors import RepositoryError
+from luasprocs.executions import time_text
 from luasprocs.registry import Live, engine_of, read_live
 from luasprocs.server import warnings
 from luasprocs.urls import redacted
@@ -15,28 +17,34 @@ from sync.plan import diff
 from sync.session import Session
 
 if TYPE_CHECKING:
+    from luasprocs.daemons import DaemonInfo
+    from luasprocs.executions import Gap
     from sync.desired import Desired
+
+GAPS_SHOWN = 10
 
 
 @click.command("status")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @click.pass_obj
 def command(flags: dict[str, object], as_json: bool) -> int:
-    """Show what is live: commit, generation, drift. Exit code 1 when it is not in sync."""
+    """Show what is live: commit, generation, drift, daemons, gaps. Exit code 1 when it is not in sync."""
     console, session = Console.of_process(), Session(flags)
     desired, unreadable = _desired(session)
     with session.named_errors():
         live = read_live(session.client, session.keys, len(desired.entries) if desired else 0)
+        running = read_running(session.client, session.keys, GAPS_SHOWN)
     drift = [*live.drift, *live.faults]
     stale = "" if live.empty else live.engine_stale(engine_of(live, session.keys, live.revision.owner))
     drift += [problem for problem in (stale, unreadable) if problem]
     behind = desired is not None and bool(diff(desired.entries, live.sprocs))
     in_sync = not drift and not behind and not live.empty and not live.revision.pinned
     if as_json:
-        console.json(_as_json(live, drift, in_sync=in_sync))
+        console.json(_as_json(live, drift, running, in_sync=in_sync))
     else:
-        _print(console, session, live, drift, desired, behind=behind)
-    for warning in warnings(live.info):
+        _print(console, session, live, running)
+        _print_state(console, live, drift, desired, behind=behind)
+    for warning in (*warnings(live.info), *running.faults):
         console.warn(warning)
     return 0 if in_sync else 1
 
@@ -54,7 +62,7 @@ def _desired(session: Session) -> tuple[Desired | None, str]:
         return None, f"git: {error}"
 
 
-def _as_json(live: Live, drift: list[str], *, in_sync: bool) -> dict[str, object]:
+def _as_json(live: Live, drift: list[str], running: Running, *, in_sync: bool) -> dict[str, object]:
     revision = live.revision
     return {
         "commit": revision.commit or None,
@@ -65,27 +73,72 @@ def _as_json(live: Live, drift: list[str], *, in_sync: bool) -> dict[str, object
         "in_sync": in_sync,
         "drift": drift,
         "pinned": revision.pinned or None,
-        "daemons": [],
-        "gaps": [],
+        "daemons": [_daemon_json(daemon, running.now_ms) for daemon in running.daemons],
+        "gaps": [_gap_json(gap) for gap in running.gaps],
     }
 
 
-def _print(
-    console: Console, session: Session, live: Live, drift: list[str], desired: Desired | None, *, behind: bool
-) -> None:
+def _daemon_json(daemon: DaemonInfo, now_ms: int) -> dict[str, object]:
+    return {
+        "id": daemon.id,
+        "host": daemon.host,
+        "pid": daemon.pid,
+        "alive": daemon.alive(now_ms),
+        "age_ms": daemon.age_ms(now_ms),
+        "started_at": time_text(daemon.started_s * 1000),
+        "covers": dict(sorted(daemon.covers.items())),
+        "lag": daemon.lag,
+        "read": daemon.read,
+        "runs": daemon.runs,
+    }
+
+
+def _gap_json(gap: Gap) -> dict[str, object]:
+    return {
+        "source": gap.source,
+        "from": time_text(gap.from_ms),
+        "to": time_text(gap.to_ms),
+        "why": gap.why,
+        "daemon": gap.daemon,
+    }
+
+
+def _print(console: Console, session: Session, live: Live, running: Running) -> None:
+    """The server, what is applied there, and what runs it."""
     revision = live.revision
     console.line(f"server      {redacted(session.url)} ({live.info.kind} {'.'.join(map(str, live.info.version))})")
     if live.empty:
         console.line("registry    empty: nothing was ever synced here (luasprocs sync)")
-        return
-    if revision.commit:
+    elif revision.commit:
         console.line(f"commit      {revision.commit[:10]} on {revision.branch or 'no branch'}")
         console.line(f"generation  {revision.generation}, applied {revision.applied_at[:19]}Z by {revision.applied_by}")
     else:
         console.line("commit      unknown: the registry's revision is gone", "red")
-    console.line(f"sprocs      {len(live.sprocs)}")
-    if revision.pinned:
-        console.line(f"pinned      rolled back from {revision.pinned[:10]}; the next sync lifts it", "yellow")
+    if not live.empty:
+        console.line(f"sprocs      {len(live.sprocs)}")
+    for daemon in running.daemons:
+        _print_daemon(console, daemon, running.now_ms)
+    if live.triggers and not running.alive:
+        console.line("daemons     none is alive, so no event runs: luasprocs daemon --no-sync", "yellow")
+    for gap in running.gaps:
+        console.line(
+            f"gap         {gap.source} from {time_text(gap.from_ms)} to {time_text(gap.to_ms)}: {gap.why}", "yellow"
+        )
+
+
+def _print_daemon(console: Console, daemon: DaemonInfo, now_ms: int) -> None:
+    age = f"heard of {daemon.age_ms(now_ms) / 1000:.1f} s ago"
+    covered = f"{len(daemon.covers)} source{'s' if len(daemon.covers) != 1 else ''}"
+    facts = f"pid {daemon.pid} on {daemon.host}, {covered}, lag {daemon.lag}, {daemon.runs} runs, {age}"
+    console.line(f"daemon      {daemon.id}: {facts}", *([] if daemon.alive(now_ms) else ["dim"]))
+
+
+def _print_state(console: Console, live: Live, drift: list[str], desired: Desired | None, *, behind: bool) -> None:
+    """Whether that is what git wants."""
+    if live.empty:
+        return
+    if live.revision.pinned:
+        console.line(f"pinned      rolled back from {live.revision.pinned[:10]}; the next sync lifts it", "yellow")
     if behind and desired:
         console.line(f"git         wants {desired.commit.sha[:10]}: luasprocs plan shows the difference", "yellow")
     for what in drift:

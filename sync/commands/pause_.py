@@ -1,0 +1,37 @@
+"""`luasprocs pause`: stops a sproc's triggers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from luasprocs.pausing import pause
+from sync.console import Console
+from sync.session import Session
+
+if TYPE_CHECKING:
+    from luasprocs.pausing import Paused
+
+
+@click.command("pause")
+@click.argument("names", metavar="NAME…", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@click.pass_obj
+def command(flags: dict[str, object], names: tuple[str, ...], as_json: bool) -> None:
+    """Stop the triggers of live sprocs until `luasprocs resume`; direct calls go on. Their events are skipped, not kept."""
+    console, session = Console.of_process(), Session(flags)
+    with session.named_errors():
+        done = pause(session.client, session.keys, names)
+    print_paused(console, done, "paused", "was paused already", as_json=as_json)
+
+
+def print_paused(console: Console, done: Paused, verb: str, already: str, *, as_json: bool) -> None:
+    """What a pause or a resume changed."""
+    if as_json:
+        console.json({verb: list(done.changed), "unchanged": list(done.unchanged)})
+        return
+    for name in done.changed:
+        console.line(f"{verb} {name}")
+    for name in done.unchanged:
+        console.line(f"{name} {already}")

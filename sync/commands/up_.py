@@ -1,0 +1,117 @@
+"""`luasprocs up`: an embedded Valkey and a daemon, here."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from luasprocs.embedded import EmbeddedServer
+from luasprocs.errors import LuasprocsError, ProblemsError, ServerError, SettingsError
+from sync.commands.daemon_ import log_to_stderr, run_daemon
+from sync.commands.sync_ import Progress, print_outcome
+from sync.console import Console
+from sync.session import Session
+from sync.settings import SERVER_FILE
+from sync.syncing import Options, Syncer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PORT_FILE = "port"
+PORT_LIMIT = 65536
+
+
+@click.command("up")
+@click.pass_obj
+def command(flags: dict[str, object]) -> int:
+    """Start an embedded Valkey in the repository's .luasprocs, sync HEAD, and run a daemon until Ctrl-C or SIGTERM.
+
+    Other commands in the repository find this server by themselves. Its data stays there for the next time.
+    """
+    if flags.get("redis") is not None:
+        raise SettingsError("up starts a server of its own: leave out --redis, or run luasprocs daemon on that one")
+    console, outer = Console.of_process(), Session(flags)
+    top = outer.repository.path
+    signal.signal(signal.SIGTERM, _end)  # until the daemon takes signals
+    with _server(top / SERVER_FILE.parent) as server:
+        session = Session({**flags, "redis": server.url})
+        console.line(f"Valkey at {server.url}, its data in {server.folder}", "bold")
+        source = outer.settings.source("redis")
+        if source != "the default" and str(SERVER_FILE) not in source:
+            console.warn(
+                f"{source} names another server, which other commands will use: luasprocs --redis {server.url}"
+            )
+        _sync(console, session)
+        _say_what_next(console, server)
+        log_to_stderr()
+        return run_daemon(session, session.url, session.keys)
+
+
+def _end(*_: object) -> None:
+    raise SystemExit(0)
+
+
+@contextlib.contextmanager
+def _server(folder: Path) -> Iterator[EmbeddedServer]:
+    """The server, and the file that tells other commands where it is, for as long as it runs."""
+    server, path = _started(folder), folder / SERVER_FILE.name
+    try:
+        (folder / ".gitignore").write_text("*\n", encoding="ascii")
+        (folder / PORT_FILE).write_text(f"{server.port}\n", encoding="ascii")
+        written = path.with_suffix(".new")
+        written.write_text(f'# Where `luasprocs up` serves; it removes this file.\nredis = "{server.url}"\n', "utf-8")
+        written.replace(path)
+        yield server
+    finally:
+        path.unlink(missing_ok=True)
+        server.stop()
+
+
+def _started(folder: Path) -> EmbeddedServer:
+    """On the last time's port, so that what remembers the URL still finds it; on a free one where somebody took that."""
+    try:
+        port = int((folder / PORT_FILE).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        port = 0
+    if 0 < port < PORT_LIMIT:
+        try:
+            return EmbeddedServer(folder, port).start()
+        except ServerError as error:
+            if "Address already in use" not in str(error):
+                raise
+    return EmbeddedServer(folder).start()
+
+
+def _sync(console: Console, session: Session) -> None:
+    """Makes HEAD live. What is wrong is said, and nothing else: the daemon runs what is live, and a later sync may do better."""
+    progress = Progress()
+    try:
+        desired = session.desired(None, worktree=False)
+        with session.named_errors():
+            outcome = Syncer(session.client, session.keys, session.repository, Options(), progress).sync(desired)
+    except ProblemsError as error:
+        console.problems(error.problems)
+    except LuasprocsError as error:
+        console.error(str(error))
+    else:
+        print_outcome(console, outcome, as_json=False)
+        return
+    finally:
+        progress.close()
+    console.warn("HEAD is not live: luasprocs sync, once that is right")
+
+
+def _say_what_next(console: Console, server: EmbeddedServer) -> None:
+    console.line("until Ctrl-C events run sprocs here; in another terminal, in this repository:")
+    console.line("  luasprocs status           what is live")
+    console.line("  luasprocs sync             after a commit")
+    console.line("  luasprocs execute NAME     run one")
+    console.line("  luasprocs logs -f          what ran")
+    console.line(f"  redis-cli -p {server.port:<14}the server itself")
+    if console.terminal:
+        console.line("  luasprocs-tui              the screen")
+    console.out.flush()

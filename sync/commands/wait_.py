@@ -1,0 +1,37 @@
+"""`luasprocs wait`: the barrier."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from luasprocs.barrier import wait_for_events
+from luasprocs.errors import SettingsError
+from luasprocs.values import duration_ms, shown
+from sync.console import Console
+from sync.session import Session
+
+
+@click.command("wait")
+@click.option("--timeout", metavar="DURATION", default="60s", help="How long at most; default: 60s.")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@click.pass_obj
+def command(flags: dict[str, object], timeout: str, as_json: bool) -> None:
+    """Wait until every event up to now has run. What those runs cause in turn may still be under way: wait again for it."""
+    console, session = Console.of_process(), Session(flags)
+    try:
+        timeout_s = duration_ms(timeout) / 1000
+    except ValueError:
+        raise SettingsError(f"--timeout {shown(timeout)} is no duration, like 60s or 5m") from None
+    started_s = time.monotonic()
+    with session.named_errors():
+        passed = wait_for_events(session.client, session.keys, timeout_s)
+    waited_ms = round((time.monotonic() - started_s) * 1000)
+    if as_json:
+        facts = {"epoch": passed.epoch or None, "tick": passed.tick, "sources": passed.sources, "waited_ms": waited_ms}
+        console.json(facts)
+    elif passed.sources:
+        console.line(f"every event up to now has run ({waited_ms} ms)")
+    else:
+        console.line("no sproc waits for events")
