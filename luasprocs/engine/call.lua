@@ -28,10 +28,17 @@ call_sproc = function(name, keys, args)
   return reply
 end
 
+-- The text of an error, which may be anything that a sproc raised; never raises itself.
+local function text_of(problem)
+  if type(problem) == 'table' then problem = rawget(problem, 'err') or 'ERR an error that is a table' end
+  if type(problem) == 'string' then return problem end
+  return type(problem) == 'number' and tostring(problem) or 'ERR an error that is a ' .. type(problem)
+end
+
 -- xpcall's handler. Returns an error reply that ends as the server's own do: `… script: <function>, on @<file>:<line>.`
 -- There is no `debug` here: error('', level) puts the place of that level into its message.
 local function explain(problem)
-  local text = type(problem) == 'table' and problem.err or ('ERR ' .. tostring(problem))
+  local text = type(problem) == 'string' and 'ERR ' .. problem or text_of(problem)
   for level = 3, 16 do
     local _, where = pcall(error, '', level)
     local place = type(where) == 'string' and where:match('^(.+:%d+): $')

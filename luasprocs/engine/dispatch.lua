@@ -112,11 +112,13 @@ local function within_budget(route, runs)
   return used <= RUNS_BUDGET * route.roots
 end
 
--- Runs a sproc for each event of a stretch and counts the runs. Returns whether each went well, its reply, and its microseconds.
+-- Runs a sproc for each event of a stretch and counts the runs. Returns the reply or the error of each as text (a large one must not
+-- wait here for the others), and its microseconds.
 local function run_each(batch, entry, stretch, tally)
   local args, places, values, kinds = batch.args, batch.places, batch.values, batch.kinds
-  local oks, replies, durations = {}, {}, {}
-  local sproc, tame, any_cut, xpcall = entry.sproc, entry.tame, next(batch.cuts) ~= nil, xpcall
+  local replies, problems, durations = {}, {}, {}
+  local sproc, tame, any_cut = entry.sproc, entry.tame, next(batch.cuts) ~= nil
+  local xpcall, type, rawget = xpcall, type, rawget
   local together, unclocked = #stretch >= CLOCK_STRETCH and CLOCK_RUNS or 1, 0
   running = entry
   local at_us = clock_us()
@@ -125,7 +127,7 @@ local function run_each(batch, entry, stretch, tally)
     local place = places[event]
     if any_cut then sproc.cut = batch.cuts[event] end
     running_keys, running_args = { args[place] }, { values[event], args[place + 1], kinds[event] }
-    oks[n], replies[n] = xpcall(run_handed, explain)
+    local ok, reply = xpcall(run_handed, explain)
     if not tame then put_back() end
     unclocked = unclocked + 1
     if unclocked >= together or n == #stretch then
@@ -136,8 +138,14 @@ local function run_each(batch, entry, stretch, tally)
       if mean_us > CLOCK_SHORT_US then together = 1 end
       at_us, unclocked = now_us, 0
     end
+    if not ok or (type(reply) == 'table' and rawget(reply, 'err') ~= nil) then
+      problems[n] = said(reply)
+      count_error(tally, problems[n])
+    elseif reply then
+      replies[n] = readable(reply)
+    end
   end
-  return oks, replies, durations
+  return replies, problems, durations
 end
 
 -- Runs a sproc for a stretch of events between one begin and one end marker, then records each run.
@@ -146,25 +154,21 @@ local function run_stretch(batch, entry, stretch, tally)
   local roots = route.roots > 0 and route.roots or #stretch
   redis.call('PUBLISH', MARKERS, table.concat({ 'begin', route.depth, roots, route.origin, name }, ' '))
   sproc.trigger = 'event'
-  local oks, replies, durations = run_each(batch, entry, stretch, tally)
+  local replies, problems, durations = run_each(batch, entry, stretch, tally)
   sproc.trigger, sproc.cut = 'call', nil
   redis.call('PUBLISH', MARKERS, 'end')
   local commit, daemon, origin, depth = commit_of(entry), batch.daemon, route.origin, tostring(route.depth)
-  local call, type, rawget, tostring = redis.call, type, rawget, tostring
+  local call, tostring = redis.call, tostring
   local duration_us, duration -- as text: a number costs more to hand over
   for n = 1, #stretch do
-    local place, reply, problem = places[stretch[n]], replies[n], nil
-    if not oks[n] or (type(reply) == 'table' and rawget(reply, 'err') ~= nil) then
-      problem, reply = said(reply), nil
-      count_error(tally, problem)
-    end
+    local place, problem = places[stretch[n]], problems[n]
     if durations[n] ~= duration_us then
       duration_us = durations[n]
       duration = tostring(duration_us)
     end
     call('XADD', EXECUTIONS, '*',
       'sproc', name, 'trigger', 'event', 'key', args[place], 'event', args[place + 1], 'origin', origin, 'depth', depth,
-      'status', problem and 'error' or 'ok', 'duration_us', duration, 'reply', reply and readable(reply) or '',
+      'status', problem and 'error' or 'ok', 'duration_us', duration, 'reply', replies[n] or '',
       'error', problem or '', 'commit', commit, 'daemon', daemon)
   end
   call('XTRIM', EXECUTIONS, 'MAXLEN', '~', batch.limit)
@@ -175,10 +179,10 @@ local function refused(place, name, entry, stretch, paused)
   local route = stretch.route
   local meant = route.culprit == '' or tonumber(route.culprit) == place
   if entry.refused then return 'error', entry.refused end
-  if paused then return 'skipped', 'paused: luasprocs resume ' .. name end
   if route.state == 'deep' then return 'skipped', 'the chain of causes ends at depth ' .. (route.depth - 1) end
   if route.state == 'poison' and meant then return 'error', 'poison: two dispatches of this event failed' end
   if route.state == 'timeout' and meant then return 'timeout', 'it ran past its timeout and was stopped' end
+  if paused then return 'skipped', 'paused: luasprocs resume ' .. name end
   if not within_budget(route, #stretch) then
     return 'skipped', 'the budget of ' .. RUNS_BUDGET .. ' runs for each original event is used up'
   end

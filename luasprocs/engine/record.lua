@@ -66,11 +66,9 @@ local function readable(reply)
   return reply == true and 'true' or type(reply)
 end
 
--- The text of an error, which may be anything that a sproc raised; never raises.
+-- An error's text for a record.
 local function said(problem)
-  if type(problem) == 'table' then problem = rawget(problem, 'err') or 'an error that is a table' end
-  if type(problem) ~= 'string' and type(problem) ~= 'number' then problem = 'an error that is a ' .. type(problem) end
-  return short(tostring(problem))
+  return short(text_of(problem))
 end
 
 -- A record is no reason to lose a reply: a key of the wrong type, made by hand, gives way.

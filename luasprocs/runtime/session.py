@@ -98,10 +98,8 @@ class Session:
                 group.create_task(self._beat())
                 group.create_task(self.deadlines.run(self.commands))
                 group.create_task(Watchdog(self.daemon.url, self.keys, self.numbering).run(self.commands))
-        except* SessionEnded as ended:
-            raise ended.exceptions[0] from None
-        except* exceptions.RedisError as failed:
-            raise failed.exceptions[0] from None
+        except ExceptionGroup as group:
+            raise _cause(group) from None
         finally:
             self._close()
 
@@ -338,11 +336,26 @@ class Session:
             self._scans[name] = self._group.create_task(scan(self.commands, self.keys, self.daemon.id, name))
 
 
+def _cause(group: ExceptionGroup[Exception]) -> Exception:
+    """Why a session ended, of all that its tasks say about it; what says something else is a fault, and stays a group.
+
+    Not by `except*`: of several clauses each raises, and two of them make a group again.
+    """
+    found, faults = group.split((SessionEnded, exceptions.RedisError))
+    if found is None or faults is not None:
+        return group
+    cause: Exception = found.subgroup(SessionEnded) or found
+    while isinstance(cause, ExceptionGroup):
+        cause = cause.exceptions[0]
+    return cause
+
+
 async def leave(session: Session) -> None:
     """Says good-bye: the lease ends now."""
     tick = session.numbering.now
     if tick is not None:
         session._send_beat(tick)  # noqa: SLF001
+        await asyncio.sleep(0)  # it is sent by a task: behind the good-bye it would bring the lease back
     await session.commands.call(*session.function("leave", session.daemon.id))
 
 

@@ -51,7 +51,7 @@ class Watchdog:
 
     async def _look(self) -> None:
         try:
-            wire = await connect(self._url)
+            wire = await connect(self._url, busy=True)
         except exceptions.RedisError:
             return
         try:

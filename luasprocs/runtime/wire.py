@@ -112,8 +112,8 @@ def raised(reply: Any) -> Any:
     return reply
 
 
-async def connect(url: str, kind: type[Wire] = Wire) -> Wire:
-    """A connection, ready for commands.
+async def connect(url: str, kind: type[Wire] = Wire, *, busy: bool = False) -> Wire:
+    """A connection, ready for commands. `busy`: nothing is sent that a server which runs a script refuses.
 
     Raises:
         redis.RedisError: nothing answers, or the server refuses user, password or db.
@@ -124,7 +124,7 @@ async def connect(url: str, kind: type[Wire] = Wire) -> Wire:
         async with asyncio.timeout(timeout_s):
             wire = await _opened(settings, kind)
             try:
-                await _greet(wire, settings)
+                await _greet(wire, settings, busy=busy)
             except BaseException:
                 wire.close()
                 raise
@@ -164,10 +164,12 @@ def _tls(settings: dict[str, Any]) -> ssl.SSLContext:
     return context
 
 
-async def _greet(wire: Wire, settings: dict[str, Any]) -> None:
+async def _greet(wire: Wire, settings: dict[str, Any], *, busy: bool) -> None:
     if password := settings.get("password"):
         user = settings.get("username")
         await _authenticate(wire, *([user] if user else []), password)
+    if busy:
+        return
     if db := int(settings.get("db") or 0):
         await wire.call("SELECT", db)
     await wire.call("CLIENT", "SETNAME", f"{CLIENT_NAME}-daemon")
