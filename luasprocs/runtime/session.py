@@ -188,7 +188,12 @@ class Session:
             if self.numbering.now is not None:
                 await self.commands.call(*self.function("tick", TICK_MS, 1))
         if changed:
-            log.info("generation %s: %d sources, %d sprocs", bindings.generation or "none", len(bindings.sources), len(bindings.sprocs))
+            log.info(
+                "generation %s: %d sources, %d sprocs",
+                bindings.generation or "none",
+                len(bindings.sources),
+                len(bindings.sprocs),
+            )
         self.daemon.dispatcher.rebound()
 
     def _on_tick(self, tick: Tick) -> None:
@@ -306,13 +311,19 @@ class Session:
         except (exceptions.ResponseError, ValueError) as error:
             self._config = False
             setting = flags.merged("", wanted)
-            log.warning("CONFIG is refused (%s): set notify-keyspace-events to at least %s on the server", error, setting)
+            log.warning(
+                "CONFIG is refused (%s): set notify-keyspace-events to at least %s on the server", error, setting
+            )
 
     async def _set_flags(self, current: str, wanted: set[str], missing: set[str]) -> None:
         setting = flags.merged(current, wanted)
         await self.commands.call("CONFIG", "SET", "notify-keyspace-events", setting)
         log.warning("notify-keyspace-events was %r: set to %r, which triggers need", current, setting)
-        blind = [source.name for source in self.numbering.sources.values() if source.segment is not None and flags.needed_by(source.binding) & missing]
+        blind = [
+            source.name
+            for source in self.numbering.sources.values()
+            if source.segment is not None and flags.needed_by(source.binding) & missing
+        ]
         if blind:
             why = f"notify-keyspace-events lacked {''.join(sorted(missing))}"
             self._post("blind", self.daemon.id, self._flags_ok_ms, why, *blind)

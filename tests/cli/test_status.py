@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from luasprocs.keys import Keys
 
 if TYPE_CHECKING:
     from tests.cli.shell import Shell
+    from tests.conftest import StartDaemon
 
 FIELDS = [
     *("commit", "generation", "branch", "applied_at", "count"),
@@ -124,3 +126,86 @@ def test_an_evicting_server_is_warned_of(shell: Shell) -> None:
     assert said.code == 0
     assert "maxmemory-policy" in said.err
     shell.redis.config_set("maxmemory-policy", "noeviction")
+
+
+DREAM = "-- event=set\n-- key=dream*\nredis.call('SET', 'sc2', KEYS[1] .. '=' .. ARGV[1])\n"
+
+
+def test_daemons_are_listed(shell: Shell, start_daemon: StartDaemon) -> None:
+    shell.commit(dream=DREAM)
+    shell.ok("sync")
+    assert "none is alive, so no event runs" in shell.ok("status").out
+    daemon = start_daemon(shell.server.url)
+    shell.redis.set("dream", "1")
+    shell.ok("wait")
+    shell.ok("wait")
+
+    (found,) = shell.ok("status", "--json").json["daemons"]
+
+    assert list(found) == [
+        *("id", "host", "pid", "alive", "age_ms", "started_at", "covers", "lag", "read", "runs"),
+    ]  # fmt: skip
+    assert (found["host"], found["pid"], found["alive"]) == (socket.gethostname(), daemon.pid, True)
+    assert (found["lag"], found["read"], found["runs"]) == (0, 1, 1)
+    assert list(found["covers"]) == ["__keyspace@0__:dream*"]
+    assert 0 <= found["age_ms"] < 2000
+    assert datetime.fromisoformat(found["started_at"]).tzinfo is not None
+    said = shell.ok("status").out
+    assert f"daemon      {found['id']}: pid {daemon.pid} on {found['host']}, 1 source, lag 0, 1 runs, heard of " in said
+    assert "none is alive" not in said
+
+    assert daemon.stop() == 0
+    assert shell.ok("status", "--json").json["daemons"] == []
+    assert "none is alive" in shell.ok("status").out
+
+
+def test_a_daemon_that_was_killed_is_shown_as_dead(shell: Shell, start_daemon: StartDaemon) -> None:
+    shell.commit(dream=DREAM)
+    shell.ok("sync")
+    daemon = start_daemon(shell.server.url)
+    shell.ok("wait")
+    daemon.kill()
+    found: dict[bytes, bytes] = shell.redis.hgetall(Keys().daemons)
+    ((name, beat),) = found.items()
+    heard_ms, rest = beat.split(b" ", 1)
+    shell.redis.hset(Keys().daemons, name, b"%d %s" % (int(heard_ms) - 5000, rest))
+    (dead,) = shell.ok("status", "--json").json["daemons"]
+    assert not dead["alive"]
+    assert dead["age_ms"] >= 5000
+    assert "none is alive" in shell.ok("status").out
+
+
+def test_gaps_are_listed(shell: Shell) -> None:
+    shell.commit(dream=DREAM)
+    shell.ok("sync")
+    gap = ("source", "__keyspace@0__:dream*", "from_ms", 1700000000123, "to_ms", 1700000001000)
+    shell.redis.execute_command("XADD", Keys().gaps, "*", *gap, "why", "no daemon listened", "daemon", "d")
+    assert shell.ok("status", "--json").json["gaps"] == [
+        {
+            "source": "__keyspace@0__:dream*",
+            "from": "2023-11-14T22:13:20.123Z",
+            "to": "2023-11-14T22:13:21.000Z",
+            "why": "no daemon listened",
+            "daemon": "d",
+        }
+    ]
+    line = "gap         __keyspace@0__:dream* from 2023-11-14T22:13:20.123Z to 2023-11-14T22:13:21.000Z: no daemon listened\n"
+    assert line in shell.ok("status").out
+
+
+def test_only_the_last_gaps_are_listed(shell: Shell) -> None:
+    for number in range(15):
+        shell.redis.xadd(Keys().gaps, {"source": f"s{number}", "from_ms": 1, "to_ms": 2, "why": "w", "daemon": "d"})
+    found = shell("status", "--json").json["gaps"]
+    assert [gap["source"] for gap in found] == [f"s{number}" for number in range(5, 15)]
+
+
+def test_heartbeats_and_gaps_that_somebody_wrote_over(shell: Shell) -> None:
+    shell.commit(a="return 1")
+    shell.ok("sync")
+    shell.redis.set(Keys().daemons, "text")
+    shell.redis.set(Keys().gaps, "text")
+    said = shell("status", "--json")
+    assert (said.code, said.json["daemons"], said.json["gaps"]) == (0, [], [])
+    assert f"{Keys().daemons} is not a hash" in said.err
+    assert f"{Keys().gaps} is not a stream" in said.err
