@@ -88,7 +88,7 @@ def flush() -> None:
 
 async def start() -> None:
     """Connects both."""
-    global commands  # noqa: PLW0603  # the barest form there is
+    global commands
     loop = asyncio.get_running_loop()
     _, commands = await loop.create_connection(Commands, "127.0.0.1", PORT)
     _, events = await loop.create_connection(Notifications, "127.0.0.1", PORT)

@@ -1,11 +1,10 @@
-"""Events from the SET to the last recorded run, against a bare loop; latency, writes that nobody wants, `expired`, a daemon at rest."""
+"""Events from the SET to the last recorded run, against a bare loop; and writes that no trigger wants."""
 
 from __future__ import annotations
 
 import contextlib
 import re
 import signal
-import statistics
 import subprocess
 import sys
 import time
@@ -99,7 +98,13 @@ def _bare(server_port: int) -> float:
         client.config_set("notify-keyspace-events", "K$")
         client.execute_command("FUNCTION", "LOAD", "REPLACE", script.with_suffix(".lua").read_text(encoding="utf-8"))
         client.delete("fired", "bare:watermark")
-        command = [sys.executable, str(script.with_suffix(".py")), str(server_port), str(EVENTS), "__keyspace@0__:dream:*"]
+        command = [
+            sys.executable,
+            str(script.with_suffix(".py")),
+            str(server_port),
+            str(EVENTS),
+            "__keyspace@0__:dream:*",
+        ]
         client.config_set("client-output-buffer-limit", "pubsub 268435456 0 0")  # as the daemon does
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as loop:
             try:

@@ -1,4 +1,7 @@
-"""`catchup=scan`: after a gap a sproc runs for every key that matches. At least once: a scan that breaks off goes on from its cursor."""
+"""`catchup=scan`: after a gap a sproc runs for every key that matches.
+
+At least once: a scan that breaks off goes on from its cursor.
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from redis import exceptions
 
 from luasprocs import server
 from luasprocs.runtime.dispatcher import Dispatcher
-from luasprocs.runtime.session import Session, SessionEnded, leave
+from luasprocs.runtime.session import Session, SessionEndedError, leave
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,9 @@ MEND_EVERY_S = 0.2
 class Daemon:
     """Runs sprocs for one registry. `executions_limit`: about how many records are kept."""
 
-    def __init__(self, url: str, keys: Keys, db: int, *, executions_limit: int = 10_000, executions_age_ms: int = 0) -> None:
+    def __init__(
+        self, url: str, keys: Keys, db: int, *, executions_limit: int = 10_000, executions_age_ms: int = 0
+    ) -> None:
         self.url = url
         self.keys = keys
         self.db = db
@@ -97,7 +99,7 @@ class Daemon:
     async def _end_of_work(self) -> None:
         """What runs ends; then the lease is given back."""
         deadline = time.monotonic() + STOP_TIMEOUT_S
-        while self.dispatcher.in_flight and self._session and time.monotonic() < deadline:
+        while self.dispatcher.in_flight and self._session and time.monotonic() < deadline:  # noqa: ASYNC110  # once
             await asyncio.sleep(0.005)
         if self._session is not None and self._session.commands.open:
             try:
@@ -115,7 +117,7 @@ class Daemon:
                 log.info("connected to %s", server.redacted(self.url))
                 told, wait_s = "", RETRY_FIRST_S
                 await self._session.run()
-            except SessionEnded as ended:
+            except SessionEndedError as ended:
                 log.warning("%s; connecting again", ended)
             except exceptions.RedisError as error:
                 said = str(server.named(error, self.url) or error)
@@ -143,7 +145,8 @@ class Daemon:
             self._spawn(session.commands.call(*session.function("tick", 1, 1)))
 
     def _pause(self, name: bytes) -> None:
-        log.error("%s ran past its timeout three times in a row: paused; luasprocs resume starts it again", name.decode("utf-8", "replace"))
+        said = "%s ran past its timeout three times in a row: paused; luasprocs resume starts it again"
+        log.error(said, name.decode("utf-8", "replace"))
         if self._session is not None:
             self._spawn(self._session.commands.call("SADD", self.keys.paused, name))
 

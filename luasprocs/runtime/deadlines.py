@@ -1,37 +1,332 @@
-"""Makes `expired` come in time: Redis itself expires keys late where there are many. Due keys are touched with EXISTS."""
+"""Makes `expired` come in time: Redis itself expires keys late where there are many. Due keys are touched with EXISTS.
+
+Deadlines are learnt from one SCAN, and from what is published when a key gets one, on a connection of its own: numbering
+never sees it. Where no trigger wants `expired`, there is neither. Several daemons may touch the same keys: Redis
+publishes once.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import logging
+import math
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hiredis
 from redis import exceptions
 
-from luasprocs.runtime.globs import matcher
-from luasprocs.runtime.listener import Listener
+from luasprocs.daemons import time_ms
+from luasprocs.runtime.expiring import LEARNT_BY, Expiring, expiring
 from luasprocs.runtime.numbering import OWN
+from luasprocs.runtime.wire import Wire, connect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from luasprocs.runtime.bindings import Bindings
-    from luasprocs.runtime.wire import Wire
 
 log = logging.getLogger("luasprocs.daemon")
 
+KEYS_LIMIT = 100_000
+"""Deadlines known at once: about 30 MB with short keys. Beyond, the later half is forgotten and found again in time by a scan."""
+KEY_LIMIT_BYTES = 1024
+"""Longer keys are left to Redis."""
+BATCH_KEYS = 100
+"""EXISTS or PEXPIRETIME sent at once: dispatches wait behind them on the same connection, for about 0.1 ms."""
+SCAN_COUNT = 500
+RESCAN_LEAD_MS = 10_000
+RESCAN_REST_S = 5.0
+CLOCK_EVERY_S = 1.0
+RETRY_S = 2.0
+AGAIN_MS = 2
+"""When a key is touched again that was not due yet, by a clock that jumped."""
+NEVER = math.inf
+_LEARNT_BY = frozenset(event.encode() for event in LEARNT_BY)
+_SUBSCRIBE_AT_ONCE = 500
+
+
+class Schedule:
+    """Deadlines (unix ms of the server) by key. `horizon`: later ones are not kept. Pure."""
+
+    def __init__(self, limit: int = KEYS_LIMIT) -> None:
+        self.limit = limit
+        self.horizon = NEVER
+        self._known: dict[bytes, int] = {}
+        self._heap: list[tuple[int, bytes]] = []
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    @property
+    def next(self) -> float:
+        """The nearest deadline; one that is out of date counts, as it costs one look."""
+        return self._heap[0][0] if self._heap else NEVER
+
+    def learn(self, key: bytes, deadline: int) -> None:
+        """A key's deadline; a negative one: it has none, or is gone, as PEXPIRETIME says it."""
+        if deadline < 0 or deadline > self.horizon:
+            self._known.pop(key, None)
+        elif self._known.get(key) != deadline:
+            self._known[key] = deadline
+            heapq.heappush(self._heap, (deadline, key))
+            if len(self._heap) > self.limit:
+                self._shrink()
+
+    def due(self, now_ms: float, count: int) -> list[bytes]:
+        """Takes out keys whose deadline is over: Redis expires them in the millisecond after it."""
+        found: list[bytes] = []
+        heap, known = self._heap, self._known
+        while heap and heap[0][0] < now_ms and len(found) < count:
+            deadline, key = heapq.heappop(heap)
+            if known.get(key) == deadline:
+                del known[key]
+                found.append(key)
+        return found
+
+    def _shrink(self) -> None:
+        """What is out of date goes; if that is not enough, the later half."""
+        entries = sorted((deadline, key) for key, deadline in self._known.items())
+        if len(entries) > self.limit // 2:
+            entries = entries[: self.limit // 2]
+            self.horizon = entries[-1][0]
+            self._known = {key: deadline for deadline, key in entries}
+        self._heap = entries
+
+
+class _Hearing(Wire):
+    """Subscribed; `heard` gets each key that may have a new deadline."""
+
+    def start(self, wanted: Expiring, heard: Callable[[bytes], None]) -> None:
+        """What arrives is looked at from now on."""
+        self._keyspace, self._heard = wanted.by_keyspace, heard
+        self._missing = 0
+        self._subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.receive = self._notice
+
+    async def subscribe(self, wanted: Expiring, db: int) -> None:
+        """Waits for the server's word, or a lost connection."""
+        channels, patterns = wanted.subscriptions(db)
+        self._missing = len(channels) + len(patterns)
+        for command, names in ((b"SUBSCRIBE", channels), (b"PSUBSCRIBE", patterns)):
+            for start in range(0, len(names), _SUBSCRIBE_AT_ONCE):
+                self.send(hiredis.pack_command((command, *names[start : start + _SUBSCRIBE_AT_ONCE])))
+        await asyncio.wait((self._subscribed, self.lost), return_when=asyncio.FIRST_COMPLETED)
+
+    def _notice(self, message: Any) -> None:
+        if isinstance(message, Exception):
+            self.close(exceptions.ResponseError(str(message)))
+        elif message[0] in {b"message", b"pmessage"}:
+            _, _, rest = message[-2].partition(b"__:")
+            key, event = (rest, message[-1]) if self._keyspace else (message[-1], rest)
+            if event in _LEARNT_BY:
+                self._heard(key)
+        else:
+            self._missing -= 1
+            if not self._missing:
+                self._subscribed.set_result(None)
+
 
 class Deadlines:
-    """Placeholder until filled below."""
+    """Touches keys that are due, as long as some trigger wants their `expired`."""
 
-    def __init__(self, db: int) -> None:
-        self._db = db
+    def __init__(self, url: str, db: int) -> None:
+        self._url, self._db = url, db
+        self._wanted = Expiring()
+        self._rebound = asyncio.Event()
+        self._rescan = asyncio.Event()
+        self._told = ""
+        self._forget()
+
+    def _forget(self) -> None:
+        self._schedule = Schedule()
+        self._asked: dict[bytes, None] = {}
+        self._woken = asyncio.Event()
+        self._ahead_ms = 0.0
+        self._clock_at = -NEVER
 
     def bind(self, bindings: Bindings) -> None:
         """The triggers of a generation."""
+        wanted = expiring(bindings)
+        if wanted != self._wanted:
+            self._wanted = wanted
+            self._rebound.set()
+
+    def rescan(self) -> None:
+        """Something may have been missed."""
+        self._rescan.set()
 
     async def run(self, commands: Wire) -> None:
         """As long as the session lives."""
+        while True:
+            self._rebound.clear()
+            self._forget()
+            work = asyncio.ensure_future(self._watch(commands, self._wanted))
+            rebound = asyncio.ensure_future(self._rebound.wait())
+            try:
+                await asyncio.wait((work, rebound), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                work.cancel()
+                rebound.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await work
+
+    async def _watch(self, commands: Wire, wanted: Expiring) -> None:
+        """One set of keys, until cancelled; a connection that breaks is opened again."""
+        while wanted:
+            try:
+                await self._learn_and_touch(commands, wanted)
+            except* exceptions.RedisError as failed:
+                if not commands.open:
+                    return
+                self._say(f"deadlines are unknown, so that `expired` may come late: {failed.exceptions[0]}")
+            await asyncio.sleep(RETRY_S)
+            self._forget()
+
+    async def _learn_and_touch(self, commands: Wire, wanted: Expiring) -> None:
+        hearing = await connect(self._url, _Hearing)
+        assert isinstance(hearing, _Hearing)  # noqa: S101
+        try:
+            hearing.start(wanted, self._ask)
+            await hearing.subscribe(wanted, self._db)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._until_lost(hearing))
+                group.create_task(self._scans(commands, wanted))
+                group.create_task(self._work(commands))
+        finally:
+            hearing.close()
+
+    @staticmethod
+    async def _until_lost(hearing: Wire) -> None:
+        raise await asyncio.shield(hearing.lost) or exceptions.ConnectionError(
+            "the connection was closed by the server"
+        )
+
+    def _say(self, what: str) -> None:
+        if what != self._told:
+            self._told = what
+            log.warning("%s", what)
+
+    def _ask(self, key: bytes) -> None:
+        """A key may have a new deadline: it is looked at soon."""
+        if OWN in key or len(key) > KEY_LIMIT_BYTES:
+            return
+        if len(self._asked) >= KEYS_LIMIT:
+            self._rescan.set()
+            return
+        self._asked[key] = None
+        self._woken.set()
+
+    async def _work(self, commands: Wire) -> None:
+        """Touches what is due, asks for what may be new, sleeps until there is more."""
+        matches = self._wanted.matcher()
+        while True:
+            self._woken.clear()
+            if time.monotonic() - self._clock_at > CLOCK_EVERY_S:
+                await self._set_clock(commands)
+            if due := self._schedule.due(self._now_ms(), BATCH_KEYS):
+                await self._touch(commands, due)
+            elif self._asked:
+                some = [key for _, key in zip(range(BATCH_KEYS), self._asked, strict=False)]
+                for key in some:
+                    del self._asked[key]
+                await self._learn(commands, [key for key in some if matches(key)])
+            else:
+                self._look_ahead()
+                rest_s = min(
+                    (self._schedule.next + 1 - self._now_ms()) / 1000, CLOCK_EVERY_S if self._schedule else NEVER
+                )
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(max(rest_s, 0.001) if rest_s < NEVER else None):
+                        await self._woken.wait()
+
+    def _now_ms(self) -> float:
+        """By the server's clock."""
+        return time.monotonic() * 1000 + self._ahead_ms
+
+    async def _set_clock(self, commands: Wire) -> None:
+        sent = time.monotonic()
+        now = time_ms(await commands.call("TIME"))
+        self._clock_at = time.monotonic()
+        self._ahead_ms = now - (sent + self._clock_at) * 500
+
+    async def _touch(self, commands: Wire, keys: list[bytes]) -> None:
+        try:
+            left = await commands.call("EXISTS", *keys)
+        except exceptions.ResponseError:
+            left = len(keys)  # each is asked for alone, and says why
+        if left:
+            await self._learn(commands, keys)
+
+    async def _learn(self, commands: Wire, keys: list[bytes]) -> None:
+        """PEXPIRETIME of keys: a deadline, -1 for none, -2 for a key that is gone."""
+        if not keys:
+            return
+        replies = await _pipelined(commands, b"PEXPIRETIME", keys)
+        soonest = int(self._now_ms()) + AGAIN_MS
+        for key, reply in zip(keys, replies, strict=True):
+            if isinstance(reply, int):
+                self._schedule.learn(key, reply if reply < 0 else max(reply, soonest))
+            elif "NOPERM" in str(reply):
+                self._say(f"deadlines of some keys can't be read, so that their `expired` may come late: {reply}")
+            else:  # BUSY and its like
+                self._schedule.learn(key, soonest + 100)
+        if self._schedule.horizon < NEVER:
+            self._say(f"more than {KEYS_LIMIT} keys with a deadline: those due later are looked for again in time")
+        self._woken.set()
+
+    def _look_ahead(self) -> None:
+        """What was not kept is looked for before it is due."""
+        schedule = self._schedule
+        if schedule.horizon < NEVER and (
+            len(schedule) < schedule.limit // 4 or self._now_ms() > schedule.horizon - RESCAN_LEAD_MS
+        ):
+            self._rescan.set()
+
+    async def _scans(self, commands: Wire, wanted: Expiring) -> None:
+        """One at the start; further ones where something was not kept or missed."""
+        while True:
+            self._rescan.clear()
+            self._schedule.horizon = NEVER
+            started = time.monotonic()
+            await self._learn_all(commands, sorted(wanted.exact))
+            if wanted.globs:
+                await self._scan(commands, wanted)
+            took_s = time.monotonic() - started
+            await self._rescan.wait()
+            await asyncio.sleep(max(RESCAN_REST_S, took_s))
+
+    async def _learn_all(self, commands: Wire, keys: list[bytes]) -> None:
+        for start in range(0, len(keys), BATCH_KEYS):
+            await self._learn(commands, keys[start : start + BATCH_KEYS])
+
+    async def _scan(self, commands: Wire, wanted: Expiring) -> None:
+        matches = wanted.matcher()
+        match = ("MATCH", wanted.globs[0]) if len(wanted.globs) == 1 and not wanted.exact else ()
+        cursor: bytes | None = None
+        while cursor != b"0":
+            started = time.monotonic()
+            cursor, found = await commands.call("SCAN", cursor or b"0", *match, "COUNT", SCAN_COUNT)
+            keys = [key for key in found if OWN not in key and len(key) <= KEY_LIMIT_BYTES and matches(key)]
+            await self._learn_all(commands, keys)
+            await asyncio.sleep(time.monotonic() - started)  # half of the time at most
+
+
+async def _pipelined(commands: Wire, command: bytes, keys: Iterable[bytes]) -> list[Any]:
+    """One command for each key, sent at once. Replies in order, errors among them; raises where the connection broke."""
+    payload = [hiredis.pack_command((command, key)) for key in keys]
+    replies: list[Any] = []
+    whole: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def answered(reply: Any) -> None:
+        replies.append(reply)
+        if len(replies) == len(payload) and not whole.done():
+            whole.set_result(None)
+
+    commands.send(b"".join(payload), *[answered] * len(payload))
+    await whole
+    if isinstance(replies[-1], exceptions.ConnectionError):
+        raise replies[-1]
+    return replies

@@ -9,14 +9,14 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import hiredis
-
-from luasprocs.runtime.numbering import CHUNK_EVENTS, DEPTH_LIMIT, Cause, Chunk, Names, Numbering, Source
+from luasprocs.runtime.numbering import CHUNK_EVENTS, DEPTH_LIMIT, Cause, Chunk, Numbering, Source
+from luasprocs.runtime.wire import packed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from luasprocs.keys import Keys
+    from luasprocs.runtime.bindings import Names
     from luasprocs.runtime.wire import Wire
 
 log = logging.getLogger("luasprocs.daemon")
@@ -46,7 +46,12 @@ class Dispatcher:
     """
 
     def __init__(
-        self, keys: Keys, daemon: str, stale: Callable[[], None], broken: Callable[[], None], pause: Callable[[bytes], None]
+        self,
+        keys: Keys,
+        daemon: str,
+        stale: Callable[[], None],
+        broken: Callable[[], None],
+        pause: Callable[[bytes], None],
     ) -> None:
         self.numbering = Numbering(self._wake)
         self.wire: Wire | None = None
@@ -60,8 +65,8 @@ class Dispatcher:
         self._refusal = ""
         self._timeouts: dict[bytes, int] = {}
         # MULTI, so that the end marker comes whatever happens to the dispatch: one that FUNCTION KILL ends has none.
-        self._multi = hiredis.pack_command((b"MULTI",))
-        self._end = hiredis.pack_command((b"PUBLISH", keys.markers, b"end")) + hiredis.pack_command((b"EXEC",))
+        self._multi = packed(b"MULTI")
+        self._end = packed(b"PUBLISH", keys.markers, b"end") + packed(b"EXEC")
 
     @property
     def lag(self) -> int:
@@ -98,13 +103,20 @@ class Dispatcher:
         prev = max(source.sent, (chunk.segment.tick, 0))
         source.sent = chunk.last
         words: list[Any] = [
-            *(b"FCALL", self._function, b"0", source.name, self.numbering.now.epoch, self.numbering.bindings.generation),
+            *(
+                b"FCALL",
+                self._function,
+                b"0",
+                source.name,
+                self.numbering.now.epoch,
+                self.numbering.bindings.generation,
+            ),
             *(self._daemon, chunk.tick, chunk.ms, *prev, *chunk.segment),
         ]
         _add_events(words, chunk)
         source.flight += 1
         self.in_flight += 1
-        payload = self._multi + hiredis.pack_command(tuple(words)) + self._end
+        payload = self._multi + packed(*words) + self._end
         self.wire.send(payload, _ignore, self._queued, _ignore, partial(self._answered, source, chunk))
 
     def _queued(self, reply: Any) -> None:
@@ -171,7 +183,7 @@ class Dispatcher:
         self._refuse(source, chunk, BEHIND_REST_S)
 
     def _culprit(self, chunk: Chunk) -> bytes:
-        """Which sproc of a single event was stopped: the one whose begin marker came last. The third time in a row it is paused."""
+        """Which sproc of a single event was stopped: whose begin marker came last. The third time in a row it is paused."""
         names = chunk.events[0].names
         name = self.numbering.last_begun if self.numbering.last_begun in names else names[0]
         self._timeouts[name] = self._timeouts.get(name, 0) + 1
@@ -181,7 +193,7 @@ class Dispatcher:
         return name
 
     def _refuse(self, source: Source, chunk: Chunk, rest_s: float) -> None:
-        chunk.events = [event for event in chunk.events if (chunk.tick, event.count) > source.done]
+        chunk.events = [event for event in chunk.events if (chunk.tick, event.number) > source.done]
         if chunk.events:
             source.refused.append(chunk)
         if not source.flight:
@@ -227,10 +239,13 @@ def _add_events(words: list[Any], chunk: Chunk) -> None:
                 heads += _route(chunk, names, cause, places)
         ways.append(way)
         events += (key, event)
-    counts = [event.count for event in chunk.events]
+    counts = [event.number for event in chunk.events]
     unbroken = counts[-1] - counts[0] == len(counts) - 1
     words += (len(places), *places, len(routes), *heads)
-    words += (counts[0] if unbroken else " ".join(map(str, counts)), 1 if len(routes) == 1 else " ".join(map(str, ways)))
+    words += (
+        counts[0] if unbroken else " ".join(map(str, counts)),
+        1 if len(routes) == 1 else " ".join(map(str, ways)),
+    )
     words += events
 
 

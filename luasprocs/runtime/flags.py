@@ -25,7 +25,7 @@ _CLASS_OF = {event: kind for kind, events in _CLASSES.items() for event in event
 
 
 def class_of(event: str) -> str:
-    """The letters that make Redis publish an event. A command publishes the class of the type it works on, hence `del` is `g` only."""
+    """The letters that make Redis publish an event; one that is no type's own, like `del`, is `g`."""
     if event == "*":
         return ALL
     if event == "hexpired":
@@ -35,7 +35,7 @@ def class_of(event: str) -> str:
 
 def expanded(flags: str) -> set[str]:
     """The letters of a setting, `A` spelled out."""
-    return {letter for letter in flags.replace("A", ALL)}
+    return set(flags.replace("A", ALL))
 
 
 def needed_by(binding: Binding) -> set[str]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import hiredis
 from redis import exceptions
 
 from luasprocs.runtime.numbering import Tick
-from luasprocs.runtime.wire import Wire
+from luasprocs.runtime.wire import Wire, packed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -72,7 +71,7 @@ class Listener(Wire):
             some = listed[start : start + SUBSCRIBE_AT_ONCE]
             self._awaited |= set(some)
             self._confirmed.clear()
-            self.send(hiredis.pack_command((command, *some)))
+            self.send(packed(command, *some))
             await self._until_confirmed()
 
     async def _until_confirmed(self) -> None:
@@ -92,7 +91,7 @@ class Listener(Wire):
             places = self._patterns if source.binding.pattern else self._channels
             if places.pop(source.name, None) and self.open:
                 command = b"PUNSUBSCRIBE" if source.binding.pattern else b"UNSUBSCRIBE"
-                self.send(hiredis.pack_command((command, source.name)))
+                self.send(packed(command, source.name))
 
     def flushed(self) -> None:
         """All that was read at once is numbered."""

@@ -37,9 +37,9 @@ class Cause(NamedTuple):
 
 
 class Event(NamedTuple):
-    """A wanted event. `names`: the sprocs it is for."""
+    """A wanted event. `number`: its count within the tick; `names`: the sprocs it is for."""
 
-    count: int
+    number: int
     key: bytes
     event: bytes
     names: Names
@@ -72,7 +72,7 @@ class Chunk:
     @property
     def last(self) -> Number:
         """The number of its last event."""
-        return self.tick, self.events[-1].count
+        return self.tick, self.events[-1].number
 
 
 @dataclass(slots=True)
@@ -136,12 +136,11 @@ class Source:
 
     def drop_until(self, number: Number) -> None:
         """Forgets pending events up to a number: they have run."""
-        if number > self.done:
-            self.done = number
+        self.done = max(self.done, number)
         while self.pending and self.pending[0].last <= number:
             self.pending.popleft()
-        if self.pending and (first := self.pending[0]).tick == number[0] and first.events[0].count <= number[1]:
-            first.events = [event for event in first.events if event.count > number[1]]
+        if self.pending and (first := self.pending[0]).tick == number[0] and first.events[0].number <= number[1]:
+            first.events = [event for event in first.events if event.number > number[1]]
 
 
 @dataclass(slots=True)
@@ -235,7 +234,7 @@ class Numbering:
             self._held = []
 
     def bind(self, bindings: Bindings) -> tuple[list[Source], list[Source]]:
-        """The triggers of a new generation. Held and pending events are matched anew. Returns sources to subscribe and to leave."""
+        """New triggers: held and pending events are matched anew. Returns sources to subscribe, and to leave."""
         new = [Source(binding) for name, binding in bindings.sources.items() if name not in self.sources]
         left = [source for name, source in self.sources.items() if name not in bindings.sources]
         for source in left:

@@ -38,7 +38,7 @@ ENGINE_POLL_S = 0.5
 PUBSUB_LIMIT_BYTES = 256 * 1024 * 1024
 
 
-class SessionEnded(Exception):
+class SessionEndedError(Exception):
     """The connections are of no more use; the text says why."""
 
 
@@ -79,7 +79,7 @@ class Session:
         """Until the connection breaks.
 
         Raises:
-            SessionEnded, redis.RedisError: it did.
+            SessionEndedError, redis.RedisError: it did.
         """
         try:
             await self._engine_there()
@@ -116,7 +116,7 @@ class Session:
         await asyncio.wait((self.commands.lost, self.listener.lost), return_when=asyncio.FIRST_COMPLETED)
         which = "command" if self.commands.lost.done() else "event"
         wire = self.commands if self.commands.lost.done() else self.listener
-        raise SessionEnded(f"the {which} connection broke: {wire.lost.result() or 'closed by the server'}")
+        raise SessionEndedError(f"the {which} connection broke: {wire.lost.result() or 'closed by the server'}")
 
     async def _now_ms(self) -> int:
         seconds, micros = await self.commands.call("TIME")
@@ -286,14 +286,16 @@ class Session:
             if (await asyncio.wait((task,), timeout=1))[0]:  # it hung, and answers now
                 return task.result()
             task.cancel()
-            raise SessionEnded("the connection hangs while the server answers others")
+            raise SessionEndedError("the connection hangs while the server answers others")
 
     def _check_heard(self, epoch: str, number: int) -> None:
         now = self.numbering.now
         if now is None or now.epoch != epoch or number - now.tick > TICKS_UNHEARD:
             self.daemon.unheard += 1
             if self.daemon.unheard > TICKS_UNHEARD:
-                raise SessionEnded("ticks don't arrive on the event connection: it is dead, or on a demoted master")
+                raise SessionEndedError(
+                    "ticks don't arrive on the event connection: it is dead, or on a demoted master"
+                )
         else:
             self.daemon.unheard = 0
 
@@ -352,10 +354,10 @@ def _cause(group: ExceptionGroup[Exception]) -> Exception:
 
     Not by `except*`: of several clauses each raises, and two of them make a group again.
     """
-    found, faults = group.split((SessionEnded, exceptions.RedisError))
+    found, faults = group.split((SessionEndedError, exceptions.RedisError))
     if found is None or faults is not None:
         return group
-    cause: Exception = found.subgroup(SessionEnded) or found
+    cause: Exception = found.subgroup(SessionEndedError) or found
     while isinstance(cause, ExceptionGroup):
         cause = cause.exceptions[0]
     return cause
@@ -370,4 +372,4 @@ async def leave(session: Session) -> None:
     await session.commands.call(*session.function("leave", session.daemon.id))
 
 
-__all__ = ["Session", "SessionEnded", "leave", "raised"]
+__all__ = ["Session", "SessionEndedError", "leave", "raised"]

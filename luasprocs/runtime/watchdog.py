@@ -69,18 +69,18 @@ class Watchdog:
             return
         fields = dict(zip(running[::2], running[1::2], strict=True))
         name, command = fields.get(b"name", b"").decode("utf-8", "replace"), fields.get(b"command", [])
-        if not name.startswith(f"{self._keys.library}_") or fields.get(b"duration_ms", 0) < self._timeout_ms(name, command):
+        if not name.startswith(f"{self._keys.library}_") or fields.get(b"duration_ms", 0) < self._timeout_ms(command):
             return
         try:
             await wire.call("FUNCTION", "KILL")
         except exceptions.ResponseError as error:
             if str(error) != self._told:
                 self._told = str(error)
-                log.error("%s runs past its timeout and can't be stopped: %s", name, error)
+                log.warning("%s runs past its timeout and can't be stopped: %s", name, error)
             return
         log.warning("%s ran past its timeout and was stopped", name)
 
-    def _timeout_ms(self, function: str, command: list[Any]) -> int:
+    def _timeout_ms(self, command: list[Any]) -> int:
         """The longest timeout among the sprocs that the call may be running."""
         sprocs = self._numbering.bindings.sprocs
         named = [sprocs[word].timeout_ms for word in command[3:] if isinstance(word, bytes) and word in sprocs]

@@ -96,11 +96,17 @@ class Wire(asyncio.Protocol):
             redis.ResponseError: the server refused it. redis.ConnectionError: the connection broke.
         """
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.send(hiredis.pack_command(words), lambda reply: None if future.done() else future.set_result(reply))
+        self.send(packed(*words), lambda reply: None if future.done() else future.set_result(reply))
         return raised(await future)
 
     def _answer(self, message: Any) -> None:
         self._handlers.popleft()(message)
+
+
+def packed(*words: Argument) -> bytes:
+    """A command as it is sent."""
+    command: bytes = hiredis.pack_command(words)  # type: ignore[arg-type]  # its stub says a tuple of one
+    return command
 
 
 def raised(reply: Any) -> Any:
@@ -142,16 +148,12 @@ async def _opened(settings: dict[str, Any], kind: type[Wire]) -> Wire:
     tls = _tls(settings) if "connection_class" in settings else None
     host = settings.get("host", "localhost")
     name = host if tls else None
-    _, wire = await loop.create_connection(
-        kind, host, int(settings.get("port", 6379)), ssl=tls, server_hostname=name
-    )
+    _, wire = await loop.create_connection(kind, host, int(settings.get("port", 6379)), ssl=tls, server_hostname=name)
     return wire
 
 
 def _tls(settings: dict[str, Any]) -> ssl.SSLContext:
-    context = ssl.create_default_context(
-        cafile=settings.get("ssl_ca_certs"), capath=settings.get("ssl_ca_path")
-    )
+    context = ssl.create_default_context(cafile=settings.get("ssl_ca_certs"), capath=settings.get("ssl_ca_path"))
     wanted = str(settings.get("ssl_cert_reqs", "required"))
     context.check_hostname = wanted != "none" and str(settings.get("ssl_check_hostname", "true")).lower() in {
         "1", "true", "yes",

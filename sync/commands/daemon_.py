@@ -21,7 +21,9 @@ from sync.session import Session
 def command(flags: dict[str, object], no_sync: bool) -> int:
     """Run sprocs when keys change, until SIGTERM. Any number of daemons may run: each event runs once."""
     if not no_sync:
-        raise SettingsError("this version's daemon runs sprocs and does not sync: say --no-sync, and sync by luasprocs sync")
+        raise SettingsError(
+            "this version's daemon runs sprocs and does not sync: say --no-sync, and sync by luasprocs sync"
+        )
     session = Session(flags)
     log_to_stderr()
     return run_daemon(session, session.url, session.keys)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import redis
 
@@ -110,13 +110,13 @@ class Writers:
 
 def fired(client: redis.Redis, key: str = "fired") -> dict[str, int]:
     """How often the counter ran for each key."""
-    found: Mapping[bytes, bytes] = client.hgetall(key)
+    found: Any = client.hgetall(key)
     return {name.decode(): int(times) for name, times in found.items()}
 
 
 def gaps(client: redis.Redis) -> list[tuple[int, int, str]]:
     """From and to (ms), and why."""
-    entries = client.xrange("__*_Sproc_Gaps_*__")
+    entries: Any = client.xrange("__*_Sproc_Gaps_*__")
     return [(int(fields[b"from_ms"]), int(fields[b"to_ms"]), fields[b"why"].decode()) for _, fields in entries]
 
 

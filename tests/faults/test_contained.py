@@ -164,7 +164,7 @@ def test_what_a_sproc_changes_is_put_back(server, body):
         assert good_ran(client)
         assert client.get("type") == b"nil"
         other = server.client(db=5)
-        assert not [key for key in other.keys() if b"Sproc" in key]
+        assert not [key for key in other.scan_iter() if b"Sproc" in key]
         assert len(records(client, sproc="abad.lua")) == 20
 
 
@@ -174,7 +174,9 @@ def test_a_run_that_never_ends_is_stopped_recorded_and_paused(server):
     with running(server, forever=forever, good=GOOD) as (client, daemon):
         for number in range(3):
             client.set(f"ev:forever:{number}", "x")
-            assert until(lambda n=number: len(records(client, sproc="forever.lua", status="timeout")) == n + 1), daemon.output
+            assert until(lambda n=number: len(records(client, sproc="forever.lua", status="timeout")) == n + 1), (
+                daemon.output
+            )
         assert until(lambda: client.sismember("__*_Sproc_Paused_*__", "forever.lua")), daemon.output
         client.set("ev:forever:4", "x")
         assert until(lambda: records(client, sproc="forever.lua", status="skipped"))

@@ -163,7 +163,11 @@ def test_a_clock_that_jumps_makes_no_gap(server):
 
 def test_idle_sources_make_no_gap_when_daemons_change_one_after_another(server):
     client = server.client()
-    put(client, sproc("counter.lua", COUNTER), sproc("quiet.lua", "-- event=set\n-- key=quiet\nredis.call('INCR', 'quiet:n')\n"))
+    put(
+        client,
+        sproc("counter.lua", COUNTER),
+        sproc("quiet.lua", "-- event=set\n-- key=quiet\nredis.call('INCR', 'quiet:n')\n"),
+    )
     first = DaemonProcess(server.url).start()
     client.set("quiet", "x")
     second = DaemonProcess(server.url).start()

@@ -1,4 +1,4 @@
-"""Every event runs exactly once: two daemons, writers with ledgers, kills, late joiners, outages. Real processes, both servers."""
+"""Every event runs exactly once: two daemons, writers with ledgers, kills, late joiners, outages."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 
@@ -62,8 +64,7 @@ def test_flushall_under_load(server):
     later = [entry for entry in writers.ledger if entry.after_ms > live_ms]
     assert later
     everything = [*gaps(client), (flushed_ms - 300, live_ms, "no registry")]
-    silent = [entry for entry in later if entry.key not in ran and not any(f <= entry.before_ms and entry.after_ms <= t for f, t, _ in everything)]
-    assert not silent, (silent[:3], everything, daemon.output)
+    check(later, {entry.key: 1 for entry in later if entry.key in ran}, everything)
     assert any(entry.key in ran for entry in later)
 
 
@@ -137,7 +138,7 @@ def test_connections_cut_in_the_middle(server):
         with Writers(server, 4, rate=500) as writers:
             for place in range(6):
                 time.sleep(0.4)
-                mine = [one for one in client.client_list() if one["name"] == b"luasprocs-daemon" or one["name"] == "luasprocs-daemon"]
+                mine = [one for one in client.client_list() if "luasprocs-daemon" in str(one["name"])]
                 victim = mine[place % len(mine)]
                 client.execute_command("CLIENT", "KILL", "ID", victim["id"])
             time.sleep(0.5)
@@ -167,9 +168,6 @@ def test_all_connections_cut_is_a_gap(server):
 
 
 def test_a_server_that_hangs_and_comes_back(own_server):
-    import os
-    import signal
-
     server = own_server()
     client = server.client()
     put(client, sproc("counter.lua", COUNTER))
