@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shlex
 import shutil
 import subprocess
 import sys
+import time
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,8 @@ from luasprocs.server import connect
 from sync.reply import formatted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from redis import Redis
 
     from sync.console import Console
@@ -67,6 +71,7 @@ class Tour:
                 first = self._first_sync(client)
                 self._execute(client)
                 self._look(client)
+                self._dream(client)
                 second = self._change(client)
                 self._refuse(client, second)
                 self._roll_back(client, first)
@@ -119,6 +124,43 @@ class Tour:
         )
         self._expect("its key", fields.get(b"key"), b"dream*")
 
+    def _dream(self, client: Redis) -> None:
+        self._say("a daemon runs sc2.lua by itself, whenever a key dream* is set")
+        with self._daemon():
+            self._redis(client, "SET", "dream", "something")
+            self._run("luasprocs", "wait")
+            self._expect("what sc2.lua made of it", self._redis(client, "GET", "sc2"), b"dream=something")
+            logged = self._run("luasprocs", "logs", "--sproc", "sc2.lua").split("\t")
+            self._expect("the execution", logged[1:6], ["sc2.lua", "event", "set", "dream", "ok"])
+            self._run("luasprocs", "status")
+
+    @contextlib.contextmanager
+    def _daemon(self) -> Iterator[None]:
+        """A daemon in the background, which must end in order."""
+        words = ("luasprocs", "daemon", "--no-sync")
+        self._console.line(f"$ {shlex.join(words)} &", "bold")
+        log = self._folder / "daemon.log"
+        with log.open("wb") as output:
+            command = [sys.executable, "-m", "sync.cli", *words[1:]]
+            process = subprocess.Popen(
+                command, cwd=self._repository, env=self._environ, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            )
+        try:
+            deadline = time.monotonic() + COMMAND_TIMEOUT_S
+            while "listening" not in (said := log.read_text("utf-8", "replace")):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise DemoError(f"the daemon does not listen: {said}")
+                time.sleep(0.02)
+            for line in said.splitlines():
+                self._console.line(f"  {line}")
+            yield
+            self._console.line("$ kill %1", "bold")
+            process.terminate()
+            self._expect("the daemon's exit code", process.wait(COMMAND_TIMEOUT_S), 0)
+        finally:
+            process.kill()
+            process.wait()
+
     def _change(self, client: Redis) -> str:
         self._say("a change: edit, look, commit, sync")
         path = self._repository / "sprocs" / "sc1.lua"
@@ -152,14 +194,15 @@ class Tour:
     def _head(self) -> str:
         return self._capture(["git", "rev-parse", "HEAD"])[1].strip()
 
-    def _run(self, *words: str, code: int = 0) -> None:
-        """Runs a command as a person would, and shows it with what it printed."""
+    def _run(self, *words: str, code: int = 0) -> str:
+        """Runs a command as a person would, and shows it with what it printed, which it returns."""
         self._console.line(f"$ {shlex.join(words)}", "bold")
         command = [sys.executable, "-m", "sync.cli", *words[1:]] if words[0] == "luasprocs" else list(words)
         ended, printed = self._capture(command)
         for line in printed.splitlines():
             self._console.line(f"  {line}")
         self._expect(f"the exit code of {shlex.join(words)}", ended, code)
+        return printed
 
     def _capture(self, command: list[str]) -> tuple[int, str]:
         done = subprocess.run(

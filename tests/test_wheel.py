@@ -83,6 +83,7 @@ def test_the_demo_runs_where_there_is_no_clone(installed, bare):
     examples = len(files_of("sprocs", "*.lua"))
     assert f"{examples} created, 0 updated, 0 deleted, 0 unchanged" in said
     assert 'redis> GET greeting\n  "hello world"\n' in said
+    assert 'redis> GET sc2\n  "dream=something"\n' in said
     assert 'redis> FCALL luasprocs_execute 0 sc1.lua demo\n  "HELLO demo"\n' in said
     assert "luasprocs: 2 problems found" in said
     assert "as generation 3: 0 created, 1 updated, 0 deleted" in said
