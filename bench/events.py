@@ -127,3 +127,45 @@ def throughput() -> Iterator[Result]:
             yield ratio(f"events run / bare loop, {kind} (events/s)", pairs, at_least=0.8)
             pairs = measure(partial(_ours, server.port, 2), partial(_ours, server.port), PAIRS)
             yield ratio(f"events with two daemons / with one, {kind} (events/s)", pairs, at_least=0.7)
+
+
+_SUBSCRIBER = """
+import socket, sys
+with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as connection:
+    connection.sendall(b"PSUBSCRIBE __keyspace@0__:wanted0:*\\r\\n")
+    print(connection.recv(100), flush=True)
+    while connection.recv(65536):
+        pass
+"""
+
+
+def _unwanted(server_port: int, triggers: int) -> float:
+    """SETs a second on keys that no trigger wants, with a daemon."""
+    with Redis(port=server_port, protocol=2) as client:
+        live(client, *(f"-- event=set\n-- key=wanted{place}:*\n{BODY}\n" for place in range(triggers)))
+    with daemons(server_port):
+        return write(server_port, 3 * EVENTS, "set", "unwanted:__rand_int__", "v")
+
+
+def _unwanted_bare(server_port: int) -> float:
+    """The same with a bare subscriber to the pattern of one trigger."""
+    with Redis(port=server_port, protocol=2) as client:
+        client.config_set("notify-keyspace-events", "K$")
+    with subprocess.Popen([sys.executable, "-c", _SUBSCRIBER, str(server_port)], stdout=subprocess.PIPE) as bare:
+        assert bare.stdout is not None
+        assert b"psubscribe" in bare.stdout.readline()
+        try:
+            return write(server_port, 3 * EVENTS, "set", "unwanted:__rand_int__", "v")
+        finally:
+            bare.kill()
+
+
+def unwanted() -> Iterator[Result]:
+    """What triggers cost writes that they don't want: the server's time, on its own core."""
+    for kind in kinds():
+        with running(kind) as server:
+            pairs = measure(partial(_unwanted, server.port, 1), partial(_unwanted_bare, server.port), PAIRS)
+            name = f"unwanted SETs with one trigger / with a bare subscriber, {kind} (requests/s)"
+            yield ratio(name, pairs, at_least=0.97)  # no slower; the pairs of one run differ by that much
+            pairs = measure(partial(_unwanted, server.port, 100), partial(_unwanted, server.port, 1), PAIRS)
+            yield ratio(f"unwanted SETs with 100 triggers / with one, {kind} (requests/s)", pairs, at_least=0.6)
