@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import heapq
 import logging
-import math
 import time
 from typing import TYPE_CHECKING, Any
 
-import hiredis
 from redis import exceptions
 
 from luasprocs.daemons import time_ms
 from luasprocs.runtime.expiring import LEARNT_BY, Expiring, expiring
 from luasprocs.runtime.numbering import OWN
-from luasprocs.runtime.wire import Wire, connect
+from luasprocs.runtime.schedule import KEYS_LIMIT, NEVER, Schedule
+from luasprocs.runtime.wire import Wire, connect, packed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,8 +28,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("luasprocs.daemon")
 
-KEYS_LIMIT = 100_000
-"""Deadlines known at once: about 30 MB with short keys. Beyond, the later half is forgotten and found again in time by a scan."""
 KEY_LIMIT_BYTES = 1024
 """Longer keys are left to Redis."""
 BATCH_KEYS = 100
@@ -43,57 +39,8 @@ CLOCK_EVERY_S = 1.0
 RETRY_S = 2.0
 AGAIN_MS = 2
 """When a key is touched again that was not due yet, by a clock that jumped."""
-NEVER = math.inf
 _LEARNT_BY = frozenset(event.encode() for event in LEARNT_BY)
 _SUBSCRIBE_AT_ONCE = 500
-
-
-class Schedule:
-    """Deadlines (unix ms of the server) by key. `horizon`: later ones are not kept. Pure."""
-
-    def __init__(self, limit: int = KEYS_LIMIT) -> None:
-        self.limit = limit
-        self.horizon = NEVER
-        self._known: dict[bytes, int] = {}
-        self._heap: list[tuple[int, bytes]] = []
-
-    def __len__(self) -> int:
-        return len(self._known)
-
-    @property
-    def next(self) -> float:
-        """The nearest deadline; one that is out of date counts, as it costs one look."""
-        return self._heap[0][0] if self._heap else NEVER
-
-    def learn(self, key: bytes, deadline: int) -> None:
-        """A key's deadline; a negative one: it has none, or is gone, as PEXPIRETIME says it."""
-        if deadline < 0 or deadline > self.horizon:
-            self._known.pop(key, None)
-        elif self._known.get(key) != deadline:
-            self._known[key] = deadline
-            heapq.heappush(self._heap, (deadline, key))
-            if len(self._heap) > self.limit:
-                self._shrink()
-
-    def due(self, now_ms: float, count: int) -> list[bytes]:
-        """Takes out keys whose deadline is over: Redis expires them in the millisecond after it."""
-        found: list[bytes] = []
-        heap, known = self._heap, self._known
-        while heap and heap[0][0] < now_ms and len(found) < count:
-            deadline, key = heapq.heappop(heap)
-            if known.get(key) == deadline:
-                del known[key]
-                found.append(key)
-        return found
-
-    def _shrink(self) -> None:
-        """What is out of date goes; if that is not enough, the later half."""
-        entries = sorted((deadline, key) for key, deadline in self._known.items())
-        if len(entries) > self.limit // 2:
-            entries = entries[: self.limit // 2]
-            self.horizon = entries[-1][0]
-            self._known = {key: deadline for deadline, key in entries}
-        self._heap = entries
 
 
 class _Hearing(Wire):
@@ -101,7 +48,7 @@ class _Hearing(Wire):
 
     def start(self, wanted: Expiring, heard: Callable[[bytes], None]) -> None:
         """What arrives is looked at from now on."""
-        self._keyspace, self._heard = wanted.by_keyspace, heard
+        self._keyspace, self._matches, self._heard = wanted.by_keyspace, wanted.matcher(), heard
         self._missing = 0
         self._subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.receive = self._notice
@@ -112,7 +59,7 @@ class _Hearing(Wire):
         self._missing = len(channels) + len(patterns)
         for command, names in ((b"SUBSCRIBE", channels), (b"PSUBSCRIBE", patterns)):
             for start in range(0, len(names), _SUBSCRIBE_AT_ONCE):
-                self.send(hiredis.pack_command((command, *names[start : start + _SUBSCRIBE_AT_ONCE])))
+                self.send(packed(command, *names[start : start + _SUBSCRIBE_AT_ONCE]))
         await asyncio.wait((self._subscribed, self.lost), return_when=asyncio.FIRST_COMPLETED)
 
     def _notice(self, message: Any) -> None:
@@ -121,7 +68,7 @@ class _Hearing(Wire):
         elif message[0] in {b"message", b"pmessage"}:
             _, _, rest = message[-2].partition(b"__:")
             key, event = (rest, message[-1]) if self._keyspace else (message[-1], rest)
-            if event in _LEARNT_BY:
+            if event in _LEARNT_BY and self._matches(key):
                 self._heard(key)
         else:
             self._missing -= 1
@@ -179,10 +126,8 @@ class Deadlines:
             try:
                 await self._learn_and_touch(commands, wanted)
             except* exceptions.RedisError as failed:
-                if not commands.open:
-                    return
                 self._say(f"deadlines are unknown, so that `expired` may come late: {failed.exceptions[0]}")
-            await asyncio.sleep(RETRY_S)
+            await asyncio.sleep(RETRY_S)  # where `commands` broke too, the session ends meanwhile
             self._forget()
 
     async def _learn_and_touch(self, commands: Wire, wanted: Expiring) -> None:
@@ -221,7 +166,6 @@ class Deadlines:
 
     async def _work(self, commands: Wire) -> None:
         """Touches what is due, asks for what may be new, sleeps until there is more."""
-        matches = self._wanted.matcher()
         while True:
             self._woken.clear()
             if time.monotonic() - self._clock_at > CLOCK_EVERY_S:
@@ -232,7 +176,7 @@ class Deadlines:
                 some = [key for _, key in zip(range(BATCH_KEYS), self._asked, strict=False)]
                 for key in some:
                     del self._asked[key]
-                await self._learn(commands, [key for key in some if matches(key)])
+                await self._learn(commands, some)
             else:
                 self._look_ahead()
                 rest_s = min(
@@ -316,7 +260,7 @@ class Deadlines:
 
 async def _pipelined(commands: Wire, command: bytes, keys: Iterable[bytes]) -> list[Any]:
     """One command for each key, sent at once. Replies in order, errors among them; raises where the connection broke."""
-    payload = [hiredis.pack_command((command, key)) for key in keys]
+    payload = [packed(command, key) for key in keys]
     replies: list[Any] = []
     whole: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 

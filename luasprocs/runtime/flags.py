@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from luasprocs.runtime.expiring import expiring
+
 if TYPE_CHECKING:
     from luasprocs.runtime.bindings import Binding, Bindings
 
@@ -46,8 +48,9 @@ def needed_by(binding: Binding) -> set[str]:
 
 
 def needed(bindings: Bindings) -> set[str]:
-    """The letters that all sources need."""
-    return {letter for binding in bindings.sources.values() for letter in needed_by(binding)}
+    """The letters that all sources need, and what tells deadlines."""
+    letters = {letter for binding in bindings.sources.values() for letter in needed_by(binding)}
+    return letters | expiring(bindings).classes
 
 
 def merged(current: str, wanted: set[str]) -> str:

@@ -51,7 +51,7 @@ class Session:
         self.listener = listener
         self.keys = daemon.keys
         self.numbering = daemon.dispatcher.numbering
-        self.deadlines = Deadlines(daemon.db)
+        self.deadlines = Deadlines(daemon.url, daemon.db)
         self._rebind = asyncio.Event()
         self._left_ms: dict[bytes, int] = {}
         self._flags_ok_ms = 0
@@ -321,6 +321,7 @@ class Session:
         setting = flags.merged(current, wanted)
         await self.commands.call("CONFIG", "SET", "notify-keyspace-events", setting)
         log.warning("notify-keyspace-events was %r: set to %r, which triggers need", current, setting)
+        self.deadlines.rescan()
         blind = [
             source.name
             for source in self.numbering.sources.values()
