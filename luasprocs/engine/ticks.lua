@@ -5,6 +5,7 @@ local LEASE_MS = 2000 -- a daemon that has not been heard of for so long ...
 local LEASE_TICKS = 4 -- ... and for so many ticks is dead; the ticks hold when the clock jumps
 local FORGET_MS = 600000 -- when a dead daemon's heartbeat is removed
 local GAPS_LIMIT = 1000
+local BLIND_MS = 20 -- what is left of a gap that another daemon has just recorded
 
 local function before(tick, count, other_tick, other_count)
   return tick < other_tick or (tick == other_tick and count < other_count)
@@ -152,7 +153,7 @@ redis.register_function(BLIND, function(_, args)
     local field = 'blind:' .. args[i]
     local last = tonumber(redis.call('HGET', EVENTS, field) or 0)
     local from_ms = math.max(tonumber(args[2]), last)
-    if now - last > LEASE_MS then
+    if now - from_ms > BLIND_MS then
       redis.call('HSET', EVENTS, field, now)
       record_gap(args[i], from_ms, now, args[3], args[1])
       recorded = recorded + 1

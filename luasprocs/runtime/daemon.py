@@ -129,7 +129,6 @@ class Daemon:
             await asyncio.sleep(wait_s)
 
     async def _prepare(self, session: Session) -> None:
-        await session.raise_output_limit()
         await session.commands.call("HSET", self.keys.events, "limit", self._executions_limit)
 
     def _stale(self) -> None:

@@ -12,13 +12,13 @@ from redis import exceptions
 
 from luasprocs.engine import VERSION, render
 from luasprocs.registry import Revision
-from luasprocs.runtime import flags
 from luasprocs.runtime.bindings import parse_bindings
 from luasprocs.runtime.catchup import scan
 from luasprocs.runtime.deadlines import Deadlines
 from luasprocs.runtime.listener import Listener
+from luasprocs.runtime.notifications import Notifications
 from luasprocs.runtime.watchdog import Watchdog
-from luasprocs.runtime.wire import Wire, connect, raised
+from luasprocs.runtime.wire import Wire, connect, packed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +35,9 @@ TICKS_UNHEARD = 8
 """So many ticks may be missing on the event connection before it counts as broken."""
 HUNG_S = 5.0
 ENGINE_POLL_S = 0.5
-PUBSUB_LIMIT_BYTES = 256 * 1024 * 1024
+FLUSH_EVERY = 20
+TRIM_EVERY = 240
+"""Ticks between two rounds of upkeep."""
 
 
 class SessionEndedError(Exception):
@@ -54,8 +56,7 @@ class Session:
         self.deadlines = Deadlines(daemon.url, daemon.db)
         self._rebind = asyncio.Event()
         self._left_ms: dict[bytes, int] = {}
-        self._flags_ok_ms = 0
-        self._config = True
+        self._notifications = Notifications(commands, self.numbering, self._blind)
         self._scans: dict[str, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
 
@@ -83,7 +84,7 @@ class Session:
         """
         try:
             await self._engine_there()
-            self._flags_ok_ms = await self._now_ms()
+            await self._notifications.start()
             self.listener.attach(
                 self.keys, self.numbering, self._on_tick, self._on_generation, self.daemon.dispatcher.flush
             )
@@ -117,10 +118,6 @@ class Session:
         which = "command" if self.commands.lost.done() else "event"
         wire = self.commands if self.commands.lost.done() else self.listener
         raise SessionEndedError(f"the {which} connection broke: {wire.lost.result() or 'closed by the server'}")
-
-    async def _now_ms(self) -> int:
-        seconds, micros = await self.commands.call("TIME")
-        return int(seconds) * 1000 + int(micros) // 1000
 
     async def _engine_there(self) -> None:
         """Waits for a registry, and loads its engine if somebody flushed it."""
@@ -264,6 +261,7 @@ class Session:
                     await self._engine_there()
                     self._rebind.set()
             beats += 1
+            self._upkeep(beats)
             if beats % BEATS_EVERY == 0 and self.numbering.now is not None:
                 self._send_beat(self.numbering.now)
             await asyncio.sleep(max(0.0, TICK_MS / 1000 - (time.monotonic() - started)))
@@ -300,49 +298,19 @@ class Session:
             self.daemon.unheard = 0
 
     async def _ensure_flags(self) -> None:
-        """Switches on the notification classes that are missing; events of that time are a gap."""
-        wanted = flags.needed(self.numbering.bindings)
-        if not wanted or not self._config:
-            return
-        try:
-            _, current = await self.commands.call("CONFIG", "GET", "notify-keyspace-events")
-            missing = wanted - flags.expanded(current.decode())
-            if missing:
-                await self._set_flags(current.decode(), wanted, missing)
-            self._flags_ok_ms = self.numbering.now.ms if self.numbering.now else self._flags_ok_ms
-        except (exceptions.ResponseError, ValueError) as error:
-            self._config = False
-            setting = flags.merged("", wanted)
-            log.warning(
-                "CONFIG is refused (%s): set notify-keyspace-events to at least %s on the server", error, setting
-            )
+        if await self._notifications.ensure():
+            self.deadlines.rescan()
 
-    async def _set_flags(self, current: str, wanted: set[str], missing: set[str]) -> None:
-        setting = flags.merged(current, wanted)
-        await self.commands.call("CONFIG", "SET", "notify-keyspace-events", setting)
-        log.warning("notify-keyspace-events was %r: set to %r, which triggers need", current, setting)
-        self.deadlines.rescan()
-        blind = [
-            source.name
-            for source in self.numbering.sources.values()
-            if source.segment is not None and flags.needed_by(source.binding) & missing
-        ]
-        if blind:
-            why = f"notify-keyspace-events lacked {''.join(sorted(missing))}"
-            self._post("blind", self.daemon.id, self._flags_ok_ms, why, *blind)
+    def _blind(self, from_ms: int, why: str, sources: list[bytes]) -> None:
+        self._post("blind", self.daemon.id, from_ms, why, *sources)
 
-    async def raise_output_limit(self) -> None:
-        """A burst must not throw off the listener: its output buffer may grow, where CONFIG is allowed."""
-        try:
-            _, current = await self.commands.call("CONFIG", "GET", "client-output-buffer-limit")
-            words = current.decode().split()
-            hard, soft = (int(words[words.index("pubsub") + place]) for place in (1, 2))
-            if (hard and hard < PUBSUB_LIMIT_BYTES) or (soft and soft < PUBSUB_LIMIT_BYTES):
-                value = f"pubsub {PUBSUB_LIMIT_BYTES} 0 0"
-                await self.commands.call("CONFIG", "SET", "client-output-buffer-limit", value)
-                log.info("client-output-buffer-limit of pubsub raised to %d MB", PUBSUB_LIMIT_BYTES >> 20)
-        except (exceptions.ResponseError, ValueError):
-            log.warning("CONFIG is refused: a burst beyond the server's client-output-buffer-limit pubsub makes a gap")
+    def _upkeep(self, ticks: int) -> None:
+        """Now and then: counted direct calls go to the stats, records that are too old go."""
+        if ticks % FLUSH_EVERY == 0:
+            self._post("flush")
+        if ticks % TRIM_EVERY == 1 and self.daemon.executions_age_ms and self.numbering.now is not None:
+            oldest = self.numbering.now.ms - self.daemon.executions_age_ms
+            self.commands.send(packed("XTRIM", self.keys.executions, "MINID", "~", max(0, oldest)), lambda _: None)
 
     def _start_scan(self, name: str) -> None:
         running = self._scans.get(name)
@@ -371,6 +339,3 @@ async def leave(session: Session) -> None:
         session._send_beat(tick)  # noqa: SLF001
         await asyncio.sleep(0)  # it is sent by a task: behind the good-bye it would bring the lease back
     await session.commands.call(*session.function("leave", session.daemon.id))
-
-
-__all__ = ["Session", "SessionEndedError", "leave", "raised"]
