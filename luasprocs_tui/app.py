@@ -14,9 +14,11 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.reactive import reactive
+from textual.worker import get_current_worker
 
 from luasprocs.errors import LuasprocsError
 from luasprocs_tui.feed import Feed, Snapshot, State
+from luasprocs_tui.screens.executions import ExecutionsScreen
 from luasprocs_tui.screens.source import SourceScreen
 from luasprocs_tui.screens.sprocs import SprocsScreen
 from luasprocs_tui.settings import default_url
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 REFRESH_S = 2.0
+POLL_S = 0.25
 CLOSE_ROUNDS = 3
 CLOSE_PAUSE_S = 0.03
 
@@ -56,10 +59,11 @@ class TuiApp(App[None]):
             super().__init__()
             self.reason = reason
 
-    def __init__(self, feed: Feed, refresh_s: float = REFRESH_S) -> None:
+    def __init__(self, feed: Feed, refresh_s: float = REFRESH_S, poll_s: float = POLL_S) -> None:
         super().__init__()
         self._feed = feed
         self._refresh_s = refresh_s
+        self._poll_s = poll_s
         self._asked = threading.Event()
         self._closing = False
         self._visible: tuple[str, ...] = ()
@@ -103,8 +107,28 @@ class TuiApp(App[None]):
     def _lost(self, event: Lost) -> None:
         self.state = State(self._feed.server, self.state.snapshot, event.reason)
 
+    @on(SprocsScreen.ExecutionsAsked)
+    def _executions_asked(self) -> None:
+        screen = ExecutionsScreen()
+        self.push_screen(screen)
+        self._tail(screen)
+
+    @work(thread=True, exit_on_error=False, group="executions")
+    def _tail(self, screen: ExecutionsScreen) -> None:
+        records, worker = self._feed.records(), get_current_worker()
+        while not (self._closing or worker.is_cancelled):
+            try:
+                screen.post_message(ExecutionsScreen.Came(records.read()))
+            except LuasprocsError as error:
+                screen.post_message(ExecutionsScreen.Lost(str(error)))
+            except Exception as error:  # noqa: BLE001  # as in _follow
+                screen.post_message(ExecutionsScreen.Lost(f"can't be read: {type(error).__name__}: {error}"))
+            if screen.left.wait(self._poll_s):
+                return
+
+    @on(ExecutionsScreen.Opened)
     @on(SprocsScreen.Opened)
-    def _opened(self, event: SprocsScreen.Opened) -> None:
+    def _opened(self, event: SprocsScreen.Opened | ExecutionsScreen.Opened) -> None:
         screen = SourceScreen(event.name)
         self.push_screen(screen)
         self._load(screen)

@@ -15,6 +15,7 @@ from luasprocs import server
 from luasprocs.keys import Keys
 from luasprocs.registry import Live, LiveSproc, Revision, engine_of, raw, read_live, read_sprocs, text
 from luasprocs.urls import redacted
+from luasprocs_tui.records import Records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -149,6 +150,10 @@ class Feed:
         with server.errors_named(self.server):
             found = read_sprocs(self._client, self._keys, [name])
         return found[0] if found else None
+
+    def records(self) -> Records:
+        """The executions as they come, through the same connections; for one thread."""
+        return Records(self._client, self._keys, self.server)
 
     def close(self) -> None:
         """Ends what other threads are reading: a hung server must not keep the app from quitting."""

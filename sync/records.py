@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from luasprocs.executions import Execution
     from sync.console import Console
 
-_HEAD = ("TIME (UTC)", "SPROC", "TRIGGER", "STATUS", "MS", "KEY", "REPLY OR ERROR")
+_HEAD = ("TIME (UTC)", "SPROC", "TRIGGER", "STATUS", "MS", "KEY", "RESULT")
 _RIGHT = _HEAD.index("MS")
 _STATUS = _HEAD.index("STATUS")
 _GAP = "  "

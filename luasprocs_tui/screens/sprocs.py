@@ -59,6 +59,7 @@ class SprocsScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "Filter", key_display="/", id="sprocs.filter"),
+        Binding("x", "executions", "Executions", id="sprocs.executions"),
         Binding("escape", "clear", "Clear filter", id="sprocs.clear"),
     ]
 
@@ -68,6 +69,9 @@ class SprocsScreen(Screen[None]):
         def __init__(self, name: str) -> None:
             super().__init__()
             self.name = name
+
+    class ExecutionsAsked(Message):
+        """The executions were asked for."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -143,6 +147,10 @@ class SprocsScreen(Screen[None]):
         """Opens the filter."""
         self._show_filter(open_=True)
         self.query_one(Input).focus()
+
+    def action_executions(self) -> None:
+        """Asks for the executions."""
+        self.post_message(self.ExecutionsAsked())
 
     def action_clear(self) -> None:
         """Ends the filter."""

@@ -113,11 +113,17 @@ class Table(ScrollView, can_focus=True):
         self._lines: Sequence[Line] = ()
         self._longest = [cell_len(column.label) for column in columns]
         self._told: str | None = None
+        self._follows = True
 
     @property
     def selected(self) -> str | None:
         """The key of the row under the cursor."""
         return self._lines[self.cursor].key if self.cursor < len(self._lines) else None
+
+    @property
+    def follows(self) -> bool:
+        """Whether it goes along with rows that come: the user has left neither the last row nor the bottom."""
+        return self._follows
 
     @property
     def visible_keys(self) -> tuple[str, ...]:
@@ -141,6 +147,29 @@ class Table(ScrollView, can_focus=True):
         self.cursor = at if at is not None else max(0, min(self.cursor, len(lines) - 1))
         self._tell()
         self.refresh()
+
+    def show_tail(self, lines: Sequence[Line], gone: int) -> None:
+        """Replaces the rows by a later stretch of the same ones, `gone` rows on: it goes along, or what is on the screen
+        stays where it is.
+        """
+        follows, top = self._follows, self.scroll_offset.y
+        self.show(lines)
+        if follows:
+            self.cursor = max(0, len(lines) - 1)
+            self.call_after_refresh(self._go_along)  # the scrollbar may come with these rows
+        elif gone:
+            self.scroll_to(y=max(0, top - gone), animate=False, immediate=True)
+        self._follows = follows  # whatever the cursor went through
+
+    def _go_along(self) -> None:
+        if self._follows:
+            self.watch_cursor()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """By wheel or scrollbar: up ends following, down to the bottom begins it again."""
+        super().watch_scroll_y(old_value, new_value)
+        at_end = self.cursor >= len(self._lines) - 1 and round(new_value) >= self.max_scroll_y
+        self._follows = at_end or (self._follows and new_value >= old_value)
 
     def render_line(self, y: int) -> Strip:
         """The head, or the row that stands at this line."""
@@ -181,8 +210,10 @@ class Table(ScrollView, can_focus=True):
             self.post_message(self.Moved(self.selected))
 
     def action_move(self, by: int) -> None:
-        """Moves the cursor by rows."""
+        """Moves the cursor by rows; one that stays still comes back to the screen."""
         self.cursor = max(0, min(self.cursor + by, len(self._lines) - 1))
+        self.watch_cursor()
+        self._follows = self.cursor >= len(self._lines) - 1
 
     def action_page(self, by: int) -> None:
         """Moves the cursor by screens."""
@@ -202,7 +233,7 @@ class Table(ScrollView, can_focus=True):
         at = self.scroll_offset.y + event.y - 1
         if event.y == 0 or at >= len(self._lines):
             return
-        self.cursor = at
+        self.action_move(at - self.cursor)
         if event.chain == 2:
             self.action_open()
 

@@ -1,0 +1,61 @@
+"""The executions, read batch by batch in a worker thread. Knows no widget."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from luasprocs import server
+from luasprocs.executions import Execution, Tail, newest_id, read_executions
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from luasprocs.keys import Keys
+
+RECORDS_LIMIT = 5000
+"""How many are kept in memory, and read at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records that came, the newest last. `whole`: they stand for all there are, not behind those before.
+
+    `read_at_s`: of the monotonic clock.
+    """
+
+    records: tuple[Execution, ...]
+    read_at_s: float
+    whole: bool = False
+
+
+class Records:
+    """One registry's executions. An error changes nothing: the next `read` goes on from the last id."""
+
+    def __init__(self, client: Redis, keys: Keys, shown: str) -> None:
+        self._client = client
+        self._keys = keys
+        self._shown = shown
+        self._tail: Tail | None = None
+
+    def read(self) -> Batch:
+        """What came since the last time; first the last ones that there are.
+
+        Raises:
+            ServerError: the server doesn't answer, or refuses.
+            RegistryError: the key is not a stream.
+        """
+        with server.errors_named(self._shown):
+            if self._tail is None:
+                return self._newest()
+            found = self._tail.read(RECORDS_LIMIT)
+            if len(found) == RECORDS_LIMIT:  # perhaps more came than are kept: only the last ones matter
+                return self._newest()
+        return Batch(tuple(found), time.monotonic())
+
+    def _newest(self) -> Batch:
+        last_id = newest_id(self._client, self._keys)
+        found = read_executions(self._client, self._keys, RECORDS_LIMIT, until_id=last_id)
+        self._tail = Tail(self._client, self._keys, last_id)
+        return Batch(tuple(found), time.monotonic(), whole=True)
