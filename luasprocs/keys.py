@@ -113,6 +113,10 @@ class Keys:
         """Before an origin: counter with TTL, the runs that it has caused."""
         return self._each("Origin")
 
+    def canary(self, daemon: str) -> str:
+        """Of any type, there for a moment: what a daemon writes to hear whether writes are published."""
+        return self._each("Canary") + daemon
+
     @property
     def paused(self) -> str:
         """Set: paused sprocs."""

@@ -19,10 +19,10 @@ from luasprocs.daemons import time_ms
 from luasprocs.runtime.expiring import LEARNT_BY, Expiring, expiring
 from luasprocs.runtime.numbering import OWN
 from luasprocs.runtime.schedule import KEYS_LIMIT, NEVER, Schedule
-from luasprocs.runtime.wire import Wire, connect, packed
+from luasprocs.runtime.wire import Wire, connect, packed, pipelined
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from luasprocs.runtime.bindings import Bindings
 
@@ -206,9 +206,7 @@ class Deadlines:
 
     async def _learn(self, commands: Wire, keys: list[bytes]) -> None:
         """PEXPIRETIME of keys: a deadline, -1 for none, -2 for a key that is gone."""
-        if not keys:
-            return
-        replies = await _pipelined(commands, b"PEXPIRETIME", keys)
+        replies = await pipelined(commands, [(b"PEXPIRETIME", key) for key in keys])
         soonest = int(self._now_ms()) + AGAIN_MS
         for key, reply in zip(keys, replies, strict=True):
             if isinstance(reply, int):
@@ -256,21 +254,3 @@ class Deadlines:
             keys = [key for key in found if OWN not in key and len(key) <= KEY_LIMIT_BYTES and matches(key)]
             await self._learn_all(commands, keys)
             await asyncio.sleep(time.monotonic() - started)  # half of the time at most
-
-
-async def _pipelined(commands: Wire, command: bytes, keys: Iterable[bytes]) -> list[Any]:
-    """One command for each key, sent at once. Replies in order, errors among them; raises where the connection broke."""
-    payload = [packed(command, key) for key in keys]
-    replies: list[Any] = []
-    whole: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def answered(reply: Any) -> None:
-        replies.append(reply)
-        if len(replies) == len(payload) and not whole.done():
-            whole.set_result(None)
-
-    commands.send(b"".join(payload), *[answered] * len(payload))
-    await whole
-    if isinstance(replies[-1], exceptions.ConnectionError):
-        raise replies[-1]
-    return replies

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from luasprocs.runtime.expiring import expiring
@@ -23,6 +24,7 @@ _CLASSES = {
     "x": "expired",
     "e": "evicted",
 }
+_KNOWN = re.compile(r"Invalid event class character\. Use '([^']+)'")
 _CLASS_OF = {event: kind for kind, events in _CLASSES.items() for event in events.split()} | _RARE
 
 
@@ -51,6 +53,12 @@ def needed(bindings: Bindings) -> set[str]:
     """The letters that all sources need, and what tells deadlines."""
     letters = {letter for binding in bindings.sources.values() for letter in needed_by(binding)}
     return letters | expiring(bindings).classes
+
+
+def known_to(refusal: str) -> set[str]:
+    """The letters that a server knows, as its refusal of a CONFIG SET lists them; none in any other error."""
+    found = _KNOWN.search(refusal)
+    return expanded(found[1]) if found else set()
 
 
 def merged(current: str, wanted: set[str]) -> str:

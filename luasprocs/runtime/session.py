@@ -13,6 +13,7 @@ from redis import exceptions
 from luasprocs.engine import VERSION, render
 from luasprocs.registry import Revision
 from luasprocs.runtime.bindings import parse_bindings
+from luasprocs.runtime.canary import Canary
 from luasprocs.runtime.catchup import scan
 from luasprocs.runtime.deadlines import Deadlines
 from luasprocs.runtime.listener import Listener
@@ -98,6 +99,7 @@ class Session:
                 group.create_task(self._bind_again())
                 group.create_task(self._beat())
                 group.create_task(self.deadlines.run(self.commands))
+                group.create_task(Canary(self, self._notifications).run())
                 group.create_task(Watchdog(self.daemon.url, self.keys, self.numbering).run(self.commands))
         except ExceptionGroup as group:
             raise _cause(group) from None
@@ -213,7 +215,7 @@ class Session:
         words: list[Any] = []
         for source in sources:
             if source.segment is not None:
-                words += (source.name, *source.segment, self._left_ms.pop(source.name, "") or "")
+                words += (source.name, source.segment.tick, source.segment.ms, self._left_ms.pop(source.name, "") or "")
         if self.numbering.now is not None and words:
             self._post("cover", self.daemon.id, self.numbering.now.epoch, *words)
 

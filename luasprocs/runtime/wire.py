@@ -17,7 +17,7 @@ from redis.connection import parse_url
 from luasprocs.server import CLIENT_NAME, CONNECT_TIMEOUT_S
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     Handler: TypeAlias = Callable[[Any], None]
 
@@ -101,6 +101,29 @@ class Wire(asyncio.Protocol):
 
     def _answer(self, message: Any) -> None:
         self._handlers.popleft()(message)
+
+
+async def pipelined(wire: Wire, commands: Sequence[Sequence[Argument]]) -> list[Any]:
+    """Sends commands at once. Their replies in order, refusals among them as they are.
+
+    Raises:
+        redis.ConnectionError: the connection broke.
+    """
+    if not commands:
+        return []
+    replies: list[Any] = []
+    whole: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def answered(reply: Any) -> None:
+        replies.append(reply)
+        if len(replies) == len(commands) and not whole.done():
+            whole.set_result(None)
+
+    wire.send(b"".join(packed(*words) for words in commands), *[answered] * len(commands))
+    await whole
+    if isinstance(replies[-1], exceptions.ConnectionError):
+        raise replies[-1]
+    return replies
 
 
 def packed(*words: Argument) -> bytes:
