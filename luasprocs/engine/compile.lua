@@ -136,7 +136,9 @@ local function load_entry(name)
   if not found then return refusal(refused) end
   if is(found[3], 'yes') then return refusal('ERR ' .. quoted(name) .. ' is library=yes: other sprocs require it') end
   if is(found[4], 'yes') then
-    return refusal('ERR ' .. quoted(name) .. ' is runasync=yes: it runs in a worker, not on the server')
+    local later = refusal('ERR ' .. quoted(name) .. ' is runasync=yes: it runs in a worker, not on the server')
+    later.is_async = true
+    return later
   end
   local chunk, problem = loadstring(PREFIX .. found[1], '@' .. name)
   if not chunk then return refusal('ERR ' .. problem) end

@@ -178,6 +178,7 @@ end
 local function refused(place, name, entry, stretch, paused)
   local route = stretch.route
   local meant = route.culprit == '' or tonumber(route.culprit) == place
+  if entry.is_async then return 'skipped', 'runasync=yes: this version has no workers yet' end
   if entry.refused then return 'error', entry.refused end
   if route.state == 'deep' then return 'skipped', 'the chain of causes ends at depth ' .. (route.depth - 1) end
   if route.state == 'poison' and meant then return 'error', 'poison: two dispatches of this event failed' end

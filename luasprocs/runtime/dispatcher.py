@@ -99,7 +99,7 @@ class Dispatcher:
         return max(1, min(CHUNK_EVENTS, int(BATCH_US / source.cost_us)))
 
     def _send(self, source: Source, chunk: Chunk) -> None:
-        assert self.wire is not None and self.numbering.now is not None  # noqa: PT018, S101
+        assert self.wire is not None  # noqa: S101
         prev = max(source.sent, (chunk.segment.tick, 0))
         source.sent = chunk.last
         words: list[Any] = [
@@ -108,10 +108,10 @@ class Dispatcher:
                 self._function,
                 b"0",
                 source.name,
-                self.numbering.now.epoch,
+                chunk.segment.epoch,
                 self.numbering.bindings.generation,
             ),
-            *(self._daemon, chunk.tick, chunk.ms, *prev, *chunk.segment),
+            *(self._daemon, chunk.tick, chunk.ms, *prev, chunk.segment.tick, chunk.segment.ms),
         ]
         _add_events(words, chunk)
         source.flight += 1
@@ -127,7 +127,8 @@ class Dispatcher:
         source.flight -= 1
         self.in_flight -= 1
         answer = reply[0] if isinstance(reply, list) else reply
-        if source.name in self.numbering.sources:
+        # An answer about numbers of another epoch, or of a source that was left meanwhile, says nothing about what is pending.
+        if self.numbering.sources.get(source.name) is source and self.numbering.is_current(chunk.segment):
             if isinstance(answer, Exception):
                 self._failed(source, chunk, self._refusal or str(answer))
             else:
@@ -194,7 +195,7 @@ class Dispatcher:
 
     def _refuse(self, source: Source, chunk: Chunk, rest_s: float) -> None:
         chunk.events = [event for event in chunk.events if (chunk.tick, event.number) > source.done]
-        if chunk.events:
+        if chunk.events and self.numbering.is_current(chunk.segment):
             source.refused.append(chunk)
         if not source.flight:
             self._come_back(source, rest_s)

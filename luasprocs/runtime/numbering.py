@@ -47,10 +47,11 @@ class Event(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """Where a source's unbroken numbering begins."""
+    """Where a source's unbroken numbering begins. Numbers of another epoch mean nothing."""
 
     tick: int
     ms: int
+    epoch: str
 
 
 @dataclass(slots=True)
@@ -194,7 +195,7 @@ class Numbering:
         for source in self.sources.values():
             source.count = 0
             if source.subscribed and source.segment is None:
-                source.segment = Segment(tick.tick, tick.ms)
+                source.segment = Segment(tick.tick, tick.ms, tick.epoch)
                 started.append(source)
         return started
 
@@ -248,9 +249,14 @@ class Numbering:
         for source in new:
             self.sources[source.name] = source
         for source, tick, ms, segment, event in held:
-            if self.sources.get(source.name) is source and (names := self._names(source, event)):
+            known = self.sources.get(source.name) is source and self.is_current(segment)
+            if known and (names := self._names(source, event)):
                 self._queue(source, tick, ms, segment, event._replace(names=names))
         return new, left
+
+    def is_current(self, segment: Segment) -> bool:
+        """Whether it is of the epoch that is."""
+        return self.now is not None and segment.epoch == self.now.epoch
 
     def refilter(self, source: Source) -> None:
         """Matches a source's pending events anew: those that nobody wants any more are dropped."""
