@@ -15,7 +15,7 @@ ALL = "g$lshzxetd"
 _RARE = {"new": "n", "keymiss": "m", "overwritten": "o", "type_changed": "c"}
 _CLASSES = {
     "$": "set setrange incrby incrbyfloat append setbit pfadd",
-    "l": "lpush rpush lpop rpop linsert lset lrem ltrim",
+    "l": "lpush rpush lpop rpop linsert lset lrem ltrim sortstore",
     "h": "hset hdel hincrby hincrbyfloat hexpire hexpired hpersist",
     "s": "sadd srem spop sinterstore sunionstore sdiffstore",
     "z": "zadd zincr zrem zpopmin zpopmax zremrangebyscore zremrangebyrank zremrangebylex zinterstore zunionstore zdiffstore "
@@ -33,7 +33,7 @@ def class_of(event: str) -> str:
     if event == "*":
         return ALL
     if event == "hexpired":
-        return "h"
+        return "hx"  # h on Redis 8, x on Valkey 9
     return _CLASS_OF.get(event, "d" if "." in event else "g")
 
 
@@ -43,10 +43,12 @@ def expanded(flags: str) -> set[str]:
 
 
 def needed_by(binding: Binding) -> set[str]:
-    """The letters that one source needs."""
-    kind = "K" if binding.source.startswith(b"__keyspace@") else "E"
+    """The letters that one source needs: of a keyevent channel those of its event."""
+    head, _, event = binding.source.partition(b"__:")
+    if head.startswith(b"__keyevent@"):
+        return {"E", *class_of(event.decode("utf-8", "replace"))}
     events = {event.decode("utf-8", "replace") for one in binding.bound for event in one.events}
-    return {kind, *(letter for event in events for letter in class_of(event))}
+    return {"K", *(letter for event in events for letter in class_of(event))}
 
 
 def needed(bindings: Bindings) -> set[str]:
