@@ -114,18 +114,24 @@ redis.register_function(COVER, function(_, args)
   return redis.status_reply('OK')
 end)
 
--- FCALL <ns>luasprocs_beat 0 daemon epoch info [source prev_tick prev_count tick ms ...]: a heartbeat; `info` is a JSON object with `epoch`
--- and `covers` (source to first tick). Each source listed has nothing pending between prev and the start of `tick`: its
--- watermark moves there, if it has reached prev. Reply: EPOCH, or names whose catch-up scan nobody is at.
+-- FCALL <ns>luasprocs_beat 0 daemon epoch info [source prev_tick prev_count tick ms start_ms ...]: a heartbeat; `info` is a JSON object with
+-- `epoch` and `covers` (source to first tick). Each source listed has nothing pending between prev and the start of `tick`: its
+-- watermark moves there, if it has reached prev. `start_ms`, where prev is the start of the daemon's numbering: a hole before it that
+-- nobody covers is stepped over, and recorded. Reply: EPOCH, or names whose catch-up scan nobody is at.
 redis.register_function(BEAT, function(_, args)
   local daemon, epoch, now = args[1], args[2], now_ms()
   if redis.call('HGET', EVENTS, 'epoch') ~= epoch then return redis.status_reply('EPOCH') end
   redis.call('HSET', writable(DAEMONS, 'hash'), daemon, now .. ' ' .. redis.call('HGET', EVENTS, 'tick') .. ' ' .. args[3])
-  for i = 4, #args, 5 do
-    local at_tick, at_count = parse_mark(redis.call('HGET', EVENTS, args[i]))
-    local tick = tonumber(args[i + 3])
-    if at_tick and at_tick < tick and not before(at_tick, at_count, tonumber(args[i + 1]), tonumber(args[i + 2])) then
-      write_mark(args[i], tick, 0, args[i + 4])
+  for i = 4, #args, 6 do
+    local at_tick, at_count, at_ms = parse_mark(redis.call('HGET', EVENTS, args[i]))
+    local prev_tick, tick = tonumber(args[i + 1]), tonumber(args[i + 3])
+    if at_tick and at_tick < tick then
+      local reached = not before(at_tick, at_count, prev_tick, tonumber(args[i + 2]))
+      if not reached and args[i + 5] ~= '' and not covered(args[i], at_tick, epoch, daemon) then
+        record_gap(args[i], at_ms, args[i + 5], 'no daemon listened', daemon)
+        reached = true
+      end
+      if reached then write_mark(args[i], tick, 0, args[i + 4]) end
     end
   end
   local waiting, scans = {}, redis.pcall('HGETALL', CATCHUPS)

@@ -171,10 +171,11 @@ class Canary:
 
     async def _conclude(self, wanted: set[str], missing: set[str], now: int) -> None:
         if missing:
+            before = len(self._blind)
             self._blind |= set(self._notifications.blind_to(missing))
             if missing != self._missing:
                 log.error("%s", _advice(wanted, missing))
-            if missing != self._missing or now - self._recorded_ms >= RECORD_EVERY_MS:
+            if len(self._blind) > before or now - self._recorded_ms >= RECORD_EVERY_MS:
                 await self._record(missing, now)
         elif self._missing:
             await self._record(self._missing, now)

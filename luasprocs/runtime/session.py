@@ -240,7 +240,10 @@ class Session:
         for source in self.numbering.sources.values():
             idle = not (source.flight or source.refused) and (not source.pending or source.pending[0].tick >= tick.tick)
             if source.segment and idle and source.done[0] < tick.tick:
-                words += (source.name, *max(source.done, (source.segment.tick, 0)), tick.tick, tick.ms)
+                start = (source.segment.tick, 0)
+                # Nothing behind the start of its numbering has run: it may step over a hole before that.
+                start_ms = source.segment.ms if source.done <= start else ""
+                words += (source.name, *max(source.done, start), tick.tick, tick.ms, start_ms)
         covers = {source.name.decode("utf-8", "replace"): source.covers for source in self.numbering.sources.values()}
         info = self.daemon.info() | {
             "epoch": tick.epoch,

@@ -102,7 +102,6 @@ def test_a_daemon_that_dies_without_a_word(shell: Shell, start_daemon: StartDaem
     assert time.monotonic() - started < 10
 
 
-@pytest.mark.xfail(reason="an idle source's watermark stays behind a gap until its next event", strict=True)
 def test_behind_a_gap_it_goes_on(shell: Shell, start_daemon: StartDaemon) -> None:
     _synced(shell, counter=COUNTER)
     daemon = start_daemon(shell.server.url)

@@ -25,7 +25,7 @@ def test_two_daemons_one_killed_again_and_again(server):
     pair = [DaemonProcess(server.url).start() for _ in range(2)]
     slow = []
     try:
-        with Writers(server, 8, rate=0 if SOAK else 300) as writers:
+        with Writers(server, 8, rate=800 if SOAK else 300) as writers:
             kills = 0
             while writers.count < EVENTS or kills < KILLS:
                 time.sleep(1.0 if SOAK else 0.6)
