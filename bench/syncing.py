@@ -55,6 +55,7 @@ def _repository(folder: Path) -> None:
     _git(folder, "config", "user.email", "b@b")
     _git(folder, "add", ".")
     _git(folder, "commit", "-qm", "all")
+    _git(folder, "gc", "--quiet")  # else git does it in the background, while the first pairs are measured
 
 
 def _bare(folder: Path, port: int) -> float:

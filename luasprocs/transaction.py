@@ -121,7 +121,9 @@ class Transaction:
         if self.bound != as_fields(self.live.triggers) or self._faulty(self.keys.triggers, self.keys.digests):
             yield packed("DEL", self.keys.triggers)
             if left := sorted(self.live.triggers.keys() - self.bound.keys()):
-                yield packed("HDEL", self.keys.events, *map(raw, left))  # a source that nobody listens to has no watermark
+                yield packed(
+                    "HDEL", self.keys.events, *map(raw, left)
+                )  # a source that nobody listens to has no watermark
             if self.bound:
                 yield _hset(self.keys.triggers, self.bound)
             bound = {raw(source): raw(some) for source, some in self.bound.items()}

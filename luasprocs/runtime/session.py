@@ -274,6 +274,7 @@ class Session:
     async def _in_time(self, call: Any) -> Any:
         """The answer; where there is none for long, a second connection tells a hung server from a dead connection."""
         task = asyncio.ensure_future(call)
+        task.add_done_callback(_retrieve)
         while True:
             done, _ = await asyncio.wait((task,), timeout=HUNG_S)
             if done:
@@ -321,6 +322,12 @@ class Session:
         running = self._scans.get(name)
         if self._group is not None and (running is None or running.done()):
             self._scans[name] = self._group.create_task(scan(self.commands, self.keys, self.daemon.id, name))
+
+
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    """Its error is not lost where whoever waited for it was cancelled: the session's end says why."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _cause(group: ExceptionGroup[Exception]) -> Exception:

@@ -37,17 +37,22 @@ class Watchdog:
     async def run(self, commands: Wire) -> None:
         """As long as the session lives."""
         while True:
-            probe = asyncio.ensure_future(commands.call("PING"))
-            done, _ = await asyncio.wait((probe,), timeout=LOOK_EVERY_S)
-            if not done:
-                await self._look()
-                await asyncio.wait((probe,), timeout=LOOK_EVERY_S)
-                probe.cancel()
-            elif (error := probe.exception()) is not None and not isinstance(error, exceptions.ResponseError):
-                return
-            else:
+            if await self._answers(commands):
                 self._told = ""
                 await asyncio.sleep(LOOK_EVERY_S * 4)
+            else:
+                await self._look()
+
+    @staticmethod
+    async def _answers(commands: Wire) -> bool:
+        try:
+            async with asyncio.timeout(LOOK_EVERY_S):
+                await commands.call("PING")
+        except TimeoutError:
+            return False
+        except exceptions.ResponseError:
+            return True
+        return True
 
     async def _look(self) -> None:
         try:
