@@ -175,7 +175,9 @@ class Canary:
             self._blind |= set(self._notifications.blind_to(missing))
             if missing != self._missing:
                 log.error("%s", _advice(wanted, missing))
-            if len(self._blind) > before or now - self._recorded_ms >= RECORD_EVERY_MS:
+            if len(self._blind) > before:
+                self._recorded_ms = 0
+            if now - self._recorded_ms >= RECORD_EVERY_MS:
                 await self._record(missing, now)
         elif self._missing:
             await self._record(self._missing, now)
@@ -187,12 +189,12 @@ class Canary:
             self._ok_ms = now
 
     async def _record(self, missing: set[str], now: int) -> None:
-        """The engine begins it where the last one ended."""
-        self._recorded_ms = now
+        """The engine begins it where the last one ended, and leaves a very short one to the next look."""
         why = f"notify-keyspace-events lacks {''.join(sorted(missing))}, and CONFIG is refused"
         if self._blind:
             words = (self._session.daemon.id, self._ok_ms, why, *sorted(self._blind))
-            await self._session.commands.call(*self._session.function("blind", *words))
+            if await self._session.commands.call(*self._session.function("blind", *words)):
+                self._recorded_ms = now
 
 
 def _advice(wanted: set[str], missing: set[str]) -> str:
