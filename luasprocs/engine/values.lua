@@ -8,12 +8,20 @@ local STRING_EVENTS = {
   set = true, append = true, incrby = true, incrbyfloat = true, setrange = true, setbit = true, pfadd = true,
 }
 
+-- Bytes of a part: a string, or a stream's entry, `{ id, { field, value, ... } }`.
+local function size_of(part)
+  if type(part) == 'string' then return #part end
+  local bytes = #part[1]
+  for _, text in ipairs(part[2]) do bytes = bytes + #text end
+  return bytes
+end
+
 -- Takes how many parts make an element and a function that adds element `i` of `flat` to the result. Returns the elements
 -- that fit the limit of bytes.
 local function fitting(flat, width, add)
   local kept, bytes = {}, 0
   for i = 1, #flat, width do
-    for part = i, i + width - 1 do bytes = bytes + (type(flat[part]) == 'string' and #flat[part] or 64) end
+    for part = i, i + width - 1 do bytes = bytes + size_of(flat[part]) end
     if bytes > VALUE_LIMIT_BYTES then break end
     add(kept, flat, i)
   end

@@ -1,0 +1,185 @@
+"""How soon a sproc runs after its event, and what a daemon costs while nothing happens.
+
+Idle latency is held against bare round trips: a PING by the same raw client, taken in turn with the SETs, so that a noisy
+machine is noisy for both. Both limits are multiples of the *median* round trip: the p99 of 20,000 loopback PINGs is the
+scheduler's, moves by a factor of ten from run to run, and would hide a slow daemon behind a noisy machine.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import statistics
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hiredis
+from redis import Redis
+
+from bench.events import daemons, live
+from bench.pairs import Result
+from bench.servers import kinds, running
+from luasprocs.keys import Keys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+ROUNDS = 2000
+REST_S = 0.002
+"""Between two SETs: the daemon is idle when the next one comes."""
+OTHER_KEYS = 100_000
+EXPIRING = 1000
+EXPIRY_SPREAD_MS = 5000
+REST_OVER_S = 10.0
+EFFECT = "-- event=set\n-- key=dream:*\nredis.call('PUBLISH', 'effect', ARGV[1])\n"
+LATENESS = """-- event=expired
+-- key=due:*
+local now = redis.call('TIME')
+redis.call('RPUSH', 'late', now[1] * 1000 + now[2] / 1000 - tonumber(KEYS[1]:match('%d+$')))
+"""
+
+
+class Raw:
+    """A socket and a reader: nothing between the measurement and the loopback."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._reader = hiredis.Reader()
+
+    def call(self, command: bytes) -> object:
+        """Sends a packed command, waits for one message."""
+        self._socket.sendall(command)
+        return self.message()
+
+    def message(self) -> object:
+        """The next message."""
+        while (message := self._reader.gets()) is False:
+            self._reader.feed(self._socket.recv(65536))
+        return message
+
+    def close(self) -> None:
+        """Ends it."""
+        self._socket.close()
+
+
+def _packed(*words: str) -> bytes:
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word.encode()) for word in words)
+
+
+def percentile(values: Sequence[float], part: float) -> float:
+    """The smallest value that `part` of all are not above."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * part))]
+
+
+def _trips(port: int, rounds: int) -> tuple[list[float], list[float]]:
+    """Seconds from a SET's reply to the sproc's effect, and of a bare round trip, in turn."""
+    client, listener = Raw(port), Raw(port)
+    ping, effects, trips = _packed("PING"), [], []
+    try:
+        listener.call(_packed("SUBSCRIBE", "effect"))
+        for number in range(rounds):
+            started = time.perf_counter()
+            client.call(ping)
+            trips.append(time.perf_counter() - started)
+            client.call(_packed("SET", f"dream:{number % 100}", str(number)))
+            started = time.perf_counter()
+            heard = listener.message()
+            effects.append(time.perf_counter() - started)
+            assert isinstance(heard, list)
+            assert heard[2] == str(number).encode(), "an effect was lost, or came twice"
+            time.sleep(REST_S)
+    finally:
+        client.close()
+        listener.close()
+    return effects, trips
+
+
+def idle() -> Iterator[Result]:
+    """From the SET's reply to the sproc's effect, in bare round trips."""
+    for kind in kinds():
+        with running(kind) as server, Redis(port=server.port, protocol=2) as client:
+            live(client, EFFECT)
+            with daemons(server.port):
+                _trips(server.port, 200)
+                effects, trips = _trips(server.port, ROUNDS)
+        trip = statistics.median(trips)
+        for part, name, limit in ((0.5, "p50", 2.0), (0.99, "p99", 8.0)):
+            took = percentile(effects, part)
+            pairs = ((took * 1e6, trip * 1e6),)
+            yield Result(
+                f"idle: SET's reply to effect, {name}, {kind} (us / round trips)",
+                pairs,
+                took / trip,
+                limit,
+                at_least=False,
+            )
+
+
+def _expire_some(client: Redis) -> list[float]:
+    """Milliseconds from the deadline to the run, by the server's clock."""
+    client.delete("late")
+    seconds, micros = client.time()
+    first = seconds * 1000 + micros // 1000 + 1000
+    pipe = client.pipeline(transaction=False)
+    for number in range(EXPIRING):
+        deadline = first + number * EXPIRY_SPREAD_MS // EXPIRING
+        pipe.set(f"due:{number}:{deadline}", "x", pxat=deadline)
+    pipe.execute()
+    give_up = time.monotonic() + 60
+    while client.llen("late") < EXPIRING and time.monotonic() < give_up:
+        time.sleep(0.1)
+    late = [float(value) for value in client.lrange("late", 0, -1)]
+    assert len(late) <= EXPIRING, "an event ran twice"
+    return late + [60_000.0] * (EXPIRING - len(late))
+
+
+def expired() -> Iterator[Result]:
+    """From the deadline to the run, beside many keys that have one too; the baseline is Redis alone, with nobody touching."""
+    for kind in kinds():
+        with running(kind) as server, Redis(port=server.port, protocol=2) as client:
+            live(client, LATENESS)
+            pipe = client.pipeline(transaction=False)
+            for number in range(OTHER_KEYS):
+                pipe.set(f"other:{number}", "x", ex=3600)
+            pipe.execute()
+            with daemons(server.port):
+                late = _expire_some(client)
+        value = percentile(late, 0.99)
+        pairs = ((statistics.median(late), value),)
+        yield Result(f"expired: deadline to run, p99, {kind} (ms; pair: p50/p99)", pairs, value, 100.0, at_least=False)
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _rss_mb(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+def at_rest() -> Iterator[Result]:
+    """A daemon with triggers of every kind of source and nothing to do: memory, and CPU over ten seconds."""
+    for kind in kinds():
+        with running(kind) as server, Redis(port=server.port, protocol=2) as client:
+            live(client, EFFECT, LATENESS, "-- event=del\n-- key=a*, b*\nreturn 1\n")
+            with daemons(server.port) as [daemon]:
+                time.sleep(2)
+                before = _cpu_s(daemon.pid)
+                time.sleep(REST_OVER_S)
+                used = (_cpu_s(daemon.pid) - before) / REST_OVER_S * 100
+                held = _rss_mb(daemon.pid)
+                assert client.hlen(Keys().daemons) == 1
+        yield Result(f"at rest: CPU of a core, {kind} (%)", ((used, 1.0),), used, 1.0, at_least=False)
+        yield Result(f"at rest: resident memory, {kind} (MB)", ((held, 80.0),), held, 80.0, at_least=False)
+
+
+def results() -> Iterator[Result]:
+    """All of it."""
+    yield from idle()
+    yield from expired()
+    yield from at_rest()
