@@ -27,8 +27,22 @@ RETRY_S = 1.0
 @click.command("logs")
 @click.option("-f", "--follow", "following", is_flag=True, help="Go on with what comes, until Ctrl-C.")
 @click.option("--sproc", "sprocs", metavar="NAME", multiple=True, help="This sproc; a glob, too; may be repeated.")
-@click.option("--trigger", "triggers", multiple=True, type=click.Choice(TRIGGERS), help="Run by this; may be repeated.")
-@click.option("--status", "statuses", multiple=True, type=click.Choice(STATUSES), help="Ended so; may be repeated.")
+@click.option(
+    "--trigger",
+    "triggers",
+    multiple=True,
+    type=click.Choice(TRIGGERS),
+    metavar="KIND",
+    help=f"Run by this ({', '.join(TRIGGERS)}); may be repeated.",
+)
+@click.option(
+    "--status",
+    "statuses",
+    multiple=True,
+    type=click.Choice(STATUSES),
+    metavar="STATUS",
+    help=f"Ended so ({', '.join(STATUSES)}); may be repeated.",
+)
 @click.option("--since", metavar="WHEN", help="From then on: 15m ago, or an ISO time, UTC if it says no other.")
 @click.option("-n", "count", type=click.IntRange(0), help=f"The last so many; default: {COUNT}, all with --since.")
 @click.option("--json", "as_json", is_flag=True, help="One object a line.")
