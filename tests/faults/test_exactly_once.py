@@ -50,16 +50,16 @@ def test_two_daemons_one_killed_again_and_again(server):
 
 def test_a_newcomer_does_not_overtake_a_backlog(server):
     client = server.client()
-    slow = "-- event=set\n-- key=ev:*\nfor i = 1, 20000 do end\nredis.call('HINCRBY', 'fired', KEYS[1], 1)\n"
+    slow = "-- event=set\n-- key=ev:*\nfor i = 1, 60000 do end\nredis.call('HINCRBY', 'fired', KEYS[1], 1)\n"
     put(client, sproc("counter.lua", slow))
     first = DaemonProcess(server.url).start()
     second = None
     try:
-        with Writers(server, 8) as writers:
-            time.sleep(1.5)
+        with Writers(server, 4, rate=0 if SOAK else 1500) as writers:
+            time.sleep(1.0)
             second = DaemonProcess(server.url).start()
             lag = writers.count - len(fired(client))
-            time.sleep(1.0)
+            time.sleep(0.5)
         ran = settled(client, writers.count, 60)
     finally:
         first.kill()
