@@ -111,6 +111,9 @@ class Deadlines:
         while True:
             self._rebound.clear()
             self._forget()
+            if not self._wanted:
+                await self._rebound.wait()
+                continue
             work = asyncio.ensure_future(self._watch(commands, self._wanted))
             rebound = asyncio.ensure_future(self._rebound.wait())
             try:
@@ -123,7 +126,7 @@ class Deadlines:
 
     async def _watch(self, commands: Wire, wanted: Expiring) -> None:
         """One set of keys, until cancelled; a connection that breaks is opened again."""
-        while wanted:
+        while True:
             try:
                 await self._learn_and_touch(commands, wanted)
             except* exceptions.RedisError as failed:
