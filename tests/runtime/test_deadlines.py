@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -118,6 +120,21 @@ def test_nothing_is_listened_to_without_such_a_trigger(server):
     with DaemonProcess(server.url):
         time.sleep(0.3)
         assert len([one for one in client.client_list() if one["name"] == "luasprocs-daemon"]) == 3
+
+
+@pytest.mark.parametrize("event", ["set", "expired"])
+def test_a_daemon_at_rest_takes_no_cpu(server, event):
+    put(server.client(), sproc("a.lua", f"-- event={event}\n-- key=x*\nreturn 1\n"))
+    with DaemonProcess(server.url) as daemon:
+        time.sleep(0.5)
+        before = cpu_s(daemon.pid)
+        time.sleep(1)
+        assert cpu_s(daemon.pid) - before < 0.2
+
+
+def cpu_s(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_a_lost_connection_is_opened_again(server):
