@@ -1,13 +1,20 @@
-"""Runs every benchmark, or those named: `python -m bench calls sync startup`. Exits 1 when a limit is missed."""
+"""Runs every benchmark, or those named: `python -m bench calls events`. Exits 1 when a limit is missed."""
 
 from __future__ import annotations
 
 import sys
 
-from bench import calls, startup, syncing
+from bench import calls, event_latency, events, startup, syncing
 from bench.pairs import show
 
-SUITES = {"startup": startup.results, "sync": syncing.results, "calls": calls.results}
+SUITES = {
+    "startup": startup.results,
+    "sync": syncing.results,
+    "calls": calls.results,
+    "events": events.throughput,
+    "unwanted": events.unwanted,
+    "latency": event_latency.results,
+}
 
 
 def main(names: list[str]) -> int:

@@ -169,17 +169,18 @@ def read_live(client: Client, keys: Keys, expected: int = 0) -> Live:
     pipe.llen(keys.list)
     pipe.hgetall(keys.triggers)
     pipe.xrevrange(keys.history, count=1)
-    for key in (keys.blobs, keys.replaced, keys.digests, keys.events):
+    for key, _ in _typed(keys):
         pipe.type(key)
     pipe.hget(keys.digests, TRIGGERS_DIGEST)
     chunks = max(1, -(-expected // INSPECT_CHUNK))
     _queue_inspect(pipe, keys, range(chunks))
     replies = pipe.execute(raise_on_error=False)
     _raise_other(replies)
-    live, length = _live(client, keys, replies[:11]), replies[3]
+    ahead = 7 + len(_typed(keys))
+    live, length = _live(client, keys, replies[:ahead]), replies[3]
     if live.about is None:
         return _with(live, keys, *_read_without_engine(client, keys))
-    found = replies[11:]
+    found = replies[ahead:]
     missing = range(chunks, -(-length // INSPECT_CHUNK)) if isinstance(length, int) else range(0)
     if missing:
         more = client.pipeline(transaction=False)
@@ -202,6 +203,15 @@ def _raise_other(replies: Sequence[Any]) -> None:
             raise reply
 
 
+def _typed(keys: Keys) -> tuple[tuple[str, str], ...]:
+    """Keys that are asked for their type alone."""
+    return (
+        *((keys.blobs, "hash"), (keys.replaced, "zset"), (keys.digests, "hash"), (keys.events, "hash")),
+        *((keys.paused, "set"), (keys.daemons, "hash"), (keys.gaps, "stream"), (keys.catchups, "hash")),
+        (keys.executions, "stream"),
+    )
+
+
 def _live(client: Client, keys: Keys, replies: Sequence[Any]) -> Live:
     info, revision, about, length, triggers, last, *types, triggers_digest = replies
     faults = [
@@ -214,11 +224,10 @@ def _live(client: Client, keys: Keys, replies: Sequence[Any]) -> Live:
         )
         if isinstance(reply, ResponseError)
     ]
-    wanted = ((keys.blobs, b"hash"), (keys.replaced, b"zset"), (keys.digests, b"hash"), (keys.events, b"hash"))
     faults += [
-        f"{key} is not a {kind.decode()}"
-        for (key, kind), found in zip(wanted, types, strict=True)
-        if found not in (kind, b"none")
+        f"{key} is not a {kind}"
+        for (key, kind), found in zip(_typed(keys), types, strict=True)
+        if found not in (kind.encode(), b"none")
     ]
     if not faults and digest(triggers).encode() != (triggers_digest or digest({}).encode()):
         faults.append(f"{keys.triggers} is not a hash as it was applied")

@@ -216,3 +216,41 @@ def test_a_handed_over_name_is_fresh_in_each_call(call):
     forgets = sproc("a.lua", "local was = redis.sha1hex('x') redis = nil sproc = nil return was")
     first = call("a.lua", forgets)
     assert call.client.fcall("luasprocs_execute", 0, "a.lua") == first
+
+
+@pytest.mark.parametrize(
+    "what", ["{1, 2}", "setmetatable({}, {__tostring = function() error({}) end})", "math.floor", "{}"]
+)
+def test_an_error_of_any_type_is_an_error_reply(call, what):
+    """redis-server 7.0 crashes where a table without `err` reaches it."""
+    assert "an error that is a" in call("a.lua", sproc("a.lua", f"error({what})"))
+    assert "an error that is a" in call(
+        "c.lua", sproc("c.lua", "return sproc.call('a.lua')"), sproc("a.lua", f"error({what})")
+    )
+    only = sproc("r.lua", f"-- readonly=yes\nerror({what})")
+    assert "an error" in call("r.lua", only, command="FCALL_RO", function="luasprocs_execute_ro")
+    assert call.client.ping()
+
+
+def test_a_comment_does_not_hide_an_assignment(call):
+    for source in (
+        "local n = tostring(1) tostring --[[x]] = nil return n",
+        "local n = math.pi math -- x\n = 5 return n",
+    ):
+        changes = sproc("a.lua", source)
+        assert "Attempt to modify a readonly table" in call("a.lua", changes)
+        with pytest.raises(ResponseError, match="readonly table"):
+            call.client.fcall("luasprocs_execute", 0, "a.lua")
+
+
+def test_a_first_call_from_another_db_changes_nothing(server):
+    client = server.client()
+    put(client, sproc("a.lua", "return 1"), TRIGGER)
+    dump = client.execute_command("FUNCTION", "DUMP")
+    client.execute_command("FUNCTION", "FLUSH")
+    client.execute_command("FUNCTION", "RESTORE", dump)
+    other = server.client(db=1)
+    with pytest.raises(ResponseError, match="serves the registry of db 0"):
+        other.fcall("luasprocs_execute", 0, "a.lua")
+    assert client.fcall("luasprocs_execute", 0, "a.lua") == 1
+    assert client.execute_command("FCALL_RO", "luasprocs_about", 0)[5] == b"1"

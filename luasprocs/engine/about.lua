@@ -7,7 +7,7 @@ redis.register_function({
   flags = { 'no-writes' },
   callback = function()
     pin()
-    return { VERSION, OWNER, DB, NAMESPACE, TEXT_ID, generation }
+    return { VERSION, OWNER, DB, NAMESPACE, TEXT_ID, generation or '' }
   end,
 })
 

@@ -53,6 +53,22 @@ local function run_handed()
   return running.run(running_keys, running_args)
 end
 
+-- The sproc of an event's run: FUNCTION KILL leaves it as it was then, until `mend`.
+local unmended
+local function mend()
+  if unmended then
+    unmended.trigger, unmended.cut, unmended = 'call', nil, nil
+    loading = {}
+  end
+end
+
+-- Runs an entry under xpcall. Returns its reply, or an error reply whatever it raised.
+local function run_guarded(entry, keys, args)
+  running, running_keys, running_args = entry, keys, args
+  local _, reply = xpcall(run_handed, explain)
+  return reply
+end
+
 -- Runs an entry under xpcall between a begin marker, whose text is given, and an end marker. What arrives between the two on a
 -- listener's connection was caused by this run. Returns whether it went well, and the reply or an error reply.
 local function run_marked(entry, keys, args, begin)
@@ -94,6 +110,7 @@ redis.register_function(EXECUTE, function(keys, args)
     local _, reply = run_marked(entry, keys, args, entry.begin)
     return reply
   end
+  if entry.guarded then return run_guarded(entry, keys, args) end
   return entry.run(keys, args)
 end)
 
@@ -109,7 +126,7 @@ redis.register_function({
       return { err = 'ERR ' .. quoted(name) .. ' is not readonly=yes: call it with FCALL ' .. EXECUTE }
     end
     entry.left = entry.left - 1
-    return entry.run(keys, args)
+    return run_guarded(entry, keys, args)
   end,
 })
 

@@ -19,8 +19,16 @@ local function pin()
   if generation then return end
   api = redis
   local found = redis.pcall('HGET', REVISION, 'generation')
-  generation = type(found) == 'string' and found or ''
+  if type(found) ~= 'string' then return end -- no registry, or a caller in another db: the next call asks again
+  generation = found
   triggers = redis.call('EXISTS', TRIGGERS) == 1
+end
+
+-- A cjson of the engine's own: a sproc may change the settings of the shared one.
+local own_json
+local function json()
+  own_json = own_json or cjson.new()
+  return own_json
 end
 
 -- Empties what was compiled: the registry is no longer the one that it came from.
@@ -52,7 +60,10 @@ local function fetch(name)
     end
     return nil, found.err
   end
-  if not found[1] then return nil, 'NOSPROC no sproc named ' .. quoted(name) end
+  if not found[1] then
+    local where = generation and '' or ' here: this engine serves the registry of db ' .. DB
+    return nil, 'NOSPROC no sproc named ' .. quoted(name) .. where
+  end
   if is(found[2], 'no') then return nil, 'DISABLED sproc ' .. quoted(name) .. ' has enabled=no' end
   return found
 end
@@ -75,9 +86,18 @@ local function require_library(name)
   return result
 end
 
+-- A source as it is, and without its comments: what looks like one may stand in a string, so both count.
+local function readings(source)
+  local without_blocks = source:gsub('%-%-%[(=*)%[.-%]%1%]', ' ')
+  return { source, without_blocks, (without_blocks:gsub('%-%-[^\n]*', ' ')), (source:gsub('%-%-[^\n]*', ' ')) }
+end
+
 -- Whether a source may assign to a name, as far as a pattern can tell: then it must not be an upvalue, which would keep it.
 local function assigns(source, name)
-  return source:find(name .. '%s*[=,]') or source:find('function%s+' .. name .. '%s*%(')
+  for _, text in ipairs(readings(source)) do
+    if text:find(name .. '%s*[=,]') or text:find('function%s+' .. name .. '%s*%(') then return true end
+  end
+  return false
 end
 
 -- The start of the function that a source is made into, all on its first line.
@@ -122,6 +142,11 @@ local function is_tame(source)
   return uses == 0
 end
 
+-- Whether a source may raise something that is no string: redis-server 7.0 crashes where such an error reaches it.
+local function may_raise(source)
+  return source:find('error', 1, true) or source:find('assert', 1, true) or not is_tame(source)
+end
+
 -- A header's comma list of types as a set; nil is any.
 local function types_of(text)
   if not text then return nil end
@@ -152,6 +177,7 @@ local function load_entry(name)
     value = not is(found[7], 'no'),
     sproc = sproc,
     tame = is_tame(found[1]),
+    guarded = may_raise(found[1]),
     begin = 'begin 1 1 - ' .. name, -- the marker of a direct call
   }
   entries[name] = entry

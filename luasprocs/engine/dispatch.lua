@@ -153,9 +153,9 @@ local function run_stretch(batch, entry, stretch, tally)
   local args, places, route, name, sproc = batch.args, batch.places, stretch.route, entry.name, entry.sproc
   local roots = route.roots > 0 and route.roots or #stretch
   redis.call('PUBLISH', MARKERS, table.concat({ 'begin', route.depth, roots, route.origin, name }, ' '))
-  sproc.trigger = 'event'
+  sproc.trigger, unmended = 'event', sproc
   local replies, problems, durations = run_each(batch, entry, stretch, tally)
-  sproc.trigger, sproc.cut = 'call', nil
+  mend()
   redis.call('PUBLISH', MARKERS, 'end')
   local commit, daemon, origin, depth = commit_of(entry), batch.daemon, route.origin, tostring(route.depth)
   local call, tostring = redis.call, tostring
@@ -224,7 +224,7 @@ local function claim(args, mark)
   local prev_tick, prev_count, start_tick = tonumber(args[7]), tonumber(args[8]), tonumber(args[9])
   if before(at_tick, at_count, prev_tick, prev_count) then
     local first = prev_tick == start_tick and prev_count == 0
-    if not first or start_tick <= at_tick or covered(source, at_tick, args[2], args[4]) then
+    if not first or start_tick <= at_tick or covered(source, start_tick - 1, args[2], args[4]) then
       return nil, { 'behind', at_tick, at_count }
     end
     record_gap(source, at_ms, args[10], 'no daemon listened', args[4])
@@ -297,27 +297,25 @@ redis.register_function({
   end,
 })
 
--- FCALL <ns>luasprocs_catchup 0 name daemon cursor [key ...]: runs a sproc for keys that a scan found, event
--- `catchup`, and keeps the cursor; an empty cursor ends the scan. Reply: how many ran; -1 where the scan was ended or began again.
+-- FCALL <ns>luasprocs_catchup 0 name daemon before cursor [key ...]: runs a sproc for keys that a scan found, event `catchup`, and keeps the
+-- cursor; an empty one ends the scan. `before`: what the hash holds for the scan, as its last step left it.
+-- Reply: how many ran, and what the hash holds now; -1 where the scan was ended or began again meanwhile.
 redis.register_function(CATCHUP, function(_, args)
-  local name, daemon, cursor = args[1], args[2], args[3]
-  if redis.call('HEXISTS', CATCHUPS, name) == 0 then return -1 end
+  local name, daemon, cursor = args[1], args[2], args[4]
+  if redis.call('HGET', CATCHUPS, name) ~= args[3] then return { -1, '' } end
   pin()
   local flat = { '', '', '', daemon, '0', '0' }
-  for i = 4, #args do flat[#flat + 1], flat[#flat + 2] = args[i], 'catchup' end
+  for i = 5, #args do flat[#flat + 1], flat[#flat + 2] = args[i], 'catchup' end
   local route = { depth = 1, roots = 0, origin = '-', state = '', culprit = '', picks = { true } }
   local head = { names = { name }, routes = { route }, ways = function() return 1 end }
   local batch = new_batch(flat, head)
-  if #args > 3 then
+  if #args > 4 then
     writable(EXECUTIONS, 'stream')
     read_values(batch, 1, 7)
     run_sproc(batch, 1)
     put_back()
   end
-  if cursor == '' then
-    redis.call('HDEL', CATCHUPS, name)
-  else
-    redis.call('HSET', CATCHUPS, name, now_ms() .. ' ' .. cursor)
-  end
-  return batch.size or 0
+  local now = now_ms() .. ' ' .. cursor
+  if cursor == '' then redis.call('HDEL', CATCHUPS, name) else redis.call('HSET', CATCHUPS, name, now) end
+  return { batch.size or 0, now }
 end)

@@ -60,7 +60,7 @@ local function readable(reply)
   if type(reply) == 'table' then
     local status = rawget(reply, 'ok')
     if type(status) == 'string' then return short(status) end
-    local ok, text = pcall(function() return cjson.encode(brief(reply, 1)) end)
+    local ok, text = pcall(function() return json().encode(brief(reply, 1)) end)
     return ok and short(text) or 'a table'
   end
   return reply == true and 'true' or type(reply)

@@ -27,7 +27,7 @@ local function alive(beat, tick, now)
   local at, at_tick, info = beat:match('^(%d+) (%d+) (.+)$')
   if not at then return false end
   if math.abs(now - at) >= LEASE_MS and tick - at_tick >= LEASE_TICKS then return false end
-  local ok, decoded = pcall(cjson.decode, info)
+  local ok, decoded = pcall(json().decode, info)
   return ok and type(decoded) == 'table', decoded
 end
 
@@ -78,10 +78,18 @@ local function start_epoch(run_id, old)
   return epoch
 end
 
+-- Names this server as it is: a restart changes its run id, a promotion its replication id.
+local function server_id()
+  local run_id = redis.call('INFO', 'server'):match('run_id:(%w+)')
+  local replication_id = redis.call('INFO', 'replication'):match('master_replid:(%w+)')
+  return redis.sha1hex(run_id .. (replication_id or ''))
+end
+
 -- FCALL <ns>luasprocs_tick 0 interval_ms forced: publishes the next tick, unless one was less than the interval ago and `forced` isn't 1.
 -- A clock that went back counts as long ago. Message: epoch, tick, ms, run id, forced. Reply: epoch, tick.
 redis.register_function(TICK, function(_, args)
-  local run_id = redis.call('INFO', 'server'):match('run_id:(%w+)')
+  mend()
+  local run_id = server_id()
   local found = redis.pcall('HMGET', EVENTS, 'epoch', 'tick', 'at')
   if found.err then found = redis.call('HMGET', writable(EVENTS, 'hash'), 'epoch', 'tick', 'at') end
   local epoch, now, forced = found[1], now_ms(), args[2] == '1'
@@ -104,7 +112,7 @@ redis.register_function(COVER, function(_, args)
   if redis.call('HGET', EVENTS, 'epoch') ~= epoch then return redis.status_reply('EPOCH') end
   for i = 3, #args, 4 do
     local source, tick, ms = args[i], tonumber(args[i + 1]), tonumber(args[i + 2])
-    if redis.call('HEXISTS', EVENTS, source) == 0 then
+    if not parse_mark(redis.call('HGET', EVENTS, source)) then
       write_mark(source, tick, 0, ms)
       local left = redis.call('HGET', EVENTS, 'left:' .. source) or (args[i + 3] ~= '' and args[i + 3])
       if left then record_gap(source, left, args[i + 2], 'a new epoch: the server restarted, failed over or lost its data', daemon) end
@@ -117,7 +125,7 @@ end)
 -- FCALL <ns>luasprocs_beat 0 daemon epoch info [source prev_tick prev_count tick ms start_ms ...]: a heartbeat; `info` is a JSON object with
 -- `epoch` and `covers` (source to first tick). Each source listed has nothing pending between prev and the start of `tick`: its
 -- watermark moves there, if it has reached prev. `start_ms`, where prev is the start of the daemon's numbering: a hole before it that
--- nobody covers is stepped over, and recorded. Reply: EPOCH, or names whose catch-up scan nobody is at.
+-- nobody covers is stepped over, and recorded. Reply: EPOCH, or names whose catch-up scan nobody is at, and sources without a watermark.
 redis.register_function(BEAT, function(_, args)
   local daemon, epoch, now = args[1], args[2], now_ms()
   if redis.call('HGET', EVENTS, 'epoch') ~= epoch then return redis.status_reply('EPOCH') end
@@ -127,18 +135,22 @@ redis.register_function(BEAT, function(_, args)
     local prev_tick, tick = tonumber(args[i + 1]), tonumber(args[i + 3])
     if at_tick and at_tick < tick then
       local reached = not before(at_tick, at_count, prev_tick, tonumber(args[i + 2]))
-      if not reached and args[i + 5] ~= '' and not covered(args[i], at_tick, epoch, daemon) then
+      if not reached and args[i + 5] ~= '' and not covered(args[i], prev_tick - 1, epoch, daemon) then
         record_gap(args[i], at_ms, args[i + 5], 'no daemon listened', daemon)
         reached = true
       end
       if reached then write_mark(args[i], tick, 0, args[i + 4]) end
     end
   end
+  local missing = {}
+  for i = 4, #args, 6 do
+    if not parse_mark(redis.call('HGET', EVENTS, args[i])) then missing[#missing + 1] = args[i] end
+  end
   local waiting, scans = {}, redis.pcall('HGETALL', CATCHUPS)
   for i = 1, scans.err and 0 or #scans, 2 do
     if now - tonumber(scans[i + 1]:match('^(%d+)') or 0) > LEASE_MS * 2 then waiting[#waiting + 1] = scans[i] end
   end
-  return waiting
+  return { waiting, missing }
 end)
 
 -- FCALL <ns>luasprocs_leave 0 daemon: it stops in order, or its lease is over for long. Reply: OK.

@@ -80,7 +80,7 @@ local function read_elements(reader, key)
   local count = 0
   for _ in pairs(kept) do count = count + 1 end
   local cut = count < length and (length .. ' elements') or nil
-  return cjson.encode(kept), cut
+  return json().encode(kept), cut
 end
 
 local function read_json(key)

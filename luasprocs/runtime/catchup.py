@@ -32,18 +32,18 @@ async def scan(wire: Wire, keys: Keys, daemon: str, name: str) -> None:
     try:
         globs = await _globs(wire, keys, name)
         state = await wire.call("HGET", keys.catchups, raw(name))
-        cursor = state.split()[-1] if state else None
-        while cursor is not None:
-            cursor, found = await _page(wire, cursor, globs)
+        while state:
+            cursor, found = await _page(wire, state.split()[-1], globs)
             batches = [found[start : start + RUN_COUNT] for start in range(0, len(found), RUN_COUNT)] or [[]]
-            for batch in batches[:-1]:
-                ran += await wire.call("FCALL", keys.function("catchup"), 0, raw(name), daemon, "0", *batch)
-            done = await wire.call(
-                "FCALL", keys.function("catchup"), 0, raw(name), daemon, "" if cursor == b"0" else cursor, *batches[-1]
-            )
-            ran += max(done, 0)
-            if cursor == b"0" or done < 0:
-                break
+            for place, batch in enumerate(batches, 1):
+                # Within a page the cursor stays: what breaks off there is scanned again.
+                after = state.split()[-1] if place < len(batches) else b"" if cursor == b"0" else cursor
+                words = (raw(name), daemon, state, after, *batch)
+                done, state = await wire.call("FCALL", keys.function("catchup"), 0, *words)
+                ran += max(done, 0)
+                if done < 0 or not after:
+                    state = b""
+                    break
         log.info("catch-up of %s: ran for %d keys", name, ran)
     except (exceptions.ResponseError, SettingsError) as error:
         log.warning("catch-up of %s broke off: %s", name, error)

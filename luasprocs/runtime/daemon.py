@@ -15,11 +15,13 @@ from redis import exceptions
 from luasprocs import server
 from luasprocs.runtime.dispatcher import Dispatcher
 from luasprocs.runtime.session import Session, SessionEndedError, leave
+from luasprocs.runtime.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from luasprocs.keys import Keys
+    from luasprocs.runtime.numbering import Source
 
 log = logging.getLogger("luasprocs.daemon")
 
@@ -40,7 +42,7 @@ class Daemon:
         self.keys = keys
         self.db = db
         self.id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-        self.dispatcher = Dispatcher(keys, self.id, self._stale, self._broken, self._pause)
+        self.dispatcher = Dispatcher(keys, self.id, self._stale, self._broken, self._unregistered, self._pause)
         self.unheard = 0
         self._mended = 0.0
         self.executions_age_ms = executions_age_ms
@@ -121,6 +123,8 @@ class Daemon:
                 log.warning("%s; connecting again", ended)
             except exceptions.RedisError as error:
                 said = str(server.named(error, self.url) or error)
+                if "busy with a script" in said:
+                    await Watchdog(self.url, self.keys, self.dispatcher.numbering).look()
                 if said != told:
                     log.warning("%s; trying again", said)
                 told = said
@@ -136,12 +140,15 @@ class Daemon:
             self._session.rebind()
 
     def _broken(self) -> None:
-        """The epoch is another, or a source has no watermark: it is registered again, and a tick brings everybody together."""
+        """The epoch is another: a tick brings everybody together."""
         session = self._session
         if session is not None and time.monotonic() - self._mended > MEND_EVERY_S:
             self._mended = time.monotonic()
-            session.cover(self.dispatcher.numbering.sources.values())
             self._spawn(session.commands.call(*session.function("tick", 1, 1)))
+
+    def _unregistered(self, source: Source) -> None:
+        if self._session is not None:
+            self._session.mend(source)
 
     def _pause(self, name: bytes) -> None:
         said = "%s ran past its timeout three times in a row: paused; luasprocs resume starts it again"

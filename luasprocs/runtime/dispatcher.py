@@ -42,7 +42,8 @@ def _ignore(_: Any) -> None:
 class Dispatcher:
     """Sends what `numbering` queues. `wire` is set while there is a connection.
 
-    `stale`: called when the engine is at another generation; `broken`: when its epoch is another, or a source has no watermark.
+    `stale`: called when the engine is at another generation; `broken`: when its epoch is another;
+    `unregistered`: when a source has no watermark; `pause`: when a sproc is to be paused.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Dispatcher:
         daemon: str,
         stale: Callable[[], None],
         broken: Callable[[], None],
+        unregistered: Callable[[Source], None],
         pause: Callable[[bytes], None],
     ) -> None:
         self.numbering = Numbering(self._wake)
@@ -60,7 +62,7 @@ class Dispatcher:
         self.runs = 0
         self._daemon = daemon.encode()
         self._function = keys.function("dispatch")
-        self._stale, self._broken, self._pause = stale, broken, pause
+        self._stale, self._broken, self._unregistered, self._pause = stale, broken, unregistered, pause
         self._ready: deque[Source] = deque()
         self._refusal = ""
         self._timeouts: dict[bytes, int] = {}
@@ -128,7 +130,7 @@ class Dispatcher:
         self.in_flight -= 1
         answer = reply[0] if isinstance(reply, list) else reply
         # An answer about numbers of another epoch, or of a source that was left meanwhile, says nothing about what is pending.
-        if self.numbering.sources.get(source.name) is source and self.numbering.is_current(chunk.segment):
+        if self.numbering.sources.get(source.name) is source and self.numbering.is_current(source, chunk.segment):
             if isinstance(answer, Exception):
                 self._failed(source, chunk, self._refusal or str(answer))
             else:
@@ -147,6 +149,9 @@ class Dispatcher:
             case [b"stale", _]:
                 self._refuse(source, chunk, BEHIND_REST_S)
                 self._stale()
+            case [b"unregistered"]:
+                self._unregistered(source)
+                self._refuse(source, chunk, BEHIND_REST_S)
             case _:
                 self._refuse(source, chunk, BEHIND_REST_S)
                 self._broken()
@@ -195,7 +200,7 @@ class Dispatcher:
 
     def _refuse(self, source: Source, chunk: Chunk, rest_s: float) -> None:
         chunk.events = [event for event in chunk.events if (chunk.tick, event.number) > source.done]
-        if chunk.events and self.numbering.is_current(chunk.segment):
+        if chunk.events and self.numbering.is_current(source, chunk.segment):
             source.refused.append(chunk)
         if not source.flight:
             self._come_back(source, rest_s)
@@ -208,6 +213,8 @@ class Dispatcher:
             self._again(source)
 
     def _again(self, source: Source) -> None:
+        if source.flight or self.numbering.sources.get(source.name) is not source:
+            return  # a rest that began before the source was reset or left
         source.put_back()
         self.numbering.refilter(source)
         self._wake(source)

@@ -47,11 +47,12 @@ class Event(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """Where a source's unbroken numbering begins. Numbers of another epoch mean nothing."""
+    """Where a source's unbroken numbering begins. Numbers of another epoch, or of a life of the source before, mean nothing."""
 
     tick: int
     ms: int
     epoch: str
+    life: int = 0
 
 
 @dataclass(slots=True)
@@ -81,7 +82,8 @@ class Source:
     """One subscription. `pending`: chunks to send; `done`: the number up to which all has run; `sent`: up to which all is sent.
 
     `flight`: chunks under way; `refused`: those that came back, in order; nothing is sent until all have. `cost_us`: what
-    an event takes on the server, 0 until one has run. `done_ms`: the server's time at the tick of `done`.
+    an event takes on the server, 0 until one has run.
+    `registered`: the segment that the server has heard of; `life` counts resets. `done_ms`: the server's time at the tick of `done`.
     """
 
     binding: Binding
@@ -95,6 +97,8 @@ class Source:
     flight: int = 0
     refused: list[Chunk] = field(default_factory=list)
     cost_us: float = 0.0
+    life: int = 0
+    registered: Segment | None = None
 
     @property
     def name(self) -> bytes:
@@ -130,7 +134,8 @@ class Source:
         self.drop_until(self.done)
 
     def reset(self) -> None:
-        """A new epoch: nothing of the old one can be claimed any more."""
+        """A new epoch, or a watermark that is gone: nothing from before can be claimed any more."""
+        self.life += 1
         self.pending.clear()
         self.refused.clear()
         self.segment, self.done, self.sent = None, (0, 0), (0, 0)
@@ -195,7 +200,7 @@ class Numbering:
         for source in self.sources.values():
             source.count = 0
             if source.subscribed and source.segment is None:
-                source.segment = Segment(tick.tick, tick.ms, tick.epoch)
+                source.segment = Segment(tick.tick, tick.ms, tick.epoch, source.life)
                 started.append(source)
         return started
 
@@ -240,7 +245,7 @@ class Numbering:
         left = [source for name, source in self.sources.items() if name not in bindings.sources]
         for source in left:
             del self.sources[source.name]
-            source.pending.clear()
+            source.reset()
         self.bindings = bindings
         for name, source in self.sources.items():
             source.binding = bindings.sources[name]
@@ -249,14 +254,14 @@ class Numbering:
         for source in new:
             self.sources[source.name] = source
         for source, tick, ms, segment, event in held:
-            known = self.sources.get(source.name) is source and self.is_current(segment)
+            known = self.sources.get(source.name) is source and self.is_current(source, segment)
             if known and (names := self._names(source, event)):
                 self._queue(source, tick, ms, segment, event._replace(names=names))
         return new, left
 
-    def is_current(self, segment: Segment) -> bool:
-        """Whether it is of the epoch that is."""
-        return self.now is not None and segment.epoch == self.now.epoch
+    def is_current(self, source: Source, segment: Segment) -> bool:
+        """Whether its numbers mean something: it is of the epoch that is, and of this life of its source."""
+        return self.now is not None and segment.epoch == self.now.epoch and segment.life == source.life
 
     def refilter(self, source: Source) -> None:
         """Matches a source's pending events anew: those that nobody wants any more are dropped."""

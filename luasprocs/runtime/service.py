@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import signal
+import time
 from typing import TYPE_CHECKING
 
 from luasprocs.runtime.notify import notify, watchdog_s
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("luasprocs.daemon")
 
 INTERRUPTED = 130
+SAME_SIGNAL_S = 0.2
 
 
 def serve(daemon: Daemon) -> int:
@@ -28,14 +30,17 @@ def serve(daemon: Daemon) -> int:
 
 async def _serve(daemon: Daemon) -> int:
     loop = asyncio.get_running_loop()
-    signals = 0
+    signals, first_s = 0, 0.0
 
     def on_signal() -> None:
-        nonlocal signals
+        nonlocal signals, first_s
         signals += 1
+        if signals > 1 and time.monotonic() - first_s < SAME_SIGNAL_S:
+            return  # `timeout` and some shells signal a process and its group: that is one wish
         if signals > 1:
             log.warning("a second signal: ending at once")
             os._exit(INTERRUPTED)
+        first_s = time.monotonic()
         log.info("stopping: no new work, what runs ends")
         notify("STOPPING=1")
         daemon.stop()

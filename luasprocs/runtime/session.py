@@ -22,10 +22,10 @@ from luasprocs.runtime.watchdog import Watchdog
 from luasprocs.runtime.wire import Wire, connect, packed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Coroutine, Iterable
 
     from luasprocs.runtime.daemon import Daemon
-    from luasprocs.runtime.numbering import Source, Tick
+    from luasprocs.runtime.numbering import Segment, Source, Tick
 
 log = logging.getLogger("luasprocs.daemon")
 
@@ -38,6 +38,7 @@ HUNG_S = 5.0
 ENGINE_POLL_S = 0.5
 FLUSH_EVERY = 20
 TRIM_EVERY = 240
+MEND_EVERY_S = 0.2
 """Ticks between two rounds of upkeep."""
 
 
@@ -60,6 +61,8 @@ class Session:
         self._notifications = Notifications(commands, self.numbering, self._blind)
         self._scans: dict[str, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
+        self._mended = 0.0
+        self._refused = ""
 
     @classmethod
     async def open(cls, daemon: Daemon) -> Session:
@@ -197,10 +200,12 @@ class Session:
 
     def _on_tick(self, tick: Tick) -> None:
         last = self.numbering.now
-        if last is not None and last.epoch != tick.epoch:
+        if last is not None and (last.epoch != tick.epoch or tick.tick <= last.tick):
             log.warning("a new epoch: the server restarted, failed over or lost its data; what had not run is a gap")
             for source in self.numbering.sources.values():
-                self._left_ms[source.name] = source.done_ms or (source.segment.ms if source.segment else 0)
+                self._left_ms[source.name] = (
+                    self._left_ms.get(source.name) or source.done_ms or (source.segment.ms if source.segment else 0)
+                )
                 source.reset()
         started = self.numbering.tick(tick)
         if started:
@@ -213,11 +218,38 @@ class Session:
     def cover(self, sources: Iterable[Source]) -> None:
         """Registers where the numbering of sources begins; what has a watermark already keeps it."""
         words: list[Any] = []
+        segments: list[tuple[Source, Segment]] = []
         for source in sources:
             if source.segment is not None:
-                words += (source.name, source.segment.tick, source.segment.ms, self._left_ms.pop(source.name, "") or "")
-        if self.numbering.now is not None and words:
-            self._post("cover", self.daemon.id, self.numbering.now.epoch, *words)
+                segments.append((source, source.segment))
+                words += (source.name, source.segment.tick, source.segment.ms, self._left_ms.get(source.name) or "")
+        if self.numbering.now is not None and words and self._group is not None:
+            call = self.commands.call(*self.function("cover", self.daemon.id, self.numbering.now.epoch, *words))
+            self._group.create_task(self._covered(call, segments))
+
+    async def _covered(self, call: Coroutine[Any, Any, Any], segments: list[tuple[Source, Segment]]) -> None:
+        try:
+            reply = await call
+        except exceptions.ResponseError as error:
+            log.warning("cover was refused: %s", error)
+            return
+        if reply == b"OK":
+            for source, segment in segments:
+                source.registered = segment
+                self._left_ms.pop(source.name, None)
+
+    def mend(self, source: Source) -> None:
+        """A source has no watermark. One that was registered lost it (it was dropped, and came again): what it had is a gap."""
+        if time.monotonic() - self._mended < MEND_EVERY_S:
+            return
+        self._mended = time.monotonic()
+        if source.segment is not None and source.registered is source.segment:
+            log.warning("%s has lost its watermark: numbered anew", source.name.decode("utf-8", "replace"))
+            self._left_ms[source.name] = source.done_ms or source.segment.ms
+            source.reset()
+            self._post("tick", TICK_MS, 1)
+        else:
+            self.cover([source])
 
     def _post(self, function: str, *words: Any) -> None:
         """A call whose reply nobody waits for; one that is refused is said."""
@@ -231,14 +263,19 @@ class Session:
             log.warning("%s was refused: %s", function, error)
             return
         if function == "beat" and isinstance(reply, list):
-            for name in reply:
+            for name in reply[0]:
                 self._start_scan(name.decode("utf-8", "surrogateescape"))
+            for name in reply[1]:
+                if name in self.numbering.sources:
+                    self.mend(self.numbering.sources[name])
 
     def _send_beat(self, tick: Tick) -> None:
         """The heartbeat; watermarks of sources where nothing is pending move along."""
         words: list[Any] = []
         for source in self.numbering.sources.values():
-            idle = not (source.flight or source.refused) and (not source.pending or source.pending[0].tick >= tick.tick)
+            idle = not (source.flight or source.refused or self.numbering.holding) and (
+                not source.pending or source.pending[0].tick >= tick.tick
+            )
             if source.segment and idle and source.done[0] < tick.tick:
                 start = (source.segment.tick, 0)
                 # Nothing behind the start of its numbering has run: it may step over a hole before that.
@@ -261,7 +298,7 @@ class Session:
                 self._check_heard(epoch.decode(), number)
                 await self._ensure_flags()
             except exceptions.ResponseError as error:
-                log.warning("the tick was refused: %s", error)
+                self._say_refused(str(error))
                 if "unction not found" in str(error):
                     await self._engine_there()
                     self._rebind.set()
@@ -291,6 +328,15 @@ class Session:
                 return task.result()
             task.cancel()
             raise SessionEndedError("the connection hangs while the server answers others")
+
+    def _say_refused(self, said: str) -> None:
+        if said != self._refused:
+            log.warning("the tick was refused: %s", said)
+        self._refused = said
+        if said.startswith("READONLY"):
+            self.daemon.unheard += 1
+            if self.daemon.unheard > TICKS_UNHEARD:
+                raise SessionEndedError("the server is a replica now: looking for its master where the URL leads")
 
     def _check_heard(self, epoch: str, number: int) -> None:
         now = self.numbering.now

@@ -41,7 +41,8 @@ class Watchdog:
                 self._told = ""
                 await asyncio.sleep(LOOK_EVERY_S * 4)
             else:
-                await self._look()
+                await self.look()
+                await asyncio.sleep(LOOK_EVERY_S / 5)
 
     @staticmethod
     async def _answers(commands: Wire) -> bool:
@@ -50,11 +51,12 @@ class Watchdog:
                 await commands.call("PING")
         except TimeoutError:
             return False
-        except exceptions.ResponseError:
-            return True
+        except exceptions.ResponseError as error:
+            return not str(error).startswith("BUSY")
         return True
 
-    async def _look(self) -> None:
+    async def look(self) -> None:
+        """Stops what runs for too long, if it is the engine's."""
         try:
             wire = await connect(self._url, busy=True)
         except exceptions.RedisError:

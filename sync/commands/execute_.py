@@ -62,7 +62,10 @@ def command(flags: dict[str, object], name: str, args: tuple[str, ...], keys: tu
             reply = _run(console, session, name, [*map(raw, keys)], [*map(raw, args)])
         except ResponseError as error:
             if "unction not found" in str(error):
-                raise NoSprocError(f"nothing was ever synced here, so no sproc named {name!r}") from error
+                raise NoSprocError(
+                    f"no engine is loaded here, so no sproc named {name!r}: nothing was synced, or functions were "
+                    "flushed; luasprocs sync loads it"
+                ) from error
             raise session.named(error) from error
         print_reply(console, reply, as_json=as_json)
 

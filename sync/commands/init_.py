@@ -45,6 +45,17 @@ def command(flags: dict[str, str]) -> None:
             console.line(f"{name} is there already, left as it is")
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8")
+        _write(path, content)
         console.line(f"wrote {name}")
     console.line("next: git add, git commit, luasprocs sync; then luasprocs execute hello.lua")
+
+
+def _write(path: Path, content: str) -> None:
+    """The whole file or none: half of one would be left as it is by the next try."""
+    aside = path.with_name(f"{path.name}.new")
+    try:
+        aside.write_text(content, encoding="utf-8")
+        aside.replace(path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise SettingsError(f"{path} can't be written: {error.strerror}") from error
