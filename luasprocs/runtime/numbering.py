@@ -83,7 +83,7 @@ class Source:
 
     `flight`: chunks under way; `refused`: those that came back, in order; nothing is sent until all have. `cost_us`: what
     an event takes on the server, 0 until one has run.
-    `registered`: the segment that the server has heard of; `life` counts resets. `done_ms`: the server's time at the tick of `done`.
+    `registered`: the segment that the server has heard of; `life` counts resets; `done_ms`: the server's time at `done`.
     """
 
     binding: Binding

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 
 import pytest
 
 from tests.daemons import DaemonProcess
-from tests.faults.ledger import Writers, gaps
+from tests.faults.ledger import COUNTER, Writers, check, gaps, settled
 from tests.live import put, sproc
 
-pytestmark = pytest.mark.timeout(120)
+SOAK = bool(os.environ.get("LUASPROCS_SOAK"))
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(120)]
 
 
 def counter(field, glob="ev:*"):
@@ -60,3 +63,57 @@ def test_a_trigger_that_stays_loses_nothing_while_others_cross_the_limit_of_glob
     wrong = {key: fields for key, fields in ran.items() if fields != {b"n": b"1"}}
     assert not wrong, (len(wrong), len(ran), list(wrong.items())[:5])
     assert gaps(client) == []
+
+
+def test_a_source_that_goes_and_comes_again_while_daemons_look_away(server):
+    """Its watermark is gone and new: what they read before neither runs again nor keeps what comes from running."""
+    client = server.client()
+    one, other = sproc("counter.lua", COUNTER), sproc("other.lua", counter("n", "other:*"))
+    put(client, one, other)
+    first, second = (DaemonProcess(server.url).start() for _ in range(2))
+    try:
+        time.sleep(0.6)
+        os.kill(second.pid, signal.SIGSTOP)
+        for number in range(100):
+            client.set(f"ev:before:{number}", "x")
+        assert len(settled(client, 100)) == 100
+        os.kill(first.pid, signal.SIGSTOP)
+        put(client, other)
+        put(client, one, other)
+        os.kill(second.pid, signal.SIGCONT)
+        time.sleep(1.5)
+        os.kill(first.pid, signal.SIGCONT)
+        time.sleep(1)
+        for number in range(50):
+            client.set(f"ev:after:{number}", "x")
+        ran = settled(client, 150, 10)
+    finally:
+        first.kill()
+        second.kill()
+    assert set(ran.values()) == {1}
+    assert sum(key.startswith("ev:after:") for key in ran) == 50
+
+
+def test_syncs_kills_and_cuts_together(server):
+    """Three daemons; each second one is killed, one loses its connections, and the triggers change."""
+    client = server.client()
+    sets = [(sproc("counter.lua", COUNTER), sproc(f"n{turn}.lua", counter("n", "other:*"))) for turn in range(2)]
+    put(client, *sets[0])
+    daemons = [DaemonProcess(server.url).start() for _ in range(3)]
+    try:
+        with Writers(server, 4, rate=250) as writers:
+            for turn in range(20 if SOAK else 8):
+                time.sleep(0.25)
+                put(client, *sets[turn % 2])
+                time.sleep(0.25)
+                mine = [one for one in client.client_list() if "luasprocs-daemon" in str(one["name"])]
+                if mine:
+                    client.execute_command("CLIENT", "KILL", "ID", mine[turn % len(mine)]["id"])
+                time.sleep(0.25)
+                daemons[turn % 3].kill()
+                daemons[turn % 3] = DaemonProcess(server.url).start()
+        ran = settled(client, writers.count, 20)
+    finally:
+        for daemon in daemons:
+            daemon.kill()
+    check(writers.ledger, ran, gaps(client))
