@@ -51,11 +51,11 @@ def _repository(folder: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(_source(number), encoding="utf-8")
     _git(folder, "init", "-q", "-b", "main")
+    _git(folder, "config", "gc.auto", "0")  # else git packs in the background, while the first pairs are measured
     _git(folder, "config", "user.name", "b")
     _git(folder, "config", "user.email", "b@b")
     _git(folder, "add", ".")
     _git(folder, "commit", "-qm", "all")
-    _git(folder, "gc", "--quiet")  # else git does it in the background, while the first pairs are measured
 
 
 def _bare(folder: Path, port: int) -> float:

@@ -4,7 +4,7 @@ local RUNS_BUDGET = 1000 -- runs below one original event, on average of those t
 local ORIGIN_TTL_MS = 60000
 -- Reading the clock takes as long as a small command. In a long stretch of short runs it is read once for a few of them, and each
 -- is put down with their mean.
-local CLOCK_STRETCH, CLOCK_RUNS, CLOCK_SHORT_US = 16, 4, 100
+local CLOCK_STRETCH, CLOCK_RUNS, CLOCK_SHORT_US = 16, 8, 100
 
 -- A batch being run: `args` with the place of each event's key (its name follows), and for each its route, value, type and cut.
 local function new_batch(args, head)
