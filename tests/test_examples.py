@@ -351,9 +351,9 @@ def test_a_confirmed_reservation_never_comes_back(shop):
 
 
 def test_an_overdue_reservation_is_void_and_back_for_the_next_one(shop):
-    shop("inventory/reserve.lua", STOCK, "o1", 20, "apple", 5)
+    shop("inventory/reserve.lua", STOCK, "o1", 500, "apple", 5)
     assert shop("inventory/reserve.lua", STOCK, "o2", 5_000, "apple", 1)[0] == b"short"
-    sleep_ms(30)
+    sleep_ms(520)
     assert shop("inventory/confirm.lua", STOCK, "o1") == 0
     assert in_stock(shop)[b"apple"] == b"5"
     assert shop("inventory/reserve.lua", STOCK, "o1", 5_000, "apple", 4)[0] == b"reserved"

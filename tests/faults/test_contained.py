@@ -17,7 +17,7 @@ GOOD = "-- event=set\n-- key=ev:*\nredis.call('HINCRBY', 'fired', KEYS[1], 1)\n"
 
 @contextlib.contextmanager
 def running(server, **sources):
-    client = server.client()
+    client = server.client(socket_timeout=60)  # 100 MB take a while where four tests run at once
     put(client, *(sproc(f"{name}.lua", source) for name, source in sources.items()))
     daemon = DaemonProcess(server.url).start()
     try:
@@ -144,7 +144,7 @@ def test_large_and_strange_replies(server, body):
         [record] = until(lambda: records(client, sproc="large.lua"))
         assert record["status"] == "ok"
         assert len(record["reply"]) < 3000
-        assert good_ran(client, 3)
+        assert good_ran(client, 2)
 
 
 @pytest.mark.parametrize(
