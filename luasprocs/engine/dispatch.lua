@@ -274,7 +274,7 @@ end)
 
 -- FCALL_RO <ns>luasprocs_bound 0: what a daemon needs to bind events to sprocs, at one moment.
 -- Reply: generation, then for each source: source, names one a line; then an empty string, then for each name: name and its
--- event, key, reentrant, catchup, timeout as written, or empty.
+-- event, key, reentrant, catchup, timeout as written, or empty; of sprocs without a trigger those that say a timeout.
 redis.register_function({
   function_name = BOUND,
   flags = { 'no-writes' },
@@ -292,6 +292,13 @@ redis.register_function({
       local fields = redis.pcall('HMGET', NAME .. name, 'event', 'key', 'reentrant', 'catchup', 'timeout')
       reply[#reply + 1] = name
       for place = 1, 5 do reply[#reply + 1] = not fields.err and fields[place] or '' end
+    end
+    local listed = redis.pcall('LRANGE', LIST, 0, -1)
+    for i = 1, listed.err and 0 or #listed do
+      local timeout = not names[listed[i]] and redis.pcall('HGET', NAME .. listed[i], 'timeout')
+      if type(timeout) == 'string' then
+        for _, part in ipairs({ listed[i], '', '', '', '', timeout }) do reply[#reply + 1] = part end
+      end
     end
     return reply
   end,

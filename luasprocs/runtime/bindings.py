@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from luasprocs.errors import SettingsError
-from luasprocs.metadata import SERVER_TIMEOUT_MS, parse_value
+from luasprocs.metadata import parse_value
 from luasprocs.registry import raw, text
 from luasprocs.runtime.globs import literal_prefix, matcher
 from luasprocs.triggers import is_glob
@@ -21,14 +21,13 @@ ANY = "*"
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A sproc as its triggers need it; `events` and `keys` as in its header, `timeout_ms` on the server."""
+    """A sproc as its triggers need it; `events` and `keys` as in its header."""
 
     name: bytes
     events: frozenset[bytes]
     keys: tuple[bytes, ...]
     reentrant: bool = False
     catchup: bool = False
-    timeout_ms: int = SERVER_TIMEOUT_MS
 
     def wants(self, event: bytes) -> bool:
         """Whether an event of this name is for it."""
@@ -47,11 +46,15 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Bindings:
-    """All sources of one generation; the generation is "" where there is no registry."""
+    """All sources of one generation; the generation is "" where there is no registry.
+
+    `timeouts_ms`: of all sprocs that say one, those without a trigger too.
+    """
 
     generation: str = ""
     sources: Mapping[bytes, Binding] = field(default_factory=dict)
     sprocs: Mapping[bytes, Bound] = field(default_factory=dict)
+    timeouts_ms: Mapping[bytes, int] = field(default_factory=dict)
 
 
 def parse_bindings(reply: Sequence[Any]) -> Bindings:
@@ -60,26 +63,30 @@ def parse_bindings(reply: Sequence[Any]) -> Bindings:
     end = parts.index(b"", 1)
     pairs = zip(parts[1:end:2], parts[2:end:2], strict=True)
     sprocs: dict[bytes, Bound] = {}
+    timeouts_ms: dict[bytes, int] = {}
     for at in range(end + 1, len(parts), 6):
+        name, event, *_, timeout = parts[at : at + 6]
         try:
-            sprocs[parts[at]] = _bound(*parts[at : at + 6])
+            if timeout:
+                timeouts_ms[name] = parse_value("timeout", text(timeout))
+            if event:
+                sprocs[name] = _bound(*parts[at : at + 5])
         except SettingsError:
             continue
     sources = {
         source: binding_of(source, [sprocs[name] for name in names.split(b"\n") if name in sprocs])
         for source, names in pairs
     }
-    return Bindings(text(parts[0]), sources, sprocs)
+    return Bindings(text(parts[0]), sources, sprocs, timeouts_ms)
 
 
-def _bound(name: bytes, event: bytes, key: bytes, reentrant: bytes, catchup: bytes, timeout: bytes) -> Bound:
+def _bound(name: bytes, event: bytes, key: bytes, reentrant: bytes, catchup: bytes) -> Bound:
     return Bound(
         name,
         frozenset(map(raw, parse_value("event", text(event)))),
         tuple(map(raw, parse_value("key", text(key)))) if key else (b"*",),
         reentrant.lower() == b"yes",
         catchup == b"scan",
-        parse_value("timeout", text(timeout)) if timeout else SERVER_TIMEOUT_MS,
     )
 
 

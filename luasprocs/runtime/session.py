@@ -38,8 +38,8 @@ HUNG_S = 5.0
 ENGINE_POLL_S = 0.5
 FLUSH_EVERY = 20
 TRIM_EVERY = 240
-MEND_EVERY_S = 0.2
 """Ticks between two rounds of upkeep."""
+MEND_EVERY_S = 0.2
 
 
 class SessionEndedError(Exception):
@@ -213,7 +213,10 @@ class Session:
         if started or tick.forced:
             self._send_beat(tick)
             self.daemon.dispatcher.flush()
-        self.daemon.heard_tick()
+        # Another daemon's tick may be heard before anything is subscribed to.
+        bound = self.daemon.dispatcher.wire is not None
+        if bound and all(source.segment is not None for source in self.numbering.sources.values()):
+            self.daemon.heard_tick()
 
     def cover(self, sources: Iterable[Source]) -> None:
         """Registers where the numbering of sources begins; what has a watermark already keeps it."""
@@ -253,8 +256,8 @@ class Session:
 
     def _post(self, function: str, *words: Any) -> None:
         """A call whose reply nobody waits for; one that is refused is said."""
-        assert self._group is not None  # noqa: S101
-        self._group.create_task(self._posted(function, words))
+        if self._group is not None:  # else nothing is listened to yet, and there is nothing to say
+            self._group.create_task(self._posted(function, words))
 
     async def _posted(self, function: str, words: tuple[Any, ...]) -> None:
         try:

@@ -89,6 +89,6 @@ class Watchdog:
 
     def _timeout_ms(self, command: list[Any]) -> int:
         """The longest timeout among the sprocs that the call may be running."""
-        sprocs = self._numbering.bindings.sprocs
-        named = [sprocs[word].timeout_ms for word in command[3:] if isinstance(word, bytes) and word in sprocs]
-        return max(named, default=SERVER_TIMEOUT_MS)
+        bindings = self._numbering.bindings
+        named = {word for word in command[3:] if word in bindings.sprocs or word in bindings.timeouts_ms}
+        return max((bindings.timeouts_ms.get(name, SERVER_TIMEOUT_MS) for name in named), default=SERVER_TIMEOUT_MS)

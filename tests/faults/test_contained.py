@@ -193,3 +193,11 @@ def test_a_run_that_never_ends_after_a_write_is_said(own_server):
         daemon.until("can't be stopped")
         daemon.kill()
         server.kill()
+
+
+def test_a_direct_call_has_the_time_that_its_header_gives(server):
+    server.client().config_set("busy-reply-threshold", "100")
+    loop = "for i = 1, 300000000 do end return 'done'\n"
+    with running(server, long="-- timeout=60s\n" + loop, good=GOOD) as (client, daemon):
+        assert client.fcall("luasprocs_execute", 0, "long.lua") == b"done"
+        assert "was stopped" not in daemon.output

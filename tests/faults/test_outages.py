@@ -199,3 +199,36 @@ def test_a_changed_password_is_said_and_the_right_one_goes_on(server):
     finally:
         daemon.kill()
     assert ran == {"ev:a": 1}, daemon.output
+
+
+def test_a_master_that_is_demoted_and_promoted_again(own_server):
+    """Its replication id is another then: a new epoch, although it is the same process."""
+    server, other = own_server(), own_server()
+    client, replica = server.client(), other.client()
+    put(client, sproc("counter.lua", COUNTER))
+    daemon = DaemonProcess(server.url).start()
+    try:
+        client.set("ev:first", "x")
+        assert settled(client, 1) == {"ev:first": 1}
+        replica.execute_command("REPLICAOF", "127.0.0.1", server.port)
+        _until(lambda: replica.info("replication")["master_link_status"] == "up")
+        replica.execute_command("REPLICAOF", "NO", "ONE")
+        time.sleep(1)
+        client.execute_command("REPLICAOF", "127.0.0.1", other.port)
+        _until(lambda: client.info("replication").get("master_link_status") == "up")
+        client.execute_command("REPLICAOF", "NO", "ONE")
+        _until(lambda: "new epoch" in daemon.output)
+        time.sleep(1.5)
+        client.set("ev:last", "x")
+        ran = settled(client, 2, 10)
+    finally:
+        daemon.kill()
+    assert ran == {"ev:first": 1, "ev:last": 1}, daemon.output
+    assert gaps(client)
+
+
+def _until(reached, timeout_s=15):
+    deadline = time.monotonic() + timeout_s
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

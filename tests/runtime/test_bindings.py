@@ -37,9 +37,10 @@ def test_fields_are_read_as_in_a_header():
     a, b, c = (bindings.sprocs[name] for name in (b"a", b"b", b"c"))
     assert a.events == frozenset((b"set", b"del"))
     assert a.keys == (b"x*", b"y[,]z")
-    assert (a.reentrant, a.catchup, a.timeout_ms) == (True, True, 250)
-    assert (b.keys, b.reentrant, b.catchup, b.timeout_ms) == ((b"*",), False, False, 1000)
+    assert (a.reentrant, a.catchup) == (True, True)
+    assert (b.keys, b.reentrant, b.catchup) == ((b"*",), False, False)
     assert (c.reentrant, c.catchup) == (True, False)
+    assert bindings.timeouts_ms == {b"a": 250}
 
 
 def test_a_sproc_whose_metadata_was_broken_by_hand_is_left_out():
