@@ -148,7 +148,7 @@ class Daemon:
 
     def _unregistered(self, source: Source) -> None:
         if self._session is not None:
-            self._session.mend(source)
+            self._session.coverage.mend(source)
 
     def _pause(self, name: bytes) -> None:
         said = "%s ran past its timeout three times in a row: paused; luasprocs resume starts it again"

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 
-from luasprocs.engine import VERSION, render
-from luasprocs.registry import Revision
 from luasprocs.runtime.bindings import parse_bindings
 from luasprocs.runtime.canary import Canary
-from luasprocs.runtime.catchup import scan
+from luasprocs.runtime.coverage import Coverage
 from luasprocs.runtime.deadlines import Deadlines
+from luasprocs.runtime.engine import ENGINE_POLL_S, until_engine
 from luasprocs.runtime.listener import Listener
 from luasprocs.runtime.notifications import Notifications
 from luasprocs.runtime.watchdog import Watchdog
 from luasprocs.runtime.wire import Wire, connect, packed
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import Coroutine
 
     from luasprocs.runtime.daemon import Daemon
-    from luasprocs.runtime.numbering import Segment, Source, Tick
+    from luasprocs.runtime.numbering import Tick
 
 log = logging.getLogger("luasprocs.daemon")
 
@@ -35,11 +33,9 @@ BEATS_EVERY = 2
 TICKS_UNHEARD = 8
 """So many ticks may be missing on the event connection before it counts as broken."""
 HUNG_S = 5.0
-ENGINE_POLL_S = 0.5
 FLUSH_EVERY = 20
 TRIM_EVERY = 240
 """Ticks between two rounds of upkeep."""
-MEND_EVERY_S = 0.2
 
 
 class SessionEndedError(Exception):
@@ -56,12 +52,10 @@ class Session:
         self.keys = daemon.keys
         self.numbering = daemon.dispatcher.numbering
         self.deadlines = Deadlines(daemon.url, daemon.db)
+        self.coverage = Coverage(self)
         self._rebind = asyncio.Event()
-        self._left_ms: dict[bytes, int] = {}
         self._notifications = Notifications(commands, self.numbering, self._blind)
-        self._scans: dict[str, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
-        self._mended = 0.0
         self._refused = ""
 
     @classmethod
@@ -87,7 +81,7 @@ class Session:
             SessionEndedError, redis.RedisError: it did.
         """
         try:
-            await self._engine_there()
+            await until_engine(self.commands, self.keys, self.daemon.db)
             await self._notifications.start()
             self.listener.attach(
                 self.keys, self.numbering, self._on_tick, self._on_generation, self.daemon.dispatcher.flush
@@ -124,35 +118,6 @@ class Session:
         wire = self.commands if self.commands.lost.done() else self.listener
         raise SessionEndedError(f"the {which} connection broke: {wire.lost.result() or 'closed by the server'}")
 
-    async def _engine_there(self) -> None:
-        """Waits for a registry, and loads its engine if somebody flushed it."""
-        told = False
-        while True:
-            try:
-                await self.commands.call("FCALL_RO", self.keys.function("bound"), 0)
-            except exceptions.ResponseError as error:
-                if "unction not found" not in str(error):
-                    raise
-                if await self._load_engine():
-                    continue
-                if not told:
-                    log.warning("nothing was synced here yet: luasprocs sync makes sprocs live; waiting for it")
-                    told = True
-                await asyncio.sleep(ENGINE_POLL_S)
-                continue
-            return
-
-    async def _load_engine(self) -> bool:
-        """Loads the engine of the registry that is there; false where there is none, or a newer one."""
-        stored = await self.commands.call("HGETALL", self.keys.revision)
-        revision = Revision.parse(dict(zip(stored[::2], stored[1::2], strict=True)))
-        if not revision.generation or revision.engine > VERSION:
-            return False
-        engine = render(self.keys, revision.owner, self.daemon.db)
-        await self.commands.call("FUNCTION", "LOAD", "REPLACE", engine.text)
-        log.warning("the engine was not loaded (somebody flushed functions, or the server lost them): loaded again")
-        return True
-
     def rebind(self) -> None:
         """The triggers have changed: they are read again."""
         self._rebind.set()
@@ -175,7 +140,7 @@ class Session:
             except exceptions.ResponseError as error:
                 log.warning("the triggers can't be read: %s", error)
                 await asyncio.sleep(ENGINE_POLL_S)
-                await self._engine_there()
+                await until_engine(self.commands, self.keys, self.daemon.db)
                 continue
             if not self._rebind.is_set():
                 break
@@ -202,94 +167,34 @@ class Session:
         last = self.numbering.now
         if last is not None and (last.epoch != tick.epoch or tick.tick <= last.tick):
             log.warning("a new epoch: the server restarted, failed over or lost its data; what had not run is a gap")
-            for source in self.numbering.sources.values():
-                self._left_ms[source.name] = (
-                    self._left_ms.get(source.name) or source.done_ms or (source.segment.ms if source.segment else 0)
-                )
-                source.reset()
+            self.coverage.start_anew(self.numbering.sources.values())
         started = self.numbering.tick(tick)
         if started:
-            self.cover(started)
+            self.coverage.cover(started)
         if started or tick.forced:
-            self._send_beat(tick)
+            self.coverage.beat(tick)
             self.daemon.dispatcher.flush()
         # Another daemon's tick may be heard before anything is subscribed to.
         bound = self.daemon.dispatcher.wire is not None
         if bound and all(source.segment is not None for source in self.numbering.sources.values()):
             self.daemon.heard_tick()
 
-    def cover(self, sources: Iterable[Source]) -> None:
-        """Registers where the numbering of sources begins; what has a watermark already keeps it."""
-        words: list[Any] = []
-        segments: list[tuple[Source, Segment]] = []
-        for source in sources:
-            if source.segment is not None:
-                segments.append((source, source.segment))
-                words += (source.name, source.segment.tick, source.segment.ms, self._left_ms.get(source.name) or "")
-        if self.numbering.now is not None and words and self._group is not None:
-            call = self.commands.call(*self.function("cover", self.daemon.id, self.numbering.now.epoch, *words))
-            self._group.create_task(self._covered(call, segments))
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
+        """A task of this session; none where nothing is listened to yet."""
+        if self._group is None:
+            work.close()
+            return None
+        return self._group.create_task(work)
 
-    async def _covered(self, call: Coroutine[Any, Any, Any], segments: list[tuple[Source, Segment]]) -> None:
-        try:
-            reply = await call
-        except exceptions.ResponseError as error:
-            log.warning("cover was refused: %s", error)
-            return
-        if reply == b"OK":
-            for source, segment in segments:
-                source.registered = segment
-                self._left_ms.pop(source.name, None)
-
-    def mend(self, source: Source) -> None:
-        """A source has no watermark. One that was registered lost it (it was dropped, and came again): what it had is a gap."""
-        if time.monotonic() - self._mended < MEND_EVERY_S:
-            return
-        self._mended = time.monotonic()
-        if source.segment is not None and source.registered is source.segment:
-            log.warning("%s has lost its watermark: numbered anew", source.name.decode("utf-8", "replace"))
-            self._left_ms[source.name] = source.done_ms or source.segment.ms
-            source.reset()
-            self._post("tick", TICK_MS, 1)
-        else:
-            self.cover([source])
-
-    def _post(self, function: str, *words: Any) -> None:
+    def post(self, function: str, *words: Any) -> None:
         """A call whose reply nobody waits for; one that is refused is said."""
-        if self._group is not None:  # else nothing is listened to yet, and there is nothing to say
-            self._group.create_task(self._posted(function, words))
+        self.spawn(self._posted(function, words))
 
     async def _posted(self, function: str, words: tuple[Any, ...]) -> None:
         try:
-            reply = await self.commands.call(*self.function(function, *words))
+            await self.commands.call(*self.function(function, *words))
         except exceptions.ResponseError as error:
             log.warning("%s was refused: %s", function, error)
-            return
-        if function == "beat" and isinstance(reply, list):
-            for name in reply[0]:
-                self._start_scan(name.decode("utf-8", "surrogateescape"))
-            for name in reply[1]:
-                if name in self.numbering.sources:
-                    self.mend(self.numbering.sources[name])
-
-    def _send_beat(self, tick: Tick) -> None:
-        """The heartbeat; watermarks of sources where nothing is pending move along."""
-        words: list[Any] = []
-        for source in self.numbering.sources.values():
-            idle = not (source.flight or source.refused or self.numbering.holding) and (
-                not source.pending or source.pending[0].tick >= tick.tick
-            )
-            if source.segment and idle and source.done[0] < tick.tick:
-                start = (source.segment.tick, 0)
-                # Nothing behind the start of its numbering has run: it may step over a hole before that.
-                start_ms = source.segment.ms if source.done <= start else ""
-                words += (source.name, *max(source.done, start), tick.tick, tick.ms, start_ms)
-        covers = {source.name.decode("utf-8", "replace"): source.covers for source in self.numbering.sources.values()}
-        info = self.daemon.info() | {
-            "epoch": tick.epoch,
-            "covers": {name: first for name, first in covers.items() if first is not None},
-        }
-        self._post("beat", self.daemon.id, tick.epoch, json.dumps(info), *words)
 
     async def _beat(self) -> None:
         beats = 0
@@ -303,12 +208,12 @@ class Session:
             except exceptions.ResponseError as error:
                 self._say_refused(str(error))
                 if "unction not found" in str(error):
-                    await self._engine_there()
+                    await until_engine(self.commands, self.keys, self.daemon.db)
                     self._rebind.set()
             beats += 1
             self._upkeep(beats)
             if beats % BEATS_EVERY == 0 and self.numbering.now is not None:
-                self._send_beat(self.numbering.now)
+                self.coverage.beat(self.numbering.now)
             await asyncio.sleep(max(0.0, TICK_MS / 1000 - (time.monotonic() - started)))
 
     async def _in_time(self, call: Any) -> Any:
@@ -357,20 +262,15 @@ class Session:
             self.deadlines.rescan()
 
     def _blind(self, from_ms: int, why: str, sources: list[bytes]) -> None:
-        self._post("blind", self.daemon.id, from_ms, why, *sources)
+        self.post("blind", self.daemon.id, from_ms, why, *sources)
 
     def _upkeep(self, ticks: int) -> None:
         """Now and then: counted direct calls go to the stats, records that are too old go."""
         if ticks % FLUSH_EVERY == 0:
-            self._post("flush")
+            self.post("flush")
         if ticks % TRIM_EVERY == 1 and self.daemon.executions_age_ms and self.numbering.now is not None:
             oldest = self.numbering.now.ms - self.daemon.executions_age_ms
             self.commands.send(packed("XTRIM", self.keys.executions, "MINID", "~", max(0, oldest)), lambda _: None)
-
-    def _start_scan(self, name: str) -> None:
-        running = self._scans.get(name)
-        if self._group is not None and (running is None or running.done()):
-            self._scans[name] = self._group.create_task(scan(self.commands, self.keys, self.daemon.id, name))
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:
@@ -397,6 +297,6 @@ async def leave(session: Session) -> None:
     """Says good-bye: the lease ends now."""
     tick = session.numbering.now
     if tick is not None:
-        session._send_beat(tick)  # noqa: SLF001
+        session.coverage.beat(tick)
         await asyncio.sleep(0)  # it is sent by a task: behind the good-bye it would bring the lease back
     await session.commands.call(*session.function("leave", session.daemon.id))
