@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from redis.exceptions import ResponseError
 
@@ -10,6 +12,7 @@ from luasprocs.client import readable_error, script_error
 from luasprocs.engine import render
 from luasprocs.errors import NoSprocError, ScriptError, SprocDisabledError
 from luasprocs.keys import Keys
+from luasprocs.lua import GLOBALS, uses
 from tests.live import put, sproc
 
 TRIGGER = sproc("trigger.lua", "-- event=set\n-- key=never\nreturn 1")
@@ -81,6 +84,24 @@ def test_require_refuses_what_is_no_library_and_what_requires_itself(call):
     assert "no sproc named 'c.lua'" in call("a.lua", sproc("a.lua", "local n = 'c.lua' require(n)"))
     circle = sproc("l.lua", "-- library=yes\nlocal x = require('l.lua') return x")
     assert "requires itself" in call("a.lua", circle, sproc("a.lua", "local x = require('l.lua') return x"))
+
+
+def test_what_require_and_call_refuse_names_the_sprocs_line_not_the_engines(call):
+    for line in ("local n = 'c.lua'\nrequire(n)", "\nsproc.call('c.lua')", "local n = 'c.lua'\nlocal x = require(n)\nreturn x"):
+        answer = call("a.lua", sproc("a.lua", line))
+        assert "no sproc named 'c.lua'" in answer
+        assert answer.endswith("script: luasprocs_execute, on @a.lua:2.")
+
+
+def test_the_engine_uses_no_global_that_the_server_has_not():
+    text = render(Keys(), "owner", 0).text.split("\n", 1)[1]
+    parts = re.findall(r"\[===\[\n(.*?)\]===\]", text, re.DOTALL)
+    assert len(parts) == 3
+    for text in (text, *parts):
+        found = uses(text.encode())
+        assert found
+        assert {use.name for use in found if use.what == "read"} <= GLOBALS
+        assert not [use for use in found if use.what == "write"]
 
 
 def test_a_library_does_not_run_alone(call):

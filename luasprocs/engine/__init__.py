@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from luasprocs.lua import PREFIX
 from luasprocs.metadata import KEYS as METADATA_KEYS
 
 if TYPE_CHECKING:
@@ -26,7 +28,13 @@ FUNCTIONS = (
     *("execute", "execute_ro", "flush", "run", "about", "compile", "inspect", "verify"),
     *("tick", "cover", "beat", "leave", "blind", "dispatch", "bound", "catchup"),
 )
-_FILES = ("compile.lua", "call.lua", "values.lua", "record.lua", "ticks.lua", "dispatch.lua", "about.lua")
+_CORE = ("core.lua", "call.lua", "parts.lua")
+_PARTS = {
+    "compile": ("compile.lua",),
+    "about": ("about.lua",),
+    "events": ("events.lua", "values.lua", "record.lua", "ticks.lua", "dispatch.lua"),
+}
+"""What is text until it is used, see core.lua."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +50,9 @@ class Engine:
 
 
 @functools.cache
-def _body() -> str:
+def _read(*names: str) -> str:
     folder = resources.files(__package__)
-    return "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in _FILES)
+    return "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names)
 
 
 def lua_string(text: str) -> str:
@@ -53,9 +61,16 @@ def lua_string(text: str) -> str:
     return '"' + "".join(plain) + '"'
 
 
+def _with(literals: dict[str, str], text: str) -> str:
+    """A text under locals of the constants that it uses."""
+    used = set(re.findall(r"\b[A-Z_]+\b", text))
+    return "".join(f"local {name} = {literal}\n" for name, literal in literals.items() if name in used) + text
+
+
 def render(keys: Keys, owner: str, db: int) -> Engine:
     """The engine for one registry: keys and function names carry the namespace; owner and db are part of the text."""
     constants = {
+        "PREFIX": PREFIX.decode(),
         "OWNER": owner,
         "DB": str(db),
         "NAMESPACE": keys.namespace,
@@ -76,9 +91,11 @@ def render(keys: Keys, owner: str, db: int) -> Engine:
         "TICKS": keys.ticks,
         **{name.upper(): keys.function(name) for name in FUNCTIONS},
     }
-    lines = [f"local {name} = {lua_string(value)}" for name, value in constants.items()]
-    lines += [f"local VERSION = {VERSION}", "local FIELDS = { " + ", ".join(map(lua_string, FIELDS)) + " }"]
-    body = "\n".join(lines) + "\n" + _body()
+    literals = {name: lua_string(value) for name, value in constants.items()}
+    literals |= {"VERSION": str(VERSION), "FIELDS": "{ " + ", ".join(map(lua_string, FIELDS)) + " }"}
+    parts = {name: _with(literals, _read(*files)) for name, files in _PARTS.items()}
+    core = _with(literals, _read(*_CORE))
+    body = "local PARTS = {\n" + "".join(f"{name} = [===[\n{part}]===],\n" for name, part in parts.items()) + "}\n" + core
     text_id = hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest()
     text = f'#!lua name={keys.library}\nlocal TEXT_ID = "{text_id}"\n{body}'
     return Engine(text, text_id, keys.library, owner, db, keys.namespace)

@@ -1,39 +1,33 @@
--- What a sync asks of the engine. All of it only reads.
+-- What a sync asks of the engine. All of it only reads. Made anew for each call.
+local core = ...
+local serve = {}
 
 -- FCALL_RO <ns>luasprocs_about 0
 -- Reply: version, owner, db, namespace, id of this text, generation of the registry that it compiled from.
-redis.register_function({
-  function_name = ABOUT,
-  flags = { 'no-writes' },
-  callback = function()
-    pin()
-    return { VERSION, OWNER, DB, NAMESPACE, TEXT_ID, generation or '' }
-  end,
-})
+serve[ABOUT] = function()
+  core.pin()
+  return { VERSION, OWNER, DB, NAMESPACE, core.text_id, core.generation or '' }
+end
 
 -- FCALL_RO <ns>luasprocs_compile 0 [name source ...]
 -- Reply: name, message, … of each that doesn't compile. It keeps nothing and runs nothing.
-redis.register_function({
-  function_name = COMPILE,
-  flags = { 'no-writes' },
-  callback = function(_, args)
-    pin()
-    local problems = {}
-    for i = 1, #args, 2 do
-      local chunk, problem = loadstring(PREFIX .. args[i + 1], '@' .. args[i])
-      if not chunk then
-        problems[#problems + 1] = args[i]
-        problems[#problems + 1] = problem
-      end
+serve[COMPILE] = function(_, args)
+  core.pin()
+  local problems = {}
+  for i = 1, #args, 2 do
+    local chunk, problem = loadstring(PREFIX .. args[i + 1], '@' .. args[i])
+    if not chunk then
+      problems[#problems + 1] = args[i]
+      problems[#problems + 1] = problem
     end
-    return problems
-  end,
-})
+  end
+  return problems
+end
 
 -- The SHA1 that says whether a sproc's hash is as it was applied: its known fields in one order, then the others' hashes,
 -- sorted. (Field names themselves are never sorted: Lua compares strings by the server's locale.)
 local place_of = {}
-for place = 1, #FIELDS do place_of[FIELDS[place]] = place end -- ipairs is not there while a library loads
+for place, field in ipairs(FIELDS) do place_of[field] = place end
 
 local function digest(fields)
   local at, parts, others, used = {}, {}, {}, 0
@@ -79,18 +73,12 @@ local function inspect(names)
 end
 
 -- FCALL_RO <ns>luasprocs_inspect 0 start stop: a stretch of the list, as LRANGE takes it. Reply: see inspect.
-redis.register_function({
-  function_name = INSPECT,
-  flags = { 'no-writes' },
-  callback = function(_, args)
-    local names = redis.pcall('LRANGE', LIST, args[1], args[2])
-    return names.err and {} or inspect(names)
-  end,
-})
+serve[INSPECT] = function(_, args)
+  local names = redis.pcall('LRANGE', LIST, args[1], args[2])
+  return names.err and {} or inspect(names)
+end
 
 -- FCALL_RO <ns>luasprocs_verify 0 [name ...]: the same of these names.
-redis.register_function({
-  function_name = VERIFY,
-  flags = { 'no-writes' },
-  callback = function(_, args) return inspect(args) end,
-})
+serve[VERIFY] = function(_, args) return inspect(args) end
+
+return serve

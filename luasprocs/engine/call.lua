@@ -5,12 +5,12 @@
 local function flush_calls()
   local added = 0
   for name, entry in pairs(entries) do
-    local calls = FLUSH_EVERY - entry.left
+    local calls = core.FLUSH_EVERY - entry.left
     if calls > 0 then
       local reply = redis.pcall('HINCRBY', STATS .. name, 'calls', calls)
       if type(reply) == 'number' then
         added = added + calls
-        entry.left = FLUSH_EVERY
+        entry.left = core.FLUSH_EVERY
       end
     end
   end
@@ -19,7 +19,7 @@ end
 
 -- sproc.call(name, keys, args) inside a sproc: runs another one in the same atomic step and returns what it returned.
 -- Raises what it raised, and the refusal of a name that can't run.
-call_sproc = function(name, keys, args)
+core.call_sproc = function(name, keys, args)
   local entry = entries[name] or load_entry(name)
   if entry.refused then error({ err = entry.refused }, 0) end
   entry.left = entry.left - 1
@@ -36,13 +36,13 @@ local function text_of(problem)
 end
 
 -- xpcall's handler. Returns an error reply that ends as the server's own do: `… script: <function>, on @<file>:<line>.`
--- There is no `debug` here: error('', level) puts the place of that level into its message.
+-- There is no `debug` here: error('', level) puts the place of that level into its message. The engine's own places are passed over.
 local function explain(problem)
   local text = type(problem) == 'string' and 'ERR ' .. problem or text_of(problem)
   for level = 3, 16 do
     local _, where = pcall(error, '', level)
     local place = type(where) == 'string' and where:match('^(.+:%d+): $')
-    if place then return { err = text .. ' script: ' .. EXECUTE .. ', on @' .. place .. '.' } end
+    if place and not place:find('^user_function:') and not place:find('^luasprocs:') then return { err = text .. ' script: ' .. EXECUTE .. ', on @' .. place .. '.' } end
   end
   return { err = text }
 end
@@ -51,15 +51,6 @@ end
 local running, running_keys, running_args
 local function run_handed()
   return running.run(running_keys, running_args)
-end
-
--- The sproc of an event's run: FUNCTION KILL leaves it as it was then, until `mend`.
-local unmended
-local function mend()
-  if unmended then
-    unmended.trigger, unmended.cut, unmended = 'call', nil, nil
-    loading = {}
-  end
 end
 
 -- Runs an entry under xpcall. Returns its reply, or an error reply whatever it raised.
@@ -106,7 +97,7 @@ redis.register_function(EXECUTE, function(keys, args)
   local left = entry.left - 1
   entry.left = left
   if left == 0 then flush_calls() end
-  if triggers then
+  if entry.begin then
     local _, reply = run_marked(entry, keys, args, entry.begin)
     return reply
   end
@@ -132,3 +123,5 @@ redis.register_function({
 
 -- FCALL <ns>luasprocs_flush 0: writes the counted calls to the stats now. Reply: how many.
 redis.register_function(FLUSH, function() return flush_calls() end)
+
+core.shift, core.text_of, core.explain, core.run_marked, core.put_back = shift, text_of, explain, run_marked, put_back

@@ -1,58 +1,20 @@
--- Compiles sprocs on first use and keeps them. FUNCTION LOAD REPLACE, part of every apply, empties `entries`, so no call
--- checks versions. Nothing here may hold what a load must not lose.
-local entries = {} -- name -> an entry; see load_entry
-local FLUSH_EVERY = 1000 -- direct calls of one sproc; an entry counts down from it in `left`
-local loaded = {} -- name of a library sproc -> what it returned
-local loading = {} -- names of library sprocs whose require is under way
-local generation -- of the registry that `entries` was compiled from
-local triggers -- whether that registry has triggers
-local api -- the server's `redis`; handed to a sproc as a local, which it reaches faster than a global
-local call_sproc -- set in call.lua
-
-local PREFIX = 'local KEYS, ARGV, sproc, require, redis = ...; ' -- on the source's first line, so that its line numbers stay right
+-- Compiles a sproc when it is used first. Made anew for each: nothing here is kept but what it puts into the core's tables.
+local core = ...
+local entries, loaded, loading, is, quoted = core.entries, core.loaded, core.loading, core.is, core.quoted
+local require_library, call_sproc, api = core.require_library, core.call_sproc, redis
 
 -- What a library reaches through a metatable and an upvalue doesn't: 2% of a call's time for a handful of uses.
 local SHARED = { 'tonumber', 'tostring', 'type', 'pairs', 'ipairs', 'unpack', 'math', 'string', 'table', 'cjson' }
-
--- Reads once after a load which registry this is.
-local function pin()
-  if generation then return end
-  api = redis
-  local found = redis.pcall('HGET', REVISION, 'generation')
-  if type(found) ~= 'string' then return end -- no registry, or a caller in another db: the next call asks again
-  generation = found
-  triggers = redis.call('EXISTS', TRIGGERS) == 1
-end
-
--- A cjson of the engine's own: a sproc may change the settings of the shared one.
-local own_json
-local function json()
-  own_json = own_json or cjson.new()
-  return own_json
-end
-
--- Empties what was compiled: the registry is no longer the one that it came from.
-local function forget()
-  entries, loaded, generation = {}, {}, nil
-end
-
-local function quoted(name)
-  return "'" .. tostring(name) .. "'"
-end
 
 -- An entry that can't run; `refused` says why.
 local function refusal(text)
   return { refused = text }
 end
 
-local function is(value, word)
-  return value and value:lower() == word
-end
-
 -- Takes a name. Returns its source and flags as written, or nothing and the refusal's text.
 local function fetch(name)
   if not name then return nil, 'ERR no sproc named: FCALL ' .. EXECUTE .. ' numkeys [key ...] name [arg ...]' end
-  pin()
+  core.pin()
   local found = redis.pcall('HMGET', NAME .. name, 'source', 'enabled', 'library', 'runasync', 'readonly', 'type', 'value')
   if found.err then
     if found.err:find('WRONGTYPE', 1, true) == 1 then
@@ -61,7 +23,7 @@ local function fetch(name)
     return nil, found.err
   end
   if not found[1] then
-    local where = generation and '' or ' here: this engine serves the registry of db ' .. DB
+    local where = core.generation and '' or ' here: this engine serves the registry of db ' .. DB
     return nil, 'NOSPROC no sproc named ' .. quoted(name) .. where
   end
   if is(found[2], 'no') then return nil, 'DISABLED sproc ' .. quoted(name) .. ' has enabled=no' end
@@ -69,12 +31,11 @@ local function fetch(name)
 end
 
 -- require(name) inside a sproc: what the library sproc of that name returned, run once after each load.
-local function require_library(name)
-  if loaded[name] ~= nil then return loaded[name] end
-  if loading[name] then error('require ' .. quoted(name) .. ' requires itself', 2) end
+local function load_library(name)
+  if loading[name] then error('require ' .. quoted(name) .. ' requires itself', 3) end
   local found, refused = fetch(name)
-  if not found then error(refused, 2) end
-  if not is(found[3], 'yes') then error('require ' .. quoted(name) .. ': it is not library=yes', 2) end
+  if not found then error(refused, 3) end
+  if not is(found[3], 'yes') then error('require ' .. quoted(name) .. ': it is not library=yes', 3) end
   local chunk, problem = loadstring(PREFIX .. found[1], '@' .. name)
   if not chunk then error(problem, 0) end
   loading[name] = true
@@ -171,15 +132,17 @@ local function load_entry(name)
   local entry = {
     name = name,
     run = runner(found[1], name, chunk, sproc),
-    left = FLUSH_EVERY,
+    left = core.FLUSH_EVERY,
     readonly = is(found[5], 'yes'),
     types = types_of(found[6]),
     value = not is(found[7], 'no'),
     sproc = sproc,
     tame = is_tame(found[1]),
     guarded = may_raise(found[1]),
-    begin = 'begin 1 1 - ' .. name, -- the marker of a direct call
+    begin = core.triggers and 'begin 1 1 - ' .. name, -- the marker of a direct call, if anybody listens
   }
   entries[name] = entry
   return entry
 end
+
+return { load_entry = load_entry, load_library = load_library }

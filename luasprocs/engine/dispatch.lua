@@ -240,12 +240,11 @@ end
 -- where the sender's numbering of the source begins. For <head> see parse_head.
 -- Reply: `ran`, tick, count of the watermark, runs, microseconds; or with nothing done: `behind` tick count, `stale` generation,
 -- `epoch`, `unregistered`.
-redis.register_function(DISPATCH, function(_, args)
+serve[DISPATCH] = function(_, args)
   local mark = redis.call('HMGET', EVENTS, 'epoch', args[1])
   if mark[1] ~= args[2] then return { 'epoch' } end
   local registered = redis.pcall('HGET', REVISION, 'generation')
-  if registered ~= generation then forget() end
-  pin()
+  serve_generation(registered)
   if registered ~= args[3] then return { 'stale', type(registered) == 'string' and registered or '' } end
   local at_count, reply = claim(args, mark[2])
   if not at_count then return reply end
@@ -270,47 +269,43 @@ redis.register_function(DISPATCH, function(_, args)
     pcall(add_record, batch, '', { key = args[1], origin = '', depth = 0, status = 'error', error = 'a batch broke off: ' .. said(problem) })
   end
   return { 'ran', batch.tick, last, batch.size, clock_us() - started_us }
-end)
+end
 
 -- FCALL_RO <ns>luasprocs_bound 0: what a daemon needs to bind events to sprocs, at one moment.
 -- Reply: generation, then for each source: source, names one a line; then an empty string, then for each name: name and its
 -- event, key, reentrant, catchup, timeout as written, or empty; of sprocs without a trigger those that say a timeout.
-redis.register_function({
-  function_name = BOUND,
-  flags = { 'no-writes' },
-  callback = function()
-    local registered = redis.pcall('HGET', REVISION, 'generation')
-    local found = redis.pcall('HGETALL', TRIGGERS)
-    local reply, names = { type(registered) == 'string' and registered or '' }, {}
-    for i = 1, found.err and 0 or #found, 2 do
-      reply[#reply + 1] = found[i]
-      reply[#reply + 1] = found[i + 1]
-      for name in found[i + 1]:gmatch('[^\n]+') do names[name] = true end
+serve[BOUND] = function()
+  local registered = redis.pcall('HGET', REVISION, 'generation')
+  local found = redis.pcall('HGETALL', TRIGGERS)
+  local reply, names = { type(registered) == 'string' and registered or '' }, {}
+  for i = 1, found.err and 0 or #found, 2 do
+    reply[#reply + 1] = found[i]
+    reply[#reply + 1] = found[i + 1]
+    for name in found[i + 1]:gmatch('[^\n]+') do names[name] = true end
+  end
+  reply[#reply + 1] = ''
+  for name in pairs(names) do
+    local fields = redis.pcall('HMGET', NAME .. name, 'event', 'key', 'reentrant', 'catchup', 'timeout')
+    reply[#reply + 1] = name
+    for place = 1, 5 do reply[#reply + 1] = not fields.err and fields[place] or '' end
+  end
+  local listed = redis.pcall('LRANGE', LIST, 0, -1)
+  for i = 1, listed.err and 0 or #listed do
+    local timeout = not names[listed[i]] and redis.pcall('HGET', NAME .. listed[i], 'timeout')
+    if type(timeout) == 'string' then
+      for _, part in ipairs({ listed[i], '', '', '', '', timeout }) do reply[#reply + 1] = part end
     end
-    reply[#reply + 1] = ''
-    for name in pairs(names) do
-      local fields = redis.pcall('HMGET', NAME .. name, 'event', 'key', 'reentrant', 'catchup', 'timeout')
-      reply[#reply + 1] = name
-      for place = 1, 5 do reply[#reply + 1] = not fields.err and fields[place] or '' end
-    end
-    local listed = redis.pcall('LRANGE', LIST, 0, -1)
-    for i = 1, listed.err and 0 or #listed do
-      local timeout = not names[listed[i]] and redis.pcall('HGET', NAME .. listed[i], 'timeout')
-      if type(timeout) == 'string' then
-        for _, part in ipairs({ listed[i], '', '', '', '', timeout }) do reply[#reply + 1] = part end
-      end
-    end
-    return reply
-  end,
-})
+  end
+  return reply
+end
 
 -- FCALL <ns>luasprocs_catchup 0 name daemon before cursor [key ...]: runs a sproc for keys that a scan found, event `catchup`, and keeps the
 -- cursor; an empty one ends the scan. `before`: what the hash holds for the scan, as its last step left it.
 -- Reply: how many ran, and what the hash holds now; -1 where the scan was ended or began again meanwhile.
-redis.register_function(CATCHUP, function(_, args)
+serve[CATCHUP] = function(_, args)
   local name, daemon, cursor = args[1], args[2], args[4]
   if redis.call('HGET', CATCHUPS, name) ~= args[3] then return { -1, '' } end
-  pin()
+  core.pin()
   local flat = { '', '', '', daemon, '0', '0' }
   for i = 5, #args do flat[#flat + 1], flat[#flat + 2] = args[i], 'catchup' end
   local route = { depth = 1, roots = 0, origin = '-', state = '', culprit = '', picks = { true } }
@@ -325,4 +320,6 @@ redis.register_function(CATCHUP, function(_, args)
   local now = now_ms() .. ' ' .. cursor
   if cursor == '' then redis.call('HDEL', CATCHUPS, name) else redis.call('HSET', CATCHUPS, name, now) end
   return { batch.size or 0, now }
-end)
+end
+
+return serve

@@ -135,7 +135,7 @@ end
 
 -- FCALL <ns>luasprocs_run numkeys [key ...] name by [arg ...]: as execute, and recorded. `by`: who asked.
 -- Errors: execute's, and NORECORD, with nothing run, where the user's ACL forbids the record.
-redis.register_function(RUN, function(keys, args)
+serve[RUN] = function(keys, args)
   local name, by = shift(args), shift(args)
   local entry = entries[name or ''] or load_entry(name)
   if entry.refused then return { err = entry.refused } end
@@ -159,4 +159,4 @@ redis.register_function(RUN, function(keys, args)
   if problem then count_error(tally, problem) end
   write_stats(name, tally)
   return reply
-end)
+end

@@ -87,7 +87,7 @@ end
 
 -- FCALL <ns>luasprocs_tick 0 interval_ms forced: publishes the next tick, unless one was less than the interval ago and `forced` isn't 1.
 -- A clock that went back counts as long ago. Message: epoch, tick, ms, run id, forced. Reply: epoch, tick.
-redis.register_function(TICK, function(_, args)
+serve[TICK] = function(_, args)
   mend()
   local run_id = server_id()
   local found = redis.pcall('HMGET', EVENTS, 'epoch', 'tick', 'at')
@@ -102,12 +102,12 @@ redis.register_function(TICK, function(_, args)
   redis.call('HSET', EVENTS, 'at', now)
   redis.call('PUBLISH', TICKS, table.concat({ epoch, tick, now, run_id, forced and 1 or 0 }, ' '))
   return { epoch, tick }
-end)
+end
 
 -- FCALL <ns>luasprocs_cover 0 daemon epoch [source first_tick first_ms left_ms ...]: starts sources that have no watermark at the tick from
 -- which the daemon numbers them. `left_ms`: up to when an older epoch had run them, as far as the daemon knows, or empty.
 -- Reply: OK, or EPOCH where the epoch is another.
-redis.register_function(COVER, function(_, args)
+serve[COVER] = function(_, args)
   local daemon, epoch = args[1], args[2]
   if redis.call('HGET', EVENTS, 'epoch') ~= epoch then return redis.status_reply('EPOCH') end
   for i = 3, #args, 4 do
@@ -120,13 +120,13 @@ redis.register_function(COVER, function(_, args)
     end
   end
   return redis.status_reply('OK')
-end)
+end
 
 -- FCALL <ns>luasprocs_beat 0 daemon epoch info [source prev_tick prev_count tick ms start_ms ...]: a heartbeat; `info` is a JSON object with
 -- `epoch` and `covers` (source to first tick). Each source listed has nothing pending between prev and the start of `tick`: its
 -- watermark moves there, if it has reached prev. `start_ms`, where prev is the start of the daemon's numbering: a hole before it that
 -- nobody covers is stepped over, and recorded. Reply: EPOCH, or names whose catch-up scan nobody is at, and sources without a watermark.
-redis.register_function(BEAT, function(_, args)
+serve[BEAT] = function(_, args)
   local daemon, epoch, now = args[1], args[2], now_ms()
   if redis.call('HGET', EVENTS, 'epoch') ~= epoch then return redis.status_reply('EPOCH') end
   redis.call('HSET', writable(DAEMONS, 'hash'), daemon, now .. ' ' .. redis.call('HGET', EVENTS, 'tick') .. ' ' .. args[3])
@@ -151,21 +151,21 @@ redis.register_function(BEAT, function(_, args)
     if now - tonumber(scans[i + 1]:match('^(%d+)') or 0) > LEASE_MS * 2 then waiting[#waiting + 1] = scans[i] end
   end
   return { waiting, missing }
-end)
+end
 
 -- FCALL <ns>luasprocs_leave 0 daemon: it stops in order, or its lease is over for long. Reply: OK.
-redis.register_function(LEAVE, function(_, args)
+serve[LEAVE] = function(_, args)
   redis.call('HDEL', DAEMONS, args[1])
   local daemons, now = redis.call('HGETALL', DAEMONS), now_ms()
   for i = 1, #daemons, 2 do
     if now - tonumber(daemons[i + 1]:match('^(%d+)') or 0) > FORGET_MS then redis.call('HDEL', DAEMONS, daemons[i]) end
   end
   return redis.status_reply('OK')
-end)
+end
 
 -- FCALL <ns>luasprocs_blind 0 daemon from_ms why [source ...]: from then until now the sources' events were not published (flags that somebody
 -- reset). Daemons that find the same record it once. Reply: how many gaps were recorded.
-redis.register_function(BLIND, function(_, args)
+serve[BLIND] = function(_, args)
   local now, recorded = now_ms(), 0
   for i = 4, #args do
     local field = 'blind:' .. args[i]
@@ -178,4 +178,4 @@ redis.register_function(BLIND, function(_, args)
     end
   end
   return recorded
-end)
+end

@@ -1,0 +1,21 @@
+-- Registers what the parts serve.
+local events
+local function serve_event(name, keys, args)
+  events = events or part('events')
+  return events[name](keys, args)
+end
+
+local function register(names, flags, serve)
+  for place = 1, #names do -- ipairs is not there while a library loads
+    local name = names[place]
+    redis.register_function({
+      function_name = name, flags = flags, callback = function(keys, args) return serve(name, keys, args) end,
+    })
+  end
+end
+
+register({ RUN, TICK, COVER, BEAT, LEAVE, BLIND, DISPATCH, CATCHUP }, {}, serve_event)
+register({ BOUND }, { 'no-writes' }, serve_event)
+register({ ABOUT, COMPILE, INSPECT, VERIFY }, { 'no-writes' }, function(name, keys, args)
+  return part('about')[name](keys, args)
+end)
