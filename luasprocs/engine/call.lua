@@ -77,13 +77,6 @@ local function put_back()
   redis.call('SELECT', DB)
 end
 
--- Takes the name off the front of args.
-local function shift(args)
-  local name = args[1]
-  for i = 1, #args do args[i] = args[i + 1] end
-  return name
-end
-
 -- FCALL <ns>luasprocs_execute numkeys [key ...] name [arg ...]
 -- Reply: the sproc's. Errors: NOSPROC, DISABLED, and the sproc's own with file and line.
 redis.register_function(EXECUTE, function(keys, args)
@@ -93,7 +86,7 @@ redis.register_function(EXECUTE, function(keys, args)
     entry = load_entry(name)
     if entry.refused then return { err = entry.refused } end
   end
-  for i = 1, #args do args[i] = args[i + 1] end
+  remove(args, 1)
   local left = entry.left - 1
   entry.left = left
   if left == 0 then flush_calls() end
@@ -110,9 +103,10 @@ redis.register_function({
   function_name = EXECUTE_RO,
   flags = { 'no-writes' },
   callback = function(keys, args)
-    local name = shift(args)
+    local name = args[1]
     local entry = entries[name or ''] or load_entry(name)
     if entry.refused then return { err = entry.refused } end
+    remove(args, 1)
     if not entry.readonly then
       return { err = 'ERR ' .. quoted(name) .. ' is not readonly=yes: call it with FCALL ' .. EXECUTE }
     end
@@ -124,4 +118,4 @@ redis.register_function({
 -- FCALL <ns>luasprocs_flush 0: writes the counted calls to the stats now. Reply: how many.
 redis.register_function(FLUSH, function() return flush_calls() end)
 
-core.shift, core.text_of, core.explain, core.run_marked, core.put_back = shift, text_of, explain, run_marked, put_back
+core.text_of, core.explain, core.run_marked, core.put_back = text_of, explain, run_marked, put_back

@@ -8,7 +8,9 @@ local function part(name)
   return loadstring(PARTS[name], '@luasprocs')(core)
 end
 
+local remove -- table.remove, which is not there while a library loads
 local function load_entry(name)
+  remove = table.remove
   return part('compile').load_entry(name)
 end
 

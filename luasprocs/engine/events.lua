@@ -2,7 +2,7 @@
 local core = ...
 local serve = {}
 local entries, loading, load_entry, is = core.entries, core.loading, core.load_entry, core.is
-local shift, text_of, explain, run_marked, put_back = core.shift, core.text_of, core.explain, core.run_marked, core.put_back
+local text_of, explain, run_marked, put_back = core.text_of, core.explain, core.run_marked, core.put_back
 
 -- A cjson of the engine's own: a sproc may change the settings of the shared one.
 local own_json

@@ -136,7 +136,7 @@ end
 -- FCALL <ns>luasprocs_run numkeys [key ...] name by [arg ...]: as execute, and recorded. `by`: who asked.
 -- Errors: execute's, and NORECORD, with nothing run, where the user's ACL forbids the record.
 serve[RUN] = function(keys, args)
-  local name, by = shift(args), shift(args)
+  local name, by = table.remove(args, 1), table.remove(args, 1)
   local entry = entries[name or ''] or load_entry(name)
   if entry.refused then return { err = entry.refused } end
   -- Asked before the run: afterwards the sproc's writes would stay, and the caller would hear of an error.
