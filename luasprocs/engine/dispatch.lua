@@ -2,15 +2,16 @@
 local BATCH_BYTES = 2 * 1024 * 1024 -- of values; what is beyond is left to the next dispatch
 local RUNS_BUDGET = 1000 -- runs below one original event, on average of those that ran together
 local ORIGIN_TTL_MS = 60000
+local TRIM_EVERY, untrimmed = 20, 0 -- records; what is trimmed at last are whole nodes of the stream
 -- Reading the clock takes as long as a small command. In a long stretch of short runs it is read once for a few of them, and each
 -- is put down with their mean.
 local CLOCK_STRETCH, CLOCK_RUNS, CLOCK_SHORT_US = 16, 8, 100
 
 -- A batch being run: `args` with the place of each event's key (its name follows), and for each its route, value, type and cut.
-local function new_batch(args, head)
+local function new_batch(args, head, limit)
   return {
     args = args, daemon = args[4], tick = tonumber(args[5]), tick_ms = tonumber(args[6]),
-    limit = executions_limit(), names = head.names, routes = head.routes, ways = head.ways, chosen = {}, places = {}, values = {}, kinds = {}, cuts = {},
+    limit = limit, names = head.names, routes = head.routes, ways = head.ways, chosen = {}, places = {}, values = {}, kinds = {}, cuts = {},
   }
 end
 
@@ -81,7 +82,7 @@ end
 
 -- One entry of the Executions stream.
 local function add_record(batch, name, fields)
-  redis.call('XADD', EXECUTIONS, 'MAXLEN', '~', batch.limit, '*',
+  add_execution('MAXLEN', '~', batch.limit, '*',
     'sproc', name, 'trigger', fields.trigger or 'event', 'key', fields.key or '', 'event', fields.event or '', 'origin', fields.origin,
     'depth', fields.depth, 'status', fields.status, 'duration_us', 0, 'reply', '', 'error', fields.error,
     'commit', fields.commit or '', 'daemon', batch.daemon)
@@ -171,7 +172,11 @@ local function run_stretch(batch, entry, stretch, tally)
       'status', problem and 'error' or 'ok', 'duration_us', duration, 'reply', replies[n] or '',
       'error', problem or '', 'commit', commit, 'daemon', daemon)
   end
-  call('XTRIM', EXECUTIONS, 'MAXLEN', '~', batch.limit)
+  untrimmed = untrimmed + #stretch
+  if untrimmed >= TRIM_EVERY then
+    call('XTRIM', EXECUTIONS, 'MAXLEN', '~', batch.limit)
+    untrimmed = 0
+  end
 end
 
 -- Why a sproc doesn't run for a stretch: status and text; nothing when it runs.
@@ -241,7 +246,7 @@ end
 -- Reply: `ran`, tick, count of the watermark, runs, microseconds; or with nothing done: `behind` tick count, `stale` generation,
 -- `epoch`, `unregistered`.
 serve[DISPATCH] = function(_, args)
-  local mark = redis.call('HMGET', EVENTS, 'epoch', args[1])
+  local mark = redis.call('HMGET', EVENTS, 'epoch', args[1], 'limit')
   if mark[1] ~= args[2] then return { 'epoch' } end
   local registered = redis.pcall('HGET', REVISION, 'generation')
   serve_generation(registered)
@@ -256,16 +261,16 @@ serve[DISPATCH] = function(_, args)
     local tick, count = parse_mark(redis.call('HGET', EVENTS, args[1]))
     return { 'ran', tick, count, 0, 0 }
   end
-  local batch = new_batch(args, head)
+  local batch = new_batch(args, head, mark[3] or EXECUTIONS_LIMIT)
   writable(EXECUTIONS, 'stream')
   read_values(batch, first, head.events)
   local last = head.counts(first + batch.size - 1)
   local ok, problem = pcall(function()
     for place = 1, #batch.names do run_sproc(batch, place) end
   end)
-  put_back()
   write_mark(args[1], batch.tick, last, batch.tick_ms)
   if not ok then
+    put_back()
     pcall(add_record, batch, '', { key = args[1], origin = '', depth = 0, status = 'error', error = 'a batch broke off: ' .. said(problem) })
   end
   return { 'ran', batch.tick, last, batch.size, clock_us() - started_us }
@@ -310,12 +315,11 @@ serve[CATCHUP] = function(_, args)
   for i = 5, #args do flat[#flat + 1], flat[#flat + 2] = args[i], 'catchup' end
   local route = { depth = 1, roots = 0, origin = '-', state = '', culprit = '', picks = { true } }
   local head = { names = { name }, routes = { route }, ways = function() return 1 end }
-  local batch = new_batch(flat, head)
+  local batch = new_batch(flat, head, executions_limit())
   if #args > 4 then
     writable(EXECUTIONS, 'stream')
     read_values(batch, 1, 7)
     run_sproc(batch, 1)
-    put_back()
   end
   local now = now_ms() .. ' ' .. cursor
   if cursor == '' then redis.call('HDEL', CATCHUPS, name) else redis.call('HSET', CATCHUPS, name, now) end

@@ -78,6 +78,12 @@ local function writable(key, kind)
   return key
 end
 
+-- Adds an entry to the Executions stream.
+local function add_execution(...)
+  local id = redis.pcall('XADD', EXECUTIONS, ...)
+  if type(id) == 'table' then redis.call('XADD', writable(EXECUTIONS, 'stream'), ...) end
+end
+
 -- How many entries the stream keeps: a daemon's setting.
 local function executions_limit()
   local found = redis.pcall('HGET', EVENTS, 'limit')
@@ -109,19 +115,32 @@ local function count_error(tally, problem)
   tally.last_error = problem
 end
 
+-- One read and one write, as handing a command over takes longer than what it does.
 local function write_stats(name, tally)
-  local stats = writable(STATS .. name, 'hash')
-  for field, added in pairs({
-    runs = tally.runs, errors = tally.errors, skipped = tally.skipped, duration_us_total = tally.duration_us,
-  }) do
-    if added > 0 then redis.call('HINCRBY', stats, field, added) end
+  local fields, added = { 'duration_us_max' }, { 0 }
+  local function add(field, number)
+    if number > 0 then fields[#fields + 1], added[#added + 1] = field, number end
   end
-  for bucket, added in pairs(tally.buckets) do redis.call('HINCRBY', stats, bucket, added) end
+  add('runs', tally.runs)
+  add('errors', tally.errors)
+  add('skipped', tally.skipped)
+  add('duration_us_total', tally.duration_us)
+  for bucket, runs in pairs(tally.buckets) do add(bucket, runs) end
+  local stats = STATS .. name
+  local held = redis.pcall('HMGET', stats, unpack(fields))
+  if held.err then held = redis.call('HMGET', writable(stats, 'hash'), unpack(fields)) end
+  local words = { stats }
+  local function put(field, value)
+    words[#words + 1] = field
+    words[#words + 1] = value
+  end
+  for place = 2, #fields do put(fields[place], (tonumber(held[place]) or 0) + added[place]) end
   if tally.runs > 0 then
-    local longest_us = tonumber(redis.call('HGET', stats, 'duration_us_max') or 0)
-    redis.call('HSET', stats, 'last_run', redis.call('TIME')[1], 'duration_us_max', math.max(longest_us, tally.longest_us))
+    put('last_run', redis.call('TIME')[1])
+    put('duration_us_max', math.max(tonumber(held[1]) or 0, tally.longest_us))
   end
-  if tally.last_error then redis.call('HSET', stats, 'last_error', tally.last_error) end
+  if tally.last_error then put('last_error', tally.last_error) end
+  if #words > 1 then redis.call('HSET', unpack(words)) end
 end
 
 -- The commit that a sproc came with, asked once after each load.
@@ -150,7 +169,7 @@ serve[RUN] = function(keys, args)
   put_back()
   local failed = not ok or (type(reply) == 'table' and rawget(reply, 'err') ~= nil)
   local problem = failed and said(reply) or nil
-  redis.call('XADD', writable(EXECUTIONS, 'stream'), 'MAXLEN', '~', executions_limit(), '*',
+  add_execution('MAXLEN', '~', executions_limit(), '*',
     'sproc', name, 'trigger', 'call', 'key', keys[1] or '', 'event', '', 'origin', by or '', 'depth', 1,
     'status', failed and 'error' or 'ok', 'duration_us', duration_us,
     'reply', failed and '' or readable(reply), 'error', problem or '', 'commit', commit_of(entry), 'daemon', '')

@@ -49,7 +49,7 @@ end
 local function record_gap(source, from_ms, to_ms, why, daemon)
   redis.call('XADD', writable(GAPS, 'stream'), 'MAXLEN', '~', GAPS_LIMIT, '*',
     'source', source, 'from_ms', from_ms, 'to_ms', to_ms, 'why', why, 'daemon', daemon)
-  redis.call('XADD', writable(EXECUTIONS, 'stream'), 'MAXLEN', '~', executions_limit(), '*',
+  add_execution('MAXLEN', '~', executions_limit(), '*',
     'sproc', '', 'trigger', 'event', 'key', source, 'event', '', 'origin', from_ms .. '-' .. to_ms, 'depth', 0,
     'status', 'gap', 'duration_us', 0, 'reply', '', 'error', why, 'commit', '', 'daemon', daemon)
   local names = redis.pcall('HGET', TRIGGERS, source)
