@@ -123,6 +123,41 @@ class Keys:
         return self._whole("Paused")
 
     @property
+    def scheduled(self) -> str:
+        """Hash: sproc to the last scheduled time (unix milliseconds) that has run or was given up."""
+        return self._whole("Scheduled")
+
+    @property
+    def cron_prefix(self) -> str:
+        """Before a sproc's name: string with a TTL that counts down to its next tick."""
+        return self._each("Cron")
+
+    @property
+    def jobs(self) -> str:
+        """Stream with the consumer group `workers`: async runs to do or under way."""
+        return self._whole("Jobs")
+
+    @property
+    def delayed(self) -> str:
+        """Sorted set: retries by when they are due, unix milliseconds."""
+        return self._whole("Delayed")
+
+    @property
+    def dead(self) -> str:
+        """Stream: runs that used up their retries."""
+        return self._whole("Dead")
+
+    @property
+    def running(self) -> str:
+        """Hash: sproc to the job that holds its turn, where its runs must not overlap."""
+        return self._whole("Running")
+
+    @property
+    def waiting_prefix(self) -> str:
+        """Before a sproc's name: list of jobs that wait for its turn."""
+        return self._each("Waiting")
+
+    @property
     def stats_prefix(self) -> str:
         """Before a sproc's name: hash of its counters."""
         return self._each("Stats")

@@ -27,12 +27,13 @@ FIELDS = ("source", "sha", "blob", "commit", "edit", *METADATA_KEYS)
 FUNCTIONS = (
     *("execute", "execute_ro", "flush", "run", "about", "compile", "inspect", "verify"),
     *("tick", "cover", "beat", "leave", "blind", "dispatch", "bound", "catchup"),
+    *("cron", "schedules", "enqueue", "admit", "finish", "due", "effect"),
 )
 _CORE = ("core.lua", "call.lua", "parts.lua")
 _PARTS = {
     "compile": ("compile.lua",),
     "about": ("about.lua",),
-    "events": ("events.lua", "values.lua", "record.lua", "ticks.lua", "dispatch.lua"),
+    "events": ("events.lua", "values.lua", "record.lua", "ticks.lua", "dispatch.lua", "jobs.lua", "cron.lua"),
 }
 """What is text until it is used, see core.lua."""
 
@@ -87,6 +88,13 @@ def render(keys: Keys, owner: str, db: int) -> Engine:
         "CATCHUPS": keys.catchups,
         "ORIGIN": keys.origin_prefix,
         "PAUSED": keys.paused,
+        "SCHEDULED": keys.scheduled,
+        "CRON_KEY": keys.cron_prefix,
+        "JOBS": keys.jobs,
+        "DELAYED": keys.delayed,
+        "DEAD": keys.dead,
+        "RUNNING": keys.running,
+        "WAITING": keys.waiting_prefix,
         "MARKERS": keys.markers,
         "TICKS": keys.ticks,
         **{name.upper(): keys.function(name) for name in FUNCTIONS},

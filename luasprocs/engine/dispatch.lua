@@ -325,5 +325,3 @@ serve[CATCHUP] = function(_, args)
   if cursor == '' then redis.call('HDEL', CATCHUPS, name) else redis.call('HSET', CATCHUPS, name, now) end
   return { batch.size or 0, now }
 end
-
-return serve

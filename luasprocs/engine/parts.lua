@@ -14,8 +14,8 @@ local function register(names, flags, serve)
   end
 end
 
-register({ RUN, TICK, COVER, BEAT, LEAVE, BLIND, DISPATCH, CATCHUP }, {}, serve_event)
-register({ BOUND }, { 'no-writes' }, serve_event)
+register({ RUN, TICK, COVER, BEAT, LEAVE, BLIND, DISPATCH, CATCHUP, CRON, ENQUEUE, ADMIT, FINISH, DUE, EFFECT }, {}, serve_event)
+register({ BOUND, SCHEDULES }, { 'no-writes' }, serve_event)
 register({ ABOUT, COMPILE, INSPECT, VERIFY }, { 'no-writes' }, function(name, keys, args)
   return part('about')[name](keys, args)
 end)

@@ -1,0 +1,3 @@
+-- Schedules: a sproc runs once for each of its times, however many daemons ask.
+
+return serve
