@@ -177,6 +177,11 @@ class Keys:
         """Channel: an apply publishes its generation here, inside its MULTI."""
         return self._whole("Generations")
 
+    @property
+    def wakes(self) -> str:
+        """Channel: a job's id when there is one to take."""
+        return self._whole("Wakes")
+
     def name(self, name: str) -> str:
         """Hash: one sproc's source and metadata."""
         return self.name_prefix + name

@@ -27,13 +27,13 @@ FIELDS = ("source", "sha", "blob", "commit", "edit", *METADATA_KEYS)
 FUNCTIONS = (
     *("execute", "execute_ro", "flush", "run", "about", "compile", "inspect", "verify"),
     *("tick", "cover", "beat", "leave", "blind", "dispatch", "bound", "catchup"),
-    *("cron", "schedules", "enqueue", "admit", "finish", "due", "effect"),
+    *("cron", "schedules", "enqueue", "take", "finish", "due", "retry", "effect", "job"),
 )
 _CORE = ("core.lua", "call.lua", "parts.lua")
 _PARTS = {
     "compile": ("compile.lua",),
     "about": ("about.lua",),
-    "events": ("events.lua", "values.lua", "record.lua", "ticks.lua", "dispatch.lua", "jobs.lua", "cron.lua"),
+    "events": ("events.lua", "values.lua", "record.lua", "ticks.lua", "jobs.lua", "retries.lua", "dispatch.lua", "cron.lua"),
 }
 """What is text until it is used, see core.lua."""
 
@@ -94,6 +94,7 @@ def render(keys: Keys, owner: str, db: int) -> Engine:
         "DELAYED": keys.delayed,
         "DEAD": keys.dead,
         "RUNNING": keys.running,
+        "WAKES": keys.wakes,
         "WAITING": keys.waiting_prefix,
         "MARKERS": keys.markers,
         "TICKS": keys.ticks,

@@ -15,7 +15,7 @@ end
 local function fetch(name)
   if not name then return nil, 'ERR no sproc named: FCALL ' .. EXECUTE .. ' numkeys [key ...] name [arg ...]' end
   core.pin()
-  local found = redis.pcall('HMGET', NAME .. name, 'source', 'enabled', 'library', 'runasync', 'readonly', 'type', 'value')
+  local found = redis.pcall('HMGET', NAME .. name, 'source', 'enabled', 'library', 'runasync', 'readonly', 'type', 'value', 'retries')
   if found.err then
     if found.err:find('WRONGTYPE', 1, true) == 1 then
       return nil, 'ERR the registry of ' .. quoted(name) .. ' was changed by hand: sync again'
@@ -39,7 +39,7 @@ local function load_library(name)
   local chunk, problem = loadstring(PREFIX .. found[1], '@' .. name)
   if not chunk then error(problem, 0) end
   loading[name] = true
-  local ok, result = pcall(chunk, {}, {}, { name = name, trigger = 'require', call = call_sproc }, require_library, redis)
+  local ok, result = pcall(chunk, {}, {}, { name = name, trigger = 'require', call = call_sproc, enqueue = core.enqueue }, require_library, redis)
   loading[name] = nil
   if not ok then error(result, 0) end
   if result == nil then result = true end
@@ -123,12 +123,12 @@ local function load_entry(name)
   if is(found[3], 'yes') then return refusal('ERR ' .. quoted(name) .. ' is library=yes: other sprocs require it') end
   if is(found[4], 'yes') then
     local later = refusal('ERR ' .. quoted(name) .. ' is runasync=yes: it runs in a worker, not on the server')
-    later.is_async = true
+    later.is_async, later.types, later.value = true, types_of(found[6]), not is(found[7], 'no')
     return later
   end
   local chunk, problem = loadstring(PREFIX .. found[1], '@' .. name)
   if not chunk then return refusal('ERR ' .. problem) end
-  local sproc = { name = name, trigger = 'call', call = call_sproc }
+  local sproc = { name = name, trigger = 'call', call = call_sproc, enqueue = core.enqueue }
   local entry = {
     name = name,
     run = runner(found[1], name, chunk, sproc),
@@ -136,6 +136,7 @@ local function load_entry(name)
     readonly = is(found[5], 'yes'),
     types = types_of(found[6]),
     value = not is(found[7], 'no'),
+    retried = (tonumber(found[8]) or 0) > 0,
     sproc = sproc,
     tame = is_tame(found[1]),
     guarded = may_raise(found[1]),

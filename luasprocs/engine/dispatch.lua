@@ -155,6 +155,7 @@ local function run_stretch(batch, entry, stretch, tally)
   local roots = route.roots > 0 and route.roots or #stretch
   redis.call('PUBLISH', MARKERS, table.concat({ 'begin', route.depth, roots, route.origin, name }, ' '))
   sproc.trigger, unmended = 'event', sproc
+  core.origin, core.depth = route.origin, route.depth
   local replies, problems, durations = run_each(batch, entry, stretch, tally)
   mend()
   redis.call('PUBLISH', MARKERS, 'end')
@@ -171,6 +172,10 @@ local function run_stretch(batch, entry, stretch, tally)
       'sproc', name, 'trigger', 'event', 'key', args[place], 'event', args[place + 1], 'origin', origin, 'depth', depth,
       'status', problem and 'error' or 'ok', 'duration_us', duration, 'reply', replies[n] or '',
       'error', problem or '', 'commit', commit, 'daemon', daemon)
+    if problem and entry.retried then
+      local values = { batch.values[stretch[n]], args[place + 1], batch.kinds[stretch[n]] }
+      retry_run(name, 'event', { args[place] }, values, origin, route.depth, problem)
+    end
   end
   untrimmed = untrimmed + #stretch
   if untrimmed >= TRIM_EVERY then
@@ -179,12 +184,21 @@ local function run_stretch(batch, entry, stretch, tally)
   end
 end
 
+-- Puts an async sproc's run for each event of a stretch among the jobs.
+local function enqueue_stretch(batch, name, stretch)
+  local route = stretch.route
+  for _, event in ipairs(stretch) do
+    local place = batch.places[event]
+    local values = { batch.values[event], batch.args[place + 1], batch.kinds[event] }
+    enqueue_job(name, 'event', { batch.args[place] }, values, route.origin, route.depth)
+  end
+end
+
 -- Why a sproc doesn't run for a stretch: status and text; nothing when it runs.
 local function refused(place, name, entry, stretch, paused)
   local route = stretch.route
   local meant = route.culprit == '' or tonumber(route.culprit) == place
-  if entry.is_async then return 'skipped', 'runasync=yes: this version has no workers yet' end
-  if entry.refused then return 'error', entry.refused end
+  if entry.refused and not entry.is_async then return 'error', entry.refused end
   if route.state == 'deep' then return 'skipped', 'the chain of causes ends at depth ' .. (route.depth - 1) end
   if route.state == 'poison' and meant then return 'error', 'poison: two dispatches of this event failed' end
   if route.state == 'timeout' and meant then return 'timeout', 'it ran past its timeout and was stopped' end
@@ -204,7 +218,13 @@ local function run_sproc(batch, place)
   local function finish()
     if #stretch == 0 then return end
     local status, why = refused(place, name, entry, stretch, paused)
-    if status then record_skipped(batch, name, stretch, status, why) else run_stretch(batch, entry, stretch, tally) end
+    if status then
+      record_skipped(batch, name, stretch, status, why)
+    elseif entry.is_async then
+      enqueue_stretch(batch, name, stretch)
+    else
+      run_stretch(batch, entry, stretch, tally)
+    end
   end
   local chosen, kinds, types = batch.chosen, batch.kinds, entry.types
   for n = 1, batch.size do

@@ -36,6 +36,7 @@ local unmended
 local function mend()
   if unmended then
     unmended.trigger, unmended.cut, unmended = 'call', nil, nil
+    core.origin, core.depth = nil, nil
     empty(loading)
   end
 end

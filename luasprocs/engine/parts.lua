@@ -1,9 +1,11 @@
 -- Registers what the parts serve.
 local events
-local function serve_event(name, keys, args)
+local function serve_event(name, ...)
   events = events or part('events')
-  return events[name](keys, args)
+  return events[name](...)
 end
+
+core.enqueue = function(name, keys, args) return serve_event('enqueue', name, keys, args) end
 
 local function register(names, flags, serve)
   for place = 1, #names do -- ipairs is not there while a library loads
@@ -14,7 +16,7 @@ local function register(names, flags, serve)
   end
 end
 
-register({ RUN, TICK, COVER, BEAT, LEAVE, BLIND, DISPATCH, CATCHUP, CRON, ENQUEUE, ADMIT, FINISH, DUE, EFFECT }, {}, serve_event)
+register({ RUN, TICK, COVER, BEAT, LEAVE, BLIND, DISPATCH, CATCHUP, CRON, ENQUEUE, TAKE, FINISH, DUE, RETRY, EFFECT, JOB }, {}, serve_event)
 register({ BOUND, SCHEDULES }, { 'no-writes' }, serve_event)
 register({ ABOUT, COMPILE, INSPECT, VERIFY }, { 'no-writes' }, function(name, keys, args)
   return part('about')[name](keys, args)

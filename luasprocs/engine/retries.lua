@@ -1,0 +1,114 @@
+-- What becomes of runs that failed, and what an operator may do with jobs.
+
+-- FCALL <ns>luasprocs_due 0: retries that are due go among the jobs; sprocs that are not paused any more go on.
+-- Reply: when the next one is due (unix milliseconds, or empty), then the server-side runs that are due, for luasprocs_retry.
+serve[DUE] = function()
+  local reply = { '' }
+  local due = redis.call('ZRANGEBYSCORE', writable(DELAYED, 'zset'), '-inf', now_ms(), 'LIMIT', 0, DUE_LIMIT)
+  for _, text in ipairs(due) do
+    local ok, job = pcall(json().decode, text)
+    if ok and type(job) == 'table' and job.server then
+      reply[#reply + 1] = text
+    else
+      redis.call('ZREM', DELAYED, text)
+      if ok and type(job) == 'table' then admit(job, run_rules(job.sproc).overlap) end
+    end
+  end
+  local turns = redis.call('HGETALL', writable(RUNNING, 'hash'))
+  for i = 1, #turns, 2 do
+    if turns[i + 1] == PAUSED_TURN and redis.pcall('SISMEMBER', PAUSED, turns[i]) ~= 1 then pass_turn(turns[i], PAUSED_TURN) end
+  end
+  local first = redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')
+  if first[2] then reply[1] = first[2] end
+  return reply
+end
+
+-- FCALL <ns>luasprocs_retry 0 daemon job verdict: runs a server-side sproc again that failed before, and says what comes after. `verdict`: empty, or
+-- the status to record instead of a run (`timeout`: the last try was stopped). Reply: OK, or GONE where another daemon has done it.
+serve[RETRY] = function(_, args)
+  local daemon, text, verdict = args[1], args[2], args[3]
+  serve_generation(redis.pcall('HGET', REVISION, 'generation'))
+  if not redis.call('ZSCORE', DELAYED, text) then return redis.status_reply('GONE') end
+  local job = json().decode(text)
+  local name = job.sproc
+  local entry = entries[name] or load_entry(name)
+  local status, reply, problem, duration_us = verdict, '', 'it ran past its timeout and was stopped', 0
+  if verdict == '' then
+    if entry.refused then
+      status, problem = 'error', entry.refused
+    else
+      -- Nothing is written before the run: then FUNCTION KILL can still stop it.
+      entry.sproc.trigger, unmended = job.trigger, entry.sproc
+      core.origin, core.depth = job.origin, job.depth
+      local started_us = clock_us()
+      local ok, answer = run_marked(entry, job.keys, job.args, table.concat({ 'begin', job.depth, 1, job.origin, name }, ' '))
+      duration_us = math.max(0, clock_us() - started_us)
+      mend()
+      put_back()
+      local failed = not ok or (type(answer) == 'table' and rawget(answer, 'err') ~= nil)
+      status, problem = failed and 'error' or 'ok', failed and said(answer) or ''
+      reply = failed and '' or readable(answer)
+    end
+  end
+  redis.call('ZREM', DELAYED, text)
+  if status == 'ok' then problem = '' end
+  record_job(job, { trigger = job.trigger, status = status, duration_us = duration_us, reply = reply, error = problem, daemon = daemon })
+  if status ~= 'ok' then retry_or_bury(job, status, problem, run_rules(name)) end
+  return redis.status_reply('OK')
+end
+
+-- Takes an action on a job that was found and removed.
+local function act(action, job)
+  if action == 'drop' then return end
+  job.attempt = 1
+  if job.server then
+    redis.call('ZADD', writable(DELAYED, 'zset'), now_ms(), json().encode(job))
+    redis.call('PUBLISH', WAKES, job.id)
+  else
+    admit(job, run_rules(job.sproc).overlap == 'allow' and 'allow' or 'queue')
+  end
+end
+
+-- FCALL <ns>luasprocs_job 0 action id: `retry` starts a dead job anew, or a delayed one now; `drop` forgets one that doesn't run.
+-- Reply: where it was found (`dead`, `delayed`, `waiting`, `queued`); `running` where it can't be done; nil for no such job.
+serve[JOB] = function(_, args)
+  local action, id = args[1], args[2]
+  local dead = redis.call('XRANGE', writable(DEAD, 'stream'), '-', '+')
+  for _, entry in ipairs(dead) do
+    local job = job_of(entry[2])
+    if job and job.id == id then
+      redis.call('XDEL', DEAD, entry[1])
+      act(action, job)
+      return 'dead'
+    end
+  end
+  for _, text in ipairs(redis.call('ZRANGE', writable(DELAYED, 'zset'), 0, -1)) do
+    local job = json().decode(text)
+    if job.id == id then
+      redis.call('ZREM', DELAYED, text)
+      act(action, job)
+      return 'delayed'
+    end
+  end
+  for _, entry in ipairs(redis.call('XRANGE', writable(JOBS, 'stream'), '-', '+')) do
+    local job = job_of(entry[2])
+    if job and job.id == id then
+      if action == 'retry' then return 'running' end
+      local pending = redis.pcall('XPENDING', JOBS, GROUP, entry[1], entry[1], 1)
+      if not pending.err and pending[1] then return 'running' end
+      remove_entry(entry[1])
+      pass_turn(job.sproc, job.id)
+      return 'queued'
+    end
+  end
+  for _, name in ipairs(redis.call('HKEYS', writable(RUNNING, 'hash'))) do
+    for _, text in ipairs(redis.call('LRANGE', writable(WAITING .. name, 'list'), 0, -1)) do
+      if json().decode(text).id == id then
+        if action == 'retry' then return 'running' end
+        redis.call('LREM', WAITING .. name, 1, text)
+        return 'waiting'
+      end
+    end
+  end
+  return false
+end
