@@ -32,6 +32,8 @@ DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
 _KEEP_LIMIT = 100_000
 _COUNT_LIMIT = 100_000_000
 _OWNER_CHARS = 200
+_WORKERS_LIMIT = 1000
+_ALLOWABLE = ("exec", "clibs", "unconfined")
 _TOP = {
     "folder": "a folder's path below the repository's top, like sprocs or lua/sprocs",
     "namespace": "a text of letters, digits and _.:-",
@@ -84,6 +86,8 @@ class HostSettings:
 
     `executions_limit`, `executions_age_ms`: how many records of executions are kept, and for how long.
     `namespace` None: as luasprocs.toml says. `live_edits` None: commit if the repository is writable.
+    `workers`: processes for async sprocs, None for one a core; `files`: the folder they work in; `writable`: folders beside it
+    that they may write to; `lua_path`: more places for `require`, as package.path; `allow`: exec, clibs, unconfined.
     `sources`: for each setting that somebody set, who did, for messages.
     """
 
@@ -98,6 +102,11 @@ class HostSettings:
     interval_ms: int = 30_000
     executions_limit: int = 10_000
     executions_age_ms: int = 7 * 86_400_000
+    workers: int = 0
+    files: Path = Path(".luasprocs") / "files"
+    writable: tuple[Path, ...] = ()
+    lua_path: str = ""
+    allow: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -246,6 +255,23 @@ def _path(value: str) -> Path:
     return Path(value).expanduser()
 
 
+def _workers(value: str) -> int:
+    if not (value.isdecimal() and value.isascii() and 0 < int(value) <= _WORKERS_LIMIT):
+        raise ValueError(f"{shown(value)} is no whole number from 1 to {_WORKERS_LIMIT}")
+    return int(value)
+
+
+def _paths(value: str) -> tuple[Path, ...]:
+    return tuple(_path(part) for part in value.split(os.pathsep))
+
+
+def _allowed(value: str) -> tuple[str, ...]:
+    words = tuple(word.strip() for word in value.split(",") if word.strip())
+    for word in words:
+        _one_of(*_ALLOWABLE)(word)
+    return words
+
+
 _HOST: dict[str, Callable[[str], Any]] = {
     "redis": _url,
     "namespace": _namespace,
@@ -258,6 +284,11 @@ _HOST: dict[str, Callable[[str], Any]] = {
     "interval": _interval,
     "executions_limit": _count,
     "executions_age": _interval,
+    "workers": _workers,
+    "files": _path,
+    "writable": _paths,
+    "lua_path": str,
+    "allow": _allowed,
 }
 _FIELDS = {"interval": "interval_ms", "executions_age": "executions_age_ms"}
 

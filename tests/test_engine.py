@@ -97,8 +97,8 @@ def test_the_engine_uses_no_global_that_the_server_has_not():
     text = render(Keys(), "owner", 0).text.split("\n", 1)[1]
     parts = re.findall(r"\[===\[\n(.*?)\]===\]", text, re.DOTALL)
     assert len(parts) == 3
-    for text in (text, *parts):
-        found = uses(text.encode())
+    for part in (text, *parts):
+        found = uses(part.encode())
         assert found
         assert {use.name for use in found if use.what == "read"} <= GLOBALS
         assert not [use for use in found if use.what == "write"]

@@ -35,6 +35,7 @@ class Engine:
         return self.call("enqueue", name, "-", 1, *args, keys=keys)
 
     def take(self, limit: int = 10, *, stale: bool = False) -> list[Any]:
+        rows: list[Any]
         _, *rows = self.call("take", self.daemon, limit, int(stale))
         return rows
 
@@ -48,7 +49,8 @@ def engine(server: Server) -> Engine:
 
 
 def dead(engine: Engine) -> list[dict[bytes, bytes]]:
-    return [fields for _, fields in engine.client.xrange(KEYS.dead)]  # type: ignore[union-attr]
+    found: Any = engine.client.xrange(KEYS.dead)
+    return [fields for _, fields in found]
 
 
 def test_a_job_is_taken_once_with_all_that_its_run_needs(engine: Engine) -> None:
@@ -119,8 +121,9 @@ def test_the_delay_doubles_up_to_its_cap(engine: Engine) -> None:
     delays = []
     for _ in range(12):
         engine.finish(engine.take()[0], "error", "again")
-        [(text, due_ms)] = engine.client.zrange(KEYS.delayed, 0, -1, withscores=True)  # type: ignore[misc]
-        seconds, micros = engine.client.time()  # type: ignore[misc]
+        found: Any = engine.client.zrange(KEYS.delayed, 0, -1, withscores=True)
+        now: Any = engine.client.time()
+        [(text, due_ms)], (seconds, micros) = found, now
         delays.append((due_ms - seconds * 1000 - micros / 1000) / 1000)
         engine.client.zadd(KEYS.delayed, {text: 1})
         engine.call("due")
@@ -177,7 +180,9 @@ def test_a_paused_sprocs_jobs_wait_until_it_is_resumed(engine: Engine) -> None:
 
 
 def test_sproc_enqueue_is_part_of_the_atomic_step(engine: Engine) -> None:
-    source = "local id = sproc.enqueue('a.lua', {KEYS[1]}, {ARGV[1], 7})\nredis.call('SET', 'id', id)\nreturn redis.call('INCR', KEYS[1])"
+    source = (
+        "redis.call('SET', 'id', sproc.enqueue('a.lua', {KEYS[1]}, {ARGV[1], 7}))\nreturn redis.call('INCR', KEYS[1])"
+    )
     put(
         engine.client,
         sproc("a.lua", ASYNC),
@@ -229,8 +234,8 @@ def test_an_effect_is_the_commands_reply_between_markers(engine: Engine) -> None
     for command, why in ((("LPUSH", "n", "x"), "wrong kind"), (("NOSUCH",), "nknown"), (("SELECT", "1"), "SELECT")):
         with pytest.raises(ResponseError, match=why):
             effect(*command)
-    messages = [heard.get_message(timeout=2) for _ in range(4)]
-    assert [message["data"] for message in messages] == [b"begin 2 1 o1 a.lua", b"end"] * 2  # type: ignore[index]
+    messages: list[Any] = [heard.get_message(timeout=2) for _ in range(4)]
+    assert [message["data"] for message in messages] == [b"begin 2 1 o1 a.lua", b"end"] * 2
 
 
 def test_keys_of_the_wrong_type_give_way(engine: Engine) -> None:

@@ -1,7 +1,7 @@
 -- What becomes of runs that failed, and what an operator may do with jobs.
 
 -- FCALL <ns>luasprocs_due 0: retries that are due go among the jobs; sprocs that are not paused any more go on.
--- Reply: when the next one is due (unix milliseconds, or empty), then the server-side runs that are due, for luasprocs_retry.
+-- Reply: in how many milliseconds the next one is due (or empty), then the server-side runs that are due, for luasprocs_retry.
 serve[DUE] = function()
   local reply = { '' }
   local due = redis.call('ZRANGEBYSCORE', writable(DELAYED, 'zset'), '-inf', now_ms(), 'LIMIT', 0, DUE_LIMIT)
@@ -19,7 +19,7 @@ serve[DUE] = function()
     if turns[i + 1] == PAUSED_TURN and redis.pcall('SISMEMBER', PAUSED, turns[i]) ~= 1 then pass_turn(turns[i], PAUSED_TURN) end
   end
   local first = redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')
-  if first[2] then reply[1] = first[2] end
+  if first[2] then reply[1] = string.format('%d', math.max(0, tonumber(first[2]) - now_ms())) end
   return reply
 end
 

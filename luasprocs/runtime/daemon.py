@@ -14,8 +14,10 @@ from redis import exceptions
 
 from luasprocs import server
 from luasprocs.runtime.dispatcher import Dispatcher
+from luasprocs.runtime.jobs import Jobs
 from luasprocs.runtime.session import Session, SessionEndedError, leave
 from luasprocs.runtime.watchdog import Watchdog
+from luasprocs.runtime.workers import Pool, WorkerRules, WorkerSetup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,16 +35,24 @@ MEND_EVERY_S = 0.2
 
 
 class Daemon:
-    """Runs sprocs for one registry. `executions_limit`: about how many records are kept."""
+    """Runs sprocs for one registry. `executions_limit`: about how many records are kept; `workers`: for async sprocs."""
 
-    def __init__(
-        self, url: str, keys: Keys, db: int, *, executions_limit: int = 10_000, executions_age_ms: int = 0
+    def __init__(  # settings by name
+        self,
+        url: str,
+        keys: Keys,
+        db: int,
+        *,
+        executions_limit: int = 10_000,
+        executions_age_ms: int = 0,
+        workers: WorkerRules | None = None,
     ) -> None:
         self.url = url
         self.keys = keys
         self.db = db
         self.id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self.dispatcher = Dispatcher(keys, self.id, self._stale, self._broken, self._unregistered, self._pause)
+        self.jobs = Jobs(Pool(WorkerSetup(url, keys.namespace, db, self.id, workers or WorkerRules())))
         self.unheard = 0
         self._mended = 0.0
         self.executions_age_ms = executions_age_ms
@@ -66,6 +76,7 @@ class Daemon:
     def stop(self) -> None:
         """No new work; `run` returns when what runs has ended."""
         self.dispatcher.stopping = True
+        self.jobs.stop()
         self._stop.set()
 
     def info(self) -> dict[str, Any]:
@@ -77,6 +88,8 @@ class Daemon:
             "lag": self.dispatcher.lag,
             "read": self.dispatcher.numbering.events_read,
             "runs": self.dispatcher.runs,
+            "jobs": self.jobs.running,
+            "jobs_done": self.jobs.done,
         }
 
     def heard_tick(self) -> None:
@@ -103,6 +116,7 @@ class Daemon:
         deadline = time.monotonic() + STOP_TIMEOUT_S
         while self.dispatcher.in_flight and self._session and time.monotonic() < deadline:  # noqa: ASYNC110  # once
             await asyncio.sleep(0.005)
+        await self.jobs.end(deadline)
         if self._session is not None and self._session.commands.open:
             try:
                 async with asyncio.timeout(2):

@@ -26,10 +26,11 @@ class _Place(NamedTuple):
 
 
 class Listener(Wire):
-    """Subscribed by `attach` and `subscribe`. After each read `on_flush` is called."""
+    """Subscribed by `attach` and `subscribe`. After each read `on_flush` is called; `on_wake` when there is a job."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.on_wake: Callable[[], None] = lambda: None
         self._on_flush: Callable[[], None] = lambda: None
 
     def attach(
@@ -46,14 +47,14 @@ class Listener(Wire):
         self._channels: dict[bytes, _Place] = {}
         self._patterns: dict[bytes, _Place] = {}
         self._ticks, self._markers = keys.ticks.encode(), keys.markers.encode()
-        self._generations = keys.generations.encode()
+        self._generations, self._wakes = keys.generations.encode(), keys.wakes.encode()
         self._awaited: set[bytes] = set()
         self._confirmed = asyncio.Event()
         self.receive = self._notice
 
     async def subscribe_control(self) -> None:
-        """To ticks, markers and generations; waits for the server's word."""
-        await self._subscribe(b"SUBSCRIBE", (self._ticks, self._markers, self._generations))
+        """To ticks, markers, generations and the jobs' wakes; waits for the server's word."""
+        await self._subscribe(b"SUBSCRIBE", (self._ticks, self._markers, self._generations, self._wakes))
 
     async def subscribe(self, sources: Iterable[Source]) -> None:
         """To sources; waits for the server's word. Each is numbered from the next tick on."""
@@ -127,6 +128,8 @@ class Listener(Wire):
         elif channel == self._generations:
             self._numbering.hold()
             self._on_generation()
+        elif channel == self._wakes:
+            self.on_wake()
 
     def _other(self, message: Any) -> None:
         """Confirmations; and errors, which end the connection: a subscription that an ACL refuses."""

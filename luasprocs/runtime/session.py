@@ -86,6 +86,7 @@ class Session:
             self.listener.attach(
                 self.keys, self.numbering, self._on_tick, self._on_generation, self.daemon.dispatcher.flush
             )
+            self.listener.on_wake = self.daemon.jobs.wake
             await self.listener.subscribe_control()
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -96,6 +97,7 @@ class Session:
                 group.create_task(self._bind_again())
                 group.create_task(self._beat())
                 group.create_task(self.deadlines.run(self.commands))
+                group.create_task(self.daemon.jobs.serve(self))
                 group.create_task(Canary(self, self._notifications).run())
                 group.create_task(Watchdog(self.daemon.url, self.keys, self.numbering).run(self.commands))
         except ExceptionGroup as group:

@@ -12,6 +12,7 @@ from luasprocs.errors import SettingsError
 from luasprocs.keys import Keys
 from luasprocs.runtime.daemon import Daemon
 from luasprocs.runtime.service import serve
+from luasprocs.runtime.workers import WorkerRules
 from sync.session import Session
 
 
@@ -38,6 +39,13 @@ def run_daemon(session: Session, url: str, keys: Keys) -> int:
         int(parse_url(url).get("db") or 0),
         executions_limit=settings.executions_limit,
         executions_age_ms=settings.executions_age_ms,
+        workers=WorkerRules(
+            count=settings.workers,
+            folder=settings.files.absolute(),
+            writable=tuple(path.absolute() for path in settings.writable),
+            lua_path=settings.lua_path,
+            allow=settings.allow,
+        ),
     )
     return serve(daemon)
 

@@ -1,0 +1,266 @@
+"""Worker processes: each runs one async job at a time, and can be killed without harm to anybody else.
+
+The two sides speak in RESP arrays over the worker's stdin and stdout; luasprocs/worker/ is the other side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hiredis
+
+from luasprocs.errors import LuasprocsError
+from luasprocs.runtime.wire import packed
+
+log = logging.getLogger("luasprocs.daemon")
+
+START_TIMEOUT_S = 30.0
+READ_BYTES = 1 << 16
+
+
+class WorkerError(LuasprocsError):
+    """No worker can be started; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRules:
+    """Who runs async sprocs, and where. `count`: processes, 0 for one a core; `folder`: the folder they work in.
+
+    `writable`: folders beside it that they may write to; `lua_path`: more places for `require`; `allow`: `exec` for os.execute
+    and io.popen, `clibs` for C libraries, `unconfined` to run where files can't be confined.
+    """
+
+    count: int = 0
+    folder: Path = Path(".luasprocs/files")
+    writable: tuple[Path, ...] = ()
+    lua_path: str = ""
+    allow: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSetup:
+    """What a worker is told first."""
+
+    url: str
+    namespace: str
+    db: int
+    daemon: str
+    rules: WorkerRules
+
+    def as_json(self) -> str:
+        """For the worker."""
+        rules = self.rules
+        return json.dumps(
+            {
+                "url": self.url,
+                "namespace": self.namespace,
+                "db": self.db,
+                "daemon": self.daemon,
+                "folder": str(rules.folder.absolute()),
+                "writable": [str(path) for path in rules.writable],
+                "lua_path": rules.lua_path,
+                "allow": list(rules.allow),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run, as the engine's `take` gives it. `entry`: its place in the stream; `keys`, `args`: KEYS and ARGV."""
+
+    entry: bytes
+    id: bytes
+    name: bytes
+    trigger: bytes
+    depth: int
+    origin: bytes
+    attempt: int
+    generation: bytes
+    timeout_ms: int
+    memory_bytes: int
+    keys: tuple[bytes, ...]
+    args: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended. `status`: ok, error, denied or timeout; `reply`, `error`: texts for its record."""
+
+    status: str
+    duration_us: int
+    reply: bytes = b""
+    error: bytes = b""
+
+
+class Worker:
+    """One process. `run` takes one job at a time."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._reader = hiredis.Reader()
+        self._messages: deque[list[bytes]] = deque()
+
+    @classmethod
+    async def start(cls, setup: WorkerSetup) -> Worker:
+        """A process that is ready for jobs.
+
+        Raises:
+            WorkerError: it can't run jobs here, and says why.
+        """
+        setup.rules.folder.mkdir(parents=True, exist_ok=True)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-m", "luasprocs.worker"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "HOME": str(setup.rules.folder)},
+            start_new_session=True,
+        )
+        worker = cls(process)
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                worker._write("setup", setup.as_json())
+                answer = await worker._read()
+        except TimeoutError:
+            worker.kill()
+            raise WorkerError(f"a worker said nothing within {START_TIMEOUT_S:.0f} s") from None
+        except BaseException:
+            worker.kill()
+            raise
+        if answer is None or answer[0] != b"ready":
+            worker.kill()
+            said = answer[1].decode("utf-8", "replace") if answer else "it ended while it started; stderr says why"
+            raise WorkerError(f"a worker can't run: {said}")
+        return worker
+
+    async def run(self, job: Job) -> Outcome:
+        """Runs a job. Whatever happens is an outcome; after a timeout or a death the worker is gone, see `alive`."""
+        started = time.perf_counter()
+        self._write(
+            *("job", job.id, job.name, job.trigger, job.depth, 1, job.origin, job.attempt, job.generation),
+            *(job.timeout_ms, job.memory_bytes, len(job.keys), *job.keys, *job.args),
+        )
+        try:
+            async with asyncio.timeout(job.timeout_ms / 1000):
+                answer = await self._read()
+        except TimeoutError:
+            self.kill()
+            return Outcome("timeout", _since(started), error=b"it ran past its timeout and was killed")
+        except BaseException:
+            self.kill()
+            raise
+        if answer is None or answer[:2] != [b"done", job.id]:
+            code = None if answer is not None else await self._process.wait()
+            self.kill()
+            return Outcome("error", _since(started), error=_death(code))
+        return Outcome(answer[2].decode(), int(answer[3]), answer[4], answer[5])
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can run another job."""
+        return self._process.returncode is None
+
+    def kill(self) -> None:
+        """Ends it at once, and whatever it started."""
+        if self._process.returncode is None:
+            try:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                return
+
+    def _write(self, *words: Any) -> None:
+        assert self._process.stdin is not None  # noqa: S101
+        self._process.stdin.write(packed(*words))
+
+    async def _read(self) -> list[bytes] | None:
+        """The next message; None when the process has ended, or said what is no message."""
+        assert self._process.stdout is not None  # noqa: S101
+        while True:
+            try:
+                message = self._reader.gets()
+            except hiredis.ProtocolError:
+                return None
+            if isinstance(message, list) and len(message) > 1:
+                return message
+            if message is not False:
+                return None
+            data = await self._process.stdout.read(READ_BYTES)
+            if not data:
+                return None
+            self._reader.feed(data)
+
+
+def _since(started: float) -> int:
+    return int((time.perf_counter() - started) * 1_000_000)
+
+
+def _death(code: int | None) -> bytes:
+    if code is None:
+        return b"its worker said what is no answer, and was killed"
+    if code < 0:
+        return f"its worker was killed by {signal.Signals(-code).name}; SIGKILL may be for want of memory".encode()
+    return f"its worker ended with exit code {code}".encode()
+
+
+def _cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Pool:
+    """At most `size` workers: started when there are jobs, each replaced after it died."""
+
+    def __init__(self, setup: WorkerSetup) -> None:
+        self.setup = setup
+        self.size = setup.rules.count or _cores()
+        self.busy = 0
+        self._idle: list[Worker] = []
+
+    @property
+    def ready(self) -> bool:
+        """Whether a worker has started, so that jobs can be run here."""
+        return bool(self._idle or self.busy)
+
+    async def prepare(self) -> None:
+        """Starts the first worker, unless there is one: afterwards jobs can be taken.
+
+        Raises:
+            WorkerError: none can run here.
+        """
+        if not self._idle and not self.busy:
+            self._idle.append(await Worker.start(self.setup))
+
+    async def run(self, job: Job) -> Outcome:
+        """Runs a job on a free worker; there must be less than `size` under way."""
+        self.busy += 1
+        try:
+            worker = await self._take()
+            outcome = await worker.run(job)
+        except WorkerError as error:
+            return Outcome("error", 0, error=str(error).encode())
+        finally:
+            self.busy -= 1
+        if worker.alive and outcome.status != "timeout":
+            self._idle.append(worker)
+        return outcome
+
+    async def _take(self) -> Worker:
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.alive:
+                return worker
+        return await Worker.start(self.setup)
+
+    def close(self) -> None:
+        """Kills the idle workers; those that run jobs end with their tasks."""
+        while self._idle:
+            self._idle.pop().kill()
