@@ -1,5 +1,5 @@
--- `bit`: Lua BitOp 1.0.2. Lua 5.1 has no operators for bits, so that AND is looked up and the others follow from it. Inside,
--- words are 0 to 2^32 - 1; what a sproc gets is signed.
+-- `bit`: Lua BitOp 1.0.2 (Mike Pall, MIT), in Lua. Lua 5.1 has no operators for bits, so that AND is looked up and the
+-- others follow from it. Inside, words are 0 to 2^32 - 1; what a sproc gets is signed.
 local checks = ...
 local as_number, type_error = checks.as_number, checks.type_error
 local floor, frexp, abs, select, format = math.floor, math.frexp, math.abs, select, string.format

@@ -1,4 +1,5 @@
--- `cjson`: Lua CJSON 2.1.0, as Redis has it. Strings are bytes, passed as they are; JSON's null is `cjson.null`, a userdata.
+-- `cjson`: Lua CJSON 2.1.0 (Mark Pulford, MIT) as Redis has it, in Lua. Strings are bytes, passed as they are; JSON's null
+-- is `cjson.null`, a userdata.
 local checks, null, encode, decode = ...
 local fail, argument_error = checks.fail, checks.argument_error
 local check_string, check_integer = checks.check_string, checks.check_integer

@@ -185,7 +185,8 @@ local function decode_array(config, text, at, depth, used)
   end
 end
 
--- Takes the settings, a text, a place, how deep it is and the slots of C's stack in use. Returns the value and the place after it.
+-- Takes the settings, a text, a place, how deep it is and the slots of C's stack in use. Returns the value and the place
+-- after it.
 function decode_value(config, text, at, depth, used)
   local first = byte(text, at)
   if first == 32 or first == 10 or first == 13 or first == 9 then

@@ -55,8 +55,8 @@ local function array_length(config, value)
   return max
 end
 
--- Takes settings, parts and how many, a value, its depth and the slots of C's stack that it would use. Returns how many parts there
--- are with it.
+-- Takes settings, parts and how many, a value, its depth and the slots of C's stack that it would use. Returns how many
+-- parts there are with it.
 local function encode_value(config, parts, n, value, depth, used)
   local kind = type(value)
   n = n + 1

@@ -1,5 +1,5 @@
--- `cmsgpack`: lua-cmsgpack 0.4.0. A table of nothing but 1 to n is an array, any other a map; whole numbers are integers,
--- others floats where a float holds them.
+-- `cmsgpack`: lua-cmsgpack 0.4.0 (Salvatore Sanfilippo, MIT), in Lua. A table of nothing but 1 to n is an array, any other
+-- a map; whole numbers are integers, others floats where a float holds them.
 local checks, floats = ...
 local fail, argument_error = checks.fail, checks.argument_error
 local check_string, check_integer = checks.check_string, checks.check_integer

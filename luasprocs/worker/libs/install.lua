@@ -11,7 +11,8 @@ end
 -- What the parts see of the globals, whatever becomes of these before a part is loaded.
 local environment = {
   string = string, math = math, table = table, debug = { getinfo = debug.getinfo }, type = type, next = next, pairs = pairs,
-  rawget = rawget, select = select, pcall = pcall, error = error, tonumber = tonumber, unpack = unpack, setmetatable = setmetatable,
+  rawget = rawget, select = select, pcall = pcall, error = error, tonumber = tonumber, unpack = unpack,
+  setmetatable = setmetatable,
 }
 local NEEDS = {
   bit = { 'checks' }, struct = { 'checks', 'floats' }, cmsgpack = { 'checks', 'floats' },

@@ -1,5 +1,5 @@
--- `struct`: Roberto Ierusalimschy's library for C structs, as Redis has it: little-endian and unaligned unless the format
--- says otherwise, `l` and `T` of 8 bytes.
+-- `struct`: the library for C structs of Roberto Ierusalimschy (MIT) as Redis has it, in Lua: little-endian and unaligned
+-- unless the format says otherwise, `l` and `T` of 8 bytes.
 local checks, floats = ...
 local fail, argument_error, type_error, as_number = checks.fail, checks.argument_error, checks.type_error, checks.as_number
 local check_string, check_integer = checks.check_string, checks.check_integer
