@@ -1,0 +1,125 @@
+"""The process: `python -I -m luasprocs.worker`, started by a daemon, which speaks to it in RESP arrays over stdin and stdout.
+
+    daemon -> worker   setup <json>
+                       job <id> <name> <trigger> <depth> <roots> <origin> <attempt> <generation> <timeout_ms> <memory_bytes> <nkeys> key… arg…
+    worker -> daemon   ready <json>   or   failed <text>
+                       done <id> <status> <duration_us> <reply> <error>
+
+It ends when stdin does. The daemon kills it after a timeout; nothing here watches the clock.
+"""  # noqa: E501  # a message is a line
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hiredis
+
+from luasprocs.errors import LuasprocsError
+from luasprocs.keys import Keys
+from luasprocs.urls import redacted
+from luasprocs.worker.confinement import ConfinementError, Rules, confine, data_bytes
+from luasprocs.worker.connection import Connection, LostError, RefusedError
+from luasprocs.worker.output import Output
+from luasprocs.worker.running import Job, Runner
+from luasprocs.worker.sources import Sources
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+READ_BYTES = 1 << 16
+EXIT_FAILED, EXIT_UNREACHABLE = 1, 3
+
+
+class Daemon:
+    """The other side. It keeps the two pipes at numbers of their own: 0 to 2 are the job's."""
+
+    def __init__(self) -> None:
+        self._in, self._out = os.dup(0), os.dup(1)
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.close(null)
+        self._reader = hiredis.Reader()
+
+    def messages(self) -> Iterator[list[bytes]]:
+        """Each as it comes, until the daemon hangs up."""
+        while data := os.read(self._in, READ_BYTES):
+            self._reader.feed(data)
+            while (message := self._reader.gets()) is not False:
+                yield message
+
+    def say(self, *words: Any) -> None:
+        """Sends a message; one who hung up needs none."""
+        data = hiredis.pack_command(words)
+        while data:
+            data = data[os.write(self._out, data) :]
+
+
+def main() -> int:
+    """Runs jobs until the daemon hangs up. Returns the exit code."""
+    daemon = Daemon()
+    messages = daemon.messages()
+    first = next(messages, None)
+    if first is None:
+        return 0
+    # A fatal error of Python's own goes to the daemon's log, what jobs print to a pipe.
+    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    try:
+        runner, said = _set_up(json.loads(first[1]))
+    except (ConfinementError, LuasprocsError, LostError, RefusedError, OSError) as error:
+        daemon.say("failed", str(error))
+        return EXIT_FAILED
+    daemon.say("ready", json.dumps(said))
+    try:
+        for message in messages:
+            job = _job(message)
+            outcome = runner.run(job)
+            if runner.connection.unreachable and runner.connection.named:
+                sys.stderr.write("worker: the server can't be reached any more; a new worker looks up its name\n")
+                return EXIT_UNREACHABLE
+            daemon.say("done", job.id, outcome.status, outcome.duration_us, outcome.reply, outcome.error)
+    except BrokenPipeError:
+        return 0
+    return 0
+
+
+def _set_up(told: dict[str, Any]) -> tuple[Runner, dict[str, Any]]:
+    """Connects, then shuts the process in: what needs more rights than a job has is done before."""
+    url, keys = told["url"], Keys(told["namespace"])
+    try:
+        connection = Connection(url)
+        connection.open()
+    except (OSError, EOFError, RefusedError) as error:
+        raise LostError(f"can't connect to {redacted(url)}: {error}") from error
+    rules = Rules(
+        folder=Path(told["folder"]),
+        writable=tuple(Path(path) for path in told["writable"]),
+        lua_path=told.get("lua_path", ""),
+        allow=frozenset(told.get("allow", ())),
+    )
+    rules.folder.mkdir(parents=True, exist_ok=True)
+    output = Output()
+    runner = Runner(connection, Sources(connection, keys), keys, rules, output, data_bytes())
+
+    def note_too_large(*_: object) -> None:
+        runner.too_large = True
+
+    signal.signal(signal.SIGXFSZ, note_too_large)
+    abi = confine(rules, connection.port)
+    gc.freeze()  # nothing of this is garbage: a collection during a job needn't look at it
+    return runner, {"confined": bool(abi), "abi": abi, "pid": os.getpid()}
+
+
+def _job(message: list[bytes]) -> Job:
+    _, job_id, name, trigger, depth, roots, origin, attempt, generation, _timeout, memory, count, *rest = message
+    keys, args = rest[: int(count)], rest[int(count) :]
+    return Job(job_id, name, trigger, depth, roots, origin, attempt, generation, int(memory), keys, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,194 @@
+"""A worker's own connection to the server: blocking, RESP3, made before the confinement and made again after a loss."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from typing import TYPE_CHECKING, Any, cast
+
+import hiredis
+from redis.connection import parse_url
+
+from luasprocs.server import CLIENT_NAME, CONNECT_TIMEOUT_S, REPLY_TIMEOUT_S
+from luasprocs.worker.replies import Problem, Reader, TooLargeError, Typed
+
+if TYPE_CHECKING:
+    from io import BufferedReader
+
+    Address = tuple[socket.AddressFamily, Any]
+
+READ_BYTES = 1 << 16
+
+
+class LostError(Exception):
+    """The connection is lost; the text says when, and what that means for the command."""
+
+
+class RefusedError(Exception):
+    """The server's error as a reply, on connecting."""
+
+
+class Connection:
+    """One connection. `limit_bytes`: how large a reply may be; `unreachable`: the last attempt to connect again failed."""
+
+    def __init__(self, url: str) -> None:
+        self._settings = parse_url(url)
+        self._tls = _tls_context(self._settings)
+        self._host = str(self._settings.get("host", "localhost"))
+        self._addresses = self._resolved()
+        self._socket: socket.socket | None = None
+        self._file: BufferedReader | None = None
+        self.limit_bytes = 1 << 62
+        self.unreachable = False
+        self.server: dict[bytes, Any] = {}
+
+    @property
+    def port(self) -> int | None:
+        """The TCP port; None of a Unix socket."""
+        return None if "path" in self._settings else int(self._settings.get("port", 6379))
+
+    @property
+    def named(self) -> bool:
+        """Whether the URL has a name, which stands for other addresses one day."""
+        try:
+            socket.inet_pton(socket.AF_INET6 if ":" in self._host else socket.AF_INET, self._host)
+        except OSError:
+            return self.port is not None
+        return False
+
+    def call(self, *words: Any) -> Any:
+        """Sends a command and reads its reply: see replies.py.
+
+        Raises:
+            LostError: the connection broke, or can't be made. TooLargeError: the reply passes the limit.
+        """
+        stream = self._ready()
+        assert self._socket is not None  # noqa: S101
+        try:
+            self._socket.sendall(hiredis.pack_command(words))
+            return self._read(stream, self.limit_bytes)
+        except TooLargeError:
+            self.close()
+            raise
+        except (OSError, EOFError, ValueError) as error:
+            self.close()
+            why = "nothing came in time" if isinstance(error, TimeoutError) else "the connection was lost"
+            raise LostError(f"ERR {why}: whether the server ran the command is unknown") from error
+        except MemoryError:
+            self.close()
+            raise
+
+    def open(self) -> None:
+        """Connects, if it isn't connected.
+
+        Raises:
+            OSError: nothing answers. RefusedError: the server refuses user, password or db.
+        """
+        if self._socket is not None:
+            return
+        self._socket = self._connected()
+        self._file = cast("BufferedReader", self._socket.makefile("rb", buffering=READ_BYTES))
+        try:
+            self._greet()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Ends it; the next call connects anew."""
+        if self._file is not None:
+            self._file.close()
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = self._file = None
+
+    def _ready(self) -> BufferedReader:
+        """A connection that was not closed meanwhile: the server says nothing unasked, so what can be read is its end."""
+        if self._socket is not None and self._was_closed():
+            self.close()
+        try:
+            self.open()
+        except (OSError, EOFError, ValueError, RefusedError) as error:
+            self.unreachable = True
+            raise LostError(f"ERR the server can't be reached: {error}. The command was not sent") from error
+        self.unreachable = False
+        assert self._file is not None  # noqa: S101
+        return self._file
+
+    def _was_closed(self) -> bool:
+        assert self._socket is not None  # noqa: S101
+        timeout = self._socket.gettimeout()
+        try:
+            self._socket.settimeout(0)
+            # Of TLS, one byte is read instead of peeked at: nothing comes unasked but the end.
+            return self._socket.recv(1, 0 if self._tls else socket.MSG_PEEK) is not None
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return False
+        except OSError:
+            return True
+        finally:
+            self._socket.settimeout(timeout)
+
+    def _resolved(self) -> list[Address]:
+        """Addresses, looked up now: /etc/hosts and /etc/resolv.conf are out of reach later."""
+        if "path" in self._settings:
+            return [(socket.AF_UNIX, str(self._settings["path"]))]
+        found = socket.getaddrinfo(self._host, self.port, type=socket.SOCK_STREAM)
+        return [(socket.AddressFamily(family), address) for family, _, _, _, address in found]
+
+    def _connected(self) -> socket.socket:
+        failure: OSError = OSError("its name has no address")
+        for family, address in self._addresses:
+            made = socket.socket(family, socket.SOCK_STREAM)
+            made.settimeout(float(self._settings.get("socket_connect_timeout", CONNECT_TIMEOUT_S)))
+            try:
+                made.connect(address)
+                if family != socket.AF_UNIX:
+                    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if self._tls:
+                    made = self._tls.wrap_socket(made, server_hostname=self._host)
+            except OSError as error:
+                made.close()
+                failure = error
+                continue
+            made.settimeout(float(self._settings.get("socket_timeout", REPLY_TIMEOUT_S)))
+            return made
+        raise failure
+
+    def _greet(self) -> None:
+        settings = self._settings
+        password = settings.get("password")
+        login = ("AUTH", settings.get("username") or "default", password) if password else ()
+        hello = self._asked("HELLO", "3", *login, "SETNAME", f"{CLIENT_NAME}-worker")
+        pairs = hello.value if isinstance(hello, Typed) else []
+        self.server = dict(pairs)
+        if db := int(settings.get("db") or 0):
+            self._asked("SELECT", db)
+
+    def _asked(self, *words: Any) -> Any:
+        assert self._socket is not None  # noqa: S101
+        assert self._file is not None  # noqa: S101
+        self._socket.sendall(hiredis.pack_command(words))
+        reply = self._read(self._file, 1 << 20)
+        if isinstance(reply, Problem):
+            raise RefusedError(reply.text.decode("utf-8", "replace"))
+        return reply
+
+    def _read(self, stream: BufferedReader, limit_bytes: int) -> Any:
+        return Reader(stream, limit_bytes).read()
+
+
+def _tls_context(settings: dict[str, Any]) -> ssl.SSLContext | None:
+    """Made once, as its files are out of reach later; the URL's options as redis-py reads them."""
+    if "connection_class" not in settings or "path" in settings:
+        return None
+    context = ssl.create_default_context(cafile=settings.get("ssl_ca_certs"), capath=settings.get("ssl_ca_path"))
+    wanted = str(settings.get("ssl_cert_reqs", "required"))
+    checked = str(settings.get("ssl_check_hostname", "true")).lower() in {"1", "true", "yes"}
+    context.check_hostname = wanted != "none" and checked
+    context.verify_mode = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL}.get(wanted, ssl.CERT_REQUIRED)
+    if certificate := settings.get("ssl_certfile"):
+        context.load_cert_chain(certificate, settings.get("ssl_keyfile"), settings.get("ssl_password"))
+    if ciphers := settings.get("ssl_ciphers"):
+        context.set_ciphers(ciphers)
+    return context

@@ -1,0 +1,83 @@
+-- The globals of a job: what could harm the process goes, the rest is Lua 5.1's own.
+-- A library's functions are kept as locals: a sproc may overwrite its globals.
+local type, rawget, rawset, tostring, pcall, error, select = type, rawget, rawset, tostring, pcall, error, select
+local loadstring, real_load, getinfo, concat = loadstring, load, debug.getinfo, table.concat
+
+-- A host's function answers with Lua's memory limit lifted, as running into it there would hang the process. `fence` puts it back.
+local function fenced(...)
+  fence()
+  return ...
+end
+
+-- What was refused to this job, for its record: `denied(what, why)`.
+local refusals = {}
+local function denied(what, why)
+  if #refusals < 10 then refusals[#refusals + 1] = (what .. ': ' .. why):sub(1, 300) end
+end
+
+-- Whether a text is bytecode, which could do anything to the process.
+local function is_bytecode(text)
+  return type(text) == 'string' and text:byte(1) == 27
+end
+
+local BYTECODE = 'bytecode is not loaded'
+
+-- loadstring(text, name): as Lua's, for sources only.
+local function load_text(text, name)
+  if is_bytecode(text) then
+    denied('loadstring', BYTECODE)
+    return nil, BYTECODE
+  end
+  return loadstring(text, name)
+end
+
+-- load(reader, name): as Lua's, for sources only.
+local function load_pieces(reader, name)
+  local begun = false
+  return real_load(function()
+    local piece = reader()
+    if not begun and type(piece) == 'string' and #piece > 0 then
+      begun = true
+      if is_bytecode(piece) then
+        denied('load', BYTECODE)
+        error(BYTECODE, 0)
+      end
+    end
+    return piece
+  end, name)
+end
+
+-- The place of the nearest function that comes from a file, as `name.lua:3`; nothing if there is none.
+local function place(level)
+  for at = level, level + 30 do
+    local info = getinfo(at, 'Sl')
+    if not info then return end
+    if info.source:sub(1, 1) == '@' and info.currentline > 0 then return info.source:sub(2) .. ':' .. info.currentline end
+  end
+end
+
+-- pcall as the server's: of an error object it gives the text.
+local function unwrapped(ok, problem, ...)
+  if not ok and type(problem) == 'table' and type(rawget(problem, 'err')) == 'string' then return false, rawget(problem, 'err') end
+  return ok, problem, ...
+end
+
+local function protected(...)
+  return unwrapped(pcall(...))
+end
+
+-- debug.getinfo without functions: they would lead to the host's.
+local function tame_info(of, what)
+  if type(of) == 'number' then of = of + 1 end
+  local info = getinfo(of, (what or 'Slnu'):gsub('[^Slnu]', ''))
+  return info
+end
+
+_G.python, package.loaded.python = nil, nil
+_G.newproxy, _G.gcinfo = nil, nil
+_G.loadstring, _G.load, _G.pcall = load_text, load_pieces, protected
+local traceback = debug.traceback
+_G.debug = { traceback = traceback, getinfo = tame_info }
+package.loaded.debug = _G.debug
+
+core.fenced, core.denied, core.refusals, core.place, core.load_text = fenced, denied, refusals, place, load_text

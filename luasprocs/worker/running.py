@@ -1,0 +1,267 @@
+"""Runs jobs: each in a Lua of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lupa import lua51
+
+from luasprocs.lua import PREFIX
+from luasprocs.worker import lua
+from luasprocs.worker.confinement import CLIBS, EXEC, limit_memory, lua_paths
+from luasprocs.worker.connection import Connection, LostError
+from luasprocs.worker.libs import install
+from luasprocs.worker.programs import Programs, temporary_name
+from luasprocs.worker.replies import Problem, TooLargeError
+from luasprocs.worker.server_texts import server_facts
+from luasprocs.worker.values import shortest, to_lua
+
+if TYPE_CHECKING:
+    from luasprocs.keys import Keys
+    from luasprocs.worker.confinement import Rules
+    from luasprocs.worker.output import Output
+    from luasprocs.worker.sources import Sources
+
+TEXT_LIMIT_BYTES = 1024  # of a reply or an error in a record, as in the engine's record.lua
+_NO_LIMIT_BYTES = 1 << 50
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run, as the daemon sends it."""
+
+    id: bytes
+    name: bytes
+    trigger: bytes
+    depth: bytes
+    roots: bytes
+    origin: bytes
+    attempt: bytes
+    generation: bytes
+    memory_bytes: int
+    keys: list[bytes]
+    args: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How it ended. `status`: ok, error, denied."""
+
+    status: str
+    duration_us: int
+    reply: bytes
+    error: bytes
+
+
+class Runner:
+    """What all jobs of a process share. `base_bytes`: its memory before the first."""
+
+    def __init__(
+        self, connection: Connection, sources: Sources, keys: Keys, rules: Rules, output: Output, base_bytes: int
+    ) -> None:  # fmt: skip
+        self.connection = connection
+        self.sources = sources
+        self.functions = {name: keys.function(name).encode() for name in ("effect", "execute", "enqueue")}
+        self.too_large = False
+        self._rules = rules
+        self._output = output
+        self._base_bytes = base_bytes
+        self._paths = lua_paths(rules)
+        self._facts = server_facts(connection)
+        self._warm_up()
+
+    def _warm_up(self) -> None:
+        """One job of nothing, before the confinement: what it reads from the package is out of reach later."""
+        nothing = Job(b"0", b"-", b"call", b"1", b"1", b"-", b"1", b"", _NO_LIMIT_BYTES, [], [])
+        host = _Host(self, nothing)
+        host.run(b"return { cjson.encode({}), cmsgpack.pack(1), bit.tobit(1), struct.pack('b', 1) }")
+        host.end()
+
+    def run(self, job: Job) -> Outcome:
+        """Runs one. Whatever it does is an outcome, unless it ends the process."""
+        started = time.perf_counter()
+        limit_memory(self._base_bytes, job.memory_bytes)
+        self.connection.limit_bytes = job.memory_bytes
+        self.too_large = False
+        self.sources.serve(job.generation)
+        status, reply, error = self._ended(job)
+        printed = self._output.taken()
+        if reply is None:
+            reply = b"" if status == "error" else cut(printed)
+        return Outcome(status, int((time.perf_counter() - started) * 1_000_000), reply, error)
+
+    def core(self, job: Job) -> dict[bytes, Any]:
+        """What Lua is told of the job and its surroundings."""
+        return {
+            b"sproc": {
+                b"name": job.name,
+                b"trigger": job.trigger,
+                b"id": job.id,
+                b"attempt": int(job.attempt),
+            },
+            b"PREFIX": PREFIX,
+            b"lua_path": self._paths[0].encode(),
+            b"c_path": self._paths[1].encode(),
+            b"allow_exec": EXEC in self._rules.allow,
+            b"allow_clibs": CLIBS in self._rules.allow,
+            **self._facts,
+        }
+
+    def c_library(self, name: bytes) -> bytes | None:
+        """The C library that a module's name stands for, where such are off."""
+        below = name.decode("utf-8", "surrogateescape").replace(".", "/")
+        for template in lua_paths(self._with_clibs())[1].split(";"):
+            if "\0" not in below and os.path.exists(path := template.replace("?", below)):  # noqa: PTH110
+                return path.encode("utf-8", "surrogateescape")
+        return None
+
+    def _with_clibs(self) -> Rules:
+        rules = self._rules
+        return type(rules)(rules.folder, rules.writable, rules.lua_path, rules.allow | {CLIBS})
+
+    def _ended(self, job: Job) -> tuple[str, bytes | None, bytes]:
+        """Status, reply (None where it returned nothing) and error."""
+        try:
+            source, refused = self.sources.sproc(job.name)
+        except LostError as lost:
+            return "error", None, str(lost).encode()
+        if source is None:
+            return "error", None, refused
+        try:
+            host = _Host(self, job)
+            try:
+                ok, reply, error, denied = host.run(source)
+            finally:
+                host.end()  # before the answer: what ends here is the job's own
+        except (lua51.LuaError, MemoryError) as problem:
+            # Only Lua itself gets here, at the end of its memory.
+            return "error", None, f"ERR {type(problem).__name__}: not enough memory".encode()
+        denials = [denied] if denied else []
+        if self.too_large:
+            denials.append(b"a file was written beyond the size that a file may have")
+        if not denials:
+            return ("ok" if ok else "error"), reply, error
+        return "denied", reply, cut(b"; ".join([*([error] if error else []), b"denied: " + b"; ".join(denials)]))
+
+
+class _Host:
+    """What Lua asks of Python during one job. Nothing here raises into Lua: an exception would be an object in its hands."""
+
+    def __init__(self, runner: Runner, job: Job) -> None:
+        self._runner = runner
+        self._job = job
+        self._programs = Programs()
+        self._runtime: Any = lua51.LuaRuntime(
+            encoding=None,
+            register_eval=False,
+            register_builtins=False,
+            unpack_returned_tuples=True,
+            attribute_filter=_no_attributes,
+            max_memory=_NO_LIMIT_BYTES,
+        )
+
+    def run(self, source: bytes) -> tuple[bool, bytes | None, bytes, bytes]:
+        """Whether it went well, its reply and error as texts, and what was denied to it."""
+        runtime, job = self._runtime, self._job
+        install(runtime)
+        core = runtime.table_from(self._runner.core(job), recursive=True)
+        functions = (getattr(self, f"_{name}") for name in lua.HOST_FUNCTIONS)
+        run = runtime.execute(lua.compiled(), core, *functions)
+        answer: tuple[bool, bytes | None, bytes, bytes] = run(
+            source, job.name, runtime.table_from(job.keys), runtime.table_from(job.args)
+        )
+        return answer
+
+    def end(self) -> None:
+        """Closes Lua, whose finalizers may do anything, and ends what it started."""
+        self._runtime = None
+        self._programs.end()
+
+    def _fence(self) -> None:
+        self._runtime.set_max_memory(self._job.memory_bytes)
+
+    def _lift(self) -> None:
+        """While Python makes Lua values there is no limit: Lua would jump over Python's frames, which hangs the process."""
+        self._runtime.set_max_memory(0)
+
+    def _command(self, resp: int, *words: bytes) -> tuple[bool, Any]:
+        job = self._job
+        return self._asked(
+            resp, b"FCALL", self._runner.functions["effect"], b"0", job.depth, job.roots, job.origin, job.name, b"pcall",
+            b"%d" % resp, *words,
+        )  # fmt: skip
+
+    def _procedure(self, what: bytes, name: bytes, count: int, *words: bytes) -> tuple[bool, Any]:
+        job = self._job
+        function = self._runner.functions[what.decode()]
+        extra = (job.origin, job.depth) if what == b"enqueue" else ()
+        return self._asked(
+            2, b"FCALL", function, b"%d" % count, *words[:count], name, *extra, *words[count:]
+        )  # fmt: skip
+
+    def _asked(self, resp: int, *words: bytes) -> tuple[bool, Any]:
+        """A command's reply for Lua, or False and the text of its error."""
+        self._lift()
+        try:
+            reply = self._runner.connection.call(*words)
+            if type(reply) is Problem:
+                return False, reply.text
+            return True, to_lua(self._runtime, reply, resp)
+        except LostError as error:
+            return False, str(error).encode()
+        except TooLargeError:
+            return False, b"ERR not enough memory: the reply is larger than memory=%d" % self._job.memory_bytes
+        except MemoryError:
+            return False, b"ERR not enough memory for the reply"
+        except Exception as error:  # noqa: BLE001  # see the class
+            return False, f"ERR {type(error).__name__}: {error}".encode()
+
+    def _fetch(self, name: bytes) -> tuple[bytes | None, bytes]:
+        self._lift()
+        try:
+            return self._runner.sources.library(name)
+        except (LostError, TooLargeError) as error:
+            return None, str(error).encode()
+
+    def _locate(self, path: bytes) -> bytes | None:
+        """Why a path can't be opened, or None: /proc has this process's pipes, which Landlock doesn't guard."""
+        self._lift()
+        if b"\0" in path:
+            return path[:100] + b": a path has no NUL"
+        whole = os.path.realpath(path)
+        return path[:200] + b": Permission denied" if whole.startswith((b"/proc/", b"/sys/")) else None
+
+    def _temporary(self) -> bytes:
+        self._lift()
+        return temporary_name().encode()
+
+    def _popen(self, command: bytes, mode: bytes) -> tuple[bytes | None, bytes]:
+        self._lift()
+        return self._programs.start(command, mode)
+
+    def _c_library(self, name: bytes) -> bytes | None:
+        self._lift()
+        return self._runner.c_library(name)
+
+    def _sha1hex(self, text: bytes) -> bytes:
+        self._lift()
+        return hashlib.sha1(text, usedforsecurity=False).hexdigest().encode()
+
+    def _shortest(self, number: float) -> bytes:
+        self._lift()
+        return shortest(number)
+
+
+def _no_attributes(*_: object) -> str:
+    raise AttributeError("nothing of Python is there")
+
+
+def cut(text: bytes) -> bytes:
+    """As long as a text of a record may be."""
+    if len(text) <= TEXT_LIMIT_BYTES:
+        return text
+    return text[:TEXT_LIMIT_BYTES] + f"… ({len(text)} bytes)".encode()
