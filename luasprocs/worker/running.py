@@ -253,7 +253,7 @@ class _Host:
 
     def _shortest(self, number: float) -> bytes:
         self._lift()
-        return shortest(number)
+        return shortest(float(number))
 
 
 def _no_attributes(*_: object) -> str:

@@ -12,7 +12,7 @@ end
 local function number_text(number)
   if not modern then return format('%.17g', number) end
   if number == 0 then return '0' end
-  if number == floor(number) and number < 2 ^ 62 and number > -2 ^ 62 then return format('%.0f', number) end
+  if number == floor(number) and number <= 2 ^ 62 and number >= -2 ^ 62 then return format('%.0f', number) end
   return (fenced(shortest(number)))
 end
 
@@ -127,8 +127,10 @@ local function run_function(what, name, keys, args)
   listed(args, rest)
   for i = 1, #rest do words[#words + 1] = rest[i] end
   local ok, reply = fenced(procedure(what, tostring(name), count, unpack(words)))
-  if not ok then error({ err = reply }, 0) end
-  return reply
+  if ok then return reply end
+  local text = reply:gsub(' script: .*on @.+:%d+%.$', '') -- what the server adds to what the other sproc raised
+  local raised = text:match('^ERR (.+%.lua:%d+: .*)$')
+  error(raised or { err = text }, 0)
 end
 
 -- sproc.call(name, keys, args): a server-side sproc, in one atomic step. Returns its reply, raises its error.

@@ -56,10 +56,14 @@ local function place(level)
   end
 end
 
--- pcall as the server's: of an error object it gives the text.
-local function unwrapped(ok, problem, ...)
-  if not ok and type(problem) == 'table' and type(rawget(problem, 'err')) == 'string' then return false, rawget(problem, 'err') end
-  return ok, problem, ...
+-- pcall as the server's: of an error object it gives the text; of another table, for whatever reason, a nil behind it.
+local function unwrapped(ok, ...)
+  if ok then return true, ... end
+  local problem = ...
+  if type(problem) ~= 'table' then return false, problem end
+  local text = rawget(problem, 'err')
+  if type(text) == 'string' then return false, text end
+  return false, problem, nil
 end
 
 local function protected(...)

@@ -1,0 +1,265 @@
+"""Jobs that would harm the machine or the daemon: contained, and what happened is told."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.worker.harness import EndedError
+
+MB = 1 << 20
+
+
+def memory_of(pid: int) -> int:
+    """Bytes that a process has in memory at most so far."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError
+
+
+def works(bench) -> None:
+    """The same process runs the next job as if nothing had been."""
+    done = bench.run("return redis.call('ECHO', 'fine')")
+    assert (done.status, done.reply, done.error) == ("ok", "fine", "")
+
+
+def test_one_that_never_ends_can_be_killed_and_another_worker_goes_on(bench):
+    bench.live(s="--runasync=yes\nwhile true do pcall(string.rep, 'x', 10) end")
+    job = bench.worker.send_job("s.lua")
+    with pytest.raises(TimeoutError):
+        bench.worker.read(0.3)
+    os.kill(bench.worker.pid, signal.SIGKILL)
+    with pytest.raises(EndedError) as ended:
+        bench.worker.read()
+    assert ended.value.args[0] == -signal.SIGKILL
+    assert job == "job-1"
+    bench.start()
+    works(bench)
+
+
+@pytest.mark.parametrize("source", [
+    "local t = {} while true do t[#t + 1] = ('x'):rep(1000) .. #t end",
+    "local s = 'x' while true do s = s .. s end",
+    "return ('x'):rep(1e9)",
+    "local t = {} for i = 1, 1e9 do t[i] = i end",
+    "local t = {} while true do t[#t + 1] = redis.call('ECHO', ('x'):rep(100000) .. #t) end",
+])  # fmt: skip
+def test_one_that_eats_memory_hears_no(bench, source):
+    done = bench.run(source, memory_bytes=16 * MB)
+    assert done.status == "error"
+    assert "not enough memory" in done.error or "memory" in done.error
+    assert memory_of(bench.worker.pid) < 200 * MB
+    works(bench)
+
+
+def test_a_reply_that_is_larger_than_its_memory_is_not_read(bench):
+    bench.client.set("large", b"x" * (20 * MB))
+    done = bench.run("return redis.call('GET', 'large')", memory_bytes=16 * MB)
+    assert done.status == "error"
+    assert done.error.startswith("ERR not enough memory: the reply is larger than memory=16777216")
+    works(bench)
+
+
+def test_many_small_parts_of_a_reply_count(bench):
+    bench.client.rpush("long", *range(100_000))
+    bench.client.rpush("long", *range(100_000))
+    done = bench.run("return #redis.call('LRANGE', 'long', 0, -1)", memory_bytes=2 * MB)
+    assert done.status == "error"
+    assert "memory" in done.error
+    assert bench.run("return #redis.call('LRANGE', 'long', 0, -1)").reply == "200000"
+    works(bench)
+
+
+def test_one_that_returns_100_mb(bench):
+    done = bench.run("return ('x'):rep(100e6)", memory_bytes=600 * MB)
+    assert done.status == "ok"
+    assert done.reply == "x" * 1024 + "… (100000000 bytes)"
+    assert bench.run("return ('x'):rep(100e6)").status == "error"
+    works(bench)
+
+
+@pytest.mark.parametrize("source", ["os.execute('true')", "io.popen('true')", "local x = os.execute return x(':(){ :|:& };:')"])
+def test_one_that_forks_can_t(bench, source):
+    done = bench.run(source)
+    assert done.status == "denied"
+    assert "setting `allow` has no exec" in done.error
+    works(bench)
+
+
+def test_no_process_can_be_started_even_past_lua(bench):
+    """The limit of processes, which root passes, and no right to run any program."""
+    limits = Path(f"/proc/{bench.worker.pid}/limits").read_text()
+    assert [line.split()[2:4] for line in limits.splitlines() if line.startswith("Max processes")] == [["0", "0"]]
+
+
+def test_one_that_opens_10000_files(bench):
+    source = """local files, failed = {}, nil
+    for i = 1, 10000 do
+      local file, problem = io.open('f' .. i, 'w')
+      if not file then failed = i .. ' ' .. problem break end
+      files[i] = file
+    end
+    return failed"""
+    done = bench.run(source)
+    assert done.status == "denied"
+    assert 100 < int(done.reply.split()[0]) < 256
+    assert "Too many open files" in done.error
+    works(bench)
+
+
+def test_one_that_writes_1_gb_gets_no_further_than_a_file_may(bench, folder):
+    source = """local file = io.open('big', 'w')
+    local piece = ('x'):rep(1e6)
+    for _ = 1, 1000 do file:write(piece) end
+    file:close()"""
+    done = bench.run(source)
+    size = (folder / "big").stat().st_size
+    (folder / "big").unlink()
+    assert done.status == "denied"
+    assert "beyond the size that a file may have" in done.error
+    assert size <= 512 * MB
+    works(bench)
+
+
+def test_one_that_prints_for_ever_fills_nothing(bench):
+    bench.live(s="--runasync=yes\nwhile true do print(('x'):rep(1000)) io.stderr:write('y') end")
+    bench.worker.send_job("s.lua")
+    with pytest.raises(TimeoutError):
+        bench.worker.read(0.5)
+    assert memory_of(bench.worker.pid) < 100 * MB
+    bench.worker.process.kill()
+    assert bench.worker.process.wait(10) == -signal.SIGKILL
+    assert bench.worker.stderr() == ""
+
+
+def test_what_one_prints_is_its_reply_where_it_returns_nothing(bench):
+    assert bench.run("print('a', 1) io.write('b') redis.log(redis.LOG_NOTICE, 'c')").reply == "a\t1\nbc\n"
+    assert bench.run("print(('x'):rep(200000))").reply.startswith("x" * 1024 + "… (")
+    assert bench.run("print('a') return 'b'").reply == "b"
+    assert bench.run("return false").reply == ""
+    assert bench.run("io.stderr:write('said') io.stdout:setvbuf('no') io.write('more')").reply == "saidmore"
+
+
+@pytest.mark.parametrize(("raised", "text"), [
+    ("io.stdout", "ERR an error that is a userdata"),
+    ("cjson.null", "ERR an error that is a userdata"),
+    ("string.rep", "ERR an error that is a function"),
+    ("coroutine.create(function() end)", "ERR an error that is a thread"),
+    ("setmetatable({}, {__tostring = error, __index = error})", "ERR an error that is a table"),
+    ("('x'):rep(1e6)", "ERR " + "x" * 1020 + "… (1000004 bytes)"),
+])  # fmt: skip
+def test_one_that_raises_anything(bench, raised, text):
+    done = bench.run(f"error({raised}, 0)")
+    assert done.status == "error"
+    assert done.error.removesuffix(" script: worker, on @s.lua:2.") == text
+    works(bench)
+
+
+@pytest.mark.parametrize("source", [
+    "local function f() return 1 + f() end f()",
+    "local t = setmetatable({}, {}) getmetatable(t).__index = t return t.x",
+    "local co co = coroutine.wrap(function() return co() end) return co()",
+    "local function f() return coroutine.wrap(f)() end f()",
+    "string.gsub('x', 'x', function() error() end)",
+    "local t = {} t[1] = t return require('lib.lua')(t)",
+    "return string.format('%99999d', 1)",
+    "setfenv(1, {}) return x.y",
+    "os.exit(0)",
+    "collectgarbage('stop') for i = 1, 1e6 do local t = {i} end error('x')",
+])  # fmt: skip
+def test_one_that_breaks_lua(bench, source):
+    assert bench.run(source).status in {"error", "denied"}
+    works(bench)
+
+
+def test_tables_in_tables_and_cycles_have_a_text(bench):
+    assert bench.run("local t = {} t.t = t return t").status == "ok"
+    assert bench.run("local t = {} for i = 1, 1e5 do t = {t} end return t").status == "ok"
+
+
+@pytest.mark.parametrize("source", [
+    "return loadstring(string.dump(function() return 1 end))()",
+    "return load(function() return string.dump(function() return 1 end) end)()",
+    "return select(2, load(function() return '\\27Lua' end))",
+    "local f = io.open('b', 'w') f:write(string.dump(function() end)) f:close() return loadfile('b')()",
+    "local f = io.open('b', 'w') f:write(string.dump(function() end)) f:close() return dofile('b')",
+])  # fmt: skip
+def test_bytecode_is_not_loaded(bench, source):
+    done = bench.run(source)
+    assert done.status == "denied"
+    assert "bytecode is not loaded" in done.error
+    works(bench)
+
+
+def test_nothing_of_python_or_of_the_host_is_in_reach(bench):
+    reach = """
+    local seen, found = {}, {}
+    local function walk(value, path)
+      local kind = type(value)
+      if kind == 'userdata' and io.type(value) == nil and value ~= cjson.null then found[#found + 1] = path .. ' ' .. tostring(value) end
+      if kind ~= 'table' and kind ~= 'function' then return end
+      if seen[value] then return end
+      seen[value] = true
+      if kind == 'function' then
+        local ok, env = pcall(getfenv, value)
+        if ok then walk(env, path .. '{env}') end
+        return
+      end
+      for key, part in next, value do walk(part, path .. '.' .. tostring(key)) end
+      local meta = getmetatable(value)
+      if type(meta) == 'table' then walk(meta, path .. '{meta}') end
+    end
+    walk(_G, 'G') walk(sproc, 'sproc') walk(redis, 'redis') walk(package.loaded, 'loaded') walk(require, 'require')
+    for level = 0, 20 do walk(debug.getinfo(level), 'level' .. level) end
+    walk({ xpcall(function() error({}) end, function(e) return { e, debug.getinfo(2), debug.getinfo(1, 'f') } end) }, 'handler')
+    return #found == 0 and 'nothing' or table.concat(found, ', ')
+    """
+    assert bench.run(reach).reply == "nothing"
+    assert bench.run("return type(python), type(newproxy), type(package.loaded.python), type(debug.getupvalue), type(debug.sethook), "
+                     "type(package.loadlib)").reply == "nil"  # fmt: skip
+    assert bench.run("local t = {} for k in pairs(debug) do t[#t + 1] = k end table.sort(t) return t").reply == '["getinfo","traceback"]'
+    assert bench.run("return tostring(getmetatable(io.stdout))").reply == "false"
+
+
+def test_a_job_leaves_nothing_for_the_next(bench):
+    bench.run("x = 1 string.rep = nil table.insert = error redis.call = nil cjson.encode = nil package.loaded.y = 1 "
+              "io.output('out') io.write('z') os.setlocale('de_DE.UTF-8') setmetatable(_G, {__index = error}) redis.setresp(3)")  # fmt: skip
+    done = bench.run("return {tostring(x), type(string.rep), type(redis.call), type(cjson.encode), tostring(package.loaded.y), "
+                     "io.output() == io.stdout, #redis.call('HGETALL', 'none')}")  # fmt: skip
+    assert done.reply == '["nil","function","function","function","nil",true,0]'
+
+
+def test_a_worker_ends_with_its_daemon(bench, server, folder, tmp_path):
+    """Were the daemon killed, a job that never ends would run beside the same job elsewhere."""
+    bench.live(s="--runasync=yes\nwhile true do end")
+    script = tmp_path / "daemon.py"
+    script.write_text(
+        "import sys, time\nsys.path.insert(0, sys.argv[3])\n"
+        "from pathlib import Path\nfrom tests.worker.harness import WorkerProcess\n"
+        "w = WorkerProcess(sys.argv[1], Path(sys.argv[2]))\nw.send_job('s.lua')\nprint(w.pid, flush=True)\ntime.sleep(60)\n"
+    )
+    daemon = subprocess.Popen(
+        [sys.executable, str(script), server.url, str(folder), str(Path(__file__).parents[2])], stdout=subprocess.PIPE
+    )
+    assert daemon.stdout is not None
+    pid = int(daemon.stdout.readline())
+    assert Path(f"/proc/{pid}").exists()
+    daemon.kill()
+    daemon.wait()
+    daemon.stdout.close()
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{pid}").exists() and Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_no_core_is_dumped(bench):
+    assert resource.prlimit(bench.worker.pid, resource.RLIMIT_CORE) == (0, 0)
