@@ -169,7 +169,7 @@ class _Host:
         runtime, job = self._runtime, self._job
         install(runtime)
         core = runtime.table_from(self._runner.core(job), recursive=True)
-        functions = (getattr(self, f"_{name}") for name in lua.HOST_FUNCTIONS)
+        functions = (_quiet(getattr(self, f"_{name}")) for name in lua.HOST_FUNCTIONS)
         run = runtime.execute(lua.compiled(), core, *functions)
         answer: tuple[bool, bytes | None, bytes, bytes] = run(
             source, job.name, runtime.table_from(job.keys), runtime.table_from(job.args)
@@ -217,8 +217,6 @@ class _Host:
             return False, b"ERR not enough memory: the reply is larger than memory=%d" % self._job.memory_bytes
         except MemoryError:
             return False, b"ERR not enough memory for the reply"
-        except Exception as error:  # noqa: BLE001  # see the class
-            return False, f"ERR {type(error).__name__}: {error}".encode()
 
     def _fetch(self, name: bytes) -> tuple[bytes | None, bytes]:
         self._lift()
@@ -232,8 +230,11 @@ class _Host:
         self._lift()
         if b"\0" in path:
             return path[:100] + b": a path has no NUL"
-        whole = os.path.realpath(path)
-        return path[:200] + b": Permission denied" if whole.startswith((b"/proc/", b"/sys/")) else None
+        try:
+            closed = os.path.realpath(path).startswith((b"/proc/", b"/sys/"))
+        except OSError:  # a link of another process's in /proc
+            closed = True
+        return path[:200] + b": Permission denied" if closed else None
 
     def _temporary(self) -> bytes:
         self._lift()
@@ -254,6 +255,18 @@ class _Host:
     def _shortest(self, number: float) -> bytes:
         self._lift()
         return shortest(float(number))
+
+
+def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, which answers False and a text where it would raise."""
+
+    def call(*args: Any) -> Any:
+        try:
+            return function(*args)
+        except Exception as error:  # noqa: BLE001  # an exception would be a Python object in the hands of Lua
+            return False, f"ERR {type(error).__name__}: {error}".encode()
+
+    return call
 
 
 def _no_attributes(*_: object) -> str:

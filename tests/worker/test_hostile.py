@@ -263,3 +263,13 @@ def test_a_worker_ends_with_its_daemon(bench, server, folder, tmp_path):
 
 def test_no_core_is_dumped(bench):
     assert resource.prlimit(bench.worker.pid, resource.RLIMIT_CORE) == (0, 0)
+
+
+def test_errors_of_the_host_s_functions_are_texts(bench):
+    """An exception of Python's would be an object in the sproc's hands."""
+    for source in ("return redis.sha1hex({})", "return io.open('a\\0b')", "return io.open(('x'):rep(1e6))", "return require('x\\0y.lua')",
+                   "return require('x\\0y')", "return redis.call('ECHO', 0/0)", "return io.open('/proc/1/fd/1')", "return sproc.call(nil)",
+                   "return sproc.enqueue({}, {}, {})", "return sproc.call('x', {{}})", "return redis.setresp(0/0)"):  # fmt: skip
+        done = bench.run(f"local ok, a, b = pcall(function() {source} end) return type(a) .. type(b)")
+        assert "userdata" not in done.reply, source
+        assert done.status in {"ok", "denied"}, (source, done)

@@ -18,8 +18,9 @@ end
 -- io.open(path, mode): as Lua's. /proc would lead to this process's own pipes, which the kernel doesn't count as files.
 local function open_file(path, mode)
   if type(path) == 'string' or type(path) == 'number' then
-    local refused = fenced(locate(tostring(path)))
-    if refused then
+    local refused, failed = fenced(locate(tostring(path)))
+    if refused ~= nil then
+      refused = refused or failed
       denied('open', refused)
       return nil, refused, ACCESS
     end
