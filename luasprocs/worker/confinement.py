@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from lupa import lua51
+
 from luasprocs.worker import landlock
 from luasprocs.worker.landlock import READ, RUN, WRITE, Access
 
@@ -71,6 +73,11 @@ def _home() -> Path:
         return Path("/nonexistent")
 
 
+def offer_lua_to_c_libraries() -> None:
+    """A C library finds Lua's functions in the process, where lupa keeps them to itself."""
+    ctypes.CDLL(lua51.__file__, mode=ctypes.RTLD_GLOBAL)
+
+
 def confine(rules: Rules, port: int | None) -> int:
     """Shuts this process in, for ever. `port`: Redis' own where it is TCP. Returns Landlock's version; 0: files aren't confined.
 
@@ -85,6 +92,8 @@ def confine(rules: Rules, port: int | None) -> int:
             "this kernel has no Landlock (Linux 5.13 has it), so files can't be confined: "
             "`unconfined` in the host's setting `allow` runs async sprocs all the same"
         )
+    if CLIBS in rules.allow:
+        offer_lua_to_c_libraries()
     time.tzset()  # reads /etc/localtime, which is out of reach later
     os.chdir(rules.folder)
     _limit(rules)

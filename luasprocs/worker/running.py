@@ -21,6 +21,8 @@ from luasprocs.worker.server_texts import server_facts
 from luasprocs.worker.values import shortest, to_lua
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from luasprocs.keys import Keys
     from luasprocs.worker.confinement import Rules
     from luasprocs.worker.output import Output

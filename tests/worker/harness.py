@@ -43,16 +43,26 @@ class WorkerProcess:
     """One process, as runtime/workers.py starts it. `said` is its first answer."""
 
     def __init__(
-        self, url: str, folder: Path, before: Callable[[], None] | None = None, environ: dict[str, str] | None = None, **setup: Any
+        self, url: str, folder: Path, before: Callable[[], None] | None = None, **setup: Any
     ) -> None:  # fmt: skip
         self._reader = hiredis.Reader()
         self._jobs = 0
         self.process = subprocess.Popen(
             [sys.executable, "-I", "-m", "luasprocs.worker"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=before,
-            env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(folder), **(environ or {})},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+            preexec_fn=before,  # noqa: PLW1509  # the tests have no threads that matter
+            env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "HOME": str(folder)},
         )  # fmt: skip
-        told = {"url": url, "namespace": "", "db": 0, "daemon": "d1", "folder": str(folder), "writable": [], "lua_path": "", "allow": []}
+        told = {
+            "url": url,
+            "namespace": "",
+            "db": 0,
+            "daemon": "d1",
+            "folder": str(folder),
+            "writable": [],
+            "lua_path": "",
+            "allow": [],
+        }
         self.send("setup", json.dumps({**told, **setup}))
         self.said = self.read()
         self.facts: dict[str, Any] = json.loads(self.said[1]) if self.said[0] == b"ready" else {}
@@ -93,7 +103,22 @@ class WorkerProcess:
         self._jobs += 1
         job_id = f"job-{self._jobs}"
         self.send(
-            *("job", job_id, name, trigger, depth, 1, origin, attempt, generation, 30000, memory_bytes, len(keys), *keys, *args)
+            *(
+                "job",
+                job_id,
+                name,
+                trigger,
+                depth,
+                1,
+                origin,
+                attempt,
+                generation,
+                30000,
+                memory_bytes,
+                len(keys),
+                *keys,
+                *args,
+            )
         )
         return job_id
 
@@ -102,7 +127,9 @@ class WorkerProcess:
         job_id = self.send_job(name, *args, **options)
         what, done_id, status, duration_us, reply, error = self.read(timeout_s)
         assert (what, done_id) == (b"done", job_id.encode())
-        return Done(status.decode(), int(duration_us), reply.decode("utf-8", "replace"), error.decode("utf-8", "replace"))
+        return Done(
+            status.decode(), int(duration_us), reply.decode("utf-8", "replace"), error.decode("utf-8", "replace")
+        )
 
     def stderr(self) -> str:
         """What a process that has ended left for the daemon's log."""

@@ -111,7 +111,6 @@ RECORDED = [
 ]  # fmt: skip
 
 
-
 PLACE = re.compile(r" script: (\S+, )?on @.*:\d+\.$")
 
 
@@ -133,6 +132,10 @@ def test_records_say_the_same_as_the_server_s(bench, script):
 def test_errors_keep_the_file_s_own_line(bench):
     assert bench.run("\nlocal x = nil + 1").error.startswith("ERR s.lua:3: attempt to perform arithmetic")
     done = bench.run("redis.call('SET', 'k', 'v')\nredis.call('HGET', 'k', 'f')")
-    assert done.error == "WRONGTYPE Operation against a key holding the wrong kind of value script: worker, on @s.lua:3."
-    generation = bench.live(s="--runasync=yes\nreturn require('lib/x.lua')()", lib__x="--library=yes\nreturn function()\nerror('no') end")
+    assert (
+        done.error == "WRONGTYPE Operation against a key holding the wrong kind of value script: worker, on @s.lua:3."
+    )
+    generation = bench.live(
+        s="--runasync=yes\nreturn require('lib/x.lua')()", lib__x="--library=yes\nreturn function()\nerror('no') end"
+    )
     assert bench.worker.run("s.lua", generation=generation).error == "ERR lib/x.lua:3: no"
