@@ -58,6 +58,7 @@ def test_the_wheel_carries_every_file_that_is_no_module(wheel):
     assert "luasprocs/examples/sc1.lua" in examples
     expected = {
         *files_of("luasprocs/engine", "*.lua"),
+        *files_of("luasprocs/worker", "*.lua"),
         *files_of("luasprocs_tui", "*.tcss"),
         *examples,
         *("luasprocs/commands.txt", "luasprocs/py.typed", "sync/py.typed", "luasprocs_tui/py.typed"),

@@ -29,7 +29,9 @@ class RefusedError(Exception):
 
 
 class Connection:
-    """One connection. `limit_bytes`: how large a reply may be; `unreachable`: the last attempt to connect again failed."""
+    """One connection. `limit_bytes`: how large a reply may be; `rested`: it was not used for a
+    while, so that it may have been closed; `unreachable`: the last attempt to connect again failed.
+    """
 
     def __init__(self, url: str) -> None:
         self._settings = parse_url(url)
@@ -40,6 +42,7 @@ class Connection:
         self._file: BufferedReader | None = None
         self.limit_bytes = 1 << 62
         self.unreachable = False
+        self.rested = False
         self.server: dict[bytes, Any] = {}
 
     @property
@@ -104,8 +107,9 @@ class Connection:
 
     def _ready(self) -> BufferedReader:
         """A connection that was not closed meanwhile: the server says nothing unasked, so what can be read is its end."""
-        if self._socket is not None and self._was_closed():
+        if self._socket is not None and self.rested and self._was_closed():
             self.close()
+        self.rested = False
         try:
             self.open()
         except (OSError, EOFError, ValueError, RefusedError) as error:

@@ -87,7 +87,7 @@ class Runner:
         """Runs one. Whatever it does is an outcome, unless it ends the process."""
         started = time.perf_counter()
         limit_memory(self._base_bytes, job.memory_bytes)
-        self.connection.limit_bytes = job.memory_bytes
+        self.connection.limit_bytes, self.connection.rested = job.memory_bytes, True
         self.too_large = False
         self.sources.serve(job.generation)
         status, reply, error = self._ended(job)

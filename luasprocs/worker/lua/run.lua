@@ -47,7 +47,9 @@ local function text_of(problem)
 end
 
 -- xpcall's handler. A text has its place already; an error object gets it as the server gives it.
+local explained
 local function explain(problem)
+  explained = true
   if type(problem) == 'string' then return 'ERR ' .. problem end
   local where = place(3)
   return text_of(problem) .. (where and ' script: worker, on @' .. where .. '.' or '')
@@ -63,6 +65,7 @@ return function(source, name, keys, args)
     return answer
   end, explain)
   lift()
+  if not ok and not explained then reply = 'ERR ' .. text_of(reply) end -- Lua asks no handler at the end of its memory
   local failed = type(reply) == 'table' and rawget(reply, 'err') ~= nil
   local text = (ok and not failed and reply ~= nil and reply ~= false) and readable(reply) or nil
   local problem = not ok and short(text_of(reply)) or (failed and short(text_of(reply))) or ''
