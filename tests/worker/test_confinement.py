@@ -245,3 +245,22 @@ def test_the_server_s_socket_can_t_be_opened(bench):
 
 def test_dates_know_the_time_zone(bench):
     assert bench.run("return os.date('%Z %H', 0) ~= '' and os.time() > 1e9 and os.clock() > 0").reply == "true"
+
+
+def without_capabilities() -> None:
+    """In a new process: root's name without root's rights, as any user's."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for capability in range(64):
+        libc.prctl(24, capability, 0, 0, 0)
+    libc.prctl(28, 0b101111, 0, 0, 0)  # SECBIT_NOROOT and its kin: a program of root's gets none back
+
+
+def test_it_needs_no_rights_of_root(bench, folder):
+    bench.start(before=without_capabilities)
+    status = Path(f"/proc/{bench.worker.pid}/status").read_text()
+    assert "CapEff:\t0000000000000000" in status
+    assert "NoNewPrivs:\t1" in status
+    assert bench.worker.facts["confined"]
+    assert bench.run("io.open('x', 'w'):write('y')").status == "ok"
+    assert (folder / "x").read_text() == "y"
+    assert bench.run(READ, (), ("/etc/passwd",)).status == "denied"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 
 def test_a_job_runs(bench):
     done = bench.run(
@@ -12,3 +15,22 @@ def test_a_job_runs(bench):
     assert (done.status, done.error) == ("ok", "")
     assert done.reply == '["k","a","s.lua","enqueue","job-1",1,"OK"]'
     assert bench.client.get("x") == b"1"
+
+
+def test_the_first_system_s_file_sproc_runs(bench, folder):
+    """sc4.lua, as it is."""
+    generation = bench.live(sc4=(Path(__file__).parents[2] / "sprocs" / "sc4.lua").read_bytes())
+    done = bench.worker.run("sc4.lua", ("file:1",), ("hello",), generation=generation)
+    assert (done.status, done.error) == ("ok", "")
+    assert done.reply == "13"
+    assert (folder / "sc4.txt").read_text() == "file:1\thello\n"
+
+
+def test_the_examples_of_the_docs_run(bench, folder):
+    text = (Path(__file__).parents[2] / "docs" / "sprocs.md").read_text(encoding="utf-8")
+    orders, once = re.findall(r"```lua\n(.*?)```", text.partition("## Async sprocs")[2], re.DOTALL)
+    generation = bench.live(orders=orders, once=once)
+    done = bench.worker.run("orders.lua", ("order:1",), ("2 apples", "set", "string"), generation=generation)
+    assert (done.status, done.reply) == ("ok", "1")
+    assert [path.read_text() for path in folder.iterdir()] == ["order:1\t2 apples\n"]
+    assert bench.worker.run("once.lua", generation=generation, attempt=2).reply == "done in try 2"
