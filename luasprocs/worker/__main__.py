@@ -26,7 +26,7 @@ from luasprocs.urls import redacted
 from luasprocs.worker.confinement import ConfinementError, Rules, confine, data_bytes
 from luasprocs.worker.connection import Connection, LostError, RefusedError
 from luasprocs.worker.output import Output
-from luasprocs.worker.running import Job, Runner
+from luasprocs.worker.running import LEAST_MEMORY_BYTES, Job, Runner
 from luasprocs.worker.sources import Sources
 
 if TYPE_CHECKING:
@@ -118,7 +118,19 @@ def _set_up(told: dict[str, Any]) -> tuple[Runner, dict[str, Any]]:
 def _job(message: list[bytes]) -> Job:
     _, job_id, name, trigger, depth, roots, origin, attempt, generation, _timeout, memory, count, *rest = message
     keys, args = rest[: int(count)], rest[int(count) :]
-    return Job(job_id, name, trigger, depth, roots, origin, attempt, generation, int(memory), keys, args)
+    return Job(
+        job_id,
+        name,
+        trigger,
+        depth,
+        roots,
+        origin,
+        attempt,
+        generation,
+        max(int(memory), LEAST_MEMORY_BYTES),
+        keys,
+        args,
+    )
 
 
 if __name__ == "__main__":

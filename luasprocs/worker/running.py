@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from luasprocs.worker.sources import Sources
 
 TEXT_LIMIT_BYTES = 1024  # of a reply or an error in a record, as in the engine's record.lua
+LEAST_MEMORY_BYTES = 1 << 20
+"""With less, Lua may be at its end before it can say so, which ends the process."""
 _NO_LIMIT_BYTES = 1 << 50
 
 
@@ -105,6 +107,7 @@ class Runner:
                 b"id": job.id,
                 b"attempt": int(job.attempt),
             },
+            b"memory_bytes": job.memory_bytes,
             b"PREFIX": PREFIX,
             b"lua_path": self._paths[0].encode(),
             b"c_path": self._paths[1].encode(),

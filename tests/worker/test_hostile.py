@@ -65,6 +65,29 @@ def test_one_that_eats_memory_hears_no(bench, source):
     works(bench)
 
 
+@pytest.mark.parametrize("call", ["redis.call('DEL', unpack(a))", "sproc.call('x', a, a)", "sproc.enqueue('x', a, a)"])
+def test_one_that_sends_a_string_a_thousand_times(bench, call):
+    """Lua has it once; Python would have a copy of each."""
+    done = bench.run(f"local s, a = ('x'):rep(1e6), {{}} for i = 1, 5000 do a[i] = s end return {call}")
+    assert done.status == "error"
+    assert done.error.startswith("ERR not enough memory")
+    assert memory_of(bench.worker.pid) < 200 * MB
+    works(bench)
+
+
+def test_garbage_is_collected_within_the_memory_of_a_job(bench):
+    assert bench.run("for i = 1, 1e5 do local s = ('x'):rep(1000) .. i end return 1", memory_bytes=8 * MB).reply == "1"
+    echo = "for i = 1, 500 do redis.call('ECHO', ('x'):rep(100000)) end return 1"
+    assert bench.run(echo, memory_bytes=3 * MB).reply == "1"
+
+
+def test_no_memory_is_too_little_to_say_so(bench):
+    for memory_bytes in (0, 1000, 20_000, 100_000):
+        done = bench.run("local t = {} while true do t[#t + 1] = ('x'):rep(10) .. #t end", memory_bytes=memory_bytes)
+        assert done.error.startswith("ERR not enough memory")
+    works(bench)
+
+
 def test_a_reply_that_is_larger_than_its_memory_is_not_read(bench):
     bench.client.set("large", b"x" * (20 * MB))
     done = bench.run("return redis.call('GET', 'large')", memory_bytes=16 * MB)

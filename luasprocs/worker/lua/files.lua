@@ -1,7 +1,7 @@
 -- `io` and `os`: Lua's own, with what was denied noted. The kernel refuses (Landlock); what it can't is refused here.
 local fenced, denied, load_text = core.fenced, core.denied, core.load_text
-local type, error, select, tostring, tonumber, setmetatable, unpack = type, error, select, tostring, tonumber, setmetatable, unpack
-local open, lines, input, output, close, remove, rename, execute = io.open, io.lines, io.input, io.output, io.close, os.remove, os.rename, os.execute
+local type, error, tostring = type, error, tostring
+local open, lines, input, output, close, remove, rename = io.open, io.lines, io.input, io.output, io.close, os.remove, os.rename
 local setlocale, getmetatable = os.setlocale, getmetatable
 local PERMISSION, ACCESS, OPEN_FILES, CROSS_DEVICE, TOO_LARGE = 1, 13, 24, 18, 27
 local REFUSALS = { [PERMISSION] = true, [ACCESS] = true, [OPEN_FILES] = true, [CROSS_DEVICE] = true, [TOO_LARGE] = true }

@@ -1,7 +1,7 @@
 -- `require`: library sprocs by a name that ends in .lua; else Lua modules from Lua's own paths.
 local fenced, denied, loadfile, load_text = core.fenced, core.denied, core.loadfile, core.load_text
-local open, quiet_open = io.open, core.open
-local type, error, pcall, tostring, rawget = type, error, pcall, tostring, rawget
+local quiet_open = core.open
+local type, error, pcall = type, error, pcall
 local real_require, c_loader, c_root_loader = require, package.loaders[3], package.loaders[4]
 
 package.path, package.cpath = core.lua_path, core.c_path

@@ -1,6 +1,7 @@
 -- `redis` and `sproc`: each command is sent between the markers that say what it causes; replies are as Redis gives them to Lua.
 local fenced, texts = core.fenced, core.texts
-local type, error, tostring, select, unpack, floor, format = type, error, tostring, select, unpack, math.floor, string.format
+local type, error, tostring, tonumber, select, unpack, floor, format =
+  type, error, tostring, tonumber, select, unpack, math.floor, string.format
 local modern, concat, print = core.modern, table.concat, print
 local resp = 2
 
@@ -20,7 +21,7 @@ end
 local function words_of(...)
   local count = select('#', ...)
   if count == 0 then return nil, problem_of('ERR ' .. texts.no_arguments) end
-  local words = { ... }
+  local words, bytes = { ... }, 0
   for i = 1, count do
     local kind = type(words[i])
     if kind == 'number' then
@@ -28,7 +29,10 @@ local function words_of(...)
     elseif kind ~= 'string' then
       return nil, problem_of('ERR ' .. texts.bad_arguments)
     end
+    bytes = bytes + #words[i]
   end
+  -- One string may be given a thousand times, but Python has a copy of each.
+  if bytes > core.memory_bytes then return nil, problem_of('ERR not enough memory: a command larger than memory') end
   return words
 end
 
@@ -125,6 +129,7 @@ local function run_function(what, name, keys, args)
   local words, rest = {}, {}
   local count = listed(keys, words)
   listed(args, rest)
+  local _ = concat(words), concat(rest) -- fails where the memory does
   for i = 1, #rest do words[#words + 1] = rest[i] end
   local ok, reply = fenced(procedure(what, tostring(name), count, unpack(words)))
   if ok then return reply end

@@ -1,5 +1,5 @@
 -- Runs the sproc, and turns what it returned or raised into a record's texts, by the rules of the engine's record.lua.
-local fenced, place, load_text, refusals = core.fenced, core.place, core.load_text, core.refusals
+local place, load_text, refusals = core.place, core.load_text, core.refusals
 local type, rawget, tostring, pcall, xpcall, next, error, concat = type, rawget, tostring, pcall, xpcall, next, error, table.concat
 local json = cjson -- loaded when it is used first
 local TEXT_LIMIT_BYTES, PART_LIMIT_BYTES, PARTS_LIMIT, LEVELS_LIMIT = 1024, 256, 50, 4
@@ -49,10 +49,15 @@ end
 -- xpcall's handler. A text has its place already; an error object gets it as the server gives it.
 local explained
 local function explain(problem)
+  local text
+  if type(problem) == 'string' then
+    text = 'ERR ' .. problem
+  else
+    local where = place(3)
+    text = text_of(problem) .. (where and ' script: worker, on @' .. where .. '.' or '')
+  end
   explained = true
-  if type(problem) == 'string' then return 'ERR ' .. problem end
-  local where = place(3)
-  return text_of(problem) .. (where and ' script: worker, on @' .. where .. '.' or '')
+  return text
 end
 
 -- What a run is: whether it went well, its reply's text (nil where it returned nothing), its error's.

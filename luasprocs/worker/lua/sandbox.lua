@@ -1,7 +1,7 @@
 -- The globals of a job: what could harm the process goes, the rest is Lua 5.1's own.
 -- A library's functions are kept as locals: a sproc may overwrite its globals.
-local type, rawget, rawset, tostring, pcall, error, select = type, rawget, rawset, tostring, pcall, error, select
-local loadstring, real_load, getinfo, concat = loadstring, load, debug.getinfo, table.concat
+local type, rawget, pcall, error = type, rawget, pcall, error
+local loadstring, real_load, getinfo, getmetatable = loadstring, load, debug.getinfo, getmetatable
 
 -- A host's function answers with Lua's memory limit lifted, as running into it there would hang the process. `fence` puts it back.
 local function fenced(...)
@@ -77,6 +77,8 @@ local function tame_info(of, what)
   return info
 end
 
+-- Were an object of Python's ever to reach a sproc, its metatable would stay out of reach: __gc, called twice, frees it twice.
+getmetatable(fence).__metatable = false
 _G.python, package.loaded.python = nil, nil
 _G.newproxy, _G.gcinfo = nil, nil
 _G.loadstring, _G.load, _G.pcall = load_text, load_pieces, protected
