@@ -52,12 +52,21 @@ class Rules:
 
 
 def lua_paths(rules: Rules) -> tuple[str, str]:
-    """`package.path` and `package.cpath`: the host's own, a LuaRocks tree of the user, the machine's."""
-    own = [template for part in rules.lua_path.split(";") if part for template in _templates(part)]
+    """`package.path` and `package.cpath`: the host's own, a LuaRocks tree of the user, the machine's.
+
+    Of the host's own those that end in `.so` are for C libraries; a folder is for both.
+    """
+    parts = [part for part in rules.lua_path.split(";") if part]
+    own = [template for part in parts if not part.endswith(".so") for template in _templates(part)]
+    own_c = [
+        os.path.abspath(part if "?" in part else f"{part}/?.so")  # noqa: PTH100  # a template is no path
+        for part in parts
+        if part.endswith(".so") or "?" not in part
+    ]
     rocks = _home() / ".luarocks"
     lua = [template for folder in (rocks / "share/lua/5.1", *LUA_FOLDERS) for template in _templates(str(folder))]
     c = [f"{folder}/?.so" for folder in (rocks / "lib/lua/5.1", *C_FOLDERS)]
-    return ";".join(own + lua), ";".join(c if CLIBS in rules.allow else [])
+    return ";".join(own + lua), ";".join(own_c + c if CLIBS in rules.allow else [])
 
 
 def _templates(part: str) -> list[str]:

@@ -47,7 +47,7 @@ def test_a_module_that_can_t_be_loaded_says_why(bench, trees, folder):
     bench.start(lua_path=str(trees))
     (folder / "local.lua").write_text("return 1")
     (folder.parent / "above.lua").write_text("return 1")
-    missing = bench.run("return require('local')")
+    missing = bench.run("local found = require('local') return found")
     assert missing.status == "error", (
         "the working folder is no place of modules: a job could leave one there for others"
     )
@@ -55,6 +55,7 @@ def test_a_module_that_can_t_be_loaded_says_why(bench, trees, folder):
         f"module 'local' not found:\n\tno field package.preload['local']\n\tno file '{trees}/local.lua'"
         in missing.error
     )
+    assert missing.error.startswith("ERR s.lua:2: module 'local' not found:")
     assert "wrong.lua:2: unexpected symbol near '<eof>'" in bench.run("return require('wrong')").error
     assert bench.run("return require('fails')").error.endswith("fails.lua:2: no")
     done = bench.run("return require('code')")
@@ -124,3 +125,18 @@ def test_c_libraries_are_loaded_only_where_the_host_allows_them(bench, folder):
     assert bench.run(load).reply == "42"
     assert bench.run("return package.loadlib('c/answer.so', 'luaopen_answer')()").reply == "42"
     assert bench.run("return io.open('/etc/passwd')").status == "denied"
+    outside = folder.parent / "c"
+    place.rename(outside)
+    assert bench.run(f"package.cpath = '{outside}/?.so' return require('answer')").status == "error", (
+        "it can't be read there"
+    )
+    for lua_path in (f"{outside}/?.so", str(outside)):
+        bench.start(allow=["clibs"], lua_path=lua_path)
+        assert bench.run("return require('answer')").reply == "42"
+    bench.start(lua_path=str(outside))
+    done = bench.run("return require('answer')")
+    assert done.status == "denied"
+    assert (
+        f"denied: require {outside}/answer.so: it is a C library, and the host's setting `allow` has no clibs"
+        in done.error
+    )

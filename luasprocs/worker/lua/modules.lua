@@ -73,6 +73,10 @@ core.require = function(name)
     local result = require_sproc(name) -- no tail call, which would lose the level of the caller
     return result
   end
-  return real_require(name)
+  local ok, result = pcall(real_require, name)
+  if ok then return result end
+  local text = type(result) == 'string' and result:match('^luasprocs:%d+: (.*)$') -- the place of the call above
+  if text then error(text, 2) end
+  error(result, 0)
 end
 _G.require = core.require
