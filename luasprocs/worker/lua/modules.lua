@@ -75,8 +75,8 @@ core.require = function(name)
   end
   local ok, result = pcall(real_require, name)
   if ok then return result end
-  local text = type(result) == 'string' and result:match('^luasprocs:%d+: (.*)$') -- the place of the call above
-  if text then error(text, 2) end
-  error(result, 0)
+  -- Lua's own texts have no place, as pcall called it; what a module raised has its own.
+  local own = type(result) == 'string' and (result:find('^module \'') or result:find('^loop or previous error'))
+  error(result, own and 2 or 0)
 end
 _G.require = core.require
