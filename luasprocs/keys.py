@@ -124,8 +124,13 @@ class Keys:
 
     @property
     def scheduled(self) -> str:
-        """Hash: sproc to the last scheduled time (unix milliseconds) that has run or was given up."""
+        """Hash: sproc to the last scheduled time (unix milliseconds) that has run or was given up, and its schedule."""
         return self._whole("Scheduled")
+
+    @property
+    def unrecorded(self) -> str:
+        """List, there for a moment: scheduled runs whose records are still to be written, as JSON."""
+        return self._whole("Unrecorded")
 
     @property
     def cron_prefix(self) -> str:

@@ -87,7 +87,11 @@ def test_require_refuses_what_is_no_library_and_what_requires_itself(call):
 
 
 def test_what_require_and_call_refuse_names_the_sprocs_line_not_the_engines(call):
-    for line in ("local n = 'c.lua'\nrequire(n)", "\nsproc.call('c.lua')", "local n = 'c.lua'\nlocal x = require(n)\nreturn x"):
+    for line in (
+        "local n = 'c.lua'\nrequire(n)",
+        "\nsproc.call('c.lua')",
+        "local n = 'c.lua'\nlocal x = require(n)\nreturn x",
+    ):
         answer = call("a.lua", sproc("a.lua", line))
         assert "no sproc named 'c.lua'" in answer
         assert answer.endswith("script: luasprocs_execute, on @a.lua:2.")

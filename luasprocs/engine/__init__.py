@@ -33,7 +33,16 @@ _CORE = ("core.lua", "call.lua", "parts.lua")
 _PARTS = {
     "compile": ("compile.lua",),
     "about": ("about.lua",),
-    "events": ("events.lua", "values.lua", "record.lua", "ticks.lua", "jobs.lua", "retries.lua", "dispatch.lua", "cron.lua"),
+    "events": (
+        "events.lua",
+        "values.lua",
+        "record.lua",
+        "ticks.lua",
+        "jobs.lua",
+        "retries.lua",
+        "dispatch.lua",
+        "cron.lua",
+    ),
 }
 """What is text until it is used, see core.lua."""
 
@@ -90,6 +99,7 @@ def render(keys: Keys, owner: str, db: int) -> Engine:
         "PAUSED": keys.paused,
         "SCHEDULED": keys.scheduled,
         "CRON_KEY": keys.cron_prefix,
+        "UNRECORDED": keys.unrecorded,
         "JOBS": keys.jobs,
         "DELAYED": keys.delayed,
         "DEAD": keys.dead,
@@ -104,7 +114,9 @@ def render(keys: Keys, owner: str, db: int) -> Engine:
     literals |= {"VERSION": str(VERSION), "FIELDS": "{ " + ", ".join(map(lua_string, FIELDS)) + " }"}
     parts = {name: _with(literals, _read(*files)) for name, files in _PARTS.items()}
     core = _with(literals, _read(*_CORE))
-    body = "local PARTS = {\n" + "".join(f"{name} = [===[\n{part}]===],\n" for name, part in parts.items()) + "}\n" + core
+    body = (
+        "local PARTS = {\n" + "".join(f"{name} = [===[\n{part}]===],\n" for name, part in parts.items()) + "}\n" + core
+    )
     text_id = hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest()
     text = f'#!lua name={keys.library}\nlocal TEXT_ID = "{text_id}"\n{body}'
     return Engine(text, text_id, keys.library, owner, db, keys.namespace)

@@ -1,0 +1,161 @@
+"""Async jobs as they stand in Redis: what runs, waits, is delayed or dead; and what an operator does with them.
+
+A job runs at least once: when its daemon dies, another one runs it again. Its id stays the same, for idempotency.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import ResponseError
+
+from luasprocs.errors import NoSprocError
+from luasprocs.registry import text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from redis import Redis
+
+    from luasprocs.keys import Keys
+
+STATES = ("running", "queued", "waiting", "delayed", "dead")
+LIMIT = 1000
+_GROUP = "workers"
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """One job. `state`: one of STATES (`waiting`: for its sproc's turn, `delayed`: for a retry); `where`: `async`, or `server`
+    for a retry of a server-side sproc.
+
+    `attempt` counts from 1; `enqueued_ms`, `due_ms`: unix milliseconds, `due_ms` 0 unless delayed; `daemon`: who runs it;
+    `keys`, `args`: as text, bytes that are no UTF-8 as surrogates; `error`: of the last attempt of a dead one.
+    """
+
+    id: str
+    sproc: str
+    state: str
+    trigger: str
+    attempt: int
+    enqueued_ms: int
+    keys: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    where: str = "async"
+    due_ms: int = 0
+    daemon: str = ""
+    error: str = ""
+
+
+def read_jobs(client: Redis, keys: Keys, limit: int = LIMIT) -> list[JobRecord]:
+    """The jobs by state, each state's oldest first; at most `limit` of each state, of dead ones the newest.
+
+    Raises:
+        redis.RedisError: the server can't be read.
+    """
+    queued = _read(client, "XRANGE", keys.jobs, "-", "+", "COUNT", limit)
+    running = {text(entry): text(consumer) for entry, consumer, *_ in _pending(client, keys, limit)}
+    waiting = [
+        _record(found, "waiting")
+        for name in _read(client, "HKEYS", keys.running)
+        for found in _read(client, "LRANGE", keys.waiting_prefix + text(name), 0, limit - 1)
+    ]
+    delayed = _read(client, "ZRANGE", keys.delayed, 0, limit - 1, "WITHSCORES")
+    dead = reversed(_read(client, "XREVRANGE", keys.dead, "+", "-", "COUNT", limit))
+    found = [_of_entry(entry, fields, running) for entry, fields in queued]
+    found += [*waiting, *_delayed(delayed)]
+    found += [_of_dead(fields) for _, fields in dead]
+    jobs = [job for job in found if job is not None]
+    return sorted(jobs, key=lambda job: STATES.index(job.state))
+
+
+def retry(client: Redis, keys: Keys, job_id: str) -> str:
+    """Starts a dead job anew, its attempts counted from 1, or a delayed one now. Returns the state that it was in.
+
+    Raises:
+        NoSprocError: there is no such job. ValueError: it is to run anyway.
+    """
+    state = _act(client, keys, "retry", job_id)
+    if state == "running":
+        raise ValueError(f"job {job_id} has not failed: it runs, or is to run")
+    return state
+
+
+def drop(client: Redis, keys: Keys, job_id: str) -> str:
+    """Forgets a job that does not run. Returns the state that it was in.
+
+    Raises:
+        NoSprocError: there is no such job. ValueError: it runs.
+    """
+    state = _act(client, keys, "drop", job_id)
+    if state == "running":
+        raise ValueError(f"job {job_id} runs: it ends by itself or at its timeout")
+    return state
+
+
+def _act(client: Redis, keys: Keys, action: str, job_id: str) -> str:
+    state: Any = client.execute_command("FCALL", keys.function("job"), 0, action, job_id)
+    if state is None:
+        raise NoSprocError(f"no job {job_id!r} is queued, waiting, delayed or dead: see luasprocs jobs list")
+    return text(state)
+
+
+def _read(client: Redis, *command: Any) -> Any:
+    """A list of what the command answers, flat as the server says it; none where the key has another type."""
+    try:
+        connection = client.connection_pool.get_connection()
+        try:
+            connection.send_command(*command)
+            return connection.read_response() or []
+        finally:
+            client.connection_pool.release(connection)
+    except ResponseError as error:
+        if not str(error).startswith(("WRONGTYPE", "NOGROUP")):
+            raise
+        return []
+
+
+def _pending(client: Redis, keys: Keys, limit: int) -> Any:
+    return _read(client, "XPENDING", keys.jobs, _GROUP, "-", "+", limit)
+
+
+def _pairs(flat: Any) -> dict[str, Any]:
+    return {text(name): value for name, value in zip(flat[::2], flat[1::2], strict=False)}
+
+
+def _of_entry(entry: Any, fields: Any, running: Mapping[str, str]) -> JobRecord | None:
+    daemon = running.get(text(entry), "")
+    return _record(_pairs(fields or []).get("job", b""), "running" if daemon else "queued", daemon=daemon)
+
+
+def _delayed(flat: Any) -> Iterator[JobRecord | None]:
+    pairs = flat if flat and isinstance(flat[0], list) else [*zip(flat[::2], flat[1::2], strict=False)]
+    for found, due in pairs:
+        yield _record(found, "delayed", due_ms=int(float(due)))
+
+
+def _of_dead(fields: Any) -> JobRecord | None:
+    found = _pairs(fields or [])
+    return _record(found.get("job", b""), "dead", error=text(found.get("error", b"")))
+
+
+def _record(job: Any, state: str, **more: Any) -> JobRecord | None:
+    """From its JSON; None for what is no job, put there by hand."""
+    try:
+        found = json.loads(text(job))
+        return JobRecord(
+            id=str(found["id"]),
+            sproc=str(found["sproc"]),
+            state=state,
+            trigger=str(found.get("trigger", "")),
+            attempt=int(found.get("attempt", 1)),
+            enqueued_ms=int(found.get("enqueued_ms", 0)),
+            keys=tuple(map(str, found.get("keys") or ())),
+            args=tuple(map(str, found.get("args") or ())),
+            where="server" if found.get("server") else "async",
+            **more,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None

@@ -1,0 +1,96 @@
+"""`luasprocs jobs`: async runs that run, wait or failed."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from luasprocs import jobs
+from sync.console import Console
+from sync.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from redis import Redis
+
+    from luasprocs.keys import Keys
+
+
+@click.group("jobs", invoke_without_command=True)
+@click.pass_context
+def command(context: click.Context) -> None:
+    """Async runs that run, wait or failed, and retries of failed runs. Alone it lists them."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_)
+
+
+@command.command("list")
+@click.option("--state", type=click.Choice(jobs.STATES), help="Only these.")
+@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+@click.pass_obj
+def list_(flags: dict[str, object], state: str | None = None, as_json: bool = False) -> None:
+    """List the jobs: running, queued, waiting for their sproc's turn, delayed until a retry, dead."""
+    console, session = Console.of_process(), Session(flags)
+    with session.named_errors():
+        found = [job for job in jobs.read_jobs(session.client, session.keys) if state in {None, job.state}]
+    if as_json:
+        for job in found:
+            console.json(asdict(job))
+        return
+    if not found:
+        console.line("no jobs")
+        return
+    console.table(
+        ("id", "sproc", "state", "attempt", "age", "said"),
+        [(job.id, job.sproc, job.state, job.attempt, _age(job), _said(job)) for job in found],
+    )
+
+
+def _age(job: jobs.JobRecord) -> str:
+    seconds = max(0, int(time.time() - job.enqueued_ms / 1000))
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"
+
+
+def _said(job: jobs.JobRecord) -> str:
+    match job.state:
+        case "running":
+            return f"on {job.daemon}"
+        case "delayed":
+            return f"again in {max(0, job.due_ms / 1000 - time.time()):.1f} s"
+        case "dead":
+            return job.error
+    return " ".join((*job.keys, *job.args))
+
+
+@command.command("retry")
+@click.argument("ids", metavar="ID…", nargs=-1, required=True)
+@click.pass_obj
+def retry(flags: dict[str, object], ids: tuple[str, ...]) -> None:
+    """Run dead jobs again, their attempts counted anew; delayed ones now."""
+    _each(flags, ids, jobs.retry, "is to run again")
+
+
+@command.command("drop")
+@click.argument("ids", metavar="ID…", nargs=-1, required=True)
+@click.pass_obj
+def drop(flags: dict[str, object], ids: tuple[str, ...]) -> None:
+    """Forget jobs that don't run."""
+    _each(flags, ids, jobs.drop, "is dropped")
+
+
+def _each(flags: dict[str, object], ids: tuple[str, ...], act: Callable[[Redis, Keys, str], str], done: str) -> None:
+    console, session = Console.of_process(), Session(flags)
+    with session.named_errors():
+        for job_id in ids:
+            try:
+                state = act(session.client, session.keys, job_id)
+            except ValueError as error:
+                raise click.UsageError(str(error)) from None
+            console.line(f"{job_id} was {state} and {done}")
