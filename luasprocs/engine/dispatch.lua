@@ -7,48 +7,58 @@ local TRIM_EVERY, untrimmed = 20, 0 -- records; what is trimmed at last are whol
 -- is put down with their mean.
 local CLOCK_STRETCH, CLOCK_RUNS, CLOCK_SHORT_US = 16, 8, 100
 
--- A batch being run: `args` with the place of each event's key (its name follows), and for each its route, value, type and cut.
-local function new_batch(args, head, limit)
-  return {
-    args = args, daemon = args[4], tick = tonumber(args[5]), tick_ms = tonumber(args[6]),
-    limit = limit, names = head.names, routes = head.routes, ways = head.ways, chosen = {}, places = {}, values = {}, kinds = {}, cuts = {},
-  }
-end
-
--- Takes a text: one number for all, or a list of them. Returns a function of the place.
-local function listed(text, step)
-  if not text:find(' ', 1, true) then
-    local first = tonumber(text)
-    return function(n) return first + (n - 1) * step end
-  end
+-- Takes a text: one number for all, or a list of them. Returns the number, or the list.
+local function listed(text)
+  local one = tonumber(text)
+  if one then return one end
   local numbers = {}
   for word in text:gmatch('%d+') do numbers[#numbers + 1] = tonumber(word) end
-  return function(n) return numbers[n] end
+  return nil, numbers
 end
 
--- Takes args from `at`: number of names, names, number of routes, and for each: depth, roots, origin, state (`deep`, `poison`, `timeout 2`
--- for the second name alone, or empty), picks (`1 3`, places of names); then the events' counts (the first one's, where they
--- follow each other, else all) and routes (one for all, or all). Returns names, routes, count and way by place, and where keys begin.
-local function parse_head(args, at)
+-- Places as text, `1 3`, as a set.
+local function places_of(text)
+  local one = tonumber(text)
+  if one then return { [one] = true } end
+  local places = {}
+  for place in text:gmatch('%d+') do places[tonumber(place)] = true end
+  return places
+end
+
+-- Takes args, and a place in them: number of names, names, number of routes, and for each: depth, roots, origin, state (`deep`, `poison`,
+-- `timeout 2` for the second name alone, or empty), picks (`1 3`, places of names); then the events' counts (the first one's, where they
+-- follow each other, else all) and routes (one for all, or all); then each event's key and name.
+-- Returns a batch: that, with room for what is known of each event that is run: its route, the place of its key, value, type and cut.
+local function read_batch(args, at)
   local names, routes = {}, {}
-  local count = tonumber(args[at])
-  for i = 1, count do names[i] = args[at + i] end
-  at = at + count + 1
-  count = tonumber(args[at])
+  local many = tonumber(args[at])
+  for i = 1, many do names[i] = args[at + i] end
+  at = at + many + 1
+  many = tonumber(args[at])
   at = at + 1
-  for i = 1, count do
-    local route = { depth = tonumber(args[at]), roots = tonumber(args[at + 1]), origin = args[at + 2], picks = {} }
-    route.state, route.culprit = args[at + 3]:match('^(%a*) ?(%d*)$')
-    for place in args[at + 4]:gmatch('%d+') do route.picks[tonumber(place)] = true end
+  for i = 1, many do
+    local route = { depth = tonumber(args[at]), roots = tonumber(args[at + 1]), origin = args[at + 2], picks = places_of(args[at + 4]) }
+    local state = args[at + 3]
+    if state ~= '' then route.state, route.culprit = state:match('^(%a*) ?(%d*)$') end
     routes[i] = route
     at = at + 5
   end
-  return { names = names, routes = routes, counts = listed(args[at], 1), ways = listed(args[at + 1], 0), events = at + 2 }
+  local first_count, counts = listed(args[at])
+  local way, ways = listed(args[at + 1])
+  return {
+    args = args, names = names, routes = routes, events = at + 2, first_count = first_count, counts = counts, way = way, ways = ways,
+    chosen = {}, places = {}, values = {}, kinds = {}, cuts = {},
+  }
+end
+
+-- The count of a batch's `n`th event within its tick.
+local function count_of(batch, n)
+  return batch.counts and batch.counts[n] or batch.first_count + n - 1
 end
 
 -- Whether a route's sprocs want the value of a key.
 local function wants_value(batch, route)
-  for place in pairs(route.picks) do
+  for place in next, route.picks do
     local name = batch.names[place]
     local entry = entries[name] or load_entry(name)
     if entry.value ~= false then return true end
@@ -57,14 +67,14 @@ local function wants_value(batch, route)
 end
 
 -- Reads type and value of each event from the `first` on, before any sproc runs. Stops at enough bytes.
-local function read_values(batch, first, events)
+local function read_values(batch, first)
   local args, places, values, kinds, chosen = batch.args, batch.places, batch.values, batch.kinds, batch.chosen
-  local bytes, n, pcall, type, get = 0, 0, pcall, type, redis.pcall
-  for _, route in ipairs(batch.routes) do route.wanted = wants_value(batch, route) end
-  local only = #batch.routes == 1 and batch.routes[1]
+  local bytes, n, pcall, type, get, events = 0, 0, pcall, type, redis.pcall, batch.events
+  for i = 1, #batch.routes do batch.routes[i].wanted = wants_value(batch, batch.routes[i]) end
+  local only = batch.way and batch.routes[batch.way]
   for i = first, (#args - events + 1) / 2 do
     local at = events + (i - 1) * 2
-    local route = only or batch.routes[batch.ways(i)]
+    local route = only or batch.routes[batch.ways[i]]
     local wanted, ok, value, kind, cut = route.wanted, nil, nil, 'string', nil
     if wanted and STRING_EVENTS[args[at + 1]] then value = get('GETRANGE', args[at], '0', VALUE_LIMIT_TEXT) end
     if type(value) ~= 'string' or #value == 0 or #value > VALUE_LIMIT_BYTES then -- not simply a string
@@ -153,14 +163,14 @@ end
 local function run_stretch(batch, entry, stretch, tally)
   local args, places, route, name, sproc = batch.args, batch.places, stretch.route, entry.name, entry.sproc
   local roots = route.roots > 0 and route.roots or #stretch
-  redis.call('PUBLISH', MARKERS, table.concat({ 'begin', route.depth, roots, route.origin, name }, ' '))
+  redis.call('PUBLISH', MARKERS, 'begin ' .. route.depth .. ' ' .. roots .. ' ' .. route.origin .. ' ' .. name)
   sproc.trigger, unmended = 'event', sproc
   core.origin, core.depth = route.origin, route.depth
   local replies, problems, durations = run_each(batch, entry, stretch, tally)
   mend()
   redis.call('PUBLISH', MARKERS, 'end')
   local commit, daemon, origin, depth = commit_of(entry), batch.daemon, route.origin, tostring(route.depth)
-  local call, tostring = redis.call, tostring
+  local tostring = tostring
   local duration_us, duration -- as text: a number costs more to hand over
   for n = 1, #stretch do
     local place, problem = places[stretch[n]], problems[n]
@@ -168,7 +178,7 @@ local function run_stretch(batch, entry, stretch, tally)
       duration_us = durations[n]
       duration = tostring(duration_us)
     end
-    call('XADD', EXECUTIONS, '*',
+    add_execution('*',
       'sproc', name, 'trigger', 'event', 'key', args[place], 'event', args[place + 1], 'origin', origin, 'depth', depth,
       'status', problem and 'error' or 'ok', 'duration_us', duration, 'reply', replies[n] or '',
       'error', problem or '', 'commit', commit, 'daemon', daemon)
@@ -179,7 +189,7 @@ local function run_stretch(batch, entry, stretch, tally)
   end
   untrimmed = untrimmed + #stretch
   if untrimmed >= TRIM_EVERY then
-    call('XTRIM', EXECUTIONS, 'MAXLEN', '~', batch.limit)
+    redis.call('XTRIM', EXECUTIONS, 'MAXLEN', '~', batch.limit)
     untrimmed = 0
   end
 end
@@ -197,14 +207,27 @@ end
 -- Why a sproc doesn't run for a stretch: status and text; nothing when it runs.
 local function refused(place, name, entry, stretch, paused)
   local route = stretch.route
-  local meant = route.culprit == '' or tonumber(route.culprit) == place
   if entry.refused and not entry.is_async then return 'error', entry.refused end
-  if route.state == 'deep' then return 'skipped', 'the chain of causes ends at depth ' .. (route.depth - 1) end
-  if route.state == 'poison' and meant then return 'error', 'poison: two dispatches of this event failed' end
-  if route.state == 'timeout' and meant then return 'timeout', 'it ran past its timeout and was stopped' end
+  local state, meant = route.state, route.culprit == '' or tonumber(route.culprit) == place
+  if state == 'deep' then return 'skipped', 'the chain of causes ends at depth ' .. (route.depth - 1) end
+  if state == 'poison' and meant then return 'error', 'poison: two dispatches of this event failed' end
+  if state == 'timeout' and meant then return 'timeout', 'it ran past its timeout and was stopped' end
   if paused then return 'skipped', 'paused: luasprocs resume ' .. name end
   if not within_budget(route, #stretch) then
     return 'skipped', 'the budget of ' .. RUNS_BUDGET .. ' runs for each original event is used up'
+  end
+end
+
+-- What becomes of a stretch: it is run, enqueued, or recorded as what did not run.
+local function do_stretch(batch, place, entry, stretch, paused, tally)
+  local name = batch.names[place]
+  local status, why = refused(place, name, entry, stretch, paused)
+  if status then
+    record_skipped(batch, name, stretch, status, why)
+  elseif entry.is_async then
+    enqueue_stretch(batch, name, stretch)
+  else
+    run_stretch(batch, entry, stretch, tally)
   end
 end
 
@@ -213,32 +236,26 @@ local function run_sproc(batch, place)
   local name = batch.names[place]
   local entry = entries[name] or load_entry(name)
   local paused = redis.pcall('SISMEMBER', PAUSED, name) == 1
-  local tally = new_tally()
-  local stretch = {}
-  local function finish()
-    if #stretch == 0 then return end
-    local status, why = refused(place, name, entry, stretch, paused)
-    if status then
-      record_skipped(batch, name, stretch, status, why)
-    elseif entry.is_async then
-      enqueue_stretch(batch, name, stretch)
-    else
-      run_stretch(batch, entry, stretch, tally)
-    end
-  end
+  local tally, stretch = new_tally(), nil
   local chosen, kinds, types = batch.chosen, batch.kinds, entry.types
   for n = 1, batch.size do
     local route = chosen[n]
     if route.picks[place] and (not types or types[kinds[n]]) then
-      if route ~= stretch.route then
-        finish()
-        stretch = { route = route }
+      if stretch and route == stretch.route then
+        stretch[#stretch + 1] = n
+      else
+        if stretch then do_stretch(batch, place, entry, stretch, paused, tally) end
+        stretch = { n, route = route }
       end
-      stretch[#stretch + 1] = n
     end
   end
-  finish()
+  if stretch then do_stretch(batch, place, entry, stretch, paused, tally) end
   if tally.runs > 0 then write_stats(name, tally) end
+end
+
+-- All sprocs of a batch.
+local function run_batch(batch)
+  for place = 1, #batch.names do run_sproc(batch, place) end
 end
 
 -- Where the watermark is, if this batch may run behind it: all that its sender knows before it has run. Else nothing and a reply.
@@ -262,7 +279,7 @@ end
 
 -- FCALL <ns>luasprocs_dispatch 0 source epoch generation daemon tick tick_ms prev_tick prev_count start_tick start_ms <head> [key event ...]
 -- The events are of one tick, in order; `prev` is the number of the event before them that is wanted, as the sender knows; `start` is
--- where the sender's numbering of the source begins. For <head> see parse_head.
+-- where the sender's numbering of the source begins. For <head> see read_batch.
 -- Reply: `ran`, tick, count of the watermark, runs, microseconds; or with nothing done: `behind` tick count, `stale` generation,
 -- `epoch`, `unregistered`.
 serve[DISPATCH] = function(_, args)
@@ -274,26 +291,23 @@ serve[DISPATCH] = function(_, args)
   local at_count, reply = claim(args, mark[2])
   if not at_count then return reply end
   local started_us = clock_us()
-  local head = parse_head(args, 11)
-  local first, total = 1, (#args - head.events + 1) / 2
-  while first <= total and head.counts(first) <= at_count do first = first + 1 end
+  local batch = read_batch(args, 11)
+  local first, total = 1, (#args - batch.events + 1) / 2
+  while first <= total and count_of(batch, first) <= at_count do first = first + 1 end
   if first > total then
     local tick, count = parse_mark(redis.call('HGET', EVENTS, args[1]))
     return { 'ran', tick, count, 0, 0 }
   end
-  local batch = new_batch(args, head, mark[3] or EXECUTIONS_LIMIT)
-  writable(EXECUTIONS, 'stream')
-  read_values(batch, first, head.events)
-  local last = head.counts(first + batch.size - 1)
-  local ok, problem = pcall(function()
-    for place = 1, #batch.names do run_sproc(batch, place) end
-  end)
-  write_mark(args[1], batch.tick, last, batch.tick_ms)
+  batch.daemon, batch.limit = args[4], mark[3] or EXECUTIONS_LIMIT
+  read_values(batch, first)
+  local tick, last = tonumber(args[5]), count_of(batch, first + batch.size - 1)
+  local ok, problem = pcall(run_batch, batch)
+  write_mark(args[1], tick, last, args[6])
   if not ok then
     put_back()
     pcall(add_record, batch, '', { key = args[1], origin = '', depth = 0, status = 'error', error = 'a batch broke off: ' .. said(problem) })
   end
-  return { 'ran', batch.tick, last, batch.size, clock_us() - started_us }
+  return { 'ran', tick, last, batch.size, clock_us() - started_us }
 end
 
 -- FCALL_RO <ns>luasprocs_bound 0: what a daemon needs to bind events to sprocs, at one moment.
@@ -331,14 +345,12 @@ serve[CATCHUP] = function(_, args)
   local name, daemon, cursor = args[1], args[2], args[4]
   if redis.call('HGET', CATCHUPS, name) ~= args[3] then return { -1, '' } end
   core.pin()
-  local flat = { '', '', '', daemon, '0', '0' }
+  local flat = { '1', name, '1', '1', '0', '-', '', '1', '1', '1' } -- as read_batch takes it
   for i = 5, #args do flat[#flat + 1], flat[#flat + 2] = args[i], 'catchup' end
-  local route = { depth = 1, roots = 0, origin = '-', state = '', culprit = '', picks = { true } }
-  local head = { names = { name }, routes = { route }, ways = function() return 1 end }
-  local batch = new_batch(flat, head, executions_limit())
+  local batch = read_batch(flat, 1)
+  batch.daemon, batch.limit = daemon, executions_limit()
   if #args > 4 then
-    writable(EXECUTIONS, 'stream')
-    read_values(batch, 1, 7)
+    read_values(batch, 1)
     run_sproc(batch, 1)
   end
   local now = now_ms() .. ' ' .. cursor

@@ -99,12 +99,12 @@ end
 
 -- What the runs of one sproc add to its stats; `count` collects, `write_stats` writes.
 local function new_tally()
-  return { runs = 0, errors = 0, skipped = 0, duration_us = 0, longest_us = 0, buckets = {} }
+  return { runs = 0, errors = 0, skipped = 0, duration_us_total = 0, longest_us = 0, buckets = {} }
 end
 
 local function count(tally, runs, duration_us)
   tally.runs = tally.runs + runs
-  tally.duration_us = tally.duration_us + duration_us * runs
+  tally.duration_us_total = tally.duration_us_total + duration_us * runs
   if duration_us > tally.longest_us then tally.longest_us = duration_us end
   local bucket = duration_us <= 50 and 'le_50' or bucket_of(duration_us)
   tally.buckets[bucket] = (tally.buckets[bucket] or 0) + runs
@@ -115,32 +115,30 @@ local function count_error(tally, problem)
   tally.last_error = problem
 end
 
+local COUNTED = { 'runs', 'errors', 'skipped', 'duration_us_total' } -- fields of stats that are sums, and in a tally
+
 -- One read and one write, as handing a command over takes longer than what it does.
 local function write_stats(name, tally)
-  local fields, added = { 'duration_us_max' }, { 0 }
-  local function add(field, number)
-    if number > 0 then fields[#fields + 1], added[#added + 1] = field, number end
+  local stats, fields, added = STATS .. name, { 'duration_us_max' }, { 0 }
+  for i = 1, #COUNTED do
+    local number = tally[COUNTED[i]]
+    if number > 0 then fields[#fields + 1], added[#added + 1] = COUNTED[i], number end
   end
-  add('runs', tally.runs)
-  add('errors', tally.errors)
-  add('skipped', tally.skipped)
-  add('duration_us_total', tally.duration_us)
-  for bucket, runs in pairs(tally.buckets) do add(bucket, runs) end
-  local stats = STATS .. name
+  for bucket, runs in next, tally.buckets do fields[#fields + 1], added[#added + 1] = bucket, runs end
   local held = redis.pcall('HMGET', stats, unpack(fields))
   if held.err then held = redis.call('HMGET', writable(stats, 'hash'), unpack(fields)) end
-  local words = { stats }
-  local function put(field, value)
-    words[#words + 1] = field
-    words[#words + 1] = value
+  local words, last = { stats }, 1
+  for place = 2, #fields do
+    words[last + 1], words[last + 2] = fields[place], (tonumber(held[place]) or 0) + added[place]
+    last = last + 2
   end
-  for place = 2, #fields do put(fields[place], (tonumber(held[place]) or 0) + added[place]) end
   if tally.runs > 0 then
-    put('last_run', redis.call('TIME')[1])
-    put('duration_us_max', math.max(tonumber(held[1]) or 0, tally.longest_us))
+    local longest = tonumber(held[1]) or 0
+    if tally.longest_us > longest then words[last + 1], words[last + 2], last = 'duration_us_max', tally.longest_us, last + 2 end
+    words[last + 1], words[last + 2], last = 'last_run', redis.call('TIME')[1], last + 2
   end
-  if tally.last_error then put('last_error', tally.last_error) end
-  if #words > 1 then redis.call('HSET', unpack(words)) end
+  if tally.last_error then words[last + 1], words[last + 2], last = 'last_error', tally.last_error, last + 2 end
+  if last > 1 then redis.call('HSET', unpack(words, 1, last)) end
 end
 
 -- The commit that a sproc came with, asked once after each load.

@@ -19,7 +19,7 @@ local function parse_mark(mark)
 end
 
 local function write_mark(source, tick, count, ms)
-  redis.call('HSET', EVENTS, source, string.format('%d %d %d', tick, count, ms))
+  redis.call('HSET', EVENTS, source, tick .. ' ' .. count .. ' ' .. ms)
 end
 
 -- Whether a heartbeat (`ms tick {json}`) is a living daemon's. Returns its JSON, decoded, too.
