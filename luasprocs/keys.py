@@ -118,6 +118,21 @@ class Keys:
         return self._each("Canary") + daemon
 
     @property
+    def desired(self) -> str:
+        """Hash: what git wants, as the daemon that syncs sees it, and why it is not live if it isn't."""
+        return self._whole("Desired")
+
+    @property
+    def suspended(self) -> str:
+        """Hash, there while the sync is suspended: since when, by whom, why."""
+        return self._whole("Suspended")
+
+    @property
+    def control(self) -> str:
+        """Stream with the consumer group `daemons`: requests to the daemons that sync, and their answers."""
+        return self._whole("Control")
+
+    @property
     def paused(self) -> str:
         """Set: paused sprocs."""
         return self._whole("Paused")

@@ -33,7 +33,7 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 import git
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from typing import BinaryIO
 
 _OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -207,6 +207,18 @@ class Repository:
             return False
         return self._run("merge-base", "--is-ancestor", older, newer)[0] == 0
 
+    def ref_places(self) -> tuple[Path, ...]:
+        """Files and folders of git's that change when a branch or HEAD moves, whatever the storage of refs."""
+        found = [self._absolute(place) for place in ("HEAD", "refs", "packed-refs", "reftable")]
+        return tuple(path for path in found if path.exists() or path.name == "packed-refs")
+
+    def run(self, *arguments: str, timeout_s: float, environment: Mapping[str, str]) -> tuple[int, bytes, str]:
+        """A git command that asks somebody else, and may wait for long: exit code, output, complaints."""
+        return self._run(*arguments, timeout_s=timeout_s, environment=environment)
+
+    def _absolute(self, place: str) -> Path:
+        return self.path / text(self._must("rev-parse", "--git-path", place)).rstrip("\n")
+
     def config(self) -> dict[str, str]:
         """The `luasprocs.*` settings in git's configuration, without that prefix."""
         return git_config(self._start)
@@ -260,11 +272,19 @@ class Repository:
             raise RepositoryError(f"git {arguments[0]} failed in {self._shown}: {complaint(stderr)}")
         return output
 
-    def _run(self, *arguments: str, stdin: BinaryIO | None = None) -> tuple[int, bytes, str]:
+    def _run(
+        self,
+        *arguments: str,
+        stdin: BinaryIO | None = None,
+        timeout_s: float | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> tuple[int, bytes, str]:
         try:
             status, output, stderr = self._git.execute(
                 ["git", *arguments],
                 istream=stdin,
+                env=environment,
+                kill_after_timeout=timeout_s,
                 with_extended_output=True,
                 with_exceptions=False,
                 stdout_as_string=False,
@@ -273,6 +293,18 @@ class Repository:
         except git.GitCommandNotFound as error:
             raise RepositoryError("git is not on PATH: install git, or put its folder into PATH") from error
         return status, output, stderr
+
+
+def initialized(place: Path) -> Repository:
+    """A bare repository at `place`, made if there is none.
+
+    Raises:
+        RepositoryError: git can't make one there.
+    """
+    answer = run_git(place, "init", "--quiet", "--bare", ".")
+    if answer.returncode != 0:
+        raise RepositoryError(f"git can't make a repository in {str(place)!r}: {complaint(answer.stderr)}")
+    return Repository(place, place, bare=True, here=False)
 
 
 def _discover(start: Path | None, where: Path, *questions: str) -> str:

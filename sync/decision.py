@@ -1,0 +1,92 @@
+"""Whether a daemon applies what git wants, or waits. Pure.
+
+It goes forward by itself, never backwards, and two daemons that disagree don't take turns: what is live is only replaced
+by a commit that descends from it, by one that this daemon has just seen its branch move to, or by itself (drift).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a daemon that syncs stands."""
+
+    SYNCED = "synced"
+    APPLYING = "applying"
+    DRIFT = "drift"
+    BEHIND = "behind"
+    DIVERGED = "diverged"
+    UNKNOWN = "unknown"
+    PINNED = "pinned"
+    SUSPENDED = "suspended"
+    REFUSED = "refused"
+    DEGRADED = "degraded"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known when git wants `wanted` and `live` is applied (commits; "" where nothing is).
+
+    `moved`: this daemon has not seen its branch at `wanted` before; `known`: the repository has `live`; `ahead`: `wanted`
+    descends from `live`; `behind`: `live` descends from `wanted`. `pinned`: the commit that a rollback left, or "";
+    `after_pin`, `before_pin`: `wanted` descends from it, or is or
+    precedes it. `worktree`: files on disk, no commit.
+    """
+
+    wanted: str
+    live: str
+    moved: bool = False
+    known: bool = True
+    ahead: bool = False
+    behind: bool = False
+    pinned: str = ""
+    after_pin: bool = False
+    before_pin: bool = False
+    suspended: str = ""
+    worktree: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`apply` or not; `state` and `reason`, a sentence, where it waits."""
+
+    apply: bool
+    state: State
+    reason: str = ""
+
+
+APPLY = Decision(True, State.APPLYING)
+
+
+def decide(facts: Facts) -> Decision:
+    """What to do."""
+    wanted, live = facts.wanted[:12], facts.live[:12]
+    if facts.suspended:
+        return Decision(False, State.SUSPENDED, f"suspended {facts.suspended}: luasprocs unsuspend")
+    rewritten = facts.moved and not facts.before_pin
+    if facts.pinned and not facts.worktree and not (facts.after_pin or rewritten):
+        return Decision(
+            False,
+            State.PINNED,
+            f"commit {facts.pinned[:12]} was rolled back: a newer commit, or luasprocs sync, goes on from there",
+        )
+    if facts.worktree or not facts.live or facts.wanted == facts.live or facts.ahead or facts.live == "worktree":
+        return APPLY
+    if facts.behind:
+        return Decision(False, State.BEHIND, f"{live} is live and descends from {wanted}: this repository is behind")
+    if not facts.known:
+        return Decision(
+            False,
+            State.UNKNOWN,
+            f"{live} is live and is not in this repository: fetch it, or luasprocs sync applies {wanted} all the same",
+        )
+    if facts.moved:
+        return APPLY  # the history was rewritten, and just now
+    return Decision(
+        False,
+        State.DIVERGED,
+        f"{live} is live and neither descends from {wanted} nor the other way round: luasprocs sync decides",
+    )

@@ -1,0 +1,139 @@
+"""Where a daemon's commits come from: a repository on this machine, its work tree, or a remote that it mirrors."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from luasprocs.errors import RepositoryError
+from sync.desired import read_commit, read_worktree
+from sync.gitconfig import complaint
+from sync.repository import Repository, initialized
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sync.desired import Desired
+
+FETCH_TIMEOUT_S = 120
+_REMOTE = re.compile(r"(?P<scheme>https?|ssh|git|file)://|[\w.-]+@[\w.-]+:")
+_SECRET = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+# So that a remote that says nothing ends the fetch, and nobody is asked for a password.
+_PATIENCE = ("-c", "http.lowSpeedLimit=100", "-c", "http.lowSpeedTime=20", "-c", "credential.interactive=never")
+_UNATTENDED = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND", "ssh -oBatchMode=yes -oConnectTimeout=10"),
+}
+
+
+class Source(Protocol):
+    """What a daemon follows. `remote`: whether it must be fetched; `name`: as messages show it, without secrets."""
+
+    repository: Repository
+    name: str
+    remote: bool
+
+    def refresh(self) -> None:
+        """Asks the remote, if there is one. Raises RepositoryError."""
+
+    def desired(self) -> Desired:
+        """What is wanted now. Raises RepositoryError, SettingsError."""
+
+    def watched(self) -> Sequence[Path]:
+        """Files and folders that change when it does; none for a remote."""
+
+
+class Checkout:
+    """A repository on this machine, checked out or bare. `branch` None: what HEAD is; `worktree`: the files on disk."""
+
+    remote = False
+
+    def __init__(self, repository: Repository, branch: str | None = None, *, worktree: bool = False) -> None:
+        self.repository = repository
+        self.name = str(repository.path)
+        self._branch, self._worktree = branch, worktree
+
+    def refresh(self) -> None:
+        """Nothing to ask."""
+
+    def desired(self) -> Desired:
+        """Of the branch's commit, or of the files."""
+        if self._worktree:
+            return read_worktree(self.repository)
+        return read_commit(self.repository, f"refs/heads/{self._branch}" if self._branch else None)
+
+    def watched(self) -> Sequence[Path]:
+        """The work tree, or where git keeps its refs."""
+        return (self.repository.path,) if self._worktree else self.repository.ref_places()
+
+
+class Mirror:
+    """A remote, fetched into a bare repository of its own below `folder`.
+
+    `revision`: a branch, a tag or a commit; None: the remote's HEAD.
+
+    Raises:
+        RepositoryError: another daemon uses this mirror, or it can't be made.
+    """
+
+    remote = True
+
+    def __init__(self, url: str, folder: Path, revision: str | None = None) -> None:
+        self.name = shown(url)
+        self._url, self._revision = url, revision
+        place = folder / hashlib.sha256(url.encode()).hexdigest()[:16]
+        place.mkdir(parents=True, exist_ok=True)
+        self._lock = (place / "luasprocs.lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise RepositoryError(
+                f"the mirror {str(place)!r} is in use by another daemon: name another one, --mirror DIR"
+            ) from error
+        # Nobody else writes here, so what a killed git left locked is nobody's.
+        for lock in (*place.glob("*.lock"), *place.glob("refs/**/*.lock")):
+            if lock.name != "luasprocs.lock":
+                lock.unlink(missing_ok=True)
+        self.repository = initialized(place)
+
+    def refresh(self) -> None:
+        """Fetches branches and tags, and which branch is its HEAD."""
+        refs = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+        options = ("--prune", "--no-tags", "--no-write-fetch-head", "--force", "--update-head-ok")
+        self._git(*_PATIENCE, "fetch", "--quiet", *options, "origin", *refs)
+        if self._revision is None:
+            answer = self._git(*_PATIENCE, "ls-remote", "--symref", "origin", "HEAD")
+            if found := re.match(r"ref: (refs/heads/\S+)\tHEAD", answer):
+                self._git("symbolic-ref", "HEAD", found[1])
+
+    def desired(self) -> Desired:
+        """Of the commit that the revision is now."""
+        return read_commit(self.repository, self._revision)
+
+    def watched(self) -> Sequence[Path]:
+        """Nothing: it is asked now and then."""
+        return ()
+
+    def _git(self, *arguments: str) -> str:
+        # Told by the environment: what is in a command line, every user of the machine can read.
+        remote = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "remote.origin.url", "GIT_CONFIG_VALUE_0": self._url}
+        environment = {**_UNATTENDED, **remote}
+        status, output, stderr = self.repository.run(*arguments, timeout_s=FETCH_TIMEOUT_S, environment=environment)
+        if status == 0:
+            return output.decode("utf-8", "replace")
+        said = complaint(_SECRET.sub("…", stderr))
+        raise RepositoryError(f"{self.name} can't be fetched: {said}")
+
+
+def is_remote(place: str) -> bool:
+    """Whether it names a remote rather than a folder: a URL, or `user@host:path`."""
+    return bool(_REMOTE.match(place))
+
+
+def shown(url: str) -> str:
+    """A remote's URL without its secrets."""
+    return _SECRET.sub("…", url)
