@@ -189,6 +189,20 @@ def read_live(client: Client, keys: Keys, expected: int = 0) -> Live:
     return _with(live, keys, inspected(found), [name for reply in found for name in reply[::3]])
 
 
+def reread(client: Client, keys: Keys, live: Live) -> Live | None:
+    """What was live, if the revision and the engine are still the same; sprocs are not looked at. One small round trip."""
+    pipe = client.pipeline(transaction=False)
+    pipe.info("everything")
+    pipe.hgetall(keys.revision)
+    pipe.execute_command("FCALL_RO", keys.function("about"), 0)
+    info, revision, about = pipe.execute(raise_on_error=False)
+    _raise_other((info, revision, about))
+    if isinstance(revision, Exception) or isinstance(about, Exception):
+        return None
+    same = (Revision.parse(revision), _about(about)) == (live.revision, live.about)
+    return replace(live, info=parse_info(info, db=live.info.db)) if same else None
+
+
 def _queue_inspect(pipe: Any, keys: Keys, chunks: Iterable[int]) -> None:
     for chunk in chunks:
         start = chunk * INSPECT_CHUNK

@@ -207,10 +207,10 @@ class Repository:
             return False
         return self._run("merge-base", "--is-ancestor", older, newer)[0] == 0
 
-    def ref_places(self) -> tuple[Path, ...]:
-        """Files and folders of git's that change when a branch or HEAD moves, whatever the storage of refs."""
-        found = [self._absolute(place) for place in ("HEAD", "refs", "packed-refs", "reftable")]
-        return tuple(path for path in found if path.exists() or path.name == "packed-refs")
+    def ref_places(self) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+        """Folders that change when a branch or HEAD moves, however refs are stored: by themselves, and with all below."""
+        head, packed, refs, tables = (self._absolute(place) for place in ("HEAD", "packed-refs", "refs", "reftable"))
+        return tuple({head.parent, packed.parent}), tuple(path for path in (refs, tables) if path.is_dir())
 
     def run(self, *arguments: str, timeout_s: float, environment: Mapping[str, str]) -> tuple[int, bytes, str]:
         """A git command that asks somebody else, and may wait for long: exit code, output, complaints."""

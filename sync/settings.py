@@ -88,6 +88,7 @@ class HostSettings:
     `namespace` None: as luasprocs.toml says. `live_edits` None: commit if the repository is writable.
     `workers`: processes for async sprocs, None for one a core; `files`: the folder they work in; `writable`: folders beside it
     that they may write to; `lua_path`: more places for `require`, as package.path; `allow`: exec, clibs, unconfined.
+    `remote`: what the daemon mirrors below `mirror`, perhaps with a password. `log_format`: human or json.
     `sources`: for each setting that somebody set, who did, for messages.
     """
 
@@ -97,6 +98,9 @@ class HostSettings:
     config: Path | None = None
     debug: bool = False
     branch: str | None = None
+    remote: str = field(default="", repr=False)
+    mirror: Path = Path(".luasprocs") / "mirror"
+    log_format: str = "human"
     heal: str = "auto"
     live_edits: str | None = None
     interval_ms: int = 30_000
@@ -217,6 +221,18 @@ def _url(value: str) -> str:
     return value
 
 
+def _name(value: str) -> str:
+    if not value or value.startswith("-") or CONTROL.search(value):
+        raise ValueError(f"{shown(value)} can't be a branch")
+    return value.removeprefix("refs/heads/")
+
+
+def _remote(value: str) -> str:
+    if value.startswith("-") or CONTROL.search(value):
+        raise ValueError("the remote can't be used: take a URL (https, ssh, file) or user@host:path")
+    return value
+
+
 def _namespace(value: str) -> str:
     return Keys(value).namespace
 
@@ -278,7 +294,10 @@ _HOST: dict[str, Callable[[str], Any]] = {
     "repo": _path,
     "config": _path,
     "debug": _yes,
-    "branch": str,
+    "branch": _name,
+    "remote": _remote,
+    "mirror": _path,
+    "log_format": _one_of("human", "json"),
     "heal": _one_of("auto", "warn"),
     "live_edits": _one_of("commit", "keep", "revert"),
     "interval": _interval,

@@ -7,16 +7,15 @@ import hashlib
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from luasprocs.errors import RepositoryError
 from sync.desired import read_commit, read_worktree
 from sync.gitconfig import complaint
 from sync.repository import Repository, initialized
+from sync.settings import SETTINGS_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sync.desired import Desired
 
 FETCH_TIMEOUT_S = 120
@@ -28,6 +27,14 @@ _UNATTENDED = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND", "ssh -oBatchMode=yes -oConnectTimeout=10"),
 }
+
+
+class Watched(NamedTuple):
+    """Folders: of `alone` the files that are `names`, of `whole` all that is below."""
+
+    alone: tuple[Path, ...] = ()
+    whole: tuple[Path, ...] = ()
+    names: frozenset[str] = frozenset()
 
 
 class Source(Protocol):
@@ -43,8 +50,8 @@ class Source(Protocol):
     def desired(self) -> Desired:
         """What is wanted now. Raises RepositoryError, SettingsError."""
 
-    def watched(self) -> Sequence[Path]:
-        """Files and folders that change when it does; none for a remote."""
+    def watched(self) -> Watched:
+        """Folders that change when it does; none for a remote."""
 
 
 class Checkout:
@@ -56,6 +63,7 @@ class Checkout:
         self.repository = repository
         self.name = str(repository.path)
         self._branch, self._worktree = branch, worktree
+        self._folder = ""
 
     def refresh(self) -> None:
         """Nothing to ask."""
@@ -63,12 +71,19 @@ class Checkout:
     def desired(self) -> Desired:
         """Of the branch's commit, or of the files."""
         if self._worktree:
-            return read_worktree(self.repository)
+            found = read_worktree(self.repository)
+            self._folder = found.folder
+            return found
         return read_commit(self.repository, f"refs/heads/{self._branch}" if self._branch else None)
 
-    def watched(self) -> Sequence[Path]:
-        """The work tree, or where git keeps its refs."""
-        return (self.repository.path,) if self._worktree else self.repository.ref_places()
+    def watched(self) -> Watched:
+        """Where sprocs are saved, or where git keeps its refs."""
+        if not self._worktree:
+            return Watched(*self.repository.ref_places(), frozenset({"HEAD", "packed-refs"}))
+        top = self.repository.path
+        folder = top / self._folder
+        names = frozenset({SETTINGS_FILE, self._folder.partition("/")[0]})
+        return Watched((top,), (folder,) if folder.is_dir() else (), names)
 
 
 class Mirror:
@@ -114,9 +129,9 @@ class Mirror:
         """Of the commit that the revision is now."""
         return read_commit(self.repository, self._revision)
 
-    def watched(self) -> Sequence[Path]:
+    def watched(self) -> Watched:
         """Nothing: it is asked now and then."""
-        return ()
+        return Watched()
 
     def _git(self, *arguments: str) -> str:
         # Told by the environment: what is in a command line, every user of the machine can read.

@@ -100,14 +100,14 @@ class Syncer:
     options: Options = Options()
     progress: Callable[[int, int], None] = lambda done, total: None
 
-    def prepare(self, desired: Desired) -> Prepared:
-        """Reads what is live in one round trip and compares. Writes nothing.
+    def prepare(self, desired: Desired, live: Live | None = None) -> Prepared:
+        """Reads what is live in one round trip, unless that is given, and compares. Writes nothing.
 
         Raises:
             ServerError, OwnerError, EngineVersionError: the server or the registry can't take this repository's sprocs.
             NoFolderError: there is no sproc folder, and never was.
         """
-        live = read_live(self.client, self.keys, len(desired.entries))
+        live = live or read_live(self.client, self.keys, len(desired.entries))
         require_usable(live.info, writes=True)
         owner, may_take = self._owner(live, desired.settings.owner)
         check_owner(live, self.keys, owner, adopt=may_take)
@@ -120,8 +120,8 @@ class Syncer:
         refusal = prune_refusal(plan, len(desired.entries), len(live.sprocs), desired.absent)
         return Prepared(live, plan, owner, "" if self.options.prune_all else refusal)
 
-    def sync(self, desired: Desired) -> Outcome:
-        """Makes the registry equal to `desired`; plans again when another sync was first.
+    def sync(self, desired: Desired, prepared: Prepared | None = None) -> Outcome:
+        """Makes the registry equal to `desired`, as `prepared`; plans again when another sync was first.
 
         Raises:
             ProblemsError: sprocs are broken; nothing was applied. PruneError, OwnerError, ServerError: see there.
@@ -129,7 +129,7 @@ class Syncer:
         """
         started = time.monotonic()
         for attempt in range(ATTEMPTS):
-            prepared = self.prepare(desired)
+            prepared = prepared or self.prepare(desired)
             plan, live = prepared.plan, prepared.live
             if prepared.refusal:
                 raise PruneError(f"nothing was synced: {prepared.refusal}")
@@ -139,6 +139,7 @@ class Syncer:
                 if attempt == ATTEMPTS - 1:
                     raise
                 time.sleep(0.02 * 2**attempt)
+                prepared = None
                 continue
             changed = generation != live.revision.generation
             return Outcome(desired.commit.sha, generation, plan, changed, _since_ms(started))

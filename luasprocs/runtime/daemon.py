@@ -34,6 +34,11 @@ STOP_TIMEOUT_S = 10.0
 MEND_EVERY_S = 0.2
 
 
+def daemon_id() -> str:
+    """A name for a daemon: host, process, and a random part."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
 class Daemon:
     """Runs sprocs for one registry. `executions_limit`: about how many records are kept; `workers`: for async sprocs."""
 
@@ -50,7 +55,7 @@ class Daemon:
         self.url = url
         self.keys = keys
         self.db = db
-        self.id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        self.id = daemon_id()
         self.dispatcher = Dispatcher(keys, self.id, self._stale, self._broken, self._unregistered, self._pause)
         self.jobs = Jobs(Pool(WorkerSetup(url, keys.namespace, db, self.id, workers or WorkerRules())))
         self.unheard = 0

@@ -8,12 +8,12 @@ import logging
 import os
 import signal
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from luasprocs.runtime.notify import notify, watchdog_s
 
 if TYPE_CHECKING:
-    from luasprocs.runtime.daemon import Daemon
+    from collections.abc import Callable
 
 log = logging.getLogger("luasprocs.daemon")
 
@@ -21,14 +21,27 @@ INTERRUPTED = 130
 SAME_SIGNAL_S = 0.2
 
 
-def serve(daemon: Daemon) -> int:
+class Serving(Protocol):
+    """What runs as a process. `status`: in a few words; `on_ready`: who hears when it serves."""
+
+    @property
+    def status(self) -> str: ...  # noqa: D102
+
+    def on_ready(self, ready: Callable[[], None]) -> None: ...  # noqa: D102
+
+    async def run(self) -> None: ...  # noqa: D102
+
+    def stop(self) -> None: ...  # noqa: D102
+
+
+def serve(daemon: Serving) -> int:
     """Until SIGTERM or SIGINT; a second one ends at once. Returns the exit code."""
     with contextlib.suppress(KeyboardInterrupt):
         return asyncio.run(_serve(daemon))
     return INTERRUPTED
 
 
-async def _serve(daemon: Daemon) -> int:
+async def _serve(daemon: Serving) -> int:
     loop = asyncio.get_running_loop()
     signals, first_s = 0, 0.0
 
@@ -62,7 +75,7 @@ def _ready() -> None:
     notify("READY=1", "STATUS=listening")
 
 
-async def _watchdog(daemon: Daemon) -> None:
+async def _watchdog(daemon: Serving) -> None:
     """The loop turns: that is what a watchdog asks. A Redis that is away is no reason to be restarted."""
     if interval_s := watchdog_s():
         while True:

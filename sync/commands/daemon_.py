@@ -2,38 +2,104 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import sys
+import time
+from typing import TYPE_CHECKING
 
 import click
 from redis.connection import parse_url
 
-from luasprocs.errors import SettingsError
+from luasprocs.errors import LuasprocsError, RepositoryError, SettingsError
 from luasprocs.keys import Keys
-from luasprocs.runtime.daemon import Daemon
+from luasprocs.runtime.daemon import Daemon, daemon_id
 from luasprocs.runtime.service import serve
 from luasprocs.runtime.workers import WorkerRules
+from sync.console import Console
+from sync.decision import State
+from sync.follow import Follower
+from sync.logs import log_to_stderr
+from sync.looking import Look, Rules
+from sync.serving import Service
 from sync.session import Session
+from sync.sources import Checkout, Mirror
+
+if TYPE_CHECKING:
+    from sync.settings import HostSettings
+    from sync.sources import Source
+
+log = logging.getLogger("luasprocs.daemon")
+
+RETRY_S = 5.0
 
 
 @click.command("daemon")
+@click.option(
+    "--branch", metavar="B", help="The branch to follow; default: what is checked out, of a bare one its HEAD."
+)
+@click.option("--worktree", is_flag=True, help="Follow the files as they are saved, for development.")
+@click.option("--remote", metavar="URL", help="Follow a remote: https, ssh, file; it is mirrored and fetched.")
+@click.option("--revision", metavar="REV", help="With --remote: a tag or a commit instead of a branch.")
+@click.option("--once", is_flag=True, help="Sync once and end: 0 in sync, 1 broken sprocs, 2 it could not.")
 @click.option("--no-sync", is_flag=True, help="Run sprocs only; syncing is left to others.")
+@click.option("--no-runtime", is_flag=True, help="Sync only; running sprocs is left to others.")
 @click.pass_obj
-def command(flags: dict[str, object], no_sync: bool) -> int:
-    """Run sprocs when keys change, until SIGTERM. Any number of daemons may run: each event runs once."""
-    if not no_sync:
-        raise SettingsError(
-            "this version's daemon runs sprocs and does not sync: say --no-sync, and sync by luasprocs sync"
-        )
-    session = Session(flags)
-    log_to_stderr()
-    return run_daemon(session, session.url, session.keys)
-
-
-def run_daemon(session: Session, url: str, keys: Keys) -> int:
-    """Runs one by the host's settings. Returns the exit code."""
+def command(
+    flags: dict[str, object],
+    branch: str | None,
+    worktree: bool,
+    remote: str | None,
+    revision: str | None,
+    once: bool,
+    no_sync: bool,
+    no_runtime: bool,
+) -> int:
+    """Keep Redis equal to a git branch and run sprocs on events and schedules, until SIGTERM. Any number may run."""
+    if no_sync and (once or no_runtime or worktree or remote):
+        raise SettingsError("--no-sync leaves nothing to --once, --no-runtime, --worktree or --remote: leave it out")
+    given = {"branch": branch, "remote": remote}
+    session = Session({**flags, **{name: value for name, value in given.items() if value is not None}})
     settings = session.settings
-    daemon = Daemon(
+    log_to_stderr(settings.log_format)
+    if no_sync:
+        return run_daemon(session, session.url, session.keys)
+    source = source_of(session, worktree=worktree, revision=revision)
+    keys = _keys(settings, source, patient=not once)
+    if once:
+        return _once(session, keys, source)
+    return run_daemon(session, session.url, keys, source, runtime=not no_runtime)
+
+
+def source_of(session: Session, *, worktree: bool = False, revision: str | None = None) -> Source:
+    """What the settings say to follow."""
+    settings = session.settings
+    if settings.remote:
+        if worktree:
+            raise SettingsError("--worktree follows files on disk, --remote a remote: give one of them")
+        if revision and settings.branch:
+            raise SettingsError("--revision and --branch name two things to follow: give one of them")
+        wanted = revision or (f"refs/heads/{settings.branch}" if settings.branch else None)
+        return Mirror(settings.remote, settings.mirror.absolute(), wanted)
+    if revision:
+        raise SettingsError("--revision is for a --remote: a daemon follows a branch of the repository here")
+    if worktree and session.repository.bare:
+        raise RepositoryError("a bare repository has no work tree: leave out --worktree")
+    return Checkout(session.repository, settings.branch, worktree=worktree)
+
+
+def run_daemon(session: Session, url: str, keys: Keys, source: Source | None = None, *, runtime: bool = True) -> int:
+    """Runs one by the host's settings; it syncs if it has a source. Returns the exit code."""
+    settings = session.settings
+    daemon = _runtime(settings, url, keys) if runtime else None
+    follower = None
+    if source is not None:
+        name = daemon.id if daemon else daemon_id()
+        follower = Follower(url, keys, source, Rules(settings.heal), name, settings.interval_ms / 1000)
+    return serve(Service(daemon, follower))
+
+
+def _runtime(settings: HostSettings, url: str, keys: Keys) -> Daemon:
+    return Daemon(
         url,
         keys,
         int(parse_url(url).get("db") or 0),
@@ -47,14 +113,42 @@ def run_daemon(session: Session, url: str, keys: Keys) -> int:
             allow=settings.allow,
         ),
     )
-    return serve(daemon)
 
 
-def log_to_stderr() -> None:
-    """What the daemon says, a line each with its time."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logger = logging.getLogger("luasprocs.daemon")
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
+def _keys(settings: HostSettings, source: Source, *, patient: bool) -> Keys:
+    """The registry's names: as the host says, else as the source's luasprocs.toml does; it is waited for."""
+    if settings.namespace is not None:
+        return Keys(settings.namespace)
+    told = ""
+    while True:
+        try:
+            if source.remote:
+                source.refresh()
+            return Keys(source.desired().settings.namespace)
+        except LuasprocsError as error:
+            if not patient:
+                raise
+            if str(error) != told:
+                told = str(error)
+                log.warning("%s; trying again", told)
+            time.sleep(RETRY_S)
+
+
+def _once(session: Session, keys: Keys, source: Source) -> int:
+    follower = Follower(session.url, keys, source, Rules(session.settings.heal), daemon_id(), 0)
+    look = asyncio.run(follower.once())
+    console = Console.of_process()
+    state = look.state
+    if state.problems:
+        for problem in state.problems:
+            console.error(problem)
+        return 1
+    if state.state != State.SYNCED:
+        console.error(f"{state.state}: {state.reason}")
+        return 2
+    console.line(_said(look))
+    return 0
+
+
+def _said(look: Look) -> str:
+    return f"synced {look.summary}" if look.applied else f"in sync with {look.state.commit[:10]}"

@@ -11,9 +11,10 @@ import click
 
 from luasprocs.embedded import EmbeddedServer
 from luasprocs.errors import LuasprocsError, ProblemsError, ServerError, SettingsError
-from sync.commands.daemon_ import log_to_stderr, run_daemon
+from sync.commands.daemon_ import run_daemon, source_of
 from sync.commands.sync_ import Progress, print_outcome
 from sync.console import Console
+from sync.logs import log_to_stderr
 from sync.session import Session
 from sync.settings import SERVER_FILE
 from sync.syncing import Options, Syncer
@@ -28,7 +29,7 @@ PORT_LIMIT = 65536
 @click.command("up")
 @click.pass_obj
 def command(flags: dict[str, object]) -> int:
-    """Start an embedded Valkey in the repository's .luasprocs, sync HEAD, and run a daemon until Ctrl-C or SIGTERM.
+    """Start an embedded Valkey in the repository's .luasprocs, and a daemon that syncs and runs, until Ctrl-C or SIGTERM.
 
     Other commands in the repository find this server by themselves. Its data stays there for the next time.
     """
@@ -47,8 +48,8 @@ def command(flags: dict[str, object]) -> int:
             )
         _sync(console, session)
         _say_what_next(console, server)
-        log_to_stderr()
-        return run_daemon(session, session.url, session.keys)
+        log_to_stderr(session.settings.log_format)
+        return run_daemon(session, session.url, session.keys, source_of(session))
 
 
 def _end(*_: object) -> None:
@@ -102,13 +103,14 @@ def _sync(console: Console, session: Session) -> None:
         return
     finally:
         progress.close()
-    console.warn("HEAD is not live: luasprocs sync, once that is right")
+    console.warn("HEAD is not live: the next commit that is right will be")
 
 
 def _say_what_next(console: Console, server: EmbeddedServer) -> None:
-    console.line("until Ctrl-C events run sprocs here; in another terminal, in this repository:")
+    console.line(
+        "until Ctrl-C each commit here is live at once, and events run sprocs; in another terminal, in this repository:"
+    )
     console.line("  luasprocs status           what is live")
-    console.line("  luasprocs sync             after a commit")
     console.line("  luasprocs execute NAME     run one")
     console.line("  luasprocs logs -f          what ran")
     console.line(f"  redis-cli -p {server.port:<14}the server itself")
