@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from luasprocs.keys import Keys
 
 
+SCHEDULES_CHANGED = b"schedules"
+"""What daemons hear on the channel of wakes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Paused:
     """What a pause or a resume did: names that it changed, and names that were so already."""
@@ -55,6 +59,16 @@ def read_paused(client: Redis, keys: Keys) -> frozenset[str]:
     return frozenset(map(text, found))
 
 
+def pausing(keys: Keys, name: bytes) -> tuple[tuple[bytes | str, ...], ...]:
+    """The commands that pause a sproc."""
+    return ("SADD", keys.paused, name), *_unscheduling(keys, name), ("PUBLISH", keys.wakes, SCHEDULES_CHANGED)
+
+
+def _unscheduling(keys: Keys, name: bytes) -> tuple[tuple[bytes | str, ...], ...]:
+    """Its countdown goes; resumed it goes on with the next time after that, and none in between is missed."""
+    return ("DEL", raw(keys.cron_prefix) + name), ("HDEL", keys.scheduled, name)
+
+
 def _set(client: Redis, keys: Keys, names: Sequence[str], *, paused: bool) -> Paused:
     wanted = tuple(dict.fromkeys(names))
     before = read_paused(client, keys)
@@ -68,8 +82,12 @@ def _set(client: Redis, keys: Keys, names: Sequence[str], *, paused: bool) -> Pa
     pipe = client.pipeline(transaction=True)
     for name in wanted:
         (pipe.sadd if paused else pipe.srem)(keys.paused, raw(name))
+    for name in wanted if paused else ():
+        for words in _unscheduling(keys, raw(name)):
+            pipe.execute_command(*words)
+    pipe.publish(keys.wakes, SCHEDULES_CHANGED)
     try:
-        changed = dict(zip(wanted, pipe.execute(), strict=True))
+        changed = dict(zip(wanted, pipe.execute(), strict=False))
     except ResponseError as error:
         if "WRONGTYPE" not in str(error):
             raise

@@ -222,7 +222,8 @@ def _typed(keys: Keys) -> tuple[tuple[str, str], ...]:
     return (
         *((keys.blobs, "hash"), (keys.replaced, "zset"), (keys.digests, "hash"), (keys.events, "hash")),
         *((keys.paused, "set"), (keys.daemons, "hash"), (keys.gaps, "stream"), (keys.catchups, "hash")),
-        (keys.executions, "stream"),
+        *((keys.executions, "stream"), (keys.scheduled, "hash"), (keys.unrecorded, "list"), (keys.running, "hash")),
+        *((keys.jobs, "stream"), (keys.delayed, "zset"), (keys.dead, "stream")),
     )
 
 

@@ -38,6 +38,11 @@ class Sproc:
         return hashlib.sha1(self.source, usedforsecurity=False).hexdigest()
 
     @property
+    def scheduled(self) -> bool:
+        """Whether it has a schedule that runs."""
+        return bool({"cron", "every"} & self.values.keys()) and self.values.get("enabled", "yes").lower() != "no"
+
+    @property
     def metadata(self) -> Metadata:
         """Its metadata, typed.
 

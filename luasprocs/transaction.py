@@ -107,6 +107,11 @@ class Transaction:
             yield packed("DEL", *some)
         for names in batched(deleted, NAMES_A_COMMAND):
             yield packed("HDEL", self.keys.digests, *map(raw, names))
+        # A schedule that is no more has no countdown, and begins anew if it comes back.
+        replaced = {sproc.name for sproc in self.change.put if not sproc.scheduled} & self.live.sprocs.keys()
+        for names in batched(sorted({*deleted, *replaced}), NAMES_A_COMMAND):
+            yield packed("DEL", *(raw(self.keys.cron_prefix + name) for name in names))
+            yield packed("HDEL", self.keys.scheduled, *map(raw, names))
         for row in self.rows:
             yield row.command
         for rows in batched(self.rows, NAMES_A_COMMAND):

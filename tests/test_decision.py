@@ -33,8 +33,8 @@ TABLE = [
 ]
 
 
-@pytest.mark.parametrize(("what", "facts", "state"), TABLE, ids=[row[0] for row in TABLE])
-def test_decisions(what: str, facts: Facts, state: str) -> None:
+@pytest.mark.parametrize(("facts", "state"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_decisions(facts: Facts, state: str) -> None:
     decision = decide(facts)
     assert decision.state == State(state)
     assert decision.apply == (state == "applying")

@@ -91,9 +91,10 @@ local function start(args)
   for i = 4, #args, 2 do
     local name, schedule = args[i], args[i + 1]
     local held = redis.call('HGET', SCHEDULED, name)
+    local paused = redis.pcall('SISMEMBER', PAUSED, name) == 1
     local ms, held_schedule = parse_held(held)
     local wrong = ms and ms > now + CLOCK_BACK_MS
-    if held_schedule ~= schedule or wrong then
+    if (held_schedule ~= schedule or wrong) and not paused then
       if wrong then
         local why = "the clock was set back: the last run was scheduled for " .. seconds_text(ms)
         add_tick({ name = name, origin = seconds_text(ms), status = 'skipped', error = why }, args[2])
@@ -101,7 +102,7 @@ local function start(args)
       held = string.format('%d %s', wrong and now or math.max(now, ms or 0), schedule)
       redis.call('HSET', SCHEDULED, name, held)
     end
-    reply[#reply + 1] = held
+    reply[#reply + 1] = held or ''
   end
   return reply
 end

@@ -126,6 +126,7 @@ local function retry_or_bury(job, status, problem, rules)
   local jitter = tonumber(redis.sha1hex(job.id .. job.attempt):sub(1, 4), 16) / 65536 -- the same for each server that replays it
   job.attempt = job.attempt + 1
   redis.call('ZADD', writable(DELAYED, 'zset'), now_ms() + math.floor(delay_ms * (0.75 + jitter / 2)), json().encode(job))
+  redis.call('PUBLISH', WAKES, 'delayed')
 end
 
 -- Called for a run on the server that failed, in the step that ran it: another one comes later if its header has retries.

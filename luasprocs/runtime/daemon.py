@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from redis import exceptions
 
 from luasprocs import server
+from luasprocs.pausing import pausing
 from luasprocs.runtime.dispatcher import Dispatcher
 from luasprocs.runtime.jobs import Jobs
+from luasprocs.runtime.scheduler import Scheduler
 from luasprocs.runtime.session import Session, SessionEndedError, leave
 from luasprocs.runtime.watchdog import Watchdog
 from luasprocs.runtime.workers import Pool, WorkerRules, WorkerSetup
@@ -56,8 +58,9 @@ class Daemon:
         self.keys = keys
         self.db = db
         self.id = daemon_id()
-        self.dispatcher = Dispatcher(keys, self.id, self._stale, self._broken, self._unregistered, self._pause)
+        self.dispatcher = Dispatcher(keys, self.id, self._stale, self._broken, self._unregistered, self.pause)
         self.jobs = Jobs(Pool(WorkerSetup(url, keys.namespace, db, self.id, workers or WorkerRules())))
+        self.scheduler = Scheduler()
         self.unheard = 0
         self._mended = 0.0
         self.executions_age_ms = executions_age_ms
@@ -82,6 +85,7 @@ class Daemon:
         """No new work; `run` returns when what runs has ended."""
         self.dispatcher.stopping = True
         self.jobs.stop()
+        self.scheduler.stop()
         self._stop.set()
 
     def info(self) -> dict[str, Any]:
@@ -95,6 +99,8 @@ class Daemon:
             "runs": self.dispatcher.runs,
             "jobs": self.jobs.running,
             "jobs_done": self.jobs.done,
+            "schedules": len(self.scheduler),
+            "ticks": self.scheduler.runs,
         }
 
     def heard_tick(self) -> None:
@@ -119,7 +125,7 @@ class Daemon:
     async def _end_of_work(self) -> None:
         """What runs ends; then the lease is given back."""
         deadline = time.monotonic() + STOP_TIMEOUT_S
-        while self.dispatcher.in_flight and self._session and time.monotonic() < deadline:  # noqa: ASYNC110  # once
+        while (self.dispatcher.in_flight or self.scheduler.in_flight) and self._session and time.monotonic() < deadline:  # noqa: ASYNC110  # once
             await asyncio.sleep(0.005)
         await self.jobs.end(deadline)
         if self._session is not None and self._session.commands.open:
@@ -169,11 +175,16 @@ class Daemon:
         if self._session is not None:
             self._session.coverage.mend(source)
 
-    def _pause(self, name: bytes) -> None:
+    def pause(self, name: bytes) -> None:
+        """Stops a sproc's triggers: it ran past its timeout too often."""
         said = "%s ran past its timeout three times in a row: paused; luasprocs resume starts it again"
         log.error(said, name.decode("utf-8", "replace"))
         if self._session is not None:
-            self._spawn(self._session.commands.call("SADD", self.keys.paused, name))
+            self._spawn(self._paused(self._session, name))
+
+    async def _paused(self, session: Session, name: bytes) -> None:
+        for words in pausing(self.keys, name):
+            await session.commands.call(*words)
 
     def _spawn(self, call: Any) -> None:
         task = asyncio.ensure_future(call)

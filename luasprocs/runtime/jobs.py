@@ -52,8 +52,10 @@ class Jobs:
         """Jobs under way here."""
         return len(self._tasks)
 
-    def wake(self) -> None:
-        """There may be something to take."""
+    def wake(self, *, delayed: bool = False) -> None:
+        """There may be something to take; `delayed`: or to be done later."""
+        if delayed:
+            self._next_due = 0.0
         self._wake.set()
 
     def stop(self) -> None:

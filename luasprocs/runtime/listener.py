@@ -26,11 +26,11 @@ class _Place(NamedTuple):
 
 
 class Listener(Wire):
-    """Subscribed by `attach` and `subscribe`. After each read `on_flush` is called; `on_wake` when there is a job."""
+    """Subscribed by `attach` and `subscribe`. After each read `on_flush` is called; `on_wake` hears of jobs and pauses."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.on_wake: Callable[[], None] = lambda: None
+        self.on_wake: Callable[[bytes], None] = lambda _: None
         self._on_flush: Callable[[], None] = lambda: None
 
     def attach(
@@ -129,7 +129,7 @@ class Listener(Wire):
             self._numbering.hold()
             self._on_generation()
         elif channel == self._wakes:
-            self.on_wake()
+            self.on_wake(payload)
 
     def _other(self, message: Any) -> None:
         """Confirmations; and errors, which end the connection: a subscription that an ACL refuses."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 
+from luasprocs.pausing import SCHEDULES_CHANGED
 from luasprocs.runtime.bindings import parse_bindings
 from luasprocs.runtime.canary import Canary
 from luasprocs.runtime.coverage import Coverage
@@ -86,7 +87,7 @@ class Session:
             self.listener.attach(
                 self.keys, self.numbering, self._on_tick, self._on_generation, self.daemon.dispatcher.flush
             )
-            self.listener.on_wake = self.daemon.jobs.wake
+            self.listener.on_wake = self._on_wake
             await self.listener.subscribe_control()
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -98,6 +99,7 @@ class Session:
                 group.create_task(self._beat())
                 group.create_task(self.deadlines.run(self.commands))
                 group.create_task(self.daemon.jobs.serve(self))
+                group.create_task(self.daemon.scheduler.serve(self))
                 group.create_task(Canary(self, self._notifications).run())
                 group.create_task(Watchdog(self.daemon.url, self.keys, self.numbering).run(self.commands))
         except ExceptionGroup as group:
@@ -164,6 +166,13 @@ class Session:
                 len(bindings.sprocs),
             )
         self.daemon.dispatcher.rebound()
+        self.daemon.scheduler.rebind()
+
+    def _on_wake(self, what: bytes) -> None:
+        """A job's id; or that a retry is to come, or that sprocs were paused or resumed."""
+        if what == SCHEDULES_CHANGED:
+            self.daemon.scheduler.rebind()
+        self.daemon.jobs.wake(delayed=what in {b"delayed", SCHEDULES_CHANGED})
 
     def _on_tick(self, tick: Tick) -> None:
         last = self.numbering.now

@@ -1,0 +1,294 @@
+"""Runs schedules: knows when each is due by the server's clock, and asks the engine then, which heeds one daemon's call."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import logging
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from redis import exceptions
+
+from luasprocs.misfire import Due, due
+from luasprocs.recurrence import Recurrence
+from luasprocs.runtime.clock import ServerClock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from luasprocs.runtime.session import Session
+
+log = logging.getLogger("luasprocs.daemon")
+
+ROW = 7
+"""Fields of a schedule in the engine's answer."""
+AT_ONCE = 40
+"""Schedules of one call, so that it holds the server for about a millisecond."""
+RECORD_LATER = 10
+"""So many due at once leave their records for afterwards: the others' runs don't wait for them."""
+LOOK_EVERY_S = 1.0
+RETRY_MS = 100
+BIND_AT_ONCE = 500
+TIMEOUTS_TO_PAUSE = 3
+_KILLED = ("killed by user", "Script killed")
+
+
+@dataclass(slots=True)
+class Timer:
+    """One schedule. `held`: what the engine holds for it, as far as is known; `done_ms`: all up to there is done.
+
+    `proven`: its last run came to an end. Until then it runs in a call of its own: one that never ends can be stopped only as
+    long as nothing in its call has written. `timeouts`: in a row.
+    """
+
+    name: bytes
+    recurrence: Recurrence
+    misfire: str
+    held: bytes
+    done_ms: int
+    proven: bool = False
+    timeouts: int = 0
+    timed_out: bool = False
+
+    def hold(self, held: bytes) -> bool:
+        """Takes what the engine holds. Returns whether that is of this schedule."""
+        ms, _, schedule = held.partition(b" ")
+        if schedule.decode("utf-8", "replace") != str(self.recurrence) or not ms.isdigit():
+            return False
+        self.held, self.done_ms = held, int(ms)
+        return True
+
+
+class Scheduler:
+    """The schedules of one registry. Outlives sessions only as an object: each session reads them anew."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+        self._timers: dict[bytes, Timer] = {}
+        self._heap: list[tuple[float, bytes]] = []
+        self._generation: bytes = b""
+        self._wake = asyncio.Event()
+        self._rebind = True
+        self._under_way: set[bytes] = set()
+        self._told: set[str] = set()
+        self._stopping = False
+
+    @property
+    def in_flight(self) -> int:
+        """Runs asked for and not answered."""
+        return len(self._under_way)
+
+    def __len__(self) -> int:
+        return len(self._timers)
+
+    def rebind(self) -> None:
+        """Schedules have changed, or one was paused or resumed: they are read again."""
+        self._rebind = True
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Nothing more is started."""
+        self._stopping = True
+
+    async def serve(self, session: Session) -> None:
+        """Runs what is due for as long as the session lasts.
+
+        Raises:
+            redis.ConnectionError: the connection broke.
+        """
+        clock = ServerClock(session.commands)
+        self._rebind, self._under_way = True, set()
+        looked = 0.0
+        while not self._stopping:
+            try:
+                if self._rebind or time.monotonic() - looked >= LOOK_EVERY_S:
+                    looked = time.monotonic()
+                    await clock.measure()
+                    await self._bind(session, clock)
+                    await self._record(session)
+                self._start(session, clock)
+            except exceptions.ResponseError as error:
+                self._say(f"schedules wait: {error}")
+                await asyncio.sleep(RETRY_MS / 1000)
+            self._wake.clear()
+            if self._rebind:
+                continue
+            rest_s = min(LOOK_EVERY_S, max(0.0, (self._next_ms - clock.now_ms()) / 1000))
+            if rest_s > 0:
+                try:
+                    async with asyncio.timeout(rest_s):
+                        await self._wake.wait()
+                except TimeoutError:
+                    pass
+
+    @property
+    def _next_ms(self) -> float:
+        return self._heap[0][0] if self._heap else math.inf
+
+    def _say(self, text: str) -> None:
+        if text not in self._told:
+            self._told = {text, *list(self._told)[:50]}
+            log.warning(text)
+
+    async def _bind(self, session: Session, clock: ServerClock) -> None:
+        """Reads the schedules if they may have changed, begins new ones, shows their countdowns."""
+        if not self._rebind:
+            return
+        self._rebind = False
+        generation, _, *rows = await session.commands.call("FCALL_RO", session.keys.function("schedules"), 0)
+        self._generation = generation
+        self._timers = {
+            timer.name: timer for at in range(0, len(rows), ROW) if (timer := self._timer(rows[at : at + ROW]))
+        }
+        timers = list(self._timers.values())
+        now_ms = clock.now_ms()
+        fresh = [timer for timer in timers if not timer.hold(timer.held) or timer.done_ms > now_ms]
+        for some in _stretches(fresh, BIND_AT_ONCE):
+            words = [word for timer in some for word in (timer.name, str(timer.recurrence))]
+            reply = await self._call(session, "start", *words)
+            for timer, held in zip(some, reply[2:], strict=False):
+                if not timer.hold(held):
+                    self._timers.pop(timer.name)  # paused just now
+        self._heap = [(float(self._due_ms(timer)), timer.name) for timer in self._timers.values()]
+        heapq.heapify(self._heap)
+        for some in _stretches(list(self._timers.values()), BIND_AT_ONCE):
+            words = [word for timer in some for word in (timer.name, timer.held, _text(self._due_ms(timer)))]
+            await self._call(session, "show", *words)
+
+    def _timer(self, row: Sequence[bytes]) -> Timer | None:
+        name, cron, every, zone, misfire, paused, held = row
+        if paused:
+            return None
+        try:
+            recurrence = Recurrence.parse(cron.decode(), every.decode(), zone.decode())
+        except ValueError as error:
+            self._say(f"the schedule of {name.decode('utf-8', 'replace')} can't be used: {error}")
+            return None
+        kind = misfire.decode("utf-8", "replace").lower()
+        return Timer(name, recurrence, kind if kind in {"skip", "all"} else "once", held, 0)
+
+    @staticmethod
+    def _due_ms(timer: Timer) -> float:
+        found = timer.recurrence.next_after(timer.done_ms)
+        return math.inf if found is None else found
+
+    async def _call(self, session: Session, mode: str, *words: Any) -> list[Any]:
+        reply: list[Any] = await session.commands.call(
+            *session.function("cron", mode, session.daemon.id, self._generation, *words)
+        )
+        if reply[0] != b"ok":
+            self.rebind()
+            return [b"stale", 0]
+        return reply
+
+    def _start(self, session: Session, clock: ServerClock) -> None:
+        """Asks for all that is due, in calls of some, pipelined."""
+        now_ms = clock.now_ms()
+        items: list[tuple[Timer, Due]] = []
+        while self._heap and self._heap[0][0] <= now_ms:
+            _, name = heapq.heappop(self._heap)
+            timer = self._timers.get(name)
+            if timer is None or name in self._under_way:
+                continue
+            if found := due(timer.recurrence, timer.done_ms, int(now_ms), timer.misfire):
+                items.append((timer, found))
+                self._under_way.add(name)
+            else:
+                self._push(timer)
+        later = len(items) > RECORD_LATER
+        alone = [[item] for item in items if not item[0].proven]
+        for some in (*alone, *_stretches([item for item in items if item[0].proven], AT_ONCE)):
+            session.spawn(self._run(session, some, later=later))
+        if later:
+            session.spawn(self._record(session))
+
+    def _push(self, timer: Timer, not_before_ms: float = 0) -> None:
+        heapq.heappush(self._heap, (max(self._due_ms(timer), not_before_ms), timer.name))
+        self._wake.set()
+
+    async def _run(self, session: Session, items: Sequence[tuple[Timer, Due]], *, later: bool) -> None:
+        words: list[Any] = []
+        for timer, one in items:
+            verdict = "missed" if one.skipped else "timeout" if timer.timed_out else ""
+            bounds = f"{_seconds(one.first)}-{_seconds(one.last)}"
+            missed = f"{one.missed} {bounds} nothing ran them" if one.missed else ""
+            words += (timer.name, timer.held, one.at, _text(one.next), missed, verdict)
+        try:
+            reply = await self._call(session, "run", int(later), *words)
+        except exceptions.ResponseError as error:
+            await self._failed(session, items, str(error))
+            return
+        now_ms = reply[1]
+        for (timer, one), answer in zip(items, [*reply[2:], *[b"later"] * len(items)], strict=False):
+            self._answered(session, timer, one, answer, now_ms)
+
+    def _answered(self, session: Session, timer: Timer, one: Due, answer: Any, now_ms: int) -> None:
+        self._under_way.discard(timer.name)
+        if self._timers.get(timer.name) is not timer:
+            return  # read anew meanwhile
+        if isinstance(answer, int):
+            self.runs += not one.skipped
+            timer.proven = not timer.timed_out
+            self._count_timeout(session, timer)
+            timer.hold(b"%d %s" % (one.at, str(timer.recurrence).encode()))
+            self._push(timer)
+        elif answer.startswith(b"held "):
+            if timer.hold(answer[5:]):
+                self._push(timer)
+            else:
+                self.rebind()
+        elif answer == b"paused":
+            self.rebind()
+        else:  # early: the clock is to be measured again; later: the call took too long
+            self._push(timer, now_ms if answer == b"later" else now_ms + RETRY_MS)
+
+    @staticmethod
+    def _count_timeout(session: Session, timer: Timer) -> None:
+        """The third timeout in a row pauses it."""
+        timer.timeouts = timer.timeouts + 1 if timer.timed_out else 0
+        timer.timed_out = False
+        if timer.timeouts >= TIMEOUTS_TO_PAUSE:
+            timer.timeouts = 0
+            session.daemon.pause(timer.name)
+
+    async def _failed(self, session: Session, items: Sequence[tuple[Timer, Due]], why: str) -> None:
+        """Nothing of the call was done. Where it was stopped for taking too long, each is tried alone to see whose run it is."""
+        killed = any(word in why for word in _KILLED)
+        if killed and len(items) > 1:
+            for item in items:
+                await self._run(session, [item], later=False)
+            return
+        if not killed:
+            self._say(f"schedules wait: {why}")
+            await asyncio.sleep(RETRY_MS / 1000)
+        for timer, _ in items:
+            timer.timed_out = killed
+            self._under_way.discard(timer.name)
+            if self._timers.get(timer.name) is timer:
+                self._push(timer)
+
+    async def _record(self, session: Session) -> None:
+        """Records that runs have left, whoever's."""
+        if not self._timers:
+            return
+        try:
+            while await session.commands.call(*session.function("cron", "record")):
+                pass
+        except exceptions.ResponseError as error:
+            self._say(f"runs of schedules can't be recorded: {error}")
+
+
+def _stretches(items: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _text(ms: float | None) -> str:
+    return "" if ms is None or ms == math.inf else str(int(ms))
+
+
+def _seconds(ms: int) -> str:
+    """As the engine writes times: seconds, with milliseconds only where there are any."""
+    return f"{ms // 1000}.{ms % 1000:03}" if ms % 1000 else str(ms // 1000)

@@ -1,0 +1,231 @@
+"""Each tick of a schedule runs exactly once: daemons killed, all away, with wrong clocks; sprocs that misbehave."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from redis.exceptions import ResponseError
+
+from luasprocs.executions import read_executions
+from luasprocs.keys import Keys
+from luasprocs.pausing import pause, resume
+from tests.daemons import DaemonProcess
+from tests.live import put, sproc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from redis import Redis
+
+SOAK = bool(os.environ.get("LUASPROCS_SOAK"))
+SECONDS = 60 if SOAK else 8
+SCHEDULES = 200
+KEYS = Keys()
+COUNT = "redis.call('HINCRBY', 'ran:' .. sproc.name, ARGV[1], 1)\n"
+EVERY = "-- every=1s\n" + COUNT
+
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(300 if SOAK else 120)]
+
+
+def ran(client: Redis, name: str) -> dict[int, int]:
+    """Scheduled time (unix seconds) to how often it ran."""
+    found: Any = client.hgetall(f"ran:{name}")
+    return {int(at): int(count) for at, count in found.items()}
+
+
+def missed(client: Redis, name: str) -> dict[int, int]:
+    """First missed time to how many, as recorded."""
+    records = [one for one in read_executions(client, KEYS, 10_000) if one.status == "missed" and one.sproc == name]
+    return {int(one.origin.partition("-")[0]): int(one.origin.partition("-")[2]) for one in records}
+
+
+def reaches(client: Redis, name: str, at: int) -> None:
+    """Waits until a run was scheduled then or later."""
+    until(lambda: max(ran(client, name), default=0) >= at)
+
+
+def until(condition: Callable[[], Any], timeout_s: float = 15) -> Any:
+    """What a condition says, once it is true."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        with contextlib.suppress(ResponseError):
+            if found := condition():
+                return found
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.02)
+
+
+def check(client: Redis, name: str) -> int:
+    """Every second between the first and the last run ran once, or is recorded as missed. How many were missed."""
+    runs = ran(client, name)
+    assert runs, name
+    assert set(runs.values()) == {1}, (name, runs)
+    holes = set(range(min(runs), max(runs) + 1)) - runs.keys()
+    told = {at for first, last in missed(client, name).items() for at in range(first, last + 1)}
+    assert holes == told & set(range(min(runs), max(runs) + 1)), (name, sorted(holes), sorted(told))
+    return len(holes)
+
+
+def test_three_daemons_and_kills(server):
+    client = server.client()
+    names = [f"s{number}.lua" for number in range(SCHEDULES)]
+    put(client, *(sproc(name, EVERY) for name in names))
+    daemons = [DaemonProcess(server.url).start() for _ in range(3)]
+    try:
+        until(lambda: ran(client, names[-1]))
+        end, turn = time.monotonic() + SECONDS, 0
+        while time.monotonic() < end:
+            time.sleep(0.9)
+            daemons[turn % 3].kill()
+            daemons[turn % 3].start()
+            turn += 1
+        for daemon in daemons:
+            daemon.kill()
+        time.sleep(3.2)
+        last = max(ran(client, names[-1]))
+        daemons[0].start()
+        for name in names:
+            reaches(client, name, last + 5)
+        until(lambda: not client.exists(KEYS.unrecorded))
+    finally:
+        for daemon in daemons:
+            daemon.kill()
+    assert turn >= 4
+    holes = [check(client, name) for name in names]
+    assert min(holes) >= 2, "all were away for three seconds"
+    assert max(holes) <= 5
+
+
+def test_a_daemon_with_a_wrong_clock_neither_kills_a_schedule_nor_runs_it_twice(server, tmp_path):
+    client = server.client()
+    put(client, sproc("a.lua", EVERY), sproc("all.lua", "-- misfire=all\n" + EVERY))
+    right = tmp_path / "right"
+    command = [sys.executable, "-m", "tests.faults.wrong_clock", "--redis", server.url, "daemon", "--no-sync"]
+    for wrong_ms in (3_600_000, -3_600_000):
+        right.unlink(missing_ok=True)
+        wrong = DaemonProcess(server.url, environ={"WRONG_MS": str(wrong_ms), "WRONG_UNTIL": str(right)})
+        wrong._command = command  # the same in another process
+        with wrong, DaemonProcess(server.url):
+            before = max(ran(client, "a.lua"), default=0)
+            reaches(client, "a.lua", before + 3)
+            right.touch()
+        with wrong:  # alone, and set right
+            before = max(ran(client, "a.lua"))
+            reaches(client, "a.lua", before + 2)
+    for name in ("a.lua", "all.lua"):
+        check(client, name)
+        now = client.time()[0]
+        assert max(ran(client, name)) <= now
+        assert now - max(ran(client, name)) < 10
+
+
+def test_a_time_too_far_ahead_is_refused(server):
+    client = server.client()
+    put(client, sproc("a.lua", EVERY))
+    generation = client.hget(KEYS.revision, "generation")
+
+    def cron(mode: str, *words: Any) -> Any:
+        return client.execute_command("FCALL", KEYS.function("cron"), 0, mode, "d", generation, *words)
+
+    _, now_ms, held = cron("start", "a.lua", "every 1000ms")
+    ahead = now_ms // 1000 * 1000 + 3_600_000
+    assert cron("run", 0, "a.lua", held, ahead, "", "", "")[2] == b"early"
+    assert client.hget(KEYS.scheduled, "a.lua") == held
+    at = now_ms // 1000 * 1000 + 1000
+    assert isinstance(cron("run", 0, "a.lua", held, at, at + 1000, "", "")[2], int)
+    assert cron("run", 0, "a.lua", held, at, at + 1000, "", "")[2] == b"held %d every 1000ms" % at
+    assert cron("run", 0, "a.lua", b"0 every 1000ms", at + 5000, "", "", "")[2].startswith(b"held ")
+    assert ran(client, "a.lua") == {at // 1000: 1}
+    assert client.execute_command("FCALL", KEYS.function("cron"), 0, "run", "d", "99", 0)[0] == b"stale"
+
+
+@pytest.mark.parametrize(("misfire", "runs"), [("skip", 0), ("once", 1), ("all", 4)])
+def test_what_was_missed_while_nobody_was_there(server, misfire, runs):
+    client = server.client()
+    put(client, sproc("a.lua", f"-- misfire={misfire}\n" + EVERY))
+    daemon = DaemonProcess(server.url)
+    with daemon:
+        until(lambda: ran(client, "a.lua"))
+    last = max(ran(client, "a.lua"))
+    time.sleep(max(0.0, last + 5.3 - time.time()))
+    up = time.time()
+    with daemon:
+        until(lambda: max(ran(client, "a.lua")) > last + 6)
+    made_up = [at for at in ran(client, "a.lua") if last < at <= int(up)]
+    assert len(made_up) >= runs
+    assert len(made_up) <= runs + 1  # the daemon takes a moment to start
+    check(client, "a.lua")
+
+
+def test_pause_takes_the_countdown_away_and_nothing_is_missed(server):
+    client = server.client()
+    put(client, sproc("a.lua", EVERY))
+    countdown = KEYS.cron_prefix + "a.lua"
+    with DaemonProcess(server.url):
+        until(lambda: ran(client, "a.lua"))
+        until(lambda: 0 < client.pttl(countdown) <= 1000)
+        pause(client, KEYS, ["a.lua"])
+        assert not client.exists(countdown)
+        before = ran(client, "a.lua")
+        time.sleep(2.2)
+        assert ran(client, "a.lua") == before
+        assert not client.exists(countdown)
+        resume(client, KEYS, ["a.lua"])
+        until(lambda: len(ran(client, "a.lua")) > len(before))
+        until(lambda: client.exists(countdown))
+        put(client, sproc("a.lua", "return 1"))
+        assert not client.exists(countdown)
+        assert not client.hexists(KEYS.scheduled, "a.lua")
+        put(client, sproc("a.lua", EVERY))
+        seen = len(ran(client, "a.lua"))
+        until(lambda: len(ran(client, "a.lua")) > seen)
+    assert missed(client, "a.lua") == {}
+    assert set(ran(client, "a.lua").values()) == {1}
+
+
+def test_sprocs_that_misbehave_keep_nobody_else_from_running(own_server):
+    own = own_server("--busy-reply-threshold", "200")
+    client = own.client()
+    bad = {
+        "error.lua": "error('no')",
+        "odd.lua": "error(setmetatable({}, {__tostring = function() error('x') end}))",
+        "big.lua": "return string.rep('x', 100 * 1024 * 1024)",
+        "select.lua": "redis.call('SELECT', 3) redis.call('SET', 'elsewhere', 1)",
+        "resp.lua": "redis.setresp(3) return redis.call('HGETALL', 'nothing')",
+    }
+    sprocs = [sproc(name, f"-- every=1s\n{source}\n") for name, source in bad.items()]
+    endless = sproc("endless.lua", "-- every=2s\n-- timeout=300ms\nwhile true do end\n")
+    put(client, *sprocs, endless, sproc("good.lua", EVERY))
+    with DaemonProcess(own.url) as daemon:
+        try:
+            until(lambda: client.sismember(KEYS.paused, "endless.lua"), 40)
+        except AssertionError:
+            raise AssertionError(daemon.output) from None
+        before = len(ran(client, "good.lua"))
+        until(lambda: len(ran(client, "good.lua")) > before + 2)
+    assert set(ran(client, "good.lua").values()) == {1}
+    records = read_executions(client, KEYS, 10_000)
+    told = {(one.sproc, one.status) for one in records}
+    assert {("error.lua", "error"), ("odd.lua", "error"), ("big.lua", "ok"), ("resp.lua", "ok")} <= told
+    assert sum(one.sproc == "endless.lua" and one.status == "timeout" for one in records) == 3
+    assert all(len(one.reply) < 2000 for one in records)
+
+
+def test_the_first_systems_cron_sproc_ticks_twice_unmodified(server):
+    client = server.client()
+    source = (Path(__file__).parents[2] / "sprocs" / "sc3.lua").read_bytes()
+    put(client, sproc("sc3.lua", source))
+    countdown = KEYS.cron_prefix + "sc3.lua"
+    with DaemonProcess(server.url):
+        until(lambda: client.exists(countdown))
+        first = client.ttl(countdown)
+        assert 0 < first <= 15
+        until(lambda: client.ttl(countdown) < first or client.llen("ttlLst"), 20)
+        until(lambda: client.llen("ttlLst") >= 2, 40)
+    assert client.llen("ttlLst") == 2
