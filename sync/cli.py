@@ -32,6 +32,7 @@ COMMANDS = {
     "show": "Show one live sproc.",
     "execute": "Run a live sproc by name.",
     "logs": "Show the executions: by event, cron, async and luasprocs execute.",
+    "cron": "Show schedules and their countdowns.",
     "jobs": "Show async runs that run, wait or failed; retry or drop them.",
     "wait": "Wait until every event up to now has run.",
     "pause": "Stop a sproc's triggers.",

@@ -1,0 +1,82 @@
+"""`luasprocs cron`: schedules and their countdowns."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+from redis.exceptions import ResponseError
+
+from luasprocs.schedules import Schedules, read_schedules
+from sync.console import Console
+from sync.session import Session
+
+if TYPE_CHECKING:
+    from luasprocs.schedules import ScheduleInfo
+
+EVERY_S = 1.0
+_HEAD = ("name", "schedule", "zone", "in", "next", "last", "missed", "state")
+_CLEAR = "\x1b[H\x1b[J"
+
+
+@click.command("cron")
+@click.option("--watch", is_flag=True, help="Again each second, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+@click.pass_obj
+def command(flags: dict[str, object], watch: bool, as_json: bool) -> int:
+    """Show schedules: when each is due and what it counts down, when it ran last, how many times were missed."""
+    console, session = Console.of_process(), Session(flags)
+    try:
+        while True:
+            with session.named_errors():
+                _show(console, _read(session), as_json=as_json, again=watch)
+            if not watch:
+                return 0
+            time.sleep(EVERY_S)
+    except KeyboardInterrupt:
+        return 130  # quietly: it is how one ends this
+
+
+def _read(session: Session) -> Schedules:
+    try:
+        return read_schedules(session.client, session.keys)
+    except ResponseError as error:
+        if "unction not found" not in str(error):
+            raise
+        return Schedules(0)  # nothing was ever synced here
+
+
+def _show(console: Console, found: Schedules, *, as_json: bool, again: bool) -> None:
+    if as_json:
+        for one in found.each:
+            console.json({**asdict(one), "left_ms": one.left_ms(found.now_ms)})
+    else:
+        if again and console.terminal:
+            console.out.write(_CLEAR)
+        if found.each:
+            console.table(_HEAD, [_row(one, found.now_ms) for one in found.each])
+        else:
+            console.line("no sproc has a schedule")
+    console.out.flush()
+
+
+def _row(one: ScheduleInfo, now_ms: int) -> tuple[object, ...]:
+    left = countdown(one.left_ms(now_ms)) if one.due_ms else "-"
+    state = one.problem or ("idle: no daemon runs it" if one.state == "idle" else one.state)
+    return (one.name, one.schedule, one.zone or "-", left, _when(one.due_ms), _when(one.last_ms), one.missed, state)
+
+
+def countdown(left_ms: int) -> str:
+    """`12s`, `4m05s`, `3h07m`, `2d03h`."""
+    seconds = -(-left_ms // 1000)
+    for unit, length, rest, below in (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1)):
+        if seconds >= length:
+            return f"{seconds // length}{unit}{seconds % length // below:02}{rest}"
+    return f"{seconds}s"
+
+
+def _when(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S") if ms else "-"

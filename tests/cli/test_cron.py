@@ -1,0 +1,66 @@
+"""`luasprocs cron`: schedules, their countdowns, and what was missed."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from luasprocs.keys import Keys
+from sync.commands.cron_ import countdown
+
+if TYPE_CHECKING:
+    from tests.cli.shell import Shell
+    from tests.conftest import StartDaemon
+
+DAILY = "-- cron=30 2 * * *\n-- timezone=Europe/Berlin\nreturn 1"
+EVERY = "-- every=2s\nredis.call('INCR', 'ran')"
+
+
+def test_nothing_is_scheduled(shell: Shell) -> None:
+    assert shell.ok("cron").out == "no sproc has a schedule\n"
+    assert shell.ok("cron", "--json").out == ""
+    shell.commit(a="return 1")
+    shell.ok("sync")
+    assert shell.ok("cron").out == "no sproc has a schedule\n"
+
+
+def test_schedules_and_countdowns(shell: Shell, start_daemon: StartDaemon) -> None:
+    shell.commit(daily=DAILY, every=EVERY, off="-- every=1s\n-- enabled=no\nreturn 1", plain="return 1")
+    shell.ok("sync")
+    rows = shell.ok("cron").rows
+    assert [row[:3] for row in rows] == [["daily.lua", "30 2 * * *", "Europe/Berlin"], ["every.lua", "every 2s", "-"]]
+    assert all(row[-1] == "idle: no daemon runs it" for row in rows)
+    start_daemon(shell.server.url)
+    deadline = time.monotonic() + 15
+    while not shell.redis.exists("ran") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    daily, every = shell.ok("cron", "--json").lines
+    assert (daily["state"], daily["last_ms"] > 0, daily["missed"]) == ("ok", True, 0)
+    assert 0 < daily["left_ms"] <= 25 * 3_600_000
+    assert 0 < every["left_ms"] <= 2000
+    assert every["due_ms"] % 2000 == 0
+    assert every["due_ms"] - every["last_ms"] in {2000, 4000}
+    assert 0 < shell.redis.pttl(Keys().cron_prefix + "every.lua") <= 2000
+    shell.ok("pause", "every.lua")
+    paused = shell.ok("cron").rows[1]
+    assert (paused[3], paused[4], paused[-1]) == ("-", "-", "paused")
+    assert shell.redis.pttl(Keys().cron_prefix + "every.lua") == -2
+    shell.ok("resume", "every.lua")
+    assert shell.ok("cron", "--json").lines[1]["due_ms"] > 0
+
+
+def test_missed_times_are_counted(shell: Shell) -> None:
+    shell.commit(every=EVERY)
+    shell.ok("sync")
+    shell.redis.hset(Keys().stats("every.lua"), "missed", 7)
+    assert shell.ok("cron").rows[0][6] == "7"
+
+
+@pytest.mark.parametrize(
+    ("left_ms", "text"),
+    [(0, "0s"), (1, "1s"), (59_000, "59s"), (60_000, "1m00s"), (3_599_001, "1h00m"), (90_000_000, "1d01h")],
+)
+def test_countdowns_are_read_at_a_glance(left_ms: int, text: str) -> None:
+    assert countdown(left_ms) == text
