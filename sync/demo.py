@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +19,14 @@ from redis.exceptions import ResponseError
 
 from luasprocs.embedded import EmbeddedServer
 from luasprocs.errors import LuasprocsError
+from luasprocs.executions import read_executions
 from luasprocs.keys import Keys
 from luasprocs.server import connect
+from luasprocs.worker import landlock
 from sync.reply import formatted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from redis import Redis
 
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
 
 BROKEN = "-- key=lost*\nreturn redis.call('GET' 'x')\n"
 COMMAND_TIMEOUT_S = 60
+PERIOD_MS = 2000
+"""Of sc3.lua here."""
+MOMENT_MS = 200
 
 
 def examples() -> Path:
@@ -81,6 +87,8 @@ class Tour:
 
     def _make_repository(self) -> None:
         shutil.copytree(examples(), self._repository / "sprocs")
+        sc3 = self._repository / "sprocs" / "sc3.lua"  # every 15 seconds: the tour is shorter
+        sc3.write_text(sc3.read_text("utf-8").replace("cron=*/15 ", "cron=*/2 "), "utf-8")
         self._run("git", "init", "--quiet", "--initial-branch=main")
         self._run("git", "config", "user.name", "Demo")
         self._run("git", "config", "user.email", "demo@example.invalid")
@@ -125,14 +133,54 @@ class Tour:
         self._expect("its key", fields.get(b"key"), b"dream*")
 
     def _dream(self, client: Redis) -> None:
-        self._say("a daemon runs sc2.lua by itself, whenever a key dream* is set")
+        if not landlock.abi():
+            self._say("this kernel has no Landlock: async sprocs run unconfined, which only a setting allows")
+            self._environ["LUASPROCS_ALLOW"] = "unconfined"
+        self._say("a daemon runs sprocs by themselves: sc2.lua whenever a key dream* is set")
         with self._daemon():
             self._redis(client, "SET", "dream", "something")
             self._run("luasprocs", "wait")
             self._expect("what sc2.lua made of it", self._redis(client, "GET", "sc2"), b"dream=something")
             logged = self._run("luasprocs", "logs", "--sproc", "sc2.lua").split("\t")
             self._expect("the execution", logged[1:6], ["sc2.lua", "event", "set", "dream", "ok"])
+            self._tick(client)
+            self._write_file(client)
             self._run("luasprocs", "status")
+
+    def _tick(self, client: Redis) -> None:
+        self._say("sc3.lua by the clock: its key counts down, its list grows")
+        self._run("luasprocs", "cron")
+        countdown = self._keys.cron_prefix + "sc3.lua"
+        self._wait_for("a countdown", lambda: client.pttl(countdown) > MOMENT_MS)
+        first, later = self._redis(client, "PTTL", countdown), self._redis(client, "PTTL", countdown)
+        self._expect("the countdown, in milliseconds", PERIOD_MS >= first >= later > 0, True)
+        before = len(self._redis(client, "LRANGE", "ttlLst", 0, 10))
+        self._wait_for("two ticks", lambda: client.llen("ttlLst") >= before + 2)
+        ticks = [int(tick) for tick in self._redis(client, "LRANGE", "ttlLst", 0, 10)]
+        apart = {newer - older for newer, older in pairwise(ticks)}
+        self._expect("the seconds between two ticks", apart, {PERIOD_MS // 1000})
+        self._expect("each tick's record", self._recorded(client, "sc3.lua") >= len(ticks), True)
+
+    def _write_file(self, client: Redis) -> None:
+        self._say("sc4.lua in the background, in a process of its own: it writes a file")
+        self._redis(client, "SET", "file:hello", "world")
+        self._wait_for("the record of the job", lambda: self._recorded(client, "sc4.lua"))
+        self._run("luasprocs", "logs", "--sproc", "sc4.lua")
+        written = self._repository / ".luasprocs" / "files" / "sc4.txt"
+        self._console.line(f"$ cat {written.relative_to(self._repository)}", "bold")
+        text = written.read_text("utf-8") if written.exists() else ""
+        self._console.line(f"  {text.rstrip()}")
+        self._expect("the file", text.splitlines()[-1:], ["file:hello\tworld"])
+
+    def _recorded(self, client: Redis, name: str) -> int:
+        return sum(one.sproc == name and one.status == "ok" for one in read_executions(client, self._keys))
+
+    def _wait_for(self, what: str, condition: Callable[[], Any]) -> None:
+        deadline = time.monotonic() + COMMAND_TIMEOUT_S
+        while not condition():
+            if time.monotonic() > deadline:
+                raise DemoError(f"waited {COMMAND_TIMEOUT_S} s for {what}")
+            time.sleep(0.01)
 
     @contextlib.contextmanager
     def _daemon(self) -> Iterator[None]:
@@ -176,7 +224,7 @@ class Tour:
     def _refuse(self, client: Redis, before: str) -> None:
         self._say("a broken commit: nothing of it is applied")
         (self._repository / "sprocs" / "broken.lua").write_text(BROKEN, encoding="utf-8")
-        self._run("git", "add", ".")
+        self._run("git", "add", "sprocs")
         self._run("git", "commit", "--quiet", "-m", "Break it")
         self._run("luasprocs", "sync", code=1)
         self._expect("the live commit, as before", client.hget(self._keys.revision, "commit"), before.encode())
