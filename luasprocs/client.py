@@ -77,6 +77,17 @@ def command(
     return ["FCALL_RO" if readonly else "FCALL", function, len(keys), *keys, name, *args]
 
 
+def enqueue_command(
+    registry: Keys, name: str, keys: Sequence[Argument] = (), args: Sequence[Argument] = (), origin: str = "-"
+) -> list[Argument]:
+    """The FCALL that enqueues an async run. `origin`: what its record shows as the reason, `-` for none."""
+    return ["FCALL", registry.function("enqueue"), len(keys), *keys, name, origin, 1, *args]
+
+
+def _job_id(reply: Any) -> str | None:
+    return reply.decode() if isinstance(reply, bytes) else reply
+
+
 def _typed(name: str, reply: Any, kind: type[Any] | None) -> Any:
     if kind is str and isinstance(reply, bytes):
         try:
@@ -114,6 +125,17 @@ class Sprocs:
             answer = self.client.execute_command(*command(self._keys, name, **call))
         return answer if answer is self.client else _typed(name, answer, reply)
 
+    def enqueue(self, name: str, keys: Sequence[Argument] = (), args: Sequence[Argument] = ()) -> Any:
+        """Asks for an async run of a `runasync=yes` sproc. Returns the job's id; None where `overlap=skip` left it out.
+
+        Raises:
+            NoSprocError, SprocDisabledError: there is none of that name, or it is off. ScriptError: it is not async.
+            redis.RedisError: the connection failed.
+        """
+        with script_errors(name):
+            answer = self.client.execute_command(*enqueue_command(self._keys, name, keys, args))
+        return answer if answer is self.client else _job_id(answer)
+
     def on(self, client: Redis) -> Sprocs:
         """The same registry through another client: inside a pipeline, `sprocs.on(pipe).execute(…)`."""
         return Sprocs(client, self._keys.namespace)
@@ -145,6 +167,11 @@ class AsyncSprocs:
         with script_errors(name):
             answer = await self.client.execute_command(*command(self._keys, name, **call))
         return _typed(name, answer, reply)
+
+    async def enqueue(self, name: str, keys: Sequence[Argument] = (), args: Sequence[Argument] = ()) -> str | None:
+        """Asks for an async run: see `Sprocs.enqueue`."""
+        with script_errors(name):
+            return _job_id(await self.client.execute_command(*enqueue_command(self._keys, name, keys, args)))
 
     def queue(self, pipeline: Any, name: str, **call: Unpack[Call]) -> None:
         """Queues a call in an asyncio pipeline; its reply is among those of the pipeline's `execute`."""

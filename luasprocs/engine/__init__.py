@@ -27,7 +27,7 @@ FIELDS = ("source", "sha", "blob", "commit", "edit", *METADATA_KEYS)
 FUNCTIONS = (
     *("execute", "execute_ro", "flush", "run", "about", "compile", "inspect", "verify"),
     *("tick", "cover", "beat", "leave", "blind", "dispatch", "bound", "catchup"),
-    *("cron", "schedules", "enqueue", "take", "finish", "due", "retry", "effect", "job"),
+    *("cron", "schedules", "enqueue", "take", "finish", "due", "retry", "effect", "call", "job"),
 )
 _CORE = ("core.lua", "call.lua", "parts.lua")
 _PARTS = {

@@ -305,3 +305,18 @@ serve[EFFECT] = function(_, args)
   if core.triggers then redis.call('PUBLISH', MARKERS, 'end') end
   return reply
 end
+
+-- FCALL <ns>luasprocs_call numkeys [key ...] name origin depth [arg ...]: sproc.call of an async sproc: as execute; what it causes is put down to the
+-- job's origin and depth. Reply, errors: execute's.
+serve[CALL] = function(keys, args)
+  local name, origin, depth = table.remove(args, 1), table.remove(args, 1), table.remove(args, 1)
+  if not tonumber(depth) then return redis.error_reply('ERR FCALL ' .. CALL .. ' numkeys [key ...] name origin depth [arg ...]') end
+  core.pin()
+  local entry = entries[name] or load_entry(name)
+  if entry.refused then return { err = entry.refused } end
+  entry.left = entry.left - 1
+  core.origin, core.depth = origin, tonumber(depth)
+  local _, reply = run_marked(entry, keys, args, table.concat({ 'begin', depth, 1, origin, name }, ' '))
+  core.origin, core.depth = nil, nil
+  return reply
+end

@@ -16,7 +16,7 @@ local function register(names, flags, serve)
   end
 end
 
-register({ RUN, TICK, COVER, BEAT, LEAVE, BLIND, DISPATCH, CATCHUP, CRON, ENQUEUE, TAKE, FINISH, DUE, RETRY, EFFECT, JOB }, {}, serve_event)
+register({ RUN, TICK, COVER, BEAT, LEAVE, BLIND, DISPATCH, CATCHUP, CRON, ENQUEUE, TAKE, FINISH, DUE, RETRY, EFFECT, CALL, JOB }, {}, serve_event)
 register({ BOUND, SCHEDULES }, { 'no-writes' }, serve_event)
 register({ ABOUT, COMPILE, INSPECT, VERIFY }, { 'no-writes' }, function(name, keys, args)
   return part('about')[name](keys, args)

@@ -69,7 +69,7 @@ class Runner:
     ) -> None:  # fmt: skip
         self.connection = connection
         self.sources = sources
-        self.functions = {name: keys.function(name).encode() for name in ("effect", "execute", "enqueue")}
+        self.functions = {name: keys.function(name).encode() for name in ("effect", "call", "enqueue")}
         self.too_large = False
         self._rules = rules
         self._output = output
@@ -203,9 +203,8 @@ class _Host:
     def _procedure(self, what: bytes, name: bytes, count: int, *words: bytes) -> tuple[bool, Any]:
         job = self._job
         function = self._runner.functions[what.decode()]
-        extra = (job.origin, job.depth) if what == b"enqueue" else ()
         return self._asked(
-            2, b"FCALL", function, b"%d" % count, *words[:count], name, *extra, *words[count:]
+            2, b"FCALL", function, b"%d" % count, *words[:count], name, job.origin, job.depth, *words[count:]
         )  # fmt: skip
 
     def _asked(self, resp: int, *words: bytes) -> tuple[bool, Any]:

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import math
+import secrets
 import sys
+import time
+from dataclasses import asdict
 from functools import partial
 from itertools import takewhile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from redis.exceptions import ResponseError
 
-from luasprocs.client import script_errors
+from luasprocs.client import enqueue_command, script_errors
 from luasprocs.errors import NoSprocError
-from luasprocs.registry import raw
+from luasprocs.executions import newest_id, read_executions
+from luasprocs.registry import raw, text
 from luasprocs.values import nearest, shown
 from sync.console import Console
 from sync.identity import applied_by
 from sync.reply import as_json as reply_as_json
 from sync.reply import formatted, plain
 from sync.session import Session
+
+if TYPE_CHECKING:
+    from luasprocs.executions import Execution
+
+POLL_S = 0.02
+WARN_AFTER_S = 3.0
 
 
 class RunCommand(click.Command):
@@ -49,18 +60,23 @@ class RunCommand(click.Command):
 @click.argument("name")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 @click.option("--key", "keys", multiple=True, help="A key, KEYS[1] and on; may be repeated.")
+@click.option("--wait", "waiting", is_flag=True, help="Wait for the end of an async one, and print what it recorded.")
 @click.option("--json", "as_json", is_flag=True, help="The reply as JSON.")
 @click.pass_obj
-def command(flags: dict[str, object], name: str, args: tuple[str, ...], keys: tuple[str, ...], as_json: bool) -> None:
+def command(
+    flags: dict[str, object], name: str, args: tuple[str, ...], keys: tuple[str, ...], waiting: bool, as_json: bool
+) -> int:
     """Run the live sproc NAME with ARG… as ARGV, and print its reply as redis-cli would.
 
-    A -- stands before arguments that start with --.
+    An async one is enqueued, and the job's id printed. A -- stands before arguments that start with --.
     """
     console, session = Console.of_process(), Session(flags)
     with session.named_errors(), script_errors(name):
         try:
             reply = _run(console, session, name, [*map(raw, keys)], [*map(raw, args)])
         except ResponseError as error:
+            if "is runasync=yes" in str(error):
+                return _enqueue(console, session, name, (keys, args), waiting=waiting, as_json=as_json)
             if "unction not found" in str(error):
                 raise NoSprocError(
                     f"no engine is loaded here, so no sproc named {name!r}: nothing was synced, or functions were "
@@ -68,6 +84,50 @@ def command(flags: dict[str, object], name: str, args: tuple[str, ...], keys: tu
                 ) from error
             raise session.named(error) from error
         print_reply(console, reply, as_json=as_json)
+    return 0
+
+
+def _enqueue(
+    console: Console,
+    session: Session,
+    name: str,
+    words: tuple[tuple[str, ...], tuple[str, ...]],
+    *,
+    waiting: bool,
+    as_json: bool,
+) -> int:
+    """Enqueues an async run; `waiting`: until its record is there. Returns the exit code."""
+    keys, args = ([*map(raw, some)] for some in words)
+    origin = f"{applied_by()}/{secrets.token_hex(4)}"  # by which its record is found
+    since_ms = int(newest_id(session.client, session.keys).partition("-")[0])
+    reply = session.client.execute_command(*enqueue_command(session.keys, name, keys, args, origin))
+    if reply is None:
+        console.error(f"{name} runs already, and its overlap is skip: nothing was enqueued")
+        return 1
+    if not waiting:
+        console.json({"job": text(reply)}) if as_json else console.line(text(reply))
+        return 0
+    record = _record_of(console, session, name, origin, since_ms)
+    if as_json:
+        console.json({"job": text(reply), **asdict(record)})
+    elif record.status == "ok":
+        console.line(record.reply)
+    else:
+        console.error(f"{record.status}: {record.error}")
+    return 0 if record.status == "ok" else 1
+
+
+def _record_of(console: Console, session: Session, name: str, origin: str, since_ms: int) -> Execution:
+    """The record of the run's first try, however long that takes."""
+    warn_at = time.monotonic() + WARN_AFTER_S
+    while True:
+        for record in read_executions(session.client, session.keys, None, since_ms):
+            if (record.sproc, record.origin) == (name, origin):
+                return record
+        if time.monotonic() > warn_at:
+            warn_at = math.inf
+            console.warn("it has not run yet: does a daemon run? luasprocs status tells; Ctrl-C stops waiting")
+        time.sleep(POLL_S)
 
 
 def print_reply(console: Console, reply: Any, *, as_json: bool) -> None:

@@ -139,7 +139,7 @@ local function run_function(what, name, keys, args)
 end
 
 -- sproc.call(name, keys, args): a server-side sproc, in one atomic step. Returns its reply, raises its error.
-function core.sproc.call(name, keys, args) return (run_function('execute', name, keys, args)) end
+function core.sproc.call(name, keys, args) return (run_function('call', name, keys, args)) end
 
 -- sproc.enqueue(name, keys, args): an async run. Returns the job's id, nil where overlap=skip left it out.
 function core.sproc.enqueue(name, keys, args) return (run_function('enqueue', name, keys, args) or nil) end

@@ -1,0 +1,123 @@
+"""`luasprocs jobs`, and `execute` of async sprocs: enqueued, waited for, retried, dropped."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from luasprocs import connect
+from luasprocs.errors import NoSprocError, ScriptError
+from luasprocs.keys import Keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.cli.shell import Shell
+    from tests.conftest import StartDaemon
+
+KEYS = Keys()
+HELLO = "-- runasync=yes\nredis.call('SET', KEYS[1] or 'k', ARGV[1] or 'v')\nreturn 'hello ' .. (ARGV[1] or '')"
+FAILS = "-- runasync=yes\n-- retries=1\n-- backoff=50ms\nredis.call('INCR', 'tries')\nerror('no luck')"
+SERVER = "-- event=set\n-- key=ev:*\n-- retries=2\n-- backoff=50ms\nredis.call('INCR', 'server')\nerror('never')"
+
+
+def until(condition: Callable[[], Any], timeout_s: float = 15) -> Any:
+    deadline = time.monotonic() + timeout_s
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.02)
+    return found
+
+
+@pytest.fixture
+def live(shell: Shell) -> Shell:
+    shell.commit(hello=HELLO, fails=FAILS, server=SERVER, skip="-- runasync=yes\n-- overlap=skip\nreturn 1")
+    shell.ok("sync")
+    return shell
+
+
+def test_no_jobs(shell: Shell) -> None:
+    assert shell.ok("jobs").out == "no jobs\n"
+    assert shell.ok("jobs", "list", "--json").out == ""
+    said = shell("jobs", "retry", "1-1")
+    assert (said.code, said.out) == (2, "")
+
+
+def test_execute_enqueues_and_jobs_lists(live: Shell) -> None:
+    job = live.ok("execute", "hello.lua", "world", "--key", "k1").out.strip()
+    [row] = live.ok("jobs").rows
+    assert (row[0], row[1], row[2], row[-1]) == (job, "hello.lua", "queued", "k1 world")
+    [listed] = live.ok("jobs", "list", "--json", "--state", "queued").lines
+    assert (listed["id"], listed["keys"], listed["args"], listed["attempt"]) == (job, ["k1"], ["world"], 1)
+    second = live.ok("execute", "hello.lua", "--json").json["job"]
+    assert [one["state"] for one in live.ok("jobs", "list", "--json").lines] == ["queued", "waiting"]
+    assert "is dropped" in live.ok("jobs", "drop", second).out
+    assert live("jobs", "retry", job).code == 2
+    live.ok("jobs", "drop", job)
+    assert live.ok("jobs").out == "no jobs\n"
+    live.ok("execute", "skip.lua")
+    skipped = live("execute", "skip.lua")
+    assert (skipped.code, skipped.out) == (1, "")
+    assert "overlap is skip" in skipped.err
+
+
+def test_waiting_for_the_end(live: Shell, start_daemon: StartDaemon) -> None:
+    start_daemon(live.server.url)
+    assert live.ok("execute", "hello.lua", "you", "--wait").out == "hello you\n"
+    assert live.redis.get("k") == b"you"
+    failed = live("execute", "fails.lua", "--wait")
+    assert (failed.code, failed.out) == (1, "")
+    assert "fails.lua:5: no luck" in failed.err
+    dead = until(lambda: [one for one in live.ok("jobs", "list", "--json").lines if one["state"] == "dead"])
+    assert live.redis.get("tries") == b"2"
+    assert "no luck" in dead[0]["error"]
+    live.ok("jobs", "retry", dead[0]["id"])
+    until(lambda: live.redis.get("tries") == b"4")
+    again = until(lambda: [one for one in live.ok("jobs", "list", "--json").lines if one["state"] == "dead"])
+    assert again[0]["id"] == dead[0]["id"]
+    live.ok("jobs", "drop", dead[0]["id"])
+    assert live.ok("jobs").out == "no jobs\n"
+
+
+def test_server_side_retries_end_among_the_dead(live: Shell, start_daemon: StartDaemon) -> None:
+    start_daemon(live.server.url)
+    live.redis.set("ev:1", "x")
+    dead = until(lambda: [one for one in live.ok("jobs", "list", "--json").lines if one["state"] == "dead"])
+    assert (dead[0]["where"], dead[0]["keys"], dead[0]["args"]) == ("server", ["ev:1"], ["x", "set", "string"])
+    assert live.redis.get("server") == b"3"
+    live.ok("jobs", "retry", dead[0]["id"])
+    until(lambda: live.redis.get("server") == b"6")
+
+
+def test_what_is_no_job_is_passed_over(live: Shell) -> None:
+    redis = live.redis
+    redis.xadd(KEYS.jobs, {"job": "not json"})
+    redis.xadd(KEYS.dead, {"odd": "x"})
+    redis.zadd(KEYS.delayed, {"{}": 1, "[1]": 2})
+    redis.hset(KEYS.running, "x", "y")
+    assert live.ok("jobs").out == "no jobs\n"
+    for key in (KEYS.jobs, KEYS.dead, KEYS.delayed, KEYS.running):
+        redis.delete(key)
+        redis.set(key, "x")
+    assert live.ok("jobs").out == "no jobs\n"
+
+
+def test_from_an_application(live: Shell, start_daemon: StartDaemon) -> None:
+    sprocs = connect(live.server.url)
+    with pytest.raises(ScriptError, match="luasprocs_enqueue"):
+        sprocs.execute("hello.lua")
+    with pytest.raises(NoSprocError):
+        sprocs.enqueue("nobody.lua")
+    with pytest.raises(ScriptError, match="is not runasync=yes"):
+        sprocs.enqueue("server.lua")
+    start_daemon(live.server.url)
+    job = sprocs.enqueue("hello.lua", keys=["app"], args=["data"])
+    assert isinstance(job, str)
+    until(lambda: live.redis.get("app") == b"data")
+    pipe = live.redis.pipeline()
+    sprocs.on(pipe).enqueue("hello.lua", keys=["app2"], args=["more"])
+    [queued] = pipe.execute()
+    assert isinstance(queued, bytes)
+    until(lambda: live.redis.get("app2") == b"more")
