@@ -1,0 +1,218 @@
+"""Async runs under faults: workers and daemons killed at random, hostile jobs, restarts; none vanishes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from redis.exceptions import RedisError
+
+from luasprocs.executions import read_executions
+from luasprocs.jobs import read_jobs
+from luasprocs.keys import Keys
+from luasprocs.pausing import pause, resume
+from tests.daemons import DaemonProcess
+from tests.live import put, sproc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from redis import Redis
+
+SOAK = bool(os.environ.get("LUASPROCS_SOAK"))
+JOBS = 20_000 if SOAK else 2000
+KEYS = Keys()
+WORK = "-- runasync=yes\n-- overlap=allow\n-- retries=2\n-- backoff=20ms\nredis.call('HINCRBY', 'ran', ARGV[1], 1)\n"
+COUNT = "-- runasync=yes\n-- overlap=allow\nredis.call('INCR', 'good')\n"
+
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 if SOAK else 150)]
+
+
+def until(condition: Callable[[], Any], timeout_s: float = 30) -> Any:
+    """What a condition says, once it is true; a server that is away says nothing."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        with contextlib.suppress(RedisError):
+            if found := condition():
+                return found
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.02)
+
+
+def enqueue(client: Redis, name: str, *args: Any) -> Any:
+    return client.execute_command("FCALL", KEYS.function("enqueue"), 0, name, "-", 1, *args)
+
+
+def workers_of(daemon: DaemonProcess) -> list[int]:
+    """The process ids of a daemon's children."""
+    found = Path(f"/proc/{daemon.pid}/task").glob("*/children")
+    return [int(pid) for path in found for pid in path.read_text(encoding="ascii").split()]
+
+
+def settle(client: Redis, timeout_s: float) -> None:
+    """Waits until nothing runs or waits."""
+    until(lambda: client.xlen(KEYS.jobs) == client.exists(KEYS.delayed, KEYS.running) == 0, timeout_s)
+
+
+def runs(client: Redis) -> int:
+    """How many jobs are under way."""
+    return sum(job.state == "running" for job in read_jobs(client, KEYS))
+
+
+def test_workers_and_daemons_killed_at_random(server, tmp_path):
+    client = server.client()
+    put(client, sproc("work.lua", WORK))
+    chance = random.Random(7)
+    daemons = [DaemonProcess(server.url, cwd=tmp_path).start() for _ in range(2)]
+    kills = 0
+    try:
+        for number in range(JOBS):
+            enqueue(client, "work.lua", number)
+            if number % (JOBS // 12) == JOBS // 12 - 1:
+                daemon = daemons[kills % 2]
+                pids = workers_of(daemon)
+                if kills % 3 == 2 or not pids:
+                    daemon.kill()
+                    daemon.spawn()
+                else:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(chance.choice(pids), signal.SIGKILL)
+                kills += 1
+        settle(client, 90)
+    finally:
+        for daemon in daemons:
+            daemon.kill()
+    assert kills >= 10
+    found: Any = client.hgetall("ran")
+    done = {int(number) for number in found}
+    dead = {int(job.args[0]) for job in read_jobs(client, KEYS) if job.state == "dead"}
+    assert done | dead == set(range(JOBS))
+    assert len(dead) <= kills
+    records = read_executions(client, KEYS, None)
+    assert sum(one.status == "ok" for one in records) >= JOBS - len(dead)
+
+
+def test_a_job_that_kills_its_worker_is_dead_after_its_retries(server, tmp_path):
+    client = server.client()
+    suicide = "-- runasync=yes\n-- retries=2\n-- backoff=20ms\nredis.call('INCR', 'tries')\nwhile true do end\n"
+    put(client, sproc("suicide.lua", suicide), sproc("good.lua", COUNT))
+    with DaemonProcess(server.url, cwd=tmp_path) as daemon:
+        enqueue(client, "suicide.lua")
+        for turn in range(1, 4):
+            until(lambda turn=turn: client.get("tries") == b"%d" % turn)
+            busy = until(lambda: [pid for pid in workers_of(daemon) if cpu(pid) > 2])
+            os.kill(busy[0], signal.SIGKILL)
+        [job] = until(lambda: [one for one in read_jobs(client, KEYS) if one.state == "dead"])
+        assert job.attempt == 3
+        enqueue(client, "good.lua")
+        until(lambda: client.get("good"))
+    assert client.get("tries") == b"3"
+    assert not client.exists(KEYS.running)
+
+
+def cpu(pid: int) -> int:
+    """Clock ticks that a process has used."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return int(fields[11]) + int(fields[12])
+
+
+def test_a_job_whose_daemons_die_each_time_is_dead_in_the_end(server, tmp_path):
+    client = server.client()
+    put(client, sproc("slow.lua", "-- runasync=yes\nredis.call('INCR', 'tries')\nwhile true do end\n"))
+    enqueue(client, "slow.lua")
+    turn = 0
+    while not (dead := [one for one in read_jobs(client, KEYS) if one.state == "dead"]):
+        with DaemonProcess(server.url, cwd=tmp_path):
+            turn += 1
+            until(lambda turn=turn: client.xlen(KEYS.dead) or int(client.get("tries") or 0) >= turn)
+        assert turn <= 6
+    assert "daemons died while it ran" in dead[0].error
+    assert client.xlen(KEYS.jobs) == 0
+
+
+HOSTILE = {
+    "endless.lua": ("-- timeout=300ms\nwhile true do end", "timeout", "timeout"),
+    "eats.lua": (
+        "-- memory=16MB\nlocal t = {} while true do t[#t + 1] = string.rep('x', 100000) .. #t end",
+        "error",
+        "memory",
+    ),
+    "forks.lua": ("os.execute('sleep 1')", "denied", "os.execute"),
+    "opens.lua": (
+        "local t = {} for i = 1, 10000 do t[i] = assert(io.open('f' .. i, 'w')) end",
+        "denied",
+        "Too many open files",
+    ),
+    "reads.lua": ("return assert(io.open('/etc/passwd')):read('*a')", "denied", "/etc/passwd"),
+    "environ.lua": ("return assert(io.open('/proc/self/environ')):read('*a')", "denied", "/proc/self/environ"),
+    "writes.lua": ("assert(io.open('/tmp/luasprocs-escaped', 'w'))", "denied", "/tmp/luasprocs-escaped"),
+    "prints.lua": ("-- timeout=500ms\nwhile true do print(string.rep('x', 1000)) end", "timeout", "timeout"),
+    "big.lua": ("return string.rep('x', 100 * 1024 * 1024)", "error", "memory"),
+    "userdata.lua": ("error(io.stdout)", "error", "userdata"),
+}
+
+
+def test_hostile_jobs_are_contained_and_recorded(server, tmp_path):
+    client = server.client()
+    sprocs = [sproc(name, f"-- runasync=yes\n{source}\n") for name, (source, *_) in HOSTILE.items()]
+    put(client, *sprocs, sproc("good.lua", COUNT))
+    secret = {"LUASPROCS_SECRET": "hidden", "LUASPROCS_WORKERS": "2"}
+    with DaemonProcess(server.url, cwd=tmp_path, environ=secret) as daemon:
+        enqueue(client, "good.lua")
+        until(lambda: client.get("good"))
+        for name in HOSTILE:
+            enqueue(client, name)
+        for _ in range(50):
+            enqueue(client, "good.lua")
+        until(lambda: client.get("good") == b"51")
+        until(lambda: client.xlen(KEYS.jobs) == 0, 60)
+        assert daemon.running
+        assert "Traceback" not in daemon.output
+    ended = {one.sproc: one for one in read_executions(client, KEYS, None) if one.sproc in HOSTILE}
+    for name, (_, status, said) in HOSTILE.items():
+        assert (ended[name].status, said in ended[name].error) == (status, True), ended[name]
+    assert all("hidden" not in one.reply for one in ended.values())
+    assert not Path("/tmp/luasprocs-escaped").exists()
+
+
+def test_pause_stop_and_restart(own_server, tmp_path):
+    own = own_server(persistent=True)
+    client = own.client()
+    slow = (
+        "-- runasync=yes\nlocal t = os.time() + 2\nwhile os.time() < t do end\nredis.call('RPUSH', 'slow', ARGV[1])\n"
+    )
+    put(client, sproc("good.lua", COUNT), sproc("slow.lua", slow))
+    daemon = DaemonProcess(own.url, cwd=tmp_path)
+    with daemon:
+        pause(client, KEYS, ["good.lua"])
+        enqueue(client, "good.lua")
+        time.sleep(0.5)
+        assert client.get("good") is None
+        resume(client, KEYS, ["good.lua"])
+        until(lambda: client.get("good") == b"1")
+        enqueue(client, "slow.lua", 1)
+        until(lambda: runs(client))
+        assert daemon.stop() == 0  # what runs ends
+        assert client.lrange("slow", 0, -1) == [b"1"]
+        assert client.xlen(KEYS.jobs) == 0
+    enqueue(client, "slow.lua", 2)
+    own.restart()
+    with daemon:
+        until(lambda: own.client().lrange("slow", 0, -1) == [b"1", b"2"])
+        enqueue(own.client(), "slow.lua", 3)
+        until(lambda: runs(own.client()))
+        daemon.process.terminate()
+        time.sleep(0.4)
+        daemon.process.terminate()
+        assert daemon.wait(2) == 130  # a second signal ends at once
+    with daemon:
+        until(lambda: own.client().lrange("slow", 0, -1) == [b"1", b"2", b"3"])
