@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import calls, event_latency, events, startup, syncing
+from bench import calls, cron, event_latency, events, startup, syncing
 from bench.pairs import show
 
 SUITES = {
@@ -14,6 +14,7 @@ SUITES = {
     "events": events.throughput,
     "unwanted": events.unwanted,
     "latency": event_latency.results,
+    "cron": cron.results,
 }
 
 

@@ -60,6 +60,11 @@ def settle(client: Redis, timeout_s: float) -> None:
     until(lambda: client.xlen(KEYS.jobs) == client.exists(KEYS.delayed, KEYS.running) == 0, timeout_s)
 
 
+def tried(client: Redis, times: int) -> None:
+    """Waits until it has begun so often, or is dead."""
+    until(lambda: client.xlen(KEYS.dead) or int(client.get("tries") or 0) >= times)
+
+
 def runs(client: Redis) -> int:
     """How many jobs are under way."""
     return sum(job.state == "running" for job in read_jobs(client, KEYS))
@@ -105,7 +110,7 @@ def test_a_job_that_kills_its_worker_is_dead_after_its_retries(server, tmp_path)
     with DaemonProcess(server.url, cwd=tmp_path) as daemon:
         enqueue(client, "suicide.lua")
         for turn in range(1, 4):
-            until(lambda turn=turn: client.get("tries") == b"%d" % turn)
+            tried(client, turn)
             busy = until(lambda: [pid for pid in workers_of(daemon) if cpu(pid) > 2])
             os.kill(busy[0], signal.SIGKILL)
         [job] = until(lambda: [one for one in read_jobs(client, KEYS) if one.state == "dead"])
@@ -133,7 +138,7 @@ def test_a_job_whose_daemons_die_each_time_is_dead_in_the_end(server, tmp_path):
     while not (dead := [one for one in read_jobs(client, KEYS) if one.state == "dead"]):
         with DaemonProcess(server.url, cwd=tmp_path):
             turn += 1
-            until(lambda turn=turn: client.xlen(KEYS.dead) or int(client.get("tries") or 0) >= turn)
+            tried(client, turn)
         assert turn <= 6
     assert "daemons died while it ran" in dead[0].error
     assert client.xlen(KEYS.jobs) == 0
