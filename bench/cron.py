@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 SCHEDULES = 1000
 SECONDS = 15
 LIMIT_MS = 10.0
+TOGETHER_LIMIT_MS = 30.0
+"""Where all are due at one moment the last one waits for all others: 10 us each is what a run costs."""
 LATENESS = """local now = redis.call('TIME')
 redis.call('RPUSH', 'late', now[1] * 1000 + now[2] / 1000 - ARGV[1] * 1000)
 """
@@ -43,9 +45,12 @@ def results() -> Iterator[Result]:
     mixed = [f"-- every={1000 + number * 7 % 9000}ms\n{LATENESS}" for number in range(SCHEDULES)]
     same = [f"-- cron=*/{PERIODS_S[number % 8]} * * * * *\n{LATENESS}" for number in range(SCHEDULES)]
     for kind in kinds():
-        for what, sources in (("mixed periods", mixed), ("on full seconds", same)):
+        for what, sources, limit_ms in (
+            ("mixed periods", mixed, LIMIT_MS),
+            ("all on full seconds", same, TOGETHER_LIMIT_MS),
+        ):
             late = _late(kind, sources)
             value = percentile(late, 0.99)
             pairs = ((statistics.median(late), value), (len(late), max(late)))
             name = f"cron: {SCHEDULES} schedules, {what}: lateness, p99, {kind} (ms; pairs: p50/p99, runs/max)"
-            yield Result(name, pairs, value, LIMIT_MS, at_least=False)
+            yield Result(name, pairs, value, limit_ms, at_least=False)

@@ -99,6 +99,7 @@ def _next_local(cron: str, local: datetime) -> datetime | None:
     return next(CronSim(cron, local), None)
 
 
+@functools.lru_cache(maxsize=4096)  # many schedules are alike
 def _next(cron: str, name: str, after_s: int) -> int | None:
     zone = _zone(name)
     now = datetime.fromtimestamp(after_s, zone)

@@ -124,26 +124,26 @@ local function show(args)
   return { 'ok' }
 end
 
--- Runs one sproc for a scheduled time. Returns what is to be recorded.
-local function run_tick(name, entry, ms)
+-- Runs one sproc for a scheduled time that began at `at_us`. Returns what is to be recorded, and when it ended.
+local function run_tick(name, entry, ms, at_us)
   local scheduled = seconds_text(ms)
   local row = { name = name, origin = scheduled, status = 'error', ran = true, duration_us = 0 }
   if entry.refused then
     row.error = entry.refused
-    return row
+    return row, at_us
   end
   row.commit = commit_of(entry)
   entry.sproc.trigger, unmended = 'cron', entry.sproc
   core.origin, core.depth = '-', 1
   local args, ok, reply = { scheduled, 'cron' }, nil, nil
-  local started_us = clock_us()
   if core.triggers then
     ok, reply = run_marked(entry, {}, args, 'begin 1 1 - ' .. name)
   else
     running, running_keys, running_args = entry, {}, args
     ok, reply = xpcall(run_handed, explain)
   end
-  row.duration_us = math.max(0, clock_us() - started_us)
+  local now_us = clock_us()
+  row.duration_us = math.max(0, now_us - at_us)
   mend()
   if not entry.tame then put_back() end
   if not ok or (type(reply) == 'table' and rawget(reply, 'err') ~= nil) then
@@ -152,31 +152,31 @@ local function run_tick(name, entry, ms)
   else
     row.status, row.reply = 'ok', readable(reply)
   end
-  return row
+  return row, now_us
 end
 
--- Does one item of a batch whose claim holds. Adds what is to be recorded to `rows`. Returns microseconds.
-local function do_item(item, rows)
+-- Does one item of a batch whose claim holds, from `at_us` on. Adds what is to be recorded to `rows`. Returns microseconds, and when it ended.
+local function do_item(item, rows, at_us)
   local name, at = item.name, item.at
   if item.missed ~= '' then
     local number, bounds, why = item.missed:match('^(%d+) (%S+) (.*)$')
     rows[#rows + 1] = { name = name, origin = bounds, status = 'missed', missed = tonumber(number), error = why }
   end
-  if item.verdict == 'missed' then return 0 end
+  if item.verdict == 'missed' then return 0, at_us end
   if item.verdict == 'timeout' then
     rows[#rows + 1] = { name = name, origin = seconds_text(at), status = 'timeout', error = 'it ran past its timeout and was stopped' }
-    return 0
+    return 0, at_us
   end
   local entry = entries[name] or load_entry(name)
   if entry.is_async then
     local scheduled = seconds_text(at)
     -- The origin has a budget of what it may cause: two schedules of one second don't share it.
     enqueue_job(name, 'cron', {}, { scheduled, 'cron' }, scheduled .. '-' .. redis.sha1hex(name):sub(1, 8), 1)
-    return 0
+    return 0, clock_us()
   end
-  local row = run_tick(name, entry, at)
+  local row, now_us = run_tick(name, entry, at, at_us)
   rows[#rows + 1] = row
-  return row.duration_us
+  return row.duration_us, now_us
 end
 
 -- Writes records now, or keeps them for calls to come, so that the runs of many schedules don't wait for the records of those before them.
@@ -207,7 +207,7 @@ local function run(args)
   local held = redis.pcall('HMGET', SCHEDULED, unpack(names))
   if held.err then held = {} end
   local paused = paused_of(names)
-  local rows, marks, shown = {}, {}, {}
+  local rows, marks, shown, at_us, later = {}, {}, {}, started_us, args[4] == '1'
   local ok, problem = pcall(function()
     for n = 1, #names do
       local place = 5 + (n - 1) * 6
@@ -219,13 +219,15 @@ local function run(args)
         answer = 'paused'
       elseif item.at > now + AHEAD_MS then
         answer = 'early'
-      elseif n > 1 and clock_us() - started_us > HOLD_US then
+      elseif at_us - started_us > HOLD_US then
         answer = 'later'
       else
         local _, schedule = parse_held(held[n])
         marks[#marks + 1], marks[#marks + 2] = item.name, string.format('%d %s', item.at, schedule)
-        shown[#shown + 1], shown[#shown + 2] = item.name, tonumber(args[place + 3]) or false
-        answer = do_item(item, rows)
+        local known, next_ms = #rows, tonumber(args[place + 3])
+        answer, at_us = do_item(item, rows, at_us)
+        -- The countdown can wait for the record.
+        if later and #rows > known then rows[#rows].next_ms = next_ms else shown[#shown + 1], shown[#shown + 2] = item.name, next_ms or false end
       end
       reply[n + 2] = answer
     end
@@ -238,7 +240,7 @@ local function run(args)
     rows[#rows + 1] = { name = '', origin = seconds_text(now), status = 'error', error = 'a batch broke off: ' .. said(problem) }
     for n = #reply - 1, #names do reply[n + 2] = reply[n + 2] or 'later' end
   end
-  keep_rows(rows, args[2], args[4] == '1')
+  keep_rows(rows, args[2], later)
   return reply
 end
 
@@ -247,7 +249,11 @@ local function record()
   local text = redis.call('LPOP', writable(UNRECORDED, 'list'))
   if not text then return 0 end
   local ok, part = pcall(json().decode, text)
-  for _, row in ipairs(ok and part.rows or {}) do record_tick(row, part.daemon) end
+  local now = now_ms()
+  for _, row in ipairs(ok and part.rows or {}) do
+    record_tick(row, part.daemon)
+    if row.next_ms and redis.pcall('SISMEMBER', PAUSED, row.name) ~= 1 then set_countdown(row.name, row.next_ms, now) end
+  end
   return redis.call('LLEN', UNRECORDED)
 end
 

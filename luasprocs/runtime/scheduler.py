@@ -8,13 +8,15 @@ import logging
 import math
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 
-from luasprocs.misfire import Due, due
+from luasprocs.misfire import GRACE_MS, Due, due
 from luasprocs.recurrence import Recurrence
 from luasprocs.runtime.clock import ServerClock
+from luasprocs.runtime.wire import packed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,7 +27,7 @@ log = logging.getLogger("luasprocs.daemon")
 
 ROW = 7
 """Fields of a schedule in the engine's answer."""
-AT_ONCE = 40
+AT_ONCE = 100
 """Schedules of one call, so that it holds the server for about a millisecond."""
 RECORD_LATER = 10
 """So many due at once leave their records for afterwards: the others' runs don't wait for them."""
@@ -40,6 +42,8 @@ _KILLED = ("killed by user", "Script killed")
 class Timer:
     """One schedule. `held`: what the engine holds for it, as far as is known; `done_ms`: all up to there is done.
 
+    `due_ms`: the time after that; `after_ms`: the one after it. Both are known before they are needed.
+
     `proven`: its last run came to an end. Until then it runs in a call of its own: one that never ends can be stopped only as
     long as nothing in its call has written. `timeouts`: in a row.
     """
@@ -48,7 +52,9 @@ class Timer:
     recurrence: Recurrence
     misfire: str
     held: bytes
-    done_ms: int
+    done_ms: int = 0
+    due_ms: float = math.inf
+    after_ms: float = math.inf
     proven: bool = False
     timeouts: int = 0
     timed_out: bool = False
@@ -59,7 +65,19 @@ class Timer:
         if schedule.decode("utf-8", "replace") != str(self.recurrence) or not ms.isdigit():
             return False
         self.held, self.done_ms = held, int(ms)
+        known = self.after_ms if self.done_ms == self.due_ms else self._after(self.done_ms)
+        self.due_ms, self.after_ms = known, self._after(known)
         return True
+
+    def _after(self, ms: float) -> float:
+        found = None if ms == math.inf else self.recurrence.next_after(ms)
+        return math.inf if found is None else found
+
+    def due(self, now_ms: float) -> Due | None:
+        """What it owes."""
+        if self.due_ms <= now_ms < self.after_ms and (self.misfire != "skip" or now_ms - self.due_ms <= GRACE_MS):
+            return Due(int(self.due_ms), None if self.after_ms == math.inf else int(self.after_ms))
+        return due(self.recurrence, self.done_ms, int(now_ms), self.misfire)
 
 
 class Scheduler:
@@ -152,10 +170,10 @@ class Scheduler:
             for timer, held in zip(some, reply[2:], strict=False):
                 if not timer.hold(held):
                     self._timers.pop(timer.name)  # paused just now
-        self._heap = [(float(self._due_ms(timer)), timer.name) for timer in self._timers.values()]
+        self._heap = [(timer.due_ms, timer.name) for timer in self._timers.values()]
         heapq.heapify(self._heap)
         for some in _stretches(list(self._timers.values()), BIND_AT_ONCE):
-            words = [word for timer in some for word in (timer.name, timer.held, _text(self._due_ms(timer)))]
+            words = [word for timer in some for word in (timer.name, timer.held, _text(timer.due_ms))]
             await self._call(session, "show", *words)
 
     def _timer(self, row: Sequence[bytes]) -> Timer | None:
@@ -168,12 +186,7 @@ class Scheduler:
             self._say(f"the schedule of {name.decode('utf-8', 'replace')} can't be used: {error}")
             return None
         kind = misfire.decode("utf-8", "replace").lower()
-        return Timer(name, recurrence, kind if kind in {"skip", "all"} else "once", held, 0)
-
-    @staticmethod
-    def _due_ms(timer: Timer) -> float:
-        found = timer.recurrence.next_after(timer.done_ms)
-        return math.inf if found is None else found
+        return Timer(name, recurrence, kind if kind in {"skip", "all"} else "once", held)
 
     async def _call(self, session: Session, mode: str, *words: Any) -> list[Any]:
         reply: list[Any] = await session.commands.call(
@@ -185,45 +198,56 @@ class Scheduler:
         return reply
 
     def _start(self, session: Session, clock: ServerClock) -> None:
-        """Asks for all that is due, in calls of some, pipelined."""
+        """Asks for all that is due, in calls of some: the server is at the first while the next is made."""
         now_ms = clock.now_ms()
+        later = sum(1 for due_ms, _ in self._heap[: RECORD_LATER * 4] if due_ms <= now_ms) > RECORD_LATER
         items: list[tuple[Timer, Due]] = []
         while self._heap and self._heap[0][0] <= now_ms:
             _, name = heapq.heappop(self._heap)
             timer = self._timers.get(name)
             if timer is None or name in self._under_way:
                 continue
-            if found := due(timer.recurrence, timer.done_ms, int(now_ms), timer.misfire):
-                items.append((timer, found))
-                self._under_way.add(name)
-            else:
+            found = timer.due(now_ms)
+            if found is None:
                 self._push(timer)
-        later = len(items) > RECORD_LATER
-        alone = [[item] for item in items if not item[0].proven]
-        for some in (*alone, *_stretches([item for item in items if item[0].proven], AT_ONCE)):
-            session.spawn(self._run(session, some, later=later))
+                continue
+            self._under_way.add(name)
+            if not timer.proven:
+                self._send(session, [(timer, found)], later=later)
+                continue
+            items.append((timer, found))
+            if len(items) == AT_ONCE:
+                self._send(session, items, later=later)
+                items = []
+        if items:
+            self._send(session, items, later=later)
         if later:
             session.spawn(self._record(session))
 
     def _push(self, timer: Timer, not_before_ms: float = 0) -> None:
-        heapq.heappush(self._heap, (max(self._due_ms(timer), not_before_ms), timer.name))
+        heapq.heappush(self._heap, (max(timer.due_ms, not_before_ms), timer.name))
         self._wake.set()
 
-    async def _run(self, session: Session, items: Sequence[tuple[Timer, Due]], *, later: bool) -> None:
-        words: list[Any] = []
+    def _send(self, session: Session, items: Sequence[tuple[Timer, Due]], *, later: bool) -> None:
+        words: list[Any] = [*session.function("cron", "run", session.daemon.id, self._generation, int(later))]
         for timer, one in items:
-            verdict = "missed" if one.skipped else "timeout" if timer.timed_out else ""
-            bounds = f"{_seconds(one.first)}-{_seconds(one.last)}"
-            missed = f"{one.missed} {bounds} nothing ran them" if one.missed else ""
+            bounds = f"{_seconds(one.first)}-{_seconds(one.last)}" if one.missed else ""
+            missed = f"{one.missed} {bounds} nothing ran them" if one.missed else b""
+            verdict = b"missed" if one.skipped else b"timeout" if timer.timed_out else b""
             words += (timer.name, timer.held, one.at, _text(one.next), missed, verdict)
-        try:
-            reply = await self._call(session, "run", int(later), *words)
-        except exceptions.ResponseError as error:
-            await self._failed(session, items, str(error))
+        session.commands.send(packed(*words), partial(self._replied, session, items))
+
+    def _replied(self, session: Session, items: Sequence[tuple[Timer, Due]], reply: Any) -> None:
+        if isinstance(reply, exceptions.ConnectionError):
+            return  # the session ends
+        if isinstance(reply, Exception):
+            session.spawn(self._failed(session, items, str(reply)))
             return
-        now_ms = reply[1]
-        for (timer, one), answer in zip(items, [*reply[2:], *[b"later"] * len(items)], strict=False):
-            self._answered(session, timer, one, answer, now_ms)
+        if reply[0] != b"ok":
+            self.rebind()
+            return
+        for (timer, one), answer in zip(items, reply[2:], strict=True):
+            self._answered(session, timer, one, answer, reply[1])
 
     def _answered(self, session: Session, timer: Timer, one: Due, answer: Any, now_ms: int) -> None:
         self._under_way.discard(timer.name)
@@ -259,7 +283,7 @@ class Scheduler:
         killed = any(word in why for word in _KILLED)
         if killed and len(items) > 1:
             for item in items:
-                await self._run(session, [item], later=False)
+                self._send(session, [item], later=False)
             return
         if not killed:
             self._say(f"schedules wait: {why}")
