@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import calls, cron, event_latency, events, startup, syncing
+from bench import calls, cron, event_latency, events, jobs, startup, syncing
 from bench.pairs import show
 
 SUITES = {
@@ -15,6 +15,7 @@ SUITES = {
     "unwanted": events.unwanted,
     "latency": event_latency.results,
     "cron": cron.results,
+    "jobs": jobs.results,
 }
 
 

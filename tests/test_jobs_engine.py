@@ -40,7 +40,8 @@ class Engine:
         return rows
 
     def finish(self, row: list[Any], status: str = "ok", error: str = "") -> Any:
-        return self.call("finish", self.daemon, row[0], status, 120, "", error)
+        [answer] = self.call("finish", self.daemon, row[0], status, 120, "", error)
+        return answer
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 -- collector goes through all that is compiled, at the expense of every call.
 local entries = {} -- name -> a compiled sproc, see compile.lua. FUNCTION LOAD REPLACE, part of every apply, empties it: no call checks versions.
 local loaded = {} -- name of a library sproc -> what it returned
-local core = { entries = entries, loaded = loaded, loading = {}, text_id = TEXT_ID, FLUSH_EVERY = 1000 } -- what the parts share
+local core = { entries = entries, loaded = loaded, loading = {}, later = {}, text_id = TEXT_ID, FLUSH_EVERY = 1000 } -- what the parts share; `later`: name -> a sproc that runs in workers
 
 local function part(name)
   return loadstring(PARTS[name], '@luasprocs')(core)
@@ -11,7 +11,11 @@ end
 local remove -- table.remove, which is not there while a library loads
 local function load_entry(name)
   remove = table.remove
-  return part('compile').load_entry(name)
+  local entry = core.later[name or '']
+  if entry then return entry end
+  entry = part('compile').load_entry(name)
+  if entry.is_async then core.later[name] = entry end
+  return entry
 end
 
 local function require_library(name)

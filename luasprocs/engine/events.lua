@@ -20,6 +20,7 @@ local function serve_generation(registered)
   if registered ~= core.generation then
     empty(entries)
     empty(core.loaded)
+    empty(core.later)
     core.generation = nil
   end
   core.pin()

@@ -18,16 +18,19 @@ local function duration_ms(text, default)
   return total > 0 and total or default
 end
 
--- What a sproc's header says about its runs.
+-- What a sproc's header says about its runs; asked once after each load.
 local function run_rules(name)
+  local entry = entries[name] or load_entry(name)
+  if entry.rules then return entry.rules end
   local found = redis.pcall('HMGET', NAME .. name, 'overlap', 'retries', 'backoff', 'timeout', 'memory', 'cron', 'every')
   if found.err then found = {} end
   local scheduled = found[6] or found[7]
-  return {
+  entry.rules = {
     overlap = found[1] and found[1]:lower() or (scheduled and 'skip' or 'queue'),
     retries = tonumber(found[2] or 0), backoff_ms = duration_ms(found[3], 1000),
     timeout = found[4] or '', memory = found[5] or '',
   }
+  return entry.rules
 end
 
 local job_counter = 0
@@ -240,21 +243,27 @@ serve[TAKE] = function(_, args)
   return reply
 end
 
--- FCALL <ns>luasprocs_finish 0 daemon entry status duration_us reply error: a job's run has ended. Its record, what comes after it, and its
--- sproc's next job are one step. Reply: OK, or LOST where another daemon has claimed it meanwhile: then only the record is written.
-serve[FINISH] = function(_, args)
-  local daemon, entry_id, status = args[1], args[2], args[3]
+-- A job's run has ended. Returns OK, or LOST where another daemon has claimed it meanwhile: then only the record is written.
+local function finish(daemon, entry_id, status, duration_us, reply, problem)
   local found = redis.call('XRANGE', JOBS, entry_id, entry_id)[1]
   local job = found and job_of(found[2])
-  if not job then return redis.status_reply('LOST') end
+  if not job then return 'LOST' end
   local mine = redis.call('XPENDING', JOBS, GROUP, entry_id, entry_id, 1, daemon)[1]
-  record_job(job, { status = status, duration_us = tonumber(args[4]), reply = args[5], error = args[6], daemon = daemon })
-  if not mine then return redis.status_reply('LOST') end
+  record_job(job, { status = status, duration_us = tonumber(duration_us), reply = reply, error = problem, daemon = daemon })
+  if not mine then return 'LOST' end
   redis.call('XACK', JOBS, GROUP, entry_id)
   remove_entry(entry_id)
-  if status ~= 'ok' then retry_or_bury(job, status, args[6], run_rules(job.sproc)) end
+  if status ~= 'ok' then retry_or_bury(job, status, problem, run_rules(job.sproc)) end
   pass_turn(job.sproc, job.id)
-  return redis.status_reply('OK')
+  return 'OK'
+end
+
+-- FCALL <ns>luasprocs_finish 0 daemon [entry status duration_us reply error ...]: how jobs ended. Each one's record, what comes after it, and its
+-- sproc's next job are one step. Reply: for each OK or LOST.
+serve[FINISH] = function(_, args)
+  local answers = {}
+  for i = 2, #args, 5 do answers[#answers + 1] = finish(args[1], unpack(args, i, i + 4)) end
+  return answers
 end
 
 -- Takes what sproc.enqueue and luasprocs_enqueue take. Returns the job's id (nil where overlap=skip left it out), or nil and a refusal.

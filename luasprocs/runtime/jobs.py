@@ -8,13 +8,14 @@ import logging
 import math
 import time
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 
 from luasprocs.metadata import ASYNC_TIMEOUT_MS, MEMORY_BYTES
 from luasprocs.runtime.wire import packed
-from luasprocs.runtime.workers import Job, Outcome, Pool, WorkerError
+from luasprocs.runtime.workers import DEPTH, Job, Outcome, Pool, WorkerError
 from luasprocs.values import duration_ms, size_bytes
 
 if TYPE_CHECKING:
@@ -27,8 +28,10 @@ LOOK_EVERY_S = 1.0
 REST_S = 0.005
 NO_WORKER_REST_S = 10.0
 SHORT_US = 5000
-AHEAD = 4
-"""Jobs taken beyond the free workers while runs are short: the way to the server is then longer than a run."""
+AHEAD = 8
+"""Jobs taken beyond those under way while runs are short: the way to the server is then longer than a run."""
+REPORTED_AT_ONCE = 50
+NAMES_LIMIT = 10_000
 
 
 class Jobs:
@@ -43,9 +46,12 @@ class Jobs:
         self._wake = asyncio.Event()
         self._session: Session | None = None
         self._stopping = False
-        self._mean_us = float(SHORT_US)
+        self._took_us: dict[bytes, int] = {}
+        self._long = 0
+        self._last_short = False
         self._next_due = math.inf
         self._refusal = ""
+        self._reporting = False
 
     @property
     def running(self) -> int:
@@ -126,8 +132,7 @@ class Jobs:
             log.error(text)
 
     async def _take(self, session: Session, *, stale: bool) -> None:
-        ahead = AHEAD if self._mean_us < SHORT_US else 0
-        while (room := self.pool.size + ahead - self.running - len(self._queued)) > 0:
+        while (room := self._room()) > 0:
             generation, *rows = await session.commands.call(
                 *session.function("take", session.daemon.id, room, int(stale))
             )
@@ -137,47 +142,67 @@ class Jobs:
             if len(rows) < room:
                 return
 
+    def _room(self) -> int:
+        """How many more jobs may be taken: some ahead, if those at hand are short."""
+        at_hand = self.running + len(self._queued)
+        short = self._last_short and not self._long and all(map(self._is_short, self._queued))
+        most = self.pool.size * DEPTH + AHEAD if short else self.pool.size
+        return most - at_hand
+
+    def _is_short(self, job: Job) -> bool:
+        """Whether the last run of its sproc was: then it may be given to a worker that has another one."""
+        return self._took_us.get(job.name, SHORT_US) < SHORT_US
+
     def _start(self) -> None:
-        while self._queued and self.running < self.pool.size and not self._stopping:
+        while self._queued and not self._stopping:
+            limit = self.pool.size * (DEPTH if self._is_short(self._queued[0]) else 1)
+            if self.running >= limit:
+                return
             task = asyncio.create_task(self._run(self._queued.popleft()))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _run(self, job: Job) -> None:
-        outcome = await self.pool.run(job)
+        short = self._is_short(job)
+        self._long += not short
+        try:
+            outcome = await self.pool.run(job, short=short)
+        finally:
+            self._long -= not short
         self.done += 1
-        self._mean_us = self._mean_us * 0.9 + outcome.duration_us * 0.1
+        if len(self._took_us) > NAMES_LIMIT:
+            self._took_us.clear()
+        self._took_us[job.name] = outcome.duration_us if outcome.status == "ok" else SHORT_US
+        self._last_short = self._is_short(job)
         self._unreported.append((job, outcome))
-        self._report()
+        self._report_soon()
         if task := asyncio.current_task():
             self._tasks.discard(task)
         self._start()
         self.wake()
 
+    def _report_soon(self) -> None:
+        """What ends in one turn of the loop is told together."""
+        if not self._reporting:
+            self._reporting = True
+            asyncio.get_running_loop().call_soon(self._report)
+
     def _report(self) -> None:
+        self._reporting = False
         session = self._session
         while session is not None and self._unreported and session.commands.open:
-            job, outcome = self._unreported.popleft()
-            words = session.function(
-                *(
-                    "finish",
-                    session.daemon.id,
-                    job.entry,
-                    outcome.status,
-                    outcome.duration_us,
-                    outcome.reply,
-                    outcome.error,
-                )
-            )
+            ended = [self._unreported.popleft() for _ in range(min(REPORTED_AT_ONCE, len(self._unreported)))]
+            words: list[Any] = [*session.function("finish", session.daemon.id)]
+            for job, outcome in ended:
+                words += (job.entry, outcome.status, outcome.duration_us, outcome.reply, outcome.error)
+            session.commands.send(packed(*words), partial(self._reported, ended))
 
-            def answered(reply: Any, job: Job = job, outcome: Outcome = outcome) -> None:
-                if isinstance(reply, exceptions.ConnectionError):
-                    self._unreported.append((job, outcome))  # told again on the next connection; the second is LOST
-                elif isinstance(reply, Exception):
-                    log.warning("the end of job %s could not be recorded: %s", job.id.decode(), reply)
-                    asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._unreported.append, (job, outcome))
-
-            session.commands.send(packed(*words), answered)
+    def _reported(self, ended: list[tuple[Job, Outcome]], reply: Any) -> None:
+        if isinstance(reply, exceptions.ConnectionError):
+            self._unreported.extend(ended)  # told again on the next connection; the second is LOST
+        elif isinstance(reply, Exception):
+            log.warning("the end of job %s could not be recorded: %s", ended[0][0].id.decode(), reply)
+            asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._unreported.extend, ended)
 
     async def _due(self, session: Session) -> None:
         try:

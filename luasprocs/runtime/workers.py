@@ -102,10 +102,25 @@ class Outcome:
     error: bytes = b""
 
 
+DEPTH = 3
+"""Jobs that one worker may have at once: it begins the next one without asking."""
+
+
+class NotBegunError(Exception):
+    """The worker died at the job before this one."""
+
+
 class Worker:
-    """One process. `run` takes one job at a time."""
+    """One process. Jobs that are run at the same time wait for each other, in order.
+
+    `load`: how many there are; `short`: all of them are expected to be.
+    """
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.load = 0
+        self.short = True
+        self._ended = False
+        self._turn = asyncio.Lock()
         self._process = process
         self._reader = hiredis.Reader()
         self._messages: deque[list[bytes]] = deque()
@@ -143,12 +158,29 @@ class Worker:
         return worker
 
     async def run(self, job: Job) -> Outcome:
-        """Runs a job. Whatever happens is an outcome; after a timeout or a death the worker is gone, see `alive`."""
+        """Runs a job. Whatever happens is an outcome; after a timeout or a death the worker is gone, see `alive`.
+
+        Raises:
+            NotBegunError: the worker ended before its turn.
+        """
+        self.load += 1
+        try:
+            if self.alive:
+                self._write(
+                    *("job", job.id, job.name, job.trigger, job.depth, 1, job.origin, job.attempt, job.generation),
+                    *(job.timeout_ms, job.memory_bytes, len(job.keys), *job.keys, *job.args),
+                )
+            async with self._turn:
+                if self._ended:
+                    raise NotBegunError
+                return await self._answered(job)
+        finally:
+            self.load -= 1
+            self.short = self.short or not self.load
+
+    async def _answered(self, job: Job) -> Outcome:
+        """The answer to the job whose turn it is."""
         started = time.perf_counter()
-        self._write(
-            *("job", job.id, job.name, job.trigger, job.depth, 1, job.origin, job.attempt, job.generation),
-            *(job.timeout_ms, job.memory_bytes, len(job.keys), *job.keys, *job.args),
-        )
         try:
             async with asyncio.timeout(job.timeout_ms / 1000):
                 answer = await self._read()
@@ -159,6 +191,7 @@ class Worker:
             self.kill()
             raise
         if answer is None or answer[:2] != [b"done", job.id]:
+            self._ended = True
             code = None if answer is not None else await self._process.wait()
             self.kill()
             return Outcome("error", _since(started), error=_death(code))
@@ -167,10 +200,11 @@ class Worker:
     @property
     def alive(self) -> bool:
         """Whether it can run another job."""
-        return self._process.returncode is None
+        return self._process.returncode is None and not self._ended
 
     def kill(self) -> None:
         """Ends it at once, and whatever it started."""
+        self._ended = True
         if self._process.returncode is None:
             try:
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -222,13 +256,14 @@ class Pool:
     def __init__(self, setup: WorkerSetup) -> None:
         self.setup = setup
         self.size = setup.rules.count or _cores()
-        self.busy = 0
-        self._idle: list[Worker] = []
+        self._workers: list[Worker] = []
+        self._starting = 0
+        self._freed = asyncio.Event()
 
     @property
     def ready(self) -> bool:
         """Whether a worker has started, so that jobs can be run here."""
-        return bool(self._idle or self.busy)
+        return bool(self._workers)
 
     async def prepare(self) -> None:
         """Starts the first worker, unless there is one: afterwards jobs can be taken.
@@ -236,31 +271,50 @@ class Pool:
         Raises:
             WorkerError: none can run here.
         """
-        if not self._idle and not self.busy:
-            self._idle.append(await Worker.start(self.setup))
+        if not self._workers:
+            self._workers.append(await Worker.start(self.setup))
 
-    async def run(self, job: Job) -> Outcome:
-        """Runs a job on a free worker; there must be less than `size` under way."""
-        self.busy += 1
-        try:
-            worker = await self._take()
-            outcome = await worker.run(job)
-        except WorkerError as error:
-            return Outcome("error", 0, error=str(error).encode())
-        finally:
-            self.busy -= 1
-        if worker.alive and outcome.status != "timeout":
-            self._idle.append(worker)
-        return outcome
+    async def run(self, job: Job, *, short: bool = False) -> Outcome:
+        """Runs a job. `short`: it may wait behind others that are, on a worker that has no more than DEPTH."""
+        while True:
+            try:
+                worker = await self._take(short=short)
+                worker.short = worker.short and short
+                return await worker.run(job)
+            except NotBegunError:
+                continue
+            except WorkerError as error:
+                return Outcome("error", 0, error=str(error).encode())
+            finally:
+                self._workers = [worker for worker in self._workers if worker.alive]
+                self._freed.set()
 
-    async def _take(self) -> Worker:
-        while self._idle:
-            worker = self._idle.pop()
-            if worker.alive:
+    async def _take(self, *, short: bool) -> Worker:
+        """One without a job, or a new one, or one with few jobs; waits until there is one."""
+        while True:
+            self._freed.clear()
+            living = [worker for worker in self._workers if worker.alive]
+            worker = min(living, key=lambda one: one.load, default=None)
+            if worker is not None and not worker.load:
                 return worker
-        return await Worker.start(self.setup)
+            if len(living) + self._starting < self.size:
+                return await self._started()
+            shared = [one for one in living if short and one.short and one.load < DEPTH]
+            if shared:
+                return min(shared, key=lambda one: one.load)
+            await self._freed.wait()
+
+    async def _started(self) -> Worker:
+        self._starting += 1
+        try:
+            worker = await Worker.start(self.setup)
+        finally:
+            self._starting -= 1
+        self._workers.append(worker)
+        return worker
 
     def close(self) -> None:
-        """Kills the idle workers; those that run jobs end with their tasks."""
-        while self._idle:
-            self._idle.pop().kill()
+        """Kills the workers; those that run jobs end with their tasks."""
+        for worker in self._workers:
+            worker.kill()
+        self._workers.clear()

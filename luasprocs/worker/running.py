@@ -81,9 +81,10 @@ class Runner:
     def _warm_up(self) -> None:
         """One job of nothing, before the confinement: what it reads from the package is out of reach later."""
         nothing = Job(b"0", b"-", b"call", b"1", b"1", b"-", b"1", b"", _NO_LIMIT_BYTES, [], [])
-        host = _Host(self, nothing)
-        host.run(b"return { cjson.encode({}), cmsgpack.pack(1), bit.tobit(1), struct.pack('b', 1) }")
-        host.end()
+        for way in (b"", b"local _ = _G "):
+            host = _Host(self, nothing)
+            host.run(way + b"return { cjson.encode({}), cmsgpack.pack(1), bit.tobit(1), struct.pack('b', 1) }")
+            host.end()
 
     def run(self, job: Job) -> Outcome:
         """Runs one. Whatever it does is an outcome, unless it ends the process."""
@@ -175,7 +176,7 @@ class _Host:
         install(runtime)
         core = runtime.table_from(self._runner.core(job), recursive=True)
         functions = (_quiet(getattr(self, f"_{name}")) for name in lua.HOST_FUNCTIONS)
-        run = runtime.execute(lua.compiled(), core, *functions)
+        run = runtime.execute(lua.compiled(plain=lua.is_plain(source)), core, *functions)
         answer: tuple[bool, bytes | None, bytes, bytes] = run(
             source, job.name, runtime.table_from(job.keys), runtime.table_from(job.args)
         )
