@@ -7,12 +7,20 @@ import time
 
 import click
 
+from luasprocs.errors import RegistryError
+from luasprocs.sync_state import read_suspended
 from sync.console import Console
 from sync.session import Session
 from sync.syncing import Options, Outcome, Syncer
 
 PROGRESS_AFTER_S = 1.0
 _BAR_WIDTH = 30
+
+
+def require_not_suspended(session: Session) -> None:
+    """Raises RegistryError while syncs are suspended."""
+    if suspended := read_suspended(session.client, session.keys):
+        raise RegistryError(f"syncs are suspended {suspended}: luasprocs unsuspend lets them apply again")
 
 
 class Progress:
@@ -94,6 +102,7 @@ def command(
     progress = Progress()
     try:
         with session.named_errors():
+            require_not_suspended(session)
             outcome = Syncer(session.client, session.keys, session.repository, options, progress).sync(desired)
     finally:
         progress.close()

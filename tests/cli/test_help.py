@@ -93,7 +93,7 @@ def test_bash_completes_commands_and_options(shell: Shell) -> None:
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m sync.cli "$@"\n')
     program.chmod(0o755)
     path = f"{program.parent}:{os.environ['PATH']}"
-    for words, wanted in ((("s",), "sync status show"), (("sync", "--ad"), "--adopt")):
+    for words, wanted in ((("s",), "sync status show suspend"), (("sync", "--ad"), "--adopt")):
         done = subprocess.run(
             ["bash", "-c", script, "bash", *words], env=os.environ | {"PATH": path}, capture_output=True, check=True
         )

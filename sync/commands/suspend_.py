@@ -1,0 +1,23 @@
+"""`luasprocs suspend`: no sync applies anything."""
+
+from __future__ import annotations
+
+import click
+
+from luasprocs.sync_state import read_suspended, suspend
+from sync.console import Console
+from sync.identity import applied_by
+from sync.session import Session
+
+
+@click.command("suspend")
+@click.argument("why", nargs=-1)
+@click.pass_obj
+def command(flags: dict[str, object], why: tuple[str, ...]) -> None:
+    """Stop syncs, of daemons, hooks and `luasprocs sync`, until `luasprocs unsuspend`. Looking goes on; sprocs run on."""
+    console, session = Console.of_process(), Session(flags)
+    with session.named_errors():
+        if suspend(session.client, session.keys, applied_by(), " ".join(why)):
+            console.line("suspended: nothing is synced until luasprocs unsuspend")
+        else:
+            console.line(f"it was suspended already, {read_suspended(session.client, session.keys)}")

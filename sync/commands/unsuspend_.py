@@ -1,0 +1,19 @@
+"""`luasprocs unsuspend`: syncs apply again."""
+
+from __future__ import annotations
+
+import click
+
+from luasprocs.sync_state import unsuspend
+from sync.console import Console
+from sync.session import Session
+
+
+@click.command("unsuspend")
+@click.pass_obj
+def command(flags: dict[str, object]) -> None:
+    """Let syncs apply again; a daemon catches up at once."""
+    console, session = Console.of_process(), Session(flags)
+    with session.named_errors():
+        lifted = unsuspend(session.client, session.keys)
+    console.line("syncs apply again" if lifted else "it was not suspended")
