@@ -15,6 +15,7 @@
     ├── RegistryError                  the registry can't be changed as asked
     │   ├── OwnerError                 it belongs to another repository (or another db's engine)
     │   ├── PruneError                 it would remove what nobody asked to remove
+    │   ├── PolicyError                the host takes no such commit
     │   ├── EngineVersionError         a newer luasprocs made it
     │   └── ConflictError              others kept changing it
     ├── WaitError                      the events that were waited for have not run
@@ -119,6 +120,10 @@ class OwnerError(RegistryError):
 
 class PruneError(RegistryError):
     """It would remove what nobody asked to remove."""
+
+
+class PolicyError(RegistryError):
+    """The host takes no such commit: it isn't signed, or goes back."""
 
 
 class EngineVersionError(RegistryError):

@@ -12,6 +12,7 @@ from luasprocs.registry import read_live, reread
 from luasprocs.sync_state import SyncState, publish, read_suspended, read_sync_state
 from sync.decision import Decision, Facts, State, decide
 from sync.desired import WORKTREE
+from sync.policy import ANY, Policy
 from sync.syncing import Options, Outcome, Prepared, Syncer, rollback
 
 if TYPE_CHECKING:
@@ -29,9 +30,10 @@ LIFTABLE = (State.BEHIND, State.DIVERGED, State.UNKNOWN, State.PINNED)
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The host's: `heal`: auto or warn."""
+    """The host's: `heal`: auto or warn; `policy`: which commits it takes."""
 
     heal: str = "auto"
+    policy: Policy = ANY
 
 
 class Look(NamedTuple):
@@ -151,7 +153,7 @@ class Looker:
         return last.source == self._source.name and last.commit == current != wanted
 
     def _apply(self, desired: Desired, live: Live, decision: Decision) -> Look:
-        syncer = Syncer(self._client, self._keys, self._source.repository, Options())
+        syncer = Syncer(self._client, self._keys, self._source.repository, Options(policy=self._rules.policy))
         try:
             prepared = syncer.prepare(desired, live)
         except ServerError:

@@ -27,6 +27,7 @@ from sync.entries import (
     text,
 )
 from sync.gitconfig import complaint, git_config, pinned, run_git
+from sync.signature import Signature, read_signature
 
 # Without git on PATH the import itself would raise; told to be quiet, the first command says it in our words.
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
@@ -206,6 +207,11 @@ class Repository:
         if not (self.knows(older) and self.knows(newer)):
             return False
         return self._run("merge-base", "--is-ancestor", older, newer)[0] == 0
+
+    def signature(self, commit: Commit) -> Signature:
+        """Whose signature the commit carries, by git's own settings: the GPG keyring, or `gpg.ssh.allowedSignersFile`."""
+        status, _, stderr = self._run("verify-commit", commit.sha)
+        return read_signature(status, stderr)
 
     def ref_places(self) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
         """Folders that change when a branch or HEAD moves, however refs are stored: by themselves, and with all below."""

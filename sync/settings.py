@@ -89,6 +89,7 @@ class HostSettings:
     `workers`: processes for async sprocs, None for one a core; `files`: the folder they work in; `writable`: folders beside it
     that they may write to; `lua_path`: more places for `require`, as package.path; `allow`: exec, clibs, unconfined.
     `remote`: what the daemon mirrors below `mirror`, perhaps with a password. `log_format`: human or json.
+    `require_signed`, `require_fast_forward`: which commits may become live (sync.policy).
     `sources`: for each setting that somebody set, who did, for messages.
     """
 
@@ -104,6 +105,8 @@ class HostSettings:
     heal: str = "auto"
     live_edits: str | None = None
     interval_ms: int = 30_000
+    require_signed: bool = False
+    require_fast_forward: bool = False
     executions_limit: int = 10_000
     executions_age_ms: int = 7 * 86_400_000
     workers: int = 0
@@ -301,6 +304,8 @@ _HOST: dict[str, Callable[[str], Any]] = {
     "heal": _one_of("auto", "warn"),
     "live_edits": _one_of("commit", "keep", "revert"),
     "interval": _interval,
+    "require_signed": _yes,
+    "require_fast_forward": _yes,
     "executions_limit": _count,
     "executions_age": _interval,
     "workers": _workers,

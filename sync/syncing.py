@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from luasprocs.apply import apply, check_owner
-from luasprocs.errors import ConflictError, NoFolderError, OwnerError, PruneError, RegistryError
+from luasprocs.errors import ConflictError, NoFolderError, OwnerError, PolicyError, PruneError, RegistryError
 from luasprocs.history import read_blobs, read_history, state_at
 from luasprocs.proving import Proof, prove
 from luasprocs.registry import Live, engine_of, raw, read_live, read_sprocs
@@ -22,6 +22,7 @@ from sync.desired import check_sprocs, each_sproc, with_defaults
 from sync.desired import read_sprocs as read_desired
 from sync.identity import applied_by
 from sync.plan import Plan, diff, prune_refusal
+from sync.policy import ANY, Policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,11 +39,12 @@ ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a sync may do beside its main job."""
+    """What a sync may do beside its main job, and which commits it takes."""
 
     prune: bool = True
     prune_all: bool = False
     adopt: bool = False
+    policy: Policy = ANY
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,13 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A plan with what it was made from. `refusal`: why no sync applies it, or ""."""
+    """A plan with what it was made from. `refusal`: why no sync applies it, or ""; `forbidden`: the host's policy says so."""
 
     live: Live
     plan: Plan
     owner: str
     refusal: str = ""
+    forbidden: bool = False
 
 
 def owner_of(repository: Repository, live: Live, configured: str) -> str:
@@ -117,6 +120,8 @@ class Syncer:
         repairs = (*live.faults, *([stale] if stale else ()))
         again = live.revision.defaults != _defaults_of(desired)
         plan = diff(desired.entries, live.sprocs, prune=self.options.prune, again=again, repairs=repairs)
+        if against := self.options.policy.refusal(self.repository, desired.commit, live.revision.commit):
+            return Prepared(live, plan, owner, against, forbidden=True)
         refusal = prune_refusal(plan, len(desired.entries), len(live.sprocs), desired.absent)
         return Prepared(live, plan, owner, "" if self.options.prune_all else refusal)
 
@@ -124,7 +129,7 @@ class Syncer:
         """Makes the registry equal to `desired`, as `prepared`; plans again when another sync was first.
 
         Raises:
-            ProblemsError: sprocs are broken; nothing was applied. PruneError, OwnerError, ServerError: see there.
+            ProblemsError: sprocs are broken; nothing was applied. PolicyError, PruneError, OwnerError, ServerError: see there.
             ConflictError: others kept changing the registry.
         """
         started = time.monotonic()
@@ -132,7 +137,8 @@ class Syncer:
             prepared = prepared or self.prepare(desired)
             plan, live = prepared.plan, prepared.live
             if prepared.refusal:
-                raise PruneError(f"nothing was synced: {prepared.refusal}")
+                error = PolicyError if prepared.forbidden else PruneError
+                raise error(f"nothing was synced: {prepared.refusal}")
             try:
                 generation = self._apply(desired, prepared)
             except ConflictError:

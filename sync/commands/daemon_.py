@@ -20,6 +20,7 @@ from sync.decision import State
 from sync.follow import Follower
 from sync.logs import log_to_stderr
 from sync.looking import Look, Rules
+from sync.policy import Policy
 from sync.serving import Service
 from sync.session import Session
 from sync.sources import Checkout, Mirror
@@ -94,7 +95,9 @@ def run_daemon(session: Session, url: str, keys: Keys, source: Source | None = N
     follower = None
     if source is not None:
         name = daemon.id if daemon else daemon_id()
-        follower = Follower(url, keys, source, Rules(settings.heal), name, settings.interval_ms / 1000)
+        follower = Follower(
+            url, keys, source, Rules(settings.heal, Policy.of(settings)), name, settings.interval_ms / 1000
+        )
     return serve(Service(daemon, follower))
 
 
@@ -135,7 +138,9 @@ def _keys(settings: HostSettings, source: Source, *, patient: bool) -> Keys:
 
 
 def _once(session: Session, keys: Keys, source: Source) -> int:
-    follower = Follower(session.url, keys, source, Rules(session.settings.heal), daemon_id(), 0)
+    follower = Follower(
+        session.url, keys, source, Rules(session.settings.heal, Policy.of(session.settings)), daemon_id(), 0
+    )
     look = asyncio.run(follower.once())
     console = Console.of_process()
     state = look.state

@@ -12,6 +12,7 @@ from luasprocs.registry import read_sprocs
 from sync.console import Console
 from sync.desired import check_sprocs
 from sync.desired import read_sprocs as read_desired
+from sync.policy import Policy
 from sync.session import Session
 from sync.syncing import Options, Prepared, Syncer
 
@@ -45,7 +46,7 @@ def command(
     desired = session.desired(revision, worktree=worktree)
     started = time.monotonic()
     with session.named_errors():
-        options = Options(not no_prune, prune_all, adopt)
+        options = Options(not no_prune, prune_all, adopt, Policy.of(session.settings))
         prepared = Syncer(session.client, session.keys, session.repository, options).prepare(desired)
         plan = prepared.plan
         wanted = read_desired(session.repository, desired, plan.names_changed)

@@ -10,6 +10,7 @@ import click
 from luasprocs.errors import RegistryError
 from luasprocs.sync_state import read_suspended
 from sync.console import Console
+from sync.policy import Policy
 from sync.session import Session
 from sync.syncing import Options, Outcome, Syncer
 
@@ -98,7 +99,7 @@ def command(
     """Make Redis equal to a commit: compile everything that changed, apply it in one MULTI, read it back."""
     console, session = Console.of_process(), Session(flags)
     desired = session.desired(revision, worktree=worktree)
-    options = Options(not no_prune, prune_all, adopt)
+    options = Options(not no_prune, prune_all, adopt, Policy.of(session.settings))
     progress = Progress()
     try:
         with session.named_errors():
