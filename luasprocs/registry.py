@@ -244,6 +244,13 @@ def _live(client: Client, keys: Keys, replies: Sequence[Any]) -> Live:
         for (key, kind), found in zip(_typed(keys), types, strict=True)
         if found not in (kind.encode(), b"none")
     ]
+    kinds = {key: found for (key, _), found in zip(_typed(keys), types, strict=True)}
+    if kinds[keys.blobs] == b"none" != kinds[keys.replaced]:
+        faults.append(
+            f"{keys.replaced} is not a zset of sources that are kept: {keys.blobs} is gone, which rollback needs"
+        )
+    if not isinstance(revision, Exception) and revision and last == []:
+        faults.append(f"{keys.history} is not a stream any more: it is gone, which rollback needs")
     if not faults and digest(triggers).encode() != (triggers_digest or digest({}).encode()):
         faults.append(f"{keys.triggers} is not a hash as it was applied")
     db = client.connection_pool.connection_kwargs.get("db") or 0

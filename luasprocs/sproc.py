@@ -129,7 +129,28 @@ def problems_of(sprocs: Iterable[Sproc]) -> list[Problem]:
     found = {sproc.name: sproc for sproc in sprocs}
     libraries = {name for name, sproc in found.items() if metadata_of(sproc.values).library}
     missing = (problem for sproc in found.values() for problem in _missing_libraries(sproc, found, libraries))
-    return sorted([*case_clashes(found), *missing])
+    return sorted([*case_clashes(found), *missing, *_cycles(found, libraries)])
+
+
+def _cycles(found: Mapping[str, Sproc], libraries: set[str]) -> Iterator[Problem]:
+    """Libraries that require each other in a circle, each circle once, at the require that closes it."""
+    needs = {
+        name: [one for one in lua.required(found[name].source) if one[0] in libraries] for name in sorted(libraries)
+    }
+    done: set[str] = set()
+
+    def visit(name: str, way: tuple[str, ...]) -> Iterator[Problem]:
+        for needed, line, column in needs[name]:
+            if needed in way:
+                circle = " -> ".join((*way[way.index(needed) :], needed))
+                yield Problem(name, line, column, f"require in a circle, which no run gets out of: {circle}")
+            elif needed not in done:
+                yield from visit(needed, (*way, needed))
+        done.add(name)
+
+    for name in needs:
+        if name not in done:
+            yield from visit(name, (name,))
 
 
 def _missing_libraries(sproc: Sproc, found: Mapping[str, Sproc], libraries: set[str]) -> Iterator[Problem]:

@@ -135,7 +135,8 @@ def nearest(word: str, words: Iterable[str]) -> str:
 
 def shown(text: str) -> str:
     """A value as a message may show it: on one line, without control characters, not long."""
-    return repr(text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…")
+    whole = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return repr(whole if len(whole) <= _SHOWN_CHARS else whole[: _SHOWN_CHARS - 1] + "…").replace("\\\\x", "\\x")
 
 
 def plain(text: str) -> str:

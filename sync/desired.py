@@ -18,7 +18,7 @@ from luasprocs.sproc import (
     problems_of,
     read_sproc,
 )
-from sync.entries import SUBMODULE, UNFIT
+from sync.entries import SUBMODULE, SYMLINK, UNFIT
 from sync.repository import Commit
 from sync.settings import SETTINGS_FILE, RepositorySettings, repository_settings
 from sync.toml import LIMIT_BYTES
@@ -38,9 +38,10 @@ class Desired:
     """What shall be live. `entries`: each sproc's name, below `folder`, to its blob id, broken ones too.
 
     `commit`: its `sha` is WORKTREE or INDEX where the files are no commit's. `branch`: "" when it is none.
-    `problems`: what is wrong before any blob is read, paths as seen from the repository's top; `unreadable`:
-    names of what is no file, or too big. `sources`: bytes that were read from disk, by blob. `absent`: why there
-    is no sproc folder, if there is none: the last sproc may have been deleted, which git can't tell from a mistake.
+    `problems`: what is wrong before any blob is read, paths as seen from the repository's top; `passed_over`: what was
+    meant as a sproc and is none; `unreadable`: names of what is no file, or too big.
+    `sources`: bytes that were read from disk, by blob. `absent`: why there is no sproc folder, if there is none: the last
+    sproc may have been deleted, which git can't tell from a mistake.
     """
 
     commit: Commit
@@ -52,6 +53,7 @@ class Desired:
     settings: RepositorySettings = field(default_factory=RepositorySettings)
     sources: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     absent: str = ""
+    passed_over: tuple[Problem, ...] = ()
 
     def path(self, name: str) -> str:
         """Where a sproc's file stands, seen from the repository's top."""
@@ -59,11 +61,12 @@ class Desired:
 
 
 class Found(NamedTuple):
-    """Sprocs among files, name to blob id; problems; the names that there is no reading of."""
+    """Sprocs among files, name to blob id; problems; names that there is no reading of; `passed_over`: what is no sproc."""
 
     entries: dict[str, str]
     problems: tuple[Problem, ...]
     unreadable: frozenset[str]
+    passed_over: tuple[Problem, ...] = ()
 
 
 def read_commit(repository: Repository, revision: str | None = None) -> Desired:
@@ -81,7 +84,7 @@ def read_commit(repository: Repository, revision: str | None = None) -> Desired:
     except NoFolderError as error:
         return Desired(commit, settings.folder, {}, branch or "", settings=settings, absent=str(error))
     found = read_entries(tree, settings.folder)
-    return Desired(commit, settings.folder, found.entries, branch or "", *found[1:], settings)
+    return _desired(commit, branch, settings, found)
 
 
 def read_index(repository: Repository) -> Desired:
@@ -89,7 +92,7 @@ def read_index(repository: Repository) -> Desired:
     settings = _settings(repository, "")
     found = read_entries(repository.index(settings.folder), settings.folder)
     commit = Commit(INDEX, "", "what is staged", 0)
-    return Desired(commit, settings.folder, found.entries, repository.branch or "", *found[1:], settings)
+    return _desired(commit, repository.branch, settings, found)
 
 
 def read_worktree(repository: Repository) -> Desired:
@@ -102,7 +105,27 @@ def read_worktree(repository: Repository) -> Desired:
     files, sources = repository.worktree(settings.folder, SUFFIX, SOURCE_LIMIT_BYTES)
     found = read_entries(files, settings.folder)
     commit = Commit(WORKTREE, "", "the work tree", 0)
-    return Desired(commit, settings.folder, found.entries, repository.branch or "", *found[1:], settings, sources)
+    return _desired(commit, repository.branch, settings, found, sources)
+
+
+def _desired(
+    commit: Commit,
+    branch: str | None,
+    settings: RepositorySettings,
+    found: Found,
+    sources: Mapping[str, bytes] | None = None,
+) -> Desired:
+    return Desired(
+        commit,
+        settings.folder,
+        found.entries,
+        branch or "",
+        found.problems,
+        found.unreadable,
+        settings,
+        sources or {},
+        passed_over=found.passed_over,
+    )
 
 
 def read_entries(found: Iterable[Entry], folder: str) -> Found:
@@ -111,8 +134,10 @@ def read_entries(found: Iterable[Entry], folder: str) -> Found:
     entries: dict[str, str] = {}
     problems: list[Problem] = []
     unreadable: set[str] = set()
+    passed_over: list[Problem] = []
     for entry in found:
         if not entry.path.endswith(SUFFIX) and entry.mode != SUBMODULE:
+            passed_over += (Problem(prefix + entry.path, 1, 1, why, "misuse") for why in _passed_over(entry))
             continue
         problems += (Problem(prefix + entry.path, 1, 1, wrong) for wrong in _wrong_with(entry))
         if entry.path.endswith(SUFFIX):
@@ -120,7 +145,7 @@ def read_entries(found: Iterable[Entry], folder: str) -> Found:
             if entry.mode in UNFIT or _too_big(entry):
                 unreadable.add(entry.path)
     problems += (replace(problem, path=prefix + problem.path) for problem in case_clashes(entries))
-    return Found(entries, tuple(sorted(problems)), frozenset(unreadable))
+    return Found(entries, tuple(sorted(problems)), frozenset(unreadable), tuple(sorted(passed_over)))
 
 
 def read_sprocs(repository: Repository, desired: Desired, names: Iterable[str]) -> list[Sproc]:
@@ -175,7 +200,8 @@ def problems_in(repository: Repository, desired: Desired, names: Iterable[str] |
         for sproc in sprocs
         for problem in misuse_problems(desired.path(sproc.name), sproc.source, sproc.metadata.runasync)
     )
-    return sorted({*early, *problems, *_problems_among(repository, desired, sprocs), *misuse})
+    passed_over = desired.passed_over if names is None else ()
+    return sorted({*early, *problems, *passed_over, *_problems_among(repository, desired, sprocs), *misuse})
 
 
 def with_defaults(values: Mapping[str, str], defaults: Mapping[str, str]) -> Mapping[str, str]:
@@ -191,6 +217,14 @@ def with_defaults(values: Mapping[str, str], defaults: Mapping[str, str]) -> Map
 
 def _settings(repository: Repository, revision: str) -> RepositorySettings:
     return repository_settings(repository.file(revision, SETTINGS_FILE, LIMIT_BYTES))
+
+
+def _passed_over(entry: Entry) -> Iterator[str]:
+    """Why a file that was meant as a sproc is none."""
+    if entry.path.lower().endswith(SUFFIX):
+        yield f"the name ends in {entry.path[-len(SUFFIX) :]}, so this is no sproc: write {SUFFIX}"
+    elif entry.mode == SYMLINK:
+        yield "a symlink is passed over, and all that is behind it: copy the files"
 
 
 def _wrong_with(entry: Entry) -> Iterator[str]:

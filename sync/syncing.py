@@ -18,7 +18,7 @@ from luasprocs.registry import Live, engine_of, raw, read_live, read_sprocs
 from luasprocs.server import require_usable
 from luasprocs.sproc import Sproc, git_blob_id, read_sproc
 from luasprocs.transaction import Change
-from sync.desired import check_sprocs, each_sproc, with_defaults
+from sync.desired import check_sprocs, each_sproc, read_commit, with_defaults
 from sync.desired import read_sprocs as read_desired
 from sync.identity import applied_by
 from sync.plan import Plan, diff, prune_refusal
@@ -220,14 +220,17 @@ def _since_ms(started: float) -> int:
     return round((time.monotonic() - started) * 1000)
 
 
-def rollback(client: Redis, keys: Keys, generation: int | None = None) -> Outcome:
+def rollback(client: Redis, keys: Keys, generation: int | None = None, repository: Repository | None = None) -> Outcome:
     """Makes live what was at an earlier generation (the one before, if none is named), without git, as a new generation.
 
     Raises:
         RegistryError: that generation is not kept, or is what is live already.
+        OwnerError: `repository`, if one is given, isn't the one that owns the registry.
     """
     started = time.monotonic()
     live = read_live(client, keys, expected=0)
+    if repository is not None and live.revision.owner:
+        check_owner(live, keys, owner_of(repository, live, read_commit(repository).settings.owner), adopt=False)
     require_usable(live.info, writes=True)
     history = read_history(client, keys)
     wanted = generation if generation is not None else live.revision.generation - 1

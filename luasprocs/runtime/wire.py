@@ -190,9 +190,9 @@ def _tls(settings: dict[str, Any]) -> ssl.SSLContext:
 
 
 async def _greet(wire: Wire, settings: dict[str, Any], *, busy: bool) -> None:
-    if password := settings.get("password"):
-        user = settings.get("username")
-        await _authenticate(wire, *([user] if user else []), password)
+    user, password = settings.get("username"), settings.get("password")
+    if user or password:  # a user without a password too (`nopass`), as redis-py does
+        await _authenticate(wire, *([user] if user else []), password or "")
     if busy:
         return
     if db := int(settings.get("db") or 0):

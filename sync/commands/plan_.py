@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from luasprocs.errors import EngineVersionError, OwnerError
 from luasprocs.registry import read_sprocs
 from sync.console import Console
 from sync.desired import check_sprocs
@@ -44,10 +45,18 @@ def command(
     """Show what sync would do, as a unified diff. Exit code 1 when there is something to do."""
     console, session = Console.of_process(), Session(flags)
     desired = session.desired(revision, worktree=worktree)
+    for problem in desired.passed_over:
+        console.warn(str(problem))
     started = time.monotonic()
     with session.named_errors():
         options = Options(not no_prune, prune_all, adopt, Policy.of(session.settings))
-        prepared = Syncer(session.client, session.keys, session.repository, options).prepare(desired)
+        try:
+            prepared = Syncer(session.client, session.keys, session.repository, options).prepare(desired)
+        except (OwnerError, EngineVersionError) as error:
+            if as_json:
+                nothing: dict[str, list[str]] = {"created": [], "updated": [], "deleted": []}
+                console.json({"commit": desired.commit.sha, **nothing, "refused": str(error)})
+            raise
         plan = prepared.plan
         wanted = read_desired(session.repository, desired, plan.names_changed)
         check_sprocs(session.repository, desired, wanted)

@@ -16,6 +16,8 @@ from sync.syncing import Options, Outcome, Syncer
 
 PROGRESS_AFTER_S = 1.0
 _BAR_WIDTH = 30
+LINES = 50
+"""Names of each kind that are printed; a first sync may have thousands."""
 
 
 def require_not_suspended(session: Session) -> None:
@@ -49,7 +51,9 @@ class Progress:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-def print_outcome(console: Console, outcome: Outcome, *, as_json: bool, verb: str = "synced") -> None:
+def print_outcome(
+    console: Console, outcome: Outcome, *, as_json: bool, verb: str = "synced", verbose: bool = False
+) -> None:
     """What a sync or a rollback did."""
     plan = outcome.plan
     if as_json:
@@ -70,8 +74,10 @@ def print_outcome(console: Console, outcome: Outcome, *, as_json: bool, verb: st
         ("~", "yellow", plan.updated),
         ("-", "red", plan.deleted),
     ):
-        for name in names:
+        for name in names if verbose else names[:LINES]:
             console.line(f"{sign} {name}", style)
+        if len(names) > LINES and not verbose:
+            console.line(f"{sign} … {len(names) - LINES:,} more (--verbose shows all)", style)
     for repair in plan.repairs:
         console.line(f"! repaired: {repair}", "yellow")
     what = f"{len(plan.created)} created, {len(plan.updated)} updated, {len(plan.deleted)} deleted, {plan.unchanged} unchanged"
@@ -85,6 +91,7 @@ def print_outcome(console: Console, outcome: Outcome, *, as_json: bool, verb: st
 @click.option("--no-prune", is_flag=True, help="Keep live sprocs that the commit doesn't have.")
 @click.option("--prune-all", is_flag=True, help="Remove sprocs, however many.")
 @click.option("--adopt", is_flag=True, help="Take over a registry or an engine of another repository or db.")
+@click.option("-v", "--verbose", is_flag=True, help="Every name, however many.")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @click.pass_obj
 def command(
@@ -94,11 +101,14 @@ def command(
     no_prune: bool,
     prune_all: bool,
     adopt: bool,
+    verbose: bool,
     as_json: bool,
 ) -> None:
     """Make Redis equal to a commit: compile everything that changed, apply it in one MULTI, read it back."""
     console, session = Console.of_process(), Session(flags)
     desired = session.desired(revision, worktree=worktree)
+    for problem in desired.passed_over:
+        console.warn(str(problem))
     options = Options(not no_prune, prune_all, adopt, Policy.of(session.settings))
     progress = Progress()
     try:
@@ -107,4 +117,4 @@ def command(
             outcome = Syncer(session.client, session.keys, session.repository, options, progress).sync(desired)
     finally:
         progress.close()
-    print_outcome(console, outcome, as_json=as_json)
+    print_outcome(console, outcome, as_json=as_json, verbose=verbose)
