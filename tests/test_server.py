@@ -22,6 +22,7 @@ from luasprocs.errors import (
     ServerUnreachableError,
     SettingsError,
 )
+from luasprocs.runtime.wire import connect as raw_connect
 from luasprocs.server import (
     connect,
     connect_async,
@@ -31,6 +32,8 @@ from luasprocs.server import (
     require_usable,
     warnings,
 )
+from tests.daemons import DaemonProcess
+from tests.live import put, sproc
 
 REDIS_6 = b"# Server\r\nredis_version:6.2.14\r\nrun_id:abc\r\n# Replication\r\nrole:master\r\n"
 VALKEY_7_2 = b"redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:7.2.5\r\nrole:master\r\n"
@@ -146,6 +149,43 @@ def test_tls_connects_when_the_certificate_is_trusted(tls_port, certificates):
 async def test_tls_connects_with_asyncio(tls_port, certificates):
     async with connect_async(f"rediss://localhost:{tls_port}?ssl_ca_certs={certificates}/server.crt") as client:
         assert await client.ping()
+
+
+async def test_the_daemons_own_connections_speak_tls(tls_port, certificates):
+    trusted = f"rediss://localhost:{tls_port}/2?ssl_ca_certs={certificates}/server.crt"
+    for url in (trusted, f"rediss://127.0.0.1:{tls_port}/2?ssl_cert_reqs=none"):
+        wire = await raw_connect(url)
+        try:
+            await wire.call("SET", "key", "x")
+            assert await wire.call("GET", "key") == b"x"
+        finally:
+            wire.close()
+    with pytest.raises(redis.ConnectionError) as error:
+        await raw_connect(f"rediss://localhost:{tls_port}")
+    assert "not trusted: ?ssl_ca_certs=FILE" in str(servers.named(error.value, f"rediss://localhost:{tls_port}"))
+
+
+def test_a_daemon_runs_events_over_tls(tls_port, certificates):
+    url = f"rediss://localhost:{tls_port}/0?ssl_ca_certs={certificates}/server.crt"
+    with connect(url) as client:
+        put(client, sproc("a.lua", "-- event=set\n-- key=ev:*\nredis.call('INCR', 'ran')"))
+        with DaemonProcess(url):
+            client.set("ev:1", "x")
+            wait_until(lambda: client.get("ran") == b"1")
+
+
+async def test_a_user_without_a_password_is_sent_as_redis_py_does(server):
+    client = server.client()
+    client.execute_command("ACL", "SETUSER", "open", "reset", "on", "nopass", "+@all", "~*", "&*")
+    try:
+        wire = await raw_connect(f"redis://open@127.0.0.1:{server.port}/0")
+        assert await wire.call("ACL", "WHOAMI") == b"open"
+        wire.close()
+        assert ask(f"redis://open@127.0.0.1:{server.port}/0")
+        with pytest.raises(redis.AuthenticationError):
+            await raw_connect(f"redis://nobody@127.0.0.1:{server.port}/0")
+    finally:
+        client.execute_command("ACL", "DELUSER", "open")
 
 
 def test_a_certificate_that_is_not_trusted_is_named(tls_port):
