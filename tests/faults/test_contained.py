@@ -8,7 +8,11 @@ import time
 import pytest
 from redis.exceptions import ResponseError
 
+from luasprocs.executions import read_executions
+from luasprocs.keys import Keys
+from luasprocs.registry import engine_of, read_live
 from tests.daemons import DaemonProcess
+from tests.faults.ledger import COUNTER, settled
 from tests.live import put, sproc
 
 pytestmark = pytest.mark.timeout(120)
@@ -201,3 +205,31 @@ def test_a_direct_call_has_the_time_that_its_header_gives(server):
     with running(server, long="-- timeout=60s\n" + loop, good=GOOD) as (client, daemon):
         assert client.fcall("luasprocs_execute", 0, "long.lua") == b"done"
         assert "was stopped" not in daemon.output
+
+
+def test_an_event_whose_dispatch_fails_twice_is_recorded_as_poison_and_the_others_run(server):
+    """By an engine that breaks on one key, as a bug of ours or of the server's would."""
+    client = server.client()
+    put(client, sproc("counter.lua", COUNTER))
+    live = read_live(client, Keys())
+    text = engine_of(live, Keys(), live.revision.owner).text
+    start = "serve[DISPATCH] = function(_, args)\n"
+    broken = (
+        "  local spared = false\n  for _, word in ipairs(args) do if word == 'poison' then spared = true end end\n"
+        "  for _, word in ipairs(args) do if word == 'ev:bad' and not spared then error('a bug') end end\n"
+    )
+    assert text.count(start) == 1
+    with DaemonProcess(server.url) as daemon:
+        client.execute_command("FUNCTION", "LOAD", "REPLACE", text.replace(start, start + broken))
+        pipe = client.pipeline(transaction=False)
+        for key in ("ev:1", "ev:2", "ev:bad", "ev:3", "ev:4"):
+            pipe.set(key, "x")
+        pipe.execute()
+        client.set("ev:5", "x")
+        ran = settled(client, 5, 20)
+        output = daemon.output
+    assert ran == {f"ev:{number}": 1 for number in range(1, 6)}
+    [record] = [one for one in read_executions(client, Keys(), None) if one.status == "error"]
+    assert (record.sproc, record.key, record.event) == ("counter.lua", "ev:bad", "set")
+    assert record.error == "poison: two dispatches of this event failed"
+    assert "a dispatch of" in output
