@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import calls, cron, event_latency, events, jobs, startup, syncing
+from bench import calls, cron, event_latency, events, gitops, jobs, startup, syncing
 from bench.pairs import show
 
 SUITES = {
@@ -16,6 +16,7 @@ SUITES = {
     "latency": event_latency.results,
     "cron": cron.results,
     "jobs": jobs.results,
+    "gitops": gitops.results,
 }
 
 

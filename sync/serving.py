@@ -6,6 +6,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Protocol
 
+from luasprocs.errors import SettingsError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -32,9 +34,9 @@ class Part(Protocol):
 class Service:
     """Runs its parts. Ready when the runtime listens and the sync has looked once; whichever there are."""
 
-    def __init__(self, runtime: Daemon | None, follower: Follower | None, *others: Part) -> None:
+    def __init__(self, runtime: Daemon | None, follower: Follower | None) -> None:
         self.runtime, self.follower = runtime, follower
-        self._parts: tuple[Part, ...] = tuple(part for part in (runtime, follower, *others) if part is not None)
+        self._parts: list[Part] = [part for part in (runtime, follower) if part is not None]
         self._waiting = {part for part in (runtime, follower) if part is not None}
         self._ready: Callable[[], None] = lambda: None
         self._stopping = False
@@ -42,6 +44,10 @@ class Service:
             runtime.on_ready(lambda: self._arrived(runtime))
         if follower is not None:
             follower.on_look(lambda look: self._looked(look, follower))
+
+    def add(self, part: Part) -> None:
+        """Runs it, too; it isn't waited for."""
+        self._parts.append(part)
 
     def on_ready(self, ready: Callable[[], None]) -> None:
         """`ready` is called when all of it serves, and again when the runtime has connected again."""
@@ -70,6 +76,8 @@ class Service:
         while True:
             try:
                 await part.run()
+            except SettingsError:
+                raise  # it will not get better by itself
             except Exception:
                 if self._stopping:
                     raise

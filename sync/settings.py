@@ -33,6 +33,7 @@ _KEEP_LIMIT = 100_000
 _COUNT_LIMIT = 100_000_000
 _OWNER_CHARS = 200
 _WORKERS_LIMIT = 1000
+_SECRET_CHARS = 16
 _ALLOWABLE = ("exec", "clibs", "unconfined")
 _TOP = {
     "folder": "a folder's path below the repository's top, like sprocs or lua/sprocs",
@@ -89,6 +90,7 @@ class HostSettings:
     `workers`: processes for async sprocs, None for one a core; `files`: the folder they work in; `writable`: folders beside it
     that they may write to; `lua_path`: more places for `require`, as package.path; `allow`: exec, clibs, unconfined.
     `remote`: what the daemon mirrors below `mirror`, perhaps with a password. `log_format`: human or json.
+    `http`: host:port for probes, metrics and the webhook, "" for none.
     `require_signed`, `require_fast_forward`: which commits may become live (sync.policy).
     `sources`: for each setting that somebody set, who did, for messages.
     """
@@ -102,6 +104,8 @@ class HostSettings:
     remote: str = field(default="", repr=False)
     mirror: Path = Path(".luasprocs") / "mirror"
     log_format: str = "human"
+    http: str = ""
+    webhook_secret: str = field(default="", repr=False)
     heal: str = "auto"
     live_edits: str | None = None
     interval_ms: int = 30_000
@@ -236,6 +240,19 @@ def _remote(value: str) -> str:
     return value
 
 
+def _address(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    if not (colon and port.isdecimal() and int(port) < 65536):
+        raise ValueError(f"{shown(value)} is no address: host:port, like 127.0.0.1:9700")
+    return f"{host or '0.0.0.0'}:{port}"  # noqa: S104  # as who leaves out the host means
+
+
+def _secret(value: str) -> str:
+    if len(value) < _SECRET_CHARS:
+        raise ValueError(f"the secret is shorter than {_SECRET_CHARS} characters")
+    return value
+
+
 def _namespace(value: str) -> str:
     return Keys(value).namespace
 
@@ -301,6 +318,8 @@ _HOST: dict[str, Callable[[str], Any]] = {
     "remote": _remote,
     "mirror": _path,
     "log_format": _one_of("human", "json"),
+    "http": _address,
+    "webhook_secret": _secret,
     "heal": _one_of("auto", "warn"),
     "live_edits": _one_of("commit", "keep", "revert"),
     "interval": _interval,

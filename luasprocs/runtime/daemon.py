@@ -77,6 +77,11 @@ class Daemon:
         self._ready = ready
 
     @property
+    def listening(self) -> bool:
+        """Whether it hears the server's ticks."""
+        return self._listening
+
+    @property
     def status(self) -> str:
         """In a few words, for a service manager."""
         return f"listening, lag {self.dispatcher.lag}" if self._listening else "waiting for the server"

@@ -98,7 +98,16 @@ def run_daemon(session: Session, url: str, keys: Keys, source: Source | None = N
         follower = Follower(
             url, keys, source, Rules(settings.heal, Policy.of(settings)), name, settings.interval_ms / 1000
         )
-    return serve(Service(daemon, follower))
+    service = Service(daemon, follower)
+    if settings.http:
+        from sync.http import Http  # noqa: PLC0415  # 20 MB, which a daemon without it needn't hold
+
+        secret = settings.webhook_secret
+        service.add(Http(settings.http, secret, url, keys, service, settings.interval_ms / 1000))
+    try:
+        return serve(service)
+    except* SettingsError as group:
+        raise group.exceptions[0] from None
 
 
 def _runtime(settings: HostSettings, url: str, keys: Keys) -> Daemon:

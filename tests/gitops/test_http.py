@@ -1,0 +1,147 @@
+"""The daemon's probes, metrics and webhook, over a real socket; and what a service manager hears."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import socket
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+
+from tests.gitops.service import KEYS, Service, commit_of, live, until
+from tests.gitrepo import GitRepo
+
+pytestmark = pytest.mark.timeout(120)
+SECRET = "a secret of some length"
+
+
+@pytest.fixture
+def repo(tmp_path) -> GitRepo:
+    found = GitRepo(tmp_path / "shop")
+    found.write("sprocs/a.lua", "return 1\n")
+    found.write("sprocs/b.lua", "-- event=set\n-- key=ev:*\nif ARGV[1] == 'bad' then error('no') end\n")
+    found.commit("first")
+    return found
+
+
+def ask(service: Service, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
+    found = until(lambda: re.search(r"http at 127\.0\.0\.1:(\d+)", service.output))
+    request = urllib.request.Request(f"http://127.0.0.1:{found[1]}{path}", data=body, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def serve(server: Any, repo: GitRepo, **environ: str) -> Service:
+    settings = {"LUASPROCS_HTTP": "127.0.0.1:0", "LUASPROCS_WEBHOOK_SECRET": SECRET, **environ}
+    return Service(server.url, repo.path, environ=settings)
+
+
+def test_ready_as_long_as_redis_is_there(own_server, repo):
+    own = own_server(persistent=True)
+    with serve(own, repo) as service:
+        live(own.client(), repo.git("rev-parse", "HEAD"))
+        until(lambda: ask(service, "/readyz")[0] == 200)
+        assert json.loads(ask(service, "/healthz")[1])["alive"] is True
+        own.kill()
+        died = time.monotonic()
+        until(lambda: ask(service, "/readyz")[0] == 503, 2.0)
+        assert time.monotonic() - died < 2.0
+        assert json.loads(ask(service, "/readyz")[1])["reasons"]
+        assert ask(service, "/healthz")[0] == 200
+        assert b"luasprocs_redis_up 0.0" in ask(service, "/metrics")[1]
+        own.restart()
+        until(lambda: ask(service, "/readyz")[0] == 200)
+        own.client().config_set("maxmemory-policy", "allkeys-lru")
+        until(lambda: ask(service, "/readyz")[0] == 503, 10)
+        assert b"allkeys-lru" in ask(service, "/readyz")[1]
+
+
+def test_metrics(server, repo):
+    client = server.client()
+    with serve(server, repo) as service:
+        commit = repo.git("rev-parse", "HEAD")
+        live(client, commit)
+        client.set("ev:1", "good")
+        client.set("ev:2", "bad")
+        until(lambda: client.hget(KEYS.stats("b.lua"), "errors") == b"1")
+        text = ask(service, "/metrics")[1].decode()
+    for line in (
+        f'luasprocs_revision_info{{branch="main",commit="{commit}"}} 1.0',
+        "luasprocs_generation 1.0",
+        "luasprocs_sprocs 2.0",
+        'luasprocs_executions_total{sproc="b.lua",status="ok"} 1.0',
+        'luasprocs_executions_total{sproc="b.lua",status="error"} 1.0',
+        "luasprocs_daemons 1.0",
+        "luasprocs_gaps 0.0",
+        "luasprocs_redis_up 1.0",
+        'luasprocs_sync_state{state="synced"} 1.0',
+        "luasprocs_syncs_total 1.0",
+        "luasprocs_lag 0.0",
+    ):
+        assert f"{line}\n" in text, text
+
+
+def test_the_webhook_makes_it_fetch(server, repo, tmp_path):
+    client = server.client()
+    environ = {"LUASPROCS_REMOTE": f"file://{repo.path}", "LUASPROCS_INTERVAL": "1h", "LUASPROCS_BRANCH": "main"}
+    work = GitRepo(tmp_path / "empty")
+    with serve(server, work, **environ) as service:
+        live(client, repo.git("rev-parse", "HEAD"))
+        repo.write("sprocs/a.lua", "return 2\n")
+        second = repo.commit("second")
+        body = b'{"ref": "refs/heads/main", "after": "not looked at"}'
+        assert ask(service, "/hook", body)[0] == 403
+        time.sleep(0.5)
+        assert commit_of(client) != second
+        signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+        assert ask(service, "/hook", body, **{"X-Hub-Signature-256": f"sha256={signature}"})[0] == 202
+        live(client, second)
+        assert ask(service, "/hook", b"x" * (1024 * 1024 + 10))[0] == 413
+        statuses = []
+        for number in range(60):
+            body = b"%d" % number
+            signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+            statuses.append(ask(service, "/hook", body, **{"X-Gitea-Signature": signature})[0])
+        assert 429 in statuses
+        assert ask(service, "/healthz")[0] == 200
+
+
+def test_an_address_that_is_taken_is_said(server, repo):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        service = Service(
+            server.url, repo.path, environ={"LUASPROCS_HTTP": f"127.0.0.1:{taken.getsockname()[1]}"}
+        ).spawn()
+        assert service.wait() == 2
+    assert "in use" in service.output
+
+
+def test_a_service_manager_hears_ready_and_stopping(server, repo, tmp_path):
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+        manager.settimeout(20)
+        with Service(server.url, repo.path, environ={"NOTIFY_SOCKET": str(path)}) as service:
+            assert b"READY=1" in manager.recv(4096)
+            assert commit_of(server.client()) == repo.git("rev-parse", "HEAD")
+            assert service.stop() == 0
+            heard = b""
+            while b"STOPPING=1" not in heard:
+                heard = manager.recv(4096)
+
+
+def test_logs_as_json(server, repo):
+    with Service(server.url, repo.path, environ={"LUASPROCS_LOG_FORMAT": "json"}) as service:
+        live(server.client(), repo.git("rev-parse", "HEAD"))
+        service.stop()
+        lines = [json.loads(line) for line in service.output.splitlines()]
+    assert {"event", "level", "time"} <= lines[0].keys()
+    assert any(line["event"].startswith("synced: ") for line in lines)
