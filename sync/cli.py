@@ -41,6 +41,7 @@ COMMANDS = {
     "unsuspend": "Let them apply again.",
     "daemon": "The service: keeps Redis equal to git, runs sprocs on events and schedules.",
     "up": "An embedded Valkey and a daemon, here.",
+    "hook": "Git hooks: check before a commit; refuse or make live what is pushed.",
     "acl": "Print the least-privilege ACL rule for a role.",
     "demo": "The whole tour on an embedded server.",
     "completion": "Print the completion script for a shell.",

@@ -191,9 +191,14 @@ class Repository:
             raise RepositoryError(f"{path} in {self._shown} has {words[2]} bytes: at most {limit_bytes} are read")
         return self.blobs([words[0]])[words[0]]
 
-    def identity(self, commit: Commit | None = None) -> Identity:
-        """Which repository this is, seen from `commit` (None: HEAD)."""
-        sha = (commit or self.resolve()).sha
+    def identity(self, first: Commit | None = None) -> Identity:
+        """Which repository this is, seen from HEAD; from `first` where HEAD has no commit yet (a first push is judged)."""
+        try:
+            sha = self.resolve().sha
+        except RepositoryError:
+            if first is None or not self.knows(first.sha):
+                raise
+            sha = first.sha
         roots = text(self._must("rev-list", "--max-parents=0", sha)).split()
         shallow = text(self._must("rev-parse", "--is-shallow-repository")).strip() == "true"
         return Identity(min(roots), shallow)
@@ -228,6 +233,29 @@ class Repository:
     def config(self) -> dict[str, str]:
         """The `luasprocs.*` settings in git's configuration, without that prefix."""
         return git_config(self._start)
+
+    def config_scope(self, name: str) -> str:
+        """Where a setting of git's is set: `local`, `global`, `system`, …; "" where it isn't."""
+        status, output, _ = self._run("config", "--show-scope", "--get", name)
+        return text(output).partition("\t")[0] if status == 0 else ""
+
+    def configure(self, name: str, value: str) -> Path:
+        """Sets one of this repository's own settings. Returns the file."""
+        self._must("config", "--local", "--replace-all", name, value)
+        return self.config_file
+
+    @property
+    def config_file(self) -> Path:
+        """Where its own settings are."""
+        return self._absolute("config")
+
+    def hooks_folder(self) -> Path:
+        """Where git looks for hooks: `core.hooksPath`, or its own folder."""
+        return self._absolute("hooks")
+
+    def own_hooks_folder(self) -> Path:
+        """Its own, whatever `core.hooksPath` says."""
+        return self.config_file.parent / "hooks"
 
     @property
     def _shown(self) -> str:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from luasprocs.keys import Keys
     from sync.desired import Desired
-    from sync.repository import Repository
+    from sync.repository import Commit, Repository
 
 ATTEMPTS = 5
 """How often a sync plans again because another one was first."""
@@ -69,7 +69,7 @@ class Prepared:
     forbidden: bool = False
 
 
-def owner_of(repository: Repository, live: Live, configured: str) -> str:
+def owner_of(repository: Repository, live: Live, configured: str, first: Commit | None = None) -> str:
     """This repository's identity: as configured, else its root commit.
 
     A registry whose commit this repository knows is its own, even if its history was rewritten or is shallow.
@@ -79,7 +79,7 @@ def owner_of(repository: Repository, live: Live, configured: str) -> str:
     """
     if configured:
         return configured
-    identity = repository.identity()
+    identity = repository.identity(first)
     theirs = live.revision.owner
     if not theirs or theirs == identity.id:
         return identity.id
@@ -112,7 +112,7 @@ class Syncer:
         """
         live = live or read_live(self.client, self.keys, len(desired.entries))
         require_usable(live.info, writes=True)
-        owner, may_take = self._owner(live, desired.settings.owner)
+        owner, may_take = self._owner(live, desired)
         check_owner(live, self.keys, owner, adopt=may_take)
         if desired.absent and live.empty:
             raise NoFolderError(desired.absent)
@@ -151,11 +151,12 @@ class Syncer:
             return Outcome(desired.commit.sha, generation, plan, changed, _since_ms(started))
         raise AssertionError("unreachable")
 
-    def _owner(self, live: Live, configured: str) -> tuple[str, bool]:
+    def _owner(self, live: Live, desired: Desired) -> tuple[str, bool]:
         """The owner to write, and whether the registry may be taken without asking."""
+        configured, commit = desired.settings.owner, desired.commit
         if self.options.adopt:
-            return configured or self.repository.identity().id, True
-        owner = owner_of(self.repository, live, configured)
+            return configured or self.repository.identity(commit).id, True
+        owner = owner_of(self.repository, live, configured, commit)
         known = not configured and bool(live.revision.commit) and self.repository.knows(live.revision.commit)
         return owner, known and (live.about is None or live.about.db == str(live.info.db))
 
@@ -168,7 +169,7 @@ class Syncer:
             return revision.generation
         proof = self._prove(desired, prepared)
         check_sprocs(self.repository, desired, proof.sprocs, syntax=False)
-        if self._loses_libraries(plan):
+        if self.loses_libraries(plan):
             check_sprocs(
                 self.repository, desired, read_desired(self.repository, desired, desired.entries), syntax=False
             )
@@ -204,7 +205,7 @@ class Syncer:
             check_sprocs(self.repository, desired, proof.sprocs)  # says the same with paths and columns
         return proof
 
-    def _loses_libraries(self, plan: Plan) -> bool:
+    def loses_libraries(self, plan: Plan) -> bool:
         """Whether sprocs that don't change may require one that does."""
         pipe = self.client.pipeline(transaction=False)
         for name in (*plan.deleted, *plan.updated):
