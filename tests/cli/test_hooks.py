@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,8 +18,6 @@ from tests.daemons import DaemonProcess
 from tests.gitrepo import GitRepo
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.cli.shell import Shell
     from tests.servers import Server
 
@@ -389,6 +389,42 @@ def test_what_is_no_push_is_said(hub):
     )
     assert done.returncode != 0
     assert b"which is no ref's update" in done.stderr
+
+
+# -- As docs/operations.md tells it
+
+
+@pytest.mark.parametrize("with_daemon", [False, True])
+@pytest.mark.usefixtures("shell")
+def test_push_to_live_as_written(tmp_path: Path, monkeypatch, *, with_daemon: bool) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    for_server, for_people = re.findall(
+        r"```sh\n(.*?)```", text.split("## Push to live")[1].split("\n## ")[0], re.DOTALL
+    )
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    folder = tmp_path / "docs"
+    folder.mkdir()
+
+    def run(script: str) -> str:
+        command = ["sh", "-euc", f"exec 2>&1\n{script}"]
+        return subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=100).stdout.decode()
+
+    assert "follows main" in run(for_server)
+    if with_daemon:
+        daemon = subprocess.Popen(["luasprocs", "--repo", "shop.git", "daemon"], cwd=folder, stderr=subprocess.DEVNULL)
+    try:
+        said = run(for_people)
+    finally:
+        if with_daemon:
+            assert daemon.poll() is None
+            daemon.kill()
+            daemon.wait()
+    wanted = re.findall(r"# ((?:remote: |hello ).*)", for_people)
+    assert len(wanted) == 6
+    assert "it was refused" in said
+    for line in wanted:
+        assert line in said, said
+        said = said[said.index(line) + len(line) :]
 
 
 # -- Installing
