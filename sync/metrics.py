@@ -102,7 +102,7 @@ class Metrics:
         for state, count in (("open", jobs), ("delayed", delayed), ("dead", dead)):
             queue.add_metric([state], count)
         yield queue
-        running = read_running(self._client, keys, 0)
+        running = read_running(self._client, keys, 1)
         yield GaugeMetricFamily("luasprocs_daemons", "Daemons that were heard of lately.", value=len(running.alive))
         yield from self._of_sprocs(sorted(map(text, names or ())))
 

@@ -139,9 +139,12 @@ def test_a_service_manager_hears_ready_and_stopping(server, repo, tmp_path):
 
 
 def test_logs_as_json(server, repo):
-    with Service(server.url, repo.path, environ={"LUASPROCS_LOG_FORMAT": "json"}) as service:
-        live(server.client(), repo.git("rev-parse", "HEAD"))
-        service.stop()
+    service = Service(server.url, repo.path, environ={"LUASPROCS_LOG_FORMAT": "json"}).spawn()
+    try:
+        service.until('"listening"')
+        assert service.stop() == 0
         lines = [json.loads(line) for line in service.output.splitlines()]
+    finally:
+        service.kill()
     assert {"event", "level", "time"} <= lines[0].keys()
     assert any(line["event"].startswith("synced: ") for line in lines)
