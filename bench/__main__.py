@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import calls, cron, event_latency, events, gitops, jobs, startup, syncing
+from bench import calls, cron, event_latency, events, gitops, hooks, jobs, startup, syncing
 from bench.pairs import show
 
 SUITES = {
@@ -17,6 +17,7 @@ SUITES = {
     "cron": cron.results,
     "jobs": jobs.results,
     "gitops": gitops.results,
+    "hooks": hooks.results,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import stat
 import sys
@@ -68,6 +69,7 @@ def uninstall_(flags: dict[str, object], kind: str) -> None:
 @click.pass_obj
 def run_(flags: dict[str, object], hook: str) -> int:
     """What git starts."""
+    gc.disable()  # measured: 16 ms of what is imported, in a process that lives for a quarter of a second
     os.environ.pop("LUASPROCS_REPO", None)  # of whoever pushes; git says which repository this is
     console = Console.of_process()
     return _pre_receive(flags, console) if hook == "pre-receive" else _post_receive(flags, console)
