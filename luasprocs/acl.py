@@ -39,7 +39,7 @@ _SYNC = "info time fcall fcall_ro function|load function|list"
 _VIEW = "info time fcall_ro function|list subscribe unsubscribe"
 _RUNTIME = (
     "subscribe psubscribe unsubscribe punsubscribe config|get config|set function|kill scan "
-    "xreadgroup xack xgroup xinfo xclaim xpending hkeys lpop lrem zrange zscore"
+    "xreadgroup xack xgroup xinfo xclaim xautoclaim xpending hkeys lpop lrem zrange zscore"
 )
 
 

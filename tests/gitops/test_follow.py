@@ -10,6 +10,7 @@ import time
 import pytest
 
 from luasprocs import control
+from luasprocs.acl import rule
 from luasprocs.sync_state import suspend, unsuspend
 from sync.syncing import rollback
 from tests.gitops.service import KEYS, Service, commit_of, generation_of, live, source_of, stands, state_of, until
@@ -350,3 +351,28 @@ def test_options_that_contradict_each_other(server, repo):
         service = Service(server.url, repo.path, *options)
         assert service.spawn().wait() == 2, options
         assert "luasprocs: " in service.output
+
+
+def test_a_daemon_with_no_more_rights_than_its_role(server, repo):
+    client = server.client()
+    client.execute_command("ACL", "SETUSER", "service", *rule("daemon", KEYS), ">pw")
+    try:
+        url = server.url.replace("redis://", "redis://service:pw@")
+        with Service(url, repo.path, environ={"LUASPROCS_INTERVAL": "1h"}) as service:
+            live(client, repo.git("rev-parse", "HEAD"))
+            client.set("ev:1", "x")
+            until(lambda: client.hget("fired", "ev:1") == b"1")
+            repo.write("sprocs/c.lua", "-- every=1s\n-- runasync=yes\nredis.call('INCR', 'ticks')\n")
+            live(client, repo.commit("a schedule"))
+            until(lambda: client.get("ticks"))
+            client.hset(KEYS.name("a.lua"), "source", "return 'hacked'")
+            until(lambda: source_of(client, "a.lua") == "return 1\n", 10)
+            asked = control.request(client, KEYS, "rollback", "ann", generation="1")
+            answer = control.wait_for_answer(client, KEYS, asked, 15)
+            assert answer is not None
+            assert answer.ok, answer.text
+            stands(client, "pinned")
+            assert "NOPERM" not in service.output
+            assert "ACL" not in service.output
+    finally:
+        client.execute_command("ACL", "DELUSER", "service")
