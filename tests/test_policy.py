@@ -182,10 +182,16 @@ def test_sync_plan_and_daemon_refuse_alike(shell: Shell, ssh_keys: Path) -> None
     assert "it is not signed" in said.err
     assert b"it is not signed" in shell.redis.hget("__*_Sproc_Desired_*__", "reason")  # type: ignore[operator]
     assert shell("sync", "--worktree").code == 2
+    assert f"refused     require_signed is set, and commit {unsigned[:12]} of Ann Author <{ANN}>" in shell("status").out
+    assert "it is not signed" in shell("status", "--json").json["refused"]
+    shell.git("config", "luasprocs.requireSigned", "no")
+    assert "it is not signed" in shell("status").out  # as the daemon, which has its own settings, saw it
+    shell.git("config", "luasprocs.requireSigned", "yes")
 
     with_ssh(GitRepo(shell.repo), ssh_keys)
     shell.ok("sync")
     assert shell.ok("execute", "a.lua").out == "2\n"
+    assert "refused" not in shell.ok("status").out
 
     shell.git("config", "luasprocs.requireSigned", "no")
     shell.git("config", "luasprocs.requireFastForward", "yes")

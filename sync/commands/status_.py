@@ -11,14 +11,18 @@ from luasprocs.errors import RepositoryError
 from luasprocs.executions import time_text
 from luasprocs.registry import Live, engine_of, read_live
 from luasprocs.server import warnings
+from luasprocs.sync_state import read_sync_state
 from luasprocs.urls import redacted
 from sync.console import Console
+from sync.decision import State
 from sync.plan import diff
+from sync.policy import Policy
 from sync.session import Session
 
 if TYPE_CHECKING:
     from luasprocs.daemons import DaemonInfo
     from luasprocs.executions import Gap
+    from luasprocs.sync_state import SyncState
     from sync.desired import Desired
 
 GAPS_SHOWN = 10
@@ -34,16 +38,19 @@ def command(flags: dict[str, object], as_json: bool) -> int:
     with session.named_errors():
         live = read_live(session.client, session.keys, len(desired.entries) if desired else 0)
         running = read_running(session.client, session.keys, GAPS_SHOWN)
+        refused = _refused(session, live, desired, read_sync_state(session.client, session.keys))
     drift = [*live.drift, *live.faults]
     stale = "" if live.empty else live.engine_stale(engine_of(live, session.keys, live.revision.owner))
     drift += [problem for problem in (stale, unreadable) if problem]
     behind = desired is not None and bool(diff(desired.entries, live.sprocs))
     in_sync = not drift and not behind and not live.empty and not live.revision.pinned
     if as_json:
-        console.json(_as_json(live, drift, running, in_sync=in_sync))
+        console.json({**_as_json(live, drift, running, in_sync=in_sync), "refused": refused or None})
     else:
         _print(console, session, live, running)
         _print_state(console, live, drift, desired, behind=behind)
+        if refused:
+            console.line(f"refused     {refused}", "red")
     for warning in (*warnings(live.info), *running.faults):
         console.warn(warning)
     return 0 if in_sync else 1
@@ -60,6 +67,16 @@ def _desired(session: Session) -> tuple[Desired | None, str]:
         return session.desired(None, worktree=False), ""
     except RepositoryError as error:
         return None, f"git: {error}"
+
+
+def _refused(session: Session, live: Live, desired: Desired | None, seen: SyncState) -> str:
+    """Why what git wants is not made live: by this host's policy, or as a daemon saw it; "" if nothing is known."""
+    if desired and (
+        why := Policy.of(session.settings).refusal(session.repository, desired.commit, live.revision.commit)
+    ):
+        return why
+    wanted = desired.commit.sha if desired else seen.commit  # what a daemon saw long ago says nothing about today
+    return seen.reason if seen.state == State.REFUSED and seen.commit == wanted != live.revision.commit else ""
 
 
 def _as_json(live: Live, drift: list[str], running: Running, *, in_sync: bool) -> dict[str, object]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 FIELDS = [
     *("commit", "generation", "branch", "applied_at", "count"),
-    *("in_sync", "drift", "pinned", "daemons", "gaps"),
+    *("in_sync", "drift", "pinned", "daemons", "gaps", "refused"),
 ]
 
 
@@ -37,6 +37,7 @@ def test_in_sync(shell: Shell) -> None:
         "pinned": None,
         "daemons": [],
         "gaps": [],
+        "refused": None,
     }
     assert shell.ok("status").out.endswith("in sync\n")
 
