@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import unicodedata
@@ -57,6 +58,7 @@ def git_blob_id(source: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(source) + source, usedforsecurity=False).hexdigest()
 
 
+@functools.lru_cache(maxsize=1 << 17)  # a daemon asks for the same ten thousand again and again
 def name_problem(name: str) -> str | None:
     """Why a name can't be used, or None. Blanks, quotes, glob characters and emoji are fine."""
     if found := _CONTROL.search(name):

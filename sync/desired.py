@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sync.repository import Repository
 
 WORKTREE = "worktree"
+GONE = "000000"
 INDEX = "index"
 
 
@@ -69,22 +70,52 @@ class Found(NamedTuple):
     passed_over: tuple[Problem, ...] = ()
 
 
-def read_commit(repository: Repository, revision: str | None = None) -> Desired:
+def read_commit(repository: Repository, revision: str | None = None, known: Desired | None = None) -> Desired:
     """What a commit wants, by its own luasprocs.toml; None: the commit that is checked out.
+
+    `known`: what another one wants; if it has no problems, only what differs from it is looked at.
 
     Raises:
         RepositoryError: no such commit, or what should be its sproc folder is something else.
         SettingsError: its luasprocs.toml can't be used.
     """
     commit = repository.resolve(revision)
-    settings = _settings(repository, commit.sha)
     branch = repository.branch if revision is None else repository.branch_named(revision)
+    if known is not None and not (known.problems or known.absent or known.passed_over):
+        found = _updated(repository, commit, known)
+        if found is not None:
+            return _desired(commit, branch, known.settings, found)
+    settings = _settings(repository, commit.sha)
     try:
         tree = repository.tree(commit, settings.folder)
     except NoFolderError as error:
         return Desired(commit, settings.folder, {}, branch or "", settings=settings, absent=str(error))
     found = read_entries(tree, settings.folder)
     return _desired(commit, branch, settings, found)
+
+
+def _updated(repository: Repository, commit: Commit, known: Desired) -> Found | None:
+    """What a commit wants, by what another one wanted; None where all must be read."""
+    if known.commit.sha == commit.sha:
+        return Found(dict(known.entries), (), frozenset())
+    if not repository.knows(known.commit.sha):
+        return None
+    changes = repository.changes(known.commit.sha, commit.sha)
+    if any(change.path in {SETTINGS_FILE, known.folder} for change in changes):
+        return None
+    prefix = f"{known.folder}/" if known.folder else ""
+    ours = [replace(one, path=one.path.removeprefix(prefix)) for one in changes if one.path.startswith(prefix)]
+    entries = dict(known.entries)
+    for change in ours:
+        entries.pop(change.path, None)
+    found = read_entries((one for one in ours if one.mode != GONE), known.folder)
+    added = found.entries.keys() - known.entries.keys()
+    entries |= found.entries
+    if not entries:
+        return None  # whether the folder is there at all
+    clashes = case_clashes(entries) if added else ()
+    problems = {*found.problems, *(replace(problem, path=prefix + problem.path) for problem in clashes)}
+    return Found(dict(sorted(entries.items())), tuple(sorted(problems)), found.unreadable, found.passed_over)
 
 
 def read_index(repository: Repository) -> Desired:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from luasprocs.errors import RepositoryError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+RACY_NS = 100_000_000
 SYMLINK = "120000"
 SUBMODULE = "160000"
 CONFLICT = "conflict"
@@ -46,13 +48,22 @@ def blob_id(algorithm: str, source: bytes) -> str:
 
 
 def read_files(
-    top: Path, paths: Iterable[str], suffix: str, limit_bytes: int, algorithm: str
+    top: Path,
+    paths: Iterable[str],
+    suffix: str,
+    limit_bytes: int,
+    algorithm: str,
+    known: dict[str, tuple[object, Entry, bytes]],
 ) -> tuple[list[Entry], dict[str, bytes]]:
     """Reads files below `top` as git would add them; gone ones and those behind a symlink are left out.
+
+    `known`: what was read before, by path, and kept: one that looks the same isn't read again.
 
     Raises:
         RepositoryError: a file can't be read.
     """
+    before, now_ns = dict(known), time.time_ns()
+    known.clear()
     entries: list[Entry] = []
     sources: dict[str, bytes] = {}
     real: dict[Path, bool] = {}
@@ -66,6 +77,13 @@ def read_files(
             found = None
         if found is None:
             continue
+        looks = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_mode)
+        last = before.get(path)
+        if last is not None and last[0] == looks:
+            known[path] = last
+            entries.append(last[1])
+            sources[last[1].blob] = last[2]
+            continue
         wanted = stat.S_ISREG(found.st_mode) and found.st_size <= limit_bytes and path.endswith(suffix)
         source = _read(top / path, limit_bytes) if wanted else None
         if source is None or len(source) > limit_bytes:
@@ -74,6 +92,8 @@ def read_files(
         blob = blob_id(algorithm, source)
         sources[blob] = source
         entries.append(Entry(path, _mode(found), blob, len(source)))
+        if now_ns - found.st_mtime_ns > RACY_NS:  # one that was just written may be written again and look the same
+            known[path] = looks, entries[-1], source
     return entries, sources
 
 

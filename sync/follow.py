@@ -32,7 +32,7 @@ log = logging.getLogger("luasprocs.daemon")
 RETRY_FIRST_S = 0.2
 RETRY_LONGEST_S = {"redis": 1.0, "git": 300.0}
 """A server that is back is noticed within two seconds; a remote is not to be pestered."""
-SETTLE_S = 0.02
+SETTLE_S = 0.005
 """What moves together (a ref and its log, a file saved by an editor) is looked at together."""
 AGAIN_S = 0.2
 JITTER = 0.25

@@ -134,12 +134,13 @@ class Looker:
         facts = Facts(wanted, current, suspended=str(suspended or ""), pinned=pinned, worktree=wanted == WORKTREE)
         repository = self._source.repository
         if not facts.worktree and (pinned or (current and wanted != current)):
+            ahead = repository.is_ancestor(current, wanted)
             facts = replace(
                 facts,
                 moved=self._moved(wanted, current),
-                known=repository.knows(current),
-                ahead=repository.is_ancestor(current, wanted),
-                behind=repository.is_ancestor(wanted, current),
+                known=ahead or repository.knows(current),
+                ahead=ahead,
+                behind=not ahead and repository.is_ancestor(wanted, current),
                 after_pin=bool(pinned) and wanted != pinned and repository.is_ancestor(pinned, wanted),
                 before_pin=bool(pinned) and repository.is_ancestor(wanted, pinned),
             )

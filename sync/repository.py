@@ -71,6 +71,8 @@ class Repository:
         self.bare = bare
         self._start = None if here else path
         self._git = git.Git(str(path))
+        self._identity: tuple[str, Identity] | None = None
+        self._read: dict[str, tuple[object, Entry, bytes]] = {}
         # GitPython adds to the environment and can't take away: what a hook left there is overridden.
         self._git.update_environment(**pinned(path, git_folder, os.environ, bare=bare, here=here))
 
@@ -169,7 +171,7 @@ class Repository:
             )
         arguments = ("ls-files", "-z", "--full-name", "--cached", "--others", "--exclude-standard")
         found = {below(path, folder) for path in records(self._must(*arguments, "--", folder or "."))}
-        return read_files(top, sorted(found), suffix, limit_bytes, self._hash)
+        return read_files(top, sorted(found), suffix, limit_bytes, self._hash, self._read)
 
     def blobs(self, ids: Iterable[str]) -> dict[str, bytes]:
         """The contents of blobs by their ids, all through one process."""
@@ -199,9 +201,18 @@ class Repository:
             if first is None or not self.knows(first.sha):
                 raise
             sha = first.sha
-        roots = text(self._must("rev-list", "--max-parents=0", sha)).split()
-        shallow = text(self._must("rev-parse", "--is-shallow-repository")).strip() == "true"
-        return Identity(min(roots), shallow)
+        # Long histories take long to walk: seen from a later commit only what is new since is walked.
+        if self._identity is not None and not self.knows(self._identity[0]):
+            self._identity = None  # history was rewritten, and the old one collected
+        since = () if self._identity is None else (f"^{self._identity[0]}",)
+        roots = text(self._must("rev-list", "--max-parents=0", sha, *since)).split()
+        if self._identity is None:
+            shallow = text(self._must("rev-parse", "--is-shallow-repository")).strip() == "true"
+            self._identity = sha, Identity(min(roots), shallow)
+        else:
+            last = self._identity[1]
+            self._identity = sha, Identity(min((last.id, *roots)), last.shallow)
+        return self._identity[1]
 
     def knows(self, sha: str) -> bool:
         """Whether this repository has the commit, in whatever history."""
@@ -209,9 +220,19 @@ class Repository:
 
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Whether commit `newer` descends from (or is) commit `older`, as far as this clone can tell."""
-        if not (self.knows(older) and self.knows(newer)):
+        if not (_OBJECT_ID.fullmatch(older) and _OBJECT_ID.fullmatch(newer)):
             return False
         return self._run("merge-base", "--is-ancestor", older, newer)[0] == 0
+
+    def changes(self, older: str, newer: str) -> list[Entry]:
+        """Files that differ between two commits (ids), paths from the top, as the newer one has them; "000000": gone there."""
+        parts = records(self._must("diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", older, newer))
+        found = []
+        for about, path in zip(parts[::2], parts[1::2], strict=True):
+            _, mode, _, blob, _ = about.split()
+            found.append(Entry(path, mode, blob, None))
+        sizes = self._sizes(one.blob for one in found if one.mode in {"100644", "100755", SYMLINK})
+        return [Entry(one.path, one.mode, one.blob, sizes.get(one.blob)) for one in found]
 
     def signature(self, commit: Commit) -> Signature:
         """Whose signature the commit carries, by git's own settings: the GPG keyring, or `gpg.ssh.allowedSignersFile`."""

@@ -64,6 +64,7 @@ class Checkout:
         self.name = str(repository.path)
         self._branch, self._worktree = branch, worktree
         self._folder = ""
+        self._last: Desired | None = None
 
     def refresh(self) -> None:
         """Nothing to ask."""
@@ -74,7 +75,9 @@ class Checkout:
             found = read_worktree(self.repository)
             self._folder = found.folder
             return found
-        return read_commit(self.repository, f"refs/heads/{self._branch}" if self._branch else None)
+        branch = f"refs/heads/{self._branch}" if self._branch else None
+        self._last = read_commit(self.repository, branch, self._last)
+        return self._last
 
     def watched(self) -> Watched:
         """Where sprocs are saved, or where git keeps its refs."""
@@ -99,6 +102,7 @@ class Mirror:
 
     def __init__(self, url: str, folder: Path, revision: str | None = None) -> None:
         self.name = shown(url)
+        self._last: Desired | None = None
         self._url, self._revision = url, revision
         place = folder / hashlib.sha256(url.encode()).hexdigest()[:16]
         place.mkdir(parents=True, exist_ok=True)
@@ -127,7 +131,8 @@ class Mirror:
 
     def desired(self) -> Desired:
         """Of the commit that the revision is now."""
-        return read_commit(self.repository, self._revision)
+        self._last = read_commit(self.repository, self._revision, self._last)
+        return self._last
 
     def watched(self) -> Watched:
         """Nothing: it is asked now and then."""
