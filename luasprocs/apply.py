@@ -187,7 +187,7 @@ def _read_back(client: Redis, keys: Keys, revision: Revision, engine: Engine, ch
         stored, about, length = (connection.read_response() for _ in range(3))
         right = True
         for some in chunks:  # each while the server is at the next
-            sent = [part for sproc in some for part in (raw(sproc.name), raw(sproc.blob), 1)]
+            sent = [part for sproc in some for part in (raw(sproc.name), raw(sproc.blob), raw(sproc.edit) or 1)]
             right &= connection.read_response() == sent
     now = Revision.parse({name: value for name, value in zip(Revision.__slots__, stored, strict=True) if value})
     if now.generation > revision.generation:

@@ -16,6 +16,7 @@
     │   ├── OwnerError                 it belongs to another repository (or another db's engine)
     │   ├── PruneError                 it would remove what nobody asked to remove
     │   ├── PolicyError                the host takes no such commit
+    │   ├── EditConflictError          a sproc changed while it was edited
     │   ├── EngineVersionError         a newer luasprocs made it
     │   └── ConflictError              others kept changing it
     ├── WaitError                      the events that were waited for have not run
@@ -124,6 +125,14 @@ class PruneError(RegistryError):
 
 class PolicyError(RegistryError):
     """The host takes no such commit: it isn't signed, or goes back."""
+
+
+class EditConflictError(RegistryError):
+    """The sproc was changed since the editor read it; `theirs` is its source now."""
+
+    def __init__(self, message: str, theirs: bytes) -> None:
+        super().__init__(message)
+        self.theirs = theirs
 
 
 class EngineVersionError(RegistryError):

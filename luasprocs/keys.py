@@ -133,6 +133,11 @@ class Keys:
         return self._whole("Control")
 
     @property
+    def edit_claim(self) -> str:
+        """String, there for a moment: the daemon that commits live edits."""
+        return self._whole("Edit_Claim")
+
+    @property
     def paused(self) -> str:
         """Set: paused sprocs."""
         return self._whole("Paused")

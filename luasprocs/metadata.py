@@ -193,3 +193,14 @@ def metadata_of(fields: Mapping[str, str]) -> Metadata:
         typed.setdefault("timeout_ms", ASYNC_TIMEOUT_MS)
     extra = sorted((key, text) for key, text in fields.items() if is_key(key) and key not in KEYS)
     return Metadata(**typed, extra=tuple(extra))
+
+
+def with_defaults(values: Mapping[str, str], defaults: Mapping[str, str]) -> Mapping[str, str]:
+    """Metadata as written, and the defaults for what it doesn't say, as far as they fit. Pure."""
+    if not defaults:
+        return values
+    merged = {**defaults, **values}
+    # `timezone` by default is for those that have a cron, and says nothing wrong about the others.
+    while unfit := {key for key, _ in contradictions(merged)} - values.keys():
+        merged = {key: value for key, value in merged.items() if key not in unfit}
+    return merged

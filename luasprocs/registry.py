@@ -71,11 +71,12 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class LiveSproc:
-    """One sproc as the list names it; `intact`: its hash is as it was applied."""
+    """One sproc as the list names it; `intact`: its hash is as it was applied; `edit`: of a live edit, see luasprocs.editing."""
 
     name: str
     blob: str
     intact: bool
+    edit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,8 @@ def fields_of(sproc: Sproc) -> dict[bytes, bytes]:
     """A sproc as its hash stores it."""
     fields = {key.encode(): value.encode("utf-8", "surrogateescape") for key, value in sproc.values.items()}
     fields[b"source"] = sproc.source
+    if sproc.edit:
+        fields[b"edit"] = raw(sproc.edit)
     fields[b"sha"], fields[b"blob"], fields[b"commit"] = sproc.sha.encode(), raw(sproc.blob), raw(sproc.commit)
     return fields
 
@@ -153,7 +156,8 @@ def sproc_of(name: str, stored: Mapping[bytes, bytes]) -> Sproc:
     texts = {text(key): value for key, value in stored.items()}
     source = texts.pop("source", b"")
     own = {key: text(texts.pop(key, b"")) for key in ("sha", "blob", "commit", "edit")}
-    return Sproc(name, source, own["blob"], {key: text(value) for key, value in texts.items()}, own["commit"])
+    values = {key: text(value) for key, value in texts.items()}
+    return Sproc(name, source, own["blob"], values, own["commit"], own["edit"])
 
 
 def read_live(client: Client, keys: Keys, expected: int = 0) -> Live:
@@ -281,7 +285,8 @@ def inspected(replies: Iterable[Any]) -> dict[str, LiveSproc]:
     found: dict[str, LiveSproc] = {}
     for reply in replies:
         for name, blob, intact in zip(reply[::3], reply[1::3], reply[2::3], strict=True):
-            found[text(name)] = LiveSproc(text(name), text(blob), intact == 1)
+            edit = text(intact) if isinstance(intact, bytes | str) else ""
+            found[text(name)] = LiveSproc(text(name), text(blob), intact == 1 or bool(edit), edit)
     return found
 
 
@@ -301,7 +306,8 @@ def _read_without_engine(client: Client, keys: Keys) -> tuple[dict[str, LiveSpro
         whole = not isinstance(fields, Exception) and not isinstance(digests, Exception)
         intact = whole and digests.get(name, b"") == digest(fields).encode()
         blob = "" if isinstance(fields, Exception) else text(fields.get(b"blob", b""))
-        found[text(name)] = LiveSproc(text(name), blob, intact)
+        edit = "" if isinstance(fields, Exception) else text(fields.get(b"edit", b""))
+        found[text(name)] = LiveSproc(text(name), blob, intact, edit if intact else "")
     return found, names
 
 

@@ -25,13 +25,17 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, slots=True)
 class Sproc:
-    """A sproc as git has it: its name, source and metadata as written; `blob` and `commit` are git's ids."""
+    """A sproc as git has it: its name, source and metadata as written; `blob` and `commit` are git's ids.
+
+    `edit`: of a live edit that is not yet committed, who made it, as luasprocs.editing stores it.
+    """
 
     name: str
     source: bytes
     blob: str
     values: Mapping[str, str]
     commit: str = ""
+    edit: str = ""
 
     @property
     def sha(self) -> str:

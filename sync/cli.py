@@ -30,6 +30,7 @@ COMMANDS = {
     "rollback": "Go back to an earlier generation, without git.",
     "list": "List the live sprocs.",
     "show": "Show one live sproc.",
+    "edit": "Change a live sproc; a daemon commits it.",
     "execute": "Run a live sproc by name.",
     "logs": "Show the executions: by event, cron, async and luasprocs execute.",
     "cron": "Show schedules and their countdowns.",

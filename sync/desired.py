@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.errors import NoFolderError, Problem, ProblemsError, RepositoryError
 from luasprocs.lua import misuse_problems, required, syntax_problems
-from luasprocs.metadata import contradictions
+from luasprocs.metadata import with_defaults
 from luasprocs.sproc import (
     SOURCE_LIMIT_BYTES,
     SUFFIX,
@@ -233,17 +233,6 @@ def problems_in(repository: Repository, desired: Desired, names: Iterable[str] |
     )
     passed_over = desired.passed_over if names is None else ()
     return sorted({*early, *problems, *passed_over, *_problems_among(repository, desired, sprocs), *misuse})
-
-
-def with_defaults(values: Mapping[str, str], defaults: Mapping[str, str]) -> Mapping[str, str]:
-    """Metadata as written, and the defaults for what it doesn't say, as far as they fit. Pure."""
-    if not defaults:
-        return values
-    merged = {**defaults, **values}
-    # `timezone` by default is for those that have a cron, and says nothing wrong about the others.
-    while unfit := {key for key, _ in contradictions(merged)} - values.keys():
-        merged = {key: value for key, value in merged.items() if key not in unfit}
-    return merged
 
 
 def _settings(repository: Repository, revision: str) -> RepositorySettings:

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs import control
+from luasprocs.editing import edits_of
 from luasprocs.errors import ConflictError, LuasprocsError, ProblemsError, RepositoryError, ServerError, SettingsError
 from luasprocs.registry import read_live, reread
 from luasprocs.sync_state import SyncState, publish, read_suspended, read_sync_state
 from sync.decision import Decision, Facts, State, decide
 from sync.desired import WORKTREE
+from sync.live_edits import commit_pending
 from sync.policy import ANY, Policy
 from sync.syncing import Options, Outcome, Prepared, Syncer, rollback
 
@@ -30,10 +32,13 @@ LIFTABLE = (State.BEHIND, State.DIVERGED, State.UNKNOWN, State.PINNED)
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The host's: `heal`: auto or warn; `policy`: which commits it takes."""
+    """The host's: `heal`: auto or warn; `policy`: which commits it takes; `live_edits`: commit, keep or revert, None: commit
+    where that is possible, else keep.
+    """
 
     heal: str = "auto"
     policy: Policy = ANY
+    live_edits: str | None = None
 
 
 class Look(NamedTuple):
@@ -70,6 +75,7 @@ class Looker:
         self._refused: tuple[str, int, SyncState] | None = None
         self._published: tuple[object, ...] = ()
         self._applying = False
+        self._waiting: dict[str, str] = {}
 
     def doubt(self) -> None:
         """What is known of the registry may be wrong: the next look reads all of it."""
@@ -113,6 +119,8 @@ class Looker:
             return Look(self._state(desired, State.REFUSED, why))
         live = self._read(desired)
         decision = self._decide(desired, live)
+        if decision.apply and (made := self._commit_edits(desired, live)):
+            desired, decision = made, self._decide(made, live)
         self._seen = desired.commit.sha
         if forced and decision.state in LIFTABLE:
             decision = Decision(True, State.APPLYING)
@@ -153,8 +161,30 @@ class Looker:
         last = read_sync_state(self._client, self._keys)
         return last.source == self._source.name and last.commit == current != wanted
 
+    def _commit_edits(self, desired: Desired, live: Live) -> Desired | None:
+        """Commits what was edited live. Returns what is wanted then, or None where nothing was committed."""
+        self._waiting = {}
+        mode = self._rules.live_edits or ("commit" if self._source.writable else "keep")
+        if mode != "commit" or desired.commit.sha == WORKTREE or not any(one.edit for one in live.sprocs.values()):
+            return None
+        if live.revision.commit != desired.commit.sha and live.revision.pinned:
+            return None
+        try:
+            done = commit_pending(
+                *(self._client, self._keys, live, self._source.repository, desired), sign=self._rules.policy.signed
+            )
+            self._waiting = dict(done.waiting)
+            if not done.sha:
+                return None
+            self._source.publish(done.sha, desired.commit.sha, desired.branch)
+            return self._source.desired()
+        except RepositoryError as error:
+            self._waiting = {one.name: str(error) for one in edits_of(live)}
+            return None
+
     def _apply(self, desired: Desired, live: Live, decision: Decision) -> Look:
-        syncer = Syncer(self._client, self._keys, self._source.repository, Options(policy=self._rules.policy))
+        options = Options(policy=self._rules.policy, discard_edits=self._rules.live_edits == "revert")
+        syncer = Syncer(self._client, self._keys, self._source.repository, options)
         try:
             prepared = syncer.prepare(desired, live)
         except ServerError:
@@ -192,10 +222,14 @@ class Looker:
         self._refused = None
         if outcome.changed:
             self.doubt()
-        look = self._seen_as(live, self._state(desired, State.SYNCED))
+        look = self._seen_as(live, self._state(desired, State.SYNCED, self._edits_said()))
         return look._replace(
             applied=outcome.changed, summary=summary(outcome), generation=outcome.generation, again=outcome.changed
         )
+
+    def _edits_said(self) -> str:
+        """Live edits that wait, and why."""
+        return "; ".join(f"the live edit of {name} waits: {why}" for name, why in sorted(self._waiting.items()))
 
     def _refuse(
         self, desired: Desired, live: Live, why: str, problems: tuple[str, ...], plan: Plan | None = None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from luasprocs.editing import parse_edit
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -20,6 +22,8 @@ PRUNE_FREE = 4
 class Plan:
     """Names by what happens to them, sorted. `drifted`: those of `updated` whose source git didn't change: edited by hand.
 
+    `edited`: live edits that are kept, as nothing in git has changed since; `overwritten`: those of `updated` that are not.
+
     `repairs`: what else is wrong with the registry and is mended, as sentences.
     """
 
@@ -29,6 +33,8 @@ class Plan:
     unchanged: int
     drifted: tuple[str, ...] = ()
     repairs: tuple[str, ...] = ()
+    edited: tuple[str, ...] = ()
+    overwritten: tuple[str, ...] = ()
 
     @property
     def names_changed(self) -> tuple[str, ...]:
@@ -47,14 +53,33 @@ def diff(
     prune: bool = True,
     again: bool = False,
     repairs: tuple[str, ...] = (),
+    discard_edits: bool = True,
 ) -> Plan:
-    """Compares name to blob with what is live. A live sproc that was edited by hand counts as changed; `again`: all do."""
+    """Compares name to blob with what is live. A live sproc that was changed by hand counts as changed; `again`: all do.
+
+    A live edit stays until git has it or something else in its place; with `discard_edits` it goes.
+    """
     created = sorted(desired.keys() - live.keys())
     both = desired.keys() & live.keys()
-    updated = sorted(name for name in both if again or live[name].blob != desired[name] or not live[name].intact)
+    edits = {name for name in both if live[name].edit}
+    kept = set() if discard_edits else {name for name in edits if _base(live[name]) == desired[name] != live[name].blob}
+    updated = sorted(
+        name
+        for name in both - kept
+        if again or name in edits or live[name].blob != desired[name] or not live[name].intact
+    )
     drifted = tuple(name for name in updated if live[name].blob == desired[name] and not live[name].intact)
     deleted = sorted(live.keys() - desired.keys()) if prune else []
-    return Plan(tuple(created), tuple(updated), tuple(deleted), len(both) - len(updated), drifted, repairs)
+    overwritten = tuple(sorted(name for name in edits - kept if live[name].blob != desired[name]))
+    unchanged = len(both) - len(updated)
+    return Plan(
+        tuple(created), tuple(updated), tuple(deleted), unchanged, drifted, repairs, tuple(sorted(kept)), overwritten
+    )
+
+
+def _base(sproc: LiveSproc) -> str:
+    edit = parse_edit(sproc.edit)
+    return edit.base if edit else ""
 
 
 def prune_refusal(plan: Plan, desired: int, live: int, absent: str = "") -> str:

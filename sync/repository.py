@@ -251,6 +251,71 @@ class Repository:
     def _absolute(self, place: str) -> Path:
         return self.path / text(self._must("rev-parse", "--git-path", place)).rstrip("\n")
 
+    @property
+    def writable(self) -> bool:
+        """Whether this process may write where git keeps its objects."""
+        return os.access(self._absolute("objects"), os.W_OK)
+
+    def why_dirty(self, branch: str, path: str, wanted: bytes) -> str:
+        """Why a file of a checked-out branch must not be replaced by `wanted`, or "": it has changes that nobody committed."""
+        if self.bare or self.branch != branch:
+            return ""
+        if self._absolute("index.lock").exists():
+            return "git's index is locked: another git is at work, or remove a stale index.lock"
+        file = self.path / path
+        try:
+            here = file.read_bytes() if file.is_file() and not file.is_symlink() else None
+        except OSError as error:
+            return f"{path} can't be read: {error.strerror}"
+        staged = text(self._must("ls-files", "-s", "--", path)).split()
+        committed = self.file("HEAD", path, len(wanted) + (1 << 24))
+        of_index = self.blobs([staged[1]])[staged[1]] if len(staged) == 4 else None
+        if here in {committed, wanted} and of_index in {committed, wanted}:
+            return ""
+        return f"{path} has changes that are not committed: commit or discard them"
+
+    def commit_files(
+        self, branch: str, parent: str, files: Mapping[str, bytes], message: str, author: str, *, sign: bool
+    ) -> str:
+        """A commit on a branch whose tip is `parent`, with these files. Of a checked-out one file, index and HEAD move along.
+
+        Steps that are killed in between leave nothing that a later call does not finish. Returns the commit's id.
+
+        Raises:
+            RepositoryError: the branch has moved, the commit can't be signed, or git refuses.
+        """
+        checked_out = not self.bare and self.branch == branch
+        name, _, mail = author.partition(" <")
+        people = {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": mail.rstrip(">")}
+        people |= {"GIT_COMMITTER_NAME": "luasprocs", "GIT_COMMITTER_EMAIL": "luasprocs@localhost"}
+        with tempfile.TemporaryDirectory() as folder:
+            apart = {**people, "GIT_INDEX_FILE": str(Path(folder) / "index")}
+            self._must("read-tree", parent, environment=apart)
+            blobs = {}
+            for path, content in files.items():
+                mode = text(self._must("ls-tree", parent, "--", path)).partition(" ")[0] or "100644"
+                blobs[path] = (mode, self._stored(content))
+                self._must("update-index", "--add", "--cacheinfo", f"{mode},{blobs[path][1]},{path}", environment=apart)
+            tree = text(self._must("write-tree", environment=apart)).strip()
+            options = ("-S",) if sign else ("--no-gpg-sign",)
+            made = self._must("commit-tree", *options, "-p", parent, "-m", message, tree, environment=people)
+            sha = text(made).strip()
+        if checked_out:
+            for path, (mode, blob) in blobs.items():
+                _replace(self.path / path, files[path])
+                self._must("update-index", "--cacheinfo", f"{mode},{blob},{path}")
+        self._must("update-ref", "-m", "luasprocs: live edit", f"refs/heads/{branch}", sha, parent)
+        if checked_out:
+            self._run("update-index", "-q", "--refresh")
+        return sha
+
+    def _stored(self, content: bytes) -> str:
+        """The id of a blob that is now in the repository."""
+        with tempfile.TemporaryFile() as source:
+            source.write(content)
+            source.seek(0)
+            return text(self._must("hash-object", "-w", "--stdin", stdin=source)).strip()
+
     def config(self) -> dict[str, str]:
         """The `luasprocs.*` settings in git's configuration, without that prefix."""
         return git_config(self._start)
@@ -321,8 +386,10 @@ class Repository:
             questions.seek(0)
             return self._must("cat-file", mode, stdin=questions)
 
-    def _must(self, *arguments: str, stdin: BinaryIO | None = None) -> bytes:
-        status, output, stderr = self._run(*arguments, stdin=stdin)
+    def _must(
+        self, *arguments: str, stdin: BinaryIO | None = None, environment: Mapping[str, str] | None = None
+    ) -> bytes:
+        status, output, stderr = self._run(*arguments, stdin=stdin, environment=environment)
         if status != 0:
             raise RepositoryError(f"git {arguments[0]} failed in {self._shown}: {complaint(stderr)}")
         return output
@@ -348,6 +415,18 @@ class Repository:
         except git.GitCommandNotFound as error:
             raise RepositoryError("git is not on PATH: install git, or put its folder into PATH") from error
         return status, output, stderr
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """A file's content, in one step, its rights kept."""
+    written = path.with_name(f".{path.name}.luasprocs")
+    try:
+        written.write_bytes(content)
+        if path.exists():
+            written.chmod(path.stat().st_mode)
+        written.replace(path)
+    except OSError as error:
+        raise RepositoryError(f"{str(path)!r} can't be written: {error.strerror}") from error
 
 
 def initialized(place: Path) -> Repository:

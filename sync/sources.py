@@ -53,6 +53,13 @@ class Source(Protocol):
     def watched(self) -> Watched:
         """Folders that change when it does; none for a remote."""
 
+    def publish(self, sha: str, before: str, branch: str) -> None:
+        """Takes a commit that was made here to where it is followed. Raises RepositoryError: that failed, and it is undone."""
+
+    @property
+    def writable(self) -> bool:
+        """Whether commits can be made here, as far as can be told."""
+
 
 class Checkout:
     """A repository on this machine, checked out or bare. `branch` None: what HEAD is; `worktree`: the files on disk."""
@@ -78,6 +85,14 @@ class Checkout:
         branch = f"refs/heads/{self._branch}" if self._branch else None
         self._last = read_commit(self.repository, branch, self._last)
         return self._last
+
+    def publish(self, sha: str, before: str, branch: str) -> None:
+        """It is there."""
+
+    @property
+    def writable(self) -> bool:
+        """By the rights of git's folder; saved files are their editor's business."""
+        return not self._worktree and self.repository.writable
 
     def watched(self) -> Watched:
         """Where sprocs are saved, or where git keeps its refs."""
@@ -133,6 +148,21 @@ class Mirror:
         """Of the commit that the revision is now."""
         self._last = read_commit(self.repository, self._revision, self._last)
         return self._last
+
+    def publish(self, sha: str, before: str, branch: str) -> None:
+        """Pushes. What is refused since the remote has moved on is undone here, and comes again on top of that."""
+        try:
+            self._git(*_PATIENCE, "push", "--quiet", "origin", f"{sha}:refs/heads/{branch}")
+        except RepositoryError:
+            self.repository.run(
+                *("update-ref", f"refs/heads/{branch}", before, sha), timeout_s=FETCH_TIMEOUT_S, environment={}
+            )
+            raise
+
+    @property
+    def writable(self) -> bool:
+        """Pushing tells."""
+        return True
 
     def watched(self) -> Watched:
         """Nothing: it is asked now and then."""

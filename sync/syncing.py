@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from luasprocs.apply import apply, check_owner
 from luasprocs.errors import ConflictError, NoFolderError, OwnerError, PolicyError, PruneError, RegistryError
 from luasprocs.history import read_blobs, read_history, state_at
+from luasprocs.metadata import with_defaults
 from luasprocs.proving import Proof, prove
 from luasprocs.registry import Live, engine_of, raw, read_live, read_sprocs
 from luasprocs.server import require_usable
 from luasprocs.sproc import Sproc, git_blob_id, read_sproc
 from luasprocs.transaction import Change
-from sync.desired import check_sprocs, each_sproc, read_commit, with_defaults
+from sync.desired import check_sprocs, each_sproc, read_commit
 from sync.desired import read_sprocs as read_desired
 from sync.identity import applied_by
 from sync.plan import Plan, diff, prune_refusal
@@ -45,6 +46,7 @@ class Options:
     prune_all: bool = False
     adopt: bool = False
     policy: Policy = ANY
+    discard_edits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,14 @@ class Syncer:
         stale = "" if live.empty else live.engine_stale(engine_of(live, self.keys, owner))
         repairs = (*live.faults, *([stale] if stale else ()))
         again = live.revision.defaults != _defaults_of(desired)
-        plan = diff(desired.entries, live.sprocs, prune=self.options.prune, again=again, repairs=repairs)
+        plan = diff(
+            desired.entries,
+            live.sprocs,
+            prune=self.options.prune,
+            again=again,
+            repairs=repairs,
+            discard_edits=self.options.discard_edits,
+        )
         if against := self.options.policy.refusal(self.repository, desired.commit, live.revision.commit):
             return Prepared(live, plan, owner, against, forbidden=True)
         refusal = prune_refusal(plan, len(desired.entries), len(live.sprocs), desired.absent)

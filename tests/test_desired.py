@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from luasprocs.errors import Problem, ProblemsError, RepositoryError, SettingsError
+from luasprocs.metadata import with_defaults
 from luasprocs.sproc import SOURCE_LIMIT_BYTES, git_blob_id
 from sync.desired import (
     INDEX,
@@ -18,7 +19,6 @@ from sync.desired import (
     read_index,
     read_sprocs,
     read_worktree,
-    with_defaults,
 )
 from sync.entries import CONFLICT, SPECIAL, SUBMODULE, SYMLINK, Entry
 from sync.repository import Repository

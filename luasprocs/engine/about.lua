@@ -53,7 +53,7 @@ local function digest(fields)
   return redis.sha1hex(table.concat(parts, '\0'))
 end
 
--- Takes names. Returns name, blob, 1 if its hash is as it was applied else 0, … for each.
+-- Takes names. Returns name, blob, 1 if its hash is as it was applied else 0, … for each; instead of 1 what stands in `edit`, of a live edit.
 local function inspect(names)
   local found = {}
   if #names == 0 then return found end
@@ -61,13 +61,14 @@ local function inspect(names)
   for i, name in ipairs(names) do
     local fields = redis.pcall('HGETALL', NAME .. name)
     local intact = not fields.err and not digests.err and digests[i] == digest(fields)
-    local blob = ''
+    local blob, edit = '', nil
     for j = 1, fields.err and 0 or #fields, 2 do
       if fields[j] == 'blob' then blob = fields[j + 1] end
+      if fields[j] == 'edit' then edit = fields[j + 1] end
     end
     found[#found + 1] = name
     found[#found + 1] = blob
-    found[#found + 1] = intact and 1 or 0
+    found[#found + 1] = intact and (edit or 1) or 0
   end
   return found
 end

@@ -96,7 +96,12 @@ def run_daemon(session: Session, url: str, keys: Keys, source: Source | None = N
     if source is not None:
         name = daemon.id if daemon else daemon_id()
         follower = Follower(
-            url, keys, source, Rules(settings.heal, Policy.of(settings)), name, settings.interval_ms / 1000
+            url,
+            keys,
+            source,
+            Rules(settings.heal, Policy.of(settings), settings.live_edits),
+            name,
+            settings.interval_ms / 1000,
         )
     service = Service(daemon, follower)
     if settings.http:

@@ -95,6 +95,8 @@ def _print(console: Console, prepared: Prepared, wanted: Mapping[str, Sproc], th
             console.line(line, *([_COLOURS[line[0]]] if line[:1] in _COLOURS else []))
     for repair in plan.repairs:
         console.line(f"! to repair: {repair}", "yellow")
+    for name in (*plan.edited, *plan.overwritten):
+        console.line(f"! edited live, not committed: {name}", "yellow")
     for name in plan.drifted:
         console.line(f"! edited by hand: {name}", "yellow")
     if not plan:

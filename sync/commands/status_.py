@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from luasprocs.daemons import Running, read_running
+from luasprocs.editing import edits_of
 from luasprocs.errors import RepositoryError
 from luasprocs.executions import time_text
 from luasprocs.registry import Live, engine_of, read_live
@@ -158,6 +159,8 @@ def _print_state(console: Console, live: Live, drift: list[str], desired: Desire
         console.line(f"pinned      rolled back from {live.revision.pinned[:10]}; the next sync lifts it", "yellow")
     if behind and desired:
         console.line(f"git         wants {desired.commit.sha[:10]}: luasprocs plan shows the difference", "yellow")
+    for one in edits_of(live):
+        console.line(f"edited      {one.name} live by {one.edit.by}, not yet committed", "yellow")
     for what in drift:
         console.line(f"drift       {what}", "red")
     if not drift and not behind:

@@ -78,6 +78,10 @@ def print_outcome(
             console.line(f"{sign} {name}", style)
         if len(names) > LINES and not verbose:
             console.line(f"{sign} … {len(names) - LINES:,} more (--verbose shows all)", style)
+    for name in plan.overwritten:
+        console.line(f"! the live edit of {name} was replaced, since git has another source", "yellow")
+    for name in plan.edited:
+        console.line(f"! {name} is edited live and stays so: sync --discard-edits replaces it", "yellow")
     for repair in plan.repairs:
         console.line(f"! repaired: {repair}", "yellow")
     what = f"{len(plan.created)} created, {len(plan.updated)} updated, {len(plan.deleted)} deleted, {plan.unchanged} unchanged"
@@ -91,6 +95,7 @@ def print_outcome(
 @click.option("--no-prune", is_flag=True, help="Keep live sprocs that the commit doesn't have.")
 @click.option("--prune-all", is_flag=True, help="Remove sprocs, however many.")
 @click.option("--adopt", is_flag=True, help="Take over a registry or an engine of another repository or db.")
+@click.option("--discard-edits", is_flag=True, help="Replace what was edited live and is not yet committed.")
 @click.option("-v", "--verbose", is_flag=True, help="Every name, however many.")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @click.pass_obj
@@ -101,6 +106,7 @@ def command(
     no_prune: bool,
     prune_all: bool,
     adopt: bool,
+    discard_edits: bool,
     verbose: bool,
     as_json: bool,
 ) -> None:
@@ -109,7 +115,7 @@ def command(
     desired = session.desired(revision, worktree=worktree)
     for problem in desired.passed_over:
         console.warn(str(problem))
-    options = Options(not no_prune, prune_all, adopt, Policy.of(session.settings))
+    options = Options(not no_prune, prune_all, adopt, Policy.of(session.settings), discard_edits)
     progress = Progress()
     try:
         with session.named_errors():
