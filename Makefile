@@ -8,9 +8,9 @@ STAMP := .venv/.installed
 demo: $(STAMP)
 	$(BIN)/luasprocs demo
 
-# Half of the tests wait for real processes most of the time: three at once, on two cores too.
+# Half of the tests wait for real processes most of the time: four at once, on two cores too.
 test: $(STAMP) servers lint
-	$(BIN)/pytest -n 3 --dist loadgroup
+	$(BIN)/pytest -n 4 --dist loadgroup
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

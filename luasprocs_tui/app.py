@@ -5,27 +5,41 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 from textual import on, work
 from textual.app import App
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.reactive import reactive
 from textual.worker import get_current_worker
 
 from luasprocs.errors import LuasprocsError
+from luasprocs.header import values_of
+from luasprocs.metadata import KEYS as METADATA_KEYS
+from luasprocs_tui import actions
 from luasprocs_tui.feed import Feed, Snapshot, State
+from luasprocs_tui.safe import clean
+from luasprocs_tui.screens.cron import CronScreen
 from luasprocs_tui.screens.executions import ExecutionsScreen
+from luasprocs_tui.screens.history import HistoryScreen
+from luasprocs_tui.screens.jobs import JobsScreen
+from luasprocs_tui.screens.live import LiveScreen
 from luasprocs_tui.screens.source import SourceScreen
 from luasprocs_tui.screens.sprocs import SprocsScreen
 from luasprocs_tui.settings import default_url
+from luasprocs_tui.texts import checks, in_editor, pretty, rollback_preview
+from luasprocs_tui.widgets.command import CommandLine
+from luasprocs_tui.widgets.dialog import Ask, Confirm, Form, Show
 from luasprocs_tui.widgets.source import lines_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from luasprocs.sproc import Sproc
 
 REFRESH_S = 2.0
 POLL_S = 0.25
@@ -38,10 +52,7 @@ class TuiApp(App[None]):
 
     TITLE = "luasprocs"
     CSS_PATH = "app.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "refresh_now", "Refresh", id="app.refresh"),
-        Binding("q", "quit", "Quit", id="app.quit"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("everywhere")]
 
     state: reactive[State] = reactive(State(""))
 
@@ -59,9 +70,13 @@ class TuiApp(App[None]):
             super().__init__()
             self.reason = reason
 
-    def __init__(self, feed: Feed, refresh_s: float = REFRESH_S, poll_s: float = POLL_S) -> None:
+    def __init__(
+        self, feed: Feed, refresh_s: float = REFRESH_S, poll_s: float = POLL_S, *, read_only: bool = False
+    ) -> None:
         super().__init__()
         self._feed = feed
+        self._deeds = feed.deeds()
+        self._read_only = read_only
         self._refresh_s = refresh_s
         self._poll_s = poll_s
         self._asked = threading.Event()
@@ -107,8 +122,8 @@ class TuiApp(App[None]):
     def _lost(self, event: Lost) -> None:
         self.state = State(self._feed.server, self.state.snapshot, event.reason)
 
-    @on(SprocsScreen.ExecutionsAsked)
-    def _executions_asked(self) -> None:
+    def action_executions(self) -> None:
+        """Opens the tail of executions."""
         screen = ExecutionsScreen()
         self.push_screen(screen)
         self._tail(screen)
@@ -148,6 +163,192 @@ class TuiApp(App[None]):
     def action_refresh_now(self) -> None:
         """Reads everything again now."""
         self._asked.set()
+        if isinstance(self.screen, LiveScreen):
+            self.screen.again()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What writes is greyed out with --read-only."""
+        found = actions.of(action)
+        if found is not None and found.writes and self._read_only:
+            return None
+        return super().check_action(action, parameters)
+
+    def action_cron(self) -> None:
+        """Opens the schedules."""
+        self._open_live(CronScreen())
+
+    def action_jobs(self) -> None:
+        """Opens the async runs."""
+        self._open_live(JobsScreen())
+
+    def action_history(self) -> None:
+        """Opens the generations."""
+        self._open_live(HistoryScreen())
+
+    def _open_live(self, screen: LiveScreen[Any]) -> None:
+        self.push_screen(screen)
+        self._poll(screen)
+
+    @work(thread=True, exit_on_error=False, group="live")
+    def _poll(self, screen: LiveScreen[Any]) -> None:
+        while not (self._closing or screen.left.is_set()):
+            screen.asked.clear()
+            try:
+                screen.post_message(LiveScreen.Came(screen.read(self._feed)))
+            except LuasprocsError as error:
+                screen.post_message(LiveScreen.Lost(str(error)))
+            except Exception as error:  # noqa: BLE001  # as in _follow
+                screen.post_message(LiveScreen.Lost(f"can't be read: {type(error).__name__}: {error}"))
+            screen.asked.wait(screen.EVERY_S)
+
+    # What changes something. Each deed runs in a thread, says what came of it, and is never repeated.
+
+    def _do(self, deed: Callable[[], str]) -> None:
+        if self._read_only:
+            self._toast("read-only: nothing is changed", bad=True)
+            return
+        self._run_deed(deed, lambda said: self._toast(str(said)))
+
+    @work(thread=True, exit_on_error=False, group="deeds")
+    def _run_deed(self, deed: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        try:
+            found = deed()
+        except LuasprocsError as error:
+            self.call_from_thread(self._toast, str(error), bad=True)
+        except Exception as error:  # noqa: BLE001  # it must show, and not end the app
+            self.call_from_thread(self._toast, f"{type(error).__name__}: {error}", bad=True)
+        else:
+            self.call_from_thread(then, found)
+        self._asked.set()
+        if isinstance(self.screen, LiveScreen):
+            self.screen.again()
+
+    def _toast(self, text: str, *, bad: bool = False) -> None:
+        self.notify(clean(text, 600), severity="error" if bad else "information", markup=False, timeout=8 if bad else 4)
+
+    def _named(self) -> str | None:
+        """The sproc that is meant: of the screen, or under its cursor."""
+        screen = self.screen
+        if isinstance(screen, SourceScreen | SprocsScreen):
+            return screen.sproc
+        if isinstance(screen, CronScreen) and screen.selected:
+            return screen.selected[0].name
+        return None
+
+    def action_pause(self) -> None:
+        """Pauses or resumes."""
+        if name := self._named():
+            self._do(lambda: self._deeds.toggle_pause(name))
+
+    def action_undo(self) -> None:
+        """Takes a live edit back."""
+        if name := self._named():
+            self._do(lambda: self._deeds.undo(name))
+
+    def action_suspend(self) -> None:
+        """Suspends syncs, or not any more."""
+        self._do(self._deeds.toggle_suspend)
+
+    def action_sync(self) -> None:
+        """Asks a daemon to sync."""
+        self._do(lambda: self._deeds.ask("sync"))
+
+    def action_retry(self) -> None:
+        """Runs a job again."""
+        if isinstance(self.screen, JobsScreen) and (job := self.screen.selected):
+            self._do(lambda: self._deeds.retry(job.id))
+
+    def action_drop(self) -> None:
+        """Forgets a job, after asking."""
+        if isinstance(self.screen, JobsScreen) and (job := self.screen.selected):
+            said = f"{job.sproc}, {job.state}: {' '.join((*job.keys, *job.args))}\n{job.error}"
+
+            def answered(sure: bool | None) -> None:
+                if sure:
+                    self._do(lambda: self._deeds.drop(job.id))
+
+            self.push_screen(Confirm(f"Drop job {job.id}?", said, "Drop"), answered)
+
+    def action_roll_back(self) -> None:
+        """Shows what a rollback would change, and asks."""
+        if not (isinstance(self.screen, HistoryScreen) and (row := self.screen.selected)):
+            return
+
+        def shown(text: object) -> None:
+            def answered(sure: bool | None) -> None:
+                if sure:
+                    self._do(lambda: self._deeds.ask("rollback", generation=str(row.generation)))
+
+            self.push_screen(Confirm(f"Roll back to generation {row.generation}?", str(text), "Roll back"), answered)
+
+        self._run_deed(lambda: self._feed.ask(partial(rollback_preview, row.generation)), shown)
+
+    def action_run_sproc(self) -> None:
+        """Asks for keys and arguments, runs it, shows the reply."""
+        if not (name := self._named()):
+            return
+
+        def given(words: tuple[str, ...] | None) -> None:
+            if words is not None:
+                self._run_deed(
+                    lambda: self._deeds.run(name, *words),
+                    lambda reply: self.push_screen(Show(f"{name} replied", pretty(reply))),
+                )
+
+        self.push_screen(Ask(f"Run {name}", ("KEYS, as a shell takes words", "ARGV"), "Run"), given)
+
+    def action_edit(self) -> None:
+        """Opens the header as a form."""
+        if name := self._named():
+            self._run_deed(lambda: self._feed.read_sproc(name), self._edit)
+
+    def _edit(self, sproc: Sproc | None) -> None:
+        if sproc is None:
+            self._toast("it is gone: it was deleted meanwhile", bad=True)
+            return
+        values = values_of(sproc.source, sproc.name)
+        own = [key for key in values if key not in METADATA_KEYS]
+
+        def given(changes: dict[str, str | None] | None) -> None:
+            if changes:
+                self._do(lambda: self._deeds.edit(sproc, changes))
+
+        self.push_screen(Form(f"Header of {sproc.name}", values, (*METADATA_KEYS, *own), checks()), given)
+
+    def action_edit_source(self) -> None:
+        """Opens the source in an editor."""
+        if name := self._named():
+            self._run_deed(lambda: self._feed.read_sproc(name), self._edit_source)
+
+    def _edit_source(self, sproc: Sproc | None) -> None:
+        if sproc is None:
+            self._toast("it is gone: it was deleted meanwhile", bad=True)
+            return
+        with self.suspend():
+            source = in_editor(sproc.name, sproc.source)
+        if isinstance(source, str):
+            self._toast(source, bad=True)
+        else:
+            self._do(lambda: self._deeds.edit_source(sproc, source))
+
+    def action_help(self) -> None:
+        """What the keys do."""
+        wanted = {type(self.screen).__name__.removesuffix("Screen").lower(), "everywhere"}
+        here = [one for one in actions.ACTIONS if wanted & set(one.where)]
+        lines = [f"{actions.key_of(one):6}{one.name.replace('_', '-'):14}{one.says}" for one in here]
+        moves = "\n\nj k  g G  pages  arrows   move      enter  open      esc  one step back"
+        self.push_screen(Show("Keys and commands here", "\n".join(lines) + moves))
+
+    def action_command(self) -> None:
+        """Asks for the name of an action."""
+        self.push_screen(CommandLine(tuple(actions.names())), self._commanded)
+
+    def _commanded(self, text: str | None) -> None:
+        found = actions.of(text) if text else None
+        if found is not None:
+            self.run_worker(self.run_action(found.name), exit_on_error=False)
+        elif text:
+            self._toast(f"there is no command {text}: ? lists them", bad=True)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -165,8 +366,10 @@ class TuiApp(App[None]):
     default="",
     help="The registry's namespace (LUASPROCS_NAMESPACE).",
 )
+@click.option("--read-only", is_flag=True, help="Change nothing, whatever is pressed.")
+@click.option("--command", "command", metavar="NAME", default="", help="Start with a command: cron, jobs, history, …")
 @click.version_option(package_name="luasprocs", prog_name="luasprocs-tui")
-def cli(url: str | None, namespace: str) -> None:
+def cli(url: str | None, namespace: str, read_only: bool, command: str) -> None:
     """Show the Lua sprocs that are live in Redis or Valkey.
 
     Without --redis: the server that `luasprocs up` left running for this folder, else redis://127.0.0.1:6379/0.
@@ -174,7 +377,13 @@ def cli(url: str | None, namespace: str) -> None:
     feed = Feed(url or default_url(Path.cwd()), namespace)
     if not (sys.stdin.isatty() and sys.__stderr__ is not None and sys.__stderr__.isatty()):
         raise click.ClickException("needs a terminal; in a pipe use: luasprocs list")
-    TuiApp(feed).run()
+    found = actions.of(command) if command else None
+    if command and found is None:
+        raise click.ClickException(f"there is no command {command!r}: take one of {', '.join(actions.names())}")
+    app = TuiApp(feed, read_only=read_only)
+    if found is not None:
+        app.call_later(app.run_action, found.name)
+    app.run()
 
 
 def run(args: Sequence[str]) -> int:

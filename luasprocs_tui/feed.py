@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from luasprocs import server
 from luasprocs.keys import Keys
 from luasprocs.registry import Live, LiveSproc, Revision, engine_of, raw, read_live, read_sprocs, text
 from luasprocs.urls import redacted
+from luasprocs_tui.deeds import Deeds
 from luasprocs_tui.records import Records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from redis import Redis
 
     from luasprocs.sproc import Sproc
+
+T = TypeVar("T")
 
 REST_FACTOR = 20
 """How many times its own duration a full read waits for the next: at most 5% of the server's time."""
@@ -47,7 +52,7 @@ NOTHING_COUNTED = Counters()
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One sproc in the list. `state`: ok, drift (edited by hand) or disabled."""
+    """One sproc in the list. `state`: ok, drift (changed by hand), edited (live, not committed), paused or disabled."""
 
     name: str
     trigger: str = ""
@@ -98,10 +103,12 @@ def trigger_of(fields: Mapping[str, str]) -> str:
     return f"async {found}" if _yes(fields.get("runasync", "")) else found
 
 
-def state_of(fields: Mapping[str, str], *, intact: bool) -> str:
+def state_of(fields: Mapping[str, str], *, intact: bool, edited: bool = False) -> str:
     """The state of a sproc, the worst first."""
     if not intact:
         return "drift"
+    if edited:
+        return "edited"
     return "disabled" if fields.get("enabled", "").strip().casefold() == "no" else "ok"
 
 
@@ -123,6 +130,7 @@ class Feed:
         self._known: dict[LiveSproc, Row] = {}
         self._last: Snapshot | None = None
         self._seen: list[Any] = []
+        self._paused: frozenset[str] = frozenset()
         self._full_again_at_s = 0.0
 
     def read(self, visible: Sequence[str] = (), *, full: bool = False) -> Snapshot:
@@ -155,6 +163,19 @@ class Feed:
         """The executions as they come, through the same connections; for one thread."""
         return Records(self._client, self._keys, self.server)
 
+    def ask(self, read: Callable[[Redis, Keys], T]) -> T:
+        """What a reader of luasprocs finds; for any thread.
+
+        Raises:
+            ServerError, RegistryError: it could not be read.
+        """
+        with server.errors_named(self.server):
+            return read(self._client, self._keys)
+
+    def deeds(self) -> Deeds:
+        """What can be done here."""
+        return Deeds(self._client, self._keys, self.server)
+
     def close(self) -> None:
         """Ends what other threads are reading: a hung server must not keep the app from quitting."""
         self._client.connection_pool.disconnect(inuse_connections=True)
@@ -163,10 +184,12 @@ class Feed:
         pipe: Any = self._client.pipeline(transaction=False)
         pipe.hgetall(self._keys.revision)
         pipe.execute_command("FCALL_RO", self._keys.function("about"), 0)
+        pipe.smembers(self._keys.paused)
         for name in visible:
             pipe.hmget(raw(self._keys.stats(name)), COUNTED)
-        revision, about, *stats = pipe.execute(raise_on_error=False)
-        seen = [str(reply) if isinstance(reply, Exception) else reply for reply in (revision, about)]
+        revision, about, paused, *stats = pipe.execute(raise_on_error=False)
+        self._paused = frozenset() if isinstance(paused, Exception) else frozenset(map(text, paused))
+        seen = [str(reply) if isinstance(reply, Exception) else reply for reply in (revision, about, paused)]
         return seen, {name: _counters(reply) for name, reply in zip(visible, stats, strict=True)}
 
     def _read_all(self) -> Snapshot:
@@ -175,7 +198,10 @@ class Feed:
         self._known = self._rows(live)
         names = [row.name for row in self._known.values()]
         stats = self._pipelined((raw(self._keys.stats(name)) for name in names), COUNTED)
-        rows = [replace(row, counters=_counters(reply)) for row, reply in zip(self._known.values(), stats, strict=True)]
+        rows = [
+            replace(row, counters=_counters(reply), state="paused" if row.name in self._paused else row.state)
+            for row, reply in zip(self._known.values(), stats, strict=True)
+        ]
         done_s = time.monotonic()
         self._full_again_at_s = done_s + REST_FACTOR * (done_s - started_s)
         return Snapshot(live.revision, tuple(rows), self._problems(live), live.drift, done_s)
@@ -208,7 +234,12 @@ class Feed:
 def _row(sproc: LiveSproc, reply: Any) -> Row:
     values = () if isinstance(reply, Exception) else zip(HEADER_FIELDS, reply, strict=True)
     fields = {field: text(value) for field, value in values if value is not None}
-    return Row(sproc.name, trigger_of(fields), state_of(fields, intact=sproc.intact), fields.get("description", ""))
+    return Row(
+        sproc.name,
+        trigger_of(fields),
+        state_of(fields, intact=sproc.intact, edited=bool(sproc.edit)),
+        fields.get("description", ""),
+    )
 
 
 def _counters(reply: Any) -> Counters:

@@ -126,7 +126,7 @@ CRONS = [
 ]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.sampled_from(CRONS),
     st.sampled_from([BERLIN, NEW_YORK, LORD_HOWE, "UTC"]),

@@ -11,6 +11,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
+from luasprocs_tui import actions
 from luasprocs_tui.safe import clean
 from luasprocs_tui.widgets.source import SourceView
 from luasprocs_tui.widgets.status import COMMIT_SHOWN, Status
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 class SourceScreen(Screen[None]):
     """Opens at once, and shows the source when it has come."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "app.pop_screen", "Back", id="source.back")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "app.pop_screen", "Back", id="source.back"),
+        *actions.bindings("source"),
+    ]
 
     class Loaded(Message):
         """The source has come, as safe lines."""

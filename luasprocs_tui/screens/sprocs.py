@@ -11,6 +11,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
+from luasprocs_tui import actions
 from luasprocs_tui.safe import clean
 from luasprocs_tui.widgets.status import Status
 from luasprocs_tui.widgets.table import Column, Line, Table
@@ -29,7 +30,7 @@ COLUMNS = (
     Column("ERRORS", 6, 6, right=True),
     Column("DESCRIPTION", 14, 400, grow=True),
 )
-TONES = {"drift": "bad", "disabled": "off"}
+TONES = {"drift": "bad", "disabled": "off", "paused": "off", "edited": "warn"}
 _UNITS = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
 
 
@@ -58,8 +59,7 @@ class SprocsScreen(Screen[None]):
     """A header, the table, a line about the selected sproc, and a filter that comes with `/`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", "Filter", key_display="/", id="sprocs.filter"),
-        Binding("x", "executions", "Executions", id="sprocs.executions"),
+        *actions.bindings("sprocs"),
         Binding("escape", "clear", "Clear filter", id="sprocs.clear"),
     ]
 
@@ -69,9 +69,6 @@ class SprocsScreen(Screen[None]):
         def __init__(self, name: str) -> None:
             super().__init__()
             self.name = name
-
-    class ExecutionsAsked(Message):
-        """The executions were asked for."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,6 +88,11 @@ class SprocsScreen(Screen[None]):
         self.query_one("#filter").display = False
         self.query_one(Table).focus()
         self.watch(self.app, "state", self._follow)
+
+    @property
+    def sproc(self) -> str | None:
+        """The one under the cursor."""
+        return self.query_one(Table).selected
 
     @property
     def visible_names(self) -> tuple[str, ...]:
@@ -147,10 +149,6 @@ class SprocsScreen(Screen[None]):
         """Opens the filter."""
         self._show_filter(open_=True)
         self.query_one(Input).focus()
-
-    def action_executions(self) -> None:
-        """Asks for the executions."""
-        self.post_message(self.ExecutionsAsked())
 
     def action_clear(self) -> None:
         """Ends the filter."""

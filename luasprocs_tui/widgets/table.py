@@ -89,7 +89,7 @@ class Table(ScrollView, can_focus=True):
         Binding("end,G", "end(1)", "Last", show=False, id="table.last"),
         Binding("enter", "open", "Open", id="table.open"),
     ]
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"table--head", "table--cursor", "table--bad", "table--off"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"table--head", "table--cursor", "table--bad", "table--off", "table--warn"}
 
     cursor: reactive[int] = reactive(0, repaint=True)
 
@@ -182,7 +182,9 @@ class Table(ScrollView, can_focus=True):
             return Strip.blank(width, self.rich_style)
         line = self._lines[index]
         kind = (
-            "table--cursor" if index == self.cursor else {"bad": "table--bad", "off": "table--off"}.get(line.tone, "")
+            "table--cursor"
+            if index == self.cursor
+            else {"bad": "table--bad", "off": "table--off", "warn": "table--warn"}.get(line.tone, "")
         )
         return self._strip(line.cells, sizes, width, kind)
 

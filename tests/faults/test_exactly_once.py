@@ -56,7 +56,9 @@ def test_a_newcomer_does_not_overtake_a_backlog(server):
     second = None
     try:
         with Writers(server, 4, rate=0 if SOAK else 1500) as writers:
-            time.sleep(1.0)
+            deadline = time.monotonic() + 20
+            while writers.count - len(fired(client)) < 800 and time.monotonic() < deadline:
+                time.sleep(0.05)
             second = DaemonProcess(server.url).start()
             lag = writers.count - len(fired(client))
             time.sleep(0.5)

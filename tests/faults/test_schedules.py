@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 SOAK = bool(os.environ.get("LUASPROCS_SOAK"))
-SECONDS = 60 if SOAK else 8
+SECONDS = 60 if SOAK else 5
 SCHEDULES = 200
 KEYS = Keys()
 COUNT = "redis.call('HINCRBY', 'ran:' .. sproc.name, ARGV[1], 1)\n"
@@ -81,7 +81,7 @@ def test_three_daemons_and_kills(server):
         until(lambda: ran(client, names[-1]))
         end, turn = time.monotonic() + SECONDS, 0
         while time.monotonic() < end:
-            time.sleep(0.9)
+            time.sleep(0.7)
             daemons[turn % 3].kill()
             daemons[turn % 3].start()
             turn += 1

@@ -1,0 +1,147 @@
+"""What the screen does to Redis: each deed answers a sentence. Blocking; called in worker threads. Knows no widget."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shlex
+import socket
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import ResponseError
+
+from luasprocs import control, editing, jobs
+from luasprocs.client import script_error
+from luasprocs.errors import LuasprocsError, RegistryError, ServerUnreachableError
+from luasprocs.pausing import pause, read_paused, resume
+from luasprocs.registry import raw
+from luasprocs.server import errors_named
+from luasprocs.sync_state import read_suspended, suspend, unsuspend
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from redis import Redis
+
+    from luasprocs.keys import Keys
+    from luasprocs.sproc import Sproc
+
+ANSWER_WITHIN_S = 15.0
+
+
+class UnknownError(LuasprocsError):
+    """The connection broke: whether it was done nobody knows, and it is not done again."""
+
+
+def whoami() -> str:
+    """As git would name who edits, else user@host."""
+    name, mail = os.environ.get("GIT_AUTHOR_NAME", ""), os.environ.get("GIT_AUTHOR_EMAIL", "")
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{name} <{mail}>" if name and mail else f"{user}@{socket.gethostname()}"
+
+
+class Deeds:
+    """On one registry. Every method raises LuasprocsError where it could not, UnknownError where it may have."""
+
+    def __init__(self, client: Redis, keys: Keys, shown: str) -> None:
+        self._client, self._keys, self._shown = client, keys, shown
+
+    def toggle_pause(self, name: str) -> str:
+        """Pauses it, or resumes it."""
+        with _known(self._shown):
+            paused = name in read_paused(self._client, self._keys)
+            (resume if paused else pause)(self._client, self._keys, [name])
+        return f"{name} {'goes on' if paused else 'is paused'}"
+
+    def run(self, name: str, keys: str, args: str) -> Any:
+        """Runs a sproc, recorded; `keys` and `args` are words as a shell takes them. Its reply; of an async one the job's id."""
+        try:
+            words = [[*map(raw, shlex.split(part))] for part in (keys, args)]
+        except ValueError as error:
+            raise LuasprocsError(f"the words can't be told apart: {error}") from error
+        head = (len(words[0]), *words[0], raw(name))
+        with _known(self._shown):
+            try:
+                return self._fcall("run", *head, raw(whoami()), *words[1])
+            except ResponseError as error:
+                if "is runasync=yes" not in str(error):
+                    raise script_error(error) from error
+            return self._fcall("enqueue", *head, raw(whoami()), 1, *words[1])
+
+    def edit(self, sproc: Sproc, changes: Mapping[str, str | None]) -> str:
+        """Edits its header live."""
+        with _known(self._shown):
+            editing.edit_metadata(self._client, self._keys, sproc.name, changes, base=sproc.blob, by=whoami())
+        return f"{sproc.name} is edited live"
+
+    def edit_source(self, sproc: Sproc, source: bytes) -> str:
+        """Edits all of it."""
+        if source == sproc.source:
+            return "nothing was changed"
+        with _known(self._shown):
+            editing.edit(self._client, self._keys, sproc.name, source, base=sproc.blob, by=whoami())
+        return f"{sproc.name} is edited live"
+
+    def undo(self, name: str) -> str:
+        """Takes a live edit back."""
+        with _known(self._shown):
+            editing.undo(self._client, self._keys, name, by=whoami())
+        return f"{name} is as git has it again"
+
+    def retry(self, job_id: str) -> str:
+        """Runs a job again."""
+        return self._job(jobs.retry, job_id, "is to run again")
+
+    def drop(self, job_id: str) -> str:
+        """Forgets it."""
+        return self._job(jobs.drop, job_id, "is dropped")
+
+    def ask(self, action: str, **arguments: str) -> str:
+        """Asks the daemons that sync, and waits for the answer."""
+        with _known(self._shown):
+            asked = control.request(self._client, self._keys, action, whoami(), **arguments)
+            answer = control.wait_for_answer(self._client, self._keys, asked, ANSWER_WITHIN_S)
+        if answer is None:
+            raise UnknownError(f"no daemon has answered within {ANSWER_WITHIN_S:.0f} s: does one sync here?")
+        if not answer.ok:
+            raise RegistryError(answer.text)
+        return answer.text
+
+    def toggle_suspend(self) -> str:
+        """Suspends syncs, or lets them go on."""
+        with _known(self._shown):
+            if read_suspended(self._client, self._keys):
+                unsuspend(self._client, self._keys)
+                return "syncs apply again"
+            suspend(self._client, self._keys, whoami())
+        return "syncs are suspended"
+
+    def _job(self, act: Any, job_id: str, done: str) -> str:
+        with _known(self._shown):
+            try:
+                state = act(self._client, self._keys, job_id)
+            except ValueError as error:
+                raise RegistryError(str(error)) from error
+        return f"{job_id} was {state} and {done}"
+
+    def _fcall(self, function: str, *words: Any) -> Any:
+        return self._client.execute_command("FCALL", self._keys.function(function), *words)
+
+
+class _known:  # noqa: N801  # a context, read as a word
+    """Inside, a connection that breaks is an unknown outcome."""
+
+    def __init__(self, shown: str) -> None:
+        self._named = errors_named(shown)
+
+    def __enter__(self) -> None:
+        self._named.__enter__()
+
+    def __exit__(self, *about: Any) -> bool | None:
+        try:
+            return self._named.__exit__(*about)
+        except ServerUnreachableError as error:
+            raise UnknownError(f"unknown whether it was done, look before you repeat it: {error}") from error

@@ -1,0 +1,57 @@
+"""Schedules and their countdowns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from luasprocs.executions import time_text
+from luasprocs.schedules import ScheduleInfo, read_schedules
+from luasprocs_tui import actions
+from luasprocs_tui.screens.live import LiveScreen
+from luasprocs_tui.widgets.status import age
+from luasprocs_tui.widgets.table import Column, Line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.binding import BindingType
+
+    from luasprocs_tui.feed import Feed
+
+
+class CronScreen(LiveScreen[tuple[ScheduleInfo, int]]):
+    """Each schedule with the server's time of that moment."""
+
+    NAME = "Schedules"
+    NONE = "no sproc has a schedule"
+    COLUMNS = (
+        Column("NAME", 12, 60),
+        Column("SCHEDULE", 12, 30),
+        Column("ZONE", 4, 20),
+        Column("IN", 5, 8, right=True),
+        Column("NEXT (UTC)", 10, 20),
+        Column("MISSED", 6, 8, right=True),
+        Column("STATE", 6, 30, grow=True),
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("cron")]
+
+    def read(self, feed: Feed) -> Sequence[tuple[ScheduleInfo, int]]:
+        """All of them."""
+        found = feed.ask(read_schedules)
+        return [(one, found.now_ms) for one in found.each]
+
+    def line(self, row: tuple[ScheduleInfo, int]) -> Line:
+        """One."""
+        one, now_ms = row
+        left = age(-(-one.left_ms(now_ms) // 1000)) if one.due_ms else "-"
+        due = time_text(one.due_ms)[:19].replace("T", " ") if one.due_ms else "-"
+        state = one.problem or ("no daemon runs it" if one.state == "idle" else one.state)
+        cells = (one.name, one.schedule, one.zone or "-", left, due, str(one.missed), state)
+        tone = "bad" if one.problem else "off" if one.state != "ok" else "ok"
+        return Line(one.name, cells, tone)
+
+    def about(self, row: tuple[ScheduleInfo, int]) -> str:
+        """When it ran."""
+        one, _ = row
+        last = f"last due {time_text(one.last_ms)[:19]}Z" if one.last_ms else "not begun"
+        return f"{one.name}  {last}  misfire {one.misfire}"

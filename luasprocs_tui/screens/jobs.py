@@ -1,0 +1,55 @@
+"""Async runs: running, queued, waiting, delayed, dead."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, ClassVar
+
+from luasprocs.jobs import JobRecord, read_jobs
+from luasprocs_tui import actions
+from luasprocs_tui.screens.live import LiveScreen
+from luasprocs_tui.widgets.status import age
+from luasprocs_tui.widgets.table import Column, Line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.binding import BindingType
+
+    from luasprocs_tui.feed import Feed
+
+_TONES = {"dead": "bad", "delayed": "off", "waiting": "off"}
+
+
+class JobsScreen(LiveScreen[JobRecord]):
+    """By state, the oldest first."""
+
+    NAME = "Jobs"
+    NONE = "no jobs"
+    COLUMNS = (
+        Column("ID", 10, 24),
+        Column("SPROC", 10, 40),
+        Column("STATE", 7, 8),
+        Column("TRY", 3, 5, right=True),
+        Column("AGE", 4, 6, right=True),
+        Column("KEYS AND ARGUMENTS, OR ERROR", 10, 400, grow=True),
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("jobs")]
+
+    def read(self, feed: Feed) -> Sequence[JobRecord]:
+        """All, up to a thousand of each state."""
+        return feed.ask(read_jobs)
+
+    def line(self, row: JobRecord) -> Line:
+        """One."""
+        since = age(max(0.0, time.time() - row.enqueued_ms / 1000))
+        said = row.error or " ".join((*row.keys, *row.args))
+        cells = (row.id, row.sproc, row.state, str(row.attempt), since, said[:400])
+        return Line(f"{row.state} {row.id}", cells, _TONES.get(row.state, "ok"))
+
+    def about(self, row: JobRecord) -> str:
+        """Where it comes from."""
+        where = f"on {row.daemon}" if row.daemon else ""
+        return "  ".join(
+            part for part in (row.id, f"by {row.trigger}", where, " ".join((*row.keys, *row.args))) if part
+        )

@@ -1,0 +1,94 @@
+"""Texts of dialogs: replies, previews, what an editor leaves, what is wrong with a value. Knows no widget."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import shlex
+import subprocess
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from luasprocs.errors import RegistryError, SettingsError
+from luasprocs.history import read_blobs, read_history, state_at
+from luasprocs.metadata import KEYS as METADATA_KEYS
+from luasprocs.metadata import parse_value
+from luasprocs.recurrence import Recurrence
+from luasprocs.registry import read_live, read_sprocs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from redis import Redis
+
+    from luasprocs.keys import Keys
+
+
+def pretty(reply: Any) -> str:
+    """A reply to read: JSON indented, bytes as text."""
+    if isinstance(reply, bytes):
+        text = reply.decode("utf-8", "backslashreplace")
+        try:
+            return json.dumps(json.loads(text), indent=2, ensure_ascii=False) if text[:1] in "[{" and text else text
+        except ValueError:
+            return text
+    if isinstance(reply, list):
+        return "\n".join(f"{number}) {pretty(part)}" for number, part in enumerate(reply, 1)) or "(empty)"
+    return "(nil)" if reply is None else str(reply)
+
+
+def rollback_preview(generation: int, client: Redis, keys: Keys) -> str:
+    """The diff of what a rollback would change.
+
+    Raises:
+        RegistryError: that generation is live, or is not kept.
+    """
+    live = read_live(client, keys)
+    if generation == live.revision.generation:
+        raise RegistryError(f"generation {generation} is what is live")
+    blobs = {name: sproc.blob for name, sproc in live.sprocs.items()}
+    _, wanted = state_at(generation, blobs, read_history(client, keys))
+    changed = sorted(name for name in blobs.keys() | wanted.keys() if blobs.get(name) != wanted.get(name))
+    old = read_blobs(client, keys, {wanted[name] for name in changed if name in wanted}, strict=False)
+    now = {sproc.name: sproc.source for sproc in read_sprocs(client, keys, changed)}
+    lines: list[str] = []
+    for name in changed:
+        pair = (now.get(name, b""), old.get(wanted.get(name, ""), b""))
+        before, after = (part.decode("utf-8", "replace").splitlines() for part in pair)
+        lines += difflib.unified_diff(before, after, f"live/{name}", f"generation {generation}/{name}", lineterm="")
+    return "\n".join(lines) or "nothing would change"
+
+
+def in_editor(name: str, source: bytes) -> bytes | str:
+    """What $VISUAL or $EDITOR leaves of a source; or why it could not be edited. Takes the terminal."""
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    with tempfile.TemporaryDirectory(prefix="luasprocs-") as folder:
+        path = Path(folder) / Path(name).name
+        path.write_bytes(source)
+        try:
+            done = subprocess.run([*shlex.split(editor), str(path)], check=False)
+        except OSError as error:
+            return f"the editor {editor} can't be started: {error.strerror}"
+        return (
+            path.read_bytes()
+            if done.returncode == 0
+            else f"the editor ended with {done.returncode}: nothing was changed"
+        )
+
+
+def checks() -> Mapping[str, Callable[[str], str]]:
+    """For each key of a header: what is wrong with a value, or "". Of a cron it says the next three times."""
+    return {key: partial(_wrong, key) for key in METADATA_KEYS}
+
+
+def _wrong(key: str, value: str) -> str:
+    try:
+        parse_value(key, value)
+        if key == "cron":
+            Recurrence.parse(value, "", "")
+    except (ValueError, SettingsError) as error:
+        return f"{key}: {error}"
+    return ""

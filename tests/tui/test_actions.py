@@ -1,0 +1,201 @@
+"""What the screen does, key by key, against real servers: pause, run, edit, jobs, schedules, history, commands, help."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from textual.widgets import Button, Input
+
+from luasprocs.editing import edits_of
+from luasprocs.jobs import read_jobs
+from luasprocs.keys import Keys
+from luasprocs.registry import read_live
+from luasprocs_tui import actions
+from luasprocs_tui.app import TuiApp, run
+from luasprocs_tui.feed import Feed
+from luasprocs_tui.screens.cron import CronScreen
+from luasprocs_tui.screens.history import HistoryScreen
+from luasprocs_tui.screens.jobs import JobsScreen
+from luasprocs_tui.widgets.dialog import Ask, Confirm, Form, Show
+from luasprocs_tui.widgets.table import Table
+from tests.live import put, sproc
+from tests.tui.test_sprocs_screen import listed, screen_of, until
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from textual.pilot import Pilot
+
+    from tests.servers import Server
+
+KEYS = Keys()
+SOURCES = {
+    "a.lua": "-- event=set\n-- key=dream*\nredis.call('SET', 'copied', KEYS[1])\nreturn KEYS[1]\n",
+    "hello.lua": "return 'hello ' .. (ARGV[1] or '[/bold]\\27[31m') .. ' ' .. #KEYS",
+    "late.lua": "-- runasync=yes\nerror('dead')\n",
+    "tick.lua": "-- every=1h\nreturn 1\n",
+}
+
+
+@pytest.fixture
+def client(server: Server) -> Redis:
+    found = server.client()
+    put(found, *(sproc(name, source) for name, source in SOURCES.items()))
+    return found
+
+
+def app(server: Server, **options: bool) -> TuiApp:
+    return TuiApp(Feed(server.url), refresh_s=0.2, poll_s=0.1, **options)
+
+
+async def choose(pilot: Pilot[None], name: str) -> None:
+    """Moves the cursor to a sproc."""
+    await listed(pilot)
+    table = pilot.app.screen.query_one(Table)
+    for _ in range(20):
+        if table.selected == name:
+            return
+        await pilot.press("j")
+    pytest.fail(screen_of(pilot))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 45)])
+async def test_a_header_is_edited_live(server: Server, client: Redis, size: tuple[int, int]) -> None:
+    async with app(server).run_test(size=size, notifications=True) as pilot:
+        await choose(pilot, "a.lua")
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Form), "the form")
+        field = pilot.app.screen.query_one("#value-key", Input)
+        field.value = ""
+        await pilot.pause()
+        field.value = "nap*"
+        pilot.app.screen.query_one("#value-timeout", Input).value = "soon"
+        await pilot.press("ctrl+s")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, Form), "a bad value must not be applied"
+        assert "timeout" in screen_of(pilot)
+        pilot.app.screen.query_one("#value-timeout", Input).value = "2s"
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: client.hget(KEYS.name("a.lua"), "key") == b"nap*", "the edit in Redis")
+        assert client.hget(KEYS.name("a.lua"), "timeout") == b"2s"
+        assert [one.name for one in edits_of(read_live(client, KEYS))] == ["a.lua"]
+        await until(pilot, lambda: "edited" in screen_of(pilot), "the badge of the edit")
+        await pilot.press("u")
+        await until(pilot, lambda: client.hget(KEYS.name("a.lua"), "key") == b"dream*", "the undo")
+
+
+async def test_an_edit_of_what_changed_meanwhile_is_refused(server: Server, client: Redis) -> None:
+    async with app(server).run_test(size=(100, 30), notifications=True) as pilot:
+        await choose(pilot, "a.lua")
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Form), "the form")
+        put(client, *(sproc(name, source + "\n-- by another\n") for name, source in SOURCES.items()))
+        pilot.app.screen.query_one("#value-key", Input).value = "nap*"
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "changed meanwhile" in screen_of(pilot), "the refusal")
+        assert client.hget(KEYS.name("a.lua"), "key") == b"dream*"
+
+
+async def test_pause_and_resume(server: Server, client: Redis) -> None:
+    async with app(server).run_test(size=(100, 30), notifications=True) as pilot:
+        await choose(pilot, "a.lua")
+        await pilot.press("p")
+        await until(pilot, lambda: bool(client.sismember(KEYS.paused, "a.lua")), "the pause in Redis")
+        await until(pilot, lambda: "paused" in screen_of(pilot), "the pause on the screen")
+        await pilot.press("p")
+        await until(pilot, lambda: not client.exists(KEYS.paused), "the resume")
+
+
+async def test_run_shows_the_reply_and_no_escape(server: Server, client: Redis) -> None:
+    async with app(server).run_test(size=(100, 30), notifications=True) as pilot:
+        await choose(pilot, "hello.lua")
+        for words, wanted in ((("k1 'k 2'", "you"), "hello you 2"), (("", ""), "hello [/bold]")):
+            await pilot.press("R")
+            await until(pilot, lambda: isinstance(pilot.app.screen, Ask), "the question")
+            for number, text in enumerate(words):
+                pilot.app.screen.query_one(f"#line-{number}", Input).value = text
+            await pilot.click("#go")
+            await until(pilot, lambda: isinstance(pilot.app.screen, Show), "the reply")
+            await until(pilot, lambda wanted=wanted: wanted in screen_of(pilot), "the reply's text")  # type: ignore[misc]
+            assert "\x1b" not in screen_of(pilot)
+            await pilot.press("escape")
+    assert client.hget(KEYS.stats("hello.lua"), "runs") == b"2"
+
+
+async def test_read_only_changes_nothing(server: Server, client: Redis) -> None:
+    async with app(server, read_only=True).run_test(size=(100, 30), notifications=True) as pilot:
+        await choose(pilot, "a.lua")
+        for key in ("p", "e", "R", "u", "s", "S"):
+            await pilot.press(key)
+            await pilot.pause()
+        assert len(pilot.app.screen_stack) == 1
+        assert not client.exists(KEYS.paused, KEYS.suspended, KEYS.control)
+
+
+async def test_schedules_jobs_and_history(server: Server, client: Redis) -> None:
+    put(client, *(sproc(name, source + "-- two\n") for name, source in SOURCES.items()))
+    client.execute_command("FCALL", KEYS.function("enqueue"), 0, "late.lua", "-", 1, "word")
+    async with app(server).run_test(size=(120, 30), notifications=True) as pilot:
+        await listed(pilot)
+        await pilot.press("c")
+        await until(pilot, lambda: "tick.lua" in screen_of(pilot) and "every 1h" in screen_of(pilot), "the schedule")
+        assert type(pilot.app.screen) is CronScreen
+        await pilot.press("escape", "J")
+        await until(pilot, lambda: "late.lua" in screen_of(pilot) and "queued" in screen_of(pilot), "the job")
+        assert type(pilot.app.screen).__name__ == JobsScreen.__name__
+        await pilot.press("d")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm), "the question")
+        assert pilot.app.focused is pilot.app.screen.query_one("#cancel", Button)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert read_jobs(client, KEYS)
+        await pilot.press("d")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm), "the question again")
+        await pilot.click("#go")
+        await until(pilot, lambda: not read_jobs(client, KEYS), "the drop")
+        await pilot.press("escape", "h")
+        await until(
+            pilot, lambda: "GEN" in screen_of(pilot) and "no daemon syncs here" in screen_of(pilot), "the history"
+        )
+        assert type(pilot.app.screen).__name__ == HistoryScreen.__name__
+        await pilot.press("j", "b")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm), "the preview")
+        assert "--- live/a.lua" in screen_of(pilot)
+        await pilot.press("escape", "escape")
+        assert len(pilot.app.screen_stack) == 1
+
+
+async def test_commands_and_help(server: Server, client: Redis) -> None:
+    assert client.ping()
+    async with app(server).run_test(size=(100, 30), notifications=True) as pilot:
+        await listed(pilot)
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Show), "the help")
+        await until(pilot, lambda: "Runs it with keys and arguments" in screen_of(pilot), "the help's text")
+        await pilot.press("escape", "colon", *"cron", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, CronScreen), "the schedules")
+        await pilot.press("escape", "colon", *"nonsense", "enter")
+        await until(pilot, lambda: "no command nonsense" in screen_of(pilot), "the refusal")
+
+
+async def test_a_deed_whose_connection_breaks_is_unknown(own_server: object) -> None:
+    own = own_server()  # type: ignore[operator]
+    put(own.client(), *(sproc(name, source) for name, source in SOURCES.items()))
+    async with app(own).run_test(size=(100, 30), notifications=True) as pilot:
+        await choose(pilot, "a.lua")
+        own.kill()
+        await pilot.press("p")
+        await until(pilot, lambda: "unknown whether it was done" in screen_of(pilot), "what is not known")
+
+
+def test_every_action_is_in_the_docs() -> None:
+    from pathlib import Path
+
+    page = (Path(__file__).parents[2] / "docs" / "screen.md").read_text(encoding="utf-8")
+    for one in actions.ACTIONS:
+        line = f"| `{actions.key_of(one)}` | `:{one.name.replace('_', '-')}` | {one.says} |"
+        assert line in page, line
+
+
+def test_a_command_that_is_none_is_said() -> None:
+    assert run(["--command", "nonsense"]) == 2
