@@ -26,7 +26,7 @@ soak: $(STAMP) servers
 	LUASPROCS_SOAK=1 $(BIN)/pytest -n 0 -m soak --timeout 3600
 
 tui: $(STAMP)
-	$(BIN)/luasprocs-tui
+	$(BIN)/luasprocs demo --screen
 
 # Tests run on the embedded Valkey and on redis-server; the latter is installed where that is possible.
 servers:

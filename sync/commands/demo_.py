@@ -9,12 +9,17 @@ import click
 
 from sync.console import Console
 from sync.demo import Tour
+from sync.moving import show
 
 
 @click.command("demo")
+@click.option("--screen", is_flag=True, help="Open luasprocs-tui on a server with everything moving instead.")
 @click.pass_obj
-def command(flags: dict[str, object]) -> None:
+def command(flags: dict[str, object], screen: bool) -> int:
     """Start a server, make a repository, sync it, run sprocs, change, refuse, roll back; check each value on the way."""
     console = Console.of_process()
     with tempfile.TemporaryDirectory(prefix="luasprocs-demo-") as folder:
+        if screen:
+            return show(Path(folder))
         Tour(console, Path(folder)).run()
+    return 0
