@@ -144,7 +144,7 @@ class TuiApp(App[None]):
     @on(ExecutionsScreen.Opened)
     @on(SprocsScreen.Opened)
     def _opened(self, event: SprocsScreen.Opened | ExecutionsScreen.Opened) -> None:
-        screen = SourceScreen(event.name)
+        screen = SourceScreen(event.name, event.line if isinstance(event, ExecutionsScreen.Opened) else 0)
         self.push_screen(screen)
         self._load(screen)
 

@@ -25,11 +25,13 @@ WRITES_A_SECOND = 20
 _SPROCS = {
     "orders/count.lua": "-- description=Counts orders by customer\n-- event=set\n-- key=order:*\n"
     "return redis.call('HINCRBY', 'orders', ARGV[1], 1)\n",
-    "orders/check.lua": "-- description=Fails for odd orders, to have something to look at\n-- event=set\n-- key=order:*\n"
+    "orders/check.lua": "-- description=Fails for odd orders\n-- event=set\n-- key=order:*\n"
     "local number = tonumber(KEYS[1]:match('%d+'))\n"
     "if number % 10 == 7 then\n  error('order ' .. number .. ' is odd')\nend\n",
-    "orders/export.lua": "-- description=Writes orders to a file\n-- event=set\n-- key=order:*\n-- runasync=yes\n-- overlap=allow\n"
-    "local file = assert(io.open('orders.txt', 'ab'))\nassert(file:write(KEYS[1], '\\n'))\nassert(file:close())\n",
+    "orders/export.lua": "-- description=Writes orders to a file\n-- event=set\n-- key=order:*\n"
+    "-- runasync=yes\n-- overlap=allow\n"
+    "local file = assert(io.open('orders.txt', 'ab'))\n"
+    "assert(file:write(KEYS[1], '\\n'))\nassert(file:close())\n",
     "beat.lua": "-- description=Every two seconds\n-- every=2s\nreturn redis.call('INCR', 'beats')\n",
     "report.lua": "-- description=At night in Berlin\n-- cron=30 2 * * *\n-- timezone=Europe/Berlin\nreturn 'reported'\n",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from typing import TYPE_CHECKING, ClassVar
@@ -44,6 +45,12 @@ def line_of(one: Execution) -> Line:
     return Line(one.id, tuple(cell[:CELL_CHARACTERS] for cell in cells), tone)
 
 
+def line_of_error(one: Execution) -> int:
+    """The line of the sproc that its error names, from 1; 0 for none."""
+    found = re.search(rf"(?:^|\W){re.escape(one.sproc)}:(\d{{1,7}})", one.error) if one.failed else None
+    return int(found[1]) if found else 0
+
+
 def facts_of(one: Execution) -> str:
     """What the table has no place for."""
     parts = [
@@ -78,11 +85,12 @@ class ExecutionsScreen(Screen[None]):
             self.reason = reason
 
     class Opened(Message):
-        """The sproc of a record was opened."""
+        """The sproc of a record was opened; `line`: where its error is, 0 for none."""
 
-        def __init__(self, name: str) -> None:
+        def __init__(self, name: str, line: int = 0) -> None:
             super().__init__()
             self.name = name
+            self.line = line
 
     def __init__(self) -> None:
         super().__init__()
@@ -148,7 +156,7 @@ class ExecutionsScreen(Screen[None]):
     def _opened(self) -> None:
         found = self._selected()
         if found and found.sproc:
-            self.post_message(self.Opened(found.sproc))
+            self.post_message(self.Opened(found.sproc, line_of_error(found)))
 
     def _selected(self) -> Execution | None:
         at = self.query_one(Table).cursor

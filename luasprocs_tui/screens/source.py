@@ -45,9 +45,10 @@ class SourceScreen(Screen[None]):
             super().__init__()
             self.reason = reason
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, line: int = 0) -> None:
         super().__init__()
         self.sproc = name
+        self._line = line
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
@@ -65,7 +66,10 @@ class SourceScreen(Screen[None]):
     def _loaded(self, event: Loaded) -> None:
         lines = len(event.lines)
         self._say(f"{lines} line{'' if lines == 1 else 's'}  {event.commit[:COMMIT_SHOWN]}")
-        self.query_one(SourceView).show(event.lines)
+        view = self.query_one(SourceView)
+        view.show(event.lines)
+        if 0 < self._line <= lines:
+            view.mark(self._line)
 
     @on(Failed)
     def _failed(self, event: Failed) -> None:

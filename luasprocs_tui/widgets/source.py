@@ -50,11 +50,20 @@ class SourceView(ScrollView, can_focus=True):
         Binding("g", "scroll_home", "Top", show=False, id="source.top"),
         Binding("G", "scroll_end", "Bottom", show=False, id="source.bottom"),
     ]
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"source--number"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"source--number", "source--marked"}
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's name
         super().__init__(id=id)
         self._lines: Sequence[Text] = ()
+        self._marked = 0
+
+    def mark(self, line: int) -> None:
+        """Marks a line (from 1), and brings it to the middle of the screen."""
+        self._marked = line
+        self.call_after_refresh(
+            lambda: self.scroll_to(y=max(0, line - 1 - self.size.height // 2), animate=False, immediate=True)
+        )
+        self.refresh()
 
     @property
     def _margin(self) -> int:
@@ -73,7 +82,9 @@ class SourceView(ScrollView, can_focus=True):
         width = self.scrollable_content_region.width
         if at >= len(self._lines):
             return Strip.blank(width, self.rich_style)
-        number = Segment(f"{at + 1:>{self._margin - 2}}  ", self.get_component_rich_style("source--number"))
+        kind = "source--marked" if at + 1 == self._marked else "source--number"
+        sign = "> " if at + 1 == self._marked else "  "  # not by colour alone
+        number = Segment(f"{at + 1:>{self._margin - 2}}{sign}", self.get_component_rich_style(kind))
         segments = (one for one in self._lines[at].render(self.app.console) if one.text != "\n")
         body = Strip(
             Segment(one.text, self.rich_style + one.style if one.style else self.rich_style) for one in segments

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from redis.exceptions import ResponseError
 from textual.widgets import Button, Input
 
 from luasprocs.editing import edits_of
@@ -163,6 +164,19 @@ async def test_schedules_jobs_and_history(server: Server, client: Redis) -> None
         assert "--- live/a.lua" in screen_of(pilot)
         await pilot.press("escape", "escape")
         assert len(pilot.app.screen_stack) == 1
+
+
+async def test_a_failing_execution_opens_at_its_line(server: Server, client: Redis) -> None:
+    source = "local a = 1\n" * 60 + "error('here')\n" + "local b = 2\n" * 60
+    put(client, sproc("long.lua", source))
+    with pytest.raises(ResponseError):
+        client.execute_command("FCALL", KEYS.function("run"), 0, "long.lua", "me")
+    async with app(server).run_test(size=(100, 24)) as pilot:
+        await listed(pilot)
+        await pilot.press("x")
+        await until(pilot, lambda: "long.lua" in screen_of(pilot), "the record")
+        await pilot.press("enter")
+        await until(pilot, lambda: "61> error('here')" in screen_of(pilot), "the marked line")
 
 
 async def test_commands_and_help(server: Server, client: Redis) -> None:
