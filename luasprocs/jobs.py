@@ -71,6 +71,19 @@ def read_jobs(client: Redis, keys: Keys, limit: int = LIMIT) -> list[JobRecord]:
     return sorted(jobs, key=lambda job: STATES.index(job.state))
 
 
+def count_jobs(client: Redis, keys: Keys) -> dict[str, int]:
+    """How many are `open` (to run, or running), `delayed` and `dead`; those that wait for their sproc's turn left out."""
+    pipe = client.pipeline(transaction=False)
+    for command, key in (("XLEN", keys.jobs), ("ZCARD", keys.delayed), ("XLEN", keys.dead)):
+        pipe.execute_command(command, key)
+    replies = pipe.execute(raise_on_error=False)
+    for reply in replies:
+        if isinstance(reply, Exception) and not str(reply).startswith("WRONGTYPE"):
+            raise reply
+    counts = (reply if isinstance(reply, int) else 0 for reply in replies)
+    return dict(zip(("open", "delayed", "dead"), counts, strict=True))
+
+
 def retry(client: Redis, keys: Keys, job_id: str) -> str:
     """Starts a dead job anew, its attempts counted from 1, or a delayed one now. Returns the state that it was in.
 

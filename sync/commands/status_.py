@@ -10,6 +10,7 @@ from luasprocs.daemons import Running, read_running
 from luasprocs.editing import edits_of
 from luasprocs.errors import RepositoryError
 from luasprocs.executions import time_text
+from luasprocs.jobs import count_jobs
 from luasprocs.registry import Live, engine_of, read_live
 from luasprocs.server import warnings
 from luasprocs.sync_state import read_sync_state
@@ -40,15 +41,18 @@ def command(flags: dict[str, object], as_json: bool) -> int:
         live = read_live(session.client, session.keys, len(desired.entries) if desired else 0)
         running = read_running(session.client, session.keys, GAPS_SHOWN)
         refused = _refused(session, live, desired, read_sync_state(session.client, session.keys))
+        jobs = count_jobs(session.client, session.keys)
     drift = [*live.drift, *live.faults]
     stale = "" if live.empty else live.engine_stale(engine_of(live, session.keys, live.revision.owner))
     drift += [problem for problem in (stale, unreadable) if problem]
     behind = desired is not None and bool(diff(desired.entries, live.sprocs))
     in_sync = not drift and not behind and not live.empty and not live.revision.pinned
     if as_json:
-        console.json({**_as_json(live, drift, running, in_sync=in_sync), "refused": refused or None})
+        console.json({**_as_json(live, drift, running, in_sync=in_sync), "refused": refused or None, "jobs": jobs})
     else:
         _print(console, session, live, running)
+        if any(jobs.values()):
+            console.line(f"jobs        {', '.join(f'{count} {state}' for state, count in jobs.items())}")
         _print_state(console, live, drift, desired, behind=behind)
         if refused:
             console.line(f"refused     {refused}", "red")

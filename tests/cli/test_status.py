@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 FIELDS = [
     *("commit", "generation", "branch", "applied_at", "count"),
-    *("in_sync", "drift", "pinned", "daemons", "gaps", "refused"),
+    *("in_sync", "drift", "pinned", "daemons", "gaps", "refused", "jobs"),
 ]
 
 
@@ -38,6 +38,7 @@ def test_in_sync(shell: Shell) -> None:
         "daemons": [],
         "gaps": [],
         "refused": None,
+        "jobs": {"open": 0, "delayed": 0, "dead": 0},
     }
     assert shell.ok("status").out.endswith("in sync\n")
 
