@@ -3,12 +3,12 @@
 -- knows to be held there; a field that is held otherwise runs nothing. A field with another schedule starts anew.
 local AHEAD_MS = 1000 -- a time may lie so far ahead of this server's clock: daemons measure it, and it may be set
 local CLOCK_BACK_MS = 600000 -- a last time beyond that comes from a clock that was wrong: it starts anew
-local HOLD_US = 5000 -- one call holds the server no longer, but for a run that is under way
+local HOLD_US = 12000 -- so long after a call's begin it starts no more runs
 local RECORDS_PART = 50 -- records that one call writes behind others
 
 -- A scheduled time as the sproc gets it: unix seconds, with milliseconds only where there are any.
 local function seconds_text(ms)
-  if ms % 1000 == 0 then return string.format('%d', ms / 1000) end
+  if ms % 1000 == 0 then return tostring(ms / 1000) end
   return string.format('%d.%03d', math.floor(ms / 1000), ms % 1000)
 end
 
@@ -222,8 +222,8 @@ local function run(args)
       elseif at_us - started_us > HOLD_US then
         answer = 'later'
       else
-        local _, schedule = parse_held(held[n])
-        marks[#marks + 1], marks[#marks + 2] = item.name, string.format('%d %s', item.at, schedule)
+        -- `held` with another time: what stands behind its first blank is the schedule.
+        marks[#marks + 1], marks[#marks + 2] = item.name, args[place + 2] .. held[n]:sub((held[n]:find(' ', 1, true)))
         local known, next_ms = #rows, tonumber(args[place + 3])
         answer, at_us = do_item(item, rows, at_us)
         -- The countdown can wait for the record.

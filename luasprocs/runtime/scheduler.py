@@ -27,8 +27,12 @@ log = logging.getLogger("luasprocs.daemon")
 
 ROW = 7
 """Fields of a schedule in the engine's answer."""
-AT_ONCE = 100
-"""Schedules of one call, so that it holds the server for about a millisecond."""
+AT_ONCE = 1000
+"""Schedules of one call: it runs them one after the other, then marks them; the engine starts no more after 12 ms."""
+AHEAD_MS = 60.0
+"""So long before many are due together their call is made, so that it only has to be sent."""
+GUARD_MS = 30.0
+"""So close to a due time nothing else is begun."""
 RECORD_LATER = 10
 """So many due at once leave their records for afterwards: the others' runs don't wait for them."""
 LOOK_EVERY_S = 1.0
@@ -91,6 +95,7 @@ class Scheduler:
         self._wake = asyncio.Event()
         self._rebind = True
         self._under_way: set[bytes] = set()
+        self._prepared: list[tuple[float, Sequence[tuple[Timer, Due]], bytes]] = []
         self._told: set[str] = set()
         self._stopping = False
 
@@ -119,10 +124,12 @@ class Scheduler:
         """
         clock = ServerClock(session.commands)
         self._rebind, self._under_way = True, set()
+        self._prepared.clear()
         looked = 0.0
         while not self._stopping:
             try:
-                if self._rebind or time.monotonic() - looked >= LOOK_EVERY_S:
+                guarded = self._next_ms - GUARD_MS < clock.now_ms() if looked else False
+                if self._rebind or (time.monotonic() - looked >= LOOK_EVERY_S and not guarded):
                     looked = time.monotonic()
                     await clock.measure()
                     await self._bind(session, clock)
@@ -134,7 +141,13 @@ class Scheduler:
             self._wake.clear()
             if self._rebind:
                 continue
-            rest_s = min(LOOK_EVERY_S, max(0.0, (self._next_ms - clock.now_ms()) / 1000))
+            rest_ms = self._next_ms - clock.now_ms()
+            if 0 < rest_ms <= AHEAD_MS and not self._prepared:
+                self._prepare(session)
+                rest_ms = self._next_ms - clock.now_ms()
+            if rest_ms > AHEAD_MS:
+                rest_ms -= AHEAD_MS
+            rest_s = min(LOOK_EVERY_S, max(0.0, rest_ms / 1000))
             if rest_s > 0:
                 try:
                     async with asyncio.timeout(rest_s):
@@ -144,7 +157,31 @@ class Scheduler:
 
     @property
     def _next_ms(self) -> float:
-        return self._heap[0][0] if self._heap else math.inf
+        return min(self._heap[0][0] if self._heap else math.inf, self._prepared_ms)
+
+    @property
+    def _prepared_ms(self) -> float:
+        return self._prepared[0][0] if self._prepared else math.inf
+
+    def _prepare(self, session: Session) -> None:
+        """Makes the calls for what is due next, where it is many."""
+        due_ms = self._heap[0][0]
+        if sum(1 for at_ms, _ in self._heap if at_ms == due_ms) <= RECORD_LATER:
+            return
+        items: list[tuple[Timer, Due]] = []
+        others: list[tuple[float, bytes]] = []
+        while self._heap and self._heap[0][0] == due_ms:
+            entry = heapq.heappop(self._heap)
+            timer = self._timers.get(entry[1])
+            if timer is None or timer.name in self._under_way or timer.due_ms != due_ms or not timer.proven:
+                others.append(entry)
+                continue
+            self._under_way.add(timer.name)
+            items.append((timer, Due(int(due_ms), None if timer.after_ms == math.inf else int(timer.after_ms))))
+        for entry in others:
+            heapq.heappush(self._heap, entry)
+        for some in _stretches(items, AT_ONCE):
+            self._prepared.append((due_ms, some, self._payload(session, some, later=True)))
 
     def _say(self, text: str) -> None:
         if text not in self._told:
@@ -170,6 +207,9 @@ class Scheduler:
             for timer, held in zip(some, reply[2:], strict=False):
                 if not timer.hold(held):
                     self._timers.pop(timer.name)  # paused just now
+        for _, some, _ in self._prepared:  # made for the schedules before
+            self._under_way -= {timer.name for timer, _ in some}
+        self._prepared.clear()
         self._heap = [(timer.due_ms, timer.name) for timer in self._timers.values()]
         heapq.heapify(self._heap)
         for some in _stretches(list(self._timers.values()), BIND_AT_ONCE):
@@ -200,6 +240,11 @@ class Scheduler:
     def _start(self, session: Session, clock: ServerClock) -> None:
         """Asks for all that is due, in calls of some: the server is at the first while the next is made."""
         now_ms = clock.now_ms()
+        if self._prepared_ms <= now_ms:
+            for _, some, payload in self._prepared:
+                session.commands.send(payload, partial(self._replied, session, some))
+            self._prepared.clear()
+            session.spawn(self._record(session))
         later = sum(1 for due_ms, _ in self._heap[: RECORD_LATER * 4] if due_ms <= now_ms) > RECORD_LATER
         items: list[tuple[Timer, Due]] = []
         while self._heap and self._heap[0][0] <= now_ms:
@@ -229,13 +274,16 @@ class Scheduler:
         self._wake.set()
 
     def _send(self, session: Session, items: Sequence[tuple[Timer, Due]], *, later: bool) -> None:
+        session.commands.send(self._payload(session, items, later=later), partial(self._replied, session, items))
+
+    def _payload(self, session: Session, items: Sequence[tuple[Timer, Due]], *, later: bool) -> bytes:
         words: list[Any] = [*session.function("cron", "run", session.daemon.id, self._generation, int(later))]
         for timer, one in items:
             bounds = f"{_seconds(one.first)}-{_seconds(one.last)}" if one.missed else ""
             missed = f"{one.missed} {bounds} nothing ran them" if one.missed else b""
             verdict = b"missed" if one.skipped else b"timeout" if timer.timed_out else b""
             words += (timer.name, timer.held, one.at, _text(one.next), missed, verdict)
-        session.commands.send(packed(*words), partial(self._replied, session, items))
+        return packed(*words)
 
     def _replied(self, session: Session, items: Sequence[tuple[Timer, Due]], reply: Any) -> None:
         if isinstance(reply, exceptions.ConnectionError):
@@ -243,7 +291,8 @@ class Scheduler:
         if isinstance(reply, Exception):
             session.spawn(self._failed(session, items, str(reply)))
             return
-        if reply[0] != b"ok":
+        if reply[0] != b"ok":  # another generation: nothing was run
+            self._under_way -= {timer.name for timer, _ in items}
             self.rebind()
             return
         for (timer, one), answer in zip(items, reply[2:], strict=True):

@@ -229,3 +229,17 @@ def test_the_first_systems_cron_sproc_ticks_twice_unmodified(server):
         until(lambda: client.ttl(countdown) < first or client.llen("ttlLst"), 20)
         until(lambda: client.llen("ttlLst") >= 2, 40)
     assert client.llen("ttlLst") == 2
+
+
+def test_syncs_while_schedules_run(server):
+    client = server.client()
+    names = [f"s{number}.lua" for number in range(40)]
+    with DaemonProcess(server.url):
+        for turn in range(30):
+            put(client, *(sproc(name, f"{EVERY}-- {turn}\n") for name in names))
+            time.sleep(0.1)
+        last = client.time()[0]
+        for name in names:
+            reaches(client, name, last + 2)
+    for name in names:
+        check(client, name)
