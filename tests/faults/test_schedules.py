@@ -234,6 +234,7 @@ def test_the_first_systems_cron_sproc_ticks_twice_unmodified(server):
 def test_syncs_while_schedules_run(server):
     client = server.client()
     names = [f"s{number}.lua" for number in range(40)]
+    put(client, *(sproc(name, EVERY) for name in names))
     with DaemonProcess(server.url):
         for turn in range(30):
             put(client, *(sproc(name, f"{EVERY}-- {turn}\n") for name in names))
