@@ -35,6 +35,8 @@ RETRY_LONGEST_S = {"redis": 1.0, "git": 300.0}
 SETTLE_S = 0.005
 """What moves together (a ref and its log, a file saved by an editor) is looked at together."""
 AGAIN_S = 0.2
+END_WITHIN_S = 10.0
+"""For a look that is under way when the service ends."""
 JITTER = 0.25
 
 
@@ -99,10 +101,12 @@ class Follower:
     async def run(self) -> None:
         """Until `stop`. Failures are told and tried again."""
         watchers = [asyncio.create_task(self._watch_registry()), asyncio.create_task(self._watch_files())]
+        under_way: asyncio.Task[Look] = asyncio.create_task(asyncio.sleep(0, Look.failed("redis", "")))
         try:
             while not self._stop.is_set():
                 self._woken.clear()
-                look = await asyncio.to_thread(self._look)
+                under_way = asyncio.create_task(asyncio.to_thread(self._look))
+                look = await asyncio.shield(under_way)
                 self._looked.set()
                 self._tell(look)
                 self._on_look(look)
@@ -113,8 +117,10 @@ class Follower:
         finally:
             for watcher in watchers:
                 watcher.cancel()
-            await asyncio.wait(watchers)
-            self._client.close()
+            # A thread that reads from a connection which another one closes may read for ever.
+            await asyncio.wait((*watchers, under_way), timeout=END_WITHIN_S)
+            if under_way.done():
+                self._client.close()
 
     def _look(self) -> Look:
         """In a thread: one look, and what health says of it."""
