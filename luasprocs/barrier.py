@@ -72,7 +72,7 @@ def wait_for_events(client: Redis, keys: Keys, timeout_s: float = 60.0) -> Passe
         else:
             pending = set(found.marks)
         if pending and not found.alive and waited_s > GRACE_S:
-            raise WaitError("no daemon is alive, so no event runs: start one, luasprocs daemon --no-sync")
+            raise WaitError("no daemon is alive, so no event runs: start one, luasprocs daemon")
         if pending and waited_s > timeout_s:
             raise WaitError(f"not all events have run within {timeout_s:g} s: {_lagging(found, passed.tick)}")
         if pending:

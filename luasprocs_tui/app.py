@@ -17,6 +17,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.worker import get_current_worker
 
+from luasprocs.editor import in_editor
 from luasprocs.errors import LuasprocsError
 from luasprocs.header import values_of
 from luasprocs.metadata import KEYS as METADATA_KEYS
@@ -31,7 +32,7 @@ from luasprocs_tui.screens.live import LiveScreen
 from luasprocs_tui.screens.source import SourceScreen
 from luasprocs_tui.screens.sprocs import SprocsScreen
 from luasprocs_tui.settings import default_url
-from luasprocs_tui.texts import checks, in_editor, pretty, rollback_preview
+from luasprocs_tui.texts import checks, pretty, rollback_preview
 from luasprocs_tui.widgets.command import CommandLine
 from luasprocs_tui.widgets.dialog import Ask, Confirm, Form, Show
 from luasprocs_tui.widgets.source import lines_of
@@ -324,12 +325,13 @@ class TuiApp(App[None]):
         if sproc is None:
             self._toast("it is gone: it was deleted meanwhile", bad=True)
             return
-        with self.suspend():
-            source = in_editor(sproc.name, sproc.source)
-        if isinstance(source, str):
-            self._toast(source, bad=True)
-        else:
-            self._do(lambda: self._deeds.edit_source(sproc, source))
+        try:
+            with self.suspend():
+                source = in_editor(sproc.name, sproc.source)
+        except LuasprocsError as error:
+            self._toast(str(error), bad=True)
+            return
+        self._do(lambda: self._deeds.edit_source(sproc, source))
 
     def action_help(self) -> None:
         """What the keys do."""

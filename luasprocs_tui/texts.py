@@ -1,15 +1,10 @@
-"""Texts of dialogs: replies, previews, what an editor leaves, what is wrong with a value. Knows no widget."""
+"""Texts of dialogs: replies, previews, what is wrong with a value. Knows no widget."""
 
 from __future__ import annotations
 
 import difflib
 import json
-import os
-import shlex
-import subprocess
-import tempfile
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.errors import RegistryError, SettingsError
@@ -62,25 +57,8 @@ def rollback_preview(generation: int, client: Redis, keys: Keys) -> str:
     return "\n".join(lines) or "nothing would change"
 
 
-def in_editor(name: str, source: bytes) -> bytes | str:
-    """What $VISUAL or $EDITOR leaves of a source; or why it could not be edited. Takes the terminal."""
-    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-    with tempfile.TemporaryDirectory(prefix="luasprocs-") as folder:
-        path = Path(folder) / Path(name).name
-        path.write_bytes(source)
-        try:
-            done = subprocess.run([*shlex.split(editor), str(path)], check=False)
-        except OSError as error:
-            return f"the editor {editor} can't be started: {error.strerror}"
-        return (
-            path.read_bytes()
-            if done.returncode == 0
-            else f"the editor ended with {done.returncode}: nothing was changed"
-        )
-
-
 def checks() -> Mapping[str, Callable[[str], str]]:
-    """For each key of a header: what is wrong with a value, or "". Of a cron it says the next three times."""
+    """For each key of a header: what is wrong with a value, or ""."""
     return {key: partial(_wrong, key) for key in METADATA_KEYS}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -50,12 +51,14 @@ def commit_pending(
         return Committed()
     if not desired.branch:
         return Committed("", {one.name: "no branch is followed that it could be committed to" for one in edits})
-    if not client.set(keys.edit_claim, applied_by(), nx=True, px=CLAIM_MS):
+    claim = f"{applied_by()} {secrets.token_hex(8)}"
+    if not client.set(keys.edit_claim, claim, nx=True, px=CLAIM_MS):
         return Committed()  # another daemon is at it
     try:
         return _commit(client, keys, repository, desired, edits, sign=sign)
     finally:
-        client.delete(keys.edit_claim)
+        if client.get(keys.edit_claim) == claim.encode():  # one that took too long is another's by now
+            client.delete(keys.edit_claim)
 
 
 def _commit(

@@ -26,12 +26,12 @@ class CronScreen(LiveScreen[tuple[ScheduleInfo, int]]):
     NONE = "no sproc has a schedule"
     COLUMNS = (
         Column("NAME", 12, 60),
+        Column("IN", 5, 8, right=True),
+        Column("STATE", 6, 18),
+        Column("MISSED", 6, 8, right=True),
         Column("SCHEDULE", 12, 30),
         Column("ZONE", 4, 20),
-        Column("IN", 5, 8, right=True),
-        Column("NEXT (UTC)", 10, 20),
-        Column("MISSED", 6, 8, right=True),
-        Column("STATE", 6, 30, grow=True),
+        Column("NEXT (UTC)", 19, 19, grow=True),
     )
     BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("cron")]
 
@@ -46,7 +46,7 @@ class CronScreen(LiveScreen[tuple[ScheduleInfo, int]]):
         left = age(-(-one.left_ms(now_ms) // 1000)) if one.due_ms else "-"
         due = time_text(one.due_ms)[:19].replace("T", " ") if one.due_ms else "-"
         state = one.problem or ("no daemon runs it" if one.state == "idle" else one.state)
-        cells = (one.name, one.schedule, one.zone or "-", left, due, str(one.missed), state)
+        cells = (one.name, left, state, str(one.missed), one.schedule, one.zone or "-", due)
         tone = "bad" if one.problem else "off" if one.state != "ok" else "ok"
         return Line(one.name, cells, tone)
 
@@ -54,4 +54,5 @@ class CronScreen(LiveScreen[tuple[ScheduleInfo, int]]):
         """When it ran."""
         one, _ = row
         last = f"last due {time_text(one.last_ms)[:19]}Z" if one.last_ms else "not begun"
-        return f"{one.name}  {last}  misfire {one.misfire}"
+        due = f"next {time_text(one.due_ms)[:19]}Z" if one.due_ms else ""
+        return "  ".join(part for part in (one.name, due, last, f"misfire {one.misfire}", one.problem) if part)

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.text import Text
-from textual.widgets import Static
-
 from luasprocs.history import Generation, read_history
 from luasprocs.sync_state import SyncState, read_suspended, read_sync_state
 from luasprocs_tui import actions
-from luasprocs_tui.safe import clean
 from luasprocs_tui.screens.live import LiveScreen
 from luasprocs_tui.widgets.status import COMMIT_SHOWN
 from luasprocs_tui.widgets.table import Column, Line
@@ -18,7 +14,6 @@ from luasprocs_tui.widgets.table import Column, Line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from textual.app import ComposeResult
     from textual.binding import BindingType
 
     from luasprocs_tui.feed import Feed
@@ -44,21 +39,16 @@ class HistoryScreen(LiveScreen[Generation]):
         super().__init__()
         self._wanted = ""
 
-    def compose(self) -> ComposeResult:
-        """The wanted line stands above the others' layout."""
-        yield from super().compose()
-        yield Static(id="wanted")
-
     def read(self, feed: Feed) -> Sequence[Generation]:
         """All that are kept."""
         state, suspended = feed.ask(read_sync_state), feed.ask(read_suspended)
         self._wanted = _said(state, str(suspended) if suspended else "")
-        self.app.call_from_thread(self._draw_wanted)
         return feed.ask(read_history)
 
-    def _draw_wanted(self) -> None:
-        if self.is_mounted:
-            self._draw("#wanted", Text(clean(self._wanted, 400), no_wrap=True, overflow="ellipsis"))
+    def _state(self) -> str:
+        """What git wants, as long as it is fresh."""
+        said = super()._state()
+        return f"{said}  {self._wanted}" if said in {self.NONE, str(len(self._rows))} else said
 
     def line(self, row: Generation) -> Line:
         """One."""

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import difflib
 import os
-import shlex
 import subprocess
 import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from luasprocs.editing import edit, edit_metadata, undo
+from luasprocs.editor import in_editor
 from luasprocs.errors import EditConflictError, NoSprocError, ProblemsError, SettingsError
 from luasprocs.registry import read_sprocs
 from luasprocs.values import shown
 from sync.console import Console
 from sync.identity import applied_by
 from sync.session import Session
-
-if TYPE_CHECKING:
-    from luasprocs.sproc import Sproc
 
 
 @click.command("edit")
@@ -52,7 +47,7 @@ def command(flags: dict[str, object], name: str, sets: tuple[str, ...], unsets: 
             changes: dict[str, str | None] = dict(map(_pair, sets)) | dict.fromkeys(unsets)
             revision = edit_metadata(session.client, session.keys, name, changes, base=sproc.blob, by=by)
         else:
-            source = _edited(sproc)
+            source = in_editor(sproc.name, sproc.source)
             if source == sproc.source:
                 console.line("nothing was changed")
                 return 0
@@ -91,23 +86,6 @@ def _author(session: Session) -> str:
         ]
         name, mail = name or asked[0], mail or asked[1]
     return f"{name} <{mail}>" if name and mail else applied_by()
-
-
-def _edited(sproc: Sproc) -> bytes:
-    """What the editor leaves."""
-    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-    with tempfile.TemporaryDirectory(prefix="luasprocs-") as folder:
-        path = Path(folder) / Path(sproc.name).name
-        path.write_bytes(sproc.source)
-        try:
-            done = subprocess.run([*shlex.split(editor), str(path)], check=False)
-        except OSError as error:
-            raise SettingsError(f"the editor {shown(editor)} can't be started: {error.strerror}") from error
-        if done.returncode != 0:
-            raise SettingsError(
-                f"the editor {shown(editor)} ended with exit code {done.returncode}: nothing was changed"
-            )
-        return path.read_bytes()
 
 
 def _kept(source: bytes) -> str:

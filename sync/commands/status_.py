@@ -141,7 +141,7 @@ def _print(console: Console, session: Session, live: Live, running: Running) -> 
     for daemon in running.daemons:
         _print_daemon(console, daemon, running.now_ms)
     if live.triggers and not running.alive:
-        console.line("daemons     none is alive, so no event runs: luasprocs daemon --no-sync", "yellow")
+        console.line("daemons     none is alive, so no event runs: luasprocs daemon", "yellow")
     for gap in running.gaps:
         console.line(
             f"gap         {gap.source} from {time_text(gap.from_ms)} to {time_text(gap.to_ms)}: {gap.why}", "yellow"
