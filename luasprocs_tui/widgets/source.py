@@ -61,7 +61,7 @@ class SourceView(ScrollView, can_focus=True):
         """Marks a line (from 1), and brings it to the middle of the screen."""
         self._marked = line
         self.call_after_refresh(
-            lambda: self.scroll_to(y=max(0, line - 1 - self.size.height // 2), animate=False, immediate=True)
+            lambda: self.scroll_to(y=max(0, line - 1 - self.size.height // 2), animate=False, force=True)
         )
         self.refresh()
 

@@ -156,14 +156,10 @@ class Table(ScrollView, can_focus=True):
         self.show(lines)
         if follows:
             self.cursor = max(0, len(lines) - 1)
-            self.call_after_refresh(self._go_along)  # the scrollbar may come with these rows
+            self.watch_cursor()  # also where it stays at its number
         elif gone:
-            self.scroll_to(y=max(0, top - gone), animate=False, immediate=True)
+            self.scroll_to(y=max(0, top - gone), animate=False, force=True)
         self._follows = follows  # whatever the cursor went through
-
-    def _go_along(self) -> None:
-        if self._follows:
-            self.watch_cursor()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """By wheel or scrollbar: up ends following, down to the bottom begins it again."""
@@ -198,12 +194,12 @@ class Table(ScrollView, can_focus=True):
         return Strip([Segment(set_cell_size(f" {(' ' * GAP).join(parts)}", width), style)], width)
 
     def watch_cursor(self) -> None:
-        """Keeps the cursor on the screen."""
+        """Keeps the cursor on the screen. Forced: the scrollbar that allows it comes with the next layout."""
         top, rows = self.scroll_offset.y, max(1, self.size.height - 1)
         if self.cursor < top:
-            self.scroll_to(y=self.cursor, animate=False, immediate=True)
+            self.scroll_to(y=self.cursor, animate=False, force=True)
         elif self.cursor >= top + rows:
-            self.scroll_to(y=self.cursor - rows + 1, animate=False, immediate=True)
+            self.scroll_to(y=self.cursor - rows + 1, animate=False, force=True)
         self._tell()
 
     def _tell(self) -> None:

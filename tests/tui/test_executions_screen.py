@@ -16,7 +16,7 @@ from luasprocs_tui.app import TuiApp
 from luasprocs_tui.feed import Feed
 from luasprocs_tui.records import RECORDS_LIMIT, Records
 from luasprocs_tui.screens.executions import ExecutionsScreen, badge_of, facts_of, line_of
-from luasprocs_tui.widgets.table import Table
+from luasprocs_tui.widgets.table import Line, Table
 from tests.tui.test_sprocs_screen import (
     HOSTILE,
     SIZES,
@@ -153,6 +153,14 @@ async def test_it_goes_along_on_a_screen_that_shrinks_and_after_a_key_on_an_empt
         await seen(pilot, "n00100.lua")
         add(client, "new.lua")
         await seen(pilot, "new.lua")
+
+
+async def test_the_end_is_shown_before_the_next_layout(server: Server):
+    async with app_for(server).run_test(size=(120, 40)) as pilot:
+        await opened(pilot)
+        table, lines = table_of(pilot), [Line(str(at), (str(at),) * 7) for at in range(100)]
+        table.show_tail(lines, 0)
+        assert table.visible_keys[-1] == "99"
 
 
 async def test_no_more_than_the_limit_is_kept_and_what_is_shown_stays_in_place(server: Server):
