@@ -2,6 +2,7 @@
 local VALUE_LIMIT_BYTES = 512 * 1024
 local VALUE_LIMIT_TEXT = '524288' -- the same for a command: a number costs more to hand over
 local ELEMENTS_LIMIT = 10000 -- of a hash, list, set, zset or stream
+local PAGE_ELEMENTS = 128 -- read at once
 
 -- What publishes these leaves a string, so that one command reads it and TYPE need not be asked.
 local STRING_EVENTS = {
@@ -16,18 +17,6 @@ local function size_of(part)
   return bytes
 end
 
--- Takes how many parts make an element and a function that adds element `i` of `flat` to the result. Returns the elements
--- that fit the limit of bytes.
-local function fitting(flat, width, add)
-  local kept, bytes = {}, 0
-  for i = 1, #flat, width do
-    for part = i, i + width - 1 do bytes = bytes + size_of(flat[part]) end
-    if bytes > VALUE_LIMIT_BYTES then break end
-    add(kept, flat, i)
-  end
-  return kept
-end
-
 local function add_one(kept, flat, i) kept[#kept + 1] = flat[i] end
 local function add_pair(kept, flat, i) kept[flat[i]] = flat[i + 1] end
 local function add_scored(kept, flat, i) kept[#kept + 1] = { flat[i], flat[i + 1] } end
@@ -38,31 +27,39 @@ local function add_entry(kept, flat, i)
   kept[#kept + 1] = { flat[i][1], fields }
 end
 
--- At most ELEMENTS_LIMIT elements of a hash or set that has more.
-local function scanned(command, key, width)
-  local found, cursor = {}, '0'
-  repeat
-    local reply = redis.call(command, key, cursor, 'COUNT', 1000)
-    cursor = reply[1]
-    for _, part in ipairs(reply[2]) do found[#found + 1] = part end
-  until cursor == '0' or #found >= ELEMENTS_LIMIT * width
-  for i = #found, ELEMENTS_LIMIT * width + 1, -1 do found[i] = nil end
-  return found
+-- Pages are read one after the other, since a value of 10,000 elements may be far larger than what is passed. A reader of pages
+-- takes key, length and where to go on (nil at first); it returns the parts, and where the next page begins, nil after the last.
+local function ranged(command, ...)
+  local more = { ... }
+  return function(key, length, from)
+    from = from or 0
+    local till = from + PAGE_ELEMENTS
+    local found = redis.call(command, key, from, till - 1, unpack(more))
+    return found, till < length and till or nil
+  end
 end
 
--- For each type: how many elements there are, and a reader of at most ELEMENTS_LIMIT of them.
+local function scanned(whole, command)
+  return function(key, length, cursor)
+    if length <= PAGE_ELEMENTS then return redis.call(whole, key) end
+    local reply = redis.call(command, key, cursor or '0', 'COUNT', PAGE_ELEMENTS)
+    return reply[2], reply[1] ~= '0' and reply[1] or nil
+  end
+end
+
+local function stream_page(key, _, after)
+  local found = redis.call('XRANGE', key, after or '-', '+', 'COUNT', PAGE_ELEMENTS)
+  return found, #found == PAGE_ELEMENTS and '(' .. found[#found][1] or nil
+end
+
+-- For each type: how many elements there are, how many parts make one, how it is added to the result, pages, and whether an
+-- element may stand in two pages.
 local READERS = {
-  hash = { 'HLEN', 2, add_pair, function(key, many)
-    return many and scanned('HSCAN', key, 2) or redis.call('HGETALL', key)
-  end },
-  set = { 'SCARD', 1, add_one, function(key, many)
-    return many and scanned('SSCAN', key, 1) or redis.call('SMEMBERS', key)
-  end },
-  list = { 'LLEN', 1, add_one, function(key) return redis.call('LRANGE', key, 0, ELEMENTS_LIMIT - 1) end },
-  zset = { 'ZCARD', 2, add_scored, function(key)
-    return redis.call('ZRANGE', key, 0, ELEMENTS_LIMIT - 1, 'WITHSCORES')
-  end },
-  stream = { 'XLEN', 1, add_entry, function(key) return redis.call('XRANGE', key, '-', '+', 'COUNT', ELEMENTS_LIMIT) end },
+  hash = { 'HLEN', 2, add_pair, scanned('HGETALL', 'HSCAN'), true },
+  set = { 'SCARD', 1, add_one, scanned('SMEMBERS', 'SSCAN'), true },
+  list = { 'LLEN', 1, add_one, ranged('LRANGE') },
+  zset = { 'ZCARD', 2, add_scored, ranged('ZRANGE', 'WITHSCORES') },
+  stream = { 'XLEN', 1, add_entry, stream_page },
 }
 
 -- A string, and its whole size where it was cut.
@@ -72,15 +69,29 @@ local function read_string(key)
   return value:sub(1, VALUE_LIMIT_BYTES), redis.call('STRLEN', key) .. ' bytes'
 end
 
-local function read_elements(reader, key)
+-- The elements that fit both limits, how many they are, and how many there are.
+local function elements_of(reader, key)
+  local width, add, page, twice = reader[2], reader[3], reader[4], reader[5]
+  local kept, count, bytes, seen, flat, at = {}, 0, 0, {}, nil, nil
   local length = redis.call(reader[1], key)
-  local flat = reader[4](key, length > ELEMENTS_LIMIT)
-  local width = reader[2]
-  local kept = fitting(flat, width, reader[3])
-  local count = 0
-  for _ in pairs(kept) do count = count + 1 end
-  local cut = count < length and (length .. ' elements') or nil
-  return json().encode(kept), cut
+  repeat
+    flat, at = page(key, length, at)
+    for i = 1, #flat, width do
+      if not (twice and seen[flat[i]]) then
+        for part = i, i + width - 1 do bytes = bytes + size_of(flat[part]) end
+        if bytes > VALUE_LIMIT_BYTES or count == ELEMENTS_LIMIT then return kept, count, length end
+        add(kept, flat, i)
+        count = count + 1
+        if twice then seen[flat[i]] = true end
+      end
+    end
+  until not at
+  return kept, count, length
+end
+
+local function read_elements(reader, key)
+  local kept, count, length = elements_of(reader, key)
+  return json().encode(kept), count < length and length .. ' elements' or nil
 end
 
 local function read_json(key)

@@ -186,7 +186,7 @@ class Dispatcher:
             singles = [replace(chunk, events=[event], failures=1) for event in chunk.events]
             source.refused.extend(singles[:-1])
             chunk = singles[-1]
-        self._refuse(source, chunk, BEHIND_REST_S)
+        self._refuse(source, chunk, BEHIND_REST_S if chunk.failures <= 2 else ERROR_REST_S)
 
     def _culprit(self, chunk: Chunk) -> bytes:
         """Which sproc of a single event was stopped: whose begin marker came last. The third time in a row it is paused."""
