@@ -37,6 +37,8 @@ RECORD_LATER = 10
 """So many due at once leave their records for afterwards: the others' runs don't wait for them."""
 LOOK_EVERY_S = 1.0
 RETRY_MS = 100
+CLOCK_BACK_MS = 601_000.0
+"""More than the engine's own limit, so that it always agrees."""
 BIND_AT_ONCE = 500
 TIMEOUTS_TO_PAUSE = 3
 _KILLED = ("killed by user", "Script killed")
@@ -94,6 +96,7 @@ class Scheduler:
         self._generation: bytes = b""
         self._wake = asyncio.Event()
         self._rebind = True
+        self._unsure = False
         self._under_way: set[bytes] = set()
         self._prepared: list[tuple[float, Sequence[tuple[Timer, Due]], bytes]] = []
         self._told: set[str] = set()
@@ -129,9 +132,10 @@ class Scheduler:
         while not self._stopping:
             try:
                 guarded = self._next_ms - GUARD_MS < clock.now_ms() if looked else False
-                if self._rebind or (time.monotonic() - looked >= LOOK_EVERY_S and not guarded):
-                    looked = time.monotonic()
+                if self._rebind or self._unsure or (time.monotonic() - looked >= LOOK_EVERY_S and not guarded):
+                    looked, self._unsure = time.monotonic(), False
                     await clock.measure()
+                    self._rebind = self._rebind or self._set_back(clock.now_ms())
                     await self._bind(session, clock)
                     await self._record(session)
                 self._start(session, clock)
@@ -187,6 +191,10 @@ class Scheduler:
         if text not in self._told:
             self._told = {text, *list(self._told)[:50]}
             log.warning(text)
+
+    def _set_back(self, now_ms: float) -> bool:
+        """Whether the server's clock was set back behind times that have run: the engine begins those schedules anew."""
+        return any(timer.done_ms > now_ms + CLOCK_BACK_MS for timer in self._timers.values())
 
     async def _bind(self, session: Session, clock: ServerClock) -> None:
         """Reads the schedules if they may have changed, begins new ones, shows their countdowns."""
@@ -315,7 +323,8 @@ class Scheduler:
                 self.rebind()
         elif answer == b"paused":
             self.rebind()
-        else:  # early: the clock is to be measured again; later: the call took too long
+        else:  # early: the server's clock was set back; later: the call took too long
+            self._unsure = self._unsure or answer == b"early"
             self._push(timer, now_ms if answer == b"later" else now_ms + RETRY_MS)
 
     @staticmethod
