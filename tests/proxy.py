@@ -50,6 +50,11 @@ class Proxy:
         for one in (self._listener, self._wake, self._woken):
             one.close()
 
+    def turn_to(self, port: int) -> None:
+        """Cuts all connections; new ones go to another server."""
+        self._server_port = port
+        self._wake.send(b"x")
+
     def _run(self) -> None:
         with selectors.DefaultSelector() as selector:
             selector.register(self._listener, selectors.EVENT_READ)
@@ -58,7 +63,10 @@ class Proxy:
                 for key, _ in selector.select():
                     one = key.fileobj
                     assert isinstance(one, socket.socket)
-                    if one is self._listener:
+                    if one is self._woken:
+                        self._woken.recv(1)
+                        self._drop_all(selector)
+                    elif one is self._listener:
                         self._accept(selector)
                     elif one in self._pairs:
                         self._forward(selector, one)
@@ -68,7 +76,11 @@ class Proxy:
         if self.cut.is_set():
             client.close()
             return
-        server = socket.create_connection(("127.0.0.1", self._server_port))
+        try:
+            server = socket.create_connection(("127.0.0.1", self._server_port))
+        except OSError:
+            client.close()
+            return
         self._pairs[client], self._pairs[server] = server, client
         self._clients.add(client)
         selector.register(client, selectors.EVENT_READ)
@@ -97,6 +109,9 @@ class Proxy:
 
     def _cut_all(self, selector: selectors.BaseSelector) -> None:
         self.cut.set()
+        self._drop_all(selector)
+
+    def _drop_all(self, selector: selectors.BaseSelector) -> None:
         for one in list(self._pairs):
             self._drop(selector, one)
 

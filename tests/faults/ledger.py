@@ -12,6 +12,7 @@ import redis
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tests.proxy import Proxy
     from tests.servers import Server
 
 COUNTER = "-- event=set\n-- key=ev:*\nredis.call('HINCRBY', 'fired', KEYS[1], 1)\n"
@@ -31,7 +32,7 @@ class Written:
 class Writers:
     """Threads that set keys nobody set before, `rate` keys a second each (0: as fast as they can)."""
 
-    def __init__(self, server: Server, count: int = 8, rate: int = 0) -> None:
+    def __init__(self, server: Server | Proxy, count: int = 8, rate: int = 0) -> None:
         self._server = server
         self._rate = rate
         self._stop = threading.Event()

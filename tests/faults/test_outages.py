@@ -12,6 +12,7 @@ import pytest
 from tests.daemons import DaemonProcess
 from tests.faults.ledger import COUNTER, Writers, check, fired, gaps, settled
 from tests.live import put, sproc
+from tests.proxy import Proxy
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -225,6 +226,38 @@ def test_a_master_that_is_demoted_and_promoted_again(own_server):
         daemon.kill()
     assert ran == {"ev:first": 1, "ev:last": 1}, daemon.output
     assert gaps(client)
+
+
+def test_a_failover_behind_a_proxy_under_load(own_server):
+    """The master dies, its replica takes over at the same address: what it had not yet got lies in the gap."""
+    master, replica = own_server(), own_server()
+    put(master.client(), sproc("counter.lua", COUNTER))
+    client = replica.client()
+    client.execute_command("REPLICAOF", "127.0.0.1", master.port)
+    _until(lambda: client.info("replication")["master_link_status"] == "up")
+    with Proxy(master.port) as proxy:
+        pair = [DaemonProcess(proxy.url).start() for _ in range(2)]
+        try:
+            with Writers(proxy, 2, rate=500) as writers:
+                time.sleep(1)
+                master.kill()
+                time.sleep(0.5)
+                client.execute_command("REPLICAOF", "NO", "ONE")
+                proxy.turn_to(replica.port)
+                before = writers.count
+                _until(lambda: writers.count > before + 500)
+                client.set("ev:after", "x")
+                started = time.monotonic()
+                _until(lambda: client.hexists("fired", "ev:after"))
+                assert time.monotonic() - started < 3
+                time.sleep(1)
+            ran = settled(client, 1 << 60)
+        finally:
+            for daemon in pair:
+                daemon.kill()
+    ran.pop("ev:after")
+    check(writers.ledger, ran, gaps(client))
+    assert len(ran) > 1000
 
 
 def _until(reached, timeout_s=15):
