@@ -30,16 +30,17 @@ _WORD = re.compile(r"[^\s()]+")
 _NEVER_BY_CATEGORY = ("-@dangerous", "-@admin", "-@scripting")
 
 _READS = (
-    "exists type ttl pttl hget hmget hgetall hlen llen lrange smembers sismember "
-    "xlen xrange xrevrange xread zcard zrange zrangebyscore"
+    "type hget hmget hgetall hkeys llen lrange smembers sismember xlen xrange xrevrange xread xpending zcard zrange "
+    "info time fcall_ro"
 )
-_WRITES = "del unlink expire hset hdel hincrby rpush sadd srem set xadd xtrim xdel zadd zrem publish"
-_TRANSACTION = "multi exec discard watch unwatch"
-_SYNC = "info time fcall fcall_ro function|load function|list"
-_VIEW = "info time fcall_ro function|list subscribe unsubscribe"
+_WATCHING = "ttl subscribe unsubscribe"
+_WRITES = (
+    "multi exec watch fcall function|load publish exists zrangebyscore del hset hdel hincrby rpush lpop lrem "
+    "sadd srem xadd xdel zadd zrem"
+)
 _RUNTIME = (
-    "subscribe psubscribe unsubscribe punsubscribe config|get config|set function|kill scan "
-    "xreadgroup xack xgroup xinfo xclaim xautoclaim xpending hkeys lpop lrem zrange zscore"
+    "subscribe psubscribe unsubscribe punsubscribe config|get config|set function|kill function|stats scan set xtrim "
+    "xgroup xreadgroup xack xclaim xautoclaim zscore"
 )
 
 
@@ -70,14 +71,14 @@ def rule(
     match role:
         case "daemon":
             # A PSUBSCRIBE pattern must stand in the rule letter by letter: only `&*` allows what triggers need.
-            words = (*own, *_registry(keys, f"{_SYNC} {_RUNTIME}"), "&*", *own_globs)
+            words = (*own, *_registry(keys, _RUNTIME), "&*", *own_globs)
         case "deployer":
-            words = (*_by_category("@connection"), *_registry(keys, _SYNC))
+            words = (*_by_category("@connection"), *_registry(keys))
         case "caller":
             words = (*own, *own_globs, *_caller(keys))
         case "viewer":
             pattern = registry_pattern(keys)
-            reading = _plus(f"{_READS} {_VIEW}")
+            reading = _plus(f"{_READS} {_WATCHING}")
             words = (*_by_category("@connection"), *reading, f"%R~{pattern}", "resetchannels", f"&{pattern}")
         case _:
             raise SettingsError(f"there is no role {role!r}: take one of {', '.join(ROLES)}")
@@ -128,10 +129,10 @@ def _by_category(*commands: str) -> tuple[str, ...]:
     )
 
 
-def _registry(keys: Keys, beside: str) -> tuple[str, ...]:
+def _registry(keys: Keys, beside: str = "") -> tuple[str, ...]:
     pattern = registry_pattern(keys)
     return (
-        *_plus(f"{_READS} {_WRITES} {_TRANSACTION} {beside}"),
+        *_plus(f"{_READS} {_WRITES} {beside}"),
         f"~{pattern}",
         "resetchannels",
         f"&{pattern}",

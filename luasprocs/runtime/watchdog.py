@@ -64,6 +64,8 @@ class Watchdog:
         try:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
                 await self._judge(wire)
+        except exceptions.NoPermissionError as error:
+            self._say(f"runs that never end can't be stopped: {error}")
         except (exceptions.RedisError, TimeoutError):
             return
         finally:
@@ -81,11 +83,14 @@ class Watchdog:
         try:
             await wire.call("FUNCTION", "KILL")
         except exceptions.ResponseError as error:
-            if str(error) != self._told:
-                self._told = str(error)
-                log.warning("%s runs past its timeout and can't be stopped: %s", name, error)
+            self._say(f"{name} runs past its timeout and can't be stopped: {error}")
             return
         log.warning("%s ran past its timeout and was stopped", name)
+
+    def _say(self, text: str) -> None:
+        if text != self._told:
+            self._told = text
+            log.warning(text)
 
     def _timeout_ms(self, command: list[Any]) -> int:
         """The longest timeout among the sprocs that the call may be running."""
