@@ -11,6 +11,8 @@ import pytest
 
 from luasprocs import control
 from luasprocs.acl import rule
+from luasprocs.editing import edit_metadata
+from luasprocs.registry import read_sprocs
 from luasprocs.sync_state import suspend, unsuspend
 from sync.syncing import rollback
 from tests.gitops.service import KEYS, Service, commit_of, generation_of, live, source_of, stands, state_of, until
@@ -372,6 +374,17 @@ def test_a_daemon_with_no_more_rights_than_its_role(server, repo):
             assert answer is not None
             assert answer.ok, answer.text
             stands(client, "pinned")
+            repo.write("sprocs/d.lua", "-- event=expired\n-- key=due:*\n-- timeout=500ms\nwhile true do end\n")
+            repo.write("sprocs/e.lua", "-- every=1s\nreturn 1\n")
+            repo.write("sprocs/f.lua", "-- runasync=yes\n-- retries=1\n-- backoff=100ms\nerror('no')\n")
+            live(client, repo.commit("one that never ends"))
+            client.set("due:1", "x", px=50)
+            until(lambda: "ran past its timeout" in service.output, what=lambda: service.output)
+            client.execute_command("FCALL", KEYS.function("enqueue"), 0, "f.lua", "ann", 1)
+            until(lambda: client.xlen(KEYS.dead))
+            blob = read_sprocs(client, KEYS, ["a.lua"])[0].blob
+            edit_metadata(client, KEYS, "a.lua", {"timeout": "2s"}, base=blob, by="Ann <ann@example.com>")
+            until(lambda: "timeout=2s" in repo.git("show", "HEAD:sprocs/a.lua"))
             assert "NOPERM" not in service.output
             assert "ACL" not in service.output
     finally:
