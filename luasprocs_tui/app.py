@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 from textual import on, work
-from textual.app import App
 from textual.binding import BindingType
 from textual.message import Message
 from textual.reactive import reactive
@@ -22,7 +21,9 @@ from luasprocs.errors import LuasprocsError
 from luasprocs.header import values_of
 from luasprocs.metadata import KEYS as METADATA_KEYS
 from luasprocs_tui import actions
+from luasprocs_tui.deeds import Conflict
 from luasprocs_tui.feed import Feed, Snapshot, State
+from luasprocs_tui.keys_in_order import KeysInOrder
 from luasprocs_tui.safe import clean
 from luasprocs_tui.screens.cron import CronScreen
 from luasprocs_tui.screens.executions import ExecutionsScreen
@@ -48,7 +49,7 @@ CLOSE_ROUNDS = 3
 CLOSE_PAUSE_S = 0.03
 
 
-class TuiApp(App[None]):
+class TuiApp(KeysInOrder):
     """What is live in one registry. Losing Redis never ends it."""
 
     TITLE = "luasprocs"
@@ -312,7 +313,7 @@ class TuiApp(App[None]):
 
         def given(changes: dict[str, str | None] | None) -> None:
             if changes:
-                self._do(lambda: self._deeds.edit(sproc, changes))
+                self._do_edit(lambda: self._deeds.edit(sproc, changes))
 
         self.push_screen(Form(f"Header of {sproc.name}", values, (*METADATA_KEYS, *own), checks()), given)
 
@@ -331,7 +332,25 @@ class TuiApp(App[None]):
         except LuasprocsError as error:
             self._toast(str(error), bad=True)
             return
-        self._do(lambda: self._deeds.edit_source(sproc, source))
+        self._do_edit(lambda: self._deeds.edit_source(sproc, source))
+
+    def _do_edit(self, deed: Callable[[], str | Conflict]) -> None:
+        """Where it has changed meanwhile, both are shown, and it is asked."""
+
+        def done(found: str | Conflict) -> None:
+            if isinstance(found, str):
+                self._toast(found)
+                return
+
+            def answered(sure: bool | None) -> None:
+                if sure:
+                    self._do_edit(found.again)
+
+            self.push_screen(
+                Confirm(f"{found.name} has changed since you opened it", found.text, "Apply yours"), answered
+            )
+
+        self._run_deed(deed, done)
 
     def action_help(self) -> None:
         """What the keys do."""

@@ -6,17 +6,21 @@ import getpass
 import os
 import shlex
 import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ResponseError
 
 from luasprocs import control, editing, jobs
 from luasprocs.client import script_error
-from luasprocs.errors import LuasprocsError, RegistryError, ServerUnreachableError
+from luasprocs.errors import EditConflictError, LuasprocsError, RegistryError, ServerUnreachableError
 from luasprocs.pausing import pause, read_paused, resume
-from luasprocs.registry import raw
+from luasprocs.registry import raw, read_sprocs
 from luasprocs.server import errors_named
 from luasprocs.sync_state import read_suspended, suspend, unsuspend
+from luasprocs_tui import texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +35,15 @@ ANSWER_WITHIN_S = 15.0
 
 class UnknownError(LuasprocsError):
     """The connection broke: whether it was done nobody knows, and it is not done again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A sproc has changed since it was opened: nothing was done. `text`: both, as a diff; `again`: applies it all the same."""
+
+    name: str
+    text: str
+    again: Callable[[], str | Conflict]
 
 
 def whoami() -> str:
@@ -71,19 +84,34 @@ class Deeds:
                     raise script_error(error) from error
             return self._fcall("enqueue", *head, raw(whoami()), 1, *words[1])
 
-    def edit(self, sproc: Sproc, changes: Mapping[str, str | None]) -> str:
+    def edit(self, sproc: Sproc, changes: Mapping[str, str | None]) -> str | Conflict:
         """Edits its header live."""
-        with _known(self._shown):
-            editing.edit_metadata(self._client, self._keys, sproc.name, changes, base=sproc.blob, by=whoami())
-        return f"{sproc.name} is edited live"
 
-    def edit_source(self, sproc: Sproc, source: bytes) -> str:
+        def act(base: Sproc) -> None:
+            editing.edit_metadata(self._client, self._keys, base.name, changes, base=base.blob, by=whoami())
+
+        return self._edit(sproc, act, partial(texts.header_conflict, sproc, changes))
+
+    def edit_source(self, sproc: Sproc, source: bytes) -> str | Conflict:
         """Edits all of it."""
         if source == sproc.source:
             return "nothing was changed"
+
+        def act(base: Sproc) -> None:
+            editing.edit(self._client, self._keys, base.name, source, base=base.blob, by=whoami())
+
+        return self._edit(sproc, act, partial(texts.source_conflict, source))
+
+    def _edit(self, base: Sproc, act: Callable[[Sproc], None], said: Callable[[Sproc], str]) -> str | Conflict:
         with _known(self._shown):
-            editing.edit(self._client, self._keys, sproc.name, source, base=sproc.blob, by=whoami())
-        return f"{sproc.name} is edited live"
+            try:
+                act(base)
+            except EditConflictError:
+                current = read_sprocs(self._client, self._keys, [base.name])
+                if not current:
+                    raise
+                return Conflict(base.name, said(current[0]), partial(self._edit, current[0], act, said))
+        return f"{base.name} is edited live"
 
     def undo(self, name: str) -> str:
         """Takes a live edit back."""

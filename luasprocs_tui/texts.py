@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from luasprocs.keys import Keys
+    from luasprocs.sproc import Sproc
 
 
 def pretty(reply: Any) -> str:
@@ -52,9 +53,26 @@ def rollback_preview(generation: int, client: Redis, keys: Keys) -> str:
     lines: list[str] = []
     for name in changed:
         pair = (now.get(name, b""), old.get(wanted.get(name, ""), b""))
-        before, after = (part.decode("utf-8", "replace").splitlines() for part in pair)
-        lines += difflib.unified_diff(before, after, f"live/{name}", f"generation {generation}/{name}", lineterm="")
+        lines += _diff(*pair, f"live/{name}", f"generation {generation}/{name}")
     return "\n".join(lines) or "nothing would change"
+
+
+def header_conflict(base: Sproc, changes: Mapping[str, str | None], current: Sproc) -> str:
+    """What another has changed since, and what would be applied on top of it."""
+    theirs = _diff(base.source, current.source, "as you opened it", "as it is now")
+    mine = [f"{key} = {value}" if value is not None else f"{key} is removed" for key, value in changes.items()]
+    return "\n".join(("Another has changed it meanwhile:", *theirs, "", "You wrote:", *mine))
+
+
+def source_conflict(mine: bytes, current: Sproc) -> str:
+    """What applying a source would make of what it is now."""
+    changed = _diff(current.source, mine, "as it is now", "as you wrote it")
+    return "\n".join(("Another has changed it meanwhile. Yours would replace it:", *changed))
+
+
+def _diff(before: bytes, after: bytes, old: str, new: str) -> list[str]:
+    was, now = (part.decode("utf-8", "replace").splitlines() for part in (before, after))
+    return list(difflib.unified_diff(was, now, old, new, lineterm=""))
 
 
 def checks() -> Mapping[str, Callable[[str], str]]:

@@ -24,6 +24,7 @@ TEXT_LIMIT = 20_000
 class Confirm(ModalScreen[bool]):
     """Asks before something that can do harm; the focus is on Cancel. With `typed` that word must be typed."""
 
+    AUTO_FOCUS = "#cancel"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(False)", "Cancel", id="confirm.cancel")]
 
     def __init__(self, title: str, text: str, go: str, typed: str = "") -> None:
@@ -43,10 +44,6 @@ class Confirm(ModalScreen[bool]):
                 yield Button("Cancel", id="cancel")
                 yield Button(self._go, id="go", variant="error", disabled=bool(self._typed))
 
-    def on_mount(self) -> None:
-        """A slip of the finger cancels."""
-        self.query_one("#cancel").focus()
-
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         self.query_one("#go", Button).disabled = event.value != self._typed
@@ -59,6 +56,7 @@ class Confirm(ModalScreen[bool]):
 class Form(ModalScreen["dict[str, str | None] | None"]):
     """One field a key of the header; what changed is marked. Gives the changes, None for a key that was emptied."""
 
+    AUTO_FOCUS = "Input"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Cancel", id="form.cancel"),
         Binding("ctrl+s", "apply", "Apply", id="form.apply"),
@@ -72,7 +70,7 @@ class Form(ModalScreen["dict[str, str | None] | None"]):
         """Title, fields, buttons."""
         with Vertical(classes="dialog"):
             yield Label(Text(clean(self._title), style="bold"))
-            with VerticalScroll(id="fields"):
+            with VerticalScroll(id="fields", can_focus=False):
                 for key in self._keys:
                     with Horizontal(classes="field"):
                         yield Label(Text(key), classes="key", id=f"key-{key}")
@@ -81,11 +79,6 @@ class Form(ModalScreen["dict[str, str | None] | None"]):
             with Horizontal(classes="buttons"):
                 yield Button("Cancel", id="cancel")
                 yield Button("Apply (ctrl+s)", id="go", variant="primary")
-
-    def on_mount(self) -> None:
-        """Begins in the first field."""
-        self.query_one("#fields").can_focus = False
-        self.query(Input).first().focus()
 
     @property
     def changes(self) -> dict[str, str | None]:

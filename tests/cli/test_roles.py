@@ -29,7 +29,7 @@ SHOWS = {
     "history": "first",
 }
 """What must stand in an answer."""
-Work = list[tuple[str, "Callable[[], None]"]]
+Work = list[tuple[str, "Callable[[], object]"]]
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ def test_workers_and_daemons_killed_at_random(server, tmp_path):
     assert done | dead == set(range(JOBS))
     assert len(dead) <= kills
     records = read_executions(client, KEYS, None)
-    assert sum(one.status == "ok" for one in records) >= JOBS - len(dead)
+    assert sum(one.status == "ok" for one in records) >= min(JOBS - len(dead), 10_000)  # so many are kept
 
 
 def test_a_job_that_kills_its_worker_is_dead_after_its_retries(server, tmp_path):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from redis.exceptions import ResponseError
+from textual import events
 from textual.widgets import Button, Input
 
 from luasprocs.editing import edits_of
@@ -85,7 +86,7 @@ async def test_a_header_is_edited_live(server: Server, client: Redis, size: tupl
         await until(pilot, lambda: client.hget(KEYS.name("a.lua"), "key") == b"dream*", "the undo")
 
 
-async def test_an_edit_of_what_changed_meanwhile_is_refused(server: Server, client: Redis) -> None:
+async def test_an_edit_of_what_changed_meanwhile_shows_both_and_asks(server: Server, client: Redis) -> None:
     async with app(server).run_test(size=(100, 30), notifications=True) as pilot:
         await choose(pilot, "a.lua")
         await pilot.press("e")
@@ -93,8 +94,19 @@ async def test_an_edit_of_what_changed_meanwhile_is_refused(server: Server, clie
         put(client, *(sproc(name, source + "\n-- by another\n") for name, source in SOURCES.items()))
         pilot.app.screen.query_one("#value-key", Input).value = "nap*"
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: "changed meanwhile" in screen_of(pilot), "the refusal")
+        await until(pilot, lambda: "has changed since" in screen_of(pilot), "the question")
+        assert "by another" in screen_of(pilot)
+        assert "key = nap*" in screen_of(pilot)
         assert client.hget(KEYS.name("a.lua"), "key") == b"dream*"
+        await pilot.press("escape", "e")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Form), "the form again")
+        put(client, *(sproc(name, source + "\n-- by a third\n") for name, source in SOURCES.items()))
+        pilot.app.screen.query_one("#value-key", Input).value = "nap*"
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "has changed since" in screen_of(pilot), "the question again")
+        await pilot.press("tab", "enter")
+        await until(pilot, lambda: client.hget(KEYS.name("a.lua"), "key") == b"nap*", "the edit on top")
+        assert "by a third" in str(client.hget(KEYS.name("a.lua"), "source"))
 
 
 async def test_pause_and_resume(server: Server, client: Redis) -> None:
@@ -105,6 +117,22 @@ async def test_pause_and_resume(server: Server, client: Redis) -> None:
         await until(pilot, lambda: "paused" in screen_of(pilot), "the pause on the screen")
         await pilot.press("p")
         await until(pilot, lambda: not client.exists(KEYS.paused), "the resume")
+
+
+async def test_keys_that_come_at_once_go_where_they_belong(server: Server, client: Redis) -> None:
+    """As one packet of a slow line brings them: of what is typed into the filter, nothing is an action."""
+    async with app(server).run_test(size=(100, 30), notifications=True) as pilot:
+        await choose(pilot, "a.lua")
+        driver = pilot.app._driver
+        assert driver is not None
+        for _ in range(3):
+            for key in ("escape", "slash", *"paR", "enter"):
+                driver.send_message(events.Key(key, {"slash": "/"}.get(key, key if len(key) == 1 else None)))
+        await until(pilot, lambda: pilot.app.screen.query_one(Input).value == "paR", "the filter")
+        await pilot.pause(0.3)
+        assert pilot.app.screen.query_one(Input).value == "paR"
+        assert len(pilot.app.screen_stack) == 1
+        assert not client.smembers(KEYS.paused)
 
 
 async def test_run_shows_the_reply_and_no_escape(server: Server, client: Redis) -> None:

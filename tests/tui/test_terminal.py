@@ -1,0 +1,214 @@
+"""The whole screen in a real terminal: tmux, keys only, a real daemon and repository. What happened, Redis and git say."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from importlib import resources
+from typing import TYPE_CHECKING, Self
+
+import pytest
+
+from luasprocs.editing import edit_metadata
+from luasprocs.metadata import KEYS as METADATA_KEYS
+from luasprocs.registry import read_sprocs
+from tests.gitops.service import KEYS, Service, commit_of, generation_of, live, until
+from tests.gitrepo import GitRepo
+from tests.servers import in_ci
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.timeout(120)
+
+
+class Terminal:
+    """A program in a window of a tmux server of its own."""
+
+    def __init__(self, folder: Path, *command: str, columns: int, rows: int) -> None:
+        if shutil.which("tmux") is None:
+            (pytest.fail if in_ci() else pytest.skip)("tmux is missing: apt-get install tmux")
+        self._socket = str(folder / "tmux")
+        self._command, self._size = shlex.join(("env", "-u", "COLUMNS", "-u", "LINES", *command)), (columns, rows)
+
+    def _tmux(self, *words: str) -> str:
+        command = ["tmux", "-S", self._socket, "-f", "/dev/null", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
+
+    def __enter__(self) -> Self:
+        columns, rows = map(str, self._size)
+        self._tmux("new-session", "-d", "-x", columns, "-y", rows, self._command)
+        self._tmux("resize-window", "-x", columns, "-y", rows)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        subprocess.run(["tmux", "-S", self._socket, "kill-server"], capture_output=True, check=False, timeout=20)
+
+    def keys(self, *keys: str) -> None:
+        """Presses keys, by tmux's names."""
+        self._tmux("send-keys", *keys)
+
+    def type(self, text: str) -> None:
+        """Types text as it is."""
+        self._tmux("send-keys", "-l", text)
+
+    @property
+    def screen(self) -> str:
+        """What stands there."""
+        return self._tmux("capture-pane", "-p")
+
+    def shows(self, *texts: str) -> str:
+        """Waits until all of these stand there."""
+        until(lambda: all(text in self.screen for text in texts), 20, lambda: f"never came: {texts}\n{self.screen}")
+        return self.screen
+
+    def hides(self, text: str) -> None:
+        """Waits until this stands there no more."""
+        until(lambda: text not in self.screen, 20, lambda: f"still there: {text}\n{self.screen}")
+
+
+@pytest.fixture
+def repo(tmp_path) -> GitRepo:
+    found = GitRepo(tmp_path / "shop")
+    for name in ("sc1.lua", "sc2.lua", "sc3.lua"):
+        found.write(f"sprocs/{name}", resources.files("sprocs").joinpath(name).read_bytes())
+    found.write("sprocs/fails.lua", "-- event=set\n-- key=bad*\nlocal none = nil\n\nreturn none.field\n")
+    found.commit("first")
+    return found
+
+
+@pytest.fixture(params=[(80, 24), (160, 45)])
+def size(request):
+    return request.param
+
+
+def choose(terminal: Terminal, name: str) -> None:
+    """Finds a sproc by the filter."""
+    terminal.keys("/")
+    terminal.type(name)
+    terminal.keys("Enter")
+    until(lambda: "sc1.lua" not in terminal.screen or name == "sc1.lua")
+    terminal.shows(name)
+
+
+def unfiltered(terminal: Terminal) -> None:
+    terminal.keys("Escape")
+    terminal.shows("CALLS", "sc1.lua", "sc2.lua", "sc3.lua")
+
+
+def fill(terminal: Terminal, label: str, value: str) -> None:
+    """In the form: goes down to a field, empties it, types."""
+    terminal.shows("Header of")
+    terminal.keys(*["Tab"] * list(METADATA_KEYS).index(label), "C-u", "C-k")
+    terminal.type(value)
+
+
+def test_a_day_at_the_screen(server, repo, tmp_path, size):  # noqa: PLR0915  # one day is many steps
+    client = server.client()
+    first = repo.git("rev-parse", "HEAD")
+    columns, rows = size
+    command = (sys.executable, "-m", "luasprocs_tui.app", "--redis", server.url)
+    with (
+        Service(server.url, repo.path) as service,
+        Terminal(tmp_path, *command, columns=columns, rows=rows) as terminal,
+    ):
+        live(client, first)
+        terminal.shows("in sync", "sc1.lua", "sc2.lua", "sc3.lua")
+
+        # Find sc2.lua, change its key, see it act on a new key, see the commit.
+        choose(terminal, "sc2.lua")
+        terminal.keys("e")
+        fill(terminal, "key", "nap*")
+        terminal.keys("C-s")
+        until(lambda: client.hget(KEYS.name("sc2.lua"), "key") == b"nap*", what=lambda: terminal.screen)
+        until(lambda: "-- key=nap*" in repo.git("show", "HEAD:sprocs/sc2.lua"), what=lambda: service.output)
+        live(client, edited := repo.git("rev-parse", "HEAD"))
+        assert repo.git("rev-parse", "HEAD~1") == first
+        assert repo.git("status", "--porcelain") == ""
+        terminal.shows(edited[:8], "in sync")
+        until(lambda: client.set("nap:1", "deep") and client.get("sc2") == b"nap:1=deep")
+
+        # The same edit with a concurrent one shows the conflict; nothing is done before it is answered.
+        terminal.keys("e")
+        fill(terminal, "key", "doze*")
+        sproc = read_sprocs(client, KEYS, ["sc2.lua"])[0]
+        edit_metadata(client, KEYS, "sc2.lua", {"timeout": "2s"}, base=sproc.blob, by="Bob <bob@example.com>")
+        terminal.keys("C-s")
+        terminal.shows("has changed since you opened it", "timeout=2s", "key = doze*")
+        assert client.hget(KEYS.name("sc2.lua"), "key") == b"nap*"
+        terminal.keys("Tab", "Enter")
+        until(lambda: client.hget(KEYS.name("sc2.lua"), "key") == b"doze*", what=lambda: terminal.screen)
+        assert client.hget(KEYS.name("sc2.lua"), "timeout") == b"2s"
+        until(lambda: "key=doze*" in repo.git("show", "HEAD:sprocs/sc2.lua"))
+        assert "timeout=2s" in repo.git("show", "HEAD:sprocs/sc2.lua")
+        live(client, repo.git("rev-parse", "HEAD"))
+        unfiltered(terminal)
+
+        # Run sc1.lua, and read its reply.
+        choose(terminal, "sc1.lua")
+        terminal.keys("R")
+        terminal.shows("Run sc1.lua")
+        terminal.type("greeting")
+        terminal.keys("Enter")
+        terminal.shows("sc1.lua replied", "hello world")
+        assert client.get("greeting") == b"hello world"
+        terminal.keys("Escape")
+        unfiltered(terminal)
+
+        # Pause sc3.lua: its countdown stops; resume it: it goes on.
+        until(lambda: client.ttl(KEYS.cron_prefix + "sc3.lua") > 0)
+        choose(terminal, "sc3.lua")
+        terminal.keys("p")
+        until(lambda: client.sismember(KEYS.paused, "sc3.lua"))
+        until(lambda: client.ttl(KEYS.cron_prefix + "sc3.lua") == -2)
+        unfiltered(terminal)
+        terminal.keys("c")
+        terminal.shows("Schedules", "paused")
+        terminal.keys("p")
+        until(lambda: not client.sismember(KEYS.paused, "sc3.lua"))
+        until(lambda: client.ttl(KEYS.cron_prefix + "sc3.lua") > 0)
+        terminal.hides("paused")
+        terminal.keys("Escape")
+        terminal.shows("CALLS", "sc1.lua")
+
+        # Open a failing execution at its source line.
+        client.set("bad:1", "x")
+        terminal.keys("x")
+        terminal.shows("fails.lua", "error")
+        terminal.keys("G")
+        terminal.shows("fails.lua:5:")
+        terminal.keys("Enter")
+        terminal.shows("5 lines", "return none.field")
+        terminal.keys("Escape")
+        terminal.hides("5 lines")
+        terminal.keys("Escape")
+        terminal.shows("CALLS", "sc1.lua")
+
+        # Roll back to the first generation, after its diff was shown.
+        generation = generation_of(client)
+        terminal.keys("h")
+        terminal.shows("History", "4 0 0")
+        terminal.keys("G", "b")
+        terminal.shows("Roll back to generation 1", "+-- key=dream*")
+        assert generation_of(client) == generation
+        terminal.keys("Tab", "Enter")
+        until(lambda: commit_of(client) == first, what=lambda: terminal.screen)
+        assert client.hget(KEYS.name("sc2.lua"), "key") == b"dream*"
+        assert client.hget(KEYS.revision, "pinned")
+        time.sleep(1.5)
+        assert commit_of(client) == first
+        terminal.shows("pinned")
+        terminal.keys("Escape")
+        terminal.shows("CALLS", "sc1.lua")
+        terminal.keys("q")
+        until(lambda: _ended(terminal))
+
+
+def _ended(terminal: Terminal) -> bool:
+    try:
+        return not terminal.screen
+    except subprocess.CalledProcessError:
+        return True
