@@ -30,6 +30,8 @@ class Action:
 
 ACTIONS = (
     Action("filter", "slash", "Filter", "Shows only what has these words.", ("sprocs",), display="/"),
+    Action("sort", "o", "Sort", "Sorts by the next column.", ("sprocs",), shown=False),
+    Action("reverse", "O", "Reverse", "Sorts the other way round.", ("sprocs",), shown=False),
     Action("executions", "x", "Executions", "What ran, as it comes.", ("sprocs",)),
     Action("cron", "c", "Cron", "Schedules, and what they count down to.", ("sprocs",)),
     Action("jobs", "J", "Jobs", "Async runs: running, waiting, dead.", ("sprocs",)),
@@ -54,15 +56,15 @@ ACTIONS = (
 def bindings(where: str) -> list[Binding]:
     """Those of one screen, or of the app (`everywhere`)."""
     return [
-        Binding(one.keys, _target(one), one.label, show=one.shown, key_display=one.display, id=f"{where}.{one.name}")
+        Binding(one.keys, target(one), one.label, show=one.shown, key_display=one.display, id=f"{where}.{one.name}")
         for one in ACTIONS
         if where in one.where
     ]
 
 
-def _target(action: Action) -> str:
-    """Textual runs an action where its binding stands, unless it says whose it is."""
-    return action.name if action.name == "filter" else f"app.{action.name}"
+def target(action: Action) -> str:
+    """Whose method it is, as Textual names it: the screen's own, or the app's."""
+    return f"{'screen' if action.name in {'filter', 'sort', 'reverse'} else 'app'}.{action.name}"
 
 
 def of(name: str) -> Action | None:

@@ -367,7 +367,7 @@ class TuiApp(KeysInOrder):
     def _commanded(self, text: str | None) -> None:
         found = actions.of(text) if text else None
         if found is not None:
-            self.run_worker(self.run_action(found.name), exit_on_error=False)
+            self.run_worker(self.run_action(actions.target(found)), exit_on_error=False)
         elif text:
             self._toast(f"there is no command {text}: ? lists them", bad=True)
 
@@ -403,7 +403,7 @@ def cli(url: str | None, namespace: str, read_only: bool, command: str) -> None:
         raise click.ClickException(f"there is no command {command!r}: take one of {', '.join(actions.names())}")
     app = TuiApp(feed, read_only=read_only)
     if found is not None:
-        app.call_later(app.run_action, found.name)
+        app.call_later(app.run_action, actions.target(found))
     app.run()
 
 

@@ -60,11 +60,6 @@ class Row:
     description: str = ""
     counters: Counters = NOTHING_COUNTED
 
-    def matches(self, words: Iterable[str]) -> bool:
-        """Whether each of the casefolded words stands somewhere in it."""
-        where = f"{self.name}\n{self.trigger}\n{self.state}\n{self.description}".casefold()
-        return all(word in where for word in words)
-
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
 from textual import on
@@ -12,11 +12,14 @@ from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
 from luasprocs_tui import actions
+from luasprocs_tui.filters import HINT, matcher
 from luasprocs_tui.safe import clean
 from luasprocs_tui.widgets.status import Status
 from luasprocs_tui.widgets.table import Column, Line, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from textual.app import ComposeResult
 
     from luasprocs_tui.feed import Row, State
@@ -25,11 +28,21 @@ COLUMNS = (
     Column("NAME", 12, 60),
     Column("TRIGGER", 16, 44),
     Column("STATE", 8, 8),
-    Column("CALLS", 5, 6, right=True),
+    Column("CALLS", 6, 6, right=True),
     Column("RUNS", 5, 6, right=True),
-    Column("ERRORS", 6, 6, right=True),
+    Column("ERRORS", 7, 7, right=True),
     Column("DESCRIPTION", 14, 400, grow=True),
 )
+SORTS: tuple[Callable[[Row], Any], ...] = (
+    lambda row: row.name,
+    lambda row: row.trigger,
+    lambda row: row.state,
+    lambda row: row.counters.calls or 0,
+    lambda row: row.counters.runs or 0,
+    lambda row: row.counters.errors or 0,
+    lambda row: row.description,
+)
+"""What each column is sorted by."""
 TONES = {"drift": "bad", "disabled": "off", "paused": "off", "edited": "warn"}
 _UNITS = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
 
@@ -74,13 +87,15 @@ class SprocsScreen(Screen[None]):
         super().__init__()
         self._rows: tuple[Row, ...] = ()
         self._lines: list[Line] = []
+        self._sorted: int | None = None
+        self._reversed = False
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
         yield Status()
         yield Table(COLUMNS, id="sprocs")
         yield Static(id="detail")
-        yield Input(placeholder="words in name, trigger, state or description", id="filter", select_on_focus=False)
+        yield Input(placeholder=HINT, id="filter", select_on_focus=False)
         yield Footer()
 
     def on_mount(self) -> None:
@@ -92,12 +107,12 @@ class SprocsScreen(Screen[None]):
     @property
     def sproc(self) -> str | None:
         """The one under the cursor."""
-        return self.query_one(Table).selected
+        return self.query_one(Table).selected if self.query(Table) else None
 
     @property
     def visible_names(self) -> tuple[str, ...]:
-        """Sprocs on the screen now."""
-        return self.query_one(Table).visible_keys
+        """Sprocs on the screen now; none as long as the screen is being made."""
+        return self.query_one(Table).visible_keys if self.query(Table) else ()
 
     def _follow(self, state: State) -> None:
         rows = state.snapshot.rows if state.snapshot else ()
@@ -107,9 +122,12 @@ class SprocsScreen(Screen[None]):
             self._show()
 
     def _show(self) -> None:
-        words = self.query_one(Input).value.casefold().split()
-        pairs = zip(self._rows, self._lines, strict=True)
-        shown = [line for row, line in pairs if row.matches(words)] if words else self._lines
+        matches = matcher(self.query_one(Input).value)
+        pairs = [pair for pair in zip(self._rows, self._lines, strict=True) if matches(pair[0])]
+        if self._sorted is not None:
+            pairs.sort(key=lambda pair: SORTS[self._sorted or 0](pair[0]), reverse=self._reversed)
+        shown = [line for _, line in pairs]
+        self.query_one(Table).mark_sorted(self._sorted, descending=self._reversed)
         self.query_one(Table).show(shown)
         self._describe(self.query_one(Table).selected)
 
@@ -149,6 +167,19 @@ class SprocsScreen(Screen[None]):
         """Opens the filter."""
         self._show_filter(open_=True)
         self.query_one(Input).focus()
+
+    def action_sort(self) -> None:
+        """By the next column; behind the last, as the registry has them."""
+        self._sorted = 0 if self._sorted is None else self._sorted + 1
+        if self._sorted == len(SORTS):
+            self._sorted = None
+        self._reversed = self._sorted is not None and COLUMNS[self._sorted].right
+        self._show()
+
+    def action_reverse(self) -> None:
+        """The other way round."""
+        self._reversed = self._sorted is not None and not self._reversed
+        self._show()
 
     def action_clear(self) -> None:
         """Ends the filter."""

@@ -113,6 +113,7 @@ class Table(ScrollView, can_focus=True):
         self._lines: Sequence[Line] = ()
         self._longest = [cell_len(column.label) for column in columns]
         self._told: str | None = None
+        self._sorted: tuple[int, str] | None = None
         self._follows = True
 
     @property
@@ -130,6 +131,11 @@ class Table(ScrollView, can_focus=True):
         """Keys of the rows on the screen."""
         top = self.scroll_offset.y
         return tuple(line.key for line in self._lines[top : top + max(0, self.size.height - 1)])
+
+    def mark_sorted(self, column: int | None, *, descending: bool) -> None:
+        """An arrow in the head of the column that the rows are sorted by."""
+        self._sorted = None if column is None else (column, "↓" if descending else "↑")
+        self.refresh()
 
     def measure(self, lines: Iterable[Line]) -> None:
         """Makes the columns wide enough for these rows, which may be more than are shown: a filter moves no column."""
@@ -172,7 +178,10 @@ class Table(ScrollView, can_focus=True):
         width = self.scrollable_content_region.width
         sizes = widths(self._columns, self._longest, width - 2)
         if y == 0:
-            return self._strip([column.label for column in self._columns], sizes, width, "table--head")
+            labels = [column.label for column in self._columns]
+            if self._sorted is not None:
+                labels[self._sorted[0]] += self._sorted[1]
+            return self._strip(labels, sizes, width, "table--head")
         index = self.scroll_offset.y + y - 1
         if index >= len(self._lines):
             return Strip.blank(width, self.rich_style)

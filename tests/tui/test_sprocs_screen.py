@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import socket
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +19,8 @@ from luasprocs.registry import raw, read_live
 from luasprocs.sproc import Sproc, git_blob_id, read_sproc
 from luasprocs.transaction import Change
 from luasprocs_tui.app import TuiApp, run
-from luasprocs_tui.feed import Feed, Row, state_of, trigger_of
+from luasprocs_tui.feed import Counters, Feed, Row, state_of, trigger_of
+from luasprocs_tui.filters import matcher
 from luasprocs_tui.safe import REPLACEMENT, clean
 from luasprocs_tui.screens.sprocs import short_number
 from luasprocs_tui.settings import DEFAULT_URL, default_url
@@ -102,6 +104,7 @@ def screen_of(pilot: Pilot[None]) -> str:
 
 async def listed(pilot: Pilot[None]) -> None:
     await until(pilot, lambda: app_of(pilot).state.snapshot is not None, "the first snapshot")
+    await until(pilot, lambda: bool(pilot.app.screen.query(Table)), "the table")
     await pilot.pause()
 
 
@@ -489,7 +492,48 @@ def test_in_a_pipe_it_says_what_to_use(capsys: pytest.CaptureFixture[str]):
     assert "luasprocs list" in capsys.readouterr().err
 
 
-def test_rows_match_all_words():
-    row = Row("billing/charge.lua", "set dream*", "ok", "Charge a CARD")
-    assert row.matches(["bill", "card"])
-    assert not row.matches(["bill", "nothing"])
+@pytest.mark.parametrize(
+    ("typed", "matches"),
+    [
+        ("", True),
+        ("bill card", True),
+        ("bill nothing", False),
+        ("~^bill.*lua$", True),
+        ("~^charge", True),
+        ("~[", True),
+        ("~nothing$", False),
+        ("-t dream", True),
+        ("-t cron", False),
+        ("-t", True),
+        ("-s ok", True),
+        ("-s paused", False),
+        ("-s failing", True),
+        ("card -s failing -t set", True),
+    ],
+)
+def test_what_the_filter_finds(typed: str, matches: bool):
+    row = Row("billing/charge.lua", "set dream*", "ok", "Charge a CARD", Counters(None, 3, 1))
+    if typed == "~^charge":
+        row = replace(row, name="charge.lua")
+    assert matcher(typed)(row) == matches
+
+
+async def test_sorted_by_each_column_and_the_other_way_round(server: Server):
+    client = server.client()
+    put(client, dict.fromkeys(("b.lua", "c.lua", "a.lua"), b"return 1\n"))
+    for name, errors in (("a.lua", 2), ("b.lua", 12), ("c.lua", 1)):
+        client.hset(Keys().stats(name), "errors", errors)
+    async with TuiApp(Feed(server.url), refresh_s=0.2).run_test(size=(120, 30)) as pilot:
+        await listed(pilot)
+        table = pilot.app.screen.query_one(Table)
+        before = table.visible_keys
+        await pilot.press("o")
+        assert table.visible_keys == ("a.lua", "b.lua", "c.lua")
+        assert "NAME↑" in screen_of(pilot)
+        await pilot.press("O")
+        assert table.visible_keys == ("c.lua", "b.lua", "a.lua")
+        await pilot.press(*"ooooo")
+        assert table.visible_keys == ("b.lua", "a.lua", "c.lua")
+        assert "ERRORS↓" in screen_of(pilot)
+        await pilot.press("o", "o")
+        assert table.visible_keys == before
