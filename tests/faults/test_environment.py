@@ -59,7 +59,7 @@ def test_a_burst_beyond_the_default_output_limit(server):
 
 
 def test_a_burst_beyond_the_output_limit_is_a_gap(server):
-    client = server.client()
+    client = server.client(socket_timeout=60)  # the script takes a while
     put(client, sproc("counter.lua", COUNTER))
     daemon = DaemonProcess(server.url).start()
     client.config_set("client-output-buffer-limit", "pubsub 1mb 0 0")

@@ -80,9 +80,10 @@ def repo(tmp_path) -> GitRepo:
     return found
 
 
-@pytest.fixture(params=[(80, 24), (160, 45)])
-def size(request):
-    return request.param
+@pytest.fixture
+def size(server_kind):
+    """A small screen on one server, a large one on the other."""
+    return (80, 24) if server_kind == "valkey" else (160, 45)
 
 
 def choose(terminal: Terminal, name: str) -> None:
