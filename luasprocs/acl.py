@@ -39,7 +39,7 @@ _WRITES = (
     "sadd srem xadd xdel zadd zrem"
 )
 _RUNTIME = (
-    "subscribe psubscribe unsubscribe punsubscribe config|get config|set function|kill function|stats scan set xtrim "
+    "subscribe psubscribe unsubscribe punsubscribe config|get config|set function|kill function|stats scan get set xtrim "
     "xgroup xreadgroup xack xclaim xautoclaim zscore"
 )
 

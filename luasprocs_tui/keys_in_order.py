@@ -41,6 +41,8 @@ class KeysInOrder(App[None]):
             await self._give()
 
     async def _give(self) -> None:
+        if not self._typed:  # given meanwhile, when patience ended
+            return
         self._given_at_s = time.monotonic()
         event, target = self._typed.popleft(), self.focused or self.screen
         await super().on_event(event)

@@ -135,6 +135,17 @@ async def test_keys_that_come_at_once_go_where_they_belong(server: Server, clien
         assert not client.smembers(KEYS.paused)
 
 
+async def test_a_key_that_was_given_already_is_not_missed(server: Server) -> None:
+    """After a key that took longer than anyone waits, two may want to give out the same next one."""
+    async with app(server).run_test(size=(100, 30)) as pilot:
+        shown = pilot.app
+        assert isinstance(shown, TuiApp)
+        await listed(pilot)
+        await shown._give()
+        await pilot.press("x")
+        await until(pilot, lambda: len(shown.screen_stack) == 2, "the next key")
+
+
 async def test_run_shows_the_reply_and_no_escape(server: Server, client: Redis) -> None:
     async with app(server).run_test(size=(100, 30), notifications=True) as pilot:
         await choose(pilot, "hello.lua")
