@@ -8,9 +8,9 @@ STAMP := .venv/.installed
 demo: $(STAMP)
 	$(BIN)/luasprocs demo
 
-# Half of the tests wait for real processes most of the time: four at once, on two cores too.
+# Most tests wait for real processes most of the time: six at once, on two cores too.
 test: $(STAMP) servers lint
-	$(BIN)/pytest -n 4 --dist loadgroup
+	$(BIN)/pytest -n 6 --dist loadgroup
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -30,7 +30,7 @@ tui: $(STAMP)
 
 # Tests run on the embedded Valkey and on redis-server; the latter is installed where that is possible.
 servers:
-	@command -v redis-server redis-cli redis-benchmark >/dev/null || .ci/install-redis
+	@.ci/install-redis
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -21,7 +21,7 @@ from luasprocs.server import connect
 from luasprocs.sproc import git_blob_id, read_sproc
 from luasprocs.transaction import Change
 from luasprocs_tui.app import TuiApp
-from luasprocs_tui.feed import Feed
+from luasprocs_tui.settings import Context
 from sync.demo import examples
 
 HERE = Path(__file__).parent
@@ -80,7 +80,7 @@ def all_examples(url: str) -> None:
 
 async def screen(url: str) -> None:
     """The list of sprocs."""
-    app = TuiApp(Feed(url))
+    app = TuiApp(Context("", url))
     async with app.run_test(size=(COLUMNS, LINES)) as pilot:
         await pilot.pause(1.0)
         (HERE / "screen.svg").write_text(app.export_screenshot(), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Every action of the screens in one table: bindings, the `:` commands, the help and docs/screen.md come from it."""
+"""Every action of the screens in one table: bindings, the palette, the `:` commands, the help and docs/screen.md come from it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 from textual.binding import Binding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """`name`: of its `:` command, and with `action_` before it of the method; `where`: screens, or `everywhere`.
+    """`name`: of its `:` command, and with `action_` before it of the method; `keys`: "" for one that is only a command.
 
-    `writes`: it changes something in Redis, and is off with --read-only; `shown`: stands in the footer.
+    `where`: screens, or `everywhere`; `writes`: it changes something in Redis, and is off with --read-only; `shown`: stands in
+    the footer; `takes`: what may stand behind the command; `own`: the screen does it itself, not the app.
     """
 
     name: str
@@ -26,31 +27,49 @@ class Action:
     writes: bool = False
     shown: bool = True
     display: str | None = None
+    takes: str = ""
+    own: bool = False
 
+
+_LISTS = ("sprocs", "executions")
+_ONE = ("sprocs", "source")
+_CALL = "[NAME [--key K]… [ARG]…]"
 
 ACTIONS = (
-    Action("filter", "slash", "Filter", "Shows only what has these words.", ("sprocs",), display="/"),
-    Action("sort", "o", "Sort", "Sorts by the next column.", ("sprocs",), shown=False),
-    Action("reverse", "O", "Reverse", "Sorts the other way round.", ("sprocs",), shown=False),
-    Action("executions", "x", "Executions", "What ran, as it comes.", ("sprocs",)),
+    Action("filter", "slash", "Filter", "Shows only what matches.", _LISTS, display="/", takes="TEXT", own=True),
+    Action("find", "f", "Find", "Goes to what matches; the rest stays around it.", ("executions",), takes="TEXT", own=True),
+    Action("next_match", "n", "Next", "Goes to the next match.", ("executions",), shown=False, own=True),
+    Action("previous_match", "N", "Previous", "Goes to the match before.", ("executions",), shown=False, own=True),
+    Action("mark", "space", "Mark", "Marks it: what follows is done to all that are marked.", ("sprocs",), shown=False, own=True),
+    Action("tree", "T", "Tree", "Shows names as folders, or flat.", ("sprocs",), shown=False, own=True),
+    Action("sort", "o", "Sort", "Sorts by the next column.", ("sprocs",), shown=False, own=True),
+    Action("reverse", "O", "Reverse", "Sorts the other way round.", ("sprocs",), shown=False, own=True),
+    Action("executions", "x", "Executions", "What ran, as it comes.", ("sprocs", "source", "stats", "cron")),
+    Action("stats", "i", "Stats", "Its runs a second, errors, durations.", ("sprocs", "source", "cron")),
     Action("cron", "c", "Cron", "Schedules, and what they count down to.", ("sprocs",)),
     Action("jobs", "J", "Jobs", "Async runs: running, waiting, dead.", ("sprocs",)),
-    Action("history", "h", "History", "Generations, and the way back to one.", ("sprocs",)),
-    Action("run_sproc", "R", "Run", "Runs it with keys and arguments, and shows the reply.", ("sprocs", "source"), writes=True),
-    Action("pause", "p", "Pause", "Stops its triggers, or starts them again.", ("sprocs", "source", "cron"), writes=True),
-    Action("edit", "e", "Edit", "Edits its header live; a daemon commits it.", ("sprocs", "source"), writes=True),
-    Action("edit_source", "E", "Editor", "Opens its source in $EDITOR.", ("sprocs", "source"), writes=True, shown=False),
-    Action("undo", "u", "Undo", "Takes a live edit back.", ("sprocs", "source"), writes=True, shown=False),
+    Action("history", "h", "History", "Generations, and the way back to one.", ("sprocs", "source")),
+    Action("wanted", "v", "Git", "What git wants against what is live.", ("sprocs", "source", "history"), shown=False),
+    Action("execute", "R", "Run", "Runs it, and shows the reply.", (*_ONE, "record"), writes=True, takes=_CALL),
+    Action("pause", "p", "Pause", "Stops its triggers, or starts them again.", (*_ONE, "cron"), writes=True),
+    Action("edit", "e", "Edit", "Edits its header live; a daemon commits it.", _ONE, writes=True),
+    Action("edit_source", "E", "Editor", "Opens its source in $EDITOR.", _ONE, writes=True, shown=False),
+    Action("undo", "u", "Undo", "Takes a live edit back.", _ONE, writes=True, shown=False),
+    Action("source", "s", "Source", "Opens the sproc at the line of the error.", ("record",)),
+    Action("export", "w", "Export", "Writes the record to a file, as JSON.", ("record",)),
     Action("retry", "t", "Retry", "Runs a dead job anew, a delayed one now.", ("jobs",), writes=True),
     Action("drop", "d", "Drop", "Forgets a job that does not run.", ("jobs",), writes=True),
     Action("roll_back", "b", "Roll back", "Makes this generation live again.", ("history",), writes=True),
     Action("sync", "s", "Sync", "Asks a daemon to sync; lifts a pin.", ("sprocs", "history"), writes=True, shown=False),
     Action("suspend", "S", "Suspend", "Suspends syncs, or lets them go on.", ("sprocs", "history"), writes=True, shown=False),
+    Action("ctx", "C", "Context", "Goes to another registry of the settings.", ("sprocs",), shown=False, takes="[NAME]"),
+    Action("theme", "", "Theme", "Takes other colours: dark, light or contrast.", ("everywhere",), takes="[NAME]"),
     Action("refresh_now", "r", "Refresh", "Reads everything again now.", ("everywhere",), shown=False),
     Action("command", "colon", "Command", "Types a command: any action here by its name.", ("everywhere",), display=":"),
     Action("help", "question_mark", "Help", "What the keys do here.", ("everywhere",), display="?"),
     Action("quit", "q", "Quit", "Leaves.", ("everywhere",)),
 )  # fmt: skip
+_NAMES = {"/": "slash", "?": "question_mark", ":": "colon", " ": "space"}
 
 
 def bindings(where: str) -> list[Binding]:
@@ -58,13 +77,14 @@ def bindings(where: str) -> list[Binding]:
     return [
         Binding(one.keys, target(one), one.label, show=one.shown, key_display=one.display, id=f"{where}.{one.name}")
         for one in ACTIONS
-        if where in one.where
+        if where in one.where and one.keys
     ]
 
 
-def target(action: Action) -> str:
-    """Whose method it is, as Textual names it: the screen's own, or the app's."""
-    return f"{'screen' if action.name in {'filter', 'sort', 'reverse'} else 'app'}.{action.name}"
+def target(action: Action, argument: str | None = None) -> str:
+    """Whose method it is, as Textual names it: the screen's own, or the app's; `argument`: what stood behind the command."""
+    given = f"({argument!r})" if argument and action.takes else ""
+    return f"{'screen' if action.own else 'app'}.{action.name}{given}"
 
 
 def of(name: str) -> Action | None:
@@ -73,11 +93,39 @@ def of(name: str) -> Action | None:
     return next((one for one in ACTIONS if one.name == wanted), None)
 
 
+def here(screen: str) -> Iterator[Action]:
+    """What can be done on a screen."""
+    return (one for one in ACTIONS if {screen, "everywhere"} & set(one.where))
+
+
 def names() -> Iterable[str]:
     """For completion."""
     return (one.name.replace("_", "-") for one in ACTIONS)
 
 
-def key_of(action: Action) -> str:
-    """As people read it."""
-    return action.display or action.keys
+def key_of(action: Action, keys: Mapping[str, str] | None = None) -> str:
+    """As people read it; `keys`: what a user has set."""
+    own = (keys or {}).get(action.name)
+    return own or action.display or action.keys
+
+
+def keymap(keys: Mapping[str, str]) -> dict[str, str]:
+    """What a user has set, for each binding."""
+    return {f"{where}.{name}": given for name, given in keys.items() for where in _action(name).where}
+
+
+def clash(keys: Mapping[str, str]) -> str:
+    """Why keys can't be so: two actions of one screen have the same; or ""."""
+    for screen in sorted({where for one in ACTIONS for where in one.where} - {"everywhere"}):
+        taken: dict[str, str] = {}
+        for action in here(screen):
+            for key in (keys.get(action.name) or action.keys).split(","):
+                known = _NAMES.get(key, key)
+                if known and known in taken:
+                    return f"{taken[known]} and {action.name} both have {key!r} in {screen}"
+                taken[known] = action.name
+    return ""
+
+
+def _action(name: str) -> Action:
+    return next(one for one in ACTIONS if one.name == name)

@@ -1,47 +1,46 @@
-"""The app: it owns the feed's thread and routes between screens. `main` is the console script."""
+"""The app: it owns the feed's threads and routes between screens."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import click
 from textual import on, work
+from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.message import Message
 from textual.reactive import reactive
 from textual.worker import get_current_worker
 
-from luasprocs.editor import in_editor
 from luasprocs.errors import LuasprocsError
-from luasprocs.header import values_of
-from luasprocs.metadata import KEYS as METADATA_KEYS
 from luasprocs_tui import actions
-from luasprocs_tui.deeds import Conflict
+from luasprocs_tui.acting import Acting
 from luasprocs_tui.feed import Feed, Snapshot, State
-from luasprocs_tui.keys_in_order import KeysInOrder
 from luasprocs_tui.safe import clean
 from luasprocs_tui.screens.cron import CronScreen
 from luasprocs_tui.screens.executions import ExecutionsScreen
 from luasprocs_tui.screens.history import HistoryScreen
 from luasprocs_tui.screens.jobs import JobsScreen
-from luasprocs_tui.screens.live import LiveScreen
+from luasprocs_tui.screens.live import Live
+from luasprocs_tui.screens.record import RecordScreen
 from luasprocs_tui.screens.source import SourceScreen
 from luasprocs_tui.screens.sprocs import SprocsScreen
-from luasprocs_tui.settings import default_url
-from luasprocs_tui.texts import checks, pretty, rollback_preview
+from luasprocs_tui.screens.stats import StatsScreen
+from luasprocs_tui.screens.wanted import WantedScreen
+from luasprocs_tui.settings import NO_SETTINGS, THEMES, Context, ScreenSettings
+from luasprocs_tui.texts import generation_diff
+from luasprocs_tui.themes import CONTRAST, NAMES
 from luasprocs_tui.widgets.command import CommandLine
-from luasprocs_tui.widgets.dialog import Ask, Confirm, Form, Show
+from luasprocs_tui.widgets.dialog import Choose, Show
 from luasprocs_tui.widgets.source import lines_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
 
-    from luasprocs.sproc import Sproc
+    from textual.screen import Screen
 
 REFRESH_S = 2.0
 POLL_S = 0.25
@@ -49,7 +48,7 @@ CLOSE_ROUNDS = 3
 CLOSE_PAUSE_S = 0.03
 
 
-class TuiApp(KeysInOrder):
+class TuiApp(Acting):
     """What is live in one registry. Losing Redis never ends it."""
 
     TITLE = "luasprocs"
@@ -59,32 +58,48 @@ class TuiApp(KeysInOrder):
     state: reactive[State] = reactive(State(""))
 
     class Fresh(Message):
-        """The feed has read a snapshot."""
+        """A feed has read a snapshot."""
 
-        def __init__(self, snapshot: Snapshot) -> None:
+        def __init__(self, feed: Feed, snapshot: Snapshot) -> None:
             super().__init__()
+            self.feed = feed
             self.snapshot = snapshot
 
     class Lost(Message):
-        """The feed could not read."""
+        """A feed could not read."""
 
-        def __init__(self, reason: str) -> None:
+        def __init__(self, feed: Feed, reason: str) -> None:
             super().__init__()
+            self.feed = feed
             self.reason = reason
 
     def __init__(
-        self, feed: Feed, refresh_s: float = REFRESH_S, poll_s: float = POLL_S, *, read_only: bool = False
+        self,
+        context: Context,
+        settings: ScreenSettings = NO_SETTINGS,
+        *,
+        refresh_s: float = REFRESH_S,
+        poll_s: float = POLL_S,
+        read_only: bool = False,
     ) -> None:
         super().__init__()
-        self._feed = feed
-        self._deeds = feed.deeds()
-        self._read_only = read_only
+        self._settings = settings
+        self._never_writes = read_only
         self._refresh_s = refresh_s
         self._poll_s = poll_s
         self._asked = threading.Event()
         self._closing = False
         self._visible: tuple[str, ...] = ()
-        self.set_reactive(TuiApp.state, State(feed.server))
+        self._use(context)
+        self.register_theme(CONTRAST)
+        self.theme = NAMES[settings.theme]
+        self.set_keymap(actions.keymap(settings.keys))
+
+    def _use(self, context: Context) -> None:
+        self.context, self.feed = context, Feed(context.url, context.namespace)
+        self.read_only = self._never_writes or context.read_only
+        state = State(self.feed.server, context=context.name, production=context.production)
+        self.set_reactive(TuiApp.state, state)
 
     def get_default_screen(self) -> SprocsScreen:
         """The list."""
@@ -99,81 +114,112 @@ class TuiApp(KeysInOrder):
         self._closing = True
         self._asked.set()
         for _ in range(CLOSE_ROUNDS):  # one may be between its look at `_closing` and its connection
-            self._feed.close()
+            self.feed.close()
             await asyncio.sleep(CLOSE_PAUSE_S)
 
     @work(thread=True, exit_on_error=False, group="feed")
     def _follow(self) -> None:
-        full = False
-        while not self._closing:
+        full, feed = False, self.feed
+        while not self._closing and feed is self.feed:
             self._asked.clear()
             try:
-                self.post_message(self.Fresh(self._feed.read(self._visible, full=full)))
+                self.post_message(self.Fresh(feed, feed.read(self._visible, full=full)))
             except LuasprocsError as error:
-                self.post_message(self.Lost(str(error)))
+                self.post_message(self.Lost(feed, str(error)))
             except Exception as error:  # noqa: BLE001  # a reply that nobody foresaw must show, and not end the refreshing
-                self.post_message(self.Lost(f"can't be read: {type(error).__name__}: {error}"))
+                self.post_message(self.Lost(feed, f"can't be read: {type(error).__name__}: {error}"))
             full = self._asked.wait(self._refresh_s)
 
     @on(Fresh)
     def _fresh(self, event: Fresh) -> None:
-        self.state = State(self._feed.server, event.snapshot)
-        self._visible = next((one.visible_names for one in self.screen_stack if isinstance(one, SprocsScreen)), ())
+        if event.feed is self.feed:
+            self.state = replace(self.state, snapshot=event.snapshot, error="")
+            self._visible = next((one.visible_names for one in self.screen_stack if isinstance(one, SprocsScreen)), ())
 
     @on(Lost)
     def _lost(self, event: Lost) -> None:
-        self.state = State(self._feed.server, self.state.snapshot, event.reason)
+        if event.feed is self.feed:
+            self.state = replace(self.state, error=event.reason)
+
+    def refresh_soon(self) -> None:
+        """Everything is read again now."""
+        self._asked.set()
+        if isinstance(self.screen, Live):
+            self.screen.again()
+
+    def action_refresh_now(self) -> None:
+        """Reads everything again now."""
+        self.refresh_soon()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What writes is greyed out with --read-only."""
+        found = actions.of(action)
+        if found is not None and found.writes and self.read_only:
+            return None
+        return super().check_action(action, parameters)
+
+    # Screens, and who reads for them.
+
+    def _reading(self, screen: Screen[None], read: Callable[[], Message], lost: Callable[[str], Message]) -> bool:
+        """Posts what was read, or why it wasn't; whether the screen is still that of what is connected."""
+        try:
+            screen.post_message(read())
+        except LuasprocsError as error:
+            screen.post_message(lost(str(error)))
+        except Exception as error:  # noqa: BLE001  # as in _follow
+            screen.post_message(lost(f"can't be read: {type(error).__name__}: {error}"))
+        return not (self._closing or get_current_worker().is_cancelled)
 
     def action_executions(self) -> None:
-        """Opens the tail of executions."""
-        screen = ExecutionsScreen()
+        """Opens the tail of executions: of one sproc from its own screens."""
+        screen = ExecutionsScreen("" if isinstance(self.screen, SprocsScreen) else "".join(self.named[:1]))
         self.push_screen(screen)
         self._tail(screen)
 
     @work(thread=True, exit_on_error=False, group="executions")
     def _tail(self, screen: ExecutionsScreen) -> None:
-        records, worker = self._feed.records(), get_current_worker()
-        while not (self._closing or worker.is_cancelled):
-            try:
-                screen.post_message(ExecutionsScreen.Came(records.read()))
-            except LuasprocsError as error:
-                screen.post_message(ExecutionsScreen.Lost(str(error)))
-            except Exception as error:  # noqa: BLE001  # as in _follow
-                screen.post_message(ExecutionsScreen.Lost(f"can't be read: {type(error).__name__}: {error}"))
+        records = self.feed.records(screen.sproc)
+        while self._reading(screen, lambda: ExecutionsScreen.Came(records.read()), ExecutionsScreen.Lost):
             if screen.left.wait(self._poll_s):
                 return
 
-    @on(ExecutionsScreen.Opened)
     @on(SprocsScreen.Opened)
-    def _opened(self, event: SprocsScreen.Opened | ExecutionsScreen.Opened) -> None:
-        screen = SourceScreen(event.name, event.line if isinstance(event, ExecutionsScreen.Opened) else 0)
+    def _opened(self, event: SprocsScreen.Opened) -> None:
+        self._open_source(event.name)
+
+    def _open_source(self, name: str, line: int = 0) -> None:
+        screen = SourceScreen(name, line)
         self.push_screen(screen)
-        self._load(screen)
+        self._load(name, SourceScreen.Loaded, screen)
 
     @work(thread=True, exit_on_error=False, group="source")
-    def _load(self, screen: SourceScreen) -> None:
-        try:
-            sproc = self._feed.read_sproc(screen.sproc)
-        except LuasprocsError as error:
-            screen.post_message(SourceScreen.Failed(str(error)))
-            return
-        if sproc is None:
-            screen.post_message(SourceScreen.Failed("is gone: it was deleted meanwhile"))
-            return
-        screen.post_message(SourceScreen.Loaded(lines_of(sproc.source, dark=self.current_theme.dark), sproc.commit))
+    def _load(self, name: str, loaded: Callable[[Any, str], Message], screen: Screen[None]) -> None:
+        def read() -> Message:
+            sproc = self.feed.read_sproc(name)
+            if sproc is None:
+                return SourceScreen.Failed("is gone: it was deleted meanwhile")
+            return loaded(lines_of(sproc.source, dark=self.current_theme.dark), sproc.commit)
 
-    def action_refresh_now(self) -> None:
-        """Reads everything again now."""
-        self._asked.set()
-        if isinstance(self.screen, LiveScreen):
-            self.screen.again()
+        self._reading(screen, read, SourceScreen.Failed)
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """What writes is greyed out with --read-only."""
-        found = actions.of(action)
-        if found is not None and found.writes and self._read_only:
-            return None
-        return super().check_action(action, parameters)
+    @on(ExecutionsScreen.Opened)
+    def _record_opened(self, event: ExecutionsScreen.Opened) -> None:
+        screen = RecordScreen(event.record, event.chain, event.line)
+        self.push_screen(screen)
+        if event.line:
+            self._load(event.record.sproc, lambda lines, _: RecordScreen.Loaded(lines), screen)
+
+    def action_source(self) -> None:
+        """Opens the sproc of a record, at the line of its error."""
+        if isinstance(self.screen, RecordScreen) and self.screen.record.sproc:
+            self._open_source(self.screen.record.sproc, self.screen.line)
+
+    @on(HistoryScreen.Opened)
+    def _generation_opened(self, event: HistoryScreen.Opened) -> None:
+        self.read_then(
+            lambda: self.feed.ask(partial(generation_diff, event.generation, event.name)),
+            lambda text: self.push_screen(Show(f"Generation {event.generation.generation}", text)),
+        )
 
     def action_cron(self) -> None:
         """Opens the schedules."""
@@ -184,248 +230,108 @@ class TuiApp(KeysInOrder):
         self._open_live(JobsScreen())
 
     def action_history(self) -> None:
-        """Opens the generations."""
-        self._open_live(HistoryScreen())
+        """Opens the generations: those of one sproc from its own screens."""
+        self._open_live(HistoryScreen("" if isinstance(self.screen, SprocsScreen) else "".join(self.named[:1])))
 
-    def _open_live(self, screen: LiveScreen[Any]) -> None:
+    def action_stats(self) -> None:
+        """Opens what is counted of a sproc."""
+        if names := self.named:
+            self._open_live(StatsScreen(names[0]))
+
+    def action_wanted(self) -> None:
+        """Opens what git wants: of one sproc from its own screens."""
+        self._open_live(WantedScreen("" if isinstance(self.screen, SprocsScreen) else "".join(self.named[:1])))
+
+    def _open_live(self, screen: Live[Any]) -> None:
         self.push_screen(screen)
         self._poll(screen)
 
     @work(thread=True, exit_on_error=False, group="live")
-    def _poll(self, screen: LiveScreen[Any]) -> None:
-        while not (self._closing or screen.left.is_set()):
+    def _poll(self, screen: Live[Any]) -> None:
+        feed = self.feed
+        while not screen.left.is_set():
             screen.asked.clear()
-            try:
-                screen.post_message(LiveScreen.Came(screen.read(self._feed)))
-            except LuasprocsError as error:
-                screen.post_message(LiveScreen.Lost(str(error)))
-            except Exception as error:  # noqa: BLE001  # as in _follow
-                screen.post_message(LiveScreen.Lost(f"can't be read: {type(error).__name__}: {error}"))
+            if not self._reading(screen, lambda: Live.Came(screen.read(feed)), Live.Lost):
+                return
             screen.asked.wait(screen.EVERY_S)
 
-    # What changes something. Each deed runs in a thread, says what came of it, and is never repeated.
+    # The app itself.
 
-    def _do(self, deed: Callable[[], str]) -> None:
-        if self._read_only:
-            self._toast("read-only: nothing is changed", bad=True)
-            return
-        self._run_deed(deed, lambda said: self._toast(str(said)))
-
-    @work(thread=True, exit_on_error=False, group="deeds")
-    def _run_deed(self, deed: Callable[[], Any], then: Callable[[Any], None]) -> None:
-        try:
-            found = deed()
-        except LuasprocsError as error:
-            self.call_from_thread(self._toast, str(error), bad=True)
-        except Exception as error:  # noqa: BLE001  # it must show, and not end the app
-            self.call_from_thread(self._toast, f"{type(error).__name__}: {error}", bad=True)
+    def action_ctx(self, name: str | None = None) -> None:
+        """Goes to another registry; asks for its name where none is given."""
+        contexts = self._settings.contexts
+        if not contexts:
+            self.toast("no contexts are set: see the settings in docs/screen.md", bad=True)
+        elif name is None:
+            said = [(one.name, f"{one.name}{'  PRODUCTION' if one.production else ''}") for one in contexts.values()]
+            self.push_screen(Choose("Go to", said), lambda chosen: self.action_ctx(chosen) if chosen else None)
+        elif name not in contexts:
+            self.toast(f"there is no context {name}: there are {', '.join(contexts)}", bad=True)
         else:
-            self.call_from_thread(then, found)
-        self._asked.set()
-        if isinstance(self.screen, LiveScreen):
-            self.screen.again()
+            self._switch(contexts[name])
 
-    def _toast(self, text: str, *, bad: bool = False) -> None:
-        self.notify(clean(text, 600), severity="error" if bad else "information", markup=False, timeout=8 if bad else 4)
-
-    def _named(self) -> str | None:
-        """The sproc that is meant: of the screen, or under its cursor."""
-        screen = self.screen
-        if isinstance(screen, SourceScreen | SprocsScreen):
-            return screen.sproc
-        if isinstance(screen, CronScreen) and screen.selected:
-            return screen.selected[0].name
-        return None
-
-    def action_pause(self) -> None:
-        """Pauses or resumes."""
-        if name := self._named():
-            self._do(lambda: self._deeds.toggle_pause(name))
-
-    def action_undo(self) -> None:
-        """Takes a live edit back."""
-        if name := self._named():
-            self._do(lambda: self._deeds.undo(name))
-
-    def action_suspend(self) -> None:
-        """Suspends syncs, or not any more."""
-        self._do(self._deeds.toggle_suspend)
-
-    def action_sync(self) -> None:
-        """Asks a daemon to sync."""
-        self._do(lambda: self._deeds.ask("sync"))
-
-    def action_retry(self) -> None:
-        """Runs a job again."""
-        if isinstance(self.screen, JobsScreen) and (job := self.screen.selected):
-            self._do(lambda: self._deeds.retry(job.id))
-
-    def action_drop(self) -> None:
-        """Forgets a job, after asking."""
-        if isinstance(self.screen, JobsScreen) and (job := self.screen.selected):
-            said = f"{job.sproc}, {job.state}: {' '.join((*job.keys, *job.args))}\n{job.error}"
-
-            def answered(sure: bool | None) -> None:
-                if sure:
-                    self._do(lambda: self._deeds.drop(job.id))
-
-            self.push_screen(Confirm(f"Drop job {job.id}?", said, "Drop"), answered)
-
-    def action_roll_back(self) -> None:
-        """Shows what a rollback would change, and asks."""
-        if not (isinstance(self.screen, HistoryScreen) and (row := self.screen.selected)):
-            return
-
-        def shown(text: object) -> None:
-            def answered(sure: bool | None) -> None:
-                if sure:
-                    self._do(lambda: self._deeds.ask("rollback", generation=str(row.generation)))
-
-            self.push_screen(Confirm(f"Roll back to generation {row.generation}?", str(text), "Roll back"), answered)
-
-        self._run_deed(lambda: self._feed.ask(partial(rollback_preview, row.generation)), shown)
-
-    def action_run_sproc(self) -> None:
-        """Asks for keys and arguments, runs it, shows the reply."""
-        if not (name := self._named()):
-            return
-
-        def given(words: tuple[str, ...] | None) -> None:
-            if words is not None:
-                self._run_deed(
-                    lambda: self._deeds.run(name, *words),
-                    lambda reply: self.push_screen(Show(f"{name} replied", pretty(reply))),
-                )
-
-        self.push_screen(Ask(f"Run {name}", ("KEYS, as a shell takes words", "ARGV"), "Run"), given)
-
-    def action_edit(self) -> None:
-        """Opens the header as a form."""
-        if name := self._named():
-            self._run_deed(lambda: self._feed.read_sproc(name), self._edit)
-
-    def _edit(self, sproc: Sproc | None) -> None:
-        if sproc is None:
-            self._toast("it is gone: it was deleted meanwhile", bad=True)
-            return
-        values = values_of(sproc.source, sproc.name)
-        own = [key for key in values if key not in METADATA_KEYS]
-
-        def given(changes: dict[str, str | None] | None) -> None:
-            if changes:
-                self._do_edit(lambda: self._deeds.edit(sproc, changes))
-
-        self.push_screen(Form(f"Header of {sproc.name}", values, (*METADATA_KEYS, *own), checks()), given)
-
-    def action_edit_source(self) -> None:
-        """Opens the source in an editor."""
-        if name := self._named():
-            self._run_deed(lambda: self._feed.read_sproc(name), self._edit_source)
-
-    def _edit_source(self, sproc: Sproc | None) -> None:
-        if sproc is None:
-            self._toast("it is gone: it was deleted meanwhile", bad=True)
-            return
+    def _switch(self, context: Context) -> None:
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        old, self._visible = self.feed, ()
         try:
-            with self.suspend():
-                source = in_editor(sproc.name, sproc.source)
+            self._use(context)
         except LuasprocsError as error:
-            self._toast(str(error), bad=True)
+            self.toast(f"{context.name}: {error}", bad=True)
             return
-        self._do_edit(lambda: self._deeds.edit_source(sproc, source))
+        self._asked.set()
+        threading.Thread(target=old.close, daemon=True).start()  # it may hang, and must hold nothing up
+        self.mutate_reactive(TuiApp.state)
+        self.refresh_bindings()
+        self._follow()
 
-    def _do_edit(self, deed: Callable[[], str | Conflict]) -> None:
-        """Where it has changed meanwhile, both are shown, and it is asked."""
+    def action_theme(self, name: str | None = None) -> None:
+        """Takes other colours: those named, else the next."""
+        known = [one for one in THEMES if NAMES[one] == self.theme]
+        after = THEMES[(THEMES.index(known[0]) + 1) % len(THEMES)] if known else THEMES[0]
+        wanted = name or after
+        if wanted not in NAMES:
+            self.toast(f"there is no theme {wanted}: there are {', '.join(THEMES)}", bad=True)
+            return
+        self.theme = NAMES[wanted]
 
-        def done(found: str | Conflict) -> None:
-            if isinstance(found, str):
-                self._toast(found)
-                return
-
-            def answered(sure: bool | None) -> None:
-                if sure:
-                    self._do_edit(found.again)
-
-            self.push_screen(
-                Confirm(f"{found.name} has changed since you opened it", found.text, "Apply yours"), answered
-            )
-
-        self._run_deed(deed, done)
+    def _place(self) -> str:
+        return type(self.screen).__name__.removesuffix("Screen").lower()
 
     def action_help(self) -> None:
         """What the keys do."""
-        wanted = {type(self.screen).__name__.removesuffix("Screen").lower(), "everywhere"}
-        here = [one for one in actions.ACTIONS if wanted & set(one.where)]
-        lines = [f"{actions.key_of(one):6}{one.name.replace('_', '-'):14}{one.says}" for one in here]
-        moves = "\n\nj k  g G  pages  arrows   move      enter  open      esc  one step back"
+        lines = [
+            f"{actions.key_of(one, self._settings.keys):10}{f':{one.name}'.replace('_', '-'):16}{one.says}"
+            for one in actions.here(self._place())
+        ]
+        moves = "\n\nj k g G, arrows, pages: move      enter: open      esc: one step back      ctrl+p: palette"
         self.push_screen(Show("Keys and commands here", "\n".join(lines) + moves))
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """For the palette: what can be done here."""
+        place = type(screen).__name__.removesuffix("Screen").lower()
+        for one in actions.here(place):
+            if self.check_action(one.name, ()) and one.name not in {"command", "next_match", "previous_match"}:
+                run = partial(self.run_action, actions.target(one))
+                yield SystemCommand(one.label, one.says, run)
 
     def action_command(self) -> None:
         """Asks for the name of an action."""
-        self.push_screen(CommandLine(tuple(actions.names())), self._commanded)
+        named = [f"ctx {name}" for name in self._settings.contexts]
+        self.push_screen(CommandLine((*actions.names(), *named, *(f"theme {one}" for one in THEMES))), self.command)
 
-    def _commanded(self, text: str | None) -> None:
-        found = actions.of(text) if text else None
-        if found is not None:
-            self.run_worker(self.run_action(actions.target(found)), exit_on_error=False)
-        elif text:
-            self._toast(f"there is no command {text}: ? lists them", bad=True)
-
-
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--redis",
-    "url",
-    metavar="URL",
-    envvar="LUASPROCS_REDIS",
-    help="redis://, rediss:// or unix:// (LUASPROCS_REDIS).",
-)
-@click.option(
-    "--namespace",
-    metavar="NS",
-    envvar="LUASPROCS_NAMESPACE",
-    default="",
-    help="The registry's namespace (LUASPROCS_NAMESPACE).",
-)
-@click.option("--read-only", is_flag=True, help="Change nothing, whatever is pressed.")
-@click.option("--command", "command", metavar="NAME", default="", help="Start with a command: cron, jobs, history, …")
-@click.version_option(package_name="luasprocs", prog_name="luasprocs-tui")
-def cli(url: str | None, namespace: str, read_only: bool, command: str) -> None:
-    """Show the Lua sprocs that are live in Redis or Valkey.
-
-    Without --redis: the server that `luasprocs up` left running for this folder, else redis://127.0.0.1:6379/0.
-    """
-    feed = Feed(url or default_url(Path.cwd()), namespace)
-    if not (sys.stdin.isatty() and sys.__stderr__ is not None and sys.__stderr__.isatty()):
-        raise click.ClickException("needs a terminal; in a pipe use: luasprocs list")
-    found = actions.of(command) if command else None
-    if command and found is None:
-        raise click.ClickException(f"there is no command {command!r}: take one of {', '.join(actions.names())}")
-    app = TuiApp(feed, read_only=read_only)
-    if found is not None:
-        app.call_later(app.run_action, actions.target(found))
-    app.run()
-
-
-def run(args: Sequence[str]) -> int:
-    """Runs a command line. Returns the exit code: 0, or 2 when it could not."""
-    try:
-        cli.main(list(args), prog_name="luasprocs-tui", standalone_mode=False)
-    except click.exceptions.Exit as end:
-        return end.exit_code
-    except (click.ClickException, LuasprocsError) as error:
-        said = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        click.echo(f"luasprocs-tui: {said}", err=True)
-        return 2
-    except (click.Abort, KeyboardInterrupt):
-        return 130
-    return 0
-
-
-def main(args: Sequence[str] | None = None) -> None:
-    """The console script; ends the process."""
-    sys.exit(run(sys.argv[1:] if args is None else args))
-
-
-if __name__ == "__main__":
-    main()
+    def command(self, text: str | None) -> None:
+        """Does what was typed, `NAME [WORDS]`; says so if there is no such command, or not here."""
+        name, _, argument = (text or "").strip().partition(" ")
+        found = actions.of(name) if name else None
+        if found is None:
+            if name:
+                self.toast(f"there is no command {clean(name, 60)}: ? lists them", bad=True)
+            return
+        if found.own and self._place() not in found.where:
+            self.toast(f"{found.name.replace('_', '-')} is not for this screen", bad=True)
+            return
+        if found.writes and self.read_only:
+            self.toast("read-only: nothing is changed", bad=True)
+            return
+        self.run_worker(self.run_action(actions.target(found, argument.strip())), exit_on_error=False)

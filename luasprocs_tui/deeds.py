@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import shlex
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from luasprocs.sync_state import read_suspended, suspend, unsuspend
 from luasprocs_tui import texts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from redis import Redis
 
@@ -62,27 +61,23 @@ class Deeds:
     def __init__(self, client: Redis, keys: Keys, shown: str) -> None:
         self._client, self._keys, self._shown = client, keys, shown
 
-    def toggle_pause(self, name: str) -> str:
-        """Pauses it, or resumes it."""
+    def toggle_pause(self, names: Sequence[str]) -> str:
+        """Pauses those that aren't paused; if all are, resumes them."""
         with _known(self._shown):
-            paused = name in read_paused(self._client, self._keys)
-            (resume if paused else pause)(self._client, self._keys, [name])
-        return f"{name} {'goes on' if paused else 'is paused'}"
+            runs = sorted(set(names) - set(read_paused(self._client, self._keys)))
+            (pause if runs else resume)(self._client, self._keys, runs or list(names))
+        return f"{listed(runs or names)} {_are(runs, 'is paused', 'are paused') if runs else _are(names, 'goes on', 'go on')}"
 
-    def run(self, name: str, keys: str, args: str) -> Any:
-        """Runs a sproc, recorded; `keys` and `args` are words as a shell takes them. Its reply; of an async one the job's id."""
-        try:
-            words = [[*map(raw, shlex.split(part))] for part in (keys, args)]
-        except ValueError as error:
-            raise LuasprocsError(f"the words can't be told apart: {error}") from error
-        head = (len(words[0]), *words[0], raw(name))
+    def run(self, name: str, keys: Sequence[str], args: Sequence[str]) -> Any:
+        """Runs a sproc, recorded. Its reply; of an async one the job's id."""
+        head = (len(keys), *map(raw, keys), raw(name))
         with _known(self._shown):
             try:
-                return self._fcall("run", *head, raw(whoami()), *words[1])
+                return self._fcall("run", *head, raw(whoami()), *map(raw, args))
             except ResponseError as error:
                 if "is runasync=yes" not in str(error):
                     raise script_error(error) from error
-            return self._fcall("enqueue", *head, raw(whoami()), 1, *words[1])
+            return self._fcall("enqueue", *head, raw(whoami()), 1, *map(raw, args))
 
     def edit(self, sproc: Sproc, changes: Mapping[str, str | None]) -> str | Conflict:
         """Edits its header live."""
@@ -113,11 +108,12 @@ class Deeds:
                 return Conflict(base.name, said(current[0]), partial(self._edit, current[0], act, said))
         return f"{base.name} is edited live"
 
-    def undo(self, name: str) -> str:
-        """Takes a live edit back."""
+    def undo(self, names: Sequence[str]) -> str:
+        """Takes live edits back, one by one: the first that can't be ends it."""
         with _known(self._shown):
-            editing.undo(self._client, self._keys, name, by=whoami())
-        return f"{name} is as git has it again"
+            for name in names:
+                editing.undo(self._client, self._keys, name, by=whoami())
+        return f"{listed(names)} {_are(names, 'is', 'are')} as git has {_are(names, 'it', 'them')} again"
 
     def retry(self, job_id: str) -> str:
         """Runs a job again."""
@@ -157,6 +153,15 @@ class Deeds:
 
     def _fcall(self, function: str, *words: Any) -> Any:
         return self._client.execute_command("FCALL", self._keys.function(function), *words)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Some names in a sentence."""
+    return names[0] if len(names) == 1 else f"{len(names)} sprocs"
+
+
+def _are(names: Sequence[str], one: str, several: str) -> str:
+    return one if len(names) == 1 else several
 
 
 class _known:  # noqa: N801  # a context, read as a word

@@ -15,15 +15,19 @@ from luasprocs import server
 from luasprocs.keys import Keys
 from luasprocs.registry import Live, LiveSproc, Revision, engine_of, raw, read_live, read_sprocs, text
 from luasprocs.urls import redacted
+from luasprocs_tui.counting import PulseCounter, StatsCounter
 from luasprocs_tui.deeds import Deeds
 from luasprocs_tui.records import Records
+from luasprocs_tui.rows import Row, state_of, trigger_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from redis import Redis
 
     from luasprocs.sproc import Sproc
+    from luasprocs_tui.counting import Pulse
+    from luasprocs_tui.rows import Counters
 
 T = TypeVar("T")
 
@@ -34,42 +38,23 @@ REPLY_TIMEOUT_S = 10.0
 """A server that answers nothing for so long is lost; the header says the data's age long before."""
 
 PIPELINE_COMMANDS = 1000
-COUNTED = ("calls", "runs", "errors")
-HEADER_FIELDS = ("description", "event", "key", "cron", "every", "runasync", "enabled", "library")
-
-
-@dataclass(frozen=True, slots=True)
-class Counters:
-    """What a sproc's stats say; None where nothing was counted yet."""
-
-    calls: int | None = None
-    runs: int | None = None
-    errors: int | None = None
-
-
-NOTHING_COUNTED = Counters()
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One sproc in the list. `state`: ok, drift (changed by hand), edited (live, not committed), paused or disabled."""
-
-    name: str
-    trigger: str = ""
-    state: str = "ok"
-    description: str = ""
-    counters: Counters = NOTHING_COUNTED
+COUNTED = (b"calls", b"runs", b"errors", b"last_run")
+HEADER_FIELDS = ("description", "event", "key", "cron", "every", "tz", "runasync", "enabled", "library", "commit")
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The registry at one moment. `problems`: sentences; `read_at_s`: of the monotonic clock."""
+    """The registry at one moment. `problems`: sentences; `read_at_s`: of the monotonic clock; `longest`: name and trigger, what
+    the columns must hold; `pulse`: None where it can't be read.
+    """
 
     revision: Revision
     rows: tuple[Row, ...]
     problems: tuple[str, ...]
     drift: tuple[str, ...]
     read_at_s: float
+    longest: tuple[str, ...] = ()
+    pulse: Pulse | None = None
 
     @property
     def empty(self) -> bool:
@@ -79,36 +64,13 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the screen shows. `server`: without its password; `error`: why the last read failed, or ""."""
+    """What the screen shows. `server`: without its password; `error`: why the last read failed; `context`: its name, or ""."""
 
     server: str
     snapshot: Snapshot | None = None
     error: str = ""
-
-
-def trigger_of(fields: Mapping[str, str]) -> str:
-    """What runs a sproc, in words: `set dream*`, `cron */5 * * * *`, `every 15s`, `async call`, `library`."""
-    if _yes(fields.get("library", "")):
-        return "library"
-    kinds = []
-    if "event" in fields:
-        kinds.append(f"{fields['event']} {fields.get('key') or '*'}")
-    kinds += [f"{kind} {fields[kind]}" for kind in ("cron", "every") if kind in fields]
-    found = ", ".join(kinds) or "call"
-    return f"async {found}" if _yes(fields.get("runasync", "")) else found
-
-
-def state_of(fields: Mapping[str, str], *, intact: bool, edited: bool = False) -> str:
-    """The state of a sproc, the worst first."""
-    if not intact:
-        return "drift"
-    if edited:
-        return "edited"
-    return "disabled" if fields.get("enabled", "").strip().casefold() == "no" else "ok"
-
-
-def _yes(value: str) -> bool:
-    return value.strip().casefold() == "yes"
+    context: str = ""
+    production: bool = False
 
 
 class Feed:
@@ -126,7 +88,10 @@ class Feed:
         self._last: Snapshot | None = None
         self._seen: list[Any] = []
         self._paused: frozenset[str] = frozenset()
+        self._edited: set[str] = set()
         self._full_again_at_s = 0.0
+        self._pulse = PulseCounter()
+        self._stats = StatsCounter()
 
     def read(self, visible: Sequence[str] = (), *, full: bool = False) -> Snapshot:
         """The registry now. `visible`: names whose counters matter most; `full`: inspect every sproc now.
@@ -135,12 +100,16 @@ class Feed:
             ServerError: the server doesn't answer, or refuses.
         """
         with server.errors_named(self.server):
-            seen, counters = self._glance(visible)
+            seen, counters, pulse = self._glance(visible)
             if full or self._last is None or seen != self._seen or time.monotonic() >= self._full_again_at_s:
-                self._last = self._read_all()
+                self._last = self._read_all(counters)
             else:
-                rows = tuple(replace(row, counters=counters.get(row.name, row.counters)) for row in self._last.rows)
+                rows = tuple(
+                    replace(row, counters=counters[row.name]) if row.name in counters else row
+                    for row in self._last.rows
+                )
                 self._last = replace(self._last, rows=rows, read_at_s=time.monotonic())
+            self._last = replace(self._last, pulse=pulse)
             self._seen = seen
         return self._last
 
@@ -154,9 +123,9 @@ class Feed:
             found = read_sprocs(self._client, self._keys, [name])
         return found[0] if found else None
 
-    def records(self) -> Records:
-        """The executions as they come, through the same connections; for one thread."""
-        return Records(self._client, self._keys, self.server)
+    def records(self, name: str = "") -> Records:
+        """The executions as they come, of one sproc if named, through the same connections; for one thread."""
+        return Records(self._client, self._keys, self.server, name)
 
     def ask(self, read: Callable[[Redis, Keys], T]) -> T:
         """What a reader of luasprocs finds; for any thread.
@@ -175,46 +144,77 @@ class Feed:
         """Ends what other threads are reading: a hung server must not keep the app from quitting."""
         self._client.connection_pool.disconnect(inuse_connections=True)
 
-    def _glance(self, visible: Sequence[str]) -> tuple[list[Any], dict[str, Counters]]:
+    def _glance(self, visible: Sequence[str]) -> tuple[list[Any], dict[str, Counters], Pulse | None]:
         pipe: Any = self._client.pipeline(transaction=False)
         pipe.hgetall(self._keys.revision)
         pipe.execute_command("FCALL_RO", self._keys.function("about"), 0)
         pipe.smembers(self._keys.paused)
+        pipe.time()
+        pipe.hgetall(self._keys.daemons)
+        pipe.xlen(self._keys.gaps)
         for name in visible:
-            pipe.hmget(raw(self._keys.stats(name)), COUNTED)
-        revision, about, paused, *stats = pipe.execute(raise_on_error=False)
+            pipe.hgetall(raw(self._keys.stats(name)))
+        revision, about, paused, now, beats, gaps, *stats = pipe.execute(raise_on_error=False)
         self._paused = frozenset() if isinstance(paused, Exception) else frozenset(map(text, paused))
         seen = [str(reply) if isinstance(reply, Exception) else reply for reply in (revision, about, paused)]
-        return seen, {name: _counters(reply) for name, reply in zip(visible, stats, strict=True)}
+        counters = {name: self._stats.look(name, reply) for name, reply in zip(visible, stats, strict=True)}
+        return seen, counters, self._pulse.look(now, beats, gaps)
 
-    def _read_all(self) -> Snapshot:
+    def _read_all(self, counters: Mapping[str, Counters]) -> Snapshot:
         started_s = time.monotonic()
         live = read_live(self._client, self._keys, len(self._known))
         self._known = self._rows(live)
         names = [row.name for row in self._known.values()]
-        stats = self._pipelined((raw(self._keys.stats(name)) for name in names), COUNTED)
+        counted = {**self._counted([name for name in names if name not in counters]), **counters}
+        self._stats.keep(names)
         rows = [
-            replace(row, counters=_counters(reply), state="paused" if row.name in self._paused else row.state)
-            for row, reply in zip(self._known.values(), stats, strict=True)
+            replace(row, counters=counted[row.name], state="paused" if row.name in self._paused else row.state)
+            for row in self._known.values()
         ]
         done_s = time.monotonic()
         self._full_again_at_s = done_s + REST_FACTOR * (done_s - started_s)
-        return Snapshot(live.revision, tuple(rows), self._problems(live), live.drift, done_s)
+        longest = (max(names, key=len, default=""), max((row.trigger for row in rows), key=len, default=""))
+        return Snapshot(live.revision, tuple(rows), self._problems(live), live.drift, done_s, longest)
+
+    def _counted(self, names: Sequence[str]) -> dict[str, Counters]:
+        """Of every sproc the counts; durations too once the list stands, of those that have run."""
+        keys = [raw(self._keys.stats(name)) for name in names]
+        replies = [_fields(COUNTED, reply) for reply in self._pipelined(keys, COUNTED)]
+        if self._last is not None:
+            ran = [at for at, reply in enumerate(replies) if isinstance(reply, dict) and reply.get(b"runs")]
+            for at, reply in zip(ran, self._pipelined([keys[at] for at in ran]), strict=True):
+                replies[at] = reply
+        return {name: self._stats.look(name, reply) for name, reply in zip(names, replies, strict=True)}
 
     def _rows(self, live: Live) -> dict[LiveSproc, Row]:
         """Rows in the registry's order; only what is new, changed or edited by hand has its header read."""
         wanted = [one for one in live.sprocs.values() if not one.intact or one not in self._known]
-        replies = self._pipelined((raw(self._keys.name(one.name)) for one in wanted), HEADER_FIELDS)
-        fresh = {one: _row(one, reply) for one, reply in zip(wanted, replies, strict=True)}
+        replies = self._pipelined([raw(self._keys.name(one.name)) for one in wanted], HEADER_FIELDS)
+        self._edited |= {one.name for one in wanted if one.edit}
+        fresh = {one: self._row(one, reply) for one, reply in zip(wanted, replies, strict=True)}
         return {one: fresh.get(one) or self._known[one] for one in live.sprocs.values()}
 
-    def _pipelined(self, keys: Iterable[bytes], fields: Sequence[str]) -> list[Any]:
-        """The fields of each hash; an exception stands for a key that is none."""
-        wanted, replies = list(keys), []
-        for start in range(0, len(wanted), PIPELINE_COMMANDS):
+    def _row(self, sproc: LiveSproc, reply: Any) -> Row:
+        fields = {field: text(value) for field, value in _fields(HEADER_FIELDS, reply, {}).items()}
+        return Row(
+            sproc.name,
+            trigger_of(fields),
+            state_of(fields, intact=sproc.intact, edited=bool(sproc.edit)),
+            fields.get("description", ""),
+            schedule=(fields.get("cron", ""), fields.get("every", ""), fields.get("tz", "")),
+            commit=fields.get("commit", "") if sproc.name in self._edited and not sproc.edit else "",
+        )
+
+    def _pipelined(self, keys: Sequence[bytes], fields: Sequence[str | bytes] = ()) -> list[Any]:
+        """The fields of each hash, all for none named; an exception stands for a key that is none."""
+        replies = []
+        for start in range(0, len(keys), PIPELINE_COMMANDS):
             pipe = self._client.pipeline(transaction=False)
-            for key in wanted[start : start + PIPELINE_COMMANDS]:
-                pipe.hmget(key, fields)
+            for key in keys[start : start + PIPELINE_COMMANDS]:
+                if fields:
+                    pipe.hmget(key, fields)
+                else:
+                    pipe.hgetall(key)
             replies += pipe.execute(raise_on_error=False)
         return replies
 
@@ -226,20 +226,8 @@ class Feed:
         return tuple(filter(None, (*live.faults, stale, edited)))
 
 
-def _row(sproc: LiveSproc, reply: Any) -> Row:
-    values = () if isinstance(reply, Exception) else zip(HEADER_FIELDS, reply, strict=True)
-    fields = {field: text(value) for field, value in values if value is not None}
-    return Row(
-        sproc.name,
-        trigger_of(fields),
-        state_of(fields, intact=sproc.intact, edited=bool(sproc.edit)),
-        fields.get("description", ""),
-    )
-
-
-def _counters(reply: Any) -> Counters:
-    return NOTHING_COUNTED if isinstance(reply, Exception) else Counters(*map(_count, reply))
-
-
-def _count(value: bytes | None) -> int | None:
-    return int(value) if value and value.isdigit() and len(value) < 20 else None
+def _fields(names: Sequence[T], reply: Any, otherwise: Any = None) -> Any:
+    """A reply of HMGET as a dictionary of what there is; an error as it is, or `otherwise`."""
+    if isinstance(reply, Exception):
+        return reply if otherwise is None else otherwise
+    return {name: value for name, value in zip(names, reply, strict=True) if value is not None}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from luasprocs import server
-from luasprocs.executions import Execution, Tail, newest_id, read_executions
+from luasprocs.executions import Execution, Tail, Wanted, newest_id, read_executions
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -31,9 +31,10 @@ class Batch:
 
 
 class Records:
-    """One registry's executions. An error changes nothing: the next `read` goes on from the last id."""
+    """One registry's executions, or (`name`) one sproc's. An error changes nothing: the next `read` goes on from the last id."""
 
-    def __init__(self, client: Redis, keys: Keys, shown: str) -> None:
+    def __init__(self, client: Redis, keys: Keys, shown: str, name: str = "") -> None:
+        self._name = name
         self._client = client
         self._keys = keys
         self._shown = shown
@@ -52,10 +53,14 @@ class Records:
             found = self._tail.read(RECORDS_LIMIT)
             if len(found) == RECORDS_LIMIT:  # perhaps more came than are kept: only the last ones matter
                 return self._newest()
-        return Batch(tuple(found), time.monotonic())
+        return Batch(tuple(self._of_name(found)), time.monotonic())
+
+    def _of_name(self, found: list[Execution]) -> list[Execution]:
+        return [one for one in found if one.sproc == self._name] if self._name else found
 
     def _newest(self) -> Batch:
         last_id = newest_id(self._client, self._keys)
-        found = read_executions(self._client, self._keys, RECORDS_LIMIT, until_id=last_id)
+        wanted = Wanted(sprocs=(self._name,) if self._name else ())
+        found = read_executions(self._client, self._keys, RECORDS_LIMIT, until_id=last_id, wanted=wanted)
         self._tail = Tail(self._client, self._keys, last_id)
-        return Batch(tuple(found), time.monotonic(), whole=True)
+        return Batch(tuple(self._of_name(found)), time.monotonic(), whole=True)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import json
+import shlex
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from luasprocs.errors import RegistryError, SettingsError
+from luasprocs.editing import blob_like, parse_edit
+from luasprocs.errors import LuasprocsError, RegistryError, SettingsError
+from luasprocs.executions import time_text
+from luasprocs.header import values_of
 from luasprocs.history import read_blobs, read_history, state_at
 from luasprocs.metadata import KEYS as METADATA_KEYS
 from luasprocs.metadata import parse_value
@@ -15,12 +20,20 @@ from luasprocs.recurrence import Recurrence
 from luasprocs.registry import read_live, read_sprocs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from redis import Redis
 
+    from luasprocs.executions import Execution
+    from luasprocs.history import Generation
     from luasprocs.keys import Keys
     from luasprocs.sproc import Sproc
+    from luasprocs.sync_state import SyncState
+
+TIMES_SHOWN = 3
+KEYS_LOOKED_AT = 20_000
+_SCAN_COUNT = 1000
+COMMIT_SHOWN = 8
 
 
 def pretty(reply: Any) -> str:
@@ -57,6 +70,83 @@ def rollback_preview(generation: int, client: Redis, keys: Keys) -> str:
     return "\n".join(lines) or "nothing would change"
 
 
+def generation_diff(generation: Generation, name: str, client: Redis, keys: Keys) -> str:
+    """What a generation changed, of one sproc or (`name` is "") of all; sources that are not kept any more are said.
+
+    Raises:
+        RegistryError: the kept sources can't be read.
+    """
+    pairs: dict[str, tuple[str, str]] = {one: ("", blob) for one, blob in generation.created.items()}
+    pairs |= generation.updated
+    pairs |= {one: (blob, "") for one, blob in generation.deleted.items()}
+    wanted = {one: pair for one, pair in sorted(pairs.items()) if name in {"", one}}
+    live = {one.blob: one.source for one in read_sprocs(client, keys, wanted)}
+    kept = live | read_blobs(client, keys, {blob for pair in wanted.values() for blob in pair if blob}, strict=False)
+    head = [
+        f"generation {generation.generation}, {generation.action}, {generation.applied_at}, applied by {generation.applied_by}",
+        f"commit {generation.commit}",
+        *([f"by {generation.author}"] if generation.author else []),
+        *([generation.subject] if generation.subject else []),
+    ]
+    return "\n".join([*head, *(line for one, pair in wanted.items() for line in _changed(one, pair, kept))])
+
+
+def _changed(name: str, pair: tuple[str, str], kept: Mapping[str, bytes]) -> list[str]:
+    if gone := [blob for blob in pair if blob and blob not in kept]:
+        return ["", f"{name}: the source {gone[0][:COMMIT_SHOWN]} is not kept any more"]
+    before, after = (kept.get(blob, b"") for blob in pair)
+    return ["", *_diff(before, after, f"before/{name}", f"after/{name}")]
+
+
+def wanted_said(state: SyncState, suspended: str) -> str:
+    """What git wants, in one line."""
+    if suspended:
+        return f"syncs are suspended {suspended}"
+    if not state.state:
+        return "no daemon syncs here"
+    wants = f"git wants {state.commit[:COMMIT_SHOWN]} {state.subject}".strip()
+    return f"{state.state}: {wants}" + (f"; {state.reason}" if state.reason else "")
+
+
+def wanted(state: SyncState, suspended: str) -> list[str]:
+    """What git wants and is not live, name by name, and why."""
+    lines = [wanted_said(state, suspended)]
+    if state.state:
+        lines += [
+            f"{state.source}  {state.branch} {state.commit}",
+            f"seen {time_text(int(state.at * 1000))} by {state.daemon}",
+        ]
+    named = (
+        (f"+{one}" for one in state.created),
+        (f"~{one}" for one in state.updated),
+        (f"-{one}" for one in state.deleted),
+    )
+    changes = [line for kind in named for line in kind]
+    lines += ["", *(changes or ["nothing that git has waits to be applied"])]
+    lines += ["", "problems", *state.problems] if state.problems else []
+    return [*lines, "", *(f"edited by hand: {name}" for name in state.drift)] if state.drift else lines
+
+
+def wanted_of(name: str, client: Redis, keys: Keys) -> list[str]:
+    """How a live sproc differs from what git has: a live edit, or a change by hand.
+
+    Raises:
+        RegistryError: it is gone, or the kept sources can't be read.
+    """
+    found = read_sprocs(client, keys, [name])
+    if not found:
+        raise RegistryError(f"{name} is gone: it was deleted meanwhile")
+    sproc, edit = found[0], parse_edit(found[0].edit)
+    base = edit.base if edit else sproc.blob
+    if blob_like(base, sproc.source) == base:
+        return [f"its source is as git has it: commit {sproc.commit}"]
+    kept = read_blobs(client, keys, {base}, strict=False)
+    said = f"edited live by {edit.by}, not committed yet" if edit else "changed by hand: a sync takes it back"
+    if base not in kept:
+        return [said, "", f"what git has of it ({base[:COMMIT_SHOWN]}) is not kept in Redis"]
+    return [said, "", *_diff(kept[base], sproc.source, f"git/{name}", f"live/{name}")]
+
+
 def header_conflict(base: Sproc, changes: Mapping[str, str | None], current: Sproc) -> str:
     """What another has changed since, and what would be applied on top of it."""
     theirs = _diff(base.source, current.source, "as you opened it", "as it is now")
@@ -73,6 +163,100 @@ def source_conflict(mine: bytes, current: Sproc) -> str:
 def _diff(before: bytes, after: bytes, old: str, new: str) -> list[str]:
     was, now = (part.decode("utf-8", "replace").splitlines() for part in (before, after))
     return list(difflib.unified_diff(was, now, old, new, lineterm=""))
+
+
+def header_diff(sproc: Sproc, changes: Mapping[str, str | None]) -> str:
+    """What an edit of its header would change."""
+    values = values_of(sproc.source, sproc.name)
+    lines = []
+    for key, value in changes.items():
+        lines += [f"-{key}={values[key]}"] if key in values else []
+        lines += [f"+{key}={value}"] if value is not None else []
+    return "\n".join(lines)
+
+
+def source_diff(before: bytes, after: bytes, name: str) -> str:
+    """What an edit would change."""
+    return "\n".join(_diff(before, after, f"live/{name}", f"yours/{name}")) or "nothing would change"
+
+
+def execute_words(typed: str) -> tuple[str, list[str], list[str]]:
+    """Name, keys and arguments of `NAME [--key K]… [ARG]…`, as the command line takes them.
+
+    Raises:
+        LuasprocsError: the words can't be told apart, or an option lacks its value.
+    """
+    try:
+        words = shlex.split(typed)
+    except ValueError as error:
+        raise LuasprocsError(f"the words can't be told apart: {error}") from error
+    keys: list[str] = []
+    rest: list[str] = []
+    left = iter(words)
+    for word in left:
+        if word == "--":
+            rest += left
+        elif word == "--key":
+            key = next(left, None)
+            if key is None:
+                raise LuasprocsError("--key lacks its value")
+            keys.append(key)
+        elif word.startswith("--key="):
+            keys.append(word.removeprefix("--key="))
+        else:
+            rest.append(word)
+    if not rest:
+        raise LuasprocsError("which sproc? NAME [--key K]… [ARG]…")
+    return rest[0], keys, rest[1:]
+
+
+def record_json(record: Execution) -> str:
+    """All fields of a record."""
+    return json.dumps(dataclasses.asdict(record), indent=2, ensure_ascii=True) + "\n"
+
+
+def next_times(schedule: tuple[str, str, str], now_ms: float) -> str:
+    """The next times of cron, every and tz, in UTC; "" where there are none.
+
+    Raises:
+        ValueError: the schedule is bad.
+    """
+    recurrence, at = Recurrence.parse(*schedule), now_ms
+    found: list[str] = []
+    while len(found) < TIMES_SHOWN and (due := recurrence.next_after(at)) is not None:
+        found.append(time_text(due)[:19].replace("T", " "))
+        at = due
+    return f"next (UTC): {', '.join(found)}" if found else ""
+
+
+def preview(key: str, values: Mapping[str, str], client: Redis, keys: Keys) -> str:  # noqa: ARG001  # as Feed.ask calls it
+    """What a header's value would do: the next times of a schedule, how many keys a glob matches now."""
+    if key in {"cron", "every", "tz"} and (values.get("cron") or values.get("every")):
+        seconds, microseconds = client.time()
+        now_ms = int(seconds) * 1000 + int(microseconds) // 1000
+        try:
+            return next_times((values.get("cron", ""), values.get("every", ""), values.get("tz", "")), now_ms)
+        except (ValueError, SettingsError):
+            return ""
+    if key == "key" and values.get("key"):
+        return _matching(client, [glob.strip() for glob in values["key"].split(",") if glob.strip()])
+    return ""
+
+
+def _matching(client: Redis, globs: Sequence[str]) -> str:
+    """How many keys match, by SCAN, which looks at so many at most."""
+    found, looked_at = 0, 0
+    said = []
+    for glob in globs:
+        cursor, found, looked_at = 0, 0, 0
+        while looked_at < KEYS_LOOKED_AT // len(globs):
+            reply: Any = client.scan(cursor, match=glob.encode("utf-8", "surrogateescape"), count=_SCAN_COUNT)
+            cursor, some = reply
+            found, looked_at = found + len(some), looked_at + _SCAN_COUNT
+            if not cursor:
+                break
+        said.append(f"{glob} matches {'at least ' if cursor else ''}{found} key{'' if found == 1 else 's'} now")
+    return "; ".join(said)
 
 
 def checks() -> Mapping[str, Callable[[str], str]]:

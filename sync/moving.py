@@ -60,7 +60,7 @@ def show(folder: Path) -> int:
         try:
             writer.start()
             return subprocess.run(
-                [sys.executable, "-m", "luasprocs_tui.app"], cwd=repository, env=environ, check=False
+                [sys.executable, "-m", "luasprocs_tui.cli"], cwd=repository, env=environ, check=False
             ).returncode
         finally:
             stop.set()

@@ -22,7 +22,7 @@ from tests.proxy import Proxy
 
 KEYS = Keys()
 SPROCS = 500
-CUTS = 110
+CUTS = 60
 KILLS = 8
 PROBED = ("both/0100.lua", "both/0399.lua")
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 CLONE = Path(__file__).parents[1]
-pytestmark = pytest.mark.timeout(300)
+# One worker builds and installs it for all.
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("wheel")]
 
 
 def run(*command, **settings):

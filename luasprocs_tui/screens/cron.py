@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 from luasprocs.executions import time_text
 from luasprocs.schedules import ScheduleInfo, read_schedules
 from luasprocs_tui import actions
+from luasprocs_tui.numbers import age
 from luasprocs_tui.screens.live import LiveScreen
-from luasprocs_tui.widgets.status import age
+from luasprocs_tui.texts import next_times
 from luasprocs_tui.widgets.table import Column, Line
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ class CronScreen(LiveScreen[tuple[ScheduleInfo, int]]):
     )
     BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("cron")]
 
+    @property
+    def sprocs(self) -> tuple[str, ...]:
+        """The one under the cursor."""
+        return (self.selected[0].name,) if self.selected else ()
+
     def read(self, feed: Feed) -> Sequence[tuple[ScheduleInfo, int]]:
         """All of them."""
         found = feed.ask(read_schedules)
@@ -51,8 +57,9 @@ class CronScreen(LiveScreen[tuple[ScheduleInfo, int]]):
         return Line(one.name, cells, tone)
 
     def about(self, row: tuple[ScheduleInfo, int]) -> str:
-        """When it ran."""
-        one, _ = row
+        """When it ran, and its next times."""
+        one, now_ms = row
         last = f"last due {time_text(one.last_ms)[:19]}Z" if one.last_ms else "not begun"
-        due = f"next {time_text(one.due_ms)[:19]}Z" if one.due_ms else ""
+        cron, every = ("", one.schedule.removeprefix("every ")) if not one.zone else (one.schedule, "")
+        due = next_times((cron, every, one.zone), now_ms) if one.due_ms else ""
         return "  ".join(part for part in (one.name, due, last, f"misfire {one.misfire}", one.problem) if part)

@@ -13,15 +13,21 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Footer, Input, Static
 
 from luasprocs.executions import Execution, time_text
+from luasprocs_tui import actions
+from luasprocs_tui.filters import EXECUTIONS_HINT, execution_matcher
+from luasprocs_tui.numbers import age
 from luasprocs_tui.records import RECORDS_LIMIT, Batch
 from luasprocs_tui.safe import clean
-from luasprocs_tui.widgets.status import COMMIT_SHOWN, STALE_AFTER_S, Status, age
+from luasprocs_tui.widgets.line import TypedLine
+from luasprocs_tui.widgets.status import COMMIT_SHOWN, STALE_AFTER_S, Status
 from luasprocs_tui.widgets.table import CELL_CHARACTERS, Column, Line, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from textual.app import ComposeResult
 
 COLUMNS = (
@@ -64,10 +70,14 @@ def facts_of(one: Execution) -> str:
 
 
 class ExecutionsScreen(Screen[None]):
-    """A ring of records. At the end it goes along with what comes; scrolled up it stays, and counts what came."""
+    """A ring of records. At the end it goes along with what comes; scrolled up it stays, and counts what came.
+
+    A filter leaves only what matches; a search goes from match to match, and leaves the others around it.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "app.pop_screen", "Back", id="executions.back"),
+        *actions.bindings("executions"),
+        Binding("escape", "back", "Back", id="executions.back"),
     ]
 
     class Came(Message):
@@ -85,17 +95,21 @@ class ExecutionsScreen(Screen[None]):
             self.reason = reason
 
     class Opened(Message):
-        """The sproc of a record was opened; `line`: where its error is, 0 for none."""
+        """A record was opened; `chain`: those kept that have the same origin; `line`: where its error is, 0 for none."""
 
-        def __init__(self, name: str, line: int = 0) -> None:
+        def __init__(self, record: Execution, chain: Sequence[Execution], line: int) -> None:
             super().__init__()
-            self.name = name
+            self.record = record
+            self.chain = chain
             self.line = line
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
         super().__init__()
+        self.sproc = name
+        self._kept: list[Execution] = []
         self._records: list[Execution] = []
         self._lines: list[Line] = []
+        self._found = 0
         self._new = 0
         self._read_at_s: float | None = None
         self._error = ""
@@ -111,6 +125,8 @@ class ExecutionsScreen(Screen[None]):
             yield Static(id="tail-facts")
         yield Table(COLUMNS, id="executions")
         yield Static(id="record")
+        yield TypedLine(id="filter")
+        yield TypedLine(id="find")
         yield Footer()
 
     def on_mount(self) -> None:
@@ -125,6 +141,14 @@ class ExecutionsScreen(Screen[None]):
         """Lets the worker go."""
         self.left.set()
 
+    @property
+    def _filter(self) -> TypedLine:
+        return self.query_one("#filter", TypedLine)
+
+    def _wanted(self, records: Sequence[Execution]) -> list[Execution]:
+        matches = execution_matcher(self._filter.value)
+        return [one for one in records if self.sproc in {"", one.sproc} and matches(one)]
+
     @on(Came)
     def _came(self, event: Came) -> None:
         batch = event.batch
@@ -134,14 +158,18 @@ class ExecutionsScreen(Screen[None]):
         self._say()
 
     def _keep(self, batch: Batch) -> None:
-        table = self.query_one(Table)
-        follows, before = table.follows, len(self._records)
-        fresh = [line_of(one) for one in batch.records]
-        self._records = [*([] if batch.whole else self._records), *batch.records][-RECORDS_LIMIT:]
-        self._lines = [*([] if batch.whole else self._lines), *fresh][-RECORDS_LIMIT:]
-        self._new = 0 if follows else self._new + len(fresh)
-        table.measure(self._lines)
-        table.show_tail(self._lines, max(0, before + len(fresh) - len(self._lines)))
+        self._kept = [*([] if batch.whole else self._kept), *batch.records][-RECORDS_LIMIT:]
+        if batch.whole:
+            self._records, self._lines = [], []
+        self._add(self._wanted(batch.records))
+
+    def _add(self, fresh: Sequence[Execution]) -> None:
+        table, lines, before = self.query_one(Table), [*map(line_of, fresh)], len(self._lines)
+        self._new = 0 if table.follows else self._new + len(fresh)
+        self._records = [*self._records, *fresh][-RECORDS_LIMIT:]
+        self._lines = [*self._lines, *lines][-RECORDS_LIMIT:]
+        table.measure(lines, more=before > 0)
+        table.show_tail(self._lines, before + len(lines) - len(self._lines))
 
     @on(Lost)
     def _lost(self, event: Lost) -> None:
@@ -154,9 +182,71 @@ class ExecutionsScreen(Screen[None]):
 
     @on(Table.Opened)
     def _opened(self) -> None:
-        found = self._selected()
-        if found and found.sproc:
-            self.post_message(self.Opened(found.sproc, line_of_error(found)))
+        if found := self._selected():
+            chain = [one for one in self._kept if one.origin.strip("-") and one.origin == found.origin]
+            self.post_message(self.Opened(found, chain, line_of_error(found)))
+
+    @on(Input.Changed, "#filter")
+    def _filtered(self) -> None:
+        self._records, self._lines, self._new = [], [], 0
+        self._add(self._wanted(self._kept))
+        self._say()
+
+    @on(Input.Submitted)
+    def _typed(self, event: Input.Submitted) -> None:
+        self.query_one(Table).focus()
+        if event.input.id == "find":
+            self.query_one("#find", TypedLine).close()
+            self.action_next_match()
+        elif not event.value:
+            self._filter.close()
+
+    def action_filter(self, text: str | None = None) -> None:
+        """Opens the filter, or filters by a text."""
+        self._filter.open(EXECUTIONS_HINT, text)
+        if text is not None:
+            self.query_one(Table).focus()
+
+    def action_find(self, text: str | None = None) -> None:
+        """Opens the search, or goes to the next match of a text."""
+        self.query_one("#find", TypedLine).open("find: words, ~regex; n and N go on", text or "")
+        if text is not None:
+            self.query_one("#find", TypedLine).close()
+            self.query_one(Table).focus()
+            self.action_next_match()
+
+    def action_next_match(self) -> None:
+        """Towards the newest, and round."""
+        self._go(1)
+
+    def action_previous_match(self) -> None:
+        """Towards the oldest, and round."""
+        self._go(-1)
+
+    def _go(self, by: int) -> None:
+        text = self.query_one("#find", TypedLine).value
+        if not text.strip():
+            self.action_find()
+            return
+        matches, count, table = execution_matcher(text), len(self._records), self.query_one(Table)
+        ways = ((table.cursor + by * step) % count for step in range(1, count + 1)) if count else ()
+        at = next((at for at in ways if matches(self._records[at])), None)
+        if at is None:
+            self.notify(f"nothing here matches {clean(text, 100)}", markup=False)
+        else:
+            table.go_to(at)
+
+    def action_back(self) -> None:
+        """Ends the filter, else leaves."""
+        find = self.query_one("#find", TypedLine)
+        if find.display:
+            find.close(empty=True)
+        elif self._filter.display:
+            self._filter.close(empty=True)
+        else:
+            self.app.pop_screen()
+            return
+        self.query_one(Table).focus()
 
     def _selected(self) -> Execution | None:
         at = self.query_one(Table).cursor
@@ -185,13 +275,16 @@ class ExecutionsScreen(Screen[None]):
             widget.update(text)
 
     def _count(self) -> str:
+        of = f" of {clean(self.sproc, 100)}" if self.sproc else ""
         if self._read_at_s is None:
-            return "Executions"
-        if not self._records:
+            return f"Executions{of}"
+        if not self._kept:
             return "Executions: none recorded yet"
-        count = len(self._records)
-        kept = " (older ones are not kept here)" if count == RECORDS_LIMIT else ""
-        return f"{count} execution{'' if count == 1 else 's'}{kept}"
+        kept = len(self._kept)
+        older = " (older ones are not kept here)" if kept == RECORDS_LIMIT else ""
+        if self.sproc or self._filter.value.strip():
+            return f"{len(self._records)}{of} of the last {kept} executions{older}"
+        return f"{kept} execution{'' if kept == 1 else 's'}{older}"
 
 
 def badge_of(read_at_s: float | None, error: str, now_s: float, *, follows: bool) -> tuple[str, str]:

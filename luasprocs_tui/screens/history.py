@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import on
+from textual.message import Message
+
 from luasprocs.history import Generation, read_history
-from luasprocs.sync_state import SyncState, read_suspended, read_sync_state
+from luasprocs.sync_state import read_suspended, read_sync_state
 from luasprocs_tui import actions
 from luasprocs_tui.screens.live import LiveScreen
+from luasprocs_tui.texts import wanted_said
 from luasprocs_tui.widgets.status import COMMIT_SHOWN
-from luasprocs_tui.widgets.table import Column, Line
+from luasprocs_tui.widgets.table import Column, Line, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,9 +24,8 @@ if TYPE_CHECKING:
 
 
 class HistoryScreen(LiveScreen[Generation]):
-    """With a line that says what git wants and why it is not live, if it isn't."""
+    """With what git wants and why it is not live, if it isn't; of one sproc only the generations that changed it."""
 
-    NAME = "History"
     NONE = "nothing was ever synced here"
     COLUMNS = (
         Column("GEN", 4, 8, right=True),
@@ -35,38 +38,54 @@ class HistoryScreen(LiveScreen[Generation]):
     )
     BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("history")]
 
-    def __init__(self) -> None:
+    class Opened(Message):
+        """A generation was opened; `name`: of the sproc whose history it is, or ""."""
+
+        def __init__(self, generation: Generation, name: str) -> None:
+            super().__init__()
+            self.generation = generation
+            self.name = name
+
+    def __init__(self, name: str = "") -> None:
         super().__init__()
+        self.NAME = f"History of {name}" if name else "History"  # type: ignore[misc]  # its own
+        self._sproc = name
         self._wanted = ""
+
+    @property
+    def sprocs(self) -> tuple[str, ...]:
+        """The one whose history it is."""
+        return (self._sproc,) if self._sproc else ()
 
     def read(self, feed: Feed) -> Sequence[Generation]:
         """All that are kept."""
         state, suspended = feed.ask(read_sync_state), feed.ask(read_suspended)
-        self._wanted = _said(state, str(suspended) if suspended else "")
-        return feed.ask(read_history)
+        self._wanted = wanted_said(state, str(suspended) if suspended else "")
+        found = feed.ask(read_history)
+        return (
+            [one for one in found if self._sproc in {*one.created, *one.updated, *one.deleted}]
+            if self._sproc
+            else found
+        )
 
-    def _state(self) -> str:
-        """What git wants, as long as it is fresh."""
-        said = super()._state()
-        return f"{said}  {self._wanted}" if said in {self.NONE, str(len(self._rows))} else said
+    def fresh(self) -> str:
+        """How many, and what git wants."""
+        return f"{super().fresh()}  {self._wanted}"
 
     def line(self, row: Generation) -> Line:
         """One."""
         counts = f"{len(row.created)} {len(row.updated)} {len(row.deleted)}"
         when = row.applied_at[:19].replace("T", " ")
-        cells = (str(row.generation), when, row.action, row.commit[:COMMIT_SHOWN], counts, row.applied_by, row.subject)
+        by = row.author or row.applied_by
+        cells = (str(row.generation), when, row.action, row.commit[:COMMIT_SHOWN], counts, by, row.subject)
         return Line(str(row.generation), cells)
 
     def about(self, row: Generation) -> str:
         """What it changed."""
         parts = [*(f"+{name}" for name in row.created), *(f"~{name}" for name in row.updated)]
-        return "  ".join([row.author, *parts, *(f"-{name}" for name in row.deleted)])
+        return "  ".join([f"applied by {row.applied_by}", *parts, *(f"-{name}" for name in row.deleted)])
 
-
-def _said(state: SyncState, suspended: str) -> str:
-    if suspended:
-        return f"syncs are suspended {suspended}"
-    if not state.state:
-        return "no daemon syncs here"
-    wants = f"git wants {state.commit[:COMMIT_SHOWN]} {state.subject}".strip()
-    return f"{state.state}: {wants}" + (f"; {state.reason}" if state.reason else "")
+    @on(Table.Opened)
+    def _opened(self) -> None:
+        if row := self.selected:
+            self.post_message(self.Opened(row, self._sproc))

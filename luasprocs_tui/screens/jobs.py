@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from luasprocs.jobs import JobRecord, read_jobs
 from luasprocs_tui import actions
+from luasprocs_tui.numbers import age
 from luasprocs_tui.screens.live import LiveScreen
-from luasprocs_tui.widgets.status import age
 from luasprocs_tui.widgets.table import Column, Line
 
 if TYPE_CHECKING:

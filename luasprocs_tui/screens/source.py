@@ -47,7 +47,7 @@ class SourceScreen(Screen[None]):
 
     def __init__(self, name: str, line: int = 0) -> None:
         super().__init__()
-        self.sproc = name
+        self.sprocs = (name,)
         self._line = line
 
     def compose(self) -> ComposeResult:
@@ -76,6 +76,6 @@ class SourceScreen(Screen[None]):
         self._say(event.reason)
 
     def _say(self, said: str) -> None:
-        title = Text.assemble((clean(self.sproc, 400), "bold"), "  ", clean(said, 400))
+        title = Text.assemble((clean(self.sprocs[0], 400), "bold"), "  ", clean(said, 400))
         title.no_wrap, title.overflow = True, "ellipsis"
         self.query_one("#title", Static).update(title)

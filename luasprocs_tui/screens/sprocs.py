@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
@@ -13,59 +14,72 @@ from textual.widgets import Footer, Input, Static
 
 from luasprocs_tui import actions
 from luasprocs_tui.filters import HINT, matcher
+from luasprocs_tui.numbers import NOTHING, age, short_number, short_rate, short_us
 from luasprocs_tui.safe import clean
+from luasprocs_tui.tree import is_folder, tree
+from luasprocs_tui.widgets.line import TypedLine
 from luasprocs_tui.widgets.status import Status
 from luasprocs_tui.widgets.table import Column, Line, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from textual.app import ComposeResult
 
-    from luasprocs_tui.feed import Row, State
+    from luasprocs_tui.feed import Snapshot, State
+    from luasprocs_tui.rows import Row
 
 COLUMNS = (
     Column("NAME", 12, 60),
     Column("TRIGGER", 16, 44),
     Column("STATE", 8, 8),
-    Column("CALLS", 6, 6, right=True),
-    Column("RUNS", 5, 6, right=True),
+    Column("IN", 4, 4, right=True),
+    Column("CALLS", 5, 5, right=True),
+    Column("RUNS", 5, 5, right=True),
     Column("ERRORS", 7, 7, right=True),
+    Column("/S", 5, 5, right=True, extra=True),
+    Column("LAST", 4, 4, right=True, extra=True),
+    Column("P50", 5, 5, right=True, extra=True),
+    Column("P99", 5, 5, right=True, extra=True),
     Column("DESCRIPTION", 14, 400, grow=True),
 )
-SORTS: tuple[Callable[[Row], Any], ...] = (
-    lambda row: row.name,
-    lambda row: row.trigger,
-    lambda row: row.state,
-    lambda row: row.counters.calls or 0,
-    lambda row: row.counters.runs or 0,
-    lambda row: row.counters.errors or 0,
-    lambda row: row.description,
-)
-"""What each column is sorted by."""
-TONES = {"drift": "bad", "disabled": "off", "paused": "off", "edited": "warn"}
-_UNITS = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
+TONES = {"drift": "bad", "failing": "bad", "disabled": "off", "paused": "off", "edited": "warn"}
 
 
-def short_number(number: int | None) -> str:
-    """At most six cells: `950`, `12k`, `3.4M`; a dot where nothing was counted yet."""
-    if number is None:
-        return "·"
-    if number < 10_000:
-        return str(number)
-    size, unit = next((size, unit) for size, unit in _UNITS if number >= size)
-    whole = number / size
-    if whole >= 10_000:
-        return f">9999{unit}"
-    return f"{int(whole * 10) / 10}{unit}" if whole < 100 else f"{int(whole)}{unit}"
+def sort_keys(now_ms: float) -> tuple[Callable[[Row], Any], ...]:
+    """What each column is sorted by."""
+    return (
+        lambda row: row.name,
+        lambda row: row.trigger,
+        lambda row: row.shown_state,
+        lambda row: row.due_ms(now_ms) or float("inf"),
+        lambda row: row.counters.calls or 0,
+        lambda row: row.counters.runs or 0,
+        lambda row: row.counters.errors or 0,
+        lambda row: row.counters.per_s or 0,
+        lambda row: row.counters.last_run_s,
+        lambda row: row.counters.p50_us or 0,
+        lambda row: row.counters.p99_us or 0,
+        lambda row: row.description,
+    )
 
 
-def line_of(row: Row) -> Line:
-    """A row as the table takes it."""
-    counted = row.counters
-    numbers = (short_number(number) for number in (counted.calls, counted.runs, counted.errors))
-    cells = (row.name, row.trigger, row.state, *numbers, row.description)
-    return Line(row.name, cells, TONES.get(row.state, "ok"))
+def line_of(row: Row, now_ms: float, label: str = "") -> Line:
+    """A row as the table takes it; `now_ms`: the server's clock; `label`: for its name in a tree."""
+    counted, due_ms = row.counters, row.due_ms(now_ms) if any(row.schedule) else None
+    cells = (
+        label or row.name,
+        row.trigger,
+        row.shown_state,
+        "" if due_ms is None else age(-(-(due_ms - now_ms) // 1000)),
+        *(short_number(number) for number in (counted.calls, counted.runs, counted.errors)),
+        short_rate(counted.per_s),
+        age(max(0.0, now_ms / 1000 - counted.last_run_s)) if counted.last_run_s else NOTHING,
+        short_us(counted.p50_us),
+        short_us(counted.p99_us),
+        row.description,
+    )
+    return Line(row.name, cells, TONES.get(row.shown_state, "ok"))
 
 
 class SprocsScreen(Screen[None]):
@@ -73,7 +87,7 @@ class SprocsScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *actions.bindings("sprocs"),
-        Binding("escape", "clear", "Clear filter", id="sprocs.clear"),
+        Binding("escape", "clear", "Clear", id="sprocs.clear"),
     ]
 
     class Opened(Message):
@@ -85,58 +99,90 @@ class SprocsScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._rows: tuple[Row, ...] = ()
-        self._lines: list[Line] = []
+        self._snapshot: Snapshot | None = None
+        self._rows: dict[str, Row] = {}
+        self._shown: Sequence[str] = ()
+        self._labels: dict[str, str] = {}
         self._sorted: int | None = None
         self._reversed = False
+        self._tree = False
+        self._folded: set[str] = set()
+        self._marked: frozenset[str] = frozenset()
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
         yield Status()
         yield Table(COLUMNS, id="sprocs")
         yield Static(id="detail")
-        yield Input(placeholder=HINT, id="filter", select_on_focus=False)
+        yield TypedLine(id="filter")
         yield Footer()
 
     def on_mount(self) -> None:
         """Starts to follow the app's state."""
-        self.query_one("#filter").display = False
         self.query_one(Table).focus()
         self.watch(self.app, "state", self._follow)
+        self.set_interval(1, self.query_one(Table).refresh)  # ages and countdowns go on
 
     @property
-    def sproc(self) -> str | None:
-        """The one under the cursor."""
-        return self.query_one(Table).selected if self.query(Table) else None
+    def sprocs(self) -> tuple[str, ...]:
+        """Those that are marked, else the one under the cursor."""
+        if self._marked:
+            return tuple(sorted(self._marked))
+        selected = self.query_one(Table).selected if self.query(Table) else None
+        return (selected,) if selected and not is_folder(selected) else ()
 
     @property
     def visible_names(self) -> tuple[str, ...]:
         """Sprocs on the screen now; none as long as the screen is being made."""
-        return self.query_one(Table).visible_keys if self.query(Table) else ()
+        keys = self.query_one(Table).visible_keys if self.query(Table) else ()
+        return tuple(key for key in keys if not is_folder(key))
+
+    def _now_ms(self) -> float:
+        pulse = self._snapshot.pulse if self._snapshot else None
+        return pulse.server_ms(time.monotonic()) if pulse else time.time() * 1000
 
     def _follow(self, state: State) -> None:
-        rows = state.snapshot.rows if state.snapshot else ()
-        if rows is not self._rows:
-            self._rows, self._lines = rows, [line_of(row) for row in rows]
-            self.query_one(Table).measure(self._lines)
+        if state.snapshot is not self._snapshot:
+            self._snapshot = state.snapshot
+            self._rows = {row.name: row for row in state.snapshot.rows} if state.snapshot else {}
+            self._marked &= self._rows.keys()
+            if state.snapshot:
+                self.query_one(Table).measure((Line("", state.snapshot.longest),))
             self._show()
 
     def _show(self) -> None:
-        matches = matcher(self.query_one(Input).value)
-        pairs = [pair for pair in zip(self._rows, self._lines, strict=True) if matches(pair[0])]
+        names = self._matching()
         if self._sorted is not None:
-            pairs.sort(key=lambda pair: SORTS[self._sorted or 0](pair[0]), reverse=self._reversed)
-        shown = [line for _, line in pairs]
-        self.query_one(Table).mark_sorted(self._sorted, descending=self._reversed)
-        self.query_one(Table).show(shown)
-        self._describe(self.query_one(Table).selected)
+            by = sort_keys(self._now_ms())[self._sorted]
+            names.sort(key=lambda name: by(self._rows[name]), reverse=self._reversed)
+        if names != self._shown or bool(self._labels) != self._tree:
+            self._shown, self._labels = names, tree(names, self._folded) if self._tree else {}
+        table = self.query_one(Table)
+        table.mark_sorted(self._sorted, descending=self._reversed)
+        table.mark(self._marked)
+        keys = [*self._labels] if self._tree else names
+        table.show(keys, lambda at: self._line(keys[at]))
+        self._describe(table.selected)
+
+    def _line(self, key: str) -> Line:
+        row, label = self._rows.get(key), self._labels.get(key, "")
+        return line_of(row, self._now_ms(), label) if row else Line(key, (label, *[""] * (len(COLUMNS) - 1)))
+
+    def _matching(self) -> list[str]:
+        text = self.query_one(TypedLine).value
+        if not text.strip():
+            return [*self._rows]
+        matches = matcher(text)
+        return [name for name, row in self._rows.items() if matches(row)]
 
     def _describe(self, name: str | None) -> None:
-        row = next((row for row in self._rows if row.name == name), None)
-        filtered = bool(self._rows and self.query_one(Input).value.strip())
-        said = "nothing matches the filter" if filtered else ""
+        row = self._rows.get(name or "")
+        filtered = bool(self._rows and self.query_one(TypedLine).value.strip())
+        said = "nothing matches the filter" if filtered and not self._shown else ""
         if row:
             said = "  ".join(clean(part, 400) for part in (row.name, row.trigger, row.description) if part)
+        if self._marked:
+            said = f"{len(self._marked)} marked  {said}"
         self.query_one("#detail", Static).update(Text(said, no_wrap=True, overflow="ellipsis"))
 
     @on(Table.Moved)
@@ -145,7 +191,19 @@ class SprocsScreen(Screen[None]):
 
     @on(Table.Opened)
     def _opened(self, event: Table.Opened) -> None:
-        self.post_message(self.Opened(event.key))
+        if is_folder(event.key):
+            self._folded ^= {event.key}
+            self._shown = ()
+            self._show()
+        else:
+            self.post_message(self.Opened(event.key))
+
+    @on(Table.HeadClicked)
+    def _head_clicked(self, event: Table.HeadClicked) -> None:
+        if self._sorted == event.column:
+            self.action_reverse()
+        else:
+            self._sort(event.column)
 
     @on(Input.Changed)
     def _typed(self) -> None:
@@ -155,25 +213,52 @@ class SprocsScreen(Screen[None]):
             self.query_one(Table).action_end(-1)
 
     @on(Input.Submitted)
-    def _typed_all(self) -> None:
-        self._show_filter(open_=bool(self.query_one(Input).value))
+    def _typed_all(self, event: Input.Submitted) -> None:
+        if not event.value:
+            self.query_one(TypedLine).close()
         self.query_one(Table).focus()
+        self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  # Textual's
-        """Escape is offered while there is a filter to clear."""
-        return self.query_one(Input).display if action == "clear" and self.is_mounted else True
+        """Escape is offered while there is something to clear."""
+        if action != "clear" or not self.is_mounted:
+            return True
+        return self.query_one(TypedLine).display or bool(self._marked)
 
-    def action_filter(self) -> None:
-        """Opens the filter."""
-        self._show_filter(open_=True)
-        self.query_one(Input).focus()
+    def action_filter(self, text: str | None = None) -> None:
+        """Opens the filter, or filters by a text."""
+        self.query_one(TypedLine).open(HINT, text)
+        if text is not None:
+            self.query_one(Table).focus()
+        self.refresh_bindings()
+
+    def action_mark(self) -> None:
+        """Marks the sproc under the cursor, or all of a folder; or not any more."""
+        table = self.query_one(Table)
+        if table.selected is None:
+            return
+        meant = [table.selected]
+        if is_folder(table.selected):
+            meant = [name for name in self._matching() if name.startswith(table.selected)]
+        self._marked = self._marked - set(meant) if self._marked >= set(meant) else self._marked | set(meant)
+        table.mark(self._marked)
+        table.action_move(1)
+        self._describe(table.selected)
+        self.refresh_bindings()
+
+    def action_tree(self) -> None:
+        """Folders, or a flat list."""
+        self._tree = not self._tree
+        self._show()
 
     def action_sort(self) -> None:
         """By the next column; behind the last, as the registry has them."""
-        self._sorted = 0 if self._sorted is None else self._sorted + 1
-        if self._sorted == len(SORTS):
-            self._sorted = None
-        self._reversed = self._sorted is not None and COLUMNS[self._sorted].right
+        after = 0 if self._sorted is None else self._sorted + 1
+        self._sort(after if after < len(COLUMNS) else None)
+
+    def _sort(self, column: int | None) -> None:
+        self._sorted = column
+        self._reversed = column is not None and COLUMNS[column].right and COLUMNS[column].label != "IN"
         self._show()
 
     def action_reverse(self) -> None:
@@ -182,11 +267,11 @@ class SprocsScreen(Screen[None]):
         self._show()
 
     def action_clear(self) -> None:
-        """Ends the filter."""
-        self.query_one(Input).value = ""
-        self._show_filter(open_=False)
+        """Ends the filter; without one, takes the marks away."""
+        line = self.query_one(TypedLine)
+        if not line.display:
+            self._marked = frozenset()
+        line.close(empty=True)
+        self._show()
         self.query_one(Table).focus()
-
-    def _show_filter(self, *, open_: bool) -> None:
-        self.query_one(Input).display = open_
         self.refresh_bindings()

@@ -6,9 +6,12 @@ import time
 from typing import TYPE_CHECKING
 
 from rich.text import Text
+from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Static
 
+from luasprocs_tui.counting import PULSES
+from luasprocs_tui.numbers import age, short_number, short_rate, spark
 from luasprocs_tui.safe import clean
 
 if TYPE_CHECKING:
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 
 STALE_AFTER_S = 6.0
 COMMIT_SHOWN = 8
+LAG_SHOWN = 1000
+"""Events waiting that are worth a colour."""
 
 
 def badge_of(state: State, now_s: float) -> tuple[str, str]:
@@ -33,14 +38,6 @@ def badge_of(state: State, now_s: float) -> tuple[str, str]:
     if snapshot.drift:
         return f"drift {len(snapshot.drift)}", "bad"
     return ("problem", "bad") if snapshot.problems else ("in sync", "good")
-
-
-def age(seconds: float) -> str:
-    """A duration as people say it: `12s`, `3m`, `2h`."""
-    for unit, size in (("h", 3600), ("m", 60)):
-        if seconds >= size:
-            return f"{int(seconds // size)}{unit}"
-    return f"{int(seconds)}s"
 
 
 def facts_of(state: State) -> str:
@@ -68,13 +65,34 @@ def note_of(state: State) -> str:
     return "; ".join(state.snapshot.problems)
 
 
+def pulse_of(state: State, bars: int) -> Text:
+    """How all of it goes: daemons, events a second as `bars` bars, runs, lag, gaps."""
+    pulse = state.snapshot.pulse if state.snapshot else None
+    if pulse is None or state.snapshot is None or state.snapshot.empty:
+        return Text()
+    last = pulse.per_s[-1] if pulse.per_s else None
+    return Text.assemble(
+        (f"{pulse.daemons} daemon{'' if pulse.daemons == 1 else 's'}", "" if pulse.daemons else "bold yellow"),
+        f"  events {short_rate(last)}/s ",
+        (spark(pulse.per_s, bars), "cyan"),
+        f"  runs {short_rate(pulse.runs_per_s)}/s",
+        (f"  lag {short_number(pulse.lag)}", "bold yellow" if pulse.lag >= LAG_SHOWN else ""),
+        (f"  gaps {short_number(pulse.gaps)}", "bold red" if pulse.gaps else ""),
+        no_wrap=True,
+        overflow="ellipsis",
+    )
+
+
 class Status(Widget):
     """Follows the app's `state`; once a second it says again how old the data is."""
 
     def compose(self) -> ComposeResult:
-        """A line of facts with a badge, and a note."""
-        yield Static(id="badge")
-        yield Static(id="facts")
+        """A line of facts with a badge and the context, a line of the pulse, and a note."""
+        with Horizontal(id="first"):
+            yield Static(id="badge")
+            yield Static(id="context")
+            yield Static(id="facts")
+        yield Static(id="pulse")
         yield Static(id="note")
 
     def on_mount(self) -> None:
@@ -85,11 +103,20 @@ class Status(Widget):
     def show(self, state: State) -> None:
         """Draws a state."""
         text, tone = badge_of(state, time.monotonic())
-        badge = self.query_one("#badge", Static)
-        badge.update(Text(f" {text} ", no_wrap=True))
-        badge.set_classes(tone)
-        self.query_one("#facts", Static).update(Text(facts_of(state), no_wrap=True, overflow="ellipsis"))
-        note = self.query_one("#note", Static)
+        self._draw("#badge", Text(f" {text} ", no_wrap=True)).set_classes(tone)
+        name = f"{clean(state.context, 40)} PRODUCTION" if state.production else clean(state.context, 40)
+        context = self._draw("#context", Text(f" {name} ", no_wrap=True))
+        context.display = bool(name)
+        context.set_class(state.production, "production")
+        self._draw("#facts", Text(facts_of(state), no_wrap=True, overflow="ellipsis"))
+        pulse = self._draw("#pulse", pulse_of(state, max(8, min(PULSES, self.size.width - 60))))
+        pulse.display = bool(pulse.content)
         said = clean(note_of(state), 400)
-        note.update(Text(said, overflow="ellipsis"))
-        note.display = bool(said)
+        self._draw("#note", Text(said, overflow="ellipsis")).display = bool(said)
+
+    def _draw(self, selector: str, text: Text) -> Static:
+        # Once a second nothing has changed, most often; an update lays out the screen anew.
+        widget = self.query_one(selector, Static)
+        if widget.content != text:
+            widget.update(text)
+        return widget

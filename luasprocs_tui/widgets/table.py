@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len, set_cell_size
@@ -17,7 +18,7 @@ from textual.strip import Strip
 from luasprocs_tui.safe import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from textual import events
 
@@ -29,7 +30,7 @@ CELL_CHARACTERS = 400
 class Column:
     """One column, `least` to `most` cells wide. `grow`: takes what the others leave; `right`: for numbers.
 
-    A growing column that would get less than `least` is left out.
+    A growing column that would get less than `least` is left out; `extra` ones are where there is no room for all.
     """
 
     label: str
@@ -37,11 +38,12 @@ class Column:
     most: int
     right: bool = False
     grow: bool = False
+    extra: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row: `key` is what selection survives by; `tone` the name of a style: ok, bad, off."""
+    """One row: `key` is what selection survives by; `tone` the name of a style: ok, bad, off, warn."""
 
     key: str
     cells: tuple[str, ...]
@@ -54,12 +56,14 @@ def widths(columns: Sequence[Column], longest: Sequence[int], room: int) -> list
         0 if column.grow else min(max(long, column.least), column.most)
         for column, long in zip(columns, longest, strict=True)
     ]
-    gaps = GAP * (sum(not column.grow for column in columns) - 1)
-    spare = room - sum(found) - gaps
+    for index in reversed(range(len(columns))):
+        if columns[index].extra and sum(size + GAP for size in found if size) - GAP > room:
+            found[index] = 0
+    spare = room - sum(size + GAP for size in found if size) + GAP
     for index in reversed(range(len(columns))):  # what stands on the left says what a row is
         if spare >= 0:
             break
-        cut = min(-spare, max(0, found[index] - columns[index].least))
+        cut = min(-spare, max(0, found[index] - columns[index].least))  # 0 for what is left out
         found[index] -= cut
         spare += cut
     for index, column in enumerate(columns):
@@ -89,7 +93,9 @@ class Table(ScrollView, can_focus=True):
         Binding("end,G", "end(1)", "Last", show=False, id="table.last"),
         Binding("enter", "open", "Open", id="table.open"),
     ]
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"table--head", "table--cursor", "table--bad", "table--off", "table--warn"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        *("table--head", "table--cursor", "table--bad", "table--off", "table--warn", "table--marked"),
+    }
 
     cursor: reactive[int] = reactive(0, repaint=True)
 
@@ -107,19 +113,28 @@ class Table(ScrollView, can_focus=True):
             super().__init__()
             self.key = key
 
+    class HeadClicked(Message):
+        """The head of a column was clicked."""
+
+        def __init__(self, column: int) -> None:
+            super().__init__()
+            self.column = column
+
     def __init__(self, columns: Sequence[Column], *, id: str | None = None) -> None:  # noqa: A002  # Textual's name
         super().__init__(id=id)
         self._columns = columns
-        self._lines: Sequence[Line] = ()
+        self._keys: Sequence[str] = ()
+        self._line: Callable[[int], Line] = lambda _: Line("", ())
         self._longest = [cell_len(column.label) for column in columns]
         self._told: str | None = None
         self._sorted: tuple[int, str] | None = None
         self._follows = True
+        self._marked: frozenset[str] = frozenset()
 
     @property
     def selected(self) -> str | None:
         """The key of the row under the cursor."""
-        return self._lines[self.cursor].key if self.cursor < len(self._lines) else None
+        return self._keys[self.cursor] if self.cursor < len(self._keys) else None
 
     @property
     def follows(self) -> bool:
@@ -130,36 +145,51 @@ class Table(ScrollView, can_focus=True):
     def visible_keys(self) -> tuple[str, ...]:
         """Keys of the rows on the screen."""
         top = self.scroll_offset.y
-        return tuple(line.key for line in self._lines[top : top + max(0, self.size.height - 1)])
+        return tuple(self._keys[top : top + max(0, self.size.height - 1)])
+
+    def mark(self, keys: frozenset[str]) -> None:
+        """Marks rows, and no others, with a star."""
+        self._marked = keys
+        self.refresh()
 
     def mark_sorted(self, column: int | None, *, descending: bool) -> None:
         """An arrow in the head of the column that the rows are sorted by."""
         self._sorted = None if column is None else (column, "↓" if descending else "↑")
         self.refresh()
 
-    def measure(self, lines: Iterable[Line]) -> None:
-        """Makes the columns wide enough for these rows, which may be more than are shown: a filter moves no column."""
-        longest = [cell_len(column.label) for column in self._columns]
+    def measure(self, lines: Iterable[Line], *, more: bool = False) -> None:
+        """Makes the columns wide enough for these rows, which may be more than are shown: a filter moves no column.
+
+        `more`: for those before, too.
+        """
+        longest = self._longest if more else [cell_len(column.label) for column in self._columns]
         for line in lines:
-            longest = list(map(max, longest, map(len, line.cells)))
+            longest = [max(pair) for pair in zip_longest(longest, map(len, line.cells), fillvalue=0)]
         self._longest = longest
 
-    def show(self, lines: Sequence[Line]) -> None:
-        """Replaces the rows; the cursor stays on its key, or about where it was if that is gone."""
+    def show(self, keys: Sequence[str], line: Callable[[int], Line]) -> None:
+        """Replaces the rows by those of `keys`; `line` makes the one at a place when it is drawn, and not before.
+
+        The cursor stays on its key, or about where it was if that is gone.
+        """
         selected = self.selected
-        at = next((at for at, line in enumerate(lines) if line.key == selected), None)
-        self._lines = lines
-        self.virtual_size = Size(0, len(lines) + 1)
-        self.cursor = at if at is not None else max(0, min(self.cursor, len(lines) - 1))
+        stays = selected is not None and selected in keys
+        self._keys, self._line = keys, line
+        self.virtual_size = Size(0, len(keys) + 1)
+        self.cursor = keys.index(str(selected)) if stays else max(0, min(self.cursor, len(keys) - 1))
         self._tell()
         self.refresh()
+
+    def show_lines(self, lines: Sequence[Line]) -> None:
+        """The same with rows that are made already."""
+        self.show([line.key for line in lines], lines.__getitem__)
 
     def show_tail(self, lines: Sequence[Line], gone: int) -> None:
         """Replaces the rows by a later stretch of the same ones, `gone` rows on: it goes along, or what is on the screen
         stays where it is.
         """
         follows, top = self._follows, self.scroll_offset.y
-        self.show(lines)
+        self.show_lines(lines)
         if follows:
             self.cursor = max(0, len(lines) - 1)
             self.watch_cursor()  # also where it stays at its number
@@ -170,7 +200,7 @@ class Table(ScrollView, can_focus=True):
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """By wheel or scrollbar: up ends following, down to the bottom begins it again."""
         super().watch_scroll_y(old_value, new_value)
-        at_end = self.cursor >= len(self._lines) - 1 and round(new_value) >= self.max_scroll_y
+        at_end = self.cursor >= len(self._keys) - 1 and round(new_value) >= self.max_scroll_y
         self._follows = at_end or (self._follows and new_value >= old_value)
 
     def render_line(self, y: int) -> Strip:
@@ -180,27 +210,25 @@ class Table(ScrollView, can_focus=True):
         if y == 0:
             labels = [column.label for column in self._columns]
             if self._sorted is not None:
-                labels[self._sorted[0]] += self._sorted[1]
-            return self._strip(labels, sizes, width, "table--head")
+                column, arrow = self._sorted
+                labels[column] = labels[column][: max(0, sizes[column] - 1)] + arrow
+            return self._strip(labels, sizes, width, "table--head", " ")
         index = self.scroll_offset.y + y - 1
-        if index >= len(self._lines):
+        if index >= len(self._keys):
             return Strip.blank(width, self.rich_style)
-        line = self._lines[index]
-        kind = (
-            "table--cursor"
-            if index == self.cursor
-            else {"bad": "table--bad", "off": "table--off", "warn": "table--warn"}.get(line.tone, "")
-        )
-        return self._strip(line.cells, sizes, width, kind)
+        line = self._line(index)
+        marked = line.key in self._marked
+        kind = "table--cursor" if index == self.cursor else "table--marked" if marked else f"table--{line.tone}"
+        return self._strip(line.cells, sizes, width, kind, "*" if marked else " ")
 
-    def _strip(self, cells: Sequence[str], sizes: Sequence[int], width: int, kind: str) -> Strip:
+    def _strip(self, cells: Sequence[str], sizes: Sequence[int], width: int, kind: str, sign: str) -> Strip:
         parts = [
             fit(cell, size, right=column.right)
             for cell, size, column in zip(cells, sizes, self._columns, strict=True)
             if size
         ]
-        style = self.get_component_rich_style(kind) if kind else self.rich_style
-        return Strip([Segment(set_cell_size(f" {(' ' * GAP).join(parts)}", width), style)], width)
+        style = self.get_component_rich_style(kind) if kind in self.COMPONENT_CLASSES else self.rich_style
+        return Strip([Segment(set_cell_size(f"{sign}{(' ' * GAP).join(parts)}", width), style)], width)
 
     def watch_cursor(self) -> None:
         """Keeps the cursor on the screen. Forced: the scrollbar that allows it comes with the next layout."""
@@ -216,11 +244,15 @@ class Table(ScrollView, can_focus=True):
             self._told = self.selected
             self.post_message(self.Moved(self.selected))
 
+    def go_to(self, at: int) -> None:
+        """Puts the cursor on a row by its place."""
+        self.action_move(at - self.cursor)
+
     def action_move(self, by: int) -> None:
         """Moves the cursor by rows; one that stays still comes back to the screen."""
-        self.cursor = max(0, min(self.cursor + by, len(self._lines) - 1))
+        self.cursor = max(0, min(self.cursor + by, len(self._keys) - 1))
         self.watch_cursor()
-        self._follows = self.cursor >= len(self._lines) - 1
+        self._follows = self.cursor >= len(self._keys) - 1
 
     def action_page(self, by: int) -> None:
         """Moves the cursor by screens."""
@@ -228,7 +260,7 @@ class Table(ScrollView, can_focus=True):
 
     def action_end(self, by: int) -> None:
         """Moves the cursor to the first or the last row."""
-        self.action_move(by * len(self._lines))
+        self.action_move(by * len(self._keys))
 
     def action_open(self) -> None:
         """Opens the row under the cursor."""
@@ -237,12 +269,22 @@ class Table(ScrollView, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """Selects the row; a second click opens it."""
+        if event.y == 0:
+            self._head_clicked(event.x)
+            return
         at = self.scroll_offset.y + event.y - 1
-        if event.y == 0 or at >= len(self._lines):
+        if at >= len(self._keys):
             return
         self.action_move(at - self.cursor)
         if event.chain == 2:
             self.action_open()
+
+    def _head_clicked(self, x: int) -> None:
+        left = 1
+        for column, size in enumerate(widths(self._columns, self._longest, self.scrollable_content_region.width - 2)):
+            if size and left <= x < left + size:
+                self.post_message(self.HeadClicked(column))
+            left += size + GAP if size else 0
 
     def on_resize(self) -> None:
         """A smaller screen must not hide the cursor."""

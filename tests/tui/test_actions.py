@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from redis.exceptions import ResponseError
@@ -14,12 +15,14 @@ from luasprocs.jobs import read_jobs
 from luasprocs.keys import Keys
 from luasprocs.registry import read_live
 from luasprocs_tui import actions
-from luasprocs_tui.app import TuiApp, run
-from luasprocs_tui.feed import Feed
+from luasprocs_tui.app import TuiApp
+from luasprocs_tui.cli import run
 from luasprocs_tui.screens.cron import CronScreen
 from luasprocs_tui.screens.history import HistoryScreen
 from luasprocs_tui.screens.jobs import JobsScreen
-from luasprocs_tui.widgets.dialog import Ask, Confirm, Form, Show
+from luasprocs_tui.settings import Context
+from luasprocs_tui.widgets.dialog import Ask, Confirm, Show
+from luasprocs_tui.widgets.form import Form
 from luasprocs_tui.widgets.table import Table
 from tests.live import put, sproc
 from tests.tui.test_sprocs_screen import listed, screen_of, until
@@ -31,6 +34,18 @@ if TYPE_CHECKING:
     from tests.servers import Server
 
 KEYS = Keys()
+TITLES = {
+    "sprocs": "In the list",
+    "source": "At one sproc",
+    "executions": "At the executions (`x`)",
+    "record": "At one execution (`enter`)",
+    "stats": "At the stats (`i`)",
+    "cron": "At the schedules (`c`)",
+    "jobs": "At the jobs (`J`)",
+    "history": "At the history (`h`)",
+    "everywhere": "Everywhere",
+}
+"""Where docs/screen.md says which keys a screen has."""
 SOURCES = {
     "a.lua": "-- event=set\n-- key=dream*\nredis.call('SET', 'copied', KEYS[1])\nreturn KEYS[1]\n",
     "hello.lua": "return 'hello ' .. (ARGV[1] or '[/bold]\\27[31m') .. ' ' .. #KEYS",
@@ -46,8 +61,8 @@ def client(server: Server) -> Redis:
     return found
 
 
-def app(server: Server, **options: bool) -> TuiApp:
-    return TuiApp(Feed(server.url), refresh_s=0.2, poll_s=0.1, **options)
+def app(server: Server, **options: Any) -> TuiApp:
+    return TuiApp(Context("", server.url), refresh_s=0.2, poll_s=0.1, **options)
 
 
 async def choose(pilot: Pilot[None], name: str) -> None:
@@ -215,6 +230,8 @@ async def test_a_failing_execution_opens_at_its_line(server: Server, client: Red
         await pilot.press("x")
         await until(pilot, lambda: "long.lua" in screen_of(pilot), "the record")
         await pilot.press("enter")
+        await until(pilot, lambda: "> 61  error('here')" in screen_of(pilot), "the line in the record")
+        await pilot.press("s")
         await until(pilot, lambda: "61> error('here')" in screen_of(pilot), "the marked line")
 
 
@@ -224,7 +241,7 @@ async def test_commands_and_help(server: Server, client: Redis) -> None:
         await listed(pilot)
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(pilot.app.screen, Show), "the help")
-        await until(pilot, lambda: "Runs it with keys and arguments" in screen_of(pilot), "the help's text")
+        await until(pilot, lambda: "Shows names as folders" in screen_of(pilot), "the help's text")
         await pilot.press("escape", "colon", *"cron", "enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, CronScreen), "the schedules")
         await pilot.press("escape", "colon", *"nonsense", "enter")
@@ -242,12 +259,15 @@ async def test_a_deed_whose_connection_breaks_is_unknown(own_server: object) -> 
 
 
 def test_every_action_is_in_the_docs() -> None:
-    from pathlib import Path
-
     page = (Path(__file__).parents[2] / "docs" / "screen.md").read_text(encoding="utf-8")
-    for one in actions.ACTIONS:
-        line = f"| `{actions.key_of(one)}` | `:{one.name.replace('_', '-')}` | {one.says} |"
-        assert line in page, line
+    for place, title in TITLES.items():
+        table = page.partition(f"## {title}\n")[2].partition("\n## ")[0]
+        wanted = [one for one in actions.ACTIONS if place in one.where]
+        for one in wanted:
+            key = f"`{actions.key_of(one)}`" if actions.key_of(one) else ""
+            takes = f" {one.takes}" if one.takes else ""
+            assert f"| {key} | `:{one.name.replace('_', '-')}{takes}` | {one.says} |" in table, (title, one.name)
+        assert table.count("\n| ") == len(wanted) + 2, title
 
 
 def test_a_command_that_is_none_is_said() -> None:

@@ -13,9 +13,10 @@ import pytest
 from luasprocs.executions import Execution
 from luasprocs.keys import Keys
 from luasprocs_tui.app import TuiApp
-from luasprocs_tui.feed import Feed
 from luasprocs_tui.records import RECORDS_LIMIT, Records
 from luasprocs_tui.screens.executions import ExecutionsScreen, badge_of, facts_of, line_of
+from luasprocs_tui.screens.record import RecordScreen
+from luasprocs_tui.settings import Context
 from luasprocs_tui.widgets.table import Line, Table
 from tests.tui.test_sprocs_screen import (
     HOSTILE,
@@ -41,7 +42,7 @@ POLL_S = 0.05
 
 
 def app_for(server: Server) -> TuiApp:
-    return TuiApp(Feed(server.url), refresh_s=0.5, poll_s=POLL_S)
+    return TuiApp(Context("", server.url), refresh_s=0.5, poll_s=POLL_S)
 
 
 def run(client: redis.Redis, name: str = "sc1.lua", key: str = "k") -> None:
@@ -198,9 +199,11 @@ async def test_enter_opens_the_source_and_the_tail_goes_on_behind_it(server: Ser
     async with app_for(server).run_test() as pilot:
         await opened(pilot)
         await pilot.press("enter")
+        await seen(pilot, "hello world")
+        await pilot.press("s")
         await seen(pilot, "local greeting")
         add(client, "later.lua")
-        await pilot.press("escape")
+        await pilot.press("escape", "escape")
         await seen(pilot, "later.lua")
 
 
@@ -278,7 +281,10 @@ async def test_hostile_records_never_reach_the_terminal(server: Server, size: tu
         for _ in range(len(HOSTILE) + 1):
             assert_harmless(screen_of(pilot))
             await pilot.press("up")
-        await pilot.press("enter")  # a sproc that is not there
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, RecordScreen), "the record")
+        assert_harmless(screen_of(pilot))
+        await pilot.press("s")  # a sproc that is not there
         await until(pilot, lambda: "is gone" in text_of(pilot, "#title"), "the message")
         assert_harmless(screen_of(pilot))
 

@@ -18,14 +18,15 @@ from luasprocs.keys import Keys
 from luasprocs.registry import raw, read_live
 from luasprocs.sproc import Sproc, git_blob_id, read_sproc
 from luasprocs.transaction import Change
-from luasprocs_tui.app import TuiApp, run
-from luasprocs_tui.feed import Counters, Feed, Row, state_of, trigger_of
+from luasprocs_tui.app import TuiApp
+from luasprocs_tui.cli import run
+from luasprocs_tui.feed import Feed
 from luasprocs_tui.filters import matcher
+from luasprocs_tui.numbers import age, short_number
+from luasprocs_tui.rows import Counters, Row, state_of, trigger_of
 from luasprocs_tui.safe import REPLACEMENT, clean
-from luasprocs_tui.screens.sprocs import short_number
-from luasprocs_tui.settings import DEFAULT_URL, default_url
+from luasprocs_tui.settings import DEFAULT_URL, Context, default_url
 from luasprocs_tui.widgets.source import lines_of
-from luasprocs_tui.widgets.status import age
 from luasprocs_tui.widgets.table import Column, Table, fit, widths
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ async def test_it_lists_each_sproc_with_trigger_state_and_counters(server: Serve
     client = server.client()
     put(client, SOURCES)
     client.hset(KEYS.stats("sc1.lua"), mapping={"calls": 12345, "runs": 7, "errors": 2})
-    async with TuiApp(Feed(server.url)).run_test(size=size) as pilot:
+    async with TuiApp(Context("", server.url)).run_test(size=size) as pilot:
         await listed(pilot)
         shown = screen_of(pilot)
         lines = {line.split()[0]: line for line in reversed(shown.splitlines()) if ".lua" in line}
@@ -140,7 +141,7 @@ async def test_it_lists_each_sproc_with_trigger_state_and_counters(server: Serve
 
 async def test_the_filter_takes_words_of_every_column_and_escape_ends_it(server: Server):
     put(server.client(), SOURCES)
-    async with TuiApp(Feed(server.url)).run_test() as pilot:
+    async with TuiApp(Context("", server.url)).run_test() as pilot:
         await listed(pilot)
         table = pilot.app.screen.query_one(Table)
         await pilot.press("slash", *"DREAM", "space", *"sc")
@@ -159,7 +160,7 @@ async def test_the_filter_takes_words_of_every_column_and_escape_ends_it(server:
 async def test_filter_and_selection_survive_a_refresh_in_which_rows_come_and_go(server: Server):
     client = server.client()
     put(client, SOURCES)
-    async with TuiApp(Feed(server.url), refresh_s=0.05).run_test() as pilot:
+    async with TuiApp(Context("", server.url), refresh_s=0.05).run_test() as pilot:
         await listed(pilot)
         table = pilot.app.screen.query_one(Table)
         await pilot.press("slash", *"sc", "enter", "down")
@@ -173,7 +174,7 @@ async def test_filter_and_selection_survive_a_refresh_in_which_rows_come_and_go(
 @pytest.mark.parametrize("size", SIZES)
 async def test_enter_opens_the_source_with_line_numbers_and_escape_goes_back(server: Server, size: tuple[int, int]):
     put(server.client(), SOURCES)
-    async with TuiApp(Feed(server.url)).run_test(size=size) as pilot:
+    async with TuiApp(Context("", server.url)).run_test(size=size) as pilot:
         await listed(pilot)
         await pilot.press("down", "enter")
         await until(pilot, lambda: "hello world" in screen_of(pilot), "the source")
@@ -186,7 +187,7 @@ async def test_enter_opens_the_source_with_line_numbers_and_escape_goes_back(ser
 async def test_a_sproc_that_went_meanwhile_says_so(server: Server):
     client = server.client()
     put(client, SOURCES)
-    async with TuiApp(Feed(server.url), refresh_s=60).run_test() as pilot:
+    async with TuiApp(Context("", server.url), refresh_s=60).run_test() as pilot:
         await listed(pilot)
         client.delete(KEYS.name("billing/charge.lua"))
         await pilot.press("enter")
@@ -194,7 +195,7 @@ async def test_a_sproc_that_went_meanwhile_says_so(server: Server):
 
 
 async def test_an_empty_registry_says_what_to_do(server: Server):
-    async with TuiApp(Feed(server.url)).run_test() as pilot:
+    async with TuiApp(Context("", server.url)).run_test() as pilot:
         await listed(pilot)
         assert text_of(pilot, "#badge").strip() == "empty"
         assert "luasprocs sync" in screen_of(pilot)
@@ -206,7 +207,7 @@ async def test_a_registry_edited_by_hand_shows_drift_and_the_name(server: Server
     client = server.client()
     put(client, SOURCES)
     client.hset(KEYS.name("sc1.lua"), "source", "return 'other'")
-    async with TuiApp(Feed(server.url)).run_test() as pilot:
+    async with TuiApp(Context("", server.url)).run_test() as pilot:
         await listed(pilot)
         assert text_of(pilot, "#badge").strip() == "drift 1"
         assert "edited by hand: sc1.lua" in screen_of(pilot)
@@ -217,7 +218,7 @@ async def test_an_engine_that_is_gone_is_a_problem_and_the_list_still_shows(serv
     client = server.client()
     put(client, SOURCES)
     client.execute_command("FUNCTION", "FLUSH")
-    async with TuiApp(Feed(server.url)).run_test() as pilot:
+    async with TuiApp(Context("", server.url)).run_test() as pilot:
         await listed(pilot)
         assert text_of(pilot, "#badge").strip() == "problem"
         assert "the engine is not loaded" in screen_of(pilot)
@@ -229,7 +230,7 @@ async def test_keys_of_the_wrong_type_are_shown_not_fatal(server: Server):
     put(client, SOURCES)
     for key in (KEYS.stats("sc1.lua"), KEYS.name("sc2.lua"), KEYS.triggers):
         client.set(key, "wrong")
-    async with TuiApp(Feed(server.url)).run_test() as pilot:
+    async with TuiApp(Context("", server.url)).run_test() as pilot:
         await listed(pilot)
         assert pilot.app.screen.query_one(Table).visible_keys == tuple(SOURCES)
         assert "is not a hash" in screen_of(pilot)
@@ -238,7 +239,7 @@ async def test_keys_of_the_wrong_type_are_shown_not_fatal(server: Server):
 async def test_without_a_server_it_paints_says_so_and_comes_back_with_the_server(own_server: OwnServer):
     server = own_server(persistent=True)
     put(server.client(), SOURCES)
-    async with TuiApp(Feed(server.url), refresh_s=0.05).run_test() as pilot:
+    async with TuiApp(Context("", server.url), refresh_s=0.05).run_test() as pilot:
         await listed(pilot)
         server.kill()
         await until(pilot, lambda: "connection lost, data" in text_of(pilot, "#badge"), "the badge")
@@ -252,7 +253,7 @@ async def test_without_a_server_it_paints_says_so_and_comes_back_with_the_server
 
 async def test_a_server_that_was_never_there_is_a_badge(unused_tcp_port: int):
     url = f"redis://ann:s3cret@127.0.0.1:{unused_tcp_port}/0"
-    async with TuiApp(Feed(url)).run_test() as pilot:
+    async with TuiApp(Context("", url)).run_test() as pilot:
         await until(pilot, lambda: "no connection" in text_of(pilot, "#badge"), "the badge")
         assert "nothing answers" in screen_of(pilot)
         assert "s3cret" not in screen_of(pilot)
@@ -262,7 +263,7 @@ async def test_a_hung_server_keeps_nobody_from_quitting(own_server: OwnServer):
     server = own_server()
     put(server.client(), SOURCES)
     try:
-        async with TuiApp(Feed(server.url), refresh_s=0.01).run_test() as pilot:
+        async with TuiApp(Context("", server.url), refresh_s=0.01).run_test() as pilot:
             await listed(pilot)
             os.kill(server.pid, signal.SIGSTOP)
             await pilot.press("r", "down", "enter", "q")
@@ -275,7 +276,7 @@ async def test_a_hung_server_keeps_nobody_from_quitting(own_server: OwnServer):
 @pytest.mark.parametrize("size", SIZES)
 async def test_hostile_names_and_headers_never_reach_the_terminal(server: Server, size: tuple[int, int]):
     apply_sprocs(server.client(), hostile_sprocs(HOSTILE))
-    async with TuiApp(Feed(server.url)).run_test(size=size) as pilot:
+    async with TuiApp(Context("", server.url)).run_test(size=size) as pilot:
         await listed(pilot)
         assert len(pilot.app.screen.query_one(Table).visible_keys) == len(HOSTILE)
         for _ in HOSTILE:
@@ -317,7 +318,7 @@ async def test_a_fuzzed_registry_never_crashes_the_screen(server: Server):
         pipe.hset(raw(KEYS.stats(name)), mapping={"calls": value, "runs": b"9" * 40, "errors": b"-1"})
     pipe.hset(KEYS.revision, mapping=dict.fromkeys(("commit", "branch", "generation", "pinned"), b"\x1b[31m[/x]\xff"))
     pipe.execute()
-    async with TuiApp(Feed(server.url)).run_test() as pilot:
+    async with TuiApp(Context("", server.url)).run_test() as pilot:
         await listed(pilot)
         for _ in range(8):
             assert_harmless(screen_of(pilot))
@@ -334,7 +335,7 @@ async def test_ten_thousand_names_scroll_and_filter(server: Server):
     for name in names:
         pipe.hset(KEYS.name(name), mapping={"source": "return 1", "description": f"the {name}"})
     pipe.execute()
-    async with TuiApp(Feed(server.url)).run_test() as pilot:
+    async with TuiApp(Context("", server.url)).run_test() as pilot:
         await listed(pilot)
         table = pilot.app.screen.query_one(Table)
         await pilot.press("G")
@@ -346,7 +347,7 @@ async def test_ten_thousand_names_scroll_and_filter(server: Server):
 
 async def test_a_namespace_has_its_own_list(server: Server):
     put(server.client(), {"mine.lua": b"return 1\n"}, Keys("shop"))
-    async with TuiApp(Feed(server.url, "shop")).run_test() as pilot:
+    async with TuiApp(Context("", server.url, "shop")).run_test() as pilot:
         await listed(pilot)
         assert pilot.app.screen.query_one(Table).visible_keys == ("mine.lua",)
 
@@ -354,7 +355,7 @@ async def test_a_namespace_has_its_own_list(server: Server):
 async def test_no_color_leaves_cursor_and_states_readable(server: Server, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("NO_COLOR", "1")
     put(server.client(), SOURCES)
-    async with TuiApp(Feed(server.url)).run_test() as pilot:
+    async with TuiApp(Context("", server.url)).run_test() as pilot:
         await listed(pilot)
         assert "disabled" in screen_of(pilot)
         strips = pilot.app.screen._compositor.render_strips()
@@ -523,7 +524,7 @@ async def test_sorted_by_each_column_and_the_other_way_round(server: Server):
     put(client, dict.fromkeys(("b.lua", "c.lua", "a.lua"), b"return 1\n"))
     for name, errors in (("a.lua", 2), ("b.lua", 12), ("c.lua", 1)):
         client.hset(Keys().stats(name), "errors", errors)
-    async with TuiApp(Feed(server.url), refresh_s=0.2).run_test(size=(120, 30)) as pilot:
+    async with TuiApp(Context("", server.url), refresh_s=0.2).run_test(size=(120, 30)) as pilot:
         await listed(pilot)
         table = pilot.app.screen.query_one(Table)
         before = table.visible_keys
@@ -532,8 +533,8 @@ async def test_sorted_by_each_column_and_the_other_way_round(server: Server):
         assert "NAME↑" in screen_of(pilot)
         await pilot.press("O")
         assert table.visible_keys == ("c.lua", "b.lua", "a.lua")
-        await pilot.press(*"ooooo")
+        await pilot.press(*"oooooo")
         assert table.visible_keys == ("b.lua", "a.lua", "c.lua")
         assert "ERRORS↓" in screen_of(pilot)
-        await pilot.press("o", "o")
+        await pilot.press(*"oooooo")
         assert table.visible_keys == before

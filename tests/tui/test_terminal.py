@@ -111,7 +111,7 @@ def test_a_day_at_the_screen(server, repo, tmp_path, size):  # noqa: PLR0915  # 
     client = server.client()
     first = repo.git("rev-parse", "HEAD")
     columns, rows = size
-    command = (sys.executable, "-m", "luasprocs_tui.app", "--redis", server.url)
+    command = (sys.executable, "-m", "luasprocs_tui.cli", "--redis", server.url)
     with (
         Service(server.url, repo.path) as service,
         Terminal(tmp_path, *command, columns=columns, rows=rows) as terminal,
@@ -182,9 +182,12 @@ def test_a_day_at_the_screen(server, repo, tmp_path, size):  # noqa: PLR0915  # 
         terminal.keys("G")
         terminal.shows("fails.lua:5:")
         terminal.keys("Enter")
-        terminal.shows("5 lines", "return none.field")
+        terminal.shows("Execution", "> 5  return none.field")
+        terminal.keys("s")
+        terminal.shows("5 lines", "5> return none.field")
         terminal.keys("Escape")
         terminal.hides("5 lines")
+        terminal.keys("Escape")
         terminal.keys("Escape")
         terminal.shows("CALLS", "sc1.lua")
 

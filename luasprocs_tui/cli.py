@@ -1,0 +1,98 @@
+"""`luasprocs-tui`: the command line of the screen. `main` is the console script."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from luasprocs.errors import LuasprocsError
+from luasprocs_tui import actions
+from luasprocs_tui.app import TuiApp
+from luasprocs_tui.settings import Context, ScreenSettings, default_url, read_settings, settings_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--redis",
+    "url",
+    metavar="URL",
+    envvar="LUASPROCS_REDIS",
+    help="redis://, rediss:// or unix:// (LUASPROCS_REDIS).",
+)
+@click.option(
+    "--namespace",
+    metavar="NS",
+    envvar="LUASPROCS_NAMESPACE",
+    default="",
+    help="The registry's namespace (LUASPROCS_NAMESPACE).",
+)
+@click.option("--context", "name", metavar="NAME", help="One of the settings' contexts, instead of --redis.")
+@click.option("--theme", metavar="NAME", help="dark, light or contrast.")
+@click.option("--read-only", is_flag=True, help="Change nothing, whatever is pressed.")
+@click.option(
+    "--command", "command", metavar="NAME", default="", help="Start with a command: cron, jobs, 'filter -t cron', …"
+)
+@click.version_option(package_name="luasprocs", prog_name="luasprocs-tui")
+def cli(url: str | None, namespace: str, name: str | None, theme: str | None, read_only: bool, command: str) -> None:
+    """Show the Lua sprocs that are live in Redis or Valkey.
+
+    Without --redis and --context: the server that `luasprocs up` left running for this folder, else redis://127.0.0.1:6379/0.
+    Contexts, theme and keys are read from ~/.config/luasprocs/screen.toml (LUASPROCS_SCREEN): see docs/screen.md.
+    """
+    settings = read_settings(settings_file(os.environ))
+    context = _context(settings, name, url, namespace)
+    app = TuiApp(context, settings, read_only=read_only)
+    if theme is not None:
+        app.action_theme(_known("theme", theme, ("dark", "light", "contrast")))
+    if not (sys.stdin.isatty() and sys.__stderr__ is not None and sys.__stderr__.isatty()):
+        raise click.ClickException("needs a terminal; in a pipe use: luasprocs list")
+    if command:
+        _known("command", command.split(maxsplit=1)[0], tuple(actions.names()))
+        app.call_later(app.command, command)
+    app.run()
+
+
+def _context(settings: ScreenSettings, name: str | None, url: str | None, namespace: str) -> Context:
+    if name is None:
+        return Context("", url or default_url(Path.cwd()), namespace)
+    if url is not None and "LUASPROCS_REDIS" not in os.environ:
+        raise click.ClickException("give --redis or --context, not both")
+    return settings.contexts[_known("context", name, tuple(settings.contexts))]
+
+
+def _known(kind: str, given: str, known: Sequence[str]) -> str:
+    found = given.replace("_", "-") if kind == "command" else given
+    if found not in known:
+        raise click.ClickException(f"there is no {kind} {given!r}: take one of {', '.join(known) or '(none is set)'}")
+    return found
+
+
+def run(args: Sequence[str]) -> int:
+    """Runs a command line. Returns the exit code: 0, or 2 when it could not."""
+    try:
+        cli.main(list(args), prog_name="luasprocs-tui", standalone_mode=False)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except (click.ClickException, LuasprocsError) as error:
+        said = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        click.echo(f"luasprocs-tui: {said}", err=True)
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    return 0
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """The console script; ends the process."""
+    sys.exit(run(sys.argv[1:] if args is None else args))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""What one sproc does: runs and errors a second as they go, and how long it takes."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+
+from luasprocs.executions import time_text
+from luasprocs.history import reading
+from luasprocs.registry import raw
+from luasprocs.stats import Stats
+from luasprocs_tui import actions
+from luasprocs_tui.numbers import short_number, short_rate, short_us, spark
+from luasprocs_tui.safe import clean
+from luasprocs_tui.screens.live import LiveText
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from textual.binding import BindingType
+
+    from luasprocs.keys import Keys
+    from luasprocs_tui.feed import Feed
+
+SECONDS_KEPT = 240
+BARS = 60
+BAR_CELLS = 40
+
+
+class StatsScreen(LiveText):
+    """Counted since the sproc was first run; the lines of bars begin when the screen opens."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("stats")]
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.NAME = f"Stats of {name}"  # type: ignore[misc]  # its own
+        self.sprocs = (name,)
+        self._before: Stats | None = None
+        self._runs: deque[float] = deque(maxlen=SECONDS_KEPT)
+        self._errors: deque[float] = deque(maxlen=SECONDS_KEPT)
+
+    def read(self, feed: Feed) -> Text:
+        """In the worker thread: now, and against the time before."""
+        now = feed.ask(self._stats)
+        if self._before is not None:
+            done = now.runs + now.calls - self._before.runs - self._before.calls
+            self._runs.append(max(0, done) / self.EVERY_S)
+            self._errors.append(max(0, now.errors - self._before.errors) / self.EVERY_S)
+        self._before = now
+        return drawn(now, tuple(self._runs), tuple(self._errors))
+
+    def _stats(self, client: Redis, keys: Keys) -> Stats:
+        key = keys.stats(self.sprocs[0])
+        with reading(key, "hash"):
+            return Stats.parse(client.hgetall(raw(key)))
+
+
+def drawn(stats: Stats, runs: tuple[float, ...], errors: tuple[float, ...]) -> Text:
+    """All of it as text: counts, lines of bars, a histogram."""
+    mean_us = stats.duration_us_total // stats.runs if stats.runs else None
+    last = time_text(stats.last_run_s * 1000)[:19].replace("T", " ") + " UTC" if stats.last_run_s else "never"
+    shown = Text.assemble(
+        _pair("calls", short_number(stats.calls)),
+        _pair("runs", short_number(stats.runs)),
+        _pair("errors", short_number(stats.errors), "bold red" if stats.errors else ""),
+        _pair("skipped", short_number(stats.skipped)),
+        _pair("last run", last),
+        "\n\n",
+        ("runs/s    ", "dim"),
+        (spark(runs, BARS), "cyan"),
+        f" {short_rate(runs[-1] if runs else None)}\n",
+        ("errors/s  ", "dim"),
+        (spark(errors, BARS), "red"),
+        f" {short_rate(errors[-1] if errors else None)}\n\n",
+        _pair("p50", short_us(stats.p50_us)),
+        _pair("p99", short_us(stats.p99_us)),
+        _pair("mean", short_us(mean_us)),
+        _pair("longest", short_us(stats.duration_us_max if stats.runs else None)),
+        "\n\n",
+    )
+    shown.append(histogram(stats))
+    if stats.last_error:
+        shown.append_text(Text.assemble("\n", ("last error  ", "dim"), (clean(stats.last_error), "red")))
+    return shown
+
+
+def _pair(name: str, value: str, style: str = "") -> Text:
+    return Text.assemble((f"{name} ", "dim"), (value, style), "   ")
+
+
+def histogram(stats: Stats) -> Text:
+    """A line for each bucket from the first to the last that has runs."""
+    most = max((runs for _, runs in stats.buckets), default=0)
+    lines = [
+        Text.assemble(
+            (f"{'longer' if bound is None else f'≤ {short_us(bound)}':>9} ", "dim"),
+            ("█" * max(1, round(runs / most * BAR_CELLS)), "cyan"),
+            f" {short_number(runs)}",
+        )
+        for bound, runs in stats.buckets
+    ]
+    return Text("\n").join(lines) if lines else Text("no run was recorded yet", "dim")

@@ -1,0 +1,125 @@
+"""A header as a form, above a screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Label, Static
+
+from luasprocs_tui.safe import clean
+from luasprocs_tui.widgets.dialog import TEXT_LIMIT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from textual.app import ComposeResult
+    from textual.timer import Timer
+
+REST_S = 0.5
+"""What a value would do is looked up once nothing was typed for so long."""
+
+
+class Form(ModalScreen["dict[str, str | None] | None"]):
+    """One field a key of the header; what changed is marked. Gives the changes, None for a key that was emptied.
+
+    `check`: for a key what is wrong with a value; `preview`: in a thread, what a key's value would do with all the values, or "".
+    """
+
+    AUTO_FOCUS = "Input"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "Cancel", id="form.cancel"),
+        Binding("ctrl+s", "apply", "Apply", id="form.apply"),
+    ]
+
+    def __init__(
+        self,
+        title: str,
+        values: Mapping[str, str],
+        keys: Sequence[str],
+        check: Mapping[str, Callable[[str], str]],
+        preview: Callable[[str, Mapping[str, str]], str],
+    ) -> None:
+        super().__init__()
+        self._title, self._check, self._preview = title, check, preview
+        self._values = {key: clean(values.get(key, ""), TEXT_LIMIT) for key in keys}
+        # An own key may hold what no id may.
+        self._ids = {key: key if key.isidentifier() and key.isascii() else f"n{at}" for at, key in enumerate(keys)}
+        self._rest: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        """Title, fields, what the value would do, buttons."""
+        with Vertical(classes="dialog"):
+            yield Label(Text(clean(self._title), style="bold"))
+            with VerticalScroll(id="fields", can_focus=False):
+                for key, value in self._values.items():
+                    with Horizontal(classes="field"):
+                        yield Label(Text(clean(key, 40)), classes="key", id=f"key-{self._ids[key]}")
+                        yield Input(value, id=f"value-{self._ids[key]}", name=key, compact=True)
+            yield Static(id="problem")
+            with Horizontal(classes="buttons"):
+                yield Button("Cancel", id="cancel")
+                yield Button("Apply (ctrl+s)", id="go", variant="primary")
+
+    @property
+    def current(self) -> dict[str, str]:
+        """All values as they stand."""
+        return {one.name or "": one.value.strip() for one in self.query("#fields Input").results(Input)}
+
+    @property
+    def changes(self) -> dict[str, str | None]:
+        """What is other than it was."""
+        return {key: value or None for key, value in self.current.items() if value != self._values[key]}
+
+    @on(Input.Changed)
+    def _changed(self, event: Input.Changed) -> None:
+        key = event.input.name or ""
+        self.query_one(f"#key-{self._ids[key]}").set_class(key in self.changes, "changed")
+        wrong = self._wrong_with(key)
+        self._say(wrong)
+        self._look_soon("" if wrong else key)
+
+    def on_descendant_focus(self) -> None:
+        """What the value of this field does."""
+        if isinstance(self.focused, Input):
+            self._look_soon(self.focused.name or "")
+
+    def _look_soon(self, key: str) -> None:
+        if self._rest is not None:
+            self._rest.stop()
+        self._rest = self.set_timer(REST_S, lambda: self._look(key, self.current)) if key else None
+
+    @work(thread=True, exclusive=True, exit_on_error=False, group="preview")
+    def _look(self, key: str, values: Mapping[str, str]) -> None:
+        said = self._preview(key, values)
+        self.app.call_from_thread(self._say_if_still, key, values, said)
+
+    def _say_if_still(self, key: str, values: Mapping[str, str], said: str) -> None:
+        if self.is_attached and self.current == values and not self._wrong_with(key):
+            self._say(said, bad=False)
+
+    def _wrong_with(self, key: str) -> str:
+        value, check = self.changes.get(key), self._check.get(key)
+        return check(value) if value and check else ""
+
+    def _say(self, said: str, *, bad: bool = True) -> None:
+        self.query_one("#problem", Static).update(Text(clean(said, 400), style="bold red" if bad else "dim"))
+
+    def action_apply(self) -> None:
+        """Gives the changes, if all of them are sound."""
+        wrong = next((said for key in self.changes if (said := self._wrong_with(key))), "")
+        if wrong:
+            self._say(wrong)
+        else:
+            self.dismiss(self.changes)
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        if event.button.id == "go":
+            self.action_apply()
+        else:
+            self.dismiss(None)

@@ -1,0 +1,30 @@
+"""A line to type into below a table: a filter, a search."""
+
+from __future__ import annotations
+
+from textual.widgets import Input
+
+
+class TypedLine(Input):
+    """Hidden until it is opened."""
+
+    def __init__(self, *, id: str) -> None:  # noqa: A002  # Textual's name
+        super().__init__(id=id, select_on_focus=False)
+
+    def on_mount(self) -> None:
+        """Until it is wanted."""
+        self.display = False
+
+    def open(self, hint: str, value: str | None = None) -> None:
+        """Shows it, and gives it the focus; `value`: instead of what stands there."""
+        self.placeholder = hint
+        if value is not None:
+            self.value = value
+        self.display = True
+        self.focus()
+
+    def close(self, *, empty: bool = False) -> None:
+        """Hides it."""
+        if empty:
+            self.value = ""
+        self.display = False
