@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import calls, cron, event_latency, events, gitops, hooks, jobs, startup, syncing
+from bench import calls, cron, event_latency, events, gitops, hooks, jobs, screen, startup, syncing
 from bench.pairs import show
 
 SUITES = {
@@ -18,6 +18,7 @@ SUITES = {
     "jobs": jobs.results,
     "gitops": gitops.results,
     "hooks": hooks.results,
+    "screen": screen.results,
 }
 
 

@@ -1,4 +1,7 @@
-"""The app: it owns the feed's threads and routes between screens."""
+"""The app: contexts, commands, colours; and the way from an action to who does it.
+
+What needs Redis is imported after the first paint: it takes longer than Textual itself (`python -m bench screen`).
+"""
 
 from __future__ import annotations
 
@@ -8,39 +11,30 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import on, work
+from textual import work
 from textual.app import SystemCommand
 from textual.binding import BindingType
 from textual.message import Message
 from textual.reactive import reactive
-from textual.worker import get_current_worker
 
 from luasprocs.errors import LuasprocsError
+from luasprocs.urls import redacted
 from luasprocs_tui import actions
-from luasprocs_tui.acting import Acting
-from luasprocs_tui.feed import Feed, Snapshot, State
+from luasprocs_tui.keys_in_order import KeysInOrder
 from luasprocs_tui.safe import clean
-from luasprocs_tui.screens.cron import CronScreen
-from luasprocs_tui.screens.executions import ExecutionsScreen
-from luasprocs_tui.screens.history import HistoryScreen
-from luasprocs_tui.screens.jobs import JobsScreen
-from luasprocs_tui.screens.live import Live
-from luasprocs_tui.screens.record import RecordScreen
-from luasprocs_tui.screens.source import SourceScreen
 from luasprocs_tui.screens.sprocs import SprocsScreen
-from luasprocs_tui.screens.stats import StatsScreen
-from luasprocs_tui.screens.wanted import WantedScreen
 from luasprocs_tui.settings import NO_SETTINGS, THEMES, Context, ScreenSettings
-from luasprocs_tui.texts import generation_diff
+from luasprocs_tui.snapshots import Snapshot, State
 from luasprocs_tui.themes import CONTRAST, NAMES
-from luasprocs_tui.widgets.command import CommandLine
-from luasprocs_tui.widgets.dialog import Choose, Show
-from luasprocs_tui.widgets.source import lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from textual.screen import Screen
+
+    from luasprocs_tui.connection import Connection
+    from luasprocs_tui.screens.executions import ExecutionsScreen
+    from luasprocs_tui.screens.history import HistoryScreen
 
 REFRESH_S = 2.0
 POLL_S = 0.25
@@ -48,7 +42,7 @@ CLOSE_ROUNDS = 3
 CLOSE_PAUSE_S = 0.03
 
 
-class TuiApp(Acting):
+class TuiApp(KeysInOrder):
     """What is live in one registry. Losing Redis never ends it."""
 
     TITLE = "luasprocs"
@@ -58,19 +52,17 @@ class TuiApp(Acting):
     state: reactive[State] = reactive(State(""))
 
     class Fresh(Message):
-        """A feed has read a snapshot."""
+        """A snapshot was read."""
 
-        def __init__(self, feed: Feed, snapshot: Snapshot) -> None:
+        def __init__(self, snapshot: Snapshot) -> None:
             super().__init__()
-            self.feed = feed
             self.snapshot = snapshot
 
     class Lost(Message):
-        """A feed could not read."""
+        """None could be read."""
 
-        def __init__(self, feed: Feed, reason: str) -> None:
+        def __init__(self, reason: str) -> None:
             super().__init__()
-            self.feed = feed
             self.reason = reason
 
     def __init__(
@@ -85,21 +77,30 @@ class TuiApp(Acting):
         super().__init__()
         self._settings = settings
         self._never_writes = read_only
-        self._refresh_s = refresh_s
-        self._poll_s = poll_s
-        self._asked = threading.Event()
-        self._closing = False
-        self._visible: tuple[str, ...] = ()
+        self._rhythm = refresh_s, poll_s
+        self._connecting = threading.RLock()
+        self._connection: Connection | None = None
+        self.visible_names: tuple[str, ...] = ()
         self._use(context)
         self.register_theme(CONTRAST)
         self.theme = NAMES[settings.theme]
         self.set_keymap(actions.keymap(settings.keys))
 
     def _use(self, context: Context) -> None:
-        self.context, self.feed = context, Feed(context.url, context.namespace)
+        self._chosen, self.visible_names = context, ()
         self.read_only = self._never_writes or context.read_only
-        state = State(self.feed.server, context=context.name, production=context.production)
+        state = State(redacted(context.url), context=context.name, production=context.production)
         self.set_reactive(TuiApp.state, state)
+
+    @property
+    def connection(self) -> Connection:
+        """To the registry of the context; for any thread."""
+        from luasprocs_tui.connection import Connection  # noqa: PLC0415  # 130 ms, after the first paint
+
+        with self._connecting:
+            if self._connection is None:
+                self._connection = Connection(self, self._chosen, *self._rhythm)
+            return self._connection
 
     def get_default_screen(self) -> SprocsScreen:
         """The list."""
@@ -111,45 +112,35 @@ class TuiApp(Acting):
 
     async def on_unmount(self) -> None:
         """Lets the threads go, wherever they are: Python waits for them before it ends."""
-        self._closing = True
-        self._asked.set()
-        for _ in range(CLOSE_ROUNDS):  # one may be between its look at `_closing` and its connection
-            self.feed.close()
+        for _ in range(CLOSE_ROUNDS):  # one may be between its look at `closed` and its connection
+            if self._connection is not None:
+                self._connection.close()
             await asyncio.sleep(CLOSE_PAUSE_S)
 
     @work(thread=True, exit_on_error=False, group="feed")
     def _follow(self) -> None:
-        full, feed = False, self.feed
-        while not self._closing and feed is self.feed:
-            self._asked.clear()
-            try:
-                self.post_message(self.Fresh(feed, feed.read(self._visible, full=full)))
-            except LuasprocsError as error:
-                self.post_message(self.Lost(feed, str(error)))
-            except Exception as error:  # noqa: BLE001  # a reply that nobody foresaw must show, and not end the refreshing
-                self.post_message(self.Lost(feed, f"can't be read: {type(error).__name__}: {error}"))
-            full = self._asked.wait(self._refresh_s)
+        try:
+            connection = self.connection
+        except LuasprocsError as error:
+            self.post_message(self.Lost(str(error)))
+        else:
+            connection.follow(self.Fresh, self.Lost)
 
-    @on(Fresh)
-    def _fresh(self, event: Fresh) -> None:
-        if event.feed is self.feed:
-            self.state = replace(self.state, snapshot=event.snapshot, error="")
-            self._visible = next((one.visible_names for one in self.screen_stack if isinstance(one, SprocsScreen)), ())
+    def on_tui_app_fresh(self, event: Fresh) -> None:
+        """Screens follow `state`."""
+        self.state = replace(self.state, snapshot=event.snapshot, error="")
+        lists = (one for one in self.screen_stack if isinstance(one, SprocsScreen))
+        self.visible_names = next((one.visible_names for one in lists), ())
 
-    @on(Lost)
-    def _lost(self, event: Lost) -> None:
-        if event.feed is self.feed:
-            self.state = replace(self.state, error=event.reason)
-
-    def refresh_soon(self) -> None:
-        """Everything is read again now."""
-        self._asked.set()
-        if isinstance(self.screen, Live):
-            self.screen.again()
+    def on_tui_app_lost(self, event: Lost) -> None:
+        """What was read before stays."""
+        self.state = replace(self.state, error=event.reason)
 
     def action_refresh_now(self) -> None:
         """Reads everything again now."""
-        self.refresh_soon()
+        self.connection.ask()
+        if (again := getattr(self.screen, "again", None)) is not None:
+            again()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What writes is greyed out with --read-only."""
@@ -158,102 +149,23 @@ class TuiApp(Acting):
             return None
         return super().check_action(action, parameters)
 
-    # Screens, and who reads for them.
+    def toast(self, text: str, *, bad: bool = False) -> None:
+        """Says it for some seconds."""
+        self.notify(clean(text, 600), severity="error" if bad else "information", markup=False, timeout=8 if bad else 4)
 
-    def _reading(self, screen: Screen[None], read: Callable[[], Message], lost: Callable[[str], Message]) -> bool:
-        """Posts what was read, or why it wasn't; whether the screen is still that of what is connected."""
-        try:
-            screen.post_message(read())
-        except LuasprocsError as error:
-            screen.post_message(lost(str(error)))
-        except Exception as error:  # noqa: BLE001  # as in _follow
-            screen.post_message(lost(f"can't be read: {type(error).__name__}: {error}"))
-        return not (self._closing or get_current_worker().is_cancelled)
+    # Rows that were opened.
 
-    def action_executions(self) -> None:
-        """Opens the tail of executions: of one sproc from its own screens."""
-        screen = ExecutionsScreen("" if isinstance(self.screen, SprocsScreen) else "".join(self.named[:1]))
-        self.push_screen(screen)
-        self._tail(screen)
+    def on_sprocs_screen_opened(self, event: SprocsScreen.Opened) -> None:
+        """A sproc."""
+        self.connection.open(event.name)
 
-    @work(thread=True, exit_on_error=False, group="executions")
-    def _tail(self, screen: ExecutionsScreen) -> None:
-        records = self.feed.records(screen.sproc)
-        while self._reading(screen, lambda: ExecutionsScreen.Came(records.read()), ExecutionsScreen.Lost):
-            if screen.left.wait(self._poll_s):
-                return
+    def on_executions_screen_opened(self, event: ExecutionsScreen.Opened) -> None:
+        """A record."""
+        self.connection.open_record(event)
 
-    @on(SprocsScreen.Opened)
-    def _opened(self, event: SprocsScreen.Opened) -> None:
-        self._open_source(event.name)
-
-    def _open_source(self, name: str, line: int = 0) -> None:
-        screen = SourceScreen(name, line)
-        self.push_screen(screen)
-        self._load(name, SourceScreen.Loaded, screen)
-
-    @work(thread=True, exit_on_error=False, group="source")
-    def _load(self, name: str, loaded: Callable[[Any, str], Message], screen: Screen[None]) -> None:
-        def read() -> Message:
-            sproc = self.feed.read_sproc(name)
-            if sproc is None:
-                return SourceScreen.Failed("is gone: it was deleted meanwhile")
-            return loaded(lines_of(sproc.source, dark=self.current_theme.dark), sproc.commit)
-
-        self._reading(screen, read, SourceScreen.Failed)
-
-    @on(ExecutionsScreen.Opened)
-    def _record_opened(self, event: ExecutionsScreen.Opened) -> None:
-        screen = RecordScreen(event.record, event.chain, event.line)
-        self.push_screen(screen)
-        if event.line:
-            self._load(event.record.sproc, lambda lines, _: RecordScreen.Loaded(lines), screen)
-
-    def action_source(self) -> None:
-        """Opens the sproc of a record, at the line of its error."""
-        if isinstance(self.screen, RecordScreen) and self.screen.record.sproc:
-            self._open_source(self.screen.record.sproc, self.screen.line)
-
-    @on(HistoryScreen.Opened)
-    def _generation_opened(self, event: HistoryScreen.Opened) -> None:
-        self.read_then(
-            lambda: self.feed.ask(partial(generation_diff, event.generation, event.name)),
-            lambda text: self.push_screen(Show(f"Generation {event.generation.generation}", text)),
-        )
-
-    def action_cron(self) -> None:
-        """Opens the schedules."""
-        self._open_live(CronScreen())
-
-    def action_jobs(self) -> None:
-        """Opens the async runs."""
-        self._open_live(JobsScreen())
-
-    def action_history(self) -> None:
-        """Opens the generations: those of one sproc from its own screens."""
-        self._open_live(HistoryScreen("" if isinstance(self.screen, SprocsScreen) else "".join(self.named[:1])))
-
-    def action_stats(self) -> None:
-        """Opens what is counted of a sproc."""
-        if names := self.named:
-            self._open_live(StatsScreen(names[0]))
-
-    def action_wanted(self) -> None:
-        """Opens what git wants: of one sproc from its own screens."""
-        self._open_live(WantedScreen("" if isinstance(self.screen, SprocsScreen) else "".join(self.named[:1])))
-
-    def _open_live(self, screen: Live[Any]) -> None:
-        self.push_screen(screen)
-        self._poll(screen)
-
-    @work(thread=True, exit_on_error=False, group="live")
-    def _poll(self, screen: Live[Any]) -> None:
-        feed = self.feed
-        while not screen.left.is_set():
-            screen.asked.clear()
-            if not self._reading(screen, lambda: Live.Came(screen.read(feed)), Live.Lost):
-                return
-            screen.asked.wait(screen.EVERY_S)
+    def on_history_screen_opened(self, event: HistoryScreen.Opened) -> None:
+        """A generation."""
+        self.connection.open_generation(event.generation, event.name)
 
     # The app itself.
 
@@ -263,6 +175,8 @@ class TuiApp(Acting):
         if not contexts:
             self.toast("no contexts are set: see the settings in docs/screen.md", bad=True)
         elif name is None:
+            from luasprocs_tui.widgets.dialog import Choose  # noqa: PLC0415  # as in `connection`
+
             said = [(one.name, f"{one.name}{'  PRODUCTION' if one.production else ''}") for one in contexts.values()]
             self.push_screen(Choose("Go to", said), lambda chosen: self.action_ctx(chosen) if chosen else None)
         elif name not in contexts:
@@ -273,14 +187,12 @@ class TuiApp(Acting):
     def _switch(self, context: Context) -> None:
         while len(self.screen_stack) > 1:
             self.pop_screen()
-        old, self._visible = self.feed, ()
-        try:
+        with self._connecting:
+            old, self._connection = self._connection, None
             self._use(context)
-        except LuasprocsError as error:
-            self.toast(f"{context.name}: {error}", bad=True)
-            return
-        self._asked.set()
-        threading.Thread(target=old.close, daemon=True).start()  # it may hang, and must hold nothing up
+        if old is not None:
+            old.closed = True
+            threading.Thread(target=old.close, daemon=True).start()  # a server that hangs must hold nothing up
         self.mutate_reactive(TuiApp.state)
         self.refresh_bindings()
         self._follow()
@@ -288,50 +200,64 @@ class TuiApp(Acting):
     def action_theme(self, name: str | None = None) -> None:
         """Takes other colours: those named, else the next."""
         known = [one for one in THEMES if NAMES[one] == self.theme]
-        after = THEMES[(THEMES.index(known[0]) + 1) % len(THEMES)] if known else THEMES[0]
-        wanted = name or after
-        if wanted not in NAMES:
+        wanted = name or (THEMES[(THEMES.index(known[0]) + 1) % len(THEMES)] if known else THEMES[0])
+        if wanted in NAMES:
+            self.theme = NAMES[wanted]
+        else:
             self.toast(f"there is no theme {wanted}: there are {', '.join(THEMES)}", bad=True)
-            return
-        self.theme = NAMES[wanted]
-
-    def _place(self) -> str:
-        return type(self.screen).__name__.removesuffix("Screen").lower()
 
     def action_help(self) -> None:
         """What the keys do."""
+        from luasprocs_tui.widgets.dialog import Show  # noqa: PLC0415  # as in `connection`
+
         lines = [
             f"{actions.key_of(one, self._settings.keys):10}{f':{one.name}'.replace('_', '-'):16}{one.says}"
-            for one in actions.here(self._place())
+            for one in actions.here(_place(self.screen))
         ]
         moves = "\n\nj k g G, arrows, pages: move      enter: open      esc: one step back      ctrl+p: palette"
         self.push_screen(Show("Keys and commands here", "\n".join(lines) + moves))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """For the palette: what can be done here."""
-        place = type(screen).__name__.removesuffix("Screen").lower()
-        for one in actions.here(place):
-            if self.check_action(one.name, ()) and one.name not in {"command", "next_match", "previous_match"}:
-                run = partial(self.run_action, actions.target(one))
-                yield SystemCommand(one.label, one.says, run)
+        for one in actions.here(_place(screen)):
+            if self.check_action(one.name, ()) and one.name != "command":
+                yield SystemCommand(one.label, one.says, partial(self.run_action, actions.target(one)))
 
     def action_command(self) -> None:
         """Asks for the name of an action."""
-        named = [f"ctx {name}" for name in self._settings.contexts]
-        self.push_screen(CommandLine((*actions.names(), *named, *(f"theme {one}" for one in THEMES))), self.command)
+        from luasprocs_tui.widgets.command import CommandLine  # noqa: PLC0415  # as in `connection`
+
+        known = [f"ctx {name}" for name in self._settings.contexts] + [f"theme {name}" for name in THEMES]
+        self.push_screen(CommandLine((*actions.names(), *known)), self.command)
 
     def command(self, text: str | None) -> None:
         """Does what was typed, `NAME [WORDS]`; says so if there is no such command, or not here."""
         name, _, argument = (text or "").strip().partition(" ")
         found = actions.of(name) if name else None
+        if not name:
+            return
         if found is None:
-            if name:
-                self.toast(f"there is no command {clean(name, 60)}: ? lists them", bad=True)
-            return
-        if found.own and self._place() not in found.where:
-            self.toast(f"{found.name.replace('_', '-')} is not for this screen", bad=True)
-            return
-        if found.writes and self.read_only:
+            self.toast(f"there is no command {clean(name, 60)}: ? lists them", bad=True)
+        elif found.own and _place(self.screen) not in found.where:
+            self.toast(f"{name} is not for this screen", bad=True)
+        elif found.writes and self.read_only:
             self.toast("read-only: nothing is changed", bad=True)
-            return
-        self.run_worker(self.run_action(actions.target(found, argument.strip())), exit_on_error=False)
+        else:
+            self.run_worker(self.run_action(actions.target(found, argument.strip())), exit_on_error=False)
+
+
+def _place(screen: Screen[Any]) -> str:
+    return type(screen).__name__.removesuffix("Screen").lower()
+
+
+def _routed(name: str) -> Callable[..., None]:
+    def action(app: TuiApp, *given: str) -> None:
+        getattr(app.connection, name)(*given)
+
+    return action
+
+
+# What neither a screen nor the app does itself is done by the connection.
+for _one in actions.ACTIONS:
+    if not _one.own and not hasattr(TuiApp, f"action_{_one.name}"):
+        setattr(TuiApp, f"action_{_one.name}", _routed(_one.name))

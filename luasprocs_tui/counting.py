@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from luasprocs.daemons import parse_heartbeats, time_ms
 from luasprocs.stats import Stats
 from luasprocs_tui.rows import FAILING_S, NOTHING_COUNTED, Counters
+from luasprocs_tui.snapshots import PULSES, Pulse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -17,29 +18,6 @@ if TYPE_CHECKING:
     from luasprocs.daemons import DaemonInfo
 
 DIGITS = 20
-PULSES = 60
-"""So many rates are kept for a sparkline."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pulse:
-    """How all of it goes. `now_ms`: the server's clock at `at_s` of the monotonic one.
-
-    `per_s`: events read a second, the newest last; `lag`: events read and not yet run; `gaps`: stretches of time whose events
-    were not run.
-    """
-
-    now_ms: int
-    at_s: float
-    daemons: int = 0
-    lag: int = 0
-    gaps: int = 0
-    runs_per_s: float = 0.0
-    per_s: tuple[float, ...] = ()
-
-    def server_ms(self, now_s: float) -> float:
-        """The server's clock at a monotonic time."""
-        return self.now_ms + (now_s - self.at_s) * 1000
 
 
 class PulseCounter:

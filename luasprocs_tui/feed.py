@@ -8,17 +8,18 @@ them one round trip asks for the revision, the engine and the counters of the ro
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from luasprocs import server
 from luasprocs.keys import Keys
-from luasprocs.registry import Live, LiveSproc, Revision, engine_of, raw, read_live, read_sprocs, text
+from luasprocs.registry import Live, LiveSproc, engine_of, raw, read_live, read_sprocs, text
 from luasprocs.urls import redacted
 from luasprocs_tui.counting import PulseCounter, StatsCounter
 from luasprocs_tui.deeds import Deeds
 from luasprocs_tui.records import Records
 from luasprocs_tui.rows import Row, state_of, trigger_of
+from luasprocs_tui.snapshots import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from luasprocs.sproc import Sproc
-    from luasprocs_tui.counting import Pulse
     from luasprocs_tui.rows import Counters
+    from luasprocs_tui.snapshots import Pulse
 
 T = TypeVar("T")
 
@@ -40,37 +41,6 @@ REPLY_TIMEOUT_S = 10.0
 PIPELINE_COMMANDS = 1000
 COUNTED = (b"calls", b"runs", b"errors", b"last_run")
 HEADER_FIELDS = ("description", "event", "key", "cron", "every", "tz", "runasync", "enabled", "library", "commit")
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The registry at one moment. `problems`: sentences; `read_at_s`: of the monotonic clock; `longest`: name and trigger, what
-    the columns must hold; `pulse`: None where it can't be read.
-    """
-
-    revision: Revision
-    rows: tuple[Row, ...]
-    problems: tuple[str, ...]
-    drift: tuple[str, ...]
-    read_at_s: float
-    longest: tuple[str, ...] = ()
-    pulse: Pulse | None = None
-
-    @property
-    def empty(self) -> bool:
-        """Nothing was ever applied here."""
-        return not self.revision.generation and not self.rows
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """What the screen shows. `server`: without its password; `error`: why the last read failed; `context`: its name, or ""."""
-
-    server: str
-    snapshot: Snapshot | None = None
-    error: str = ""
-    context: str = ""
-    production: bool = False
 
 
 class Feed:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
-    from luasprocs_tui.feed import Snapshot, State
     from luasprocs_tui.rows import Row
+    from luasprocs_tui.snapshots import Snapshot, State
 
 COLUMNS = (
     Column("NAME", 12, 60),

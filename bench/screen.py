@@ -1,0 +1,252 @@
+"""The screen: first paint against an empty Textual app, long lists, and keys while a real daemon runs 5,000 executions a second.
+
+The terminal is a pty that this process reads, so that each key can be timed to the byte that shows its effect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from redis import Redis
+
+from bench.event_latency import percentile
+from bench.events import BODY, daemons, live, write
+from bench.pairs import Result, measure, ratio
+from bench.servers import running
+from luasprocs.keys import Keys
+from luasprocs.registry import Revision
+from luasprocs_tui.app import TuiApp
+from luasprocs_tui.rows import Row
+from luasprocs_tui.screens.sprocs import SprocsScreen
+from luasprocs_tui.settings import Context
+from luasprocs_tui.snapshots import Snapshot
+from luasprocs_tui.widgets.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+COLUMNS, ROWS = 160, 45
+PAIRS = 7
+SPROCS = 200
+KEYS_PRESSED = 400
+PER_S = 5000
+EXECUTIONS = 1_000_000
+UNREACHABLE = "redis://127.0.0.1:1/0"
+TUI = str(Path(sys.executable).with_name("luasprocs-tui"))
+
+
+class Terminal:
+    """A program in a pty."""
+
+    def __init__(self, *command: str) -> None:
+        self._command = command
+
+    def __enter__(self) -> Self:
+        self._ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+        environ = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LUASPROCS_SCREEN": os.devnull}
+        self.process = subprocess.Popen(
+            self._command, stdin=theirs, stdout=theirs, stderr=theirs, env=environ, start_new_session=True
+        )
+        os.close(theirs)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._ours)
+
+    def type(self, text: bytes) -> None:
+        """Presses keys."""
+        os.write(self._ours, text)
+
+    def until(self, text: bytes, within_s: float = 60) -> None:
+        """Reads until this was drawn."""
+        deadline, seen = time.monotonic() + within_s, b""
+        while text not in seen:
+            left_s = deadline - time.monotonic()
+            assert left_s > 0, f"{text!r} was never drawn"
+            seen = seen[-4096:] + self.read(left_s)
+
+    def read(self, within_s: float) -> bytes:
+        """What is drawn next; nothing if nothing is."""
+        return os.read(self._ours, 1 << 20) if select.select([self._ours], [], [], within_s)[0] else b""
+
+    @property
+    def memory_mb(self) -> float:
+        """Resident."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+def _first_paint(*command: str) -> float:
+    started = time.perf_counter()
+    with Terminal(*command) as terminal:
+        terminal.until(b"NAME")
+        return (time.perf_counter() - started) * 1000
+
+
+def first_paint() -> Iterator[Result]:
+    """From the start of the process to the table's head, with nothing to connect to."""
+    empty = str(Path(__file__).with_name("empty_app.py"))
+    pairs = measure(
+        partial(_first_paint, TUI, "--redis", UNREACHABLE), partial(_first_paint, sys.executable, empty), PAIRS
+    )
+    yield ratio("first paint / empty Textual app (ms)", pairs, at_most=1.3)
+
+
+async def _listed(count: int) -> float:
+    """Milliseconds from a snapshot's arrival to the list on the screen."""
+    rows = tuple(
+        Row(f"team{at % 50}/{at:06}.lua", "set orders:*", schedule=("*/5 * * * *", "", "")) for at in range(count)
+    )
+    app = TuiApp(Context("", UNREACHABLE), refresh_s=3600)
+    async with app.run_test(size=(COLUMNS, ROWS)) as pilot:
+        await pilot.pause(0.5)
+        snapshot = Snapshot(replace(Revision(), generation=1), rows, (), (), time.monotonic(), (rows[-1].name, ""))
+        started = time.perf_counter()
+        app.post_message(TuiApp.Fresh(snapshot))
+        table = app.screen.query_one(Table)
+        assert isinstance(app.screen, SprocsScreen)
+        while table.selected is None or not _drawn(app, rows[0].name):  # noqa: ASYNC110  # there is no event for it
+            await asyncio.sleep(0)
+        return (time.perf_counter() - started) * 1000
+
+
+def _drawn(app: TuiApp, text: str) -> bool:
+    strips = app.screen._compositor.render_strips()[:6]  # noqa: SLF001  # what stands on the screen
+    return any(text in segment.text for strip in strips for segment in strip)
+
+
+def listed() -> Iterator[Result]:
+    """Long lists, from the data's arrival."""
+    for count, at_most in ((10_000, 300.0), (100_000, 1000.0)):
+        times = [asyncio.run(_listed(count)) for _ in range(3)]
+        pairs = tuple((one, at_most) for one in times)
+        yield Result(f"{count} sprocs drawn (ms)", pairs, sorted(times)[1], at_most, at_least=False)
+
+
+@contextlib.contextmanager
+def _load(port: int) -> Iterator[None]:
+    """PER_S writes a second that each run a sproc."""
+    stop = threading.Event()
+
+    def work() -> None:
+        with Redis(port=port, protocol=2) as client:
+            number, due = 0, time.monotonic()
+            while not stop.is_set():
+                pipe = client.pipeline(transaction=False)
+                for _ in range(PER_S // 100):
+                    number += 1
+                    pipe.set(f"dream:{number % 1000}", number)
+                pipe.execute()
+                due += 0.01
+                time.sleep(max(0.0, due - time.monotonic()))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _pressed(terminal: Terminal, key: bytes, shows: bytes) -> float:
+    started = time.perf_counter()
+    terminal.type(key)
+    terminal.until(shows)
+    return (time.perf_counter() - started) * 1000
+
+
+def _rests(terminal: Terminal) -> None:
+    while terminal.read(0.03):
+        pass
+
+
+def keys_under_load() -> Iterator[Result]:
+    """A key's effect in the list, and in the tail of executions, with a daemon at work; then the memory."""
+    sources = [f"-- event=set\n-- key=dream:*\n{BODY}", *(f"return {at}" for at in range(SPROCS - 1))]
+    with running("valkey") as server, Redis(port=server.port, protocol=2) as client:
+        live(client, *sources)
+        with daemons(server.port), Terminal(TUI, "--redis", server.url) as terminal:
+            terminal.until(b"t0.lua")
+            with _load(server.port):
+                time.sleep(2)
+                before = client.xinfo_stream(Keys().executions)["entries-added"]
+                began = time.monotonic()
+                names = sorted(f"t{at}.lua" for at in range(SPROCS))
+                listed_ms = _walk(terminal, names)
+                terminal.type(b"x")
+                terminal.until(b"live")
+                tail_ms = _tail(terminal)
+                ran = client.xinfo_stream(Keys().executions)["entries-added"] - before
+                rate = ran / (time.monotonic() - began)
+            yield _p99(f"a key in the list at {rate:.0f} executions/s, p99 (ms)", listed_ms)
+            yield _p99(f"a key in the executions at {rate:.0f}/s, p99 (ms)", tail_ms)
+            stopped = threading.Event()
+            reader = threading.Thread(target=_drain, args=(terminal, stopped))
+            reader.start()
+            terminal.type(b"G")
+            write(server.port, EXECUTIONS, "set", "dream:__rand_int__", "v")
+            time.sleep(2)
+            stopped.set()
+            reader.join()
+            memory = terminal.memory_mb
+            yield Result("memory after a million executions (MB)", ((memory, 150),), memory, 150, at_least=False)
+            terminal.process.send_signal(signal.SIGTERM)
+
+
+def _walk(terminal: Terminal, names: list[str]) -> list[float]:
+    """`j` and `k` in turn, until the name of the row that they lead to is drawn."""
+    found = []
+    for number in range(KEYS_PRESSED):
+        _rests(terminal)
+        at = (number + 1) % 2
+        found.append(_pressed(terminal, b"j" if at else b"k", names[at].encode()))
+    return found
+
+
+def _tail(terminal: Terminal) -> list[float]:
+    """The filter's line opens and goes: nothing else draws its hint."""
+    found = []
+    terminal.type(b"k" * 5)
+    for _ in range(KEYS_PRESSED // 4):
+        _rests(terminal)
+        found.append(_pressed(terminal, b"/", b"~regex"))
+        terminal.type(b"\x1b")
+        time.sleep(0.2)
+    return found
+
+
+def _drain(terminal: Terminal, stopped: threading.Event) -> None:
+    while not stopped.is_set():
+        terminal.read(0.1)
+
+
+def _p99(name: str, times: list[float]) -> Result:
+    pairs = ((percentile(times, 0.5), percentile(times, 0.99)),)
+    return Result(name, pairs, percentile(times, 0.99), 50.0, at_least=False)
+
+
+def results() -> Iterator[Result]:
+    """All of it."""
+    yield from first_paint()
+    yield from listed()
+    yield from keys_under_load()

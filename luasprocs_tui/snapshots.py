@@ -1,0 +1,65 @@
+"""What the feed makes and the screens draw: frozen values, and nothing that takes time to import."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from luasprocs.registry import Revision
+    from luasprocs_tui.rows import Row
+
+PULSES = 60
+"""So many rates are kept for a line of bars."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """How all of it goes. `now_ms`: the server's clock at `at_s` of the monotonic one.
+
+    `per_s`: events read a second, the newest last; `lag`: events read and not yet run; `gaps`: stretches of time whose events
+    were not run.
+    """
+
+    now_ms: int
+    at_s: float
+    daemons: int = 0
+    lag: int = 0
+    gaps: int = 0
+    runs_per_s: float = 0.0
+    per_s: tuple[float, ...] = ()
+
+    def server_ms(self, now_s: float) -> float:
+        """The server's clock at a monotonic time."""
+        return self.now_ms + (now_s - self.at_s) * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The registry at one moment. `problems`: sentences; `read_at_s`: of the monotonic clock; `longest`: name and trigger, what
+    the columns must hold; `pulse`: None where it can't be read.
+    """
+
+    revision: Revision
+    rows: tuple[Row, ...]
+    problems: tuple[str, ...]
+    drift: tuple[str, ...]
+    read_at_s: float
+    longest: tuple[str, ...] = ()
+    pulse: Pulse | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Nothing was ever applied here."""
+        return not self.revision.generation and not self.rows
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the screen shows. `server`: without its password; `error`: why the last read failed; `context`: its name, or ""."""
+
+    server: str
+    snapshot: Snapshot | None = None
+    error: str = ""
+    context: str = ""
+    production: bool = False
