@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import multiprocessing
 import os
 import pty
-import select
 import signal
 import struct
 import subprocess
@@ -45,6 +45,12 @@ COLUMNS, ROWS = 160, 45
 PAIRS = 7
 SPROCS = 200
 KEYS_PRESSED = 400
+REST_S = 0.03
+ESCAPE_S = 0.3
+"""Before a program takes an escape byte for the key, it waits for the rest of a sequence."""
+SETTLES_S = 2
+"""A screen that was just opened reads what there is already."""
+MEMORY_BYTES = 1 << 16
 PER_S = 5000
 EXECUTIONS = 1_000_000
 UNREACHABLE = "redis://127.0.0.1:1/0"
@@ -52,10 +58,13 @@ TUI = str(Path(sys.executable).with_name("luasprocs-tui"))
 
 
 class Terminal:
-    """A program in a pty."""
+    """A program in a pty, read all the time: a terminal that lags would hold the program up."""
 
     def __init__(self, *command: str) -> None:
         self._command = command
+        self._came = threading.Condition()
+        self._seen = b""
+        self._last_s = 0.0
 
     def __enter__(self) -> Self:
         self._ours, theirs = pty.openpty()
@@ -65,28 +74,40 @@ class Terminal:
             self._command, stdin=theirs, stdout=theirs, stderr=theirs, env=environ, start_new_session=True
         )
         os.close(theirs)
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.wait()
+        self._reader.join()
         os.close(self._ours)
 
+    def _read(self) -> None:
+        with contextlib.suppress(OSError):  # how a pty says that its program has ended
+            while came := os.read(self._ours, 1 << 20):
+                with self._came:
+                    self._seen, self._last_s = self._seen[-MEMORY_BYTES:] + came, time.perf_counter()
+                    self._came.notify_all()
+
     def type(self, text: bytes) -> None:
-        """Presses keys."""
+        """Presses keys; what was drawn before is forgotten."""
+        with self._came:
+            self._seen = b""
         os.write(self._ours, text)
 
-    def until(self, text: bytes, within_s: float = 60) -> None:
-        """Reads until this was drawn."""
-        deadline, seen = time.monotonic() + within_s, b""
-        while text not in seen:
-            left_s = deadline - time.monotonic()
-            assert left_s > 0, f"{text!r} was never drawn"
-            seen = seen[-4096:] + self.read(left_s)
+    def until(self, text: bytes, within_s: float = 60) -> float:
+        """Waits until this was drawn; when the read that brought it came."""
+        with self._came:
+            assert self._came.wait_for(lambda: text in self._seen, within_s), f"{text!r} was never drawn"
+            return self._last_s
 
-    def read(self, within_s: float) -> bytes:
-        """What is drawn next; nothing if nothing is."""
-        return os.read(self._ours, 1 << 20) if select.select([self._ours], [], [], within_s)[0] else b""
+    def rests(self) -> None:
+        """Waits until nothing was drawn for a while."""
+        with self._came:
+            while self._came.wait(REST_S):
+                pass
 
     @property
     def memory_mb(self) -> float:
@@ -142,42 +163,36 @@ def listed() -> Iterator[Result]:
         yield Result(f"{count} sprocs drawn (ms)", pairs, sorted(times)[1], at_most, at_least=False)
 
 
+def _write(port: int) -> None:
+    with Redis(port=port, protocol=2) as client:
+        number, due = 0, time.monotonic()
+        while True:
+            pipe = client.pipeline(transaction=False)
+            for _ in range(PER_S // 100):
+                number += 1
+                pipe.set(f"dream:{number % 1000}", number)
+            pipe.execute()
+            due += 0.01
+            time.sleep(max(0.0, due - time.monotonic()))
+
+
 @contextlib.contextmanager
 def _load(port: int) -> Iterator[None]:
-    """PER_S writes a second that each run a sproc."""
-    stop = threading.Event()
-
-    def work() -> None:
-        with Redis(port=port, protocol=2) as client:
-            number, due = 0, time.monotonic()
-            while not stop.is_set():
-                pipe = client.pipeline(transaction=False)
-                for _ in range(PER_S // 100):
-                    number += 1
-                    pipe.set(f"dream:{number % 1000}", number)
-                pipe.execute()
-                due += 0.01
-                time.sleep(max(0.0, due - time.monotonic()))
-
-    thread = threading.Thread(target=work)
-    thread.start()
+    """PER_S writes a second that each run a sproc, from a process of its own."""
+    writer = multiprocessing.get_context("spawn").Process(target=_write, args=(port,), daemon=True)
+    writer.start()
     try:
         yield
     finally:
-        stop.set()
-        thread.join()
+        writer.kill()
+        writer.join()
 
 
 def _pressed(terminal: Terminal, key: bytes, shows: bytes) -> float:
+    terminal.rests()
     started = time.perf_counter()
     terminal.type(key)
-    terminal.until(shows)
-    return (time.perf_counter() - started) * 1000
-
-
-def _rests(terminal: Terminal) -> None:
-    while terminal.read(0.03):
-        pass
+    return (terminal.until(shows) - started) * 1000
 
 
 def keys_under_load() -> Iterator[Result]:
@@ -195,19 +210,15 @@ def keys_under_load() -> Iterator[Result]:
                 listed_ms = _walk(terminal, names)
                 terminal.type(b"x")
                 terminal.until(b"live")
+                time.sleep(SETTLES_S)
                 tail_ms = _tail(terminal)
                 ran = client.xinfo_stream(Keys().executions)["entries-added"] - before
                 rate = ran / (time.monotonic() - began)
             yield _p99(f"a key in the list at {rate:.0f} executions/s, p99 (ms)", listed_ms)
             yield _p99(f"a key in the executions at {rate:.0f}/s, p99 (ms)", tail_ms)
-            stopped = threading.Event()
-            reader = threading.Thread(target=_drain, args=(terminal, stopped))
-            reader.start()
             terminal.type(b"G")
             write(server.port, EXECUTIONS, "set", "dream:__rand_int__", "v")
             time.sleep(2)
-            stopped.set()
-            reader.join()
             memory = terminal.memory_mb
             yield Result("memory after a million executions (MB)", ((memory, 150),), memory, 150, at_least=False)
             terminal.process.send_signal(signal.SIGTERM)
@@ -215,29 +226,19 @@ def keys_under_load() -> Iterator[Result]:
 
 def _walk(terminal: Terminal, names: list[str]) -> list[float]:
     """`j` and `k` in turn, until the name of the row that they lead to is drawn."""
-    found = []
-    for number in range(KEYS_PRESSED):
-        _rests(terminal)
-        at = (number + 1) % 2
-        found.append(_pressed(terminal, b"j" if at else b"k", names[at].encode()))
-    return found
+    ways = ((b"jk"[at : at + 1], names[1 - at].encode()) for at in (0, 1) * (KEYS_PRESSED // 2))
+    return [_pressed(terminal, *way) for way in ways]
 
 
 def _tail(terminal: Terminal) -> list[float]:
-    """The filter's line opens and goes: nothing else draws its hint."""
+    """The line of the filter opens, which nothing else draws, and goes again."""
     found = []
     terminal.type(b"k" * 5)
     for _ in range(KEYS_PRESSED // 4):
-        _rests(terminal)
         found.append(_pressed(terminal, b"/", b"~regex"))
         terminal.type(b"\x1b")
-        time.sleep(0.2)
+        time.sleep(ESCAPE_S)
     return found
-
-
-def _drain(terminal: Terminal, stopped: threading.Event) -> None:
-    while not stopped.is_set():
-        terminal.read(0.1)
 
 
 def _p99(name: str, times: list[float]) -> Result:

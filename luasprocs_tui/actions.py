@@ -45,7 +45,7 @@ ACTIONS = (
     Action("sort", "o", "Sort", "Sorts by the next column.", ("sprocs",), shown=False, own=True),
     Action("reverse", "O", "Reverse", "Sorts the other way round.", ("sprocs",), shown=False, own=True),
     Action("executions", "x", "Executions", "What ran, as it comes.", ("sprocs", "source", "stats", "cron")),
-    Action("stats", "i", "Stats", "Its runs a second, errors, durations.", ("sprocs", "source", "cron")),
+    Action("stats", "i", "Stats", "Its runs a second, errors, durations.", ("sprocs", "source", "cron"), shown=False),
     Action("cron", "c", "Cron", "Schedules, and what they count down to.", ("sprocs",)),
     Action("jobs", "J", "Jobs", "Async runs: running, waiting, dead.", ("sprocs",)),
     Action("history", "h", "History", "Generations, and the way back to one.", ("sprocs", "source")),
@@ -65,7 +65,7 @@ ACTIONS = (
     Action("ctx", "C", "Context", "Goes to another registry of the settings.", ("sprocs",), shown=False, takes="[NAME]"),
     Action("theme", "", "Theme", "Takes other colours: dark, light or contrast.", ("everywhere",), takes="[NAME]"),
     Action("refresh_now", "r", "Refresh", "Reads everything again now.", ("everywhere",), shown=False),
-    Action("command", "colon", "Command", "Types a command: any action here by its name.", ("everywhere",), display=":"),
+    Action("command", "colon", "Command", "Types a command: any action here by its name.", ("everywhere",), shown=False, display=":"),
     Action("help", "question_mark", "Help", "What the keys do here.", ("everywhere",), display="?"),
     Action("quit", "q", "Quit", "Leaves.", ("everywhere",)),
 )  # fmt: skip

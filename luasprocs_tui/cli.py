@@ -17,6 +17,9 @@ from luasprocs_tui.settings import Context, ScreenSettings, default_url, read_se
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+SWITCH_S = 0.001
+"""A thread that takes records apart gives way to a key so soon."""
+
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
@@ -53,6 +56,7 @@ def cli(url: str | None, namespace: str, name: str | None, theme: str | None, re
         app.action_theme(_known("theme", theme, ("dark", "light", "contrast")))
     if not (sys.stdin.isatty() and sys.__stderr__ is not None and sys.__stderr__.isatty()):
         raise click.ClickException("needs a terminal; in a pipe use: luasprocs list")
+    sys.setswitchinterval(SWITCH_S)
     if command:
         _known("command", command.split(maxsplit=1)[0], tuple(actions.names()))
         app.call_later(app.command, command)

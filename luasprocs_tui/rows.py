@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from luasprocs.recurrence import Recurrence
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -68,6 +66,8 @@ class Row:
 
 @lru_cache(_SCHEDULES_KEPT)
 def _due_ms(schedule: tuple[str, str, str], now_s: int) -> int | None:
+    from luasprocs.recurrence import Recurrence  # noqa: PLC0415  # time zones take 7 ms of the first paint
+
     try:
         return Recurrence.parse(*schedule).next_after(now_s * 1000)
     except ValueError:  # somebody changed the registry by hand

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,9 +57,16 @@ def default_url(folder: Path) -> str:
     return DEFAULT_URL
 
 
+def _table_in(file: Path) -> dict[str, Any]:
+    text = file.read_text(encoding="utf-8")
+    import tomllib  # noqa: PLC0415  # 2 ms of the first paint, for a file that is seldom there
+
+    return tomllib.loads(text)
+
+
 def _server_in(file: Path) -> str:
     try:
-        url = tomllib.loads(file.read_text(encoding="utf-8")).get("redis")
+        url = _table_in(file).get("redis")
     except (OSError, ValueError) as error:
         raise SettingsError(f"{file} can't be read ({error}): remove it, or give --redis URL") from error
     if not isinstance(url, str):
@@ -82,7 +88,7 @@ def read_settings(file: Path) -> ScreenSettings:
         SettingsError: it can't be read, or says something that can't be; names the file and the place.
     """
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        table = _table_in(file)
     except (FileNotFoundError, NotADirectoryError):
         return ScreenSettings()
     except (OSError, ValueError) as error:

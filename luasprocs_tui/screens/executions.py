@@ -18,9 +18,10 @@ from textual.widgets import Footer, Input, Static
 from luasprocs.executions import Execution, time_text
 from luasprocs_tui import actions
 from luasprocs_tui.filters import EXECUTIONS_HINT, execution_matcher
-from luasprocs_tui.numbers import age
+from luasprocs_tui.numbers import age, short_number
 from luasprocs_tui.records import RECORDS_LIMIT, Batch
 from luasprocs_tui.safe import clean
+from luasprocs_tui.widgets.drawing import draw
 from luasprocs_tui.widgets.line import TypedLine
 from luasprocs_tui.widgets.status import COMMIT_SHOWN, STALE_AFTER_S, Status
 from luasprocs_tui.widgets.table import CELL_CHARACTERS, Column, Line, Table
@@ -39,6 +40,7 @@ COLUMNS = (
     Column("KEY", 6, 40),
     Column("RESULT", 4, 400, grow=True),
 )
+MEASURED = 100
 _TONES = {"skipped": "off", "missed": "off"}
 
 
@@ -108,7 +110,6 @@ class ExecutionsScreen(Screen[None]):
         self.sproc = name
         self._kept: list[Execution] = []
         self._records: list[Execution] = []
-        self._lines: list[Line] = []
         self._found = 0
         self._new = 0
         self._read_at_s: float | None = None
@@ -160,16 +161,17 @@ class ExecutionsScreen(Screen[None]):
     def _keep(self, batch: Batch) -> None:
         self._kept = [*([] if batch.whole else self._kept), *batch.records][-RECORDS_LIMIT:]
         if batch.whole:
-            self._records, self._lines = [], []
+            self._records = []
         self._add(self._wanted(batch.records))
 
     def _add(self, fresh: Sequence[Execution]) -> None:
-        table, lines, before = self.query_one(Table), [*map(line_of, fresh)], len(self._lines)
+        table, before = self.query_one(Table), len(self._records)
         self._new = 0 if table.follows else self._new + len(fresh)
-        self._records = [*self._records, *fresh][-RECORDS_LIMIT:]
-        self._lines = [*self._lines, *lines][-RECORDS_LIMIT:]
-        table.measure(lines, more=before > 0)
-        table.show_tail(self._lines, before + len(lines) - len(self._lines))
+        self._records = records = [*self._records, *fresh][-RECORDS_LIMIT:]
+        # Columns are as wide as the last ones need: to look at thousands a second would keep keys waiting.
+        table.measure(map(line_of, fresh[-MEASURED:]), more=before > 0)
+        keys = [one.id for one in records]
+        table.show_tail(keys, lambda at: line_of(records[at]), before + len(fresh) - len(records))
 
     @on(Lost)
     def _lost(self, event: Lost) -> None:
@@ -188,7 +190,7 @@ class ExecutionsScreen(Screen[None]):
 
     @on(Input.Changed, "#filter")
     def _filtered(self) -> None:
-        self._records, self._lines, self._new = [], [], 0
+        self._records, self._new = [], 0
         self._add(self._wanted(self._kept))
         self._say()
 
@@ -259,20 +261,14 @@ class ExecutionsScreen(Screen[None]):
         follows = self.query_one(Table).follows
         self._new = 0 if follows else self._new
         badge, tone = badge_of(self._read_at_s, self._error, time.monotonic(), follows=follows)
-        self._draw("#tail-badge", Text(f" {badge} ", no_wrap=True))
+        draw(self, "#tail-badge", Text(f" {badge} ", no_wrap=True), sized=True)
         self.query_one("#tail-badge").set_classes(tone)
-        self._draw("#tail-new", Text(f" +{self._new} new (G) ", no_wrap=True))
+        draw(self, "#tail-new", Text(f" +{short_number(self._new)} new (G) ", no_wrap=True))
         self.query_one("#tail-new").display = bool(self._new)
         facts = clean(self._error, CELL_CHARACTERS) or self._count()
-        self._draw("#tail-facts", Text(facts, no_wrap=True, overflow="ellipsis"))
+        draw(self, "#tail-facts", Text(facts, no_wrap=True, overflow="ellipsis"))
         found = self._selected()
-        self._draw("#record", Text.assemble((facts_of(found), "dim"), "\n", clean(found.said)) if found else Text())
-
-    def _draw(self, selector: str, text: Text) -> None:
-        # Four times a second nothing has changed, most often; an update lays out the screen anew.
-        widget = self.query_one(selector, Static)
-        if widget.content != text:
-            widget.update(text)
+        draw(self, "#record", Text.assemble((facts_of(found), "dim"), "\n", clean(found.said)) if found else Text())
 
     def _count(self) -> str:
         of = f" of {clean(self.sproc, 100)}" if self.sproc else ""

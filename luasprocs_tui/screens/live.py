@@ -17,6 +17,7 @@ from textual.widgets import Footer, Static
 
 from luasprocs_tui.numbers import age
 from luasprocs_tui.safe import clean
+from luasprocs_tui.widgets.drawing import draw
 from luasprocs_tui.widgets.status import STALE_AFTER_S, Status
 from luasprocs_tui.widgets.table import Column, Line, Table
 
@@ -107,13 +108,7 @@ class Live(Screen[None], Generic[T]):
             return
         title = Text.assemble((clean(self.NAME, 200), "bold"), "  ", clean(self._state(), 400))
         title.no_wrap, title.overflow = True, "ellipsis"
-        self.draw("#title", title)
-
-    def draw(self, selector: str, text: Text) -> None:
-        """Updates a text, if it is another."""
-        widget = self.query_one(selector, Static)
-        if widget.content != text:
-            widget.update(text)
+        draw(self, "#title", title)
 
     def _state(self) -> str:
         if self._read_at_s is None:
@@ -178,7 +173,7 @@ class LiveScreen(Live[Sequence[T]], Generic[T]):
         if self.is_mounted:
             row = self.selected
             said = clean(self.about(row), 400) if row is not None else ""
-            self.draw("#detail", Text(said, no_wrap=True, overflow="ellipsis"))
+            draw(self, "#detail", Text(said, no_wrap=True, overflow="ellipsis"))
 
     def fresh(self) -> str:
         """How many rows."""
@@ -199,4 +194,4 @@ class LiveText(Live[Text]):
 
     def show(self, found: Text) -> None:
         """Draws it; the place stays."""
-        self.draw("#body", found)
+        draw(self, "#body", found, sized=True)

@@ -17,6 +17,7 @@ from luasprocs_tui.filters import HINT, matcher
 from luasprocs_tui.numbers import NOTHING, age, short_number, short_rate, short_us
 from luasprocs_tui.safe import clean
 from luasprocs_tui.tree import is_folder, tree
+from luasprocs_tui.widgets.drawing import draw
 from luasprocs_tui.widgets.line import TypedLine
 from luasprocs_tui.widgets.status import Status
 from luasprocs_tui.widgets.table import Column, Line, Table
@@ -183,7 +184,7 @@ class SprocsScreen(Screen[None]):
             said = "  ".join(clean(part, 400) for part in (row.name, row.trigger, row.description) if part)
         if self._marked:
             said = f"{len(self._marked)} marked  {said}"
-        self.query_one("#detail", Static).update(Text(said, no_wrap=True, overflow="ellipsis"))
+        draw(self, "#detail", Text(said, no_wrap=True, overflow="ellipsis"))
 
     @on(Table.Moved)
     def _moved(self, event: Table.Moved) -> None:

@@ -13,6 +13,7 @@ from textual.widgets import Static
 from luasprocs_tui.numbers import age, short_number, short_rate, spark
 from luasprocs_tui.safe import clean
 from luasprocs_tui.snapshots import PULSES
+from luasprocs_tui.widgets.drawing import draw
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -103,20 +104,13 @@ class Status(Widget):
     def show(self, state: State) -> None:
         """Draws a state."""
         text, tone = badge_of(state, time.monotonic())
-        self._draw("#badge", Text(f" {text} ", no_wrap=True)).set_classes(tone)
+        draw(self, "#badge", Text(f" {text} ", no_wrap=True), sized=True).set_classes(tone)
         name = f"{clean(state.context, 40)} PRODUCTION" if state.production else clean(state.context, 40)
-        context = self._draw("#context", Text(f" {name} ", no_wrap=True))
+        context = draw(self, "#context", Text(f" {name} ", no_wrap=True), sized=True)
         context.display = bool(name)
         context.set_class(state.production, "production")
-        self._draw("#facts", Text(facts_of(state), no_wrap=True, overflow="ellipsis"))
-        pulse = self._draw("#pulse", pulse_of(state, max(8, min(PULSES, self.size.width - 60))))
+        draw(self, "#facts", Text(facts_of(state), no_wrap=True, overflow="ellipsis"))
+        pulse = draw(self, "#pulse", pulse_of(state, max(8, min(PULSES, self.size.width - 60))))
         pulse.display = bool(pulse.content)
         said = clean(note_of(state), 400)
-        self._draw("#note", Text(said, overflow="ellipsis")).display = bool(said)
-
-    def _draw(self, selector: str, text: Text) -> Static:
-        # Once a second nothing has changed, most often; an update lays out the screen anew.
-        widget = self.query_one(selector, Static)
-        if widget.content != text:
-            widget.update(text)
-        return widget
+        draw(self, "#note", Text(said, overflow="ellipsis"), sized=True).display = bool(said)

@@ -184,14 +184,14 @@ class Table(ScrollView, can_focus=True):
         """The same with rows that are made already."""
         self.show([line.key for line in lines], lines.__getitem__)
 
-    def show_tail(self, lines: Sequence[Line], gone: int) -> None:
+    def show_tail(self, keys: Sequence[str], line: Callable[[int], Line], gone: int) -> None:
         """Replaces the rows by a later stretch of the same ones, `gone` rows on: it goes along, or what is on the screen
         stays where it is.
         """
         follows, top = self._follows, self.scroll_offset.y
-        self.show_lines(lines)
+        self.show(keys, line)
         if follows:
-            self.cursor = max(0, len(lines) - 1)
+            self.cursor = max(0, len(keys) - 1)
             self.watch_cursor()  # also where it stays at its number
         elif gone:
             self.scroll_to(y=max(0, top - gone), animate=False, force=True)

@@ -160,7 +160,7 @@ async def test_the_end_is_shown_before_the_next_layout(server: Server):
     async with app_for(server).run_test(size=(120, 40)) as pilot:
         await opened(pilot)
         table, lines = table_of(pilot), [Line(str(at), (str(at),) * 7) for at in range(100)]
-        table.show_tail(lines, 0)
+        table.show_tail([line.key for line in lines], lines.__getitem__, 0)
         assert table.visible_keys[-1] == "99"
 
 
