@@ -17,11 +17,6 @@ def folders_of(name: str) -> list[str]:
     return ["/".join(parts[: count + 1]) + "/" for count in range(len(parts))]
 
 
-def is_folder(key: str | None) -> bool:
-    """Whether a row's key is a folder's: no sproc's name ends so."""
-    return bool(key) and str(key).endswith("/")
-
-
 def tree(names: Sequence[str], closed: Collection[str]) -> dict[str, str]:
     """Key to label: each folder before what is in it, its names in their order; nothing of what is closed."""
     paths = {name: folders_of(name) for name in names}

@@ -16,7 +16,7 @@ from luasprocs_tui import actions
 from luasprocs_tui.filters import HINT, matcher
 from luasprocs_tui.numbers import NOTHING, age, short_number, short_rate, short_us
 from luasprocs_tui.safe import clean
-from luasprocs_tui.tree import is_folder, tree
+from luasprocs_tui.tree import tree
 from luasprocs_tui.widgets.drawing import draw
 from luasprocs_tui.widgets.line import TypedLine
 from luasprocs_tui.widgets.status import Status
@@ -130,13 +130,13 @@ class SprocsScreen(Screen[None]):
         if self._marked:
             return tuple(sorted(self._marked))
         selected = self.query_one(Table).selected if self.query(Table) else None
-        return (selected,) if selected and not is_folder(selected) else ()
+        return (selected,) if selected in self._rows else ()
 
     @property
     def visible_names(self) -> tuple[str, ...]:
         """Sprocs on the screen now; none as long as the screen is being made."""
         keys = self.query_one(Table).visible_keys if self.query(Table) else ()
-        return tuple(key for key in keys if not is_folder(key))
+        return tuple(key for key in keys if key in self._rows)
 
     def _now_ms(self) -> float:
         pulse = self._snapshot.pulse if self._snapshot else None
@@ -192,7 +192,7 @@ class SprocsScreen(Screen[None]):
 
     @on(Table.Opened)
     def _opened(self, event: Table.Opened) -> None:
-        if is_folder(event.key):
+        if event.key not in self._rows:  # a folder
             self._folded ^= {event.key}
             self._shown = ()
             self._show()
@@ -239,7 +239,7 @@ class SprocsScreen(Screen[None]):
         if table.selected is None:
             return
         meant = [table.selected]
-        if is_folder(table.selected):
+        if table.selected not in self._rows:  # a folder
             meant = [name for name in self._matching() if name.startswith(table.selected)]
         self._marked = self._marked - set(meant) if self._marked >= set(meant) else self._marked | set(meant)
         table.mark(self._marked)

@@ -101,6 +101,10 @@ class Status(Widget):
         self.watch(self.app, "state", self.show)
         self.set_interval(1, lambda: self.show(self.app.state))  # type: ignore[attr-defined]  # the app that has this header
 
+    def on_resize(self) -> None:
+        """More room for bars, or less."""
+        self.show(self.app.state)  # type: ignore[attr-defined]  # as above
+
     def show(self, state: State) -> None:
         """Draws a state."""
         text, tone = badge_of(state, time.monotonic())

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from luasprocs.sync_state import SyncState
+from luasprocs_tui.screens.live import Live
+from luasprocs_tui.screens.wanted import WantedScreen
+from luasprocs_tui.texts import wanted
+from luasprocs_tui.widgets.dialog import coloured
+from tests.tui.snapshots.frozen import app, opened, shown
+
+if TYPE_CHECKING:
+    import pytest
+
+STATE = SyncState(
+    source="git@example.com:shop.git",
+    commit="decade" * 6,
+    branch="main",
+    subject="Louder",
+    state="refused",
+    reason="2 problems",
+    created=("new.lua",),
+    updated=("sc1.lua", "sc2.lua"),
+    deleted=("old.lua",),
+    problems=("sprocs/new.lua:3:1: '=' expected near 'x'",),
+    drift=("sc3.lua",),
+    at=1_790_000_000.0,
+    daemon="host-1-abc",
+)
+
+
+@shown
+def test_what_git_wants(snap_compare: Any, monkeypatch: pytest.MonkeyPatch, shown: str) -> None:
+    made, size = app(monkeypatch, shown)
+    text = coloured("\n".join(wanted(STATE, "")))
+    assert snap_compare(made, terminal_size=size, run_before=opened(WantedScreen, lambda: Live.Came(text)))
