@@ -245,8 +245,11 @@ class Repository:
         return tuple({head.parent, packed.parent}), tuple(path for path in (refs, tables) if path.is_dir())
 
     def run(self, *arguments: str, timeout_s: float, environment: Mapping[str, str]) -> tuple[int, bytes, str]:
-        """A git command that asks somebody else, and may wait for long: exit code, output, complaints."""
-        return self._run(*arguments, timeout_s=timeout_s, environment=environment)
+        """A git command that asks somebody else, and may wait for long: exit code, output, complaints.
+
+        It has no terminal, whatever this process has: nobody is asked for a password there.
+        """
+        return self._run(*arguments, timeout_s=timeout_s, environment=environment, apart=True)
 
     def _absolute(self, place: str) -> Path:
         return self.path / text(self._must("rev-parse", "--git-path", place)).rstrip("\n")
@@ -400,6 +403,7 @@ class Repository:
         stdin: BinaryIO | None = None,
         timeout_s: float | None = None,
         environment: Mapping[str, str] | None = None,
+        apart: bool = False,
     ) -> tuple[int, bytes, str]:
         try:
             status, output, stderr = self._git.execute(
@@ -411,6 +415,7 @@ class Repository:
                 with_exceptions=False,
                 stdout_as_string=False,
                 strip_newline_in_stdout=False,
+                start_new_session=apart,
             )
         except git.GitCommandNotFound as error:
             raise RepositoryError("git is not on PATH: install git, or put its folder into PATH") from error

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -16,6 +17,8 @@ from sync.repository import Repository, initialized
 from sync.settings import SETTINGS_FILE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sync.desired import Desired
 
 FETCH_TIMEOUT_S = 120
@@ -23,9 +26,12 @@ _REMOTE = re.compile(r"(?P<scheme>https?|ssh|git|file)://|[\w.-]+@[\w.-]+:")
 _SECRET = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 # So that a remote that says nothing ends the fetch, and nobody is asked for a password.
 _PATIENCE = ("-c", "http.lowSpeedLimit=100", "-c", "http.lowSpeedTime=20", "-c", "credential.interactive=never")
-_UNATTENDED = {
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND", "ssh -oBatchMode=yes -oConnectTimeout=10"),
+_UNATTENDED = {"GIT_TERMINAL_PROMPT": "0", "SSH_ASKPASS_REQUIRE": "never"}
+# Behind options of the host's own, which win: ssh takes what comes first.
+_SSH_OPTIONS = ("-oBatchMode=yes", "-oConnectTimeout=10", "-oServerAliveInterval=10")
+_SSH_HINTS = {
+    "Host key verification failed": "is its key in ~/.ssh/known_hosts of the user who runs this? ssh-keyscan HOST shows it",
+    "Permission denied (": "is the public key of the user who runs this known there?",
 }
 
 
@@ -133,6 +139,7 @@ class Mirror:
             if lock.name != "luasprocs.lock":
                 lock.unlink(missing_ok=True)
         self.repository = initialized(place)
+        self._ssh = self._ssh_command()
 
     def refresh(self) -> None:
         """Fetches branches and tags, and which branch is its HEAD."""
@@ -169,14 +176,49 @@ class Mirror:
         return Watched()
 
     def _git(self, *arguments: str) -> str:
-        # Told by the environment: what is in a command line, every user of the machine can read.
-        remote = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "remote.origin.url", "GIT_CONFIG_VALUE_0": self._url}
-        environment = {**_UNATTENDED, **remote}
+        environment = {**_UNATTENDED, **self._ssh, **with_setting(os.environ, "remote.origin.url", self._url)}
         status, output, stderr = self.repository.run(*arguments, timeout_s=FETCH_TIMEOUT_S, environment=environment)
         if status == 0:
             return output.decode("utf-8", "replace")
-        said = complaint(_SECRET.sub("…", stderr))
-        raise RepositoryError(f"{self.name} can't be fetched: {said}")
+        what = "pushed to" if "push" in arguments else "fetched"
+        raise RepositoryError(f"{self.name} can't be {what}: {_of_remote(_SECRET.sub('…', stderr))}")
+
+    def _ssh_command(self) -> dict[str, str]:
+        """What git is told to run: the command that it would take, made to ask nobody. None: another program, GIT_SSH."""
+        _, output, _ = self.repository.run("config", "core.sshCommand", timeout_s=FETCH_TIMEOUT_S, environment={})
+        given = os.environ.get("GIT_SSH_COMMAND") or output.decode("utf-8", "surrogateescape").strip()
+        if not given and os.environ.get("GIT_SSH"):
+            return {}
+        return {"GIT_SSH_COMMAND": unattended(given or "ssh")}
+
+
+def with_setting(environ: Mapping[str, str], name: str, value: str) -> dict[str, str]:
+    """Variables that give git a setting beside those that `environ` gives it.
+
+    What is in a command line, every user of the machine can read.
+    """
+    given = environ.get("GIT_CONFIG_COUNT", "")
+    count = int(given) if given.isdecimal() else 0
+    return {
+        "GIT_CONFIG_COUNT": str(count + 1),
+        f"GIT_CONFIG_KEY_{count}": name,
+        f"GIT_CONFIG_VALUE_{count}": value,
+    }
+
+
+def unattended(command: str) -> str:
+    """An ssh command that asks nobody and doesn't wait for ever; what isn't OpenSSH's is left as it is."""
+    try:
+        program = Path(shlex.split(command)[0]).name
+    except (ValueError, IndexError):
+        return command
+    return " ".join((command, *_SSH_OPTIONS)) if program == "ssh" else command
+
+
+def _of_remote(stderr: str) -> str:
+    """What git and ssh complained of, without ssh's frames, and what to look at."""
+    said = complaint("\n".join(line for line in stderr.splitlines() if line.strip("@ ")))
+    return said + "".join(f" ({hint})" for words, hint in _SSH_HINTS.items() if words in said)
 
 
 def is_remote(place: str) -> bool:
