@@ -34,7 +34,7 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 import git
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import BinaryIO
 
 _OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -233,6 +233,22 @@ class Repository:
             found.append(Entry(path, mode, blob, None))
         sizes = self._sizes(one.blob for one in found if one.mode in {"100644", "100755", SYMLINK})
         return [Entry(one.path, one.mode, one.blob, sizes.get(one.blob)) for one in found]
+
+    def brought_in(self, sha: str, since: str, paths: Iterable[str] = ()) -> Iterator[Commit]:
+        """Commits that `sha` descends from and `since` doesn't, oldest first, and that change what is at `paths` (none: any).
+
+        A merge does if it differs there from one of its parents.
+        """
+        found = text(self._must("rev-list", "--reverse", "--topo-order", f"{sha}^@", f"^{since}")).split()
+        if found and (wanted := tuple(paths)):
+            options = ("--stdin", "-m", "--root", "--no-renames")
+            with tempfile.TemporaryFile() as questions:
+                questions.write("".join(f"{one}\n" for one in found).encode())
+                questions.seek(0)
+                said = text(self._must("diff-tree", *options, "--", *wanted, stdin=questions))
+            changing = set(said.splitlines())
+            found = [one for one in found if one in changing]
+        return map(self._commit, found)
 
     def signature(self, commit: Commit) -> Signature:
         """Whose signature the commit carries, by git's own settings: the GPG keyring, or `gpg.ssh.allowedSignersFile`."""
