@@ -260,12 +260,9 @@ class Repository:
         head, packed, refs, tables = (self._absolute(place) for place in ("HEAD", "packed-refs", "refs", "reftable"))
         return tuple({head.parent, packed.parent}), tuple(path for path in (refs, tables) if path.is_dir())
 
-    def run(self, *arguments: str, timeout_s: float, environment: Mapping[str, str]) -> tuple[int, bytes, str]:
-        """A git command that asks somebody else, and may wait for long: exit code, output, complaints.
-
-        It has no terminal, whatever this process has: nobody is asked for a password there.
-        """
-        return self._run(*arguments, timeout_s=timeout_s, environment=environment, apart=True)
+    def environ(self) -> dict[str, str]:
+        """What git is run with here."""
+        return {**os.environ, "LC_ALL": "C", "LANGUAGE": "C", **self._git.environment()}
 
     def _absolute(self, place: str) -> Path:
         return self.path / text(self._must("rev-parse", "--git-path", place)).rstrip("\n")
@@ -417,21 +414,17 @@ class Repository:
         self,
         *arguments: str,
         stdin: BinaryIO | None = None,
-        timeout_s: float | None = None,
         environment: Mapping[str, str] | None = None,
-        apart: bool = False,
     ) -> tuple[int, bytes, str]:
         try:
             status, output, stderr = self._git.execute(
                 ["git", *arguments],
                 istream=stdin,
                 env=environment,
-                kill_after_timeout=timeout_s,
                 with_extended_output=True,
                 with_exceptions=False,
                 stdout_as_string=False,
                 strip_newline_in_stdout=False,
-                start_new_session=apart,
             )
         except git.GitCommandNotFound as error:
             raise RepositoryError("git is not on PATH: install git, or put its folder into PATH") from error

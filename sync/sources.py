@@ -8,9 +8,11 @@ import os
 import re
 import shlex
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from luasprocs.errors import RepositoryError
+from sync.asking import Asking
 from sync.desired import read_commit, read_worktree
 from sync.gitconfig import complaint
 from sync.repository import Repository, initialized
@@ -62,6 +64,9 @@ class Source(Protocol):
     def publish(self, sha: str, before: str, branch: str) -> None:
         """Takes a commit that was made here to where it is followed. Raises RepositoryError: that failed, and it is undone."""
 
+    def give_up(self) -> None:
+        """What another thread waits for is not worth it any more: its call raises RepositoryError."""
+
     @property
     def writable(self) -> bool:
         """Whether commits can be made here, as far as can be told."""
@@ -94,6 +99,9 @@ class Checkout:
 
     def publish(self, sha: str, before: str, branch: str) -> None:
         """It is there."""
+
+    def give_up(self) -> None:
+        """Nobody is waited for."""
 
     @property
     def writable(self) -> bool:
@@ -139,6 +147,7 @@ class Mirror:
             if lock.name != "luasprocs.lock":
                 lock.unlink(missing_ok=True)
         self.repository = initialized(place)
+        self._asking = Asking()
         self._ssh = self._ssh_command()
 
     def refresh(self) -> None:
@@ -161,10 +170,12 @@ class Mirror:
         try:
             self._git(*_PATIENCE, "push", "--quiet", "origin", f"{sha}:refs/heads/{branch}")
         except RepositoryError:
-            self.repository.run(
-                *("update-ref", f"refs/heads/{branch}", before, sha), timeout_s=FETCH_TIMEOUT_S, environment={}
-            )
+            self._run("update-ref", f"refs/heads/{branch}", before, sha)
             raise
+
+    def give_up(self) -> None:
+        """Ends the git that waits for the remote."""
+        self._asking.give_up()
 
     @property
     def writable(self) -> bool:
@@ -177,15 +188,22 @@ class Mirror:
 
     def _git(self, *arguments: str) -> str:
         environment = {**_UNATTENDED, **self._ssh, **with_setting(os.environ, "remote.origin.url", self._url)}
-        status, output, stderr = self.repository.run(*arguments, timeout_s=FETCH_TIMEOUT_S, environment=environment)
+        try:
+            status, output, said = self._run(*arguments, environment=environment)
+        except RepositoryError as error:
+            status, output, said = -1, b"", str(error)
         if status == 0:
             return output.decode("utf-8", "replace")
         what = "pushed to" if "push" in arguments else "fetched"
-        raise RepositoryError(f"{self.name} can't be {what}: {_of_remote(_SECRET.sub('…', stderr))}")
+        raise RepositoryError(f"{self.name} can't be {what}: {_of_remote(_SECRET.sub('…', said))}")
+
+    def _run(self, *arguments: str, environment: Mapping[str, str] = MappingProxyType({})) -> tuple[int, bytes, str]:
+        environ = {**self.repository.environ(), **environment}
+        return self._asking.run(*arguments, folder=self.repository.path, environ=environ, timeout_s=FETCH_TIMEOUT_S)
 
     def _ssh_command(self) -> dict[str, str]:
         """What git is told to run: the command that it would take, made to ask nobody. None: another program, GIT_SSH."""
-        _, output, _ = self.repository.run("config", "core.sshCommand", timeout_s=FETCH_TIMEOUT_S, environment={})
+        _, output, _ = self._run("config", "core.sshCommand")
         given = os.environ.get("GIT_SSH_COMMAND") or output.decode("utf-8", "surrogateescape").strip()
         if not given and os.environ.get("GIT_SSH"):
             return {}
