@@ -31,7 +31,7 @@ SPROCS = {
     )},
     "gone.lua": ON.format("expired", "gone*") + "return redis.call('INCR', 'app:n')\n",
     "chain.lua": ON.format("incrby", "chain") + "-- reentrant=yes\nreturn redis.call('INCR', 'app:chain')\n",
-    "async.lua": ON.format("set", "string") + "-- runasync=yes\nreturn redis.call('INCR', 'app:n')\n",
+    "async.lua": ON.format("set", "string") + "-- runasync=yes\n-- overlap=allow\nreturn redis.call('INCR', 'app:n')\n",
     "queue.lua": ON.format("set", "string") + "-- runasync=yes\n-- overlap=queue\nreturn 1\n",
     "dies.lua": ON.format("set", "string") + "-- runasync=yes\n-- retries=1\n-- backoff=10ms\nerror('no')\n",
     "fails.lua": ON.format("set", "string") + "-- retries=1\n-- backoff=10ms\nerror('no')\n",
@@ -146,13 +146,14 @@ def repo(tmp_path) -> GitRepo:
 
 @pytest.fixture
 def become(server) -> Callable[..., None]:
-    """Gives the daemon's user its rights, less one, and makes it connect again."""
+    """Gives the daemon's user its rights, less one, and makes it connect again. Turns of jobs whose end was refused are freed."""
     admin = server.client()
     admin.config_set("busy-reply-threshold", 50)
 
     def become(without: str = "") -> None:
         words = [word for word in rule("daemon", KEYS, own_keys=GIVEN[0], own_commands=GIVEN[1]) if word != without]
         ask(lambda: admin.execute_command("ACL", "SETUSER", "worker", *words, ">pw"))
+        ask(lambda: admin.delete(KEYS.running, *admin.keys("*_Sproc_Waiting_*")))
         ask(lambda: admin.execute_command("ACL", "LOG", "RESET"))
         with contextlib.suppress(ResponseError):
             ask(lambda: admin.execute_command("CLIENT", "KILL", "USER", "worker"))
