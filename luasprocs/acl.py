@@ -29,18 +29,20 @@ _WORD = re.compile(r"[^\s()]+")
 # FUNCTION LOAD; @connection has CLIENT KILL.
 _NEVER_BY_CATEGORY = ("-@dangerous", "-@admin", "-@scripting")
 
-_READS = (
-    "type hget hmget hgetall hkeys llen lrange smembers sismember xlen xrange xrevrange xread xpending zcard zrange "
-    "info time fcall_ro"
-)
+_READS = "type hget hmget hgetall llen lrange smembers sismember xlen xrange xrevrange xpending zcard zrange info time fcall_ro"
+_LOOKING = "hkeys xread"
+"""At jobs, and at executions as they come."""
 _WATCHING = "ttl subscribe unsubscribe"
 _WRITES = (
-    "multi exec watch fcall function|load publish exists zrangebyscore del hset hdel hincrby rpush lpop lrem "
-    "sadd srem xadd xdel zadd zrem"
+    "multi exec watch fcall function|load publish exists zrangebyscore del hset hdel hincrby rpush lpop "
+    "sadd xadd xdel zadd zrem"
 )
+_OPERATING = "lrem srem"
+"""Dropping jobs, resuming sprocs."""
 _RUNTIME = (
     "subscribe psubscribe unsubscribe punsubscribe config|get config|set function|kill function|stats scan get set xtrim "
-    "xgroup xreadgroup xack xclaim xautoclaim zscore"
+    "xgroup xreadgroup xack xclaim xautoclaim zscore smismember incrby pexpire pexpiretime "
+    "getrange strlen hlen hscan scard sscan"
 )
 
 
@@ -54,31 +56,33 @@ def rule(
     """The words of ACL SETUSER behind the user's name, without a password.
 
     `own_keys` (globs) and `own_commands` (names or `@categories`) are what sprocs use: those that a caller
-    calls or a daemon runs. The other roles run none. A caller whose `own_keys` cover the registry may change sprocs.
+    calls or a daemon runs; what the engine itself does there, to read the values of events, is added. The other
+    roles run none. A caller whose `own_keys` cover the registry may change sprocs.
 
     Raises:
         SettingsError: there is no such role, or a key or command can't stand in a rule.
     """
     globs = tuple(OWN_KEYS.get(role, ()) if own_keys is None else own_keys)
-    commands = tuple(own_commands)
-    for word in (*globs, *commands):
+    called = tuple(own_commands)
+    for word in (*globs, *called):
         if not _WORD.fullmatch(word) or not word.isprintable():
             raise SettingsError(
                 f"{word!r} can't stand in an ACL rule: take no blanks, parentheses or control characters"
             )
-    own = _by_category("@connection", *commands)
+    own = _by_category("@connection", *called)
     own_globs = ("~*",) if "*" in globs else tuple(f"~{glob}" for glob in globs)  # nothing may stand behind `~*`
+    pattern = registry_pattern(keys)
     match role:
         case "daemon":
             # A PSUBSCRIBE pattern must stand in the rule letter by letter: only `&*` allows what triggers need.
-            words = (*own, *_registry(keys, _RUNTIME), "&*", *own_globs)
+            words = (*own, *_plus(f"{_READS} {_WRITES} {_RUNTIME}"), f"~{pattern}", "resetchannels", "&*", *own_globs)
         case "deployer":
-            words = (*_by_category("@connection"), *_registry(keys))
+            commands = _plus(f"{_READS} {_LOOKING} {_WRITES} {_OPERATING}")
+            words = (*_by_category("@connection"), *commands, f"~{pattern}", "resetchannels", f"&{pattern}")
         case "caller":
             words = (*own, *own_globs, *_caller(keys))
         case "viewer":
-            pattern = registry_pattern(keys)
-            reading = _plus(f"{_READS} {_WATCHING}")
+            reading = _plus(f"{_READS} {_LOOKING} {_WATCHING}")
             words = (*_by_category("@connection"), *reading, f"%R~{pattern}", "resetchannels", f"&{pattern}")
         case _:
             raise SettingsError(f"there is no role {role!r}: take one of {', '.join(ROLES)}")
@@ -126,16 +130,6 @@ def _by_category(*commands: str) -> tuple[str, ...]:
         *categories,
         *_NEVER_BY_CATEGORY,
         *(f"+{command}" for command in commands if not command.startswith("@")),
-    )
-
-
-def _registry(keys: Keys, beside: str = "") -> tuple[str, ...]:
-    pattern = registry_pattern(keys)
-    return (
-        *_plus(f"{_READS} {_WRITES} {beside}"),
-        f"~{pattern}",
-        "resetchannels",
-        f"&{pattern}",
     )
 
 

@@ -35,6 +35,8 @@ RETRY_LONGEST_S = {"redis": 1.0, "git": 300.0}
 SETTLE_S = 0.005
 """What moves together (a ref and its log, a file saved by an editor) is looked at together."""
 AGAIN_S = 0.2
+GIVE_UP_AFTER_S = 3.0
+"""A remote that says nothing is not waited for when the service ends."""
 END_WITHIN_S = 10.0
 """For a look that is under way when the service ends."""
 JITTER = 0.25
@@ -106,7 +108,7 @@ class Follower:
             while not self._stop.is_set():
                 self._woken.clear()
                 under_way = asyncio.create_task(asyncio.to_thread(self._look))
-                look = await asyncio.shield(under_way)
+                look = await self._ended(under_way)
                 self._looked.set()
                 self._tell(look)
                 self._on_look(look)
@@ -121,6 +123,18 @@ class Follower:
             await asyncio.wait((*watchers, under_way), timeout=END_WITHIN_S)
             if under_way.done():
                 self._client.close()
+
+    async def _ended(self, under_way: asyncio.Task[Look]) -> Look:
+        """A look, when it has ended; what it waits for at the remote is given up soon after a stop."""
+        stopped = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait((under_way, stopped), return_when=asyncio.FIRST_COMPLETED)
+            while not under_way.done():
+                await asyncio.wait((under_way,), timeout=GIVE_UP_AFTER_S)
+                self._source.give_up()
+            return await asyncio.shield(under_way)
+        finally:
+            stopped.cancel()
 
     def _look(self) -> Look:
         """In a thread: one look, and what health says of it."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sync.desired import INDEX, WORKTREE
+from sync.settings import SETTINGS_FILE
 
 if TYPE_CHECKING:
     from sync.repository import Commit, Repository
@@ -24,10 +25,11 @@ class Policy:
         """The host's."""
         return cls(settings.require_signed, settings.require_fast_forward)
 
-    def refusal(self, repository: Repository, commit: Commit, live: str) -> str:
+    def refusal(self, repository: Repository, commit: Commit, live: str, folder: str = "") -> str:
         """Why `commit` must not become live where `live` (a commit, "" for nothing) is: who, and what is wrong; "" if it may.
 
-        Only the commit itself need be signed: its signature covers all its files. What is live already is not asked about.
+        Signed must be the commit itself, and each one that comes with it and changes sprocs (in `folder`; "" is all) or
+        luasprocs.toml: else who signs on top of another's push lets that in unseen. What is live already is not asked about.
 
         Raises:
             RepositoryError: git can't tell.
@@ -35,7 +37,7 @@ class Policy:
         if commit.sha == live:
             return ""
         return (
-            (self.signed and _unsigned(repository, commit))
+            (self.signed and _unsigned(repository, commit, live, folder))
             or (self.fast_forward and _beside(repository, commit, live))
             or ""
         )
@@ -45,17 +47,29 @@ ANY = Policy()
 """Takes every commit."""
 
 
-def _unsigned(repository: Repository, commit: Commit) -> str:
+def _unsigned(repository: Repository, commit: Commit, live: str, folder: str) -> str:
     if commit.sha in {WORKTREE, INDEX}:
         return f"require_signed is set, and {commit.subject} is no commit that somebody signed: commit it, signed"
+    if why := _not_good(repository, commit):
+        return f"require_signed is set, and {why} (git commit --amend --no-edit -S signs the last one)"
+    if not repository.knows(live):
+        return ""  # all is new, and the commit's signature covers all files
+    for one in repository.brought_in(commit.sha, live, (folder, SETTINGS_FILE) if folder else ()):
+        if why := _not_good(repository, one):
+            return (
+                f"require_signed is set, and with {commit.sha[:12]} comes {why} "
+                f"(git rebase --exec 'git commit --amend --no-edit -S' {live[:12]} signs all that is new)"
+            )
+    return ""
+
+
+def _not_good(repository: Repository, commit: Commit) -> str:
+    """What is wrong with a commit's signature; "" if nothing is."""
     signature = repository.signature(commit)
     if signature.good:
         return ""
     by = f" signed by {signature.who}" if signature.who else ""
-    return (
-        f"require_signed is set, and commit {commit.sha[:12]} of {commit.author}{by} has no good signature: "
-        f"{signature.why} (git commit --amend --no-edit -S signs the last one)"
-    )
+    return f"commit {commit.sha[:12]} of {commit.author}{by} has no good signature: {signature.why}"
 
 
 def _beside(repository: Repository, commit: Commit, live: str) -> str:

@@ -102,7 +102,7 @@ class Receiver:
                 prepared = syncer.prepare(desired)
                 whole = bool(desired.entries) and syncer.loses_libraries(prepared.plan)
         except (ServerError, OwnerError, EngineVersionError) as error:
-            against = self._options.policy.refusal(self.repository, desired.commit, update.old)
+            against = self._options.policy.refusal(self.repository, desired.commit, update.old, desired.folder)
             return Verdict(against, self._problems(desired, self._changed(desired, update.old)), str(error))
         names = desired.entries if whole else prepared.plan.names_changed
         return Verdict(_refusal(prepared), self._problems(desired, names))

@@ -34,7 +34,7 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 import git
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import BinaryIO
 
 _OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -234,6 +234,22 @@ class Repository:
         sizes = self._sizes(one.blob for one in found if one.mode in {"100644", "100755", SYMLINK})
         return [Entry(one.path, one.mode, one.blob, sizes.get(one.blob)) for one in found]
 
+    def brought_in(self, sha: str, since: str, paths: Iterable[str] = ()) -> Iterator[Commit]:
+        """Commits that `sha` descends from and `since` doesn't, oldest first, and that change what is at `paths` (none: any).
+
+        A merge does if it differs there from one of its parents.
+        """
+        found = text(self._must("rev-list", "--reverse", "--topo-order", f"{sha}^@", f"^{since}")).split()
+        if found and (wanted := tuple(paths)):
+            options = ("--stdin", "-m", "--root", "--no-renames")
+            with tempfile.TemporaryFile() as questions:
+                questions.write("".join(f"{one}\n" for one in found).encode())
+                questions.seek(0)
+                said = text(self._must("diff-tree", *options, "--", *wanted, stdin=questions))
+            changing = set(said.splitlines())
+            found = [one for one in found if one in changing]
+        return map(self._commit, found)
+
     def signature(self, commit: Commit) -> Signature:
         """Whose signature the commit carries, by git's own settings: the GPG keyring, or `gpg.ssh.allowedSignersFile`."""
         status, _, stderr = self._run("verify-commit", commit.sha)
@@ -244,9 +260,9 @@ class Repository:
         head, packed, refs, tables = (self._absolute(place) for place in ("HEAD", "packed-refs", "refs", "reftable"))
         return tuple({head.parent, packed.parent}), tuple(path for path in (refs, tables) if path.is_dir())
 
-    def run(self, *arguments: str, timeout_s: float, environment: Mapping[str, str]) -> tuple[int, bytes, str]:
-        """A git command that asks somebody else, and may wait for long: exit code, output, complaints."""
-        return self._run(*arguments, timeout_s=timeout_s, environment=environment)
+    def environ(self) -> dict[str, str]:
+        """What git is run with here."""
+        return {**os.environ, "LC_ALL": "C", "LANGUAGE": "C", **self._git.environment()}
 
     def _absolute(self, place: str) -> Path:
         return self.path / text(self._must("rev-parse", "--git-path", place)).rstrip("\n")
@@ -398,7 +414,6 @@ class Repository:
         self,
         *arguments: str,
         stdin: BinaryIO | None = None,
-        timeout_s: float | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> tuple[int, bytes, str]:
         try:
@@ -406,7 +421,6 @@ class Repository:
                 ["git", *arguments],
                 istream=stdin,
                 env=environment,
-                kill_after_timeout=timeout_s,
                 with_extended_output=True,
                 with_exceptions=False,
                 stdout_as_string=False,

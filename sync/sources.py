@@ -6,16 +6,21 @@ import fcntl
 import hashlib
 import os
 import re
+import shlex
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from luasprocs.errors import RepositoryError
+from sync.asking import Asking
 from sync.desired import read_commit, read_worktree
 from sync.gitconfig import complaint
 from sync.repository import Repository, initialized
 from sync.settings import SETTINGS_FILE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sync.desired import Desired
 
 FETCH_TIMEOUT_S = 120
@@ -23,9 +28,12 @@ _REMOTE = re.compile(r"(?P<scheme>https?|ssh|git|file)://|[\w.-]+@[\w.-]+:")
 _SECRET = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 # So that a remote that says nothing ends the fetch, and nobody is asked for a password.
 _PATIENCE = ("-c", "http.lowSpeedLimit=100", "-c", "http.lowSpeedTime=20", "-c", "credential.interactive=never")
-_UNATTENDED = {
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND", "ssh -oBatchMode=yes -oConnectTimeout=10"),
+_UNATTENDED = {"GIT_TERMINAL_PROMPT": "0", "SSH_ASKPASS_REQUIRE": "never"}
+# Behind options of the host's own, which win: ssh takes what comes first.
+_SSH_OPTIONS = ("-oBatchMode=yes", "-oConnectTimeout=10", "-oServerAliveInterval=10")
+_SSH_HINTS = {
+    "Host key verification failed": "is its key in ~/.ssh/known_hosts of the user who runs this? ssh-keyscan HOST shows it",
+    "Permission denied (": "is the public key of the user who runs this known there?",
 }
 
 
@@ -55,6 +63,9 @@ class Source(Protocol):
 
     def publish(self, sha: str, before: str, branch: str) -> None:
         """Takes a commit that was made here to where it is followed. Raises RepositoryError: that failed, and it is undone."""
+
+    def give_up(self) -> None:
+        """What another thread waits for is not worth it any more: its call raises RepositoryError."""
 
     @property
     def writable(self) -> bool:
@@ -88,6 +99,9 @@ class Checkout:
 
     def publish(self, sha: str, before: str, branch: str) -> None:
         """It is there."""
+
+    def give_up(self) -> None:
+        """Nobody is waited for."""
 
     @property
     def writable(self) -> bool:
@@ -133,6 +147,8 @@ class Mirror:
             if lock.name != "luasprocs.lock":
                 lock.unlink(missing_ok=True)
         self.repository = initialized(place)
+        self._asking = Asking()
+        self._ssh = self._ssh_command()
 
     def refresh(self) -> None:
         """Fetches branches and tags, and which branch is its HEAD."""
@@ -154,10 +170,12 @@ class Mirror:
         try:
             self._git(*_PATIENCE, "push", "--quiet", "origin", f"{sha}:refs/heads/{branch}")
         except RepositoryError:
-            self.repository.run(
-                *("update-ref", f"refs/heads/{branch}", before, sha), timeout_s=FETCH_TIMEOUT_S, environment={}
-            )
+            self._run("update-ref", f"refs/heads/{branch}", before, sha)
             raise
+
+    def give_up(self) -> None:
+        """Ends the git that waits for the remote."""
+        self._asking.give_up()
 
     @property
     def writable(self) -> bool:
@@ -169,14 +187,56 @@ class Mirror:
         return Watched()
 
     def _git(self, *arguments: str) -> str:
-        # Told by the environment: what is in a command line, every user of the machine can read.
-        remote = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "remote.origin.url", "GIT_CONFIG_VALUE_0": self._url}
-        environment = {**_UNATTENDED, **remote}
-        status, output, stderr = self.repository.run(*arguments, timeout_s=FETCH_TIMEOUT_S, environment=environment)
+        environment = {**_UNATTENDED, **self._ssh, **with_setting(os.environ, "remote.origin.url", self._url)}
+        try:
+            status, output, said = self._run(*arguments, environment=environment)
+        except RepositoryError as error:
+            status, output, said = -1, b"", str(error)
         if status == 0:
             return output.decode("utf-8", "replace")
-        said = complaint(_SECRET.sub("…", stderr))
-        raise RepositoryError(f"{self.name} can't be fetched: {said}")
+        what = "pushed to" if "push" in arguments else "fetched"
+        raise RepositoryError(f"{self.name} can't be {what}: {_of_remote(_SECRET.sub('…', said))}")
+
+    def _run(self, *arguments: str, environment: Mapping[str, str] = MappingProxyType({})) -> tuple[int, bytes, str]:
+        environ = {**self.repository.environ(), **environment}
+        return self._asking.run(*arguments, folder=self.repository.path, environ=environ, timeout_s=FETCH_TIMEOUT_S)
+
+    def _ssh_command(self) -> dict[str, str]:
+        """What git is told to run: the command that it would take, made to ask nobody. None: another program, GIT_SSH."""
+        _, output, _ = self._run("config", "core.sshCommand")
+        given = os.environ.get("GIT_SSH_COMMAND") or output.decode("utf-8", "surrogateescape").strip()
+        if not given and os.environ.get("GIT_SSH"):
+            return {}
+        return {"GIT_SSH_COMMAND": unattended(given or "ssh")}
+
+
+def with_setting(environ: Mapping[str, str], name: str, value: str) -> dict[str, str]:
+    """Variables that give git a setting beside those that `environ` gives it.
+
+    What is in a command line, every user of the machine can read.
+    """
+    given = environ.get("GIT_CONFIG_COUNT", "")
+    count = int(given) if given.isdecimal() else 0
+    return {
+        "GIT_CONFIG_COUNT": str(count + 1),
+        f"GIT_CONFIG_KEY_{count}": name,
+        f"GIT_CONFIG_VALUE_{count}": value,
+    }
+
+
+def unattended(command: str) -> str:
+    """An ssh command that asks nobody and doesn't wait for ever; what isn't OpenSSH's is left as it is."""
+    try:
+        program = Path(shlex.split(command)[0]).name
+    except (ValueError, IndexError):
+        return command
+    return " ".join((command, *_SSH_OPTIONS)) if program == "ssh" else command
+
+
+def _of_remote(stderr: str) -> str:
+    """What git and ssh complained of, without ssh's frames, and what to look at."""
+    said = complaint("\n".join(line for line in stderr.splitlines() if line.strip("@ ")))
+    return said + "".join(f" ({hint})" for words, hint in _SSH_HINTS.items() if words in said)
 
 
 def is_remote(place: str) -> bool:

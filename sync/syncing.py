@@ -129,7 +129,9 @@ class Syncer:
             repairs=repairs,
             discard_edits=self.options.discard_edits,
         )
-        if against := self.options.policy.refusal(self.repository, desired.commit, live.revision.commit):
+        if against := self.options.policy.refusal(
+            self.repository, desired.commit, live.revision.commit, desired.folder
+        ):
             return Prepared(live, plan, owner, against, forbidden=True)
         refusal = prune_refusal(plan, len(desired.entries), len(live.sprocs), desired.absent)
         return Prepared(live, plan, owner, "" if self.options.prune_all else refusal)

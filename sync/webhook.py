@@ -16,20 +16,30 @@ if TYPE_CHECKING:
 
 BODY_LIMIT_BYTES = 1024 * 1024
 REPLAY_WINDOW_S = 600.0
-"""A body with a signature that was seen within so long is a replay: it changes nothing."""
+"""A signature that was seen within so long is a replay, whatever else the request says: it changes nothing."""
 SEEN_LIMIT = 10_000
 BURST = 10
 PER_SECOND = 1.0
 """So many requests at once, and so many a second on average, make the daemon look; others are told to come later."""
+_PROOFS = ("x-hub-signature-256", "x-gitea-signature", "x-gitlab-token")
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """An HTTP status and a sentence; `look`: the daemon is to look."""
+    """An HTTP status and a sentence; `look`: the daemon is to look; `later`: in a second, since it looked just now."""
 
     status: int
     text: str
     look: bool = False
+    later: bool = False
+
+
+UNPROVEN = Verdict(403, "no valid signature: X-Hub-Signature-256, X-Gitea-Signature or X-Gitlab-Token")
+
+
+def claims(headers: Mapping[str, str]) -> bool:
+    """Whether there is anything to judge. Of others the body need not be read."""
+    return any(name.lower() in _PROOFS for name in headers)
 
 
 @dataclass(slots=True)
@@ -47,29 +57,28 @@ class Webhook:
             return Verdict(413, f"the body has more than {BODY_LIMIT_BYTES} bytes")
         proof = self._proof(headers, body)
         if not proof:
-            return Verdict(403, "no valid signature: X-Hub-Signature-256, X-Gitea-Signature or X-Gitlab-Token")
+            return UNPROVEN
         if self._replayed(proof, now):
             return Verdict(200, "seen before")
         if not self._within_rate(now):
-            return Verdict(429, "too many requests: come back in a second")
+            return Verdict(429, "too many requests: one look for all of them in a second", later=True)
         self._seen[proof] = now
         return Verdict(202, "looking", look=True)
 
     def _proof(self, headers: Mapping[str, str], body: bytes) -> bytes:
-        """What proves the sender, the same for a request that is sent again; empty where nothing does."""
-        given = {name.lower(): value.strip() for name, value in headers.items()}
-        wanted = hmac.new(self.secret, body, hashlib.sha256).hexdigest().encode()
-        delivery = (given.get("x-github-delivery") or given.get("x-gitea-delivery") or "").encode()
-        for signature in (
-            given.get("x-hub-signature-256", "").removeprefix("sha256="),
-            given.get("x-gitea-signature", ""),
-        ):
-            if signature and hmac.compare_digest(signature.encode("utf-8", "replace"), wanted):
-                return wanted + delivery
-        token = given.get("x-gitlab-token", "")
-        if token and hmac.compare_digest(token.encode("utf-8", "replace"), self.secret):
-            event = given.get("x-gitlab-event-uuid") or given.get("idempotency-key") or ""
-            return b"gitlab" + (event.encode() or wanted)
+        """What proves the sender, the same for a request that is sent again; empty where nothing does.
+
+        Only what is signed counts: who caught a request could give it another delivery's id.
+        """
+        given = {name.lower(): value.strip().encode("utf-8", "surrogatepass") for name, value in headers.items()}
+        hub, gitea, gitlab = (given.get(name, b"") for name in _PROOFS)
+        if hub or gitea:
+            wanted = hmac.new(self.secret, body, hashlib.sha256).hexdigest().encode()
+            if any(hmac.compare_digest(one, wanted) for one in (hub.removeprefix(b"sha256="), gitea)):
+                return wanted
+        if gitlab and hmac.compare_digest(gitlab, self.secret):  # who knows the token needs no replay
+            event = given.get("x-gitlab-event-uuid") or given.get("idempotency-key") or body
+            return b"gitlab" + hashlib.sha256(event).digest()
         return b""
 
     def _replayed(self, proof: bytes, now: float) -> bool:

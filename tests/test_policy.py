@@ -71,9 +71,16 @@ def with_ssh(made: GitRepo, keys: Path, who: str = "ann", *, allowed: str = "all
     return commit(made, "-c", "gpg.format=ssh", "-c", f"user.signingKey={keys / who}")
 
 
-def refusal(made: GitRepo, policy: Policy, live: str = "", revision: str | None = None) -> str:
+def refusal(made: GitRepo, policy: Policy, live: str = "", revision: str | None = None, folder: str = "sprocs") -> str:
     repository = Repository.open(made.path)
-    return policy.refusal(repository, repository.resolve(revision), live)
+    return policy.refusal(repository, repository.resolve(revision), live, folder)
+
+
+def changing(made: GitRepo, path: str, *settings: str, keys: Path | None = None) -> str:
+    """A commit that changes a file; signed by ann if there are `keys`."""
+    made.write(path, f"return {made.git('rev-list', '--all', '--count')}\n")
+    made.git("add", "--all")
+    return with_ssh(made, keys) if keys else commit(made, *settings)
 
 
 def test_without_a_policy_everything_may_become_live(made):
@@ -156,6 +163,68 @@ def test_only_what_descends_from_the_live_commit_may_follow_it(made):
     assert "doesn't have that one" in refusal(made, FORWARD, live="f" * 40, revision=new)
 
 
+def test_an_unsigned_commit_is_not_carried_in_by_a_signed_one(made, ssh_keys):
+    live = changing(made, "sprocs/a.lua", keys=ssh_keys)
+    evil = changing(made, "sprocs/b.lua")
+    changing(made, "sprocs/a.lua", keys=ssh_keys)
+    top = changing(made, "README.md", keys=ssh_keys)
+    said = refusal(made, SIGNED, live=live)
+    assert (
+        f"with {top[:12]} comes commit {evil[:12]} of Ann Author <{ANN}> has no good signature: it is not signed"
+        in said
+    )
+    assert f"git rebase --exec 'git commit --amend --no-edit -S' {live[:12]}" in said
+    made.git(
+        *("-c", "gpg.format=ssh", "-c", f"user.signingKey={ssh_keys / 'ann'}", "rebase", "--quiet"),
+        *("--exec", "git commit --amend --no-edit -S", live),
+    )
+    assert refusal(made, SIGNED, live=live) == ""
+
+
+def test_of_what_comes_along_only_what_changes_sprocs_or_the_settings_need_be_signed(made, ssh_keys):
+    live = changing(made, "sprocs/a.lua", keys=ssh_keys)
+    changing(made, "README.md")
+    changing(made, "sprocs2/a.lua")
+    top = changing(made, "README.md", keys=ssh_keys)
+    assert refusal(made, SIGNED, live=live) == ""
+    assert "comes commit" in refusal(made, SIGNED, live=live, folder="")
+    assert "comes commit" in refusal(made, SIGNED, live=live, folder="sprocs2")
+    settings = changing(made, "luasprocs.toml")
+    changing(made, "sprocs/a.lua", keys=ssh_keys)
+    assert f"comes commit {settings[:12]}" in refusal(made, SIGNED, live=top)
+
+
+def test_what_another_branch_brings_in_is_asked_about_and_so_is_the_merge(made, ssh_keys):
+    live = changing(made, "sprocs/a.lua", keys=ssh_keys)
+    made.git("checkout", "--quiet", "-b", "topic")
+    topic = changing(made, "sprocs/b.lua")
+    made.git("checkout", "--quiet", "main")
+    first = changing(made, "sprocs/c.lua", keys=ssh_keys)
+    signing = ("-c", "gpg.format=ssh", "-c", f"user.signingKey={ssh_keys / 'ann'}")
+    made.git(*signing, "merge", "--quiet", "--no-edit", "--no-ff", "-S", "topic")
+    assert f"comes commit {topic[:12]}" in refusal(made, SIGNED, live=live)
+    assert f"comes commit {topic[:12]}" in refusal(made, SIGNED, live=first)
+    assert refusal(made, SIGNED, live=topic) == ""
+
+    made.git("reset", "--quiet", "--hard", first)
+    made.git("checkout", "--quiet", "-B", "topic", live)
+    changing(made, "sprocs/b.lua", keys=ssh_keys)
+    made.git("checkout", "--quiet", "main")
+    made.git("merge", "--quiet", "--no-edit", "--strategy", "ours", "topic")  # nobody's, and it takes b.lua away
+    merge = made.git("rev-parse", "HEAD")
+    changing(made, "sprocs/c.lua", keys=ssh_keys)
+    assert f"comes commit {merge[:12]}" in refusal(made, SIGNED, live=live)
+
+
+def test_where_all_is_new_the_commits_own_signature_covers_it(made, ssh_keys):
+    unsigned = changing(made, "sprocs/a.lua")
+    changing(made, "sprocs/b.lua", keys=ssh_keys)
+    assert refusal(made, SIGNED) == ""
+    assert refusal(made, SIGNED, live="f" * 40) == ""
+    assert refusal(made, SIGNED, live="worktree") == ""
+    assert refusal(made, SIGNED, live=unsigned) == ""
+
+
 def test_words_of_git_are_read_to_the_reason():
     expired = """gpg: Signature made Tue
 gpg:                using EDDSA key 1
@@ -188,6 +257,13 @@ def test_sync_plan_and_daemon_refuse_alike(shell: Shell, ssh_keys: Path) -> None
     assert "it is not signed" in shell("status").out  # as the daemon, which has its own settings, saw it
     shell.git("config", "luasprocs.requireSigned", "yes")
 
+    with_ssh(GitRepo(shell.repo), ssh_keys)
+    said = shell("sync")
+    assert (said.code, f"comes commit {unsigned[:12]} of Ann Author <{ANN}>" in said.err) == (2, True)
+    assert f"comes commit {unsigned[:12]}" in shell.process("daemon", "--once").err
+    assert f"comes commit {unsigned[:12]}" in shell("status").out
+
+    shell.git("reset", "--soft", live)
     with_ssh(GitRepo(shell.repo), ssh_keys)
     shell.ok("sync")
     assert shell.ok("execute", "a.lua").out == "2\n"

@@ -14,6 +14,7 @@ from redis import exceptions
 
 from luasprocs import server
 from luasprocs.pausing import pausing
+from luasprocs.runtime.cancelling import end
 from luasprocs.runtime.dispatcher import Dispatcher
 from luasprocs.runtime.jobs import Jobs
 from luasprocs.runtime.scheduler import Scheduler
@@ -124,8 +125,7 @@ class Daemon:
             main.result()
             return
         await self._end_of_work()
-        main.cancel()
-        await asyncio.wait((main,))
+        await end(main)
 
     async def _end_of_work(self) -> None:
         """What runs ends; then the lease is given back."""

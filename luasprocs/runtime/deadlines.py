@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from redis import exceptions
 
 from luasprocs.daemons import time_ms
+from luasprocs.runtime.cancelling import end
 from luasprocs.runtime.expiring import LEARNT_BY, Expiring, expiring
 from luasprocs.runtime.numbering import OWN
 from luasprocs.runtime.schedule import KEYS_LIMIT, NEVER, Schedule
@@ -119,10 +120,10 @@ class Deadlines:
             try:
                 await asyncio.wait((work, rebound), return_when=asyncio.FIRST_COMPLETED)
             finally:
-                work.cancel()
                 rebound.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await work
+                await end(work)  # when a server goes, its connection and the session's break at once
+            if not work.cancelled():
+                work.result()
 
     async def _watch(self, commands: Wire, wanted: Expiring) -> None:
         """One set of keys, until cancelled; a connection that breaks is opened again."""

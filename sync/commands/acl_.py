@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from luasprocs.acl import ROLES, rule, setuser
+from luasprocs.acl import OWN_COMMANDS, ROLES, rule, setuser
 from sync.console import Console
 from sync.session import Session
 
@@ -15,13 +15,26 @@ from sync.session import Session
 @click.option(
     "--key", "keys", multiple=True, help="The keys that sprocs use, as a glob (caller, daemon); may be repeated."
 )
+@click.option(
+    "--command",
+    "commands",
+    multiple=True,
+    help="A command that sprocs use, or a @category (caller, daemon); may be repeated; default: @read and @write.",
+)
 @click.option("--json", "as_json", is_flag=True, help="As a JSON list of the rule's words.")
 @click.pass_obj
-def command(flags: dict[str, object], role: str, user: str | None, keys: tuple[str, ...], as_json: bool) -> None:
+def command(
+    flags: dict[str, object],
+    role: str,
+    user: str | None,
+    keys: tuple[str, ...],
+    commands: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Print the ACL SETUSER command for ROLE; replace PASSWORD in it."""
     console, session = Console.of_process(), Session(flags)
-    own_keys = keys or None
+    own_keys, own_commands = keys or None, commands or OWN_COMMANDS
     if as_json:
-        console.json(list(rule(role, session.keys, own_keys=own_keys)))
+        console.json(list(rule(role, session.keys, own_keys=own_keys, own_commands=own_commands)))
     else:
-        console.line(setuser(role, session.keys, user or "", own_keys=own_keys))
+        console.line(setuser(role, session.keys, user or "", own_keys=own_keys, own_commands=own_commands))

@@ -77,7 +77,9 @@ def _desired(session: Session) -> tuple[Desired | None, str]:
 def _refused(session: Session, live: Live, desired: Desired | None, seen: SyncState) -> str:
     """Why what git wants is not made live: by this host's policy, or as a daemon saw it; "" if nothing is known."""
     if desired and (
-        why := Policy.of(session.settings).refusal(session.repository, desired.commit, live.revision.commit)
+        why := Policy.of(session.settings).refusal(
+            session.repository, desired.commit, live.revision.commit, desired.folder
+        )
     ):
         return why
     wanted = desired.commit.sha if desired else seen.commit  # what a daemon saw long ago says nothing about today

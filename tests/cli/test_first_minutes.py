@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+from redis.exceptions import ResponseError
+
 if TYPE_CHECKING:
     from tests.cli.shell import Shell
 
@@ -71,3 +74,18 @@ def test_acl_prints_a_rule_that_the_server_takes(shell: Shell) -> None:
     shell.commit(a="return 2")
     assert shell("--redis", url("viewer"), "sync").code == 2
     shell.ok("--redis", url("deployer"), "sync")
+
+
+def test_acl_names_the_commands_that_sprocs_use_and_no_others_are_given(shell: Shell) -> None:
+    shell.commit(a="return redis.call('INCR', KEYS[1])", b="return redis.call('SET', KEYS[1], 'x')")
+    shell.ok("sync")
+    for role in ("caller", "daemon"):
+        words = shell.ok("acl", role, "--key", "app:*", "--command", "incr", "--json").json
+        assert "+incr" in words
+        assert not {"+@read", "+@write"} & set(words)
+        shell.redis.execute_command("ACL", "SETUSER", role, *words, ">secret")
+    called = shell.server.client(username="caller", password="secret")
+    assert called.execute_command("FCALL", "luasprocs_execute", 1, "app:1", "a.lua") == 1
+    for name, key in (("b.lua", "app:1"), ("a.lua", "other")):
+        with pytest.raises(ResponseError):
+            called.execute_command("FCALL", "luasprocs_execute", 1, key, name)

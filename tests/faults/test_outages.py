@@ -168,6 +168,22 @@ def test_all_connections_cut_is_a_gap(server):
     assert "event connection broke" in daemon.output
 
 
+def test_all_connections_cut_again_and_again_with_triggers_that_change(server):
+    """Those of deadlines break with the session's: nothing of it may stay behind, and hold up the next."""
+    client = server.client()
+    put(client, sproc("gone.lua", "-- event=expired\n-- key=gone*\nreturn 1\n"), sproc("counter.lua", COUNTER))
+    with DaemonProcess(server.url) as daemon:
+        for number in range(1, 9):
+            put(client, sproc("gone.lua", f"-- event=expired\n-- key=gone{number}*\nreturn 1\n"))
+            with client.pipeline(transaction=True) as pipe:
+                pipe.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+                pipe.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+                pipe.execute()
+            daemon.until("connecting again", times=number, timeout_s=5)
+            daemon.until(" listening", times=number + 1, timeout_s=5)
+        assert daemon.stop(5) == 0
+
+
 def test_a_server_that_hangs_and_comes_back(own_server):
     server = own_server()
     client = server.client()

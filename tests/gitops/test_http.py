@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import hmac
 import json
+import os
 import re
 import socket
 import time
@@ -14,6 +17,12 @@ from typing import Any
 
 import pytest
 
+from sync.follow import Follower
+from sync.http import Http, Limits
+from sync.looking import Rules
+from sync.repository import Repository
+from sync.serving import Service as Parts
+from sync.sources import Checkout
 from tests.gitops.service import KEYS, Service, commit_of, live, until
 from tests.gitrepo import GitRepo
 
@@ -113,6 +122,117 @@ def test_the_webhook_makes_it_fetch(server, repo, tmp_path):
             statuses.append(ask(service, "/hook", body, **{"X-Gitea-Signature": signature})[0])
         assert 429 in statuses
         assert ask(service, "/healthz")[0] == 200
+
+
+def test_of_a_flood_of_webhooks_none_is_forgotten(server, repo, tmp_path):
+    """The one that says that there is news may be the one that comes too soon."""
+    client = server.client()
+    environ = {"LUASPROCS_REMOTE": f"file://{repo.path}", "LUASPROCS_INTERVAL": "1h", "LUASPROCS_BRANCH": "main"}
+    with serve(server, GitRepo(tmp_path / "empty"), **environ) as service:
+        live(client, repo.git("rev-parse", "HEAD"))
+        last = ""
+        for number in range(2, 7):
+            while push_said(service, os.urandom(8)) != 429:
+                pass
+            settled(service)
+            repo.write("sprocs/a.lua", f"return {number}\n")
+            last = repo.commit("news")
+            if push_said(service, b"news %d" % number) == 429:
+                break
+        else:
+            pytest.fail("none was told to come later")
+        live(client, last)
+
+
+def settled(service: Service) -> None:
+    """Waits until it has not fetched for a while."""
+    fetches = b""
+    while fetches != (found := re.findall(rb"luasprocs_fetches_total .*", ask(service, "/metrics")[1])[0]):
+        fetches = found
+        time.sleep(0.2)
+
+
+def push_said(service: Service, body: bytes) -> int:
+    signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+    return ask(service, "/hook", body, **{"X-Gitea-Signature": signature})[0]
+
+
+@pytest.fixture
+async def http(repo):
+    """One within this process, of a daemon that does nothing, with little patience; and its port."""
+    follower = Follower("redis://127.0.0.1:1/0", KEYS, Checkout(Repository.open(repo.path)), Rules(), "d", 1.0)
+    port = free_port()
+    found = Http(f"127.0.0.1:{port}", SECRET, "redis://127.0.0.1:1/0", KEYS, Parts(None, follower), 1.0)
+    found.limits = Limits(connections=10, idle_s=0.5, body_s=0.5)
+    serving = asyncio.create_task(found.run())
+    await listens(port)
+    yield port
+    found.stop()
+    await asyncio.wait_for(serving, 5)
+
+
+async def test_who_says_nothing_or_slowly_is_thrown_out_and_others_are_served(http):
+    hello = b"POST /hook HTTP/1.1\r\nHost: x\r\nX-Gitlab-Token: x\r\nContent-Length: 100\r\n"
+    began = time.monotonic()
+    for said in (b"", b"GET /heal", hello, hello + b"\r\n12345"):
+        assert (await answer(http, said)).partition(b"\r\n")[0] in {b"", b"HTTP/1.1 408 Request Timeout"}
+    assert (await answer(http, hello + b"\r\n12345")).startswith(b"HTTP/1.1 408")
+    assert time.monotonic() - began < 10
+    assert b'"alive"' in await answer(http, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+
+async def test_a_body_that_nothing_vouches_for_is_not_waited_for(http):
+    hello = b"POST /hook HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", http)
+    writer.write(hello)
+    began = time.monotonic()
+    assert (await reader.readline()).startswith(b"HTTP/1.1 403")
+    assert time.monotonic() - began < 0.4
+    writer.close()
+
+
+async def test_of_too_many_connections_the_oldest_go(http):
+    idle = [await asyncio.open_connection("127.0.0.1", http) for _ in range(30)]
+    assert b'"alive"' in await answer(http, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    async with asyncio.timeout(0.4):  # sooner than for want of words
+        assert await idle[0][0].read() == b""
+        assert await idle[19][0].read() == b""
+    assert not idle[29][0].at_eof()
+    for _, writer in idle:
+        writer.close()
+
+
+async def test_bytes_that_are_no_text_are_refused_without_a_stir(http, caplog):
+    said = b"POST /hook HTTP/1.1\r\nHost: x\r\nX-GitHub-Delivery: \xff\xfe\r\nX-Gitea-Signature: \xff\r\n"
+    found = await answer(http, said + b"Connection: close\r\nContent-Length: 1\r\n\r\nx")
+    assert found.startswith((b"HTTP/1.1 403", b"HTTP/1.1 400"))
+    assert "Traceback" not in caplog.text
+
+
+async def answer(port: int, said: bytes) -> bytes:
+    """All that comes until the other end closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(said)
+    async with asyncio.timeout(5):
+        found = await reader.read()
+    writer.close()
+    return found
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        found: int = taken.getsockname()[1]
+    return found
+
+
+async def listens(port: int) -> None:
+    """Waits until it does."""
+    async with asyncio.timeout(5):
+        while True:
+            with contextlib.suppress(OSError):
+                (await asyncio.open_connection("127.0.0.1", port))[1].close()
+                return
+            await asyncio.sleep(0.01)
 
 
 def test_an_address_that_is_taken_is_said(server, repo):

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from luasprocs.editing import edit_metadata
+from luasprocs.errors import RepositoryError
 from luasprocs.registry import read_sprocs
+from sync.asking import Asking
 from tests.githttp import GitHttp
 from tests.gitops.service import KEYS, Service, commit_of, live, stands, state_of, until
 from tests.gitrepo import GitRepo
@@ -75,6 +79,35 @@ def test_a_remote_over_http_that_refuses_is_gone_is_slow_and_comes_back(server, 
         until(lambda: state_of(client).state == "synced")
         assert "right" not in service.output + str(state_of(client))
         assert service.running
+
+
+def test_a_stop_does_not_wait_for_a_remote_that_says_nothing(server, repo, hub, tmp_path):
+    work = tmp_path / "daemon"
+    work.mkdir()
+    with GitHttp(hub.path.parent) as http, Service(server.url, work, "--remote", http.url("shop.git")) as service:
+        live(server.client(), repo.git("rev-parse", "HEAD"))
+        http.slow_s, before = 60, http.requests
+        until(lambda: http.requests > before)
+        began = time.monotonic()
+        assert service.stop() == 0
+        assert time.monotonic() - began < 8
+        assert "given up" in service.output
+
+
+def test_what_waits_ends_with_all_that_it_has_started(tmp_path):
+    """A helper that keeps git's output open would be waited for, too."""
+    asking = Asking()
+    waits = ("-c", f"alias.wait=!echo $$ >{tmp_path}/pid; sleep 60; true", "wait")
+    began = time.monotonic()
+    with pytest.raises(RepositoryError, match="no answer within"):
+        asking.run(*waits, folder=tmp_path, environ=dict(os.environ), timeout_s=0.5)
+    threading.Timer(0.5, asking.give_up).start()
+    with pytest.raises(RepositoryError, match="given up"):
+        asking.run(*waits, folder=tmp_path, environ=dict(os.environ), timeout_s=30)
+    assert time.monotonic() - began < 5
+    until(lambda: not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists())
+    assert asking.run("--version", folder=tmp_path, environ=dict(os.environ), timeout_s=5)[0] == 0
+    asking.give_up()
 
 
 def test_an_edit_is_pushed_over_http_and_waits_while_the_remote_is_gone(server, repo, hub, tmp_path):
