@@ -13,16 +13,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from luasprocs.apply import apply
 from luasprocs.embedded import EmbeddedServer
-from luasprocs.keys import Keys
-from luasprocs.registry import read_live
-from luasprocs.server import connect
-from luasprocs.sproc import git_blob_id, read_sproc
-from luasprocs.transaction import Change
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.settings import Context
 from sync.demo import examples
+from sync.moving import moving
 
 HERE = Path(__file__).parent
 COLUMNS, LINES = 110, 30
@@ -62,38 +57,33 @@ def terminal(folder: Path, url: str) -> None:
     (HERE / "terminal.svg").write_text(shown.export_svg(title="luasprocs"), encoding="utf-8")
 
 
-def all_examples(url: str) -> None:
-    """Makes every example live."""
-    keys = Keys()
-    paths = sorted(examples().rglob("*.lua"))
-    put = []
-    for path in paths:
-        name, source = path.relative_to(examples()).as_posix(), path.read_bytes()
-        put.append(read_sproc(name, name, source, git_blob_id(source), "c0ffee"))
-    names = tuple(sorted(sproc.name for sproc in put))
-    with connect(url) as client:
-        live = read_live(client, keys)
-        gone = tuple(sorted(live.sprocs.keys() - set(names)))
-        change = Change("c0ffee", "main", live.revision.owner, "", "", "", tuple(put), gone, names, adopt=True)
-        apply(client, keys, live, change)
-
-
-async def screen(url: str) -> None:
-    """The list of sprocs."""
-    app = TuiApp(Context("", url))
+async def screens(url: str) -> None:
+    """The list of sprocs, the executions, and one that failed."""
+    app = TuiApp(Context("", url), poll_s=0.1)
     async with app.run_test(size=(COLUMNS, LINES)) as pilot:
-        await pilot.pause(1.0)
-        (HERE / "screen.svg").write_text(app.export_screenshot(), encoding="utf-8")
+        await pilot.pause(3)
+        picture(app, "screen")
+        await pilot.press("x")
+        await pilot.pause(1)
+        picture(app, "executions")
+        await pilot.press("slash", *"failed", "enter", "k", "enter")
+        await pilot.pause(1)
+        picture(app, "record")
+
+
+def picture(app: TuiApp, name: str) -> None:
+    """What stands on the screen."""
+    (HERE / f"{name}.svg").write_text(app.export_screenshot(), encoding="utf-8")
 
 
 def main() -> None:
-    """Writes docs/terminal.svg and docs/screen.svg."""
+    """Writes docs/terminal.svg from a repository of its own, the others from the server of `luasprocs demo --screen`."""
     with tempfile.TemporaryDirectory() as name, EmbeddedServer(Path(name) / "server") as server:
         folder = Path(name) / "shop"
         folder.mkdir()
         terminal(folder, server.url)
-        all_examples(server.url)
-        asyncio.run(screen(server.url))
+    with tempfile.TemporaryDirectory() as name, moving(Path(name)) as url:
+        asyncio.run(screens(url))
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ ACTIONS = (
     Action("ctx", "C", "Context", "Goes to another registry of the settings.", ("sprocs",), shown=False, takes="[NAME]"),
     Action("theme", "", "Theme", "Takes other colours: dark, light or contrast.", ("everywhere",), takes="[NAME]"),
     Action("refresh_now", "r", "Refresh", "Reads everything again now.", ("everywhere",), shown=False),
-    Action("command", "colon", "Command", "Types a command: any action here by its name.", ("everywhere",), shown=False, display=":"),
+    Action("command", "colon", "Command", "Types a command: any action by its name.", ("everywhere",), shown=False, display=":"),
     Action("help", "question_mark", "Help", "What the keys do here.", ("everywhere",), display="?"),
     Action("quit", "q", "Quit", "Leaves.", ("everywhere",)),
 )  # fmt: skip

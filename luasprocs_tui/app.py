@@ -221,7 +221,10 @@ class TuiApp(KeysInOrder):
         """For the palette: what can be done here."""
         for one in actions.here(_place(screen)):
             if self.check_action(one.name, ()) and one.name != "command":
-                yield SystemCommand(one.label, one.says, partial(self.run_action, actions.target(one)))
+                key = actions.key_of(one, self._settings.keys)
+                said = f":{one.name.replace('_', '-')}{f', key {key}' if key else ''}"
+                # The palette searches titles alone.
+                yield SystemCommand(f"{one.label}: {one.says}", said, partial(self.run_action, actions.target(one)))
 
     def action_command(self) -> None:
         """Asks for the name of an action."""

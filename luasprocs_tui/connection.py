@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,8 @@ class Connection(Acting):
     def __init__(self, app: TuiApp, context: Context, refresh_s: float, poll_s: float) -> None:
         super().__init__(app, context)
         self.closed = False
+        # What was imported stays: looking through it again and again would hold a key up by 100 ms.
+        gc.freeze()
         self._refresh_s, self._poll_s = refresh_s, poll_s
         self._asked = threading.Event()
 

@@ -40,7 +40,7 @@ REPLY_TIMEOUT_S = 10.0
 
 PIPELINE_COMMANDS = 1000
 COUNTED = (b"calls", b"runs", b"errors", b"last_run")
-HEADER_FIELDS = ("description", "event", "key", "cron", "every", "tz", "runasync", "enabled", "library", "commit")
+HEADER_FIELDS = ("description", "event", "key", "cron", "every", "timezone", "runasync", "enabled", "library", "commit")
 
 
 class Feed:
@@ -171,7 +171,7 @@ class Feed:
             trigger_of(fields),
             state_of(fields, intact=sproc.intact, edited=bool(sproc.edit)),
             fields.get("description", ""),
-            schedule=(fields.get("cron", ""), fields.get("every", ""), fields.get("tz", "")),
+            schedule=(fields.get("cron", ""), fields.get("every", ""), fields.get("timezone", "")),
             commit=fields.get("commit", "") if sproc.name in self._edited and not sproc.edit else "",
         )
 

@@ -231,11 +231,11 @@ def next_times(schedule: tuple[str, str, str], now_ms: float) -> str:
 
 def preview(key: str, values: Mapping[str, str], client: Redis, keys: Keys) -> str:  # noqa: ARG001  # as Feed.ask calls it
     """What a header's value would do: the next times of a schedule, how many keys a glob matches now."""
-    if key in {"cron", "every", "tz"} and (values.get("cron") or values.get("every")):
+    if key in {"cron", "every", "timezone"} and (values.get("cron") or values.get("every")):
         seconds, microseconds = client.time()
         now_ms = int(seconds) * 1000 + int(microseconds) // 1000
         try:
-            return next_times((values.get("cron", ""), values.get("every", ""), values.get("tz", "")), now_ms)
+            return next_times((values.get("cron", ""), values.get("every", ""), values.get("timezone", "")), now_ms)
         except (ValueError, SettingsError):
             return ""
     if key == "key" and values.get("key"):

@@ -19,6 +19,7 @@ from luasprocs.server import connect
 from sync.demo import examples
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 WRITES_A_SECOND = 20
@@ -37,36 +38,45 @@ _SPROCS = {
 }
 
 
-def show(folder: Path) -> int:
-    """Runs the screen on it, until it is left. Returns the screen's exit code."""
+@contextlib.contextmanager
+def moving(folder: Path) -> Iterator[str]:
+    """Runs it; its URL."""
     repository = folder / "shop"
     shutil.copytree(examples(), repository / "sprocs")
     for name, source in _SPROCS.items():
         path = repository / "sprocs" / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(source, encoding="utf-8")
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "LUASPROCS_"))}
-    environ |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    environ = _environ()
     who = ("-c", "user.name=Demo", "-c", "user.email=demo@example.invalid")
     for words in (("init", "-q", "-b", "main"), ("add", "."), ("commit", "-q", "-m", "The sprocs of the demo")):
         subprocess.run(["git", *who, *words], cwd=repository, env=environ, check=True)
     with EmbeddedServer(folder / ".luasprocs") as server:
-        environ["LUASPROCS_REDIS"] = server.url
         stop = threading.Event()
         writer = threading.Thread(target=_write, args=(server.url, stop), daemon=True)
         with (folder / "daemon.log").open("wb") as log:
-            command = [sys.executable, "-m", "sync.cli", "daemon"]
+            command = [sys.executable, "-m", "sync.cli", "--redis", server.url, "daemon"]
             daemon = subprocess.Popen(command, cwd=repository, env=environ, stdout=log, stderr=log)
         try:
             writer.start()
-            return subprocess.run(
-                [sys.executable, "-m", "luasprocs_tui.cli"], cwd=repository, env=environ, check=False
-            ).returncode
+            yield server.url
         finally:
             stop.set()
             daemon.terminate()
             daemon.wait()
             writer.join(5)
+
+
+def show(folder: Path) -> int:
+    """Runs the screen on it, until it is left. Returns the screen's exit code."""
+    with moving(folder) as url:
+        command = [sys.executable, "-m", "luasprocs_tui.cli", "--redis", url]
+        return subprocess.run(command, cwd=folder, env=_environ(), check=False).returncode
+
+
+def _environ() -> dict[str, str]:
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "LUASPROCS_"))}
+    return own | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
 
 
 def _write(url: str, stop: threading.Event) -> None:

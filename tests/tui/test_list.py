@@ -1,0 +1,188 @@
+"""The list: folders, marks, rates and countdowns; and how often it asks Redis."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from luasprocs.editing import edit_metadata
+from luasprocs.keys import Keys
+from luasprocs.registry import read_live, read_sprocs
+from luasprocs_tui.app import TuiApp
+from luasprocs_tui.counting import PulseCounter, StatsCounter
+from luasprocs_tui.numbers import short_rate, short_us, spark
+from luasprocs_tui.rows import Row
+from luasprocs_tui.settings import Context
+from luasprocs_tui.tree import tree
+from luasprocs_tui.widgets.table import Table
+from tests.live import put, sproc
+from tests.tui.test_sprocs_screen import listed, screen_of, text_of, until
+
+if TYPE_CHECKING:
+    from tests.servers import Server
+
+KEYS = Keys()
+
+
+def test_a_tree() -> None:
+    names = ["a/b/c.lua", "z.lua", "a/d.lua", "a/b/e.lua"]
+    assert list(tree(names, ()).items()) == [
+        ("z.lua", "z.lua"),
+        ("a/", "▾ a/ (3)"),
+        ("a/d.lua", "  d.lua"),
+        ("a/b/", "  ▾ b/ (2)"),
+        ("a/b/c.lua", "    c.lua"),
+        ("a/b/e.lua", "    e.lua"),
+    ]
+    assert list(tree(names, {"a/b/"})) == ["z.lua", "a/", "a/d.lua", "a/b/"]
+    assert tree(names, {"a/", "a/b/"}) == {"z.lua": "z.lua", "a/": "▸ a/ (3)"}
+    assert tree([], ()) == {}
+
+
+async def test_folders_open_and_close_and_are_marked_whole(server: Server) -> None:
+    client = server.client()
+    put(client, *(sproc(name, "-- event=set\nreturn 1") for name in ("a/b.lua", "a/c.lua", "z.lua")))
+    async with TuiApp(Context("", server.url), refresh_s=0.2).run_test(size=(100, 24), notifications=True) as pilot:
+        await listed(pilot)
+        table = pilot.app.screen.query_one(Table)
+        await pilot.press("T")
+        await until(pilot, lambda: table.visible_keys == ("z.lua", "a/", "a/b.lua", "a/c.lua"), "the folders")
+        await pilot.press("g", "j", "enter")
+        await until(pilot, lambda: table.visible_keys == ("z.lua", "a/"), "a closed folder")
+        await pilot.press("e", "R")  # of a folder there is nothing to edit or run
+        await pilot.press("space")
+        await until(pilot, lambda: "2 marked" in text_of(pilot, "#detail"), "the marks")
+        await pilot.press("p")
+        await until(pilot, lambda: client.smembers(KEYS.paused) == {b"a/b.lua", b"a/c.lua"}, "the pauses")
+        await pilot.press("e")
+        await until(pilot, lambda: "2 sprocs are marked" in screen_of(pilot), "why nothing is edited")
+        await pilot.press("escape", "k", "p")
+        await until(pilot, lambda: client.scard(KEYS.paused) == 3, "the third")
+        await pilot.press("T")
+        await until(pilot, lambda: table.visible_keys == ("a/b.lua", "a/c.lua", "z.lua"), "the flat list")
+
+
+async def test_a_click_on_a_head_sorts(server: Server) -> None:
+    put(server.client(), *(sproc(name, "return 1") for name in ("b.lua", "a.lua")))
+    async with TuiApp(Context("", server.url)).run_test(size=(100, 24)) as pilot:
+        await listed(pilot)
+        table = pilot.app.screen.query_one(Table)
+        await pilot.click(Table, offset=(2, 0))
+        await until(pilot, lambda: "NAME↑" in screen_of(pilot) and table.visible_keys == ("a.lua", "b.lua"), "a to b")
+        await pilot.click(Table, offset=(2, 0))
+        await until(pilot, lambda: "NAME↓" in screen_of(pilot) and table.visible_keys == ("b.lua", "a.lua"), "b to a")
+
+
+async def test_countdowns_and_rates_go_on(server: Server) -> None:
+    client = server.client()
+    night = sproc("night.lua", "-- cron=0 0 * * *\n-- timezone=Asia/Kolkata\nreturn 1")
+    put(client, sproc("tick.lua", "-- every=1h\nreturn 1"), sproc("busy.lua", "return 1"), night)
+    async with TuiApp(Context("", server.url), refresh_s=0.2).run_test(size=(160, 24)) as pilot:
+        await listed(pilot)
+        app = pilot.app
+        assert isinstance(app, TuiApp)
+        assert app.state.snapshot is not None
+        due_ms = {row.name: row.due_ms(time.time() * 1000) for row in app.state.snapshot.rows}["night.lua"]
+        assert due_ms is not None
+        assert due_ms % 86_400_000 == 66_600_000  # 18:30 UTC
+        await until(pilot, lambda: any(f" {left}m " in screen_of(pilot) for left in range(60)), "the countdown")
+        stopped = time.monotonic() + 3
+        while time.monotonic() < stopped and "failing" not in screen_of(pilot):
+            client.hincrby(KEYS.stats("busy.lua"), "runs", 50)
+            client.hincrby(KEYS.stats("busy.lua"), "errors", 1)
+            await pilot.pause(0.2)
+        line = next(line for line in screen_of(pilot).splitlines() if "busy.lua" in line)
+        assert "failing" in line
+        rate = line.split()[line.split().index("failing") + 1 :]
+        assert any(word.isdigit() and 20 < int(word) < 1000 for word in rate), line
+
+
+async def test_an_edit_says_as_which_commit_it_was_committed(server: Server) -> None:
+    client = server.client()
+    put(client, sproc("a.lua", "-- event=set\nreturn 1"))
+    async with TuiApp(Context("", server.url), refresh_s=0.2).run_test(size=(100, 24)) as pilot:
+        await listed(pilot)
+        base = read_sprocs(client, KEYS, ["a.lua"])[0]
+        edit_metadata(client, KEYS, "a.lua", {"timeout": "2s"}, base=base.blob, by="Ann <ann@example.com>")
+        await until(pilot, lambda: "edited" in screen_of(pilot), "the edit")
+        source = read_sprocs(client, KEYS, ["a.lua"])[0].source.decode()
+        put(client, sproc("a.lua", source, commit="decade" * 6), commit="decade" * 6)
+        live = read_live(client, KEYS)
+        assert not live.sprocs["a.lua"].edit
+        await until(pilot, lambda: "decadede" in screen_of(pilot).split("STATE")[1], "the commit's id")
+
+
+async def test_redis_is_asked_twice_a_second_at_most_and_never_by_keys(server: Server) -> None:
+    client = server.client()
+    put(client, *(sproc(f"s{number:03}.lua", "return 1") for number in range(100)))
+    async with TuiApp(Context("", server.url)).run_test(size=(100, 24)) as pilot:
+        await listed(pilot)
+        client.config_resetstat()
+        started = time.monotonic()
+        for _ in range(100):
+            await pilot.press(*"jjk")
+        await pilot.press("slash", *"s01", "escape", "o", "O", "T", "T")
+        await pilot.pause(1)
+        passed = time.monotonic() - started
+        commands: Any = client.info("commandstats")
+        looks = commands.get("cmdstat_smembers", {}).get("calls", 0)
+        assert looks <= passed * 2 + 1, (looks, passed)
+
+
+def test_the_next_time_of_a_schedule() -> None:
+    assert Row("a", schedule=("", "15s", "")).due_ms(1_000_000_000_500) == 1_000_000_005_000
+    assert Row("a", schedule=("0 0 * * *", "", "Europe/Berlin")).due_ms(1_790_000_000_000) == 1_790_028_000_000
+    assert Row("a", schedule=("nonsense", "", "")).due_ms(1e12) is None
+    assert Row("a", state="paused", schedule=("", "15s", "")).due_ms(1e12) is None
+    assert Row("a").due_ms(1e12) is None
+
+
+def test_the_pulse_counts_what_is_alive() -> None:
+    counter = PulseCounter()
+    beat = b'%d 7 {"read": %d, "runs": %d, "lag": 3}'
+    first = counter.look((1000, 0), {b"a": beat % (1_000_000, 10, 5), b"dead": beat % (1, 0, 0)}, 2)
+    assert first is not None
+    assert (first.daemons, first.lag, first.gaps, first.per_s) == (1, 3, 2, ())
+    second = counter.look((1002, 0), {b"a": beat % (1_002_000, 110, 45), b"b": beat % (1_002_000, 7, 7)}, Exception())
+    assert second is not None
+    assert (second.daemons, second.gaps, second.per_s, second.runs_per_s) == (2, 0, (50.0,), 20.0)
+    assert counter.look(Exception(), {}, 0) is None
+
+
+def test_what_is_counted_of_a_sproc() -> None:
+    counter = StatsCounter()
+    assert counter.look("a", {}).runs is None
+    first = counter.look("a", {b"runs": b"10", b"errors": b"1", b"le_50": b"10", b"duration_us_max": b"40"})
+    assert (first.runs, first.calls, first.failing, first.per_s) == (10, None, False, None)
+    assert first.p50_us == 25
+    time.sleep(0.01)
+    second = counter.look("a", {b"runs": b"20", b"errors": b"2"})  # its counts alone
+    assert second.failing
+    assert second.per_s is not None
+    assert 10 < second.per_s < 1100
+    assert second.p50_us == 25
+
+
+@pytest.mark.parametrize(
+    ("us", "said"),
+    [
+        (None, "·"),
+        (7, "7us"),
+        (999, "999us"),
+        (1500, "1.5ms"),
+        (41_000, "41ms"),
+        (7_000_000, "7s"),
+        (130_000_000, "2m"),
+    ],
+)
+def test_durations_fit_five_cells(us: int | None, said: str) -> None:
+    assert short_us(us) == said
+
+
+def test_rates_and_bars() -> None:
+    assert [short_rate(one) for one in (None, 0.0, 0.5, 12.4, 34_567.0)] == ["·", "0", "0.5", "12", "34.5k"]
+    assert spark((0.0, 4.0, 8.0), 5) == "  ▁▅█"
+    assert spark((0.0, 0.0), 2) == "▁▁"
+    assert spark((), 3) == "   "
