@@ -1,4 +1,4 @@
-"""`luasprocs-tui`: the command line of the screen. `main` is the console script."""
+"""`luasprocs-tui`: the command line of the screen."""
 
 from __future__ import annotations
 
@@ -94,9 +94,6 @@ def run(args: Sequence[str]) -> int:
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """The console script; ends the process."""
+    """Ends the process."""
     sys.exit(run(sys.argv[1:] if args is None else args))
 
-
-if __name__ == "__main__":
-    main()

@@ -47,6 +47,7 @@ class Connection(Acting):
         self.closed = False
         # What was imported stays: looking through it again and again would hold a key up by 100 ms.
         gc.freeze()
+        gc.enable()
         self._refresh_s, self._poll_s = refresh_s, poll_s
         self._asked = threading.Event()
 

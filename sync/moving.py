@@ -70,7 +70,7 @@ def moving(folder: Path) -> Iterator[str]:
 def show(folder: Path) -> int:
     """Runs the screen on it, until it is left. Returns the screen's exit code."""
     with moving(folder) as url:
-        command = [sys.executable, "-m", "luasprocs_tui.cli", "--redis", url]
+        command = [sys.executable, "-m", "luasprocs_tui", "--redis", url]
         return subprocess.run(command, cwd=folder, env=_environ(), check=False).returncode
 
 

@@ -132,7 +132,8 @@ class Scheduler:
         while not self._stopping:
             try:
                 guarded = self._next_ms - GUARD_MS < clock.now_ms() if looked else False
-                if self._rebind or self._unsure or (time.monotonic() - looked >= LOOK_EVERY_S and not guarded):
+                stale = bool(self._timers) and time.monotonic() - looked >= LOOK_EVERY_S
+                if self._rebind or self._unsure or (stale and not guarded):
                     looked, self._unsure = time.monotonic(), False
                     await clock.measure()
                     self._rebind = self._rebind or self._set_back(clock.now_ms())

@@ -9,6 +9,9 @@ import pytest
 if TYPE_CHECKING:
     from tests.cli.shell import Shell
 
+pytestmark = pytest.mark.parametrize("server_kind", ["valkey"], indirect=True)
+"""What is said of a URL is said before a server, or by all in the same words."""
+
 SECRET = "hunter2%40x"
 FORMS = ("hunter2", "%40x")
 COMMANDS = [

@@ -45,7 +45,7 @@ def test_flags_that_were_on_stay_on(server):
 
 
 def test_a_burst_beyond_the_default_output_limit(server):
-    client = server.client()
+    client = server.client(socket_timeout=60)  # the script takes a while
     put(client, sproc("counter.lua", COUNTER))
     daemon = DaemonProcess(server.url).start()
     try:

@@ -76,7 +76,6 @@ async def choose(pilot: Pilot[None], name: str) -> None:
     pytest.fail(screen_of(pilot))
 
 
-@pytest.mark.parametrize("size", [(80, 24), (160, 45)])
 async def test_a_header_is_edited_live(server: Server, client: Redis, size: tuple[int, int]) -> None:
     async with app(server).run_test(size=size, notifications=True) as pilot:
         await choose(pilot, "a.lua")

@@ -8,8 +8,6 @@ import random
 import signal
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from luasprocs.executions import Execution
 from luasprocs.keys import Keys
 from luasprocs_tui.app import TuiApp
@@ -20,7 +18,6 @@ from luasprocs_tui.settings import Context
 from luasprocs_tui.widgets.table import Line, Table
 from tests.tui.test_sprocs_screen import (
     HOSTILE,
-    SIZES,
     SOURCES,
     assert_harmless,
     listed,
@@ -84,7 +81,6 @@ async def seen(pilot: Pilot[None], name: str) -> None:
     await until(pilot, lambda: name in screen_of(pilot), name)
 
 
-@pytest.mark.parametrize("size", [*SIZES, (160, 45)])
 async def test_runs_appear_as_they_happen_and_escape_goes_back(server: Server, size: tuple[int, int]):
     client = server.client()
     put(client, SOURCES)
@@ -251,7 +247,6 @@ async def test_a_key_that_is_no_stream_is_said_and_given_up_for_the_next_record(
         await seen(pilot, "hello world")
 
 
-@pytest.mark.parametrize("size", SIZES)
 async def test_hostile_records_never_reach_the_terminal(server: Server, size: tuple[int, int]):
     client = server.client()
     dice = random.Random(20)

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from tests.servers import Server
 
 KEYS = Keys()
-SIZES = [(80, 24), (120, 40)]
 SOURCES = {
     "billing/charge.lua": b"-- description=Charge a card\n-- enabled=no\nreturn 1\n",
     "sc1.lua": b"-- description=Say hello\nlocal greeting = 'hello world'\nreturn greeting\n",
@@ -118,7 +117,6 @@ def text_of(pilot: Pilot[None], selector: str) -> str:
     return str(pilot.app.screen.query_one(selector, Static).content)
 
 
-@pytest.mark.parametrize("size", SIZES)
 async def test_it_lists_each_sproc_with_trigger_state_and_counters(server: Server, size: tuple[int, int]):
     client = server.client()
     put(client, SOURCES)
@@ -171,7 +169,6 @@ async def test_filter_and_selection_survive_a_refresh_in_which_rows_come_and_go(
         assert "utils.lua" not in table.visible_keys
 
 
-@pytest.mark.parametrize("size", SIZES)
 async def test_enter_opens_the_source_with_line_numbers_and_escape_goes_back(server: Server, size: tuple[int, int]):
     put(server.client(), SOURCES)
     async with TuiApp(Context("", server.url)).run_test(size=size) as pilot:
@@ -273,7 +270,6 @@ async def test_a_hung_server_keeps_nobody_from_quitting(own_server: OwnServer):
         os.kill(server.pid, signal.SIGCONT)
 
 
-@pytest.mark.parametrize("size", SIZES)
 async def test_hostile_names_and_headers_never_reach_the_terminal(server: Server, size: tuple[int, int]):
     apply_sprocs(server.client(), hostile_sprocs(HOSTILE))
     async with TuiApp(Context("", server.url)).run_test(size=size) as pilot:

@@ -80,12 +80,6 @@ def repo(tmp_path) -> GitRepo:
     return found
 
 
-@pytest.fixture
-def size(server_kind):
-    """A small screen on one server, a large one on the other."""
-    return (80, 24) if server_kind == "valkey" else (160, 45)
-
-
 def choose(terminal: Terminal, name: str) -> None:
     """Finds a sproc by the filter."""
     terminal.keys("/")
@@ -111,7 +105,7 @@ def test_a_day_at_the_screen(server, repo, tmp_path, size):  # noqa: PLR0915  # 
     client = server.client()
     first = repo.git("rev-parse", "HEAD")
     columns, rows = size
-    command = (sys.executable, "-m", "luasprocs_tui.cli", "--redis", server.url)
+    command = (sys.executable, "-m", "luasprocs_tui", "--redis", server.url)
     with (
         Service(server.url, repo.path) as service,
         Terminal(tmp_path, *command, columns=columns, rows=rows) as terminal,

@@ -1,0 +1,18 @@
+"""Starts the screen: the console script, and `python -m luasprocs_tui`."""
+
+from __future__ import annotations
+
+import gc
+
+
+def main() -> None:
+    """Ends the process."""
+    # Of what is imported nothing is garbage, but to look for it takes a tenth of the time to the first paint. `Connection` goes on.
+    gc.disable()
+    from luasprocs_tui.cli import main as start  # noqa: PLC0415  # what was just said
+
+    start()
+
+
+if __name__ == "__main__":
+    main()
