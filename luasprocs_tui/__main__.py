@@ -7,7 +7,7 @@ import gc
 
 def main() -> None:
     """Ends the process."""
-    # Of what is imported nothing is garbage, but to look for it takes a tenth of the time to the first paint. `Connection` goes on.
+    # Nothing of what is imported is garbage; to look for it takes a tenth of the time to the first paint. `Connection` goes on.
     gc.disable()
     from luasprocs_tui.cli import main as start  # noqa: PLC0415  # what was just said
 
