@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from tests.cli.shell import Shell
     from tests.servers import Server
 
+# What a hook does with git and files is the same whatever the server: those tests run on one of them each.
+on_valkey = pytest.mark.parametrize("server_kind", ["valkey"], indirect=True)
+on_redis = pytest.mark.parametrize("server_kind", ["redis"], indirect=True)
+
 GONE = "redis://127.0.0.1:1/0"
 BROKEN = "local x = 1\nreturn x x\n"
 
@@ -98,6 +102,7 @@ def test_a_push_is_live_when_it_returns_and_says_what_changed(hub):
     assert (hub.revision()[b"commit"], hub.revision()[b"branch"]) == (commit.encode(), b"main")
 
 
+@on_valkey
 def test_a_broken_push_is_refused_with_all_places_and_nothing_changes(hub):
     hub.commit(a="return 'one'")
     hub.pushed()
@@ -113,6 +118,7 @@ def test_a_broken_push_is_refused_with_all_places_and_nothing_changes(hub):
     assert hub.live() == "one"
 
 
+@on_redis
 def test_only_what_changes_is_judged_as_check_does(hub):
     """What is live already, however bad, holds up nobody."""
     hub.commit(bad="x = 1\nreturn 1")
@@ -122,6 +128,7 @@ def test_only_what_changes_is_judged_as_check_does(hub):
     assert hub.live() == "fine"
 
 
+@on_valkey
 def test_a_library_that_goes_is_missed_by_those_that_require_it(hub):
     hub.commit(lib="-- library=yes\nreturn {}", a="require('lib.lua')\nreturn 1")
     hub.pushed()
@@ -132,6 +139,7 @@ def test_a_library_that_goes_is_missed_by_those_that_require_it(hub):
     assert "sprocs/a.lua:1:" in said
 
 
+@on_redis
 def test_broken_settings_are_refused(hub):
     hub.clone.write("luasprocs.toml", "foldr = 1\n")
     hub.commit(a="return 1")
@@ -140,6 +148,7 @@ def test_broken_settings_are_refused(hub):
     assert "luasprocs.toml:1:1: 'foldr' is no setting" in said
 
 
+@on_valkey
 def test_removing_over_half_needs_the_push_option(hub):
     names = [f"s{number}" for number in range(10)]
     hub.commit(**dict.fromkeys(names, "return 1"))
@@ -158,6 +167,7 @@ def test_removing_over_half_needs_the_push_option(hub):
 # -- Which branch
 
 
+@on_redis
 def test_other_branches_and_tags_change_nothing(hub):
     hub.commit(a="return 'one'")
     hub.pushed()
@@ -169,6 +179,7 @@ def test_other_branches_and_tags_change_nothing(hub):
     assert hub.shell.everything() == before
 
 
+@on_valkey
 def test_several_refs_at_once(hub):
     hub.commit(a="return 'one'")
     hub.clone.git("branch", "x")
@@ -182,6 +193,7 @@ def test_several_refs_at_once(hub):
     assert hub.live() == "one"
 
 
+@on_redis
 def test_the_setting_names_another_branch(hub):
     hub.config("luasprocs.branch", "live")
     hub.commit(a=BROKEN)
@@ -192,6 +204,7 @@ def test_the_setting_names_another_branch(hub):
     assert hub.revision()[b"branch"] == b"live"
 
 
+@on_valkey
 def test_a_deleted_branch_prunes_nothing(hub):
     hub.config("receive.denyDeleteCurrent", "ignore")
     hub.commit(a="return 'one'")
@@ -201,6 +214,7 @@ def test_a_deleted_branch_prunes_nothing(hub):
     assert hub.shell.everything() == before
 
 
+@on_redis
 def test_a_forced_push_backwards_is_live_unless_the_policy_forbids_it(hub):
     old = hub.commit(a="return 'old'")
     hub.commit(a="return 'new'")
@@ -219,6 +233,7 @@ def test_a_forced_push_backwards_is_live_unless_the_policy_forbids_it(hub):
     assert "require_fast_forward is set" in said
 
 
+@on_valkey
 def test_an_unsigned_push_is_refused_with_and_without_redis(hub):
     hub.config("luasprocs.requireSigned", "yes")
     commit = hub.commit(a="return 1")
@@ -251,6 +266,7 @@ def test_without_redis_files_are_judged_and_the_push_is_taken(hub):
     assert "2 created" in hub.pushed()
 
 
+@on_redis
 def test_a_registry_of_another_repository_is_left_alone(hub, tmp_path):
     other = GitRepo(tmp_path / "other")
     other.write("sprocs/a.lua", "return 'theirs'")
@@ -338,6 +354,7 @@ def test_pushes_of_two_at_once_end_with_what_the_branch_is(hub, tmp_path):
     assert f"return '{hub.live()}'" == hub.bare.git("show", "main:sprocs/a.lua")
 
 
+@on_valkey
 def test_an_emptied_environment_is_enough(hub):
     """git itself leaves PATH and what says where objects are; the rest may be gone."""
     commit = hub.commit(a="return 'one'")
@@ -353,6 +370,7 @@ def test_an_emptied_environment_is_enough(hub):
     assert hub.live() == "one"
 
 
+@on_redis
 def test_an_environment_full_of_wrong_places_does_not_mislead(hub, tmp_path):
     other = GitRepo(tmp_path / "other")
     other.write("sprocs/a.lua", BROKEN)
@@ -370,6 +388,7 @@ def test_an_environment_full_of_wrong_places_does_not_mislead(hub, tmp_path):
     assert hub.revision()[b"commit"].decode() == commit
 
 
+@on_valkey
 def test_objects_of_a_push_that_is_judged_are_read_from_quarantine(hub):
     """Thousands of objects arrive as a pack, a few as loose ones; either way they aren't the repository's yet."""
     hub.config("receive.unpackLimit", "1")
@@ -383,6 +402,7 @@ def test_objects_of_a_push_that_is_judged_are_read_from_quarantine(hub):
     assert not any(hub.bare.path.glob("objects/tmp_objdir*"))
 
 
+@on_redis
 def test_what_is_no_push_is_said(hub):
     done = subprocess.run(
         [hub.hooks / "pre-receive"], cwd=hub.bare.path, input=b"hello\n", capture_output=True, check=False
@@ -430,6 +450,7 @@ def test_push_to_live_as_written(tmp_path: Path, monkeypatch, *, with_daemon: bo
 # -- Installing
 
 
+@on_valkey
 def test_installing_says_what_it_does_and_twice_changes_nothing(hub):
     assert "follows main" in hub.installed.out
     assert f"kept in {hub.bare.path / 'config'}" in hub.installed.out
@@ -442,6 +463,7 @@ def test_installing_says_what_it_does_and_twice_changes_nothing(hub):
 
 
 @pytest.mark.parametrize("hook", ["pre-receive", "post-receive"])
+@on_redis
 def test_a_hook_that_was_there_runs_first_with_the_same_input(hub, hook, tmp_path):
     where = ("--repo", str(hub.bare.path), "hook")
     hub.shell.ok(*where, "uninstall", "receive")
@@ -469,6 +491,7 @@ def test_a_hook_that_was_there_runs_first_with_the_same_input(hub, hook, tmp_pat
     assert sorted(path.name for path in hub.hooks.iterdir() if path.suffix != ".sample") == [hook]
 
 
+@on_valkey
 def test_a_hook_that_cannot_be_kept_is_refused_and_nothing_changes(hub):
     where = ("--repo", str(hub.bare.path), "hook")
     hub.shell.ok(*where, "uninstall", "receive")
@@ -480,6 +503,7 @@ def test_a_hook_that_cannot_be_kept_is_refused_and_nothing_changes(hub):
     assert (hub.hooks / "post-receive").read_text() == "#!/bin/sh\n"
 
 
+@on_redis
 def test_uninstalling_leaves_what_is_not_ours(hub):
     (hub.hooks / "pre-receive").write_text("#!/bin/sh\n")
     said = hub.shell.ok("--repo", str(hub.bare.path), "hook", "uninstall", "receive")
@@ -490,6 +514,7 @@ def test_uninstalling_leaves_what_is_not_ours(hub):
     assert "remote:" not in hub.pushed()
 
 
+@on_valkey
 def test_the_folder_that_core_hookspath_names(hub, tmp_path, monkeypatch):
     where = ("--repo", str(hub.bare.path), "hook", "install", "receive")
     hub.config("core.hooksPath", "my hooks")
@@ -508,6 +533,7 @@ def test_the_folder_that_core_hookspath_names(hub, tmp_path, monkeypatch):
     assert not (tmp_path / "all").exists()
 
 
+@on_redis
 def test_an_installation_that_is_gone_refuses_and_says_what_to_do(hub):
     hook = hub.hooks / "pre-receive"
     hook.write_text(hook.read_text().replace(sys.executable, "/nowhere/bin/python"))
@@ -521,6 +547,7 @@ def test_an_installation_that_is_gone_refuses_and_says_what_to_do(hub):
     hub.pushed()
 
 
+@on_valkey
 def test_a_folder_of_modules_named_as_ours_is_not_run(shell: Shell) -> None:
     """A hook's current folder is the repository, which others write."""
     shell.ok("hook", "install", "pre-commit")
@@ -530,6 +557,7 @@ def test_a_folder_of_modules_named_as_ours_is_not_run(shell: Shell) -> None:
     shell.commit(a="return 1")
 
 
+@on_redis
 def test_pre_commit_refuses_what_is_staged_not_what_is_saved(shell: Shell) -> None:
     shell.ok("hook", "install", "pre-commit")
     shell.write("a.lua", BROKEN)

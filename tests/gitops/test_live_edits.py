@@ -185,8 +185,8 @@ def test_two_daemons_make_one_commit_and_a_remote_gets_it(server, repo, tmp_path
     assert sum(line.startswith("Edit ") for line in log) == 4
 
 
-def test_killed_at_any_git_command_the_next_start_converges(server, repo, tmp_path):
-    """A `git` on PATH that kills the daemon before its n-th command that writes."""
+def test_killed_at_any_git_command_the_next_start_converges(server, server_kind, repo, tmp_path):
+    """A `git` on PATH that kills the daemon before its n-th command that writes; every second n on each server."""
     client = server.client()
     real = shutil.which("git")
     folder = tmp_path / "bin"
@@ -203,7 +203,7 @@ def test_killed_at_any_git_command_the_next_start_converges(server, repo, tmp_pa
     with Service(server.url, repo.path):
         live(client, repo.git("rev-parse", "HEAD"))
     deaths = 0
-    for step in range(1, 9):
+    for step in range(1 if server_kind == "valkey" else 2, 9, 2):
         wish(client, timeout=f"{step + 1}s")
         (tmp_path / "left").write_text(str(step))
         service = Service(server.url, repo.path, environ=path).spawn()
@@ -221,5 +221,5 @@ def test_killed_at_any_git_command_the_next_start_converges(server, repo, tmp_pa
         assert repo.git("status", "--porcelain") == ""
         assert f"timeout={step + 1}s" in repo.git("show", "HEAD:sprocs/a.lua")
         assert commit_of(client) == repo.git("rev-parse", "HEAD")
-    assert deaths >= 5
+    assert deaths >= 2
     assert repo.git("fsck", "--strict") == ""

@@ -196,8 +196,8 @@ def test_a_disk_that_is_full_when_an_edit_is_to_be_committed(server, repo, small
         assert shop.git("fsck", "--strict") == ""
 
 
-def test_killed_at_each_git_command_of_a_fetch_the_next_start_converges(server, repo, hub, tmp_path):
-    """A `git` on PATH that kills the daemon before its n-th command."""
+def test_killed_at_each_git_command_of_a_fetch_the_next_start_converges(server, server_kind, repo, hub, tmp_path):
+    """A `git` on PATH that kills the daemon before its n-th command; every second n on each server."""
     client = server.client()
     real = shutil.which("git")
     folder = tmp_path / "bin"
@@ -217,7 +217,7 @@ def test_killed_at_each_git_command_of_a_fetch_the_next_start_converges(server, 
     )
     deaths = 0
     try:
-        for step in range(1, 9):
+        for step in range(1 if server_kind == "valkey" else 2, 9, 2):
             last = pushed(repo, f"return {step + 10}\n")
             (tmp_path / "left").write_text(str(step))
             service.spawn()
@@ -232,7 +232,7 @@ def test_killed_at_each_git_command_of_a_fetch_the_next_start_converges(server, 
             service.kill()
     finally:
         service.kill()
-    assert deaths >= 4
+    assert deaths >= 2
 
 
 def test_a_server_that_turns_read_only(server, repo):

@@ -63,7 +63,7 @@ def batches(scripts: st.SearchStrategy[str]) -> st.SearchStrategy[list[bytes]]:
     return st.lists(scripts.map(str.encode), min_size=10, max_size=60)
 
 
-on_both = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+on_both = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @on_both
