@@ -30,8 +30,8 @@ _WORD = re.compile(r"[^\s()]+")
 _NEVER_BY_CATEGORY = ("-@dangerous", "-@admin", "-@scripting")
 
 _READS = "type hget hmget hgetall llen lrange smembers sismember xlen xrange xrevrange xpending zcard zrange info time fcall_ro"
-_LOOKING = "hkeys xread"
-"""At jobs, and at executions as they come."""
+_LOOKING = "hkeys xread xinfo|stream"
+"""At jobs, at executions as they come, and how many there were."""
 _WATCHING = "ttl subscribe unsubscribe"
 _WRITES = (
     "multi exec watch fcall function|load publish exists zrangebyscore del hset hdel hincrby rpush lpop "

@@ -50,6 +50,9 @@ class Acting:
         self.app, self.context = app, context
         self.feed = Feed(context.url, context.namespace)
         self.deeds = self.feed.deeds()
+        self._drafts: dict[str, bytes] = {}
+        """Sources that could not be applied: the editor opens what was written, not what is live."""
+        self._under_way = False
 
     def _do(self, deed: Callable[[], str]) -> None:
         self._run(deed, lambda said: self.app.toast(str(said)))
@@ -57,8 +60,17 @@ class Acting:
     def _run(self, deed: Callable[[], Any], then: Callable[[Any], object]) -> None:
         if self.app.read_only:
             self.app.toast("read-only: nothing is changed", bad=True)
+        elif self._under_way:
+            self.app.toast("what was asked for before is still under way: nothing more is done", bad=True)
         else:
-            self.read_then(deed, then)
+            self._under_way = True
+            self.read_then(partial(self._alone, deed), then)
+
+    def _alone(self, deed: Callable[[], Any]) -> Any:
+        try:
+            return deed()
+        finally:
+            self._under_way = False
 
     def read_then(self, read: Callable[[], Any], then: Callable[[Any], object]) -> None:
         """Reads in a thread, and goes on with what was found, or says why it wasn't."""
@@ -72,8 +84,10 @@ class Acting:
                 self.app.call_from_thread(self.app.toast, f"{type(error).__name__}: {error}", bad=True)
             else:
                 self.app.call_from_thread(then, found)
+            self.app.call_from_thread(self.app.release_keys)
             self.app.call_from_thread(self.app.action_refresh_now)
 
+        self.app.hold_keys()  # what is typed on is meant for what comes
         self.app.run_worker(work, thread=True, exit_on_error=False, group="deeds")
 
     def _asking(self, question: Confirm, then: Callable[[], None]) -> None:
@@ -106,15 +120,15 @@ class Acting:
     def _one(self) -> str | None:
         names = self.named
         if len(names) > 1:
-            self.app.toast(f"{len(names)} sprocs are marked: this is done to one", bad=True)
+            self.app.toast(f"{len(names)} sprocs are marked: this is done to one (esc takes the marks away)", bad=True)
         return names[0] if len(names) == 1 else None
 
     def pause(self) -> None:
         """Pauses or resumes."""
         if names := self.named:
-            word = listed(names)
+            verb = "Resume" if self.app.paused >= set(names) else "Pause"
             act = partial(self._do, partial(self.deeds.toggle_pause, names))
-            self._sure_in_production(f"Pause or resume {word}?", "\n".join(names), "Go on", names[0], act)
+            self._sure_in_production(f"{verb} {listed(names)}?", "\n".join(names), verb, names[0], act)
 
     def undo(self) -> None:
         """Takes live edits back."""
@@ -125,7 +139,8 @@ class Acting:
     def suspend(self) -> None:
         """Suspends syncs, or not any more."""
         act = partial(self._do, self.deeds.toggle_suspend)
-        self._sure_in_production("Suspend syncs, or let them go on?", "", "Go on", self.context.name, act)
+        verb = "Let syncs go on" if self.app.state.snapshot and self.app.state.snapshot.suspended else "Suspend syncs"
+        self._sure_in_production(f"{verb}?", "", verb, self.context.name, act)
 
     def sync(self) -> None:
         """Asks a daemon to sync, after showing what waits if names are to be deleted or this is production."""
@@ -177,19 +192,22 @@ class Acting:
         if not (name := self._one()):
             return
 
-        def given(words: tuple[str, ...] | None) -> None:
-            if words is None:
+        record = self.app.screen.record if isinstance(self.app.screen, RecordScreen) else None
+        self._ask_words(name, (shlex.quote(record.key) if record and record.key else "", ""))
+
+    def _ask_words(self, name: str, words: Sequence[str]) -> None:
+        def given(typed: tuple[str, ...] | None) -> None:
+            if typed is None:
                 return
             try:
-                keys, args = map(shlex.split, words)
+                keys, args = map(shlex.split, typed)
             except ValueError as error:
                 self.app.toast(f"the words can't be told apart: {error}", bad=True)
+                self._ask_words(name, typed)
                 return
             self._execute(name, keys, args)
 
-        record = self.app.screen.record if isinstance(self.app.screen, RecordScreen) else None
-        keys = shlex.quote(record.key) if record and record.key else ""
-        self.app.push_screen(Ask(f"Run {name}", ("KEYS, as a shell takes words", "ARGV"), "Run", (keys,)), given)
+        self.app.push_screen(Ask(f"Run {name}", ("KEYS, as a shell takes words", "ARGV"), "Run", words), given)
 
     def _execute(self, name: str, keys: Sequence[str], args: Sequence[str]) -> None:
         act = partial(
@@ -230,12 +248,17 @@ class Acting:
         if sproc is None:
             self.app.toast("it is gone: it was deleted meanwhile", bad=True)
             return
-        try:
-            with self.app.suspend():
-                source = in_editor(sproc.name, sproc.source)
-        except LuasprocsError as error:
-            self.app.toast(str(error), bad=True)
+        problem = ""
+        with self.app.suspend():  # which would leave the terminal as it is, were anything raised here
+            try:
+                source = in_editor(sproc.name, self._drafts.pop(sproc.name, sproc.source))
+            except LuasprocsError as error:
+                problem = str(error)
+        if problem:
+            self.app.toast(problem, bad=True)
             return
+        if source != sproc.source:
+            self._drafts[sproc.name] = source
         act = partial(self._do_edit, partial(self.deeds.edit_source, sproc, source))
         diff = source_diff(sproc.source, source, sproc.name)
         self._sure_in_production(f"Edit {sproc.name} live?", diff, "Apply", sproc.name, act)
@@ -245,6 +268,7 @@ class Acting:
 
         def done(found: str | Conflict) -> None:
             if isinstance(found, str):
+                self._drafts.clear()
                 self.app.toast(found)
                 return
             question = Confirm(f"{found.name} has changed since you opened it", found.text, "Apply yours")

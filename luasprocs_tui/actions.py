@@ -69,6 +69,8 @@ ACTIONS = (
     Action("help", "question_mark", "Help", "What the keys do here.", ("everywhere",), display="?"),
     Action("quit", "q", "Quit", "Leaves.", ("everywhere",)),
 )  # fmt: skip
+ANYWHERE = frozenset({"executions", "cron", "jobs", "history", "wanted", "execute", "sync", "suspend", "ctx"})
+"""Commands that need no row under the cursor: they can be typed on any screen."""
 _NAMES = {"/": "slash", "?": "question_mark", ":": "colon", " ": "space"}
 
 

@@ -89,7 +89,8 @@ class TuiApp(KeysInOrder):
     def _use(self, context: Context) -> None:
         self._chosen, self.visible_names = context, ()
         self.read_only = self._never_writes or context.read_only
-        state = State(redacted(context.url), context=context.name, production=context.production)
+        named = (context.name, context.production, self.read_only)
+        state = State(redacted(context.url), None, "", *named)
         self.set_reactive(TuiApp.state, state)
 
     @property
@@ -101,6 +102,11 @@ class TuiApp(KeysInOrder):
             if self._connection is None:
                 self._connection = Connection(self, self._chosen, *self._rhythm)
             return self._connection
+
+    @property
+    def paused(self) -> set[str]:
+        """Names of what is paused, as far as is known."""
+        return {row.name for row in self.state.snapshot.rows if row.state == "paused"} if self.state.snapshot else set()
 
     def get_default_screen(self) -> SprocsScreen:
         """The list."""
@@ -241,7 +247,9 @@ class TuiApp(KeysInOrder):
             return
         if found is None:
             self.toast(f"there is no command {clean(name, 60)}: ? lists them", bad=True)
-        elif found.own and _place(self.screen) not in found.where:
+        elif argument.strip() and not found.takes:
+            self.toast(f"{name} takes nothing behind it: it is done to what is selected", bad=True)
+        elif found.name not in actions.ANYWHERE and not {_place(self.screen), "everywhere"} & set(found.where):
             self.toast(f"{name} is not for this screen", bad=True)
         elif found.writes and self.read_only:
             self.toast("read-only: nothing is changed", bad=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from luasprocs.errors import LuasprocsError
+from luasprocs.urls import checked
 from luasprocs_tui import actions
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.settings import Context, ScreenSettings, default_url, read_settings, settings_file
@@ -65,7 +66,13 @@ def cli(url: str | None, namespace: str, name: str | None, theme: str | None, re
 
 def _context(settings: ScreenSettings, name: str | None, url: str | None, namespace: str) -> Context:
     if name is None:
-        return Context("", url or default_url(Path.cwd()), namespace)
+        context = Context("", url or default_url(Path.cwd()), namespace)
+        checked(context.url)
+        if namespace:
+            from luasprocs.keys import Keys  # noqa: PLC0415  # 12 ms, seldom needed before the first paint
+
+            Keys(namespace)
+        return context
     if url is not None and "LUASPROCS_REDIS" not in os.environ:
         raise click.ClickException("give --redis or --context, not both")
     return settings.contexts[_known("context", name, tuple(settings.contexts))]

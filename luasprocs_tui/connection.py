@@ -108,23 +108,28 @@ class Connection(Acting):
         """Opens a sproc's source, at a line if one is given."""
         screen = SourceScreen(name, line)
         self.app.push_screen(screen)
-        self._load(name, SourceScreen.Loaded, screen)
 
-    def _load(self, name: str, loaded: Callable[[Sequence[Text], str], Message], screen: Screen[None]) -> None:
-        def read() -> Message:
-            sproc = self.feed.read_sproc(name)
-            if sproc is None:
-                return SourceScreen.Failed("is gone: it was deleted meanwhile")
-            return loaded(lines_of(sproc.source, dark=self.app.current_theme.dark), sproc.commit)
+        def work() -> None:
+            while not (self.closed or screen.left.is_set()):
+                screen.asked.clear()
+                self._post(screen, lambda: self._source(name, SourceScreen.Loaded), SourceScreen.Failed)
+                screen.asked.wait(self._refresh_s)
 
-        self._in_thread(partial(self._post, screen, read, SourceScreen.Failed), "source")
+        self._in_thread(work, "source")
+
+    def _source(self, name: str, loaded: Callable[[Sequence[Text], str], Message]) -> Message:
+        sproc = self.feed.read_sproc(name)
+        if sproc is None:
+            return SourceScreen.Failed("is gone: it was deleted meanwhile")
+        return loaded(lines_of(sproc.source, dark=self.app.current_theme.dark), sproc.commit)
 
     def open_record(self, event: ExecutionsScreen.Opened) -> None:
         """Opens one record, with the lines around that of its error."""
         screen = RecordScreen(event.record, event.chain, event.line)
         self.app.push_screen(screen)
         if event.line:
-            self._load(event.record.sproc, lambda lines, _: RecordScreen.Loaded(lines), screen)
+            loaded = partial(self._source, event.record.sproc, lambda lines, _: RecordScreen.Loaded(lines))
+            self._in_thread(partial(self._post, screen, loaded, SourceScreen.Failed), "source")
 
     def source(self) -> None:
         """Opens the sproc of a record, at the line of its error."""

@@ -7,6 +7,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import ResponseError
+
 from luasprocs.daemons import parse_heartbeats, time_ms
 from luasprocs.stats import Stats
 from luasprocs_tui.rows import FAILING_S, NOTHING_COUNTED, Counters
@@ -15,47 +17,64 @@ from luasprocs_tui.snapshots import PULSES, Pulse
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from luasprocs.daemons import DaemonInfo
+    from redis.exceptions import ResponseError
+
+from luasprocs.daemons import DaemonInfo
 
 DIGITS = 20
+LEAST_S = 0.8
+"""A rate of less time says nothing: the one before stays."""
 
 
 class PulseCounter:
-    """Makes a pulse of each look at the heartbeats."""
+    """Makes a pulse of each look at the heartbeats and the records."""
 
     def __init__(self) -> None:
-        self._before: dict[str, tuple[int, int]] = {}
+        self._reads: dict[str, int] = {}
+        self._added: int | None = None
         self._at_ms = 0
         self._per_s: deque[float] = deque(maxlen=PULSES)
+        self._runs_per_s: float | None = None
 
-    def look(self, now: Any, beats: Any, gaps: Any) -> Pulse | None:
-        """From the replies of TIME, HGETALL and XLEN; None where there is no time."""
+    def look(self, now: Any, beats: Any, gaps: Any, stream: Any) -> Pulse | None:
+        """From the replies of TIME, HGETALL, XLEN and XINFO STREAM; None where there is no time."""
         if isinstance(now, Exception):
             return None
         now_ms = time_ms(now)
         found = () if isinstance(beats, Exception) else parse_heartbeats(beats)
         alive = [one for one in found if one.alive(now_ms)]
-        reads, runs = self._rates(alive, now_ms)
+        added = _added(stream)
+        self._count(alive, added, now_ms)
         return Pulse(
             now_ms=now_ms,
             at_s=time.monotonic(),
             daemons=len(alive),
             lag=sum(one.lag for one in alive),
             gaps=gaps if isinstance(gaps, int) else 0,
-            runs_per_s=runs,
-            per_s=reads,
+            recorded=added,
+            runs_per_s=self._runs_per_s,
+            per_s=tuple(self._per_s),
         )
 
-    def _rates(self, alive: Sequence[DaemonInfo], now_ms: int) -> tuple[tuple[float, ...], float]:
-        passed_s = (now_ms - self._at_ms) / 1000 if self._at_ms else 0.0
-        before, self._before = self._before, {one.id: (one.read, one.runs) for one in alive}
-        self._at_ms = now_ms
-        if passed_s <= 0:
-            return tuple(self._per_s), 0.0
-        grown = [tuple(map(_growth, now, before.get(name, now))) for name, now in self._before.items()]
-        # Each event is read by every daemon, and run by one.
-        self._per_s.append(max((reads for reads, _ in grown), default=0) / passed_s)
-        return tuple(self._per_s), sum(runs for _, runs in grown) / passed_s
+    def _count(self, alive: Sequence[DaemonInfo], added: int | None, now_ms: int) -> None:
+        passed_s = (now_ms - self._at_ms) / 1000
+        if 0 <= passed_s < LEAST_S:
+            return
+        reads = {one.id: one.read for one in alive}
+        if self._at_ms and passed_s > 0:
+            # Each event is read by every daemon.
+            grown = [_growth(count, self._reads[name]) for name, count in reads.items() if name in self._reads]
+            self._per_s.append(max(grown, default=0) / passed_s)
+            known = added is not None and self._added is not None
+            self._runs_per_s = _growth(added or 0, self._added or 0) / passed_s if known else None
+        self._reads, self._added, self._at_ms = reads, added, now_ms
+
+
+def _added(stream: Any) -> int | None:
+    """Records that were ever added; none where there is no stream yet, None where it can't be read."""
+    if isinstance(stream, ResponseError) and "no such key" in str(stream):
+        return 0
+    return stream.get("entries-added") if isinstance(stream, dict) else None
 
 
 def _growth(now: int, before: int) -> int:
@@ -78,24 +97,28 @@ class StatsCounter:
 
     def look(self, name: str, reply: Any) -> Counters:
         """From the hash, or from its counts alone: durations stay then. Of what is no hash nothing was counted."""
-        if isinstance(reply, Exception) or not reply:
-            return NOTHING_COUNTED
-        stats, now_s, before = Stats.parse(reply), time.monotonic(), self._seen.get(name)
+        stats = Stats() if isinstance(reply, Exception) or not reply else Stats.parse(reply)
+        now_s, before = time.monotonic(), self._seen.get(name)
         counts, failed_at_s = stats.calls + stats.runs, -FAILING_S
         known = before.counters if before else NOTHING_COUNTED
+        if isinstance(reply, Exception) or not reply:  # what it counts next is new
+            self._seen[name] = _Seen(now_s, 0, NOTHING_COUNTED, failed_at_s)
+            return NOTHING_COUNTED
         if before:
             failed_at_s = now_s if stats.errors > (known.errors or 0) else before.failed_at_s
+        soon = before is not None and now_s - before.at_s < LEAST_S
         found = Counters(
             calls=_counted(reply, b"calls", stats.calls),
             runs=_counted(reply, b"runs", stats.runs),
             errors=_counted(reply, b"errors", stats.errors),
-            per_s=_growth(counts, before.counts) / (now_s - before.at_s) if before and now_s > before.at_s else None,
+            per_s=known.per_s if soon else _growth(counts, before.counts) / (now_s - before.at_s) if before else None,
             last_run_s=stats.last_run_s,
             p50_us=stats.p50_us if stats.buckets else known.p50_us,
             p99_us=stats.p99_us if stats.buckets else known.p99_us,
             failing=now_s - failed_at_s < FAILING_S,
         )
-        self._seen[name] = _Seen(now_s, counts, found, failed_at_s)
+        since = before if before and soon else _Seen(now_s, counts, found, failed_at_s)
+        self._seen[name] = _Seen(since.at_s, since.counts, found, failed_at_s)
         return found
 
     def keep(self, names: Iterable[str]) -> None:

@@ -58,7 +58,8 @@ class Feed:
         self._last: Snapshot | None = None
         self._seen: list[Any] = []
         self._paused: frozenset[str] = frozenset()
-        self._edited: set[str] = set()
+        self._edited: dict[str, str] = {}
+        self._suspended = False
         self._full_again_at_s = 0.0
         self._pulse = PulseCounter()
         self._stats = StatsCounter()
@@ -79,7 +80,7 @@ class Feed:
                     for row in self._last.rows
                 )
                 self._last = replace(self._last, rows=rows, read_at_s=time.monotonic())
-            self._last = replace(self._last, pulse=pulse)
+            self._last = replace(self._last, pulse=pulse, suspended=self._suspended)
             self._seen = seen
         return self._last
 
@@ -122,13 +123,16 @@ class Feed:
         pipe.time()
         pipe.hgetall(self._keys.daemons)
         pipe.xlen(self._keys.gaps)
+        pipe.xinfo_stream(self._keys.executions)
+        pipe.type(self._keys.suspended)
         for name in visible:
             pipe.hgetall(raw(self._keys.stats(name)))
-        revision, about, paused, now, beats, gaps, *stats = pipe.execute(raise_on_error=False)
+        revision, about, paused, now, beats, gaps, stream, suspended, *stats = pipe.execute(raise_on_error=False)
+        self._suspended = suspended == b"hash"
         self._paused = frozenset() if isinstance(paused, Exception) else frozenset(map(text, paused))
         seen = [str(reply) if isinstance(reply, Exception) else reply for reply in (revision, about, paused)]
         counters = {name: self._stats.look(name, reply) for name, reply in zip(visible, stats, strict=True)}
-        return seen, counters, self._pulse.look(now, beats, gaps)
+        return seen, counters, self._pulse.look(now, beats, gaps, stream)
 
     def _read_all(self, counters: Mapping[str, Counters]) -> Snapshot:
         started_s = time.monotonic()
@@ -160,7 +164,10 @@ class Feed:
         """Rows in the registry's order; only what is new, changed or edited by hand has its header read."""
         wanted = [one for one in live.sprocs.values() if not one.intact or one not in self._known]
         replies = self._pipelined([raw(self._keys.name(one.name)) for one in wanted], HEADER_FIELDS)
-        self._edited |= {one.name for one in wanted if one.edit}
+        for one, reply in zip(wanted, replies, strict=True):
+            if one.edit:
+                known = _fields(HEADER_FIELDS, reply, {})
+                self._edited.setdefault(one.name, text(known.get("commit", b"")))
         fresh = {one: self._row(one, reply) for one, reply in zip(wanted, replies, strict=True)}
         return {one: fresh.get(one) or self._known[one] for one in live.sprocs.values()}
 
@@ -172,8 +179,13 @@ class Feed:
             state_of(fields, intact=sproc.intact, edited=bool(sproc.edit)),
             fields.get("description", ""),
             schedule=(fields.get("cron", ""), fields.get("every", ""), fields.get("timezone", "")),
-            commit=fields.get("commit", "") if sproc.name in self._edited and not sproc.edit else "",
+            commit=self._committed(sproc, fields.get("commit", "")),
         )
+
+    def _committed(self, sproc: LiveSproc, commit: str) -> str:
+        """The commit that an edit which was seen here has become; "" where there is none, or it was taken back."""
+        before = None if sproc.edit else self._edited.get(sproc.name)
+        return commit if before is not None and commit != before else ""
 
     def _pipelined(self, keys: Sequence[bytes], fields: Sequence[str | bytes] = ()) -> list[Any]:
         """The fields of each hash, all for none named; an exception stands for a key that is none."""

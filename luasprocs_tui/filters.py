@@ -57,6 +57,17 @@ def execution_matcher(text: str) -> Test[Execution]:
     )
 
 
+def problem_of(text: str) -> str:
+    """What is wrong with a regular expression in it, or ""."""
+    for word in text.split():
+        if word[0] == "~":
+            try:
+                re.compile(word[1:])
+            except re.error as error:
+                return f"{word} is no regular expression yet: {error}"
+    return ""
+
+
 def _matcher(text: str, whole: Callable[[T], str], flags: Mapping[str, Callable[[T, str], bool]]) -> Test[T]:
     tests: list[Test[T]] = []
     words = iter(text.split())

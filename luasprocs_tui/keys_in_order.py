@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 2.0
 """A key that something takes so long over holds the next ones up no longer."""
+HOLD_S = 0.8
+"""Nor does something that was asked for and doesn't come."""
 
 
 class KeysInOrder(App[None]):
@@ -30,6 +32,18 @@ class KeysInOrder(App[None]):
         super().__init__()
         self._typed: deque[events.Key | events.Paste] = deque()
         self._given_at_s: float | None = None
+        self._held = 0
+
+    def hold_keys(self) -> None:
+        """Something that was asked for is on its way: what is typed on is given to what comes."""
+        self._held += 1
+        self.set_timer(HOLD_S, self.release_keys)
+
+    def release_keys(self) -> None:
+        """It has come."""
+        self._held = max(0, self._held - 1)
+        if not self._held and self._given_at_s is not None:
+            self._behind([self.screen, self], self._next)
 
     async def on_event(self, event: events.Event) -> None:
         """Keeps keys until it is their turn; all else goes its way."""
@@ -52,6 +66,8 @@ class KeysInOrder(App[None]):
         self._behind([*up, *up], lambda: self._behind([self.screen, self], self._next))
 
     def _next(self) -> None:
+        if self._held:
+            return
         if self._typed:
             self.call_later(self._give)
         else:

@@ -18,7 +18,7 @@ class Pulse:
     """How all of it goes. `now_ms`: the server's clock at `at_s` of the monotonic one.
 
     `per_s`: events read a second, the newest last; `lag`: events read and not yet run; `gaps`: stretches of time whose events
-    were not run.
+    were not run; `recorded`: runs since the records began, None where that can't be read.
     """
 
     now_ms: int
@@ -26,7 +26,8 @@ class Pulse:
     daemons: int = 0
     lag: int = 0
     gaps: int = 0
-    runs_per_s: float = 0.0
+    recorded: int | None = None
+    runs_per_s: float | None = None
     per_s: tuple[float, ...] = ()
 
     def server_ms(self, now_s: float) -> float:
@@ -46,6 +47,7 @@ class Snapshot:
     drift: tuple[str, ...]
     read_at_s: float
     longest: tuple[str, ...] = ()
+    suspended: bool = False
     pulse: Pulse | None = None
 
     @property
@@ -63,3 +65,4 @@ class State:
     error: str = ""
     context: str = ""
     production: bool = False
+    read_only: bool = False

@@ -283,9 +283,12 @@ class Repository:
             here = file.read_bytes() if file.is_file() and not file.is_symlink() else None
         except OSError as error:
             return f"{path} can't be read: {error.strerror}"
-        staged = text(self._must("ls-files", "-s", "--", path)).split()
+        staged = text(self._must("ls-files", "-s", "--", path)).splitlines()
+        blob = (
+            staged[0].split()[1] if len(staged) == 1 else ""
+        )  # `mode blob stage`, a tab, and a name that may have blanks
         committed = self.file("HEAD", path, len(wanted) + (1 << 24))
-        of_index = self.blobs([staged[1]])[staged[1]] if len(staged) == 4 else None
+        of_index = self.blobs([blob])[blob] if blob else None
         if here in {committed, wanted} and of_index in {committed, wanted}:
             return ""
         return f"{path} has changes that are not committed: commit or discard them"

@@ -17,7 +17,7 @@ from textual.widgets import Footer, Input, Static
 
 from luasprocs.executions import Execution, time_text
 from luasprocs_tui import actions
-from luasprocs_tui.filters import EXECUTIONS_HINT, execution_matcher
+from luasprocs_tui.filters import EXECUTIONS_HINT, execution_matcher, problem_of
 from luasprocs_tui.numbers import age, short_number
 from luasprocs_tui.records import RECORDS_LIMIT, Batch
 from luasprocs_tui.safe import clean
@@ -265,7 +265,7 @@ class ExecutionsScreen(Screen[None]):
         self.query_one("#tail-badge").set_classes(tone)
         draw(self, "#tail-new", Text(f" +{short_number(self._new)} new (G) ", no_wrap=True))
         self.query_one("#tail-new").display = bool(self._new)
-        facts = clean(self._error, CELL_CHARACTERS) or self._count()
+        facts = clean(self._error or problem_of(self._filter.value), CELL_CHARACTERS) or self._count()
         draw(self, "#tail-facts", Text(facts, no_wrap=True, overflow="ellipsis"))
         found = self._selected()
         draw(self, "#record", Text.assemble((facts_of(found), "dim"), "\n", clean(found.said)) if found else Text())

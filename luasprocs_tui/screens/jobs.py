@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import on
+
+from luasprocs.executions import time_text
 from luasprocs.jobs import JobRecord, read_jobs
 from luasprocs_tui import actions
 from luasprocs_tui.numbers import age
 from luasprocs_tui.screens.live import LiveScreen
-from luasprocs_tui.widgets.table import Column, Line
+from luasprocs_tui.widgets.dialog import Show
+from luasprocs_tui.widgets.table import Column, Line, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +21,24 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
     from luasprocs_tui.feed import Feed
+
+
+def facts(job: JobRecord) -> str:
+    """All that is known of a job, a line each."""
+    fields = {
+        "sproc": job.sproc,
+        "state": job.state,
+        "by": job.trigger,
+        "try": str(job.attempt),
+        "since": time_text(job.enqueued_ms),
+        "due": time_text(job.due_ms) if job.due_ms else "",
+        "daemon": job.daemon,
+        "keys": " ".join(job.keys),
+        "args": " ".join(job.args),
+        "error": job.error,
+    }
+    return "\n".join(f"{name:<8}{value}" for name, value in fields.items() if value)
+
 
 _TONES = {"dead": "bad", "delayed": "off", "waiting": "off"}
 
@@ -46,6 +68,11 @@ class JobsScreen(LiveScreen[JobRecord]):
         said = row.error or " ".join((*row.keys, *row.args))
         cells = (row.id, row.sproc, row.state, str(row.attempt), since, said[:400])
         return Line(f"{row.state} {row.id}", cells, _TONES.get(row.state, "ok"))
+
+    @on(Table.Opened)
+    def _opened(self) -> None:
+        if job := self.selected:
+            self.app.push_screen(Show(f"Job {job.id}", facts(job)))
 
     def about(self, row: JobRecord) -> str:
         """Where it comes from."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -13,6 +14,7 @@ from textual.widgets import Footer, Static
 
 from luasprocs_tui import actions
 from luasprocs_tui.safe import clean
+from luasprocs_tui.widgets.drawing import draw
 from luasprocs_tui.widgets.source import SourceView
 from luasprocs_tui.widgets.status import COMMIT_SHOWN, Status
 
@@ -49,6 +51,10 @@ class SourceScreen(Screen[None]):
         super().__init__()
         self.sprocs = (name,)
         self._line = line
+        self._said = "loading …"
+        self.left = threading.Event()
+        """Set when nobody looks any more; the worker that reads for this screen ends then."""
+        self.asked = threading.Event()
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
@@ -59,8 +65,17 @@ class SourceScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Until the source is there."""
-        self._say("loading …")
         self.query_one(SourceView).focus()
+        self.watch(self.app, "state", self._draw)
+
+    def on_unmount(self) -> None:
+        """Lets the worker go."""
+        self.left.set()
+        self.asked.set()
+
+    def again(self) -> None:
+        """Reads now."""
+        self.asked.set()
 
     @on(Loaded)
     def _loaded(self, event: Loaded) -> None:
@@ -70,12 +85,20 @@ class SourceScreen(Screen[None]):
         view.show(event.lines)
         if 0 < self._line <= lines:
             view.mark(self._line)
+            self._line = 0  # what is read later leaves the place
 
     @on(Failed)
     def _failed(self, event: Failed) -> None:
         self._say(event.reason)
 
     def _say(self, said: str) -> None:
-        title = Text.assemble((clean(self.sprocs[0], 400), "bold"), "  ", clean(said, 400))
+        self._said = said
+        self._draw()
+
+    def _draw(self) -> None:
+        snapshot = self.app.state.snapshot  # type: ignore[attr-defined]  # the app that has this screen
+        row = next((row for row in snapshot.rows if row.name == self.sprocs[0]), None) if snapshot else None
+        state = f"{row.shown_state}  {row.trigger}" if row else ""
+        title = Text.assemble((clean(self.sprocs[0], 400), "bold"), "  ", clean(f"{self._said}  {state}", 400))
         title.no_wrap, title.overflow = True, "ellipsis"
-        self.query_one("#title", Static).update(title)
+        draw(self, "#title", title)

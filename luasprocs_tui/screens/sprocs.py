@@ -13,7 +13,7 @@ from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
 from luasprocs_tui import actions
-from luasprocs_tui.filters import HINT, matcher
+from luasprocs_tui.filters import HINT, matcher, problem_of
 from luasprocs_tui.numbers import NOTHING, age, short_number, short_rate, short_us
 from luasprocs_tui.safe import clean
 from luasprocs_tui.tree import tree
@@ -126,9 +126,9 @@ class SprocsScreen(Screen[None]):
 
     @property
     def sprocs(self) -> tuple[str, ...]:
-        """Those that are marked, else the one under the cursor."""
-        if self._marked:
-            return tuple(sorted(self._marked))
+        """Those that are marked and can be seen, else the one under the cursor."""
+        if marked := self._marked.intersection(self._shown):
+            return tuple(sorted(marked))
         selected = self.query_one(Table).selected if self.query(Table) else None
         return (selected,) if selected in self._rows else ()
 
@@ -183,7 +183,10 @@ class SprocsScreen(Screen[None]):
         if row:
             said = "  ".join(clean(part, 400) for part in (row.name, row.trigger, row.description) if part)
         if self._marked:
-            said = f"{len(self._marked)} marked  {said}"
+            hidden = len(self._marked.difference(self._shown))
+            said = f"{len(self._marked)} marked{f', {hidden} of them hidden' if hidden else ''}  {said}"
+        if problem := problem_of(self.query_one(TypedLine).value):
+            said = problem
         draw(self, "#detail", Text(said, no_wrap=True, overflow="ellipsis"))
 
     @on(Table.Moved)

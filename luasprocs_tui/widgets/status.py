@@ -38,7 +38,14 @@ def badge_of(state: State, now_s: float) -> tuple[str, str]:
         return "empty", "wait"
     if snapshot.drift:
         return f"drift {len(snapshot.drift)}", "bad"
-    return ("problem", "bad") if snapshot.problems else ("in sync", "good")
+    if snapshot.problems:
+        return "problem", "bad"
+    if snapshot.suspended:
+        return "suspended", "wait"
+    if snapshot.revision.pinned:
+        return "pinned", "wait"
+    edited = sum(row.state == "edited" for row in snapshot.rows)
+    return (f"edited {edited}", "wait") if edited else ("in sync", "good")
 
 
 def facts_of(state: State) -> str:
@@ -50,7 +57,6 @@ def facts_of(state: State) -> str:
             f"{revision.branch} {revision.commit[:COMMIT_SHOWN]}".strip(),
             f"generation {revision.generation}",
         ]
-        parts += ["pinned by a rollback"] if revision.pinned else []
         parts.append(f"{len(rows)} sproc{'' if len(rows) == 1 else 's'}")
     return "  ".join(clean(part) for part in parts if part)
 
@@ -109,7 +115,12 @@ class Status(Widget):
         """Draws a state."""
         text, tone = badge_of(state, time.monotonic())
         draw(self, "#badge", Text(f" {text} ", no_wrap=True), sized=True).set_classes(tone)
-        name = f"{clean(state.context, 40)} PRODUCTION" if state.production else clean(state.context, 40)
+        words = (
+            clean(state.context, 40),
+            "PRODUCTION" if state.production else "",
+            "read-only" if state.read_only else "",
+        )
+        name = " ".join(word for word in words if word)
         context = draw(self, "#context", Text(f" {name} ", no_wrap=True), sized=True)
         context.display = bool(name)
         context.set_class(state.production, "production")

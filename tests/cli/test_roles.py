@@ -11,6 +11,7 @@ from luasprocs.acl import rule
 from luasprocs.executions import Tail
 from luasprocs.jobs import read_jobs
 from luasprocs.keys import Keys
+from luasprocs_tui.feed import Feed
 from tests.daemons import DaemonProcess
 from tests.gitops.service import generation_of, until
 from tests.gitrepo import GitRepo
@@ -157,8 +158,13 @@ def viewers(shell, server) -> Work:
     def tail() -> None:
         Tail(server.client(username="worker", password="pw"), KEYS, "0-0").read(1)
 
+    def screen() -> None:
+        pulse = Feed(server.url.replace("redis://", "redis://worker:pw@")).read().pulse
+        assert pulse is not None
+        assert pulse.recorded is not None
+
     words = ("status", "list", "show a.lua", "history", "logs", "jobs", "cron", "plan")
-    return [*((line, cli(*line.split())) for line in words), ("tail", tail), ("watch", watch)]
+    return [*((line, cli(*line.split())) for line in words), ("tail", tail), ("watch", watch), ("screen", screen)]
 
 
 @pytest.mark.parametrize("role", ["deployer", "viewer"])

@@ -223,3 +223,15 @@ def test_killed_at_any_git_command_the_next_start_converges(server, server_kind,
         assert commit_of(client) == repo.git("rev-parse", "HEAD")
     assert deaths >= 2
     assert repo.git("fsck", "--strict") == ""
+
+
+def test_a_name_with_a_blank_is_committed_too(server, repo):
+    client = server.client()
+    repo.write("sprocs/a b.lua", "-- event=set\n-- key=x*\nreturn 1\n")
+    repo.commit("a name with a blank")
+    with Service(server.url, repo.path):
+        live(client, repo.git("rev-parse", "HEAD"))
+        wish(client, "a b.lua", timeout="7s")
+        until(lambda: not edited(client))
+    assert "timeout=7s" in repo.git("show", "HEAD:sprocs/a b.lua")
+    assert repo.git("status", "--porcelain") == ""

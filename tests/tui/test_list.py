@@ -6,10 +6,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from redis.exceptions import ResponseError
 
 from luasprocs.editing import edit_metadata
 from luasprocs.keys import Keys
 from luasprocs.registry import read_live, read_sprocs
+from luasprocs.sync_state import suspend
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.counting import PulseCounter, StatsCounter
 from luasprocs_tui.numbers import short_rate, short_us, spark
@@ -142,27 +144,40 @@ def test_the_next_time_of_a_schedule() -> None:
 def test_the_pulse_counts_what_is_alive() -> None:
     counter = PulseCounter()
     beat = b'%d 7 {"read": %d, "runs": %d, "lag": 3}'
-    first = counter.look((1000, 0), {b"a": beat % (1_000_000, 10, 5), b"dead": beat % (1, 0, 0)}, 2)
+    beats = {b"a": beat % (1_000_000, 10, 5), b"dead": beat % (1, 0, 0)}
+    first = counter.look((1000, 0), beats, 2, ResponseError("no such key"))
     assert first is not None
-    assert (first.daemons, first.lag, first.gaps, first.per_s) == (1, 3, 2, ())
-    second = counter.look((1002, 0), {b"a": beat % (1_002_000, 110, 45), b"b": beat % (1_002_000, 7, 7)}, Exception())
+    assert (first.daemons, first.lag, first.gaps, first.per_s, first.recorded) == (1, 3, 2, (), 0)
+    soon = counter.look((1000, 100_000), {b"a": beat % (1_000_100, 90, 5)}, 2, {"entries-added": 30})
+    assert soon is not None
+    assert (soon.per_s, soon.runs_per_s) == ((), None), "a rate of a tenth of a second says nothing"
+    beats = {b"a": beat % (1_002_000, 110, 45), b"b": beat % (1_002_000, 7, 7)}
+    second = counter.look((1002, 0), beats, Exception(), {"entries-added": 40})
     assert second is not None
     assert (second.daemons, second.gaps, second.per_s, second.runs_per_s) == (2, 0, (50.0,), 20.0)
-    assert counter.look(Exception(), {}, 0) is None
+    third = counter.look((1004, 0), beats, 0, Exception("NOPERM"))
+    assert third is not None
+    assert (third.per_s, third.runs_per_s) == ((50.0, 0.0), None)
+    assert counter.look(Exception(), {}, 0, {}) is None
 
 
-def test_what_is_counted_of_a_sproc() -> None:
+def test_what_is_counted_of_a_sproc(monkeypatch: pytest.MonkeyPatch) -> None:
     counter = StatsCounter()
-    assert counter.look("a", {}).runs is None
+    assert counter.look("none", {}).runs is None
     first = counter.look("a", {b"runs": b"10", b"errors": b"1", b"le_50": b"10", b"duration_us_max": b"40"})
     assert (first.runs, first.calls, first.failing, first.per_s) == (10, None, False, None)
     assert first.p50_us == 25
-    time.sleep(0.01)
     second = counter.look("a", {b"runs": b"20", b"errors": b"2"})  # its counts alone
     assert second.failing
-    assert second.per_s is not None
-    assert 10 < second.per_s < 1100
-    assert second.p50_us == 25
+    assert second.per_s is None
+    monkeypatch.setattr("luasprocs_tui.counting.LEAST_S", 0.0)
+    time.sleep(0.01)
+    third = counter.look("a", {b"runs": b"30", b"errors": b"2"})
+    assert third.per_s is not None
+    assert 10 < third.per_s < 2100
+    counter.look("b", {})
+    assert counter.look("b", {b"runs": b"1", b"errors": b"1"}).failing, "its first run failed"
+    assert third.p50_us == 25
 
 
 @pytest.mark.parametrize(
@@ -186,3 +201,56 @@ def test_rates_and_bars() -> None:
     assert spark((0.0, 4.0, 8.0), 5) == "  ▁▅█"
     assert spark((0.0, 0.0), 2) == "▁▁"
     assert spark((), 3) == "   "
+
+
+async def test_marks_that_a_filter_hides_are_left_alone_and_said(server: Server) -> None:
+    client = server.client()
+    put(client, *(sproc(name, "-- event=set\nreturn 1") for name in ("a.lua", "b.lua", "slow.lua")))
+    async with TuiApp(Context("", server.url), refresh_s=0.2).run_test(size=(100, 24), notifications=True) as pilot:
+        await listed(pilot)
+        await pilot.press("g", "space", "slash", *"slow", "enter")
+        await until(pilot, lambda: "1 marked, 1 of them hidden" in text_of(pilot, "#detail"), "what is hidden")
+        await pilot.press("p")
+        await until(pilot, lambda: client.smembers(KEYS.paused) == {b"slow.lua"}, "the pause of what is seen")
+        await pilot.press("slash", "space", *"~[", "enter")
+        await until(pilot, lambda: "no regular expression yet" in text_of(pilot, "#detail"), "what is wrong with it")
+
+
+async def test_a_command_with_words_that_it_does_not_take_does_nothing(server: Server) -> None:
+    client = server.client()
+    put(client, *(sproc(name, "-- event=set\nreturn 1") for name in ("a.lua", "b.lua")))
+    async with TuiApp(Context("", server.url), refresh_s=0.2).run_test(size=(100, 24), notifications=True) as pilot:
+        await listed(pilot)
+        await pilot.press("colon", *"pause", "space", *"b.lua", "enter")
+        await until(pilot, lambda: "pause takes nothing behind it" in screen_of(pilot), "the refusal")
+        await pilot.press("colon", *"retry", "enter")
+        await until(pilot, lambda: "retry is not for this screen" in screen_of(pilot), "the other refusal")
+        assert not client.exists(KEYS.paused)
+
+
+async def test_the_badge_says_what_else_than_in_sync_it_is(server: Server) -> None:
+    client = server.client()
+    put(client, sproc("a.lua", "-- event=set\nreturn 1"))
+    async with TuiApp(Context("", server.url), refresh_s=0.1).run_test(size=(100, 24)) as pilot:
+        await listed(pilot)
+        await until(pilot, lambda: text_of(pilot, "#badge").strip() == "in sync", "in sync")
+        base = read_sprocs(client, KEYS, ["a.lua"])[0]
+        edit_metadata(client, KEYS, "a.lua", {"timeout": "2s"}, base=base.blob, by="Ann <ann@example.com>")
+        await until(pilot, lambda: text_of(pilot, "#badge").strip() == "edited 1", "the edit")
+        suspend(client, KEYS, "ann")
+        await until(pilot, lambda: text_of(pilot, "#badge").strip() == "suspended", "the suspension")
+
+
+async def test_an_open_source_follows_what_is_live(server: Server) -> None:
+    client = server.client()
+    put(client, sproc("a.lua", "-- event=set\nreturn 'old'"))
+    async with TuiApp(Context("", server.url), refresh_s=0.2).run_test(size=(100, 24)) as pilot:
+        await listed(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: "return 'old'" in screen_of(pilot), "the source")
+        put(client, sproc("a.lua", "-- event=set\nreturn 'new'"))
+        await until(pilot, lambda: "return 'new'" in screen_of(pilot), "the new one")
+        await pilot.press("p")
+        await until(pilot, lambda: "paused" in text_of(pilot, "#title"), "the state")
+        put(client, sproc("b.lua", "return 1"))
+        await until(pilot, lambda: "is gone" in text_of(pilot, "#title"), "that it is gone")

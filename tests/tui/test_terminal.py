@@ -101,11 +101,23 @@ def fill(terminal: Terminal, label: str, value: str) -> None:
     terminal.type(value)
 
 
+def editor(folder: Path) -> str:
+    """An editor that does what a file says: fails, writes broken Lua, or mends what it wrote before."""
+    (folder / "editor-does").write_text("fail")
+    script = folder / "editor"
+    script.write_text(
+        f"#!/bin/sh\ncase $(cat {folder}/editor-does) in fail) exit 3 ;; break) echo 'return x x' >\"$1\" ;;\n"
+        'mend) grep -q \'x x\' "$1" && echo "return \'mended\'" >"$1" ;; esac\n'
+    )
+    script.chmod(0o755)
+    return str(script)
+
+
 def test_a_day_at_the_screen(server, repo, tmp_path, size):  # noqa: PLR0915  # one day is many steps
     client = server.client()
     first = repo.git("rev-parse", "HEAD")
     columns, rows = size
-    command = (sys.executable, "-m", "luasprocs_tui", "--redis", server.url)
+    command = ("env", f"EDITOR={editor(tmp_path)}", sys.executable, "-m", "luasprocs_tui", "--redis", server.url)
     with (
         Service(server.url, repo.path) as service,
         Terminal(tmp_path, *command, columns=columns, rows=rows) as terminal,
@@ -153,6 +165,17 @@ def test_a_day_at_the_screen(server, repo, tmp_path, size):  # noqa: PLR0915  # 
         terminal.keys("Escape")
         unfiltered(terminal)
 
+        # An editor that fails leaves all as it was; what it left broken is there again, until it can be applied.
+        choose(terminal, "sc1.lua")
+        for says, comes in (("fail", "exit code 3"), ("break", "sc1.lua:1"), ("mend", "edited live")):
+            (tmp_path / "editor-does").write_text(says)
+            terminal.keys("E")
+            terminal.shows(comes, "sc1.lua")
+        until(lambda: client.hget(KEYS.name("sc1.lua"), "source") == b"return 'mended'\n")
+        until(lambda: "mended" in repo.git("show", "HEAD:sprocs/sc1.lua"))
+        live(client, repo.git("rev-parse", "HEAD"))
+        unfiltered(terminal)
+
         # Pause sc3.lua: its countdown stops; resume it: it goes on.
         until(lambda: client.ttl(KEYS.cron_prefix + "sc3.lua") > 0)
         choose(terminal, "sc3.lua")
@@ -190,7 +213,7 @@ def test_a_day_at_the_screen(server, repo, tmp_path, size):  # noqa: PLR0915  # 
         terminal.keys("h")
         terminal.shows("History", "4 0 0")
         terminal.keys("G", "b")
-        terminal.shows("Roll back to generation 1", "+-- key=dream*")
+        terminal.shows("Roll back to generation 1", "+local greeting")
         assert generation_of(client) == generation
         terminal.keys("Tab", "Enter")
         until(lambda: commit_of(client) == first, what=lambda: terminal.screen)

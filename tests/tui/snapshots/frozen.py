@@ -78,12 +78,12 @@ RECORDS = (
 
 def snapshot() -> Snapshot:
     """The registry at one moment, which is now."""
-    pulse = Pulse(NOW_MS, time.monotonic(), 2, 3, 1, 12.0, tuple(map(float, range(12))))
+    pulse = Pulse(NOW_MS, time.monotonic(), 2, 3, 1, 1234, 12.0, tuple(map(float, range(12))))
     revision = replace(
         Revision(), generation=7, commit="c0ffee" * 6, branch="main", applied_at="2026-09-21T12:00:00+00:00"
     )
     return Snapshot(
-        revision, ROWS, (), ("sc3.lua",), time.monotonic(), ("billing/charge.lua", "cron 30 2 * * *"), pulse
+        revision, ROWS, (), ("sc3.lua",), time.monotonic(), ("billing/charge.lua", "cron 30 2 * * *"), pulse=pulse
     )
 
 
