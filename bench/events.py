@@ -166,6 +166,6 @@ def unwanted() -> Iterator[Result]:
         with running(kind) as server:
             pairs = measure(partial(_unwanted, server.port, 1), partial(_unwanted_bare, server.port), PAIRS)
             name = f"unwanted SETs with one trigger / with a bare subscriber, {kind} (requests/s)"
-            yield ratio(name, pairs, at_least=0.97)  # no slower; the pairs of one run differ by that much
+            yield ratio(name, pairs, at_least=0.94)  # 0.95 to 1.01 of many runs: see docs/architecture.md
             pairs = measure(partial(_unwanted, server.port, 100), partial(_unwanted, server.port, 1), PAIRS)
             yield ratio(f"unwanted SETs with 100 triggers / with one, {kind} (requests/s)", pairs, at_least=0.6)
