@@ -84,10 +84,10 @@ class Acting:
                 self.app.call_from_thread(self.app.toast, f"{type(error).__name__}: {error}", bad=True)
             else:
                 self.app.call_from_thread(then, found)
-            self.app.call_from_thread(self.app.release_keys)
+            self.app.call_from_thread(self.app.release_keys, hold)
             self.app.call_from_thread(self.app.action_refresh_now)
 
-        self.app.hold_keys()  # what is typed on is meant for what comes
+        hold = self.app.hold_keys()  # what is typed on is meant for what comes
         self.app.run_worker(work, thread=True, exit_on_error=False, group="deeds")
 
     def _asking(self, question: Confirm, then: Callable[[], None]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import events
@@ -32,18 +33,25 @@ class KeysInOrder(App[None]):
         super().__init__()
         self._typed: deque[events.Key | events.Paste] = deque()
         self._given_at_s: float | None = None
-        self._held = 0
+        self._turn = 0
+        self._holds: set[object] = set()
+        self._dealt_with = False
 
-    def hold_keys(self) -> None:
-        """Something that was asked for is on its way: what is typed on is given to what comes."""
-        self._held += 1
-        self.set_timer(HOLD_S, self.release_keys)
+    def hold_keys(self) -> object:
+        """Something that was asked for is on its way: what is typed on is given to what comes. Gives what releases them."""
+        hold = object()
+        self._holds.add(hold)
+        self.set_timer(HOLD_S, partial(self.release_keys, hold))
+        return hold
 
-    def release_keys(self) -> None:
-        """It has come."""
-        self._held = max(0, self._held - 1)
-        if not self._held and self._given_at_s is not None:
-            self._behind([self.screen, self], self._next)
+    def release_keys(self, hold: object) -> None:
+        """It has come. Does nothing with a hold that was released before."""
+        if hold not in self._holds:
+            return
+        self._holds.remove(hold)
+        if not self._holds and self._dealt_with:
+            self._dealt_with = False
+            self._behind([self.screen, self], partial(self._next, self._turn))
 
     async def on_event(self, event: events.Event) -> None:
         """Keeps keys until it is their turn; all else goes its way."""
@@ -52,24 +60,28 @@ class KeysInOrder(App[None]):
             return
         self._typed.append(event)
         if self._given_at_s is None or time.monotonic() - self._given_at_s > PATIENCE_S:
-            await self._give()
+            await self._give(self._turn)
 
-    async def _give(self) -> None:
-        if not self._typed:  # given meanwhile, when patience ended
+    async def _give(self, turn: int) -> None:
+        if not self._typed or turn != self._turn:
             return
-        self._given_at_s = time.monotonic()
+        self._given_at_s, self._dealt_with = time.monotonic(), False
+        self._turn += 1
         event, target = self._typed.popleft(), self.focused or self.screen
         await super().on_event(event)
         # The widget deals with a key, or it goes up from there, to the app in the end. What that leads to (a button is pressed, a
         # text submitted) goes the same way once more, and then a screen may come, or the focus go elsewhere.
         up: list[DOMNode] = [*(node for node in target.ancestors_with_self if node is not self), self]
-        self._behind([*up, *up], lambda: self._behind([self.screen, self], self._next))
+        then = partial(self._next, self._turn)
+        self._behind([*up, *up], lambda: self._behind([self.screen, self], then))
 
-    def _next(self) -> None:
-        if self._held:
+    def _next(self, turn: int) -> None:
+        if turn != self._turn:  # patience ended before: another key's turn goes on
             return
-        if self._typed:
-            self.call_later(self._give)
+        if self._holds:
+            self._dealt_with = True
+        elif self._typed:
+            self.call_later(self._give, turn)
         else:
             self._given_at_s = None
 

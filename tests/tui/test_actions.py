@@ -155,7 +155,7 @@ async def test_a_key_that_was_given_already_is_not_missed(server: Server) -> Non
         shown = pilot.app
         assert isinstance(shown, TuiApp)
         await listed(pilot)
-        await shown._give()
+        await shown._give(shown._turn)
         await pilot.press("x")
         await until(pilot, lambda: len(shown.screen_stack) == 2, "the next key")
 

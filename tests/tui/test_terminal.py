@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -101,8 +102,11 @@ def fill(terminal: Terminal, label: str, value: str) -> None:
     terminal.type(value)
 
 
-def editor(folder: Path) -> str:
-    """An editor that does what a file says: fails, writes broken Lua, or mends what it wrote before."""
+def editor(folder: Path) -> tuple[str, ...]:
+    """The environment of an editor that does what a file says: fails, writes broken Lua, or mends what it wrote before.
+
+    What says its name must not be as long as a path is, for the smallest screen.
+    """
     (folder / "editor-does").write_text("fail")
     script = folder / "editor"
     script.write_text(
@@ -110,14 +114,14 @@ def editor(folder: Path) -> str:
         'mend) grep -q \'x x\' "$1" && echo "return \'mended\'" >"$1" ;; esac\n'
     )
     script.chmod(0o755)
-    return str(script)
+    return f"PATH={folder}:{os.environ['PATH']}", "EDITOR=editor"
 
 
 def test_a_day_at_the_screen(server, repo, tmp_path, size):  # noqa: PLR0915  # one day is many steps
     client = server.client()
     first = repo.git("rev-parse", "HEAD")
     columns, rows = size
-    command = ("env", f"EDITOR={editor(tmp_path)}", sys.executable, "-m", "luasprocs_tui", "--redis", server.url)
+    command = ("env", *editor(tmp_path), sys.executable, "-m", "luasprocs_tui", "--redis", server.url)
     with (
         Service(server.url, repo.path) as service,
         Terminal(tmp_path, *command, columns=columns, rows=rows) as terminal,
@@ -196,7 +200,10 @@ def test_a_day_at_the_screen(server, repo, tmp_path, size):  # noqa: PLR0915  # 
         client.set("bad:1", "x")
         terminal.keys("x")
         terminal.shows("fails.lua", "error")
-        terminal.keys("G")
+        terminal.keys("/")  # of it alone: sc3.lua goes on
+        terminal.type("fails")
+        terminal.keys("Enter")
+        terminal.hides("sc3.lua")
         terminal.shows("fails.lua:5:")
         terminal.keys("Enter")
         terminal.shows("Execution", "> 5  return none.field")
@@ -204,6 +211,8 @@ def test_a_day_at_the_screen(server, repo, tmp_path, size):  # noqa: PLR0915  # 
         terminal.shows("5 lines", "5> return none.field")
         terminal.keys("Escape")
         terminal.hides("5 lines")
+        terminal.keys("Escape")
+        terminal.hides("5  return none.field")
         terminal.keys("Escape")
         terminal.keys("Escape")
         terminal.shows("CALLS", "sc1.lua")
