@@ -114,6 +114,8 @@ TYPES = ("string", "hash", "list", "set", "zset", "stream")
 _MODULE_TYPE = re.compile(r"[A-Za-z0-9_-]{9}")  # Redis wants exactly 9 of these characters
 
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff]")
+_GLOB_CLASS = re.compile(r"\\.|\[\^?((?:\\.|[^\]\\])*)\]", re.DOTALL)
+_GLOB_RANGE = re.compile(r"\\.|(.)-(.)|.", re.DOTALL)
 _GLOB_SYNTAX = re.compile(r"\\.?|[,\[\]]", re.DOTALL)
 _SHOWN_CHARS = 60
 _DURATION = re.compile(r"(?:[0-9]{1,12}(?:ms|[smhd]))+")
@@ -215,6 +217,10 @@ def keys_of(text: str) -> tuple[str, ...]:
             cuts.append(found.start())
     if bracket:
         raise ValueError(r"its `[` is never closed; write \[ for the character itself")
+    for one in _GLOB_CLASS.finditer(text):
+        for low, high in _GLOB_RANGE.findall(one[1] or ""):
+            if low and low.isascii() != high.isascii():  # a C program's `char`, which is signed on x86 and not on ARM
+                raise ValueError(f"the range {low}-{high} holds other bytes on other machines: name the characters")
     return _items(text[start + 1 : end] for start, end in pairwise([*cuts, len(text)]))
 
 

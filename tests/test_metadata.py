@@ -66,6 +66,8 @@ def test_a_value_becomes_what_it_means(key, text, expected):
         ("event", "", "empty"),
         ("key", "a,,b", "empty"),
         ("key", "a[b", "never closed"),
+        ("key", "a[a-é]", "the range a-é holds other bytes on other machines"),
+        ("key", "user:*,[x\\-é-b]*", "the range é-b holds"),
         ("type", "sorted", "expected a comma list of string"),
         ("type", "strng", "did you mean 'string'"),
         ("value", "true", "yes or no"),

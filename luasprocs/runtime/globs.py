@@ -73,7 +73,7 @@ def _bracket(glob: bytes, start: int) -> tuple[int, bytes]:
             ranges.append((glob[at + 1], glob[at + 1]))
             at += 2
         elif at + 2 < len(glob) and glob[at + 1 : at + 2] == b"-":
-            ranges.append((min(glob[at], glob[at + 2]), max(glob[at], glob[at + 2])))
+            ranges += _range(glob[at], glob[at + 2])
             at += 3
         else:
             ranges.append((glob[at], glob[at]))
@@ -83,6 +83,12 @@ def _bracket(glob: bytes, start: int) -> tuple[int, bytes]:
         return at - start, b"." if negated else b"(?!)"
     body = b"".join(_byte(low) + b"-" + _byte(high) for low, high in ranges)
     return at - start, b"[" + (b"^" if negated else b"") + body + b"]"
+
+
+def _range(one: int, other: int) -> list[tuple[int, int]]:
+    """From one byte to the other as servers on x86-64 have it, whose bytes are signed: 0x80 to 0xff come before 0."""
+    low, high = sorted((one, other), key=lambda byte: byte - 0x100 if byte >= 0x80 else byte)  # noqa: PLR2004
+    return [(low, high)] if low <= high else [(low, 0xFF), (0, high)]
 
 
 def _byte(value: int) -> bytes:

@@ -43,6 +43,7 @@ PIECES = [
         b"+",
         b".",
     ),
+    *(b"[a-\xff]", b"[^\x80-b]", b"[\x80-\xfe]"),
     *(b"[.]", b"$", b"|", b"[a-c-e]", b"[--a]", b"[]-a]", b"[a-]]", b"[^^]", b"[^-]"),
 ]
 GLOBS = st.lists(st.sampled_from(PIECES), max_size=8).map(b"".join) | st.binary(max_size=10)
@@ -87,6 +88,8 @@ def relaxed(count):
 @example(glob=b"a\\", names=[b"a\\", b"a"])
 @example(glob=b"[\\", names=[b"\\", b"a"])
 @example(glob=b"[^\\", names=[b"\\", b"a"])
+@example(glob=b"[a-\xff", names=[b"a", b"b", b"\x7f", b"\x80", b"\xff", b"-", b"\n"])
+@example(glob=b"[\xf0-b]", names=[b"a", b"b", b"c", b"\x00", b"\x80", b"\xef", b"\xf0", b"\xff", b"-"])
 def test_it_matches_what_keys_matches(server, glob, names):
     """Behind a letter: KEYS takes an empty key for a match of nothing but `*` itself, PSUBSCRIBE doesn't meet one."""
     client = server.client()
