@@ -87,7 +87,7 @@ def _bracket(glob: bytes, start: int) -> tuple[int, bytes]:
 
 def _range(one: int, other: int) -> list[tuple[int, int]]:
     """From one byte to the other as servers on x86-64 have it, whose bytes are signed: 0x80 to 0xff come before 0."""
-    low, high = sorted((one, other), key=lambda byte: byte - 0x100 if byte >= 0x80 else byte)  # noqa: PLR2004
+    low, high = sorted((one, other), key=lambda byte: byte - 0x100 if byte >= 0x80 else byte)
     return [(low, high)] if low <= high else [(low, 0xFF), (0, high)]
 
 
