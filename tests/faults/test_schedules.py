@@ -196,7 +196,7 @@ def test_sprocs_that_misbehave_keep_nobody_else_from_running(own_server):
     bad = {
         "error.lua": "error('no')",
         "odd.lua": "error(setmetatable({}, {__tostring = function() error('x') end}))",
-        "big.lua": "return string.rep('x', 100 * 1024 * 1024)",
+        "big.lua": "return string.rep('x', 16 * 1024 * 1024)",
         "select.lua": "redis.call('SELECT', 3) redis.call('SET', 'elsewhere', 1)",
         "resp.lua": "redis.setresp(3) return redis.call('HGETALL', 'nothing')",
     }

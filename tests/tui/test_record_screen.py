@@ -211,7 +211,7 @@ async def test_a_value_says_what_it_would_do(server: Server) -> None:
 
 def test_previews(server: Server) -> None:
     client = server.client()
-    client.mset({f"k:{number}": 1 for number in range(30_000)})
+    client.mset({f"k:{number}": 1 for number in range(100_000)})
     assert "at least" in preview("key", {"key": "k:*"}, client, KEYS)
     assert preview("key", {"key": "nothing*, k:1"}, client, KEYS).startswith("nothing* matches ")
     assert preview("key", {"key": ""}, client, KEYS) == ""
