@@ -26,8 +26,9 @@ class SyncState:
     """What a daemon saw when it looked last. Empty where none ever did.
 
     `source`: the repository; `commit`, `branch`, `subject`: what git wants; `state`: a word of sync.decision.State; `reason`:
-    why it waits, or what failed; `created`, `updated`, `deleted`: what would be applied and isn't; `problems`: as
-    `file:line:column: message`; `drift`: sprocs edited by hand; `at`: unix seconds; `daemon`: who says so.
+    why it waits, or what failed; `created`, `updated`, `deleted`: what would be applied and isn't; `diffs`: the same, a
+    unified diff each; `problems`: as `file:line:column: message`; `drift`: sprocs edited by hand; `at`: unix seconds;
+    `daemon`: who says so.
     """
 
     source: str = ""
@@ -39,6 +40,7 @@ class SyncState:
     created: tuple[str, ...] = ()
     updated: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
+    diffs: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     drift: tuple[str, ...] = ()
     at: float = 0.0

@@ -165,7 +165,7 @@ def _are(names: Sequence[str], one: str, several: str) -> str:
 
 
 class _known:  # noqa: N801  # a context, read as a word
-    """Inside, a connection that breaks is an unknown outcome."""
+    """Inside, a connection that breaks is an unknown outcome; one that is refused is none."""
 
     def __init__(self, shown: str) -> None:
         self._named = errors_named(shown)
@@ -177,4 +177,15 @@ class _known:  # noqa: N801  # a context, read as a word
         try:
             return self._named.__exit__(*about)
         except ServerUnreachableError as error:
+            if _refused(error):  # each deed writes once, and that was not sent
+                raise
             raise UnknownError(f"unknown whether it was done, look before you repeat it: {error}") from error
+
+
+def _refused(error: BaseException | None) -> bool:
+    """Whether there was no connection to send anything over."""
+    while error is not None:
+        if isinstance(error, ConnectionRefusedError | socket.gaierror):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

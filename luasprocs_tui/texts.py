@@ -18,6 +18,7 @@ from luasprocs.metadata import KEYS as METADATA_KEYS
 from luasprocs.metadata import parse_value
 from luasprocs.recurrence import Recurrence
 from luasprocs.registry import read_live, read_sprocs
+from luasprocs.sync_state import SyncState, read_sync_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from luasprocs.history import Generation
     from luasprocs.keys import Keys
     from luasprocs.sproc import Sproc
-    from luasprocs.sync_state import SyncState
 
 TIMES_SHOWN = 3
 KEYS_LOOKED_AT = 20_000
@@ -124,7 +124,8 @@ def wanted(state: SyncState, suspended: str) -> list[str]:
     changes = [line for kind in named for line in kind]
     lines += ["", *(changes or ["nothing that git has waits to be applied"])]
     lines += ["", "problems", *state.problems] if state.problems else []
-    return [*lines, "", *(f"edited by hand: {name}" for name in state.drift)] if state.drift else lines
+    lines += ["", *(f"edited by hand: {name}" for name in state.drift)] if state.drift else []
+    return [*lines, *(line for diff in state.diffs for line in ("", *diff.splitlines()))]
 
 
 def wanted_of(name: str, client: Redis, keys: Keys) -> list[str]:
@@ -137,6 +138,10 @@ def wanted_of(name: str, client: Redis, keys: Keys) -> list[str]:
     if not found:
         raise RegistryError(f"{name} is gone: it was deleted meanwhile")
     sproc, edit = found[0], parse_edit(found[0].edit)
+    state = read_sync_state(client, keys)
+    waits = [diff for diff in state.diffs if {f"--- live/{name}", f"+++ git/{name}"} & set(diff.split("\n", 2)[:2])]
+    if waits:
+        return [f"git wants another source of it: {wanted_said(state, '')}", "", *waits[0].splitlines()]
     base = edit.base if edit else sproc.blob
     if blob_like(base, sproc.source) == base:
         return [f"its source is as git has it: commit {sproc.commit}"]

@@ -16,6 +16,7 @@ from sync.desired import WORKTREE
 from sync.live_edits import commit_pending
 from sync.policy import ANY, Policy
 from sync.syncing import Options, Outcome, Prepared, Syncer, rollback
+from sync.waiting import Diffs
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -76,6 +77,7 @@ class Looker:
         self._published: tuple[object, ...] = ()
         self._applying = False
         self._waiting: dict[str, str] = {}
+        self._diffs = Diffs(client, keys)
 
     def doubt(self) -> None:
         """What is known of the registry may be wrong: the next look reads all of it."""
@@ -256,6 +258,7 @@ class Looker:
             created=plan.created if plan else (),
             updated=plan.updated if plan else (),
             deleted=plan.deleted if plan else (),
+            diffs=self._diffs.of(self._source.repository, desired, plan) if plan else (),
             drift=plan.drifted if plan else (),
             problems=problems,
             at=time.time(),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from luasprocs.editing import parse_edit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from luasprocs.registry import LiveSproc
 
@@ -75,6 +76,13 @@ def diff(
     return Plan(
         tuple(created), tuple(updated), tuple(deleted), unchanged, drifted, repairs, tuple(sorted(kept)), overwritten
     )
+
+
+def unified(name: str, live: bytes | None, git: bytes | None) -> Iterable[str]:
+    """The lines of a unified diff of one sproc's source; None: there is none."""
+    before, after = ((source or b"").decode("utf-8", "replace").splitlines() for source in (live, git))
+    old, new = "/dev/null" if live is None else f"live/{name}", "/dev/null" if git is None else f"git/{name}"
+    return difflib.unified_diff(before, after, old, new, lineterm="")
 
 
 def _base(sproc: LiveSproc) -> str:

@@ -235,8 +235,11 @@ class ExecutionsScreen(Screen[None]):
         at = next((at for at in ways if matches(self._records[at])), None)
         if at is None:
             self.notify(f"nothing here matches {clean(text, 100)}", markup=False)
-        else:
-            table.go_to(at)
+            return
+        if (at - table.cursor) * by <= 0:
+            end, start = ("newest", "oldest") if by > 0 else ("oldest", "newest")
+            self.notify(f"past the {end}: on from the {start}", timeout=2, markup=False)
+        table.go_to(at)
 
     def action_back(self) -> None:
         """Ends the filter, else leaves."""

@@ -54,6 +54,7 @@ class JobsScreen(LiveScreen[JobRecord]):
         Column("STATE", 7, 8),
         Column("TRY", 3, 5, right=True),
         Column("AGE", 4, 6, right=True),
+        Column("DUE", 4, 6, right=True),
         Column("KEYS AND ARGUMENTS, OR ERROR", 10, 400, grow=True),
     )
     BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("jobs")]
@@ -66,7 +67,8 @@ class JobsScreen(LiveScreen[JobRecord]):
         """One."""
         since = age(max(0.0, time.time() - row.enqueued_ms / 1000))
         said = row.error or " ".join((*row.keys, *row.args))
-        cells = (row.id, row.sproc, row.state, str(row.attempt), since, said[:400])
+        due = age(max(0.0, row.due_ms / 1000 - time.time())) if row.state == "delayed" and row.due_ms else ""
+        cells = (row.id, row.sproc, row.state, str(row.attempt), since, due, said[:400])
         return Line(f"{row.state} {row.id}", cells, _TONES.get(row.state, "ok"))
 
     @on(Table.Opened)

@@ -80,7 +80,8 @@ def line_of(row: Row, now_ms: float, label: str = "") -> Line:
         short_us(counted.p99_us),
         row.description,
     )
-    return Line(row.name, cells, TONES.get(row.shown_state, "ok"))
+    tone = "bad" if counted.failing else TONES.get(row.shown_state, "ok")  # one that is paused or edited, too
+    return Line(row.name, cells, tone)
 
 
 class SprocsScreen(Screen[None]):

@@ -32,7 +32,7 @@ class Form(ModalScreen["dict[str, str | None] | None"]):
 
     AUTO_FOCUS = "Input"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Cancel", id="form.cancel"),
+        Binding("escape", "give_up", "Cancel", id="form.cancel"),
         Binding("ctrl+s", "apply", "Apply", id="form.apply"),
     ]
 
@@ -50,6 +50,7 @@ class Form(ModalScreen["dict[str, str | None] | None"]):
         # An own key may hold what no id may.
         self._ids = {key: key if key.isidentifier() and key.isascii() else f"n{at}" for at, key in enumerate(keys)}
         self._rest: Timer | None = None
+        self._warned = False
 
     def compose(self) -> ComposeResult:
         """Title, fields, what the value would do, buttons."""
@@ -77,7 +78,7 @@ class Form(ModalScreen["dict[str, str | None] | None"]):
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
-        key = event.input.name or ""
+        key, self._warned = event.input.name or "", False
         self.query_one(f"#key-{self._ids[key]}").set_class(key in self.changes, "changed")
         wrong = self._wrong_with(key)
         self._say(wrong)
@@ -108,6 +109,16 @@ class Form(ModalScreen["dict[str, str | None] | None"]):
 
     def _say(self, said: str, *, bad: bool = True) -> None:
         self.query_one("#problem", Static).update(Text(clean(said, 400), style="bold red" if bad else "dim"))
+
+    def action_give_up(self) -> None:
+        """Leaves; what was typed goes with a second time only."""
+        if not self.changes or self._warned:
+            self.dismiss(None)
+            return
+        self._warned = True
+        self._say(
+            f"what you changed ({', '.join(self.changes)}) is not applied: esc again gives it up, ctrl+s applies it"
+        )
 
     def action_apply(self) -> None:
         """Gives the changes, if all of them are sound."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import time
 from typing import TYPE_CHECKING
 
@@ -13,12 +12,13 @@ from luasprocs.registry import read_sprocs
 from sync.console import Console
 from sync.desired import check_sprocs
 from sync.desired import read_sprocs as read_desired
+from sync.plan import unified
 from sync.policy import Policy
 from sync.session import Session
 from sync.syncing import Options, Prepared, Syncer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from luasprocs.sproc import Sproc
 
@@ -91,7 +91,8 @@ def _as_json(prepared: Prepared, commit: str, duration_ms: int) -> dict[str, obj
 def _print(console: Console, prepared: Prepared, wanted: Mapping[str, Sproc], there: Mapping[str, Sproc]) -> None:
     plan = prepared.plan
     for name in sorted({*plan.created, *plan.updated, *plan.deleted}):
-        for line in _diff(name, there.get(name), wanted.get(name)):
+        old, new = there.get(name), wanted.get(name)
+        for line in unified(name, old.source if old else None, new.source if new else None):
             console.line(line, *([_COLOURS[line[0]]] if line[:1] in _COLOURS else []))
     for repair in plan.repairs:
         console.line(f"! to repair: {repair}", "yellow")
@@ -105,16 +106,4 @@ def _print(console: Console, prepared: Prepared, wanted: Mapping[str, Sproc], th
     console.line(
         f"{len(plan.created)} to create, {len(plan.updated)} to update, {len(plan.deleted)} to delete, "
         f"{plan.unchanged} unchanged"
-    )
-
-
-def _diff(name: str, old: Sproc | None, new: Sproc | None) -> Iterable[str]:
-    before = old.source.decode("utf-8", "replace").splitlines() if old else []
-    after = new.source.decode("utf-8", "replace").splitlines() if new else []
-    return difflib.unified_diff(
-        before,
-        after,
-        f"live/{name}" if old else "/dev/null",
-        f"git/{name}" if new else "/dev/null",
-        lineterm="",
     )

@@ -163,10 +163,12 @@ def test_suspended_it_looks_and_applies_nothing(server, repo):
         second = repo.commit("second")
         state = until(lambda: (found := state_of(client)).state == "suspended" and found.updated and found)
         assert (state.commit, state.updated) == (second, ("a.lua",))
+        assert state.diffs == ("--- live/a.lua\n+++ git/a.lua\n@@ -1 +1 @@\n-return 1\n+return 2",)
         assert "a freeze" in state.reason
         assert commit_of(client) == first
         assert unsuspend(client, KEYS)
         live(client, second)
+        assert stands(client, "synced").diffs == ()
 
 
 def test_most_of_the_sprocs_are_not_removed_unasked(server, repo):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from redis import Redis
     from textual.pilot import Pilot
 
+    from tests.conftest import OwnServer
     from tests.servers import Server
 
 KEYS = Keys()
@@ -247,14 +250,43 @@ async def test_commands_and_help(server: Server, client: Redis) -> None:
         await until(pilot, lambda: "no command nonsense" in screen_of(pilot), "the refusal")
 
 
-async def test_a_deed_whose_connection_breaks_is_unknown(own_server: object) -> None:
-    own = own_server()  # type: ignore[operator]
+async def test_a_deed_that_nothing_answers_is_unknown_and_one_that_was_never_sent_is_not(own_server: OwnServer) -> None:
+    own = own_server()
     put(own.client(), *(sproc(name, source) for name, source in SOURCES.items()))
     async with app(own).run_test(size=(100, 30), notifications=True) as pilot:
         await choose(pilot, "a.lua")
+        os.kill(own.pid, signal.SIGSTOP)
+        try:
+            await pilot.press("p")
+            await until(pilot, lambda: "unknown whether it was done" in screen_of(pilot), "what is not known")
+        finally:
+            os.kill(own.pid, signal.SIGCONT)
+        await until(pilot, lambda: "unknown whether" not in screen_of(pilot), "its end")
         own.kill()
         await pilot.press("p")
-        await until(pilot, lambda: "unknown whether it was done" in screen_of(pilot), "what is not known")
+        await until(pilot, lambda: "nothing answers at" in screen_of(pilot), "what is wrong")
+        await pilot.pause(0.5)
+        assert "unknown" not in screen_of(pilot)
+
+
+async def test_what_was_typed_into_the_form_goes_with_the_second_escape(server: Server, client: Redis) -> None:
+    async with app(server).run_test(size=(100, 30), notifications=True) as pilot:
+        await choose(pilot, "a.lua")
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Form), "the form")
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, Form), "an unchanged form is left at once")
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Form), "the form again")
+        for value in ("nap*", "doze*"):
+            pilot.app.screen.query_one("#value-key", Input).value = value
+            await pilot.pause()
+            await pilot.press("escape")
+            await until(pilot, lambda: "(key) is not applied" in screen_of(pilot), "the warning")
+            assert isinstance(pilot.app.screen, Form)
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, Form), "the end")
+        assert client.hget(KEYS.name("a.lua"), "key") == b"dream*"
 
 
 def test_every_action_is_in_the_docs() -> None:

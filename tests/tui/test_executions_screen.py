@@ -122,6 +122,23 @@ async def test_it_follows_at_the_end_and_counts_what_comes_when_scrolled_up(serv
         await seen(pilot, "last.lua")
 
 
+async def test_a_search_goes_round_and_says_so(server: Server):
+    client = server.client()
+    put(client, SOURCES)
+    add(client, *numbered(1, 20))
+    async with app_for(server).run_test(notifications=True) as pilot:
+        await opened(pilot)
+        await seen(pilot, "n00020.lua")
+        await pilot.press("f", *"n0000", "enter")
+        await until(pilot, lambda: "past the newest: on from the oldest" in screen_of(pilot), "that it went round")
+        assert table_of(pilot).cursor == 0
+        await pilot.press("n", "n")
+        await until(pilot, lambda: table_of(pilot).cursor == 2, "the matches after it")
+        await pilot.press("N", "N", "N")
+        await until(pilot, lambda: "past the oldest: on from the newest" in screen_of(pilot), "the other way round")
+        assert table_of(pilot).cursor == 8
+
+
 async def test_the_mouse_wheel_stops_it_and_the_end_key_goes_on(server: Server):
     client = server.client()
     put(client, SOURCES)
@@ -211,7 +228,7 @@ async def test_without_a_server_it_says_how_old_the_data_is_and_goes_on_from_the
         await opened(pilot)
         server.kill()
         await until(pilot, lambda: "connection lost, data" in text_of(pilot, "#tail-badge"), "the badge")
-        assert "nothing answers" in text_of(pilot, "#tail-facts")
+        await until(pilot, lambda: "nothing answers" in text_of(pilot, "#tail-facts"), "why")
         assert "before.lua" in screen_of(pilot)
         server.restart()
         add(server.client(), "after.lua")

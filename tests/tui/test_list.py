@@ -15,7 +15,8 @@ from luasprocs.sync_state import suspend
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.counting import PulseCounter, StatsCounter
 from luasprocs_tui.numbers import short_rate, short_us, spark
-from luasprocs_tui.rows import Row
+from luasprocs_tui.rows import Counters, Row
+from luasprocs_tui.screens.sprocs import line_of
 from luasprocs_tui.settings import Context
 from luasprocs_tui.tree import tree
 from luasprocs_tui.widgets.table import Table
@@ -226,6 +227,13 @@ async def test_a_command_with_words_that_it_does_not_take_does_nothing(server: S
         await pilot.press("colon", *"retry", "enter")
         await until(pilot, lambda: "retry is not for this screen" in screen_of(pilot), "the other refusal")
         assert not client.exists(KEYS.paused)
+
+
+def test_one_that_fails_stands_out_whatever_else_it_is() -> None:
+    failing = Counters(failing=True)
+    for state, tone in (("ok", "bad"), ("paused", "bad"), ("edited", "bad"), ("disabled", "bad")):
+        assert line_of(Row("a.lua", state=state, counters=failing), 0).tone == tone
+    assert line_of(Row("a.lua", state="paused"), 0).tone == "off"
 
 
 async def test_the_badge_says_what_else_than_in_sync_it_is(server: Server) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ from luasprocs.editing import edit_metadata
 from luasprocs.executions import Execution
 from luasprocs.keys import Keys
 from luasprocs.registry import read_sprocs
+from luasprocs.sync_state import SyncState, publish
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.filters import execution_matcher
 from luasprocs_tui.screens.executions import ExecutionsScreen
@@ -180,6 +182,29 @@ async def test_from_a_sproc_its_own_executions_stats_history_and_diff(server: Se
         edit_metadata(client, KEYS, "a.lua", {"key": "y*"}, base=base.blob, by="Ann <ann@example.com>")
         await until(pilot, lambda: "+-- key=y*" in screen_of(pilot), "the live edit against git")
         assert "edited live by Ann" in screen_of(pilot)
+
+
+async def test_what_waits_is_a_diff_for_all_and_for_each(server: Server) -> None:
+    client = server.client()
+    put(client, sproc("a.lua", "return 1"), sproc("b.lua", "return 2"))
+    diffs = (
+        "--- live/a.lua\n+++ git/a.lua\n@@ -1 +1 @@\n-return 1\n+return 'other'",
+        "--- live/b.lua\n+++ /dev/null\n@@ -1 +0,0 @@\n-return 2",
+        "--- /dev/null\n+++ git/c.lua\n@@ -0,0 +1 @@\n+return 'third'",
+    )
+    state = SyncState(
+        commit="c0ffee" * 6, subject="Louder", state="suspended", reason="by ann: a freeze", updated=("a.lua",)
+    )
+    publish(client, KEYS, replace(state, created=("c.lua",), deleted=("b.lua",), diffs=diffs))
+    async with app(server).run_test(size=(100, 40)) as pilot:
+        await listed(pilot)
+        await pilot.press("g", "colon", *"wanted", "enter")
+        await until(pilot, lambda: "+return 'third'" in screen_of(pilot), "the whole plan")
+        assert all(one in screen_of(pilot) for one in ("-return 1", "+return 'other'", "-return 2", "by ann: a freeze"))
+        await pilot.press("escape", "enter", "v")
+        await until(pilot, lambda: "git wants another source of it" in screen_of(pilot), "what waits of one")
+        assert "+return 'other'" in screen_of(pilot)
+        assert "return 2" not in screen_of(pilot)
 
 
 async def test_stats_that_are_none_are_said(server: Server) -> None:

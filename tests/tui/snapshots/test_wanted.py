@@ -22,6 +22,7 @@ STATE = SyncState(
     created=("new.lua",),
     updated=("sc1.lua", "sc2.lua"),
     deleted=("old.lua",),
+    diffs=("--- live/sc1.lua\n+++ git/sc1.lua\n@@ -1 +1 @@\n-return 'hello'\n+return 'HELLO'",),
     problems=("sprocs/new.lua:3:1: '=' expected near 'x'",),
     drift=("sc3.lua",),
     at=1_790_000_000.0,
