@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -47,7 +48,10 @@ class Connection(Acting):
         self.closed = False
         # What was imported stays: looking through it again and again would hold a key up by 100 ms.
         gc.freeze()
+        gc.set_threshold(10_000, 20, 20)  # records come and go by the thousand, without cycles
         gc.enable()
+        # So long may a thread that parses them keep the one that draws waiting, each time.
+        sys.setswitchinterval(0.001)
         self._refresh_s, self._poll_s = refresh_s, poll_s
         self._asked = threading.Event()
 

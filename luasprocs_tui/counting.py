@@ -17,9 +17,7 @@ from luasprocs_tui.snapshots import PULSES, Pulse
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from redis.exceptions import ResponseError
-
-from luasprocs.daemons import DaemonInfo
+    from luasprocs.daemons import DaemonInfo
 
 DIGITS = 20
 LEAST_S = 0.8

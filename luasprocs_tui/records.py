@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 RECORDS_LIMIT = 5000
 """How many are kept in memory, and read at once."""
+BATCH_RECORDS = 250
+"""How many are read before a pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,22 @@ class Records:
         with server.errors_named(self._shown):
             if self._tail is None:
                 return self._newest()
-            found = self._tail.read(RECORDS_LIMIT)
+            found = self._behind(self._tail)
             if len(found) == RECORDS_LIMIT:  # perhaps more came than are kept: only the last ones matter
                 return self._newest()
         return Batch(tuple(self._of_name(found)), time.monotonic())
+
+    @staticmethod
+    def _behind(tail: Tail) -> list[Execution]:
+        found: list[Execution] = []
+        while len(found) < RECORDS_LIMIT:
+            began_s = time.monotonic()
+            batch = tail.read(min(BATCH_RECORDS, RECORDS_LIMIT - len(found)))
+            found += batch
+            if len(batch) < BATCH_RECORDS:
+                break
+            time.sleep(time.monotonic() - began_s)  # what draws has a turn, too
+        return found
 
     def _of_name(self, found: list[Execution]) -> list[Execution]:
         return [one for one in found if one.sproc == self._name] if self._name else found

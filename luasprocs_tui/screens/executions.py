@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 from textual import on
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 from textual.message import Message
-from textual.screen import Screen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from luasprocs.executions import Execution, time_text
 from luasprocs_tui import actions
@@ -21,7 +20,9 @@ from luasprocs_tui.filters import EXECUTIONS_HINT, execution_matcher, problem_of
 from luasprocs_tui.numbers import age, short_number
 from luasprocs_tui.records import RECORDS_LIMIT, Batch
 from luasprocs_tui.safe import clean
+from luasprocs_tui.screens.steady import SteadyScreen
 from luasprocs_tui.widgets.drawing import draw
+from luasprocs_tui.widgets.keys import KeyLine
 from luasprocs_tui.widgets.line import TypedLine
 from luasprocs_tui.widgets.status import COMMIT_SHOWN, STALE_AFTER_S, Status
 from luasprocs_tui.widgets.table import CELL_CHARACTERS, Column, Line, Table
@@ -71,7 +72,7 @@ def facts_of(one: Execution) -> str:
     return "  ".join(clean(part, CELL_CHARACTERS) for part in parts if part)
 
 
-class ExecutionsScreen(Screen[None]):
+class ExecutionsScreen(SteadyScreen):
     """A ring of records. At the end it goes along with what comes; scrolled up it stays, and counts what came.
 
     A filter leaves only what matches; a search goes from match to match, and leaves the others around it.
@@ -125,15 +126,17 @@ class ExecutionsScreen(Screen[None]):
             yield Static(id="tail-new")
             yield Static(id="tail-facts")
         yield Table(COLUMNS, id="executions")
-        yield Static(id="record")
-        yield TypedLine(id="filter")
-        yield TypedLine(id="find")
-        yield Footer()
+        with Vertical(id="below"):  # three rows, so that the table keeps its size
+            yield Static(id="record")
+            with Horizontal(id="typed"):
+                yield TypedLine(id="filter")
+                yield TypedLine(id="find")
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Starts to say how old the data is."""
         table = self.query_one(Table)
-        table.focus()
+        self.set_focus(table)
         self.watch(table, "scroll_y", self._say, init=False)
         self.set_interval(1, self._say)
         self._say()
@@ -196,7 +199,7 @@ class ExecutionsScreen(Screen[None]):
 
     @on(Input.Submitted)
     def _typed(self, event: Input.Submitted) -> None:
-        self.query_one(Table).focus()
+        self.set_focus(self.query_one(Table))
         if event.input.id == "find":
             self.query_one("#find", TypedLine).close()
             self.action_next_match()
@@ -207,14 +210,14 @@ class ExecutionsScreen(Screen[None]):
         """Opens the filter, or filters by a text."""
         self._filter.open(EXECUTIONS_HINT, text)
         if text is not None:
-            self.query_one(Table).focus()
+            self.set_focus(self.query_one(Table))
 
     def action_find(self, text: str | None = None) -> None:
         """Opens the search, or goes to the next match of a text."""
         self.query_one("#find", TypedLine).open("find: words, ~regex; n and N go on", text or "")
         if text is not None:
             self.query_one("#find", TypedLine).close()
-            self.query_one(Table).focus()
+            self.set_focus(self.query_one(Table))
             self.action_next_match()
 
     def action_next_match(self) -> None:
@@ -251,7 +254,7 @@ class ExecutionsScreen(Screen[None]):
         else:
             self.app.pop_screen()
             return
-        self.query_one(Table).focus()
+        self.set_focus(self.query_one(Table))
 
     def _selected(self) -> Execution | None:
         at = self.query_one(Table).cursor

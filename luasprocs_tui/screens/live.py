@@ -12,12 +12,13 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.message import Message
-from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from luasprocs_tui.numbers import age
 from luasprocs_tui.safe import clean
+from luasprocs_tui.screens.steady import SteadyScreen
 from luasprocs_tui.widgets.drawing import draw
+from luasprocs_tui.widgets.keys import KeyLine
 from luasprocs_tui.widgets.status import STALE_AFTER_S, Status
 from luasprocs_tui.widgets.table import Column, Line, Table
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Live(Screen[None], Generic[T]):
+class Live(SteadyScreen, Generic[T]):
     """Subclasses say how to `read`, and what to `show` of it. The app reads in a worker thread, as long as it is there."""
 
     EVERY_S: ClassVar[float] = 1.0
@@ -75,7 +76,7 @@ class Live(Screen[None], Generic[T]):
         yield Status()
         yield Static(id="title")
         yield from self.content()
-        yield Footer()
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Starts to say how old it is."""
@@ -148,7 +149,7 @@ class LiveScreen(Live[Sequence[T]], Generic[T]):
 
     def on_mount(self) -> None:
         """Keys go to the table."""
-        self.query_one(Table).focus()
+        self.set_focus(self.query_one(Table))
 
     @property
     def selected(self) -> T | None:

@@ -8,14 +8,15 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.message import Message
-from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from luasprocs.executions import Execution, time_text
 from luasprocs_tui import actions
 from luasprocs_tui.safe import clean
+from luasprocs_tui.screens.steady import SteadyScreen
 from luasprocs_tui.texts import pretty
 from luasprocs_tui.widgets.dialog import coloured
+from luasprocs_tui.widgets.keys import KeyLine
 from luasprocs_tui.widgets.status import Status
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ AROUND = 4
 CHAIN_SHOWN = 50
 
 
-class RecordScreen(Screen[None]):
+class RecordScreen(SteadyScreen):
     """With the runs of the same chain, and the lines of the source around that of the error."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -62,7 +63,7 @@ class RecordScreen(Screen[None]):
             yield Static(id="record-source")
             yield Static(_said(self.record), id="record-said")
             yield Static(_chained(self.record, self._chain), id="record-chain")
-        yield Footer()
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Keys scroll it; the source's lines come later."""

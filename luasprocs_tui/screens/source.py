@@ -9,12 +9,13 @@ from rich.text import Text
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from luasprocs_tui import actions
 from luasprocs_tui.safe import clean
+from luasprocs_tui.screens.steady import SteadyScreen
 from luasprocs_tui.widgets.drawing import draw
+from luasprocs_tui.widgets.keys import KeyLine
 from luasprocs_tui.widgets.source import SourceView
 from luasprocs_tui.widgets.status import COMMIT_SHOWN, Status
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
 
-class SourceScreen(Screen[None]):
+class SourceScreen(SteadyScreen):
     """Opens at once, and shows the source when it has come."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -61,7 +62,7 @@ class SourceScreen(Screen[None]):
         yield Status()
         yield Static(id="title")
         yield SourceView(id="source")
-        yield Footer()
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Until the source is there."""

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rich.text import Text
 from textual import on
 from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
 from textual.message import Message
-from textual.screen import Screen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from luasprocs_tui import actions
 from luasprocs_tui.filters import HINT, matcher, problem_of
 from luasprocs_tui.numbers import NOTHING, age, short_number, short_rate, short_us
 from luasprocs_tui.safe import clean
+from luasprocs_tui.screens.steady import SteadyScreen
 from luasprocs_tui.tree import tree
 from luasprocs_tui.widgets.drawing import draw
+from luasprocs_tui.widgets.keys import KeyLine
 from luasprocs_tui.widgets.line import TypedLine
 from luasprocs_tui.widgets.status import Status
 from luasprocs_tui.widgets.table import Column, Line, Table
@@ -84,7 +86,7 @@ def line_of(row: Row, now_ms: float, label: str = "") -> Line:
     return Line(row.name, cells, tone)
 
 
-class SprocsScreen(Screen[None]):
+class SprocsScreen(SteadyScreen):
     """A header, the table, a line about the selected sproc, and a filter that comes with `/`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -115,13 +117,14 @@ class SprocsScreen(Screen[None]):
         """From top to bottom."""
         yield Status()
         yield Table(COLUMNS, id="sprocs")
-        yield Static(id="detail")
-        yield TypedLine(id="filter")
-        yield Footer()
+        with Horizontal(id="below"):  # one row, so that the table keeps its size
+            yield TypedLine(id="filter")
+            yield Static(id="detail")
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Starts to follow the app's state."""
-        self.query_one(Table).focus()
+        self.set_focus(self.query_one(Table))
         self.watch(self.app, "state", self._follow)
         self.set_interval(1, self.query_one(Table).refresh)  # ages and countdowns go on
 
@@ -221,7 +224,7 @@ class SprocsScreen(Screen[None]):
     def _typed_all(self, event: Input.Submitted) -> None:
         if not event.value:
             self.query_one(TypedLine).close()
-        self.query_one(Table).focus()
+        self.set_focus(self.query_one(Table))
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  # Textual's
@@ -234,7 +237,7 @@ class SprocsScreen(Screen[None]):
         """Opens the filter, or filters by a text."""
         self.query_one(TypedLine).open(HINT, text)
         if text is not None:
-            self.query_one(Table).focus()
+            self.set_focus(self.query_one(Table))
         self.refresh_bindings()
 
     def action_mark(self) -> None:
@@ -278,5 +281,5 @@ class SprocsScreen(Screen[None]):
             self._marked = frozenset()
         line.close(empty=True)
         self._show()
-        self.query_one(Table).focus()
+        self.set_focus(self.query_one(Table))
         self.refresh_bindings()

@@ -21,7 +21,7 @@ class TypedLine(Input):
         if value is not None:
             self.value = value
         self.display = True
-        self.focus()
+        self.screen.set_focus(self)
 
     def close(self, *, empty: bool = False) -> None:
         """Hides it."""

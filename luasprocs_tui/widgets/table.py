@@ -131,6 +131,19 @@ class Table(ScrollView, can_focus=True):
         self._follows = True
         self._marked: frozenset[str] = frozenset()
 
+    def on_focus(self, event: events.Focus) -> None:
+        """It looks the same with and without the focus: to draw all of it anew took most of a key's time."""
+        event.prevent_default()
+        self.has_focus = True
+
+    def on_blur(self, event: events.Blur) -> None:
+        """As `on_focus`."""
+        event.prevent_default()
+        self.has_focus = False
+
+    def watch_has_focus(self, _has_focus: bool) -> None:
+        """No style depends on it."""
+
     @property
     def selected(self) -> str | None:
         """The key of the row under the cursor."""

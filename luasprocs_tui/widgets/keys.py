@@ -1,0 +1,55 @@
+"""What can be done here, in the last line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.style import Style
+from rich.text import Text
+from textual import events
+from textual.widget import Widget
+
+if TYPE_CHECKING:
+    from textual.binding import ActiveBinding
+    from textual.screen import Screen
+
+
+class KeyLine(Widget):
+    """A key and a word each; a click on one presses the key. What has no room is left out, but for the palette at its end.
+
+    One widget: Textual's Footer makes one for every key whenever the focus moves, and does not let go of those before.
+    """
+
+    ALLOW_SELECT = False
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"keys--key", "keys--off"}
+
+    def on_mount(self) -> None:
+        """Follows what the focus and the state make possible."""
+        self.screen.bindings_updated_signal.subscribe(self, self._changed)
+
+    def _changed(self, screen: Screen[object]) -> None:
+        if screen.app.app_focus:
+            self.refresh()
+
+    def render(self) -> Text:
+        """One line."""
+        first = {one.binding.action: one for one in reversed(self.screen.active_bindings.values()) if one.binding.show}
+        palette = self.screen.active_bindings.get(self.app.COMMAND_PALETTE_BINDING)
+        shown = [one for one in reversed(first.values()) if one is not palette]
+        end = self._word(palette) if palette else Text()
+        line = Text.assemble(*map(self._word, shown), no_wrap=True, end="")
+        line.truncate(max(0, self.size.width - end.cell_len), overflow="ellipsis", pad=True)
+        return line.append_text(end)
+
+    def _word(self, one: ActiveBinding) -> Text:
+        meta = Style(meta={"press": one.binding.key})
+        key = self.get_component_rich_style("keys--key" if one.enabled else "keys--off", partial=True)
+        word = Style() if one.enabled else key
+        return Text.assemble(
+            (f" {self.app.get_key_display(one.binding)} ", key + meta), (f"{one.binding.description} ", word + meta)
+        )
+
+    def on_click(self, event: events.Click) -> None:
+        """Presses the key that stands there."""
+        if key := event.style.meta.get("press"):
+            self.app.simulate_key(key)
