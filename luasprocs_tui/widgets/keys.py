@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class KeyLine(Widget):
-    """A key and a word each; a click on one presses the key. What has no room is left out, but for the palette at its end.
+    """A key and a word each; a click on one presses the key. What has no room is left out, but for the help and the palette.
 
     One widget: Textual's Footer makes one for every key whenever the focus moves, and does not let go of those before.
     """
@@ -33,11 +33,12 @@ class KeyLine(Widget):
 
     def render(self) -> Text:
         """One line."""
-        first = {one.binding.action: one for one in reversed(self.screen.active_bindings.values()) if one.binding.show}
-        palette = self.screen.active_bindings.get(self.app.COMMAND_PALETTE_BINDING)
-        shown = [one for one in reversed(first.values()) if one is not palette]
-        end = self._word(palette) if palette else Text()
-        line = Text.assemble(*map(self._word, shown), no_wrap=True, end="")
+        active = self.screen.active_bindings
+        first = {one.binding.action: one for one in reversed(active.values()) if one.binding.show}
+        last = [one for one in (first.get("app.help"), active.get(self.app.COMMAND_PALETTE_BINDING)) if one]
+        others = [one for one in reversed(first.values()) if one not in last]
+        line = Text.assemble(*map(self._word, others), no_wrap=True, end="")
+        end = Text.assemble(*map(self._word, last))
         line.truncate(max(0, self.size.width - end.cell_len), overflow="ellipsis", pad=True)
         return line.append_text(end)
 
