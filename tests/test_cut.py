@@ -50,7 +50,7 @@ def repository(tmp_path_factory):
 
 
 class Reader:
-    """Compares list, hashes and replies, in one MULTI, as fast as it can."""
+    """Compares list, hashes and replies, in one MULTI, again and again."""
 
     def __init__(self, client, commits):
         self._client, self._commits = client, commits
@@ -68,7 +68,7 @@ class Reader:
         self._thread.join()
 
     def _run(self):
-        while not self._stop.is_set():
+        while not self._stop.wait(0.003):
             if wrong := self.look():
                 self.wrong.append(wrong)
                 return

@@ -185,8 +185,7 @@ def test_a_rule_allows_its_roles_work_and_each_right_taken_away_breaks_it(shell,
     for right in rights:
         as_role(role, right)
         tried = used[right[1:]] if right[0] == "+" else list(steps)
-        failed = [name for name in tried if _fails(steps[name])]
-        assert failed, f"{role} works without {right}: {tried}"
+        assert any(_fails(steps[name]) for name in tried), f"{role} works without {right}: {tried}"
         as_role("deployer")
         assert shell("unsuspend").code == shell("sync").code == 0  # what failed half-way is put right
 
