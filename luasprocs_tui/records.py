@@ -66,7 +66,7 @@ class Records:
             found += batch
             if len(batch) < BATCH_RECORDS:
                 break
-            time.sleep(time.monotonic() - began_s)  # what draws has a turn, too
+            time.sleep(2 * (time.monotonic() - began_s))  # what draws has its turn first
         return found
 
     def _of_name(self, found: list[Execution]) -> list[Execution]:

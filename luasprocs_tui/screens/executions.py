@@ -41,7 +41,7 @@ COLUMNS = (
     Column("KEY", 6, 40),
     Column("RESULT", 4, 400, grow=True),
 )
-MEASURED = 100
+MEASURED = 30
 _TONES = {"skipped": "off", "missed": "off"}
 
 
@@ -150,6 +150,8 @@ class ExecutionsScreen(SteadyScreen):
         return self.query_one("#filter", TypedLine)
 
     def _wanted(self, records: Sequence[Execution]) -> list[Execution]:
+        if not self.sproc and not self._filter.value.strip():
+            return [*records]
         matches = execution_matcher(self._filter.value)
         return [one for one in records if self.sproc in {"", one.sproc} and matches(one)]
 
