@@ -22,6 +22,8 @@ SPROCS = 100
 """So many are shown; of those beyond, how many they are."""
 CHARACTERS = 20_000
 """So much of one diff."""
+CHARACTERS_IN_ALL = 200_000
+"""Readers fetch all of it every second or two."""
 
 
 class Diffs:
@@ -52,8 +54,16 @@ class Diffs:
         live = {sproc.name: sproc.source for sproc in read_sprocs(self._client, self._keys, shown)}
         blobs = {name: desired.entries[name] for name in shown if name in desired.entries}
         git = dict(desired.sources) | repository.blobs(set(blobs.values()) - desired.sources.keys())
-        said = (_cut("\n".join(unified(name, live.get(name), git.get(blobs.get(name, ""))))) for name in shown)
-        return (*said, *([f"and {len(names) - SPROCS} more"] if len(names) > SPROCS else []))
+        said: list[str] = []
+        room = CHARACTERS_IN_ALL
+        for name in shown:
+            one = _cut("\n".join(unified(name, live.get(name), git.get(blobs.get(name, "")))))
+            room -= len(one)
+            if room < 0:
+                break
+            said.append(one)
+        more = len(names) - len(said)
+        return (*said, *([f"and {more} more"] if more else []))
 
 
 def _cut(diff: str) -> str:

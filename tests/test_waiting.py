@@ -73,6 +73,16 @@ def test_only_so_much_is_shown_and_the_rest_is_said(client, repo):
     assert long[-1] == f"\u2026 {4003 - (len(long) - 1)} more lines"
 
 
+def test_all_of_them_together_have_their_limit(client, repo):
+    for number in range(12):
+        repo.write(f"sprocs/long{number:02}.lua", "".join(f"-- {line:05}\n" for line in range(4000)))
+    repo.commit("long")
+    found = diffs(client, repo, read_commit(Repository.open(repo.path)))
+    assert sum(map(len, found)) <= waiting.CHARACTERS_IN_ALL + 30
+    assert found[-1] == f"and {15 - (len(found) - 1)} more"
+    assert len(found) > 9
+
+
 def test_they_are_read_once_but_for_what_is_edited_by_hand(client, repo):
     repository = Repository.open(repo.path)
     desired = read_commit(repository)
