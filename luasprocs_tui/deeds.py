@@ -63,7 +63,7 @@ class Deeds:
 
     def toggle_pause(self, names: Sequence[str]) -> str:
         """Pauses those that aren't paused; if all are, resumes them."""
-        with _known(self._shown):
+        with _known(self._client, self._shown):
             runs = sorted(set(names) - set(read_paused(self._client, self._keys)))
             (pause if runs else resume)(self._client, self._keys, runs or list(names))
         return f"{listed(runs or names)} {_are(runs, 'is paused', 'are paused') if runs else _are(names, 'goes on', 'go on')}"
@@ -71,7 +71,7 @@ class Deeds:
     def run(self, name: str, keys: Sequence[str], args: Sequence[str]) -> Any:
         """Runs a sproc, recorded. Its reply; of an async one the job's id."""
         head = (len(keys), *map(raw, keys), raw(name))
-        with _known(self._shown):
+        with _known(self._client, self._shown):
             try:
                 return self._fcall("run", *head, raw(whoami()), *map(raw, args))
             except ResponseError as error:
@@ -98,7 +98,7 @@ class Deeds:
         return self._edit(sproc, act, partial(texts.source_conflict, source))
 
     def _edit(self, base: Sproc, act: Callable[[Sproc], None], said: Callable[[Sproc], str]) -> str | Conflict:
-        with _known(self._shown):
+        with _known(self._client, self._shown):
             try:
                 act(base)
             except EditConflictError:
@@ -110,7 +110,7 @@ class Deeds:
 
     def undo(self, names: Sequence[str]) -> str:
         """Takes live edits back, one by one: the first that can't be ends it."""
-        with _known(self._shown):
+        with _known(self._client, self._shown):
             for name in names:
                 editing.undo(self._client, self._keys, name, by=whoami())
         return f"{listed(names)} {_are(names, 'is', 'are')} as git has {_are(names, 'it', 'them')} again"
@@ -125,7 +125,7 @@ class Deeds:
 
     def ask(self, action: str, **arguments: str) -> str:
         """Asks the daemons that sync, and waits for the answer."""
-        with _known(self._shown):
+        with _known(self._client, self._shown):
             asked = control.request(self._client, self._keys, action, whoami(), **arguments)
             answer = control.wait_for_answer(self._client, self._keys, asked, ANSWER_WITHIN_S)
         if answer is None:
@@ -136,7 +136,7 @@ class Deeds:
 
     def toggle_suspend(self) -> str:
         """Suspends syncs, or lets them go on."""
-        with _known(self._shown):
+        with _known(self._client, self._shown):
             if read_suspended(self._client, self._keys):
                 unsuspend(self._client, self._keys)
                 return "syncs apply again"
@@ -144,7 +144,7 @@ class Deeds:
         return "syncs are suspended"
 
     def _job(self, act: Any, job_id: str, done: str) -> str:
-        with _known(self._shown):
+        with _known(self._client, self._shown):
             try:
                 state = act(self._client, self._keys, job_id)
             except ValueError as error:
@@ -165,27 +165,20 @@ def _are(names: Sequence[str], one: str, several: str) -> str:
 
 
 class _known:  # noqa: N801  # a context, read as a word
-    """Inside, a connection that breaks is an unknown outcome; one that is refused is none."""
+    """Inside, a connection that breaks is an unknown outcome; where there was none to begin with, nothing was done."""
 
-    def __init__(self, shown: str) -> None:
+    def __init__(self, client: Redis, shown: str) -> None:
+        self._client, self._shown = client, shown
         self._named = errors_named(shown)
 
     def __enter__(self) -> None:
+        with errors_named(self._shown):
+            pool = self._client.connection_pool
+            pool.release(pool.get_connection())
         self._named.__enter__()
 
     def __exit__(self, *about: Any) -> bool | None:
         try:
             return self._named.__exit__(*about)
         except ServerUnreachableError as error:
-            if _refused(error):  # each deed writes once, and that was not sent
-                raise
             raise UnknownError(f"unknown whether it was done, look before you repeat it: {error}") from error
-
-
-def _refused(error: BaseException | None) -> bool:
-    """Whether there was no connection to send anything over."""
-    while error is not None:
-        if isinstance(error, ConnectionRefusedError | socket.gaierror):
-            return True
-        error = error.__cause__ or error.__context__
-    return False

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +15,15 @@ from textual import events
 from textual.widgets import Button, Input
 
 from luasprocs.editing import edits_of
+from luasprocs.errors import ServerUnreachableError
 from luasprocs.jobs import read_jobs
 from luasprocs.keys import Keys
 from luasprocs.registry import read_live
+from luasprocs.server import connect
 from luasprocs_tui import actions
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.cli import run
+from luasprocs_tui.deeds import Deeds, UnknownError
 from luasprocs_tui.screens.cron import CronScreen
 from luasprocs_tui.screens.history import HistoryScreen
 from luasprocs_tui.screens.jobs import JobsScreen
@@ -267,6 +272,27 @@ async def test_a_deed_that_nothing_answers_is_unknown_and_one_that_was_never_sen
         await until(pilot, lambda: "nothing answers at" in screen_of(pilot), "what is wrong")
         await pilot.pause(0.5)
         assert "unknown" not in screen_of(pilot)
+
+
+def test_a_request_that_was_made_before_the_server_died_is_unknown(own_server: OwnServer) -> None:
+    """The daemon may have done it: that nothing answers any more says nothing about that."""
+    own = own_server()
+    client = own.client()
+    deeds = Deeds(connect(own.url), KEYS, own.url)
+
+    def kill() -> None:
+        deadline = time.monotonic() + 10
+        while not client.xlen(KEYS.control) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        own.kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.raises(UnknownError, match="unknown whether it was done"):
+        deeds.ask("sync")
+    killer.join()
+    with pytest.raises(ServerUnreachableError, match="nothing answers"):
+        deeds.ask("sync")
 
 
 async def test_what_was_typed_into_the_form_goes_with_the_second_escape(server: Server, client: Redis) -> None:
