@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
@@ -14,6 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
+HERE = Path(__file__).parent
+EITHER_SERVER = ("tui", "gitops", "cli/test_hooks.py", "cli/test_pre_commit.py")
+"""What screens and git do with what was read: each test on one of the servers, half of them on each.
+
+What they read and write is tested on both, by the tests of what they do it with.
+"""
+BOTH_SERVERS = ("tui/test_terminal.py", "tui/test_faults.py", "gitops/test_role.py", "gitops/test_outages.py")
+"""All the same."""
+
+
 class OwnServer(Protocol):
     """Starts a server for one test: `own_server("--maxmemory", "3mb")`; it is stopped with the test."""
 
@@ -23,6 +35,24 @@ class OwnServer(Protocol):
 def pytest_sessionstart(session: pytest.Session) -> None:
     if in_ci() and not hasattr(session.config, "workerinput") and binary_of("redis") is None:
         pytest.exit(f"{MISSING_REDIS}: in CI every test runs on both servers", returncode=1)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    left_out = [item for item in items if _on_the_other_server(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not _on_the_other_server(item)]
+
+
+def _on_the_other_server(item: pytest.Item) -> bool:
+    callspec = getattr(item, "callspec", None)
+    kind = callspec.params.get("server_kind") if callspec else None
+    where = {item.path, *item.path.parents}
+    either = any(HERE / one in where for one in EITHER_SERVER) and not any(HERE / one in where for one in BOTH_SERVERS)
+    if not kind or not either:
+        return False
+    same = item.nodeid.replace("redis", "valkey")
+    return str(kind) != KINDS[zlib.crc32(same.encode()) % 2]
 
 
 def pytest_collection_finish() -> None:

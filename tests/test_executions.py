@@ -139,7 +139,7 @@ def test_following_gives_what_comes_and_misses_nothing_between(server: Server) -
 def test_following_survives_a_stream_that_is_trimmed_deleted_or_starts_over(server: Server) -> None:
     client = server.client()
     add(client, "100-0", sproc="seen")
-    records = follow(server.client(socket_timeout=0.5), KEYS, newest_id(client, KEYS))  # looks again soon
+    records = follow(server.client(socket_timeout=10), KEYS, newest_id(client, KEYS))
     for number in range(101, 200):
         add(client, f"{number}-0", sproc=f"{number}")
     client.xtrim(KEYS.executions, maxlen=2, approximate=False)
@@ -176,7 +176,7 @@ def test_idle_is_called_while_nothing_comes(server: Server) -> None:
             raise Enough
 
     with pytest.raises(Enough):
-        next(follow(server.client(socket_timeout=0.5), KEYS, idle=idle))
+        next(follow(server.client(socket_timeout=10), KEYS, idle=idle))
 
 
 def test_a_key_that_is_no_stream_is_named(server: Server) -> None:
