@@ -109,8 +109,13 @@ def test_an_interrupt_ends_with_130(tmp_path) -> None:
         )
         connection, _ = silent.accept()
         with connection:
-            process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=30)
+            try:
+                process.send_signal(signal.SIGINT)
+                _, err = process.communicate(timeout=10)
+            except subprocess.TimeoutExpired:
+                # One that comes between Python's look for signals and the system call that waits is seen when that ends.
+                process.send_signal(signal.SIGINT)
+                _, err = process.communicate(timeout=10)
     assert process.returncode == 130
     assert err.decode().strip() == "luasprocs: interrupted"
 
