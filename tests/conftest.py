@@ -22,7 +22,13 @@ EITHER_SERVER = ("tui", "gitops", "cli/test_hooks.py", "cli/test_pre_commit.py")
 
 What they read and write is tested on both, by the tests of what they do it with.
 """
-BOTH_SERVERS = ("tui/test_terminal.py", "tui/test_faults.py", "gitops/test_role.py", "gitops/test_outages.py")
+BOTH_SERVERS = (
+    "tui/test_terminal.py",
+    "tui/test_faults.py",
+    "gitops/test_role.py",
+    "gitops/test_outages.py",
+    "gitops/test_live_edits.py",
+)
 """All the same."""
 
 
@@ -96,7 +102,7 @@ def server(server_kind: str, _running: dict[str, Server], tmp_path_factory: pyte
         shared = _running[server_kind] = Server(server_kind, tmp_path_factory.mktemp(server_kind)).start()
     shared.reset()
     yield shared
-    shared.close_clients()
+    shared.release()
 
 
 @pytest.fixture

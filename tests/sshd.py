@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 from tests.servers import in_ci
+from tests.until import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,7 +68,7 @@ class Sshd:
         self._process = subprocess.Popen(
             [self._program, "-D", "-e", "-f", str(config)], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_S
         while not _listens(self.port):
             assert self._process.poll() is None, "sshd ended"
             assert time.monotonic() < deadline, "sshd does not listen"

@@ -169,8 +169,8 @@ def test_a_daemon_listens_runs_sprocs_and_sets_notifications(filled, keys):
     with client.pubsub() as listener:
         listener.psubscribe("__keyspace@0__:dream*")
         listener.subscribe(keys.markers)
-        assert listener.get_message(timeout=2)["type"] == "psubscribe"
-        assert listener.get_message(timeout=2)["type"] == "subscribe"
+        assert listener.get_message(timeout=30)["type"] == "psubscribe"
+        assert listener.get_message(timeout=30)["type"] == "subscribe"
     assert client.execute_command("FCALL", "t", 1, "other") == b"not yours"
     client.set("any key", "value")
     client.xgroup_create(keys.executions, "g", mkstream=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from luasprocs.errors import NoSprocError, ScriptError, ServerError, SettingsErr
 from luasprocs.keys import Keys
 from luasprocs.server import errors_named
 from tests.live import make_live, put, sproc
+from tests.until import until
 
 ROOT = Path(__file__).parents[1]
 SPROCS = {
@@ -177,10 +177,7 @@ def test_readonly_runs_on_a_replica(live, own_server):
     copy = own_server("--replicaof", f"127.0.0.1 {live.port}")
     live.client().set("k", "copied")
     client = copy.client()
-    until = time.monotonic() + 30
-    while client.info("replication")["master_link_status"] != "up" or client.get("k") != b"copied":
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    until(lambda: client.info("replication")["master_link_status"] == "up" and client.get("k") == b"copied")
     with luasprocs.connect(copy.url) as sprocs:
         assert sprocs.execute("get.lua", keys=["k"], readonly=True, reply=str) == "copied"
         with pytest.raises(ScriptError):

@@ -15,10 +15,10 @@ from luasprocs.metadata import KEYS as METADATA_KEYS
 from sync.reply import formatted
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
+from tests.until import PATIENCE_S
 
 PAGE = (Path(__file__).parents[1] / "docs" / "keys.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"^`sprocs/(\S+)`\n```lua\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
-PATIENCE_S = 15
 
 
 def typed() -> list[tuple[str, str]]:

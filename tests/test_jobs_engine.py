@@ -12,6 +12,7 @@ from redis.exceptions import ResponseError
 from luasprocs.executions import read_executions
 from luasprocs.keys import Keys
 from tests.live import put, sproc
+from tests.until import PATIENCE_S
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -105,7 +106,7 @@ def test_a_job_that_fails_is_tried_again_later_and_then_dead(engine: Engine) -> 
         assert (row[1], row[6]) == (job_id, str(attempt).encode())
         engine.finish(row, "error", "no luck")
         assert engine.take() == []
-        give_up = time.monotonic() + 5
+        give_up = time.monotonic() + PATIENCE_S
         while attempt < 3 and time.monotonic() < give_up and not engine.client.xlen(KEYS.jobs):
             engine.call("due")
     [letter] = dead(engine)

@@ -34,6 +34,7 @@ from luasprocs.server import (
 )
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
+from tests.until import until
 
 REDIS_6 = b"# Server\r\nredis_version:6.2.14\r\nrun_id:abc\r\n# Replication\r\nrole:master\r\n"
 VALKEY_7_2 = b"redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:7.2.5\r\nrole:master\r\n"
@@ -68,13 +69,6 @@ def answering(data):
         thread.start()
         yield f"redis://127.0.0.1:{other.getsockname()[1]}"
         thread.join()
-
-
-def wait_until(condition, within_s=10.0):
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="session")
@@ -171,7 +165,7 @@ def test_a_daemon_runs_events_over_tls(tls_port, certificates):
         put(client, sproc("a.lua", "-- event=set\n-- key=ev:*\nredis.call('INCR', 'ran')"))
         with DaemonProcess(url):
             client.set("ev:1", "x")
-            wait_until(lambda: client.get("ran") == b"1")
+            until(lambda: client.get("ran") == b"1")
 
 
 async def test_a_user_without_a_password_is_sent_as_redis_py_does(server):
@@ -426,7 +420,7 @@ def test_a_replica_is_recognised_and_its_refusal_named(own_server):
     master = own_server()
     replica = own_server("--replicaof", f"127.0.0.1 {master.port}")
     client = replica.client()
-    wait_until(lambda: client.info("replication")["master_link_status"] == "up")
+    until(lambda: client.info("replication")["master_link_status"] == "up")
     info = info_of(client)
     assert (info.role, info.master) == ("replica", f"127.0.0.1:{master.port}")
     require_usable(info, writes=False)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
+from tests.until import PATIENCE_S
 
 LIMIT_BYTES = 512 * 1024
 LIMIT_ELEMENTS = 10_000
@@ -34,7 +35,7 @@ def client(server):
 
 def got(client, key, event=b""):
     """Fields of what the sproc got for a key, for its last event."""
-    give_up = time.monotonic() + 10
+    give_up = time.monotonic() + PATIENCE_S
     while time.monotonic() < give_up:
         found = client.hgetall(b"got:" + (key if isinstance(key, bytes) else key.encode()))
         if found and (not event or found[b"event"] == event):

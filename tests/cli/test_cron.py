@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from luasprocs.keys import Keys
 from sync.commands.cron_ import countdown
+from tests.until import until
 
 if TYPE_CHECKING:
     from tests.cli.shell import Shell
@@ -33,9 +33,7 @@ def test_schedules_and_countdowns(shell: Shell, start_daemon: StartDaemon) -> No
     assert [row[:3] for row in rows] == [["daily.lua", "30 2 * * *", "Europe/Berlin"], ["every.lua", "every 2s", "-"]]
     assert all(row[-1] == "idle: no daemon runs it" for row in rows)
     start_daemon(shell.server.url)
-    deadline = time.monotonic() + 15
-    while not shell.redis.exists("ran") and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: shell.redis.exists("ran"))
     daily, every = shell.ok("cron", "--json").lines
     assert (daily["state"], daily["last_ms"] > 0, daily["missed"]) == ("ok", True, 0)
     assert 0 < daily["left_ms"] <= 25 * 3_600_000

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from luasprocs import connect
 from luasprocs.errors import NoSprocError, ScriptError
 from luasprocs.keys import Keys
+from tests.until import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.cli.shell import Shell
     from tests.conftest import StartDaemon
 
@@ -21,14 +19,6 @@ KEYS = Keys()
 HELLO = "-- runasync=yes\nredis.call('SET', KEYS[1] or 'k', ARGV[1] or 'v')\nreturn 'hello ' .. (ARGV[1] or '')"
 FAILS = "-- runasync=yes\n-- retries=1\n-- backoff=50ms\nredis.call('INCR', 'tries')\nerror('no luck')"
 SERVER = "-- event=set\n-- key=ev:*\n-- retries=2\n-- backoff=50ms\nredis.call('INCR', 'server')\nerror('never')"
-
-
-def until(condition: Callable[[], Any], timeout_s: float = 15) -> Any:
-    deadline = time.monotonic() + timeout_s
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.02)
-    return found
 
 
 @pytest.fixture

@@ -156,7 +156,7 @@ def test_following_shows_each_at_once_until_it_is_interrupted(live: Shell) -> No
             live.ok("execute", "hello.lua", f"{number}")
             assert json.loads(process.stdout.readline())["reply"] == f"hello {number}"
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 130
+        assert process.wait(60) == 130
         assert process.stderr.read() == ""
 
 
@@ -176,7 +176,7 @@ def test_a_reader_who_goes_ends_it_quietly_even_while_nothing_comes(live: Shell)
         os.close(writing)
         assert os.read(reading, 1)
         os.close(reading)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
         assert process.stderr
         assert process.stderr.read() == ""
 

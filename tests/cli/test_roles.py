@@ -13,8 +13,9 @@ from luasprocs.jobs import read_jobs
 from luasprocs.keys import Keys
 from luasprocs_tui.feed import Feed
 from tests.daemons import DaemonProcess
-from tests.gitops.service import generation_of, until
+from tests.gitops.service import generation_of
 from tests.gitrepo import GitRepo
+from tests.until import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,7 +154,7 @@ def viewers(shell, server) -> Work:
             listener.subscribe(KEYS.generations)
             listener.unsubscribe(KEYS.generations)
             for _ in range(2):
-                assert listener.get_message(timeout=5)
+                assert listener.get_message(timeout=30)
 
     def tail() -> None:
         Tail(server.client(username="worker", password="pw"), KEYS, "0-0").read(1)

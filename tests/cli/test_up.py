@@ -16,6 +16,7 @@ import redis
 
 from sync.settings import SERVER_FILE
 from tests.cli.shell import Shell
+from tests.until import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +47,7 @@ class Up:
         return self._said.read_text()
 
     def until(self, words: str) -> Self:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_S
         while words not in self.said:
             assert self.process.poll() is None, self.said
             assert time.monotonic() < deadline, self.said
@@ -60,7 +61,7 @@ class Up:
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
 
 @pytest.fixture

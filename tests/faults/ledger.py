@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 
+from tests.until import PATIENCE_S
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -121,8 +123,8 @@ def gaps(client: redis.Redis) -> list[tuple[int, int, str]]:
     return [(int(fields[b"from_ms"]), int(fields[b"to_ms"]), fields[b"why"].decode()) for _, fields in entries]
 
 
-def settled(client: redis.Redis, wanted: int, timeout_s: float = 30, key: str = "fired") -> dict[str, int]:
-    """The counts, once there are so many, or nothing has changed for two seconds."""
+def settled(client: redis.Redis, wanted: int, timeout_s: float = PATIENCE_S, key: str = "fired") -> dict[str, int]:
+    """The counts, once there are so many, or nothing has changed for four seconds."""
     deadline = time.monotonic() + timeout_s
     last, since = -1, time.monotonic()
     while time.monotonic() < deadline:
@@ -131,7 +133,7 @@ def settled(client: redis.Redis, wanted: int, timeout_s: float = 30, key: str = 
             break
         if now != last:
             last, since = now, time.monotonic()
-        if time.monotonic() - since > 2:
+        if time.monotonic() - since > 4:
             break
         time.sleep(0.02)
     return fired(client, key)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
+from functools import partial
 
 import pytest
-from redis.exceptions import ResponseError
 
 from luasprocs.executions import read_executions
 from luasprocs.keys import Keys
@@ -14,6 +14,7 @@ from luasprocs.registry import engine_of, read_live
 from tests.daemons import DaemonProcess
 from tests.faults.ledger import COUNTER, settled
 from tests.live import put, sproc
+from tests.until import until
 
 pytestmark = pytest.mark.timeout(120)
 GOOD = "-- event=set\n-- key=ev:*\nredis.call('HINCRBY', 'fired', KEYS[1], 1)\n"
@@ -28,20 +29,6 @@ def running(server, **sources):
         yield client, daemon
     finally:
         daemon.kill()
-
-
-def until(wanted, timeout_s=15.0):
-    deadline = time.monotonic() + timeout_s
-    while True:
-        try:
-            found = wanted()
-        except ResponseError as error:
-            if "BUSY" not in str(error):
-                raise
-            found = None
-        if found or time.monotonic() > deadline:
-            return found
-        time.sleep(0.02)
 
 
 def records(client, **wanted):
@@ -172,15 +159,17 @@ def test_what_a_sproc_changes_is_put_back(server, body):
         assert len(records(client, sproc="abad.lua")) == 20
 
 
+def stopped(client, name, times):
+    return len(records(client, sproc=name, status="timeout")) == times
+
+
 def test_a_run_that_never_ends_is_stopped_recorded_and_paused(server):
     server.client().config_set("busy-reply-threshold", "100")
     forever = "-- event=set\n-- key=ev:*\n-- timeout=200ms\nif KEYS[1]:find('forever') then while true do end end\n"
     with running(server, forever=forever, good=GOOD) as (client, daemon):
         for number in range(3):
             client.set(f"ev:forever:{number}", "x")
-            assert until(lambda n=number: len(records(client, sproc="forever.lua", status="timeout")) == n + 1), (
-                daemon.output
-            )
+            until(partial(stopped, client, "forever.lua", number + 1), what=partial(getattr, daemon, "output"))
         assert until(lambda: client.sismember("__*_Sproc_Paused_*__", "forever.lua")), daemon.output
         client.set("ev:forever:4", "x")
         assert until(lambda: records(client, sproc="forever.lua", status="skipped"))
@@ -226,7 +215,7 @@ def test_an_event_whose_dispatch_fails_twice_is_recorded_as_poison_and_the_other
             pipe.set(key, "x")
         pipe.execute()
         client.set("ev:5", "x")
-        ran = settled(client, 5, 20)
+        ran = settled(client, 5)
         output = daemon.output
     assert ran == {f"ev:{number}": 1 for number in range(1, 6)}
     [record] = [one for one in read_executions(client, Keys(), None) if one.status == "error"]

@@ -11,6 +11,7 @@ import pytest
 from tests.daemons import DaemonProcess
 from tests.faults.ledger import COUNTER, Writers, check, gaps, settled
 from tests.live import put, sproc
+from tests.until import until
 
 SOAK = bool(os.environ.get("LUASPROCS_SOAK"))
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(120)]
@@ -31,9 +32,7 @@ def test_each_event_meets_the_triggers_of_one_generation(server):
             for turn in range(25):
                 put(client, *(odd if turn % 2 else even))
                 time.sleep(0.1)
-        deadline = time.monotonic() + 15
-        while client.eval("return #redis.call('KEYS', 'ran:*')", 0) < writers.count and time.monotonic() < deadline:
-            time.sleep(0.1)
+        until(lambda: client.eval("return #redis.call('KEYS', 'ran:*')", 0) >= writers.count)
         time.sleep(0.3)
         ran = {entry.key: client.hgetall(f"ran:{entry.key}") for entry in writers.ledger}
     finally:
@@ -86,7 +85,7 @@ def test_a_source_that_goes_and_comes_again_while_daemons_look_away(server):
         time.sleep(1)
         for number in range(50):
             client.set(f"ev:after:{number}", "x")
-        ran = settled(client, 150, 10)
+        ran = settled(client, 150)
     finally:
         first.kill()
         second.kill()
@@ -112,7 +111,7 @@ def test_syncs_kills_and_cuts_together(server):
                 time.sleep(0.25)
                 daemons[turn % 3].kill()
                 daemons[turn % 3] = DaemonProcess(server.url).start()
-        ran = settled(client, writers.count, 20)
+        ran = settled(client, writers.count)
     finally:
         for daemon in daemons:
             daemon.kill()

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from redis.exceptions import RedisError
 
 from luasprocs.executions import read_executions
 from luasprocs.jobs import read_jobs
@@ -19,10 +18,9 @@ from luasprocs.keys import Keys
 from luasprocs.pausing import pause, resume
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
+from tests.until import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from redis import Redis
 
 SOAK = bool(os.environ.get("LUASPROCS_SOAK"))
@@ -32,17 +30,6 @@ WORK = "-- runasync=yes\n-- overlap=allow\n-- retries=2\n-- backoff=20ms\nredis.
 COUNT = "-- runasync=yes\n-- overlap=allow\nredis.call('INCR', 'good')\n"
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 if SOAK else 150)]
-
-
-def until(condition: Callable[[], Any], timeout_s: float = 30) -> Any:
-    """What a condition says, once it is true; a server that is away says nothing."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        with contextlib.suppress(RedisError):
-            if found := condition():
-                return found
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.02)
 
 
 def enqueue(client: Redis, name: str, *args: Any) -> Any:
@@ -179,7 +166,7 @@ def test_hostile_jobs_are_contained_and_recorded(server, tmp_path):
         for _ in range(50):
             enqueue(client, "good.lua")
         until(lambda: client.get("good") == b"51")
-        until(lambda: client.xlen(KEYS.jobs) == 0, 60)
+        until(lambda: client.xlen(KEYS.jobs) == 0)
         assert daemon.running
         assert "Traceback" not in daemon.output
     ended = {one.sproc: one for one in read_executions(client, KEYS, None) if one.sproc in HOSTILE}

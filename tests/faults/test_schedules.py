@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import time
@@ -10,17 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from redis.exceptions import ResponseError
 
 from luasprocs.executions import read_executions
 from luasprocs.keys import Keys
 from luasprocs.pausing import pause, resume
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
+from tests.until import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from redis import Redis
 
 SOAK = bool(os.environ.get("LUASPROCS_SOAK"))
@@ -54,17 +51,6 @@ def reaches(client: Redis, name: str, at: int) -> None:
     until(lambda: max(ran(client, name), default=0) >= at)
 
 
-def until(condition: Callable[[], Any], timeout_s: float = 15) -> Any:
-    """What a condition says, once it is true."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        with contextlib.suppress(ResponseError):
-            if found := condition():
-                return found
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.02)
-
-
 def check(client: Redis, *names: str) -> list[int]:
     """Every second between the first and the last run ran once, or is recorded as missed. How many of each were missed."""
     counts = []
@@ -87,7 +73,7 @@ def test_three_daemons_and_kills(server):
     try:
         until(lambda: ran(client, names[-1]))
         end, turn = time.monotonic() + SECONDS, 0
-        while time.monotonic() < end:
+        while time.monotonic() < end or turn < 4:
             time.sleep(0.7)
             daemons[turn % 3].kill()
             daemons[turn % 3].start()
@@ -212,7 +198,7 @@ def test_sprocs_that_misbehave_keep_nobody_else_from_running(own_server):
     put(client, *sprocs, endless, sproc("good.lua", EVERY))
     with DaemonProcess(own.url) as daemon:
         try:
-            until(lambda: client.sismember(KEYS.paused, "endless.lua"), 40)
+            until(lambda: client.sismember(KEYS.paused, "endless.lua"))
         except AssertionError:
             raise AssertionError(daemon.output) from None
         before = len(ran(client, "good.lua"))
@@ -234,8 +220,8 @@ def test_the_first_systems_cron_sproc_ticks_twice_unmodified(server):
         until(lambda: client.exists(countdown))
         first = client.ttl(countdown)
         assert 0 < first <= 15
-        until(lambda: client.ttl(countdown) < first or client.llen("ttlLst"), 20)
-        until(lambda: client.llen("ttlLst") >= 2, 40)
+        until(lambda: client.ttl(countdown) < first or client.llen("ttlLst"))
+        until(lambda: client.llen("ttlLst") >= 2)
     assert client.llen("ttlLst") == 2
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
 from typing import TYPE_CHECKING, Any
-
-from redis.exceptions import RedisError
 
 from luasprocs.keys import Keys
 from luasprocs.sync_state import read_sync_state
 from tests.daemons import DaemonProcess
 from tests.gitrepo import SETTINGS
+from tests.until import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from redis import Redis
@@ -31,17 +28,6 @@ class Service(DaemonProcess):
         given = {**SETTINGS, "LUASPROCS_INTERVAL": "1s", **(environ or {})}
         super().__init__(url, *options, command=("daemon",), environ=given, cwd=folder)
         self._environ |= given
-
-
-def until(condition: Callable[[], Any], timeout_s: float = 20, what: object = "it never came true") -> Any:
-    """What a condition says, once it is true; a server that is away says nothing."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        with contextlib.suppress(RedisError):
-            if found := condition():
-                return found
-        assert time.monotonic() < deadline, what() if callable(what) else what
-        time.sleep(0.02)
 
 
 def commit_of(client: Redis) -> str:

@@ -15,8 +15,9 @@ from luasprocs.editing import edit_metadata
 from luasprocs.registry import read_sprocs
 from luasprocs.sync_state import suspend, unsuspend
 from sync.syncing import rollback
-from tests.gitops.service import KEYS, Service, commit_of, generation_of, live, source_of, stands, state_of, until
+from tests.gitops.service import KEYS, Service, commit_of, generation_of, live, source_of, stands, state_of
 from tests.gitrepo import GitRepo
+from tests.until import until
 
 pytestmark = pytest.mark.timeout(120)
 EVENT = "-- event=set\n-- key=ev:*\nredis.call('HINCRBY', 'fired', KEYS[1], 1)\n"
@@ -99,13 +100,13 @@ def test_drift_is_seen_at_once_and_put_right(server, repo):
         stands(client, "synced")
         time.sleep(0.5)
         client.hset(KEYS.name("a.lua"), "source", "return 'hacked'")
-        until(lambda: source_of(client, "a.lua") == "return 1\n", 5)
+        until(lambda: source_of(client, "a.lua") == "return 1\n")
         client.delete(KEYS.list)
-        until(lambda: client.llen(KEYS.list) == 2, 5)
+        until(lambda: client.llen(KEYS.list) == 2)
         client.flushall()
-        until(lambda: source_of(client, "a.lua") == "return 1\n", 10)
+        until(lambda: source_of(client, "a.lua") == "return 1\n")
         client.execute_command("FUNCTION", "FLUSH")
-        until(lambda: client.execute_command("FUNCTION", "LIST"), 40)
+        until(lambda: client.execute_command("FUNCTION", "LIST"))
 
 
 def test_drift_is_only_told_where_the_host_says_warn(server, repo):
@@ -252,7 +253,7 @@ def test_a_remote_is_mirrored_and_its_outage_prunes_nothing(server, repo, tmp_pa
         assert commit_of(client) == second
         assert client.llen(KEYS.list) == 2
         (tmp_path / "away").rename(place)
-        until(lambda: state_of(client).state == "synced", 30)
+        until(lambda: state_of(client).state == "synced")
         service.kill()
         mirror = next((work / ".luasprocs" / "mirror").iterdir())
         (mirror / "shallow.lock").write_text("")
@@ -370,7 +371,7 @@ def test_a_daemon_with_no_more_rights_than_its_role(server, repo):
             live(client, repo.commit("a schedule"))
             until(lambda: client.get("ticks"))
             client.hset(KEYS.name("a.lua"), "source", "return 'hacked'")
-            until(lambda: source_of(client, "a.lua") == "return 1\n", 10)
+            until(lambda: source_of(client, "a.lua") == "return 1\n")
             asked = control.request(client, KEYS, "rollback", "ann", generation="1")
             answer = control.wait_for_answer(client, KEYS, asked, 15)
             assert answer is not None

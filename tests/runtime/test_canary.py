@@ -11,6 +11,7 @@ from luasprocs.keys import Keys
 from luasprocs.runtime.canary import PROBES, channels, judge
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
+from tests.until import until
 
 KEYSPACE = "-- event=set\n-- key=ev:*\nredis.call('HINCRBY', 'fired', KEYS[1], 1)\n"
 KEYEVENT = "-- event=hset, lpush\n-- key=a:*, b:*\nredis.call('HINCRBY', 'fired', KEYS[1], 1)\n"
@@ -24,11 +25,9 @@ def without_config(server):
     return f"redis://lean:pw@127.0.0.1:{server.port}/0"
 
 
-def gaps(client, count=1, timeout_s=5.0):
-    """Those recorded, once there are so many, or never more."""
-    deadline = time.monotonic() + timeout_s
-    while client.xlen(Keys().gaps) < count and time.monotonic() < deadline:
-        time.sleep(0.02)
+def gaps(client, count=1):
+    """Those recorded, once there are so many."""
+    until(lambda: client.xlen(Keys().gaps) >= count)
     found = [fields for _, fields in client.xrange(Keys().gaps)]
     return [(fields[b"source"], int(fields[b"from_ms"]), int(fields[b"to_ms"])) for fields in found]
 
@@ -38,11 +37,8 @@ def server_ms(client):
     return seconds * 1000 + micros // 1000
 
 
-def fired(client, key, timeout_s=5.0):
-    deadline = time.monotonic() + timeout_s
-    while not (found := client.hget("fired", key)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return found
+def fired(client, key):
+    return until(lambda: client.hget("fired", key))
 
 
 def test_flags_that_go_missing_are_said_and_are_a_gap(server):
@@ -59,14 +55,14 @@ def test_flags_that_go_missing_are_said_and_are_a_gap(server):
         client.config_set("notify-keyspace-events", "Kx")
         lost_at = server_ms(client)
         client.set("ev:lost", "x")
-        daemon.until(MISSING + "$K, ", timeout_s=10)
+        daemon.until(MISSING + "$K, ")
         assert "CONFIG SET notify-keyspace-events $K" in daemon.output
         [(source, from_ms, to_ms)] = gaps(client)
         assert source == b"__keyspace@0__:ev:*"
         assert from_ms <= lost_at <= to_ms
         client.config_set("notify-keyspace-events", "K$")
         healed_at = server_ms(client)
-        daemon.until("published again", timeout_s=10)
+        daemon.until("published again")
         assert daemon.output.count(MISSING) == 1
         assert gaps(client, 2)[-1][2] >= healed_at
         client.set("ev:2", "x")
@@ -109,7 +105,7 @@ def test_every_class_but_evicted_and_modules_is_proven(server):
         assert MISSING not in daemon.output
         for number, letter in enumerate("g$lshzxtnm", 1):
             client.config_set("notify-keyspace-events", "KEg$lshzxtnm".replace(letter, ""))
-            daemon.until(MISSING, times=number, timeout_s=10)
+            daemon.until(MISSING, times=number)
             assert f"{MISSING}{letter}, " in daemon.output
 
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from luasprocs.runtime.schedule import NEVER, Schedule
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
+from tests.until import PATIENCE_S
 
 FIRED = "-- event=expired\n-- key={}\nredis.call('HINCRBY', 'fired', KEYS[1], 1)\n"
 
@@ -41,7 +42,7 @@ def many_others(client, count=5_000):
     client.eval("for i = 1, ARGV[1] do redis.call('SET', 'other:' .. i, 'x', 'EX', 3600) end", 0, count)
 
 
-def fires(client, *keys, timeout_s=30.0):
+def fires(client, *keys, timeout_s=PATIENCE_S):
     """Each of them once, and nothing else."""
     give_up = time.monotonic() + timeout_s
     while len(fired := client.hgetall("fired")) < len(keys) and time.monotonic() < give_up:

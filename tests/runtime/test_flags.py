@@ -109,11 +109,11 @@ def heard_at(server, letters, cause):
     client.config_set("notify-keyspace-events", "E" + letters)
     with client.pubsub() as listener:
         listener.psubscribe("__keyevent@*__:*")
-        assert listener.get_message(timeout=5)
+        assert listener.get_message(timeout=30)
         cause(client)
         listener.ping()
         found = set()
-        while (message := listener.get_message(timeout=5)) and message["type"] != "pong":
+        while (message := listener.get_message(timeout=30)) and message["type"] != "pong":
             found.add(message["channel"].partition(b"__:")[2].decode())
     return found
 

@@ -105,7 +105,7 @@ def test_it_matches_what_psubscribe_matches(server, glob, channels):
     client, head = server.client(), b"__keyspace@0__:"
     with client.pubsub() as listener:
         listener.psubscribe(head + glob)
-        assert listener.get_message(timeout=5)
+        assert listener.get_message(timeout=30)
         heard = {channel for channel in channels if client.publish(head + channel, "x")}
     assert {channel for channel in channels if matcher(glob)(channel)} == heard
 
@@ -130,4 +130,4 @@ def test_it_ends_soon_by_construction(glob, key, matches):
     """Linear in the key for each `*`: one that backtracks would take years."""
     started = time.monotonic()
     assert bool(matcher(glob)(key)) is matches
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 30

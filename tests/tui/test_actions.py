@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +32,7 @@ from luasprocs_tui.widgets.form import Form
 from luasprocs_tui.widgets.table import Table
 from tests.live import put, sproc
 from tests.tui.test_sprocs_screen import listed, screen_of, until
+from tests.until import until as wait_for
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -281,9 +281,7 @@ def test_a_request_that_was_made_before_the_server_died_is_unknown(own_server: O
     deeds = Deeds(connect(own.url), KEYS, own.url)
 
     def kill() -> None:
-        deadline = time.monotonic() + 10
-        while not client.xlen(KEYS.control) and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_for(lambda: client.xlen(KEYS.control))
         own.kill()
 
     killer = threading.Thread(target=kill)

@@ -22,6 +22,7 @@ from luasprocs_tui.tree import tree
 from luasprocs_tui.widgets.table import Table
 from tests.live import put, sproc
 from tests.tui.test_sprocs_screen import listed, screen_of, text_of, until
+from tests.until import PATIENCE_S
 
 if TYPE_CHECKING:
     from tests.servers import Server
@@ -91,7 +92,7 @@ async def test_countdowns_and_rates_go_on(server: Server) -> None:
         assert due_ms is not None
         assert due_ms % 86_400_000 == 66_600_000  # 18:30 UTC
         await until(pilot, lambda: any(f" {left}m " in screen_of(pilot) for left in range(60)), "the countdown")
-        stopped = time.monotonic() + 3
+        stopped = time.monotonic() + PATIENCE_S
         while time.monotonic() < stopped and "failing" not in screen_of(pilot):
             client.hincrby(KEYS.stats("busy.lua"), "runs", 50)
             client.hincrby(KEYS.stats("busy.lua"), "errors", 1)

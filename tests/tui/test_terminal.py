@@ -16,9 +16,10 @@ import pytest
 from luasprocs.editing import edit_metadata
 from luasprocs.metadata import KEYS as METADATA_KEYS
 from luasprocs.registry import read_sprocs
-from tests.gitops.service import KEYS, Service, commit_of, generation_of, live, until
+from tests.gitops.service import KEYS, Service, commit_of, generation_of, live
 from tests.gitrepo import GitRepo
 from tests.servers import in_ci
+from tests.until import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,12 +64,12 @@ class Terminal:
 
     def shows(self, *texts: str) -> str:
         """Waits until all of these stand there."""
-        until(lambda: all(text in self.screen for text in texts), 20, lambda: f"never came: {texts}\n{self.screen}")
+        until(lambda: all(text in self.screen for text in texts), what=lambda: f"never came: {texts}\n{self.screen}")
         return self.screen
 
     def hides(self, text: str) -> None:
         """Waits until this stands there no more."""
-        until(lambda: text not in self.screen, 20, lambda: f"still there: {text}\n{self.screen}")
+        until(lambda: text not in self.screen, what=lambda: f"still there: {text}\n{self.screen}")
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ class WorkerProcess:
                 raise TimeoutError
             data = os.read(fd, 1 << 16)
             if not data:
-                raise EndedError(self.process.wait(10), self.stderr())
+                raise EndedError(self.process.wait(60), self.stderr())
             self._reader.feed(data)
         assert isinstance(message, list)
         return message
@@ -139,7 +139,7 @@ class WorkerProcess:
     def kill(self) -> None:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(60)
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             assert stream is not None
             stream.close()

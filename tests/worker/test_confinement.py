@@ -167,7 +167,7 @@ def test_a_folder_that_is_missing_is_said(bench, tmp_path):
         b"failed",
         f"there is no folder {tmp_path}/missing: make it, or change the setting that names it".encode(),
     ]
-    assert worker.process.wait(10) == 1
+    assert worker.process.wait(60) == 1
 
 
 def test_programs_run_where_the_host_allows_them_and_are_confined(bench, folder):
@@ -225,7 +225,7 @@ def test_without_landlock_nothing_runs_unless_the_host_says_so(bench, folder):
     assert worker.said[0] == b"failed"
     assert b"this kernel has no Landlock" in worker.said[1]
     assert b"`unconfined` in the host's setting `allow`" in worker.said[1]
-    assert worker.process.wait(10) == 1
+    assert worker.process.wait(60) == 1
     bench.start(before=without_landlock, allow=["unconfined"])
     assert bench.worker.facts == {"confined": False, "abi": 0, "pid": bench.worker.pid}
     (folder.parent / "outside").write_text("read")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.until import PATIENCE_S
 from tests.worker.harness import EndedError
 
 MB = 1 << 20
@@ -166,7 +167,7 @@ def test_one_that_prints_for_ever_fills_nothing(bench):
         bench.worker.read(0.5)
     assert memory_of(bench.worker.pid) < 100 * MB
     bench.worker.process.kill()
-    assert bench.worker.process.wait(10) == -signal.SIGKILL
+    assert bench.worker.process.wait(60) == -signal.SIGKILL
     assert bench.worker.stderr() == ""
 
 
@@ -288,7 +289,7 @@ def test_a_worker_ends_with_its_daemon(bench, server, folder, tmp_path):
     daemon.kill()
     daemon.wait()
     daemon.stdout.close()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while Path(f"/proc/{pid}").exists() and Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z":
         assert time.monotonic() < deadline
         time.sleep(0.02)
