@@ -7,8 +7,11 @@ import time
 
 import pytest
 
+from luasprocs.barrier import wait_for_events
+from luasprocs.keys import Keys
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
+from tests.servers import KINDS, MISSING_REDIS, Server, binary_of
 from tests.until import PATIENCE_S
 
 LIMIT_BYTES = 512 * 1024
@@ -24,13 +27,27 @@ EVENTS = (
 )
 
 
-@pytest.fixture
-def client(server):
-    """A client, where a daemon runs a sproc that keeps what it got."""
-    client = server.client()
-    put(client, sproc("take.lua", TAKE.format(events=EVENTS, more="")))
+@pytest.fixture(scope="module", params=KINDS)
+def running(request, tmp_path_factory):
+    """A server where a daemon runs a sproc that keeps what it got."""
+    if binary_of(request.param) is None:
+        pytest.skip(MISSING_REDIS)
+    server = Server(request.param, tmp_path_factory.mktemp("values")).start()
+    put(server.client(), sproc("take.lua", TAKE.format(events=EVENTS, more="")))
     with DaemonProcess(server.url):
-        yield client
+        yield server
+    server.stop()
+
+
+@pytest.fixture
+def client(running):
+    """A client of it, with none of the keys of the test before."""
+    client = running.client()
+    for keys in ("ev:*", "got:*"):
+        client.delete(*client.keys(keys), "tmp")
+        wait_for_events(client, Keys())
+    yield client
+    running.close_clients()
 
 
 def got(client, key, event=b""):

@@ -150,7 +150,7 @@ def test_daemons_are_listed(shell: Shell, start_daemon: StartDaemon) -> None:
     assert (found["host"], found["pid"], found["alive"]) == (socket.gethostname(), daemon.pid, True)
     assert (found["lag"], found["read"], found["runs"]) == (0, 1, 1)
     assert list(found["covers"]) == ["__keyspace@0__:dream*"]
-    assert 0 <= found["age_ms"] < 2000
+    assert 0 <= found["age_ms"] < 60_000
     assert datetime.fromisoformat(found["started_at"]).tzinfo is not None
     said = shell.ok("status").out
     assert f"daemon      {found['id']}: pid {daemon.pid} on {found['host']}, 1 source, lag 0, 1 runs, heard of " in said

@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import socket
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from luasprocs_tui.safe import REPLACEMENT, clean
 from luasprocs_tui.settings import DEFAULT_URL, Context, default_url
 from luasprocs_tui.widgets.source import lines_of
 from luasprocs_tui.widgets.table import Column, Table, fit, widths
+from tests.until import PATIENCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -88,7 +90,8 @@ def hostile_sprocs(names: Iterable[str]) -> list[Sproc]:
 
 
 async def until(pilot: Pilot[None], true: Callable[[], bool], what: str) -> None:
-    for _ in range(1000):
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
         await pilot.pause()
         if true():
             return
