@@ -50,6 +50,7 @@ class Form(ModalScreen["dict[str, str | None] | None"]):
         # An own key may hold what no id may.
         self._ids = {key: key if key.isidentifier() and key.isascii() else f"n{at}" for at, key in enumerate(keys)}
         self._rest: Timer | None = None
+        self._looked_at = ""
         self._warned = False
 
     def compose(self) -> ComposeResult:
@@ -90,6 +91,8 @@ class Form(ModalScreen["dict[str, str | None] | None"]):
             self._look_soon(self.focused.name or "")
 
     def _look_soon(self, key: str) -> None:
+        """What it does stands below soon, unless something else is said there before; "": no key's does."""
+        self._looked_at = key
         if self._rest is not None:
             self._rest.stop()
         self._rest = self.set_timer(REST_S, lambda: self._look(key, self.current)) if key else None
@@ -100,7 +103,7 @@ class Form(ModalScreen["dict[str, str | None] | None"]):
         self.app.call_from_thread(self._say_if_still, key, values, said)
 
     def _say_if_still(self, key: str, values: Mapping[str, str], said: str) -> None:
-        if self.is_attached and self.current == values and not self._wrong_with(key):
+        if self.is_attached and self.current == values and not self._wrong_with(key) and key == self._looked_at:
             self._say(said, bad=False)
 
     def _wrong_with(self, key: str) -> str:
@@ -116,6 +119,7 @@ class Form(ModalScreen["dict[str, str | None] | None"]):
             self.dismiss(None)
             return
         self._warned = True
+        self._look_soon("")
         self._say(
             f"what you changed ({', '.join(self.changes)}) is not applied: esc again gives it up, ctrl+s applies it"
         )
@@ -124,6 +128,7 @@ class Form(ModalScreen["dict[str, str | None] | None"]):
         """Gives the changes, if all of them are sound."""
         wrong = next((said for key in self.changes if (said := self._wrong_with(key))), "")
         if wrong:
+            self._look_soon("")
             self._say(wrong)
         else:
             self.dismiss(self.changes)

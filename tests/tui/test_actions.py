@@ -32,9 +32,12 @@ from luasprocs_tui.widgets.form import Form
 from luasprocs_tui.widgets.table import Table
 from tests.live import put, sproc
 from tests.tui.test_sprocs_screen import listed, screen_of, until
+from tests.until import PATIENCE_S
 from tests.until import until as wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from redis import Redis
     from textual.pilot import Pilot
 
@@ -291,6 +294,30 @@ def test_a_request_that_was_made_before_the_server_died_is_unknown(own_server: O
     killer.join()
     with pytest.raises(ServerUnreachableError, match="nothing answers"):
         deeds.ask("sync")
+
+
+async def test_what_a_value_would_do_comes_too_late_for_a_warning(server: Server) -> None:
+    asked, answer = threading.Event(), threading.Event()
+
+    def slow(key: str, values: Mapping[str, str]) -> str:
+        if values[key] == "doze*":
+            asked.set()
+            answer.wait(PATIENCE_S)
+        return f"{values[key]} matches 0 keys now"
+
+    async with app(server).run_test(size=(100, 30)) as pilot:
+        form = Form("a.lua", {"key": "nap*"}, ["key"], {}, slow)
+        pilot.app.push_screen(form)
+        await until(pilot, lambda: pilot.app.screen is form, "the form")
+        form.query_one("#value-key", Input).value = "doze*"
+        await until(pilot, asked.is_set, "the question")
+        await pilot.press("escape")
+        await until(pilot, lambda: "(key) is not applied" in screen_of(pilot), "the warning")
+        answer.set()
+        looks = [one for one in pilot.app.workers if one.group == "preview"]
+        await until(pilot, lambda: all(one.is_finished for one in looks), "the answer")
+        await pilot.pause()
+        assert "(key) is not applied" in screen_of(pilot)
 
 
 async def test_what_was_typed_into_the_form_goes_with_the_second_escape(server: Server, client: Redis) -> None:
