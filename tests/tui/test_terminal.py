@@ -16,7 +16,7 @@ import pytest
 from luasprocs.editing import edit_metadata
 from luasprocs.metadata import KEYS as METADATA_KEYS
 from luasprocs.registry import read_sprocs
-from tests.gitops.service import KEYS, Service, commit_of, generation_of, live
+from tests.gitops.service import KEYS, Service, commit_of, generation_of, live, state_of
 from tests.gitrepo import GitRepo
 from tests.servers import in_ci
 from tests.until import until
@@ -127,6 +127,10 @@ def test_a_day_at_the_screen(server, repo, tmp_path, size):  # noqa: PLR0915  # 
         Service(server.url, repo.path) as service,
         Terminal(tmp_path, *command, columns=columns, rows=rows) as terminal,
     ):
+
+        def state() -> str:
+            return f"{terminal.screen}\n{service.output}\n{state_of(client)}\n{client.hgetall(KEYS.name('sc2.lua'))}"
+
         live(client, first)
         terminal.shows("in sync", "sc1.lua", "sc2.lua", "sc3.lua")
 
@@ -135,13 +139,13 @@ def test_a_day_at_the_screen(server, repo, tmp_path, size):  # noqa: PLR0915  # 
         terminal.keys("e")
         fill(terminal, "key", "nap*")
         terminal.keys("C-s")
-        until(lambda: client.hget(KEYS.name("sc2.lua"), "key") == b"nap*", what=lambda: terminal.screen)
-        until(lambda: "-- key=nap*" in repo.git("show", "HEAD:sprocs/sc2.lua"), what=lambda: service.output)
+        until(lambda: client.hget(KEYS.name("sc2.lua"), "key") == b"nap*", what=state)
+        until(lambda: "-- key=nap*" in repo.git("show", "HEAD:sprocs/sc2.lua"), what=state)
         live(client, edited := repo.git("rev-parse", "HEAD"))
         assert repo.git("rev-parse", "HEAD~1") == first
         assert repo.git("status", "--porcelain") == ""
         terminal.shows(edited[:8], "in sync")
-        until(lambda: client.set("nap:1", "deep") and client.get("sc2") == b"nap:1=deep")
+        until(lambda: client.set("nap:1", "deep") and client.get("sc2") == b"nap:1=deep", what=state)
 
         # The same edit with a concurrent one shows the conflict; nothing is done before it is answered.
         terminal.keys("e")
@@ -152,9 +156,9 @@ def test_a_day_at_the_screen(server, repo, tmp_path, size):  # noqa: PLR0915  # 
         terminal.shows("has changed since you opened it", "timeout=2s", "key = doze*")
         assert client.hget(KEYS.name("sc2.lua"), "key") == b"nap*"
         terminal.keys("Tab", "Enter")
-        until(lambda: client.hget(KEYS.name("sc2.lua"), "key") == b"doze*", what=lambda: terminal.screen)
+        until(lambda: client.hget(KEYS.name("sc2.lua"), "key") == b"doze*", what=state)
         assert client.hget(KEYS.name("sc2.lua"), "timeout") == b"2s"
-        until(lambda: "key=doze*" in repo.git("show", "HEAD:sprocs/sc2.lua"))
+        until(lambda: "key=doze*" in repo.git("show", "HEAD:sprocs/sc2.lua"), what=state)
         assert "timeout=2s" in repo.git("show", "HEAD:sprocs/sc2.lua")
         live(client, repo.git("rev-parse", "HEAD"))
         unfiltered(terminal)
@@ -176,23 +180,23 @@ def test_a_day_at_the_screen(server, repo, tmp_path, size):  # noqa: PLR0915  # 
             (tmp_path / "editor-does").write_text(says)
             terminal.keys("E")
             terminal.shows(comes, "sc1.lua")
-        until(lambda: client.hget(KEYS.name("sc1.lua"), "source") == b"return 'mended'\n")
-        until(lambda: "mended" in repo.git("show", "HEAD:sprocs/sc1.lua"))
+        until(lambda: client.hget(KEYS.name("sc1.lua"), "source") == b"return 'mended'\n", what=state)
+        until(lambda: "mended" in repo.git("show", "HEAD:sprocs/sc1.lua"), what=state)
         live(client, repo.git("rev-parse", "HEAD"))
         unfiltered(terminal)
 
         # Pause sc3.lua: its countdown stops; resume it: it goes on.
-        until(lambda: client.ttl(KEYS.cron_prefix + "sc3.lua") > 0)
+        until(lambda: client.ttl(KEYS.cron_prefix + "sc3.lua") > 0, what=state)
         choose(terminal, "sc3.lua")
         terminal.keys("p")
-        until(lambda: client.sismember(KEYS.paused, "sc3.lua"))
-        until(lambda: client.ttl(KEYS.cron_prefix + "sc3.lua") == -2)
+        until(lambda: client.sismember(KEYS.paused, "sc3.lua"), what=state)
+        until(lambda: client.ttl(KEYS.cron_prefix + "sc3.lua") == -2, what=state)
         unfiltered(terminal)
         terminal.keys("c")
         terminal.shows("Schedules", "paused")
         terminal.keys("p")
-        until(lambda: not client.sismember(KEYS.paused, "sc3.lua"))
-        until(lambda: client.ttl(KEYS.cron_prefix + "sc3.lua") > 0)
+        until(lambda: not client.sismember(KEYS.paused, "sc3.lua"), what=state)
+        until(lambda: client.ttl(KEYS.cron_prefix + "sc3.lua") > 0, what=state)
         terminal.hides("paused")
         terminal.keys("Escape")
         terminal.shows("CALLS", "sc1.lua")
@@ -226,7 +230,7 @@ def test_a_day_at_the_screen(server, repo, tmp_path, size):  # noqa: PLR0915  # 
         terminal.shows("Roll back to generation 1", "+local greeting")
         assert generation_of(client) == generation
         terminal.keys("Tab", "Enter")
-        until(lambda: commit_of(client) == first, what=lambda: terminal.screen)
+        until(lambda: commit_of(client) == first, what=state)
         assert client.hget(KEYS.name("sc2.lua"), "key") == b"dream*"
         assert client.hget(KEYS.revision, "pinned")
         time.sleep(1.5)
@@ -235,7 +239,7 @@ def test_a_day_at_the_screen(server, repo, tmp_path, size):  # noqa: PLR0915  # 
         terminal.keys("Escape")
         terminal.shows("CALLS", "sc1.lua")
         terminal.keys("q")
-        until(lambda: _ended(terminal))
+        until(lambda: _ended(terminal), what=state)
 
 
 def _ended(terminal: Terminal) -> bool:
