@@ -26,19 +26,35 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from luasprocs.keys import Keys
-    from luasprocs.registry import Live, Revision
+    from luasprocs.registry import Live, LiveSproc, Revision
     from luasprocs.sproc import Sproc
 
 ATTEMPTS = 5
+PAST_LIMIT = 50
+"""Of how many edits in a row the blobs are kept: some daemon's commit of one of them may be under way."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """`by`: who, `Name <mail>` or user@host; `at`: unix seconds; `base`: git's blob before the first uncommitted edit."""
+    """`by`: who, `Name <mail>` or user@host; `at`: unix seconds; `base`: git's blob before the first uncommitted edit.
+
+    `past`: the blobs that were live between `base` and now, the newest last. Git may already have one of them.
+    """
 
     by: str
     at: float
     base: str
+    past: tuple[str, ...] = ()
+
+    @property
+    def blobs(self) -> frozenset[str]:
+        """What this edit was made on: where git has another one, somebody else has changed it there."""
+        return frozenset((self.base, *self.past))
+
+    def stored(self) -> str:
+        """As it stands in `edit`."""
+        fields = {name: value for name, value in asdict(self).items() if value or name != "past"}
+        return json.dumps(fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +69,23 @@ def parse_edit(stored: str) -> Edit | None:
     """What stands in `edit`; None where nothing does that can be read."""
     try:
         found = json.loads(stored)
-        return Edit(str(found["by"]), float(found["at"]), str(found["base"]))
-    except (ValueError, KeyError, TypeError):
+        past = tuple(str(blob) for blob in found.get("past", ()))
+        return Edit(str(found["by"]), float(found["at"]), str(found["base"]), past)
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def edits_of(live: Live) -> tuple[LiveEdit, ...]:
-    """The edits of a registry, by name."""
-    found = ((name, parse_edit(sproc.edit)) for name, sproc in live.sprocs.items() if sproc.edit)
-    return tuple(LiveEdit(name, edit) for name, edit in sorted(found) if edit)
+def is_edited(sproc: LiveSproc) -> bool:
+    """Whether it is another than git had. An edit that came back to that is remembered, as git may have got it half-way."""
+    found = parse_edit(sproc.edit)
+    return bool(sproc.edit) and (found is None or found.base != sproc.blob)
+
+
+def edits_of(live: Live, *, undone: bool = False) -> tuple[LiveEdit, ...]:
+    """The edits of a registry, by name. `undone`: those, too, that came back to what git had."""
+    some = (sproc for sproc in live.sprocs.values() if (sproc.edit if undone else is_edited(sproc)))
+    found = sorted((sproc.name, parse_edit(sproc.edit)) for sproc in some)
+    return tuple(LiveEdit(name, edit) for name, edit in found if edit)
 
 
 def edit(client: Redis, keys: Keys, name: str, source: bytes, *, base: str, by: str) -> Revision:
@@ -103,7 +127,7 @@ def undo(client: Redis, keys: Keys, name: str, *, by: str) -> Revision:
     """
     now = _sproc(client, keys, name)
     found = parse_edit(now.edit)
-    if found is None:
+    if found is None or found.base == now.blob:
         raise RegistryError(f"{name} is not edited live: there is nothing to undo")
     source = read_blobs(client, keys, [found.base])[found.base]
     return edit(client, keys, name, source, base=now.blob, by=by)
@@ -125,10 +149,11 @@ def _sproc(client: Redis, keys: Keys, name: str) -> Sproc:
 def _edited(live: Live, now: Sproc, source: bytes, by: str) -> Sproc:
     blob = blob_like(now.blob, source)
     before = parse_edit(now.edit)
-    base = before.base if before else now.blob
+    base, past = (before.base, (*before.past, now.blob)[-PAST_LIMIT:]) if before else (now.blob, ())
     sproc = read_sproc(now.name, now.name, source, blob, now.commit)
     values = with_defaults(sproc.values, json.loads(live.revision.defaults or "{}"))
-    stored = "" if blob == base else json.dumps(asdict(Edit(by, round(time.time(), 3), base)))
+    # Back to `base` it is an edit all the same, if git may already have what was live in between.
+    stored = "" if blob == base and not past else Edit(by, round(time.time(), 3), base, past).stored()
     return replace(sproc, values=values, edit=stored)
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from luasprocs import server
+from luasprocs.editing import is_edited
 from luasprocs.keys import Keys
 from luasprocs.registry import Live, LiveSproc, engine_of, raw, read_live, read_sprocs, text
 from luasprocs.urls import redacted
@@ -165,7 +166,7 @@ class Feed:
         wanted = [one for one in live.sprocs.values() if not one.intact or one not in self._known]
         replies = self._pipelined([raw(self._keys.name(one.name)) for one in wanted], HEADER_FIELDS)
         for one, reply in zip(wanted, replies, strict=True):
-            if one.edit:
+            if is_edited(one):
                 known = _fields(HEADER_FIELDS, reply, {})
                 self._edited.setdefault(one.name, text(known.get("commit", b"")))
         fresh = {one: self._row(one, reply) for one, reply in zip(wanted, replies, strict=True)}
@@ -176,7 +177,7 @@ class Feed:
         return Row(
             sproc.name,
             trigger_of(fields),
-            state_of(fields, intact=sproc.intact, edited=bool(sproc.edit)),
+            state_of(fields, intact=sproc.intact, edited=is_edited(sproc)),
             fields.get("description", ""),
             schedule=(fields.get("cron", ""), fields.get("every", ""), fields.get("timezone", "")),
             commit=self._committed(sproc, fields.get("commit", "")),
@@ -184,7 +185,7 @@ class Feed:
 
     def _committed(self, sproc: LiveSproc, commit: str) -> str:
         """The commit that an edit which was seen here has become; "" where there is none, or it was taken back."""
-        before = None if sproc.edit else self._edited.get(sproc.name)
+        before = None if is_edited(sproc) else self._edited.get(sproc.name)
         return commit if before is not None and commit != before else ""
 
     def _pipelined(self, keys: Sequence[bytes], fields: Sequence[str | bytes] = ()) -> list[Any]:

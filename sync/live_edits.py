@@ -46,7 +46,7 @@ def commit_pending(
     Raises:
         RepositoryError: git can't make the commit. redis.RedisError: the server can't be asked.
     """
-    edits = [one for one in edits_of(live) if desired.entries.get(one.name) != live.sprocs[one.name].blob]
+    edits = [one for one in edits_of(live, undone=True) if desired.entries.get(one.name) != live.sprocs[one.name].blob]
     if not edits:
         return Committed()
     if not desired.branch:
@@ -93,7 +93,7 @@ def _merged(repository: Repository, desired: Desired, sproc: Sproc, one: LiveEdi
     theirs = repository.file(desired.commit.sha, path, SOURCE_LIMIT_BYTES)
     if theirs is None:
         return b"", f"{path} is not in {desired.commit.sha[:10]} any more"
-    if blob_like(sproc.blob, theirs) == one.edit.base:
+    if blob_like(sproc.blob, theirs) in one.edit.blobs:
         return sproc.source, ""
     try:
         base = repository.blobs([one.edit.base])[one.edit.base]
@@ -116,7 +116,9 @@ def _message(repository: Repository, desired: Desired, sprocs: Mapping[str, Spro
     lines = []
     for one in done:
         try:
-            base = repository.blobs([one.edit.base])[one.edit.base]
+            git = desired.entries[one.name]
+            before = git if git in one.edit.blobs else one.edit.base
+            base = repository.blobs([before])[before]
             old, new = header.values_of(base, ""), header.values_of(sprocs[one.name].source, "")
             keys = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
             what = ", ".join(f"{key} {old.get(key, 'none')} -> {new.get(key, 'none')}" for key in keys)

@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from luasprocs.editing import parse_edit
+from luasprocs.editing import is_edited, parse_edit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,7 +23,8 @@ PRUNE_FREE = 4
 class Plan:
     """Names by what happens to them, sorted. `drifted`: those of `updated` whose source git didn't change: edited by hand.
 
-    `edited`: live edits that are kept, as nothing in git has changed since; `overwritten`: those of `updated` that are not.
+    `edited`: live edits that are kept, as nothing in git has changed since; `overwritten`: those of `updated` that are not;
+    `undone`: as git has them, but remembered as edits until a sync forgets that.
 
     `repairs`: what else is wrong with the registry and is mended, as sentences.
     """
@@ -36,11 +37,12 @@ class Plan:
     repairs: tuple[str, ...] = ()
     edited: tuple[str, ...] = ()
     overwritten: tuple[str, ...] = ()
+    undone: tuple[str, ...] = ()
 
     @property
     def names_changed(self) -> tuple[str, ...]:
         """Whose sources are needed to apply this."""
-        return tuple(sorted((*self.created, *self.updated)))
+        return tuple(sorted((*self.created, *self.updated, *self.undone)))
 
     def __bool__(self) -> bool:
         """Whether there is anything to do to the sprocs or the registry."""
@@ -58,15 +60,19 @@ def diff(
 ) -> Plan:
     """Compares name to blob with what is live. A live sproc that was changed by hand counts as changed; `again`: all do.
 
-    A live edit stays until git has it or something else in its place; with `discard_edits` it goes.
+    A live edit stays until git has it or something else in its place (an earlier one that it was made on is no such thing); with
+    `discard_edits` it goes.
     """
     created = sorted(desired.keys() - live.keys())
     both = desired.keys() & live.keys()
     edits = {name for name in both if live[name].edit}
-    kept = set() if discard_edits else {name for name in edits if _base(live[name]) == desired[name] != live[name].blob}
+    undone = {name for name in edits if not again and live[name].blob == desired[name] and not is_edited(live[name])}
+    kept = (
+        set() if discard_edits else {name for name in edits if live[name].blob != desired[name] in _made_on(live[name])}
+    )
     updated = sorted(
         name
-        for name in both - kept
+        for name in both - kept - undone
         if again or name in edits or live[name].blob != desired[name] or not live[name].intact
     )
     drifted = tuple(name for name in updated if live[name].blob == desired[name] and not live[name].intact)
@@ -74,7 +80,8 @@ def diff(
     overwritten = tuple(sorted(name for name in edits - kept if live[name].blob != desired[name]))
     unchanged = len(both) - len(updated)
     return Plan(
-        tuple(created), tuple(updated), tuple(deleted), unchanged, drifted, repairs, tuple(sorted(kept)), overwritten
+        *(tuple(created), tuple(updated), tuple(deleted), unchanged, drifted, repairs),
+        *(tuple(sorted(kept)), overwritten, tuple(sorted(undone))),
     )
 
 
@@ -85,9 +92,9 @@ def unified(name: str, live: bytes | None, git: bytes | None) -> Iterable[str]:
     return difflib.unified_diff(before, after, old, new, lineterm="")
 
 
-def _base(sproc: LiveSproc) -> str:
+def _made_on(sproc: LiveSproc) -> frozenset[str]:
     edit = parse_edit(sproc.edit)
-    return edit.base if edit else ""
+    return edit.blobs if edit else frozenset()
 
 
 def prune_refusal(plan: Plan, desired: int, live: int, absent: str = "") -> str:

@@ -176,7 +176,7 @@ class Syncer:
         live, plan = prepared.live, prepared.plan
         revision = live.revision
         same = (revision.commit, revision.owner, revision.pinned) == (desired.commit.sha, prepared.owner, "")
-        if same and not plan:
+        if same and not plan and not plan.undone:
             return revision.generation
         proof = self._prove(desired, prepared)
         check_sprocs(self.repository, desired, proof.sprocs, syntax=False)

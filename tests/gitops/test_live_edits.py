@@ -6,13 +6,17 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
 from luasprocs.editing import edit, edit_metadata, edits_of, undo
 from luasprocs.errors import EditConflictError, NoSprocError, ProblemsError, RegistryError
 from luasprocs.registry import read_live, read_sprocs
-from sync.syncing import rollback
+from sync.desired import read_commit
+from sync.live_edits import commit_pending
+from sync.repository import Repository
+from sync.syncing import Options, Syncer, rollback
 from tests.gitops.service import KEYS, Service, commit_of, live, source_of, stands, state_of
 from tests.gitrepo import GitRepo
 from tests.until import until
@@ -155,6 +159,57 @@ def test_where_git_changed_the_header_too_both_are_kept(server, repo):
     text = repo.git("show", "HEAD:sprocs/a.lua")
     assert "what was dreamt" in text
     assert "timeout=2s" in text
+
+
+@pytest.mark.parametrize("second", [{"key": "nap*"}, {"timeout": None}, {"timeout": "2s"}])
+def test_an_edit_between_the_commit_of_the_one_before_and_its_sync_stays(server, repo, second):
+    client, repository = server.client(), Repository.open(repo.path)
+    syncer = Syncer(client, KEYS, repository)
+    follow = replace(syncer, options=Options(discard_edits=False))
+    first = read_commit(repository)
+    syncer.sync(first)
+    wish(client, timeout="1s")
+    assert commit_pending(client, KEYS, read_live(client, KEYS), repository, first).sha
+    wish(client, **second)
+    last = source_of(client, "a.lua")
+    follow.sync(read_commit(repository))
+    assert source_of(client, "a.lua") == last
+    follow.sync(read_commit(repository))  # as often as a daemon does
+    assert commit_pending(client, KEYS, read_live(client, KEYS), repository, read_commit(repository)).sha
+    follow.sync(read_commit(repository))
+    assert source_of(client, "a.lua") == last == repo.git("show", "HEAD:sprocs/a.lua") + "\n"
+    assert not read_live(client, KEYS).sprocs["a.lua"].edit
+    said = {"key": "key dream* -> nap*", "timeout": f"timeout 1s -> {second.get('timeout') or 'none'}"}
+    assert repo.git("log", "-1", "--format=%s") == f"Edit sprocs/a.lua: {said[next(iter(second))]}"
+
+
+def test_edits_in_quick_succession_all_become_commits(server, repo):
+    client = server.client()
+    with Service(server.url, repo.path):
+        live(client, repo.git("rev-parse", "HEAD"))
+        for number in range(60):
+            wish(client, timeout=f"{number + 1}s", key=f"nap:{number}*")
+            wish(client, description=f"edit {number}")
+            time.sleep(number % 6 / 20)
+        until(lambda: f"-- description=edit {number}" in repo.git("show", "HEAD:sprocs/a.lua"))
+        until(lambda: not edited(client))
+    text = repo.git("show", "HEAD:sprocs/a.lua")
+    assert "-- timeout=60s" in text
+    assert "-- key=nap:59*" in text
+    assert text.strip() == source_of(client, "a.lua").strip()
+
+
+def test_what_is_edited_back_is_no_edit(server, repo):
+    client = server.client()
+    Syncer(client, KEYS, Repository.open(repo.path)).sync(read_commit(Repository.open(repo.path)))
+    wish(client, timeout="1s")
+    wish(client, timeout=None)
+    assert edited(client) == []
+    with pytest.raises(RegistryError, match="is not edited live"):
+        undo(client, KEYS, "a.lua", by=ANN)
+    with Service(server.url, repo.path):
+        until(lambda: not read_live(client, KEYS).sprocs["a.lua"].edit)
+    assert repo.git("rev-list", "--count", "HEAD") == "1"
 
 
 def test_two_daemons_make_one_commit_and_a_remote_gets_it(server, repo, tmp_path):
