@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from luasprocs import header
-from luasprocs.editing import blob_like, edits_of
+from luasprocs.editing import LiveEdit, blob_like, edits_of, parse_edit
 from luasprocs.errors import ProblemsError, RepositoryError
 from luasprocs.registry import read_sprocs
 from luasprocs.sproc import SOURCE_LIMIT_BYTES
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-    from luasprocs.editing import LiveEdit
     from luasprocs.keys import Keys
     from luasprocs.registry import Live
     from luasprocs.sproc import Sproc
@@ -65,17 +64,19 @@ def _commit(
     client: Redis, keys: Keys, repository: Repository, desired: Desired, edits: Sequence[LiveEdit], *, sign: bool
 ) -> Committed:
     sprocs = {sproc.name: sproc for sproc in read_sprocs(client, keys, [one.name for one in edits])}
+    now = (
+        (name, parse_edit(sproc.edit)) for name, sproc in sprocs.items()
+    )  # further edits may have come, or have gone
+    edits = [LiveEdit(name, edit) for name, edit in sorted(now) if edit]
     files: dict[str, bytes] = {}
     waiting: dict[str, str] = {}
     for one in edits:
-        if one.name not in sprocs:
-            continue
         path = desired.path(one.name)
         content, why = _merged(repository, desired, sprocs[one.name], one)
         why = why or repository.why_dirty(desired.branch, path, content)
         if why:
             waiting[one.name] = why
-        else:
+        elif blob_like(desired.entries[one.name], content) != desired.entries[one.name]:
             files[path] = content
     if not files:
         return Committed("", waiting)
