@@ -17,8 +17,19 @@ if TYPE_CHECKING:
 
 
 HERE = Path(__file__).parent
-EITHER_SERVER = ("tui", "gitops", "cli/test_hooks.py", "cli/test_pre_commit.py")
-"""What screens and git do with what was read: each test on one of the servers, half of them on each.
+EITHER_SERVER = (
+    "tui",
+    "gitops",
+    "cli/test_hooks.py",
+    "cli/test_pre_commit.py",
+    "cli/test_terminal.py",
+    "cli/test_up.py",
+    "worker/test_confinement.py",
+    "worker/test_hostile.py",
+    "worker/test_modules.py",
+    "test_service.py",
+)
+"""What screens, git, terminals and the kernel do with what was read: each test on one of the servers, half of them on each.
 
 What they read and write is tested on both, by the tests of what they do it with.
 """
