@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from redis import Redis
 
-from bench.pairs import Result, measure, ratio
+from bench.pairs import Result, ratio
 from bench.servers import kinds, running
 from luasprocs.apply import apply
 from luasprocs.keys import Keys
@@ -64,10 +64,11 @@ def results() -> Iterator[Result]:
                 assert client.evalsha(sha, 1, "k", *ARGS) == client.execute_command(
                     "FCALL", "luasprocs_execute", 1, "k", NAME, *ARGS
                 )
-                pairs = measure(
+                what = "with triggers" if triggers else "without triggers"
+                yield ratio(
+                    f"FCALL by name / EVALSHA, {kind}, {what} (requests/s)",
                     partial(_throughput, server.port, "FCALL", "luasprocs_execute", "1", "k", NAME, *ARGS),
                     partial(_throughput, server.port, "EVALSHA", sha, "1", "k", *ARGS),
                     PAIRS,
+                    at_least=at_least,
                 )
-            what = "with triggers" if triggers else "without triggers"
-            yield ratio(f"FCALL by name / EVALSHA, {kind}, {what} (requests/s)", pairs, at_least=at_least)

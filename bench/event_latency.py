@@ -22,7 +22,7 @@ import hiredis
 from redis import Redis
 
 from bench.events import daemons, live
-from bench.pairs import Result, measure, ratio
+from bench.pairs import Result, ratio
 from bench.servers import kinds, running
 from luasprocs.keys import Keys
 
@@ -147,8 +147,8 @@ def _bare(kind: str) -> float:
 def idle_against_bare() -> Iterator[Result]:
     """The same way through a second process, by the bare loop."""
     for kind in kinds():
-        pairs = measure(partial(_ours, kind), partial(_bare, kind), 5)
-        yield ratio(f"idle: SET to effect / bare loop, p50, {kind} (us)", pairs, at_most=1.5)
+        name = f"idle: SET to effect / bare loop, p50, {kind} (us)"
+        yield ratio(name, partial(_ours, kind), partial(_bare, kind), 5, at_most=1.5)
 
 
 def _expire_some(client: Redis) -> list[float]:

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.pairs import Result, difference, measure
+from bench.pairs import Result, difference
 from bench.servers import kinds, running
 from luasprocs.keys import Keys
 from luasprocs.server import connect
@@ -87,5 +87,6 @@ def results() -> Iterator[Result]:
                 server.url,
             ]
             subprocess.run(install, check=True, capture_output=True)
-            pairs = measure(partial(_pushed_live, clone, server.url), partial(_push, clone, "plain"), PAIRS)
-            yield difference(f"git push, {SPROCS} sprocs, with hooks - without, {kind} (ms)", pairs, at_most=500)
+            with_hooks, without = partial(_pushed_live, clone, server.url), partial(_push, clone, "plain")
+            title = f"git push, {SPROCS} sprocs, with hooks - without, {kind} (ms)"
+            yield difference(title, with_hooks, without, PAIRS, at_most=500)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from redis import Redis
 
 from bench.events import daemons, live
-from bench.pairs import Result, measure, ratio
+from bench.pairs import Result, ratio
 from bench.servers import kinds, running
 from luasprocs.keys import Keys
 
@@ -114,8 +114,8 @@ def results() -> Iterator[Result]:
     """All of it."""
     for kind in kinds():
         for rival in ("arq", "rq"):
-            pairs = measure(partial(_ours, kind), partial(_theirs, kind, rival), PAIRS)
-            yield ratio(f"no-op jobs / {rival}'s, {kind} (jobs/s)", pairs, at_least=2.0)
+            name = f"no-op jobs / {rival}'s, {kind} (jobs/s)"
+            yield ratio(name, partial(_ours, kind), partial(_theirs, kind, rival), PAIRS, at_least=2.0)
         starts = _starts(kind)
         value = statistics.median(starts)
         pairs = ((value, sorted(starts)[int(len(starts) * 0.99)]),)

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.pairs import Result, difference, measure
+from bench.pairs import Result, difference
 from bench.servers import running
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def results() -> Iterator[Result]:
             (["execute", "one.lua"], 400),
         ):
             ours = partial(_timed, [luasprocs, *words], folder)
-            pairs = measure(ours, partial(_timed, [sys.executable, "-c", "pass"], folder), PAIRS)
-            yield difference(f"luasprocs {' '.join(words)} - python -c pass (ms)", pairs, at_most=at_most)
+            python = partial(_timed, [sys.executable, "-c", "pass"], folder)
+            title = f"luasprocs {' '.join(words)} - python -c pass (ms)"
+            yield difference(title, ours, python, PAIRS, at_most=at_most)
         del os.environ["LUASPROCS_REDIS"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from redis import Redis
 
-from bench.pairs import Result, measure, ratio
+from bench.pairs import Result, ratio
 from bench.servers import kinds, running
 from luasprocs.keys import Keys
 from luasprocs.server import connect
@@ -115,5 +115,5 @@ def results() -> Iterator[Result]:
         _repository(folder)
         for kind in kinds():
             with running(kind) as server:
-                pairs = measure(partial(_ours, folder, server.port), partial(_bare, folder, server.port), PAIRS)
-                yield ratio(f"cold sync of {SPROCS} sprocs / bare work, {kind} (s)", pairs, at_most=2.0)
+                ours, bare = partial(_ours, folder, server.port), partial(_bare, folder, server.port)
+                yield ratio(f"cold sync of {SPROCS} sprocs / bare work, {kind} (s)", ours, bare, PAIRS, at_most=2.0)
