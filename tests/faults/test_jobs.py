@@ -180,7 +180,8 @@ def test_pause_stop_and_restart(own_server, tmp_path):
     own = own_server(persistent=True)
     client = own.client()
     slow = (
-        "-- runasync=yes\nlocal t = os.time() + 2\nwhile os.time() < t do end\nredis.call('RPUSH', 'slow', ARGV[1])\n"
+        "-- runasync=yes\nlocal t = os.time() + 60\nwhile redis.call('EXISTS', 'go') == 0 and os.time() < t do end\n"
+        "redis.call('RPUSH', 'slow', ARGV[1])\n"
     )
     put(client, sproc("good.lua", COUNT), sproc("slow.lua", slow))
     daemon = DaemonProcess(own.url, cwd=tmp_path)
@@ -190,21 +191,28 @@ def test_pause_stop_and_restart(own_server, tmp_path):
         time.sleep(0.5)
         assert client.get("good") is None
         resume(client, KEYS, ["good.lua"])
-        until(lambda: client.get("good") == b"1")
+        until(lambda: client.get("good") == b"1" and not client.xlen(KEYS.jobs))
         enqueue(client, "slow.lua", 1)
         until(lambda: runs(client))
-        assert daemon.stop() == 0  # what runs ends
+        daemon.process.terminate()
+        daemon.until("stopping")
+        client.set("go", "1")
+        assert daemon.wait() == 0  # what runs ends
         assert client.lrange("slow", 0, -1) == [b"1"]
         assert client.xlen(KEYS.jobs) == 0
     enqueue(client, "slow.lua", 2)
     own.restart()
+    client = own.client()
     with daemon:
-        until(lambda: own.client().lrange("slow", 0, -1) == [b"1", b"2"])
-        enqueue(own.client(), "slow.lua", 3)
-        until(lambda: runs(own.client()))
+        until(lambda: client.lrange("slow", 0, -1) == [b"1", b"2"] and not client.xlen(KEYS.jobs))
+        client.delete("go")
+        enqueue(client, "slow.lua", 3)
+        until(lambda: runs(client))
         daemon.process.terminate()
-        time.sleep(0.4)
+        daemon.until("stopping")
+        time.sleep(0.4)  # two at once are one wish
         daemon.process.terminate()
-        assert daemon.wait(2) == 130  # a second signal ends at once
+        assert daemon.wait() == 130  # a second signal ends at once
+    client.set("go", "1")
     with daemon:
         until(lambda: own.client().lrange("slow", 0, -1) == [b"1", b"2", b"3"])
