@@ -64,9 +64,8 @@ def _commit(
     client: Redis, keys: Keys, repository: Repository, desired: Desired, edits: Sequence[LiveEdit], *, sign: bool
 ) -> Committed:
     sprocs = {sproc.name: sproc for sproc in read_sprocs(client, keys, [one.name for one in edits])}
-    now = (
-        (name, parse_edit(sproc.edit)) for name, sproc in sprocs.items()
-    )  # further edits may have come, or have gone
+    # Further edits may have come, or have gone.
+    now = ((name, parse_edit(sproc.edit)) for name, sproc in sprocs.items())
     edits = [LiveEdit(name, edit) for name, edit in sorted(now) if edit]
     files: dict[str, bytes] = {}
     waiting: dict[str, str] = {}
@@ -76,7 +75,7 @@ def _commit(
         why = why or repository.why_dirty(desired.branch, path, content)
         if why:
             waiting[one.name] = why
-        elif blob_like(desired.entries[one.name], content) != desired.entries[one.name]:
+        elif blob_like(git := desired.entries.get(one.name, ""), content) != git:
             files[path] = content
     if not files:
         return Committed("", waiting)
@@ -117,7 +116,7 @@ def _message(repository: Repository, desired: Desired, sprocs: Mapping[str, Spro
     lines = []
     for one in done:
         try:
-            git = desired.entries[one.name]
+            git = desired.entries.get(one.name, "")
             before = git if git in one.edit.blobs else one.edit.base
             base = repository.blobs([before])[before]
             old, new = header.values_of(base, ""), header.values_of(sprocs[one.name].source, "")
