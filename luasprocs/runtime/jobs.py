@@ -28,8 +28,8 @@ LOOK_EVERY_S = 1.0
 REST_S = 0.005
 NO_WORKER_REST_S = 10.0
 SHORT_US = 5000
-AHEAD = 8
-"""Jobs taken beyond those under way while runs are short: the way to the server is then longer than a run."""
+AHEAD = 16
+"""Jobs taken beyond those under way while runs are short: the way to the server is then longer than a run. Half of them are taken at once."""
 REPORTED_AT_ONCE = 50
 NAMES_LIMIT = 10_000
 
@@ -77,6 +77,8 @@ class Jobs:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        while self._unreported and self._session is not None and self._session.commands.open:
+            self._report()  # without waiting for answers: the good-bye comes behind it
         self.pool.close()
 
     async def serve(self, session: Session) -> None:
@@ -90,7 +92,7 @@ class Jobs:
         try:
             while True:
                 self._wake.clear()
-                self._report()
+                self._report_soon()
                 stale = time.monotonic() - looked >= LOOK_EVERY_S
                 if stale:
                     looked = time.monotonic()
@@ -146,8 +148,10 @@ class Jobs:
         """How many more jobs may be taken: some ahead, if those at hand are short."""
         at_hand = self.running + len(self._queued)
         short = self._last_short and not self._long and all(map(self._is_short, self._queued))
-        most = self.pool.size * DEPTH + AHEAD if short else self.pool.size
-        return most - at_hand
+        if not short:
+            return self.pool.size - at_hand
+        room = self.pool.size * DEPTH + AHEAD - at_hand
+        return room if room >= AHEAD // 2 else 0
 
     def _is_short(self, job: Job) -> bool:
         """Whether the last run of its sproc was: then it may be given to a worker that has another one."""
@@ -182,27 +186,32 @@ class Jobs:
         self.wake()
 
     def _report_soon(self) -> None:
-        """What ends in one turn of the loop is told together."""
+        """What ends in one turn of the loop is told together, and what ends while the server hasn't answered, too."""
         if not self._reporting:
             self._reporting = True
             asyncio.get_running_loop().call_soon(self._report)
 
     def _report(self) -> None:
-        self._reporting = False
         session = self._session
-        while session is not None and self._unreported and session.commands.open:
-            ended = [self._unreported.popleft() for _ in range(min(REPORTED_AT_ONCE, len(self._unreported)))]
-            words: list[Any] = [*session.function("finish", session.daemon.id)]
-            for job, outcome in ended:
-                words += (job.entry, outcome.status, outcome.duration_us, outcome.reply, outcome.error)
-            session.commands.send(packed(*words), partial(self._reported, ended))
+        if session is None or not self._unreported or not session.commands.open:
+            self._reporting = False
+            return
+        ended = [self._unreported.popleft() for _ in range(min(REPORTED_AT_ONCE, len(self._unreported)))]
+        words: list[Any] = [*session.function("finish", session.daemon.id)]
+        for job, outcome in ended:
+            words += (job.entry, outcome.status, outcome.duration_us, outcome.reply, outcome.error)
+        session.commands.send(packed(*words), partial(self._reported, ended))
 
     def _reported(self, ended: list[tuple[Job, Outcome]], reply: Any) -> None:
+        self._reporting = False
         if isinstance(reply, exceptions.ConnectionError):
             self._unreported.extend(ended)  # told again on the next connection; the second is LOST
-        elif isinstance(reply, Exception):
+            return
+        if isinstance(reply, Exception):
             log.warning("the end of job %s could not be recorded: %s", ended[0][0].id.decode(), reply)
             asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._unreported.extend, ended)
+        if self._unreported:
+            self._report_soon()
 
     async def _due(self, session: Session) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Runs jobs: each in a Lua of its own."""
+"""Runs jobs: each in globals of its own, and in a Lua of its own where it could leave anything behind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from luasprocs.lua import PREFIX
 from luasprocs.worker import lua
 from luasprocs.worker.confinement import CLIBS, EXEC, limit_memory, lua_paths
 from luasprocs.worker.connection import Connection, LostError
-from luasprocs.worker.libs import install
+from luasprocs.worker.libs import installer
 from luasprocs.worker.programs import Programs, temporary_name
 from luasprocs.worker.replies import Problem, TooLargeError
 from luasprocs.worker.server_texts import server_facts
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 TEXT_LIMIT_BYTES = 1024  # of a reply or an error in a record, as in the engine's record.lua
 LEAST_MEMORY_BYTES = 1 << 20
 """With less, Lua may be at its end before it can say so, which ends the process."""
+KEPT_BYTES = 2 << 20
+"""A Lua that has grown beyond that is not kept for the next job."""
 _NO_LIMIT_BYTES = 1 << 50
 
 
@@ -49,6 +51,9 @@ class Job:
     memory_bytes: int
     keys: list[bytes]
     args: list[bytes]
+
+
+NOTHING = Job(b"0", b"-", b"call", b"1", b"1", b"-", b"1", b"", _NO_LIMIT_BYTES, [], [])
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +81,14 @@ class Runner:
         self._base_bytes = base_bytes
         self._paths = lua_paths(rules)
         self._facts = server_facts(connection)
+        self._kept: _Host | None = None
         self._warm_up()
 
     def _warm_up(self) -> None:
         """One job of nothing, before the confinement: what it reads from the package is out of reach later."""
-        nothing = Job(b"0", b"-", b"call", b"1", b"1", b"-", b"1", b"", _NO_LIMIT_BYTES, [], [])
         for way in (b"", b"local _ = _G "):
-            host = _Host(self, nothing)
-            host.run(way + b"return { cjson.encode({}), cmsgpack.pack(1), bit.tobit(1), struct.pack('b', 1) }")
-            host.end()
+            source = way + b"return { cjson.encode({}), cmsgpack.pack(1), bit.tobit(1), struct.pack('b', 1) }"
+            self._run_in_lua(NOTHING, source)
 
     def run(self, job: Job) -> Outcome:
         """Runs one. Whatever it does is an outcome, unless it ends the process."""
@@ -99,16 +103,9 @@ class Runner:
             reply = b"" if status == "error" else cut(printed)
         return Outcome(status, int((time.perf_counter() - started) * 1_000_000), reply, error)
 
-    def core(self, job: Job) -> dict[bytes, Any]:
-        """What Lua is told of the job and its surroundings."""
+    def facts(self) -> dict[bytes, Any]:
+        """What Lua is told of its surroundings."""
         return {
-            b"sproc": {
-                b"name": job.name,
-                b"trigger": job.trigger,
-                b"id": job.id,
-                b"attempt": int(job.attempt),
-            },
-            b"memory_bytes": job.memory_bytes,
             b"PREFIX": PREFIX,
             b"lua_path": self._paths[0].encode(),
             b"c_path": self._paths[1].encode(),
@@ -138,11 +135,7 @@ class Runner:
         if source is None:
             return "error", None, refused
         try:
-            host = _Host(self, job)
-            try:
-                ok, reply, error, denied = host.run(source)
-            finally:
-                host.end()  # before the answer: what ends here is the job's own
+            ok, reply, error, denied = self._run_in_lua(job, source)
         except (lua51.LuaError, MemoryError) as problem:
             # Only Lua itself gets here, at the end of its memory.
             return "error", None, f"ERR {type(problem).__name__}: not enough memory".encode()
@@ -154,12 +147,28 @@ class Runner:
         return "denied", reply, cut(b"; ".join([*([error] if error else []), b"denied: " + b"; ".join(denials)]))
 
 
-class _Host:
-    """What Lua asks of Python during one job. Nothing here raises into Lua: an exception would be an object in its hands."""
+    def _run_in_lua(self, job: Job, source: bytes) -> tuple[bool, bytes | None, bytes, bytes]:
+        plain = lua.is_plain(source)
+        host, self._kept = (self._kept if plain else None) or _Host(self, plain=plain), None
+        try:
+            answer = host.run(job, source)
+            if plain and host.used_bytes < KEPT_BYTES:
+                self._kept = host
+            return answer
+        finally:  # before the answer: what ends here is the job's own
+            host.end(closed=self._kept is None)
 
-    def __init__(self, runner: Runner, job: Job) -> None:
+
+class _Host:
+    """A Lua, and what it asks of Python. Nothing here raises into Lua: an exception would be an object in its hands.
+
+    `plain`: of jobs that leave nothing behind, see lua/state.lua; else it is for one job.
+    """
+
+    def __init__(self, runner: Runner, *, plain: bool) -> None:
         self._runner = runner
-        self._job = job
+        self._job = NOTHING
+        self._limit_bytes = 0
         self._programs = Programs()
         self._runtime: Any = lua51.LuaRuntime(
             encoding=None,
@@ -169,26 +178,34 @@ class _Host:
             attribute_filter=_no_attributes,
             max_memory=_NO_LIMIT_BYTES,
         )
-
-    def run(self, source: bytes) -> tuple[bool, bytes | None, bytes, bytes]:
-        """Whether it went well, its reply and error as texts, and what was denied to it."""
-        runtime, job = self._runtime, self._job
-        install(runtime)
-        core = runtime.table_from(self._runner.core(job), recursive=True)
         functions = (_quiet(getattr(self, f"_{name}")) for name in lua.HOST_FUNCTIONS)
-        run = runtime.execute(lua.compiled(plain=lua.is_plain(source)), core, *functions)
-        answer: tuple[bool, bytes | None, bytes, bytes] = run(
-            source, job.name, runtime.table_from(job.keys), runtime.table_from(job.args)
+        facts = self._runtime.table_from(runner.facts(), recursive=True)
+        self._run = self._runtime.execute(
+            lua.state_code(), lua.job_code(plain=plain), installer(self._runtime), facts, plain, *functions
+        )
+
+    @property
+    def used_bytes(self) -> int:
+        """What Lua holds."""
+        return int(self._runtime.get_memory_used())
+
+    def run(self, job: Job, source: bytes) -> tuple[bool, bytes | None, bytes, bytes]:
+        """Whether it went well, its reply and error as texts, and what was denied to it."""
+        self._job, self._limit_bytes = job, self.used_bytes + job.memory_bytes
+        table = self._runtime.table_from
+        answer: tuple[bool, bytes | None, bytes, bytes] = self._run(
+            source, job.memory_bytes, job.name, job.trigger, job.id, int(job.attempt), table(job.keys), table(job.args)
         )
         return answer
 
-    def end(self) -> None:
-        """Closes Lua, whose finalizers may do anything, and ends what it started."""
-        self._runtime = None
+    def end(self, *, closed: bool) -> None:
+        """Ends what the job started. `closed`: first Lua itself, whose finalizers may do anything."""
+        if closed:
+            self._run = self._runtime = None
         self._programs.end()
 
     def _fence(self) -> None:
-        self._runtime.set_max_memory(self._job.memory_bytes)
+        self._runtime.set_max_memory(self._limit_bytes)
 
     def _lift(self) -> None:
         """While Python makes Lua values there is no limit: Lua would jump over Python's frames, which hangs the process."""

@@ -2,12 +2,9 @@
 local fenced, denied, load_text = core.fenced, core.denied, core.load_text
 local type, error, tostring = type, error, tostring
 local open, lines, input, output, close, remove, rename = io.open, io.lines, io.input, io.output, io.close, os.remove, os.rename
-local setlocale, getmetatable = os.setlocale, getmetatable
+local setlocale = os.setlocale
 local PERMISSION, ACCESS, OPEN_FILES, CROSS_DEVICE, TOO_LARGE = 1, 13, 24, 18, 27
 local REFUSALS = { [PERMISSION] = true, [ACCESS] = true, [OPEN_FILES] = true, [CROSS_DEVICE] = true, [TOO_LARGE] = true }
-
--- No sproc changes what its files' methods do, nor what happens when they are collected.
-getmetatable(io.stdout).__metatable = false
 
 -- Passes on what a file function returned; a refusal is noted.
 local function noted(what, found, problem, number)
@@ -25,6 +22,7 @@ local function open_file(path, mode)
       return nil, refused, ACCESS
     end
   end
+  core.opened = true
   return noted('open', open(path, mode))
 end
 
@@ -90,6 +88,7 @@ if core.allow_exec then
   function io.popen(command, mode)
     local path, problem = fenced(popen(tostring(command), mode or 'r'))
     if not path then return nil, problem end
+    core.opened = true
     local file, why, number = open(path, mode or 'r')
     remove(path)
     return file, why, number

@@ -5,6 +5,7 @@ local type, error, pcall = type, error, pcall
 local real_require, c_loader, c_root_loader = require, package.loaders[3], package.loaders[4]
 
 package.path, package.cpath = core.lua_path, core.c_path
+package.loaded.python, package.loaded.debug = nil, _G.debug
 
 -- The file that a module's name stands for in a path; nothing, and what was tried.
 local function search(name, path)

@@ -1,7 +1,7 @@
 -- The globals of a job: what could harm the process goes, the rest is Lua 5.1's own.
 -- A library's functions are kept as locals: a sproc may overwrite its globals.
 local type, rawget, pcall, error = type, rawget, pcall, error
-local loadstring, real_load, getinfo, getmetatable = loadstring, load, debug.getinfo, getmetatable
+local loadstring, real_load, getinfo = loadstring, load, debug.getinfo
 
 -- A host's function answers with Lua's memory limit lifted, as running into it there would hang the process. `fence` puts it back.
 local function fenced(...)
@@ -77,13 +77,9 @@ local function tame_info(of, what)
   return info
 end
 
--- Were an object of Python's ever to reach a sproc, its metatable would stay out of reach: __gc, called twice, frees it twice.
-getmetatable(fence).__metatable = false
-_G.python, package.loaded.python = nil, nil
-_G.newproxy, _G.gcinfo = nil, nil
+_G.python, _G.newproxy, _G.gcinfo = nil, nil, nil
 _G.loadstring, _G.load, _G.pcall = load_text, load_pieces, protected
 local traceback = debug.traceback
 _G.debug = { traceback = traceback, getinfo = tame_info }
-package.loaded.debug = _G.debug
 
 core.fenced, core.denied, core.refusals, core.place, core.load_text = fenced, denied, refusals, place, load_text
