@@ -176,6 +176,25 @@ def test_hostile_jobs_are_contained_and_recorded(server, tmp_path):
     assert not Path("/tmp/luasprocs-escaped").exists()
 
 
+def test_daemons_that_are_stopped_run_no_job_twice(server, tmp_path):
+    """What was taken and not begun is left to others; what ended is told before the good-bye."""
+    client = server.client()
+    put(client, sproc("work.lua", WORK))
+    for number in range(JOBS):
+        enqueue(client, "work.lua", number)
+    for turn in range(1, 5):
+        daemon = DaemonProcess(server.url, cwd=tmp_path).start()
+        until(lambda: client.hlen("ran") > turn * JOBS // 6)  # noqa: B023  # called at once
+        daemon.process.terminate()
+        assert daemon.wait() == 0
+    with DaemonProcess(server.url, cwd=tmp_path):
+        settle(client, 90)
+    found: Any = client.hgetall("ran")
+    assert found == {b"%d" % number: b"1" for number in range(JOBS)}
+    records = read_executions(client, KEYS, None)
+    assert sum(one.status == "ok" for one in records) >= min(JOBS, 10_000)  # so many are kept
+
+
 def test_pause_stop_and_restart(own_server, tmp_path):
     own = own_server(persistent=True)
     client = own.client()

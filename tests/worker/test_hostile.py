@@ -8,10 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
+from luasprocs.worker.lua import is_plain
 from tests.until import PATIENCE_S
 from tests.worker.harness import EndedError
 
@@ -271,6 +274,59 @@ def test_a_job_leaves_nothing_for_the_next(bench):
     assert done.reply == '["nil","function","function","function","nil",true,0]'
 
 
+LEFT_BEHIND = (
+    "x = 1 KEYS.x = 1 ARGV.x = 1 sproc.x = 1 sproc.name = 'y'",
+    "string.rep = nil table.insert = error math.floor = nil coroutine.wrap = nil os.time = nil io.open = error",
+    "setmetatable(string, { __index = error }) setmetatable(math, { __newindex = error })",
+    "for name in pairs(string) do string[name] = nil end",
+    "getmetatable('').__index = nil getmetatable('').__add = error getmetatable('').__metatable = false",
+    "redis.call = nil redis.pcall = error redis.setresp(3) redis = nil",
+    "cjson.encode = nil cjson.encode_max_depth(1) cmsgpack.pack = nil bit.band = error struct = nil",
+    "io.output('out') io.write('z') io.input('out')",
+    "print, tostring, pcall, error, type, unpack, next, rawget, xpcall = nil",
+    "collectgarbage('stop') collectgarbage('setpause', 100000)",
+    "sproc.file = io.open('out', 'w') KEYS.file = io.open('out', 'w')",
+    "coroutine.wrap(function() x = 1 coroutine.yield() end)()",
+    "error({ err = 'X y' })",
+    "error(setmetatable({}, { __tostring = error }))",
+    "local all = {} while true do all[#all + 1] = ('x'):rep(1e5) .. #all end",
+    "local function deeper() return 1 + deeper() end deeper()",
+    "return setmetatable({}, { __index = error, __metatable = 1 })",
+)
+FOUND = """return {
+    tostring(x), tostring(KEYS.x), tostring(ARGV.x), tostring(sproc.x), sproc.name, tostring(sproc.file), tostring(KEYS.file),
+    ('x'):rep(2), #table.concat({ 'a', 'b' }), math.floor(1.5), type(coroutine.wrap), type(os.time()), type(io.open), type(table.insert),
+    tostring(getmetatable(string)), tostring(getmetatable(math)), type(getmetatable('').__index), tostring(getmetatable('').__add),
+    #redis.call('HGETALL', 'none'), type(redis.pcall), cjson.encode({ { {} } }), #cmsgpack.pack(1), bit.band(3, 1), #struct.pack('b', 1),
+    tostring(io.output() == io.stdout), tostring(io.input() == io.stdin), type(print), type(pcall), type(error), type(unpack), type(next),
+    type(rawget), type(xpcall), collectgarbage('setpause', 200),
+}"""
+
+
+def test_a_job_that_shares_a_lua_leaves_nothing_for_the_next(bench):
+    """Those that can't reach what is behind their globals have one after another the same Lua."""
+    first = bench.run(FOUND)
+    assert first.status == "ok", first
+    for source in LEFT_BEHIND:
+        assert is_plain(source.encode())
+        bench.run(source)
+        assert bench.run(FOUND) == replace(first, duration_us=ANY), source
+    assert is_plain(FOUND.encode())
+
+
+def test_what_is_a_way_to_other_jobs_gets_a_lua_of_its_own():
+    ways = ("_G", "getfenv(1)", "setfenv", "package.loaded", "require 'x'", "loadstring('')", "load", "dofile", "module", "debug")
+    assert not [source for source in ways if is_plain(source.encode())]
+
+
+def test_the_memory_of_a_job_is_not_what_others_before_it_left(bench):
+    held = "--runasync=yes\nlocal all = {{}} for i = 1, {} do all[i] = ('x'):rep(1e6) .. i end return #all"
+    generation = bench.live(s=held.format(15), t=held.format(70))
+    for _ in range(5):
+        assert bench.worker.run("s.lua", generation=generation).reply == "15"
+        assert "not enough memory" in bench.worker.run("t.lua", generation=generation).error
+
+
 def test_a_worker_ends_with_its_daemon(bench, server, folder, tmp_path):
     """Were the daemon killed, a job that never ends would run beside the same job elsewhere."""
     bench.live(s="--runasync=yes\nwhile true do end")
@@ -318,10 +374,20 @@ def test_what_was_printed_too_much_is_not_the_next_job_s(bench):
     assert bench.run("print('b')").reply == "b\n"
 
 
-def test_what_a_job_left_open_is_written_before_its_end_is_told(bench, folder):
-    for n in range(20):
-        bench.run(f"left = io.open('left{n}', 'w') left:write('text') error('no')")
+@pytest.mark.parametrize("where", ["left", "KEYS.file", "sproc.file", "io.file", "_G.left", "string.file", "local left"])
+def test_what_a_job_left_open_is_written_before_its_end_is_told(bench, folder, where):
+    for n in range(5):
+        bench.run(f"{where} = io.open('left{n}', 'w') io.output('out{n}') io.write('more') {where.split()[-1]}:write('text') error('no')")
         assert (folder / f"left{n}").read_text() == "text"
+        assert (folder / f"out{n}").read_text() == "more"
+
+
+@pytest.mark.parametrize("where", ["KEYS", "sproc", "string", "local all = {} x"])
+def test_what_a_job_left_open_is_closed(bench, where):
+    """A process may have 256 files."""
+    source = f"{where} = {where.split()[-1]} or {{}} for i = 1, 150 do {where.split()[-1]}[i] = assert(io.open('f' .. i, 'w')) end"
+    for _ in range(4):
+        assert bench.run(source).status == "ok"
 
 
 def test_jobs_leave_no_memory_behind(bench):
