@@ -146,7 +146,6 @@ class Runner:
             return ("ok" if ok else "error"), reply, error
         return "denied", reply, cut(b"; ".join([*([error] if error else []), b"denied: " + b"; ".join(denials)]))
 
-
     def _run_in_lua(self, job: Job, source: bytes) -> tuple[bool, bytes | None, bytes, bytes]:
         plain = lua.is_plain(source)
         host, self._kept = (self._kept if plain else None) or _Host(self, plain=plain), None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 from lupa import lua51
@@ -32,6 +32,7 @@ _WAYS = re.compile(rb"\b(package|require|module|load|loadstring|loadfile|dofile|
 _COMPILE = b"local source = ... return string.dump(assert(loadstring(source, '=luasprocs')))"
 
 
+@lru_cache(maxsize=256)
 def is_plain(source: bytes) -> bool:
     """Whether a source can't reach files and modules, nor what another job of the same Lua could see."""
     return not _WAYS.search(source)
@@ -39,7 +40,10 @@ def is_plain(source: bytes) -> bool:
 
 @cache
 def job_code(*, plain: bool) -> bytes:
-    """Bytecode of a chunk that takes `core` and the host's functions, and returns the function of run.lua. `plain`: without files and modules."""
+    """Bytecode of a chunk that takes `core` and the host's functions, and returns the function of run.lua.
+
+    `plain`: without modules.
+    """
     head = f"local core, {', '.join(HOST_FUNCTIONS)} = ...\n"
     *parts, last = _PARTS_OF_PLAIN if plain else _PARTS
     return _bytecode(head + "".join(f"do\n{_text(name)}\nend\n" for name in parts) + _text(last))

@@ -3,7 +3,6 @@ local fenced, texts = core.fenced, core.texts
 local type, error, tostring, tonumber, select, unpack, floor, format =
   type, error, tostring, tonumber, select, unpack, math.floor, string.format
 local modern, concat, print = core.modern, table.concat, print
-local resp = 2
 
 local function problem_of(text, command_failed)
   return { err = text, ignore_error_stats_update = command_failed or nil }
@@ -38,7 +37,7 @@ end
 
 -- Sends a command. Returns its reply, and whether it is a refusal of the server.
 local function sent(words)
-  local ok, reply = fenced(command(resp, unpack(words)))
+  local ok, reply = fenced(command(core.resp or 2, unpack(words)))
   if ok then return reply end
   return problem_of(reply, true), true
 end
@@ -103,7 +102,7 @@ function redis.setresp(...)
   if select('#', ...) ~= 1 then error(problem_of('ERR ' .. texts.api .. '.setresp() requires one argument.'), 0) end
   version = tonumber(version)
   if version ~= 2 and version ~= 3 then error(problem_of('ERR RESP version must be 2 or 3.'), 0) end
-  resp = version
+  core.resp = version
 end
 
 function redis.set_repl()

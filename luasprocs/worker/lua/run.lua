@@ -1,5 +1,5 @@
 -- Runs the sproc, and turns what it returned or raised into a record's texts, by the rules of the engine's record.lua.
-local place, load_text, refusals = core.place, core.load_text, core.refusals
+local place, load_text = core.place, core.load_text
 local type, rawget, tostring, pcall, xpcall, next, error, concat = type, rawget, tostring, pcall, xpcall, next, error, table.concat
 local json = cjson -- loaded when it is used first
 local TEXT_LIMIT_BYTES, PART_LIMIT_BYTES, PARTS_LIMIT, LEVELS_LIMIT = 1024, 256, 50, 4
@@ -62,6 +62,7 @@ end
 
 -- What a run is: whether it went well, its reply's text (nil where it returned nothing), its error's.
 return function(source, name, keys, args)
+  explained = false
   fence()
   local ok, reply = xpcall(function()
     local chunk, problem = load_text(core.PREFIX .. source, '@' .. name)
@@ -74,5 +75,5 @@ return function(source, name, keys, args)
   local failed = type(reply) == 'table' and rawget(reply, 'err') ~= nil
   local text = (ok and not failed and reply ~= nil and reply ~= false) and readable(reply) or nil
   local problem = not ok and short(text_of(reply)) or (failed and short(text_of(reply))) or ''
-  return ok and not failed, text, problem, concat(refusals, '; ')
+  return ok and not failed, text, problem, concat(core.refusals or {}, '; ')
 end

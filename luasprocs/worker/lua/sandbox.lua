@@ -10,8 +10,9 @@ local function fenced(...)
 end
 
 -- What was refused to this job, for its record: `denied(what, why)`.
-local refusals = {}
 local function denied(what, why)
+  local refusals = core.refusals or {}
+  core.refusals = refusals
   if #refusals < 10 then refusals[#refusals + 1] = (what .. ': ' .. why):sub(1, 300) end
 end
 
@@ -82,4 +83,4 @@ _G.loadstring, _G.load, _G.pcall = load_text, load_pieces, protected
 local traceback = debug.traceback
 _G.debug = { traceback = traceback, getinfo = tame_info }
 
-core.fenced, core.denied, core.refusals, core.place, core.load_text = fenced, denied, refusals, place, load_text
+core.fenced, core.denied, core.place, core.load_text = fenced, denied, place, load_text

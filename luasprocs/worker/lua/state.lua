@@ -1,50 +1,63 @@
--- What the jobs of one Lua share: the code, loaded once. Takes the bytecode of a job's set-up, a function that puts the libraries into
--- globals, what is the same for all jobs (`facts`), whether they are `plain`, and the host's functions. Returns the function that runs a job.
--- Plain ones, which have no way to modules or to a global by a made-up name, come one after another, each with globals of its own: none
--- can reach what another has. Any other is its Lua's only job.
+-- What the jobs of one Lua share. Takes the bytecode of sandbox.lua, files.lua and so on, a function that puts the libraries into globals, what
+-- Lua is told of its surroundings (`facts`), whether its jobs are `plain`, and the host's functions. Returns the function that runs a job.
+-- Plain ones, which have no way to modules, to functions' environments or to a global by a made-up name, come one after another, each with
+-- tables of its own: none can reach what another has. Any other is its Lua's only job.
 local code, install, facts, plain, fence = ...
-local start, globals_of_all = loadstring(code), _G
-local next, type, setmetatable, setfenv, collectgarbage = next, type, setmetatable, setfenv, collectgarbage
+local next, type, format, concat, setmetatable, setfenv = next, type, string.format, table.concat, setmetatable, setfenv
+local loadstring, collectgarbage, globals_of_all = loadstring, collectgarbage, _G
 local set_any_metatable, metatable_of_strings = debug.setmetatable, getmetatable('')
-local input, output, stdin, stdout, unpack = io.input, io.output, io.stdin, io.stdout, unpack
-local host = { select(5, ...) }
-local told = { __index = facts }
-local HOSTS = #host
+local input, output, stdin, stdout = io.input, io.output, io.stdin, io.stdout
 
 -- Were an object of Python's ever to reach a sproc, its metatable would stay out of reach: __gc, called twice, frees it twice.
 getmetatable(fence).__metatable = false
 -- No sproc changes what its files' methods do, nor what happens when they are collected.
-getmetatable(io.stdout).__metatable = false
+getmetatable(stdout).__metatable = false
 
-local OUT_OF_REACH = { '_G', 'package', 'require', 'module', 'loadfile', 'dofile', 'python' }
+install(globals_of_all)
+local core = setmetatable({ sproc = {} }, { __index = facts })
+local run = loadstring(code)(core, select(5, ...))
+local call, enqueue = core.sproc.call, core.sproc.enqueue
 
--- What a plain job finds: a copy of Lua's own, two levels deep, which is all that can be written to.
-local names, libraries = {}, {}
-for name, value in next, globals_of_all do names[name] = value end
-for _, name in next, OUT_OF_REACH do names[name] = nil end
-for name, value in next, names do
-  if type(value) == 'table' then libraries[name], names[name] = value, nil end
+local OUT_OF_REACH = { '_G', 'package', 'require', 'module', 'loadfile', 'dofile', 'debug', 'getfenv', 'setfenv', 'server' }
+
+-- Returns a function that makes a plain job's globals: a copy of these, two levels deep, which is all of them that can be written to.
+-- It is made as code, as a table that a constructor makes has its size from the start.
+local function copier()
+  local names, code_of = {}, {}
+  for name, value in next, globals_of_all do names[name] = value end
+  for _, name in next, OUT_OF_REACH do names[name] = nil end
+  for name, value in next, names do
+    local from = format('all[%q]', name)
+    if type(value) == 'table' then
+      local keys = {}
+      for key in next, value do keys[#keys + 1] = format('[%q] = from[%q]', key, key) end
+      code_of[#code_of + 1] = format('do local from = %s globals[%q] = { %s } end', from, name, concat(keys, ', '))
+      from = 'false'
+    end
+    names[name] = format('[%q] = %s', name, from)
+  end
+  local fields = {}
+  for _, field in next, names do fields[#fields + 1] = field end
+  local body = format('local globals = { %s } %s return globals', concat(fields, ', '), concat(code_of, ' '))
+  return loadstring('local all = ... return function() ' .. body .. ' end')(globals_of_all)
 end
 
-local function own_globals()
-  local globals = {}
-  for name, value in next, names do globals[name] = value end
-  for name, library in next, libraries do
-    local own = {}
-    for key, value in next, library do own[key] = value end
-    globals[name] = own
-  end
-  globals._G = globals
+local copy = plain and copier()
+
+local function globals_of_one()
+  local globals = copy()
+  install(globals)
+  core.redis = globals.redis
+  if facts.versions.valkey then globals.server = globals.redis end
+  setfenv(0, globals)
   set_any_metatable('', { __index = globals.string })
-  return globals
 end
 
 -- What a job may have changed for the next one. The files that it left open are closed now: what is in them belongs to it.
-local function put_back(core, ...)
+local function put_back(...)
   local opened = core.opened
-  core = nil -- which a sproc may have put files into
+  core.sproc, core.redis, core.opened, core.refusals, core.resp = nil, nil, nil, nil, nil
   setfenv(0, globals_of_all)
-  setfenv(start, globals_of_all)
   set_any_metatable('', metatable_of_strings)
   input(stdin)
   output(stdout)
@@ -57,18 +70,14 @@ end
 
 -- Python holds the lists for as long as the run takes, and with them what a sproc puts into them.
 local function copied(list)
-  local copy = {}
-  for i = 1, #list do copy[i] = list[i] end
-  return copy
+  local own = {}
+  for i = 1, #list do own[i] = list[i] end
+  return own
 end
 
 return function(source, memory_bytes, name, trigger, id, attempt, keys, args)
-  local globals = plain and own_globals() or globals_of_all
-  install(globals)
-  setfenv(start, globals)
-  if plain then setfenv(0, globals) end
-  local sproc = { name = name, trigger = trigger, id = id, attempt = attempt }
-  local core = setmetatable({ sproc = sproc, memory_bytes = memory_bytes }, told)
-  local run = start(core, unpack(host, 1, HOSTS))
-  return put_back(core, run(source, name, copied(keys), copied(args)))
+  if plain then globals_of_one() end
+  core.memory_bytes = memory_bytes
+  core.sproc = { name = name, trigger = trigger, id = id, attempt = attempt, call = call, enqueue = enqueue }
+  return put_back(run(source, name, copied(keys), copied(args)))
 end
