@@ -29,7 +29,7 @@ REST_S = 0.005
 NO_WORKER_REST_S = 10.0
 SHORT_US = 5000
 AHEAD = 16
-"""Jobs taken beyond those under way while runs are short, half of them at once: the way to the server is then longer than a run."""
+"""Jobs taken beyond those under way while runs are short, half of them at once: a run is shorter than the way to the server."""
 REPORTED_AT_ONCE = 50
 NAMES_LIMIT = 10_000
 
