@@ -18,6 +18,7 @@ from luasprocs.worker.libs import installer
 from luasprocs.worker.programs import Programs, temporary_name
 from luasprocs.worker.replies import Problem, TooLargeError
 from luasprocs.worker.server_texts import server_facts
+from luasprocs.worker.sources import Source
 from luasprocs.worker.values import shortest, to_lua
 
 if TYPE_CHECKING:
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
 TEXT_LIMIT_BYTES = 1024  # of a reply or an error in a record, as in the engine's record.lua
 LEAST_MEMORY_BYTES = 1 << 20
 """With less, Lua may be at its end before it can say so, which ends the process."""
-KEPT_BYTES = 2 << 20
-"""A Lua that has grown beyond that is not kept for the next job."""
+KEPT_BYTES = 1 << 19
+"""A Lua that holds more than that is not kept for the next job."""
+SHARED_MEMORY_BYTES = 8 << 20
+"""A job that may have less gets a Lua of its own: the collector's pace is that of what a Lua holds."""
 _NO_LIMIT_BYTES = 1 << 50
 
 
@@ -88,7 +91,7 @@ class Runner:
         """One job of nothing, before the confinement: what it reads from the package is out of reach later."""
         for way in (b"", b"local _ = _G "):
             source = way + b"return { cjson.encode({}), cmsgpack.pack(1), bit.tobit(1), struct.pack('b', 1) }"
-            self._run_in_lua(NOTHING, source)
+            self._run_in_lua(NOTHING, Source(source))
 
     def run(self, job: Job) -> Outcome:
         """Runs one. Whatever it does is an outcome, unless it ends the process."""
@@ -146,16 +149,17 @@ class Runner:
             return ("ok" if ok else "error"), reply, error
         return "denied", reply, cut(b"; ".join([*([error] if error else []), b"denied: " + b"; ".join(denials)]))
 
-    def _run_in_lua(self, job: Job, source: bytes) -> tuple[bool, bytes | None, bytes, bytes]:
-        plain = lua.is_plain(source)
-        host, self._kept = (self._kept if plain else None) or _Host(self, plain=plain), None
+    def _run_in_lua(self, job: Job, source: Source) -> tuple[bool, bytes | None, bytes, bytes]:
+        shared, kept = source.plain and job.memory_bytes >= SHARED_MEMORY_BYTES, False
+        host = (self._kept if shared else None) or _Host(self, plain=shared)
         try:
-            answer = host.run(job, source)
-            if plain and host.used_bytes < KEPT_BYTES:
-                self._kept = host
+            answer = host.run(job, source.text)
+            kept = shared and host.used_bytes < KEPT_BYTES
             return answer
         finally:  # before the answer: what ends here is the job's own
-            host.end(closed=self._kept is None)
+            host.end(closed=not kept)
+            if shared:
+                self._kept = host if kept else None
 
 
 class _Host:
@@ -190,6 +194,7 @@ class _Host:
 
     def run(self, job: Job, source: bytes) -> tuple[bool, bytes | None, bytes, bytes]:
         """Whether it went well, its reply and error as texts, and what was denied to it."""
+        self._lift()
         self._job, self._limit_bytes = job, self.used_bytes + job.memory_bytes
         table = self._runtime.table_from
         answer: tuple[bool, bytes | None, bytes, bytes] = self._run(

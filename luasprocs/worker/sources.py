@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from luasprocs.worker.connection import LostError
+from luasprocs.worker.lua import is_plain
 from luasprocs.worker.replies import Problem
 
 if TYPE_CHECKING:
     from luasprocs.keys import Keys
     from luasprocs.worker.connection import Connection
+
+
+class Source:
+    """A sproc's text, and whether it can leave nothing behind."""
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+        self.plain = is_plain(text)
 
 
 class Sources:
@@ -19,7 +28,7 @@ class Sources:
         self._connection = connection
         self._keys = keys
         self._generation = b""
-        self._sources: dict[bytes, bytes] = {}
+        self._sources: dict[bytes, Source] = {}
         self._libraries: dict[bytes, bytes] = {}
 
     def serve(self, generation: bytes) -> None:
@@ -29,15 +38,16 @@ class Sources:
             self._sources.clear()
             self._libraries.clear()
 
-    def sproc(self, name: bytes) -> tuple[bytes | None, bytes]:
+    def sproc(self, name: bytes) -> tuple[Source | None, bytes]:
         """A sproc's source; or None and the reason why there is none."""
         found = self._sources.get(name)
         if found is not None:
             return found, b""
-        source, refused = self._fetch(name, library=False)
-        if source is not None:
-            self._sources[name] = source
-        return source, refused
+        text, refused = self._fetch(name, library=False)
+        if text is None:
+            return None, refused
+        self._sources[name] = Source(text)
+        return self._sources[name], b""
 
     def library(self, name: bytes) -> tuple[bytes | None, bytes]:
         """The same of one that `require` names. The texts are the engine's."""

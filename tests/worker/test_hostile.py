@@ -223,6 +223,8 @@ def test_tables_in_tables_and_cycles_have_a_text(bench):
     "return loadstring(string.dump(function() return 1 end))()",
     "return load(function() return string.dump(function() return 1 end) end)()",
     "return select(2, load(function() return '\\27Lua' end))",
+    "string.byte = function() return 0 end return loadstring(string.dump(function() end))()",
+    "getmetatable('').__index = { byte = function() return 0 end } return loadstring(string.dump(function() end))()",
     "local f = io.open('b', 'w') f:write(string.dump(function() end)) f:close() return loadfile('b')()",
     "local f = io.open('b', 'w') f:write(string.dump(function() end)) f:close() return dofile('b')",
 ])  # fmt: skip
@@ -292,6 +294,16 @@ LEFT_BEHIND = (
     "local all = {} while true do all[#all + 1] = ('x'):rep(1e5) .. #all end",
     "local function deeper() return 1 + deeper() end deeper()",
     "return setmetatable({}, { __index = error, __metatable = 1 })",
+    "io.stdout.__index.x = 1",
+    "io.stdout.__index.write = function() end",
+    "io.stdout.__index.__gc = function() error('no') end",
+    "io.stdout.__index.__gc = nil for i = 1, 150 do io.open('f' .. i, 'w') end",
+    "string.sub = function() return '+' end return #struct.pack('b', 1)",
+    "string.sub, string.format, string.byte, string.find, string.gsub = error return { ('x'):rep(2000) }",
+    "string.sub = function() return {} end return ('x'):rep(2000)",
+    "for i = 1, 100 do io.output(i) end",
+    "for a = 0, 255 do for b = 0, 127 do bit.band(a, b) end end",
+    "return { [setmetatable({}, { __tostring = function() return redis.sha1hex('') end })] = 1 }",
 )
 FOUND = """return {
     tostring(x), tostring(KEYS.x), tostring(ARGV.x), tostring(sproc.x), sproc.name, tostring(sproc.file), tostring(KEYS.file),
@@ -299,6 +311,8 @@ FOUND = """return {
     type(table.insert), tostring(getmetatable(string)), tostring(getmetatable(math)), type(getmetatable('').__index),
     tostring(getmetatable('').__add), tostring(redis.call('HGETALL', 'none').map), type(redis.pcall), cjson.encode({ { {} } }),
     #cmsgpack.pack(1), bit.band(3, 1), #struct.pack('b', 1), tostring(io.output() == io.stdout), tostring(io.input() == io.stdin),
+    tostring(io.stdout.x), type(io.stdout.write),
+    tostring((struct.unpack('>d', '\\127\\248\\0\\0\\0\\0\\0\\0'))), io.open('f', 'w'):seek(),
     type(print), type(pcall), type(error), type(unpack), type(next), type(rawget), type(xpcall), collectgarbage('setpause', 200),
 }"""
 
@@ -337,6 +351,36 @@ def test_the_memory_of_a_job_is_not_what_others_before_it_left(bench):
         assert bench.worker.run("s.lua", generation=generation).reply == "15"
         assert bench.worker.run("u.lua", generation=generation).error == "ERR u.lua:2: no"
         assert bench.worker.run("t.lua", generation=generation).error == "ERR not enough memory"
+
+
+def test_a_library_that_a_job_loads_is_the_same_for_the_next(bench):
+    bench.run("for a = 0, 255 do for b = 0, 127 do bit.band(a, b) end end")  # so much is not kept
+    assert bench.run("string.sub = function() return '+' end return #struct.pack('b', 1)").reply == "1"
+    assert bench.run("return tostring((struct.unpack('>d', '\\127\\248\\0\\0\\0\\0\\0\\0')))").reply == "nan"
+
+
+def test_a_job_with_little_memory_has_it_whatever_ran_before(bench):
+    generation = bench.live(
+        s="--runasync=yes\nfor i = 1, 60 do local s = ('x'):rep(110000) .. i end return 1",
+        t="--runasync=yes\nlocal t = {} for i = 1, 15000 do t[i] = {} end "
+        "return { cjson.encode(1), cmsgpack.pack(1), bit.tobit(1), struct.pack('b', 1) }",
+        u="--runasync=yes\nfor a = 0, 255 do for b = 0, 127 do bit.band(a, b) end end",
+    )
+    for name in ("t.lua", "u.lua") * 5:
+        assert bench.worker.run(name, generation=generation).status == "ok"
+        assert bench.worker.run("s.lua", generation=generation, memory_bytes=MB).reply == "1"
+
+
+@pytest.mark.parametrize("way", [
+    "string.sub = function() redis.sha1hex('') return 'k' end return ('x'):rep(2000)",
+    "return { [setmetatable({}, { __tostring = function() redis.sha1hex('') return 'k' end })] = 1 }",
+])  # fmt: skip
+def test_a_text_that_calls_the_host_leaves_no_limit_for_the_next_job(bench, way):
+    """Python makes values in Lua then: at the limit the process would end."""
+    generation = bench.live(s=f"--runasync=yes\n{way}", t="--runasync=yes\nreturn #ARGV[1]")
+    for _ in range(3):
+        assert bench.worker.run("s.lua", generation=generation, memory_bytes=8 * MB).status == "ok"
+        assert bench.worker.run("t.lua", (), ("x" * 12 * MB,), generation=generation).reply == str(12 * MB)
 
 
 def test_a_worker_ends_with_its_daemon(bench, server, folder, tmp_path):
@@ -399,13 +443,40 @@ def test_what_a_job_left_open_is_written_before_its_end_is_told(bench, folder, w
         assert (folder / f"out{n}").read_text() == "more"
 
 
-@pytest.mark.parametrize("where", ["KEYS", "sproc", "string", "local all = {} x"])
-def test_what_a_job_left_open_is_closed(bench, where):
+@pytest.mark.parametrize("way", [
+    "KEYS[i] = assert(io.open('f' .. i, 'w'))",
+    "sproc[i] = assert(io.open('f' .. i, 'w'))",
+    "string[i] = assert(io.open('f' .. i, 'w'))",
+    "local file = assert(io.open('f' .. i, 'w'))",
+    "io.output('f' .. i)",
+    "io.output(i)",
+    "io.output('f' .. i) io.input('f' .. i)",
+    "io.output('f' .. i) local line = io.lines('f' .. i)",
+])  # fmt: skip
+def test_what_a_job_left_open_is_closed(bench, way):
     """A process may have 256 files."""
-    files = where.split()[-1]
-    source = f"{where} = {files} or {{}} for i = 1, 150 do {files}[i] = assert(io.open('f' .. i, 'w')) end"
     for _ in range(4):
-        assert bench.run(source).status == "ok"
+        done = bench.run(f"for i = 1, 120 do {way} end")
+        assert done.status == "ok", done
+
+
+def test_jobs_of_two_kinds_leave_no_memory_behind(bench):
+    """Those that share a Lua, and the others."""
+    source = "--runasync=yes\nt = {} for i = 1, 20000 do t[i] = {} end return 1"
+    generation = bench.live(s=source, t="--runasync=yes\nlocal x = _G return 1")
+    held = []
+    for n in range(200):
+        bench.worker.run("s.lua" if n % 2 else "t.lua", generation=generation)
+        held.append(resident_of(bench.worker.pid))
+    assert held[-1] - held[50] < 4 * MB, held[::20]
+
+
+def test_sources_of_before_are_not_held(bench):
+    held = []
+    for n in range(20):
+        assert bench.run(f"return {n} -- {'x' * (MB - 100)}").reply == str(n)
+        held.append(resident_of(bench.worker.pid))
+    assert held[-1] - held[5] < 5 * MB, held
 
 
 def test_jobs_leave_no_memory_behind(bench):

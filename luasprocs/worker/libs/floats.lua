@@ -1,15 +1,15 @@
 -- Numbers as IEEE 754 bits and back, for `struct` and `cmsgpack`. A word is 0 to 2^32 - 1.
-local floor, frexp, ldexp, huge, format = math.floor, math.frexp, math.ldexp, math.huge, string.format
+local floor, frexp, ldexp, huge, format, sub = math.floor, math.frexp, math.ldexp, math.huge, string.format, string.sub
 
 local SIGN = 2 ^ 31
 local TO_EVEN = 2 ^ 52 -- added and taken away, it rounds to a whole number, half to even
 
 local NAN = 0 / 0
-if format('%f', NAN):sub(1, 1) == '-' then NAN = -NAN end
+if sub(format('%f', NAN), 1, 1) == '-' then NAN = -NAN end
 
 -- Takes a number. Returns its sign bit as part of a word, and its magnitude.
 local function sign_of(number)
-  if number ~= number then return format('%f', number):sub(1, 1) == '-' and SIGN or 0, number end
+  if number ~= number then return sub(format('%f', number), 1, 1) == '-' and SIGN or 0, number end
   if number < 0 or number == 0 and 1 / number < 0 then return SIGN, -number end
   return 0, number
 end

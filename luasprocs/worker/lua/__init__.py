@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
+from functools import cache
 from importlib import resources
 
 from lupa import lua51
@@ -32,7 +32,6 @@ _WAYS = re.compile(rb"\b(package|require|module|load|loadstring|loadfile|dofile|
 _COMPILE = b"local source = ... return string.dump(assert(loadstring(source, '=luasprocs')))"
 
 
-@lru_cache(maxsize=256)
 def is_plain(source: bytes) -> bool:
     """Whether a source can't reach files and modules, nor what another job of the same Lua could see."""
     return not _WAYS.search(source)

@@ -1,6 +1,6 @@
 -- `io` and `os`: Lua's own, with what was denied noted. The kernel refuses (Landlock); what it can't is refused here.
 local fenced, denied, load_text = core.fenced, core.denied, core.load_text
-local type, error, tostring = type, error, tostring
+local type, error, tostring, sub, gsub = type, error, tostring, string.sub, string.gsub
 local open, lines, input, output, close, remove, rename = io.open, io.lines, io.input, io.output, io.close, os.remove, os.rename
 local setlocale = os.setlocale
 local PERMISSION, ACCESS, OPEN_FILES, CROSS_DEVICE, TOO_LARGE = 1, 13, 24, 18, 27
@@ -41,13 +41,13 @@ function io.lines(path)
 end
 
 function io.input(file)
-  if type(file) == 'string' then check(file, 'r') end
+  if type(file) == 'string' or type(file) == 'number' then check(file, 'r') end
   if file == nil then return input() end
   return input(file)
 end
 
 function io.output(file)
-  if type(file) == 'string' then check(file, 'w') end
+  if type(file) == 'string' or type(file) == 'number' then check(file, 'w') end
   if file == nil then return output() end
   return output(file)
 end
@@ -105,7 +105,7 @@ function loadfile(path)
   local text, why = file:read('*a')
   file:close()
   if not text then return nil, 'cannot read ' .. tostring(path) .. ': ' .. tostring(why) end
-  if text:sub(1, 1) == '#' then text = text:gsub('^[^\n]*', '', 1) end
+  if sub(text, 1, 1) == '#' then text = gsub(text, '^[^\n]*', '', 1) end
   return load_text(text, '@' .. path)
 end
 

@@ -1,7 +1,7 @@
 -- `require`: library sprocs by a name that ends in .lua; else Lua modules from Lua's own paths.
 local fenced, denied, loadfile, load_text = core.fenced, core.denied, core.loadfile, core.load_text
 local quiet_open = core.open
-local type, error, pcall = type, error, pcall
+local type, error, pcall, sub, gsub, gmatch, find = type, error, pcall, string.sub, string.gsub, string.gmatch, string.find
 local real_require, c_loader, c_root_loader = require, package.loaders[3], package.loaders[4]
 
 package.path, package.cpath = core.lua_path, core.c_path
@@ -9,9 +9,9 @@ package.loaded.python, package.loaded.debug = nil, _G.debug
 
 -- The file that a module's name stands for in a path; nothing, and what was tried.
 local function search(name, path)
-  local tried, file_name = '', (name:gsub('%.', '/'))
-  for template in path:gmatch('[^;]+') do
-    local candidate = template:gsub('%?', (file_name:gsub('%%', '%%%%')))
+  local tried, file_name = '', (gsub(name, '%.', '/'))
+  for template in gmatch(path, '[^;]+') do
+    local candidate = gsub(template, '%?', (gsub(file_name, '%%', '%%%%')))
     local file = quiet_open(candidate, 'r')
     if file then
       file:close()
@@ -70,14 +70,14 @@ local function require_sproc(name)
 end
 
 core.require = function(name)
-  if type(name) == 'string' and name:sub(-4) == '.lua' then
+  if type(name) == 'string' and sub(name, -4) == '.lua' then
     local result = require_sproc(name) -- no tail call, which would lose the level of the caller
     return result
   end
   local ok, result = pcall(real_require, name)
   if ok then return result end
   -- Lua's own texts have no place, as pcall called it; what a module raised has its own.
-  local own = type(result) == 'string' and (result:find('^module \'') or result:find('^loop or previous error'))
+  local own = type(result) == 'string' and (find(result, '^module \'') or find(result, '^loop or previous error'))
   error(result, own and 2 or 0)
 end
 _G.require = core.require

@@ -3,6 +3,7 @@ local fenced, texts = core.fenced, core.texts
 local type, error, tostring, tonumber, select, unpack, floor, format =
   type, error, tostring, tonumber, select, unpack, math.floor, string.format
 local modern, concat, print = core.modern, table.concat, print
+local sub, gsub, find, match = string.sub, string.gsub, string.find, string.match
 
 local function problem_of(text, command_failed)
   return { err = text, ignore_error_stats_update = command_failed or nil }
@@ -65,12 +66,12 @@ end
 function redis.error_reply(...)
   local text = ...
   if select('#', ...) ~= 1 or type(text) ~= 'string' then return { err = 'ERR wrong number or type of arguments' } end
-  if text:sub(1, 1) == '-' then
-    text = text:sub(2):gsub('[\r\n]+$', '')
-    if not text:find(' ', 1, true) then text = 'ERR ' .. text end
+  if sub(text, 1, 1) == '-' then
+    text = gsub(sub(text, 2), '[\r\n]+$', '')
+    if not find(text, ' ', 1, true) then text = 'ERR ' .. text end
   else
-    text = text:gsub('[\r\n]+$', '')
-    if not text:find(' ', 1, true) then text = 'ERR ' .. text end
+    text = gsub(text, '[\r\n]+$', '')
+    if not find(text, ' ', 1, true) then text = 'ERR ' .. text end
   end
   return { err = text }
 end
@@ -132,8 +133,8 @@ local function run_function(what, name, keys, args)
   for i = 1, #rest do words[#words + 1] = rest[i] end
   local ok, reply = fenced(procedure(what, tostring(name), count, unpack(words)))
   if ok then return reply end
-  local text = reply:gsub(' script: .*on @.+:%d+%.$', '') -- what the server adds to what the other sproc raised
-  local raised = text:match('^ERR (.+%.lua:%d+: .*)$')
+  local text = gsub(reply, ' script: .*on @.+:%d+%.$', '') -- what the server adds to what the other sproc raised
+  local raised = match(text, '^ERR (.+%.lua:%d+: .*)$')
   error(raised or { err = text }, 0)
 end
 

@@ -1,18 +1,19 @@
 -- Runs the sproc, and turns what it returned or raised into a record's texts, by the rules of the engine's record.lua.
 local place, load_text = core.place, core.load_text
 local type, rawget, tostring, pcall, xpcall, next, error, concat = type, rawget, tostring, pcall, xpcall, next, error, table.concat
+local sub = string.sub -- all of them as they were: a sproc may change what string methods are
 local json = cjson -- loaded when it is used first
 local TEXT_LIMIT_BYTES, PART_LIMIT_BYTES, PARTS_LIMIT, LEVELS_LIMIT = 1024, 256, 50, 4
 
 local function short(text)
   if #text <= TEXT_LIMIT_BYTES then return text end
-  return text:sub(1, TEXT_LIMIT_BYTES) .. '… (' .. #text .. ' bytes)'
+  return sub(text, 1, TEXT_LIMIT_BYTES) .. '… (' .. #text .. ' bytes)'
 end
 
 -- A copy of a reply that is small enough to be encoded, whatever it holds.
 local function brief(value, level)
   if type(value) == 'string' then
-    return #value <= PART_LIMIT_BYTES and value or value:sub(1, PART_LIMIT_BYTES) .. '…'
+    return #value <= PART_LIMIT_BYTES and value or sub(value, 1, PART_LIMIT_BYTES) .. '…'
   end
   if type(value) ~= 'table' then return value end
   if level > LEVELS_LIMIT then return '…' end

@@ -2,6 +2,7 @@
 -- A library's functions are kept as locals: a sproc may overwrite its globals.
 local type, rawget, pcall, error = type, rawget, pcall, error
 local loadstring, real_load, getinfo = loadstring, load, debug.getinfo
+local sub, byte, gsub = string.sub, string.byte, string.gsub
 
 -- A host's function answers with Lua's memory limit lifted, as running into it there would hang the process. `fence` puts it back.
 local function fenced(...)
@@ -13,12 +14,12 @@ end
 local function denied(what, why)
   local refusals = core.refusals or {}
   core.refusals = refusals
-  if #refusals < 10 then refusals[#refusals + 1] = (what .. ': ' .. why):sub(1, 300) end
+  if #refusals < 10 then refusals[#refusals + 1] = sub(what .. ': ' .. why, 1, 300) end
 end
 
 -- Whether a text is bytecode, which could do anything to the process.
 local function is_bytecode(text)
-  return type(text) == 'string' and text:byte(1) == 27
+  return type(text) == 'string' and byte(text, 1) == 27
 end
 
 local BYTECODE = 'bytecode is not loaded'
@@ -53,7 +54,7 @@ local function place(level)
   for at = level, level + 30 do
     local info = getinfo(at, 'Sl')
     if not info then return end
-    if info.source:sub(1, 1) == '@' and info.currentline > 0 then return info.source:sub(2) .. ':' .. info.currentline end
+    if sub(info.source, 1, 1) == '@' and info.currentline > 0 then return sub(info.source, 2) .. ':' .. info.currentline end
   end
 end
 
@@ -74,7 +75,7 @@ end
 -- debug.getinfo without functions: they would lead to the host's.
 local function tame_info(of, what)
   if type(of) == 'number' then of = of + 1 end
-  local info = getinfo(of, (what or 'Slnu'):gsub('[^Slnu]', ''))
+  local info = getinfo(of, (gsub(what or 'Slnu', '[^Slnu]', '')))
   return info
 end
 

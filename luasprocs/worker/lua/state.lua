@@ -2,16 +2,19 @@
 -- Lua is told of its surroundings (`facts`), whether its jobs are `plain`, and the host's functions. Returns the function that runs a job.
 -- Plain ones, which have no way to modules, to functions' environments or to a global by a made-up name, come one after another, each with
 -- tables of its own: none can reach what another has. Any other is its Lua's only job.
-local code, install, facts, plain, fence = ...
+local code, install, facts, plain, fence, lift = ...
 local next, type, format, concat, setmetatable, setfenv = next, type, string.format, table.concat, setmetatable, setfenv
 local loadstring, collectgarbage, globals_of_all = loadstring, collectgarbage, _G
 local set_any_metatable, metatable_of_strings = debug.setmetatable, getmetatable('')
 local input, output, stdin, stdout = io.input, io.output, io.stdin, io.stdout
+local MOST_KB = 512 -- that one job leaves to the next: the collector waits for as much again
 
 -- Were an object of Python's ever to reach a sproc, its metatable would stay out of reach: __gc, called twice, frees it twice.
 getmetatable(fence).__metatable = false
--- No sproc changes what its files' methods do, nor what happens when they are collected.
-getmetatable(stdout).__metatable = false
+-- No sproc changes what its files' methods do, nor what happens when they are collected: a file's metatable, as Lua makes it, is its own __index.
+local of_files, methods = getmetatable(stdout), {}
+for _, name in next, { 'close', 'flush', 'lines', 'read', 'seek', 'setvbuf', 'write' } do methods[name] = of_files[name] end
+of_files.__index, of_files.__metatable = methods, false
 
 install(globals_of_all)
 local core = setmetatable({ sproc = {} }, { __index = facts })
@@ -55,6 +58,7 @@ end
 
 -- What a job may have changed for the next one. The files that it left open are closed now: what is in them belongs to it.
 local function put_back(...)
+  lift() -- texts are made by what the sproc has left, which may have called the host
   local opened = core.opened
   core.sproc, core.redis, core.opened, core.refusals, core.resp = nil, nil, nil, nil, nil
   setfenv(0, globals_of_all)
@@ -64,7 +68,7 @@ local function put_back(...)
   collectgarbage('restart')
   collectgarbage('setpause', 200)
   collectgarbage('setstepmul', 200)
-  if opened then collectgarbage() end
+  if opened or collectgarbage('count') > MOST_KB then collectgarbage() end
   return ...
 end
 
