@@ -35,10 +35,14 @@ NAMES_LIMIT = 10_000
 
 
 class Jobs:
-    """This daemon's jobs. They outlive a session: what ended while there was no connection is reported on the next one."""
+    """This daemon's jobs. They outlive a session: what ended while there was no connection is reported on the next one.
+
+    `generation`: the newest that is known here, whose sources a job that begins runs.
+    """
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
+        self.generation = b""
         self.done = 0
         self._queued: deque[Job] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -135,10 +139,10 @@ class Jobs:
 
     async def _take(self, session: Session, *, stale: bool) -> None:
         while (room := self._room()) > 0:
-            generation, *rows = await session.commands.call(
+            self.generation, *rows = await session.commands.call(
                 *session.function("take", session.daemon.id, room, int(stale))
             )
-            self._queued.extend(parse_job(row, generation) for row in rows)
+            self._queued.extend(map(parse_job, rows))
             self._start()
             stale = False
             if len(rows) < room:
@@ -170,7 +174,7 @@ class Jobs:
         short = self._is_short(job)
         self._long += not short
         try:
-            outcome = await self.pool.run(job, short=short)
+            outcome = await self.pool.run(job, self.generation, short=short)
         finally:
             self._long -= not short
         self.done += 1
@@ -233,7 +237,7 @@ class Jobs:
             await session.commands.call(*retry, "timeout")
 
 
-def parse_job(row: list[Any], generation: bytes) -> Job:
+def parse_job(row: list[Any]) -> Job:
     """A row of the engine's `take`."""
     entry, job_id, name, trigger, depth, origin, attempt, timeout, memory, count, *rest = row
     return Job(
@@ -244,7 +248,6 @@ def parse_job(row: list[Any], generation: bytes) -> Job:
         depth=int(depth),
         origin=origin,
         attempt=int(attempt),
-        generation=generation,
         timeout_ms=duration_ms(timeout.decode()) if timeout else ASYNC_TIMEOUT_MS,
         memory_bytes=size_bytes(memory.decode()) if memory else MEMORY_BYTES,
         keys=tuple(rest[:count]),

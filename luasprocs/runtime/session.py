@@ -167,6 +167,7 @@ class Session:
             )
         self.daemon.dispatcher.rebound()
         self.daemon.scheduler.rebind()
+        self.daemon.jobs.generation = bindings.generation.encode()
 
     def _on_wake(self, what: bytes) -> None:
         """A job's id; or that a retry is to come, or that sprocs were paused or resumed."""

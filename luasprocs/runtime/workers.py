@@ -85,7 +85,6 @@ class Job:
     depth: int
     origin: bytes
     attempt: int
-    generation: bytes
     timeout_ms: int
     memory_bytes: int
     keys: tuple[bytes, ...]
@@ -157,8 +156,8 @@ class Worker:
             raise WorkerError(f"a worker can't run: {said}")
         return worker
 
-    async def run(self, job: Job) -> Outcome:
-        """Runs a job. Whatever happens is an outcome; after a timeout or a death the worker is gone, see `alive`.
+    async def run(self, job: Job, generation: bytes) -> Outcome:
+        """Runs a job with a generation's sources. Whatever happens is an outcome; after a timeout or a death it is not `alive`.
 
         Raises:
             NotBegunError: the worker ended before its turn.
@@ -167,7 +166,7 @@ class Worker:
         try:
             if self.alive:
                 self._write(
-                    *("job", job.id, job.name, job.trigger, job.depth, 1, job.origin, job.attempt, job.generation),
+                    *("job", job.id, job.name, job.trigger, job.depth, 1, job.origin, job.attempt, generation),
                     *(job.timeout_ms, job.memory_bytes, len(job.keys), *job.keys, *job.args),
                 )
             async with self._turn:
@@ -274,13 +273,13 @@ class Pool:
         if not self._workers:
             self._workers.append(await Worker.start(self.setup))
 
-    async def run(self, job: Job, *, short: bool = False) -> Outcome:
-        """Runs a job. `short`: it may wait behind others that are, on a worker that has no more than DEPTH."""
+    async def run(self, job: Job, generation: bytes, *, short: bool = False) -> Outcome:
+        """Runs a job with a generation's sources. `short`: it may wait behind others that are, on a worker with at most DEPTH."""
         while True:
             try:
                 worker = await self._take(short=short)
                 worker.short = worker.short and short
-                return await worker.run(job)
+                return await worker.run(job, generation)
             except NotBegunError:
                 continue
             except WorkerError as error:

@@ -16,6 +16,7 @@ from luasprocs.executions import read_executions
 from luasprocs.jobs import read_jobs
 from luasprocs.keys import Keys
 from luasprocs.pausing import pause, resume
+from luasprocs.runtime.workers import DEPTH
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
 from tests.until import until
@@ -193,6 +194,27 @@ def test_daemons_that_are_stopped_run_no_job_twice(server, tmp_path):
     assert found == {b"%d" % number: b"1" for number in range(JOBS)}
     records = read_executions(client, KEYS, None)
     assert sum(one.status == "ok" for one in records) >= min(JOBS, 10_000)  # so many are kept
+
+
+def test_a_job_that_was_taken_ahead_runs_what_is_live_when_it_begins(server, tmp_path):
+    client = server.client()
+    head = "-- runasync=yes\n-- overlap=allow\n"
+    waits = head + "while redis.call('EXISTS', 'hold') == 1 do end\nredis.call('RPUSH', 'ran', '{}')\n"
+    put(client, sproc("a.lua", waits.format("old")))
+    with DaemonProcess(server.url, cwd=tmp_path, environ={"LUASPROCS_WORKERS": "1"}) as daemon:
+        for _ in range(5):  # short ones: afterwards they are taken ahead
+            enqueue(client, "a.lua")
+        until(lambda: not client.xlen(KEYS.jobs))
+        client.set("hold", "1")
+        for _ in range(12):
+            enqueue(client, "a.lua")
+        until(lambda: runs(client) == 12)
+        put(client, sproc("a.lua", waits.format("new")))
+        daemon.until("generation 2")
+        client.delete("hold")
+        until(lambda: client.llen("ran") == 17)
+    found: Any = client.lrange("ran", 5, -1)
+    assert found.count(b"new") >= 12 - DEPTH, found
 
 
 def test_pause_stop_and_restart(own_server, tmp_path):
