@@ -23,7 +23,7 @@ Reply: TypeAlias = "bytes | str | int | float | bool | list[Reply] | dict[Reply,
 T = TypeVar("T")
 
 _ERRORS = {"NOSPROC": NoSprocError, "DISABLED": SprocDisabledError}
-_PLACE = re.compile(r" script: (?:\S+, )?on @(?P<place>.+:\d+)\.$")
+_PLACE = re.compile(r" script: (?:\S+, )?on @(?P<place>.+?(?::\d+)?)\.$")
 
 
 class Call(TypedDict, total=False):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from luasprocs.daemons import parse_heartbeats
 from luasprocs.recurrence import Recurrence
 from luasprocs.registry import raw, text
 
@@ -22,7 +23,7 @@ _ROW = 7
 class ScheduleInfo:
     """One schedule. `schedule` as written, `zone`: an IANA name, "" for `every`. Times are unix milliseconds, 0 for none.
 
-    `state`: `ok`, `paused`, or `idle`: no daemon has begun it; `problem`: why this machine can't tell when it is due, or "".
+    `state`: `ok`, `paused`, or `idle`: no daemon runs it; `problem`: why this machine can't tell when it is due, or "".
     `due_ms`: the next time; `last_ms`: the last one that ran or was given up; `ran_ms`: when it ran last, by event or call too;
     `missed`: times that were given up, since the stats began.
     """
@@ -63,16 +64,18 @@ def read_schedules(client: Redis, keys: Keys) -> Schedules:
     pipe = client.pipeline(transaction=False)
     for name, *_ in parts:
         pipe.hmget(raw(keys.stats(text(name))), "missed", "last_run")
-    stats = pipe.execute(raise_on_error=False) if parts else []
-    found = [_info(part, one, now_ms) for part, one in zip(parts, stats, strict=True)]
+    pipe.hgetall(keys.daemons)
+    *stats, beats = pipe.execute(raise_on_error=False)
+    served = isinstance(beats, dict) and any(one.alive(now_ms) for one in parse_heartbeats(beats))
+    found = [_info(part, one, now_ms, served=served) for part, one in zip(parts, stats, strict=True)]
     return Schedules(now_ms, tuple(sorted(found, key=lambda one: one.name)))
 
 
-def _info(row: Sequence[bytes], stats: Any, now_ms: int) -> ScheduleInfo:
+def _info(row: Sequence[bytes], stats: Any, now_ms: int, *, served: bool) -> ScheduleInfo:
     name, cron, every, zone, misfire, paused, held = map(text, row)
     missed, last_run = (0, 0) if isinstance(stats, Exception) else (_number(one) for one in stats)
     last_ms = _number(held.partition(" ")[0])
-    state = "paused" if paused else "ok" if held else "idle"
+    state = "paused" if paused else "ok" if held and served else "idle"
     due_ms, problem = 0, ""
     try:
         due_ms = 0 if paused else Recurrence.parse(cron, every, zone).next_after(now_ms) or 0

@@ -10,6 +10,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 from luasprocs.executions import read_executions
+from luasprocs.jobs import read_jobs
 from luasprocs.keys import Keys
 from tests.live import put, sproc
 from tests.until import PATIENCE_S
@@ -179,6 +180,75 @@ def test_a_paused_sprocs_jobs_wait_until_it_is_resumed(engine: Engine) -> None:
     engine.client.srem(KEYS.paused, "a.lua")
     engine.call("due")
     assert [row[-1] for row in engine.take()] == [b"1", b"2"]
+
+
+def resumed(engine: Engine) -> list[bytes]:
+    """Resumes a.lua; what it has run then, one after another or at once."""
+    engine.client.srem(KEYS.paused, "a.lua")
+    engine.call("due")
+    order = []
+    while rows := engine.take():
+        order += [row[-1] for row in rows]
+        for row in rows:
+            engine.finish(row)
+    assert not engine.client.hexists(KEYS.running, "a.lua")
+    assert not engine.client.exists(KEYS.waiting_prefix + "a.lua")
+    return order
+
+
+def test_a_pause_holds_jobs_that_wait_for_their_turn(engine: Engine) -> None:
+    put(engine.client, sproc("a.lua", ASYNC))
+    for number in range(3):
+        engine.enqueue("a.lua", number)
+    [row] = engine.take()
+    engine.client.sadd(KEYS.paused, "a.lua")
+    assert engine.finish(row) == b"OK"
+    engine.call("due")
+    assert engine.take() == []
+    engine.enqueue("a.lua", 3)
+    assert resumed(engine) == [b"1", b"2", b"3"]
+
+
+@pytest.mark.parametrize("overlap", ["allow", "queue", "skip"])
+def test_a_pause_holds_jobs_that_nobody_has_taken(engine: Engine, overlap: str) -> None:
+    put(engine.client, sproc("a.lua", f"-- runasync=yes\n-- overlap={overlap}\nreturn 1"), sproc("b.lua", ASYNC))
+    taken = [str(number).encode() for number in range(3) if engine.enqueue("a.lua", number)]
+    engine.enqueue("b.lua")
+    engine.client.sadd(KEYS.paused, "a.lua")
+    names = [row[2] for _ in range(4) for row in engine.take(1)]
+    assert names == [b"b.lua"]
+    assert {job.state for job in read_jobs(engine.client, KEYS) if job.sproc == "a.lua"} == {"waiting"}
+    assert resumed(engine) == taken
+
+
+def test_a_retry_on_the_server_waits_while_its_sproc_is_paused(engine: Engine) -> None:
+    put(engine.client, sproc("a.lua", "return 1"))
+    job = json.dumps({"id": "1", "sproc": "a.lua", "server": True, "attempt": 2, "keys": [], "args": []})
+    engine.client.zadd(KEYS.delayed, {job: 0})
+    engine.client.sadd(KEYS.paused, "a.lua")
+    [next_due] = engine.call("due")
+    assert 0 < int(next_due) <= 1000
+    engine.client.srem(KEYS.paused, "a.lua")
+    engine.client.zadd(KEYS.delayed, {job: 0})
+    assert engine.call("due")[1:] == [job.encode()]
+
+
+def test_times_that_are_made_up_for_all_run(engine: Engine) -> None:
+    """Those of `misfire=all` come at once: the overlap of other schedules would skip them."""
+    put(
+        engine.client,
+        sproc("a.lua", "-- runasync=yes\n-- every=2s\n-- misfire=all\nreturn 1"),
+        sproc("b.lua", "-- runasync=yes\n-- every=2s\nreturn 1"),
+    )
+    assert [bool(engine.enqueue("a.lua")) for _ in range(3)] == [True, True, True]
+    assert [bool(engine.enqueue("b.lua")) for _ in range(3)] == [True, False, False]
+
+
+def test_an_enqueue_that_lacks_words_says_what_it_takes(engine: Engine) -> None:
+    put(engine.client, sproc("a.lua", ASYNC))
+    for words in ((), ("a.lua",), ("a.lua", "-"), ("a.lua", "-", "x")):
+        with pytest.raises(ResponseError, match=r"numkeys \[key ...\] name origin depth"):
+            engine.call("enqueue", *words)
 
 
 def test_sproc_enqueue_is_part_of_the_atomic_step(engine: Engine) -> None:

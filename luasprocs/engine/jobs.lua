@@ -22,15 +22,19 @@ end
 local function run_rules(name)
   local entry = entries[name] or load_entry(name)
   if entry.rules then return entry.rules end
-  local found = redis.pcall('HMGET', NAME .. name, 'overlap', 'retries', 'backoff', 'timeout', 'memory', 'cron', 'every')
+  local found = redis.pcall('HMGET', NAME .. name, 'overlap', 'retries', 'backoff', 'timeout', 'memory', 'cron', 'every', 'misfire')
   if found.err then found = {} end
-  local scheduled = found[6] or found[7]
+  local skips = (found[6] or found[7]) and not is(found[8], 'all') -- times that are made up for come all at once
   entry.rules = {
-    overlap = found[1] and found[1]:lower() or (scheduled and 'skip' or 'queue'),
+    overlap = found[1] and found[1]:lower() or (skips and 'skip' or 'queue'),
     retries = tonumber(found[2] or 0), backoff_ms = duration_ms(found[3], 1000),
     timeout = found[4] or '', memory = found[5] or '',
   }
   return entry.rules
+end
+
+local function is_paused(name)
+  return redis.pcall('SISMEMBER', PAUSED, name) == 1
 end
 
 local job_counter = 0
@@ -67,7 +71,7 @@ end
 -- Puts a job where its turn is: among the jobs, or behind others of its sproc. `overlap` as in the header.
 -- Returns whether it was taken: `skip` takes none while another runs.
 local function admit(job, overlap)
-  local paused = redis.pcall('SISMEMBER', PAUSED, job.sproc) == 1
+  local paused = is_paused(job.sproc)
   if overlap == 'allow' and not paused then
     add_job(job)
     return true
@@ -87,9 +91,13 @@ local function admit(job, overlap)
   return true
 end
 
--- Gives the turn of a sproc on, if `holder` has it, to the jobs that wait: to one, or to all where they may overlap.
+-- Gives the turn of a sproc on, if `holder` has it, to the jobs that wait: to one, or to all where they may overlap; to none of a paused one.
 local function pass_turn(name, holder)
   if redis.pcall('HGET', RUNNING, name) ~= holder then return end
+  if is_paused(name) and redis.call('LLEN', writable(WAITING .. name, 'list')) > 0 then
+    redis.call('HSET', RUNNING, name, PAUSED_TURN)
+    return
+  end
   redis.call('HDEL', RUNNING, name)
   local overlap = run_rules(name).overlap
   repeat
@@ -195,6 +203,15 @@ local function claim_stale(daemon)
   return found
 end
 
+-- A job that was taken, of a sproc that was paused meanwhile, waits: in front where it had the turn.
+local function put_off(entry_id, job)
+  redis.call('XACK', JOBS, GROUP, entry_id)
+  remove_entry(entry_id)
+  local turn = redis.pcall('HGET', writable(RUNNING, 'hash'), job.sproc)
+  redis.call(turn == job.id and 'LPUSH' or 'RPUSH', writable(WAITING .. job.sproc, 'list'), json().encode(job))
+  redis.call('HSET', RUNNING, job.sproc, PAUSED_TURN)
+end
+
 -- Why a job that was taken can't run; nothing when it can.
 local function unable(name)
   local entry = entries[name] or load_entry(name)
@@ -218,6 +235,7 @@ serve[TAKE] = function(_, args)
     end
     for _, entry in ipairs(read and read[1] and read[1][2] or {}) do taken[#taken + 1] = entry end
   end
+  local pauses, waits = redis.pcall('EXISTS', PAUSED) == 1, false
   for _, entry in ipairs(taken) do
     local job = entry[2] and job_of(entry[2])
     local why = not job and 'no job' or unable(job.sproc)
@@ -229,6 +247,9 @@ serve[TAKE] = function(_, args)
         bury(job, 'error', why)
         pass_turn(job.sproc, job.id)
       end
+    elseif pauses and is_paused(job.sproc) then
+      put_off(entry[1], job)
+      waits = true
     else
       local rules = run_rules(job.sproc)
       local row = {
@@ -240,6 +261,7 @@ serve[TAKE] = function(_, args)
       reply[#reply + 1] = row
     end
   end
+  if waits then redis.call('PUBLISH', WAKES, 'paused') end -- others may have stood behind them
   return reply
 end
 
@@ -285,10 +307,10 @@ end
 -- FCALL <ns>luasprocs_enqueue numkeys [key ...] name origin depth [arg ...]: an async run. `origin`: who asks, `-` for nobody in particular; `depth`:
 -- of the run that asks, 1 for a client. Reply: the job's id; nil where overlap=skip left it out.
 serve[ENQUEUE] = function(keys, args)
-  local name, origin, depth = table.remove(args, 1), table.remove(args, 1), tonumber(table.remove(args, 1))
-  if not depth then return redis.error_reply('ERR FCALL ' .. ENQUEUE .. ' numkeys [key ...] name origin depth [arg ...]') end
+  local name, origin, depth = table.remove(args, 1), table.remove(args, 1), table.remove(args, 1)
+  if not tonumber(depth or '') then return redis.error_reply('ERR FCALL ' .. ENQUEUE .. ' numkeys [key ...] name origin depth [arg ...]') end
   core.pin()
-  local id, refused = enqueue(name, keys, args, origin, depth)
+  local id, refused = enqueue(name, keys, args, origin, tonumber(depth))
   if refused then return redis.error_reply(refused) end
   return id or false
 end
@@ -319,7 +341,7 @@ end
 -- job's origin and depth. Reply, errors: execute's.
 serve[CALL] = function(keys, args)
   local name, origin, depth = table.remove(args, 1), table.remove(args, 1), table.remove(args, 1)
-  if not tonumber(depth) then return redis.error_reply('ERR FCALL ' .. CALL .. ' numkeys [key ...] name origin depth [arg ...]') end
+  if not tonumber(depth or '') then return redis.error_reply('ERR FCALL ' .. CALL .. ' numkeys [key ...] name origin depth [arg ...]') end
   core.pin()
   local entry = entries[name] or load_entry(name)
   if entry.refused then return { err = entry.refused } end

@@ -1,5 +1,7 @@
 -- What becomes of runs that failed, and what an operator may do with jobs.
 
+local PAUSED_AGAIN_MS = 1000 -- after which a retry of a paused sproc on the server is looked at again
+
 -- FCALL <ns>luasprocs_due 0: retries that are due go among the jobs; sprocs that are not paused any more go on.
 -- Reply: in how many milliseconds the next one is due (or empty), then the server-side runs that are due, for luasprocs_retry.
 serve[DUE] = function()
@@ -7,7 +9,9 @@ serve[DUE] = function()
   local due = redis.call('ZRANGEBYSCORE', writable(DELAYED, 'zset'), '-inf', now_ms(), 'LIMIT', 0, DUE_LIMIT)
   for _, text in ipairs(due) do
     local ok, job = pcall(json().decode, text)
-    if ok and type(job) == 'table' and job.server then
+    if ok and type(job) == 'table' and job.server and is_paused(job.sproc) then
+      redis.call('ZADD', DELAYED, now_ms() + PAUSED_AGAIN_MS, text)
+    elseif ok and type(job) == 'table' and job.server then
       reply[#reply + 1] = text
     else
       redis.call('ZREM', DELAYED, text)
@@ -16,7 +20,7 @@ serve[DUE] = function()
   end
   local turns = redis.call('HGETALL', writable(RUNNING, 'hash'))
   for i = 1, #turns, 2 do
-    if turns[i + 1] == PAUSED_TURN and redis.pcall('SISMEMBER', PAUSED, turns[i]) ~= 1 then pass_turn(turns[i], PAUSED_TURN) end
+    if turns[i + 1] == PAUSED_TURN and not is_paused(turns[i]) then pass_turn(turns[i], PAUSED_TURN) end
   end
   local first = redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')
   if first[2] then reply[1] = string.format('%d', math.max(0, tonumber(first[2]) - now_ms())) end

@@ -76,7 +76,11 @@ class Jobs:
     async def end(self, deadline: float) -> None:
         """What runs ends, or is killed at the deadline (monotonic seconds): then another daemon runs it again."""
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=max(0.0, deadline - time.monotonic()))
+            _, cut_off = await asyncio.wait(self._tasks, timeout=max(0.0, deadline - time.monotonic()))
+            if cut_off:
+                log.warning(
+                    "%d async runs have not ended: they are cut off here, and run again elsewhere", len(cut_off)
+                )
         for task in self._tasks:
             task.cancel()
         if self._tasks:

@@ -8,6 +8,7 @@ import logging
 import math
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -289,7 +290,7 @@ class Scheduler:
         words: list[Any] = [*session.function("cron", "run", session.daemon.id, self._generation, int(later))]
         for timer, one in items:
             bounds = f"{_seconds(one.first)}-{_seconds(one.last)}" if one.missed else ""
-            missed = f"{one.missed} {bounds} nothing ran them" if one.missed else b""
+            missed = f"{one.missed} {bounds} {_missed(one)}" if one.missed else b""
             verdict = b"missed" if one.skipped else b"timeout" if timer.timed_out else b""
             words += (timer.name, timer.held, one.at, _text(one.next), missed, verdict)
         return packed(*words)
@@ -370,6 +371,12 @@ def _stretches(items: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:
 
 def _text(ms: float | None) -> str:
     return "" if ms is None or ms == math.inf else str(int(ms))
+
+
+def _missed(one: Due) -> str:
+    """Of times that were given up, what is recorded."""
+    first, last = (f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}" for ms in (one.first, one.last))
+    return f"{one.missed} times, {first} to {last}: nothing ran them" if one.missed > 1 else f"{first}: nothing ran it"
 
 
 def _seconds(ms: int) -> str:

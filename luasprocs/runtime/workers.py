@@ -131,7 +131,7 @@ class Worker:
         Raises:
             WorkerError: it can't run jobs here, and says why.
         """
-        setup.rules.folder.mkdir(parents=True, exist_ok=True)
+        _make(setup.rules.folder)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-m", "luasprocs.worker"),
             stdin=asyncio.subprocess.PIPE,
@@ -230,6 +230,14 @@ class Worker:
             if not data:
                 return None
             self._reader.feed(data)
+
+
+def _make(folder: Path) -> None:
+    """The folder that jobs work in, which git leaves alone where it is the default one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ignore = folder.parent / ".gitignore"
+    if folder.parent.name == ".luasprocs" and not ignore.exists():
+        ignore.write_text("*\n", encoding="ascii")
 
 
 def _since(started: float) -> int:

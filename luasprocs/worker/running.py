@@ -103,7 +103,7 @@ class Runner:
         status, reply, error = self._ended(job)
         printed = self._output.taken()
         if reply is None:
-            reply = b"" if status == "error" else cut(printed)
+            reply = cut(printed)
         return Outcome(status, int((time.perf_counter() - started) * 1_000_000), reply, error)
 
     def facts(self) -> dict[bytes, Any]:

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from redis.exceptions import ResponseError
 
-from luasprocs.client import enqueue_command, script_errors
+from luasprocs.client import enqueue_command, readable_error, script_errors
 from luasprocs.errors import NoSprocError
 from luasprocs.executions import newest_id, read_executions
+from luasprocs.jobs import read_jobs
+from luasprocs.pausing import read_paused
 from luasprocs.registry import raw, text
 from luasprocs.values import nearest, shown
 from sync.console import Console
@@ -107,27 +109,47 @@ def _enqueue(
     if not waiting:
         console.json({"job": text(reply)}) if as_json else console.line(text(reply))
         return 0
-    record = _record_of(console, session, name, origin, since_ms)
+    record = _record_of(console, session, (name, text(reply)), origin, since_ms)
     if as_json:
         console.json({"job": text(reply), **asdict(record)})
     elif record.status == "ok":
         console.line(record.reply)
     else:
-        console.error(f"{record.status}: {record.error}")
+        console.error(f"{record.status}: {readable_error(record.error)}")
     return 0 if record.status == "ok" else 1
 
 
-def _record_of(console: Console, session: Session, name: str, origin: str, since_ms: int) -> Execution:
-    """The record of the run's first try, however long that takes."""
-    warn_at = time.monotonic() + WARN_AFTER_S
+def _record_of(console: Console, session: Session, job: tuple[str, str], origin: str, since_ms: int) -> Execution:
+    """The record of the last try of a job (its sproc, its id), however long that takes."""
+    client, keys, (name, job_id) = session.client, session.keys, job
+    warn_at, told = time.monotonic() + WARN_AFTER_S, 0
+    over = False
     while True:
-        for record in read_executions(session.client, session.keys, None, since_ms):
-            if (record.sproc, record.origin) == (name, origin):
-                return record
-        if time.monotonic() > warn_at:
+        found = read_executions(client, keys, None, since_ms)
+        tries = [one for one in found if (one.sproc, one.origin) == (name, origin)]
+        if tries and (over or tries[-1].status == "ok"):
+            return tries[-1]
+        if tries and (over := _is_over(session, job_id)):
+            continue  # what it did meanwhile is in its records
+        if len(tries) > told:
+            told = len(tries)
+            console.warn(f"try {told} failed: {readable_error(tries[-1].error)}")
+        if not tries and time.monotonic() > warn_at:
             warn_at = math.inf
-            console.warn("it has not run yet: does a daemon run? luasprocs status tells; Ctrl-C stops waiting")
+            paused = name in read_paused(client, keys)
+            why = "it is paused: luasprocs resume" if paused else "does a daemon run? luasprocs status tells"
+            console.warn(f"it has not run yet: {why}; Ctrl-C stops waiting")
         time.sleep(POLL_S)
+
+
+def _is_over(session: Session, job_id: str) -> bool:
+    """Whether a job that failed is not tried again: it is dead, or was dropped, which two looks tell from one that just moves."""
+    for _ in range(2):
+        state = next((job.state for job in read_jobs(session.client, session.keys) if job.id == job_id), "")
+        if state:
+            return state == "dead"
+        time.sleep(POLL_S)
+    return True
 
 
 def print_reply(console: Console, reply: Any, *, as_json: bool) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from luasprocs import jobs
+from luasprocs.client import readable_error
 from sync.console import Console
 from sync.session import Session
 
@@ -21,11 +22,14 @@ if TYPE_CHECKING:
 
 
 @click.group("jobs", invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="One object a line.")
 @click.pass_context
-def command(context: click.Context) -> None:
+def command(context: click.Context, as_json: bool) -> None:
     """Async runs that run, wait or failed, and retries of failed runs. Alone it lists them."""
     if context.invoked_subcommand is None:
-        context.invoke(list_)
+        context.invoke(list_, as_json=as_json)
+    elif as_json:
+        raise click.UsageError("--json stands behind what prints data: luasprocs jobs list --json")
 
 
 @command.command("list")
@@ -65,7 +69,7 @@ def _said(job: jobs.JobRecord) -> str:
         case "delayed":
             return f"again in {max(0, job.due_ms / 1000 - time.time()):.1f} s"
         case "dead":
-            return job.error
+            return readable_error(job.error)
     return " ".join((*job.keys, *job.args))
 
 

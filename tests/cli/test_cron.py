@@ -41,6 +41,10 @@ def test_schedules_and_countdowns(shell: Shell, start_daemon: StartDaemon) -> No
     assert every["due_ms"] % 2000 == 0
     assert every["due_ms"] - every["last_ms"] in {2000, 4000}
     assert 0 < shell.redis.pttl(Keys().cron_prefix + "every.lua") <= 2000
+    shell.redis.delete(Keys().daemons)
+    assert {row[-1] for row in shell.ok("cron").rows} == {"idle: no daemon runs it"}
+    assert shell.ok("cron").rows[0][5] == "-"  # it was only seen
+    until(lambda: {one["state"] for one in shell.ok("cron", "--json").lines} == {"ok"})
     shell.ok("pause", "every.lua")
     paused = shell.ok("cron").rows[1]
     assert (paused[3], paused[4], paused[-1]) == ("-", "-", "paused")

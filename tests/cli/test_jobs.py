@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from luasprocs import connect
 from luasprocs.errors import NoSprocError, ScriptError
 from luasprocs.keys import Keys
+from luasprocs.pausing import resume
 from tests.until import until
 
 if TYPE_CHECKING:
@@ -18,12 +21,23 @@ if TYPE_CHECKING:
 KEYS = Keys()
 HELLO = "-- runasync=yes\nredis.call('SET', KEYS[1] or 'k', ARGV[1] or 'v')\nreturn 'hello ' .. (ARGV[1] or '')"
 FAILS = "-- runasync=yes\n-- retries=1\n-- backoff=50ms\nredis.call('INCR', 'tries')\nerror('no luck')"
+LUCKY = (
+    "-- runasync=yes\n-- retries=2\n-- backoff=50ms\nif sproc.attempt < 3 then error('not yet') end\nreturn 'at last'"
+)
+TAIL = "-- runasync=yes\nprint('so far')\nreturn redis.call('LPUSH', KEYS[1], 'y')"
 SERVER = "-- event=set\n-- key=ev:*\n-- retries=2\n-- backoff=50ms\nredis.call('INCR', 'server')\nerror('never')"
 
 
 @pytest.fixture
 def live(shell: Shell) -> Shell:
-    shell.commit(hello=HELLO, fails=FAILS, server=SERVER, skip="-- runasync=yes\n-- overlap=skip\nreturn 1")
+    shell.commit(
+        hello=HELLO,
+        fails=FAILS,
+        lucky=LUCKY,
+        tail=TAIL,
+        server=SERVER,
+        skip="-- runasync=yes\n-- overlap=skip\nreturn 1",
+    )
     shell.ok("sync")
     return shell
 
@@ -40,6 +54,8 @@ def test_execute_enqueues_and_jobs_lists(live: Shell) -> None:
     [row] = live.ok("jobs").rows
     assert (row[0], row[1], row[2], row[-1]) == (job, "hello.lua", "queued", "k1 world")
     [listed] = live.ok("jobs", "list", "--json", "--state", "queued").lines
+    assert live.ok("jobs", "--json").lines == [listed]
+    assert live("jobs", "--json", "list").code == 2
     assert (listed["id"], listed["keys"], listed["args"], listed["attempt"]) == (job, ["k1"], ["world"], 1)
     second = live.ok("execute", "hello.lua", "--json").json["job"]
     assert [one["state"] for one in live.ok("jobs", "list", "--json").lines] == ["queued", "waiting"]
@@ -69,6 +85,47 @@ def test_waiting_for_the_end(live: Shell, start_daemon: StartDaemon) -> None:
     assert again[0]["id"] == dead[0]["id"]
     live.ok("jobs", "drop", dead[0]["id"])
     assert live.ok("jobs").out == "no jobs\n"
+
+
+def test_waiting_goes_on_while_it_is_tried_again(live: Shell, start_daemon: StartDaemon) -> None:
+    start_daemon(live.server.url)
+    said = live("execute", "lucky.lua", "--wait")
+    assert (said.code, said.out) == (0, "at last\n"), said
+    assert "try 1 failed: ERR lucky.lua:4: not yet" in said.err
+    assert "try 2 failed: ERR lucky.lua:4: not yet" in said.err
+
+
+def test_what_a_run_printed_before_it_failed_is_in_its_record(live: Shell, start_daemon: StartDaemon) -> None:
+    """The error of a tail call has no line, which Lua has forgotten, but a name."""
+    start_daemon(live.server.url)
+    live.redis.set("text", "x")
+    failed = live("execute", "tail.lua", "--key", "text", "--wait")
+    assert "WRONGTYPE tail.lua: Operation against a key" in failed.err
+    [record] = live.ok("logs", "--json").lines
+    assert record["reply"] == "so far\n"
+    [row] = live.ok("jobs").rows
+    assert "WRONGTYPE tail.lua: Operation against a key" in row[-1]
+
+
+def test_waiting_for_a_paused_one_says_so(
+    live: Shell, start_daemon: StartDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sync.commands.execute_.WARN_AFTER_S", 0.0)
+    monkeypatch.setattr("sync.commands.execute_.POLL_S", 0.01)
+    start_daemon(live.server.url)
+    live.ok("pause", "hello.lua")
+
+    def go_on() -> None:
+        until(lambda: live.redis.llen(KEYS.waiting_prefix + "hello.lua"))
+        time.sleep(0.2)
+        resume(live.redis, KEYS, ["hello.lua"])
+
+    other = threading.Thread(target=go_on)
+    other.start()
+    said = live("execute", "hello.lua", "--wait")
+    other.join()
+    assert (said.code, said.out) == (0, "hello \n"), said
+    assert "it is paused" in said.err
 
 
 def test_server_side_retries_end_among_the_dead(live: Shell, start_daemon: StartDaemon) -> None:

@@ -54,8 +54,8 @@ local function explain(problem)
   if type(problem) == 'string' then
     text = 'ERR ' .. problem
   else
-    local where = place(3)
-    text = text_of(problem) .. (where and ' script: worker, on @' .. where .. '.' or '')
+    local where = place(3) or core.sproc.name -- of a tail call (`return redis.call(...)`) Lua knows no line
+    text = text_of(problem) .. ' script: worker, on @' .. where .. '.'
   end
   explained = true
   return text
