@@ -98,6 +98,7 @@ class EmbeddedServer:
         self._binary = binary
         self._options = tuple(options)
         self._process: subprocess.Popen[bytes] | None = None
+        self._died = False
         self._lifeline = -1
         self._log_start = 0
 
@@ -160,6 +161,24 @@ class EmbeddedServer:
             self._process.wait()
         finally:
             self._release()
+
+    def revive(self) -> bool:
+        """Start it again, on its port, if it has ended by itself. Whether it had.
+
+        Raises:
+            ServerError: it doesn't start; the next call tries again.
+        """
+        if self._process is not None:
+            if self._process.poll() is None:
+                return False
+            self._release()
+            self._died = True
+        if self._died:
+            self._any_port = False
+            self.start()
+            self._died = False
+            return True
+        return False
 
     def kill(self) -> None:
         """End it with SIGKILL, as a crash would."""

@@ -15,6 +15,7 @@ import redis
 from luasprocs.embedded import EmbeddedServer
 from luasprocs.errors import ServerError
 from tests.servers import binary_of
+from tests.until import until
 
 OWNER = """
 import pathlib, sys, time
@@ -183,6 +184,34 @@ def test_stopping_twice_and_starting_twice_are_safe(folder):
     server.stop()
     server.kill()
     assert server.pid == 0
+
+
+def bound(own: socket.socket, port: int) -> bool:
+    try:
+        own.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
+
+
+def test_one_that_has_died_is_revived_on_its_port(folder):
+    with EmbeddedServer(folder) as server:
+        assert not server.revive()
+        pid, port = server.pid, server.port
+        os.kill(pid, signal.SIGKILL)
+        assert gone(pid)
+        with socket.socket() as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            until(lambda: bound(other, port))
+            other.listen()
+            for _ in range(2):
+                with pytest.raises(ServerError, match="Address already in use"):
+                    server.revive()
+        assert server.revive()
+        assert server.port == port
+        assert redis.Redis(port=port).ping()
+        assert not server.revive()
+    assert not server.revive()
 
 
 def test_a_server_stuck_in_a_script_is_stopped(folder, monkeypatch):

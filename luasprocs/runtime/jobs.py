@@ -87,7 +87,7 @@ class Jobs:
             await asyncio.wait(self._tasks)
         while self._unreported and self._session is not None and self._session.commands.open:
             self._report()  # without waiting for answers: the good-bye comes behind it
-        self.pool.close()
+        await self.pool.close()
 
     async def serve(self, session: Session) -> None:
         """Takes and reports for as long as the session lasts.

@@ -6,6 +6,7 @@ The two sides speak in RESP arrays over the worker's stdin and stdout; luasprocs
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -25,6 +26,7 @@ from luasprocs.runtime.wire import packed
 log = logging.getLogger("luasprocs.daemon")
 
 START_TIMEOUT_S = 30.0
+GONE_TIMEOUT_S = 2.0
 READ_BYTES = 1 << 16
 
 
@@ -210,6 +212,12 @@ class Worker:
             except ProcessLookupError:
                 return
 
+    async def gone(self) -> None:
+        """Waits until a process that was killed has ended, for a moment at most."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GONE_TIMEOUT_S):
+                await self._process.wait()
+
     def _write(self, *words: Any) -> None:
         assert self._process.stdin is not None  # noqa: S101
         self._process.stdin.write(packed(*words))
@@ -320,8 +328,9 @@ class Pool:
         self._workers.append(worker)
         return worker
 
-    def close(self) -> None:
-        """Kills the workers; those that run jobs end with their tasks."""
+    async def close(self) -> None:
+        """Kills the workers, and waits for their ends; those that run jobs end with their tasks."""
         for worker in self._workers:
             worker.kill()
+        await asyncio.gather(*(worker.gone() for worker in self._workers))
         self._workers.clear()

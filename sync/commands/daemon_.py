@@ -26,6 +26,7 @@ from sync.session import Session
 from sync.sources import Checkout, Mirror
 
 if TYPE_CHECKING:
+    from sync.serving import Part
     from sync.settings import HostSettings
     from sync.sources import Source
 
@@ -88,8 +89,16 @@ def source_of(session: Session, *, worktree: bool = False, revision: str | None 
     return Checkout(session.repository, settings.branch, worktree=worktree)
 
 
-def run_daemon(session: Session, url: str, keys: Keys, source: Source | None = None, *, runtime: bool = True) -> int:
-    """Runs one by the host's settings; it syncs if it has a source. Returns the exit code."""
+def run_daemon(
+    session: Session,
+    url: str,
+    keys: Keys,
+    source: Source | None = None,
+    *,
+    runtime: bool = True,
+    beside: Part | None = None,
+) -> int:
+    """Runs one by the host's settings; it syncs if it has a source. `beside`: runs with it. Returns the exit code."""
     settings = session.settings
     daemon = _runtime(settings, url, keys) if runtime else None
     follower = None
@@ -104,6 +113,8 @@ def run_daemon(session: Session, url: str, keys: Keys, source: Source | None = N
             settings.interval_ms / 1000,
         )
     service = Service(daemon, follower)
+    if beside is not None:
+        service.add(beside)
     if settings.http:
         from sync.http import Http  # noqa: PLC0415  # 20 MB, which a daemon without it needn't hold
 

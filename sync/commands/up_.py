@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +24,9 @@ from sync.syncing import Options, Syncer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+log = logging.getLogger("luasprocs.daemon")
+
+LOOK_EVERY_S = 0.5
 PORT_FILE = "port"
 PORT_LIMIT = 65536
 
@@ -49,7 +54,38 @@ def command(flags: dict[str, object]) -> int:
         _sync(console, session)
         _say_what_next(console, server)
         log_to_stderr(session.settings.log_format)
-        return run_daemon(session, session.url, session.keys, source_of(session))
+        return run_daemon(session, session.url, session.keys, source_of(session), beside=_Reviver(server))
+
+
+class _Reviver:
+    """Starts the server again when it has ended by itself, killed for want of memory, say."""
+
+    def __init__(self, server: EmbeddedServer) -> None:
+        self._server = server
+        self._stopped = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until `stop`."""
+        told = ""
+        while not self._stopped.is_set():
+            try:
+                if await asyncio.to_thread(self._server.revive):
+                    log.error(
+                        "Valkey had ended by itself, which its log may explain (%s): started it again",
+                        self._server.log_path,
+                    )
+                told = ""
+            except ServerError as error:
+                if str(error) != told:
+                    log.error("%s; trying again", error)  # noqa: TRY400  # it says what is wrong
+                told = str(error)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await self._stopped.wait()
+
+    def stop(self) -> None:
+        """`run` returns."""
+        self._stopped.set()
 
 
 def _end(*_: object) -> None:

@@ -16,7 +16,7 @@ import redis
 
 from sync.settings import SERVER_FILE
 from tests.cli.shell import Shell
-from tests.until import PATIENCE_S
+from tests.until import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -200,6 +200,29 @@ def test_a_file_that_a_killed_one_left_is_replaced(alone: Shell, up: Up) -> None
     alone.ok("list")
     assert up.stop() == 0
     assert not (alone.repo / SERVER_FILE).exists()
+
+
+def test_a_valkey_that_dies_is_started_again(alone: Shell, up: Up) -> None:
+    alone.commit(sc2=DREAM)
+    up.start().until(" listening")
+    with redis.Redis.from_url(up.url) as client:
+        client.set("kept", "x")
+        time.sleep(1.1)  # its log is on disk once a second
+        for _ in range(2):
+            os.kill(client.info("server")["process_id"], signal.SIGKILL)
+            until(lambda: answers(client))
+            assert client.get("kept") == b"x"
+        client.set("dream1", "y")
+        until(lambda: client.set("dream2", "y") and client.get("sc2"))
+    assert up.said.count("started it again") == 2
+    assert up.stop() == 0
+
+
+def answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.RedisError:
+        return False
 
 
 def test_sigterm_while_it_starts(alone: Shell, up: Up) -> None:
