@@ -17,10 +17,11 @@ from luasprocs.pausing import pausing
 from luasprocs.runtime.cancelling import end
 from luasprocs.runtime.dispatcher import Dispatcher
 from luasprocs.runtime.jobs import Jobs
+from luasprocs.runtime.pool import Pool
 from luasprocs.runtime.scheduler import Scheduler
 from luasprocs.runtime.session import Session, SessionEndedError, leave
 from luasprocs.runtime.watchdog import Watchdog
-from luasprocs.runtime.workers import Pool, WorkerRules, WorkerSetup
+from luasprocs.runtime.workers import WorkerRules, WorkerSetup
 
 if TYPE_CHECKING:
     from collections.abc import Callable

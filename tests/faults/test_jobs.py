@@ -16,7 +16,7 @@ from luasprocs.executions import read_executions
 from luasprocs.jobs import read_jobs
 from luasprocs.keys import Keys
 from luasprocs.pausing import pause, resume
-from luasprocs.runtime.workers import DEPTH
+from luasprocs.runtime.pool import DEPTH
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
 from tests.until import until

@@ -1,0 +1,91 @@
+"""A daemon's worker processes: how many there are, and which one gets a job."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+from luasprocs.runtime.workers import NotBegunError, Outcome, Worker, WorkerError
+
+if TYPE_CHECKING:
+    from luasprocs.runtime.workers import Job, WorkerSetup
+
+DEPTH = 3
+"""Jobs that one worker may have at once: it begins the next one without asking."""
+
+
+def _cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Pool:
+    """At most `size` workers: started when there are jobs, each replaced after it died."""
+
+    def __init__(self, setup: WorkerSetup) -> None:
+        self.setup = setup
+        self.size = setup.rules.count or _cores()
+        self._workers: list[Worker] = []
+        self._starting = 0
+        self._freed = asyncio.Event()
+
+    @property
+    def ready(self) -> bool:
+        """Whether a worker has started, so that jobs can be run here."""
+        return bool(self._workers)
+
+    async def prepare(self) -> None:
+        """Starts the first worker, unless there is one: afterwards jobs can be taken.
+
+        Raises:
+            WorkerError: none can run here.
+        """
+        if not self._workers:
+            self._workers.append(await Worker.start(self.setup))
+
+    async def run(self, job: Job, generation: bytes, *, short: bool = False) -> Outcome:
+        """Runs a job with a generation's sources. `short`: it may wait behind others that are, on a worker with at most DEPTH."""
+        while True:
+            try:
+                worker = await self._take(short=short)
+                worker.short = worker.short and short
+                return await worker.run(job, generation)
+            except NotBegunError:
+                continue
+            except WorkerError as error:
+                return Outcome("error", 0, error=str(error).encode())
+            finally:
+                self._workers = [worker for worker in self._workers if worker.alive]
+                self._freed.set()
+
+    async def _take(self, *, short: bool) -> Worker:
+        """One without a job, or a new one, or one with few jobs; waits until there is one."""
+        while True:
+            self._freed.clear()
+            living = [worker for worker in self._workers if worker.alive]
+            worker = min(living, key=lambda one: one.load, default=None)
+            if worker is not None and not worker.load:
+                return worker
+            if len(living) + self._starting < self.size:
+                return await self._started()
+            shared = [one for one in living if short and one.short and one.load < DEPTH]
+            if shared:
+                return min(shared, key=lambda one: one.load)
+            await self._freed.wait()
+
+    async def _started(self) -> Worker:
+        self._starting += 1
+        try:
+            worker = await Worker.start(self.setup)
+        finally:
+            self._starting -= 1
+        self._workers.append(worker)
+        return worker
+
+    async def close(self) -> None:
+        """Kills the workers, and waits for their ends; those that run jobs end with their tasks."""
+        for worker in self._workers:
+            worker.kill()
+        await asyncio.gather(*(worker.gone() for worker in self._workers))
+        self._workers.clear()
