@@ -142,6 +142,7 @@ class EmbeddedServer:
                 self.port = _free_port()
             self._spawn()
             if self._answers():
+                self._died = False
                 return self
             log = self._log_tail()
             self.stop()
@@ -173,12 +174,11 @@ class EmbeddedServer:
                 return False
             self._release()
             self._died = True
-        if self._died:
-            self._any_port = False
-            self.start()
-            self._died = False
-            return True
-        return False
+        if not self._died:
+            return False
+        self._any_port = False
+        self.start()
+        return True
 
     def kill(self) -> None:
         """End it with SIGKILL, as a crash would."""

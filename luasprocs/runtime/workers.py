@@ -241,7 +241,8 @@ def _make(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     ignore = folder.parent / ".gitignore"
     if folder.parent.name == ".luasprocs" and not ignore.exists():
-        ignore.write_text("*\n", encoding="ascii")
+        with contextlib.suppress(OSError):  # perhaps only the folder itself may be written to
+            ignore.write_text("*\n", encoding="ascii")
 
 
 def _since(started: float) -> int:
