@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 
 from luasprocs.engine import FIELDS, Engine, render
 from luasprocs.keys import Keys
-from luasprocs.server import ServerInfo, parse_info
+from luasprocs.server_info import ServerInfo, parse_info
 from luasprocs.sproc import Sproc
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from luasprocs.history import read_blobs, read_history, state_at
 from luasprocs.metadata import with_defaults
 from luasprocs.proving import Proof, prove
 from luasprocs.registry import Live, engine_of, raw, read_live, read_sprocs
-from luasprocs.server import require_usable
+from luasprocs.server_info import require_usable
 from luasprocs.sproc import Sproc, git_blob_id, read_sproc
 from luasprocs.transaction import Change
 from sync.desired import check_sprocs, each_sproc, read_commit

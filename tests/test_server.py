@@ -23,15 +23,8 @@ from luasprocs.errors import (
     SettingsError,
 )
 from luasprocs.runtime.wire import connect as raw_connect
-from luasprocs.server import (
-    connect,
-    connect_async,
-    errors_named,
-    parse_info,
-    redacted,
-    require_usable,
-    warnings,
-)
+from luasprocs.server import connect, connect_async, errors_named, redacted
+from luasprocs.server_info import INFO_COMMAND, OLDEST, parse_info, require_usable, warnings
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
 from tests.until import until
@@ -49,7 +42,7 @@ def ask(url, *command, **settings):
 
 def info_of(client):
     with client.pipeline(transaction=False) as pipe:
-        pipe.execute_command(*servers.INFO_COMMAND)
+        pipe.execute_command(*INFO_COMMAND)
         return parse_info(pipe.execute()[0])
 
 
@@ -482,7 +475,7 @@ def test_a_server_says_what_it_is(server):
     info = info_of(server.client())
     assert info == parse_info(server.client().info())
     assert info.kind == server.kind
-    assert info.version >= servers.OLDEST[server.kind]
+    assert info.version >= OLDEST[server.kind]
     assert len(info.run_id) == 40
     assert info.role == "master"
     assert not info.evicts

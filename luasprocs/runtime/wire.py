@@ -6,15 +6,13 @@ Connecting, AUTH and SELECT follow the URL as redis-py reads it.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections import deque
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import hiredis
 from redis import exceptions
-from redis.connection import parse_url
 
-from luasprocs.server import CLIENT_NAME, CONNECT_TIMEOUT_S
+from luasprocs.endpoint import CLIENT_NAME, Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -147,13 +145,12 @@ async def connect(url: str, kind: type[Wire] = Wire, *, busy: bool = False) -> W
     Raises:
         redis.RedisError: nothing answers, or the server refuses user, password or db.
     """
-    settings = parse_url(url)
-    timeout_s = float(settings.get("socket_connect_timeout", CONNECT_TIMEOUT_S))
+    endpoint = Endpoint.of(url)
     try:
-        async with asyncio.timeout(timeout_s):
-            wire = await _opened(settings, kind)
+        async with asyncio.timeout(endpoint.connect_timeout_s):
+            wire = await _opened(endpoint, kind)
             try:
-                await _greet(wire, settings, busy=busy)
+                await _greet(wire, endpoint, busy=busy)
             except BaseException:
                 wire.close()
                 raise
@@ -164,39 +161,23 @@ async def connect(url: str, kind: type[Wire] = Wire, *, busy: bool = False) -> W
     return wire
 
 
-async def _opened(settings: dict[str, Any], kind: type[Wire]) -> Wire:
+async def _opened(endpoint: Endpoint, kind: type[Wire]) -> Wire:
     loop = asyncio.get_running_loop()
-    if "path" in settings:
-        return (await loop.create_unix_connection(kind, settings["path"]))[1]
-    tls = _tls(settings) if "connection_class" in settings else None
-    host = settings.get("host", "localhost")
-    name = host if tls else None
-    _, wire = await loop.create_connection(kind, host, int(settings.get("port", 6379)), ssl=tls, server_hostname=name)
+    if endpoint.path:
+        return (await loop.create_unix_connection(kind, endpoint.path))[1]
+    tls = endpoint.tls_context()
+    name = endpoint.host if tls else None
+    _, wire = await loop.create_connection(kind, endpoint.host, endpoint.port, ssl=tls, server_hostname=name)
     return wire
 
 
-def _tls(settings: dict[str, Any]) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=settings.get("ssl_ca_certs"), capath=settings.get("ssl_ca_path"))
-    wanted = str(settings.get("ssl_cert_reqs", "required"))
-    context.check_hostname = wanted != "none" and str(settings.get("ssl_check_hostname", "true")).lower() in {
-        "1", "true", "yes",
-    }  # fmt: skip
-    context.verify_mode = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL}.get(wanted, ssl.CERT_REQUIRED)
-    if certificate := settings.get("ssl_certfile"):
-        context.load_cert_chain(certificate, settings.get("ssl_keyfile"), settings.get("ssl_password"))
-    if ciphers := settings.get("ssl_ciphers"):
-        context.set_ciphers(ciphers)
-    return context
-
-
-async def _greet(wire: Wire, settings: dict[str, Any], *, busy: bool) -> None:
-    user, password = settings.get("username"), settings.get("password")
-    if user or password:  # a user without a password too (`nopass`), as redis-py does
-        await _authenticate(wire, *([user] if user else []), password or "")
+async def _greet(wire: Wire, endpoint: Endpoint, *, busy: bool) -> None:
+    if endpoint.login:
+        await _authenticate(wire, *endpoint.login)
     if busy:
         return
-    if db := int(settings.get("db") or 0):
-        await wire.call("SELECT", db)
+    if endpoint.db:
+        await wire.call("SELECT", endpoint.db)
     await wire.call("CLIENT", "SETNAME", f"{CLIENT_NAME}-daemon")
 
 

@@ -7,9 +7,8 @@ import ssl
 from typing import TYPE_CHECKING, Any, cast
 
 import hiredis
-from redis.connection import parse_url
 
-from luasprocs.server import CLIENT_NAME, CONNECT_TIMEOUT_S, REPLY_TIMEOUT_S
+from luasprocs.endpoint import CLIENT_NAME, Endpoint
 from luasprocs.worker.replies import Problem, Reader, TooLargeError, Typed
 
 if TYPE_CHECKING:
@@ -34,9 +33,8 @@ class Connection:
     """
 
     def __init__(self, url: str) -> None:
-        self._settings = parse_url(url)
-        self._tls = _tls_context(self._settings)
-        self._host = str(self._settings.get("host", "localhost"))
+        self._endpoint = Endpoint.of(url)
+        self._tls = self._endpoint.tls_context()  # now, as its files are out of reach later
         self._addresses = self._resolved()
         self._socket: socket.socket | None = None
         self._file: BufferedReader | None = None
@@ -48,13 +46,14 @@ class Connection:
     @property
     def port(self) -> int | None:
         """The TCP port; None of a Unix socket."""
-        return None if "path" in self._settings else int(self._settings.get("port", 6379))
+        return None if self._endpoint.path else self._endpoint.port
 
     @property
     def named(self) -> bool:
         """Whether the URL has a name, which stands for other addresses one day."""
         try:
-            socket.inet_pton(socket.AF_INET6 if ":" in self._host else socket.AF_INET, self._host)
+            host = self._endpoint.host
+            socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
         except OSError:
             return self.port is not None
         return False
@@ -135,39 +134,37 @@ class Connection:
 
     def _resolved(self) -> list[Address]:
         """Addresses, looked up now: /etc/hosts and /etc/resolv.conf are out of reach later."""
-        if "path" in self._settings:
-            return [(socket.AF_UNIX, str(self._settings["path"]))]
-        found = socket.getaddrinfo(self._host, self.port, type=socket.SOCK_STREAM)
+        if self._endpoint.path:
+            return [(socket.AF_UNIX, self._endpoint.path)]
+        found = socket.getaddrinfo(self._endpoint.host, self.port, type=socket.SOCK_STREAM)
         return [(socket.AddressFamily(family), address) for family, _, _, _, address in found]
 
     def _connected(self) -> socket.socket:
         failure: OSError = OSError("its name has no address")
         for family, address in self._addresses:
             made = socket.socket(family, socket.SOCK_STREAM)
-            made.settimeout(float(self._settings.get("socket_connect_timeout", CONNECT_TIMEOUT_S)))
+            made.settimeout(self._endpoint.connect_timeout_s)
             try:
                 made.connect(address)
                 if family != socket.AF_UNIX:
                     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 if self._tls:
-                    made = self._tls.wrap_socket(made, server_hostname=self._host)
+                    made = self._tls.wrap_socket(made, server_hostname=self._endpoint.host)
             except OSError as error:
                 made.close()
                 failure = error
                 continue
-            made.settimeout(float(self._settings.get("socket_timeout", REPLY_TIMEOUT_S)))
+            made.settimeout(self._endpoint.reply_timeout_s)
             return made
         raise failure
 
     def _greet(self) -> None:
-        settings = self._settings
-        password = settings.get("password")
-        login = ("AUTH", settings.get("username") or "default", password) if password else ()
+        login = ("AUTH", *self._endpoint.login) if self._endpoint.login else ()
         hello = self._asked("HELLO", "3", *login, "SETNAME", f"{CLIENT_NAME}-worker")
         pairs = hello.value if isinstance(hello, Typed) else []
         self.server = dict(pairs)
-        if db := int(settings.get("db") or 0):
-            self._asked("SELECT", db)
+        if self._endpoint.db:
+            self._asked("SELECT", self._endpoint.db)
 
     def _asked(self, *words: Any) -> Any:
         assert self._socket is not None  # noqa: S101
@@ -180,19 +177,3 @@ class Connection:
 
     def _read(self, stream: BufferedReader, limit_bytes: int) -> Any:
         return Reader(stream, limit_bytes).read()
-
-
-def _tls_context(settings: dict[str, Any]) -> ssl.SSLContext | None:
-    """Made once, as its files are out of reach later; the URL's options as redis-py reads them."""
-    if "connection_class" not in settings or "path" in settings:
-        return None
-    context = ssl.create_default_context(cafile=settings.get("ssl_ca_certs"), capath=settings.get("ssl_ca_path"))
-    wanted = str(settings.get("ssl_cert_reqs", "required"))
-    checked = str(settings.get("ssl_check_hostname", "true")).lower() in {"1", "true", "yes"}
-    context.check_hostname = wanted != "none" and checked
-    context.verify_mode = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL}.get(wanted, ssl.CERT_REQUIRED)
-    if certificate := settings.get("ssl_certfile"):
-        context.load_cert_chain(certificate, settings.get("ssl_keyfile"), settings.get("ssl_password"))
-    if ciphers := settings.get("ssl_ciphers"):
-        context.set_ciphers(ciphers)
-    return context

@@ -8,8 +8,8 @@ import time
 from typing import TYPE_CHECKING
 
 import click
-from redis.connection import parse_url
 
+from luasprocs.endpoint import Endpoint
 from luasprocs.errors import LuasprocsError, RepositoryError, SettingsError
 from luasprocs.keys import Keys
 from luasprocs.runtime.daemon import Daemon, daemon_id
@@ -130,7 +130,7 @@ def _runtime(settings: HostSettings, url: str, keys: Keys) -> Daemon:
     return Daemon(
         url,
         keys,
-        int(parse_url(url).get("db") or 0),
+        Endpoint.of(url).db,
         executions_limit=settings.executions_limit,
         executions_age_ms=settings.executions_age_ms,
         workers=WorkerRules(

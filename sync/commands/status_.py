@@ -12,7 +12,7 @@ from luasprocs.errors import RepositoryError
 from luasprocs.executions import time_text
 from luasprocs.jobs import count_jobs
 from luasprocs.registry import Live, engine_of, read_live
-from luasprocs.server import warnings
+from luasprocs.server_info import warnings
 from luasprocs.sync_state import read_sync_state
 from luasprocs.urls import redacted
 from sync.console import Console
