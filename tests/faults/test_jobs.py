@@ -159,7 +159,7 @@ def test_hostile_jobs_are_contained_and_recorded(server, tmp_path):
     sprocs = [sproc(name, f"-- runasync=yes\n{source}\n") for name, (source, *_) in HOSTILE.items()]
     put(client, *sprocs, sproc("good.lua", COUNT))
     secret = {"LUASPROCS_SECRET": "hidden", "LUASPROCS_WORKERS": "2"}
-    with DaemonProcess(server.url, cwd=tmp_path, environ=secret) as daemon:
+    with DaemonProcess(server.url, cwd=tmp_path, environ=secret, forked=False) as daemon:
         enqueue(client, "good.lua")
         until(lambda: client.get("good"))
         for name in HOSTILE:
