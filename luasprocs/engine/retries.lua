@@ -73,37 +73,45 @@ local function act(action, job)
   end
 end
 
+-- A job's entry in a stream, and the job. It looks from the oldest on and no further than it must: those who want many ask in that order.
+local function entry_of(stream, id)
+  local from, entries = '-', nil
+  repeat
+    entries = redis.call('XRANGE', stream, from, '+', 'COUNT', 100)
+    for _, entry in ipairs(entries) do
+      local job = job_of(entry[2])
+      if job and job.id == id then return entry[1], job end
+      from = '(' .. entry[1]
+    end
+  until #entries < 100
+end
+
 -- FCALL <ns>luasprocs_job 0 action id: `retry` starts a dead job anew, or a delayed one now; `drop` forgets one that doesn't run.
 -- Reply: where it was found (`dead`, `delayed`, `waiting`, `queued`); `running` where it can't be done; nil for no such job.
 serve[JOB] = function(_, args)
   local action, id = args[1], args[2]
-  local dead = redis.call('XRANGE', writable(DEAD, 'stream'), '-', '+')
-  for _, entry in ipairs(dead) do
-    local job = job_of(entry[2])
-    if job and job.id == id then
-      redis.call('XDEL', DEAD, entry[1])
-      act(action, job)
-      return 'dead'
-    end
+  local entry, job = entry_of(writable(DEAD, 'stream'), id)
+  if entry then
+    redis.call('XDEL', DEAD, entry)
+    act(action, job)
+    return 'dead'
   end
   for _, text in ipairs(redis.call('ZRANGE', writable(DELAYED, 'zset'), 0, -1)) do
-    local job = json().decode(text)
-    if job.id == id then
+    local delayed = json().decode(text)
+    if delayed.id == id then
       redis.call('ZREM', DELAYED, text)
-      act(action, job)
+      act(action, delayed)
       return 'delayed'
     end
   end
-  for _, entry in ipairs(redis.call('XRANGE', writable(JOBS, 'stream'), '-', '+')) do
-    local job = job_of(entry[2])
-    if job and job.id == id then
-      if action == 'retry' then return 'running' end
-      local pending = redis.pcall('XPENDING', JOBS, GROUP, entry[1], entry[1], 1)
-      if not pending.err and pending[1] then return 'running' end
-      remove_entry(entry[1])
-      pass_turn(job.sproc, job.id)
-      return 'queued'
-    end
+  entry, job = entry_of(writable(JOBS, 'stream'), id)
+  if entry then
+    if action == 'retry' then return 'running' end
+    local pending = redis.pcall('XPENDING', JOBS, GROUP, entry, entry, 1)
+    if not pending.err and pending[1] then return 'running' end
+    remove_entry(entry)
+    pass_turn(job.sproc, job.id)
+    return 'queued'
   end
   for _, name in ipairs(redis.call('HKEYS', writable(RUNNING, 'hash'))) do
     for _, text in ipairs(redis.call('LRANGE', writable(WAITING .. name, 'list'), 0, -1)) do

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from luasprocs import jobs
 from luasprocs.client import readable_error
+from luasprocs.errors import NoSprocError
 from sync.console import Console
 from sync.session import Session
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from luasprocs.keys import Keys
+
+
+MANY = 100_000
 
 
 @click.group("jobs", invoke_without_command=True)
@@ -73,28 +78,57 @@ def _said(job: jobs.JobRecord) -> str:
     return " ".join((*job.keys, *job.args))
 
 
+def _chosen(act: Callable[..., None]) -> Callable[..., None]:
+    """The ways to say which jobs."""
+    states = click.Choice([state for state in jobs.STATES if state != "running"])
+    act = click.option("--state", type=states, default="dead", show_default=True, help="Of --sproc and --all: those.")(
+        act
+    )
+    act = click.option("--all", "every", is_flag=True, help="All that are dead.")(act)
+    act = click.option("--sproc", metavar="NAME", help="A sproc's, all that are dead.")(act)
+    return click.argument("ids", metavar="[ID]…", nargs=-1)(act)
+
+
 @command.command("retry")
-@click.argument("ids", metavar="ID…", nargs=-1, required=True)
+@_chosen
 @click.pass_obj
-def retry(flags: dict[str, object], ids: tuple[str, ...]) -> None:
+def retry(flags: dict[str, object], /, **which: Any) -> None:
     """Run dead jobs again, their attempts counted anew; delayed ones now."""
-    _each(flags, ids, jobs.retry, "is to run again")
+    _each(flags, jobs.retry, "is to run again", **which)
 
 
 @command.command("drop")
-@click.argument("ids", metavar="ID…", nargs=-1, required=True)
+@_chosen
 @click.pass_obj
-def drop(flags: dict[str, object], ids: tuple[str, ...]) -> None:
+def drop(flags: dict[str, object], /, **which: Any) -> None:
     """Forget jobs that don't run."""
-    _each(flags, ids, jobs.drop, "is dropped")
+    _each(flags, jobs.drop, "is dropped", **which)
 
 
-def _each(flags: dict[str, object], ids: tuple[str, ...], act: Callable[[Redis, Keys, str], str], done: str) -> None:
+def _each(
+    flags: dict[str, object],
+    act: Callable[[Redis, Keys, str], str],
+    done: str,
+    ids: tuple[str, ...],
+    sproc: str | None,
+    every: bool,
+    state: str,
+) -> None:
+    if [bool(ids), sproc is not None, every].count(True) != 1:
+        raise click.UsageError("which jobs? Either their ids (luasprocs jobs list), or --sproc NAME, or --all")
     console, session = Console.of_process(), Session(flags)
     with session.named_errors():
-        for job_id in ids:
-            try:
-                state = act(session.client, session.keys, job_id)
-            except ValueError as error:
-                raise click.UsageError(str(error)) from None
-            console.line(f"{job_id} was {state} and {done}")
+        if ids:
+            for job_id in ids:
+                try:
+                    console.line(f"{job_id} was {act(session.client, session.keys, job_id)} and {done}")
+                except ValueError as error:
+                    raise click.UsageError(str(error)) from None
+            return
+        found = [job for job in jobs.read_jobs(session.client, session.keys, MANY) if job.state == state]
+        wanted = [job.id for job in found if sproc in {None, job.sproc}]
+        for job_id in wanted:
+            with contextlib.suppress(ValueError, NoSprocError):  # it runs by now, or another one took it
+                console.line(f"{job_id} was {act(session.client, session.keys, job_id)} and {done}")
+        if not wanted:
+            console.line(f"no {state} jobs" + (f" of {sproc}" if sproc else ""))

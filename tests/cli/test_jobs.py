@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -85,6 +87,32 @@ def test_waiting_for_the_end(live: Shell, start_daemon: StartDaemon) -> None:
     assert again[0]["id"] == dead[0]["id"]
     live.ok("jobs", "drop", dead[0]["id"])
     assert live.ok("jobs").out == "no jobs\n"
+
+
+def test_many_at_once(live: Shell) -> None:
+    """More than the engine reads at a time."""
+    redis = live.redis
+    for n in range(230):
+        sproc = "fails.lua" if n % 2 else "hello.lua"
+        job = json.dumps({"id": f"{n}-1", "sproc": sproc, "attempt": 2, "keys": (), "args": ()})
+        redis.xadd(KEYS.dead, {"job": job, "error": "no luck"})
+    assert live.ok("jobs", "drop", "229-1", "0-1").out == "229-1 was dead and is dropped\n0-1 was dead and is dropped\n"
+    retried = live.ok("jobs", "retry", "--sproc", "hello.lua").out.splitlines()
+    assert retried == [f"{n}-1 was dead and is to run again" for n in range(2, 230, 2)]
+    states = [(one["state"], one["sproc"]) for one in live.ok("jobs", "list", "--json").lines]
+    assert Counter(states) == {
+        ("queued", "hello.lua"): 1,
+        ("waiting", "hello.lua"): 113,
+        ("dead", "fails.lua"): 114,
+    }
+    assert live.ok("jobs", "drop", "--all", "--state", "waiting").out.count("was waiting and is dropped") == 113
+    assert len(live.ok("jobs", "drop", "--all").out.splitlines()) == 114
+    assert live.ok("jobs", "drop", "--all").out == "no dead jobs\n"
+    assert live.ok("jobs", "retry", "--sproc", "gone.lua").out == "no dead jobs of gone.lua\n"
+    for mixed in ((), ("--all", "--sproc", "a.lua"), ("1-1", "--all")):
+        said = live("jobs", "drop", *mixed)
+        assert (said.code, said.out) == (2, "")
+        assert "which jobs?" in said.err
 
 
 def test_waiting_goes_on_while_it_is_tried_again(live: Shell, start_daemon: StartDaemon) -> None:
