@@ -152,9 +152,13 @@ def _print(console: Console, session: Session, live: Live, running: Running) -> 
 
 def _print_daemon(console: Console, daemon: DaemonInfo, now_ms: int) -> None:
     age = f"heard of {daemon.age_ms(now_ms) / 1000:.1f} s ago"
+    if not daemon.alive(now_ms):
+        console.line(f"daemon      {daemon.id}: gone, last {age}", "dim")
+        return
     covered = f"{len(daemon.covers)} source{'s' if len(daemon.covers) != 1 else ''}"
-    facts = f"pid {daemon.pid} on {daemon.host}, {covered}, lag {daemon.lag}, {daemon.runs} runs, {age}"
-    console.line(f"daemon      {daemon.id}: {facts}", *([] if daemon.alive(now_ms) else ["dim"]))
+    runs = f"{daemon.runs} run{'s' if daemon.runs != 1 else ''}"
+    facts = f"pid {daemon.pid} on {daemon.host}, {covered}, lag {daemon.lag}, {runs} by events, {age}"
+    console.line(f"daemon      {daemon.id}: {facts}")
 
 
 def _print_state(console: Console, live: Live, drift: list[str], desired: Desired | None, *, behind: bool) -> None:

@@ -153,7 +153,8 @@ def test_daemons_are_listed(shell: Shell, start_daemon: StartDaemon) -> None:
     assert 0 <= found["age_ms"] < 60_000
     assert datetime.fromisoformat(found["started_at"]).tzinfo is not None
     said = shell.ok("status").out
-    assert f"daemon      {found['id']}: pid {daemon.pid} on {found['host']}, 1 source, lag 0, 1 runs, heard of " in said
+    where = f"pid {daemon.pid} on {found['host']}"
+    assert f"daemon      {found['id']}: {where}, 1 source, lag 0, 1 run by events, heard of " in said
     assert "none is alive" not in said
 
     assert daemon.stop() == 0
@@ -174,7 +175,9 @@ def test_a_daemon_that_was_killed_is_shown_as_dead(shell: Shell, start_daemon: S
     (dead,) = shell.ok("status", "--json").json["daemons"]
     assert not dead["alive"]
     assert dead["age_ms"] >= 5000
-    assert "none is alive" in shell.ok("status").out
+    said = shell.ok("status").out
+    assert f"daemon      {dead['id']}: gone, last heard of " in said
+    assert "none is alive" in said
 
 
 def test_gaps_are_listed(shell: Shell) -> None:
