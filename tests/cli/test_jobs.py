@@ -74,6 +74,8 @@ def test_execute_enqueues_and_jobs_lists(live: Shell) -> None:
 def test_waiting_for_the_end(live: Shell, start_daemon: StartDaemon) -> None:
     start_daemon(live.server.url)
     assert live.ok("execute", "hello.lua", "you", "--wait").out == "hello you\n"
+    assert (live.repo / ".luasprocs" / "files").is_dir()
+    assert live.git("status", "--porcelain") == ""
     assert live.redis.get("k") == b"you"
     failed = live("execute", "fails.lua", "--wait")
     assert (failed.code, failed.out) == (1, "")

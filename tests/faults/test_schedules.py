@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,12 +38,16 @@ def ran(client: Redis, name: str) -> dict[int, int]:
 
 
 def missed(client: Redis, *names: str) -> dict[str, dict[int, int]]:
-    """Of each, the first missed time to how many, as recorded."""
+    """Of each, the first missed time to the last, as recorded."""
     found: dict[str, dict[int, int]] = {name: {} for name in names}
     for one in read_executions(client, KEYS, 10_000):
         if one.status == "missed" and one.sproc in found:
-            first, _, count = one.origin.partition("-")
-            found[one.sproc][int(first)] = int(count)
+            first, _, last = one.origin.partition("-")
+            found[one.sproc][int(first)] = int(last)
+            count = int(last) - int(first) + 1
+            begin, end = (f"{datetime.fromtimestamp(int(at), UTC):%Y-%m-%dT%H:%M:%SZ}" for at in (first, last))
+            said = f"{count} times, {begin} to {end}: nothing ran them" if count > 1 else f"{begin}: nothing ran it"
+            assert one.error == said
     return found
 
 
