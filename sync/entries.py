@@ -66,13 +66,14 @@ def read_files(
     known.clear()
     entries: list[Entry] = []
     sources: dict[str, bytes] = {}
-    real: dict[Path, bool] = {}
+    real: dict[str, bool] = {}
+    start = os.path.join(top, "")  # noqa: PTH118  # thousands of Path objects took two thirds of the time
     for path in paths:
-        parent = (top / path).parent
+        parent = path.rstrip("/").rpartition("/")[0]
         if parent not in real:
-            real[parent] = parent.resolve() == top.resolve() / parent.relative_to(top)
+            real[parent] = (top / parent).resolve() == top.resolve() / parent
         try:
-            found = os.lstat(top / path) if real[parent] else None
+            found = os.lstat(start + path) if real[parent] else None
         except (FileNotFoundError, NotADirectoryError):
             found = None
         if found is None:
