@@ -8,9 +8,9 @@ STAMP := .venv/.installed
 demo: $(STAMP)
 	$(BIN)/luasprocs demo
 
-# Most tests wait for real processes most of the time: six at once, on two cores too.
+# Most tests wait for real processes most of the time: eight at once, on two cores too.
 test: $(STAMP) servers lint
-	$(BIN)/pytest -n 6 --dist loadgroup
+	$(BIN)/pytest -n 8 --dist loadgroup
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
