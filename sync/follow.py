@@ -231,7 +231,12 @@ class Follower:
 
         try:
             async for _ in awatch(
-                *paths, watch_filter=matters, debounce=40, step=20, stop_event=stop, recursive=names is None
+                *paths,
+                watch_filter=matters,
+                debounce=40,
+                step=20 if names is None else 50,
+                stop_event=stop,
+                recursive=names is None,
             ):
                 self.wake()
         except (OSError, RuntimeError) as error:
