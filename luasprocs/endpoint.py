@@ -40,7 +40,9 @@ class Endpoint:
             SettingsError: it can't be used.
         """
         parts = checked(url)
-        options = dict(parse_qsl(parts.query))
+        options: dict[str, str] = {}
+        for name, value in parse_qsl(parts.query):
+            options.setdefault(name, value)  # of one that comes twice the first, as redis-py
         unix = parts.scheme == "unix"
         return cls(
             host=unquote(parts.hostname or "localhost"),

@@ -84,35 +84,41 @@ def count_jobs(client: Redis, keys: Keys) -> dict[str, int]:
     return dict(zip(("open", "delayed", "dead"), counts, strict=True))
 
 
-def retry(client: Redis, keys: Keys, job_id: str) -> str:
+def retry(client: Redis, keys: Keys, job_id: str, state: str = "") -> str:
     """Starts a dead job anew, its attempts counted from 1, or a delayed one now. Returns the state that it was in.
+
+    `state`: only if it is still in this one.
 
     Raises:
         NoSprocError: there is no such job. ValueError: it is to run anyway.
     """
-    state = _act(client, keys, "retry", job_id)
-    if state == "running":
+    found = _act(client, keys, "retry", job_id, state)
+    if found == "running":
         raise ValueError(f"job {job_id} has not failed: it runs, or is to run")
-    return state
+    return found
 
 
-def drop(client: Redis, keys: Keys, job_id: str) -> str:
+def drop(client: Redis, keys: Keys, job_id: str, state: str = "") -> str:
     """Forgets a job that does not run. Returns the state that it was in.
+
+    `state`: only if it is still in this one.
 
     Raises:
         NoSprocError: there is no such job. ValueError: it runs.
     """
-    state = _act(client, keys, "drop", job_id)
-    if state == "running":
+    found = _act(client, keys, "drop", job_id, state)
+    if found == "running":
         raise ValueError(f"job {job_id} runs: it ends by itself or at its timeout")
-    return state
+    return found
 
 
-def _act(client: Redis, keys: Keys, action: str, job_id: str) -> str:
-    state: Any = client.execute_command("FCALL", keys.function("job"), 0, action, job_id)
-    if state is None:
-        raise NoSprocError(f"no job {job_id!r} is queued, waiting, delayed or dead: see luasprocs jobs list")
-    return text(state)
+def _act(client: Redis, keys: Keys, action: str, job_id: str, state: str) -> str:
+    found: Any = client.execute_command("FCALL", keys.function("job"), 0, action, job_id, *([state] if state else []))
+    if found is None:
+        raise NoSprocError(
+            f"no job {job_id!r} is {state or 'queued, waiting, delayed or dead'}: see luasprocs jobs list"
+        )
+    return text(found)
 
 
 def _read(client: Redis, *command: Any) -> Any:

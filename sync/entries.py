@@ -73,7 +73,7 @@ def read_files(
         if parent not in real:
             real[parent] = (top / parent).resolve() == top.resolve() / parent
         try:
-            found = os.lstat(start + path) if real[parent] else None
+            found = os.lstat(start + path.rstrip("/")) if real[parent] else None
         except (FileNotFoundError, NotADirectoryError):
             found = None
         if found is None:

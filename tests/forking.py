@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import array
 import atexit
+import contextlib
 import gc
 import json
 import os
@@ -17,6 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from functools import cache
 from importlib import import_module
@@ -47,6 +49,7 @@ class Forked:
             child_status.close()
         self.stderr: BinaryIO = os.fdopen(stderr, "rb")
         self.returncode: int | None = None
+        self._waiting = threading.Lock()
         self._said = b""
         self.pid = self._number(START_TIMEOUT_S)
 
@@ -69,6 +72,16 @@ class Forked:
 
     def wait(self, timeout: float | None = None) -> int:
         if self.returncode is None:
+            if not self._waiting.acquire(timeout=-1 if timeout is None else timeout):
+                raise subprocess.TimeoutExpired("a forked daemon", timeout or 0.0)
+            try:
+                return self._ended(timeout)
+            finally:
+                self._waiting.release()
+        return self.returncode
+
+    def _ended(self, timeout: float | None) -> int:
+        if self.returncode is None:
             try:
                 self.returncode = self._number(timeout)
             except (TimeoutError, BlockingIOError):
@@ -77,8 +90,10 @@ class Forked:
         return self.returncode
 
     def send_signal(self, number: int) -> None:
+        # Its end is told before its pid is free for another process.
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)
@@ -111,6 +126,9 @@ def _serve(requests: socket.socket) -> list[str]:
     for one in (ended, told):
         one.setblocking(False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
+    interrupt = signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C is for pytest, which ends its daemons by this process
     signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
     with selectors.DefaultSelector() as selector:
         selector.register(requests, selectors.EVENT_READ)
@@ -129,9 +147,10 @@ def _serve(requests: socket.socket) -> list[str]:
                     break
                 os.close(fds[0])
                 children[pid] = socket.socket(fileno=fds[1])
-                children[pid].sendall(b"%d\n" % pid)
+                _say(children[pid], pid)
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, interrupt)
     for one in (requests, ended, told, *children.values()):
         one.close()
     os.dup2(fds[0], 2)
@@ -142,11 +161,17 @@ def _serve(requests: socket.socket) -> list[str]:
 
 def _tell(children: dict[int, socket.socket]) -> None:
     while children:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-        if not pid:
+        ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if ended is None:
             return
-        with children.pop(pid) as asked:
-            asked.sendall(b"%d\n" % os.waitstatus_to_exitcode(status))
+        with children.pop(ended.si_pid) as asked:
+            _say(asked, ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status)
+        os.waitpid(ended.si_pid, 0)
+
+
+def _say(asked: socket.socket, number: int) -> None:
+    with contextlib.suppress(OSError):  # nobody wants to know any more
+        asked.sendall(b"%d\n" % number)
 
 
 def _as_told(told: dict[str, object]) -> list[str]:

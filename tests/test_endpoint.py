@@ -22,6 +22,7 @@ URLS = (
     "redis://:p%40ss%2F%25@host/1",
     "redis://ann:p%C3%A9@host?db=4",
     "redis://host/1?db=4",
+    "redis://:one@host?db=2&db=1&password=two&username=a&username=b",
     "redis://host?username=bob&password=s%2525",
     "redis://ann:one@host?username=bob&password=two",
     "redis://host?socket_timeout=7&socket_connect_timeout=0.5",

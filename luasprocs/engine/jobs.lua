@@ -151,12 +151,19 @@ local function retry_run(name, trigger, keys, args, origin, depth, problem)
 end
 
 -- The job in a stream's entry; nothing for one that is no job.
+local function read_job(text)
+  local ok, job = pcall(json().decode, text)
+  if not ok or type(job) ~= 'table' or type(job.id) ~= 'string' or type(job.sproc) ~= 'string' then return end
+  job.trigger, job.origin = job.trigger or '', job.origin or ''
+  job.depth, job.attempt = tonumber(job.depth) or 0, tonumber(job.attempt) or 1
+  if type(job.keys) ~= 'table' then job.keys = {} end
+  if type(job.args) ~= 'table' then job.args = {} end
+  return job
+end
+
 local function job_of(fields)
   for i = 1, #fields, 2 do
-    if fields[i] == 'job' then
-      local ok, job = pcall(json().decode, fields[i + 1])
-      return ok and type(job) == 'table' and job or nil
-    end
+    if fields[i] == 'job' then return read_job(fields[i + 1]) end
   end
 end
 

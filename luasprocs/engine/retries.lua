@@ -73,49 +73,61 @@ local function act(action, job)
   end
 end
 
--- A job's entry in a stream, and the job. It looks from the oldest on and no further than it must: those who want many ask in that order.
+-- Whether a job's text may be that of an id: most ids stand in it as they are, and decoding takes far longer than looking.
+local function may_be(text, id)
+  return id:find('[^%w%-]') ~= nil or text:find(id, 1, true) ~= nil
+end
+
+-- A job's entry in a stream, and the job. It looks from the oldest on, and no further than it must.
 local function entry_of(stream, id)
   local from, entries = '-', nil
   repeat
     entries = redis.call('XRANGE', stream, from, '+', 'COUNT', 100)
     for _, entry in ipairs(entries) do
-      local job = job_of(entry[2])
+      local job = may_be(table.concat(entry[2], ' '), id) and job_of(entry[2])
       if job and job.id == id then return entry[1], job end
       from = '(' .. entry[1]
     end
   until #entries < 100
 end
 
--- FCALL <ns>luasprocs_job 0 action id: `retry` starts a dead job anew, or a delayed one now; `drop` forgets one that doesn't run.
--- Reply: where it was found (`dead`, `delayed`, `waiting`, `queued`); `running` where it can't be done; nil for no such job.
+-- FCALL <ns>luasprocs_job 0 action id [state]: `retry` starts a dead job anew, or a delayed one now; `drop` forgets one that doesn't run.
+-- `state`: only where the job is still in it. Reply: where it was found (`dead`, `delayed`, `waiting`, `queued`); `running` where it can't
+-- be done; nil for no such job.
 serve[JOB] = function(_, args)
-  local action, id = args[1], args[2]
-  local entry, job = entry_of(writable(DEAD, 'stream'), id)
-  if entry then
-    redis.call('XDEL', DEAD, entry)
-    act(action, job)
-    return 'dead'
+  local action, id, state = args[1], args[2], args[3]
+  local entry, job
+  if not state or state == 'dead' then
+    entry, job = entry_of(writable(DEAD, 'stream'), id)
+    if entry then
+      act(action, job)
+      redis.call('XDEL', DEAD, entry)
+      return 'dead'
+    end
   end
-  for _, text in ipairs(redis.call('ZRANGE', writable(DELAYED, 'zset'), 0, -1)) do
-    local delayed = json().decode(text)
-    if delayed.id == id then
+  for _, text in ipairs((not state or state == 'delayed') and redis.call('ZRANGE', writable(DELAYED, 'zset'), 0, -1) or {}) do
+    local delayed = may_be(text, id) and read_job(text)
+    if delayed and delayed.id == id then
       redis.call('ZREM', DELAYED, text)
       act(action, delayed)
       return 'delayed'
     end
   end
-  entry, job = entry_of(writable(JOBS, 'stream'), id)
-  if entry then
-    if action == 'retry' then return 'running' end
-    local pending = redis.pcall('XPENDING', JOBS, GROUP, entry, entry, 1)
-    if not pending.err and pending[1] then return 'running' end
-    remove_entry(entry)
-    pass_turn(job.sproc, job.id)
-    return 'queued'
+  if not state or state == 'queued' then
+    entry, job = entry_of(writable(JOBS, 'stream'), id)
+    if entry then
+      if action == 'retry' then return 'running' end
+      local pending = redis.pcall('XPENDING', JOBS, GROUP, entry, entry, 1)
+      if not pending.err and pending[1] then return 'running' end
+      remove_entry(entry)
+      pass_turn(job.sproc, job.id)
+      return 'queued'
+    end
   end
-  for _, name in ipairs(redis.call('HKEYS', writable(RUNNING, 'hash'))) do
+  for _, name in ipairs((not state or state == 'waiting') and redis.call('HKEYS', writable(RUNNING, 'hash')) or {}) do
     for _, text in ipairs(redis.call('LRANGE', writable(WAITING .. name, 'list'), 0, -1)) do
-      if json().decode(text).id == id then
+      local waiting = may_be(text, id) and read_job(text)
+      if waiting and waiting.id == id then
         if action == 'retry' then return 'running' end
         redis.call('LREM', WAITING .. name, 1, text)
         return 'waiting'

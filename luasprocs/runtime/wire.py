@@ -173,7 +173,8 @@ async def _opened(endpoint: Endpoint, kind: type[Wire]) -> Wire:
 
 async def _greet(wire: Wire, endpoint: Endpoint, *, busy: bool) -> None:
     if endpoint.login:
-        await _authenticate(wire, *endpoint.login)
+        # As redis-py: without a user's name, so that a server which has no password says so.
+        await _authenticate(wire, *endpoint.login[0 if endpoint.username else 1 :])
     if busy:
         return
     if endpoint.db:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -78,19 +77,22 @@ def _said(job: jobs.JobRecord) -> str:
     return " ".join((*job.keys, *job.args))
 
 
-def _chosen(act: Callable[..., None]) -> Callable[..., None]:
+def _chosen(*states: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """The ways to say which jobs."""
-    states = click.Choice([state for state in jobs.STATES if state != "running"])
-    act = click.option("--state", type=states, default="dead", show_default=True, help="Of --sproc and --all: those.")(
-        act
-    )
-    act = click.option("--all", "every", is_flag=True, help="All that are dead.")(act)
-    act = click.option("--sproc", metavar="NAME", help="A sproc's, all that are dead.")(act)
-    return click.argument("ids", metavar="[ID]…", nargs=-1)(act)
+
+    def given(act: Callable[..., None]) -> Callable[..., None]:
+        act = click.option("--state", type=click.Choice(states), help="With --sproc or --all: those, not the dead.")(
+            act
+        )
+        act = click.option("--all", "every", is_flag=True, help="All that are dead.")(act)
+        act = click.option("--sproc", metavar="NAME", help="A sproc's, all that are dead.")(act)
+        return click.argument("ids", metavar="[ID]…", nargs=-1)(act)
+
+    return given
 
 
 @command.command("retry")
-@_chosen
+@_chosen("dead", "delayed")
 @click.pass_obj
 def retry(flags: dict[str, object], /, **which: Any) -> None:
     """Run dead jobs again, their attempts counted anew; delayed ones now."""
@@ -98,7 +100,7 @@ def retry(flags: dict[str, object], /, **which: Any) -> None:
 
 
 @command.command("drop")
-@_chosen
+@_chosen("dead", "delayed", "waiting", "queued")
 @click.pass_obj
 def drop(flags: dict[str, object], /, **which: Any) -> None:
     """Forget jobs that don't run."""
@@ -107,28 +109,36 @@ def drop(flags: dict[str, object], /, **which: Any) -> None:
 
 def _each(
     flags: dict[str, object],
-    act: Callable[[Redis, Keys, str], str],
+    act: Callable[[Redis, Keys, str, str], str],
     done: str,
     ids: tuple[str, ...],
     sproc: str | None,
     every: bool,
-    state: str,
+    state: str | None,
 ) -> None:
     if [bool(ids), sproc is not None, every].count(True) != 1:
         raise click.UsageError("which jobs? Either their ids (luasprocs jobs list), or --sproc NAME, or --all")
+    if ids and state:
+        raise click.UsageError("--state chooses among those of --sproc or --all: ids are enough")
     console, session = Console.of_process(), Session(flags)
     with session.named_errors():
+        for job_id in ids:
+            try:
+                console.line(f"{job_id} was {act(session.client, session.keys, job_id, '')} and {done}")
+            except ValueError as error:
+                raise click.UsageError(str(error)) from None
         if ids:
-            for job_id in ids:
-                try:
-                    console.line(f"{job_id} was {act(session.client, session.keys, job_id)} and {done}")
-                except ValueError as error:
-                    raise click.UsageError(str(error)) from None
             return
+        state = state or "dead"
         found = [job for job in jobs.read_jobs(session.client, session.keys, MANY) if job.state == state]
         wanted = [job.id for job in found if sproc in {None, job.sproc}]
-        for job_id in wanted:
-            with contextlib.suppress(ValueError, NoSprocError):  # it runs by now, or another one took it
-                console.line(f"{job_id} was {act(session.client, session.keys, job_id)} and {done}")
         if not wanted:
-            console.line(f"no {state} jobs" + (f" of {sproc}" if sproc else ""))
+            console.line(f"no {state} jobs" + (f" of {sproc}" if sproc is not None else ""))
+        moved = 0
+        for job_id in wanted:
+            try:
+                console.line(f"{job_id} was {act(session.client, session.keys, job_id, state)} and {done}")
+            except (ValueError, NoSprocError):  # somebody else was there first
+                moved += 1
+        if moved:
+            console.line(f"{moved} not {state} any more: left alone")

@@ -12,6 +12,7 @@ import pytest
 
 from luasprocs import connect
 from luasprocs.errors import NoSprocError, ScriptError
+from luasprocs.jobs import drop, retry
 from luasprocs.keys import Keys
 from luasprocs.pausing import resume
 from tests.until import until
@@ -115,6 +116,30 @@ def test_many_at_once(live: Shell) -> None:
         said = live("jobs", "drop", *mixed)
         assert (said.code, said.out) == (2, "")
         assert "which jobs?" in said.err
+    assert live("jobs", "drop", "1-1", "--state", "dead").code == 2
+    assert live("jobs", "retry", "--all", "--state", "queued").code == 2
+
+
+def test_one_that_is_in_another_state_by_now_is_left_alone(live: Shell) -> None:
+    """Who drops the dead does not drop what another has just started anew."""
+    live.redis.xadd(KEYS.dead, {"job": json.dumps({"id": "1-1", "sproc": "hello.lua"})})
+    assert retry(live.redis, KEYS, "1-1", "dead") == "dead"
+    with pytest.raises(NoSprocError, match="is dead"):
+        drop(live.redis, KEYS, "1-1", "dead")
+    assert [one["state"] for one in live.ok("jobs", "list", "--json").lines] == ["queued"]
+    assert drop(live.redis, KEYS, "1-1") == "queued"
+
+
+def test_a_job_that_lacks_most_of_it_runs_all_the_same(live: Shell, start_daemon: StartDaemon) -> None:
+    live.redis.xadd(KEYS.dead, {"job": json.dumps({"id": "1-1"})})
+    live.redis.xadd(KEYS.dead, {"job": json.dumps({"id": "2-1", "sproc": "hello.lua"})})
+    live.redis.zadd(KEYS.delayed, {"5": 1 << 50, "no json": 1 << 50})
+    daemon = start_daemon(live.server.url)
+    assert live("jobs", "retry", "1-1").code == 2
+    live.ok("jobs", "retry", "2-1")
+    until(lambda: live.redis.get("k") == b"v")
+    assert "failed" not in daemon.output
+    assert live.redis.xlen(KEYS.dead) == 1
 
 
 def test_waiting_goes_on_while_it_is_tried_again(live: Shell, start_daemon: StartDaemon) -> None:
