@@ -56,7 +56,9 @@ end
 local function readable(reply)
   if reply == nil or reply == false then return '' end
   if type(reply) == 'string' then return short(reply) end
-  if type(reply) == 'number' then return tostring(reply) end
+  if type(reply) == 'number' then -- tostring keeps 14 digits; as a reply it is an integer
+    return reply % 1 == 0 and math.abs(reply) < 2 ^ 63 and ('%.0f'):format(reply) or tostring(reply)
+  end
   if type(reply) == 'table' then
     local status = rawget(reply, 'ok')
     if type(status) == 'string' then return short(status) end

@@ -59,7 +59,7 @@ class CronScreen(LiveScreen[tuple[ScheduleInfo, int]]):
     def about(self, row: tuple[ScheduleInfo, int]) -> str:
         """When it ran, and its next times."""
         one, now_ms = row
-        last = f"last due {time_text(one.last_ms)[:19]}Z" if one.last_ms else "not begun"
+        last = f"ran {time_text(one.ran_ms)[:19]}Z" if one.ran_ms else "never ran"
         cron, every = ("", one.schedule.removeprefix("every ")) if not one.zone else (one.schedule, "")
         due = next_times((cron, every, one.zone), now_ms) if one.due_ms else ""
         return "  ".join(part for part in (one.name, due, last, f"misfire {one.misfire}", one.problem) if part)

@@ -66,8 +66,7 @@ def _show(console: Console, found: Schedules, *, as_json: bool, again: bool) -> 
 def _row(one: ScheduleInfo, now_ms: int) -> tuple[object, ...]:
     left = countdown(one.left_ms(now_ms)) if one.due_ms else "-"
     state = one.problem or ("idle: no daemon runs it" if one.state == "idle" else one.state)
-    last_ms = one.last_ms if one.ran_ms or one.missed else 0  # else when it was first seen
-    return (one.name, one.schedule, one.zone or "-", left, _when(one.due_ms), _when(last_ms), one.missed, state)
+    return (one.name, one.schedule, one.zone or "-", left, _when(one.due_ms), _when(one.ran_ms), one.missed, state)
 
 
 def countdown(left_ms: int) -> str:

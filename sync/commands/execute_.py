@@ -77,7 +77,7 @@ def command(
         try:
             reply = _run(console, session, name, [*map(raw, keys)], [*map(raw, args)])
         except ResponseError as error:
-            if "is runasync=yes" in str(error):
+            if str(error).removeprefix("ERR ").startswith(f"'{name}' is runasync=yes: it runs in a worker"):
                 return _enqueue(console, session, name, (keys, args), waiting=waiting, as_json=as_json)
             if "unction not found" in str(error):
                 raise NoSprocError(
@@ -115,7 +115,8 @@ def _enqueue(
     elif record.status == "ok":
         console.line(record.reply)
     else:
-        console.error(f"{record.status}: {readable_error(record.error)}")
+        said = readable_error(record.error)
+        console.error(said if said.startswith(f"{record.status}:") else f"{record.status}: {said}")
     return 0 if record.status == "ok" else 1
 
 
@@ -136,10 +137,17 @@ def _record_of(console: Console, session: Session, job: tuple[str, str], origin:
             console.warn(f"try {told} failed: {readable_error(tries[-1].error)}")
         if not tries and time.monotonic() > warn_at:
             warn_at = math.inf
-            paused = name in read_paused(client, keys)
-            why = "it is paused: luasprocs resume" if paused else "does a daemon run? luasprocs status tells"
-            console.warn(f"it has not run yet: {why}; Ctrl-C stops waiting")
+            console.warn(f"it has not run yet: {_why_not(session, name, job_id)}; Ctrl-C stops waiting")
         time.sleep(POLL_S)
+
+
+def _why_not(session: Session, name: str, job_id: str) -> str:
+    """Why a job may not have run yet."""
+    if name in read_paused(session.client, session.keys):
+        return "it is paused: luasprocs resume"
+    if any(job.id == job_id and job.state == "waiting" for job in read_jobs(session.client, session.keys)):
+        return "it waits for an earlier run of it to end (luasprocs jobs), as its overlap is queue"
+    return "does a daemon run? luasprocs status tells"
 
 
 def _is_over(session: Session, job_id: str) -> bool:

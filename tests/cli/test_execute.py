@@ -137,3 +137,21 @@ def test_each_run_is_recorded(live: Shell) -> None:
 
 def test_any_client_runs_the_same_by_fcall(live: Shell) -> None:
     assert live.redis.execute_command("FCALL", "luasprocs_execute", 0, "number.lua") == 42
+
+
+def test_an_error_of_another_ones_being_async_is_its_own(live: Shell) -> None:
+    live.commit(
+        other="-- runasync=yes\nreturn 1",
+        calls="return sproc.call('other.lua')",
+        says="error('the report says: job 7 is runasync=yes')",
+    )
+    live.ok("sync")
+    assert "'other.lua' is runasync=yes: it runs in a worker" in live("execute", "calls.lua").err
+    assert "the report says: job 7" in live("execute", "says.lua").err
+
+
+def test_a_number_is_recorded_with_all_its_digits(live: Shell) -> None:
+    live.commit(large="return 1795741099004123")
+    live.ok("sync")
+    assert live.ok("execute", "large.lua").out == "1795741099004123\n"
+    assert live.ok("logs", "--json").lines[-1]["reply"] == "1795741099004123"

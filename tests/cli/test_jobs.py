@@ -27,6 +27,7 @@ FAILS = "-- runasync=yes\n-- retries=1\n-- backoff=50ms\nredis.call('INCR', 'tri
 LUCKY = (
     "-- runasync=yes\n-- retries=2\n-- backoff=50ms\nif sproc.attempt < 3 then error('not yet') end\nreturn 'at last'"
 )
+DENIED = "-- runasync=yes\nio.open('/etc/passwd')"
 TAIL = "-- runasync=yes\nprint('so far')\nreturn redis.call('LPUSH', KEYS[1], 'y')"
 SERVER = "-- event=set\n-- key=ev:*\n-- retries=2\n-- backoff=50ms\nredis.call('INCR', 'server')\nerror('never')"
 
@@ -38,6 +39,8 @@ def live(shell: Shell) -> Shell:
         fails=FAILS,
         lucky=LUCKY,
         tail=TAIL,
+        denied=DENIED,
+        large="-- runasync=yes\nreturn 1795741099004123",
         server=SERVER,
         skip="-- runasync=yes\n-- overlap=skip\nreturn 1",
     )
@@ -160,6 +163,14 @@ def test_what_a_run_printed_before_it_failed_is_in_its_record(live: Shell, start
     assert record["reply"] == "so far\n"
     [row] = live.ok("jobs").rows
     assert "WRONGTYPE tail.lua: Operation against a key" in row[-1]
+
+
+def test_what_waiting_prints(live: Shell, start_daemon: StartDaemon) -> None:
+    start_daemon(live.server.url)
+    assert live.ok("execute", "large.lua", "--wait").out == "1795741099004123\n"
+    said = live("execute", "denied.lua", "--wait")
+    assert (said.code, said.out) == (1, "")
+    assert said.err.count("denied:") == 1
 
 
 def test_waiting_for_a_paused_one_says_so(

@@ -1,7 +1,7 @@
 -- Runs the sproc, and turns what it returned or raised into a record's texts, by the rules of the engine's record.lua.
 local place, load_text = core.place, core.load_text
 local type, rawget, tostring, pcall, xpcall, next, error, concat = type, rawget, tostring, pcall, xpcall, next, error, table.concat
-local sub = string.sub -- all of them as they were: a sproc may change what string methods are
+local sub, format = string.sub, string.format -- all of them as they were: a sproc may change what string methods are
 local json = cjson -- loaded when it is used first
 local TEXT_LIMIT_BYTES, PART_LIMIT_BYTES, PARTS_LIMIT, LEVELS_LIMIT = 1024, 256, 50, 4
 
@@ -30,7 +30,9 @@ end
 local function readable(reply)
   if reply == nil or reply == false then return '' end
   if type(reply) == 'string' then return short(reply) end
-  if type(reply) == 'number' then return tostring(reply) end
+  if type(reply) == 'number' then -- tostring keeps 14 digits
+    return reply % 1 == 0 and reply > -2 ^ 63 and reply < 2 ^ 63 and format('%.0f', reply) or tostring(reply)
+  end
   if type(reply) == 'table' then
     local status = rawget(reply, 'ok')
     if type(status) == 'string' then return short(status) end
