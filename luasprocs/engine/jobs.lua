@@ -150,7 +150,7 @@ local function retry_run(name, trigger, keys, args, origin, depth, problem)
   retry_or_bury(job, 'error', problem, rules)
 end
 
--- The job in a stream's entry; nothing for one that is no job.
+-- A job from its JSON, what it lacks filled in; nothing for one that is no job.
 local function read_job(text)
   local ok, job = pcall(json().decode, text)
   if not ok or type(job) ~= 'table' or type(job.id) ~= 'string' or type(job.sproc) ~= 'string' then return end
@@ -161,6 +161,7 @@ local function read_job(text)
   return job
 end
 
+-- The job in a stream's entry; nothing where there is none.
 local function job_of(fields)
   for i = 1, #fields, 2 do
     if fields[i] == 'job' then return read_job(fields[i + 1]) end

@@ -81,9 +81,9 @@ def _chosen(*states: str) -> Callable[[Callable[..., None]], Callable[..., None]
     """The ways to say which jobs."""
 
     def given(act: Callable[..., None]) -> Callable[..., None]:
-        act = click.option("--state", type=click.Choice(states), help="With --sproc or --all: those, not the dead.")(
-            act
-        )
+        act = click.option(
+            "--state", type=click.Choice(states), help="For --sproc and --all: jobs in this state instead."
+        )(act)
         act = click.option("--all", "every", is_flag=True, help="All that are dead.")(act)
         act = click.option("--sproc", metavar="NAME", help="A sproc's, all that are dead.")(act)
         return click.argument("ids", metavar="[ID]…", nargs=-1)(act)
