@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from luasprocs.errors import NoFolderError, Problem, ProblemsError, RepositoryError
+from luasprocs.errors import NoFolderError, Problem, ProblemsError
 from luasprocs.lua import misuse_problems, required, syntax_problems
 from luasprocs.metadata import with_defaults
 from luasprocs.sproc import (
@@ -18,7 +18,7 @@ from luasprocs.sproc import (
     problems_of,
     read_sproc,
 )
-from sync.entries import SUBMODULE, SYMLINK, UNFIT
+from sync.entries import SUBMODULE, SYMLINK, UNFIT, read_saved
 from sync.repository import Commit
 from sync.settings import SETTINGS_FILE, RepositorySettings, repository_settings
 from sync.toml import LIMIT_BYTES
@@ -128,11 +128,7 @@ def read_index(repository: Repository) -> Desired:
 
 def read_worktree(repository: Repository) -> Desired:
     """What the files on disk want, ignored ones left out. Its bytes are read here, once, and kept."""
-    path = repository.path / SETTINGS_FILE
-    try:
-        settings = repository_settings(path.read_bytes() if path.exists() else None)
-    except OSError as error:
-        raise RepositoryError(f"{str(path)!r} can't be read: {error.strerror}") from error
+    settings = repository_settings(read_saved(repository.path / SETTINGS_FILE, LIMIT_BYTES))
     files, sources = repository.worktree(settings.folder, SUFFIX, SOURCE_LIMIT_BYTES)
     found = read_entries(files, settings.folder)
     commit = Commit(WORKTREE, "", "the work tree", 0)

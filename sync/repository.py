@@ -25,6 +25,7 @@ from sync.entries import (
     read_tree_entry,
     records,
     text,
+    when_settled,
 )
 from sync.gitconfig import complaint, git_config, pinned, run_git
 from sync.signature import Signature, read_signature
@@ -159,7 +160,7 @@ class Repository:
         """All files on disk below `folder` that git doesn't ignore, and their bytes by blob id.
 
         Only names ending in `suffix` are read, up to `limit_bytes`; the blob of others is "". Git's filters are
-        not applied.
+        not applied. A file that is being written is waited for.
         """
         if self.bare:
             raise RepositoryError(f"{self._shown} is a bare repository and has no work tree: leave out --worktree")
@@ -170,8 +171,12 @@ class Repository:
                 'in luasprocs.toml (folder = "…")'
             )
         arguments = ("ls-files", "-z", "--full-name", "--cached", "--others", "--exclude-standard")
-        found = {below(path, folder) for path in records(self._must(*arguments, "--", folder or "."))}
-        return read_files(top, sorted(found), suffix, limit_bytes, self._hash, self._read)
+
+        def look() -> tuple[tuple[list[Entry], dict[str, bytes]], float, str]:
+            found = {below(path, folder) for path in records(self._must(*arguments, "--", folder or "."))}
+            return read_files(top, sorted(found), suffix, limit_bytes, self._hash, self._read)
+
+        return when_settled(look)
 
     def blobs(self, ids: Iterable[str]) -> dict[str, bytes]:
         """The contents of blobs by their ids, all through one process."""

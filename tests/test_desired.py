@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -278,6 +279,20 @@ def test_the_commit_s_own_settings_say_which_folder(repo):
     assert read_commit(repository).settings.owner == "me"
     assert list(read_commit(repository).entries) == ["b.lua"]
     assert list(read_commit(repository, first).entries) == ["a.lua"]
+
+
+def test_settings_that_are_being_saved_are_waited_for(repo, monkeypatch):
+    path = repo.write("luasprocs.toml", "")
+    repo.write("lua/a.lua", "return 1")
+
+    def goes_on(_: float) -> None:
+        path.write_text('folder = "lua"\n')
+        os.utime(path, (time.time() - 3600, time.time() - 3600))
+
+    monkeypatch.setattr("sync.entries.SETTLED_S", 0.0)
+    monkeypatch.setattr("sync.entries.EMPTY_SETTLED_S", 60.0)
+    monkeypatch.setattr("time.sleep", goes_on)
+    assert list(read_worktree(Repository.open(repo.path)).entries) == ["a.lua"]
 
 
 def test_a_missing_folder_is_told_from_an_empty_one(repo):

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -458,6 +459,52 @@ def test_the_work_tree_is_what_is_on_disk_but_for_ignored_files(repo):
         "notes.txt": ("100644", 8, None),
         "nested": (SUBMODULE, found["nested"][1], None),
     }
+
+
+@pytest.mark.parametrize("half", [b"", b"return 'wh"])
+def test_a_file_that_is_being_saved_is_waited_for(repo, monkeypatch, half):
+    path = repo.path / "sprocs" / "a.lua"
+
+    def goes_on(_: float) -> None:
+        path.write_bytes(b"return 'whole'")
+        long_ago(path)
+
+    monkeypatch.setattr("sync.entries.SETTLED_S", 60.0 if half else 0.0)
+    monkeypatch.setattr("sync.entries.EMPTY_SETTLED_S", 60.0)
+    monkeypatch.setattr("time.sleep", goes_on)
+    path.write_bytes(half)
+    (entry,), sources = Repository.open(repo.path).worktree("sprocs", ".lua", 100)
+    assert sources[entry.blob] == b"return 'whole'"
+
+
+def test_a_file_that_is_saved_by_way_of_another_name_is_waited_for(repo, monkeypatch):
+    path, away = repo.path / "sprocs" / "a.lua", repo.path / "sprocs" / "a.lua~"
+    long_ago(path)
+    opened = Repository.open(repo.path)
+    assert len(opened.worktree("sprocs", ".lua", 100)[0]) == 1
+    path.rename(away)
+    monkeypatch.setattr("sync.entries.SETTLED_S", 60.0)
+    monkeypatch.setattr("time.sleep", lambda _: away.rename(path))
+    assert [entry.path for entry in opened.worktree("sprocs", ".lua", 100)[0]] == ["a.lua"]
+    path.unlink()
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    assert opened.worktree("sprocs", ".lua", 100)[0] == []
+
+
+def test_a_file_that_is_written_for_ever_is_not_waited_for_for_ever(repo, monkeypatch):
+    monkeypatch.setattr("sync.entries.PATIENCE_S", 0.0)
+    monkeypatch.setattr("sync.entries.SETTLED_S", 60.0)
+    repo.write("sprocs/a.lua", "return 1")
+    with pytest.raises(RepositoryError, match=r"sprocs/a\.lua' is being written all the time"):
+        Repository.open(repo.path).worktree("sprocs", ".lua", 100)
+    day_s = 86_400
+    os.utime(repo.path / "sprocs" / "a.lua", (time.time() + day_s, time.time() + day_s))
+    assert len(Repository.open(repo.path).worktree("sprocs", ".lua", 100)[0]) == 1
+
+
+def long_ago(path: Path) -> None:
+    """As if nobody had written it for an hour."""
+    os.utime(path, (time.time() - 3600, time.time() - 3600))
 
 
 def test_a_tracked_file_that_became_a_pipe_is_not_waited_for(repo):
