@@ -143,6 +143,10 @@ class ConflictError(RegistryError):
     """Others kept changing the registry, or a change was not what it should be."""
 
 
+class JobError(RegistryError):
+    """No such job is there, or it is in a state where that can't be done."""
+
+
 class WaitError(LuasprocsError):
     """The events that were waited for have not run."""
 

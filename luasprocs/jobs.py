@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from redis.exceptions import ResponseError
 
-from luasprocs.errors import NoSprocError
+from luasprocs.errors import EngineVersionError, JobError
 from luasprocs.registry import text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from redis import Redis
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 STATES = ("running", "queued", "waiting", "delayed", "dead")
 LIMIT = 1000
+AT_ONCE = 100
+"""Jobs that are acted upon in one step: each step looks through all dead ones, at worst."""
 _GROUP = "workers"
 
 
@@ -84,41 +86,38 @@ def count_jobs(client: Redis, keys: Keys) -> dict[str, int]:
     return dict(zip(("open", "delayed", "dead"), counts, strict=True))
 
 
-def retry(client: Redis, keys: Keys, job_id: str, state: str = "") -> str:
-    """Starts a dead job anew, its attempts counted from 1, or a delayed one now. Returns the state that it was in.
+def act(
+    client: Redis, keys: Keys, action: Literal["retry", "drop"], ids: Iterable[str], state: str = ""
+) -> Iterator[tuple[str, str | JobError]]:
+    """Starts dead jobs anew, their attempts counted from 1, and delayed ones now; or forgets jobs that don't run.
 
-    `state`: only if it is still in this one.
-
-    Raises:
-        NoSprocError: there is no such job. ValueError: it is to run anyway.
-    """
-    found = _act(client, keys, "retry", job_id, state)
-    if found == "running":
-        raise ValueError(f"job {job_id} has not failed: it runs, or is to run")
-    return found
-
-
-def drop(client: Redis, keys: Keys, job_id: str, state: str = "") -> str:
-    """Forgets a job that does not run. Returns the state that it was in.
-
-    `state`: only if it is still in this one.
+    `state`: only those that are still in this one. Each id comes back with the state that its job was in, or with why it is
+    left alone; a job is either done or left, whatever becomes of those after it.
 
     Raises:
-        NoSprocError: there is no such job. ValueError: it runs.
+        EngineVersionError: the registry's engine is too old. redis.RedisError: the server can't be asked.
     """
-    found = _act(client, keys, "drop", job_id, state)
-    if found == "running":
-        raise ValueError(f"job {job_id} runs: it ends by itself or at its timeout")
-    return found
+    left = list(dict.fromkeys(ids))
+    while left:
+        some, left = left[:AT_ONCE], left[AT_ONCE:]
+        found: Any = client.execute_command("FCALL", keys.function("job"), 0, action, state, *some)
+        if not isinstance(found, list):
+            raise EngineVersionError(
+                "the registry's engine is older than this luasprocs: luasprocs sync brings its own"
+            )
+        for job_id, was in zip(some, found, strict=True):
+            yield job_id, _refusal(action, job_id, state, text(was or b"")) or text(was)
 
 
-def _act(client: Redis, keys: Keys, action: str, job_id: str, state: str) -> str:
-    found: Any = client.execute_command("FCALL", keys.function("job"), 0, action, job_id, *([state] if state else []))
-    if found is None:
-        raise NoSprocError(
-            f"no job {job_id!r} is {state or 'queued, waiting, delayed or dead'}: see luasprocs jobs list"
-        )
-    return text(found)
+def _refusal(action: str, job_id: str, state: str, was: str) -> JobError | None:
+    if not was:
+        wanted = state or "queued, waiting, delayed or dead"
+        return JobError(f"no job {job_id!r} is {wanted}: see luasprocs jobs list")
+    if was != "running":
+        return None
+    if action == "retry":
+        return JobError(f"job {job_id} has not failed: it runs, or is to run")
+    return JobError(f"job {job_id} runs: it ends by itself or at its timeout")
 
 
 def _read(client: Redis, *command: Any) -> Any:

@@ -8,13 +8,13 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from redis.exceptions import ResponseError
 
 from luasprocs import control, editing, jobs
 from luasprocs.client import script_error
-from luasprocs.errors import EditConflictError, LuasprocsError, RegistryError, ServerUnreachableError
+from luasprocs.errors import EditConflictError, JobError, LuasprocsError, RegistryError, ServerUnreachableError
 from luasprocs.pausing import pause, read_paused, resume
 from luasprocs.registry import raw, read_sprocs
 from luasprocs.server import errors_named
@@ -117,11 +117,11 @@ class Deeds:
 
     def retry(self, job_id: str) -> str:
         """Runs a job again."""
-        return self._job(jobs.retry, job_id, "is to run again")
+        return self._job("retry", job_id, "is to run again")
 
     def drop(self, job_id: str) -> str:
         """Forgets it."""
-        return self._job(jobs.drop, job_id, "is dropped")
+        return self._job("drop", job_id, "is dropped")
 
     def ask(self, action: str, **arguments: str) -> str:
         """Asks the daemons that sync, and waits for the answer."""
@@ -143,13 +143,12 @@ class Deeds:
             suspend(self._client, self._keys, whoami())
         return "syncs are suspended"
 
-    def _job(self, act: Any, job_id: str, done: str) -> str:
+    def _job(self, action: Literal["retry", "drop"], job_id: str, done: str) -> str:
         with _known(self._client, self._shown):
-            try:
-                state = act(self._client, self._keys, job_id)
-            except ValueError as error:
-                raise RegistryError(str(error)) from error
-        return f"{job_id} was {state} and {done}"
+            ((_, was),) = jobs.act(self._client, self._keys, action, [job_id])
+            if isinstance(was, JobError):
+                raise was
+        return f"{job_id} was {was} and {done}"
 
     def _fcall(self, function: str, *words: Any) -> Any:
         return self._client.execute_command("FCALL", self._keys.function(function), *words)

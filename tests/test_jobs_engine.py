@@ -274,19 +274,30 @@ def test_an_operator_retries_and_drops(engine: Engine) -> None:
     first = engine.enqueue("a.lua", "1")
     second = engine.enqueue("a.lua", "2")
     third = engine.enqueue("a.lua", "3")
-    assert engine.call("job", "drop", first) == b"queued"
+    assert engine.call("job", "drop", "", first) == [b"queued"]
     [row] = engine.take()
     assert row[1] == second
-    assert engine.call("job", "drop", second) == b"running"
-    assert engine.call("job", "drop", third) == b"waiting"
+    assert engine.call("job", "drop", "", second) == [b"running"]
+    assert engine.call("job", "drop", "", third) == [b"waiting"]
     engine.finish(row, "error", "no")
-    assert engine.call("job", "retry", second) == b"dead"
+    assert engine.call("job", "retry", "", second) == [b"dead"]
     [again] = engine.take()
     assert (again[1], again[6]) == (second, b"1")
     engine.finish(again, "error", "no")
-    assert engine.call("job", "drop", second) == b"dead"
-    assert engine.call("job", "drop", second) is None
+    assert engine.call("job", "drop", "", second) == [b"dead"]
+    assert engine.call("job", "drop", "", second) == [None]
     assert not engine.client.exists(KEYS.dead) or engine.client.xlen(KEYS.dead) == 0
+
+
+def test_an_operator_drops_many_in_one_step(engine: Engine) -> None:
+    """The one with the turn and those behind it, some twice, one that is not there; each is told about in its place."""
+    put(engine.client, sproc("a.lua", ASYNC))
+    queued, *waiting = [engine.enqueue("a.lua", '"id":"1-1"') for _ in range(4)]
+    wanted = [waiting[1], queued, "1-1", waiting[0], waiting[1]]
+    assert engine.call("job", "drop", "", *wanted) == [b"waiting", b"queued", None, b"waiting", b"waiting"]
+    [row] = engine.take()
+    assert row[1] == waiting[2]
+    assert engine.call("job", "drop", "waiting", *wanted) == [None] * 5
 
 
 def test_an_effect_is_the_commands_reply_between_markers(engine: Engine) -> None:

@@ -161,11 +161,16 @@ local function read_job(text)
   return job
 end
 
--- The job in a stream's entry; nothing where there is none.
-local function job_of(fields)
+-- The text of the job in a stream's entry, and the job in it; nothing where there is none.
+local function job_text(fields)
   for i = 1, #fields, 2 do
-    if fields[i] == 'job' then return read_job(fields[i + 1]) end
+    if fields[i] == 'job' then return fields[i + 1] end
   end
+end
+
+local function job_of(fields)
+  local text = job_text(fields)
+  return text and read_job(text)
 end
 
 local function remove_entry(entry_id)

@@ -73,66 +73,71 @@ local function act(action, job)
   end
 end
 
--- Whether a job's text may be that of an id: most ids stand in it as they are, and decoding takes far longer than looking.
-local function may_be(text, id)
-  return id:find('[^%w%-]') ~= nil or text:find(id, 1, true) ~= nil
+-- The job in a text, if it is one of `wanted` (ids as keys): decoding takes far longer than looking.
+local function wanted_in(text, wanted)
+  local id = text:match('"id"%s*:%s*"([^"\\]*)"')
+  if id and not wanted[id] then return end
+  local job = read_job(text)
+  return job and wanted[job.id] and job
 end
 
--- A job's entry in a stream, and the job. It looks from the oldest on, and no further than it must.
-local function entry_of(stream, id)
+-- Calls `found` with each wanted job in a stream and its entry's id, from the oldest on, and looks no further than it must.
+local function search(stream, wanted, found)
   local from, entries = '-', nil
   repeat
     entries = redis.call('XRANGE', stream, from, '+', 'COUNT', 100)
     for _, entry in ipairs(entries) do
-      local job = may_be(table.concat(entry[2], ' '), id) and job_of(entry[2])
-      if job and job.id == id then return entry[1], job end
+      local job = wanted_in(job_text(entry[2]) or '', wanted)
+      if job then found(job, entry[1]) end
       from = '(' .. entry[1]
     end
-  until #entries < 100
+  until #entries < 100 or not next(wanted)
 end
 
--- FCALL <ns>luasprocs_job 0 action id [state]: `retry` starts a dead job anew, or a delayed one now; `drop` forgets one that doesn't run.
--- `state`: only where the job is still in it. Reply: where it was found (`dead`, `delayed`, `waiting`, `queued`); `running` where it can't
--- be done; nil for no such job.
+-- FCALL <ns>luasprocs_job 0 action state id [id ...]: `retry` starts dead jobs anew, delayed ones now; `drop` forgets jobs that don't run. `state`:
+-- only where a job is still in it, empty for any. Reply: for each id where it was found (`dead`, `delayed`, `waiting`, `queued`); `running` where it
+-- can't be done; nil where there is no such job.
 serve[JOB] = function(_, args)
-  local action, id, state = args[1], args[2], args[3]
-  local entry, job
-  if not state or state == 'dead' then
-    entry, job = entry_of(writable(DEAD, 'stream'), id)
-    if entry then
+  local action, state, wanted, was = args[1], args[2], {}, {}
+  for i = 3, #args do wanted[args[i]] = true end
+  local function is_in(place)
+    return next(wanted) and (state == '' or state == place)
+  end
+  local function done(job, what)
+    wanted[job.id], was[job.id] = nil, what
+  end
+  if is_in('dead') then
+    search(writable(DEAD, 'stream'), wanted, function(job, entry)
       act(action, job)
       redis.call('XDEL', DEAD, entry)
-      return 'dead'
-    end
+      done(job, 'dead')
+    end)
   end
-  for _, text in ipairs((not state or state == 'delayed') and redis.call('ZRANGE', writable(DELAYED, 'zset'), 0, -1) or {}) do
-    local delayed = may_be(text, id) and read_job(text)
-    if delayed and delayed.id == id then
+  for _, text in ipairs(is_in('delayed') and redis.call('ZRANGE', writable(DELAYED, 'zset'), 0, -1) or {}) do
+    local job = wanted_in(text, wanted)
+    if job then
       redis.call('ZREM', DELAYED, text)
-      act(action, delayed)
-      return 'delayed'
+      act(action, job)
+      done(job, 'delayed')
     end
   end
-  if not state or state == 'queued' then
-    entry, job = entry_of(writable(JOBS, 'stream'), id)
-    if entry then
-      if action == 'retry' then return 'running' end
-      local pending = redis.pcall('XPENDING', JOBS, GROUP, entry, entry, 1)
-      if not pending.err and pending[1] then return 'running' end
-      remove_entry(entry)
-      pass_turn(job.sproc, job.id)
-      return 'queued'
-    end
-  end
-  for _, name in ipairs((not state or state == 'waiting') and redis.call('HKEYS', writable(RUNNING, 'hash')) or {}) do
+  for _, name in ipairs(is_in('waiting') and redis.call('HKEYS', writable(RUNNING, 'hash')) or {}) do
     for _, text in ipairs(redis.call('LRANGE', writable(WAITING .. name, 'list'), 0, -1)) do
-      local waiting = may_be(text, id) and read_job(text)
-      if waiting and waiting.id == id then
-        if action == 'retry' then return 'running' end
-        redis.call('LREM', WAITING .. name, 1, text)
-        return 'waiting'
-      end
+      local job = wanted_in(text, wanted)
+      if job and action == 'drop' then redis.call('LREM', WAITING .. name, 1, text) end
+      if job then done(job, action == 'drop' and 'waiting' or 'running') end
     end
   end
-  return false
+  if is_in('queued') then
+    search(writable(JOBS, 'stream'), wanted, function(job, entry)
+      local pending = redis.pcall('XPENDING', JOBS, GROUP, entry, entry, 1)
+      if action == 'retry' or (not pending.err and pending[1]) then return done(job, 'running') end
+      remove_entry(entry)
+      done(job, 'queued')
+      pass_turn(job.sproc, job.id)
+    end)
+  end
+  local reply = {}
+  for i = 3, #args do reply[i - 2] = was[args[i]] or false end
+  return reply
 end

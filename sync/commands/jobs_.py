@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from luasprocs import jobs
 from luasprocs.client import readable_error
-from luasprocs.errors import NoSprocError
+from luasprocs.errors import JobError
 from sync.console import Console
 from sync.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from redis import Redis
-
-    from luasprocs.keys import Keys
-
+    from collections.abc import Callable, Sequence
 
 MANY = 100_000
 
@@ -96,7 +91,7 @@ def _chosen(*states: str) -> Callable[[Callable[..., None]], Callable[..., None]
 @click.pass_obj
 def retry(flags: dict[str, object], /, **which: Any) -> None:
     """Run dead jobs again, their attempts counted anew; delayed ones now."""
-    _each(flags, jobs.retry, "is to run again", **which)
+    _each(flags, "retry", "is to run again", **which)
 
 
 @command.command("drop")
@@ -104,12 +99,12 @@ def retry(flags: dict[str, object], /, **which: Any) -> None:
 @click.pass_obj
 def drop(flags: dict[str, object], /, **which: Any) -> None:
     """Forget jobs that don't run."""
-    _each(flags, jobs.drop, "is dropped", **which)
+    _each(flags, "drop", "is dropped", **which)
 
 
 def _each(
     flags: dict[str, object],
-    act: Callable[[Redis, Keys, str, str], str],
+    action: Literal["retry", "drop"],
     done: str,
     ids: tuple[str, ...],
     sproc: str | None,
@@ -122,23 +117,21 @@ def _each(
         raise click.UsageError("--state chooses among those of --sproc or --all: ids are enough")
     console, session = Console.of_process(), Session(flags)
     with session.named_errors():
-        for job_id in ids:
-            try:
-                console.line(f"{job_id} was {act(session.client, session.keys, job_id, '')} and {done}")
-            except ValueError as error:
-                raise click.UsageError(str(error)) from None
+        state = state or ("" if ids else "dead")
         if ids:
-            return
-        state = state or "dead"
-        found = [job for job in jobs.read_jobs(session.client, session.keys, MANY) if job.state == state]
-        wanted = [job.id for job in found if sproc in {None, job.sproc}]
+            wanted: Sequence[str] = ids
+        else:
+            found = [job for job in jobs.read_jobs(session.client, session.keys, MANY) if job.state == state]
+            wanted = [job.id for job in found if sproc in {None, job.sproc}]
         if not wanted:
             console.line(f"no {state} jobs" + (f" of {sproc}" if sproc is not None else ""))
-        moved = 0
-        for job_id in wanted:
-            try:
-                console.line(f"{job_id} was {act(session.client, session.keys, job_id, state)} and {done}")
-            except (ValueError, NoSprocError):  # somebody else was there first
-                moved += 1
-        if moved:
-            console.line(f"{moved} not {state} any more: left alone")
+        refused = []
+        for job_id, was in jobs.act(session.client, session.keys, action, wanted, state):
+            if isinstance(was, JobError):
+                refused.append(was)
+            else:
+                console.line(f"{job_id} was {was} and {done}")
+        if refused and ids:
+            raise JobError("\n".join(map(str, refused)))
+        if refused:  # somebody else was there first
+            console.line(f"{len(refused)} not {state} any more: left alone")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from luasprocs import connect
-from luasprocs.errors import NoSprocError, ScriptError
-from luasprocs.jobs import drop, retry
+from luasprocs.errors import JobError, NoSprocError, ScriptError
+from luasprocs.jobs import act
 from luasprocs.keys import Keys
 from luasprocs.pausing import resume
 from tests.until import until
@@ -126,11 +126,22 @@ def test_many_at_once(live: Shell) -> None:
 def test_one_that_is_in_another_state_by_now_is_left_alone(live: Shell) -> None:
     """Who drops the dead does not drop what another has just started anew."""
     live.redis.xadd(KEYS.dead, {"job": json.dumps({"id": "1-1", "sproc": "hello.lua"})})
-    assert retry(live.redis, KEYS, "1-1", "dead") == "dead"
-    with pytest.raises(NoSprocError, match="is dead"):
-        drop(live.redis, KEYS, "1-1", "dead")
+    assert list(act(live.redis, KEYS, "retry", ["1-1"], "dead")) == [("1-1", "dead")]
+    ((_, refused),) = act(live.redis, KEYS, "drop", ["1-1"], "dead")
+    assert isinstance(refused, JobError)
+    assert "no job '1-1' is dead" in str(refused)
     assert [one["state"] for one in live.ok("jobs", "list", "--json").lines] == ["queued"]
-    assert drop(live.redis, KEYS, "1-1") == "queued"
+    assert list(act(live.redis, KEYS, "drop", ["1-1"])) == [("1-1", "queued")]
+
+
+def test_of_several_ids_those_that_can_be_are_done_and_the_others_are_named(live: Shell) -> None:
+    for job_id in ("1-1", "2-1"):
+        live.redis.xadd(KEYS.dead, {"job": json.dumps({"id": job_id, "sproc": "hello.lua"})})
+    said = live("jobs", "drop", "9-9", "2-1", "8-8", "1-1")
+    assert said.code == 2
+    assert said.out == "2-1 was dead and is dropped\n1-1 was dead and is dropped\n"
+    assert "no job '9-9'" in said.err
+    assert "no job '8-8'" in said.err
 
 
 def test_a_job_that_lacks_most_of_it_runs_all_the_same(live: Shell, start_daemon: StartDaemon) -> None:
