@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from redis.exceptions import ResponseError
 
+from luasprocs.client import readable_error
 from luasprocs.errors import EngineVersionError, JobError
 from luasprocs.registry import text
 
@@ -34,7 +35,7 @@ class JobRecord:
     for a retry of a server-side sproc.
 
     `attempt` counts from 1; `enqueued_ms`, `due_ms`: unix milliseconds, `due_ms` 0 unless delayed; `daemon`: who runs it;
-    `keys`, `args`: as text, bytes that are no UTF-8 as surrogates; `error`: of the last attempt of a dead one.
+    `keys`, `args`: as text, bytes that are no UTF-8 as surrogates; `error`: of a dead one's last attempt, the place first.
     """
 
     id: str
@@ -156,7 +157,7 @@ def _delayed(flat: Any) -> Iterator[JobRecord | None]:
 
 def _of_dead(fields: Any) -> JobRecord | None:
     found = _pairs(fields or [])
-    return _record(found.get("job", b""), "dead", error=text(found.get("error", b"")))
+    return _record(found.get("job", b""), "dead", error=readable_error(text(found.get("error", b""))))
 
 
 def _record(job: Any, state: str, **more: Any) -> JobRecord | None:

@@ -59,6 +59,10 @@ class Console:
         """One line of output, safe for a terminal."""
         print(self.style(safe(text), *styles), file=self.out)
 
+    def nothing(self, text: str) -> None:
+        """That there is nothing to list: for people, so that who counts lines in a pipe counts none."""
+        print(safe(text), file=self.out if self.terminal else self.err)
+
     def json(self, value: Any) -> None:
         """One value as a line of JSON."""
         print(json.dumps(value, ensure_ascii=True), file=self.out)

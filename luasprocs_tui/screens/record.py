@@ -10,6 +10,7 @@ from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.widgets import Static
 
+from luasprocs.client import readable_error
 from luasprocs.executions import Execution, time_text
 from luasprocs_tui import actions
 from luasprocs_tui.safe import clean
@@ -111,7 +112,7 @@ def facts(one: Execution) -> Text:
 def _said(one: Execution) -> Text:
     parts = []
     if one.error:
-        parts.append(Text.assemble(("\nerror\n", "dim"), Text(clean(one.error), "red")))
+        parts.append(Text.assemble(("\nerror\n", "dim"), Text(clean(readable_error(one.error)), "red")))
     if one.reply:
         parts.append(
             Text.assemble(("\nreply\n", "dim"), coloured(pretty(one.reply.encode("utf-8", "surrogateescape"))))

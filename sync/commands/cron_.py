@@ -59,7 +59,7 @@ def _show(console: Console, found: Schedules, *, as_json: bool, again: bool) -> 
         if found.each:
             console.table(_HEAD, [_row(one, found.now_ms) for one in found.each])
         else:
-            console.line("no sproc has a schedule")
+            console.nothing("no sproc has a schedule")
     console.out.flush()
 
 

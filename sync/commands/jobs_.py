@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from luasprocs import jobs
-from luasprocs.client import readable_error
 from luasprocs.errors import JobError
 from sync.console import Console
 from sync.session import Session
@@ -45,7 +44,7 @@ def list_(flags: dict[str, object], state: str | None = None, as_json: bool = Fa
             console.json(asdict(job))
         return
     if not found:
-        console.line("no jobs")
+        console.nothing("no jobs")
         return
     console.table(
         ("id", "sproc", "state", "attempt", "age", "said"),
@@ -68,7 +67,7 @@ def _said(job: jobs.JobRecord) -> str:
         case "delayed":
             return f"again in {max(0, job.due_ms / 1000 - time.time()):.1f} s"
         case "dead":
-            return readable_error(job.error)
+            return job.error
     return " ".join((*job.keys, *job.args))
 
 
@@ -124,7 +123,7 @@ def _each(
             found = [job for job in jobs.read_jobs(session.client, session.keys, MANY) if job.state == state]
             wanted = [job.id for job in found if sproc in {None, job.sproc}]
         if not wanted:
-            console.line(f"no {state} jobs" + (f" of {sproc}" if sproc is not None else ""))
+            console.nothing(f"no {state} jobs" + (f" of {sproc}" if sproc is not None else ""))
         refused = []
         for job_id, was in jobs.act(session.client, session.keys, action, wanted, state):
             if isinstance(was, JobError):

@@ -70,6 +70,12 @@ class Shell:
         assert (result.code, result.err) == (0, ""), result
         return result
 
+    def nothing(self, *args: str) -> str:
+        """What is said, to a person only, where there is nothing to print."""
+        result = self(*args)
+        assert (result.code, result.out) == (0, ""), result
+        return result.err
+
     def process(self, *args: str, **environ: str) -> Result:
         """Runs a command line as a process of its own, in pipes."""
         done = subprocess.run(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,40 +18,51 @@ if TYPE_CHECKING:
 
 DAILY = "-- cron=30 2 * * *\n-- timezone=Europe/Berlin\nreturn 1"
 EVERY = "-- every=2s\nredis.call('INCR', 'ran')"
+HOURLY = "-- every=1h\nreturn 1"
+HOUR_MS = 3_600_000
 
 
 def test_nothing_is_scheduled(shell: Shell) -> None:
-    assert shell.ok("cron").out == "no sproc has a schedule\n"
+    assert shell.nothing("cron") == "no sproc has a schedule\n"
     assert shell.ok("cron", "--json").out == ""
     shell.commit(a="return 1")
     shell.ok("sync")
-    assert shell.ok("cron").out == "no sproc has a schedule\n"
+    assert shell.nothing("cron") == "no sproc has a schedule\n"
 
 
 def test_schedules_and_countdowns(shell: Shell, start_daemon: StartDaemon) -> None:
-    shell.commit(daily=DAILY, every=EVERY, off="-- every=1s\n-- enabled=no\nreturn 1", plain="return 1")
+    off = "-- every=1s\n-- enabled=no\nreturn 1"
+    shell.commit(daily=DAILY, hourly=HOURLY, often=EVERY, off=off, plain="return 1")
     shell.ok("sync")
     rows = shell.ok("cron").rows
-    assert [row[:3] for row in rows] == [["daily.lua", "30 2 * * *", "Europe/Berlin"], ["every.lua", "every 2s", "-"]]
+    schedules = [
+        ["daily.lua", "30 2 * * *", "Europe/Berlin"],
+        ["hourly.lua", "every 1h", "-"],
+        ["often.lua", "every 2s", "-"],
+    ]
+    assert [row[:3] for row in rows] == schedules
     assert all(row[-1] == "idle: no daemon runs it" for row in rows)
-    start_daemon(shell.server.url)
+    daemon = start_daemon(shell.server.url)
     until(lambda: shell.redis.exists("ran"))
-    daily, every = shell.ok("cron", "--json").lines
+    daily, hourly, often = shell.ok("cron", "--json").lines
     assert (daily["state"], daily["last_ms"] > 0, daily["missed"]) == ("ok", True, 0)
-    assert 0 < daily["left_ms"] <= 25 * 3_600_000
-    assert 0 < every["left_ms"] <= 2000
-    assert every["due_ms"] % 2000 == 0
-    assert every["due_ms"] - every["last_ms"] in {2000, 4000}
-    assert 0 < shell.redis.pttl(Keys().cron_prefix + "every.lua") <= 2000
+    assert 0 < daily["left_ms"] <= 25 * HOUR_MS
+    assert 0 < hourly["left_ms"] <= HOUR_MS
+    assert hourly["due_ms"] % HOUR_MS == 0
+    assert often["due_ms"] % 2000 == 0
+    assert (often["due_ms"] - often["last_ms"]) % 2000 == 0
+    assert 0 < shell.redis.pttl(Keys().cron_prefix + "hourly.lua") <= HOUR_MS
+    os.kill(daemon.pid, signal.SIGSTOP)
     shell.redis.delete(Keys().daemons)
     assert {row[-1] for row in shell.ok("cron").rows} == {"idle: no daemon runs it"}
     assert shell.ok("cron").rows[0][5] == "-"  # it was only seen
+    os.kill(daemon.pid, signal.SIGCONT)
     until(lambda: {one["state"] for one in shell.ok("cron", "--json").lines} == {"ok"})
-    shell.ok("pause", "every.lua")
+    shell.ok("pause", "hourly.lua")
     paused = shell.ok("cron").rows[1]
     assert (paused[3], paused[4], paused[-1]) == ("-", "-", "paused")
-    assert shell.redis.pttl(Keys().cron_prefix + "every.lua") == -2
-    shell.ok("resume", "every.lua")
+    assert shell.redis.pttl(Keys().cron_prefix + "hourly.lua") == -2
+    shell.ok("resume", "hourly.lua")
     assert shell.ok("cron", "--json").lines[1]["due_ms"] > 0
 
 
