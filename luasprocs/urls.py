@@ -19,14 +19,17 @@ if TYPE_CHECKING:
 SCHEMES = ("redis", "rediss", "unix")
 
 
-def _positive(value: str) -> bool:
-    return 0 < float(value) < float("inf")
+LONGEST_S = 1_000_000
+
+
+def _seconds(value: str) -> bool:
+    return 0 < float(value) <= LONGEST_S
 
 
 _SHOWN_OPTIONS: dict[str, Callable[[str], bool]] = {
     "db": str.isdecimal,
-    "socket_timeout": _positive,
-    "socket_connect_timeout": _positive,
+    "socket_timeout": _seconds,
+    "socket_connect_timeout": _seconds,
     "health_check_interval": str.isdecimal,
     "max_connections": lambda value: int(value) > 0,
     "client_name": str.isprintable,
@@ -49,7 +52,7 @@ def checked(url: str) -> SplitResult:
     """
     try:
         parts = urlsplit(url)
-        host, usable = unquote(parts.hostname or ""), parts.scheme in SCHEMES and parts.port != 0
+        host, usable = unquote(parts.hostname or ""), url.partition("://")[0] in SCHEMES and parts.port != 0
         host.encode("idna")  # as a look-up does, which would raise UnicodeError
     except ValueError:
         usable = False

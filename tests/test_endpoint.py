@@ -9,6 +9,7 @@ import pytest
 from redis.connection import parse_url
 
 from luasprocs.endpoint import CONNECT_TIMEOUT_S, REPLY_TIMEOUT_S, Endpoint
+from luasprocs.errors import SettingsError
 from tests.live import put, sproc
 from tests.worker.harness import WorkerProcess
 
@@ -45,6 +46,21 @@ def test_a_url_means_what_it_means_to_redis_py(url):
     assert {name: value for name, value in theirs.items() if name.startswith("ssl_")} == {
         name: value for name, value in ours.options.items() if name.startswith("ssl_")
     }
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "REDIS://host",
+        "redis:host",
+        "http://host",
+        "redis://host?socket_timeout=1e7",
+        "redis://host?socket_connect_timeout=nan",
+    ],
+)
+def test_a_url_that_redis_py_or_a_socket_would_refuse_is_refused_at_once(url):
+    with pytest.raises(SettingsError, match="can't be used"):
+        Endpoint.of(url)
 
 
 def test_an_endpoint_does_not_show_its_password():
