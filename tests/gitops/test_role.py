@@ -205,8 +205,7 @@ def is_of(right: str, refusal: tuple[str, str]) -> bool:
     return reason == {"~": "key", "&": "channel"}[right[0]]
 
 
-@pytest.mark.usefixtures("daemon")
-def test_it_allows_a_daemons_work_and_each_right_taken_away_breaks_it(server, repo, become):
+def test_it_allows_a_daemons_work_and_each_right_taken_away_breaks_it(server, repo, become, daemon):
     admin = server.client()
     ran = [name for name in SPROCS if name not in {"edited.lua", "left.lua", "loops.lua"}]
 
@@ -231,5 +230,7 @@ def test_it_allows_a_daemons_work_and_each_right_taken_away_breaks_it(server, re
                 with contextlib.suppress(RedisError):
                     happen(admin)
                 again = time.monotonic() + 0.3
-            assert time.monotonic() < deadline, f"a daemon works without {right}"
+            assert time.monotonic() < deadline, (
+                f"a daemon works without {right}; {refused(admin)}; running: {daemon.running}; {daemon.output[-3000:]}"
+            )
             time.sleep(0.02)
