@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+import tests.soak  # noqa: F401  # chooses the examples, before a test module asks for them
 from tests.daemons import DaemonProcess
 from tests.servers import KINDS, MISSING_REDIS, Server, binary_of, in_ci
 

@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from luasprocs.recurrence import Recurrence
+from tests.soak import examples
 
 
 def ms(text: str) -> int:
@@ -126,7 +127,8 @@ CRONS = [
 ]
 
 
-@settings(max_examples=40, deadline=None)
+@pytest.mark.soak
+@examples(20)
 @given(
     st.sampled_from(CRONS),
     st.sampled_from([BERLIN, NEW_YORK, LORD_HOWE, "UTC"]),
@@ -155,7 +157,8 @@ def test_next_is_what_a_search_minute_by_minute_finds(cron, zone, around, minute
     assert Recurrence(cron, zone=zone).next_after(after * 1000) == wanted
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.soak
+@examples(100)
 @given(st.sampled_from([*CRONS, "* * 0 1 1 *"]), st.integers(0, 10**7), st.integers(1, 10**6), st.integers(1, 20))
 def test_newest_and_count_agree_with_next(cron, start_s, span_s, number):
     recurrence = Recurrence(cron, zone=BERLIN)

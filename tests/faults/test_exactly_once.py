@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 import pytest
@@ -10,9 +9,9 @@ import pytest
 from tests.daemons import DaemonProcess
 from tests.faults.ledger import COUNTER, Writers, check, fired, gaps, settled
 from tests.live import put, sproc
+from tests.soak import SOAK
 from tests.until import until
 
-SOAK = bool(os.environ.get("LUASPROCS_SOAK"))
 EVENTS = 100_000 if SOAK else 12_000
 KILLS = 20 if SOAK else 6
 

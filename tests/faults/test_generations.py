@@ -13,10 +13,10 @@ from luasprocs.keys import Keys
 from tests.daemons import DaemonProcess
 from tests.faults.ledger import COUNTER, Writers, check, gaps, settled
 from tests.live import put, sproc
+from tests.soak import SOAK
 from tests.until import until
 
 KEYS = Keys()
-SOAK = bool(os.environ.get("LUASPROCS_SOAK"))
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(120)]
 
 

@@ -19,12 +19,12 @@ from luasprocs.pausing import pause, resume
 from luasprocs.runtime.pool import DEPTH
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
+from tests.soak import SOAK
 from tests.until import until
 
 if TYPE_CHECKING:
     from redis import Redis
 
-SOAK = bool(os.environ.get("LUASPROCS_SOAK"))
 JOBS = 20_000 if SOAK else 2000
 KEYS = Keys()
 WORK = "-- runasync=yes\n-- overlap=allow\n-- retries=2\n-- backoff=20ms\nredis.call('HINCRBY', 'ran', ARGV[1], 1)\n"

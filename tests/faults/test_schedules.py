@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from datetime import UTC, datetime
@@ -16,12 +15,12 @@ from luasprocs.keys import Keys
 from luasprocs.pausing import pause, resume
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
+from tests.soak import SOAK
 from tests.until import until
 
 if TYPE_CHECKING:
     from redis import Redis
 
-SOAK = bool(os.environ.get("LUASPROCS_SOAK"))
 SECONDS = 60 if SOAK else 5
 SCHEDULES = 200
 KEYS = Keys()

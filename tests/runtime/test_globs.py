@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from luasprocs.runtime.globs import literal_prefix, matcher
+from tests.soak import examples
 
-SLOW_FIXTURE = [HealthCheck.function_scoped_fixture]
 PIECES = [
     *(b"*", b"?", b"**", b"[", b"]", b"[^", b"^", b"-", b"\\", b"a", b"b", b"c", b"ab", b"a-c", b"[a-c]", b"[^a-c]"),
     *(
@@ -69,11 +69,8 @@ LETTERS = [
 KEYS = st.lists(st.sampled_from(LETTERS), max_size=7).map(b"".join) | st.binary(max_size=10)
 
 
-def relaxed(count):
-    return settings(max_examples=count, deadline=None, suppress_health_check=SLOW_FIXTURE)
-
-
-@relaxed(600)
+@pytest.mark.soak
+@examples(300)
 @given(glob=GLOBS, names=st.lists(KEYS, min_size=1, max_size=12, unique=True))
 @example(glob=b"[a", names=[b"a", b"[a"])
 @example(glob=b"[^", names=[b"a", b"", b"[^"])
@@ -98,7 +95,8 @@ def test_it_matches_what_keys_matches(server, glob, names):
     assert {b"k" + name for name in names if matcher(glob)(name)} == set(client.keys(b"k" + glob))
 
 
-@relaxed(60)
+@pytest.mark.soak
+@examples(30)
 @given(glob=GLOBS, channels=st.lists(KEYS, min_size=1, max_size=6, unique=True))
 def test_it_matches_what_psubscribe_matches(server, glob, channels):
     """By what PUBLISH counts: how many heard it."""

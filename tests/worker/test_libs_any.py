@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.soak import SOAK, examples
 from tests.worker.agreement import differences
+
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 if SOAK else 120)]
 
 
 def lua_number(value: float) -> str:
@@ -63,7 +67,7 @@ def batches(scripts: st.SearchStrategy[str]) -> st.SearchStrategy[list[bytes]]:
     return st.lists(scripts.map(str.encode), min_size=10, max_size=60)
 
 
-on_both = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+on_both = examples(12)
 
 
 @on_both
