@@ -96,11 +96,8 @@ def app(monkeypatch: pytest.MonkeyPatch, name: str, **settings: Any) -> tuple[Tu
         monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setattr(TuiApp, "_follow", lambda _: None)
     monkeypatch.setattr(SprocsScreen, "_now_ms", lambda _: NOW_MS)
-    for place in (
-        "widgets.status",
-        "screens.live",
-        "screens.executions",
-    ):  # data is never old, however slow the machine
+    # Data is never old, however slow the machine.
+    for place in ("widgets.status", "screens.live", "screens.executions"):
         monkeypatch.setattr(f"luasprocs_tui.{place}.STALE_AFTER_S", math.inf)
     monkeypatch.setattr(Input, "_toggle_cursor", lambda _: None)  # no blinking
     context = settings.pop("context", Context("", "redis://redis.example.com:6379/0"))
