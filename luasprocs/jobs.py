@@ -101,13 +101,20 @@ def act(
     left = list(dict.fromkeys(ids))
     while left:
         some, left = left[:AT_ONCE], left[AT_ONCE:]
-        found: Any = client.execute_command("FCALL", keys.function("job"), 0, action, state, *some)
+        found: Any = client.execute_command("FCALL", keys.function("job"), 0, action, state, *map(_raw, some))
         if not isinstance(found, list):
             raise EngineVersionError(
                 "the registry's engine is older than this luasprocs: luasprocs sync brings its own"
             )
         for job_id, was in zip(some, found, strict=True):
             yield job_id, _refusal(action, job_id, state, text(was or b"")) or text(was)
+
+
+def _raw(job_id: str) -> bytes:
+    try:
+        return job_id.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half of a character, as JSON can write it: no job of the engine's
+        return job_id.encode("utf-8", "surrogatepass")
 
 
 def _refusal(action: str, job_id: str, state: str, was: str) -> JobError | None:
@@ -164,13 +171,15 @@ def _record(job: Any, state: str, **more: Any) -> JobRecord | None:
     """From its JSON; None for what is no job, put there by hand."""
     try:
         found = json.loads(text(job))
+        if not isinstance(found["id"], str) or not isinstance(found["sproc"], str):
+            return None
         return JobRecord(
-            id=str(found["id"]),
-            sproc=str(found["sproc"]),
+            id=found["id"],
+            sproc=found["sproc"],
             state=state,
-            trigger=str(found.get("trigger", "")),
-            attempt=int(found.get("attempt", 1)),
-            enqueued_ms=int(found.get("enqueued_ms", 0)),
+            trigger=str(found.get("trigger") or ""),
+            attempt=_count(found.get("attempt"), 1),
+            enqueued_ms=_count(found.get("enqueued_ms"), 0),
             keys=tuple(map(str, found.get("keys") or ())),
             args=tuple(map(str, found.get("args") or ())),
             where="server" if found.get("server") else "async",
@@ -178,3 +187,7 @@ def _record(job: Any, state: str, **more: Any) -> JobRecord | None:
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _count(value: object, default: int) -> int:
+    return int(value) if isinstance(value, int | float) and 0 <= value < 1 << 53 else default

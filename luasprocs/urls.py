@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 SCHEMES = ("redis", "rediss", "unix")
 
 
-LONGEST_S = 1_000_000
+SHORTEST_S, LONGEST_S = 0.001, 1_000_000
 
 
 def _seconds(value: str) -> bool:
-    return 0 < float(value) <= LONGEST_S
+    return SHORTEST_S <= float(value) <= LONGEST_S
 
 
 _SHOWN_OPTIONS: dict[str, Callable[[str], bool]] = {

@@ -22,6 +22,7 @@ from luasprocs.sproc import (
 from sync.entries import SUBMODULE, SYMLINK, UNFIT, records
 from sync.gitconfig import run_git
 from sync.local import find_top, settings_of
+from sync.saved import read_saved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -147,13 +148,11 @@ def _read(path: Path, name: str) -> Sproc:
         raise ProblemsError([Problem(shown, 1, 1, UNFIT[SYMLINK])])
     if wrong := name_problem(name):
         raise ProblemsError([Problem(shown, 1, 1, wrong)])
-    try:
-        size = path.stat().st_size
-        source = path.read_bytes() if size <= SOURCE_LIMIT_BYTES else b""
-    except OSError as error:
-        raise RepositoryError(f"{shown} can't be read: {error.strerror}") from error
-    if size > SOURCE_LIMIT_BYTES:
-        said = f"the file has {size:,} bytes, more than {SOURCE_LIMIT_BYTES:,}: keep data out of sprocs"
+    source = read_saved(path, SOURCE_LIMIT_BYTES)
+    if source is None:
+        raise RepositoryError(f"{shown} can't be read: No such file or directory")
+    if len(source) > SOURCE_LIMIT_BYTES:
+        said = f"the file has {path.stat().st_size:,} bytes, more than {SOURCE_LIMIT_BYTES:,}: keep data out of sprocs"
         raise ProblemsError([Problem(shown, 1, 1, said)])
     return read_sproc(name, shown, source, git_blob_id(source))
 

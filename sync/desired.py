@@ -18,8 +18,9 @@ from luasprocs.sproc import (
     problems_of,
     read_sproc,
 )
-from sync.entries import SUBMODULE, SYMLINK, UNFIT, read_saved
+from sync.entries import SUBMODULE, SYMLINK, UNFIT
 from sync.repository import Commit
+from sync.saved import read_saved
 from sync.settings import SETTINGS_FILE, RepositorySettings, repository_settings
 from sync.toml import LIMIT_BYTES
 
@@ -42,7 +43,8 @@ class Desired:
     `problems`: what is wrong before any blob is read, paths as seen from the repository's top; `passed_over`: what was
     meant as a sproc and is none; `unreadable`: names of what is no file, or too big.
     `sources`: bytes that were read from disk, by blob. `absent`: why there is no sproc folder, if there is none: the last
-    sproc may have been deleted, which git can't tell from a mistake.
+    sproc may have been deleted, which git can't tell from a mistake. `moving`: a file that is being written, and stands here as
+    it was before.
     """
 
     commit: Commit
@@ -55,6 +57,7 @@ class Desired:
     sources: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     absent: str = ""
     passed_over: tuple[Problem, ...] = ()
+    moving: str = ""
 
     def path(self, name: str) -> str:
         """Where a sproc's file stands, seen from the repository's top."""
@@ -126,13 +129,16 @@ def read_index(repository: Repository) -> Desired:
     return _desired(commit, repository.branch, settings, found)
 
 
-def read_worktree(repository: Repository) -> Desired:
-    """What the files on disk want, ignored ones left out. Its bytes are read here, once, and kept."""
+def read_worktree(repository: Repository, *, wait: bool = True) -> Desired:
+    """What the files on disk want, ignored ones left out. Its bytes are read here, once, and kept.
+
+    `wait`: until nothing is being written; else such a sproc is as it was in the last look, and `moving` names it.
+    """
     settings = repository_settings(read_saved(repository.path / SETTINGS_FILE, LIMIT_BYTES))
-    files, sources = repository.worktree(settings.folder, SUFFIX, SOURCE_LIMIT_BYTES)
-    found = read_entries(files, settings.folder)
+    files = repository.worktree(settings.folder, SUFFIX, SOURCE_LIMIT_BYTES, wait=wait)
+    found = read_entries(files.entries, settings.folder)
     commit = Commit(WORKTREE, "", "the work tree", 0)
-    return _desired(commit, repository.branch, settings, found, sources)
+    return replace(_desired(commit, repository.branch, settings, found, files.sources), moving=files.moving)
 
 
 def _desired(

@@ -15,6 +15,7 @@ from sync.decision import Decision, Facts, State, decide
 from sync.desired import WORKTREE
 from sync.live_edits import commit_pending
 from sync.policy import ANY, Policy
+from sync.saved import PATIENCE_S
 from sync.syncing import Options, Outcome, Prepared, Syncer, rollback
 from sync.waiting import Diffs
 
@@ -77,6 +78,7 @@ class Looker:
         self._published: tuple[object, ...] = ()
         self._applying = False
         self._waiting: dict[str, str] = {}
+        self._moving_since_s = 0.0
         self._diffs = Diffs(client, keys)
 
     def doubt(self) -> None:
@@ -129,7 +131,19 @@ class Looker:
         last = (desired.commit.sha, live.revision.generation)
         if self._refused and not forced and last[0] != WORKTREE and self._refused[:2] == last:
             return self._seen_as(live, self._refused[2])
-        return self._apply(desired, live, decision)
+        return self._again_if_moving(desired.moving, self._apply(desired, live, decision))
+
+    def _again_if_moving(self, moving: str, look: Look) -> Look:
+        """What is being written is looked at again soon; that it never ends is told."""
+        if not moving:
+            self._moving_since_s = 0.0
+            return look
+        self._moving_since_s = self._moving_since_s or time.monotonic()
+        if time.monotonic() - self._moving_since_s < PATIENCE_S:
+            return look._replace(again=True)
+        said = f"{moving} is being written all the time: it stays as it was before"
+        reason = "; ".join(filter(None, (look.state.reason, said)))
+        return look._replace(again=True, state=replace(look.state, reason=reason))
 
     def _read(self, desired: Desired) -> Live:
         """What is live: by one small question where nobody has changed it since the last look."""

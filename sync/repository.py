@@ -20,14 +20,13 @@ from sync.entries import (
     Entry,
     below,
     read_batch,
-    read_files,
     read_staged,
     read_tree_entry,
     records,
     text,
-    when_settled,
 )
 from sync.gitconfig import complaint, git_config, pinned, run_git
+from sync.saved import OnDisk, Saved, when_settled
 from sync.signature import Signature, read_signature
 
 # Without git on PATH the import itself would raise; told to be quiet, the first command says it in our words.
@@ -73,7 +72,7 @@ class Repository:
         self._start = None if here else path
         self._git = git.Git(str(path))
         self._identity: tuple[str, Identity] | None = None
-        self._read: dict[str, tuple[object, Entry, bytes]] = {}
+        self._saved: Saved | None = None
         # GitPython adds to the environment and can't take away: what a hook left there is overridden.
         self._git.update_environment(**pinned(path, git_folder, os.environ, bare=bare, here=here))
 
@@ -156,11 +155,11 @@ class Repository:
             if not folder or path != folder  # a file or a submodule where the folder should be
         ]
 
-    def worktree(self, folder: str, suffix: str, limit_bytes: int) -> tuple[list[Entry], dict[str, bytes]]:
+    def worktree(self, folder: str, suffix: str, limit_bytes: int, *, wait: bool = True) -> OnDisk:
         """All files on disk below `folder` that git doesn't ignore, and their bytes by blob id.
 
         Only names ending in `suffix` are read, up to `limit_bytes`; the blob of others is "". Git's filters are
-        not applied. A file that is being written is waited for.
+        not applied. A file that is being written is waited for, or else here as it was in the last look.
         """
         if self.bare:
             raise RepositoryError(f"{self._shown} is a bare repository and has no work tree: leave out --worktree")
@@ -170,13 +169,14 @@ class Repository:
                 f"there is no folder {folder!r} in {self._shown}: make it, or name the right one "
                 'in luasprocs.toml (folder = "…")'
             )
+        saved = self._saved = self._saved or Saved(self._hash)
         arguments = ("ls-files", "-z", "--full-name", "--cached", "--others", "--exclude-standard")
 
-        def look() -> tuple[tuple[list[Entry], dict[str, bytes]], float, str]:
+        def look() -> OnDisk:
             found = {below(path, folder) for path in records(self._must(*arguments, "--", folder or "."))}
-            return read_files(top, sorted(found), suffix, limit_bytes, self._hash, self._read)
+            return saved.read(top, found, suffix, limit_bytes)
 
-        return when_settled(look)
+        return when_settled(look) if wait else look()
 
     def blobs(self, ids: Iterable[str]) -> dict[str, bytes]:
         """The contents of blobs by their ids, all through one process."""

@@ -81,7 +81,7 @@ class Checkout:
         self.repository = repository
         self.name = str(repository.path)
         self._branch, self._worktree = branch, worktree
-        self._folder = ""
+        self._folder: str | None = None
         self._last: Desired | None = None
 
     def refresh(self) -> None:
@@ -90,7 +90,8 @@ class Checkout:
     def desired(self) -> Desired:
         """Of the branch's commit, or of the files."""
         if self._worktree:
-            found = read_worktree(self.repository)
+            # What the first look does not see is not wanted.
+            found = read_worktree(self.repository, wait=self._folder is None)
             self._folder = found.folder
             return found
         branch = f"refs/heads/{self._branch}" if self._branch else None
@@ -112,9 +113,9 @@ class Checkout:
         """Where sprocs are saved, or where git keeps its refs."""
         if not self._worktree:
             return Watched(*self.repository.ref_places(), frozenset({"HEAD", "packed-refs"}))
-        top = self.repository.path
-        folder = top / self._folder
-        names = frozenset({SETTINGS_FILE, self._folder.partition("/")[0]})
+        top, below = self.repository.path, self._folder or ""
+        folder = top / below
+        names = frozenset({SETTINGS_FILE, below.partition("/")[0]})
         return Watched((top,), (folder,) if folder.is_dir() else (), names)
 
 

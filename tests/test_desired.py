@@ -289,8 +289,8 @@ def test_settings_that_are_being_saved_are_waited_for(repo, monkeypatch):
         path.write_text('folder = "lua"\n')
         os.utime(path, (time.time() - 3600, time.time() - 3600))
 
-    monkeypatch.setattr("sync.entries.SETTLED_S", 0.0)
-    monkeypatch.setattr("sync.entries.EMPTY_SETTLED_S", 60.0)
+    monkeypatch.setattr("sync.saved.SETTLED_S", 0.0)
+    monkeypatch.setattr("sync.saved.EMPTY_SETTLED_S", 60.0)
     monkeypatch.setattr("time.sleep", goes_on)
     assert list(read_worktree(Repository.open(repo.path)).entries) == ["a.lua"]
 

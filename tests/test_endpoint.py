@@ -55,6 +55,7 @@ def test_a_url_means_what_it_means_to_redis_py(url):
         "redis:host",
         "http://host",
         "redis://host?socket_timeout=1e7",
+        "redis://host?socket_timeout=1e-9",
         "redis://host?socket_connect_timeout=nan",
     ],
 )

@@ -300,6 +300,30 @@ def test_an_operator_drops_many_in_one_step(engine: Engine) -> None:
     assert engine.call("job", "drop", "waiting", *wanted) == [None] * 5
 
 
+def test_one_that_comes_to_its_turn_by_a_drop_is_not_dropped_itself(engine: Engine) -> None:
+    put(engine.client, sproc("a.lua", ASYNC), sproc("b.lua", "-- overlap=allow\n" + ASYNC))
+    first, second = engine.enqueue("a.lua", "1"), engine.enqueue("a.lua", "2")
+    for _ in range(150):
+        engine.enqueue("b.lua")
+    assert engine.call("job", "drop", "queued", first, second) == [b"queued", None]
+    assert engine.call("job", "drop", "", second) == [b"queued"]
+
+
+def test_junk_among_what_waits_and_what_is_delayed_holds_nothing_up(engine: Engine) -> None:
+    put(engine.client, sproc("a.lua", ASYNC))
+    first = engine.enqueue("a.lua", "1")
+    engine.client.rpush(KEYS.waiting_prefix + "a.lua", "junk", '{"id":1}')
+    second = engine.enqueue("a.lua", "2")
+    engine.client.zadd(KEYS.delayed, {"junk": 1, '{"id":"x"}': 1})
+    assert engine.call("due") == [b""]
+    assert engine.client.zcard(KEYS.delayed) == 0
+    [row] = engine.take()
+    assert row[1] == first
+    engine.finish(row)
+    [row] = engine.take()
+    assert row[1] == second
+
+
 def test_an_effect_is_the_commands_reply_between_markers(engine: Engine) -> None:
     put(engine.client, sproc("a.lua", ASYNC), sproc("t.lua", "-- event=set\n-- key=x\nreturn 1"))
     heard = engine.client.pubsub(ignore_subscribe_messages=True)

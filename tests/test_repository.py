@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
@@ -150,8 +149,8 @@ def test_both_object_formats_work(tmp_path, algorithm):
     assert opened.knows(sha)
     assert opened.resolve(sha[:9]).sha == sha
     assert opened.identity().id == sha
-    found, sources = opened.worktree("sprocs", ".lua", 100)
-    assert (found[0].blob, sources) == (entry.blob, {entry.blob: b"return 1\n"})
+    found = opened.worktree("sprocs", ".lua", 100)
+    assert (found.entries[0].blob, found.sources) == (entry.blob, {entry.blob: b"return 1\n"})
     assert (algorithm == "sha1") == (entry.blob == git_blob_id(b"return 1\n"))
 
 
@@ -173,7 +172,7 @@ def test_a_hook_s_variables_do_not_mislead_an_explicit_folder(repo, tmp_path, mo
     assert (opened.path, opened.resolve().subject) == (repo.path, "first")
     assert [entry.path for entry in opened.tree(opened.resolve(), "sprocs")] == ["a.lua"]
     assert [entry.path for entry in opened.index("sprocs")] == ["a.lua"]
-    assert [entry.path for entry in opened.worktree("sprocs", ".lua", 100)[0]] == ["a.lua"]
+    assert [entry.path for entry in opened.worktree("sprocs", ".lua", 100).entries] == ["a.lua"]
     assert not opened.knows(other.git("rev-parse", "HEAD"))
     assert not opened.config()
 
@@ -381,8 +380,8 @@ def test_hostile_names_are_read_from_commit_index_and_disk_alike(repo):
         blobs = opened.blobs(entry.blob for entry in entries)
         assert {entry.path: blobs[entry.blob] for entry in entries} == wanted
         assert all(entry.size == len(blobs[entry.blob]) and entry.mode == "100644" for entry in entries)
-    entries, sources = opened.worktree("sprocs", ".lua", 1000)
-    assert {entry.path: sources[entry.blob] for entry in entries} == wanted
+    found = opened.worktree("sprocs", ".lua", 1000)
+    assert {entry.path: found.sources[entry.blob] for entry in found.entries} == wanted
 
 
 @pytest.mark.parametrize("folder", ["lua *[x]", ":(top)x", "a/b c/d", "ümläut", "-x"])
@@ -395,14 +394,14 @@ def test_hostile_folders_are_taken_literally(tmp_path, folder):
     for entries in (
         opened.tree(opened.resolve(), folder),
         opened.index(folder),
-        opened.worktree(folder, ".lua", 99)[0],
+        opened.worktree(folder, ".lua", 99).entries,
     ):
         assert [entry.path for entry in entries] == ["a.lua"]
 
 
 def test_the_top_can_be_the_folder(repo):
     opened = Repository.open(repo.path / "sprocs")
-    for entries in (opened.tree(opened.resolve(), ""), opened.index(""), opened.worktree("", ".lua", 99)[0]):
+    for entries in (opened.tree(opened.resolve(), ""), opened.index(""), opened.worktree("", ".lua", 99).entries):
         assert [entry.path for entry in entries] == ["sprocs/a.lua"]
 
 
@@ -433,7 +432,7 @@ def test_symlinks_and_submodules_show_by_their_mode(repo, tmp_path):
     for entries in (
         opened.tree(opened.resolve(), "sprocs"),
         opened.index("sprocs"),
-        opened.worktree("sprocs", ".lua", 100)[0],
+        opened.worktree("sprocs", ".lua", 100).entries,
     ):
         assert {entry.path: entry.mode for entry in entries} == wanted
 
@@ -450,8 +449,8 @@ def test_the_work_tree_is_what_is_on_disk_but_for_ignored_files(repo):
     repo.write("sprocs/notes.txt", "no sproc")
     os.mkfifo(repo.path / "sprocs" / "pipe.lua")
     GitRepo(repo.path / "sprocs" / "nested").commit()
-    entries, sources = Repository.open(repo.path).worktree("sprocs", ".lua", 100)
-    found = {entry.path: (entry.mode, entry.size, sources.get(entry.blob)) for entry in entries}
+    read = Repository.open(repo.path).worktree("sprocs", ".lua", 100)
+    found = {entry.path: (entry.mode, entry.size, read.sources.get(entry.blob)) for entry in read.entries}
     assert found == {
         "a.lua": ("100644", 16, b"return 'changed'"),
         "new.lua": ("100644", 12, b"return 'new'"),
@@ -461,57 +460,11 @@ def test_the_work_tree_is_what_is_on_disk_but_for_ignored_files(repo):
     }
 
 
-@pytest.mark.parametrize("half", [b"", b"return 'wh"])
-def test_a_file_that_is_being_saved_is_waited_for(repo, monkeypatch, half):
-    path = repo.path / "sprocs" / "a.lua"
-
-    def goes_on(_: float) -> None:
-        path.write_bytes(b"return 'whole'")
-        long_ago(path)
-
-    monkeypatch.setattr("sync.entries.SETTLED_S", 60.0 if half else 0.0)
-    monkeypatch.setattr("sync.entries.EMPTY_SETTLED_S", 60.0)
-    monkeypatch.setattr("time.sleep", goes_on)
-    path.write_bytes(half)
-    (entry,), sources = Repository.open(repo.path).worktree("sprocs", ".lua", 100)
-    assert sources[entry.blob] == b"return 'whole'"
-
-
-def test_a_file_that_is_saved_by_way_of_another_name_is_waited_for(repo, monkeypatch):
-    path, away = repo.path / "sprocs" / "a.lua", repo.path / "sprocs" / "a.lua~"
-    long_ago(path)
-    opened = Repository.open(repo.path)
-    assert len(opened.worktree("sprocs", ".lua", 100)[0]) == 1
-    path.rename(away)
-    monkeypatch.setattr("sync.entries.SETTLED_S", 60.0)
-    monkeypatch.setattr("time.sleep", lambda _: away.rename(path))
-    assert [entry.path for entry in opened.worktree("sprocs", ".lua", 100)[0]] == ["a.lua"]
-    path.unlink()
-    monkeypatch.setattr("time.sleep", lambda _: None)
-    assert opened.worktree("sprocs", ".lua", 100)[0] == []
-
-
-def test_a_file_that_is_written_for_ever_is_not_waited_for_for_ever(repo, monkeypatch):
-    monkeypatch.setattr("sync.entries.PATIENCE_S", 0.0)
-    monkeypatch.setattr("sync.entries.SETTLED_S", 60.0)
-    repo.write("sprocs/a.lua", "return 1")
-    with pytest.raises(RepositoryError, match=r"sprocs/a\.lua' is being written all the time"):
-        Repository.open(repo.path).worktree("sprocs", ".lua", 100)
-    day_s = 86_400
-    os.utime(repo.path / "sprocs" / "a.lua", (time.time() + day_s, time.time() + day_s))
-    assert len(Repository.open(repo.path).worktree("sprocs", ".lua", 100)[0]) == 1
-
-
-def long_ago(path: Path) -> None:
-    """As if nobody had written it for an hour."""
-    os.utime(path, (time.time() - 3600, time.time() - 3600))
-
-
 def test_a_tracked_file_that_became_a_pipe_is_not_waited_for(repo):
     path = repo.path / "sprocs" / "a.lua"
     path.unlink()
     os.mkfifo(path)
-    ((entry,), _) = Repository.open(repo.path).worktree("sprocs", ".lua", 100)
+    (entry,) = Repository.open(repo.path).worktree("sprocs", ".lua", 100).entries
     assert (entry.path, entry.mode) == ("a.lua", SPECIAL)
 
 
@@ -523,9 +476,9 @@ def test_tracked_files_behind_a_symlink_are_not_followed(repo, tmp_path):
     outside.mkdir()
     (outside / "x.lua").write_text("secret")
     (repo.path / "sprocs" / "sub").symlink_to(outside)
-    entries, sources = Repository.open(repo.path).worktree("sprocs", ".lua", 100)
-    assert {entry.path: entry.mode for entry in entries} == {"a.lua": "100644", "sub": SYMLINK}
-    assert b"secret" not in sources.values()
+    found = Repository.open(repo.path).worktree("sprocs", ".lua", 100)
+    assert {entry.path: entry.mode for entry in found.entries} == {"a.lua": "100644", "sub": SYMLINK}
+    assert b"secret" not in found.sources.values()
 
 
 def test_the_index_is_what_is_staged(repo):

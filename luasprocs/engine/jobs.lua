@@ -91,6 +91,35 @@ local function admit(job, overlap)
   return true
 end
 
+-- A list's elements as strings: what else stands there was put there by hand.
+local function strings_of(list)
+  if type(list) ~= 'table' then return {} end
+  for i = 1, #list do
+    if type(list[i]) ~= 'string' then list[i] = type(list[i]) == 'number' and tostring(list[i]) or '' end
+  end
+  return list
+end
+
+local function string_of(value)
+  return type(value) == 'string' and value or ''
+end
+
+local function count_of(value, default)
+  value = tonumber(value)
+  return value and value >= 0 and value < 2 ^ 53 and math.floor(value) or default
+end
+
+-- A job from its JSON, whoever wrote that: what it lacks is filled in, what can't be is left out. Nothing for one that is no job.
+local function read_job(text)
+  local ok, job = pcall(json().decode, text)
+  if not ok or type(job) ~= 'table' or type(job.id) ~= 'string' or type(job.sproc) ~= 'string' then return end
+  return {
+    id = job.id, sproc = job.sproc, trigger = string_of(job.trigger), keys = strings_of(job.keys), args = strings_of(job.args),
+    origin = string_of(job.origin), depth = count_of(job.depth, 0), attempt = count_of(job.attempt, 1),
+    enqueued_ms = count_of(job.enqueued_ms, 0), server = job.server == true or nil,
+  }
+end
+
 -- Gives the turn of a sproc on, if `holder` has it, to the jobs that wait: to one, or to all where they may overlap; to none of a paused one.
 local function pass_turn(name, holder)
   if redis.pcall('HGET', RUNNING, name) ~= holder then return end
@@ -103,10 +132,10 @@ local function pass_turn(name, holder)
   repeat
     local text = redis.call('LPOP', writable(WAITING .. name, 'list'))
     if not text then return end
-    local job = json().decode(text)
-    if overlap ~= 'allow' then redis.call('HSET', RUNNING, name, job.id) end
-    add_job(job, text)
-  until overlap ~= 'allow'
+    local job = read_job(text)
+    if job and overlap ~= 'allow' then redis.call('HSET', RUNNING, name, job.id) end
+    if job then add_job(job, text) end
+  until job and overlap ~= 'allow'
 end
 
 -- Takes a sproc's name, trigger, KEYS, ARGV (strings), and the run's origin and depth as in a record. Returns a job.
@@ -148,17 +177,6 @@ local function retry_run(name, trigger, keys, args, origin, depth, problem)
   local job = new_job(name, trigger, keys, args, origin, depth)
   job.server = true
   retry_or_bury(job, 'error', problem, rules)
-end
-
--- A job from its JSON, what it lacks filled in; nothing for one that is no job.
-local function read_job(text)
-  local ok, job = pcall(json().decode, text)
-  if not ok or type(job) ~= 'table' or type(job.id) ~= 'string' or type(job.sproc) ~= 'string' then return end
-  job.trigger, job.origin = job.trigger or '', job.origin or ''
-  job.depth, job.attempt = tonumber(job.depth) or 0, tonumber(job.attempt) or 1
-  if type(job.keys) ~= 'table' then job.keys = {} end
-  if type(job.args) ~= 'table' then job.args = {} end
-  return job
 end
 
 -- The text of the job in a stream's entry, and the job in it; nothing where there is none.

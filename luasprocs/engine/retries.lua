@@ -8,14 +8,14 @@ serve[DUE] = function()
   local reply = { '' }
   local due = redis.call('ZRANGEBYSCORE', writable(DELAYED, 'zset'), '-inf', now_ms(), 'LIMIT', 0, DUE_LIMIT)
   for _, text in ipairs(due) do
-    local ok, job = pcall(json().decode, text)
-    if ok and type(job) == 'table' and job.server and is_paused(job.sproc) then
+    local job = read_job(text)
+    if job and job.server and is_paused(job.sproc) then
       redis.call('ZADD', DELAYED, now_ms() + PAUSED_AGAIN_MS, text)
-    elseif ok and type(job) == 'table' and job.server then
+    elseif job and job.server then
       reply[#reply + 1] = text
     else
       redis.call('ZREM', DELAYED, text)
-      if ok and type(job) == 'table' then admit(job, run_rules(job.sproc).overlap) end
+      if job then admit(job, run_rules(job.sproc).overlap) end
     end
   end
   local turns = redis.call('HGETALL', writable(RUNNING, 'hash'))
@@ -33,7 +33,7 @@ serve[RETRY] = function(_, args)
   local daemon, text, verdict = args[1], args[2], args[3]
   serve_generation(redis.pcall('HGET', REVISION, 'generation'))
   if not redis.call('ZSCORE', DELAYED, text) then return redis.status_reply('GONE') end
-  local job = json().decode(text)
+  local job = read_job(text)
   local name = job.sproc
   local entry = entries[name] or load_entry(name)
   local status, reply, problem, duration_us = verdict, '', 'it ran past its timeout and was stopped', 0
@@ -73,11 +73,11 @@ local function act(action, job)
   end
 end
 
--- The job in a text, if it is one of `wanted` (ids as keys): decoding takes far longer than looking.
+-- The job in a text, if it is one of `wanted` (ids as keys). Decoding takes far longer than looking for a wanted id.
 local function wanted_in(text, wanted)
-  local id = text:match('"id"%s*:%s*"([^"\\]*)"')
-  if id and not wanted[id] then return end
-  local job = read_job(text)
+  local may_be = not text:find('"id"', 1, true)
+  for id in text:gmatch('"id"%s*:%s*"([^"]*)"') do may_be = may_be or wanted[id] or id:find('\\', 1, true) end
+  local job = may_be and read_job(text)
   return job and wanted[job.id] and job
 end
 
@@ -129,13 +129,15 @@ serve[JOB] = function(_, args)
     end
   end
   if is_in('queued') then
+    local gone = {}
     search(writable(JOBS, 'stream'), wanted, function(job, entry)
       local pending = redis.pcall('XPENDING', JOBS, GROUP, entry, entry, 1)
       if action == 'retry' or (not pending.err and pending[1]) then return done(job, 'running') end
       remove_entry(entry)
       done(job, 'queued')
-      pass_turn(job.sproc, job.id)
+      gone[#gone + 1] = job
     end)
+    for _, job in ipairs(gone) do pass_turn(job.sproc, job.id) end -- not before: others would come into the stream
   end
   local reply = {}
   for i = 3, #args do reply[i - 2] = was[args[i]] or false end

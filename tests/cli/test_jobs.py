@@ -144,6 +144,32 @@ def test_of_several_ids_those_that_can_be_are_done_and_the_others_are_named(live
     assert "no job '8-8'" in said.err
 
 
+def test_what_somebody_wrote_by_hand_stands_in_nobodys_way(live: Shell, start_daemon: StartDaemon) -> None:
+    """Numbers that JSON has and Lua's cjson can't write, nulls, halves of characters, an id within the id's job."""
+    texts = (
+        '{"id":"1-0","sproc":"hello.lua"}',
+        '{"id":"1-1","sproc":"hello.lua","x":1e999,"attempt":1e999,"enqueued_ms":null,"depth":-1}',
+        '{"args":[{"id":"zz"},null,7,true,"x"],"id":"1-2","sproc":"hello.lua","trigger":null,"keys":"k","server":1}',
+        '{"id":"\\ud800","sproc":"hello.lua"}',
+        b'{"id":"1-\xff","sproc":"hello.lua"}',
+        '{"id":5,"sproc":"hello.lua"}',
+        '{"id":"1-\\u0033","sproc":"hello.lua"}',
+        '{"id":"1-4","sproc":"hello.lua","args":["\\"id\\":\\"1-0\\""]}',
+    )
+    for text in texts:
+        live.redis.xadd(KEYS.dead, {"job": text})
+    assert live("jobs", "list").code == 0
+    said = live.ok("jobs", "retry", "--all").out.splitlines()
+    assert [line.partition(" ")[0] for line in said if line.endswith("to run again")] == [
+        "1-0", "1-1", "1-2", "1-\udcff".encode("utf-8", "replace").decode(), "1-3", "1-4"
+    ]  # fmt: skip
+    daemon = start_daemon(live.server.url)
+    until(lambda: len(live.ok("logs", "--json").lines) == 6)
+    assert {one["status"] for one in live.ok("logs", "--json").lines} == {"ok"}
+    assert live.nothing("jobs", "list", "--state", "running") == "no jobs\n"
+    assert "Traceback" not in daemon.output
+
+
 def test_a_job_that_lacks_most_of_it_runs_all_the_same(live: Shell, start_daemon: StartDaemon) -> None:
     live.redis.xadd(KEYS.dead, {"job": json.dumps({"id": "1-1"})})
     live.redis.xadd(KEYS.dead, {"job": json.dumps({"id": "2-1", "sproc": "hello.lua"})})

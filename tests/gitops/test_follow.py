@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import threading
 import time
 
 import pytest
@@ -91,6 +92,30 @@ def test_saved_files_with_worktree(server, repo):
         assert source_of(client, "a.lua") == "return 'saved'\n"
         (repo.path / "sprocs/a.lua").unlink()
         until(lambda: not client.exists(KEYS.name("a.lua")))
+
+
+def test_a_file_that_is_written_for_ever_holds_no_other_up(server, repo):
+    client, over = server.client(), threading.Event()
+    repo.write("sprocs/b.lua", "return 1\n")
+
+    def write() -> None:
+        while not over.wait(0.01):
+            repo.write("sprocs/a.lua", f"return {time.monotonic_ns()}\n")
+
+    writer = threading.Thread(target=write)
+    with Service(server.url, repo.path, "--worktree") as service:
+        until(lambda: source_of(client, "b.lua") == "return 1\n")
+        writer.start()
+        try:
+            repo.write("sprocs/b.lua", "return 2\n")
+            until(lambda: source_of(client, "b.lua") == "return 2\n")
+            service.until("a.lua is being written all the time")
+        finally:
+            over.set()
+            writer.join()
+        repo.write("sprocs/a.lua", "return 'done'\n")
+        until(lambda: source_of(client, "a.lua") == "return 'done'\n")
+        until(lambda: not state_of(client).reason)
 
 
 def test_drift_is_seen_at_once_and_put_right(server, repo):
