@@ -14,5 +14,5 @@ settings.load_profile("long" if SOAK else "short")
 
 
 def examples(count: int) -> settings:
-    """So many examples, fifty times as many in the long form, of a test that shares its server among them."""
-    return settings(max_examples=50 * count if SOAK else count, suppress_health_check=list(HealthCheck))
+    """So many examples, ten times as many in the long form, of a test that shares its server among them."""
+    return settings(max_examples=10 * count if SOAK else count, suppress_health_check=list(HealthCheck))

@@ -89,10 +89,10 @@ KEYS = st.lists(st.sampled_from(LETTERS), max_size=7).map(b"".join) | st.binary(
 @example(glob=b"[\xf0-b]", names=[b"a", b"b", b"c", b"\x00", b"\x80", b"\xef", b"\xf0", b"\xff", b"-"])
 def test_it_matches_what_keys_matches(server, glob, names):
     """Behind a letter: KEYS takes an empty key for a match of nothing but `*` itself, PSUBSCRIBE doesn't meet one."""
-    client = server.client()
-    client.flushall()
-    client.mset({b"k" + name: "x" for name in names})
-    assert {b"k" + name for name in names if matcher(glob)(name)} == set(client.keys(b"k" + glob))
+    with server.client() as client:
+        client.flushall()
+        client.mset({b"k" + name: "x" for name in names})
+        assert {b"k" + name for name in names if matcher(glob)(name)} == set(client.keys(b"k" + glob))
 
 
 @pytest.mark.soak
@@ -100,8 +100,8 @@ def test_it_matches_what_keys_matches(server, glob, names):
 @given(glob=GLOBS, channels=st.lists(KEYS, min_size=1, max_size=6, unique=True))
 def test_it_matches_what_psubscribe_matches(server, glob, channels):
     """By what PUBLISH counts: how many heard it."""
-    client, head = server.client(), b"__keyspace@0__:"
-    with client.pubsub() as listener:
+    head = b"__keyspace@0__:"
+    with server.client() as client, client.pubsub() as listener:
         listener.psubscribe(head + glob)
         assert listener.get_message(timeout=30)
         heard = {channel for channel in channels if client.publish(head + channel, "x")}

@@ -49,7 +49,8 @@ def on_worker(scripts: list[bytes]) -> list[str]:
 
 
 def on_server(server: Server, scripts: list[bytes]) -> list[str]:
-    outcomes = server.client().execute_command("EVAL", RUNNER, 0, *scripts)
+    with server.client() as client:
+        outcomes = client.execute_command("EVAL", RUNNER, 0, *scripts)
     assert isinstance(outcomes, list)
     return [outcome.decode() for outcome in outcomes]
 
