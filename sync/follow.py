@@ -175,12 +175,15 @@ class Follower:
 
     def _tell(self, look: Look) -> None:
         """What is new since the last look, once."""
+        state, reason = look.state.state, look.state.reason
         if look.applied:
             log.info("synced: %s", look.summary)
-        elif (look.state.state, look.state.reason) != self._told and look.state.reason:
-            log.warning("%s: %s", look.state.state, look.state.reason)
-            for problem in look.state.problems if look.state.state == "refused" else ():
-                log.warning("%s", problem)
+        elif (state, reason) != self._told and reason:
+            problems = look.state.problems if state == "refused" else ()
+            for said in problems or (reason,):
+                log.warning("%s: %s", state, said)
+        elif self._told[1] and not reason and state == "synced":
+            log.info("in sync again")
         self._told = (look.state.state, look.state.reason)
 
     async def _watch_registry(self) -> None:

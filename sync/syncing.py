@@ -19,7 +19,7 @@ from luasprocs.registry import Live, engine_of, raw, read_live, read_sprocs
 from luasprocs.server_info import require_usable
 from luasprocs.sproc import Sproc, git_blob_id, read_sproc
 from luasprocs.transaction import Change
-from sync.desired import check_sprocs, each_sproc, read_commit
+from sync.desired import WORKTREE, check_sprocs, each_sproc, read_commit
 from sync.desired import read_sprocs as read_desired
 from sync.identity import applied_by
 from sync.plan import Plan, diff, prune_refusal
@@ -133,7 +133,8 @@ class Syncer:
             self.repository, desired.commit, live.revision.commit, desired.folder
         ):
             return Prepared(live, plan, owner, against, forbidden=True)
-        refusal = prune_refusal(plan, len(desired.entries), len(live.sprocs), desired.absent)
+        command = "sync --worktree" if desired.commit.sha == WORKTREE else "sync"
+        refusal = prune_refusal(plan, len(desired.entries), len(live.sprocs), desired.absent, command)
         return Prepared(live, plan, owner, "" if self.options.prune_all else refusal)
 
     def sync(self, desired: Desired, prepared: Prepared | None = None) -> Outcome:

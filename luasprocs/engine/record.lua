@@ -44,10 +44,17 @@ local function brief(value, level)
   if type(value) ~= 'table' then return value end
   if level > LEVELS_LIMIT then return '…' end
   local copy, count = {}, 0
+  if rawget(value, 1) ~= nil then -- as a reply: up to the first nil
+    repeat
+      count = count + 1
+      copy[count] = brief(rawget(value, count), level + 1)
+    until count == PARTS_LIMIT or rawget(value, count + 1) == nil
+    return copy
+  end
   for key, part in next, value do -- not pairs: a sproc's metatable must not run here
     count = count + 1
     if count > PARTS_LIMIT then break end
-    if type(key) == 'number' then copy[count] = brief(part, level + 1) else copy[tostring(key)] = brief(part, level + 1) end
+    copy[tostring(key)] = brief(part, level + 1)
   end
   return copy
 end

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from luasprocs.schedules import ScheduleInfo
 
 EVERY_S = 1.0
-_HEAD = ("name", "schedule", "zone", "in", "next", "last", "missed", "state")
+_HEAD = ("name", "schedule", "zone", "in", "next utc", "last utc", "missed", "state")
 _CLEAR = "\x1b[H\x1b[J"
 
 
@@ -57,16 +57,17 @@ def _show(console: Console, found: Schedules, *, as_json: bool, again: bool) -> 
         if again and console.terminal:
             console.out.write(_CLEAR)
         if found.each:
-            console.table(_HEAD, [_row(one, found.now_ms) for one in found.each])
+            console.table(_HEAD, [_row(one, found.now_ms, short=console.terminal) for one in found.each])
         else:
             console.nothing("no sproc has a schedule")
     console.out.flush()
 
 
-def _row(one: ScheduleInfo, now_ms: int) -> tuple[object, ...]:
+def _row(one: ScheduleInfo, now_ms: int, *, short: bool) -> tuple[object, ...]:
     left = countdown(one.left_ms(now_ms)) if one.due_ms else "-"
     state = one.problem or ("idle: no daemon runs it" if one.state == "idle" else one.state)
-    return (one.name, one.schedule, one.zone or "-", left, _when(one.due_ms), _when(one.ran_ms), one.missed, state)
+    due, ran = (_when(ms, now_ms if short else 0) for ms in (one.due_ms, one.ran_ms))
+    return (one.name, one.schedule, one.zone or "-", left, due, ran, one.missed, state)
 
 
 def countdown(left_ms: int) -> str:
@@ -78,5 +79,9 @@ def countdown(left_ms: int) -> str:
     return f"{seconds}s"
 
 
-def _when(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S") if ms else "-"
+def _when(ms: int, now_ms: int) -> str:
+    """In UTC; with `now_ms`, 0 for none, as short as it can be then."""
+    if not ms:
+        return "-"
+    at, now = (datetime.fromtimestamp(time_ms / 1000, UTC) for time_ms in (ms, now_ms))
+    return at.strftime("%Y-%m-%d %H:%M:%S" if not now_ms else "%H:%M:%S" if at.date() == now.date() else "%b %d %H:%M")

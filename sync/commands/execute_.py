@@ -15,6 +15,7 @@ import click
 from redis.exceptions import ResponseError
 
 from luasprocs.client import enqueue_command, readable_error, script_errors
+from luasprocs.daemons import read_running
 from luasprocs.errors import NoSprocError
 from luasprocs.executions import newest_id, read_executions
 from luasprocs.jobs import read_jobs
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 POLL_S = 0.02
 WARN_AFTER_S = 3.0
+NO_DAEMON = "no daemon is alive: luasprocs daemon runs it"
 
 
 class RunCommand(click.Command):
@@ -107,6 +109,8 @@ def _enqueue(
         console.error(f"{name} runs already, and its overlap is skip: nothing was enqueued")
         return 1
     if not waiting:
+        if _nobody_runs(session):
+            console.warn(NO_DAEMON)
         console.json({"job": text(reply)}) if as_json else console.line(text(reply))
         return 0
     record = _record_of(console, session, (name, text(reply)), origin, since_ms)
@@ -137,17 +141,32 @@ def _record_of(console: Console, session: Session, job: tuple[str, str], origin:
             console.warn(f"try {told} failed: {readable_error(tries[-1].error)}")
         if not tries and time.monotonic() > warn_at:
             warn_at = math.inf
-            console.warn(f"it has not run yet: {_why_not(session, name, job_id)}; Ctrl-C stops waiting")
+            console.warn(f"{_why_not(session, name, job_id)}; Ctrl-C stops waiting")
         time.sleep(POLL_S)
 
 
 def _why_not(session: Session, name: str, job_id: str) -> str:
-    """Why a job may not have run yet."""
+    """Why a job may have no record yet."""
+    if _nobody_runs(session):
+        return f"it has not run yet: {NO_DAEMON}"
     if name in read_paused(session.client, session.keys):
-        return "it is paused: luasprocs resume"
-    if any(job.id == job_id and job.state == "waiting" for job in read_jobs(session.client, session.keys)):
-        return "it waits for an earlier run of it to end (luasprocs jobs), as its overlap is queue"
-    return "does a daemon run? luasprocs status tells"
+        return "it has not run yet: it is paused: luasprocs resume"
+    match next((job.state for job in read_jobs(session.client, session.keys) if job.id == job_id), ""):
+        case "running":
+            return "it runs and has not ended"
+        case "waiting":
+            return (
+                "it has not run yet: it waits for an earlier run of it to end (luasprocs jobs), as its overlap is queue"
+            )
+    return "it has not run yet: the daemons have others to run, or run nothing (--no-runtime): luasprocs status tells"
+
+
+def _nobody_runs(session: Session) -> bool:
+    """Whether no daemon is alive; who may not know finds no fault."""
+    try:
+        return not read_running(session.client, session.keys).alive
+    except ResponseError:
+        return False
 
 
 def _is_over(session: Session, job_id: str) -> bool:

@@ -10,35 +10,45 @@ import click
 
 from luasprocs import jobs
 from luasprocs.errors import JobError
+from luasprocs.pausing import read_paused
 from sync.console import Console
 from sync.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
 MANY = 100_000
 
 
+def _listing(act: Callable[..., None]) -> Callable[..., None]:
+    """The ways to say what is listed, and how."""
+    act = click.option("--json", "as_json", is_flag=True, help="One object a line.")(act)
+    act = click.option("--state", type=click.Choice(jobs.STATES), help="Only these.")(act)
+    return click.option("--sproc", metavar="NAME", help="Only a sproc's.")(act)
+
+
 @click.group("jobs", invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+@_listing
 @click.pass_context
-def command(context: click.Context, as_json: bool) -> None:
+def command(context: click.Context, /, **which: Any) -> None:
     """Async runs that run, wait or failed, and retries of failed runs. Alone it lists them."""
     if context.invoked_subcommand is None:
-        context.invoke(list_, as_json=as_json)
-    elif as_json:
-        raise click.UsageError("--json stands behind what prints data: luasprocs jobs list --json")
+        context.invoke(list_, **which)
+    elif any(which.values()):
+        given = next(f"--{name.removeprefix('as_')}" for name, value in which.items() if value)
+        raise click.UsageError(f"{given} stands behind what it belongs to: luasprocs jobs list {given}")
 
 
 @command.command("list")
-@click.option("--state", type=click.Choice(jobs.STATES), help="Only these.")
-@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+@_listing
 @click.pass_obj
-def list_(flags: dict[str, object], state: str | None = None, as_json: bool = False) -> None:
+def list_(flags: dict[str, object], sproc: str | None = None, state: str | None = None, as_json: bool = False) -> None:
     """List the jobs: running, queued, waiting for their sproc's turn, delayed until a retry, dead."""
     console, session = Console.of_process(), Session(flags)
     with session.named_errors():
-        found = [job for job in jobs.read_jobs(session.client, session.keys) if state in {None, job.state}]
+        everything = jobs.read_jobs(session.client, session.keys)
+        paused = read_paused(session.client, session.keys)
+    found = [job for job in everything if state in {None, job.state} and sproc in {None, job.sproc}]
     if as_json:
         for job in found:
             console.json(asdict(job))
@@ -48,7 +58,7 @@ def list_(flags: dict[str, object], state: str | None = None, as_json: bool = Fa
         return
     console.table(
         ("id", "sproc", "state", "attempt", "age", "said"),
-        [(job.id, job.sproc, job.state, job.attempt, _age(job), _said(job)) for job in found],
+        [(job.id, job.sproc, job.state, job.attempt, _age(job), _said(job, paused)) for job in found],
     )
 
 
@@ -60,7 +70,9 @@ def _age(job: jobs.JobRecord) -> str:
     return f"{seconds}s"
 
 
-def _said(job: jobs.JobRecord) -> str:
+def _said(job: jobs.JobRecord, paused: Collection[str]) -> str:
+    if job.sproc in paused and job.state in {"waiting", "delayed"}:
+        return "its sproc is paused: luasprocs resume"
     match job.state:
         case "running":
             return f"on {job.daemon}"

@@ -17,6 +17,7 @@ from luasprocs.sync_state import read_sync_state
 from luasprocs.urls import redacted
 from sync.console import Console
 from sync.decision import State
+from sync.desired import WORKTREE
 from sync.plan import diff
 from sync.policy import Policy
 from sync.session import Session
@@ -40,13 +41,15 @@ def command(flags: dict[str, object], as_json: bool) -> int:
     with session.named_errors():
         live = read_live(session.client, session.keys, len(desired.entries) if desired else 0)
         running = read_running(session.client, session.keys, GAPS_SHOWN)
-        refused = _refused(session, live, desired, read_sync_state(session.client, session.keys))
+        seen = read_sync_state(session.client, session.keys)
+        unfit = _of_files(seen) if running.alive else ""
+        refused = _refused(session, live, desired, seen) or unfit
         jobs = count_jobs(session.client, session.keys)
     drift = [*live.drift, *live.faults]
     stale = "" if live.empty else live.engine_stale(engine_of(live, session.keys, live.revision.owner))
     drift += [problem for problem in (stale, unreadable) if problem]
     behind = desired is not None and bool(diff(desired.entries, live.sprocs))
-    in_sync = not drift and not behind and not live.empty and not live.revision.pinned
+    in_sync = not (drift or behind or unfit or live.empty or live.revision.pinned)
     if as_json:
         console.json({**_as_json(live, drift, running, in_sync=in_sync), "refused": refused or None, "jobs": jobs})
     else:
@@ -54,6 +57,8 @@ def command(flags: dict[str, object], as_json: bool) -> int:
         if any(jobs.values()):
             console.line(f"jobs        {', '.join(f'{count} {state}' for state, count in jobs.items())}")
         _print_state(console, live, drift, desired, behind=behind)
+        if not (drift or behind or unfit or live.empty):
+            console.line("in sync", "green")
         if refused:
             console.line(f"refused     {refused}", "red")
     for warning in (*warnings(live.info), *running.faults):
@@ -84,6 +89,11 @@ def _refused(session: Session, live: Live, desired: Desired | None, seen: SyncSt
         return why
     wanted = desired.commit.sha if desired else seen.commit  # what a daemon saw long ago says nothing about today
     return seen.reason if seen.state == State.REFUSED and seen.commit == wanted != live.revision.commit else ""
+
+
+def _of_files(seen: SyncState) -> str:
+    """Why saved files are not made live, as the daemon sees it that follows them."""
+    return seen.reason if seen.state == State.REFUSED and seen.commit == WORKTREE else ""
 
 
 def _as_json(live: Live, drift: list[str], running: Running, *, in_sync: bool) -> dict[str, object]:
@@ -173,5 +183,3 @@ def _print_state(console: Console, live: Live, drift: list[str], desired: Desire
         console.line(f"edited      {one.name} live by {one.edit.by}, not yet committed", "yellow")
     for what in drift:
         console.line(f"drift       {what}", "red")
-    if not drift and not behind:
-        console.line("in sync", "green")
