@@ -64,6 +64,9 @@ def test_execute_enqueues_and_jobs_lists(live: Shell) -> None:
     [listed] = live.ok("jobs", "list", "--json", "--state", "queued").lines
     assert live.ok("jobs", "--json").lines == [listed]
     assert live("jobs", "--json", "list").code == 2
+    assert "luasprocs jobs list --state" in live("jobs", "--state", "queued", "list").err
+    assert live.ok("jobs", "--sproc", "hello.lua", "--state", "queued").rows == [row]
+    assert live.nothing("jobs", "list", "--sproc", "other.lua") == "no jobs\n"
     assert (listed["id"], listed["keys"], listed["args"], listed["attempt"]) == (job, ["k1"], ["world"], 1)
     second = live("execute", "hello.lua", "--json").json["job"]
     assert [one["state"] for one in live.ok("jobs", "list", "--json").lines] == ["queued", "waiting"]

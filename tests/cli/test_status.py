@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.keys import Keys
+from tests.gitops.service import Service
+from tests.until import until
 
 if TYPE_CHECKING:
     from tests.cli.shell import Shell
@@ -214,3 +216,24 @@ def test_heartbeats_and_gaps_that_somebody_wrote_over(shell: Shell) -> None:
     assert (said.code, said.json["daemons"], said.json["gaps"]) == (1, [], [])  # a sync repairs them
     assert f"{Keys().daemons} is not a hash" in said.err
     assert f"{Keys().gaps} is not a stream" in said.err
+
+
+def test_saved_files_that_are_refused_are_not_in_sync(shell: Shell) -> None:
+    for number in range(12):
+        shell.commit(**{f"s{number}": "return 1"})
+    with Service(shell.server.url, shell.repo, "--worktree") as daemon:
+        until(lambda: shell("status", "--json").json["in_sync"])
+        broken = shell.repo / "sprocs" / "s1.lua"
+        broken.write_text("return (")
+        until(lambda: shell("status", "--json").json["refused"])
+        said = shell("status")
+        assert said.code == 1
+        assert "refused     sprocs/s1.lua:1:" in said.out
+        assert "in sync" not in said.out
+        broken.write_text("return 1")
+        until(lambda: shell("status").code == 0)
+        daemon.until("in sync again")
+        assert daemon.output.count("sprocs/s1.lua:1:") == 1
+        for number in range(2, 12):
+            (shell.repo / "sprocs" / f"s{number}.lua").unlink()
+        daemon.until("sync --worktree with --prune-all")

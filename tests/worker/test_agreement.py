@@ -108,6 +108,8 @@ RECORDED = [
     "error('text', 0)", "error({err = 'MY error'})", "error({})", "error()", "error(12)", "error(true)", "local x = nil + 1",
     "redis.call('HGET', 'string', 'f')", "redis.call('NOPE')", "local function f() return f() + 1 end return f()",
     "return setmetatable({1}, {__index = error, __len = error})", "return {[1.5] = 'a'}", "return cjson.null",
+    "return {1, {2, 'x'}, false, nil, 5}", "return {nil, 2}", "return {1, a = 2}",
+    "local t = {} for i = 1, 99 do t[i] = i end return t",
 ]  # fmt: skip
 
 
@@ -127,6 +129,10 @@ def test_records_say_the_same_as_the_server_s(bench, script):
     said = {name: fields[name.encode()].decode() for name in ("status", "reply", "error")}
     said["error"] = PLACE.sub("", said["error"].replace("s.lua", "a.lua"))
     assert {"status": done.status, "reply": done.reply, "error": PLACE.sub("", done.error)} == said
+
+
+def test_a_recorded_reply_ends_at_the_first_nil_as_replies_do(bench):
+    assert bench.run("return {1, {2, nil, 3}, false, nil, 5}").reply == "[1,[2],false]"
 
 
 def test_errors_keep_the_file_s_own_line(bench):
