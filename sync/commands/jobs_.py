@@ -23,7 +23,8 @@ MANY = 100_000
 def _listing(act: Callable[..., None]) -> Callable[..., None]:
     """The ways to say what is listed, and how."""
     act = click.option("--json", "as_json", is_flag=True, help="One object a line.")(act)
-    act = click.option("--state", type=click.Choice(jobs.STATES), help="Only these.")(act)
+    states = ", ".join(jobs.STATES)
+    act = click.option("--state", metavar="STATE", type=click.Choice(jobs.STATES), help=f"Only these: {states}.")(act)
     return click.option("--sproc", metavar="NAME", help="Only a sproc's.")(act)
 
 

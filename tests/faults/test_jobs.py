@@ -16,6 +16,7 @@ from luasprocs.executions import read_executions
 from luasprocs.jobs import read_jobs
 from luasprocs.keys import Keys
 from luasprocs.pausing import pause, resume
+from luasprocs.runtime.jobs import SHORT_US
 from luasprocs.runtime.pool import DEPTH
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
@@ -202,9 +203,15 @@ def test_a_job_that_was_taken_ahead_runs_what_is_live_when_it_begins(server, tmp
     waits = head + "while redis.call('EXISTS', 'hold') == 1 do end\nredis.call('RPUSH', 'ran', '{}')\n"
     put(client, sproc("a.lua", waits.format("old")))
     with DaemonProcess(server.url, cwd=tmp_path, environ={"LUASPROCS_WORKERS": "1"}) as daemon:
-        for _ in range(5):  # short ones: afterwards they are taken ahead
+
+        def was_short() -> bool:
             enqueue(client, "a.lua")
-        until(lambda: not client.xlen(KEYS.jobs))
+            until(lambda: not client.xlen(KEYS.jobs))
+            [(_, record)] = client.xrevrange(KEYS.executions, count=1)
+            return int(record[b"duration_us"]) < SHORT_US
+
+        until(was_short)  # afterwards they are taken ahead
+        before = client.llen("ran")
         client.set("hold", "1")
         for _ in range(12):
             enqueue(client, "a.lua")
@@ -212,8 +219,8 @@ def test_a_job_that_was_taken_ahead_runs_what_is_live_when_it_begins(server, tmp
         put(client, sproc("a.lua", waits.format("new")))
         daemon.until("generation 2")
         client.delete("hold")
-        until(lambda: client.llen("ran") == 17)
-    found: Any = client.lrange("ran", 5, -1)
+        until(lambda: client.llen("ran") == before + 12)
+    found: Any = client.lrange("ran", before, -1)
     assert found.count(b"new") >= 12 - DEPTH, found
 
 
