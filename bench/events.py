@@ -16,11 +16,11 @@ from redis import Redis
 
 from bench.pairs import Result, ratio
 from bench.servers import kinds, running
-from luasprocs.apply import apply
-from luasprocs.keys import Keys
-from luasprocs.registry import read_live
-from luasprocs.sproc import read_sproc
-from luasprocs.transaction import Change
+from luasprocs.contract.keys import Keys
+from luasprocs.language.sproc import read_sproc
+from luasprocs.registry.apply import apply
+from luasprocs.registry.live import read_live
+from luasprocs.registry.transaction import Change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,7 +18,7 @@ from redis import Redis
 from bench.event_latency import percentile
 from bench.pairs import Result
 from bench.servers import kinds, running
-from luasprocs.keys import Keys
+from luasprocs.contract.keys import Keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from bench.pairs import Result, difference
 from bench.servers import kinds, running
-from luasprocs.keys import Keys
-from luasprocs.server import connect
+from luasprocs.contract.keys import Keys
+from luasprocs.server.connection import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,7 +20,7 @@ from redis import Redis
 from bench.events import daemons, live
 from bench.pairs import Result, ratio
 from bench.servers import kinds, running
-from luasprocs.keys import Keys
+from luasprocs.contract.keys import Keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -25,8 +25,8 @@ from bench.events import BODY, daemons, live, write
 from bench.pairs import Result, ratio
 from bench.servers import running
 from bench.terminals import COLUMNS, ROWS, Terminal, Tmux
-from luasprocs.keys import Keys
-from luasprocs.registry import Revision
+from luasprocs.contract.keys import Keys
+from luasprocs.registry.live import Revision
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.rows import Row
 from luasprocs_tui.screens.sprocs import SprocsScreen

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from luasprocs.embedded import EmbeddedServer
+from luasprocs.server.embedded import EmbeddedServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,11 +16,11 @@ from redis import Redis
 
 from bench.pairs import Result, ratio
 from bench.servers import kinds, running
-from luasprocs.keys import Keys
-from luasprocs.server import connect
-from sync.desired import read_commit
-from sync.repository import Repository
-from sync.syncing import Syncer
+from luasprocs.contract.keys import Keys
+from luasprocs.server.connection import connect
+from sync.git.repository import Repository
+from sync.reconcile.desired import read_commit
+from sync.reconcile.reconciler import Syncer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,11 +13,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from luasprocs.embedded import EmbeddedServer
+from luasprocs.server.embedded import EmbeddedServer
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.settings import Context
 from sync.demo import examples
-from sync.moving import moving
+from sync.demo_traffic import moving
 
 HERE = Path(__file__).parent
 COLUMNS, LINES = 110, 30

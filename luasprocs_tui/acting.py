@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from luasprocs.editor import in_editor
 from luasprocs.errors import LuasprocsError
-from luasprocs.header import values_of
-from luasprocs.metadata import KEYS as METADATA_KEYS
-from luasprocs.sync_state import read_sync_state
+from luasprocs.language.header import values_of
+from luasprocs.language.metadata import KEYS as METADATA_KEYS
+from luasprocs.operations.editor import in_editor
+from luasprocs.state.desired import read_sync_state
 from luasprocs_tui.deeds import Conflict, listed
 from luasprocs_tui.feed import Feed
 from luasprocs_tui.screens.history import HistoryScreen
@@ -37,8 +37,8 @@ from luasprocs_tui.widgets.form import Form
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from luasprocs.jobs import JobRecord
-    from luasprocs.sproc import Sproc
+    from luasprocs.language.sproc import Sproc
+    from luasprocs.state.jobs import JobRecord
     from luasprocs_tui.app import TuiApp
     from luasprocs_tui.settings import Context
 

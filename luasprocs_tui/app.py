@@ -18,7 +18,7 @@ from textual.message import Message
 from textual.reactive import reactive
 
 from luasprocs.errors import LuasprocsError
-from luasprocs.urls import redacted
+from luasprocs.server.urls import redacted
 from luasprocs_tui import actions
 from luasprocs_tui.keys_in_order import KeysInOrder
 from luasprocs_tui.safe import clean

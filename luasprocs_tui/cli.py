@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from luasprocs.errors import LuasprocsError
-from luasprocs.urls import checked
+from luasprocs.server.urls import checked
 from luasprocs_tui import actions
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.settings import Context, ScreenSettings, default_url, read_settings, settings_file
@@ -69,7 +69,7 @@ def _context(settings: ScreenSettings, name: str | None, url: str | None, namesp
         context = Context("", url or default_url(Path.cwd()), namespace)
         checked(context.url)
         if namespace:
-            from luasprocs.keys import Keys  # noqa: PLC0415  # 12 ms, seldom needed before the first paint
+            from luasprocs.contract.keys import Keys  # noqa: PLC0415  # 12 ms, seldom needed before the first paint
 
             Keys(namespace)
         return context

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from textual.message import Message
     from textual.screen import Screen
 
-    from luasprocs.history import Generation
+    from luasprocs.registry.history import Generation
     from luasprocs_tui.app import TuiApp
     from luasprocs_tui.settings import Context
 

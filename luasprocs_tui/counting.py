@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ResponseError
 
-from luasprocs.daemons import parse_heartbeats, time_ms
-from luasprocs.stats import Stats
+from luasprocs.contract.encoding import time_ms
+from luasprocs.state.daemons import parse_heartbeats
+from luasprocs.state.stats import Stats
 from luasprocs_tui.rows import FAILING_S, NOTHING_COUNTED, Counters
 from luasprocs_tui.snapshots import PULSES, Pulse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from luasprocs.daemons import DaemonInfo
+    from luasprocs.state.daemons import DaemonInfo
 
 DIGITS = 20
 LEAST_S = 0.8

@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from redis.exceptions import ResponseError
 
-from luasprocs import control, editing, jobs
-from luasprocs.client import script_error
+from luasprocs.contract.encoding import raw
 from luasprocs.errors import EditConflictError, JobError, LuasprocsError, RegistryError, ServerUnreachableError
-from luasprocs.pausing import pause, read_paused, resume
-from luasprocs.registry import raw, read_sprocs
-from luasprocs.server import errors_named
-from luasprocs.sync_state import read_suspended, suspend, unsuspend
+from luasprocs.registry import edits as editing
+from luasprocs.registry.live import read_sprocs
+from luasprocs.server.connection import errors_named
+from luasprocs.server.script_errors import script_error
+from luasprocs.state import jobs
+from luasprocs.state import requests as control
+from luasprocs.state.desired import read_suspended, suspend, unsuspend
+from luasprocs.state.paused import pause, read_paused, resume
 from luasprocs_tui import texts
 
 if TYPE_CHECKING:
@@ -26,8 +29,8 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-    from luasprocs.keys import Keys
-    from luasprocs.sproc import Sproc
+    from luasprocs.contract.keys import Keys
+    from luasprocs.language.sproc import Sproc
 
 ANSWER_WITHIN_S = 15.0
 

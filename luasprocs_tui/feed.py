@@ -11,11 +11,12 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from luasprocs import server
-from luasprocs.editing import is_edited
-from luasprocs.keys import Keys
-from luasprocs.registry import Live, LiveSproc, engine_of, raw, read_live, read_sprocs, text
-from luasprocs.urls import redacted
+from luasprocs.contract.encoding import raw, text
+from luasprocs.contract.keys import Keys
+from luasprocs.registry.edits import is_edited
+from luasprocs.registry.live import Live, LiveSproc, engine_of, read_live, read_sprocs
+from luasprocs.server import connection as server
+from luasprocs.server.urls import redacted
 from luasprocs_tui.counting import PulseCounter, StatsCounter
 from luasprocs_tui.deeds import Deeds
 from luasprocs_tui.records import Records
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-    from luasprocs.sproc import Sproc
+    from luasprocs.language.sproc import Sproc
     from luasprocs_tui.rows import Counters
     from luasprocs_tui.snapshots import Pulse
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from luasprocs.executions import Execution
+    from luasprocs.state.executions import Execution
     from luasprocs_tui.rows import Row
 
 T = TypeVar("T")

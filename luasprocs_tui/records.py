@@ -6,13 +6,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from luasprocs import server
-from luasprocs.executions import Execution, Tail, Wanted, newest_id, read_executions
+from luasprocs.server import connection as server
+from luasprocs.state.executions import Execution, Tail, Wanted, newest_id, read_executions
 
 if TYPE_CHECKING:
     from redis import Redis
 
-    from luasprocs.keys import Keys
+    from luasprocs.contract.keys import Keys
 
 RECORDS_LIMIT = 5000
 """How many are kept in memory, and read at once."""

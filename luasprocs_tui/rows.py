@@ -66,7 +66,7 @@ class Row:
 
 @lru_cache(_SCHEDULES_KEPT)
 def _due_ms(schedule: tuple[str, str, str], now_s: int) -> int | None:
-    from luasprocs.recurrence import Recurrence  # noqa: PLC0415  # time zones take 7 ms of the first paint
+    from luasprocs.language.recurrence import Recurrence  # noqa: PLC0415  # time zones take 7 ms of the first paint
 
     try:
         return Recurrence.parse(*schedule).next_after(now_s * 1000)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.errors import SettingsError
-from luasprocs.urls import checked
-from luasprocs.values import nearest, shown
+from luasprocs.language.values import nearest, shown
+from luasprocs.server.urls import checked
 from luasprocs_tui import actions
 
 if TYPE_CHECKING:

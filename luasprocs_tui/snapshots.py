@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from luasprocs.registry import Revision
+    from luasprocs.registry.live import Revision
     from luasprocs_tui.rows import Row
 
 PULSES = 60

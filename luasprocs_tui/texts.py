@@ -9,26 +9,26 @@ import shlex
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from luasprocs.editing import blob_like, parse_edit
 from luasprocs.errors import LuasprocsError, RegistryError, SettingsError
-from luasprocs.executions import time_text
-from luasprocs.header import values_of
-from luasprocs.history import read_blobs, read_history, state_at
-from luasprocs.metadata import KEYS as METADATA_KEYS
-from luasprocs.metadata import parse_value
-from luasprocs.recurrence import Recurrence
-from luasprocs.registry import read_live, read_sprocs
-from luasprocs.sync_state import SyncState, read_sync_state
+from luasprocs.language.header import values_of
+from luasprocs.language.metadata import KEYS as METADATA_KEYS
+from luasprocs.language.metadata import parse_value
+from luasprocs.language.recurrence import Recurrence
+from luasprocs.registry.edits import blob_like, parse_edit
+from luasprocs.registry.history import read_blobs, read_history, state_at
+from luasprocs.registry.live import read_live, read_sprocs
+from luasprocs.state.desired import SyncState, read_sync_state
+from luasprocs.state.executions import time_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from redis import Redis
 
-    from luasprocs.executions import Execution
-    from luasprocs.history import Generation
-    from luasprocs.keys import Keys
-    from luasprocs.sproc import Sproc
+    from luasprocs.contract.keys import Keys
+    from luasprocs.language.sproc import Sproc
+    from luasprocs.registry.history import Generation
+    from luasprocs.state.executions import Execution
 
 TIMES_SHOWN = 3
 KEYS_LOOKED_AT = 20_000

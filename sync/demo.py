@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ResponseError
 
-from luasprocs.embedded import EmbeddedServer
+from luasprocs.contract.keys import Keys
 from luasprocs.errors import LuasprocsError
-from luasprocs.executions import read_executions
-from luasprocs.keys import Keys
-from luasprocs.server import connect
+from luasprocs.server.connection import connect
+from luasprocs.server.embedded import EmbeddedServer
+from luasprocs.state.executions import read_executions
 from luasprocs.worker import landlock
 from sync.reply import formatted
 

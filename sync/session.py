@@ -8,13 +8,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from luasprocs.client import script_error
+from luasprocs.contract.keys import Keys
 from luasprocs.errors import LuasprocsError, RepositoryError
-from luasprocs.keys import Keys
-from luasprocs.server import connect, errors_named, named
-from sync.desired import read_commit, read_worktree
-from sync.local import find_settings
-from sync.repository import Repository
+from luasprocs.server.connection import connect, errors_named, named
+from luasprocs.server.script_errors import script_error
+from sync.git.checkout import find_settings
+from sync.git.repository import Repository
+from sync.reconcile.desired import read_commit, read_worktree
 from sync.settings import HostSettings, host_settings
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from redis import Redis
     from redis.exceptions import ResponseError
 
-    from sync.desired import Desired
+    from sync.reconcile.desired import Desired
 
 
 class Session:

@@ -11,12 +11,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from luasprocs.contract.keys import Keys
 from luasprocs.errors import LuasprocsError, SettingsError
-from luasprocs.keys import Keys
-from luasprocs.metadata import parse_value
-from luasprocs.urls import checked, redacted
-from luasprocs.values import duration_ms, nearest, shown
-from sync.gitconfig import git_config
+from luasprocs.language.metadata import parse_value
+from luasprocs.language.values import duration_ms, nearest, shown
+from luasprocs.server.urls import checked, redacted
+from sync.git.config import git_config
 from sync.toml import CONTROL, parsed, place_of, plain, read_bytes, scalar
 
 if TYPE_CHECKING:

@@ -20,15 +20,14 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 EITHER_SERVER = (
     "tui",
-    "gitops",
-    "cli/test_hooks.py",
-    "cli/test_pre_commit.py",
-    "cli/test_terminal.py",
-    "cli/test_up.py",
+    "sync/service",
+    "sync/commands/test_hooks.py",
+    "sync/commands/test_pre_commit.py",
+    "sync/commands/test_terminal.py",
+    "sync/commands/test_up.py",
     "worker/test_confinement.py",
     "worker/test_hostile.py",
     "worker/test_modules.py",
-    "test_service.py",
 )
 """What screens, git, terminals and the kernel do with what was read: each test on one of the servers, half of them on each.
 
@@ -37,9 +36,9 @@ What they read and write is tested on both, by the tests of what they do it with
 BOTH_SERVERS = (
     "tui/test_terminal.py",
     "tui/test_faults.py",
-    "gitops/test_role.py",
-    "gitops/test_outages.py",
-    "gitops/test_live_edits.py",
+    "sync/service/test_role.py",
+    "sync/service/test_outages.py",
+    "sync/service/test_live_edits.py",
 )
 """All the same."""
 

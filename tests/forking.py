@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import sync.cli
+from tests.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -111,7 +112,7 @@ def _forker() -> socket.socket:
         command = [sys.executable, "-m", "tests.forking", str(theirs.fileno())]
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("LUASPROCS_", "GIT_"))}
         process = subprocess.Popen(
-            command, env=environ, cwd=Path(__file__).parent.parent, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
+            command, env=environ, cwd=ROOT, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
     atexit.register(process.wait)
@@ -188,7 +189,7 @@ def _as_told(told: dict[str, object]) -> list[str]:
 
 if __name__ == "__main__":
     import_module("sync.commands.daemon_")
-    import_module("sync.repository")
+    import_module("sync.git.repository")
     gc.collect()
     gc.freeze()
     sync.cli.main(_serve(socket.socket(fileno=int(sys.argv[1]))))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from luasprocs.apply import apply
-from luasprocs.keys import Keys
-from luasprocs.registry import Revision, read_live
-from luasprocs.sproc import Sproc, git_blob_id, read_sproc
-from luasprocs.transaction import Change
+from luasprocs.contract.keys import Keys
+from luasprocs.language.sproc import Sproc, git_blob_id, read_sproc
+from luasprocs.registry.apply import apply
+from luasprocs.registry.live import Revision, read_live
+from luasprocs.registry.transaction import Change
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from luasprocs.embedded import EmbeddedServer, find_binary
+from luasprocs.server.embedded import EmbeddedServer, find_binary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,20 +5,19 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from pathlib import Path
 
 import pytest
 import redis
 from redis import asyncio as async_redis
 
 import luasprocs
+from luasprocs.contract.keys import Keys
 from luasprocs.errors import NoSprocError, ScriptError, ServerError, SettingsError, SprocDisabledError
-from luasprocs.keys import Keys
-from luasprocs.server import errors_named
+from luasprocs.server.connection import errors_named
 from tests.live import make_live, put, sproc
+from tests.paths import ROOT
 from tests.until import until
 
-ROOT = Path(__file__).parents[1]
 SPROCS = {
     "echo.lua": "-- readonly=yes\nreturn {KEYS[1] or false, ARGV[1] or false, ARGV[2] or false}",
     "text.lua": "return 'h\u00e9llo'",

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-CLONE = Path(__file__).parents[1]
+from tests.paths import ROOT
+
+CLONE = ROOT
 # One worker builds and installs it for all.
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("wheel")]
 

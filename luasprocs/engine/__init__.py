@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from luasprocs.lua import PREFIX
-from luasprocs.metadata import KEYS as METADATA_KEYS
+from luasprocs.language.compiler import PREFIX
+from luasprocs.language.metadata import KEYS as METADATA_KEYS
 
 if TYPE_CHECKING:
-    from luasprocs.keys import Keys
+    from luasprocs.contract.keys import Keys
 
 VERSION = 2
 """Raised with every change that an older luasprocs must not undo."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from luasprocs.contract.encoding import raw, text
 from luasprocs.errors import SettingsError
-from luasprocs.metadata import parse_value
-from luasprocs.registry import raw, text
-from luasprocs.runtime.globs import literal_prefix, matcher
-from luasprocs.triggers import is_glob
+from luasprocs.language.globs import is_glob, literal_prefix, matcher
+from luasprocs.language.metadata import parse_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import hiredis
 from redis import exceptions
 
-from luasprocs.daemons import time_ms
+from luasprocs.contract.encoding import time_ms
 from luasprocs.runtime import flags
 from luasprocs.runtime.wire import Wire, connect, packed, pipelined
 

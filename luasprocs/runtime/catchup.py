@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from redis import exceptions
 
+from luasprocs.contract.encoding import raw, text
 from luasprocs.errors import SettingsError
-from luasprocs.metadata import parse_value
-from luasprocs.registry import raw, text
-from luasprocs.runtime.globs import matcher
+from luasprocs.language.globs import matcher
+from luasprocs.language.metadata import parse_value
 from luasprocs.runtime.numbering import OWN
 
 if TYPE_CHECKING:
-    from luasprocs.keys import Keys
+    from luasprocs.contract.keys import Keys
     from luasprocs.runtime.wire import Wire
 
 log = logging.getLogger("luasprocs.daemon")

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 
-from luasprocs import server
-from luasprocs.pausing import pausing
 from luasprocs.runtime.cancelling import end
 from luasprocs.runtime.dispatcher import Dispatcher
 from luasprocs.runtime.jobs import Jobs
@@ -22,11 +20,13 @@ from luasprocs.runtime.scheduler import Scheduler
 from luasprocs.runtime.session import Session, SessionEndedError, leave
 from luasprocs.runtime.watchdog import Watchdog
 from luasprocs.runtime.workers import WorkerRules, WorkerSetup
+from luasprocs.server import connection as server
+from luasprocs.state.paused import pausing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from luasprocs.keys import Keys
+    from luasprocs.contract.keys import Keys
     from luasprocs.runtime.numbering import Source
 
 log = logging.getLogger("luasprocs.daemon")

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 
-from luasprocs.daemons import time_ms
+from luasprocs.contract.encoding import time_ms
 from luasprocs.runtime.cancelling import end
 from luasprocs.runtime.expiring import LEARNT_BY, Expiring, expiring
+from luasprocs.runtime.expiry_queue import KEYS_LIMIT, NEVER, Schedule
 from luasprocs.runtime.numbering import OWN
-from luasprocs.runtime.schedule import KEYS_LIMIT, NEVER, Schedule
 from luasprocs.runtime.wire import Wire, connect, packed, pipelined
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from luasprocs.runtime.wire import packed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from luasprocs.keys import Keys
+    from luasprocs.contract.keys import Keys
     from luasprocs.runtime.bindings import Names
     from luasprocs.runtime.wire import Wire
 

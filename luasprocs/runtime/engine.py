@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from redis import exceptions
 
 from luasprocs.engine import VERSION, render
-from luasprocs.registry import Revision
+from luasprocs.registry.live import Revision
 
 if TYPE_CHECKING:
-    from luasprocs.keys import Keys
+    from luasprocs.contract.keys import Keys
     from luasprocs.runtime.wire import Wire
 
 log = logging.getLogger("luasprocs.daemon")

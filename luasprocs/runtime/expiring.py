@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from luasprocs.registry import text
-from luasprocs.runtime.globs import matcher
-from luasprocs.triggers import is_glob
+from luasprocs.contract.encoding import text
+from luasprocs.language.globs import is_glob, matcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable

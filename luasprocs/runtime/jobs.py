@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 
-from luasprocs.metadata import ASYNC_TIMEOUT_MS, MEMORY_BYTES
+from luasprocs.language.metadata import ASYNC_TIMEOUT_MS, MEMORY_BYTES
+from luasprocs.language.values import duration_ms, size_bytes
 from luasprocs.runtime.pool import DEPTH, Pool
 from luasprocs.runtime.wire import packed
 from luasprocs.runtime.workers import Job, Outcome, WorkerError
-from luasprocs.values import duration_ms, size_bytes
 
 if TYPE_CHECKING:
     from luasprocs.runtime.session import Session

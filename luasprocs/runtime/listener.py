@@ -13,7 +13,7 @@ from luasprocs.runtime.wire import Wire, packed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from luasprocs.keys import Keys
+    from luasprocs.contract.keys import Keys
     from luasprocs.runtime.numbering import Numbering, Source
 
 SUBSCRIBE_AT_ONCE = 500

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from redis import exceptions
 
-from luasprocs.daemons import time_ms
+from luasprocs.contract.encoding import time_ms
 from luasprocs.runtime import flags
 from luasprocs.runtime.bindings import Bindings
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 
-from luasprocs.misfire import GRACE_MS, Due, due
-from luasprocs.recurrence import Recurrence
+from luasprocs.language.misfire import GRACE_MS, Due, due
+from luasprocs.language.recurrence import Recurrence
 from luasprocs.runtime.clock import ServerClock
 from luasprocs.runtime.wire import packed
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 
-from luasprocs.pausing import SCHEDULES_CHANGED
 from luasprocs.runtime.bindings import parse_bindings
 from luasprocs.runtime.canary import Canary
 from luasprocs.runtime.coverage import Coverage
@@ -19,6 +18,7 @@ from luasprocs.runtime.listener import Listener
 from luasprocs.runtime.notifications import Notifications
 from luasprocs.runtime.watchdog import Watchdog
 from luasprocs.runtime.wire import Wire, connect, packed
+from luasprocs.state.paused import SCHEDULES_CHANGED
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

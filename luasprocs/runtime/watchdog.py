@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 
-from luasprocs.metadata import SERVER_TIMEOUT_MS
+from luasprocs.language.metadata import SERVER_TIMEOUT_MS
 from luasprocs.runtime.wire import connect
 
 if TYPE_CHECKING:
-    from luasprocs.keys import Keys
+    from luasprocs.contract.keys import Keys
     from luasprocs.runtime.numbering import Numbering
     from luasprocs.runtime.wire import Wire
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import hiredis
 from redis import exceptions
 
-from luasprocs.endpoint import CLIENT_NAME, Endpoint
+from luasprocs.server.endpoint import CLIENT_NAME, Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import hiredis
 
+from luasprocs.contract.keys import Keys
 from luasprocs.errors import LuasprocsError
-from luasprocs.keys import Keys
-from luasprocs.urls import redacted
+from luasprocs.server.urls import redacted
 from luasprocs.worker.confinement import ConfinementError, Rules, confine, data_bytes
 from luasprocs.worker.connection import Connection, LostError, RefusedError
 from luasprocs.worker.output import Output

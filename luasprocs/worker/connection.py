@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import hiredis
 
-from luasprocs.endpoint import CLIENT_NAME, Endpoint
+from luasprocs.server.endpoint import CLIENT_NAME, Endpoint
 from luasprocs.worker.replies import Problem, Reader, TooLargeError, Typed
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lupa import lua51
 
-from luasprocs.lua import PREFIX
+from luasprocs.language.compiler import PREFIX
 from luasprocs.worker import lua
 from luasprocs.worker.confinement import CLIBS, EXEC, limit_memory, lua_paths
 from luasprocs.worker.connection import Connection, LostError
@@ -24,7 +24,7 @@ from luasprocs.worker.values import shortest, to_lua
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from luasprocs.keys import Keys
+    from luasprocs.contract.keys import Keys
     from luasprocs.worker.confinement import Rules
     from luasprocs.worker.output import Output
     from luasprocs.worker.sources import Sources

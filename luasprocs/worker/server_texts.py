@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from luasprocs.server_info import parse_info
+from luasprocs.server.info import parse_info
 from luasprocs.worker.replies import Typed
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from luasprocs.worker.lua import is_plain
 from luasprocs.worker.replies import Problem
 
 if TYPE_CHECKING:
-    from luasprocs.keys import Keys
+    from luasprocs.contract.keys import Keys
     from luasprocs.worker.connection import Connection
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from luasprocs.executions import time_text
-from luasprocs.schedules import ScheduleInfo, read_schedules
+from luasprocs.state.executions import time_text
+from luasprocs.state.schedules import ScheduleInfo, read_schedules
 from luasprocs_tui import actions
 from luasprocs_tui.numbers import age
 from luasprocs_tui.screens.live import LiveScreen

@@ -14,7 +14,7 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from luasprocs.executions import Execution, time_text
+from luasprocs.state.executions import Execution, time_text
 from luasprocs_tui import actions
 from luasprocs_tui.filters import EXECUTIONS_HINT, execution_matcher, problem_of
 from luasprocs_tui.numbers import age, short_number

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.message import Message
 
-from luasprocs.history import Generation, read_history
-from luasprocs.sync_state import read_suspended, read_sync_state
+from luasprocs.registry.history import Generation, read_history
+from luasprocs.state.desired import read_suspended, read_sync_state
 from luasprocs_tui import actions
 from luasprocs_tui.screens.live import LiveScreen
 from luasprocs_tui.texts import wanted_said

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 
-from luasprocs.executions import time_text
-from luasprocs.jobs import JobRecord, read_jobs
+from luasprocs.state.executions import time_text
+from luasprocs.state.jobs import JobRecord, read_jobs
 from luasprocs_tui import actions
 from luasprocs_tui.numbers import age
 from luasprocs_tui.screens.live import LiveScreen

@@ -10,8 +10,8 @@ from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.widgets import Static
 
-from luasprocs.client import readable_error
-from luasprocs.executions import Execution, time_text
+from luasprocs.server.script_errors import readable_error
+from luasprocs.state.executions import Execution, time_text
 from luasprocs_tui import actions
 from luasprocs_tui.safe import clean
 from luasprocs_tui.screens.steady import SteadyScreen

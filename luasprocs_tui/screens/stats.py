@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 
-from luasprocs.executions import time_text
-from luasprocs.history import reading
-from luasprocs.registry import raw
-from luasprocs.stats import Stats
+from luasprocs.contract.encoding import raw
+from luasprocs.registry.history import reading
+from luasprocs.state.executions import time_text
+from luasprocs.state.stats import Stats
 from luasprocs_tui import actions
 from luasprocs_tui.numbers import short_number, short_rate, short_us, spark
 from luasprocs_tui.safe import clean
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from redis import Redis
     from textual.binding import BindingType
 
-    from luasprocs.keys import Keys
+    from luasprocs.contract.keys import Keys
     from luasprocs_tui.feed import Feed
 
 SECONDS_KEPT = 240

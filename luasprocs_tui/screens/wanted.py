@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from luasprocs.sync_state import read_suspended, read_sync_state
+from luasprocs.state.desired import read_suspended, read_sync_state
 from luasprocs_tui.screens.live import LiveText
 from luasprocs_tui.texts import wanted, wanted_of
 from luasprocs_tui.widgets.dialog import coloured

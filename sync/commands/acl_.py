@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from luasprocs.acl import OWN_COMMANDS, ROLES, rule, setuser
+from luasprocs.server.acl import OWN_COMMANDS, ROLES, rule, setuser
 from sync.console import Console
 from sync.session import Session
 

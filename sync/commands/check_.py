@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from sync.checking import check_files, check_staged
 from sync.console import Console
+from sync.reconcile.check import check_files, check_staged
 
 
 @click.command("check")

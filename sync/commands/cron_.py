@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import click
 from redis.exceptions import ResponseError
 
-from luasprocs.schedules import Schedules, read_schedules
+from luasprocs.state.schedules import Schedules, read_schedules
 from sync.console import Console
 from sync.session import Session
 
 if TYPE_CHECKING:
-    from luasprocs.schedules import ScheduleInfo
+    from luasprocs.state.schedules import ScheduleInfo
 
 EVERY_S = 1.0
 _HEAD = ("name", "schedule", "zone", "in", "next utc", "last utc", "missed", "state")

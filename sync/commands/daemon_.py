@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING
 
 import click
 
-from luasprocs.endpoint import Endpoint
+from luasprocs.contract.keys import Keys
 from luasprocs.errors import LuasprocsError, RepositoryError, SettingsError
-from luasprocs.keys import Keys
 from luasprocs.runtime.daemon import Daemon, daemon_id
 from luasprocs.runtime.service import serve
 from luasprocs.runtime.workers import WorkerRules
+from luasprocs.server.endpoint import Endpoint
 from sync.console import Console
-from sync.decision import State
-from sync.follow import Follower
-from sync.logs import log_to_stderr
-from sync.looking import Look, Rules
-from sync.policy import Policy
-from sync.serving import Service
+from sync.reconcile.decision import State
+from sync.reconcile.policy import Policy
+from sync.service.follow import Follower
+from sync.service.logs import log_to_stderr
+from sync.service.look import Look, Rules
+from sync.service.sources import Checkout, Mirror
+from sync.service.supervisor import Service
 from sync.session import Session
-from sync.sources import Checkout, Mirror
 
 if TYPE_CHECKING:
-    from sync.serving import Part
+    from sync.service.sources import Source
+    from sync.service.supervisor import Part
     from sync.settings import HostSettings
-    from sync.sources import Source
 
 log = logging.getLogger("luasprocs.daemon")
 
@@ -116,7 +116,7 @@ def run_daemon(
     if beside is not None:
         service.add(beside)
     if settings.http:
-        from sync.http import Http  # noqa: PLC0415  # 20 MB, which a daemon without it needn't hold
+        from sync.service.http import Http  # noqa: PLC0415  # 20 MB, which a daemon without it needn't hold
 
         secret = settings.webhook_secret
         service.add(Http(settings.http, secret, url, keys, service, settings.interval_ms / 1000))

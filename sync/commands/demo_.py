@@ -9,7 +9,7 @@ import click
 
 from sync.console import Console
 from sync.demo import Tour
-from sync.moving import show
+from sync.demo_traffic import show
 
 
 @click.command("demo")

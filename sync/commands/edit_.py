@@ -9,13 +9,13 @@ import tempfile
 
 import click
 
-from luasprocs.editing import edit, edit_metadata, undo
-from luasprocs.editor import in_editor
 from luasprocs.errors import EditConflictError, NoSprocError, ProblemsError, SettingsError
-from luasprocs.registry import read_sprocs
-from luasprocs.values import shown
+from luasprocs.language.values import shown
+from luasprocs.operations.editor import in_editor
+from luasprocs.registry.edits import edit, edit_metadata, undo
+from luasprocs.registry.live import read_sprocs
 from sync.console import Console
-from sync.identity import applied_by
+from sync.git.identity import applied_by
 from sync.session import Session
 
 

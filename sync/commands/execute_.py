@@ -14,22 +14,23 @@ from typing import TYPE_CHECKING, Any
 import click
 from redis.exceptions import ResponseError
 
-from luasprocs.client import enqueue_command, readable_error, script_errors
-from luasprocs.daemons import read_running
+from luasprocs.client import enqueue_command
+from luasprocs.contract.encoding import raw, text
 from luasprocs.errors import NoSprocError
-from luasprocs.executions import newest_id, read_executions
-from luasprocs.jobs import read_jobs
-from luasprocs.pausing import read_paused
-from luasprocs.registry import raw, text
-from luasprocs.values import nearest, shown
+from luasprocs.language.values import nearest, shown
+from luasprocs.server.script_errors import readable_error, script_errors
+from luasprocs.state.daemons import read_running
+from luasprocs.state.executions import newest_id, read_executions
+from luasprocs.state.jobs import read_jobs
+from luasprocs.state.paused import read_paused
 from sync.console import Console
-from sync.identity import applied_by
+from sync.git.identity import applied_by
 from sync.reply import as_json as reply_as_json
 from sync.reply import formatted, plain
 from sync.session import Session
 
 if TYPE_CHECKING:
-    from luasprocs.executions import Execution
+    from luasprocs.state.executions import Execution
 
 POLL_S = 0.02
 WARN_AFTER_S = 3.0

@@ -6,7 +6,7 @@ import dataclasses
 
 import click
 
-from luasprocs.history import read_history
+from luasprocs.registry.history import read_history
 from sync.console import Console
 from sync.session import Session
 

@@ -14,8 +14,8 @@ from luasprocs.errors import LuasprocsError, ProblemsError
 from sync.console import Console
 
 if TYPE_CHECKING:
-    from sync.receiving import Receiver, Update
-    from sync.repository import Repository
+    from sync.git.repository import Repository
+    from sync.reconcile.push import Receiver, Update
     from sync.session import Session
 
 KINDS = click.Choice(["receive", "pre-commit"])
@@ -32,7 +32,7 @@ def command() -> None:
 @click.pass_obj
 def install_(flags: dict[str, object], kind: str, redis: str | None) -> None:
     """Install the hooks here; one that is there already is kept and runs first."""
-    from sync.hooks import install  # noqa: PLC0415  # as in `run`: hooks must start fast
+    from sync.git.hooks import install  # noqa: PLC0415  # as in `run`: hooks must start fast
     from sync.session import Session  # noqa: PLC0415
 
     console, session = Console.of_process(), Session({**flags, **({"redis": redis} if redis else {})})
@@ -56,7 +56,7 @@ def install_(flags: dict[str, object], kind: str, redis: str | None) -> None:
 @click.pass_obj
 def uninstall_(flags: dict[str, object], kind: str) -> None:
     """Take the hooks away; what was there before comes back. Settings stay."""
-    from sync.hooks import uninstall  # noqa: PLC0415
+    from sync.git.hooks import uninstall  # noqa: PLC0415
     from sync.session import Session  # noqa: PLC0415
 
     console = Console.of_process()
@@ -104,7 +104,7 @@ def _post_receive(flags: dict[str, object], console: Console) -> int:
         console.problems(error.problems)
         console.error("not live: the sprocs above are broken")
     except Exception as error:  # noqa: BLE001  # whatever it is, the one who pushes must hear that it isn't live
-        from sync.receiving import reason  # noqa: PLC0415
+        from sync.reconcile.push import reason  # noqa: PLC0415
 
         said = reason(error) if isinstance(error, LuasprocsError) else f"{type(error).__name__}: {error}"
         console.error(f"the push was taken, but is not live: {said}")
@@ -125,7 +125,7 @@ def _make_live(receiver: Receiver, console: Console) -> None:
 
 def _receiver(flags: dict[str, object]) -> tuple[Receiver, Update | None, int]:
     """With the followed branch's update, and how many branches the push moved."""
-    from sync.receiving import Receiver, read_updates  # noqa: PLC0415  # 150 ms, which `check` needn't pay
+    from sync.reconcile.push import Receiver, read_updates  # noqa: PLC0415  # 150 ms, which `check` needn't pay
 
     updates = read_updates(sys.stdin.buffer.read())
     receiver = Receiver(flags, os.environ)

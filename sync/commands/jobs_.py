@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from luasprocs import jobs
 from luasprocs.errors import JobError
-from luasprocs.pausing import read_paused
+from luasprocs.state import jobs
+from luasprocs.state.paused import read_paused
 from sync.console import Console
 from sync.session import Session
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from luasprocs.pausing import read_paused
-from luasprocs.registry import read_live, read_sprocs
-from luasprocs.sproc import Sproc
+from luasprocs.language.sproc import Sproc
+from luasprocs.registry.live import read_live, read_sprocs
+from luasprocs.state.paused import read_paused
 from sync.console import Console
 from sync.session import Session
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from luasprocs.errors import ServerError, ServerUnreachableError, SettingsError
-from luasprocs.executions import STATUSES, TRIGGERS, Wanted, follow, newest_id, read_executions
-from luasprocs.values import duration_ms, shown
+from luasprocs.language.values import duration_ms, shown
+from luasprocs.state.executions import STATUSES, TRIGGERS, Wanted, follow, newest_id, read_executions
 from sync.console import Console
-from sync.records import Printer
+from sync.execution_lines import Printer
 from sync.session import Session
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from luasprocs.pausing import pause
+from luasprocs.state.paused import pause
 from sync.console import Console
 from sync.session import Session
 
 if TYPE_CHECKING:
-    from luasprocs.pausing import Paused
+    from luasprocs.state.paused import Paused
 
 
 @click.command("pause")

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 import click
 
 from luasprocs.errors import EngineVersionError, OwnerError
-from luasprocs.registry import read_sprocs
+from luasprocs.registry.live import read_sprocs
 from sync.console import Console
-from sync.desired import check_sprocs
-from sync.desired import read_sprocs as read_desired
-from sync.plan import unified
-from sync.policy import Policy
+from sync.reconcile.desired import check_sprocs
+from sync.reconcile.desired import read_sprocs as read_desired
+from sync.reconcile.plan import unified
+from sync.reconcile.policy import Policy
+from sync.reconcile.reconciler import Options, Prepared, Syncer
 from sync.session import Session
-from sync.syncing import Options, Prepared, Syncer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from luasprocs.sproc import Sproc
+    from luasprocs.language.sproc import Sproc
 
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 

@@ -9,11 +9,11 @@ import click
 from luasprocs.errors import RepositoryError
 from sync.commands.sync_ import print_outcome
 from sync.console import Console
+from sync.reconcile.reconciler import rollback
 from sync.session import Session
-from sync.syncing import rollback
 
 if TYPE_CHECKING:
-    from sync.repository import Repository
+    from sync.git.repository import Repository
 
 
 @click.command("rollback")

@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
+from luasprocs.contract.encoding import raw, text
 from luasprocs.errors import NoSprocError, RegistryError
-from luasprocs.history import reading
-from luasprocs.pausing import read_paused
-from luasprocs.registry import raw, sproc_of, text
+from luasprocs.registry.history import reading
+from luasprocs.registry.live import sproc_of
+from luasprocs.state.paused import read_paused
 from sync.console import Console, safe
 from sync.session import Session
 

@@ -6,27 +6,27 @@ from typing import TYPE_CHECKING
 
 import click
 
-from luasprocs.daemons import Running, read_running
-from luasprocs.editing import edits_of
 from luasprocs.errors import RepositoryError
-from luasprocs.executions import time_text
-from luasprocs.jobs import count_jobs
-from luasprocs.registry import Live, engine_of, read_live
-from luasprocs.server_info import warnings
-from luasprocs.sync_state import read_sync_state
-from luasprocs.urls import redacted
+from luasprocs.registry.edits import edits_of
+from luasprocs.registry.live import Live, engine_of, read_live
+from luasprocs.server.info import warnings
+from luasprocs.server.urls import redacted
+from luasprocs.state.daemons import Running, read_running
+from luasprocs.state.desired import read_sync_state
+from luasprocs.state.executions import time_text
+from luasprocs.state.jobs import count_jobs
 from sync.console import Console
-from sync.decision import State
-from sync.desired import WORKTREE
-from sync.plan import diff
-from sync.policy import Policy
+from sync.reconcile.decision import State
+from sync.reconcile.desired import WORKTREE
+from sync.reconcile.plan import diff
+from sync.reconcile.policy import Policy
 from sync.session import Session
 
 if TYPE_CHECKING:
-    from luasprocs.daemons import DaemonInfo
-    from luasprocs.executions import Gap
-    from luasprocs.sync_state import SyncState
-    from sync.desired import Desired
+    from luasprocs.state.daemons import DaemonInfo
+    from luasprocs.state.desired import SyncState
+    from luasprocs.state.executions import Gap
+    from sync.reconcile.desired import Desired
 
 GAPS_SHOWN = 10
 

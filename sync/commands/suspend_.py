@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from luasprocs.sync_state import read_suspended, suspend
+from luasprocs.state.desired import read_suspended, suspend
 from sync.console import Console
-from sync.identity import applied_by
+from sync.git.identity import applied_by
 from sync.session import Session
 
 

@@ -8,11 +8,11 @@ import time
 import click
 
 from luasprocs.errors import RegistryError
-from luasprocs.sync_state import read_suspended
+from luasprocs.state.desired import read_suspended
 from sync.console import Console
-from sync.policy import Policy
+from sync.reconcile.policy import Policy
+from sync.reconcile.reconciler import Options, Outcome, Syncer
 from sync.session import Session
-from sync.syncing import Options, Outcome, Syncer
 
 PROGRESS_AFTER_S = 1.0
 _BAR_WIDTH = 30

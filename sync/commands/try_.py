@@ -8,20 +8,21 @@ from pathlib import Path
 import click
 from redis import Redis
 
-from luasprocs.apply import apply
 from luasprocs.client import command as fcall
-from luasprocs.client import script_errors
-from luasprocs.embedded import EmbeddedServer
+from luasprocs.contract.encoding import raw
+from luasprocs.contract.keys import Keys
 from luasprocs.errors import ProblemsError
-from luasprocs.keys import Keys
-from luasprocs.lua import syntax_problems
-from luasprocs.registry import raw, read_live
-from luasprocs.server import connect
-from luasprocs.sproc import Sproc
-from luasprocs.transaction import Change
-from sync.checking import work_tree_sprocs
+from luasprocs.language.compiler import syntax_problems
+from luasprocs.language.sproc import Sproc
+from luasprocs.registry.apply import apply
+from luasprocs.registry.live import read_live
+from luasprocs.registry.transaction import Change
+from luasprocs.server.connection import connect
+from luasprocs.server.embedded import EmbeddedServer
+from luasprocs.server.script_errors import script_errors
 from sync.commands.execute_ import RunCommand, print_reply
 from sync.console import Console
+from sync.reconcile.check import work_tree_sprocs
 
 
 @click.command("try", cls=RunCommand)

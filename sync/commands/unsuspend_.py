@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from luasprocs.sync_state import unsuspend
+from luasprocs.state.desired import unsuspend
 from sync.console import Console
 from sync.session import Session
 

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from luasprocs.embedded import EmbeddedServer
 from luasprocs.errors import LuasprocsError, ProblemsError, ServerError, SettingsError
+from luasprocs.server.embedded import EmbeddedServer
 from sync.commands.daemon_ import run_daemon, source_of
 from sync.commands.sync_ import Progress, print_outcome
 from sync.console import Console
-from sync.logs import log_to_stderr
+from sync.reconcile.reconciler import Options, Syncer
+from sync.service.logs import log_to_stderr
 from sync.session import Session
 from sync.settings import SERVER_FILE
-from sync.syncing import Options, Syncer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

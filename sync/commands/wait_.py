@@ -6,9 +6,9 @@ import time
 
 import click
 
-from luasprocs.barrier import wait_for_events
 from luasprocs.errors import SettingsError
-from luasprocs.values import duration_ms, shown
+from luasprocs.language.values import duration_ms, shown
+from luasprocs.state.barrier import wait_for_events
 from sync.console import Console
 from sync.session import Session
 

@@ -8,9 +8,9 @@ from functools import partial
 
 import pytest
 
-from luasprocs.executions import read_executions
-from luasprocs.keys import Keys
-from luasprocs.registry import engine_of, read_live
+from luasprocs.contract.keys import Keys
+from luasprocs.registry.live import engine_of, read_live
+from luasprocs.state.executions import read_executions
 from tests.daemons import DaemonProcess
 from tests.faults.ledger import COUNTER, settled
 from tests.live import put, sproc

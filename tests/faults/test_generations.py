@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from luasprocs.daemons import read_running
-from luasprocs.keys import Keys
+from luasprocs.contract.keys import Keys
+from luasprocs.state.daemons import read_running
 from tests.daemons import DaemonProcess
 from tests.faults.ledger import COUNTER, Writers, check, gaps, settled
 from tests.live import put, sproc

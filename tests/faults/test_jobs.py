@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from luasprocs.executions import read_executions
-from luasprocs.jobs import read_jobs
-from luasprocs.keys import Keys
-from luasprocs.pausing import pause, resume
+from luasprocs.contract.keys import Keys
 from luasprocs.runtime.jobs import SHORT_US
 from luasprocs.runtime.pool import DEPTH
+from luasprocs.state.executions import read_executions
+from luasprocs.state.jobs import read_jobs
+from luasprocs.state.paused import pause, resume
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
 from tests.soak import SOAK

@@ -5,16 +5,16 @@ from __future__ import annotations
 import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from luasprocs.executions import read_executions
-from luasprocs.keys import Keys
-from luasprocs.pausing import pause, resume
+from luasprocs.contract.keys import Keys
+from luasprocs.state.executions import read_executions
+from luasprocs.state.paused import pause, resume
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
+from tests.paths import ROOT
 from tests.soak import SOAK
 from tests.until import until
 
@@ -220,7 +220,7 @@ def test_sprocs_that_misbehave_keep_nobody_else_from_running(own_server):
 
 def test_the_first_systems_cron_sproc_ticks_twice_unmodified(server):
     client = server.client()
-    source = (Path(__file__).parents[2] / "sprocs" / "sc3.lua").read_bytes()
+    source = (ROOT / "sprocs" / "sc3.lua").read_bytes()
     put(client, sproc("sc3.lua", source))
     countdown = KEYS.cron_prefix + "sc3.lua"
     with DaemonProcess(server.url):

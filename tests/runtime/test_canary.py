@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from luasprocs.acl import rule
-from luasprocs.keys import Keys
+from luasprocs.contract.keys import Keys
 from luasprocs.runtime.canary import PROBES, channels, judge
+from luasprocs.server.acl import rule
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
 from tests.until import until

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luasprocs.runtime.schedule import NEVER, Schedule
+from luasprocs.runtime.expiry_queue import NEVER, Schedule
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
 from tests.until import PATIENCE_S

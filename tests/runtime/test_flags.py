@@ -7,9 +7,9 @@ import time
 import pytest
 from redis.exceptions import ResponseError
 
+from luasprocs.language.values import EVENTS
 from luasprocs.runtime import flags
 from luasprocs.runtime.bindings import Bindings, Bound, binding_of
-from luasprocs.values import EVENTS
 
 FIELDS = ("FIELDS", 1, "f")
 MADE_BY = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,12 +10,12 @@ from redis.exceptions import ResponseError
 from textual import events
 from textual.widgets import Button, Input
 
-from luasprocs.editing import edits_of
+from luasprocs.contract.keys import Keys
 from luasprocs.errors import ServerUnreachableError
-from luasprocs.jobs import read_jobs
-from luasprocs.keys import Keys
-from luasprocs.registry import read_live
-from luasprocs.server import connect
+from luasprocs.registry.edits import edits_of
+from luasprocs.registry.live import read_live
+from luasprocs.server.connection import connect
+from luasprocs.state.jobs import read_jobs
 from luasprocs_tui import actions
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.cli import run
@@ -29,6 +28,7 @@ from luasprocs_tui.widgets.dialog import Ask, Confirm, Show
 from luasprocs_tui.widgets.form import Form
 from luasprocs_tui.widgets.table import Table
 from tests.live import put, sproc
+from tests.paths import ROOT
 from tests.tui.test_sprocs_screen import listed, screen_of, until
 from tests.until import PATIENCE_S
 from tests.until import until as wait_for
@@ -338,7 +338,7 @@ async def test_what_was_typed_into_the_form_goes_with_the_second_escape(server: 
 
 
 def test_every_action_is_in_the_docs() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "screen.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "screen.md").read_text(encoding="utf-8")
     for place, title in TITLES.items():
         table = page.partition(f"## {title}\n")[2].partition("\n## ")[0]
         wanted = [one for one in actions.ACTIONS if place in one.where]

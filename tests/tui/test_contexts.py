@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from textual.widgets import Button, Input
 
+from luasprocs.contract.keys import Keys
 from luasprocs.errors import SettingsError
-from luasprocs.keys import Keys
 from luasprocs_tui import actions
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.cli import run

@@ -8,8 +8,8 @@ import random
 import signal
 from typing import TYPE_CHECKING, Any
 
-from luasprocs.executions import Execution
-from luasprocs.keys import Keys
+from luasprocs.contract.keys import Keys
+from luasprocs.state.executions import Execution
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.records import RECORDS_LIMIT, Records
 from luasprocs_tui.screens.executions import ExecutionsScreen, badge_of, facts_of, line_of

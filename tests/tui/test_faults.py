@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from luasprocs.keys import Keys
+from luasprocs.contract.keys import Keys
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.settings import Context
 from luasprocs_tui.widgets.table import Table

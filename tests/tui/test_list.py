@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from redis.exceptions import ResponseError
 
-from luasprocs.editing import edit_metadata
-from luasprocs.keys import Keys
-from luasprocs.registry import read_live, read_sprocs
-from luasprocs.sync_state import suspend
+from luasprocs.contract.keys import Keys
+from luasprocs.registry.edits import edit_metadata
+from luasprocs.registry.live import read_live, read_sprocs
+from luasprocs.state.desired import suspend
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.counting import PulseCounter, StatsCounter
 from luasprocs_tui.numbers import short_rate, short_us, spark

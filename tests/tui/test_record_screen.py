@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from textual.widgets import Input
 
-from luasprocs.editing import edit_metadata
-from luasprocs.executions import Execution
-from luasprocs.keys import Keys
-from luasprocs.registry import read_sprocs
-from luasprocs.sync_state import SyncState, publish
+from luasprocs.contract.keys import Keys
+from luasprocs.registry.edits import edit_metadata
+from luasprocs.registry.live import read_sprocs
+from luasprocs.state.desired import SyncState, publish
+from luasprocs.state.executions import Execution
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.filters import execution_matcher
 from luasprocs_tui.screens.executions import ExecutionsScreen

@@ -13,12 +13,13 @@ import pytest
 from rich.cells import cell_len
 from textual.widgets import Input, Static
 
-from luasprocs.apply import apply
+from luasprocs.contract.encoding import raw
+from luasprocs.contract.keys import Keys
 from luasprocs.errors import SettingsError
-from luasprocs.keys import Keys
-from luasprocs.registry import raw, read_live
-from luasprocs.sproc import Sproc, git_blob_id, read_sproc
-from luasprocs.transaction import Change
+from luasprocs.language.sproc import Sproc, git_blob_id, read_sproc
+from luasprocs.registry.apply import apply
+from luasprocs.registry.live import read_live
+from luasprocs.registry.transaction import Change
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.cli import run
 from luasprocs_tui.feed import Feed

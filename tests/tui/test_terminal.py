@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
-from luasprocs.editing import edit_metadata
-from luasprocs.metadata import KEYS as METADATA_KEYS
-from luasprocs.registry import read_sprocs
-from tests.gitops.service import KEYS, Service, commit_of, generation_of, live, state_of
+from luasprocs.language.metadata import KEYS as METADATA_KEYS
+from luasprocs.registry.edits import edit_metadata
+from luasprocs.registry.live import read_sprocs
 from tests.gitrepo import GitRepo
 from tests.servers import in_ci
+from tests.sync.service.service import KEYS, Service, commit_of, generation_of, live, state_of
 from tests.until import until
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from unittest.mock import ANY
 import pytest
 
 from luasprocs.worker.lua import is_plain
+from tests.paths import ROOT
 from tests.until import PATIENCE_S
 from tests.worker.harness import EndedError
 
@@ -392,9 +393,7 @@ def test_a_worker_ends_with_its_daemon(bench, server, folder, tmp_path):
         "from pathlib import Path\nfrom tests.worker.harness import WorkerProcess\n"
         "w = WorkerProcess(sys.argv[1], Path(sys.argv[2]))\nw.send_job('s.lua')\nprint(w.pid, flush=True)\ntime.sleep(60)\n"
     )
-    daemon = subprocess.Popen(
-        [sys.executable, str(script), server.url, str(folder), str(Path(__file__).parents[2])], stdout=subprocess.PIPE
-    )
+    daemon = subprocess.Popen([sys.executable, str(script), server.url, str(folder), str(ROOT)], stdout=subprocess.PIPE)
     assert daemon.stdout is not None
     pid = int(daemon.stdout.readline())
     assert Path(f"/proc/{pid}").exists()

@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from luasprocs.keys import Keys
+from luasprocs.contract.keys import Keys
 from tests.live import put, sproc
 from tests.proxy import Proxy
 from tests.until import until

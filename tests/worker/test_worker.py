@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+
+from tests.paths import ROOT
 
 
 def test_a_job_runs(bench):
@@ -19,7 +20,7 @@ def test_a_job_runs(bench):
 
 def test_the_first_system_s_file_sproc_runs(bench, folder):
     """sc4.lua, as it is."""
-    generation = bench.live(sc4=(Path(__file__).parents[2] / "sprocs" / "sc4.lua").read_bytes())
+    generation = bench.live(sc4=(ROOT / "sprocs" / "sc4.lua").read_bytes())
     done = bench.worker.run("sc4.lua", ("file:1",), ("hello",), generation=generation)
     assert (done.status, done.error) == ("ok", "")
     assert done.reply == "13"
@@ -27,7 +28,7 @@ def test_the_first_system_s_file_sproc_runs(bench, folder):
 
 
 def test_the_examples_of_the_docs_run(bench, folder):
-    text = (Path(__file__).parents[2] / "docs" / "sprocs.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "sprocs.md").read_text(encoding="utf-8")
     orders, once = re.findall(r"```lua\n(.*?)```", text.partition("## Async sprocs")[2], re.DOTALL)
     generation = bench.live(orders=orders, once=once)
     done = bench.worker.run("orders.lua", ("order:1",), ("2 apples", "set", "string"), generation=generation)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from textual.widgets import Input
 
-from luasprocs.executions import Execution
-from luasprocs.registry import Revision
+from luasprocs.registry.live import Revision
+from luasprocs.state.executions import Execution
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.rows import Counters, Row
 from luasprocs_tui.screens.sprocs import SprocsScreen

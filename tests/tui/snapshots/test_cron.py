@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from luasprocs.schedules import ScheduleInfo
+from luasprocs.state.schedules import ScheduleInfo
 from luasprocs_tui.screens.cron import CronScreen
 from luasprocs_tui.screens.live import Live
 from tests.tui.snapshots.frozen import NOW_MS, app, opened, shown

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from luasprocs.history import Generation
+from luasprocs.registry.history import Generation
 from luasprocs_tui.screens.history import HistoryScreen
 from luasprocs_tui.screens.live import Live
 from tests.tui.snapshots.frozen import app, opened, shown

@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from luasprocs.jobs import JobRecord
+from luasprocs.state.jobs import JobRecord
 from luasprocs_tui.screens.jobs import JobsScreen
 from luasprocs_tui.screens.live import Live
 from tests.tui.snapshots.frozen import app, opened, shown

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from luasprocs.stats import Stats
+from luasprocs.state.stats import Stats
 from luasprocs_tui.screens.live import Live
 from luasprocs_tui.screens.stats import StatsScreen, drawn
 from tests.tui.snapshots.frozen import app, opened, shown

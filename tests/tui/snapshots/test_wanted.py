@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from luasprocs.sync_state import SyncState
+from luasprocs.state.desired import SyncState
 from luasprocs_tui.screens.live import Live
 from luasprocs_tui.screens.wanted import WantedScreen
 from luasprocs_tui.texts import wanted

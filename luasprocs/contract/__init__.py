@@ -1,0 +1,1 @@
+"""What Python and the engine in Lua agree on."""

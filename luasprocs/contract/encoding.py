@@ -1,0 +1,36 @@
+"""Replies as text and numbers, and the way back. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_DIGITS_LIMIT = 19  # of what Redis itself counts up to
+
+
+def text(value: bytes | str) -> str:
+    """A reply as text; bytes that are not UTF-8 survive the way back."""
+    return value if isinstance(value, str) else value.decode("utf-8", "surrogateescape")
+
+
+def raw(value: str) -> bytes:
+    """The way back."""
+    return value.encode("utf-8", "surrogateescape")
+
+
+def number(value: str) -> int:
+    """A count; 0 for what is none."""
+    return int(value) if value.isascii() and value.isdecimal() and len(value) <= _DIGITS_LIMIT else 0
+
+
+def texts(stored: Mapping[Any, Any] | None) -> dict[str, str]:
+    """A hash's or an entry's fields as text."""
+    return {text(key): text(value) for key, value in (stored or {}).items()}
+
+
+def time_ms(reply: tuple[int, int]) -> int:
+    """TIME's reply in milliseconds."""
+    seconds, microseconds = reply
+    return int(seconds) * 1000 + int(microseconds) // 1000

@@ -1,0 +1,1 @@
+"""What a sproc is: header, metadata, Lua. No Redis, no disk."""

@@ -1,0 +1,97 @@
+"""What a cron expression may be: exactly what the library `cronsim` accepts, without importing it. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from luasprocs.language.values import shown
+
+_ALIASES = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+_LIMIT_CHARS = 200
+_FIELDS = {
+    "second": range(60),
+    "minute": range(60),
+    "hour": range(24),
+    "day of month": range(1, 32),
+    "month": range(1, 13),
+    "day of week": range(8),
+}
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+_NAMES = {
+    "month": {name: at for at, name in enumerate(_MONTHS, 1)},
+    "day of week": {name: at for at, name in enumerate(_DAYS)},
+}
+_MONTH_DAYS = (0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+_LAST = 0  # the month's last day, or its last weekday: there is one in any month
+_WEEKDAY_OF_MONTH = re.compile(r"([^#]+)#0*[1-5]|([0-9]+)L")
+
+
+def cron_of(text: str) -> str:
+    """Cron's 5 fields, 6 with seconds first, `@daily` and its kin spelled out; what `cronsim` accepts."""
+    fields = _ALIASES.get(text.lower(), text).upper().split()
+    if text.startswith("@") and len(fields) == 1:
+        raise ValueError("a server has no reboot to wait for" if text.lower() == "@reboot" else "")
+    if len(fields) not in {5, 6} or len(text) > _LIMIT_CHARS:
+        raise ValueError(f"it has {len(fields)} field{'s' * (len(fields) != 1)}")
+    padded = fields if len(fields) == 6 else ["0", *fields]
+    allowed = {}
+    for name, field in zip(_FIELDS, padded, strict=True):
+        try:
+            allowed[name] = _field(name, field)
+        except ValueError:
+            span = _FIELDS[name]
+            raise ValueError(
+                f"{name} {shown(field)} is not within {span[0]}-{span[-1]}, a list, range or step of it"
+            ) from None
+    both = padded[3].startswith("*") or padded[5].startswith("*")
+    if both and min(allowed["day of month"]) > max(_MONTH_DAYS[month] for month in allowed["month"]):
+        raise ValueError("no such month has that day")
+    return " ".join(fields)
+
+
+def _field(name: str, field: str) -> set[int]:
+    allowed: set[int] = set()
+    for term in field.split(","):
+        allowed |= _term(name, term)
+    return allowed
+
+
+def _term(name: str, term: str) -> set[int]:
+    """The numbers that `*`, `5`, `MON`, `1-5`, `*/2`, `3/10`, `L`, `LW`, `FRI#2` or `5L` stand for."""
+    if name == "day of week" and (found := _WEEKDAY_OF_MONTH.fullmatch(term)):
+        return {_number(name, found[1] or found[2])}
+    base, slash, step = term.partition("/")
+    if slash and not (step.isdecimal() and step.isascii() and int(step)):
+        raise ValueError
+    if name == "day of month" and base in {"L", "LW"}:
+        return {_LAST}
+    span = _FIELDS[name]
+    if base == "*":
+        numbers = span
+    else:
+        low, dash, high = base.partition("-")
+        first = _number(name, low)
+        last = _number(name, high) if dash else first
+        if last < first:
+            raise ValueError
+        numbers = range(first, last + 1)
+    if slash and len(numbers) == 1:
+        numbers = range(numbers[0], span[-1] + 1)
+    return set(numbers[:: int(step)] if slash else numbers)
+
+
+def _number(name: str, word: str) -> int:
+    if word in (names := _NAMES.get(name, {})):
+        return names[word]
+    if not (word.isdecimal() and word.isascii() and int(word) in _FIELDS[name]):
+        raise ValueError
+    return int(word)

@@ -1,0 +1,1 @@
+"""What a person does to sprocs, for every front end."""

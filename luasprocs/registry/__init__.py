@@ -1,0 +1,1 @@
+"""The registry in Redis: what is live, and how it changes."""

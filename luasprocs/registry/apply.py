@@ -1,0 +1,191 @@
+"""Makes a change live in one MULTI, or not at all."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import ExecAbortError, WatchError
+
+from luasprocs.contract.encoding import raw, text
+from luasprocs.engine import VERSION, Engine
+from luasprocs.errors import ConflictError, EngineVersionError, OwnerError, ProblemsError
+from luasprocs.language.sources import Trigger, as_fields, sources
+from luasprocs.registry.live import INSPECT_CHUNK, Live, Revision, engine_of, read_sprocs
+from luasprocs.registry.server_compile import Proof, prove
+from luasprocs.registry.transaction import Change, Transaction, batched
+from luasprocs.server.pipeline import borrowed, packed, transact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from redis import Redis
+
+    from luasprocs.contract.keys import Keys
+
+
+def check_owner(live: Live, keys: Keys, owner: str, *, adopt: bool) -> None:
+    """Refuses what isn't ours.
+
+    Raises:
+        OwnerError: the registry or its engine belongs to another repository or db, and `adopt` is off.
+        EngineVersionError: a newer luasprocs made it.
+    """
+    newest = max(live.revision.engine, live.about.version if live.about else 0)
+    if newest > VERSION:
+        raise EngineVersionError(
+            f"this registry's engine has version {newest}, this luasprocs knows {VERSION}: upgrade luasprocs "
+            "(an older one never replaces a newer engine)"
+        )
+    if adopt:
+        return
+    if live.revision.owner and live.revision.owner != owner:
+        raise OwnerError(
+            f"the sprocs in {live.info.host or 'this Redis'} belong to another repository ({live.revision.owner}, this one is "
+            f"{owner}): sync with --adopt to take them over, or give this repository a namespace"
+        )
+    about = live.about
+    if about and (about.owner != owner or about.db != str(live.info.db) or about.namespace != keys.namespace):
+        raise OwnerError(
+            f"the engine {keys.library} on this server serves db {about.db}, namespace {about.namespace or 'none'}, repository "
+            f"{about.owner}: functions are shared by all dbs, so take a namespace of your own, or sync with --adopt to replace it"
+        )
+
+
+def apply(
+    client: Redis,
+    keys: Keys,
+    live: Live,
+    change: Change,
+    progress: Callable[[int], None] = lambda _: None,
+    proof: Proof | None = None,
+) -> Revision:
+    """Applies `change` on top of `live` and reads it back. `progress` hears how many sprocs are compiled.
+
+    `proof`: that of `change.put`, if the caller had it made while reading them.
+
+    Raises:
+        OwnerError, EngineVersionError: see `check_owner`; nothing was written.
+        ProblemsError: a source does not compile on this server; nothing was applied.
+        ConflictError: the registry changed since `live` was read (plan again), or a reply was not what it should be.
+        redis.RedisError: the server refused or is gone; if before EXEC, nothing was applied.
+    """
+    check_owner(live, keys, change.owner, adopt=change.adopt)
+    if proof is None:
+        proof = prove(client, keys, live, engine_of(live, keys, change.owner), change.put, progress)
+    if proof.problems:
+        raise ProblemsError(proof.problems)
+    engine = proof.engine
+    revision = _revision(live, change)
+    with borrowed(client) as connection:
+        connection.send_command("WATCH", *_singles(keys))
+        connection.read_response()
+        _still(client, keys, live)
+        transaction = Transaction(
+            keys,
+            live,
+            change,
+            revision,
+            engine,
+            proof.rows,
+            replaced={sproc.name: sproc for sproc in read_sprocs(client, keys, _touched(live, change))},
+            outdated=_outdated(client, keys, live, revision.generation - change.generations_kept),
+            bound=_triggers(client, keys, live, change),
+        )
+        _execute(connection, transaction)
+    _read_back(client, keys, revision, engine, change)
+    return revision
+
+
+def _revision(live: Live, change: Change) -> Revision:
+    return Revision(
+        commit=change.commit,
+        branch=change.branch,
+        generation=max(live.revision.generation, live.last_generation) + 1,
+        applied_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        applied_by=change.applied_by,
+        owner=change.owner,
+        engine=VERSION,
+        pinned=change.pinned,
+        defaults=change.defaults,
+    )
+
+
+def _touched(live: Live, change: Change) -> list[str]:
+    names = [*(sproc.name for sproc in change.put), *change.deleted]
+    return [name for name in names if name in live.sprocs]
+
+
+def _singles(keys: Keys) -> tuple[str, ...]:
+    return (keys.revision, keys.list, keys.triggers, keys.history, keys.blobs, keys.replaced, keys.digests)
+
+
+def _still(client: Redis, keys: Keys, live: Live) -> None:
+    """What was planned from is still so; what comes after WATCH makes EXEC fail."""
+    stored = {} if any(keys.revision in fault for fault in live.faults) else client.hgetall(keys.revision)
+    if Revision.parse(stored) != live.revision:
+        raise ConflictError("another sync changed the registry first: plan again")
+
+
+def _outdated(client: Redis, keys: Keys, live: Live, generation: int) -> list[Any]:
+    """Blobs that no kept generation replaced."""
+    if generation < 1 or any(keys.replaced in fault for fault in live.faults):
+        return []
+    found: list[Any] = client.zrangebyscore(keys.replaced, "-inf", generation)
+    return found
+
+
+def _triggers(client: Redis, keys: Keys, live: Live, change: Change) -> Mapping[str, str]:
+    """The triggers hash after the change: of the sprocs put, and of those live ones that have triggers and stay."""
+    put = {sproc.name for sproc in change.put}
+    known = {name for names in live.triggers.values() for name in names}
+    if live.faults:  # the hash may lack some: ask every sproc
+        known = set(change.names)
+    kept = (set(change.names) & known) - put
+    found = [*change.put, *(read_sprocs(client, keys, sorted(kept)) if kept else ())]
+    wanted = [
+        Trigger(sproc.name, sproc.metadata.events, sproc.metadata.keys)
+        for sproc in found
+        if "event" in sproc.values and sproc.metadata.enabled
+    ]
+    return as_fields(sources(wanted, live.info.db, live.triggers))
+
+
+def _execute(connection: Any, transaction: Transaction) -> None:
+    """EXEC, and every reply checked: MULTI does not roll back a command that fails inside it."""
+    try:
+        replies = transact(connection, transaction.commands())
+    except WatchError as error:
+        raise ConflictError("another sync changed the registry first: plan again") from error
+    except ExecAbortError as error:
+        raise ConflictError(f"the server refused the change, nothing was applied: {error}") from error
+    failed = [reply for reply in replies if isinstance(reply, Exception)]
+    if failed:
+        raise ConflictError(
+            f"part of the change failed inside EXEC ({failed[0]}): the registry is dirty, sync again to repair it"
+        )
+
+
+def _read_back(client: Redis, keys: Keys, revision: Revision, engine: Engine, change: Change) -> None:
+    """Raises ConflictError unless the server now holds what was sent (or somebody's newer revision)."""
+    chunks = list(batched(change.put, INSPECT_CHUNK))
+    with borrowed(client) as connection:
+        commands = [
+            packed("HMGET", keys.revision, *Revision.__slots__),
+            packed("FCALL_RO", keys.function("about"), 0),
+            packed("LLEN", keys.list),
+            *(packed("FCALL_RO", keys.function("verify"), 0, *(raw(sproc.name) for sproc in some)) for some in chunks),
+        ]
+        connection.send_packed_command([b"".join(commands)])
+        stored, about, length = (connection.read_response() for _ in range(3))
+        right = True
+        for some in chunks:  # each while the server is at the next
+            sent = [part for sproc in some for part in (raw(sproc.name), raw(sproc.blob), raw(sproc.edit) or 1)]
+            right &= connection.read_response() == sent
+    now = Revision.parse({name: value for name, value in zip(Revision.__slots__, stored, strict=True) if value})
+    if now.generation > revision.generation:
+        return
+    if now != revision or length != len(change.names) or not right:
+        raise ConflictError("read back after the change: not what was sent; sync again to repair it")
+    if text(about[4]) != engine.id or text(about[5]) != str(revision.generation):
+        raise ConflictError("read back after the change: the engine was not replaced; sync again to repair it")

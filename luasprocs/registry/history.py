@@ -1,0 +1,120 @@
+"""What was live before, and the way back to it without git."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import ResponseError
+
+from luasprocs.contract.encoding import text
+from luasprocs.errors import RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from redis import Redis
+
+    from luasprocs.contract.keys import Keys
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One apply. `created` and `deleted`: name to blob; `updated`: name to old and new blob."""
+
+    generation: int
+    action: str
+    commit: str
+    author: str
+    subject: str
+    branch: str
+    applied_at: str
+    applied_by: str
+    created: Mapping[str, str]
+    updated: Mapping[str, tuple[str, str]]
+    deleted: Mapping[str, str]
+
+
+@contextlib.contextmanager
+def reading(key: str, kind: str) -> Iterator[None]:
+    """Around the reading of a registry's key.
+
+    Raises:
+        RegistryError: it is not of its `kind`; names the key, and what to do.
+    """
+    try:
+        yield
+    except ResponseError as error:
+        if not str(error).startswith("WRONGTYPE"):
+            raise
+        raise RegistryError(f"{key} is not a {kind}: somebody wrote over it, luasprocs sync repairs it") from error
+
+
+def read_history(client: Redis, keys: Keys, count: int | None = None) -> list[Generation]:
+    """Generations, newest first. Entries that somebody else wrote, and that can't be read, are left out.
+
+    Raises:
+        RegistryError: the key is not a stream.
+    """
+    found = []
+    with reading(keys.history, "stream"):
+        entries: list[Any] = client.xrevrange(keys.history, count=count) or []
+    for _, fields in entries:
+        try:
+            found.append(_generation({text(key): text(value) for key, value in fields.items()}))
+        except (KeyError, ValueError, TypeError):
+            continue
+    return found
+
+
+def _generation(stored: Mapping[str, str]) -> Generation:
+    changes: dict[str, Any] = {kind: json.loads(stored[kind]) for kind in ("created", "updated", "deleted")}
+    changes["updated"] = {name: (old, new) for name, (old, new) in changes["updated"].items()}
+    names = ("action", "commit", "author", "subject", "branch", "applied_at", "applied_by")
+    texts: dict[str, Any] = {name: stored[name] for name in names}
+    return Generation(generation=int(stored["generation"]), **texts, **changes)
+
+
+def state_at(
+    generation: int, live: Mapping[str, str], history: Iterable[Generation]
+) -> tuple[Generation, dict[str, str]]:
+    """That generation's entry, and name to blob as it was: the changes since, undone from what is live.
+
+    Raises:
+        RegistryError: the generation is not kept.
+    """
+    blobs = dict(live)
+    oldest = 0
+    for entry in history:
+        oldest = entry.generation
+        if entry.generation == generation:
+            return entry, blobs
+        for name in entry.created:
+            blobs.pop(name, None)
+        # Of a hash that was lost before a sync healed it nothing is known: it has no old blob.
+        blobs.update({name: old for name, (old, _) in entry.updated.items() if old})
+        blobs.update({name: old for name, old in entry.deleted.items() if old})
+    raise RegistryError(
+        f"generation {generation} is not in the history (the oldest kept is {oldest or 'none'}): see luasprocs history"
+    )
+
+
+def read_blobs(client: Redis, keys: Keys, blobs: Iterable[str], *, strict: bool = True) -> dict[str, bytes]:
+    """Kept sources by blob; not `strict`: as far as they are kept.
+
+    Raises:
+        RegistryError: one is not kept any more, or the key is not a hash.
+    """
+    wanted = sorted(set(blobs))
+    if not wanted:
+        return {}
+    with reading(keys.blobs, "hash"):
+        sources: list[Any] = client.hmget(keys.blobs, wanted)
+    missing = [blob for blob, source in zip(wanted, sources, strict=True) if source is None]
+    if missing and strict:
+        raise RegistryError(
+            f"the source of blob {missing[0]} is not kept any more: sync an older commit with --revision instead"
+        )
+    return {blob: source for blob, source in zip(wanted, sources, strict=True) if source is not None}

@@ -1,0 +1,183 @@
+"""What one apply sends between MULTI and EXEC. Nothing here waits for a reply."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from luasprocs.contract.encoding import raw
+from luasprocs.language.sources import as_fields
+from luasprocs.language.sproc import Sproc, git_blob_id
+from luasprocs.registry.live import TRIGGERS_DIGEST, Live, Revision, digest, fields_of
+from luasprocs.server.pipeline import packed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from luasprocs.contract.keys import Keys
+    from luasprocs.engine import Engine
+
+T = TypeVar("T")
+
+GENERATIONS_KEPT = 50
+"""Generations that a rollback can go back."""
+NAMES_A_COMMAND = 1000
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
+    """Stretches of at most `size` items (itertools has this from Python 3.12 on)."""
+    rest = iter(items)
+    while batch := tuple(islice(rest, size)):
+        yield batch
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What to make live. `put` has the new and changed sprocs; `names` every name there will be, sorted."""
+
+    commit: str
+    branch: str
+    owner: str
+    author: str
+    subject: str
+    applied_by: str
+    put: tuple[Sproc, ...]
+    deleted: tuple[str, ...]
+    names: tuple[str, ...]
+    adopt: bool = False
+    pinned: str = ""
+    defaults: str = ""
+    action: str = "sync"
+    generations_kept: int = GENERATIONS_KEPT
+
+
+class Row(NamedTuple):
+    """A sproc ready to be written: its name and key, the command that writes its hash, and the hash's digest."""
+
+    name: str
+    key: bytes
+    command: bytes
+    digest: str
+
+
+def row_of(keys: Keys, sproc: Sproc) -> Row:
+    """What is written for a sproc."""
+    fields = fields_of(sproc)
+    key = raw(keys.name(sproc.name))
+    return Row(sproc.name, key, packed("HSET", key, *chain.from_iterable(fields.items())), digest(fields))
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """Everything an apply writes. Keys are deleted before they are written: one of the wrong type can't fail half-way.
+
+    `rows`: those of `change.put`; `replaced`: the live sprocs that `change` overwrites or deletes; `outdated`: blobs
+    that no kept generation replaced; `bound`: the triggers hash as it will be.
+    """
+
+    keys: Keys
+    live: Live
+    change: Change
+    revision: Revision
+    engine: Engine
+    rows: Sequence[Row]
+    replaced: Mapping[str, Sproc]
+    outdated: Sequence[bytes]
+    bound: Mapping[str, str]
+
+    def commands(self) -> Iterator[bytes]:
+        """The commands between MULTI and EXEC, packed."""
+        for fault in self.live.faults:
+            yield packed("DEL", fault.split(" is not a ")[0])
+        yield packed("FCALL", self.keys.function("flush"), 0)  # the load below forgets counted calls
+        yield from self._sprocs()
+        yield from self._names()
+        yield self._history()
+        yield from self._blobs()
+        yield packed("DEL", self.keys.revision)
+        yield _hset(self.keys.revision, self.revision.fields())
+        yield packed("FUNCTION", "LOAD", "REPLACE", self.engine.text)
+        yield packed("PUBLISH", self.keys.generations, self.revision.generation)
+
+    def _sprocs(self) -> Iterator[bytes]:
+        deleted = self.change.deleted
+        written = [*(raw(self.keys.name(name)) for name in deleted), *(row.key for row in self.rows)]
+        for some in batched(written, NAMES_A_COMMAND):
+            yield packed("DEL", *some)
+        for names in batched(deleted, NAMES_A_COMMAND):
+            yield packed("HDEL", self.keys.digests, *map(raw, names))
+        # A schedule that is no more has no countdown, and begins anew if it comes back.
+        replaced = {sproc.name for sproc in self.change.put if not sproc.scheduled} & self.live.sprocs.keys()
+        for names in batched(sorted({*deleted, *replaced}), NAMES_A_COMMAND):
+            yield packed("DEL", *(raw(self.keys.cron_prefix + name) for name in names))
+            yield packed("HDEL", self.keys.scheduled, *map(raw, names))
+        for row in self.rows:
+            yield row.command
+        for rows in batched(self.rows, NAMES_A_COMMAND):
+            yield _hset(self.keys.digests, {row.name: row.digest for row in rows})
+
+    def _names(self) -> Iterator[bytes]:
+        names = self.change.names
+        if list(names) != list(self.live.sprocs) or self._faulty(self.keys.list):
+            yield packed("DEL", self.keys.list)
+            for some in batched(names, NAMES_A_COMMAND):
+                yield packed("RPUSH", self.keys.list, *map(raw, some))
+        if self.bound != as_fields(self.live.triggers) or self._faulty(self.keys.triggers, self.keys.digests):
+            yield packed("DEL", self.keys.triggers)
+            if left := sorted(self.live.triggers.keys() - self.bound.keys()):
+                yield packed(
+                    "HDEL", self.keys.events, *map(raw, left)
+                )  # a source that nobody listens to has no watermark
+            if self.bound:
+                yield _hset(self.keys.triggers, self.bound)
+            bound = {raw(source): raw(some) for source, some in self.bound.items()}
+            yield packed("HSET", self.keys.digests, TRIGGERS_DIGEST, digest(bound))
+
+    def _faulty(self, *keys: str) -> bool:
+        return any(fault.startswith(f"{key} is not a ") for fault in self.live.faults for key in keys)
+
+    def _history(self) -> bytes:
+        change, live = self.change, self.live.sprocs
+        created = {sproc.name: sproc.blob for sproc in change.put if sproc.name not in live}
+        updated = {sproc.name: [self._old(sproc.name), sproc.blob] for sproc in change.put if sproc.name in live}
+        entry = {
+            "generation": str(self.revision.generation),
+            "action": change.action,
+            "commit": change.commit,
+            "author": change.author,
+            "subject": change.subject,
+            "branch": change.branch,
+            "applied_at": self.revision.applied_at,
+            "applied_by": change.applied_by,
+            "created": json.dumps(created),
+            "updated": json.dumps(updated),
+            "deleted": json.dumps({name: self._old(name) for name in change.deleted}),
+        }
+        return packed("XADD", self.keys.history, "MAXLEN", change.generations_kept, "*", *_flat(entry))
+
+    def _blobs(self) -> Iterator[bytes]:
+        kept = {self._old(name): sproc.source for name, sproc in self.replaced.items()}
+        gone = set(self.outdated) - {blob.encode() for blob in kept}
+        if gone:
+            yield packed("HDEL", self.keys.blobs, *gone)
+            yield packed("ZREM", self.keys.replaced, *gone)
+        for blob, source in kept.items():
+            yield packed("HSET", self.keys.blobs, blob, source)
+            yield packed("ZADD", self.keys.replaced, self.revision.generation, blob)
+
+    def _old(self, name: str) -> str:
+        """The blob of what is live now; of a source that was edited by hand its own, so that it is kept too."""
+        sproc = self.replaced.get(name)
+        if sproc is None:
+            return ""
+        return sproc.blob if self.live.sprocs[name].intact else git_blob_id(sproc.source)
+
+
+def _flat(fields: Mapping[str, str]) -> Iterator[bytes]:
+    return map(raw, chain.from_iterable(fields.items()))
+
+
+def _hset(key: str, fields: Mapping[str, str]) -> bytes:
+    return packed("HSET", key, *_flat(fields))

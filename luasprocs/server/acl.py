@@ -1,0 +1,148 @@
+"""Least-privilege ACL rules: what each role needs on a server, and no more.
+
+Redis checks every command that a function runs against the rights of the user who called it. So a rule has
+parts (selectors, in parentheses): the application's commands reach its keys only, the engine's the registry.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+from luasprocs.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from luasprocs.contract.keys import Keys
+
+ROLES = ("daemon", "deployer", "caller", "viewer")
+OWN_KEYS = {"caller": ("app:*",), "daemon": ("*",)}
+"""Globs of what sprocs may touch, where nothing else is asked for."""
+OWN_COMMANDS = ("@read", "@write")
+"""What they may do there."""
+
+_WORD = re.compile(r"[^\s()]+")
+
+# Categories hold more than they seem to: @write has FLUSHALL, which asks for no key, and FUNCTION FLUSH and
+# FUNCTION LOAD; @connection has CLIENT KILL.
+_NEVER_BY_CATEGORY = ("-@dangerous", "-@admin", "-@scripting")
+
+_READS = "type hget hmget hgetall llen lrange smembers sismember xlen xrange xrevrange xpending zcard zrange info time fcall_ro"
+_LOOKING = "hkeys xread xinfo|stream"
+"""At jobs, at executions as they come, and how many there were."""
+_WATCHING = "ttl subscribe unsubscribe"
+_WRITES = (
+    "multi exec watch fcall function|load publish exists zrangebyscore del hset hdel hincrby rpush lpop "
+    "sadd xadd xdel zadd zrem"
+)
+_OPERATING = "lrem srem"
+"""Dropping jobs, resuming sprocs."""
+_RUNTIME = (
+    "subscribe psubscribe unsubscribe punsubscribe config|get config|set function|kill function|stats scan get set xtrim "
+    "xgroup xreadgroup xack xclaim xautoclaim zscore smismember incrby pexpire pexpiretime "
+    "getrange strlen hlen hscan scard sscan"
+)
+
+
+def rule(
+    role: str,
+    keys: Keys,
+    *,
+    own_keys: Iterable[str] | None = None,
+    own_commands: Iterable[str] = OWN_COMMANDS,
+) -> tuple[str, ...]:
+    """The words of ACL SETUSER behind the user's name, without a password.
+
+    `own_keys` (globs) and `own_commands` (names or `@categories`) are what sprocs use: those that a caller
+    calls or a daemon runs; what the engine itself does there, to read the values of events, is added. The other
+    roles run none. A caller whose `own_keys` cover the registry may change sprocs.
+
+    Raises:
+        SettingsError: there is no such role, or a key or command can't stand in a rule.
+    """
+    globs = tuple(OWN_KEYS.get(role, ()) if own_keys is None else own_keys)
+    called = tuple(own_commands)
+    for word in (*globs, *called):
+        if not _WORD.fullmatch(word) or not word.isprintable():
+            raise SettingsError(
+                f"{word!r} can't stand in an ACL rule: take no blanks, parentheses or control characters"
+            )
+    own = _by_category("@connection", *called)
+    own_globs = ("~*",) if "*" in globs else tuple(f"~{glob}" for glob in globs)  # nothing may stand behind `~*`
+    pattern = registry_pattern(keys)
+    match role:
+        case "daemon":
+            # A PSUBSCRIBE pattern must stand in the rule letter by letter: only `&*` allows what triggers need.
+            words = (*own, *_plus(f"{_READS} {_WRITES} {_RUNTIME}"), f"~{pattern}", "resetchannels", "&*", *own_globs)
+        case "deployer":
+            commands = _plus(f"{_READS} {_LOOKING} {_WRITES} {_OPERATING}")
+            words = (*_by_category("@connection"), *commands, f"~{pattern}", "resetchannels", f"&{pattern}")
+        case "caller":
+            words = (*own, *own_globs, *_caller(keys))
+        case "viewer":
+            reading = _plus(f"{_READS} {_LOOKING} {_WATCHING}")
+            words = (*_by_category("@connection"), *reading, f"%R~{pattern}", "resetchannels", f"&{pattern}")
+        case _:
+            raise SettingsError(f"there is no role {role!r}: take one of {', '.join(ROLES)}")
+    return ("reset", "on", *words)
+
+
+def setuser(
+    role: str,
+    keys: Keys,
+    user: str = "",
+    *,
+    own_keys: Iterable[str] | None = None,
+    own_commands: Iterable[str] = OWN_COMMANDS,
+) -> str:
+    """The whole command, for redis-cli's own prompt or behind it in a shell; PASSWORD is to be replaced.
+
+    Raises:
+        SettingsError: as `rule`, or the user's name can't stand there.
+    """
+    user = user or f"luasprocs-{role}"
+    if not _WORD.fullmatch(user) or not user.isprintable():
+        raise SettingsError(f"{user!r} can't be an ACL user's name: take no blanks, parentheses or control characters")
+    reset, on, *words = rule(role, keys, own_keys=own_keys, own_commands=own_commands)
+    return shlex.join(["ACL", "SETUSER", user, reset, on, ">PASSWORD", *words])
+
+
+def escaped(name: str) -> str:
+    r"""A literal name as a glob: `__*_Sproc_List_*__` gives `__\*_Sproc_List_\*__`."""
+    return re.sub(r"[*?\[\]\\]", r"\\\g<0>", name)
+
+
+def registry_pattern(keys: Keys) -> str:
+    """The glob of every key and channel of one registry."""
+    return escaped(f"{keys.prefix}__*_Sproc_") + "*"
+
+
+def _plus(commands: str) -> tuple[str, ...]:
+    return tuple(f"+{command}" for command in commands.split())
+
+
+def _by_category(*commands: str) -> tuple[str, ...]:
+    """Categories, less what none of them may bring along, then single commands, which may be anything."""
+    categories = (f"+{command}" for command in commands if command.startswith("@"))
+    return (
+        *categories,
+        *_NEVER_BY_CATEGORY,
+        *(f"+{command}" for command in commands if not command.startswith("@")),
+    )
+
+
+def _caller(keys: Keys) -> tuple[str, ...]:
+    """What the engine does in a caller's name. Without HINCRBY on the stats, calls would go uncounted."""
+    read = (f"{escaped(keys.name_prefix)}*", *map(escaped, (keys.revision, keys.triggers, keys.paused)))
+    return (
+        *("+fcall", "+fcall_ro", "resetchannels"),
+        _selector("exists hget hmget smembers sismember", *(f"%R~{pattern}" for pattern in read)),
+        _selector("hincrby", f"~{escaped(keys.stats_prefix)}*"),
+        _selector("publish", "resetchannels", f"&{escaped(keys.markers)}"),
+    )
+
+
+def _selector(commands: str, *rest: str) -> str:
+    return f"({' '.join((*_plus(commands), *rest))})"

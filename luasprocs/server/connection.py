@@ -1,0 +1,75 @@
+"""The way to a Redis or Valkey server: redis-py's connections. No function here shows a password."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import redis
+from redis import asyncio as async_redis
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from luasprocs.errors import SettingsError
+from luasprocs.server.endpoint import CLIENT_NAME, CONNECT_TIMEOUT_S, REPLY_TIMEOUT_S
+from luasprocs.server.errors import errors_named, named
+from luasprocs.server.urls import checked, redacted
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+    from collections.abc import Mapping
+
+__all__ = ["connect", "connect_async", "errors_named", "named", "redacted"]
+
+
+def _settings(url: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    checked(url)
+    return {
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "socket_timeout": REPLY_TIMEOUT_S,
+        "client_name": CLIENT_NAME,
+        "driver_info": None,  # CLIENT SETINFO would cost each connection two round trips
+        "protocol": 2,
+        "decode_responses": False,
+        **given,
+    }
+
+
+class _TLSConnection(redis.SSLConnection):
+    """One whose TLS handshake must end within the connect timeout, as asyncio's must: to a handshake a server without
+    TLS says nothing, ever.
+    """
+
+    def _wrap_socket_with_ssl(self, sock: socket.socket) -> ssl.SSLSocket:
+        sock.settimeout(self.socket_connect_timeout)
+        wrapped: ssl.SSLSocket = super()._wrap_socket_with_ssl(sock)  # type: ignore[no-untyped-call]
+        wrapped.settimeout(self.socket_timeout)
+        return wrapped
+
+
+def connect(url: str, **settings: Any) -> redis.Redis:
+    """A client; nothing is sent before its first command. `settings` are redis-py's.
+
+    A command is never repeated by itself: one whose reply was lost may have run.
+
+    Raises:
+        SettingsError: the URL can't be used.
+    """
+    merged = _settings(url, {"retry": Retry(NoBackoff(), 0), **settings})
+    if url.startswith("rediss:"):
+        merged["connection_class"] = _TLSConnection
+    try:
+        return redis.Redis.from_url(url, **merged)
+    except (ValueError, TypeError):  # their text may quote the URL
+        raise SettingsError(f"the Redis URL {redacted(url)} can't be used") from None
+
+
+def connect_async(url: str, **settings: Any) -> async_redis.Redis:
+    """The same for asyncio."""
+    merged = _settings(url, {"retry": AsyncRetry(NoBackoff(), 0), **settings})
+    try:
+        client: async_redis.Redis = async_redis.Redis.from_url(url, **merged)
+    except (ValueError, TypeError):
+        raise SettingsError(f"the Redis URL {redacted(url)} can't be used") from None
+    return client

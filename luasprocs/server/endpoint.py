@@ -1,0 +1,91 @@
+"""What a Redis URL says of connecting, for those who open a socket themselves. Needs no redis-py, whose import takes longer
+than all else that a worker does to start, and 12 MB.
+"""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, unquote
+
+from luasprocs.server.urls import checked
+
+CLIENT_NAME = "luasprocs"
+CONNECT_TIMEOUT_S = 5.0
+REPLY_TIMEOUT_S = 30.0
+"""How long a reply may take; `?socket_timeout=` or `connect(url, socket_timeout=…)` says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a server is and how to log in.
+
+    `path`: a Unix socket's, instead of host and port; `username`, `password`: "" for none; `options`: the URL's.
+    """
+
+    host: str = "localhost"
+    port: int = 6379
+    path: str = ""
+    username: str = ""
+    password: str = field(default="", repr=False)
+    db: int = 0
+    tls: bool = False
+    options: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, url: str) -> Endpoint:
+        """Reads a URL as redis-py's `parse_url` does.
+
+        Raises:
+            SettingsError: it can't be used.
+        """
+        parts = checked(url)
+        options: dict[str, str] = {}
+        for name, value in parse_qsl(parts.query):
+            options.setdefault(name, value)  # of one that comes twice the first, as redis-py
+        unix = parts.scheme == "unix"
+        return cls(
+            host=unquote(parts.hostname or "localhost"),
+            port=parts.port or 6379,
+            path=unquote(parts.path) if unix else "",
+            username=unquote(parts.username or "") or options.get("username", ""),
+            password=unquote(parts.password or "") or options.get("password", ""),
+            db=int(options.get("db") or ("" if unix else parts.path.strip("/")) or 0),
+            tls=parts.scheme == "rediss",
+            options=options,
+        )
+
+    @property
+    def connect_timeout_s(self) -> float:
+        """How long connecting may take."""
+        return float(self.options.get("socket_connect_timeout", CONNECT_TIMEOUT_S))
+
+    @property
+    def reply_timeout_s(self) -> float:
+        """How long a reply may take."""
+        return float(self.options.get("socket_timeout", REPLY_TIMEOUT_S))
+
+    @property
+    def login(self) -> tuple[str, ...]:
+        """What stands behind AUTH, if anything: a user without a password (`nopass`), too."""
+        return (self.username or "default", self.password) if self.username or self.password else ()
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """What TLS trusts and shows, its files read now; None without TLS.
+
+        Raises:
+            OSError: a file can't be read. ssl.SSLError: it holds something else.
+        """
+        if not self.tls:
+            return None
+        options = self.options
+        context = ssl.create_default_context(cafile=options.get("ssl_ca_certs"), capath=options.get("ssl_ca_path"))
+        wanted = options.get("ssl_cert_reqs", "required")
+        checks_host = options.get("ssl_check_hostname", "true").lower() in {"1", "true", "yes"}
+        context.check_hostname = wanted != "none" and checks_host
+        context.verify_mode = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL}.get(wanted, ssl.CERT_REQUIRED)
+        if certificate := options.get("ssl_certfile"):
+            context.load_cert_chain(certificate, options.get("ssl_keyfile"), options.get("ssl_password"))
+        if ciphers := options.get("ssl_ciphers"):
+            context.set_ciphers(ciphers)
+        return context

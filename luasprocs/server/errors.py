@@ -1,0 +1,165 @@
+"""What a server's errors mean: redis-py's as this package's, saying what to do. No function here shows a password."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import TYPE_CHECKING
+
+from redis import exceptions
+
+from luasprocs.errors import (
+    ServerAuthenticationError,
+    ServerError,
+    ServerMemoryError,
+    ServerReadOnlyError,
+    ServerRightsError,
+    ServerUnreachableError,
+)
+from luasprocs.server.urls import redacted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_BY_CODE: dict[str, tuple[type[ServerError], str]] = {
+    "NOAUTH": (
+        ServerAuthenticationError,
+        "asks for a password: put it into the URL, as in redis://user:password@host",
+    ),
+    "WRONGPASS": (ServerAuthenticationError, "refuses the user or the password"),
+    "NOPERM": (
+        ServerRightsError,
+        "refuses it to this user: {said}; `luasprocs acl` prints what each role needs",
+    ),
+    "READONLY": (ServerReadOnlyError, "is a replica that takes no writes: use its master's URL"),
+    "OOM": (ServerMemoryError, "is out of memory and refuses writes: raise its maxmemory or free some"),
+    "LOADING": (ServerError, "is loading its data: try again when it is done"),
+    "BUSY": (
+        ServerError,
+        "is busy with a script: FUNCTION KILL or SCRIPT KILL ends it if it hasn't written",
+    ),
+    "MASTERDOWN": (ServerError, "is a replica that has lost its master, and serves no old data"),
+    "MISCONF": (ServerError, "can't save its data and refuses writes: {said}"),
+    "MOVED": (ServerError, "is one node of a cluster, and the keys are on another: {said}"),
+    "CROSSSLOT": (ServerError, "is a cluster's node: give the namespace as a hash tag, as in {{shop}}"),
+}
+_CODE = re.compile(r"\b(" + "|".join(_BY_CODE) + r")\b")
+# NOPERM for a command inside a function, as Redis 7.0 puts it, and as later ones and Valkey do.
+_IN_SCRIPT = ("The user executing the script can't", "ACL failure in script")
+
+
+def _code(error: exceptions.RedisError) -> str:
+    """The error's code: redis-py cuts it off for some classes, and a pipeline puts words before it."""
+    text = str(error)
+    code: str = getattr(error, "status_code", None) or ""
+    if code in _BY_CODE:
+        return code
+    if any(words in text for words in _IN_SCRIPT):
+        return "NOPERM"
+    if isinstance(error, exceptions.MovedError):
+        return "MOVED"
+    own = re.sub(r"^Command # \d+ .* of pipeline caused error: ", "", text, flags=re.DOTALL)
+    found = _CODE.match(own) or (_CODE.search(own) if isinstance(error, exceptions.ExecAbortError) else None)
+    return found[1] if found else ""
+
+
+# What has no code, by the URL's scheme and what it says; then by redis-py's class.
+_BY_TEXT: tuple[tuple[str, str, type[ServerError], str], ...] = (
+    ("", "nesting depth", ServerError, "a reply of {place} is nested too deep to be read"),
+    (
+        "",
+        "DB index is out of range",
+        ServerError,
+        "the server at {place} has no db of that number: see its `databases`",
+    ),
+    (
+        "",
+        "max number of clients reached",
+        ServerError,
+        "the server at {place} takes no more connections (maxclients)",
+    ),
+    (
+        "rediss:",
+        "certificate verify failed",
+        ServerUnreachableError,
+        "the certificate of {place} is not trusted: ?ssl_ca_certs=FILE in the URL names its CA ({said})",
+    ),
+    (
+        "rediss:",
+        "[SSL: ",
+        ServerUnreachableError,
+        "what answers at {place} speaks no TLS that serves: if it has none, write redis:// ({said})",
+    ),
+    (
+        "rediss:",
+        "Timeout connecting",
+        ServerUnreachableError,
+        "no connection in time to {place}: is it up, and does it speak TLS? If not, write redis://",
+    ),
+    # A server that expects TLS sends an alert, which starts with 0x15, and closes; often only the end arrives.
+    ("redis:", r'got "\x15"', ServerUnreachableError, "what answers at {place} speaks TLS: write rediss://"),
+    *(
+        (
+            "redis:",
+            words,
+            ServerUnreachableError,
+            "the connection to {place} broke: is the server up? If it wants TLS, write rediss:// ({said})",
+        )
+        for words in ("reset by peer", "closed by server")
+    ),
+)
+_BY_CLASS: tuple[tuple[type[exceptions.RedisError], type[ServerError], str], ...] = (
+    (
+        exceptions.AuthenticationError,
+        ServerAuthenticationError,
+        "the server at {place} refuses the user or the password: {said}",
+    ),
+    (
+        exceptions.TimeoutError,
+        ServerUnreachableError,
+        "no answer in time from {place}: is it a Redis server, and is it busy?",
+    ),
+    (
+        exceptions.ConnectionError,
+        ServerUnreachableError,
+        "nothing answers at {place}: is it running? --redis or LUASPROCS_REDIS says where ({said})",
+    ),
+    (
+        exceptions.InvalidResponse,
+        ServerUnreachableError,
+        "what answers at {place} is no Redis server: --redis or LUASPROCS_REDIS says where it is",
+    ),
+)
+
+
+def named(error: exceptions.RedisError, url: str) -> ServerError | None:
+    """This package's error for one of redis-py's; None for what is about a single command, like WRONGTYPE."""
+    place, said = redacted(url), str(error)
+    code = _code(error)
+    if code:
+        kind, message = _BY_CODE[code]
+        return kind(f"the server at {place} {message.format(said=said)}")
+    for scheme, words, kind, message in _BY_TEXT:
+        if url.startswith(scheme) and words in said:
+            return kind(message.format(place=place, said=said))
+    for their_kind, kind, message in _BY_CLASS:
+        if isinstance(error, their_kind):
+            return kind(message.format(place=place, said=said))
+    return None
+
+
+@contextlib.contextmanager
+def errors_named(url: str) -> Iterator[None]:
+    """Inside, redis-py's errors about the server become this package's; serves `await` as well.
+
+    Raises:
+        ServerError: one of its kinds, saying what to do. What is about a single command (WRONGTYPE, a
+            script's error) stays redis-py's.
+    """
+    try:
+        yield
+    except exceptions.RedisError as error:
+        ours = named(error, url)
+        if ours is None:
+            raise
+        raise ours from error

@@ -1,0 +1,52 @@
+"""What the run of a sproc answers when it fails, as this package's errors."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import TYPE_CHECKING
+
+from redis.exceptions import InvalidResponse, ResponseError
+
+from luasprocs.errors import NoSprocError, ScriptError, SprocDisabledError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ERRORS = {"NOSPROC": NoSprocError, "DISABLED": SprocDisabledError}
+_PLACE = re.compile(r" script: (?:\S+, )?on @(?P<place>.+?(?::\d+)?)\.$")
+
+
+@contextlib.contextmanager
+def script_errors(name: str) -> Iterator[None]:
+    """Inside, what a sproc's run answers becomes this package's error; serves `await` as well.
+
+    Raises:
+        ScriptError: or one of its kinds; also for a reply that is nested too deep to be read or printed.
+    """
+    try:
+        yield
+    except ResponseError as error:
+        raise script_error(error) from error
+    except (InvalidResponse, RecursionError) as error:
+        if isinstance(error, InvalidResponse) and "nesting depth" not in str(error):
+            raise
+        raise ScriptError(f"the reply of {name} is nested too deep to be read: does a table hold itself?") from error
+
+
+def script_error(error: ResponseError) -> ScriptError:
+    """What a sproc's run answered, as this package's error: `CODE file:line: message`."""
+    code = str(error.args[0]).partition(" ")[0] if error.args else ""
+    return _ERRORS.get(code, ScriptError)(readable_error(str(error)))
+
+
+def readable_error(text: str) -> str:
+    """The server's text, with the place before the message instead of behind it."""
+    found = _PLACE.search(text)
+    if not found:
+        return text
+    said, place = text[: found.start()], found["place"]
+    if f"{place}:" in said:
+        return said
+    code, _, message = said.partition(" ")
+    return f"{code} {place}: {message}" if code.isupper() else f"{place}: {said}"

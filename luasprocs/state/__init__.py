@@ -1,0 +1,1 @@
+"""What stands in Redis beside the registry: executions, stats, jobs, daemons, schedules, requests."""

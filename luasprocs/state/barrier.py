@@ -1,0 +1,142 @@
+"""The barrier: returns when every event up to now has run.
+
+A forced tick T is published: every event before it is numbered below T. Daemons answer a forced tick with a heartbeat that
+moves the watermarks of idle sources to (T, 0); busy ones get there by running. So all has run once no watermark is
+below (T, 0).
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import ResponseError
+
+from luasprocs.contract.encoding import raw, text, time_ms
+from luasprocs.errors import RegistryError, WaitError
+from luasprocs.state.daemons import parse_heartbeats
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from redis import Redis
+
+    from luasprocs.contract.keys import Keys
+
+POLL_FIRST_S = 0.002
+POLL_LONGEST_S = 0.02
+TICK_MS = 250
+GRACE_S = 0.3
+"""How long a daemon without a valid heartbeat has to answer the tick: the server's clock may just have jumped."""
+SHOWN_SOURCES = 5
+_MARK = re.compile(rb"(\d+) (\d+) \d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A barrier that was passed: everything below `tick` has run. `sources`: how many were waited for, perhaps none."""
+
+    epoch: str = ""
+    tick: int = 0
+    sources: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What one look found. `marks`: sources that are behind, with their tick; None: they have no watermark yet."""
+
+    epoch: str
+    marks: dict[str, int | None]
+    alive: bool
+
+
+def wait_for_events(client: Redis, keys: Keys, timeout_s: float = 60.0) -> Passed:
+    """Waits until every event before this call has run; what those runs cause in turn may still be under way.
+
+    Raises:
+        WaitError: no daemon is alive, or time is over; says which sources lag.
+        RegistryError: the engine is not loaded, or a key is not what it should be.
+        redis.RedisError: the connection or a right failed.
+    """
+    started_s = time.monotonic()
+    passed, sources = _tick(client, keys)
+    pending, rest_s = set(sources), POLL_FIRST_S
+    while pending:
+        found = _look(client, keys, pending, passed.tick)
+        waited_s = time.monotonic() - started_s
+        if found.epoch != passed.epoch:
+            passed, sources = _tick(client, keys)
+            pending = set(sources)
+        else:
+            pending = set(found.marks)
+        if pending and not found.alive and waited_s > GRACE_S:
+            raise WaitError("no daemon is alive, so no event runs: start one, luasprocs daemon")
+        if pending and waited_s > timeout_s:
+            raise WaitError(f"not all events have run within {timeout_s:g} s: {_lagging(found, passed.tick)}")
+        if pending:
+            time.sleep(min(rest_s, max(0.0, timeout_s - waited_s)))
+            rest_s = min(rest_s * 1.5, POLL_LONGEST_S)
+    return passed
+
+
+def _tick(client: Redis, keys: Keys) -> tuple[Passed, list[str]]:
+    """A forced tick, and the sources that triggers are bound to at that moment."""
+    pipe = client.pipeline(transaction=True)
+    pipe.execute_command("FCALL", keys.function("tick"), 0, TICK_MS, 1)
+    pipe.hkeys(keys.triggers)
+    ticked, names = pipe.execute(raise_on_error=False)
+    _must(keys.triggers, names)
+    sources = [text(name) for name in names]
+    if not sources:
+        return Passed(), []
+    if isinstance(ticked, ResponseError) and "unction not found" in str(ticked):
+        raise RegistryError("the engine is not loaded (somebody flushed functions): luasprocs sync loads it")
+    _must(keys.events, ticked)
+    epoch, tick = ticked
+    return replace(Passed(), epoch=text(epoch), tick=int(tick), sources=len(sources)), sources
+
+
+def _look(client: Redis, keys: Keys, pending: Iterable[str], tick: int) -> _Look:
+    """Which of the pending sources are still behind the tick; those that nothing is bound to any more are not."""
+    sources = sorted(pending)
+    fields = [raw(source) for source in sources]
+    pipe = client.pipeline(transaction=True)
+    pipe.hmget(keys.events, ["epoch", *fields])
+    pipe.hmget(keys.triggers, fields)
+    pipe.hgetall(keys.daemons)
+    pipe.time()
+    events, bound, beats, now = pipe.execute(raise_on_error=False)
+    for key, reply in ((keys.events, events), (keys.triggers, bound), (keys.daemons, beats), ("", now)):
+        _must(key, reply)
+    marks = zip(sources, events[1:], bound, strict=True)
+    behind = {source: _tick_of(mark) for source, mark, names in marks if names is not None}
+    return _Look(
+        epoch=text(events[0] or b""),
+        marks={source: at for source, at in behind.items() if at is None or at < tick},
+        alive=any(daemon.alive(time_ms(now)) for daemon in parse_heartbeats(beats)),
+    )
+
+
+def _must(key: str, reply: Any) -> None:
+    """Raises the error that a reply is."""
+    if isinstance(reply, ResponseError) and "WRONGTYPE" in str(reply):
+        raise RegistryError(f"{key} is not a hash: somebody wrote over it, luasprocs sync repairs it") from reply
+    if isinstance(reply, Exception):
+        raise reply
+
+
+def _tick_of(mark: bytes | None) -> int | None:
+    found = _MARK.fullmatch(mark or b"")
+    return int(found[1]) if found else None
+
+
+def _lagging(found: _Look, tick: int) -> str:
+    """The sources that are behind, a few of them."""
+    shown: Sequence[str] = [
+        f"{source} has no daemon yet" if at is None else f"{source} is at tick {at} of {tick}"
+        for source, at in list(found.marks.items())[:SHOWN_SOURCES]
+    ]
+    more = len(found.marks) - len(shown)
+    return ", ".join([*shown, *([f"and {more} more"] if more else [])])

@@ -1,0 +1,132 @@
+"""Who runs sprocs here: the daemons' heartbeats, `ms tick {json}`, as ticks.lua keeps them; and the gaps they recorded."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import ResponseError
+
+from luasprocs.contract.encoding import text, time_ms
+from luasprocs.state.executions import Gap
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from redis import Redis
+
+    from luasprocs.contract.keys import Keys
+
+LEASE_MS = 2000
+"""A daemon that has not been heard of for so long is taken for dead, as in ticks.lua."""
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonInfo:
+    """A daemon as its last heartbeat tells. `heard_ms`: when, by the server's clock, at tick `tick`.
+
+    `covers`: event source to the first tick that it numbers without a break. `lag`: events read and not yet run; `read`: events
+    read; `runs`: events run; `started_s`: unix time, by its own clock.
+    """
+
+    id: str
+    heard_ms: int
+    tick: int
+    host: str = ""
+    pid: int = 0
+    started_s: int = 0
+    epoch: str = ""
+    covers: Mapping[str, int] = field(default_factory=dict)
+    lag: int = 0
+    read: int = 0
+    runs: int = 0
+
+    def age_ms(self, now_ms: int) -> int:
+        """How long ago it was heard of, by the server's clock."""
+        return max(0, now_ms - self.heard_ms)
+
+    def alive(self, now_ms: int) -> bool:
+        """Whether it was heard of lately; a clock that jumped either way makes it dead until its next heartbeat."""
+        return abs(now_ms - self.heard_ms) < LEASE_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What runs, at `now_ms` of the server's clock: daemons by id, the last gaps, the newest last.
+
+    `faults`: keys that aren't what they should be, as sentences.
+    """
+
+    now_ms: int
+    daemons: tuple[DaemonInfo, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    faults: tuple[str, ...] = ()
+
+    @property
+    def alive(self) -> tuple[DaemonInfo, ...]:
+        """The daemons that were heard of lately."""
+        return tuple(daemon for daemon in self.daemons if daemon.alive(self.now_ms))
+
+
+def parse_heartbeats(stored: Mapping[Any, Any]) -> tuple[DaemonInfo, ...]:
+    """From the hash, by id; what is no heartbeat is left out."""
+    found = (_parse(text(name), text(beat)) for name, beat in stored.items())
+    return tuple(sorted((one for one in found if one), key=lambda one: one.id))
+
+
+def _parse(name: str, beat: str) -> DaemonInfo | None:
+    words = beat.split(" ", 2)
+    try:
+        heard_ms, tick, said = int(words[0]), int(words[1]), json.loads(words[2])
+    except (ValueError, IndexError, RecursionError):
+        return None
+    if not isinstance(said, dict):
+        return None
+    covers = said.get("covers")
+    return DaemonInfo(
+        id=name,
+        heard_ms=heard_ms,
+        tick=tick,
+        host=_string(said.get("host")),
+        pid=_count(said.get("pid")),
+        started_s=_count(said.get("started")),
+        epoch=_string(said.get("epoch")),
+        covers={source: _count(first) for source, first in covers.items()} if isinstance(covers, dict) else {},
+        lag=_count(said.get("lag")),
+        read=_count(said.get("read")),
+        runs=_count(said.get("runs")),
+    )
+
+
+def _string(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def read_running(client: Redis, keys: Keys, gaps: int = 10) -> Running:
+    """Heartbeats and the last gaps, in one round trip.
+
+    Raises:
+        redis.RedisError: the connection or a right failed.
+    """
+    pipe = client.pipeline(transaction=False)
+    pipe.time()
+    pipe.hgetall(keys.daemons)
+    pipe.xrevrange(keys.gaps, count=gaps)
+    now, beats, entries = pipe.execute(raise_on_error=False)
+    faults = []
+    for key, kind, reply in ((keys.daemons, "hash", beats), (keys.gaps, "stream", entries), ("", "", now)):
+        if isinstance(reply, ResponseError) and str(reply).startswith("WRONGTYPE"):
+            faults.append(f"{key} is not a {kind}: somebody wrote over it, the next daemon's writing replaces it")
+        elif isinstance(reply, Exception):
+            raise reply
+    return Running(
+        now_ms=time_ms(now),
+        daemons=() if isinstance(beats, Exception) else parse_heartbeats(beats),
+        gaps=() if isinstance(entries, Exception) else tuple(Gap.parse(*entry) for entry in reversed(entries)),
+        faults=tuple(faults),
+    )

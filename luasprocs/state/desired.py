@@ -1,0 +1,151 @@
+"""What git wants and why it is or isn't live, as the daemon that syncs publishes it; and whether the sync is suspended."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import ResponseError
+
+from luasprocs.contract.encoding import text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from redis import Redis
+
+    from luasprocs.contract.keys import Keys
+
+TEXT_LIMIT = 1000
+"""Problems and names of each kind that are published; how many there are beyond is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncState:
+    """What a daemon saw when it looked last. Empty where none ever did.
+
+    `source`: the repository; `commit`, `branch`, `subject`: what git wants; `state`: a word of sync.decision.State; `reason`:
+    why it waits, or what failed; `created`, `updated`, `deleted`: what would be applied and isn't; `diffs`: the same, a
+    unified diff each; `problems`: as `file:line:column: message`; `drift`: sprocs edited by hand; `at`: unix seconds;
+    `daemon`: who says so.
+    """
+
+    source: str = ""
+    commit: str = ""
+    branch: str = ""
+    subject: str = ""
+    state: str = ""
+    reason: str = ""
+    created: tuple[str, ...] = ()
+    updated: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+    diffs: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    drift: tuple[str, ...] = ()
+    at: float = 0.0
+    daemon: str = ""
+
+    @property
+    def said(self) -> tuple[object, ...]:
+        """All but when, for telling whether there is news."""
+        return tuple(getattr(self, one.name) for one in fields(self) if one.name != "at")
+
+    def stored(self) -> dict[Any, Any]:
+        """Its fields in the hash."""
+        return {one.name: _stored(getattr(self, one.name)) for one in fields(self)}
+
+    @classmethod
+    def parse(cls, stored: Mapping[Any, Any]) -> SyncState:
+        """From the hash; what can't be read has its default."""
+        found = {text(name): text(value) for name, value in stored.items()}
+        values: dict[str, Any] = {}
+        for one in fields(cls):
+            if one.name not in found:
+                continue
+            try:
+                values[one.name] = _parsed(found[one.name], one.default)
+            except ValueError:
+                continue
+        return cls(**values)
+
+
+def _stored(value: Any) -> str:
+    if not isinstance(value, tuple):
+        return str(value)
+    kept = [*value[:TEXT_LIMIT], *([f"… {len(value) - TEXT_LIMIT} more"] if len(value) > TEXT_LIMIT else ())]
+    return json.dumps(kept)
+
+
+def _parsed(value: str, default: object) -> Any:
+    if isinstance(default, tuple):
+        return tuple(map(str, json.loads(value)))
+    return float(value) if isinstance(default, float) else value
+
+
+def read_sync_state(client: Redis, keys: Keys) -> SyncState:
+    """What was published last."""
+    return SyncState.parse(_hash(client, keys.desired) or {})
+
+
+def publish(client: Redis, keys: Keys, state: SyncState) -> None:
+    """Makes it what readers find."""
+    with client.pipeline(transaction=True) as pipe:
+        pipe.delete(keys.desired)
+        pipe.hset(keys.desired, mapping=state.stored())
+        pipe.execute()
+
+
+@dataclass(frozen=True, slots=True)
+class Suspended:
+    """Since when (unix seconds), by whom, and why, or ""."""
+
+    since: float
+    by: str
+    reason: str = ""
+
+    def __str__(self) -> str:
+        """`by ann@host: a freeze`."""
+        return f"by {self.by or 'somebody'}" + (f": {self.reason}" if self.reason else "")
+
+
+def suspend(client: Redis, keys: Keys, by: str, reason: str = "") -> bool:
+    """No sync applies anything from now on; looking goes on. Returns whether it wasn't so already."""
+    if read_suspended(client, keys) is not None:
+        return False
+    seconds, micros = client.time()
+    with client.pipeline(transaction=True) as pipe:
+        pipe.delete(keys.suspended)
+        pipe.hset(keys.suspended, mapping={"since": f"{seconds}.{micros:06}", "by": by, "reason": reason})
+        pipe.execute()
+    return True
+
+
+def unsuspend(client: Redis, keys: Keys) -> bool:
+    """Syncs apply again. Returns whether they were suspended."""
+    return bool(client.delete(keys.suspended))
+
+
+def read_suspended(client: Redis, keys: Keys) -> Suspended | None:
+    """Who suspended the sync, or None. A key of another type counts: somebody meant something by it."""
+    stored = _hash(client, keys.suspended)
+    if stored is None:
+        return Suspended(0.0, "", f"{keys.suspended} is no hash")
+    if not stored:
+        return None
+    found = {text(name): text(value) for name, value in stored.items()}
+    try:
+        since = float(found.get("since", "0"))
+    except ValueError:
+        since = 0.0
+    return Suspended(since, found.get("by", ""), found.get("reason", ""))
+
+
+def _hash(client: Redis, key: str) -> Any:
+    """A hash; None for a key of another type."""
+    try:
+        return client.hgetall(key)
+    except ResponseError as error:
+        if not str(error).startswith("WRONGTYPE"):
+            raise
+        return None

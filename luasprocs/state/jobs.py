@@ -1,0 +1,193 @@
+"""Async jobs as they stand in Redis: what runs, waits, is delayed or dead; and what an operator does with them.
+
+A job runs at least once: when its daemon dies, another one runs it again. Its id stays the same, for idempotency.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from redis.exceptions import ResponseError
+
+from luasprocs.contract.encoding import text
+from luasprocs.errors import EngineVersionError, JobError
+from luasprocs.server.script_errors import readable_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from redis import Redis
+
+    from luasprocs.contract.keys import Keys
+
+STATES = ("running", "queued", "waiting", "delayed", "dead")
+LIMIT = 1000
+AT_ONCE = 100
+"""Jobs that are acted upon in one step: each step looks through all dead ones, at worst."""
+_GROUP = "workers"
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """One job. `state`: one of STATES (`waiting`: for its sproc's turn, `delayed`: for a retry); `where`: `async`, or `server`
+    for a retry of a server-side sproc.
+
+    `attempt` counts from 1; `enqueued_ms`, `due_ms`: unix milliseconds, `due_ms` 0 unless delayed; `daemon`: who runs it;
+    `keys`, `args`: as text, bytes that are no UTF-8 as surrogates; `error`: of a dead one's last attempt, the place first.
+    """
+
+    id: str
+    sproc: str
+    state: str
+    trigger: str
+    attempt: int
+    enqueued_ms: int
+    keys: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    where: str = "async"
+    due_ms: int = 0
+    daemon: str = ""
+    error: str = ""
+
+
+def read_jobs(client: Redis, keys: Keys, limit: int = LIMIT) -> list[JobRecord]:
+    """The jobs by state, each state's oldest first; at most `limit` of each state, of dead ones the newest.
+
+    Raises:
+        redis.RedisError: the server can't be read.
+    """
+    queued = _read(client, "XRANGE", keys.jobs, "-", "+", "COUNT", limit)
+    running = {text(entry): text(consumer) for entry, consumer, *_ in _pending(client, keys, limit)}
+    waiting = [
+        _record(found, "waiting")
+        for name in _read(client, "HKEYS", keys.running)
+        for found in _read(client, "LRANGE", keys.waiting_prefix + text(name), 0, limit - 1)
+    ]
+    delayed = _read(client, "ZRANGE", keys.delayed, 0, limit - 1, "WITHSCORES")
+    dead = reversed(_read(client, "XREVRANGE", keys.dead, "+", "-", "COUNT", limit))
+    found = [_of_entry(entry, fields, running) for entry, fields in queued]
+    found += [*waiting, *_delayed(delayed)]
+    found += [_of_dead(fields) for _, fields in dead]
+    jobs = [job for job in found if job is not None]
+    return sorted(jobs, key=lambda job: STATES.index(job.state))
+
+
+def count_jobs(client: Redis, keys: Keys) -> dict[str, int]:
+    """How many are `open` (to run, or running), `delayed` and `dead`; those that wait for their sproc's turn left out."""
+    pipe = client.pipeline(transaction=False)
+    for command, key in (("XLEN", keys.jobs), ("ZCARD", keys.delayed), ("XLEN", keys.dead)):
+        pipe.execute_command(command, key)
+    replies = pipe.execute(raise_on_error=False)
+    for reply in replies:
+        if isinstance(reply, Exception) and not str(reply).startswith("WRONGTYPE"):
+            raise reply
+    counts = (reply if isinstance(reply, int) else 0 for reply in replies)
+    return dict(zip(("open", "delayed", "dead"), counts, strict=True))
+
+
+def act(
+    client: Redis, keys: Keys, action: Literal["retry", "drop"], ids: Iterable[str], state: str = ""
+) -> Iterator[tuple[str, str | JobError]]:
+    """Starts dead jobs anew, their attempts counted from 1, and delayed ones now; or forgets jobs that don't run.
+
+    `state`: only those that are still in this one. Each id comes back with the state that its job was in, or with why it is
+    left alone; a job is either done or left, whatever becomes of those after it.
+
+    Raises:
+        EngineVersionError: the registry's engine is too old. redis.RedisError: the server can't be asked.
+    """
+    left = list(dict.fromkeys(ids))
+    while left:
+        some, left = left[:AT_ONCE], left[AT_ONCE:]
+        found: Any = client.execute_command("FCALL", keys.function("job"), 0, action, state, *map(_raw, some))
+        if not isinstance(found, list):
+            raise EngineVersionError(
+                "the registry's engine is older than this luasprocs: luasprocs sync brings its own"
+            )
+        for job_id, was in zip(some, found, strict=True):
+            yield job_id, _refusal(action, job_id, state, text(was or b"")) or text(was)
+
+
+def _raw(job_id: str) -> bytes:
+    try:
+        return job_id.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half of a character, as JSON can write it: no job of the engine's
+        return job_id.encode("utf-8", "surrogatepass")
+
+
+def _refusal(action: str, job_id: str, state: str, was: str) -> JobError | None:
+    if not was:
+        wanted = state or "queued, waiting, delayed or dead"
+        return JobError(f"no job {job_id!r} is {wanted}: see luasprocs jobs list")
+    if was != "running":
+        return None
+    if action == "retry":
+        return JobError(f"job {job_id} has not failed: it runs, or is to run")
+    return JobError(f"job {job_id} runs: it ends by itself or at its timeout")
+
+
+def _read(client: Redis, *command: Any) -> Any:
+    """A list of what the command answers, flat as the server says it; none where the key has another type."""
+    try:
+        connection = client.connection_pool.get_connection()
+        try:
+            connection.send_command(*command)
+            return connection.read_response() or []
+        finally:
+            client.connection_pool.release(connection)
+    except ResponseError as error:
+        if not str(error).startswith(("WRONGTYPE", "NOGROUP")):
+            raise
+        return []
+
+
+def _pending(client: Redis, keys: Keys, limit: int) -> Any:
+    return _read(client, "XPENDING", keys.jobs, _GROUP, "-", "+", limit)
+
+
+def _pairs(flat: Any) -> dict[str, Any]:
+    return {text(name): value for name, value in zip(flat[::2], flat[1::2], strict=False)}
+
+
+def _of_entry(entry: Any, fields: Any, running: Mapping[str, str]) -> JobRecord | None:
+    daemon = running.get(text(entry), "")
+    return _record(_pairs(fields or []).get("job", b""), "running" if daemon else "queued", daemon=daemon)
+
+
+def _delayed(flat: Any) -> Iterator[JobRecord | None]:
+    pairs = flat if flat and isinstance(flat[0], list) else [*zip(flat[::2], flat[1::2], strict=False)]
+    for found, due in pairs:
+        yield _record(found, "delayed", due_ms=int(float(due)))
+
+
+def _of_dead(fields: Any) -> JobRecord | None:
+    found = _pairs(fields or [])
+    return _record(found.get("job", b""), "dead", error=readable_error(text(found.get("error", b""))))
+
+
+def _record(job: Any, state: str, **more: Any) -> JobRecord | None:
+    """From its JSON; None for what is no job, put there by hand."""
+    try:
+        found = json.loads(text(job))
+        if not isinstance(found["id"], str) or not isinstance(found["sproc"], str):
+            return None
+        return JobRecord(
+            id=found["id"],
+            sproc=found["sproc"],
+            state=state,
+            trigger=str(found.get("trigger") or ""),
+            attempt=_count(found.get("attempt"), 1),
+            enqueued_ms=_count(found.get("enqueued_ms"), 0),
+            keys=tuple(map(str, found.get("keys") or ())),
+            args=tuple(map(str, found.get("args") or ())),
+            where="server" if found.get("server") else "async",
+            **more,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _count(value: object, default: int) -> int:
+    return int(value) if isinstance(value, int | float) and 0 <= value < 1 << 53 else default

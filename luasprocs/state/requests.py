@@ -1,0 +1,115 @@
+"""Requests to the daemons that sync, and their answers: a stream, so that who asks needs nothing but Redis.
+
+A request is taken by one daemon (a consumer group). An answer names the request's id.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import ResponseError
+
+from luasprocs.contract.encoding import text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from redis import Redis
+
+    from luasprocs.contract.keys import Keys
+
+ACTIONS = ("sync", "rollback", "fetch")
+GROUP = "daemons"
+LIMIT = 1000
+STALE_MS = 30_000
+"""A request that its daemon has had for so long is another's."""
+POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """`action`: one of ACTIONS; `by`: who asks; `arguments`: `revision` for sync, `generation` for rollback."""
+
+    id: str
+    action: str
+    by: str
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`ok` or not, and what happened as a sentence."""
+
+    ok: bool
+    text: str
+    daemon: str = ""
+
+
+def request(client: Redis, keys: Keys, action: str, by: str, **arguments: str) -> str:
+    """Asks the daemons. Returns the request's id."""
+    fields: dict[Any, Any] = {"request": action, "by": by, "arguments": json.dumps(arguments)}
+    added: Any = client.xadd(keys.control, fields, maxlen=LIMIT)
+    return text(added)
+
+
+def wait_for_answer(client: Redis, keys: Keys, request_id: str, timeout_s: float) -> Answer | None:
+    """The answer to a request; None where none came in time: no daemon syncs, or it still works on it."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        entries: Any = client.xrange(keys.control, f"({request_id}", "+")
+        for _, fields in entries:
+            found = {text(name): text(value) for name, value in fields.items()}
+            if found.get("answer") == request_id:
+                return Answer(found.get("ok") == "1", found.get("text", ""), found.get("daemon", ""))
+        if time.monotonic() >= deadline:
+            return None
+        time.sleep(POLL_S)
+
+
+def take(client: Redis, keys: Keys, daemon: str) -> list[Request]:
+    """Requests for this daemon, in order; those that a dead one has left too."""
+    try:
+        fresh: Any = client.xreadgroup(GROUP, daemon, {keys.control: ">"}, count=LIMIT)
+    except ResponseError as error:
+        if not str(error).startswith(("NOGROUP", "WRONGTYPE")):
+            raise
+        if str(error).startswith("WRONGTYPE"):
+            client.delete(keys.control)
+        client.xgroup_create(keys.control, GROUP, "0", mkstream=True)
+        fresh = client.xreadgroup(GROUP, daemon, {keys.control: ">"}, count=LIMIT)
+    streams = fresh.items() if isinstance(fresh, dict) else fresh
+    entries = [entry for _, found in streams for entry in _flat(found)]
+    left: Any = client.xautoclaim(keys.control, GROUP, daemon, STALE_MS, count=LIMIT)
+    requests = []
+    for entry, fields in (*left[1], *entries):
+        found = {text(name): text(value) for name, value in (fields or {}).items()}
+        if found.get("request") in ACTIONS:
+            requests.append(Request(text(entry), found["request"], found.get("by", ""), _arguments(found)))
+        else:
+            client.xack(keys.control, GROUP, entry)
+    return requests
+
+
+def answer(client: Redis, keys: Keys, asked: Request, given: Answer) -> None:
+    """Answers a request; it is nobody else's any more."""
+    outcome = {"ok": "1" if given.ok else "0", "text": given.text, "daemon": given.daemon}
+    fields: dict[Any, Any] = {"answer": asked.id, **outcome}
+    with client.pipeline(transaction=True) as pipe:
+        pipe.xadd(keys.control, fields, maxlen=LIMIT)
+        pipe.xack(keys.control, GROUP, asked.id)
+        pipe.execute()
+
+
+def _flat(found: Any) -> list[Any]:
+    """Entries as redis-py gives them: RESP3 has them one list deeper."""
+    return found[0] if found and isinstance(found[0], list) else found
+
+
+def _arguments(found: Mapping[str, str]) -> dict[str, str]:
+    try:
+        return {str(name): str(value) for name, value in json.loads(found.get("arguments", "{}")).items()}
+    except (ValueError, AttributeError):
+        return {}

@@ -1,0 +1,100 @@
+"""Schedules as they stand: when each is due, when it ran last, what was missed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from luasprocs.contract.encoding import raw, text
+from luasprocs.language.recurrence import Recurrence
+from luasprocs.state.daemons import parse_heartbeats
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from redis import Redis
+
+    from luasprocs.contract.keys import Keys
+
+_ROW = 7
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleInfo:
+    """One schedule. `schedule` as written, `zone`: an IANA name, "" for `every`. Times are unix milliseconds, 0 for none.
+
+    `state`: `ok`, `paused`, or `idle`: no daemon runs it; `problem`: why this machine can't tell when it is due, or "".
+    `due_ms`: the next time; `last_ms`: the last one that ran or was given up; `ran_ms`: when it ran last, by event or call too;
+    `missed`: times that were given up, since the stats began.
+    """
+
+    name: str
+    schedule: str
+    zone: str
+    misfire: str
+    state: str
+    due_ms: int = 0
+    last_ms: int = 0
+    ran_ms: int = 0
+    missed: int = 0
+    problem: str = ""
+
+    def left_ms(self, now_ms: int) -> int:
+        """Until it is due."""
+        return max(0, self.due_ms - now_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedules:
+    """All of them, by name, at `now_ms` of the server's clock."""
+
+    now_ms: int
+    each: tuple[ScheduleInfo, ...] = ()
+
+
+def read_schedules(client: Redis, keys: Keys) -> Schedules:
+    """The live ones, paused too; those of disabled sprocs are left out.
+
+    Raises:
+        redis.RedisError: the server can't be read; redis.ResponseError: nothing was ever synced here.
+    """
+    reply: Any = client.execute_command("FCALL_RO", keys.function("schedules"), 0)
+    _, now_ms, *rows = reply
+    parts = [rows[at : at + _ROW] for at in range(0, len(rows), _ROW)]
+    pipe = client.pipeline(transaction=False)
+    for name, *_ in parts:
+        pipe.hmget(raw(keys.stats(text(name))), "missed", "last_run")
+    pipe.hgetall(keys.daemons)
+    *stats, beats = pipe.execute(raise_on_error=False)
+    served = isinstance(beats, dict) and any(one.alive(now_ms) for one in parse_heartbeats(beats))
+    found = [_info(part, one, now_ms, served=served) for part, one in zip(parts, stats, strict=True)]
+    return Schedules(now_ms, tuple(sorted(found, key=lambda one: one.name)))
+
+
+def _info(row: Sequence[bytes], stats: Any, now_ms: int, *, served: bool) -> ScheduleInfo:
+    name, cron, every, zone, misfire, paused, held = map(text, row)
+    missed, last_run = (0, 0) if isinstance(stats, Exception) else (_number(one) for one in stats)
+    last_ms = _number(held.partition(" ")[0])
+    state = "paused" if paused else "ok" if held and served else "idle"
+    due_ms, problem = 0, ""
+    try:
+        due_ms = 0 if paused else Recurrence.parse(cron, every, zone).next_after(now_ms) or 0
+    except ValueError as error:
+        problem = str(error)
+    return ScheduleInfo(
+        name=name,
+        schedule=f"every {every}" if every else cron,
+        zone="" if every else zone or "UTC",
+        misfire=misfire or "once",
+        state=state,
+        due_ms=due_ms,
+        last_ms=last_ms,
+        ran_ms=last_run * 1000,
+        missed=missed,
+        problem=problem,
+    )
+
+
+def _number(value: Any) -> int:
+    found = text(value) if value else ""
+    return int(found) if found.isdecimal() else 0

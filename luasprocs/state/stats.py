@@ -1,0 +1,71 @@
+"""What is counted of each sproc: its Stats hash. docs/registry.md documents each field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from luasprocs.contract.encoding import number, texts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_BUCKET = "le_"
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What is counted of one sproc. `last_run_s`: unix time; `buckets`: upper bound in microseconds to runs, rising, not
+    cumulative; None is the bound of the longest.
+    """
+
+    calls: int = 0
+    runs: int = 0
+    errors: int = 0
+    skipped: int = 0
+    last_run_s: int = 0
+    last_error: str = ""
+    duration_us_total: int = 0
+    duration_us_max: int = 0
+    buckets: tuple[tuple[int | None, int], ...] = ()
+
+    @classmethod
+    def parse(cls, stored: Mapping[Any, Any] | None) -> Stats:
+        """From the hash."""
+        found = texts(stored)
+        counts = ("calls", "runs", "errors", "skipped", "duration_us_total", "duration_us_max")
+        bounds = {
+            name.removeprefix(_BUCKET): number(value) for name, value in found.items() if name.startswith(_BUCKET)
+        }
+        buckets = sorted((number(bound), runs) for bound, runs in bounds.items() if runs and number(bound))
+        longest = bounds.get("inf", 0)
+        return cls(
+            **{name: number(found.get(name, "")) for name in counts},
+            last_run_s=number(found.get("last_run", "")),
+            last_error=found.get("last_error", ""),
+            buckets=(*buckets, *([(None, longest)] if longest else [])),
+        )
+
+    def percentile_us(self, share: float) -> int | None:
+        """How long the shortest `share` (0 to 1) of the runs took at most, about; None where nothing was counted.
+
+        Within a bucket runs count as spread evenly, and none as longer than the longest was.
+        """
+        before, rank, below = 0, share * sum(runs for _, runs in self.buckets), 0
+        for bound, runs in self.buckets:
+            top = bound if bound is not None else max(self.duration_us_max, below)
+            if before + runs >= rank:
+                reached = below + (top - below) * (rank - before) / runs
+                return min(round(reached), self.duration_us_max or round(reached))
+            before, below = before + runs, top
+        return None
+
+    @property
+    def p50_us(self) -> int | None:
+        """Half of the runs took no longer, about."""
+        return self.percentile_us(0.5)
+
+    @property
+    def p99_us(self) -> int | None:
+        """Of a hundred runs 99 took no longer, about."""
+        return self.percentile_us(0.99)

@@ -1,0 +1,1 @@
+"""Git, and files as git sees them."""

@@ -1,0 +1,1 @@
+"""Makes live equal to desired."""

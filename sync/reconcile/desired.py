@@ -1,0 +1,299 @@
+"""What git wants live: the `.lua` files of a commit, the index or the work tree, and their faults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
+
+from luasprocs.errors import NoFolderError, Problem, ProblemsError
+from luasprocs.language.compiler import misuse_problems, required, syntax_problems
+from luasprocs.language.metadata import with_defaults
+from luasprocs.language.sproc import (
+    SOURCE_LIMIT_BYTES,
+    SUFFIX,
+    Sproc,
+    case_clashes,
+    name_problem,
+    problems_of,
+    read_sproc,
+)
+from sync.git.entries import SUBMODULE, SYMLINK, UNFIT
+from sync.git.repository import Commit
+from sync.git.worktree import read_saved
+from sync.settings import SETTINGS_FILE, RepositorySettings, repository_settings
+from sync.toml import LIMIT_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from sync.git.entries import Entry
+    from sync.git.repository import Repository
+
+WORKTREE = "worktree"
+GONE = "000000"
+INDEX = "index"
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What shall be live. `entries`: each sproc's name, below `folder`, to its blob id, broken ones too.
+
+    `commit`: its `sha` is WORKTREE or INDEX where the files are no commit's. `branch`: "" when it is none.
+    `problems`: what is wrong before any blob is read, paths as seen from the repository's top; `passed_over`: what was
+    meant as a sproc and is none; `unreadable`: names of what is no file, or too big.
+    `sources`: bytes that were read from disk, by blob. `absent`: why there is no sproc folder, if there is none: the last
+    sproc may have been deleted, which git can't tell from a mistake. `moving`: a file that is being written, and stands here as
+    it was before.
+    """
+
+    commit: Commit
+    folder: str
+    entries: Mapping[str, str]
+    branch: str = ""
+    problems: tuple[Problem, ...] = ()
+    unreadable: frozenset[str] = frozenset()
+    settings: RepositorySettings = field(default_factory=RepositorySettings)
+    sources: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    absent: str = ""
+    passed_over: tuple[Problem, ...] = ()
+    moving: str = ""
+
+    def path(self, name: str) -> str:
+        """Where a sproc's file stands, seen from the repository's top."""
+        return f"{self.folder}/{name}" if self.folder else name
+
+
+class Found(NamedTuple):
+    """Sprocs among files, name to blob id; problems; names that there is no reading of; `passed_over`: what is no sproc."""
+
+    entries: dict[str, str]
+    problems: tuple[Problem, ...]
+    unreadable: frozenset[str]
+    passed_over: tuple[Problem, ...] = ()
+
+
+def read_commit(repository: Repository, revision: str | None = None, known: Desired | None = None) -> Desired:
+    """What a commit wants, by its own luasprocs.toml; None: the commit that is checked out.
+
+    `known`: what another one wants; if it has no problems, only what differs from it is looked at.
+
+    Raises:
+        RepositoryError: no such commit, or what should be its sproc folder is something else.
+        SettingsError: its luasprocs.toml can't be used.
+    """
+    commit = repository.resolve(revision)
+    branch = repository.branch if revision is None else repository.branch_named(revision)
+    if known is not None and not (known.problems or known.absent or known.passed_over):
+        found = _updated(repository, commit, known)
+        if found is not None:
+            return _desired(commit, branch, known.settings, found)
+    settings = _settings(repository, commit.sha)
+    try:
+        tree = repository.tree(commit, settings.folder)
+    except NoFolderError as error:
+        return Desired(commit, settings.folder, {}, branch or "", settings=settings, absent=str(error))
+    found = read_entries(tree, settings.folder)
+    return _desired(commit, branch, settings, found)
+
+
+def _updated(repository: Repository, commit: Commit, known: Desired) -> Found | None:
+    """What a commit wants, by what another one wanted; None where all must be read."""
+    if known.commit.sha == commit.sha:
+        return Found(dict(known.entries), (), frozenset())
+    if not repository.knows(known.commit.sha):
+        return None
+    changes = repository.changes(known.commit.sha, commit.sha)
+    if any(change.path in {SETTINGS_FILE, known.folder} for change in changes):
+        return None
+    prefix = f"{known.folder}/" if known.folder else ""
+    ours = [replace(one, path=one.path.removeprefix(prefix)) for one in changes if one.path.startswith(prefix)]
+    entries = dict(known.entries)
+    for change in ours:
+        entries.pop(change.path, None)
+    found = read_entries((one for one in ours if one.mode != GONE), known.folder)
+    added = found.entries.keys() - known.entries.keys()
+    entries |= found.entries
+    if not entries:
+        return None  # whether the folder is there at all
+    clashes = case_clashes(entries) if added else ()
+    problems = {*found.problems, *(replace(problem, path=prefix + problem.path) for problem in clashes)}
+    return Found(dict(sorted(entries.items())), tuple(sorted(problems)), found.unreadable, found.passed_over)
+
+
+def read_index(repository: Repository) -> Desired:
+    """What the next commit would want: what is staged, by the staged luasprocs.toml."""
+    settings = _settings(repository, "")
+    found = read_entries(repository.index(settings.folder), settings.folder)
+    commit = Commit(INDEX, "", "what is staged", 0)
+    return _desired(commit, repository.branch, settings, found)
+
+
+def read_worktree(repository: Repository, *, wait: bool = True) -> Desired:
+    """What the files on disk want, ignored ones left out. Its bytes are read here, once, and kept.
+
+    `wait`: until nothing is being written; else such a sproc is as it was in the last look, and `moving` names it.
+    """
+    settings = repository_settings(read_saved(repository.path / SETTINGS_FILE, LIMIT_BYTES))
+    files = repository.worktree(settings.folder, SUFFIX, SOURCE_LIMIT_BYTES, wait=wait)
+    found = read_entries(files.entries, settings.folder)
+    commit = Commit(WORKTREE, "", "the work tree", 0)
+    return replace(_desired(commit, repository.branch, settings, found, files.sources), moving=files.moving)
+
+
+def _desired(
+    commit: Commit,
+    branch: str | None,
+    settings: RepositorySettings,
+    found: Found,
+    sources: Mapping[str, bytes] | None = None,
+) -> Desired:
+    return Desired(
+        commit,
+        settings.folder,
+        found.entries,
+        branch or "",
+        found.problems,
+        found.unreadable,
+        settings,
+        sources or {},
+        passed_over=found.passed_over,
+    )
+
+
+def read_entries(found: Iterable[Entry], folder: str) -> Found:
+    """Sprocs among files, and what is wrong that no blob tells. Pure."""
+    prefix = f"{folder}/" if folder else ""
+    entries: dict[str, str] = {}
+    problems: list[Problem] = []
+    unreadable: set[str] = set()
+    passed_over: list[Problem] = []
+    for entry in found:
+        if not entry.path.endswith(SUFFIX) and entry.mode != SUBMODULE:
+            passed_over += (Problem(prefix + entry.path, 1, 1, why, "misuse") for why in _passed_over(entry))
+            continue
+        problems += (Problem(prefix + entry.path, 1, 1, wrong) for wrong in _wrong_with(entry))
+        if entry.path.endswith(SUFFIX):
+            entries[entry.path] = entry.blob
+            if entry.mode in UNFIT or _too_big(entry):
+                unreadable.add(entry.path)
+    problems += (replace(problem, path=prefix + problem.path) for problem in case_clashes(entries))
+    return Found(entries, tuple(sorted(problems)), frozenset(unreadable), tuple(sorted(passed_over)))
+
+
+def read_sprocs(repository: Repository, desired: Desired, names: Iterable[str]) -> list[Sproc]:
+    """The sprocs of some names, read from git in one go.
+
+    Raises:
+        ProblemsError: with all that is wrong in these files, their syntax too, and all of `desired.problems`.
+    """
+    sprocs, problems = _read(repository, desired, names)
+    if problems or desired.problems:
+        raise ProblemsError({*problems, *desired.problems, *_problems_among(repository, desired, sprocs)})
+    return sprocs
+
+
+def each_sproc(repository: Repository, desired: Desired, names: Iterable[str]) -> Iterator[Sproc]:
+    """What `read_sprocs` reads, each one as soon as it is, so that its reader can work while others do.
+
+    Raises:
+        ProblemsError: as `read_sprocs`, but after the last one; before the first where no blob is needed to tell.
+    """
+    if desired.problems:
+        read_sprocs(repository, desired, names)
+    sprocs: list[Sproc] = []
+    problems: list[Problem] = []
+    for sproc in _each(repository, desired, names, problems):
+        sprocs.append(sproc)
+        yield sproc
+    if problems:
+        raise ProblemsError({*problems, *_problems_among(repository, desired, sprocs)})
+
+
+def check_sprocs(repository: Repository, desired: Desired, sprocs: Iterable[Sproc], *, syntax: bool = True) -> None:
+    """Refuses sprocs that can't work: their syntax, and `require` of what is no library of `desired`.
+
+    `syntax` False leaves their syntax to the server, which compiles them anyway.
+
+    Raises:
+        ProblemsError: with all that is wrong, `desired.problems` too.
+    """
+    if problems := {*desired.problems, *_problems_among(repository, desired, sprocs, syntax=syntax)}:
+        raise ProblemsError(problems)
+
+
+def problems_in(repository: Repository, desired: Desired, names: Iterable[str] | None = None) -> list[Problem]:
+    """All that is wrong with some sprocs (None: all of them), misuse too; sorted."""
+    wanted = desired.entries if names is None else set(names)
+    sprocs, problems = _read(repository, desired, wanted)
+    paths = {desired.path(name) for name in wanted}
+    early = (problem for problem in desired.problems if names is None or problem.path in paths)
+    misuse = (
+        problem
+        for sproc in sprocs
+        for problem in misuse_problems(desired.path(sproc.name), sproc.source, sproc.metadata.runasync)
+    )
+    passed_over = desired.passed_over if names is None else ()
+    return sorted({*early, *problems, *passed_over, *_problems_among(repository, desired, sprocs), *misuse})
+
+
+def _settings(repository: Repository, revision: str) -> RepositorySettings:
+    return repository_settings(repository.file(revision, SETTINGS_FILE, LIMIT_BYTES))
+
+
+def _passed_over(entry: Entry) -> Iterator[str]:
+    """Why a file that was meant as a sproc is none."""
+    if entry.path.lower().endswith(SUFFIX):
+        yield f"the name ends in {entry.path[-len(SUFFIX) :]}, so this is no sproc: write {SUFFIX}"
+    elif entry.mode == SYMLINK:
+        yield "a symlink is passed over, and all that is behind it: copy the files"
+
+
+def _wrong_with(entry: Entry) -> Iterator[str]:
+    if wrong := name_problem(entry.path) if entry.path.endswith(SUFFIX) else None:
+        yield wrong
+    if entry.mode in UNFIT:
+        yield UNFIT[entry.mode]
+    elif _too_big(entry):
+        yield f"the file has {entry.size:,} bytes, more than {SOURCE_LIMIT_BYTES:,}: keep data out of sprocs"
+
+
+def _too_big(entry: Entry) -> bool:
+    return (entry.size or 0) > SOURCE_LIMIT_BYTES
+
+
+def _read(repository: Repository, desired: Desired, names: Iterable[str]) -> tuple[list[Sproc], list[Problem]]:
+    """The sound ones, and what is wrong with the others."""
+    problems: list[Problem] = []
+    return list(_each(repository, desired, names, problems)), problems
+
+
+def _each(repository: Repository, desired: Desired, names: Iterable[str], problems: list[Problem]) -> Iterator[Sproc]:
+    """The sound ones; what is wrong with the others is added to `problems`."""
+    wanted = {name: desired.entries[name] for name in sorted(set(names) - desired.unreadable)}
+    missing = repository.blobs(blob for blob in wanted.values() if blob not in desired.sources)
+    sources = {**desired.sources, **missing}
+    defaults = desired.settings.defaults
+    for name, blob in wanted.items():
+        try:
+            sproc = read_sproc(name, desired.path(name), sources[blob], blob, desired.commit.sha)
+        except ProblemsError as error:
+            problems += error.problems
+            continue
+        yield replace(sproc, values=with_defaults(sproc.values, defaults)) if defaults else sproc
+
+
+def _problems_among(
+    repository: Repository, desired: Desired, sprocs: Iterable[Sproc], *, syntax: bool = True
+) -> list[Problem]:
+    """Wrong syntax, and `require` of what is no library; of others only those are read that they require."""
+    checked = {sproc.name: sproc for sproc in sprocs}
+    needed = {name for sproc in checked.values() for name, *_ in required(sproc.source)}
+    others, _ = _read(repository, desired, (needed & desired.entries.keys()) - checked.keys())
+    # One that is broken itself is told about by itself, not by those that require it.
+    broken = (needed & desired.entries.keys()) - checked.keys() - {sproc.name for sproc in others}
+    absent = (Sproc(name, b"", "", {"library": "yes"}) for name in broken)
+    among = problems_of((*checked.values(), *others, *absent)) if needed else ()
+    placed = (replace(problem, path=desired.path(problem.path)) for problem in among if problem.path in checked)
+    wrong = (syntax_problems(desired.path(sproc.name), sproc.source) for sproc in checked.values() if syntax)
+    return [*placed, *chain.from_iterable(wrong)]

@@ -1,0 +1,139 @@
+"""Live edits on their way back: one daemon of several commits them to the files that they are of."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from luasprocs.errors import ProblemsError, RepositoryError
+from luasprocs.language import header
+from luasprocs.language.sproc import SOURCE_LIMIT_BYTES
+from luasprocs.registry.edits import LiveEdit, blob_like, edits_of, parse_edit
+from luasprocs.registry.live import read_sprocs
+from sync.git.identity import applied_by
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from redis import Redis
+
+    from luasprocs.contract.keys import Keys
+    from luasprocs.language.sproc import Sproc
+    from luasprocs.registry.live import Live
+    from sync.git.repository import Repository
+    from sync.reconcile.desired import Desired
+
+CLAIM_MS = 10_000
+_PERSON = re.compile(r"[^<>\n]+ <[^<>\n]+>")
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """`sha`: of the commit that was made, "" for none; `waiting`: names that could not be committed, and why."""
+
+    sha: str = ""
+    waiting: Mapping[str, str] = field(default_factory=dict)
+
+
+def commit_pending(
+    client: Redis, keys: Keys, live: Live, repository: Repository, desired: Desired, *, sign: bool = False
+) -> Committed:
+    """Commits what is edited live and not yet in git on the branch of `desired`, whose commit is its tip.
+
+    Raises:
+        RepositoryError: git can't make the commit. redis.RedisError: the server can't be asked.
+    """
+    edits = [one for one in edits_of(live, undone=True) if desired.entries.get(one.name) != live.sprocs[one.name].blob]
+    if not edits:
+        return Committed()
+    if not desired.branch:
+        return Committed("", {one.name: "no branch is followed that it could be committed to" for one in edits})
+    claim = f"{applied_by()} {secrets.token_hex(8)}"
+    if not client.set(keys.edit_claim, claim, nx=True, px=CLAIM_MS):
+        return Committed()  # another daemon is at it
+    try:
+        return _commit(client, keys, repository, desired, edits, sign=sign)
+    finally:
+        if client.get(keys.edit_claim) == claim.encode():  # one that took too long is another's by now
+            client.delete(keys.edit_claim)
+
+
+def _commit(
+    client: Redis, keys: Keys, repository: Repository, desired: Desired, edits: Sequence[LiveEdit], *, sign: bool
+) -> Committed:
+    sprocs = {sproc.name: sproc for sproc in read_sprocs(client, keys, [one.name for one in edits])}
+    # Further edits may have come, or have gone.
+    now = ((name, parse_edit(sproc.edit)) for name, sproc in sprocs.items())
+    edits = [LiveEdit(name, edit) for name, edit in sorted(now) if edit]
+    files: dict[str, bytes] = {}
+    waiting: dict[str, str] = {}
+    for one in edits:
+        path = desired.path(one.name)
+        content, why = _merged(repository, desired, sprocs[one.name], one)
+        why = why or repository.why_dirty(desired.branch, path, content)
+        if why:
+            waiting[one.name] = why
+        elif blob_like(git := desired.entries.get(one.name, ""), content) != git:
+            files[path] = content
+    if not files:
+        return Committed("", waiting)
+    done = [one for one in edits if desired.path(one.name) in files]
+    people = list(dict.fromkeys(_person(one.edit.by) for one in done))
+    sha = repository.commit_files(
+        desired.branch, desired.commit.sha, files, _message(repository, desired, sprocs, done), people[0], sign=sign
+    )
+    return Committed(sha, waiting)
+
+
+def _merged(repository: Repository, desired: Desired, sproc: Sproc, one: LiveEdit) -> tuple[bytes, str]:
+    """What the file shall be; or why that can't be told. Where git has changed it too, the edit's header goes into git's file."""
+    path = desired.path(one.name)
+    theirs = repository.file(desired.commit.sha, path, SOURCE_LIMIT_BYTES)
+    if theirs is None:
+        return b"", f"{path} is not in {desired.commit.sha[:10]} any more"
+    if blob_like(sproc.blob, theirs) in one.edit.blobs:
+        return sproc.source, ""
+    try:
+        base = repository.blobs([one.edit.base])[one.edit.base]
+        changes = _header_changes(base, sproc.source)
+        if header.write(base, changes, path) == sproc.source:
+            return header.write(theirs, changes, path), ""
+    except (RepositoryError, ProblemsError):
+        pass
+    return b"", f"{path} was changed in git, too ({desired.commit.sha[:10]}): edit it again on top of that"
+
+
+def _header_changes(base: bytes, edited: bytes) -> dict[str, str | None]:
+    old, new = header.values_of(base, ""), header.values_of(edited, "")
+    changed: dict[str, str | None] = {key: value for key, value in new.items() if old.get(key) != value}
+    return changed | dict.fromkeys(old.keys() - new.keys())
+
+
+def _message(repository: Repository, desired: Desired, sprocs: Mapping[str, Sproc], done: Sequence[LiveEdit]) -> str:
+    """`Edit a.lua: timeout 1s -> 2s`, a line for each further one, and who."""
+    lines = []
+    for one in done:
+        try:
+            git = desired.entries.get(one.name, "")
+            before = git if git in one.edit.blobs else one.edit.base
+            base = repository.blobs([before])[before]
+            old, new = header.values_of(base, ""), header.values_of(sprocs[one.name].source, "")
+            keys = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+            what = ", ".join(f"{key} {old.get(key, 'none')} -> {new.get(key, 'none')}" for key in keys)
+        except (RepositoryError, ProblemsError):
+            what = ""
+        lines.append(f"Edit {desired.path(one.name)}: {what or 'its source'}")
+    people = dict.fromkeys(_person(one.edit.by) for one in done)
+    trailers = [f"Edited-live-by: {person}" for person in people]
+    return "\n".join([lines[0], "", *(lines[1:] and [*lines[1:], ""]), *trailers]) + "\n"
+
+
+def _person(by: str) -> str:
+    """As git wants an author."""
+    if _PERSON.fullmatch(by):
+        return by
+    name = "".join(character for character in by if character.isprintable() and character not in "<>") or "somebody"
+    mail = name if re.fullmatch(r"[\w.+-]+@[\w.-]+", name) else "luasprocs@localhost"
+    return f"{name} <{mail}>"

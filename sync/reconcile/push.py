@@ -1,0 +1,171 @@
+"""What hooks do when somebody pushes: refuse what would break, make live what was taken.
+
+Only the followed branch matters: `branch` of the host's settings, else HEAD.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from luasprocs.contract.keys import Keys
+from luasprocs.errors import EngineVersionError, OwnerError, PruneError, RepositoryError, ServerError
+from luasprocs.registry.history import read_history
+from luasprocs.state.desired import read_suspended
+from sync.git.repository import Repository
+from sync.reconcile.desired import problems_in, read_commit
+from sync.reconcile.plan import Plan
+from sync.reconcile.policy import Policy
+from sync.reconcile.reconciler import Options, Outcome, Prepared, Syncer
+from sync.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from luasprocs.errors import Problem
+    from sync.reconcile.desired import Desired
+
+PRUNE_ALL = "prune-all"
+"""The push option: `git push -o prune-all`."""
+_LINE = re.compile(rb"([0-9a-f]{40,64}) ([0-9a-f]{40,64}) (refs/.+)")
+_NOTHING = re.compile("0+")
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One ref that a push moves. `old`, `new`: object ids, "" for none."""
+
+    old: str
+    new: str
+    ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`refusal`: why the push must not be taken, or ""; `problems`: of its sprocs; `unsure`: why Redis could not be asked."""
+
+    refusal: str = ""
+    problems: tuple[Problem, ...] = ()
+    unsure: str = ""
+
+
+def read_updates(given: bytes) -> list[Update]:
+    """What git tells `pre-receive` and `post-receive` on standard input.
+
+    Raises:
+        RepositoryError: that isn't it.
+    """
+    updates = []
+    for line in given.splitlines():
+        found = _LINE.fullmatch(line)
+        if found is None:
+            raise RepositoryError(f"git's hook got {line!r}, which is no ref's update: it is for git to start it")
+        old, new = ("" if _NOTHING.fullmatch(one.decode()) else one.decode() for one in found.groups()[:2])
+        updates.append(Update(old, new, os.fsdecode(found[3])))
+    return updates
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became live. `by`: who was first, where it was somebody else (a daemon, mostly); else ""."""
+
+    outcome: Outcome
+    by: str = ""
+
+
+class Receiver:
+    """A push into the repository that git started this hook in.
+
+    Raises:
+        RepositoryError, SettingsError: the repository or the host's settings can't be read.
+    """
+
+    def __init__(self, flags: Mapping[str, object], environ: Mapping[str, str]) -> None:
+        self._session = Session(flags)
+        # By git's own variables: new objects are in quarantine while a push is judged.
+        self.repository = Repository.open(None)
+        self.branch = self._session.settings.branch or self.repository.branch
+        self._options = Options(prune_all=PRUNE_ALL in push_options(environ), policy=Policy.of(self._session.settings))
+
+    def of_branch(self, updates: Iterable[Update]) -> Update | None:
+        """The update of the followed branch, if there is one."""
+        return next((update for update in updates if self.branch and update.ref == f"refs/heads/{self.branch}"), None)
+
+    def judge(self, update: Update) -> Verdict:
+        """Whether the branch may move there. Redis may be gone: then only the files and signatures are judged."""
+        desired = read_commit(self.repository, update.new)
+        try:
+            with self._session.named_errors():
+                syncer = self._syncer(desired)
+                prepared = syncer.prepare(desired)
+                whole = bool(desired.entries) and syncer.loses_libraries(prepared.plan)
+        except (ServerError, OwnerError, EngineVersionError) as error:
+            against = self._options.policy.refusal(self.repository, desired.commit, update.old, desired.folder)
+            return Verdict(against, self._problems(desired, self._changed(desired, update.old)), str(error))
+        names = desired.entries if whole else prepared.plan.names_changed
+        return Verdict(_refusal(prepared), self._problems(desired, names))
+
+    def apply(self) -> Applied | str:
+        """Makes live what the branch is now. Returns what was done, or why nothing was, in a sentence.
+
+        Raises:
+            LuasprocsError: it could not.
+        """
+        desired = read_commit(self.repository, f"refs/heads/{self.branch}")
+        with self._session.named_errors():
+            syncer = self._syncer(desired)
+            if suspended := read_suspended(syncer.client, syncer.keys):
+                return f"nothing was made live: the sync is suspended {suspended} (luasprocs unsuspend)"
+            outcome = syncer.sync(desired)
+            return Applied(outcome) if outcome.changed else _by_others(syncer, outcome)
+
+    def _syncer(self, desired: Desired) -> Syncer:
+        named = self._session.settings.namespace
+        keys = Keys(desired.settings.namespace if named is None else named)
+        return Syncer(self._session.client, keys, self.repository, self._options)
+
+    def _changed(self, desired: Desired, old: str) -> Iterable[str]:
+        """Names whose files are others than in the commit before, where that is known."""
+        if not old or not self.repository.knows(old):
+            return desired.entries
+        before = read_commit(self.repository, old)
+        same = (before.settings, before.folder) == (desired.settings, desired.folder)
+        if not same or before.entries.keys() - desired.entries.keys():  # others may require what is gone
+            return desired.entries
+        return [name for name, blob in desired.entries.items() if before.entries.get(name) != blob]
+
+    def _problems(self, desired: Desired, names: Iterable[str]) -> tuple[Problem, ...]:
+        return tuple(sorted({*desired.problems, *problems_in(self.repository, desired, names)}))
+
+
+def push_options(environ: Mapping[str, str]) -> list[str]:
+    """The `-o` of `git push`, as git hands them to its hooks."""
+    count = environ.get("GIT_PUSH_OPTION_COUNT", "")
+    return [environ.get(f"GIT_PUSH_OPTION_{number}", "") for number in range(int(count) if count.isdecimal() else 0)]
+
+
+def reason(error: Exception) -> str:
+    """An error of `apply` for those who push, who can't give `sync` options."""
+    return f"{error}; {_PUSH_HINT}" if isinstance(error, PruneError) else str(error)
+
+
+_PUSH_HINT = f"or push with -o {PRUNE_ALL}"
+
+
+def _refusal(prepared: Prepared) -> str:
+    hint = f"; {_PUSH_HINT}" if prepared.refusal and not prepared.forbidden else ""
+    return prepared.refusal + hint
+
+
+def _by_others(syncer: Syncer, outcome: Outcome) -> Applied:
+    """A daemon may have been first: then what it did is what there is to tell."""
+    for entry in read_history(syncer.client, syncer.keys, 1):
+        if (entry.generation, entry.commit) == (outcome.generation, outcome.commit):
+            created, updated, deleted = (
+                tuple(sorted(names)) for names in (entry.created, entry.updated, entry.deleted)
+            )
+            plan = Plan(created, updated, deleted, outcome.plan.unchanged - len(created) - len(updated))
+            return Applied(replace(outcome, plan=plan, changed=True), entry.applied_by)
+    return Applied(outcome)

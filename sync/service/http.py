@@ -1,0 +1,153 @@
+"""The daemon's HTTP: /healthz, /readyz, /metrics, and the webhook POST /hook."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from luasprocs.errors import SettingsError
+from sync.service.metrics import Metrics
+from sync.service.webhook import BODY_LIMIT_BYTES, PER_SECOND, UNPROVEN, Webhook, claims
+
+if TYPE_CHECKING:
+    from aiohttp.web_protocol import RequestHandler
+
+    from luasprocs.contract.keys import Keys
+    from sync.service.supervisor import Service
+
+log = logging.getLogger("luasprocs.daemon")
+
+END_WITHIN_S = 3.0
+"""For answers that are under way when the service ends."""
+STALE_INTERVALS = 3
+STALE_LEAST_S = 30.0
+"""The last success may be so many intervals ago, and so long anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """So that nobody who connects holds up the daemon, or uses up its files.
+
+    `connections`: with one more the oldest goes; `idle_s`: how long one may say nothing; `body_s`: how long a body may take.
+    """
+
+    connections: int = 100
+    idle_s: float = 75.0
+    body_s: float = 10.0
+
+
+class Http:
+    """Serves at `address` (host:port) until it is stopped. `secret` "": no webhook."""
+
+    limits = Limits()
+
+    def __init__(self, address: str, secret: str, url: str, keys: Keys, service: Service, interval_s: float) -> None:
+        self._host, self._port = address.rsplit(":", 1)
+        self._service, self._stale_s = service, max(STALE_LEAST_S, STALE_INTERVALS * interval_s)
+        self._metrics = Metrics(url, keys, service)
+        self._webhook = Webhook(secret.encode()) if secret else None
+        self._stop = asyncio.Event()
+        self._later: asyncio.TimerHandle | None = None
+        self._measuring = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Until `stop`.
+
+        Raises:
+            SettingsError: the address can't be listened at.
+        """
+        app = web.Application(client_max_size=BODY_LIMIT_BYTES + 1)
+        app.add_routes([web.get("/healthz", self._healthz), web.get("/readyz", self._readyz)])
+        app.add_routes([web.get("/metrics", self._serve_metrics), web.post("/hook", self._hook)])
+        runner = web.AppRunner(
+            app, access_log=None, handle_signals=False, shutdown_timeout=END_WITHIN_S,
+            keepalive_timeout=self.limits.idle_s, lingering_time=self.limits.body_s,
+        )  # fmt: skip
+        await runner.setup()
+        try:
+            server = await self._listen(runner)
+            addresses = (socket.getsockname() for socket in server.sockets)
+            log.info("http at %s", ", ".join(f"{host}:{port}" for host, port, *_ in addresses))
+            await self._stop.wait()
+            server.close()
+        finally:
+            if self._later:
+                self._later.cancel()
+            await runner.cleanup()
+
+    async def _listen(self, runner: web.AppRunner) -> asyncio.Server:
+        def admit() -> RequestHandler:
+            assert runner.server is not None  # noqa: S101  # between setup and cleanup
+            for old in runner.server.connections[: 1 - self.limits.connections]:
+                old.force_close()
+            return runner.server()
+
+        try:
+            return await asyncio.get_running_loop().create_server(admit, self._host.strip("[]"), int(self._port))
+        except OSError as error:
+            raise SettingsError(f"http={self._host}:{self._port}: {error.strerror or error}") from error
+
+    def stop(self) -> None:
+        """Ends it."""
+        self._stop.set()
+
+    def unready(self) -> list[str]:
+        """Why it is not ready, as sentences; none where it is."""
+        reasons = []
+        runtime, follower = self._service.runtime, self._service.follower
+        if runtime is not None and not runtime.listening:
+            reasons.append("the runtime does not listen: no connection to Redis")
+        if follower is not None:
+            health = follower.health
+            if not health.connected:
+                reasons.append("the registry is not watched: no connection to Redis")
+            if time.time() - health.last_success > self._stale_s:
+                reasons.append(f"git and Redis were not looked at with success for {self._stale_s:.0f} s")
+            if health.look is not None and health.look.evicts:
+                reasons.append(
+                    f"maxmemory-policy {health.look.evicts} removes sprocs: set noeviction or a volatile-* policy"
+                )
+        return reasons
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        return web.json_response({"alive": True, "status": self._service.status})
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        reasons = self.unready()
+        return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
+
+    async def _serve_metrics(self, _: web.Request) -> web.Response:
+        async with self._measuring:  # one thread, however many ask
+            body = await asyncio.to_thread(self._metrics.text)
+        return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+    async def _hook(self, request: web.Request) -> web.Response:
+        if self._webhook is None or self._service.follower is None:
+            return web.json_response({"text": "no webhook: set webhook_secret"}, status=404)
+        if (request.content_length or 0) > BODY_LIMIT_BYTES:
+            return web.json_response({"text": "the body is too large"}, status=413)
+        if not claims(request.headers):
+            return web.json_response({"text": UNPROVEN.text}, status=UNPROVEN.status)
+        try:
+            async with asyncio.timeout(self.limits.body_s):
+                body = await request.read()
+        except TimeoutError:
+            return web.json_response({"text": f"no whole body within {self.limits.body_s:.0f} s"}, status=408)
+        verdict = self._webhook.judge(request.headers, body, time.monotonic())
+        if verdict.look:
+            self._look()
+        elif verdict.later and self._later is None:
+            self._later = asyncio.get_running_loop().call_later(1 / PER_SECOND, self._look)
+        return web.json_response({"text": verdict.text}, status=verdict.status)
+
+    def _look(self) -> None:
+        if self._later:
+            self._later.cancel()
+            self._later = None
+        if self._service.follower is not None:
+            self._service.follower.wake(fetch=True)

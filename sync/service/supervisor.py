@@ -1,0 +1,97 @@
+"""The daemon as one service: syncing and running side by side, each failing and coming back without the other."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Protocol
+
+from luasprocs.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from luasprocs.runtime.daemon import Daemon
+    from sync.service.follow import Follower
+    from sync.service.look import Look
+
+log = logging.getLogger("luasprocs.daemon")
+
+RESTART_S = 1.0
+"""After a failure that nobody foresaw."""
+
+
+class Part(Protocol):
+    """What a service runs until it is stopped."""
+
+    async def run(self) -> None:
+        """Until `stop`."""
+
+    def stop(self) -> None:
+        """`run` returns when what is under way has ended."""
+
+
+class Service:
+    """Runs its parts. Ready when the runtime listens and the sync has looked once; whichever there are."""
+
+    def __init__(self, runtime: Daemon | None, follower: Follower | None) -> None:
+        self.runtime, self.follower = runtime, follower
+        self._parts: list[Part] = [part for part in (runtime, follower) if part is not None]
+        self._waiting = {part for part in (runtime, follower) if part is not None}
+        self._ready: Callable[[], None] = lambda: None
+        self._stopping = False
+        if runtime is not None:
+            runtime.on_ready(lambda: self._arrived(runtime))
+        if follower is not None:
+            follower.on_look(lambda look: self._looked(look, follower))
+
+    def add(self, part: Part) -> None:
+        """Runs it, too; it isn't waited for."""
+        self._parts.append(part)
+
+    def on_ready(self, ready: Callable[[], None]) -> None:
+        """`ready` is called when all of it serves, and again when the runtime has connected again."""
+        self._ready = ready
+
+    @property
+    def status(self) -> str:
+        """In a few words, for a service manager."""
+        look = self.follower.health.look if self.follower else None
+        said = (f"{look.state.state} {look.state.commit[:10]}".strip(),) if look else ()
+        return ", ".join((*said, *((self.runtime.status,) if self.runtime else ())))
+
+    async def run(self) -> None:
+        """Until `stop`."""
+        async with asyncio.TaskGroup() as group:
+            for part in self._parts:
+                group.create_task(self._kept_running(part))
+
+    def stop(self) -> None:
+        """No new work; `run` returns when what is under way has ended."""
+        self._stopping = True
+        for part in self._parts:
+            part.stop()
+
+    async def _kept_running(self, part: Part) -> None:
+        while True:
+            try:
+                await part.run()
+            except SettingsError:
+                raise  # it will not get better by itself
+            except Exception:
+                if self._stopping:
+                    raise
+                log.exception("%s failed; it starts again", type(part).__name__.lower())
+                await asyncio.sleep(RESTART_S)
+            else:
+                return
+
+    def _arrived(self, part: object) -> None:
+        was_waiting = bool(self._waiting)
+        self._waiting.discard(part)
+        if not self._waiting and (was_waiting or part is self.runtime):
+            self._ready()
+
+    def _looked(self, look: Look, follower: Follower) -> None:
+        if look.failing != "redis" and follower in self._waiting:
+            self._arrived(follower)

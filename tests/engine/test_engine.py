@@ -1,0 +1,281 @@
+"""The engine on real servers: what a call answers, and what it refuses."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from redis.exceptions import ResponseError
+
+from luasprocs.contract.keys import Keys
+from luasprocs.engine import render
+from luasprocs.errors import NoSprocError, ScriptError, SprocDisabledError
+from luasprocs.language.compiler import GLOBALS, uses
+from luasprocs.server import acl
+from luasprocs.server.script_errors import readable_error, script_error
+from tests.live import put, sproc
+
+TRIGGER = sproc("trigger.lua", "-- event=set\n-- key=never\nreturn 1")
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "markers"])
+def call(request, server):
+    """Calls a sproc of those given; once with and once without triggers in the registry."""
+    client = server.client()
+
+    def run(name, *sprocs, keys=(), args=(), command="FCALL", function="luasprocs_execute"):
+        put(client, *sprocs, *([TRIGGER] if request.param else []))
+        try:
+            return client.execute_command(command, function, len(keys), *keys, name, *args)
+        except ResponseError as error:
+            return f"{error.status_code or 'ERR'} {error}" if not str(error).startswith("ERR") else str(error)
+
+    run.client = client  # type: ignore[attr-defined]
+    return run
+
+
+def test_keys_and_arguments_are_as_given(call):
+    echo = sproc("echo.lua", "return {KEYS[1], KEYS[2], #KEYS, ARGV[1], ARGV[2], #ARGV, sproc.name, sproc.trigger}")
+    assert call("echo.lua", echo, keys=("a", "b"), args=("c", "d")) == [
+        b"a", b"b", 2, b"c", b"d", 2, b"echo.lua", b"call",
+    ]  # fmt: skip
+
+
+def test_an_unknown_name_is_nosproc(call):
+    assert "no sproc named 'x.lua'" in call("x.lua", sproc("a.lua", "return 1"))
+
+
+def test_a_disabled_sproc_says_so(call):
+    assert "sproc 'a.lua' has enabled=no" in call("a.lua", sproc("a.lua", "-- enabled=no\nreturn 1"))
+
+
+def test_an_error_names_the_files_own_line(call):
+    answer = call("a.lua", sproc("a.lua", "-- one\nlocal x\nerror('boom')"))
+    assert "a.lua:3: boom" in answer
+    assert "b.lua:3" in call("b.lua", sproc("b.lua", "local x\n\nreturn x.y"))
+
+
+def test_an_error_of_a_command_keeps_its_code_and_names_the_line(call):
+    call.client.set("text", "x")
+    answer = call("a.lua", sproc("a.lua", "\nredis.call('LPUSH', 'text', 'x')"))
+    assert "Operation against a key holding the wrong kind of value" in answer
+    assert "on @a.lua:2." in answer
+
+
+def test_endless_recursion_ends_as_an_error(call):
+    answer = call("a.lua", sproc("a.lua", "return sproc.call('a.lua')"))
+    assert "stack overflow" in answer
+    assert call("b.lua", sproc("b.lua", "return 'fine'")) == b"fine"
+
+
+def test_require_gives_what_a_library_returned_and_runs_it_once(call):
+    library = sproc(
+        "lib/n.lua",
+        "-- library=yes\nredis.call('INCR', 'loads')\nreturn {double = function(x) return x * 2 end}",
+    )
+    user = sproc("a.lua", "return require('lib/n.lua').double(tonumber(ARGV[1]))")
+    assert call("a.lua", library, user, args=("4",)) == 8
+    assert call.client.execute_command("FCALL", "luasprocs_execute", 0, "a.lua", "5") == 10
+    assert call.client.get("loads") == b"1"
+
+
+def test_require_refuses_what_is_no_library_and_what_requires_itself(call):
+    assert "not library=yes" in call("a.lua", sproc("a.lua", "require('b.lua')"), sproc("b.lua", "return 1"))
+    assert "no sproc named 'c.lua'" in call("a.lua", sproc("a.lua", "local n = 'c.lua' require(n)"))
+    circle = sproc("l.lua", "-- library=yes\nlocal x = require('l.lua') return x")
+    assert "requires itself" in call("a.lua", circle, sproc("a.lua", "local x = require('l.lua') return x"))
+
+
+def test_what_require_and_call_refuse_names_the_sprocs_line_not_the_engines(call):
+    for line in (
+        "local n = 'c.lua'\nrequire(n)",
+        "\nsproc.call('c.lua')",
+        "local n = 'c.lua'\nlocal x = require(n)\nreturn x",
+    ):
+        answer = call("a.lua", sproc("a.lua", line))
+        assert "no sproc named 'c.lua'" in answer
+        assert answer.endswith("script: luasprocs_execute, on @a.lua:2.")
+
+
+def test_the_engine_uses_no_global_that_the_server_has_not():
+    text = render(Keys(), "owner", 0).text.split("\n", 1)[1]
+    parts = re.findall(r"\[===\[\n(.*?)\]===\]", text, re.DOTALL)
+    assert len(parts) == 3
+    for part in (text, *parts):
+        found = uses(part.encode())
+        assert found
+        assert {use.name for use in found if use.what == "read"} <= GLOBALS
+        assert not [use for use in found if use.what == "write"]
+
+
+def test_a_library_does_not_run_alone(call):
+    assert "library=yes" in call("l.lua", sproc("l.lua", "-- library=yes\nreturn {}"))
+
+
+def test_a_sproc_calls_another_in_the_same_step(call):
+    inner = sproc("in.lua", "redis.call('SET', KEYS[1], ARGV[1]) return 'set ' .. sproc.name")
+    outer = sproc("out.lua", "return sproc.call('in.lua', {'k'}, {'v'}) .. ' by ' .. sproc.name")
+    assert call("out.lua", inner, outer) == b"set in.lua by out.lua"
+    assert call.client.get("k") == b"v"
+
+
+def test_globals_are_out_of_reach(call):
+    assert "readonly" in call("a.lua", sproc("a.lua", "x = 1"))
+
+
+def test_a_readonly_sproc_runs_by_fcall_ro_and_may_not_write(call):
+    reader = sproc("r.lua", "-- readonly=yes\nreturn redis.call('GET', KEYS[1])")
+    call.client.set("k", "v")
+    ro = {"command": "FCALL_RO", "function": "luasprocs_execute_ro"}
+    assert call("r.lua", reader, keys=("k",), **ro) == b"v"
+    assert "not readonly=yes" in call("w.lua", sproc("w.lua", "return 1"), **ro)
+    writer = sproc("w.lua", "-- readonly=yes\nreturn redis.call('SET', 'k', '1')")
+    assert "rite commands are not allowed" in call("w.lua", writer, **ro)
+
+
+def test_direct_calls_are_counted(call):
+    put(call.client, one := sproc("a.lua", "return 1"))
+    for _ in range(3):
+        call.client.execute_command("FCALL", "luasprocs_execute", 0, one.name)
+    assert call.client.execute_command("FCALL", "luasprocs_flush", 0) == 3
+    assert call.client.hget(Keys().stats("a.lua"), "calls") == b"3"
+
+
+def test_an_apply_loses_no_count(call):
+    put(call.client, sproc("a.lua", "return 1"))
+    call.client.execute_command("FCALL", "luasprocs_execute", 0, "a.lua")
+    put(call.client, sproc("a.lua", "return 2"))
+    assert call.client.hget(Keys().stats("a.lua"), "calls") == b"1"
+
+
+def test_a_recorded_run_is_in_the_stream_whether_it_went_well_or_not(call):
+    put(call.client, sproc("a.lua", "if ARGV[1] then error('no') end return {1, 'two'}"))
+    run = ("FCALL", "luasprocs_run", 0, "a.lua", "me@here")
+    assert call.client.execute_command(*run) == [1, b"two"]
+    with pytest.raises(ResponseError, match="no"):
+        call.client.execute_command(*run, "fail")
+    good, bad = (fields for _, fields in call.client.xrange(Keys().executions))
+    assert (good[b"status"], good[b"reply"], good[b"origin"], good[b"trigger"]) == (
+        b"ok",
+        b'[1,"two"]',
+        b"me@here",
+        b"call",
+    )
+    assert bad[b"status"] == b"error"
+    assert b"a.lua:1: no" in bad[b"error"]
+    stats = call.client.hgetall(Keys().stats("a.lua"))
+    assert (stats[b"runs"], stats[b"errors"]) == (b"2", b"1")
+
+
+def test_names_with_anything_printable_run(call):
+    for name in ("a b.lua", "quo'te\".lua", "glob*[x]?.lua", "emoji 🎉.lua", "{tag}/x.lua", "%.lua"):
+        assert call(name, sproc(name, "return sproc.name")) == name.encode()
+
+
+def test_two_namespaces_live_side_by_side(server):
+    client = server.client()
+    for namespace, answer in (("", b"none"), ("shop", b"shop"), ("{tag}", b"tag")):
+        put(client, sproc("a.lua", f"return '{answer.decode()}'"), keys=Keys(namespace))
+    assert client.execute_command("FCALL", "luasprocs_execute", 0, "a.lua") == b"none"
+    assert client.execute_command("FCALL", "shop_luasprocs_execute", 0, "a.lua") == b"shop"
+    assert client.execute_command("FCALL", "tag_luasprocs_execute", 0, "a.lua") == b"tag"
+    assert client.lrange("shop:__*_Sproc_List_*__", 0, -1) == [b"a.lua"]
+
+
+def test_markers_stand_around_a_run_only_where_there_are_triggers(server):
+    client = server.client()
+    listener = server.client().pubsub()
+    listener.subscribe(Keys().markers)
+    assert listener.get_message(timeout=5)["type"] == "subscribe"
+    put(client, sproc("a.lua", "error('x')"))
+    with pytest.raises(ResponseError):
+        client.execute_command("FCALL", "luasprocs_execute", 0, "a.lua")
+    assert listener.get_message(timeout=0.1) is None
+    put(client, sproc("a.lua", "error('x')"), TRIGGER)
+    with pytest.raises(ResponseError):
+        client.execute_command("FCALL", "luasprocs_execute", 0, "a.lua")
+    assert [listener.get_message(timeout=5)["data"] for _ in range(2)] == [b"begin 1 1 - a.lua", b"end"]
+    listener.close()
+
+
+def test_the_same_registry_gives_the_same_engine():
+    assert render(Keys("shop"), "me", 0) == render(Keys("shop"), "me", 0)
+    assert render(Keys("shop"), "me", 0).id != render(Keys("shop"), "me", 1).id
+
+
+def test_errors_are_read_as_code_place_message():
+    assert readable_error("ERR a.lua:3: boom script: luasprocs_execute, on @a.lua:3.") == "ERR a.lua:3: boom"
+    assert readable_error("WRONGTYPE bad kind script: on @a b.lua:2.") == "WRONGTYPE a b.lua:2: bad kind"
+    assert isinstance(script_error(ResponseError("NOSPROC no sproc named 'x'")), NoSprocError)
+    assert isinstance(script_error(ResponseError("DISABLED sproc 'x' has enabled=no")), SprocDisabledError)
+    assert type(script_error(ResponseError("ERR x.lua:1: y"))) is ScriptError
+
+
+def test_a_user_who_may_not_record_is_told_before_anything_runs(server):
+    client = server.client()
+    put(client, sproc("a.lua", "return redis.call('INCR', KEYS[1])"))
+    rule = (*acl.rule("caller", Keys(), own_keys=("app:*",)), ">secret")
+    client.execute_command("ACL", "SETUSER", "app", *rule)
+    app = server.client(username="app", password="secret")
+    with pytest.raises(ResponseError, match="NORECORD"):
+        app.execute_command("FCALL", "luasprocs_run", 1, "app:n", "a.lua", "me")
+    assert client.get("app:n") is None
+    assert app.execute_command("FCALL", "luasprocs_execute", 1, "app:n", "a.lua") == 1
+
+
+def test_a_source_that_uses_varargs_or_ends_in_a_comment_runs(call):
+    assert call("a.lua", sproc("a.lua", "return select('#', ...) -- the end")) == 5
+    assert call("b.lua", sproc("b.lua", "return 1 -- the end")) == 1
+
+
+@pytest.mark.parametrize("name", ["tonumber", "math", "cjson"])
+def test_what_a_sproc_assigns_does_not_live_on(call, name):
+    for source in (f"{name} = 5 return 1", f"function {name} () end return 1", f"local a a, {name} = 1, 2 return 1"):
+        changes = sproc("a.lua", source)
+        assert "Attempt to modify a readonly table" in call("a.lua", changes)
+    local = sproc("b.lua", f"local {name}, b = 7, 8 return {name}")
+    assert call("b.lua", local) == 7
+
+
+def test_a_handed_over_name_is_fresh_in_each_call(call):
+    forgets = sproc("a.lua", "local was = redis.sha1hex('x') redis = nil sproc = nil return was")
+    first = call("a.lua", forgets)
+    assert call.client.fcall("luasprocs_execute", 0, "a.lua") == first
+
+
+@pytest.mark.parametrize(
+    "what", ["{1, 2}", "setmetatable({}, {__tostring = function() error({}) end})", "math.floor", "{}"]
+)
+def test_an_error_of_any_type_is_an_error_reply(call, what):
+    """redis-server 7.0 crashes where a table without `err` reaches it."""
+    assert "an error that is a" in call("a.lua", sproc("a.lua", f"error({what})"))
+    assert "an error that is a" in call(
+        "c.lua", sproc("c.lua", "return sproc.call('a.lua')"), sproc("a.lua", f"error({what})")
+    )
+    only = sproc("r.lua", f"-- readonly=yes\nerror({what})")
+    assert "an error" in call("r.lua", only, command="FCALL_RO", function="luasprocs_execute_ro")
+    assert call.client.ping()
+
+
+def test_a_comment_does_not_hide_an_assignment(call):
+    for source in (
+        "local n = tostring(1) tostring --[[x]] = nil return n",
+        "local n = math.pi math -- x\n = 5 return n",
+    ):
+        changes = sproc("a.lua", source)
+        assert "Attempt to modify a readonly table" in call("a.lua", changes)
+        with pytest.raises(ResponseError, match="readonly table"):
+            call.client.fcall("luasprocs_execute", 0, "a.lua")
+
+
+def test_a_first_call_from_another_db_changes_nothing(server):
+    client = server.client()
+    put(client, sproc("a.lua", "return 1"), TRIGGER)
+    dump = client.execute_command("FUNCTION", "DUMP")
+    client.execute_command("FUNCTION", "FLUSH")
+    client.execute_command("FUNCTION", "RESTORE", dump)
+    other = server.client(db=1)
+    with pytest.raises(ResponseError, match="serves the registry of db 0"):
+        other.fcall("luasprocs_execute", 0, "a.lua")
+    assert client.fcall("luasprocs_execute", 0, "a.lua") == 1
+    assert client.execute_command("FCALL_RO", "luasprocs_about", 0)[5] == b"1"

@@ -1,0 +1,155 @@
+"""Lua's own judgement of a source, and what the server's sandbox would refuse."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luasprocs.language import compiler as lua
+from luasprocs.language.compiler import misuse_problems, syntax_problems
+from tests.servers import Server
+
+
+def misuse(source: str | bytes, *, runasync: bool = False) -> list[str]:
+    text = source.encode() if isinstance(source, str) else source
+    assert syntax_problems("a.lua", text) == []
+    return [str(problem) for problem in misuse_problems("a.lua", text, runasync)]
+
+
+@pytest.mark.parametrize(
+    ("source", "place", "word"),
+    [
+        ("local a = = 1", "1:11", "unexpected symbol near '='"),
+        ("x = 3 = 4 = 5", "1:7", "near '='"),
+        ("-- a\r\n\r\nfoo_b baz_q = 1\r\n", "3:7", "near 'baz_q'"),
+        ("if a then\n", "2:1", "'end' expected (to close 'if' at line 1) near '<eof>'"),
+        ("foo('ü', bar baz)", "1:14", "near 'baz'"),
+        ("foo(\n\n'abc", "3:5", "unfinished string"),
+        ("x = 'abc\n'", "1:5", "unfinished string"),
+        ("--[[ never closed", "1:18", "unfinished long comment"),
+        ("end", "1:1", "near 'end'"),
+        ("a=\x1b[31m", "1:3", "near 'char(27)'"),
+        ("goto x", "1:6", "'=' expected"),
+        ("#!lua flags=no-writes\nreturn 1", "1:1", "near '#'"),
+        ("x=" + "(" * 300, "1:1", "too many syntax levels"),
+        ("\n".join(f"local a{at}" for at in range(300)), "197:1", "more than 200 local variables"),
+        ("\x1bLua", "1:1", "char(27)"),
+        ("\0", "1:1", "unexpected symbol"),
+    ],
+)
+def test_a_syntax_error_has_its_own_line_and_column(source, place, word):
+    (problem,) = syntax_problems("b c.lua", source.encode())
+    assert str(problem).startswith(f"b c.lua:{place}: ")
+    assert word in problem.message
+    assert problem.kind == "error"
+
+
+def test_it_runs_nothing(tmp_path):
+    trap = tmp_path / "trap"
+    assert syntax_problems("a.lua", f"io.open({str(trap)!r}, 'w'):write('x') while true do end".encode()) == []
+    assert misuse_problems("a.lua", f"io.open({str(trap)!r}, 'w') while true do end".encode(), runasync=True) == []
+    assert not trap.exists()
+
+
+SOURCES = st.binary() | st.text("abc=()[]{}'\"\\-.:,;<>~ \n\r\t\0end 123#", max_size=60).map(str.encode)
+
+
+@given(SOURCES)
+def test_any_bytes_get_an_answer_within_the_file(source):
+    lines = source.replace(b"\r", b"\n").count(b"\n") + 1
+    for problem in [*syntax_problems("a.lua", source), *misuse_problems("a.lua", source, runasync=False)]:
+        assert 1 <= problem.line <= lines
+        assert 1 <= problem.column <= len(source) + 1
+        assert problem.message.isprintable() or "\ufffd" in problem.message
+
+
+def test_globals_are_misuse_on_the_server_only():
+    source = """
+x = 5
+function foo() return x end
+local f = io.open('x')
+foo.bar.print(os.time(), os.clock(), print)
+local t = { io = 1, [2] = "print" } -- io.open, print
+t.io = undefined
+"""
+    assert misuse(source) == [
+        "a.lua:2:1: x is written as a global, which the server refuses: write `local x`",
+        "a.lua:3:10: function foo is global, which the server refuses: write `local function foo`",
+        "a.lua:4:11: the server has no global 'io': files need runasync=yes",
+        "a.lua:5:15: the server has no os.time: redis.call('TIME') tells the time; all of os needs runasync=yes",
+        "a.lua:5:38: the server has no global 'print': redis.log(redis.LOG_NOTICE, …) writes to the server's log",
+        "a.lua:7:8: the server has no global 'undefined'",
+    ]
+    assert misuse(source, runasync=True) == []
+
+
+def test_what_a_sproc_may_use_is_no_misuse():
+    source = """
+local json, n = cjson.encode({KEYS[1], ARGV}), 0
+for _, k in ipairs(KEYS) do n = n + #k end
+local function f(a) return f and sproc.call(a, KEYS, {}), require(a), sproc.name, redis.sha1hex(json) end
+return { f(1), os.clock(), bit.band(1, 2), struct.pack('>I', 1), cmsgpack.pack(1), server, _VERSION, tostring(n) }
+"""
+    assert misuse(source) == []
+
+
+def test_commands_that_no_server_has_or_lets_a_script_call_are_misuse():
+    source = """
+redis.call('GETT', KEYS[1])
+local function f(a, b)
+  return redis.pcall("subscribe", a == b, f(redis.call [[NOPE]]))
+end
+return server.call(
+  'MULTI')
+"""
+    told = misuse(source)
+    assert [line.partition(" ")[0] for line in told] == ["a.lua:2:13:", "a.lua:4:23:", "a.lua:4:58:", "a.lua:7:4:"]
+    assert "did you mean 'get'" in told[0]
+    assert "no server lets a script call SUBSCRIBE" in told[1]
+    assert "no Redis or Valkey has a command 'NOPE'" in told[2]
+    assert len(misuse(source, runasync=True)) == 2
+
+
+def test_a_command_that_is_not_a_literal_or_a_modules_own_is_left_alone():
+    assert (
+        misuse("""
+local verb = ARGV[1]
+redis.call(verb, 'NOPE')
+redis.call('NO' .. verb)
+redis.call(('NOPE'):lower())
+redis.call(verb and 'NOPE' or 'NADA')
+redis.call('json.set', 'a', '$', '1')
+redis.call('blpop', 'a', 1)
+local t = { call = function() end }
+t.call('NOPE') -- redis.call('NOPE')
+return "redis.call('NOPE')"
+""")
+        == []
+    )
+
+
+def test_a_table_of_many_values_is_no_code():
+    values = ",".join(str(at) for at in range(60_000))
+    assert misuse(f"local t = {{ {values} }} return t") == []
+
+
+def test_every_command_of_the_server_is_known(server: Server):
+    client = server.client(decode_responses=True)
+    names = {name.lower() for name in client.command_list() if "|" not in name}
+    assert names <= lua._commands().keys(), names - lua._commands().keys()
+
+
+def test_what_is_called_misuse_is_refused_by_the_server(server: Server):
+    client = server.client(decode_responses=True)
+    here = set(client.command_list())
+    for name in (name for name, mark in lua._commands().items() if mark and name in here):
+        with pytest.raises(redis.ResponseError, match=r"not allowed from script|[Ww]rong number"):
+            client.eval(f"return redis.call('{name}')", 0)
+    for source in ("x = 1", "function f() end", "return print", "return io.open", "return os.time()", "return debug"):
+        assert misuse(source)
+        with pytest.raises(redis.ResponseError):
+            client.eval(source, 0)
+    for name in lua.GLOBALS - {"server", "os"}:
+        assert client.eval(f"return type({name})", 0) != "nil"

@@ -1,0 +1,40 @@
+"""Heartbeats, read as far as they go."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luasprocs.state.daemons import LEASE_MS, DaemonInfo, parse_heartbeats
+
+
+def test_a_heartbeat() -> None:
+    beat = b'1000 7 {"pid": 5, "host": "h", "started": 3, "lag": 1, "read": 4, "runs": 2, "epoch": "e", "covers": {"s": 6}}'
+    assert parse_heartbeats({b"b": beat, b"a": b"1 2 {}"}) == (
+        DaemonInfo("a", 1, 2),
+        DaemonInfo("b", 1000, 7, "h", 5, 3, "e", {"s": 6}, 1, 4, 2),
+    )
+
+
+def test_it_is_alive_for_as_long_as_its_lease() -> None:
+    daemon = DaemonInfo("a", 10_000, 1)
+    assert daemon.alive(10_000)
+    assert daemon.alive(10_000 + LEASE_MS - 1)
+    assert not daemon.alive(10_000 + LEASE_MS)
+    assert not daemon.alive(10_000 - LEASE_MS), "the clock went back"
+    assert (daemon.age_ms(10_300), daemon.age_ms(9_000)) == (300, 0)
+
+
+def test_values_of_other_types_are_left_out() -> None:
+    (found,) = parse_heartbeats({"a": '1 2 {"pid": "5", "host": 1, "lag": true, "covers": {"s": null}, "runs": 1.5}'})
+    assert found == DaemonInfo("a", 1, 2, covers={"s": 0})
+
+
+def test_what_is_no_heartbeat_is_nobody() -> None:
+    for beat in ("", "1", "1 2", "1 2 ", "1 2 []", "1 2 {", "x 2 {}", "1 y {}", "1 2 3", "1 2 " + "[" * 10_000):
+        assert parse_heartbeats({"a": beat}) == ()
+
+
+@given(st.binary(max_size=60), st.binary(max_size=20))
+def test_anything_may_stand_there(beat: bytes, name: bytes) -> None:
+    assert len(parse_heartbeats({name: beat, b"whole": b"1 2 {}"})) >= 1

@@ -1,0 +1,91 @@
+"""From nothing to a first sproc, as the README tells it; and `init`, `acl` by themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from redis.exceptions import ResponseError
+
+if TYPE_CHECKING:
+    from tests.sync.commands.shell import Shell
+
+
+def test_from_nothing_to_a_first_own_sproc(shell: Shell) -> None:
+    assert shell.process("init").code == 0
+    shell.git("add", "--all")
+    shell.git("commit", "-qm", "first")
+    assert shell.ok("check").out == ""
+    assert shell("plan").code == 1
+    shell.ok("sync")
+    assert shell.ok("status").out.endswith("in sync\n")
+    assert shell.ok("execute", "hello.lua").out == "hello world, number 1\n"
+    assert shell.ok("execute", "hello.lua", "you", "--key", "c").out == "hello you, number 1\n"
+    assert shell.redis.get("c") == b"1"
+    shell.commit(mine="return 'mine'")
+    shell.ok("sync")
+    assert shell.ok("execute", "mine.lua").out == "mine\n"
+
+
+def test_init_leaves_what_is_there(shell: Shell) -> None:
+    shell.write("a.lua", "return 1")
+    (shell.repo / "luasprocs.toml").write_text("# mine\n")
+    said = shell.ok("init")
+    assert "luasprocs.toml is there already" in said.out
+    assert (shell.repo / "luasprocs.toml").read_text() == "# mine\n"
+    assert [path.name for path in (shell.repo / "sprocs").iterdir()] == ["a.lua"]
+
+
+def test_init_writes_settings_that_can_be_read_whatever_the_folders_name(shell: Shell) -> None:
+    for name in ('a "quoted" \\ name', "new\nline", "\udcff", "x" * 250, "日本"):
+        folder = shell.repo.parent / name
+        folder.mkdir()
+        assert shell("--repo", str(folder), "init").code == 0, name
+        assert shell("--repo", str(folder), "check").code == 0, name
+
+
+def test_init_where_nothing_can_be_written_ends_with_2(shell: Shell) -> None:
+    (shell.repo / "file").write_text("")
+    for folder in ("nope", "file"):
+        said = shell("--repo", folder, "init")
+        assert (said.code, said.err.count("\n")) == (2, 1)
+
+
+def test_two_repositories_made_by_init_are_different_owners(shell: Shell) -> None:
+    for folder in ("one", "two"):
+        (shell.repo.parent / folder).mkdir()
+        shell.ok("--repo", str(shell.repo.parent / folder), "init")
+    one, two = ((shell.repo.parent / folder / "luasprocs.toml").read_text() for folder in ("one", "two"))
+    assert one != two
+
+
+def test_acl_prints_a_rule_that_the_server_takes(shell: Shell) -> None:
+    shell.commit(a="return redis.call('INCR', KEYS[1])")
+    shell.ok("sync")
+    for role in ("daemon", "deployer", "caller", "viewer"):
+        words = shell.ok("acl", role, "--json").json
+        assert shell.ok("acl", role).out.startswith(f"ACL SETUSER luasprocs-{role} ")
+        shell.redis.execute_command("ACL", "SETUSER", f"luasprocs-{role}", *words, ">secret")
+
+    def url(role: str) -> str:
+        return f"redis://luasprocs-{role}:secret@127.0.0.1:{shell.server.port}"
+
+    assert shell.ok("--redis", url("viewer"), "list").rows[0][0] == "a.lua"
+    shell.commit(a="return 2")
+    assert shell("--redis", url("viewer"), "sync").code == 2
+    shell.ok("--redis", url("deployer"), "sync")
+
+
+def test_acl_names_the_commands_that_sprocs_use_and_no_others_are_given(shell: Shell) -> None:
+    shell.commit(a="return redis.call('INCR', KEYS[1])", b="return redis.call('SET', KEYS[1], 'x')")
+    shell.ok("sync")
+    for role in ("caller", "daemon"):
+        words = shell.ok("acl", role, "--key", "app:*", "--command", "incr", "--json").json
+        assert "+incr" in words
+        assert not {"+@read", "+@write"} & set(words)
+        shell.redis.execute_command("ACL", "SETUSER", role, *words, ">secret")
+    called = shell.server.client(username="caller", password="secret")
+    assert called.execute_command("FCALL", "luasprocs_execute", 1, "app:1", "a.lua") == 1
+    for name, key in (("b.lua", "app:1"), ("a.lua", "other")):
+        with pytest.raises(ResponseError):
+            called.execute_command("FCALL", "luasprocs_execute", 1, key, name)

@@ -1,0 +1,239 @@
+"""`luasprocs status`: what is live, and whether it is what git wants."""
+
+from __future__ import annotations
+
+import socket
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from luasprocs.contract.keys import Keys
+from tests.sync.service.service import Service
+from tests.until import until
+
+if TYPE_CHECKING:
+    from tests.conftest import StartDaemon
+    from tests.sync.commands.shell import Shell
+
+FIELDS = [
+    *("commit", "generation", "branch", "applied_at", "count"),
+    *("in_sync", "drift", "pinned", "daemons", "gaps", "refused", "jobs"),
+]
+
+
+def test_in_sync(shell: Shell) -> None:
+    commit = shell.commit(a="return 1", b="return 2")
+    shell.ok("sync")
+
+    said = shell.ok("status", "--json").json
+
+    assert list(said) == FIELDS
+    assert datetime.fromisoformat(said["applied_at"]).tzinfo is not None
+    del said["applied_at"]
+    assert said == {
+        "commit": commit,
+        "generation": 1,
+        "branch": "main",
+        "count": 2,
+        "in_sync": True,
+        "drift": [],
+        "pinned": None,
+        "daemons": [],
+        "gaps": [],
+        "refused": None,
+        "jobs": {"open": 0, "delayed": 0, "dead": 0},
+    }
+    assert shell.ok("status").out.endswith("in sync\n")
+
+
+def test_never_synced(shell: Shell) -> None:
+    shell.commit(a="return 1")
+    said = shell("status")
+    assert said.code == 1
+    assert "nothing was ever synced" in said.out
+    empty = shell("status", "--json")
+    assert empty.code == 1
+    assert list(empty.json) == FIELDS
+    assert (empty.json["in_sync"], empty.json["commit"], empty.json["generation"]) == (False, None, 0)
+
+
+def test_a_commit_that_is_not_live_yet(shell: Shell) -> None:
+    shell.commit(a="return 1")
+    shell.ok("sync")
+    commit = shell.commit(a="return 2")
+    said = shell("status")
+    assert said.code == 1
+    assert f"wants {commit[:10]}" in said.out
+    assert "in sync" not in said.out
+    assert not shell("status", "--json").json["in_sync"]
+
+
+def test_an_edit_by_hand_is_named(shell: Shell) -> None:
+    shell.commit(a="return 1", b="return 2")
+    shell.ok("sync")
+    shell.redis.hset(Keys().name("b.lua"), "source", "return 'by hand'")
+
+    said = shell("status")
+
+    assert said.code == 1
+    assert any("b.lua" in line for line in said.out.splitlines() if line.startswith("drift"))
+    assert shell("status", "--json").json["drift"] == ["b.lua"]
+
+
+def test_a_flushed_server(shell: Shell) -> None:
+    shell.commit(a="return 1")
+    shell.ok("sync")
+    shell.redis.flushall()
+    assert shell("status").code == 1
+    assert not shell("status", "--json").json["in_sync"]
+
+
+def test_flushed_functions(shell: Shell) -> None:
+    shell.commit(a="return 1")
+    shell.ok("sync")
+    shell.redis.execute_command("FUNCTION", "FLUSH")
+
+    said = shell("status", "--json")
+
+    assert said.code == 1
+    assert len(said.json["drift"]) == 1
+    assert "engine" in said.json["drift"][0]
+
+
+def test_a_rollback_is_pinned_until_the_next_sync(shell: Shell) -> None:
+    old = shell.commit(a="return 1")
+    shell.ok("sync")
+    new = shell.commit(a="return 2")
+    shell.ok("sync")
+    shell.ok("rollback")
+
+    said = shell("status", "--json")
+
+    assert said.code == 1
+    assert (said.json["commit"], said.json["pinned"], said.json["in_sync"]) == (old, new, False)
+    assert f"rolled back from {new[:10]}" in shell("status").out
+    shell.ok("sync")
+    assert shell.ok("status", "--json").json["pinned"] is None
+
+
+def test_it_says_what_is_live_without_a_repository(shell: Shell, monkeypatch) -> None:
+    commit = shell.commit(a="return 1")
+    shell.ok("sync")
+    monkeypatch.chdir(shell.repo.parent)
+    assert shell("status", "--json").json["commit"] == commit
+
+
+def test_an_evicting_server_is_warned_of(shell: Shell) -> None:
+    shell.commit(a="return 1")
+    shell.ok("sync")
+    shell.redis.config_set("maxmemory-policy", "allkeys-lru")
+    said = shell("status")
+    assert said.code == 0
+    assert "maxmemory-policy" in said.err
+    shell.redis.config_set("maxmemory-policy", "noeviction")
+
+
+DREAM = "-- event=set\n-- key=dream*\nredis.call('SET', 'sc2', KEYS[1] .. '=' .. ARGV[1])\n"
+
+
+def test_daemons_are_listed(shell: Shell, start_daemon: StartDaemon) -> None:
+    shell.commit(dream=DREAM)
+    shell.ok("sync")
+    assert "none is alive, so no event runs" in shell.ok("status").out
+    daemon = start_daemon(shell.server.url)
+    shell.redis.set("dream", "1")
+    shell.ok("wait")
+    shell.ok("wait")
+
+    (found,) = shell.ok("status", "--json").json["daemons"]
+
+    assert list(found) == [
+        *("id", "host", "pid", "alive", "age_ms", "started_at", "covers", "lag", "read", "runs"),
+    ]  # fmt: skip
+    assert (found["host"], found["pid"], found["alive"]) == (socket.gethostname(), daemon.pid, True)
+    assert (found["lag"], found["read"], found["runs"]) == (0, 1, 1)
+    assert list(found["covers"]) == ["__keyspace@0__:dream*"]
+    assert 0 <= found["age_ms"] < 60_000
+    assert datetime.fromisoformat(found["started_at"]).tzinfo is not None
+    said = shell.ok("status").out
+    where = f"pid {daemon.pid} on {found['host']}"
+    assert f"daemon      {found['id']}: {where}, 1 source, lag 0, 1 run by events, heard of " in said
+    assert "none is alive" not in said
+
+    assert daemon.stop() == 0
+    assert shell.ok("status", "--json").json["daemons"] == []
+    assert "none is alive" in shell.ok("status").out
+
+
+def test_a_daemon_that_was_killed_is_shown_as_dead(shell: Shell, start_daemon: StartDaemon) -> None:
+    shell.commit(dream=DREAM)
+    shell.ok("sync")
+    daemon = start_daemon(shell.server.url)
+    shell.ok("wait")
+    daemon.kill()
+    found: Any = shell.redis.hgetall(Keys().daemons)
+    ((name, beat),) = found.items()
+    heard_ms, rest = beat.split(b" ", 1)
+    shell.redis.hset(Keys().daemons, name, b"%d %s" % (int(heard_ms) - 5000, rest))
+    (dead,) = shell.ok("status", "--json").json["daemons"]
+    assert not dead["alive"]
+    assert dead["age_ms"] >= 5000
+    said = shell.ok("status").out
+    assert f"daemon      {dead['id']}: gone, last heard of " in said
+    assert "none is alive" in said
+
+
+def test_gaps_are_listed(shell: Shell) -> None:
+    shell.commit(dream=DREAM)
+    shell.ok("sync")
+    gap = ("source", "__keyspace@0__:dream*", "from_ms", 1700000000123, "to_ms", 1700000001000)
+    shell.redis.execute_command("XADD", Keys().gaps, "*", *gap, "why", "no daemon listened", "daemon", "d")
+    assert shell.ok("status", "--json").json["gaps"] == [
+        {
+            "source": "__keyspace@0__:dream*",
+            "from": "2023-11-14T22:13:20.123Z",
+            "to": "2023-11-14T22:13:21.000Z",
+            "why": "no daemon listened",
+            "daemon": "d",
+        }
+    ]
+    line = "gap         __keyspace@0__:dream* from 2023-11-14T22:13:20.123Z to 2023-11-14T22:13:21.000Z: no daemon listened\n"
+    assert line in shell.ok("status").out
+
+
+def test_only_the_last_gaps_are_listed(shell: Shell) -> None:
+    for number in range(15):
+        shell.redis.xadd(Keys().gaps, {"source": f"s{number}", "from_ms": 1, "to_ms": 2, "why": "w", "daemon": "d"})
+    found = shell("status", "--json").json["gaps"]
+    assert [gap["source"] for gap in found] == [f"s{number}" for number in range(5, 15)]
+
+
+def test_heartbeats_and_gaps_that_somebody_wrote_over(shell: Shell) -> None:
+    shell.commit(a="return 1")
+    shell.ok("sync")
+    shell.redis.set(Keys().daemons, "text")
+    shell.redis.set(Keys().gaps, "text")
+    said = shell("status", "--json")
+    assert (said.code, said.json["daemons"], said.json["gaps"]) == (1, [], [])  # a sync repairs them
+    assert f"{Keys().daemons} is not a hash" in said.err
+    assert f"{Keys().gaps} is not a stream" in said.err
+
+
+def test_saved_files_that_are_refused_are_not_in_sync(shell: Shell) -> None:
+    for number in range(12):
+        shell.commit(**{f"s{number}": "return 1"})
+    with Service(shell.server.url, shell.repo, "--worktree") as daemon:
+        until(lambda: shell("status", "--json").json["in_sync"])
+        broken = shell.repo / "sprocs" / "s1.lua"
+        broken.write_text("return (")
+        until(lambda: shell("status", "--json").json["refused"])
+        said = shell("status")
+        assert said.code == 1
+        assert "refused     sprocs/s1.lua:1:" in said.out
+        assert "in sync" not in said.out
+        broken.write_text("return 1")
+        until(lambda: shell("status").code == 0)
+        daemon.until("in sync again")
+        assert daemon.output.count("sprocs/s1.lua:1:") == 1
+        for number in range(2, 12):
+            (shell.repo / "sprocs" / f"s{number}.lua").unlink()
+        daemon.until("sync --worktree with --prune-all")

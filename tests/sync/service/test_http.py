@@ -1,0 +1,265 @@
+"""The daemon's probes, metrics and webhook, over a real socket; and what a service manager hears."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import json
+import os
+import re
+import socket
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+
+from sync.git.repository import Repository
+from sync.service.follow import Follower
+from sync.service.http import Http, Limits
+from sync.service.look import Rules
+from sync.service.sources import Checkout
+from sync.service.supervisor import Service as Parts
+from tests.gitrepo import GitRepo
+from tests.sync.service.service import KEYS, Service, commit_of, live
+from tests.until import until
+
+pytestmark = pytest.mark.timeout(120)
+SECRET = "a secret of some length"
+
+
+@pytest.fixture
+def repo(tmp_path) -> GitRepo:
+    found = GitRepo(tmp_path / "shop")
+    found.write("sprocs/a.lua", "return 1\n")
+    found.write("sprocs/b.lua", "-- event=set\n-- key=ev:*\nif ARGV[1] == 'bad' then error('no') end\n")
+    found.commit("first")
+    return found
+
+
+def ask(service: Service, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
+    found = until(lambda: re.search(r"http at 127\.0\.0\.1:(\d+)", service.output))
+    request = urllib.request.Request(f"http://127.0.0.1:{found[1]}{path}", data=body, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def serve(server: Any, repo: GitRepo, **environ: str) -> Service:
+    settings = {"LUASPROCS_HTTP": "127.0.0.1:0", "LUASPROCS_WEBHOOK_SECRET": SECRET, **environ}
+    return Service(server.url, repo.path, environ=settings)
+
+
+def test_ready_as_long_as_redis_is_there(own_server, repo):
+    own = own_server(persistent=True)
+    with serve(own, repo) as service:
+        live(own.client(), repo.git("rev-parse", "HEAD"))
+        until(lambda: ask(service, "/readyz")[0] == 200)
+        assert json.loads(ask(service, "/healthz")[1])["alive"] is True
+        own.kill()
+        until(lambda: ask(service, "/readyz")[0] == 503)
+        assert json.loads(ask(service, "/readyz")[1])["reasons"]
+        assert ask(service, "/healthz")[0] == 200
+        assert b"luasprocs_redis_up 0.0" in ask(service, "/metrics")[1]
+        own.restart()
+        until(lambda: ask(service, "/readyz")[0] == 200)
+        own.client().config_set("maxmemory-policy", "allkeys-lru")
+        until(lambda: ask(service, "/readyz")[0] == 503)
+        assert b"allkeys-lru" in ask(service, "/readyz")[1]
+
+
+def test_metrics(server, repo):
+    client = server.client()
+    with serve(server, repo) as service:
+        commit = repo.git("rev-parse", "HEAD")
+        live(client, commit)
+        client.set("ev:1", "good")
+        client.set("ev:2", "bad")
+        until(lambda: client.hget(KEYS.stats("b.lua"), "errors") == b"1")
+        text = ask(service, "/metrics")[1].decode()
+    for line in (
+        f'luasprocs_revision_info{{branch="main",commit="{commit}"}} 1.0',
+        "luasprocs_generation 1.0",
+        "luasprocs_sprocs 2.0",
+        'luasprocs_executions_total{sproc="b.lua",status="ok"} 1.0',
+        'luasprocs_executions_total{sproc="b.lua",status="error"} 1.0',
+        "luasprocs_daemons 1.0",
+        "luasprocs_gaps 0.0",
+        "luasprocs_redis_up 1.0",
+        'luasprocs_sync_state{state="synced"} 1.0',
+        "luasprocs_syncs_total 1.0",
+        "luasprocs_lag 0.0",
+    ):
+        assert f"{line}\n" in text, text
+
+
+def test_the_webhook_makes_it_fetch(server, repo, tmp_path):
+    client = server.client()
+    environ = {"LUASPROCS_REMOTE": f"file://{repo.path}", "LUASPROCS_INTERVAL": "1h", "LUASPROCS_BRANCH": "main"}
+    work = GitRepo(tmp_path / "empty")
+    with serve(server, work, **environ) as service:
+        live(client, repo.git("rev-parse", "HEAD"))
+        repo.write("sprocs/a.lua", "return 2\n")
+        second = repo.commit("second")
+        body = b'{"ref": "refs/heads/main", "after": "not looked at"}'
+        assert ask(service, "/hook", body)[0] == 403
+        time.sleep(0.5)
+        assert commit_of(client) != second
+        signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+        assert ask(service, "/hook", body, **{"X-Hub-Signature-256": f"sha256={signature}"})[0] == 202
+        live(client, second)
+        assert ask(service, "/hook", b"x" * (1024 * 1024 + 10))[0] == 413
+        statuses = []
+        for number in range(60):
+            body = b"%d" % number
+            signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+            statuses.append(ask(service, "/hook", body, **{"X-Gitea-Signature": signature})[0])
+        assert 429 in statuses
+        assert ask(service, "/healthz")[0] == 200
+
+
+def test_of_a_flood_of_webhooks_none_is_forgotten(server, repo, tmp_path):
+    """The one that says that there is news may be the one that comes too soon."""
+    client = server.client()
+    environ = {"LUASPROCS_REMOTE": f"file://{repo.path}", "LUASPROCS_INTERVAL": "1h", "LUASPROCS_BRANCH": "main"}
+    with serve(server, GitRepo(tmp_path / "empty"), **environ) as service:
+        live(client, repo.git("rev-parse", "HEAD"))
+        last = ""
+        for number in range(2, 7):
+            while push_said(service, os.urandom(8)) != 429:
+                pass
+            settled(service)
+            repo.write("sprocs/a.lua", f"return {number}\n")
+            last = repo.commit("news")
+            if push_said(service, b"news %d" % number) == 429:
+                break
+        else:
+            pytest.fail("none was told to come later")
+        live(client, last)
+
+
+def settled(service: Service) -> None:
+    """Waits until it has not fetched for a while."""
+    fetches = b""
+    while fetches != (found := re.findall(rb"luasprocs_fetches_total .*", ask(service, "/metrics")[1])[0]):
+        fetches = found
+        time.sleep(0.2)
+
+
+def push_said(service: Service, body: bytes) -> int:
+    signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
+    return ask(service, "/hook", body, **{"X-Gitea-Signature": signature})[0]
+
+
+@pytest.fixture
+async def http(repo):
+    """One within this process, of a daemon that does nothing, with little patience; and its port."""
+    follower = Follower("redis://127.0.0.1:1/0", KEYS, Checkout(Repository.open(repo.path)), Rules(), "d", 1.0)
+    port = free_port()
+    found = Http(f"127.0.0.1:{port}", SECRET, "redis://127.0.0.1:1/0", KEYS, Parts(None, follower), 1.0)
+    found.limits = Limits(connections=10, idle_s=0.5, body_s=0.5)
+    serving = asyncio.create_task(found.run())
+    await listens(port)
+    yield port
+    found.stop()
+    await asyncio.wait_for(serving, 5)
+
+
+async def test_who_says_nothing_or_slowly_is_thrown_out_and_others_are_served(http):
+    hello = b"POST /hook HTTP/1.1\r\nHost: x\r\nX-Gitlab-Token: x\r\nContent-Length: 100\r\n"
+    for said in (b"", b"GET /heal", hello, hello + b"\r\n12345"):
+        assert (await answer(http, said)).partition(b"\r\n")[0] in {b"", b"HTTP/1.1 408 Request Timeout"}
+    assert (await answer(http, hello + b"\r\n12345")).startswith(b"HTTP/1.1 408")
+    assert b'"alive"' in await answer(http, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+
+async def test_a_body_that_nothing_vouches_for_is_not_waited_for(http):
+    hello = b"POST /hook HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", http)
+    writer.write(hello)
+    assert (await reader.readline()).startswith(b"HTTP/1.1 403")
+    writer.close()
+
+
+async def test_of_too_many_connections_the_oldest_go(http):
+    idle = [await asyncio.open_connection("127.0.0.1", http) for _ in range(30)]
+    assert b'"alive"' in await answer(http, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    async with asyncio.timeout(0.4):  # sooner than for want of words
+        assert await idle[0][0].read() == b""
+        assert await idle[19][0].read() == b""
+    assert not idle[29][0].at_eof()
+    for _, writer in idle:
+        writer.close()
+
+
+async def test_bytes_that_are_no_text_are_refused_without_a_stir(http, caplog):
+    said = b"POST /hook HTTP/1.1\r\nHost: x\r\nX-GitHub-Delivery: \xff\xfe\r\nX-Gitea-Signature: \xff\r\n"
+    found = await answer(http, said + b"Connection: close\r\nContent-Length: 1\r\n\r\nx")
+    assert found.startswith((b"HTTP/1.1 403", b"HTTP/1.1 400"))
+    assert "Traceback" not in caplog.text
+
+
+async def answer(port: int, said: bytes) -> bytes:
+    """All that comes until the other end closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(said)
+    async with asyncio.timeout(5):
+        found = await reader.read()
+    writer.close()
+    return found
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        found: int = taken.getsockname()[1]
+    return found
+
+
+async def listens(port: int) -> None:
+    """Waits until it does."""
+    async with asyncio.timeout(5):
+        while True:
+            with contextlib.suppress(OSError):
+                (await asyncio.open_connection("127.0.0.1", port))[1].close()
+                return
+            await asyncio.sleep(0.01)
+
+
+def test_an_address_that_is_taken_is_said(server, repo):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        service = Service(
+            server.url, repo.path, environ={"LUASPROCS_HTTP": f"127.0.0.1:{taken.getsockname()[1]}"}
+        ).spawn()
+        assert service.wait() == 2
+    assert "in use" in service.output
+
+
+def test_a_service_manager_hears_ready_and_stopping(server, repo, tmp_path):
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+        manager.settimeout(20)
+        with Service(server.url, repo.path, environ={"NOTIFY_SOCKET": str(path)}) as service:
+            assert b"READY=1" in manager.recv(4096)
+            assert commit_of(server.client()) == repo.git("rev-parse", "HEAD")
+            assert service.stop() == 0
+            heard = b""
+            while b"STOPPING=1" not in heard:
+                heard = manager.recv(4096)
+
+
+def test_logs_as_json(server, repo):
+    service = Service(server.url, repo.path, environ={"LUASPROCS_LOG_FORMAT": "json"}).spawn()
+    try:
+        service.until('"listening"')
+        assert service.stop() == 0
+        lines = [json.loads(line) for line in service.output.splitlines()]
+    finally:
+        service.kill()
+    assert {"event", "level", "time"} <= lines[0].keys()
+    assert any(line["event"].startswith("synced: ") for line in lines)
