@@ -16,6 +16,7 @@ from luasprocs.language.sproc import Sproc, git_blob_id
 from luasprocs.registry.apply import apply
 from luasprocs.registry.live import read_live
 from luasprocs.registry.transaction import Change
+from luasprocs.server.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +52,7 @@ def _live(client: Redis, *, triggers: bool) -> None:
         put.append(Sproc("trigger.lua", source, git_blob_id(source), {"event": "set", "key": "nothing"}))
     names = tuple(sproc.name for sproc in put)
     change = Change("bench", "main", "bench", "", "", "bench", tuple(put), (), names, adopt=True)
-    apply(client, Keys(), read_live(client, Keys()), change)
+    apply(Registry(client, Keys()), read_live(Registry(client, Keys())), change)
 
 
 def results() -> Iterator[Result]:

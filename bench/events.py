@@ -21,6 +21,7 @@ from luasprocs.language.sproc import read_sproc
 from luasprocs.registry.apply import apply
 from luasprocs.registry.live import read_live
 from luasprocs.registry.transaction import Change
+from luasprocs.server.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,10 +39,10 @@ def live(client: Redis, *sources: str) -> None:
         read_sproc(name, name, source.encode(), str(hash(source)), "c")
         for name, source in zip(names, sources, strict=True)
     )
-    now = read_live(client, Keys())
+    now = read_live(Registry(client, Keys()))
     deleted = tuple(sorted(now.sprocs.keys() - set(names)))
     change = Change("bench", "main", "bench", "", "", "bench", put, deleted, tuple(sorted(names)), adopt=True)
-    apply(client, Keys(), now, change)
+    apply(Registry(client, Keys()), now, change)
 
 
 @contextlib.contextmanager

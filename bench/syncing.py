@@ -18,6 +18,7 @@ from bench.pairs import Result, ratio
 from bench.servers import kinds, running
 from luasprocs.contract.keys import Keys
 from luasprocs.server.connection import connect
+from luasprocs.server.registry import Registry
 from sync.git.repository import Repository
 from sync.reconcile.desired import read_commit
 from sync.reconcile.reconciler import Syncer
@@ -102,7 +103,7 @@ def _ours(folder: Path, port: int) -> float:
         client.execute_command("FUNCTION", "FLUSH")
         started = time.perf_counter()
         repository = Repository.open(folder)
-        outcome = Syncer(client, Keys(), repository).sync(read_commit(repository))
+        outcome = Syncer(Registry(client, Keys()), repository).sync(read_commit(repository))
         took_s = time.perf_counter() - started
         assert len(outcome.plan.created) == SPROCS
         return took_s

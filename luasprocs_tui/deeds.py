@@ -17,6 +17,7 @@ from luasprocs.errors import EditConflictError, JobError, LuasprocsError, Regist
 from luasprocs.registry import edits as editing
 from luasprocs.registry.live import read_sprocs
 from luasprocs.server.connection import errors_named
+from luasprocs.server.registry import Registry
 from luasprocs.server.script_errors import script_error
 from luasprocs.state import jobs
 from luasprocs.state import requests as control
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-    from luasprocs.contract.keys import Keys
     from luasprocs.language.sproc import Sproc
 
 ANSWER_WITHIN_S = 15.0
@@ -61,20 +61,20 @@ def whoami() -> str:
 class Deeds:
     """On one registry. Every method raises LuasprocsError where it could not, UnknownError where it may have."""
 
-    def __init__(self, client: Redis, keys: Keys, shown: str) -> None:
-        self._client, self._keys, self._shown = client, keys, shown
+    def __init__(self, registry: Registry, shown: str) -> None:
+        self._registry, self._shown = registry, shown
 
     def toggle_pause(self, names: Sequence[str]) -> str:
         """Pauses those that aren't paused; if all are, resumes them."""
-        with _known(self._client, self._shown):
-            runs = sorted(set(names) - set(read_paused(self._client, self._keys)))
-            (pause if runs else resume)(self._client, self._keys, runs or list(names))
+        with _known(self._registry.client, self._shown):
+            runs = sorted(set(names) - set(read_paused(self._registry)))
+            (pause if runs else resume)(self._registry, runs or list(names))
         return f"{listed(runs or names)} {_are(runs, 'is paused', 'are paused') if runs else _are(names, 'goes on', 'go on')}"
 
     def run(self, name: str, keys: Sequence[str], args: Sequence[str]) -> Any:
         """Runs a sproc, recorded. Its reply; of an async one the job's id."""
         head = (len(keys), *map(raw, keys), raw(name))
-        with _known(self._client, self._shown):
+        with _known(self._registry.client, self._shown):
             try:
                 return self._fcall("run", *head, raw(whoami()), *map(raw, args))
             except ResponseError as error:
@@ -86,7 +86,7 @@ class Deeds:
         """Edits its header live."""
 
         def act(base: Sproc) -> None:
-            editing.edit_metadata(self._client, self._keys, base.name, changes, base=base.blob, by=whoami())
+            editing.edit_metadata(self._registry, base.name, changes, base=base.blob, by=whoami())
 
         return self._edit(sproc, act, partial(texts.header_conflict, sproc, changes))
 
@@ -96,16 +96,16 @@ class Deeds:
             return "nothing was changed"
 
         def act(base: Sproc) -> None:
-            editing.edit(self._client, self._keys, base.name, source, base=base.blob, by=whoami())
+            editing.edit(self._registry, base.name, source, base=base.blob, by=whoami())
 
         return self._edit(sproc, act, partial(texts.source_conflict, source))
 
     def _edit(self, base: Sproc, act: Callable[[Sproc], None], said: Callable[[Sproc], str]) -> str | Conflict:
-        with _known(self._client, self._shown):
+        with _known(self._registry.client, self._shown):
             try:
                 act(base)
             except EditConflictError:
-                current = read_sprocs(self._client, self._keys, [base.name])
+                current = read_sprocs(self._registry, [base.name])
                 if not current:
                     raise
                 return Conflict(base.name, said(current[0]), partial(self._edit, current[0], act, said))
@@ -113,9 +113,9 @@ class Deeds:
 
     def undo(self, names: Sequence[str]) -> str:
         """Takes live edits back, one by one: the first that can't be ends it."""
-        with _known(self._client, self._shown):
+        with _known(self._registry.client, self._shown):
             for name in names:
-                editing.undo(self._client, self._keys, name, by=whoami())
+                editing.undo(self._registry, name, by=whoami())
         return f"{listed(names)} {_are(names, 'is', 'are')} as git has {_are(names, 'it', 'them')} again"
 
     def retry(self, job_id: str) -> str:
@@ -128,9 +128,9 @@ class Deeds:
 
     def ask(self, action: str, **arguments: str) -> str:
         """Asks the daemons that sync, and waits for the answer."""
-        with _known(self._client, self._shown):
-            asked = control.request(self._client, self._keys, action, whoami(), **arguments)
-            answer = control.wait_for_answer(self._client, self._keys, asked, ANSWER_WITHIN_S)
+        with _known(self._registry.client, self._shown):
+            asked = control.request(self._registry, action, whoami(), **arguments)
+            answer = control.wait_for_answer(self._registry, asked, ANSWER_WITHIN_S)
         if answer is None:
             raise UnknownError(f"no daemon has answered within {ANSWER_WITHIN_S:.0f} s: does one sync here?")
         if not answer.ok:
@@ -139,22 +139,22 @@ class Deeds:
 
     def toggle_suspend(self) -> str:
         """Suspends syncs, or lets them go on."""
-        with _known(self._client, self._shown):
-            if read_suspended(self._client, self._keys):
-                unsuspend(self._client, self._keys)
+        with _known(self._registry.client, self._shown):
+            if read_suspended(self._registry):
+                unsuspend(self._registry)
                 return "syncs apply again"
-            suspend(self._client, self._keys, whoami())
+            suspend(self._registry, whoami())
         return "syncs are suspended"
 
     def _job(self, action: Literal["retry", "drop"], job_id: str, done: str) -> str:
-        with _known(self._client, self._shown):
-            ((_, was),) = jobs.act(self._client, self._keys, action, [job_id])
+        with _known(self._registry.client, self._shown):
+            ((_, was),) = jobs.act(self._registry, action, [job_id])
             if isinstance(was, JobError):
                 raise was
         return f"{job_id} was {was} and {done}"
 
     def _fcall(self, function: str, *words: Any) -> Any:
-        return self._client.execute_command("FCALL", self._keys.function(function), *words)
+        return self._registry.client.execute_command("FCALL", self._registry.keys.function(function), *words)
 
 
 def listed(names: Sequence[str]) -> str:

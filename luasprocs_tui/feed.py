@@ -16,6 +16,7 @@ from luasprocs.contract.keys import Keys
 from luasprocs.registry.edits import is_edited
 from luasprocs.registry.live import Live, LiveSproc, engine_of, read_live, read_sprocs
 from luasprocs.server import connection as server
+from luasprocs.server.registry import Registry
 from luasprocs.server.urls import redacted
 from luasprocs_tui.counting import PulseCounter, StatsCounter
 from luasprocs_tui.deeds import Deeds
@@ -25,8 +26,6 @@ from luasprocs_tui.snapshots import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-    from redis import Redis
 
     from luasprocs.language.sproc import Sproc
     from luasprocs_tui.rows import Counters
@@ -54,8 +53,7 @@ class Feed:
 
     def __init__(self, url: str, namespace: str = "") -> None:
         self.server = redacted(url)
-        self._keys = Keys(namespace)
-        self._client = server.connect(url, socket_timeout=REPLY_TIMEOUT_S)
+        self._registry = Registry(server.connect(url, socket_timeout=REPLY_TIMEOUT_S), Keys(namespace))
         self._known: dict[LiveSproc, Row] = {}
         self._last: Snapshot | None = None
         self._seen: list[Any] = []
@@ -93,42 +91,42 @@ class Feed:
             ServerError: the server doesn't answer, or refuses.
         """
         with server.errors_named(self.server):
-            found = read_sprocs(self._client, self._keys, [name])
+            found = read_sprocs(self._registry, [name])
         return found[0] if found else None
 
     def records(self, name: str = "") -> Records:
         """The executions as they come, of one sproc if named, through the same connections; for one thread."""
-        return Records(self._client, self._keys, self.server, name)
+        return Records(self._registry, self.server, name)
 
-    def ask(self, read: Callable[[Redis, Keys], T]) -> T:
+    def ask(self, read: Callable[[Registry], T]) -> T:
         """What a reader of luasprocs finds; for any thread.
 
         Raises:
             ServerError, RegistryError: it could not be read.
         """
         with server.errors_named(self.server):
-            return read(self._client, self._keys)
+            return read(self._registry)
 
     def deeds(self) -> Deeds:
         """What can be done here."""
-        return Deeds(self._client, self._keys, self.server)
+        return Deeds(self._registry, self.server)
 
     def close(self) -> None:
         """Ends what other threads are reading: a hung server must not keep the app from quitting."""
-        self._client.connection_pool.disconnect(inuse_connections=True)
+        self._registry.client.connection_pool.disconnect(inuse_connections=True)
 
     def _glance(self, visible: Sequence[str]) -> tuple[list[Any], dict[str, Counters], Pulse | None]:
-        pipe: Any = self._client.pipeline(transaction=False)
-        pipe.hgetall(self._keys.revision)
-        pipe.execute_command("FCALL_RO", self._keys.function("about"), 0)
-        pipe.smembers(self._keys.paused)
+        pipe: Any = self._registry.client.pipeline(transaction=False)
+        pipe.hgetall(self._registry.keys.revision)
+        pipe.execute_command("FCALL_RO", self._registry.keys.function("about"), 0)
+        pipe.smembers(self._registry.keys.paused)
         pipe.time()
-        pipe.hgetall(self._keys.daemons)
-        pipe.xlen(self._keys.gaps)
-        pipe.xinfo_stream(self._keys.executions)
-        pipe.type(self._keys.suspended)
+        pipe.hgetall(self._registry.keys.daemons)
+        pipe.xlen(self._registry.keys.gaps)
+        pipe.xinfo_stream(self._registry.keys.executions)
+        pipe.type(self._registry.keys.suspended)
         for name in visible:
-            pipe.hgetall(raw(self._keys.stats(name)))
+            pipe.hgetall(raw(self._registry.keys.stats(name)))
         revision, about, paused, now, beats, gaps, stream, suspended, *stats = pipe.execute(raise_on_error=False)
         self._suspended = suspended == b"hash"
         self._paused = frozenset() if isinstance(paused, Exception) else frozenset(map(text, paused))
@@ -138,7 +136,7 @@ class Feed:
 
     def _read_all(self, counters: Mapping[str, Counters]) -> Snapshot:
         started_s = time.monotonic()
-        live = read_live(self._client, self._keys, len(self._known))
+        live = read_live(self._registry, len(self._known))
         self._known = self._rows(live)
         names = [row.name for row in self._known.values()]
         counted = {**self._counted([name for name in names if name not in counters]), **counters}
@@ -154,7 +152,7 @@ class Feed:
 
     def _counted(self, names: Sequence[str]) -> dict[str, Counters]:
         """Of every sproc the counts; durations too once the list stands, of those that have run."""
-        keys = [raw(self._keys.stats(name)) for name in names]
+        keys = [raw(self._registry.keys.stats(name)) for name in names]
         replies = [_fields(COUNTED, reply) for reply in self._pipelined(keys, COUNTED)]
         if self._last is not None:
             ran = [at for at, reply in enumerate(replies) if isinstance(reply, dict) and reply.get(b"runs")]
@@ -165,7 +163,7 @@ class Feed:
     def _rows(self, live: Live) -> dict[LiveSproc, Row]:
         """Rows in the registry's order; only what is new, changed or edited by hand has its header read."""
         wanted = [one for one in live.sprocs.values() if not one.intact or one not in self._known]
-        replies = self._pipelined([raw(self._keys.name(one.name)) for one in wanted], HEADER_FIELDS)
+        replies = self._pipelined([raw(self._registry.keys.name(one.name)) for one in wanted], HEADER_FIELDS)
         for one, reply in zip(wanted, replies, strict=True):
             if is_edited(one):
                 known = _fields(HEADER_FIELDS, reply, {})
@@ -193,7 +191,7 @@ class Feed:
         """The fields of each hash, all for none named; an exception stands for a key that is none."""
         replies = []
         for start in range(0, len(keys), PIPELINE_COMMANDS):
-            pipe = self._client.pipeline(transaction=False)
+            pipe = self._registry.client.pipeline(transaction=False)
             for key in keys[start : start + PIPELINE_COMMANDS]:
                 if fields:
                     pipe.hmget(key, fields)
@@ -203,7 +201,7 @@ class Feed:
         return replies
 
     def _problems(self, live: Live) -> tuple[str, ...]:
-        stale = "" if live.empty else live.engine_stale(engine_of(live, self._keys, live.revision.owner))
+        stale = "" if live.empty else live.engine_stale(engine_of(live, self._registry.keys, live.revision.owner))
         edited = (
             f"edited by hand: {', '.join(live.drift[:5])}{', …' if len(live.drift) > 5 else ''}" if live.drift else ""
         )

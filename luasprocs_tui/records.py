@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from luasprocs.server import connection as server
+from luasprocs.server.registry import Registry
 from luasprocs.state.executions import Execution, Tail, Wanted, newest_id, read_executions
 
 if TYPE_CHECKING:
-    from redis import Redis
-
-    from luasprocs.contract.keys import Keys
+    pass
 
 RECORDS_LIMIT = 5000
 """How many are kept in memory, and read at once."""
@@ -35,10 +34,9 @@ class Batch:
 class Records:
     """One registry's executions, or (`name`) one sproc's. An error changes nothing: the next `read` goes on from the last id."""
 
-    def __init__(self, client: Redis, keys: Keys, shown: str, name: str = "") -> None:
+    def __init__(self, registry: Registry, shown: str, name: str = "") -> None:
         self._name = name
-        self._client = client
-        self._keys = keys
+        self._registry = registry
         self._shown = shown
         self._tail: Tail | None = None
 
@@ -73,8 +71,8 @@ class Records:
         return [one for one in found if one.sproc == self._name] if self._name else found
 
     def _newest(self) -> Batch:
-        last_id = newest_id(self._client, self._keys)
+        last_id = newest_id(self._registry)
         wanted = Wanted(sprocs=(self._name,) if self._name else ())
-        found = read_executions(self._client, self._keys, RECORDS_LIMIT, until_id=last_id, wanted=wanted)
-        self._tail = Tail(self._client, self._keys, last_id)
+        found = read_executions(self._registry, RECORDS_LIMIT, until_id=last_id, wanted=wanted)
+        self._tail = Tail(self._registry, last_id)
         return Batch(tuple(self._of_name(found)), time.monotonic(), whole=True)

@@ -17,6 +17,7 @@ from luasprocs.language.recurrence import Recurrence
 from luasprocs.registry.edits import blob_like, parse_edit
 from luasprocs.registry.history import read_blobs, read_history, state_at
 from luasprocs.registry.live import read_live, read_sprocs
+from luasprocs.server.registry import Registry
 from luasprocs.state.desired import SyncState, read_sync_state
 from luasprocs.state.executions import time_text
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-    from luasprocs.contract.keys import Keys
     from luasprocs.language.sproc import Sproc
     from luasprocs.registry.history import Generation
     from luasprocs.state.executions import Execution
@@ -49,20 +49,20 @@ def pretty(reply: Any) -> str:
     return "(nil)" if reply is None else str(reply)
 
 
-def rollback_preview(generation: int, client: Redis, keys: Keys) -> str:
+def rollback_preview(generation: int, registry: Registry) -> str:
     """The diff of what a rollback would change.
 
     Raises:
         RegistryError: that generation is live, or is not kept.
     """
-    live = read_live(client, keys)
+    live = read_live(registry)
     if generation == live.revision.generation:
         raise RegistryError(f"generation {generation} is what is live")
     blobs = {name: sproc.blob for name, sproc in live.sprocs.items()}
-    _, wanted = state_at(generation, blobs, read_history(client, keys))
+    _, wanted = state_at(generation, blobs, read_history(registry))
     changed = sorted(name for name in blobs.keys() | wanted.keys() if blobs.get(name) != wanted.get(name))
-    old = read_blobs(client, keys, {wanted[name] for name in changed if name in wanted}, strict=False)
-    now = {sproc.name: sproc.source for sproc in read_sprocs(client, keys, changed)}
+    old = read_blobs(registry, {wanted[name] for name in changed if name in wanted}, strict=False)
+    now = {sproc.name: sproc.source for sproc in read_sprocs(registry, changed)}
     lines: list[str] = []
     for name in changed:
         pair = (now.get(name, b""), old.get(wanted.get(name, ""), b""))
@@ -70,7 +70,7 @@ def rollback_preview(generation: int, client: Redis, keys: Keys) -> str:
     return "\n".join(lines) or "nothing would change"
 
 
-def generation_diff(generation: Generation, name: str, client: Redis, keys: Keys) -> str:
+def generation_diff(generation: Generation, name: str, registry: Registry) -> str:
     """What a generation changed, of one sproc or (`name` is "") of all; sources that are not kept any more are said.
 
     Raises:
@@ -80,8 +80,8 @@ def generation_diff(generation: Generation, name: str, client: Redis, keys: Keys
     pairs |= generation.updated
     pairs |= {one: (blob, "") for one, blob in generation.deleted.items()}
     wanted = {one: pair for one, pair in sorted(pairs.items()) if name in {"", one}}
-    live = {one.blob: one.source for one in read_sprocs(client, keys, wanted)}
-    kept = live | read_blobs(client, keys, {blob for pair in wanted.values() for blob in pair if blob}, strict=False)
+    live = {one.blob: one.source for one in read_sprocs(registry, wanted)}
+    kept = live | read_blobs(registry, {blob for pair in wanted.values() for blob in pair if blob}, strict=False)
     head = [
         f"generation {generation.generation}, {generation.action}, {generation.applied_at}, applied by {generation.applied_by}",
         f"commit {generation.commit}",
@@ -128,24 +128,24 @@ def wanted(state: SyncState, suspended: str) -> list[str]:
     return [*lines, *(line for diff in state.diffs for line in ("", *diff.splitlines()))]
 
 
-def wanted_of(name: str, client: Redis, keys: Keys) -> list[str]:
+def wanted_of(name: str, registry: Registry) -> list[str]:
     """How a live sproc differs from what git has: a live edit, or a change by hand.
 
     Raises:
         RegistryError: it is gone, or the kept sources can't be read.
     """
-    found = read_sprocs(client, keys, [name])
+    found = read_sprocs(registry, [name])
     if not found:
         raise RegistryError(f"{name} is gone: it was deleted meanwhile")
     sproc, edit = found[0], parse_edit(found[0].edit)
-    state = read_sync_state(client, keys)
+    state = read_sync_state(registry)
     waits = [diff for diff in state.diffs if {f"--- live/{name}", f"+++ git/{name}"} & set(diff.split("\n", 2)[:2])]
     if waits:
         return [f"git wants another source of it: {wanted_said(state, '')}", "", *waits[0].splitlines()]
     base = edit.base if edit else sproc.blob
     if blob_like(base, sproc.source) == base:
         return [f"its source is as git has it: commit {sproc.commit}"]
-    kept = read_blobs(client, keys, {base}, strict=False)
+    kept = read_blobs(registry, {base}, strict=False)
     said = f"edited live by {edit.by}, not committed yet" if edit else "changed by hand: a sync takes it back"
     if base not in kept:
         return [said, "", f"what git has of it ({base[:COMMIT_SHOWN]}) is not kept in Redis"]
@@ -234,17 +234,17 @@ def next_times(schedule: tuple[str, str, str], now_ms: float) -> str:
     return f"next (UTC): {', '.join(found)}" if found else ""
 
 
-def preview(key: str, values: Mapping[str, str], client: Redis, keys: Keys) -> str:  # noqa: ARG001  # as Feed.ask calls it
+def preview(key: str, values: Mapping[str, str], registry: Registry) -> str:  # as Feed.ask calls it
     """What a header's value would do: the next times of a schedule, how many keys a glob matches now."""
     if key in {"cron", "every", "timezone"} and (values.get("cron") or values.get("every")):
-        seconds, microseconds = client.time()
+        seconds, microseconds = registry.client.time()
         now_ms = int(seconds) * 1000 + int(microseconds) // 1000
         try:
             return next_times((values.get("cron", ""), values.get("every", ""), values.get("timezone", "")), now_ms)
         except (ValueError, SettingsError):
             return ""
     if key == "key" and values.get("key"):
-        return _matching(client, [glob.strip() for glob in values["key"].split(",") if glob.strip()])
+        return _matching(registry.client, [glob.strip() for glob in values["key"].split(",") if glob.strip()])
     return ""
 
 

@@ -21,6 +21,7 @@ from luasprocs.contract.keys import Keys
 from luasprocs.errors import LuasprocsError
 from luasprocs.server.connection import connect
 from luasprocs.server.embedded import EmbeddedServer
+from luasprocs.server.registry import Registry
 from luasprocs.state.executions import read_executions
 from luasprocs.worker import landlock
 from sync.reply import formatted
@@ -173,7 +174,7 @@ class Tour:
         self._expect("the file", text.splitlines()[-1:], ["file:hello\tworld"])
 
     def _recorded(self, client: Redis, name: str) -> int:
-        return sum(one.sproc == name and one.status == "ok" for one in read_executions(client, self._keys))
+        return sum(one.sproc == name and one.status == "ok" for one in read_executions(Registry(client, self._keys)))
 
     def _wait_for(self, what: str, condition: Callable[[], Any]) -> None:
         deadline = time.monotonic() + COMMAND_TIMEOUT_S

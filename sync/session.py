@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import LuasprocsError, RepositoryError
 from luasprocs.server.connection import connect, errors_named, named
+from luasprocs.server.registry import Registry
 from luasprocs.server.script_errors import script_error
 from sync.git.checkout import find_settings
 from sync.git.repository import Repository
@@ -61,6 +62,11 @@ class Session:
         if self._namespace is None:
             self._namespace = find_settings(self.settings.repo or Path.cwd()).namespace
         return Keys(self._namespace)
+
+    @property
+    def registry(self) -> Registry:
+        """The registry that the command works on."""
+        return Registry(self.client, self.keys)
 
     def desired(self, revision: str | None, *, worktree: bool) -> Desired:
         """What a commit (or the work tree) wants; its namespace is this session's."""

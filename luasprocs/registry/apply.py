@@ -15,11 +15,10 @@ from luasprocs.registry.live import INSPECT_CHUNK, Live, Revision, engine_of, re
 from luasprocs.registry.server_compile import Proof, prove
 from luasprocs.registry.transaction import Change, Transaction, batched
 from luasprocs.server.pipeline import borrowed, packed, transact
+from luasprocs.server.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from redis import Redis
 
     from luasprocs.contract.keys import Keys
 
@@ -53,8 +52,7 @@ def check_owner(live: Live, keys: Keys, owner: str, *, adopt: bool) -> None:
 
 
 def apply(
-    client: Redis,
-    keys: Keys,
+    registry: Registry,
     live: Live,
     change: Change,
     progress: Callable[[int], None] = lambda _: None,
@@ -70,30 +68,30 @@ def apply(
         ConflictError: the registry changed since `live` was read (plan again), or a reply was not what it should be.
         redis.RedisError: the server refused or is gone; if before EXEC, nothing was applied.
     """
-    check_owner(live, keys, change.owner, adopt=change.adopt)
+    check_owner(live, registry.keys, change.owner, adopt=change.adopt)
     if proof is None:
-        proof = prove(client, keys, live, engine_of(live, keys, change.owner), change.put, progress)
+        proof = prove(registry, live, engine_of(live, registry.keys, change.owner), change.put, progress)
     if proof.problems:
         raise ProblemsError(proof.problems)
     engine = proof.engine
     revision = _revision(live, change)
-    with borrowed(client) as connection:
-        connection.send_command("WATCH", *_singles(keys))
+    with borrowed(registry.client) as connection:
+        connection.send_command("WATCH", *_singles(registry.keys))
         connection.read_response()
-        _still(client, keys, live)
+        _still(registry, live)
         transaction = Transaction(
-            keys,
+            registry.keys,
             live,
             change,
             revision,
             engine,
             proof.rows,
-            replaced={sproc.name: sproc for sproc in read_sprocs(client, keys, _touched(live, change))},
-            outdated=_outdated(client, keys, live, revision.generation - change.generations_kept),
-            bound=_triggers(client, keys, live, change),
+            replaced={sproc.name: sproc for sproc in read_sprocs(registry, _touched(live, change))},
+            outdated=_outdated(registry, live, revision.generation - change.generations_kept),
+            bound=_triggers(registry, live, change),
         )
         _execute(connection, transaction)
-    _read_back(client, keys, revision, engine, change)
+    _read_back(registry, revision, engine, change)
     return revision
 
 
@@ -120,29 +118,33 @@ def _singles(keys: Keys) -> tuple[str, ...]:
     return (keys.revision, keys.list, keys.triggers, keys.history, keys.blobs, keys.replaced, keys.digests)
 
 
-def _still(client: Redis, keys: Keys, live: Live) -> None:
+def _still(registry: Registry, live: Live) -> None:
     """What was planned from is still so; what comes after WATCH makes EXEC fail."""
-    stored = {} if any(keys.revision in fault for fault in live.faults) else client.hgetall(keys.revision)
+    stored = (
+        {}
+        if any(registry.keys.revision in fault for fault in live.faults)
+        else registry.client.hgetall(registry.keys.revision)
+    )
     if Revision.parse(stored) != live.revision:
         raise ConflictError("another sync changed the registry first: plan again")
 
 
-def _outdated(client: Redis, keys: Keys, live: Live, generation: int) -> list[Any]:
+def _outdated(registry: Registry, live: Live, generation: int) -> list[Any]:
     """Blobs that no kept generation replaced."""
-    if generation < 1 or any(keys.replaced in fault for fault in live.faults):
+    if generation < 1 or any(registry.keys.replaced in fault for fault in live.faults):
         return []
-    found: list[Any] = client.zrangebyscore(keys.replaced, "-inf", generation)
+    found: list[Any] = registry.client.zrangebyscore(registry.keys.replaced, "-inf", generation)
     return found
 
 
-def _triggers(client: Redis, keys: Keys, live: Live, change: Change) -> Mapping[str, str]:
+def _triggers(registry: Registry, live: Live, change: Change) -> Mapping[str, str]:
     """The triggers hash after the change: of the sprocs put, and of those live ones that have triggers and stay."""
     put = {sproc.name for sproc in change.put}
     known = {name for names in live.triggers.values() for name in names}
     if live.faults:  # the hash may lack some: ask every sproc
         known = set(change.names)
     kept = (set(change.names) & known) - put
-    found = [*change.put, *(read_sprocs(client, keys, sorted(kept)) if kept else ())]
+    found = [*change.put, *(read_sprocs(registry, sorted(kept)) if kept else ())]
     wanted = [
         Trigger(sproc.name, sproc.metadata.events, sproc.metadata.keys)
         for sproc in found
@@ -166,15 +168,18 @@ def _execute(connection: Any, transaction: Transaction) -> None:
         )
 
 
-def _read_back(client: Redis, keys: Keys, revision: Revision, engine: Engine, change: Change) -> None:
+def _read_back(registry: Registry, revision: Revision, engine: Engine, change: Change) -> None:
     """Raises ConflictError unless the server now holds what was sent (or somebody's newer revision)."""
     chunks = list(batched(change.put, INSPECT_CHUNK))
-    with borrowed(client) as connection:
+    with borrowed(registry.client) as connection:
         commands = [
-            packed("HMGET", keys.revision, *Revision.__slots__),
-            packed("FCALL_RO", keys.function("about"), 0),
-            packed("LLEN", keys.list),
-            *(packed("FCALL_RO", keys.function("verify"), 0, *(raw(sproc.name) for sproc in some)) for some in chunks),
+            packed("HMGET", registry.keys.revision, *Revision.__slots__),
+            packed("FCALL_RO", registry.keys.function("about"), 0),
+            packed("LLEN", registry.keys.list),
+            *(
+                packed("FCALL_RO", registry.keys.function("verify"), 0, *(raw(sproc.name) for sproc in some))
+                for some in chunks
+            ),
         ]
         connection.send_packed_command([b"".join(commands)])
         stored, about, length = (connection.read_response() for _ in range(3))

@@ -19,13 +19,11 @@ from luasprocs.registry.apply import apply
 from luasprocs.registry.history import read_blobs
 from luasprocs.registry.live import read_live, read_sprocs
 from luasprocs.registry.transaction import Change
+from luasprocs.server.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from redis import Redis
-
-    from luasprocs.contract.keys import Keys
     from luasprocs.language.sproc import Sproc
     from luasprocs.registry.live import Live, LiveSproc, Revision
 
@@ -88,7 +86,7 @@ def edits_of(live: Live, *, undone: bool = False) -> tuple[LiveEdit, ...]:
     return tuple(LiveEdit(name, edit) for name, edit in found if edit)
 
 
-def edit(client: Redis, keys: Keys, name: str, source: bytes, *, base: str, by: str) -> Revision:
+def edit(registry: Registry, name: str, source: bytes, *, base: str, by: str) -> Revision:
     """Makes `source` live in place of the blob `base` that the editor saw, as a new generation.
 
     Raises:
@@ -96,12 +94,12 @@ def edit(client: Redis, keys: Keys, name: str, source: bytes, *, base: str, by: 
         ConflictError: others kept changing the registry. OwnerError, redis.RedisError: see luasprocs.apply.
     """
     for attempt in range(ATTEMPTS):
-        live = read_live(client, keys)
-        now = _sproc(client, keys, name)
+        live = read_live(registry)
+        now = _sproc(registry, name)
         if now.blob != base:
             raise EditConflictError(f"{name} was changed meanwhile: look at it again", now.source)
         try:
-            return apply(client, keys, live, _change(live, _edited(live, now, source, by), by, f"edit {name}"))
+            return apply(registry, live, _change(live, _edited(live, now, source, by), by, f"edit {name}"))
         except ConflictError:
             if attempt == ATTEMPTS - 1:
                 raise
@@ -109,28 +107,26 @@ def edit(client: Redis, keys: Keys, name: str, source: bytes, *, base: str, by: 
     raise AssertionError("unreachable")
 
 
-def edit_metadata(
-    client: Redis, keys: Keys, name: str, changes: Mapping[str, str | None], *, base: str, by: str
-) -> Revision:
+def edit_metadata(registry: Registry, name: str, changes: Mapping[str, str | None], *, base: str, by: str) -> Revision:
     """The same of some keys of the header: their new values as written, None to take one out. All else stays, byte for byte."""
-    now = _sproc(client, keys, name)
+    now = _sproc(registry, name)
     if now.blob != base:
         raise EditConflictError(f"{name} was changed meanwhile: look at it again", now.source)
-    return edit(client, keys, name, header.write(now.source, changes, name), base=base, by=by)
+    return edit(registry, name, header.write(now.source, changes, name), base=base, by=by)
 
 
-def undo(client: Redis, keys: Keys, name: str, *, by: str) -> Revision:
+def undo(registry: Registry, name: str, *, by: str) -> Revision:
     """Back to what git has, if it is edited.
 
     Raises:
         RegistryError: it isn't, or git's source is not kept any more.
     """
-    now = _sproc(client, keys, name)
+    now = _sproc(registry, name)
     found = parse_edit(now.edit)
     if found is None or found.base == now.blob:
         raise RegistryError(f"{name} is not edited live: there is nothing to undo")
-    source = read_blobs(client, keys, [found.base])[found.base]
-    return edit(client, keys, name, source, base=now.blob, by=by)
+    source = read_blobs(registry, [found.base])[found.base]
+    return edit(registry, name, source, base=now.blob, by=by)
 
 
 def blob_like(blob: str, source: bytes) -> str:
@@ -139,8 +135,8 @@ def blob_like(blob: str, source: bytes) -> str:
     return hashlib.new(algorithm, b"blob %d\0" % len(source) + source, usedforsecurity=False).hexdigest()
 
 
-def _sproc(client: Redis, keys: Keys, name: str) -> Sproc:
-    found = read_sprocs(client, keys, [name])
+def _sproc(registry: Registry, name: str) -> Sproc:
+    found = read_sprocs(registry, [name])
     if not found:
         raise NoSprocError(f"NOSPROC no sproc named {name!r} is live: see luasprocs list")
     return found[0]

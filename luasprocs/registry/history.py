@@ -11,13 +11,10 @@ from redis.exceptions import ResponseError
 
 from luasprocs.contract.encoding import text
 from luasprocs.errors import RegistryError
+from luasprocs.server.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-
-    from redis import Redis
-
-    from luasprocs.contract.keys import Keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +49,15 @@ def reading(key: str, kind: str) -> Iterator[None]:
         raise RegistryError(f"{key} is not a {kind}: somebody wrote over it, luasprocs sync repairs it") from error
 
 
-def read_history(client: Redis, keys: Keys, count: int | None = None) -> list[Generation]:
+def read_history(registry: Registry, count: int | None = None) -> list[Generation]:
     """Generations, newest first. Entries that somebody else wrote, and that can't be read, are left out.
 
     Raises:
         RegistryError: the key is not a stream.
     """
     found = []
-    with reading(keys.history, "stream"):
-        entries: list[Any] = client.xrevrange(keys.history, count=count) or []
+    with reading(registry.keys.history, "stream"):
+        entries: list[Any] = registry.client.xrevrange(registry.keys.history, count=count) or []
     for _, fields in entries:
         try:
             found.append(_generation({text(key): text(value) for key, value in fields.items()}))
@@ -101,7 +98,7 @@ def state_at(
     )
 
 
-def read_blobs(client: Redis, keys: Keys, blobs: Iterable[str], *, strict: bool = True) -> dict[str, bytes]:
+def read_blobs(registry: Registry, blobs: Iterable[str], *, strict: bool = True) -> dict[str, bytes]:
     """Kept sources by blob; not `strict`: as far as they are kept.
 
     Raises:
@@ -110,8 +107,8 @@ def read_blobs(client: Redis, keys: Keys, blobs: Iterable[str], *, strict: bool 
     wanted = sorted(set(blobs))
     if not wanted:
         return {}
-    with reading(keys.blobs, "hash"):
-        sources: list[Any] = client.hmget(keys.blobs, wanted)
+    with reading(registry.keys.blobs, "hash"):
+        sources: list[Any] = registry.client.hmget(registry.keys.blobs, wanted)
     missing = [blob for blob, source in zip(wanted, sources, strict=True) if source is None]
     if missing and strict:
         raise RegistryError(

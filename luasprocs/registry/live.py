@@ -14,11 +14,11 @@ from luasprocs.contract.keys import Keys
 from luasprocs.engine import FIELDS, Engine, render
 from luasprocs.language.sproc import Sproc
 from luasprocs.server.info import ServerInfo, parse_info
+from luasprocs.server.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from redis import Redis as Client
 
 TRIGGERS_DIGEST = ""
 """Where the digests' hash keeps that of the triggers; no sproc has this name."""
@@ -151,45 +151,45 @@ def sproc_of(name: str, stored: Mapping[bytes, bytes]) -> Sproc:
     return Sproc(name, source, own["blob"], values, own["commit"], own["edit"])
 
 
-def read_live(client: Client, keys: Keys, expected: int = 0) -> Live:
+def read_live(registry: Registry, expected: int = 0) -> Live:
     """Reads the registry in one round trip, if it holds about as many sprocs as `expected`.
 
     Raises:
         redis.RedisError: the connection, the password or a right failed (`luasprocs.server.errors_named` names it).
     """
-    pipe = client.pipeline(transaction=False)
+    pipe = registry.client.pipeline(transaction=False)
     pipe.info("everything")
-    pipe.hgetall(keys.revision)
-    pipe.execute_command("FCALL_RO", keys.function("about"), 0)
-    pipe.llen(keys.list)
-    pipe.hgetall(keys.triggers)
-    pipe.xrevrange(keys.history, count=1)
-    for key, _ in _typed(keys):
+    pipe.hgetall(registry.keys.revision)
+    pipe.execute_command("FCALL_RO", registry.keys.function("about"), 0)
+    pipe.llen(registry.keys.list)
+    pipe.hgetall(registry.keys.triggers)
+    pipe.xrevrange(registry.keys.history, count=1)
+    for key, _ in _typed(registry.keys):
         pipe.type(key)
-    pipe.hget(keys.digests, TRIGGERS_DIGEST)
+    pipe.hget(registry.keys.digests, TRIGGERS_DIGEST)
     chunks = max(1, -(-expected // INSPECT_CHUNK))
-    _queue_inspect(pipe, keys, range(chunks))
+    _queue_inspect(pipe, registry.keys, range(chunks))
     replies = pipe.execute(raise_on_error=False)
     _raise_other(replies)
-    ahead = 7 + len(_typed(keys))
-    live, length = _live(client, keys, replies[:ahead]), replies[3]
+    ahead = 7 + len(_typed(registry.keys))
+    live, length = _live(registry, replies[:ahead]), replies[3]
     if live.about is None:
-        return _with(live, keys, *_read_without_engine(client, keys))
+        return _with(live, registry.keys, *_read_without_engine(registry))
     found = replies[ahead:]
     missing = range(chunks, -(-length // INSPECT_CHUNK)) if isinstance(length, int) else range(0)
     if missing:
-        more = client.pipeline(transaction=False)
-        _queue_inspect(more, keys, missing)
+        more = registry.client.pipeline(transaction=False)
+        _queue_inspect(more, registry.keys, missing)
         found += more.execute()
-    return _with(live, keys, inspected(found), [name for reply in found for name in reply[::3]])
+    return _with(live, registry.keys, inspected(found), [name for reply in found for name in reply[::3]])
 
 
-def reread(client: Client, keys: Keys, live: Live) -> Live | None:
+def reread(registry: Registry, live: Live) -> Live | None:
     """What was live, if the revision and the engine are still the same; sprocs are not looked at. One small round trip."""
-    pipe = client.pipeline(transaction=False)
+    pipe = registry.client.pipeline(transaction=False)
     pipe.info("everything")
-    pipe.hgetall(keys.revision)
-    pipe.execute_command("FCALL_RO", keys.function("about"), 0)
+    pipe.hgetall(registry.keys.revision)
+    pipe.execute_command("FCALL_RO", registry.keys.function("about"), 0)
     info, revision, about = pipe.execute(raise_on_error=False)
     _raise_other((info, revision, about))
     if isinstance(revision, Exception) or isinstance(about, Exception):
@@ -222,33 +222,34 @@ def _typed(keys: Keys) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _live(client: Client, keys: Keys, replies: Sequence[Any]) -> Live:
+def _live(registry: Registry, replies: Sequence[Any]) -> Live:
     info, revision, about, length, triggers, last, *types, triggers_digest = replies
     faults = [
         f"{key} is not a {kind}"
         for key, kind, reply in (
-            (keys.revision, "hash", revision),
-            (keys.list, "list", length),
-            (keys.triggers, "hash", triggers),
-            (keys.history, "stream", last),
+            (registry.keys.revision, "hash", revision),
+            (registry.keys.list, "list", length),
+            (registry.keys.triggers, "hash", triggers),
+            (registry.keys.history, "stream", last),
         )
         if isinstance(reply, ResponseError)
     ]
     faults += [
         f"{key} is not a {kind}"
-        for (key, kind), found in zip(_typed(keys), types, strict=True)
+        for (key, kind), found in zip(_typed(registry.keys), types, strict=True)
         if found not in (kind.encode(), b"none")
     ]
-    kinds = {key: found for (key, _), found in zip(_typed(keys), types, strict=True)}
-    if kinds[keys.blobs] == b"none" != kinds[keys.replaced]:
+    kinds = {key: found for (key, _), found in zip(_typed(registry.keys), types, strict=True)}
+    if kinds[registry.keys.blobs] == b"none" != kinds[registry.keys.replaced]:
         faults.append(
-            f"{keys.replaced} is not a zset of sources that are kept: {keys.blobs} is gone, which rollback needs"
+            f"{registry.keys.replaced} is not a zset of sources that are kept: {registry.keys.blobs} is gone, "
+            "which rollback needs"
         )
     if not isinstance(revision, Exception) and revision and last == []:
-        faults.append(f"{keys.history} is not a stream any more: it is gone, which rollback needs")
+        faults.append(f"{registry.keys.history} is not a stream any more: it is gone, which rollback needs")
     if not faults and digest(triggers).encode() != (triggers_digest or digest({}).encode()):
-        faults.append(f"{keys.triggers} is not a hash as it was applied")
-    db = client.connection_pool.connection_kwargs.get("db") or 0
+        faults.append(f"{registry.keys.triggers} is not a hash as it was applied")
+    db = registry.client.connection_pool.connection_kwargs.get("db") or 0
     return Live(
         revision=Revision() if isinstance(revision, Exception) else Revision.parse(revision),
         about=None if isinstance(about, Exception) else _about(about),
@@ -281,17 +282,17 @@ def inspected(replies: Iterable[Any]) -> dict[str, LiveSproc]:
     return found
 
 
-def _read_without_engine(client: Client, keys: Keys) -> tuple[dict[str, LiveSproc], list[bytes]]:
+def _read_without_engine(registry: Registry) -> tuple[dict[str, LiveSproc], list[bytes]]:
     """The same by reading every hash, and the list: what a registry whose engine is gone costs."""
-    pipe = client.pipeline(transaction=False)
-    pipe.lrange(keys.list, 0, -1)
-    pipe.hgetall(keys.digests)
+    pipe = registry.client.pipeline(transaction=False)
+    pipe.lrange(registry.keys.list, 0, -1)
+    pipe.hgetall(registry.keys.digests)
     names, digests = pipe.execute(raise_on_error=False)
     if isinstance(names, Exception) or not names:
         return {}, []
-    pipe = client.pipeline(transaction=False)
+    pipe = registry.client.pipeline(transaction=False)
     for name in names:
-        pipe.hgetall(raw(keys.name(text(name))))
+        pipe.hgetall(raw(registry.keys.name(text(name))))
     found = {}
     for name, fields in zip(names, pipe.execute(raise_on_error=False), strict=True):
         whole = not isinstance(fields, Exception) and not isinstance(digests, Exception)
@@ -314,12 +315,12 @@ def engine_of(live: Live, keys: Keys, owner: str) -> Engine:
     return render(keys, owner, live.info.db)
 
 
-def read_sprocs(client: Client, keys: Keys, names: Iterable[str]) -> list[Sproc]:
+def read_sprocs(registry: Registry, names: Iterable[str]) -> list[Sproc]:
     """Sprocs with source and metadata, by one pipeline; names that aren't there, or aren't hashes, are left out."""
     wanted = list(names)
-    pipe = client.pipeline(transaction=False)
+    pipe = registry.client.pipeline(transaction=False)
     for one in wanted:
-        pipe.hgetall(raw(keys.name(one)))
+        pipe.hgetall(raw(registry.keys.name(one)))
     replies = pipe.execute(raise_on_error=False)
     _raise_other(replies)
     return [

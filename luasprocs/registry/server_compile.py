@@ -11,13 +11,13 @@ from luasprocs.contract.encoding import raw, text
 from luasprocs.errors import OwnerError, Problem
 from luasprocs.registry.transaction import Row, row_of
 from luasprocs.server.pipeline import borrowed, packed
+from luasprocs.server.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from redis import Redis
 
-    from luasprocs.contract.keys import Keys
     from luasprocs.engine import Engine
     from luasprocs.language.sproc import Sproc
     from luasprocs.registry.live import Live
@@ -39,8 +39,7 @@ class Proof:
 
 
 def prove(
-    client: Redis,
-    keys: Keys,
+    registry: Registry,
     live: Live,
     engine: Engine,
     sprocs: Iterable[Sproc],
@@ -54,18 +53,18 @@ def prove(
     Raises:
         OwnerError: another library has the engine's names.
     """
-    _load_engine(client, live, engine)
+    _load_engine(registry.client, live, engine)
     problems: list[Problem] = []
     proven: list[Sproc] = []
     rows: list[Row] = []
-    with borrowed(client) as connection:
+    with borrowed(registry.client) as connection:
         unanswered = 0
         for chunk in _chunks(sprocs):
             parts = [part for sproc in chunk for part in (raw(sproc.name), sproc.source)]
-            connection.send_packed_command([packed("FCALL_RO", keys.function("compile"), 0, *parts)])
+            connection.send_packed_command([packed("FCALL_RO", registry.keys.function("compile"), 0, *parts)])
             unanswered += 1
             proven += chunk
-            rows += (row_of(keys, sproc) for sproc in chunk)
+            rows += (row_of(registry.keys, sproc) for sproc in chunk)
             if unanswered == COMPILES_AHEAD:
                 problems += _answer(connection)
                 unanswered -= 1

@@ -16,14 +16,12 @@ from redis.exceptions import ResponseError
 
 from luasprocs.contract.encoding import raw, text, time_ms
 from luasprocs.errors import RegistryError, WaitError
+from luasprocs.server.registry import Registry
 from luasprocs.state.daemons import parse_heartbeats
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from redis import Redis
-
-    from luasprocs.contract.keys import Keys
 
 POLL_FIRST_S = 0.002
 POLL_LONGEST_S = 0.02
@@ -52,7 +50,7 @@ class _Look:
     alive: bool
 
 
-def wait_for_events(client: Redis, keys: Keys, timeout_s: float = 60.0) -> Passed:
+def wait_for_events(registry: Registry, timeout_s: float = 60.0) -> Passed:
     """Waits until every event before this call has run; what those runs cause in turn may still be under way.
 
     Raises:
@@ -61,13 +59,13 @@ def wait_for_events(client: Redis, keys: Keys, timeout_s: float = 60.0) -> Passe
         redis.RedisError: the connection or a right failed.
     """
     started_s = time.monotonic()
-    passed, sources = _tick(client, keys)
+    passed, sources = _tick(registry)
     pending, rest_s = set(sources), POLL_FIRST_S
     while pending:
-        found = _look(client, keys, pending, passed.tick)
+        found = _look(registry, pending, passed.tick)
         waited_s = time.monotonic() - started_s
         if found.epoch != passed.epoch:
-            passed, sources = _tick(client, keys)
+            passed, sources = _tick(registry)
             pending = set(sources)
         else:
             pending = set(found.marks)
@@ -81,34 +79,39 @@ def wait_for_events(client: Redis, keys: Keys, timeout_s: float = 60.0) -> Passe
     return passed
 
 
-def _tick(client: Redis, keys: Keys) -> tuple[Passed, list[str]]:
+def _tick(registry: Registry) -> tuple[Passed, list[str]]:
     """A forced tick, and the sources that triggers are bound to at that moment."""
-    pipe = client.pipeline(transaction=True)
-    pipe.execute_command("FCALL", keys.function("tick"), 0, TICK_MS, 1)
-    pipe.hkeys(keys.triggers)
+    pipe = registry.client.pipeline(transaction=True)
+    pipe.execute_command("FCALL", registry.keys.function("tick"), 0, TICK_MS, 1)
+    pipe.hkeys(registry.keys.triggers)
     ticked, names = pipe.execute(raise_on_error=False)
-    _must(keys.triggers, names)
+    _must(registry.keys.triggers, names)
     sources = [text(name) for name in names]
     if not sources:
         return Passed(), []
     if isinstance(ticked, ResponseError) and "unction not found" in str(ticked):
         raise RegistryError("the engine is not loaded (somebody flushed functions): luasprocs sync loads it")
-    _must(keys.events, ticked)
+    _must(registry.keys.events, ticked)
     epoch, tick = ticked
     return replace(Passed(), epoch=text(epoch), tick=int(tick), sources=len(sources)), sources
 
 
-def _look(client: Redis, keys: Keys, pending: Iterable[str], tick: int) -> _Look:
+def _look(registry: Registry, pending: Iterable[str], tick: int) -> _Look:
     """Which of the pending sources are still behind the tick; those that nothing is bound to any more are not."""
     sources = sorted(pending)
     fields = [raw(source) for source in sources]
-    pipe = client.pipeline(transaction=True)
-    pipe.hmget(keys.events, ["epoch", *fields])
-    pipe.hmget(keys.triggers, fields)
-    pipe.hgetall(keys.daemons)
+    pipe = registry.client.pipeline(transaction=True)
+    pipe.hmget(registry.keys.events, ["epoch", *fields])
+    pipe.hmget(registry.keys.triggers, fields)
+    pipe.hgetall(registry.keys.daemons)
     pipe.time()
     events, bound, beats, now = pipe.execute(raise_on_error=False)
-    for key, reply in ((keys.events, events), (keys.triggers, bound), (keys.daemons, beats), ("", now)):
+    for key, reply in (
+        (registry.keys.events, events),
+        (registry.keys.triggers, bound),
+        (registry.keys.daemons, beats),
+        ("", now),
+    ):
         _must(key, reply)
     marks = zip(sources, events[1:], bound, strict=True)
     behind = {source: _tick_of(mark) for source, mark, names in marks if names is not None}

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import ResponseError
 
 from luasprocs.contract.encoding import text, time_ms
+from luasprocs.server.registry import Registry
 from luasprocs.state.executions import Gap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from redis import Redis
-
-    from luasprocs.contract.keys import Keys
 
 LEASE_MS = 2000
 """A daemon that has not been heard of for so long is taken for dead, as in ticks.lua."""
@@ -107,19 +105,23 @@ def _count(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
-def read_running(client: Redis, keys: Keys, gaps: int = 10) -> Running:
+def read_running(registry: Registry, gaps: int = 10) -> Running:
     """Heartbeats and the last gaps, in one round trip.
 
     Raises:
         redis.RedisError: the connection or a right failed.
     """
-    pipe = client.pipeline(transaction=False)
+    pipe = registry.client.pipeline(transaction=False)
     pipe.time()
-    pipe.hgetall(keys.daemons)
-    pipe.xrevrange(keys.gaps, count=gaps)
+    pipe.hgetall(registry.keys.daemons)
+    pipe.xrevrange(registry.keys.gaps, count=gaps)
     now, beats, entries = pipe.execute(raise_on_error=False)
     faults = []
-    for key, kind, reply in ((keys.daemons, "hash", beats), (keys.gaps, "stream", entries), ("", "", now)):
+    for key, kind, reply in (
+        (registry.keys.daemons, "hash", beats),
+        (registry.keys.gaps, "stream", entries),
+        ("", "", now),
+    ):
         if isinstance(reply, ResponseError) and str(reply).startswith("WRONGTYPE"):
             faults.append(f"{key} is not a {kind}: somebody wrote over it, the next daemon's writing replaces it")
         elif isinstance(reply, Exception):

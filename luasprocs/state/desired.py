@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import ResponseError
 
 from luasprocs.contract.encoding import text
+from luasprocs.server.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from redis import Redis
 
-    from luasprocs.contract.keys import Keys
 
 TEXT_LIMIT = 1000
 """Problems and names of each kind that are published; how many there are beyond is said."""
@@ -83,16 +83,16 @@ def _parsed(value: str, default: object) -> Any:
     return float(value) if isinstance(default, float) else value
 
 
-def read_sync_state(client: Redis, keys: Keys) -> SyncState:
+def read_sync_state(registry: Registry) -> SyncState:
     """What was published last."""
-    return SyncState.parse(_hash(client, keys.desired) or {})
+    return SyncState.parse(_hash(registry.client, registry.keys.desired) or {})
 
 
-def publish(client: Redis, keys: Keys, state: SyncState) -> None:
+def publish(registry: Registry, state: SyncState) -> None:
     """Makes it what readers find."""
-    with client.pipeline(transaction=True) as pipe:
-        pipe.delete(keys.desired)
-        pipe.hset(keys.desired, mapping=state.stored())
+    with registry.client.pipeline(transaction=True) as pipe:
+        pipe.delete(registry.keys.desired)
+        pipe.hset(registry.keys.desired, mapping=state.stored())
         pipe.execute()
 
 
@@ -109,28 +109,28 @@ class Suspended:
         return f"by {self.by or 'somebody'}" + (f": {self.reason}" if self.reason else "")
 
 
-def suspend(client: Redis, keys: Keys, by: str, reason: str = "") -> bool:
+def suspend(registry: Registry, by: str, reason: str = "") -> bool:
     """No sync applies anything from now on; looking goes on. Returns whether it wasn't so already."""
-    if read_suspended(client, keys) is not None:
+    if read_suspended(registry) is not None:
         return False
-    seconds, micros = client.time()
-    with client.pipeline(transaction=True) as pipe:
-        pipe.delete(keys.suspended)
-        pipe.hset(keys.suspended, mapping={"since": f"{seconds}.{micros:06}", "by": by, "reason": reason})
+    seconds, micros = registry.client.time()
+    with registry.client.pipeline(transaction=True) as pipe:
+        pipe.delete(registry.keys.suspended)
+        pipe.hset(registry.keys.suspended, mapping={"since": f"{seconds}.{micros:06}", "by": by, "reason": reason})
         pipe.execute()
     return True
 
 
-def unsuspend(client: Redis, keys: Keys) -> bool:
+def unsuspend(registry: Registry) -> bool:
     """Syncs apply again. Returns whether they were suspended."""
-    return bool(client.delete(keys.suspended))
+    return bool(registry.client.delete(registry.keys.suspended))
 
 
-def read_suspended(client: Redis, keys: Keys) -> Suspended | None:
+def read_suspended(registry: Registry) -> Suspended | None:
     """Who suspended the sync, or None. A key of another type counts: somebody meant something by it."""
-    stored = _hash(client, keys.suspended)
+    stored = _hash(registry.client, registry.keys.suspended)
     if stored is None:
-        return Suspended(0.0, "", f"{keys.suspended} is no hash")
+        return Suspended(0.0, "", f"{registry.keys.suspended} is no hash")
     if not stored:
         return None
     found = {text(name): text(value) for name, value in stored.items()}

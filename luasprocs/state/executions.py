@@ -17,14 +17,12 @@ from redis.exceptions import ResponseError
 from luasprocs.contract.encoding import number, raw, text, texts
 from luasprocs.errors import RegistryError
 from luasprocs.language.globs import matcher
+from luasprocs.server.registry import Registry
 from luasprocs.server.script_errors import readable_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from redis import Redis as Client
-
-    from luasprocs.contract.keys import Keys
 
 TRIGGERS = ("event", "call", "cron", "async")
 STATUSES = ("ok", "error", "skipped", "timeout", "denied", "gap", "missed")
@@ -145,20 +143,19 @@ def _reading(key: str) -> Iterator[None]:
         raise RegistryError(f"{key} is not a stream: somebody wrote over it, the next record replaces it") from error
 
 
-def newest_id(client: Client, keys: Keys) -> str:
+def newest_id(registry: Registry) -> str:
     """The id of the newest record; START where there is none.
 
     Raises:
         RegistryError: the key is not a stream.
     """
-    with _reading(keys.executions):
-        found: list[Any] = client.xrevrange(keys.executions, count=1) or []
+    with _reading(registry.keys.executions):
+        found: list[Any] = registry.client.xrevrange(registry.keys.executions, count=1) or []
     return text(found[0][0]) if found else START
 
 
 def read_executions(
-    client: Client,
-    keys: Keys,
+    registry: Registry,
     count: int | None = 20,
     since_ms: int = 0,
     *,
@@ -173,8 +170,10 @@ def read_executions(
     found: list[Execution] = []
     while count is None or len(found) < count:
         size = BATCH_RECORDS if count is None or wanted else min(BATCH_RECORDS, count - len(found))
-        with _reading(keys.executions):
-            entries: list[Any] = client.xrevrange(keys.executions, max=until_id, min=since_ms, count=size) or []
+        with _reading(registry.keys.executions):
+            entries: list[Any] = (
+                registry.client.xrevrange(registry.keys.executions, max=until_id, min=since_ms, count=size) or []
+            )
         found += filter(wanted, (Execution.parse(*entry) for entry in entries))
         if len(entries) < size:
             break
@@ -189,10 +188,9 @@ class Tail:
     noticed by a `read` that finds nothing, and read from its start by the next.
     """
 
-    def __init__(self, client: Client, keys: Keys, last_id: str = START) -> None:
+    def __init__(self, registry: Registry, last_id: str = START) -> None:
         self.last_id = last_id
-        self._client = client
-        self._keys = keys
+        self._registry = registry
         self._recent: deque[str] = deque([last_id], maxlen=_RECENT_IDS)
 
     def read(self, count: int = BATCH_RECORDS, block_ms: int | None = None) -> list[Execution]:
@@ -201,9 +199,9 @@ class Tail:
         Raises:
             RegistryError: the key is not a stream.
         """
-        key = self._keys.executions
+        key = self._registry.keys.executions
         with _reading(key):
-            reply: Any = self._client.xread({key: self.last_id}, count=count, block=block_ms)
+            reply: Any = self._registry.client.xread({key: self.last_id}, count=count, block=block_ms)
             found = [Execution.parse(*entry) for _, entries in reply or () for entry in entries]
             if found:
                 self.last_id = found[-1].id
@@ -213,22 +211,20 @@ class Tail:
         return found
 
     def _started_over(self) -> bool:
-        newest = newest_id(self._client, self._keys)
+        newest = newest_id(self._registry)
         # A newest one that was read before is what is left when the last one was deleted.
         return START != newest not in self._recent and _order(newest) < _order(self.last_id)
 
 
-def follow(
-    client: Client, keys: Keys, last_id: str = START, *, idle: Callable[[], None] = lambda: None
-) -> Iterator[Execution]:
+def follow(registry: Registry, last_id: str = START, *, idle: Callable[[], None] = lambda: None) -> Iterator[Execution]:
     """The records behind `last_id`, as they come, without end. `idle` is called whenever none came for a second.
 
     Raises:
         RegistryError: the key is not a stream.
         redis.RedisError: the connection failed; follow again from the last record's id.
     """
-    tail = Tail(client, keys, last_id)
-    timeout_s = client.connection_pool.connection_kwargs.get("socket_timeout")
+    tail = Tail(registry, last_id)
+    timeout_s = registry.client.connection_pool.connection_kwargs.get("socket_timeout")
     # A URL's own timeout may be shorter than the wait.
     block_ms = min(BLOCK_MS, max(1, int(timeout_s * 500))) if timeout_s else BLOCK_MS
     while True:
@@ -265,12 +261,12 @@ class Gap:
         )
 
 
-def read_gaps(client: Client, keys: Keys, count: int | None = None) -> list[Gap]:
+def read_gaps(registry: Registry, count: int | None = None) -> list[Gap]:
     """The last gaps, the newest last.
 
     Raises:
         RegistryError: the key is not a stream.
     """
-    with _reading(keys.gaps):
-        entries: list[Any] = client.xrevrange(keys.gaps, count=count) or []
+    with _reading(registry.keys.gaps):
+        entries: list[Any] = registry.client.xrevrange(registry.keys.gaps, count=count) or []
     return [Gap.parse(*entry) for entry in reversed(entries)]

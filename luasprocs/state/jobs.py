@@ -13,6 +13,7 @@ from redis.exceptions import ResponseError
 
 from luasprocs.contract.encoding import text
 from luasprocs.errors import EngineVersionError, JobError
+from luasprocs.server.registry import Registry
 from luasprocs.server.script_errors import readable_error
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-    from luasprocs.contract.keys import Keys
 
 STATES = ("running", "queued", "waiting", "delayed", "dead")
 LIMIT = 1000
@@ -52,21 +52,21 @@ class JobRecord:
     error: str = ""
 
 
-def read_jobs(client: Redis, keys: Keys, limit: int = LIMIT) -> list[JobRecord]:
+def read_jobs(registry: Registry, limit: int = LIMIT) -> list[JobRecord]:
     """The jobs by state, each state's oldest first; at most `limit` of each state, of dead ones the newest.
 
     Raises:
         redis.RedisError: the server can't be read.
     """
-    queued = _read(client, "XRANGE", keys.jobs, "-", "+", "COUNT", limit)
-    running = {text(entry): text(consumer) for entry, consumer, *_ in _pending(client, keys, limit)}
+    queued = _read(registry.client, "XRANGE", registry.keys.jobs, "-", "+", "COUNT", limit)
+    running = {text(entry): text(consumer) for entry, consumer, *_ in _pending(registry, limit)}
     waiting = [
         _record(found, "waiting")
-        for name in _read(client, "HKEYS", keys.running)
-        for found in _read(client, "LRANGE", keys.waiting_prefix + text(name), 0, limit - 1)
+        for name in _read(registry.client, "HKEYS", registry.keys.running)
+        for found in _read(registry.client, "LRANGE", registry.keys.waiting_prefix + text(name), 0, limit - 1)
     ]
-    delayed = _read(client, "ZRANGE", keys.delayed, 0, limit - 1, "WITHSCORES")
-    dead = reversed(_read(client, "XREVRANGE", keys.dead, "+", "-", "COUNT", limit))
+    delayed = _read(registry.client, "ZRANGE", registry.keys.delayed, 0, limit - 1, "WITHSCORES")
+    dead = reversed(_read(registry.client, "XREVRANGE", registry.keys.dead, "+", "-", "COUNT", limit))
     found = [_of_entry(entry, fields, running) for entry, fields in queued]
     found += [*waiting, *_delayed(delayed)]
     found += [_of_dead(fields) for _, fields in dead]
@@ -74,10 +74,10 @@ def read_jobs(client: Redis, keys: Keys, limit: int = LIMIT) -> list[JobRecord]:
     return sorted(jobs, key=lambda job: STATES.index(job.state))
 
 
-def count_jobs(client: Redis, keys: Keys) -> dict[str, int]:
+def count_jobs(registry: Registry) -> dict[str, int]:
     """How many are `open` (to run, or running), `delayed` and `dead`; those that wait for their sproc's turn left out."""
-    pipe = client.pipeline(transaction=False)
-    for command, key in (("XLEN", keys.jobs), ("ZCARD", keys.delayed), ("XLEN", keys.dead)):
+    pipe = registry.client.pipeline(transaction=False)
+    for command, key in (("XLEN", registry.keys.jobs), ("ZCARD", registry.keys.delayed), ("XLEN", registry.keys.dead)):
         pipe.execute_command(command, key)
     replies = pipe.execute(raise_on_error=False)
     for reply in replies:
@@ -88,7 +88,7 @@ def count_jobs(client: Redis, keys: Keys) -> dict[str, int]:
 
 
 def act(
-    client: Redis, keys: Keys, action: Literal["retry", "drop"], ids: Iterable[str], state: str = ""
+    registry: Registry, action: Literal["retry", "drop"], ids: Iterable[str], state: str = ""
 ) -> Iterator[tuple[str, str | JobError]]:
     """Starts dead jobs anew, their attempts counted from 1, and delayed ones now; or forgets jobs that don't run.
 
@@ -101,7 +101,9 @@ def act(
     left = list(dict.fromkeys(ids))
     while left:
         some, left = left[:AT_ONCE], left[AT_ONCE:]
-        found: Any = client.execute_command("FCALL", keys.function("job"), 0, action, state, *map(_raw, some))
+        found: Any = registry.client.execute_command(
+            "FCALL", registry.keys.function("job"), 0, action, state, *map(_raw, some)
+        )
         if not isinstance(found, list):
             raise EngineVersionError(
                 "the registry's engine is older than this luasprocs: luasprocs sync brings its own"
@@ -143,8 +145,8 @@ def _read(client: Redis, *command: Any) -> Any:
         return []
 
 
-def _pending(client: Redis, keys: Keys, limit: int) -> Any:
-    return _read(client, "XPENDING", keys.jobs, _GROUP, "-", "+", limit)
+def _pending(registry: Registry, limit: int) -> Any:
+    return _read(registry.client, "XPENDING", registry.keys.jobs, _GROUP, "-", "+", limit)
 
 
 def _pairs(flat: Any) -> dict[str, Any]:

@@ -9,11 +9,10 @@ from redis.exceptions import ResponseError
 
 from luasprocs.contract.encoding import raw, text
 from luasprocs.errors import NoSprocError, RegistryError
+from luasprocs.server.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from redis import Redis
 
     from luasprocs.contract.keys import Keys
 
@@ -30,28 +29,28 @@ class Paused:
     unchanged: tuple[str, ...]
 
 
-def pause(client: Redis, keys: Keys, names: Sequence[str]) -> Paused:
+def pause(registry: Registry, names: Sequence[str]) -> Paused:
     """Stops the triggers of sprocs; direct calls go on.
 
     Raises:
         NoSprocError: one of the names is not live; nothing is changed.
     """
-    return _set(client, keys, names, paused=True)
+    return _set(registry, names, paused=True)
 
 
-def resume(client: Redis, keys: Keys, names: Sequence[str]) -> Paused:
+def resume(registry: Registry, names: Sequence[str]) -> Paused:
     """Starts them again. A sproc that was deleted while it was paused can be resumed, too: that forgets it.
 
     Raises:
         NoSprocError: one of the names is neither live nor paused; nothing is changed.
     """
-    return _set(client, keys, names, paused=False)
+    return _set(registry, names, paused=False)
 
 
-def read_paused(client: Redis, keys: Keys) -> frozenset[str]:
+def read_paused(registry: Registry) -> frozenset[str]:
     """The paused sprocs; none where the key is no set, as the engine sees it."""
     try:
-        found: Any = client.smembers(keys.paused)
+        found: Any = registry.client.smembers(registry.keys.paused)
     except ResponseError as error:
         if not str(error).startswith("WRONGTYPE"):
             raise
@@ -69,30 +68,30 @@ def _unscheduling(keys: Keys, name: bytes) -> tuple[tuple[bytes | str, ...], ...
     return ("DEL", raw(keys.cron_prefix) + name), ("HDEL", keys.scheduled, name)
 
 
-def _set(client: Redis, keys: Keys, names: Sequence[str], *, paused: bool) -> Paused:
+def _set(registry: Registry, names: Sequence[str], *, paused: bool) -> Paused:
     wanted = tuple(dict.fromkeys(names))
-    before = read_paused(client, keys)
-    pipe = client.pipeline(transaction=False)
+    before = read_paused(registry)
+    pipe = registry.client.pipeline(transaction=False)
     for name in wanted:
-        pipe.exists(raw(keys.name(name)))
+        pipe.exists(raw(registry.keys.name(name)))
     known = dict(zip(wanted, pipe.execute(), strict=True))
     missing = [name for name in wanted if not known[name] and (paused or name not in before)]
     if missing:
         raise NoSprocError(f"no sproc named {', '.join(map(repr, missing))} is live: see luasprocs list")
-    pipe = client.pipeline(transaction=True)
+    pipe = registry.client.pipeline(transaction=True)
     for name in wanted:
-        (pipe.sadd if paused else pipe.srem)(keys.paused, raw(name))
+        (pipe.sadd if paused else pipe.srem)(registry.keys.paused, raw(name))
     for name in wanted if paused else ():
-        for words in _unscheduling(keys, raw(name)):
+        for words in _unscheduling(registry.keys, raw(name)):
             pipe.execute_command(*words)
-    pipe.publish(keys.wakes, SCHEDULES_CHANGED)
+    pipe.publish(registry.keys.wakes, SCHEDULES_CHANGED)
     try:
         changed = dict(zip(wanted, pipe.execute(), strict=False))
     except ResponseError as error:
         if "WRONGTYPE" not in str(error):
             raise
         raise RegistryError(
-            f"{keys.paused} is not a set: somebody wrote over it; remove it (DEL) and try again"
+            f"{registry.keys.paused} is not a set: somebody wrote over it; remove it (DEL) and try again"
         ) from error
     return Paused(
         changed=tuple(name for name in wanted if changed[name]),

@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import ResponseError
 
 from luasprocs.contract.encoding import text
+from luasprocs.server.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from redis import Redis
-
-    from luasprocs.contract.keys import Keys
 
 ACTIONS = ("sync", "rollback", "fetch")
 GROUP = "daemons"
@@ -48,18 +46,18 @@ class Answer:
     daemon: str = ""
 
 
-def request(client: Redis, keys: Keys, action: str, by: str, **arguments: str) -> str:
+def request(registry: Registry, action: str, by: str, **arguments: str) -> str:
     """Asks the daemons. Returns the request's id."""
     fields: dict[Any, Any] = {"request": action, "by": by, "arguments": json.dumps(arguments)}
-    added: Any = client.xadd(keys.control, fields, maxlen=LIMIT)
+    added: Any = registry.client.xadd(registry.keys.control, fields, maxlen=LIMIT)
     return text(added)
 
 
-def wait_for_answer(client: Redis, keys: Keys, request_id: str, timeout_s: float) -> Answer | None:
+def wait_for_answer(registry: Registry, request_id: str, timeout_s: float) -> Answer | None:
     """The answer to a request; None where none came in time: no daemon syncs, or it still works on it."""
     deadline = time.monotonic() + timeout_s
     while True:
-        entries: Any = client.xrange(keys.control, f"({request_id}", "+")
+        entries: Any = registry.client.xrange(registry.keys.control, f"({request_id}", "+")
         for _, fields in entries:
             found = {text(name): text(value) for name, value in fields.items()}
             if found.get("answer") == request_id:
@@ -69,37 +67,37 @@ def wait_for_answer(client: Redis, keys: Keys, request_id: str, timeout_s: float
         time.sleep(POLL_S)
 
 
-def take(client: Redis, keys: Keys, daemon: str) -> list[Request]:
+def take(registry: Registry, daemon: str) -> list[Request]:
     """Requests for this daemon, in order; those that a dead one has left too."""
     try:
-        fresh: Any = client.xreadgroup(GROUP, daemon, {keys.control: ">"}, count=LIMIT)
+        fresh: Any = registry.client.xreadgroup(GROUP, daemon, {registry.keys.control: ">"}, count=LIMIT)
     except ResponseError as error:
         if not str(error).startswith(("NOGROUP", "WRONGTYPE")):
             raise
         if str(error).startswith("WRONGTYPE"):
-            client.delete(keys.control)
-        client.xgroup_create(keys.control, GROUP, "0", mkstream=True)
-        fresh = client.xreadgroup(GROUP, daemon, {keys.control: ">"}, count=LIMIT)
+            registry.client.delete(registry.keys.control)
+        registry.client.xgroup_create(registry.keys.control, GROUP, "0", mkstream=True)
+        fresh = registry.client.xreadgroup(GROUP, daemon, {registry.keys.control: ">"}, count=LIMIT)
     streams = fresh.items() if isinstance(fresh, dict) else fresh
     entries = [entry for _, found in streams for entry in _flat(found)]
-    left: Any = client.xautoclaim(keys.control, GROUP, daemon, STALE_MS, count=LIMIT)
+    left: Any = registry.client.xautoclaim(registry.keys.control, GROUP, daemon, STALE_MS, count=LIMIT)
     requests = []
     for entry, fields in (*left[1], *entries):
         found = {text(name): text(value) for name, value in (fields or {}).items()}
         if found.get("request") in ACTIONS:
             requests.append(Request(text(entry), found["request"], found.get("by", ""), _arguments(found)))
         else:
-            client.xack(keys.control, GROUP, entry)
+            registry.client.xack(registry.keys.control, GROUP, entry)
     return requests
 
 
-def answer(client: Redis, keys: Keys, asked: Request, given: Answer) -> None:
+def answer(registry: Registry, asked: Request, given: Answer) -> None:
     """Answers a request; it is nobody else's any more."""
     outcome = {"ok": "1" if given.ok else "0", "text": given.text, "daemon": given.daemon}
     fields: dict[Any, Any] = {"answer": asked.id, **outcome}
-    with client.pipeline(transaction=True) as pipe:
-        pipe.xadd(keys.control, fields, maxlen=LIMIT)
-        pipe.xack(keys.control, GROUP, asked.id)
+    with registry.client.pipeline(transaction=True) as pipe:
+        pipe.xadd(registry.keys.control, fields, maxlen=LIMIT)
+        pipe.xack(registry.keys.control, GROUP, asked.id)
         pipe.execute()
 
 

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.encoding import raw, text
 from luasprocs.language.recurrence import Recurrence
+from luasprocs.server.registry import Registry
 from luasprocs.state.daemons import parse_heartbeats
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from redis import Redis
-
-    from luasprocs.contract.keys import Keys
 
 _ROW = 7
 
@@ -52,19 +50,19 @@ class Schedules:
     each: tuple[ScheduleInfo, ...] = ()
 
 
-def read_schedules(client: Redis, keys: Keys) -> Schedules:
+def read_schedules(registry: Registry) -> Schedules:
     """The live ones, paused too; those of disabled sprocs are left out.
 
     Raises:
         redis.RedisError: the server can't be read; redis.ResponseError: nothing was ever synced here.
     """
-    reply: Any = client.execute_command("FCALL_RO", keys.function("schedules"), 0)
+    reply: Any = registry.client.execute_command("FCALL_RO", registry.keys.function("schedules"), 0)
     _, now_ms, *rows = reply
     parts = [rows[at : at + _ROW] for at in range(0, len(rows), _ROW)]
-    pipe = client.pipeline(transaction=False)
+    pipe = registry.client.pipeline(transaction=False)
     for name, *_ in parts:
-        pipe.hmget(raw(keys.stats(text(name))), "missed", "last_run")
-    pipe.hgetall(keys.daemons)
+        pipe.hmget(raw(registry.keys.stats(text(name))), "missed", "last_run")
+    pipe.hgetall(registry.keys.daemons)
     *stats, beats = pipe.execute(raise_on_error=False)
     served = isinstance(beats, dict) and any(one.alive(now_ms) for one in parse_heartbeats(beats))
     found = [_info(part, one, now_ms, served=served) for part, one in zip(parts, stats, strict=True)]

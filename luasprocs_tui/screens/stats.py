@@ -9,6 +9,7 @@ from rich.text import Text
 
 from luasprocs.contract.encoding import raw
 from luasprocs.registry.history import reading
+from luasprocs.server.registry import Registry
 from luasprocs.state.executions import time_text
 from luasprocs.state.stats import Stats
 from luasprocs_tui import actions
@@ -17,10 +18,8 @@ from luasprocs_tui.safe import clean
 from luasprocs_tui.screens.live import LiveText
 
 if TYPE_CHECKING:
-    from redis import Redis
     from textual.binding import BindingType
 
-    from luasprocs.contract.keys import Keys
     from luasprocs_tui.feed import Feed
 
 SECONDS_KEPT = 240
@@ -51,10 +50,10 @@ class StatsScreen(LiveText):
         self._before = now
         return drawn(now, tuple(self._runs), tuple(self._errors))
 
-    def _stats(self, client: Redis, keys: Keys) -> Stats:
-        key = keys.stats(self.sprocs[0])
+    def _stats(self, registry: Registry) -> Stats:
+        key = registry.keys.stats(self.sprocs[0])
         with reading(key, "hash"):
-            return Stats.parse(client.hgetall(raw(key)))
+            return Stats.parse(registry.client.hgetall(raw(key)))
 
 
 def drawn(stats: Stats, runs: tuple[float, ...], errors: tuple[float, ...]) -> Text:

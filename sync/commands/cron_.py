@@ -42,7 +42,7 @@ def command(flags: dict[str, object], watch: bool, as_json: bool) -> int:
 
 def _read(session: Session) -> Schedules:
     try:
-        return read_schedules(session.client, session.keys)
+        return read_schedules(session.registry)
     except ResponseError as error:
         if "unction not found" not in str(error):
             raise

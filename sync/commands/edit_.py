@@ -36,23 +36,23 @@ def command(flags: dict[str, object], name: str, sets: tuple[str, ...], unsets: 
     by = _author(session)
     with session.named_errors():
         if undoing:
-            revision = undo(session.client, session.keys, name, by=by)
+            revision = undo(session.registry, name, by=by)
             console.line(f"{name} is as git has it again, generation {revision.generation}")
             return 0
-        found = read_sprocs(session.client, session.keys, [name])
+        found = read_sprocs(session.registry, [name])
         if not found:
             raise NoSprocError(f"no sproc named {name!r} is live: see luasprocs list")
         [sproc] = found
         if sets or unsets:
             changes: dict[str, str | None] = dict(map(_pair, sets)) | dict.fromkeys(unsets)
-            revision = edit_metadata(session.client, session.keys, name, changes, base=sproc.blob, by=by)
+            revision = edit_metadata(session.registry, name, changes, base=sproc.blob, by=by)
         else:
             source = in_editor(sproc.name, sproc.source)
             if source == sproc.source:
                 console.line("nothing was changed")
                 return 0
             try:
-                revision = edit(session.client, session.keys, name, source, base=sproc.blob, by=by)
+                revision = edit(session.registry, name, source, base=sproc.blob, by=by)
             except EditConflictError as error:
                 _show_conflict(console, name, error.theirs, source)
                 raise

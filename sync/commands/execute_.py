@@ -18,6 +18,7 @@ from luasprocs.client import enqueue_command
 from luasprocs.contract.encoding import raw, text
 from luasprocs.errors import NoSprocError
 from luasprocs.language.values import nearest, shown
+from luasprocs.server.registry import Registry
 from luasprocs.server.script_errors import readable_error, script_errors
 from luasprocs.state.daemons import read_running
 from luasprocs.state.executions import newest_id, read_executions
@@ -104,7 +105,7 @@ def _enqueue(
     """Enqueues an async run; `waiting`: until its record is there. Returns the exit code."""
     keys, args = ([*map(raw, some)] for some in words)
     origin = f"{applied_by()}/{secrets.token_hex(4)}"  # by which its record is found
-    since_ms = int(newest_id(session.client, session.keys).partition("-")[0])
+    since_ms = int(newest_id(session.registry).partition("-")[0])
     reply = session.client.execute_command(*enqueue_command(session.keys, name, keys, args, origin))
     if reply is None:
         console.error(f"{name} runs already, and its overlap is skip: nothing was enqueued")
@@ -131,7 +132,7 @@ def _record_of(console: Console, session: Session, job: tuple[str, str], origin:
     warn_at, told = time.monotonic() + WARN_AFTER_S, 0
     over = False
     while True:
-        found = read_executions(client, keys, None, since_ms)
+        found = read_executions(Registry(client, keys), None, since_ms)
         tries = [one for one in found if (one.sproc, one.origin) == (name, origin)]
         if tries and (over or tries[-1].status == "ok"):
             return tries[-1]
@@ -150,9 +151,9 @@ def _why_not(session: Session, name: str, job_id: str) -> str:
     """Why a job may have no record yet."""
     if _nobody_runs(session):
         return f"it has not run yet: {NO_DAEMON}"
-    if name in read_paused(session.client, session.keys):
+    if name in read_paused(session.registry):
         return "it has not run yet: it is paused: luasprocs resume"
-    match next((job.state for job in read_jobs(session.client, session.keys) if job.id == job_id), ""):
+    match next((job.state for job in read_jobs(session.registry) if job.id == job_id), ""):
         case "running":
             return "it runs and has not ended"
         case "waiting":
@@ -165,7 +166,7 @@ def _why_not(session: Session, name: str, job_id: str) -> str:
 def _nobody_runs(session: Session) -> bool:
     """Whether no daemon is alive; who may not know finds no fault."""
     try:
-        return not read_running(session.client, session.keys).alive
+        return not read_running(session.registry).alive
     except ResponseError:
         return False
 
@@ -173,7 +174,7 @@ def _nobody_runs(session: Session) -> bool:
 def _is_over(session: Session, job_id: str) -> bool:
     """Whether a job that failed is not tried again: it is dead, or was dropped, which two looks tell from one that just moves."""
     for _ in range(2):
-        state = next((job.state for job in read_jobs(session.client, session.keys) if job.id == job_id), "")
+        state = next((job.state for job in read_jobs(session.registry) if job.id == job_id), "")
         if state:
             return state == "dead"
         time.sleep(POLL_S)

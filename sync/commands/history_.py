@@ -19,7 +19,7 @@ def command(flags: dict[str, object], as_json: bool, count: int | None) -> None:
     """Show the generations, newest first: when, by whom, which commit, what changed."""
     console, session = Console.of_process(), Session(flags)
     with session.named_errors():
-        history = read_history(session.client, session.keys, count)
+        history = read_history(session.registry, count)
     if as_json:
         for entry in history:
             console.json(dataclasses.asdict(entry))

@@ -47,8 +47,8 @@ def list_(flags: dict[str, object], sproc: str | None = None, state: str | None 
     """List the jobs: running, queued, waiting for their sproc's turn, delayed until a retry, dead."""
     console, session = Console.of_process(), Session(flags)
     with session.named_errors():
-        everything = jobs.read_jobs(session.client, session.keys)
-        paused = read_paused(session.client, session.keys)
+        everything = jobs.read_jobs(session.registry)
+        paused = read_paused(session.registry)
     found = [job for job in everything if state in {None, job.state} and sproc in {None, job.sproc}]
     if as_json:
         for job in found:
@@ -133,12 +133,12 @@ def _each(
         if ids:
             wanted: Sequence[str] = ids
         else:
-            found = [job for job in jobs.read_jobs(session.client, session.keys, MANY) if job.state == state]
+            found = [job for job in jobs.read_jobs(session.registry, MANY) if job.state == state]
             wanted = [job.id for job in found if sproc in {None, job.sproc}]
         if not wanted:
             console.nothing(f"no {state} jobs" + (f" of {sproc}" if sproc is not None else ""))
         refused = []
-        for job_id, was in jobs.act(session.client, session.keys, action, wanted, state):
+        for job_id, was in jobs.act(session.registry, action, wanted, state):
             if isinstance(was, JobError):
                 refused.append(was)
             else:

@@ -35,9 +35,9 @@ def command(flags: dict[str, object], as_json: bool) -> None:
     """List the live sprocs: name, trigger, state, description."""
     console, session = Console.of_process(), Session(flags)
     with session.named_errors():
-        live = read_live(session.client, session.keys)
-        sprocs = read_sprocs(session.client, session.keys, live.sprocs)
-        paused = read_paused(session.client, session.keys)
+        live = read_live(session.registry)
+        sprocs = read_sprocs(session.registry, live.sprocs)
+        paused = read_paused(session.registry)
     drift = set(live.drift)
     if as_json:
         for sproc in sprocs:

@@ -66,9 +66,9 @@ def command(
     printer = Printer(console, as_json=as_json)
     with session.named_errors():
         since_ms = 0 if since is None else _since_ms(session.client, since)
-        last_id = newest_id(session.client, session.keys)
+        last_id = newest_id(session.registry)
         number = COUNT if count is None and since is None else count
-        found = read_executions(session.client, session.keys, number, since_ms, until_id=last_id, wanted=wanted)
+        found = read_executions(session.registry, number, since_ms, until_id=last_id, wanted=wanted)
     printer.show(found)
     if not following:
         return 0
@@ -100,7 +100,7 @@ class _Follower:
 
     def _follow(self) -> None:
         with self.session.named_errors():
-            for execution in follow(self.session.client, self.session.keys, self.last_id, idle=self._idle):
+            for execution in follow(self.session.registry, self.last_id, idle=self._idle):
                 self._back()
                 self.last_id = execution.id
                 if self.wanted(execution):

@@ -22,7 +22,7 @@ def command(flags: dict[str, object], names: tuple[str, ...], as_json: bool) -> 
     """Stop the triggers of live sprocs until `luasprocs resume`; direct calls go on. Their events are skipped, not kept."""
     console, session = Console.of_process(), Session(flags)
     with session.named_errors():
-        done = pause(session.client, session.keys, names)
+        done = pause(session.registry, names)
     print_paused(console, done, "paused", "was paused already", as_json=as_json)
 
 

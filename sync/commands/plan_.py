@@ -51,7 +51,7 @@ def command(
     with session.named_errors():
         options = Options(not no_prune, prune_all, adopt, Policy.of(session.settings))
         try:
-            prepared = Syncer(session.client, session.keys, session.repository, options).prepare(desired)
+            prepared = Syncer(session.registry, session.repository, options).prepare(desired)
         except (OwnerError, EngineVersionError) as error:
             if as_json:
                 nothing: dict[str, list[str]] = {"created": [], "updated": [], "deleted": []}
@@ -60,9 +60,7 @@ def command(
         plan = prepared.plan
         wanted = read_desired(session.repository, desired, plan.names_changed)
         check_sprocs(session.repository, desired, wanted)
-        there = {
-            sproc.name: sproc for sproc in read_sprocs(session.client, session.keys, (*plan.updated, *plan.deleted))
-        }
+        there = {sproc.name: sproc for sproc in read_sprocs(session.registry, (*plan.updated, *plan.deleted))}
     if as_json:
         console.json(_as_json(prepared, desired.commit.sha, round((time.monotonic() - started) * 1000)))
     else:

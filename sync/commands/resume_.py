@@ -18,5 +18,5 @@ def command(flags: dict[str, object], names: tuple[str, ...], as_json: bool) -> 
     """Start the triggers of paused sprocs again."""
     console, session = Console.of_process(), Session(flags)
     with session.named_errors():
-        done = resume(session.client, session.keys, names)
+        done = resume(session.registry, names)
     print_paused(console, done, "resumed", "was not paused", as_json=as_json)

@@ -25,7 +25,7 @@ def command(flags: dict[str, object], generation: int | None, adopt: bool, as_js
     """Make live what was at GENERATION (default: the one before), as a new generation, pinned until the next sync."""
     console, session = Console.of_process(), Session(flags)
     with session.named_errors():
-        outcome = rollback(session.client, session.keys, generation, None if adopt else _repository(session))
+        outcome = rollback(session.registry, generation, None if adopt else _repository(session))
     print_outcome(console, outcome, as_json=as_json, verb="rolled back")
 
 

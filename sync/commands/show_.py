@@ -30,7 +30,7 @@ def command(flags: dict[str, object], name: str, as_json: bool, source_only: boo
         if not found:
             raise NoSprocError(f"no sproc named {name!r} is live: see luasprocs list")
         stats = _stats(console, session, name)
-        paused = name in read_paused(session.client, session.keys)
+        paused = name in read_paused(session.registry)
     sproc = sproc_of(name, found)
     source = sproc.source.decode("utf-8", "replace")
     if source_only:

@@ -39,12 +39,12 @@ def command(flags: dict[str, object], as_json: bool) -> int:
     console, session = Console.of_process(), Session(flags)
     desired, unreadable = _desired(session)
     with session.named_errors():
-        live = read_live(session.client, session.keys, len(desired.entries) if desired else 0)
-        running = read_running(session.client, session.keys, GAPS_SHOWN)
-        seen = read_sync_state(session.client, session.keys)
+        live = read_live(session.registry, len(desired.entries) if desired else 0)
+        running = read_running(session.registry, GAPS_SHOWN)
+        seen = read_sync_state(session.registry)
         unfit = _of_files(seen) if running.alive else ""
         refused = _refused(session, live, desired, seen) or unfit
-        jobs = count_jobs(session.client, session.keys)
+        jobs = count_jobs(session.registry)
     drift = [*live.drift, *live.faults]
     stale = "" if live.empty else live.engine_stale(engine_of(live, session.keys, live.revision.owner))
     drift += [problem for problem in (stale, unreadable) if problem]

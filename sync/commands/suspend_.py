@@ -17,7 +17,7 @@ def command(flags: dict[str, object], why: tuple[str, ...]) -> None:
     """Stop syncs, of daemons, hooks and `luasprocs sync`, until `luasprocs unsuspend`. Looking goes on; sprocs run on."""
     console, session = Console.of_process(), Session(flags)
     with session.named_errors():
-        if suspend(session.client, session.keys, applied_by(), " ".join(why)):
+        if suspend(session.registry, applied_by(), " ".join(why)):
             console.line("suspended: nothing is synced until luasprocs unsuspend")
         else:
-            console.line(f"it was suspended already, {read_suspended(session.client, session.keys)}")
+            console.line(f"it was suspended already, {read_suspended(session.registry)}")

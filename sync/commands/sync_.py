@@ -22,7 +22,7 @@ LINES = 50
 
 def require_not_suspended(session: Session) -> None:
     """Raises RegistryError while syncs are suspended."""
-    if suspended := read_suspended(session.client, session.keys):
+    if suspended := read_suspended(session.registry):
         raise RegistryError(f"syncs are suspended {suspended}: luasprocs unsuspend lets them apply again")
 
 
@@ -120,7 +120,7 @@ def command(
     try:
         with session.named_errors():
             require_not_suspended(session)
-            outcome = Syncer(session.client, session.keys, session.repository, options, progress).sync(desired)
+            outcome = Syncer(session.registry, session.repository, options, progress).sync(desired)
     finally:
         progress.close()
     print_outcome(console, outcome, as_json=as_json, verbose=verbose)

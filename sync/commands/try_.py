@@ -19,6 +19,7 @@ from luasprocs.registry.live import read_live
 from luasprocs.registry.transaction import Change
 from luasprocs.server.connection import connect
 from luasprocs.server.embedded import EmbeddedServer
+from luasprocs.server.registry import Registry
 from luasprocs.server.script_errors import script_errors
 from sync.commands.execute_ import RunCommand, print_reply
 from sync.console import Console
@@ -66,4 +67,4 @@ def _load(client: Redis, sprocs: list[Sproc], name: str, path: str) -> None:
         deleted=(),
         names=tuple(sorted(sproc.name for sproc in whole)),
     )
-    apply(client, Keys(), read_live(client, Keys()), change)
+    apply(Registry(client, Keys()), read_live(Registry(client, Keys())), change)

@@ -15,5 +15,5 @@ def command(flags: dict[str, object]) -> None:
     """Let syncs apply again; a daemon catches up at once."""
     console, session = Console.of_process(), Session(flags)
     with session.named_errors():
-        lifted = unsuspend(session.client, session.keys)
+        lifted = unsuspend(session.registry)
     console.line("syncs apply again" if lifted else "it was not suspended")

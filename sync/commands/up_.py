@@ -129,7 +129,7 @@ def _sync(console: Console, session: Session) -> None:
     try:
         desired = session.desired(None, worktree=False)
         with session.named_errors():
-            outcome = Syncer(session.client, session.keys, session.repository, Options(), progress).sync(desired)
+            outcome = Syncer(session.registry, session.repository, Options(), progress).sync(desired)
     except ProblemsError as error:
         console.problems(error.problems)
     except LuasprocsError as error:

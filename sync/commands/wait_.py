@@ -26,7 +26,7 @@ def command(flags: dict[str, object], timeout: str, as_json: bool) -> None:
         raise SettingsError(f"--timeout {shown(timeout)} is no duration, like 60s or 5m") from None
     started_s = time.monotonic()
     with session.named_errors():
-        passed = wait_for_events(session.client, session.keys, timeout_s)
+        passed = wait_for_events(session.registry, timeout_s)
     waited_ms = round((time.monotonic() - started_s) * 1000)
     if as_json:
         facts = {"epoch": passed.epoch or None, "tick": passed.tick, "sources": passed.sources, "waited_ms": waited_ms}

@@ -12,14 +12,12 @@ from luasprocs.language import header
 from luasprocs.language.sproc import SOURCE_LIMIT_BYTES
 from luasprocs.registry.edits import LiveEdit, blob_like, edits_of, parse_edit
 from luasprocs.registry.live import read_sprocs
+from luasprocs.server.registry import Registry
 from sync.git.identity import applied_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from redis import Redis
-
-    from luasprocs.contract.keys import Keys
     from luasprocs.language.sproc import Sproc
     from luasprocs.registry.live import Live
     from sync.git.repository import Repository
@@ -38,7 +36,7 @@ class Committed:
 
 
 def commit_pending(
-    client: Redis, keys: Keys, live: Live, repository: Repository, desired: Desired, *, sign: bool = False
+    registry: Registry, live: Live, repository: Repository, desired: Desired, *, sign: bool = False
 ) -> Committed:
     """Commits what is edited live and not yet in git on the branch of `desired`, whose commit is its tip.
 
@@ -51,19 +49,21 @@ def commit_pending(
     if not desired.branch:
         return Committed("", {one.name: "no branch is followed that it could be committed to" for one in edits})
     claim = f"{applied_by()} {secrets.token_hex(8)}"
-    if not client.set(keys.edit_claim, claim, nx=True, px=CLAIM_MS):
+    if not registry.client.set(registry.keys.edit_claim, claim, nx=True, px=CLAIM_MS):
         return Committed()  # another daemon is at it
     try:
-        return _commit(client, keys, repository, desired, edits, sign=sign)
+        return _commit(registry, repository, desired, edits, sign=sign)
     finally:
-        if client.get(keys.edit_claim) == claim.encode():  # one that took too long is another's by now
-            client.delete(keys.edit_claim)
+        if (
+            registry.client.get(registry.keys.edit_claim) == claim.encode()
+        ):  # one that took too long is another's by now
+            registry.client.delete(registry.keys.edit_claim)
 
 
 def _commit(
-    client: Redis, keys: Keys, repository: Repository, desired: Desired, edits: Sequence[LiveEdit], *, sign: bool
+    registry: Registry, repository: Repository, desired: Desired, edits: Sequence[LiveEdit], *, sign: bool
 ) -> Committed:
-    sprocs = {sproc.name: sproc for sproc in read_sprocs(client, keys, [one.name for one in edits])}
+    sprocs = {sproc.name: sproc for sproc in read_sprocs(registry, [one.name for one in edits])}
     # Further edits may have come, or have gone.
     now = ((name, parse_edit(sproc.edit)) for name, sproc in sprocs.items())
     edits = [LiveEdit(name, edit) for name, edit in sorted(now) if edit]

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 
 from luasprocs.errors import RepositoryError
 from luasprocs.registry.live import read_sprocs
+from luasprocs.server.registry import Registry
 from sync.reconcile.plan import unified
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from redis import Redis
-
-    from luasprocs.contract.keys import Keys
     from sync.git.repository import Repository
     from sync.reconcile.desired import Desired
     from sync.reconcile.plan import Plan
@@ -29,8 +27,8 @@ CHARACTERS_IN_ALL = 200_000
 class Diffs:
     """Of one registry; those asked for last are kept."""
 
-    def __init__(self, client: Redis, keys: Keys) -> None:
-        self._client, self._keys = client, keys
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
         self._of: tuple[Mapping[str, str], Plan] | None = None
         self._found: tuple[str, ...] = ()
 
@@ -51,7 +49,7 @@ class Diffs:
     def _read(self, repository: Repository, desired: Desired, plan: Plan) -> tuple[str, ...]:
         names = sorted({*plan.created, *plan.updated, *plan.deleted})
         shown = names[:SPROCS]
-        live = {sproc.name: sproc.source for sproc in read_sprocs(self._client, self._keys, shown)}
+        live = {sproc.name: sproc.source for sproc in read_sprocs(self._registry, shown)}
         blobs = {name: desired.entries[name] for name in shown if name in desired.entries}
         git = dict(desired.sources) | repository.blobs(set(blobs.values()) - desired.sources.keys())
         said: list[str] = []

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import EngineVersionError, OwnerError, PruneError, RepositoryError, ServerError
 from luasprocs.registry.history import read_history
+from luasprocs.server.registry import Registry
 from luasprocs.state.desired import read_suspended
 from sync.git.repository import Repository
 from sync.reconcile.desired import problems_in, read_commit
@@ -116,7 +117,7 @@ class Receiver:
         desired = read_commit(self.repository, f"refs/heads/{self.branch}")
         with self._session.named_errors():
             syncer = self._syncer(desired)
-            if suspended := read_suspended(syncer.client, syncer.keys):
+            if suspended := read_suspended(syncer.registry):
                 return f"nothing was made live: the sync is suspended {suspended} (luasprocs unsuspend)"
             outcome = syncer.sync(desired)
             return Applied(outcome) if outcome.changed else _by_others(syncer, outcome)
@@ -124,7 +125,7 @@ class Receiver:
     def _syncer(self, desired: Desired) -> Syncer:
         named = self._session.settings.namespace
         keys = Keys(desired.settings.namespace if named is None else named)
-        return Syncer(self._session.client, keys, self.repository, self._options)
+        return Syncer(Registry(self._session.client, keys), self.repository, self._options)
 
     def _changed(self, desired: Desired, old: str) -> Iterable[str]:
         """Names whose files are others than in the commit before, where that is known."""
@@ -161,7 +162,7 @@ def _refusal(prepared: Prepared) -> str:
 
 def _by_others(syncer: Syncer, outcome: Outcome) -> Applied:
     """A daemon may have been first: then what it did is what there is to tell."""
-    for entry in read_history(syncer.client, syncer.keys, 1):
+    for entry in read_history(syncer.registry, 1):
         if (entry.generation, entry.commit) == (outcome.generation, outcome.commit):
             created, updated, deleted = (
                 tuple(sorted(names)) for names in (entry.created, entry.updated, entry.deleted)

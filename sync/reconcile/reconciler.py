@@ -20,6 +20,7 @@ from luasprocs.registry.live import Live, engine_of, read_live, read_sprocs
 from luasprocs.registry.server_compile import Proof, prove
 from luasprocs.registry.transaction import Change
 from luasprocs.server.info import require_usable
+from luasprocs.server.registry import Registry
 from sync.git.identity import applied_by
 from sync.reconcile.desired import WORKTREE, check_sprocs, each_sproc, read_commit
 from sync.reconcile.desired import read_sprocs as read_desired
@@ -29,9 +30,6 @@ from sync.reconcile.policy import ANY, Policy
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from redis import Redis
-
-    from luasprocs.contract.keys import Keys
     from sync.git.repository import Commit, Repository
     from sync.reconcile.desired import Desired
 
@@ -100,8 +98,7 @@ def owner_of(repository: Repository, live: Live, configured: str, first: Commit 
 class Syncer:
     """A repository and the registry that it is kept in. `progress` hears how many sprocs of how many were compiled."""
 
-    client: Redis
-    keys: Keys
+    registry: Registry
     repository: Repository
     options: Options = Options()
     progress: Callable[[int, int], None] = lambda done, total: None
@@ -113,13 +110,13 @@ class Syncer:
             ServerError, OwnerError, EngineVersionError: the server or the registry can't take this repository's sprocs.
             NoFolderError: there is no sproc folder, and never was.
         """
-        live = live or read_live(self.client, self.keys, len(desired.entries))
+        live = live or read_live(self.registry, len(desired.entries))
         require_usable(live.info, writes=True)
         owner, may_take = self._owner(live, desired)
-        check_owner(live, self.keys, owner, adopt=may_take)
+        check_owner(live, self.registry.keys, owner, adopt=may_take)
         if desired.absent and live.empty:
             raise NoFolderError(desired.absent)
-        stale = "" if live.empty else live.engine_stale(engine_of(live, self.keys, owner))
+        stale = "" if live.empty else live.engine_stale(engine_of(live, self.registry.keys, owner))
         repairs = (*live.faults, *([stale] if stale else ()))
         again = live.revision.defaults != _defaults_of(desired)
         plan = diff(
@@ -201,16 +198,15 @@ class Syncer:
             defaults=_defaults_of(desired),
             generations_kept=desired.settings.keep_generations,
         )
-        return apply(self.client, self.keys, live, change, proof=proof).generation
+        return apply(self.registry, live, change, proof=proof).generation
 
     def _prove(self, desired: Desired, prepared: Prepared) -> Proof:
         """Reads what changes while the server compiles it."""
         names = prepared.plan.names_changed
         proof = prove(
-            self.client,
-            self.keys,
+            self.registry,
             prepared.live,
-            engine_of(prepared.live, self.keys, prepared.owner),
+            engine_of(prepared.live, self.registry.keys, prepared.owner),
             each_sproc(self.repository, desired, names),
             lambda done: self.progress(done, len(names)),
         )
@@ -220,9 +216,9 @@ class Syncer:
 
     def loses_libraries(self, plan: Plan) -> bool:
         """Whether sprocs that don't change may require one that does."""
-        pipe = self.client.pipeline(transaction=False)
+        pipe = self.registry.client.pipeline(transaction=False)
         for name in (*plan.deleted, *plan.updated):
-            pipe.hget(raw(self.keys.name(name)), "library")
+            pipe.hget(raw(self.registry.keys.name(name)), "library")
         return b"yes" in pipe.execute(raise_on_error=False)
 
 
@@ -234,7 +230,7 @@ def _since_ms(started: float) -> int:
     return round((time.monotonic() - started) * 1000)
 
 
-def rollback(client: Redis, keys: Keys, generation: int | None = None, repository: Repository | None = None) -> Outcome:
+def rollback(registry: Registry, generation: int | None = None, repository: Repository | None = None) -> Outcome:
     """Makes live what was at an earlier generation (the one before, if none is named), without git, as a new generation.
 
     Raises:
@@ -242,11 +238,13 @@ def rollback(client: Redis, keys: Keys, generation: int | None = None, repositor
         OwnerError: `repository`, if one is given, isn't the one that owns the registry.
     """
     started = time.monotonic()
-    live = read_live(client, keys, expected=0)
+    live = read_live(registry, expected=0)
     if repository is not None and live.revision.owner:
-        check_owner(live, keys, owner_of(repository, live, read_commit(repository).settings.owner), adopt=False)
+        check_owner(
+            live, registry.keys, owner_of(repository, live, read_commit(repository).settings.owner), adopt=False
+        )
     require_usable(live.info, writes=True)
-    history = read_history(client, keys)
+    history = read_history(registry)
     wanted = generation if generation is not None else live.revision.generation - 1
     if generation is None and wanted < 1:
         raise RegistryError("there is no earlier generation to roll back to: see luasprocs history")
@@ -254,7 +252,7 @@ def rollback(client: Redis, keys: Keys, generation: int | None = None, repositor
         raise RegistryError(f"generation {wanted} is what is live")
     left = live.revision.pinned or live.revision.commit
     entry, blobs = state_at(wanted, {name: sproc.blob for name, sproc in live.sprocs.items()}, history)
-    plan, put = _kept(client, keys, live, blobs, entry.commit)
+    plan, put = _kept(registry, live, blobs, entry.commit)
     change = Change(
         commit=entry.commit,
         branch=entry.branch,
@@ -270,22 +268,22 @@ def rollback(client: Redis, keys: Keys, generation: int | None = None, repositor
         action=f"rollback to {wanted}",
     )
     try:
-        revision = apply(client, keys, live, change)
+        revision = apply(registry, live, change)
     except ConflictError as error:
         raise ConflictError(f"not rolled back ({error}): look at luasprocs history, then roll back again") from error
     return Outcome(entry.commit, revision.generation, plan, True, _since_ms(started))
 
 
-def _kept(client: Redis, keys: Keys, live: Live, blobs: Mapping[str, str], commit: str) -> tuple[Plan, list[Sproc]]:
+def _kept(registry: Registry, live: Live, blobs: Mapping[str, str], commit: str) -> tuple[Plan, list[Sproc]]:
     """What a rollback changes, and the sprocs for it. One edited by hand whose old source nobody has stays as it is."""
     plan = diff(blobs, live.sprocs)
-    at_hand = {git_blob_id(sproc.source): sproc.source for sproc in read_sprocs(client, keys, plan.drifted)}
-    at_hand |= read_blobs(client, keys, (blobs[name] for name in plan.drifted), strict=False)
+    at_hand = {git_blob_id(sproc.source): sproc.source for sproc in read_sprocs(registry, plan.drifted)}
+    at_hand |= read_blobs(registry, (blobs[name] for name in plan.drifted), strict=False)
     lost = {name for name in plan.drifted if blobs[name] not in at_hand}
     updated = tuple(name for name in plan.updated if name not in lost)
     plan = replace(plan, updated=updated, unchanged=plan.unchanged + len(lost), drifted=())
     names = plan.names_changed
-    at_hand |= read_blobs(client, keys, {blobs[name] for name in names} - at_hand.keys())
+    at_hand |= read_blobs(registry, {blobs[name] for name in names} - at_hand.keys())
     defaults = json.loads(live.revision.defaults or "{}")
     sprocs = [read_sproc(name, name, at_hand[blobs[name]], blobs[name], commit) for name in names]
     return plan, [replace(sproc, values=with_defaults(sproc.values, defaults)) for sproc in sprocs]

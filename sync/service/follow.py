@@ -16,6 +16,7 @@ from watchfiles import awatch
 
 from luasprocs.errors import LuasprocsError
 from luasprocs.server.connection import connect, errors_named, named
+from luasprocs.server.registry import Registry
 from sync.service.look import Look, Looker
 from sync.service.watch import watch
 
@@ -67,7 +68,7 @@ class Follower:
         self._health = SyncHealth()
         self._url, self._keys, self._source, self._interval_s = url, keys, source, interval_s
         self._client = connect(url)
-        self._looker = Looker(self._client, keys, source, rules, daemon)
+        self._looker = Looker(Registry(self._client, keys), source, rules, daemon)
         self._woken = asyncio.Event()
         self._looked = asyncio.Event()
         self._stop = asyncio.Event()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from luasprocs.errors import ConflictError, LuasprocsError, ProblemsError, RepositoryError, ServerError, SettingsError
 from luasprocs.registry.edits import edits_of
 from luasprocs.registry.live import read_live, reread
+from luasprocs.server.registry import Registry
 from luasprocs.state import requests as control
 from luasprocs.state.desired import SyncState, publish, read_suspended, read_sync_state
 from sync.git.worktree import PATIENCE_S
@@ -20,9 +21,6 @@ from sync.reconcile.policy import ANY, Policy
 from sync.reconcile.reconciler import Options, Outcome, Prepared, Syncer, rollback
 
 if TYPE_CHECKING:
-    from redis import Redis
-
-    from luasprocs.contract.keys import Keys
     from luasprocs.registry.live import Live
     from sync.reconcile.desired import Desired
     from sync.reconcile.plan import Plan
@@ -70,8 +68,8 @@ class Looker:
     Raises, from every method, ServerError and redis.RedisError: the server can't be asked.
     """
 
-    def __init__(self, client: Redis, keys: Keys, source: Source, rules: Rules, daemon: str) -> None:
-        self._client, self._keys, self._source, self._rules, self._daemon = client, keys, source, rules, daemon
+    def __init__(self, registry: Registry, source: Source, rules: Rules, daemon: str) -> None:
+        self._registry, self._source, self._rules, self._daemon = registry, source, rules, daemon
         self._live: Live | None = None
         self._seen = ""
         self._refused: tuple[str, int, SyncState] | None = None
@@ -79,7 +77,7 @@ class Looker:
         self._applying = False
         self._waiting: dict[str, str] = {}
         self._moving_since_s = 0.0
-        self._diffs = Diffs(client, keys)
+        self._diffs = Diffs(registry)
 
     def doubt(self) -> None:
         """What is known of the registry may be wrong: the next look reads all of it."""
@@ -89,7 +87,7 @@ class Looker:
         """Keys of the registry changed, None: all of them. Returns whether to look: what it writes itself it has read back."""
         if self._applying:
             return False
-        asked = {self._keys.control.encode(), self._keys.suspended.encode()}
+        asked = {self._registry.keys.control.encode(), self._registry.keys.suspended.encode()}
         if keys is None or not asked.issuperset(keys):
             self.doubt()
         return True
@@ -102,7 +100,7 @@ class Looker:
                 self._source.refresh()
             except RepositoryError as error:
                 late = str(error)
-        asked = control.take(self._client, self._keys, self._daemon)
+        asked = control.take(self._registry, self._daemon)
         look = self._look(forced=False)
         for request in asked:
             look = self._answer(request, look)
@@ -118,7 +116,7 @@ class Looker:
             desired = self._source.desired()
         except (RepositoryError, SettingsError) as error:
             return Look.failed("git", str(error))
-        if desired.settings.namespace and desired.settings.namespace != self._keys.namespace:
+        if desired.settings.namespace and desired.settings.namespace != self._registry.keys.namespace:
             why = f"luasprocs.toml says namespace {desired.settings.namespace!r}, which this daemon does not serve: restart it"
             return Look(self._state(desired, State.REFUSED, why))
         live = self._read(desired)
@@ -147,14 +145,14 @@ class Looker:
 
     def _read(self, desired: Desired) -> Live:
         """What is live: by one small question where nobody has changed it since the last look."""
-        known = self._live and reread(self._client, self._keys, self._live)
-        live = known or read_live(self._client, self._keys, len(desired.entries))
+        known = self._live and reread(self._registry, self._live)
+        live = known or read_live(self._registry, len(desired.entries))
         self._live = live
         return live
 
     def _decide(self, desired: Desired, live: Live) -> Decision:
         wanted, current, pinned = desired.commit.sha, live.revision.commit, live.revision.pinned
-        suspended = read_suspended(self._client, self._keys)
+        suspended = read_suspended(self._registry)
         facts = Facts(wanted, current, suspended=str(suspended or ""), pinned=pinned, worktree=wanted == WORKTREE)
         repository = self._source.repository
         if not facts.worktree and (pinned or (current and wanted != current)):
@@ -174,7 +172,7 @@ class Looker:
         """Whether the branch came here since somebody last looked at this source: this looker, or one before it."""
         if self._seen:
             return self._seen != wanted
-        last = read_sync_state(self._client, self._keys)
+        last = read_sync_state(self._registry)
         return last.source == self._source.name and last.commit == current != wanted
 
     def _commit_edits(self, desired: Desired, live: Live) -> Desired | None:
@@ -187,7 +185,7 @@ class Looker:
             return None
         try:
             done = commit_pending(
-                *(self._client, self._keys, live, self._source.repository, desired), sign=self._rules.policy.signed
+                *(self._registry, live, self._source.repository, desired), sign=self._rules.policy.signed
             )
             self._waiting = dict(done.waiting)
             if not done.sha:
@@ -200,7 +198,7 @@ class Looker:
 
     def _apply(self, desired: Desired, live: Live, decision: Decision) -> Look:
         options = Options(policy=self._rules.policy, discard_edits=self._rules.live_edits == "revert")
-        syncer = Syncer(self._client, self._keys, self._source.repository, options)
+        syncer = Syncer(self._registry, self._source.repository, options)
         try:
             prepared = syncer.prepare(desired, live)
         except ServerError:
@@ -287,13 +285,13 @@ class Looker:
             raise
         except (LuasprocsError, ValueError) as error:
             ok, said = False, str(error)
-        control.answer(self._client, self._keys, request, control.Answer(ok, said, self._daemon))
+        control.answer(self._registry, request, control.Answer(ok, said, self._daemon))
         return look
 
     def _do(self, request: control.Request, look: Look) -> tuple[bool, str, Look]:
         if request.action == "rollback":
             wanted = request.arguments.get("generation", "")
-            outcome = rollback(self._client, self._keys, int(wanted) if wanted else None)
+            outcome = rollback(self._registry, int(wanted) if wanted else None)
             self.doubt()
             return (
                 True,
@@ -312,9 +310,9 @@ class Looker:
         if state.said == self._published:
             return
         waits = state.state in {State.BEHIND, State.UNKNOWN, State.DIVERGED}
-        last = read_sync_state(self._client, self._keys) if waits else None
+        last = read_sync_state(self._registry) if waits else None
         if last is None or last.daemon == self._daemon or last.state != State.SYNCED:
-            publish(self._client, self._keys, state)
+            publish(self._registry, state)
         self._published = state.said
 
 

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from luasprocs.contract.encoding import raw, text
 from luasprocs.server.connection import connect
+from luasprocs.server.registry import Registry
 from luasprocs.state.daemons import read_running
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class Metrics:
         for state, count in (("open", jobs), ("delayed", delayed), ("dead", dead)):
             queue.add_metric([state], count)
         yield queue
-        running = read_running(self._client, keys, 1)
+        running = read_running(Registry(self._client, keys), 1)
         yield GaugeMetricFamily("luasprocs_daemons", "Daemons that were heard of lately.", value=len(running.alive))
         yield from self._of_sprocs(sorted(map(text, names or ())))
 

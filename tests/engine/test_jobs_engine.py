@@ -10,6 +10,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 from luasprocs.contract.keys import Keys
+from luasprocs.server.registry import Registry
 from luasprocs.state.executions import read_executions
 from luasprocs.state.jobs import read_jobs
 from tests.live import put, sproc
@@ -66,7 +67,7 @@ def test_a_job_is_taken_once_with_all_that_its_run_needs(engine: Engine) -> None
     assert engine.take() == []
     assert engine.finish([entry]) == b"OK"
     assert engine.finish([entry]) == b"LOST"
-    [record] = read_executions(engine.client, KEYS)
+    [record] = read_executions(Registry(engine.client, KEYS))
     assert (record.sproc, record.trigger, record.status, record.duration_us) == ("a.lua", "async", "ok", 120)
     assert engine.client.xlen(KEYS.jobs) == 0
     assert engine.client.hget(KEYS.stats("a.lua"), "runs") == b"1"
@@ -93,7 +94,7 @@ def test_skip_leaves_a_run_out_while_another_one_has_not_ended_and_says_so(engin
     put(engine.client, sproc("a.lua", "-- runasync=yes\n-- overlap=skip\nreturn 1"))
     assert engine.enqueue("a.lua")
     assert engine.enqueue("a.lua") is None
-    [record] = read_executions(engine.client, KEYS)
+    [record] = read_executions(Registry(engine.client, KEYS))
     assert (record.status, record.error) == ("skipped", "overlap=skip: the run before it has not ended")
     engine.finish(engine.take()[0])
     assert engine.enqueue("a.lua")
@@ -114,7 +115,7 @@ def test_a_job_that_fails_is_tried_again_later_and_then_dead(engine: Engine) -> 
     assert (letter[b"id"], letter[b"sproc"], letter[b"error"], letter[b"attempts"]) == (
         job_id, b"a.lua", b"no luck", b"3",
     )  # fmt: skip
-    assert [one.status for one in read_executions(engine.client, KEYS)] == ["error"] * 3
+    assert [one.status for one in read_executions(Registry(engine.client, KEYS))] == ["error"] * 3
     assert not engine.client.exists(KEYS.running, KEYS.delayed)
 
 
@@ -217,7 +218,7 @@ def test_a_pause_holds_jobs_that_nobody_has_taken(engine: Engine, overlap: str) 
     engine.client.sadd(KEYS.paused, "a.lua")
     names = [row[2] for _ in range(4) for row in engine.take(1)]
     assert names == [b"b.lua"]
-    assert {job.state for job in read_jobs(engine.client, KEYS) if job.sproc == "a.lua"} == {"waiting"}
+    assert {job.state for job in read_jobs(Registry(engine.client, KEYS)) if job.sproc == "a.lua"} == {"waiting"}
     assert resumed(engine) == taken
 
 

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from luasprocs.contract.keys import Keys
+from luasprocs.server.registry import Registry
 from luasprocs.state.barrier import wait_for_events
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
@@ -45,7 +46,7 @@ def client(running):
     client = running.client()
     for keys in ("ev:*", "got:*"):
         client.delete(*client.keys(keys), "tmp")
-        wait_for_events(client, Keys())
+        wait_for_events(Registry(client, Keys()))
     yield client
     running.close_clients()
 

@@ -10,6 +10,7 @@ import pytest
 
 from luasprocs.contract.keys import Keys
 from luasprocs.registry.live import engine_of, read_live
+from luasprocs.server.registry import Registry
 from luasprocs.state.executions import read_executions
 from tests.daemons import DaemonProcess
 from tests.faults.ledger import COUNTER, settled
@@ -200,7 +201,7 @@ def test_an_event_whose_dispatch_fails_twice_is_recorded_as_poison_and_the_other
     """By an engine that breaks on one key, as a bug of ours or of the server's would."""
     client = server.client()
     put(client, sproc("counter.lua", COUNTER))
-    live = read_live(client, Keys())
+    live = read_live(Registry(client, Keys()))
     text = engine_of(live, Keys(), live.revision.owner).text
     start = "serve[DISPATCH] = function(_, args)\n"
     broken = (
@@ -218,7 +219,7 @@ def test_an_event_whose_dispatch_fails_twice_is_recorded_as_poison_and_the_other
         ran = settled(client, 5)
         output = daemon.output
     assert ran == {f"ev:{number}": 1 for number in range(1, 6)}
-    [record] = [one for one in read_executions(client, Keys(), None) if one.status == "error"]
+    [record] = [one for one in read_executions(Registry(client, Keys()), None) if one.status == "error"]
     assert (record.sproc, record.key, record.event) == ("counter.lua", "ev:bad", "set")
     assert record.error == "poison: two dispatches of this event failed"
     assert "a dispatch of" in output

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from luasprocs.contract.keys import Keys
+from luasprocs.server.registry import Registry
 from luasprocs.state.daemons import read_running
 from tests.daemons import DaemonProcess
 from tests.faults.ledger import COUNTER, Writers, check, gaps, settled
@@ -65,7 +66,7 @@ def test_a_trigger_that_stays_loses_nothing_while_others_cross_the_limit_of_glob
     wrong = {key: fields for key, fields in ran.items() if fields != {b"n": b"1"}}
     assert not wrong, (len(wrong), len(ran), list(wrong.items())[:5])
     # The others' source goes and comes: a daemon that was stalled meanwhile can't know what it missed there.
-    assert [gap for gap in read_running(client, KEYS, 100).gaps if gap.source == "__keyspace@0__:ev:*"] == []
+    assert [gap for gap in read_running(Registry(client, KEYS), 100).gaps if gap.source == "__keyspace@0__:ev:*"] == []
 
 
 def test_a_source_that_goes_and_comes_again_while_daemons_look_away(server):

@@ -15,6 +15,7 @@ import pytest
 from luasprocs.contract.keys import Keys
 from luasprocs.runtime.jobs import SHORT_US
 from luasprocs.runtime.pool import DEPTH
+from luasprocs.server.registry import Registry
 from luasprocs.state.executions import read_executions
 from luasprocs.state.jobs import read_jobs
 from luasprocs.state.paused import pause, resume
@@ -56,7 +57,7 @@ def tried(client: Redis, times: int) -> None:
 
 def runs(client: Redis) -> int:
     """How many jobs are under way."""
-    return sum(job.state == "running" for job in read_jobs(client, KEYS))
+    return sum(job.state == "running" for job in read_jobs(Registry(client, KEYS)))
 
 
 def test_workers_and_daemons_killed_at_random(server, tmp_path):
@@ -85,10 +86,10 @@ def test_workers_and_daemons_killed_at_random(server, tmp_path):
     assert kills >= 10
     found: Any = client.hgetall("ran")
     done = {int(number) for number in found}
-    dead = {int(job.args[0]) for job in read_jobs(client, KEYS) if job.state == "dead"}
+    dead = {int(job.args[0]) for job in read_jobs(Registry(client, KEYS)) if job.state == "dead"}
     assert done | dead == set(range(JOBS))
     assert len(dead) <= kills
-    records = read_executions(client, KEYS, None)
+    records = read_executions(Registry(client, KEYS), None)
     assert sum(one.status == "ok" for one in records) >= min(JOBS - len(dead), 10_000)  # so many are kept
 
 
@@ -102,7 +103,7 @@ def test_a_job_that_kills_its_worker_is_dead_after_its_retries(server, tmp_path)
             tried(client, turn)
             busy = until(lambda: [pid for pid in workers_of(daemon) if cpu(pid) > 2])
             os.kill(busy[0], signal.SIGKILL)
-        [job] = until(lambda: [one for one in read_jobs(client, KEYS) if one.state == "dead"])
+        [job] = until(lambda: [one for one in read_jobs(Registry(client, KEYS)) if one.state == "dead"])
         assert job.attempt == 3
         enqueue(client, "good.lua")
         until(lambda: client.get("good"))
@@ -124,7 +125,7 @@ def test_a_job_whose_daemons_die_each_time_is_dead_in_the_end(server, tmp_path):
     put(client, sproc("slow.lua", "-- runasync=yes\nredis.call('INCR', 'tries')\nwhile true do end\n"))
     enqueue(client, "slow.lua")
     turn = 0
-    while not (dead := [one for one in read_jobs(client, KEYS) if one.state == "dead"]):
+    while not (dead := [one for one in read_jobs(Registry(client, KEYS)) if one.state == "dead"]):
         with DaemonProcess(server.url, cwd=tmp_path):
             turn += 1
             tried(client, turn)
@@ -171,7 +172,7 @@ def test_hostile_jobs_are_contained_and_recorded(server, tmp_path):
         until(lambda: client.xlen(KEYS.jobs) == 0)
         assert daemon.running
         assert "Traceback" not in daemon.output
-    ended = {one.sproc: one for one in read_executions(client, KEYS, None) if one.sproc in HOSTILE}
+    ended = {one.sproc: one for one in read_executions(Registry(client, KEYS), None) if one.sproc in HOSTILE}
     for name, (_, status, said) in HOSTILE.items():
         assert (ended[name].status, said in ended[name].error) == (status, True), ended[name]
     assert all("hidden" not in one.reply for one in ended.values())
@@ -193,7 +194,7 @@ def test_daemons_that_are_stopped_run_no_job_twice(server, tmp_path):
         settle(client, 90)
     found: Any = client.hgetall("ran")
     assert found == {b"%d" % number: b"1" for number in range(JOBS)}
-    records = read_executions(client, KEYS, None)
+    records = read_executions(Registry(client, KEYS), None)
     assert sum(one.status == "ok" for one in records) >= min(JOBS, 10_000)  # so many are kept
 
 
@@ -234,11 +235,11 @@ def test_pause_stop_and_restart(own_server, tmp_path):
     put(client, sproc("good.lua", COUNT), sproc("slow.lua", slow))
     daemon = DaemonProcess(own.url, cwd=tmp_path)
     with daemon:
-        pause(client, KEYS, ["good.lua"])
+        pause(Registry(client, KEYS), ["good.lua"])
         enqueue(client, "good.lua")
         time.sleep(0.5)
         assert client.get("good") is None
-        resume(client, KEYS, ["good.lua"])
+        resume(Registry(client, KEYS), ["good.lua"])
         until(lambda: client.get("good") == b"1" and not client.xlen(KEYS.jobs))
         enqueue(client, "slow.lua", 1)
         until(lambda: runs(client))

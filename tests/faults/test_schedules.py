@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from luasprocs.contract.keys import Keys
+from luasprocs.server.registry import Registry
 from luasprocs.state.executions import read_executions
 from luasprocs.state.paused import pause, resume
 from tests.daemons import DaemonProcess
@@ -39,7 +40,7 @@ def ran(client: Redis, name: str) -> dict[int, int]:
 def missed(client: Redis, *names: str) -> dict[str, dict[int, int]]:
     """Of each, the first missed time to the last, as recorded."""
     found: dict[str, dict[int, int]] = {name: {} for name in names}
-    for one in read_executions(client, KEYS, 10_000):
+    for one in read_executions(Registry(client, KEYS), 10_000):
         if one.status == "missed" and one.sproc in found:
             first, _, last = one.origin.partition("-")
             found[one.sproc][int(first)] = int(last)
@@ -171,13 +172,13 @@ def test_pause_takes_the_countdown_away_and_nothing_is_missed(server):
     with DaemonProcess(server.url):
         until(lambda: ran(client, "a.lua"))
         until(lambda: 0 < client.pttl(countdown) <= 1000)
-        pause(client, KEYS, ["a.lua"])
+        pause(Registry(client, KEYS), ["a.lua"])
         assert not client.exists(countdown)
         before = ran(client, "a.lua")
         time.sleep(2.2)
         assert ran(client, "a.lua") == before
         assert not client.exists(countdown)
-        resume(client, KEYS, ["a.lua"])
+        resume(Registry(client, KEYS), ["a.lua"])
         until(lambda: len(ran(client, "a.lua")) > len(before))
         until(lambda: client.exists(countdown))
         put(client, sproc("a.lua", "return 1"))
@@ -211,7 +212,7 @@ def test_sprocs_that_misbehave_keep_nobody_else_from_running(own_server):
         before = len(ran(client, "good.lua"))
         until(lambda: len(ran(client, "good.lua")) > before + 2)
     assert set(ran(client, "good.lua").values()) == {1}
-    records = read_executions(client, KEYS, 10_000)
+    records = read_executions(Registry(client, KEYS), 10_000)
     told = {(one.sproc, one.status) for one in records}
     assert {("error.lua", "error"), ("odd.lua", "error"), ("big.lua", "ok"), ("resp.lua", "ok")} <= told
     assert sum(one.sproc == "endless.lua" and one.status == "timeout" for one in records) == 3

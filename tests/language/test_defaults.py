@@ -6,6 +6,7 @@ import pytest
 
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import ProblemsError
+from luasprocs.server.registry import Registry
 from sync.git.repository import Repository
 from sync.reconcile.desired import read_commit
 from sync.reconcile.reconciler import Syncer, rollback
@@ -21,7 +22,7 @@ def git(tmp_path):
 
 def sync(client, git):
     repository = Repository.open(git.path)
-    return Syncer(client, KEYS, repository).sync(read_commit(repository))
+    return Syncer(Registry(client, KEYS), repository).sync(read_commit(repository))
 
 
 def test_changed_defaults_reach_every_sproc_and_survive_a_rollback(server, git):
@@ -38,7 +39,7 @@ def test_changed_defaults_reach_every_sproc_and_survive_a_rollback(server, git):
     git.write("sprocs/a.lua", "return 2")
     git.commit("three")
     assert sync(client, git).plan.updated == ("a.lua",)
-    rollback(client, KEYS)
+    rollback(Registry(client, KEYS))
     stored = client.hgetall(KEYS.name("a.lua"))
     assert (stored[b"source"], stored[b"owner"]) == (b"return 1", b"team")
 

@@ -15,6 +15,7 @@ from luasprocs.language.sproc import Sproc, git_blob_id
 from luasprocs.registry.apply import apply
 from luasprocs.registry.history import read_history
 from luasprocs.registry.live import digest, engine_of, read_live, read_sprocs
+from luasprocs.server.registry import Registry
 from tests.live import change, put, sproc
 
 KEYS = Keys()
@@ -49,24 +50,24 @@ def test_the_registry_is_as_documented(client):
 
 def test_what_is_live_reads_as_whole(client):
     put(client, sproc("a.lua", "return 1"))
-    live = read_live(client, KEYS)
+    live = read_live(Registry(client, KEYS))
     assert (live.drift, live.faults, live.engine_stale(engine_of(live, KEYS, "tests"))) == ((), (), "")
-    assert [one.source for one in read_sprocs(client, KEYS, ["a.lua", "none.lua"])] == [b"return 1"]
+    assert [one.source for one in read_sprocs(Registry(client, KEYS), ["a.lua", "none.lua"])] == [b"return 1"]
 
 
 def test_python_and_the_engine_agree_on_the_digest(client):
     put(client, sproc("a.lua", "-- tags=x\n-- x_b=2\n-- x_a=ä🎉\n-- description=d\nreturn 1"))
     assert client.hget(KEYS.digests, "a.lua").decode() == digest(client.hgetall(KEYS.name("a.lua")))
-    assert read_live(client, KEYS).drift == ()
+    assert read_live(Registry(client, KEYS)).drift == ()
 
 
 @pytest.mark.parametrize("edit", [("source", "return 6"), ("event", "del"), ("x_new", "1"), ("blob", "0")])
 def test_an_edit_by_hand_is_drift_with_and_without_the_engine(client, edit):
     put(client, sproc("a.lua", "return 1"), sproc("b.lua", "return 1"))
     client.hset(KEYS.name("b.lua"), *edit)
-    assert read_live(client, KEYS).drift == ("b.lua",)
+    assert read_live(Registry(client, KEYS)).drift == ("b.lua",)
     client.execute_command("FUNCTION", "FLUSH")
-    live = read_live(client, KEYS)
+    live = read_live(Registry(client, KEYS))
     assert live.drift == ("b.lua",)
     assert live.about is None
 
@@ -74,13 +75,13 @@ def test_an_edit_by_hand_is_drift_with_and_without_the_engine(client, edit):
 def test_a_deleted_hash_is_drift(client):
     put(client, sproc("a.lua", "return 1"))
     client.delete(KEYS.name("a.lua"))
-    assert read_live(client, KEYS).drift == ("a.lua",)
+    assert read_live(Registry(client, KEYS)).drift == ("a.lua",)
 
 
 def test_after_flushall_nothing_is_live_and_the_engine_is_stale_or_empty(client):
     put(client, sproc("a.lua", "return 1"))
     client.flushall()
-    live = read_live(client, KEYS)
+    live = read_live(Registry(client, KEYS))
     assert live.empty
     put(client, sproc("a.lua", "return 2"))
     assert client.execute_command("FCALL", "luasprocs_execute", 0, "a.lua") == 2
@@ -97,11 +98,11 @@ def test_a_source_that_does_not_compile_leaves_everything_as_it_was(client):
 
 def test_of_two_changes_from_one_state_one_wins(client):
     put(client, sproc("a.lua", "return 1"))
-    live = read_live(client, KEYS)
-    apply(client, KEYS, live, change(sproc("a.lua", "return 2")))
+    live = read_live(Registry(client, KEYS))
+    apply(Registry(client, KEYS), live, change(sproc("a.lua", "return 2")))
     before = everything(client)
     with pytest.raises(ConflictError, match="plan again"):
-        apply(client, KEYS, live, change(sproc("a.lua", "return 3")))
+        apply(Registry(client, KEYS), live, change(sproc("a.lua", "return 3")))
     assert everything(client) == before
 
 
@@ -151,7 +152,7 @@ def test_a_key_of_the_wrong_type_is_repaired(client, key, loaded):
     client.delete(name)
     client.geoadd(name, (13.4, 52.5, "x")) if key != "replaced" else client.set(name, "x")
     put(client, one, sproc("b.lua", "return 2"))
-    live = read_live(client, KEYS)
+    live = read_live(Registry(client, KEYS))
     assert (live.faults, live.drift, list(live.sprocs)) == ((), (), ["a.lua", "b.lua"])
     assert client.execute_command("FCALL", "luasprocs_execute", 0, "b.lua") == 2
 
@@ -161,18 +162,18 @@ def test_a_sprocs_hash_of_the_wrong_type_is_repaired(client):
     client.delete(KEYS.name("a.lua"))
     client.set(KEYS.name("a.lua"), "text")
     client.set(KEYS.name("b.lua"), "text")
-    assert read_live(client, KEYS).drift == ("a.lua",)
+    assert read_live(Registry(client, KEYS)).drift == ("a.lua",)
     put(client, sproc("a.lua", "return 1"), sproc("b.lua", "return 2"))
-    assert read_live(client, KEYS).drift == ()
+    assert read_live(Registry(client, KEYS)).drift == ()
 
 
 def test_a_function_load_that_failed_inside_exec_is_seen_and_repaired(client):
     put(client, sproc("a.lua", "return 1"))
     client.hset(KEYS.revision, "generation", 7)
-    live = read_live(client, KEYS)
+    live = read_live(Registry(client, KEYS))
     assert "generation 1, not 7" in live.engine_stale(engine_of(live, KEYS, "tests"))
     put(client, sproc("a.lua", "return 1"))
-    live = read_live(client, KEYS)
+    live = read_live(Registry(client, KEYS))
     assert live.engine_stale(engine_of(live, KEYS, "tests")) == ""
     assert live.revision.generation == 8
 
@@ -182,7 +183,7 @@ def test_history_says_what_changed_and_blobs_keep_what_was_replaced(client):
     put(client, old, sproc("gone.lua", "return 0"))
     new = sproc("a.lua", "return 2", "c2")
     put(client, new, sproc("b.lua", "return 3"), subject="two\nlines", commit="c2")
-    latest, first = read_history(client, KEYS)
+    latest, first = read_history(Registry(client, KEYS))
     assert (first.generation, set(first.created)) == (1, {"a.lua", "gone.lua"})
     assert latest.updated == {"a.lua": (old.blob, new.blob)}
     assert (set(latest.created), set(latest.deleted), latest.commit) == ({"b.lua"}, {"gone.lua"}, "c2")
@@ -204,17 +205,17 @@ def test_only_the_sources_of_kept_generations_are_kept(client):
         put(client, sproc("a.lua", f"return {number % 5}"), generations_kept=3)
     kept = set(client.hgetall(KEYS.blobs).values())
     assert kept == {b"return 4", b"return 0", b"return 1"}
-    assert [entry.generation for entry in read_history(client, KEYS)] == [8, 7, 6]
+    assert [entry.generation for entry in read_history(Registry(client, KEYS))] == [8, 7, 6]
 
 
 def test_many_sprocs_are_read_back_in_order(client):
     sprocs = [sproc(f"s{number:05}.lua", f"return {number}") for number in range(1200)]
     put(client, *sprocs)
-    live = read_live(client, KEYS)
+    live = read_live(Registry(client, KEYS))
     assert list(live.sprocs) == [one.name for one in sprocs]
     assert client.execute_command("FCALL", "luasprocs_execute", 0, "s01199.lua") == 1199
     changed = replace(sprocs[7], source=b"return 'x'", blob=git_blob_id(b"return 'x'"))
-    apply(client, KEYS, live, change(changed, names=tuple(live.sprocs)))
+    apply(Registry(client, KEYS), live, change(changed, names=tuple(live.sprocs)))
     assert client.execute_command("FCALL", "luasprocs_execute", 0, "s00007.lua") == b"x"
 
 

@@ -10,6 +10,7 @@ import redis
 
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import RegistryError
+from luasprocs.server.registry import Registry
 from luasprocs.state.executions import (
     START,
     Execution,
@@ -59,7 +60,7 @@ def test_a_run_is_read_as_it_was_recorded(server: Server) -> None:
     run(client, "a.lua", key="k1")
     with pytest.raises(redis.ResponseError):
         run(client, "bad.lua")
-    good, bad = read_executions(client, KEYS)
+    good, bad = read_executions(Registry(client, KEYS))
     assert (good.sproc, good.trigger, good.key, good.event, good.origin) == ("a.lua", "call", "k1", "", "ann@host")
     assert (good.depth, good.status, good.reply, good.error, good.commit) == (1, "ok", '[1,"two"]', "", "c1")
     assert good.id.startswith(f"{good.time_ms}-")
@@ -87,17 +88,17 @@ def test_times_and_durations_in_words() -> None:
 
 def test_the_last_are_read_the_newest_last(server: Server) -> None:
     client = server.client()
-    assert read_executions(client, KEYS) == []
+    assert read_executions(Registry(client, KEYS)) == []
     for number in range(1, 1201):
         add(client, f"{number}-0", sproc=f"{number}", status="ok" if number % 400 else "error")
-    assert names(read_executions(client, KEYS, 3)) == ["1198", "1199", "1200"]
-    assert len(read_executions(client, KEYS)) == 20
-    assert read_executions(client, KEYS, 0) == []
-    assert names(read_executions(client, KEYS, None)) == [str(number) for number in range(1, 1201)]
-    assert names(read_executions(client, KEYS, None, 1199)) == ["1199", "1200"]
-    assert names(read_executions(client, KEYS, 2, until_id="10-0")) == ["9", "10"]
-    assert names(read_executions(client, KEYS, 2, wanted=Wanted(statuses=("error",)))) == ["800", "1200"]
-    assert names(read_executions(client, KEYS, 9, 500, wanted=Wanted(statuses=("error",)))) == ["800", "1200"]
+    assert names(read_executions(Registry(client, KEYS), 3)) == ["1198", "1199", "1200"]
+    assert len(read_executions(Registry(client, KEYS))) == 20
+    assert read_executions(Registry(client, KEYS), 0) == []
+    assert names(read_executions(Registry(client, KEYS), None)) == [str(number) for number in range(1, 1201)]
+    assert names(read_executions(Registry(client, KEYS), None, 1199)) == ["1199", "1200"]
+    assert names(read_executions(Registry(client, KEYS), 2, until_id="10-0")) == ["9", "10"]
+    assert names(read_executions(Registry(client, KEYS), 2, wanted=Wanted(statuses=("error",)))) == ["800", "1200"]
+    assert names(read_executions(Registry(client, KEYS), 9, 500, wanted=Wanted(statuses=("error",)))) == ["800", "1200"]
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_a_name_with_glob_characters_means_itself() -> None:
 def test_following_gives_what_comes_and_misses_nothing_between(server: Server) -> None:
     client = server.client()
     first = add(client, sproc="0")
-    records = follow(server.client(), KEYS, first)
+    records = follow(Registry(server.client(), KEYS), first)
     for number in range(1, 1300):
         add(client, sproc=f"{number}")
     assert names(taken(records, 1299)) == [f"{number}" for number in range(1, 1300)]
@@ -139,7 +140,7 @@ def test_following_gives_what_comes_and_misses_nothing_between(server: Server) -
 def test_following_survives_a_stream_that_is_trimmed_deleted_or_starts_over(server: Server) -> None:
     client = server.client()
     add(client, "100-0", sproc="seen")
-    records = follow(server.client(socket_timeout=10), KEYS, newest_id(client, KEYS))
+    records = follow(Registry(server.client(socket_timeout=10), KEYS), newest_id(Registry(client, KEYS)))
     for number in range(101, 200):
         add(client, f"{number}-0", sproc=f"{number}")
     client.xtrim(KEYS.executions, maxlen=2, approximate=False)
@@ -154,7 +155,7 @@ def test_following_survives_a_stream_that_is_trimmed_deleted_or_starts_over(serv
 
 def test_a_deleted_newest_record_repeats_nothing(server: Server) -> None:
     client = server.client()
-    tail = Tail(client, KEYS)
+    tail = Tail(Registry(client, KEYS))
     for number in range(1, 4):
         add(client, f"{number}-0", sproc=f"{number}")
     assert names(tail.read()) == ["1", "2", "3"]
@@ -176,7 +177,7 @@ def test_idle_is_called_while_nothing_comes(server: Server) -> None:
             raise Enough
 
     with pytest.raises(Enough):
-        next(follow(server.client(socket_timeout=10), KEYS, idle=idle))
+        next(follow(Registry(server.client(socket_timeout=10), KEYS), idle=idle))
 
 
 def test_a_key_that_is_no_stream_is_named(server: Server) -> None:
@@ -184,18 +185,18 @@ def test_a_key_that_is_no_stream_is_named(server: Server) -> None:
     client.set(KEYS.executions, "x")
     client.set(KEYS.gaps, "x")
     for read in (
-        lambda: read_executions(client, KEYS),
-        lambda: newest_id(client, KEYS),
-        lambda: next(follow(client, KEYS)),
-        lambda: read_gaps(client, KEYS),
+        lambda: read_executions(Registry(client, KEYS)),
+        lambda: newest_id(Registry(client, KEYS)),
+        lambda: next(follow(Registry(client, KEYS))),
+        lambda: read_gaps(Registry(client, KEYS)),
     ):
         with pytest.raises(RegistryError, match="is not a stream"):
             read()
 
 
 def test_the_newest_id(server: Server) -> None:
-    assert newest_id(server.client(), KEYS) == START
-    assert newest_id(server.client(), KEYS) != add(server.client())
+    assert newest_id(Registry(server.client(), KEYS)) == START
+    assert newest_id(Registry(server.client(), KEYS)) != add(server.client())
 
 
 def test_stats_of_real_runs(server: Server) -> None:
@@ -240,9 +241,9 @@ def test_stats_of_garbage_are_none() -> None:
 
 def test_gaps_are_read_the_newest_last(server: Server) -> None:
     client = server.client()
-    assert read_gaps(client, KEYS) == []
+    assert read_gaps(Registry(client, KEYS)) == []
     fields: Any = {"source": "s", "from_ms": "10", "to_ms": "20", "why": "w", "daemon": "d"}
     client.xadd(KEYS.gaps, fields, id="21-0")
     client.xadd(KEYS.gaps, {"from_ms": b"\xff", "to_ms": "-1"}, id="22-0")
-    assert read_gaps(client, KEYS) == [Gap("21-0", 21, "s", 10, 20, "w", "d"), Gap("22-0", 22)]
-    assert [gap.id for gap in read_gaps(client, KEYS, 1)] == ["22-0"]
+    assert read_gaps(Registry(client, KEYS)) == [Gap("21-0", 21, "s", 10, 20, "w", "d"), Gap("22-0", 22)]
+    assert [gap.id for gap in read_gaps(Registry(client, KEYS), 1)] == ["22-0"]

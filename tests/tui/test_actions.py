@@ -15,6 +15,7 @@ from luasprocs.errors import ServerUnreachableError
 from luasprocs.registry.edits import edits_of
 from luasprocs.registry.live import read_live
 from luasprocs.server.connection import connect
+from luasprocs.server.registry import Registry
 from luasprocs.state.jobs import read_jobs
 from luasprocs_tui import actions
 from luasprocs_tui.app import TuiApp
@@ -103,7 +104,7 @@ async def test_a_header_is_edited_live(server: Server, client: Redis, size: tupl
         await pilot.press("ctrl+s")
         await until(pilot, lambda: client.hget(KEYS.name("a.lua"), "key") == b"nap*", "the edit in Redis")
         assert client.hget(KEYS.name("a.lua"), "timeout") == b"2s"
-        assert [one.name for one in edits_of(read_live(client, KEYS))] == ["a.lua"]
+        assert [one.name for one in edits_of(read_live(Registry(client, KEYS)))] == ["a.lua"]
         await until(pilot, lambda: "edited" in screen_of(pilot), "the badge of the edit")
         await pilot.press("u")
         await until(pilot, lambda: client.hget(KEYS.name("a.lua"), "key") == b"dream*", "the undo")
@@ -211,11 +212,11 @@ async def test_schedules_jobs_and_history(server: Server, client: Redis) -> None
         assert pilot.app.focused is pilot.app.screen.query_one("#cancel", Button)
         await pilot.press("enter")
         await pilot.pause()
-        assert read_jobs(client, KEYS)
+        assert read_jobs(Registry(client, KEYS))
         await pilot.press("d")
         await until(pilot, lambda: isinstance(pilot.app.screen, Confirm), "the question again")
         await pilot.click("#go")
-        await until(pilot, lambda: not read_jobs(client, KEYS), "the drop")
+        await until(pilot, lambda: not read_jobs(Registry(client, KEYS)), "the drop")
         await pilot.press("escape", "h")
         await until(
             pilot, lambda: "GEN" in screen_of(pilot) and "no daemon syncs here" in screen_of(pilot), "the history"
@@ -278,7 +279,7 @@ def test_a_request_that_was_made_before_the_server_died_is_unknown(own_server: O
     """The daemon may have done it: that nothing answers any more says nothing about that."""
     own = own_server()
     client = own.client()
-    deeds = Deeds(connect(own.url), KEYS, own.url)
+    deeds = Deeds(Registry(connect(own.url), KEYS), own.url)
 
     def kill() -> None:
         wait_for(lambda: client.xlen(KEYS.control))

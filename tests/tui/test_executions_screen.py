@@ -9,6 +9,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.keys import Keys
+from luasprocs.server.registry import Registry
 from luasprocs.state.executions import Execution
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.records import RECORDS_LIMIT, Records
@@ -314,7 +315,7 @@ async def test_the_worker_ends_with_its_screen(server: Server):
 
 def test_a_read_goes_on_behind_the_last(server: Server):
     client = server.client()
-    records = Records(server.client(), KEYS, server.url)
+    records = Records(Registry(server.client(), KEYS), server.url)
     add(client, "a", "b")
     first = records.read()
     assert ([one.sproc for one in first.records], first.whole) == (["a", "b"], True)

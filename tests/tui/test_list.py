@@ -11,6 +11,7 @@ from redis.exceptions import ResponseError
 from luasprocs.contract.keys import Keys
 from luasprocs.registry.edits import edit_metadata
 from luasprocs.registry.live import read_live, read_sprocs
+from luasprocs.server.registry import Registry
 from luasprocs.state.desired import suspend
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.counting import PulseCounter, StatsCounter
@@ -108,12 +109,12 @@ async def test_an_edit_says_as_which_commit_it_was_committed(server: Server) -> 
     put(client, sproc("a.lua", "-- event=set\nreturn 1"))
     async with TuiApp(Context("", server.url), refresh_s=0.2).run_test(size=(100, 24)) as pilot:
         await listed(pilot)
-        base = read_sprocs(client, KEYS, ["a.lua"])[0]
-        edit_metadata(client, KEYS, "a.lua", {"timeout": "2s"}, base=base.blob, by="Ann <ann@example.com>")
+        base = read_sprocs(Registry(client, KEYS), ["a.lua"])[0]
+        edit_metadata(Registry(client, KEYS), "a.lua", {"timeout": "2s"}, base=base.blob, by="Ann <ann@example.com>")
         await until(pilot, lambda: "edited" in screen_of(pilot), "the edit")
-        source = read_sprocs(client, KEYS, ["a.lua"])[0].source.decode()
+        source = read_sprocs(Registry(client, KEYS), ["a.lua"])[0].source.decode()
         put(client, sproc("a.lua", source, commit="decade" * 6), commit="decade" * 6)
-        live = read_live(client, KEYS)
+        live = read_live(Registry(client, KEYS))
         assert not live.sprocs["a.lua"].edit
         await until(pilot, lambda: "decadede" in screen_of(pilot).split("STATE")[1], "the commit's id")
 
@@ -243,10 +244,10 @@ async def test_the_badge_says_what_else_than_in_sync_it_is(server: Server) -> No
     async with TuiApp(Context("", server.url), refresh_s=0.1).run_test(size=(100, 24)) as pilot:
         await listed(pilot)
         await until(pilot, lambda: text_of(pilot, "#badge").strip() == "in sync", "in sync")
-        base = read_sprocs(client, KEYS, ["a.lua"])[0]
-        edit_metadata(client, KEYS, "a.lua", {"timeout": "2s"}, base=base.blob, by="Ann <ann@example.com>")
+        base = read_sprocs(Registry(client, KEYS), ["a.lua"])[0]
+        edit_metadata(Registry(client, KEYS), "a.lua", {"timeout": "2s"}, base=base.blob, by="Ann <ann@example.com>")
         await until(pilot, lambda: text_of(pilot, "#badge").strip() == "edited 1", "the edit")
-        suspend(client, KEYS, "ann")
+        suspend(Registry(client, KEYS), "ann")
         await until(pilot, lambda: text_of(pilot, "#badge").strip() == "suspended", "the suspension")
 
 

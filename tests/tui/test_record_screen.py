@@ -12,6 +12,7 @@ from textual.widgets import Input
 from luasprocs.contract.keys import Keys
 from luasprocs.registry.edits import edit_metadata
 from luasprocs.registry.live import read_sprocs
+from luasprocs.server.registry import Registry
 from luasprocs.state.desired import SyncState, publish
 from luasprocs.state.executions import Execution
 from luasprocs_tui.app import TuiApp
@@ -178,8 +179,8 @@ async def test_from_a_sproc_its_own_executions_stats_history_and_diff(server: Se
         assert "return 2" not in screen_of(pilot)
         await pilot.press("escape", "escape", "v")
         await until(pilot, lambda: "as git has it" in screen_of(pilot), "no difference")
-        base = read_sprocs(client, KEYS, ["a.lua"])[0]
-        edit_metadata(client, KEYS, "a.lua", {"key": "y*"}, base=base.blob, by="Ann <ann@example.com>")
+        base = read_sprocs(Registry(client, KEYS), ["a.lua"])[0]
+        edit_metadata(Registry(client, KEYS), "a.lua", {"key": "y*"}, base=base.blob, by="Ann <ann@example.com>")
         await until(pilot, lambda: "+-- key=y*" in screen_of(pilot), "the live edit against git")
         assert "edited live by Ann" in screen_of(pilot)
 
@@ -195,7 +196,7 @@ async def test_what_waits_is_a_diff_for_all_and_for_each(server: Server) -> None
     state = SyncState(
         commit="c0ffee" * 6, subject="Louder", state="suspended", reason="by ann: a freeze", updated=("a.lua",)
     )
-    publish(client, KEYS, replace(state, created=("c.lua",), deleted=("b.lua",), diffs=diffs))
+    publish(Registry(client, KEYS), replace(state, created=("c.lua",), deleted=("b.lua",), diffs=diffs))
     async with app(server).run_test(size=(100, 40)) as pilot:
         await listed(pilot)
         await pilot.press("g", "colon", *"wanted", "enter")
@@ -237,10 +238,10 @@ async def test_a_value_says_what_it_would_do(server: Server) -> None:
 def test_previews(server: Server) -> None:
     client = server.client()
     client.mset({f"k:{number}": 1 for number in range(100_000)})
-    assert "at least" in preview("key", {"key": "k:*"}, client, KEYS)
-    assert preview("key", {"key": "nothing*, k:1"}, client, KEYS).startswith("nothing* matches ")
-    assert preview("key", {"key": ""}, client, KEYS) == ""
-    assert preview("cron", {"cron": "nonsense"}, client, KEYS) == ""
+    assert "at least" in preview("key", {"key": "k:*"}, Registry(client, KEYS))
+    assert preview("key", {"key": "nothing*, k:1"}, Registry(client, KEYS)).startswith("nothing* matches ")
+    assert preview("key", {"key": ""}, Registry(client, KEYS)) == ""
+    assert preview("cron", {"cron": "nonsense"}, Registry(client, KEYS)) == ""
     assert next_times(("", "1h", ""), 1_790_000_000_000).count(",") == 2
 
 

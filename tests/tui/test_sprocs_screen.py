@@ -20,6 +20,7 @@ from luasprocs.language.sproc import Sproc, git_blob_id, read_sproc
 from luasprocs.registry.apply import apply
 from luasprocs.registry.live import read_live
 from luasprocs.registry.transaction import Change
+from luasprocs.server.registry import Registry
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.cli import run
 from luasprocs_tui.feed import Feed
@@ -82,7 +83,7 @@ def apply_sprocs(client: redis.Redis, sprocs: Iterable[Sproc], keys: Keys = KEYS
     found = tuple(sprocs)
     names = tuple(sorted(sproc.name for sproc in found))
     change = Change("c0ffee" * 6, "main", "repository", "Ann", "First", "ann@host", found, (), names)
-    apply(client, keys, read_live(client, keys), change)
+    apply(Registry(client, keys), read_live(Registry(client, keys)), change)
 
 
 def hostile_sprocs(names: Iterable[str]) -> list[Sproc]:

@@ -16,6 +16,7 @@ import pytest
 from luasprocs.language.metadata import KEYS as METADATA_KEYS
 from luasprocs.registry.edits import edit_metadata
 from luasprocs.registry.live import read_sprocs
+from luasprocs.server.registry import Registry
 from tests.gitrepo import GitRepo
 from tests.servers import in_ci
 from tests.sync.service.service import KEYS, Service, commit_of, generation_of, live, state_of
@@ -150,8 +151,8 @@ def test_a_day_at_the_screen(server, repo, tmp_path, size):  # noqa: PLR0915  # 
         # The same edit with a concurrent one shows the conflict; nothing is done before it is answered.
         terminal.keys("e")
         fill(terminal, "key", "doze*")
-        sproc = read_sprocs(client, KEYS, ["sc2.lua"])[0]
-        edit_metadata(client, KEYS, "sc2.lua", {"timeout": "2s"}, base=sproc.blob, by="Bob <bob@example.com>")
+        sproc = read_sprocs(Registry(client, KEYS), ["sc2.lua"])[0]
+        edit_metadata(Registry(client, KEYS), "sc2.lua", {"timeout": "2s"}, base=sproc.blob, by="Bob <bob@example.com>")
         terminal.keys("C-s")
         terminal.shows("has changed since you opened it", "timeout=2s", "key = doze*")
         assert client.hget(KEYS.name("sc2.lua"), "key") == b"nap*"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from luasprocs.contract.keys import Keys
+from luasprocs.server.registry import Registry
 from luasprocs.state.desired import suspend
 from tests.daemons import DaemonProcess
 from tests.gitrepo import GitRepo
@@ -283,7 +284,7 @@ def test_a_registry_of_another_repository_is_left_alone(hub, tmp_path):
 def test_a_suspended_sync_stays_suspended(hub):
     hub.commit(a="return 'one'")
     hub.pushed()
-    suspend(hub.shell.redis, Keys(), "ann@host", "a freeze")
+    suspend(Registry(hub.shell.redis, Keys()), "ann@host", "a freeze")
     hub.commit(a="return 'two'")
     assert "nothing was made live: the sync is suspended by ann@host: a freeze" in hub.pushed()
     assert hub.live() == "one"

@@ -13,6 +13,7 @@ import pytest
 from luasprocs import connect
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import JobError, NoSprocError, ScriptError
+from luasprocs.server.registry import Registry
 from luasprocs.state.jobs import act
 from luasprocs.state.paused import resume
 from tests.until import until
@@ -131,12 +132,12 @@ def test_many_at_once(live: Shell) -> None:
 def test_one_that_is_in_another_state_by_now_is_left_alone(live: Shell) -> None:
     """Who drops the dead does not drop what another has just started anew."""
     live.redis.xadd(KEYS.dead, {"job": json.dumps({"id": "1-1", "sproc": "hello.lua"})})
-    assert list(act(live.redis, KEYS, "retry", ["1-1"], "dead")) == [("1-1", "dead")]
-    ((_, refused),) = act(live.redis, KEYS, "drop", ["1-1"], "dead")
+    assert list(act(Registry(live.redis, KEYS), "retry", ["1-1"], "dead")) == [("1-1", "dead")]
+    ((_, refused),) = act(Registry(live.redis, KEYS), "drop", ["1-1"], "dead")
     assert isinstance(refused, JobError)
     assert "no job '1-1' is dead" in str(refused)
     assert [one["state"] for one in live.ok("jobs", "list", "--json").lines] == ["queued"]
-    assert list(act(live.redis, KEYS, "drop", ["1-1"])) == [("1-1", "queued")]
+    assert list(act(Registry(live.redis, KEYS), "drop", ["1-1"])) == [("1-1", "queued")]
 
 
 def test_of_several_ids_those_that_can_be_are_done_and_the_others_are_named(live: Shell) -> None:
@@ -226,7 +227,7 @@ def test_waiting_for_a_paused_one_says_so(
     def go_on() -> None:
         until(lambda: live.redis.llen(KEYS.waiting_prefix + "hello.lua"))
         time.sleep(0.2)
-        resume(live.redis, KEYS, ["hello.lua"])
+        resume(Registry(live.redis, KEYS), ["hello.lua"])
 
     other = threading.Thread(target=go_on)
     other.start()

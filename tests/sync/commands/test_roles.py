@@ -9,6 +9,7 @@ import pytest
 
 from luasprocs.contract.keys import Keys
 from luasprocs.server.acl import rule
+from luasprocs.server.registry import Registry
 from luasprocs.state.executions import Tail
 from luasprocs.state.jobs import read_jobs
 from luasprocs_tui.feed import Feed
@@ -61,7 +62,7 @@ def enqueue(server, *names):
 
 
 def jobs_of(server, state, sproc=""):
-    found = read_jobs(server.client(), KEYS)
+    found = read_jobs(Registry(server.client(), KEYS))
     return [job.id for job in found if job.state == state and sproc in {"", job.sproc}]
 
 
@@ -157,7 +158,7 @@ def viewers(shell, server) -> Work:
                 assert listener.get_message(timeout=30)
 
     def tail() -> None:
-        Tail(server.client(username="worker", password="pw"), KEYS, "0-0").read(1)
+        Tail(Registry(server.client(username="worker", password="pw"), KEYS), "0-0").read(1)
 
     def screen() -> None:
         pulse = Feed(server.url.replace("redis://", "redis://worker:pw@")).read().pulse

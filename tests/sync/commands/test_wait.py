@@ -12,6 +12,7 @@ import pytest
 
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import WaitError
+from luasprocs.server.registry import Registry
 from luasprocs.state.barrier import wait_for_events
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def test_all_that_was_written_before_has_run(shell: Shell, start_daemon: StartDa
     start_daemon(shell.server.url)
     for turn in range(20):
         _set(shell, turn * 50, 50)
-        wait_for_events(shell.redis, Keys(), 20)
+        wait_for_events(Registry(shell.redis, Keys()), 20)
         assert shell.redis.hlen("fired") == (turn + 1) * 50
     assert "every event up to now has run" in shell.ok("wait").out
     said = shell.ok("wait", "--json").json
@@ -52,11 +53,11 @@ def test_all_that_was_written_before_has_run(shell: Shell, start_daemon: StartDa
 def test_an_idle_registry_is_quick(shell: Shell, start_daemon: StartDaemon) -> None:
     _synced(shell, counter=COUNTER, hashes=HASHES)
     start_daemon(shell.server.url)
-    wait_for_events(shell.redis, Keys(), 20)
+    wait_for_events(Registry(shell.redis, Keys()), 20)
     took_s = []
     for _ in range(20):
         started = time.monotonic()
-        wait_for_events(shell.redis, Keys(), 20)
+        wait_for_events(Registry(shell.redis, Keys()), 20)
         took_s.append(time.monotonic() - started)
     assert min(took_s) < 0.1
 
@@ -142,12 +143,12 @@ def test_a_timeout_that_is_none(shell: Shell, timeout: str) -> None:
 def test_a_new_epoch_starts_it_again(shell: Shell, start_daemon: StartDaemon) -> None:
     _synced(shell, counter=COUNTER)
     start_daemon(shell.server.url)
-    wait_for_events(shell.redis, Keys(), 20)
+    wait_for_events(Registry(shell.redis, Keys()), 20)
     shell.redis.delete(Keys().events)
-    passed = wait_for_events(shell.redis, Keys(), 20)
+    passed = wait_for_events(Registry(shell.redis, Keys()), 20)
     assert passed.epoch == shell.redis.hget(Keys().events, "epoch").decode()  # type: ignore[union-attr]
     _set(shell, 0, 10)
-    wait_for_events(shell.redis, Keys(), 20)
+    wait_for_events(Registry(shell.redis, Keys()), 20)
     assert shell.redis.hlen("fired") == 10
 
 
@@ -158,7 +159,7 @@ def test_an_epoch_that_ends_while_it_waits(shell: Shell, start_daemon: StartDaem
     caught: list[str] = []
 
     def wait() -> None:
-        caught.append(wait_for_events(shell.server.client(), Keys(), 30).epoch)
+        caught.append(wait_for_events(Registry(shell.server.client(), Keys()), 30).epoch)
 
     waiting = threading.Thread(target=wait)
     waiting.start()
@@ -176,7 +177,7 @@ def test_a_trigger_that_goes_while_it_is_waited_for(shell: Shell) -> None:
     shell.redis.hset(keys.daemons, "d", f"{shell.redis.time()[0] * 1000} 1 {{}}")
     timer = threading.Timer(0.3, lambda: shell.server.client().delete(keys.triggers))
     timer.start()
-    wait_for_events(shell.redis, keys, 10)
+    wait_for_events(Registry(shell.redis, keys), 10)
     timer.join()
 
 
@@ -186,7 +187,7 @@ def test_strange_heartbeats_and_watermarks_are_nobody(shell: Shell) -> None:
     shell.redis.hset(keys.daemons, mapping={"a": "nonsense", "b": "1 2 [", "c": "99999999999999 1 {}", "d": ""})
     shell.redis.hset(keys.events, "__keyspace@0__:ev:*", "far away")
     with pytest.raises(WaitError, match="no daemon is alive"):
-        wait_for_events(shell.redis, keys, 5)
+        wait_for_events(Registry(shell.redis, keys), 5)
 
 
 def test_keys_that_somebody_wrote_over_are_named(shell: Shell) -> None:

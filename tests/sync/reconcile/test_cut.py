@@ -14,6 +14,7 @@ import pytest
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import LuasprocsError
 from luasprocs.server.connection import connect, errors_named
+from luasprocs.server.registry import Registry
 from sync.git.repository import Repository
 from sync.reconcile.desired import read_commit
 from sync.reconcile.reconciler import Syncer
@@ -101,7 +102,7 @@ def sync_through(url, repository, desired):
     client = connect(url)
     try:
         with errors_named(url):
-            return Syncer(client, KEYS, repository).sync(desired)
+            return Syncer(Registry(client, KEYS), repository).sync(desired)
     finally:
         client.close()
 
@@ -178,7 +179,7 @@ def test_a_sync_with_nothing_changed_is_one_round_trip_and_one_file_is_one_sproc
         client = connect(proxy.url)
         client.ping()  # the connection's own greeting
         before = proxy.turns
-        outcome = Syncer(client, KEYS, repo).sync(commits["a"])
+        outcome = Syncer(Registry(client, KEYS), repo).sync(commits["a"])
         assert (proxy.turns - before, outcome.changed, outcome.plan.unchanged) == (1, False, SPROCS)
         client.close()
     assert [blobs for blobs in asked if blobs] == []

@@ -7,6 +7,7 @@ import pytest
 import luasprocs
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import ScriptError
+from luasprocs.server.registry import Registry
 from sync.git.repository import Repository
 from sync.reconcile.desired import read_commit
 from sync.reconcile.reconciler import Syncer, rollback
@@ -34,7 +35,7 @@ def client(server, git):
 
 def sync(client, git):
     repository = Repository.open(git.path)
-    return Syncer(client, KEYS, repository).sync(read_commit(repository))
+    return Syncer(Registry(client, KEYS), repository).sync(read_commit(repository))
 
 
 HARMS = {
@@ -73,7 +74,7 @@ def test_a_rollback_goes_back_past_a_heal(client, git, harm):
     git.write("sprocs/b.lua", "return 3")
     git.commit("two")
     sync(client, git)
-    rollback(client, KEYS, 1)
+    rollback(Registry(client, KEYS), 1)
     assert client.lrange(KEYS.list, 0, -1) == [b"a.lua", b"b.lua"]
     assert client.execute_command("FCALL", "luasprocs_execute", 0, "b.lua") == 2
 
@@ -83,7 +84,7 @@ def test_a_rollback_restores_metadata_edited_by_hand(client, git):
     git.commit("two")
     sync(client, git)
     client.hset(KEYS.name("a.lua"), "key", "by hand")
-    rollback(client, KEYS)
+    rollback(Registry(client, KEYS))
     assert client.hget(KEYS.name("a.lua"), "key") == b"k"
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from luasprocs.contract.keys import Keys
 from luasprocs.registry.live import read_live
+from luasprocs.server.registry import Registry
 from sync.git.repository import Repository
 from sync.reconcile import pending_diffs as waiting
 from sync.reconcile.desired import Desired, read_commit, read_worktree
@@ -47,8 +48,8 @@ def client(server):
 
 
 def diffs(client, repo, desired: Desired) -> tuple[str, ...]:
-    plan = diff(desired.entries, read_live(client, KEYS, 0).sprocs)
-    return waiting.Diffs(client, KEYS).of(Repository.open(repo.path), desired, plan)
+    plan = diff(desired.entries, read_live(Registry(client, KEYS), 0).sprocs)
+    return waiting.Diffs(Registry(client, KEYS)).of(Repository.open(repo.path), desired, plan)
 
 
 @pytest.mark.parametrize("read", [read_commit, read_worktree])
@@ -87,7 +88,7 @@ def test_they_are_read_once_but_for_what_is_edited_by_hand(client, repo):
     repository = Repository.open(repo.path)
     desired = read_commit(repository)
     plan = Plan((), ("changed.lua",), (), 1)
-    kept = waiting.Diffs(client, KEYS)
+    kept = waiting.Diffs(Registry(client, KEYS))
     first = kept.of(repository, desired, plan)
     client.hset(KEYS.name("changed.lua"), "source", "by hand")
     assert kept.of(repository, desired, plan) == first
@@ -99,6 +100,6 @@ def test_what_git_can_not_tell_is_said(client, repo):
     repository = Repository.open(repo.path)
     desired = read_commit(repository)
     missing = replace(desired, entries={"new.lua": "0123456789" * 4})
-    found = waiting.Diffs(client, KEYS).of(repository, missing, Plan(("new.lua",), (), (), 0))
+    found = waiting.Diffs(Registry(client, KEYS)).of(repository, missing, Plan(("new.lua",), (), (), 0))
     assert len(found) == 1
     assert "0123456789" in found[0]

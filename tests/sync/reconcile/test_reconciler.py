@@ -14,6 +14,7 @@ from luasprocs.errors import OwnerError, ProblemsError, PruneError, RegistryErro
 from luasprocs.language.globs import is_glob
 from luasprocs.language.sources import GLOBS_LIMIT, Trigger, as_fields, sources
 from luasprocs.registry.live import read_live
+from luasprocs.server.registry import Registry
 from sync.git.repository import Repository
 from sync.reconcile.desired import read_commit
 from sync.reconcile.reconciler import Options, Syncer, rollback
@@ -52,7 +53,7 @@ def clone_of(repo, folder, *options):
 
 def sync(client, repo, revision=None, **options):
     repository = Repository.open(repo.path)
-    return Syncer(client, KEYS, repository, Options(**options)).sync(read_commit(repository, revision))
+    return Syncer(Registry(client, KEYS), repository, Options(**options)).sync(read_commit(repository, revision))
 
 
 def run(client, name):
@@ -65,12 +66,12 @@ def state(client):
     hashes = {text(name): client.hgetall(KEYS.name(text(name))) for name in names}
     stored = set(client.scan_iter("__[*]_Sproc_Name_*", count=1000))
     assert stored == {KEYS.name(name).encode() for name in hashes}
-    assert read_live(client, KEYS).drift == ()
+    assert read_live(Registry(client, KEYS)).drift == ()
     return client.hgetall(KEYS.revision), hashes
 
 
 def blobs_live(client):
-    return {name: sproc.blob for name, sproc in read_live(client, KEYS).sprocs.items()}
+    return {name: sproc.blob for name, sproc in read_live(Registry(client, KEYS)).sprocs.items()}
 
 
 # What a sync reads and sends
@@ -124,7 +125,7 @@ def test_two_syncs_at_once_both_end_and_leave_one_whole_commit(server, client, r
             repository = Repository.open(repo.path)
             desired = read_commit(repository, sha)
             start.wait()
-            return Syncer(server.client(), KEYS, repository).sync(desired)
+            return Syncer(Registry(server.client(), KEYS), repository).sync(desired)
 
         with ThreadPoolExecutor(2) as pool:
             outcomes = list(pool.map(work, (one, two)))
@@ -345,7 +346,7 @@ def test_rollback_needs_no_git(client, monkeypatch):
     put(client, sproc("a.lua", "return 10", "c2"), sproc("c.lua", "return 3", "c2"), commit="c2")
     monkeypatch.setenv("PATH", "/nonexistent")
     assert shutil.which("git") is None
-    outcome = rollback(client, KEYS)
+    outcome = rollback(Registry(client, KEYS))
     assert (outcome.plan.created, outcome.plan.updated, outcome.plan.deleted) == (("b.lua",), ("a.lua",), ("c.lua",))
     assert (outcome.generation, outcome.commit) == (3, "c1")
     revision, hashes = state(client)
@@ -366,7 +367,7 @@ def test_rollback_restores_deleted_ones_whatever_their_names(client, repo):
     assert STRANGE not in state(client)[1]
     repo.commit("nothing")
     sync(client, repo)
-    rollback(client, KEYS, 1)
+    rollback(Registry(client, KEYS), 1)
     assert state(client)[1] == first
     assert run(client, STRANGE) == b"strange"
 
@@ -377,7 +378,7 @@ def test_the_next_sync_after_a_rollback_is_the_commit_again(client, repo):
     repo.commit()
     sync(client, repo)
     newest = state(client)[1]
-    rollback(client, KEYS)
+    rollback(Registry(client, KEYS))
     assert run(client, "a.lua") == b"a"
     assert sync(client, repo).generation == 4
     assert state(client)[1] == newest
@@ -389,11 +390,11 @@ def test_a_forgotten_generation_is_refused_and_nothing_changes(client):
     before = state(client)
     for wanted in (1, 2, 0, -1, 99):
         with pytest.raises(RegistryError, match=f"generation {wanted} is not in the history"):
-            rollback(client, KEYS, wanted)
+            rollback(Registry(client, KEYS), wanted)
     with pytest.raises(RegistryError, match="is what is live"):
-        rollback(client, KEYS, 4)
+        rollback(Registry(client, KEYS), 4)
     assert state(client) == before
-    rollback(client, KEYS, 3)
+    rollback(Registry(client, KEYS), 3)
     assert run(client, "a.lua") == 2
 
 
@@ -403,7 +404,7 @@ def test_a_source_that_somebody_removed_is_refused_and_nothing_changes(client):
     client.delete(KEYS.blobs)
     before = state(client)
     with pytest.raises(RegistryError, match="not kept any more"):
-        rollback(client, KEYS)
+        rollback(Registry(client, KEYS))
     assert state(client) == before
 
 
@@ -479,7 +480,7 @@ def test_the_index_follows_what_is_live(client, repo):
         b"__keyevent@0__:del": b"b.lua",
         b"__keyevent@0__:set": b"b.lua",
     }
-    rollback(client, KEYS, 1)
+    rollback(Registry(client, KEYS), 1)
     assert client.hgetall(KEYS.triggers) == {b"__keyspace@0__:user:*": b"a.lua"}
 
 

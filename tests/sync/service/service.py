@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.keys import Keys
+from luasprocs.server.registry import Registry
 from luasprocs.state.desired import read_sync_state
 from tests.daemons import DaemonProcess
 from tests.gitrepo import SETTINGS
@@ -46,7 +47,7 @@ def live(client: Redis, commit: str) -> None:
 
 
 def state_of(client: Redis) -> SyncState:
-    return read_sync_state(client, KEYS)
+    return read_sync_state(Registry(client, KEYS))
 
 
 def stands(client: Redis, state: str) -> SyncState:

@@ -13,6 +13,7 @@ import pytest
 from luasprocs.registry.edits import edit_metadata
 from luasprocs.registry.live import read_sprocs
 from luasprocs.server.acl import rule
+from luasprocs.server.registry import Registry
 from luasprocs.state import requests as control
 from luasprocs.state.desired import suspend, unsuspend
 from sync.reconcile.reconciler import rollback
@@ -155,25 +156,25 @@ def test_a_rollback_holds_until_a_newer_commit_or_a_request(server, repo):
         repo.write("sprocs/a.lua", "return 2\n")
         second = repo.commit("second")
         live(client, second)
-        rollback(client, KEYS)
+        rollback(Registry(client, KEYS))
         stands(client, "pinned")
         time.sleep(1.5)
         assert commit_of(client) == first
         repo.write("sprocs/a.lua", "return 3\n")
         third = repo.commit("third")
         live(client, third)
-        asked = control.request(client, KEYS, "rollback", "ann")
-        answer = control.wait_for_answer(client, KEYS, asked, 15)
+        asked = control.request(Registry(client, KEYS), "rollback", "ann")
+        answer = control.wait_for_answer(Registry(client, KEYS), asked, 15)
         assert answer is not None
         assert (answer.ok, commit_of(client)) == (True, second if commit_of(client) == second else first)
         stands(client, "pinned")
-        asked = control.request(client, KEYS, "sync", "ann")
-        answer = control.wait_for_answer(client, KEYS, asked, 15)
+        asked = control.request(Registry(client, KEYS), "sync", "ann")
+        answer = control.wait_for_answer(Registry(client, KEYS), asked, 15)
         assert answer is not None
         assert answer.ok, answer.text
         assert commit_of(client) == third
-        asked = control.request(client, KEYS, "rollback", "ann", generation="999")
-        answer = control.wait_for_answer(client, KEYS, asked, 15)
+        asked = control.request(Registry(client, KEYS), "rollback", "ann", generation="999")
+        answer = control.wait_for_answer(Registry(client, KEYS), asked, 15)
         assert answer is not None
         assert not answer.ok
         assert "999 is not in the history" in answer.text
@@ -184,7 +185,7 @@ def test_suspended_it_looks_and_applies_nothing(server, repo):
     first = repo.git("rev-parse", "HEAD")
     with Service(server.url, repo.path):
         live(client, first)
-        assert suspend(client, KEYS, "ann", "a freeze")
+        assert suspend(Registry(client, KEYS), "ann", "a freeze")
         repo.write("sprocs/a.lua", "return 2\n")
         second = repo.commit("second")
         state = until(lambda: (found := state_of(client)).state == "suspended" and found.updated and found)
@@ -192,7 +193,7 @@ def test_suspended_it_looks_and_applies_nothing(server, repo):
         assert state.diffs == ("--- live/a.lua\n+++ git/a.lua\n@@ -1 +1 @@\n-return 1\n+return 2",)
         assert "a freeze" in state.reason
         assert commit_of(client) == first
-        assert unsuspend(client, KEYS)
+        assert unsuspend(Registry(client, KEYS))
         live(client, second)
         assert stands(client, "synced").diffs == ()
 
@@ -397,8 +398,8 @@ def test_a_daemon_with_no_more_rights_than_its_role(server, repo):
             until(lambda: client.get("ticks"))
             client.hset(KEYS.name("a.lua"), "source", "return 'hacked'")
             until(lambda: source_of(client, "a.lua") == "return 1\n")
-            asked = control.request(client, KEYS, "rollback", "ann", generation="1")
-            answer = control.wait_for_answer(client, KEYS, asked, 15)
+            asked = control.request(Registry(client, KEYS), "rollback", "ann", generation="1")
+            answer = control.wait_for_answer(Registry(client, KEYS), asked, 15)
             assert answer is not None
             assert answer.ok, answer.text
             stands(client, "pinned")
@@ -410,8 +411,8 @@ def test_a_daemon_with_no_more_rights_than_its_role(server, repo):
             until(lambda: "ran past its timeout" in service.output, what=lambda: service.output)
             client.execute_command("FCALL", KEYS.function("enqueue"), 0, "f.lua", "ann", 1)
             until(lambda: client.xlen(KEYS.dead))
-            blob = read_sprocs(client, KEYS, ["a.lua"])[0].blob
-            edit_metadata(client, KEYS, "a.lua", {"timeout": "2s"}, base=blob, by="Ann <ann@example.com>")
+            blob = read_sprocs(Registry(client, KEYS), ["a.lua"])[0].blob
+            edit_metadata(Registry(client, KEYS), "a.lua", {"timeout": "2s"}, base=blob, by="Ann <ann@example.com>")
             until(lambda: "timeout=2s" in repo.git("show", "HEAD:sprocs/a.lua"))
             assert "NOPERM" not in service.output
             assert "ACL" not in service.output

@@ -13,6 +13,7 @@ import pytest
 from luasprocs.errors import EditConflictError, NoSprocError, ProblemsError, RegistryError
 from luasprocs.registry.edits import edit, edit_metadata, edits_of, undo
 from luasprocs.registry.live import read_live, read_sprocs
+from luasprocs.server.registry import Registry
 from sync.git.repository import Repository
 from sync.reconcile.desired import read_commit
 from sync.reconcile.live_edits import commit_pending
@@ -37,15 +38,15 @@ def repo(tmp_path) -> GitRepo:
 
 
 def blob_of(client, name):
-    return read_sprocs(client, KEYS, [name])[0].blob
+    return read_sprocs(Registry(client, KEYS), [name])[0].blob
 
 
 def wish(client, name="a.lua", **changes):
-    edit_metadata(client, KEYS, name, changes, base=blob_of(client, name), by=ANN)
+    edit_metadata(Registry(client, KEYS), name, changes, base=blob_of(client, name), by=ANN)
 
 
 def edited(client):
-    return [one.name for one in edits_of(read_live(client, KEYS))]
+    return [one.name for one in edits_of(read_live(Registry(client, KEYS)))]
 
 
 def test_at_once_in_redis_and_a_commit_within_a_second(server, repo):
@@ -80,23 +81,23 @@ def test_compare_and_set(server, repo):
     once = Service(server.url, repo.path, "--once")
     assert once.spawn().wait() == 0
     base = blob_of(client, "a.lua")
-    edit_metadata(client, KEYS, "a.lua", {"timeout": "2s"}, base=base, by=ANN)
+    edit_metadata(Registry(client, KEYS), "a.lua", {"timeout": "2s"}, base=base, by=ANN)
     with pytest.raises(EditConflictError) as error:
-        edit(client, KEYS, "a.lua", b"return 'mine'\n", base=base, by="ben@host")
+        edit(Registry(client, KEYS), "a.lua", b"return 'mine'\n", base=base, by="ben@host")
     assert b"timeout=2s" in error.value.theirs
     with pytest.raises(ProblemsError):
-        edit(client, KEYS, "a.lua", b"return return\n", base=blob_of(client, "a.lua"), by=ANN)
+        edit(Registry(client, KEYS), "a.lua", b"return return\n", base=blob_of(client, "a.lua"), by=ANN)
     with pytest.raises(ProblemsError):
         wish(client, tiemout="1s")
     with pytest.raises(NoSprocError):
-        edit(client, KEYS, "none.lua", b"return 1", base="", by=ANN)
+        edit(Registry(client, KEYS), "none.lua", b"return 1", base="", by=ANN)
     assert edited(client) == ["a.lua"]
     assert state_of(client).drift == ()
-    undo(client, KEYS, "a.lua", by=ANN)
+    undo(Registry(client, KEYS), "a.lua", by=ANN)
     assert edited(client) == []
     assert source_of(client, "a.lua") == EVENT
     with pytest.raises(RegistryError, match="not edited live"):
-        undo(client, KEYS, "a.lua", by=ANN)
+        undo(Registry(client, KEYS), "a.lua", by=ANN)
 
 
 def test_a_sync_keeps_an_edit_until_git_changes_the_file(server, repo):
@@ -119,7 +120,7 @@ def test_a_sync_keeps_an_edit_until_git_changes_the_file(server, repo):
     subprocess.run([*sync, "--discard-edits"], cwd=repo.path, check=True, env=repo.environ, capture_output=True)
     assert source_of(client, "a.lua") == EVENT + "-- more\n"
     wish(client, timeout="4s")
-    rollback(client, KEYS, 1)
+    rollback(Registry(client, KEYS), 1)
     assert edited(client) == []
     assert source_of(client, "a.lua") == EVENT
 
@@ -164,21 +165,23 @@ def test_where_git_changed_the_header_too_both_are_kept(server, repo):
 @pytest.mark.parametrize("second", [{"key": "nap*"}, {"timeout": None}, {"timeout": "2s"}])
 def test_an_edit_between_the_commit_of_the_one_before_and_its_sync_stays(server, repo, second):
     client, repository = server.client(), Repository.open(repo.path)
-    syncer = Syncer(client, KEYS, repository)
+    syncer = Syncer(Registry(client, KEYS), repository)
     follow = replace(syncer, options=Options(discard_edits=False))
     first = read_commit(repository)
     syncer.sync(first)
     wish(client, timeout="1s")
-    assert commit_pending(client, KEYS, read_live(client, KEYS), repository, first).sha
+    assert commit_pending(Registry(client, KEYS), read_live(Registry(client, KEYS)), repository, first).sha
     wish(client, **second)
     last = source_of(client, "a.lua")
     follow.sync(read_commit(repository))
     assert source_of(client, "a.lua") == last
     follow.sync(read_commit(repository))  # as often as a daemon does
-    assert commit_pending(client, KEYS, read_live(client, KEYS), repository, read_commit(repository)).sha
+    assert commit_pending(
+        Registry(client, KEYS), read_live(Registry(client, KEYS)), repository, read_commit(repository)
+    ).sha
     follow.sync(read_commit(repository))
     assert source_of(client, "a.lua") == last == repo.git("show", "HEAD:sprocs/a.lua") + "\n"
-    assert not read_live(client, KEYS).sprocs["a.lua"].edit
+    assert not read_live(Registry(client, KEYS)).sprocs["a.lua"].edit
     said = {"key": "key dream* -> nap*", "timeout": f"timeout 1s -> {second.get('timeout') or 'none'}"}
     assert repo.git("log", "-1", "--format=%s") == f"Edit sprocs/a.lua: {said[next(iter(second))]}"
 
@@ -201,14 +204,14 @@ def test_edits_in_quick_succession_all_become_commits(server, repo):
 
 def test_what_is_edited_back_is_no_edit(server, repo):
     client = server.client()
-    Syncer(client, KEYS, Repository.open(repo.path)).sync(read_commit(Repository.open(repo.path)))
+    Syncer(Registry(client, KEYS), Repository.open(repo.path)).sync(read_commit(Repository.open(repo.path)))
     wish(client, timeout="1s")
     wish(client, timeout=None)
     assert edited(client) == []
     with pytest.raises(RegistryError, match="is not edited live"):
-        undo(client, KEYS, "a.lua", by=ANN)
+        undo(Registry(client, KEYS), "a.lua", by=ANN)
     with Service(server.url, repo.path):
-        until(lambda: not read_live(client, KEYS).sprocs["a.lua"].edit)
+        until(lambda: not read_live(Registry(client, KEYS)).sprocs["a.lua"].edit)
     assert repo.git("rev-list", "--count", "HEAD") == "1"
 
 

@@ -14,6 +14,7 @@ import pytest
 from luasprocs.errors import RepositoryError
 from luasprocs.registry.edits import edit_metadata
 from luasprocs.registry.live import read_sprocs
+from luasprocs.server.registry import Registry
 from sync.git.remote import Asking
 from tests.githttp import GitHttp
 from tests.gitrepo import GitRepo
@@ -137,8 +138,8 @@ def test_an_edit_is_pushed_over_http_and_waits_while_the_remote_is_gone(server, 
 
 
 def wish(client, **changes):
-    sproc = read_sprocs(client, KEYS, ["b.lua"])[0]
-    edit_metadata(client, KEYS, "b.lua", changes, base=sproc.blob, by="Ann Editor <ann@example.com>")
+    sproc = read_sprocs(Registry(client, KEYS), ["b.lua"])[0]
+    edit_metadata(Registry(client, KEYS), "b.lua", changes, base=sproc.blob, by="Ann Editor <ann@example.com>")
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError, ResponseError
 from luasprocs.registry.edits import edit_metadata
 from luasprocs.registry.live import read_sprocs
 from luasprocs.server.acl import rule
+from luasprocs.server.registry import Registry
 from luasprocs.state import requests as control
 from luasprocs.state.paused import resume
 from tests.gitrepo import GitRepo
@@ -97,11 +98,11 @@ class Life:
             self._repo.commit("change")
 
     def _ask(self, number: int) -> None:
-        control.request(self._client, KEYS, "sync", "ann@example.com")
-        for sproc in read_sprocs(self._client, KEYS, ["edited.lua"]):
+        control.request(Registry(self._client, KEYS), "sync", "ann@example.com")
+        for sproc in read_sprocs(Registry(self._client, KEYS), ["edited.lua"]):
             with contextlib.suppress(Exception):  # another edit was first
                 wish = {"description": f"number {number}"}
-                edit_metadata(self._client, KEYS, sproc.name, wish, base=sproc.blob, by="ann@example.com")
+                edit_metadata(Registry(self._client, KEYS), sproc.name, wish, base=sproc.blob, by="ann@example.com")
 
 
 def loop(admin: Any) -> None:
@@ -219,7 +220,7 @@ def test_it_allows_a_daemons_work_and_each_right_taken_away_breaks_it(server, re
     until(lambda: b"answer" in b"".join(name for _, one in ask(lambda: admin.xrevrange(KEYS.control)) for name in one))
     until(lambda: "number" in repo.git("show", "HEAD:sprocs/edited.lua"))
     assert refused(admin) == set()
-    ask(lambda: resume(admin, KEYS, ["loops.lua"]))
+    ask(lambda: resume(Registry(admin, KEYS), ["loops.lua"]))
 
     rights = rule("daemon", KEYS, own_keys=GIVEN[0], own_commands=GIVEN[1])
     for right in (word for word in rights if word[0] in "+~&" and not word.startswith("+@")):

@@ -13,6 +13,7 @@ import pytest
 
 from luasprocs.registry.edits import edit_metadata
 from luasprocs.registry.live import read_sprocs
+from luasprocs.server.registry import Registry
 from sync.service.sources import unattended, with_setting
 from tests.gitrepo import SETTINGS, GitRepo
 from tests.sshd import Sshd
@@ -97,8 +98,8 @@ def test_it_fetches_and_pushes_edits(server, repo, hub, sshd, work):
     with follow(server, work, sshd.url(hub.path), GIT_SSH_COMMAND=sshd.command("daemon")) as service:
         live(client, repo.git("rev-parse", "HEAD"))
         live(client, pushed(repo, "return 2\n"))
-        base = read_sprocs(client, KEYS, ["b.lua"])[0].blob
-        edit_metadata(client, KEYS, "b.lua", {"timeout": "2s"}, base=base, by="Ann Editor <ann@example.com>")
+        base = read_sprocs(Registry(client, KEYS), ["b.lua"])[0].blob
+        edit_metadata(Registry(client, KEYS), "b.lua", {"timeout": "2s"}, base=base, by="Ann Editor <ann@example.com>")
         until(lambda: "timeout=2s" in hub.git("show", "main:sprocs/b.lua"), what=lambda: state_of(client))
         live(client, hub.git("rev-parse", "main"))
         assert hub.git("log", "-1", "--format=%an", "main") == "Ann Editor"

@@ -1,0 +1,27 @@
+"""One registry on a server: the client that reaches it, and the names of its keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from luasprocs.contract.keys import Keys
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """What every function that reads or changes a registry takes."""
+
+    client: Redis
+    keys: Keys
+
+    def call(self, function: str, *words: Any) -> Any:
+        """Calls a function of the engine without keys, by its name in the contract: `registry.call("tick", 250, 1)`."""
+        return self.client.execute_command("FCALL", self.keys.function(function), 0, *words)
+
+    def call_ro(self, function: str, *words: Any) -> Any:
+        """The same of one that only reads."""
+        return self.client.execute_command("FCALL_RO", self.keys.function(function), 0, *words)
