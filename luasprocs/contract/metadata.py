@@ -1,0 +1,100 @@
+"""The keys of a sproc's header: what each holds, what it is without one, and for which sprocs it means something.
+
+Python reads this table to check headers (`luasprocs.language.metadata`), the engine to run them: a default stands here alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Kind: TypeAlias = Literal[
+    "flag", "text", "list", "events", "keys", "types", "cron", "duration", "timezone", "choice", "size", "number"
+]
+Scope: TypeAlias = Literal["any", "event", "schedule", "async"]
+
+
+class Default(NamedTuple):
+    """What a key is where a header has none: `value`, as it would be written.
+
+    `when`: only with a key (`cron`), or with a key of that value (`misfire=all`); "": always.
+    """
+
+    value: str
+    when: str = ""
+
+    def applies(self, values: Mapping[str, str]) -> bool:
+        """Whether it is the default beside these values, as written."""
+        key, _, wanted = self.when.partition("=")
+        return not key or (key in values and (not wanted or values[key].strip().lower() == wanted))
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key. `choices`: of a `choice`; `limit`: of a `number`; `defaults`: the first that applies counts, "" without one.
+
+    `scope`: the sprocs for which it means something.
+    """
+
+    name: str
+    kind: Kind
+    scope: Scope = "any"
+    choices: tuple[str, ...] = ()
+    limit: int = 0
+    defaults: tuple[Default, ...] = ()
+
+    def default(self, values: Mapping[str, str]) -> str:
+        """Its value where a header with these other values doesn't say it; "" for none."""
+        return next((one.value for one in self.defaults if one.applies(values)), "")
+
+
+def _flag(name: str, default: str, scope: Scope = "any") -> Key:
+    return Key(name, "flag", scope, defaults=(Default(default),))
+
+
+KEYS: Mapping[str, Key] = {
+    key.name: key
+    for key in (
+        Key("description", "text"),
+        Key("owner", "text"),
+        Key("tags", "list"),
+        Key("event", "events", "event"),
+        Key("key", "keys", "event", defaults=(Default("*", "event"),)),
+        Key("type", "types", "event"),
+        _flag("value", "yes", "event"),
+        Key("cron", "cron", "schedule"),
+        Key("every", "duration", "schedule"),
+        Key("timezone", "timezone", "schedule", defaults=(Default("UTC"),)),
+        Key("misfire", "choice", "schedule", ("skip", "once", "all"), defaults=(Default("once"),)),
+        _flag("runasync", "no"),
+        Key("timeout", "duration", defaults=(Default("30s", "runasync=yes"), Default("1s"))),
+        Key("memory", "size", "async", defaults=(Default("64MB"),)),
+        # The times that `misfire=all` makes up for come all at once.
+        Key(
+            "overlap",
+            "choice",
+            "async",
+            ("skip", "queue", "allow"),
+            defaults=(
+                Default("queue", "misfire=all"),
+                Default("skip", "cron"),
+                Default("skip", "every"),
+                Default("queue"),
+            ),
+        ),
+        Key("retries", "number", limit=1000, defaults=(Default("0"),)),
+        Key("backoff", "duration", defaults=(Default("1s"),)),
+        Key("catchup", "choice", "event", ("no", "scan"), defaults=(Default("no"),)),
+        _flag("reentrant", "no", "event"),
+        _flag("readonly", "no"),
+        _flag("enabled", "yes"),
+        _flag("library", "no"),
+    )
+}
+"""In the order in which forms and digests have them."""
+
+EXTRA_PREFIX = "x_"
+"""What keys of one's own start with."""
