@@ -25,13 +25,13 @@ class Serving(Protocol):
     """What runs as a process. `status`: in a few words; `on_ready`: who hears when it serves."""
 
     @property
-    def status(self) -> str: ...  # noqa: D102
+    def status(self) -> str: ...
 
-    def on_ready(self, ready: Callable[[], None]) -> None: ...  # noqa: D102
+    def on_ready(self, ready: Callable[[], None]) -> None: ...
 
-    async def run(self) -> None: ...  # noqa: D102
+    async def run(self) -> None: ...
 
-    def stop(self) -> None: ...  # noqa: D102
+    def stop(self) -> None: ...
 
 
 def serve(daemon: Serving) -> int:
