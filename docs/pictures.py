@@ -48,6 +48,7 @@ SLIP = ORDER.replace("ARGV[1]", "ARGV.amount")
 STEPS = (
     "cat sprocs/order.lua",
     "luasprocs sync",
+    "luasprocs daemon --no-sync &",
     "redis-cli SET order:1 21",
     "redis-cli GET double",
     "git commit -qam 'A slip' && luasprocs sync",
@@ -57,7 +58,7 @@ STEPS = (
     "redis-cli SET order:3 50",
     "redis-cli GET double",
 )
-TYPING_S, READING_S, END_S = 1.0, 0.5, 8.0
+TYPING_S, READING_S, END_S = 0.8, 0.3, 6.0
 """From a command to its output, from there to the next command for each line of it, and for the whole at the end."""
 
 
@@ -105,16 +106,18 @@ def terminal(folder: Path, server: EmbeddedServer) -> None:
     shown = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     starts_s: list[float] = []  # when each line appears
     now_s = 0.0
-    with daemon(folder, environ):
+    with contextlib.ExitStack() as until_the_end:
         for line in STEPS:
             shown.print(Text("$ " + line, style="bold"))
             starts_s.append(now_s)
             if "A slip" in line:
                 order.write_text(SLIP, encoding="utf-8")
-            printed = Text.from_ansi(run(line).rstrip("\n"))
-            if "sync" in line or "SET" in line:
+            if line.endswith("&"):
+                until_the_end.enter_context(daemon(folder, environ))
+            else:
+                shown.print(Text.from_ansi(run(line).rstrip("\n")))
+            if any(word in line for word in ("&", "SET")):
                 run("luasprocs wait")  # till the daemon listens, and till the event has run
-            shown.print(printed)
             now_s += TYPING_S
             lines = len(shown.export_text(clear=False).splitlines()) - len(starts_s)
             starts_s += [now_s] * lines
@@ -125,7 +128,7 @@ def terminal(folder: Path, server: EmbeddedServer) -> None:
 
 @contextlib.contextmanager
 def daemon(folder: Path, environ: dict[str, str]) -> Iterator[None]:
-    """One that runs sprocs, and has seen the first sync when a step waits for events."""
+    """One that runs sprocs; it is connected, so that a step can wait for it."""
     with (folder / "daemon.log").open("w+b") as log:
         command = [sys.executable, "-m", "sync.cli", "daemon", "--no-sync"]
         process = subprocess.Popen(command, cwd=folder, env=environ, stdout=log, stderr=log)
