@@ -22,6 +22,8 @@ EITHER_SERVER = (
     "tui",
     "sync/service",
     "sync/commands/test_hooks.py",
+    "sync/commands/test_hook_process.py",
+    "sync/commands/test_merges.py",
     "sync/commands/test_pre_commit.py",
     "sync/commands/test_terminal.py",
     "sync/commands/test_up.py",

@@ -385,6 +385,10 @@ class Repository:
         self._must("config", "--local", "--replace-all", name, value)
         return self.config_file
 
+    def unset(self, name: str) -> bool:
+        """Takes one of this repository's own settings away. Returns whether it was set."""
+        return self._run("config", "--local", "--unset-all", name)[0] == 0
+
     @property
     def config_file(self) -> Path:
         return self._absolute("config")
