@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.errors import Problem, ProblemsError, SettingsError
-from luasprocs.language.metadata import contradictions, is_key, parse_value
+from luasprocs.language.metadata import is_key, parse_value
+from luasprocs.language.rules import contradictions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

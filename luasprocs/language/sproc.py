@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from luasprocs.errors import Problem, ProblemsError
 from luasprocs.language import compiler as lua
 from luasprocs.language import header
-from luasprocs.language.metadata import Metadata, metadata_of
+from luasprocs.language.metadata import says_yes
+from luasprocs.language.triggers import is_scheduled
 from luasprocs.language.values import nearest, shown
 
 if TYPE_CHECKING:
@@ -46,16 +47,22 @@ class Sproc:
     @property
     def scheduled(self) -> bool:
         """Whether it has a schedule that runs."""
-        return bool({"cron", "every"} & self.values.keys()) and self.values.get("enabled", "yes").lower() != "no"
+        return is_scheduled(self.values)
 
     @property
-    def metadata(self) -> Metadata:
-        """Its metadata, typed.
+    def enabled(self) -> bool:
+        """Whether it runs at all."""
+        return says_yes(self.values, "enabled")
 
-        Raises:
-            SettingsError: a value is bad, which `read_sproc` never lets through.
-        """
-        return metadata_of(self.values)
+    @property
+    def library(self) -> bool:
+        """Whether others require it, and it never runs by itself."""
+        return says_yes(self.values, "library")
+
+    @property
+    def runasync(self) -> bool:
+        """Whether it runs in a worker instead of on the server."""
+        return says_yes(self.values, "runasync")
 
 
 def git_blob_id(source: bytes) -> str:
@@ -134,7 +141,7 @@ def problems_of(sprocs: Iterable[Sproc]) -> list[Problem]:
     Only literals are checked. In a runasync sproc a name without `.lua` means an installed Lua library.
     """
     found = {sproc.name: sproc for sproc in sprocs}
-    libraries = {name for name, sproc in found.items() if metadata_of(sproc.values).library}
+    libraries = {name for name, sproc in found.items() if sproc.library}
     missing = (problem for sproc in found.values() for problem in _missing_libraries(sproc, found, libraries))
     return sorted([*case_clashes(found), *missing, *_cycles(found, libraries)])
 
@@ -162,7 +169,7 @@ def _cycles(found: Mapping[str, Sproc], libraries: set[str]) -> Iterator[Problem
 
 def _missing_libraries(sproc: Sproc, found: Mapping[str, Sproc], libraries: set[str]) -> Iterator[Problem]:
     for name, line, column in lua.required(sproc.source):
-        if name in libraries or (sproc.metadata.runasync and not name.endswith(SUFFIX)):
+        if name in libraries or (sproc.runasync and not name.endswith(SUFFIX)):
             continue
         if name in found:
             what = f"require of {shown(name)}, which is not library=yes: say so in its header"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from luasprocs.contract.encoding import raw, text
 from luasprocs.errors import SettingsError
 from luasprocs.language.globs import is_glob, literal_prefix, matcher
-from luasprocs.language.metadata import parse_value
+from luasprocs.language.metadata import says_yes, typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -67,7 +67,7 @@ def parse_bindings(reply: Sequence[Any]) -> Bindings:
         name, event, *_, timeout = parts[at : at + 6]
         try:
             if timeout:
-                timeouts_ms[name] = parse_value("timeout", text(timeout))
+                timeouts_ms[name] = typed({"timeout": text(timeout)}, "timeout")
             if event:
                 sprocs[name] = _bound(*parts[at : at + 5])
         except SettingsError:
@@ -80,12 +80,13 @@ def parse_bindings(reply: Sequence[Any]) -> Bindings:
 
 
 def _bound(name: bytes, event: bytes, key: bytes, reentrant: bytes, catchup: bytes) -> Bound:
+    values = {"event": text(event), "key": text(key), "reentrant": text(reentrant), "catchup": text(catchup)}
     return Bound(
         name,
-        frozenset(map(raw, parse_value("event", text(event)))),
-        tuple(map(raw, parse_value("key", text(key)))) if key else (b"*",),
-        reentrant.lower() == b"yes",
-        catchup == b"scan",
+        frozenset(map(raw, typed(values, "event"))),
+        tuple(map(raw, typed(values, "key"))),
+        says_yes(values, "reentrant"),
+        values["catchup"] == "scan",
     )
 
 

@@ -13,7 +13,7 @@ from redis import exceptions
 from luasprocs.contract.encoding import raw, text
 from luasprocs.errors import SettingsError
 from luasprocs.language.globs import matcher
-from luasprocs.language.metadata import parse_value
+from luasprocs.language.metadata import typed
 from luasprocs.runtime.numbering import OWN
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ async def scan(wire: Wire, keys: Keys, daemon: str, name: str) -> None:
 
 
 async def _globs(wire: Wire, keys: Keys, name: str) -> list[bytes]:
-    written = await wire.call("HGET", raw(keys.name(name)), "key")
-    return [raw(glob) for glob in parse_value("key", text(written))] if written else [b"*"]
+    written = text(await wire.call("HGET", raw(keys.name(name)), "key") or b"")
+    return [raw(glob) for glob in typed({"event": "*", "key": written}, "key")]
 
 
 async def _page(wire: Wire, cursor: bytes, globs: list[bytes]) -> tuple[bytes, list[bytes]]:

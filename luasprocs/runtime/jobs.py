@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 
-from luasprocs.language.metadata import ASYNC_TIMEOUT_MS, MEMORY_BYTES
-from luasprocs.language.values import duration_ms, size_bytes
+from luasprocs.language.metadata import typed
 from luasprocs.runtime.pool import DEPTH, Pool
 from luasprocs.runtime.wire import packed
 from luasprocs.runtime.workers import Job, Outcome, WorkerError
@@ -245,6 +244,7 @@ class Jobs:
 def parse_job(row: list[Any]) -> Job:
     """A row of the engine's `take`."""
     entry, job_id, name, trigger, depth, origin, attempt, timeout, memory, count, *rest = row
+    values = {"runasync": "yes", "timeout": timeout.decode(), "memory": memory.decode()}
     return Job(
         entry=entry,
         id=job_id,
@@ -253,8 +253,8 @@ def parse_job(row: list[Any]) -> Job:
         depth=int(depth),
         origin=origin,
         attempt=int(attempt),
-        timeout_ms=duration_ms(timeout.decode()) if timeout else ASYNC_TIMEOUT_MS,
-        memory_bytes=size_bytes(memory.decode()) if memory else MEMORY_BYTES,
+        timeout_ms=typed(values, "timeout"),
+        memory_bytes=typed(values, "memory"),
         keys=tuple(rest[:count]),
         args=tuple(rest[count + 1 :]),
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 
+from luasprocs.contract.metadata import KEYS
 from luasprocs.language.misfire import GRACE_MS, Due, due
 from luasprocs.language.recurrence import Recurrence
 from luasprocs.runtime.clock import ServerClock
@@ -236,7 +237,8 @@ class Scheduler:
             self._say(f"the schedule of {name.decode('utf-8', 'replace')} can't be used: {error}")
             return None
         kind = misfire.decode("utf-8", "replace").lower()
-        return Timer(name, recurrence, kind if kind in {"skip", "all"} else "once", held)
+        choices, default = KEYS["misfire"].choices, KEYS["misfire"].default({})
+        return Timer(name, recurrence, kind if kind in choices else default, held)
 
     async def _call(self, session: Session, mode: str, *words: Any) -> list[Any]:
         reply: list[Any] = await session.commands.call(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 
-from luasprocs.language.metadata import SERVER_TIMEOUT_MS
+from luasprocs.language.metadata import typed
 from luasprocs.runtime.wire import connect
 
 if TYPE_CHECKING:
@@ -94,6 +94,6 @@ class Watchdog:
 
     def _timeout_ms(self, command: list[Any]) -> int:
         """The longest timeout among the sprocs that the call may be running."""
-        bindings = self._numbering.bindings
+        bindings, default_ms = self._numbering.bindings, int(typed({}, "timeout"))
         named = {word for word in command[3:] if word in bindings.sprocs or word in bindings.timeouts_ms}
-        return max((bindings.timeouts_ms.get(name, SERVER_TIMEOUT_MS) for name in named), default=SERVER_TIMEOUT_MS)
+        return max((bindings.timeouts_ms.get(name, default_ms) for name in named), default=default_ms)

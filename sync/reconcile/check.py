@@ -73,7 +73,7 @@ def _check(wanted: Mapping[Path, str], folder: Path, *, whole: bool) -> list[Pro
     )
     for sproc in sprocs:
         problems += syntax_problems(str(shown[sproc.name]), sproc.source)
-        problems += misuse_problems(str(shown[sproc.name]), sproc.source, sproc.metadata.runasync)
+        problems += misuse_problems(str(shown[sproc.name]), sproc.source, sproc.runasync)
     return sorted(set(problems))
 
 

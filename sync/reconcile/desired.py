@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.errors import NoFolderError, Problem, ProblemsError
 from luasprocs.language.compiler import misuse_problems, required, syntax_problems
-from luasprocs.language.metadata import with_defaults
+from luasprocs.language.rules import with_defaults
 from luasprocs.language.sproc import (
     SOURCE_LIMIT_BYTES,
     SUFFIX,
@@ -231,7 +231,7 @@ def problems_in(repository: Repository, desired: Desired, names: Iterable[str] |
     misuse = (
         problem
         for sproc in sprocs
-        for problem in misuse_problems(desired.path(sproc.name), sproc.source, sproc.metadata.runasync)
+        for problem in misuse_problems(desired.path(sproc.name), sproc.source, sproc.runasync)
     )
     passed_over = desired.passed_over if names is None else ()
     return sorted({*early, *problems, *passed_over, *_problems_among(repository, desired, sprocs), *misuse})

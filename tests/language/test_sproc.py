@@ -39,8 +39,7 @@ def test_a_sproc_has_its_values_as_written_and_typed():
     found = read_sproc("a.lua", "sprocs/a.lua", b"-- event = set\n-- enabled=NO\nreturn 1", "b10b", "c0ffee")
     assert (found.name, found.blob, found.commit) == ("a.lua", "b10b", "c0ffee")
     assert found.values == {"event": "set", "enabled": "NO"}
-    assert found.metadata.events == ("set",)
-    assert found.metadata.enabled is False
+    assert found.enabled is False
 
 
 def test_its_sha_is_what_script_load_answers(server: Server):
