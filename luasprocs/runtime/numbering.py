@@ -175,16 +175,16 @@ class _Held(NamedTuple):
 
 
 class Numbering:
-    """All sources of one listening connection. `wake`: called when a source has something to send."""
+    """All sources that a daemon listens to. `wake`: called when a source has something to send."""
 
-    def __init__(self, wake: Callable[[Source], None]) -> None:
+    def __init__(self, wake: Callable[[Source], None] = lambda _: None) -> None:
+        self.wake = wake
         self.sources: dict[bytes, Source] = {}
         self.bindings = Bindings()
         self.now: Tick | None = None
         self.events_read = 0
         self.cause: Cause | None = None
         self.last_begun = b""
-        self._wake = wake
         self._markers = 0
         self._held: list[_Held] | None = None
 
@@ -192,6 +192,16 @@ class Numbering:
     def holding(self) -> bool:
         """Whether events wait for the triggers of a new generation."""
         return self._held is not None
+
+    @property
+    def lag(self) -> int:
+        """Events read and not yet run, those under way left out."""
+        return sum(source.lag for source in self.sources.values())
+
+    @property
+    def numbered(self) -> bool:
+        """Whether every source is numbered: no event that comes now is missed."""
+        return all(source.segment is not None for source in self.sources.values())
 
     def tick(self, tick: Tick) -> list[Source]:
         """A tick. Returns the sources whose numbering begins with it."""
@@ -270,10 +280,10 @@ class Numbering:
             chunk.events = [event._replace(names=names) for event, names in matched if names]
         source.pending = deque(chunk for chunk in source.pending if chunk.events)
 
-    def restart(self, sources: list[Source]) -> None:
-        """Their numbering broke: the next tick begins a new segment. What is pending stays."""
-        for source in sources:
-            source.segment = None
+    def disconnect(self) -> None:
+        """Nothing is subscribed any more: after the next subscription a tick begins new segments. What is pending stays."""
+        for source in self.sources.values():
+            source.subscribed, source.segment = False, None
 
     def _names(self, source: Source, event: Event) -> Names:
         names = source.binding.match(event.key, event.event)
@@ -293,4 +303,4 @@ class Numbering:
                 last.events.append(event)
                 return
         pending.append(Chunk(tick, ms, segment, [event]))
-        self._wake(source)
+        self.wake(source)

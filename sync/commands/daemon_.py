@@ -11,10 +11,11 @@ import click
 
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import LuasprocsError, RepositoryError, SettingsError
-from luasprocs.runtime.daemon import Daemon, daemon_id
-from luasprocs.runtime.service import serve
+from luasprocs.runtime.daemon import Daemon
+from luasprocs.runtime.identity import Identity
+from luasprocs.runtime.process import serve
+from luasprocs.runtime.upkeep import Retention
 from luasprocs.runtime.workers import WorkerRules
-from luasprocs.server.endpoint import Endpoint
 from sync.console import Console
 from sync.reconcile.decision import State
 from sync.reconcile.policy import Policy
@@ -103,7 +104,7 @@ def run_daemon(
     daemon = _runtime(settings, url, keys) if runtime else None
     follower = None
     if source is not None:
-        name = daemon.id if daemon else daemon_id()
+        name = daemon.identity.id if daemon else Identity.of_process().id
         follower = Follower(
             url,
             keys,
@@ -130,10 +131,8 @@ def _runtime(settings: HostSettings, url: str, keys: Keys) -> Daemon:
     return Daemon(
         url,
         keys,
-        Endpoint.of(url).db,
-        executions_limit=settings.executions_limit,
-        executions_age_ms=settings.executions_age_ms,
-        workers=WorkerRules(
+        Retention(settings.executions_limit, settings.executions_age_ms),
+        WorkerRules(
             count=settings.workers,
             folder=settings.files.absolute(),
             writable=tuple(path.absolute() for path in settings.writable),
@@ -164,7 +163,12 @@ def _keys(settings: HostSettings, source: Source, *, patient: bool) -> Keys:
 
 def _once(session: Session, keys: Keys, source: Source) -> int:
     follower = Follower(
-        session.url, keys, source, Rules(session.settings.heal, Policy.of(session.settings)), daemon_id(), 0
+        session.url,
+        keys,
+        source,
+        Rules(session.settings.heal, Policy.of(session.settings)),
+        Identity.of_process().id,
+        0,
     )
     look = asyncio.run(follower.once())
     console = Console.of_process()

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luasprocs.runtime.expiry_queue import NEVER, Schedule
+from luasprocs.runtime.expiry_queue import NEVER, ExpiryQueue
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
 from tests.until import PATIENCE_S
@@ -147,7 +147,7 @@ def test_a_lost_connection_is_opened_again(lazy):
 
 
 def test_due_keys_are_taken_in_order():
-    schedule = Schedule()
+    schedule = ExpiryQueue()
     for key, at in ((b"c", 30), (b"a", 10), (b"b", 20)):
         schedule.learn(key, at)
     assert schedule.next == 10
@@ -159,7 +159,7 @@ def test_due_keys_are_taken_in_order():
 
 
 def test_the_last_word_counts():
-    schedule = Schedule()
+    schedule = ExpiryQueue()
     schedule.learn(b"a", 10)
     schedule.learn(b"a", 50)
     schedule.learn(b"b", 10)
@@ -172,7 +172,7 @@ def test_the_last_word_counts():
 
 
 def test_of_too_many_the_nearest_are_kept():
-    schedule = Schedule(limit=100)
+    schedule = ExpiryQueue(limit=100)
     order = list(range(1000))
     random.Random(1).shuffle(order)
     for at in order:
@@ -185,7 +185,7 @@ def test_of_too_many_the_nearest_are_kept():
 
 
 def test_one_key_whose_deadline_moves_takes_no_more_room():
-    schedule = Schedule(limit=100)
+    schedule = ExpiryQueue(limit=100)
     for at in range(10_000):
         schedule.learn(b"a", at)
     assert len(schedule._heap) <= 101
@@ -197,7 +197,7 @@ def test_one_key_whose_deadline_moves_takes_no_more_room():
     st.lists(st.tuples(st.sampled_from([b"a", b"b", b"c", b"d"]), st.integers(-2, 20)), max_size=60), st.integers(0, 25)
 )
 def test_it_is_as_a_dictionary_would_be(learnt, now):
-    schedule, plain = Schedule(), {}
+    schedule, plain = ExpiryQueue(), {}
     for key, at in learnt:
         schedule.learn(key, at)
         plain[key] = at
