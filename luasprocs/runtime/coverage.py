@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from luasprocs.runtime.link import Link
-    from luasprocs.runtime.numbering import Numbering, Segment, Source, Tick
+    from luasprocs.runtime.numbering import Numbering, Tick
+    from luasprocs.runtime.source import Segment, Source
 
 log = logging.getLogger("luasprocs.daemon")
 

@@ -9,16 +9,17 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from luasprocs.runtime.numbering import CHUNK_EVENTS, DEPTH_LIMIT, Cause, Chunk, Source
+from luasprocs.runtime.batch import batch_words
+from luasprocs.runtime.numbering import CHUNK_EVENTS
 from luasprocs.runtime.wire import packed
 from luasprocs.server.errors import is_killed, is_server_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from luasprocs.runtime.bindings import Names
     from luasprocs.runtime.link import Link
     from luasprocs.runtime.shard_state import ShardState
+    from luasprocs.runtime.source import Chunk, Source
 
 log = logging.getLogger("luasprocs.daemon")
 
@@ -115,7 +116,7 @@ class Dispatcher:
             ),
             *(self._daemon, chunk.tick, chunk.ms, *prev, chunk.segment.tick, chunk.segment.ms),
         ]
-        _add_events(words, chunk)
+        words += batch_words(chunk)
         source.flight += 1
         self.in_flight += 1
         payload = self._multi + packed(*words) + self._end
@@ -227,40 +228,3 @@ class Dispatcher:
             if source.pending:
                 self._wake(source)
         self.flush()
-
-
-def _add_events(words: list[Any], chunk: Chunk) -> None:
-    """The head of a dispatch (names, routes, counts and ways, see dispatch.lua) and its events."""
-    places: dict[bytes, int] = {}
-    routes: dict[tuple[Names, Cause | None], int] = {}
-    heads: list[Any] = []
-    events: list[Any] = []
-    ways: list[int] = []
-    last_names: Names | None = None
-    last_cause: Cause | None = None
-    way = 0
-    for _, key, event, names, cause in chunk.events:
-        if names is not last_names or cause is not last_cause:
-            last_names, last_cause = names, cause
-            way = routes.setdefault((names, cause), len(routes) + 1)
-            if len(heads) < way * 5:
-                heads += _route(chunk, names, cause, places)
-        ways.append(way)
-        events += (key, event)
-    counts = [event.number for event in chunk.events]
-    unbroken = counts[-1] - counts[0] == len(counts) - 1
-    words += (len(places), *places, len(routes), *heads)
-    words += (
-        counts[0] if unbroken else " ".join(map(str, counts)),
-        1 if len(routes) == 1 else " ".join(map(str, ways)),
-    )
-    words += events
-
-
-def _route(chunk: Chunk, names: Names, cause: Cause | None, places: dict[bytes, int]) -> Iterable[Any]:
-    picks = [places.setdefault(name, len(places) + 1) for name in names]
-    depth = cause.depth + 1 if cause else 1
-    state = chunk.verdict or ("deep" if depth > DEPTH_LIMIT else "")
-    if chunk.culprit:
-        state = f"{state} {places[chunk.culprit]}" if chunk.culprit in places else ""
-    return (depth, cause.roots if cause else 0, cause.origin if cause else b"-", state, " ".join(map(str, picks)))

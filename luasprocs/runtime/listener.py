@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from luasprocs.contract.keys import Keys
-    from luasprocs.runtime.numbering import Numbering, Source
+    from luasprocs.runtime.numbering import Numbering
+    from luasprocs.runtime.source import Source
 
 SUBSCRIBE_AT_ONCE = 500
 

@@ -7,7 +7,6 @@ import contextlib
 import logging
 import math
 import time
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,13 +14,13 @@ from redis import exceptions
 
 from luasprocs.errors import SettingsError
 from luasprocs.runtime.clock import ServerClock
+from luasprocs.runtime.schedule_words import claim_words, ms_word
 from luasprocs.runtime.timers import Claim, Timer, Timers
 from luasprocs.server.errors import is_killed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from luasprocs.language.misfire import Due
     from luasprocs.runtime.link import Link
     from luasprocs.runtime.shard_state import ShardState
 
@@ -138,7 +137,7 @@ class Scheduler:
         self._prepared.clear()
         self._timers.replace(timers)
         for some in _stretches(timers, BIND_AT_ONCE):
-            words = [word for timer in some for word in (timer.name, timer.held, _ms(timer.due_ms))]
+            words = [word for timer in some for word in (timer.name, timer.held, ms_word(timer.due_ms))]
             await self._call("show", *words)
 
     async def _read(self) -> list[Timer]:
@@ -206,11 +205,8 @@ class Scheduler:
         self._link.send(self._payload(claims, later=later), partial(self._replied, claims))
 
     def _payload(self, claims: Sequence[Claim], *, later: bool) -> bytes:
-        words: list[Any] = ["run", self._link.daemon, self._generation, int(later)]
-        for timer, due in claims:
-            verdict = b"missed" if due.skipped else b"timeout" if timer.timed_out else b""
-            words += (timer.name, timer.held, due.at, _ms(due.next), _missed(due), verdict)
-        return self._link.packed("cron", *words)
+        words = (word for claim in claims for word in claim_words(claim))
+        return self._link.packed("cron", "run", self._link.daemon, self._generation, int(later), *words)
 
     def _replied(self, claims: Sequence[Claim], reply: Any) -> None:
         if isinstance(reply, exceptions.ConnectionError):
@@ -278,21 +274,3 @@ class Scheduler:
 
 def _stretches(items: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:
     return (items[start : start + size] for start in range(0, len(items), size))
-
-
-def _ms(ms: float | None) -> str:
-    return "" if ms is None or ms == math.inf else str(int(ms))
-
-
-def _missed(due: Due) -> str:
-    """Of times that were given up, what is recorded: how many, from when to when, and a sentence."""
-    if not due.missed:
-        return ""
-    first, last = (f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}" for ms in (due.first, due.last))
-    what = f"{due.missed} times, {first} to {last}: nothing ran them" if due.missed > 1 else f"{first}: nothing ran it"
-    return f"{due.missed} {_seconds(due.first)}-{_seconds(due.last)} {what}"
-
-
-def _seconds(ms: int) -> str:
-    """As the engine writes times: seconds, with milliseconds only where there are any."""
-    return f"{ms // 1000}.{ms % 1000:03}" if ms % 1000 else str(ms // 1000)

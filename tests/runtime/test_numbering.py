@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luasprocs.runtime.bindings import Bindings, Bound, binding_of
-from luasprocs.runtime.numbering import CHUNK_EVENTS, Cause, Numbering, Segment, Source, Tick
+from luasprocs.runtime.numbering import CHUNK_EVENTS, Numbering, Tick
+from luasprocs.runtime.source import Cause, Segment, Source
 
 EVERY = b"__keyevent@0__:set"
 OTHER = b"__keyspace@0__:o*"
