@@ -1,6 +1,6 @@
-"""`catchup=scan`: after a gap a sproc runs for every key that matches.
+"""`catchup=scan`: after a gap a sproc runs for every matching key.
 
-At least once: a scan that breaks off goes on from its cursor.
+Each key runs at least once: an interrupted scan resumes from its cursor.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RUN_COUNT = 100
 
 
 async def scan(link: Link, name: str) -> None:
-    """One sproc's scan, from where it stands to its end."""
+    """Scans for one sproc, from the stored cursor to the end."""
     ran = 0
     try:
         globs = globs_of(await link.command("HGET", raw(link.keys.name(name)), "key") or b"")
@@ -44,7 +44,7 @@ async def scan(link: Link, name: str) -> None:
                     break
         log.info("catch-up of %s: ran for %d keys", name, ran)
     except (exceptions.ResponseError, SettingsError) as error:
-        log.warning("catch-up of %s broke off: %s", name, error)
+        log.warning("catch-up of %s stopped early: %s", name, error)
 
 
 async def _page(link: Link, cursor: bytes, globs: tuple[bytes, ...]) -> tuple[bytes, list[bytes]]:

@@ -1,4 +1,4 @@
-"""What a daemon says to Prometheus: its own state, and the registry's counters."""
+"""Metrics for Prometheus: the daemon's state, and the registry's counters."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COUNTED = ("calls", "runs", "errors", "skipped", "missed", "duration_us_total")
 
 
 class Metrics:
-    """Reads when it is asked, in a thread. A server that is away is a metric, no error."""
+    """Reads the registry for each scrape, in a thread. A server that is down is a metric, not an error."""
 
     def __init__(self, url: str, keys: Keys, supervisor: Supervisor) -> None:
         self._keys, self._supervisor = keys, supervisor
@@ -48,7 +48,7 @@ class Metrics:
         yield from found
 
     def _own(self) -> Iterator[Metric]:
-        """Of this daemon: what it syncs, what it runs."""
+        """Metrics of this daemon: its sync, its runs."""
         runtime, follower = self._supervisor.runtime, self._supervisor.follower
         if follower is not None:
             health = follower.health
