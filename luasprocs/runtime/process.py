@@ -25,13 +25,13 @@ class Process(Protocol):
     """A program that `serve` runs. `status`: a short text; `on_ready` registers a callback for readiness."""
 
     @property
-    def status(self) -> str: ...  # noqa: D102
+    def status(self) -> str: ...
 
-    def on_ready(self, ready: Callable[[], None]) -> None: ...  # noqa: D102
+    def on_ready(self, ready: Callable[[], None]) -> None: ...
 
-    async def run(self) -> None: ...  # noqa: D102
+    async def run(self) -> None: ...
 
-    def stop(self) -> None: ...  # noqa: D102
+    def stop(self) -> None: ...
 
 
 def serve(daemon: Process) -> int:

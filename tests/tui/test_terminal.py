@@ -55,12 +55,10 @@ class Terminal:
         self._tmux("send-keys", *keys)
 
     def type(self, text: str) -> None:
-        """Types text as it is."""
         self._tmux("send-keys", "-l", text)
 
     @property
     def screen(self) -> str:
-        """What stands there."""
         return self._tmux("capture-pane", "-p")
 
     def shows(self, *texts: str) -> str:

@@ -38,7 +38,6 @@ def client(server):
 
 @pytest.fixture
 def repo(tmp_path):
-    """Five sprocs, committed."""
     made = GitRepo(tmp_path / "origin")
     for letter in "abcde":
         made.write(f"sprocs/{letter}.lua", f"return '{letter}'\n")
