@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from luasprocs.contract.encoding import raw, text
-from luasprocs.contract.metadata import KEYS
 from luasprocs.errors import SettingsError
 from luasprocs.language.globs import is_glob, literal_prefix, matcher
-from luasprocs.language.metadata import parse_value
+from luasprocs.language.metadata import says_yes, typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -67,7 +66,7 @@ def parse_bindings(reply: Sequence[Any]) -> Bindings:
         name, event, *_, timeout = parts[at : at + 6]
         try:
             if timeout:
-                timeouts_ms[name] = parse_value("timeout", text(timeout))
+                timeouts_ms[name] = typed({"timeout": text(timeout)}, "timeout")
             if event:
                 sprocs[name] = _bound(*parts[at : at + 5])
         except SettingsError:
@@ -80,22 +79,14 @@ def parse_bindings(reply: Sequence[Any]) -> Bindings:
 
 
 def _bound(name: bytes, event: bytes, key: bytes, reentrant: bytes, catchup: bytes) -> Bound:
+    values = {"event": text(event), "key": text(key), "reentrant": text(reentrant), "catchup": text(catchup)}
     return Bound(
         name,
-        frozenset(map(raw, _value("event", event))),
-        globs_of(key),
-        _value("reentrant", reentrant),
-        _value("catchup", catchup) == "scan",
+        frozenset(map(raw, typed(values, "event"))),
+        tuple(map(raw, typed(values, "key"))),
+        says_yes(values, "reentrant"),
+        typed(values, "catchup") == "scan",
     )
-
-
-def globs_of(key: bytes) -> tuple[bytes, ...]:
-    """The keys and globs of a trigger, by the `key` of its header as written. Raises SettingsError."""
-    return tuple(map(raw, _value("key", key)))
-
-
-def _value(key: str, written: bytes) -> Any:
-    return parse_value(key, text(written) or KEYS[key].default({"event": ""}))
 
 
 def binding_of(source: bytes, bound: Iterable[Bound]) -> Binding:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from redis import exceptions
 
-from luasprocs.contract.encoding import raw
+from luasprocs.contract.encoding import raw, text
 from luasprocs.errors import SettingsError
 from luasprocs.language.globs import matcher
-from luasprocs.runtime.bindings import globs_of
+from luasprocs.language.metadata import typed
 from luasprocs.runtime.numbering import OWN
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ async def scan(link: Link, name: str) -> None:
     """Scans for one sproc, from the stored cursor to the end."""
     ran = 0
     try:
-        globs = globs_of(await link.command("HGET", raw(link.keys.name(name)), "key") or b"")
+        written = text(await link.command("HGET", raw(link.keys.name(name)), "key") or b"")
+        globs = tuple(map(raw, typed({"event": "*", "key": written}, "key")))
         state = await link.command("HGET", link.keys.catchups, raw(name))
         while state:
             cursor, found = await _page(link, state.split()[-1], globs)

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 from redis import exceptions
 
 from luasprocs.contract.encoding import text
-from luasprocs.contract.metadata import KEYS
 from luasprocs.errors import SettingsError
-from luasprocs.language.metadata import parse_value
+from luasprocs.language.metadata import typed
 from luasprocs.runtime.workers import Job, Outcome, WorkerError
 from luasprocs.server.errors import is_killed
 
@@ -170,17 +169,17 @@ def parse_job(row: list[Any]) -> Job:
         depth=int(depth),
         origin=origin,
         attempt=int(attempt),
-        timeout_ms=_value("timeout", timeout),
-        memory_bytes=_value("memory", memory),
+        timeout_ms=_typed("timeout", timeout),
+        memory_bytes=_typed("memory", memory),
         keys=tuple(rest[:count]),
         args=tuple(rest[count + 1 :]),
     )
 
 
-def _value(key: str, written: bytes) -> Any:
+def _typed(key: str, written: bytes) -> Any:
     """The typed value; the default if the stored one is empty or was broken by hand."""
-    default = KEYS[key].default({"runasync": "yes"})
+    values = {"runasync": "yes", key: text(written)}
     try:
-        return parse_value(key, text(written) or default)
+        return typed(values, key)
     except SettingsError:
-        return parse_value(key, default)
+        return typed(values | {key: ""}, key)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis import exceptions
 
-from luasprocs.errors import SettingsError
 from luasprocs.runtime.clock import ServerClock
 from luasprocs.runtime.schedule_words import claim_words, ms_word
 from luasprocs.runtime.timers import Claim, Timer, Timers
@@ -160,7 +159,7 @@ class Scheduler:
             return None
         try:
             return Timer.parse([*schedule, held])
-        except (ValueError, SettingsError) as error:
+        except ValueError as error:
             name = row[0].decode("utf-8", "replace")
             self._link.say(f"schedule {name}", f"the schedule of {name} can't be used: {error}")
             return None

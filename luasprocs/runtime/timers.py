@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.contract.encoding import text
-from luasprocs.contract.metadata import KEYS
-from luasprocs.language.metadata import parse_value
+from luasprocs.errors import SettingsError
+from luasprocs.language.metadata import typed
 from luasprocs.language.misfire import GRACE_MS, Due, due
 from luasprocs.language.recurrence import Recurrence
 
@@ -49,11 +49,15 @@ class Timer:
         """Parses name, cron, every, timezone, misfire and the engine's mark.
 
         Raises:
-            ValueError, SettingsError: somebody changed the registry by hand, so that the schedule can't be used.
+            ValueError: somebody changed the registry by hand, so that the schedule can't be used.
         """
         name, cron, every, zone, misfire, held = row
-        kind = parse_value("misfire", text(misfire) or KEYS["misfire"].default({}))
-        return cls(name, Recurrence.parse(cron.decode(), every.decode(), zone.decode()), kind, held)
+        recurrence = Recurrence.parse(cron.decode(), every.decode(), zone.decode())
+        try:
+            kind = typed({"misfire": text(misfire)}, "misfire")
+        except SettingsError:
+            kind = typed({}, "misfire")
+        return cls(name, recurrence, kind, held)
 
     def hold(self, held: bytes) -> bool:
         """Takes the engine's mark. Returns whether it belongs to this schedule."""

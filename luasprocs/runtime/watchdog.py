@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 
-from luasprocs.contract.metadata import KEYS
-from luasprocs.language.metadata import parse_value
+from luasprocs.language.metadata import typed
 from luasprocs.runtime.wire import connect
 from luasprocs.server.errors import is_busy, is_no_permission
 
@@ -27,7 +26,7 @@ log = logging.getLogger("luasprocs.daemon")
 
 LOOK_EVERY_S = 0.25
 PROBE_TIMEOUT_S = 5.0
-TIMEOUT_MS: int = parse_value("timeout", KEYS["timeout"].default({}))
+TIMEOUT_MS: int = typed({}, "timeout")
 """The timeout of a sproc that sets none."""
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.encoding import raw, text
+from luasprocs.contract.metadata import KEYS
 from luasprocs.language.recurrence import Recurrence
 from luasprocs.server.registry import Registry
 from luasprocs.state.daemons import parse_heartbeats
@@ -82,8 +83,8 @@ def _info(row: Sequence[bytes], stats: Any, now_ms: int, *, served: bool) -> Sch
     return ScheduleInfo(
         name=name,
         schedule=f"every {every}" if every else cron,
-        zone="" if every else zone or "UTC",
-        misfire=misfire or "once",
+        zone="" if every else zone or KEYS["timezone"].default({}),
+        misfire=misfire or KEYS["misfire"].default({}),
         state=state,
         due_ms=due_ms,
         last_ms=last_ms,
