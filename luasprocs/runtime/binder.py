@@ -43,7 +43,6 @@ class Binder:
         self._changed.set()
 
     async def run(self) -> None:
-        """Runs until the session ends."""
         while True:
             await self._changed.wait()
             await asyncio.sleep(0)

@@ -33,8 +33,7 @@ class Needs(Protocol):
     refused: asyncio.Event
     ok_ms: int
 
-    def wanted(self) -> set[str]:
-        """Their letters."""
+    def wanted(self) -> set[str]: ...
 
     def blind_to(self, missing: set[str]) -> list[bytes]:
         """The sources that need one of the missing letters."""

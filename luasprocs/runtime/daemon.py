@@ -65,7 +65,6 @@ class Daemon:
             shard.stop()
 
     async def run(self) -> None:
-        """Runs until `stop`."""
         async with asyncio.TaskGroup() as group:
             for shard in self._shards:
                 group.create_task(shard.run())

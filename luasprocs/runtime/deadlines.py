@@ -58,7 +58,6 @@ class Deadlines:
         self._clock_at = -NEVER
 
     def bind(self, bindings: Bindings) -> None:
-        """Takes the triggers of a generation."""
         wanted = expiring(bindings)
         if wanted != self._wanted:
             self._wanted = wanted
@@ -69,7 +68,6 @@ class Deadlines:
         self._rescan.set()
 
     async def run(self) -> None:
-        """Runs until the session ends."""
         while True:
             self._rebound.clear()
             self._forget()

@@ -21,7 +21,6 @@ class Identity:
 
     @classmethod
     def of_process(cls) -> Identity:
-        """Makes a new one."""
         host, pid = socket.gethostname(), os.getpid()
         return cls(f"{host}-{pid}-{secrets.token_hex(3)}", host, pid, round(time.time()))
 

@@ -103,7 +103,6 @@ class Listener(Wire):
                 self.send(packed(command, source.name))
 
     def flushed(self) -> None:
-        """All messages of one read have been handled."""
         if self._control is not None:
             self._control.flush()
 

@@ -32,7 +32,6 @@ class Tick:
 
     @classmethod
     def parse(cls, payload: bytes) -> Tick:
-        """Parses the payload."""
         epoch, tick, ms, run_id, forced = payload.decode().split()
         return cls(epoch, int(tick), int(ms), run_id, forced == "1")
 

@@ -60,7 +60,6 @@ class Shard:
         self._stop.set()
 
     async def run(self) -> None:
-        """Runs until `stop`."""
         sessions = asyncio.create_task(self._sessions())
         stopped = asyncio.create_task(self._stop.wait())
         await asyncio.wait((sessions, stopped), return_when=asyncio.FIRST_COMPLETED)
@@ -121,7 +120,6 @@ class Shard:
         self.state.said.say("connection", f"{said}; trying again")
 
     def _hears(self) -> None:
-        """A tick arrived."""
         if not self.listening:
             self.listening = True
             self._on_listening()

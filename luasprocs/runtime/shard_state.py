@@ -29,7 +29,6 @@ class ShardState:
     stopping: bool = False
 
     def stop(self) -> None:
-        """Begins no new work."""
         self.stopping = True
         self.workload.stop()
 

@@ -37,7 +37,6 @@ class Watchdog:
         self._link, self._numbering = link, numbering
 
     async def run(self) -> None:
-        """Runs until the session ends."""
         while True:
             if await self._answers():
                 self._link.said.forget("watchdog")

@@ -37,12 +37,10 @@ class Wire(asyncio.Protocol):
         self.receive: Handler = self._answer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by the loop after connecting."""
         assert isinstance(transport, asyncio.WriteTransport)  # noqa: S101
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Called by the loop after each read."""
         reader = self._reader
         try:
             reader.feed(data)
@@ -58,11 +56,9 @@ class Wire(asyncio.Protocol):
         """All messages of one read have been handled."""
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Called by the loop when the connection is lost."""
         self._lose(error)
 
     def close(self, error: Exception | None = None) -> None:
-        """Closes the connection at once."""
         self._lose(error)
         if self._transport is not None:
             self._transport.abort()

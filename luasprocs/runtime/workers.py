@@ -60,7 +60,6 @@ class WorkerSetup:
     rules: WorkerRules
 
     def as_json(self) -> str:
-        """The message."""
         rules = self.rules
         return json.dumps(
             {

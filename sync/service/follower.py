@@ -106,7 +106,6 @@ class Follower:
 
     @property
     def health(self) -> SyncHealth:
-        """A snapshot."""
         return replace(self._health, connected=self.connected)
 
     def on_reconciled(self, heard: Callable[[Reconciliation], None]) -> None:

@@ -95,7 +95,6 @@ class Http:
             raise SettingsError(f"http={self._host}:{self._port}: {error.strerror or error}") from error
 
     def stop(self) -> None:
-        """Stops serving."""
         self._stop.set()
 
     def unready(self) -> list[str]:

@@ -34,11 +34,9 @@ class Metrics:
         self._registry.register(self)
 
     def text(self) -> bytes:
-        """The exposition format."""
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
-        """All families."""
         yield from self._own()
         try:
             found = list(self._of_registry())
