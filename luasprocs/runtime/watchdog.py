@@ -69,7 +69,7 @@ async def stop_overdue(address: Address, bindings: Bindings, said: LogOnce) -> N
                 await _kill(wire, name, said)
     except (exceptions.RedisError, TimeoutError) as error:
         if is_no_permission(error):
-            said.say("watchdog", f"runs that never end can't be killed: {error}")
+            said.say("watchdog", f"runs that never end can't be stopped: {error}")
     finally:
         wire.close()
 
@@ -87,7 +87,7 @@ async def _kill(wire: Wire, name: str, said: LogOnce) -> None:
     try:
         await wire.call("FUNCTION", "KILL")
     except exceptions.ResponseError as error:
-        said.say("watchdog", f"{name} runs past its timeout and can't be killed: {error}")
+        said.say("watchdog", f"{name} runs past its timeout and can't be stopped: {error}")
         return
     log.warning("%s ran past its timeout and was stopped", name)
 
