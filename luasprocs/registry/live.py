@@ -11,7 +11,8 @@ from redis.exceptions import ResponseError
 
 from luasprocs.contract.encoding import raw, text
 from luasprocs.contract.keys import Keys
-from luasprocs.engine import FIELDS, Engine, render
+from luasprocs.contract.records import DIGESTED
+from luasprocs.engine import Engine, render
 from luasprocs.language.sproc import Sproc
 from luasprocs.server.info import ServerInfo, parse_info
 from luasprocs.server.registry import Registry
@@ -117,7 +118,7 @@ def _number(value: str) -> int:
     return int(value) if value.isdecimal() else 0
 
 
-_FIELDS = tuple(name.encode() for name in FIELDS)
+_FIELDS = tuple(name.encode() for name in DIGESTED)
 
 
 def digest(fields: Mapping[bytes, bytes]) -> str:

@@ -21,6 +21,7 @@ from luasprocs.runtime.expiring import LEARNT_BY, Expiring, expiring
 from luasprocs.runtime.expiry_queue import KEYS_LIMIT, NEVER, Schedule
 from luasprocs.runtime.numbering import OWN
 from luasprocs.runtime.wire import Wire, connect, packed, pipelined
+from luasprocs.server.errors import is_forbidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -216,7 +217,7 @@ class Deadlines:
         for key, reply in zip(keys, replies, strict=True):
             if isinstance(reply, int):
                 self._schedule.learn(key, reply if reply < 0 else max(reply, soonest))
-            elif "NOPERM" in str(reply):
+            elif is_forbidden(reply):
                 self._say(f"deadlines of some keys can't be read, so that their `expired` may come late: {reply}")
             else:  # BUSY and its like
                 self._schedule.learn(key, soonest + 100)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from luasprocs.runtime.numbering import CHUNK_EVENTS, DEPTH_LIMIT, Cause, Chunk, Numbering, Source
 from luasprocs.runtime.wire import packed
+from luasprocs.server.errors import is_killed, is_state_of_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,12 +28,6 @@ BATCH_US = 1500
 BEHIND_REST_S = 0.01
 ERROR_REST_S = 0.1
 TIMEOUTS_TO_PAUSE = 3
-_KILLED = ("killed by user", "Script killed")
-_SERVER_STATES = (
-    *("OOM", "BUSY", "LOADING", "READONLY", "MISCONF", "MASTERDOWN", "NOPERM", "CLUSTERDOWN", "NOREPLICAS", "NOAUTH"),
-    *("unction not found", "The user executing the script can't", "ACL failure in script"),
-)
-"""Refusals that say nothing about the events: they are sent again until the server takes them."""
 
 
 def _ignore(_: Any) -> None:
@@ -173,10 +168,10 @@ class Dispatcher:
             self._come_back(source, 0)
 
     def _failed(self, source: Source, chunk: Chunk, why: str) -> None:
-        if any(word in why for word in _SERVER_STATES) or self.wire is None or not self.wire.open:
+        if is_state_of_server(why) or self.wire is None or not self.wire.open:
             self._refuse(source, chunk, ERROR_REST_S)
             return
-        killed = any(word in why for word in _KILLED)
+        killed = is_killed(why)
         log.warning("a dispatch of %d events failed: %s", len(chunk.events), why)
         chunk.failures += 1
         if len(chunk.events) == 1 and (killed or chunk.failures > 1):

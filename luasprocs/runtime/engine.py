@@ -10,6 +10,7 @@ from redis import exceptions
 
 from luasprocs.engine import VERSION, render
 from luasprocs.registry.live import Revision
+from luasprocs.server.errors import is_no_function
 
 if TYPE_CHECKING:
     from luasprocs.contract.keys import Keys
@@ -27,7 +28,7 @@ async def until_engine(wire: Wire, keys: Keys, db: int) -> None:
         try:
             await wire.call("FCALL_RO", keys.function("bound"), 0)
         except exceptions.ResponseError as error:
-            if "unction not found" not in str(error):
+            if not is_no_function(error):
                 raise
             if await _load(wire, keys, db):
                 continue

@@ -18,6 +18,7 @@ from luasprocs.language.values import duration_ms, size_bytes
 from luasprocs.runtime.pool import DEPTH, Pool
 from luasprocs.runtime.wire import packed
 from luasprocs.runtime.workers import Job, Outcome, WorkerError
+from luasprocs.server.errors import is_killed
 
 if TYPE_CHECKING:
     from luasprocs.runtime.session import Session
@@ -237,7 +238,7 @@ class Jobs:
         try:
             await session.commands.call(*retry, "")
         except exceptions.ResponseError as error:
-            if "killed by user" not in str(error) and "Script killed" not in str(error):
+            if not is_killed(error):
                 raise
             await session.commands.call(*retry, "timeout")
 

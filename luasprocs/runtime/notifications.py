@@ -11,6 +11,7 @@ from redis import exceptions
 from luasprocs.contract.encoding import time_ms
 from luasprocs.runtime import flags
 from luasprocs.runtime.bindings import Bindings
+from luasprocs.server.errors import is_lasting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +23,6 @@ log = logging.getLogger("luasprocs.daemon")
 
 SETTING = "notify-keyspace-events"
 PUBSUB_LIMIT_BYTES = 256 * 1024 * 1024
-_LASTING = ("NOPERM", "ERR")
-"""Beginnings of refusals that last; others (BUSY, LOADING, …) pass."""
 
 
 class Notifications:
@@ -88,7 +87,7 @@ class Notifications:
             self._unknown |= wanted - known
             letters = "".join(sorted(self._unknown))
             log.warning("this server has no events of class %s (%s): sprocs never run for them", letters, SETTING)
-        elif why.startswith(_LASTING):
+        elif is_lasting(why):
             self.refused.set()
             log.warning("CONFIG is refused (%s): writes show whether the server publishes what triggers need", why)
 

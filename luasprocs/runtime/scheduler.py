@@ -18,6 +18,7 @@ from luasprocs.language.misfire import GRACE_MS, Due, due
 from luasprocs.language.recurrence import Recurrence
 from luasprocs.runtime.clock import ServerClock
 from luasprocs.runtime.wire import packed
+from luasprocs.server.errors import is_killed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -42,7 +43,6 @@ CLOCK_BACK_MS = 601_000.0
 """More than the engine's own limit, so that it always agrees."""
 BIND_AT_ONCE = 500
 TIMEOUTS_TO_PAUSE = 3
-_KILLED = ("killed by user", "Script killed")
 
 
 @dataclass(slots=True)
@@ -340,7 +340,7 @@ class Scheduler:
 
     async def _failed(self, session: Session, items: Sequence[tuple[Timer, Due]], why: str) -> None:
         """Nothing of the call was done. Where it was stopped for taking too long, each is tried alone to see whose run it is."""
-        killed = any(word in why for word in _KILLED)
+        killed = is_killed(why)
         if killed and len(items) > 1:
             for item in items:
                 self._send(session, [item], later=False)

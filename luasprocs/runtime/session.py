@@ -18,6 +18,7 @@ from luasprocs.runtime.listener import Listener
 from luasprocs.runtime.notifications import Notifications
 from luasprocs.runtime.watchdog import Watchdog
 from luasprocs.runtime.wire import Wire, connect, packed
+from luasprocs.server.errors import is_no_function
 from luasprocs.state.paused import SCHEDULES_CHANGED
 
 if TYPE_CHECKING:
@@ -219,7 +220,7 @@ class Session:
                 await self._ensure_flags()
             except exceptions.ResponseError as error:
                 self._say_refused(str(error))
-                if "unction not found" in str(error):
+                if is_no_function(error):
                     await until_engine(self.commands, self.keys, self.daemon.db)
                     self._rebind.set()
             beats += 1

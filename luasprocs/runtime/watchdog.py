@@ -13,6 +13,7 @@ from redis import exceptions
 
 from luasprocs.language.metadata import SERVER_TIMEOUT_MS
 from luasprocs.runtime.wire import connect
+from luasprocs.server.errors import is_busy
 
 if TYPE_CHECKING:
     from luasprocs.contract.keys import Keys
@@ -52,7 +53,7 @@ class Watchdog:
         except TimeoutError:
             return False
         except exceptions.ResponseError as error:
-            return not str(error).startswith("BUSY")
+            return not is_busy(error)
         return True
 
     async def look(self) -> None:
