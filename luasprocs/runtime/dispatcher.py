@@ -9,7 +9,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from luasprocs.runtime.numbering import CHUNK_EVENTS, DEPTH_LIMIT, Cause, Chunk, Numbering, Source
+from luasprocs.contract.limits import DEPTH_LIMIT
+from luasprocs.runtime.numbering import CHUNK_EVENTS, Cause, Chunk, Numbering, Source
 from luasprocs.runtime.wire import packed
 from luasprocs.server.errors import is_killed, is_state_of_server
 

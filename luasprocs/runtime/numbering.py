@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 OWN = b"__*_Sproc_"
 """What every key of every registry holds: their events are never counted."""
-DEPTH_LIMIT = 8
+
 CHUNK_EVENTS = 256
 """Events of one chunk at most: what is cut off it or filtered is never more."""
 

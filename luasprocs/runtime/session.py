@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 
+from luasprocs.contract.limits import TICK_MS
 from luasprocs.runtime.bindings import parse_bindings
 from luasprocs.runtime.canary import Canary
 from luasprocs.runtime.coverage import Coverage
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("luasprocs.daemon")
 
-TICK_MS = 250
 BEATS_EVERY = 2
 """Ticks between two heartbeats."""
 TICKS_UNHEARD = 8
