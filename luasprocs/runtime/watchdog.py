@@ -13,7 +13,7 @@ from redis import exceptions
 
 from luasprocs.language.metadata import typed
 from luasprocs.runtime.wire import connect
-from luasprocs.server.errors import is_busy, is_no_permission
+from luasprocs.server.errors import is_busy, is_forbidden
 
 if TYPE_CHECKING:
     from luasprocs.runtime.bindings import Bindings
@@ -68,7 +68,7 @@ async def stop_overdue(address: Address, bindings: Bindings, said: LogOnce) -> N
             if name.startswith(f"{address.keys.library}_") and duration_ms >= _timeout_ms(bindings, command):
                 await _kill(wire, name, said)
     except (exceptions.RedisError, TimeoutError) as error:
-        if is_no_permission(error):
+        if is_forbidden(error):
             said.say("watchdog", f"runs that never end can't be stopped: {error}")
     finally:
         wire.close()

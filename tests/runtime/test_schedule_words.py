@@ -6,13 +6,14 @@ import math
 
 import pytest
 
+from luasprocs.contract.replies import Schedule
 from luasprocs.language.misfire import Due
 from luasprocs.runtime.schedule_words import claim_words, ms_word
 from luasprocs.runtime.timers import Claim, Timer
 
 
 def words(due, *, timed_out=False):
-    timer = Timer.parse([b"a.lua", b"", b"1s", b"", b"", b"5000 every 1s"])
+    timer = Timer.of(Schedule("a.lua", "", "1s", "", "", False, "5000 every 1s"))
     timer.timed_out = timed_out
     return claim_words(Claim(timer, due))
 
