@@ -169,6 +169,7 @@ def errors_named(url: str) -> Iterator[None]:
 
 _MISSING_FUNCTION = "unction not found"  # Redis: "Function", later "function"
 _KILLED = ("killed by user", "Script killed")
+_EVENT_CLASSES = re.compile(r"Invalid event class character\. Use '([^']+)'")
 _STATES = (
     *("OOM", "BUSY", "LOADING", "READONLY", "MISCONF", "MASTERDOWN", "NOPERM", "CLUSTERDOWN", "NOREPLICAS", "NOAUTH"),
     *(_MISSING_FUNCTION, *_IN_SCRIPT),
@@ -218,6 +219,12 @@ def is_killed(error: object) -> bool:
 def is_server_state(error: object) -> bool:
     """Whether a refusal is about the server's state or the user's rights, and not about what was sent."""
     return any(words in str(error) for words in _STATES)
+
+
+def event_classes(error: object) -> str:
+    """The letters of notify-keyspace-events that a refused CONFIG SET lists as possible; "" for any other error."""
+    found = _EVENT_CLASSES.search(str(error))
+    return found[1] if found else ""
 
 
 def is_lasting(error: object) -> bool:
