@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from redis.exceptions import ResponseError
 
+from luasprocs.contract.codes import Refusal
 from luasprocs.contract.encoding import raw
 from luasprocs.errors import EditConflictError, JobError, LuasprocsError, RegistryError, ServerUnreachableError
 from luasprocs.registry import edits as editing
 from luasprocs.registry.live import read_sprocs
 from luasprocs.server.connection import errors_named
 from luasprocs.server.registry import Registry
-from luasprocs.server.script_errors import script_error
+from luasprocs.server.script_errors import refusal, script_error
 from luasprocs.state import jobs
 from luasprocs.state import requests as control
 from luasprocs.state.desired import read_suspended, suspend, unsuspend
@@ -78,7 +79,7 @@ class Deeds:
             try:
                 return self._fcall("run", *head, raw(whoami()), *map(raw, args))
             except ResponseError as error:
-                if "is runasync=yes" not in str(error):
+                if refusal(error) is not Refusal.ASYNC:
                     raise script_error(error) from error
             return self._fcall("enqueue", *head, raw(whoami()), 1, *map(raw, args))
 

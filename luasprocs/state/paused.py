@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import ResponseError
 
 from luasprocs.contract.encoding import raw, text
-from luasprocs.errors import NoSprocError, RegistryError
-from luasprocs.server.registry import Registry
+from luasprocs.contract.keys import Keys
+from luasprocs.errors import NoSprocError
+from luasprocs.server.errors import is_wrong_type
+from luasprocs.server.reading import reading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from luasprocs.contract.keys import Keys
+    from luasprocs.server.registry import Registry
 
 
 SCHEDULES_CHANGED = b"schedules"
@@ -52,7 +54,7 @@ def read_paused(registry: Registry) -> frozenset[str]:
     try:
         found: Any = registry.client.smembers(registry.keys.paused)
     except ResponseError as error:
-        if not str(error).startswith("WRONGTYPE"):
+        if not is_wrong_type(error):
             raise
         return frozenset()
     return frozenset(map(text, found))
@@ -85,14 +87,8 @@ def _set(registry: Registry, names: Sequence[str], *, paused: bool) -> Paused:
         for words in _unscheduling(registry.keys, raw(name)):
             pipe.execute_command(*words)
     pipe.publish(registry.keys.wakes, SCHEDULES_CHANGED)
-    try:
+    with reading(Keys.paused, registry.keys):
         changed = dict(zip(wanted, pipe.execute(), strict=False))
-    except ResponseError as error:
-        if "WRONGTYPE" not in str(error):
-            raise
-        raise RegistryError(
-            f"{registry.keys.paused} is not a set: somebody wrote over it; remove it (DEL) and try again"
-        ) from error
     return Paused(
         changed=tuple(name for name in wanted if changed[name]),
         unchanged=tuple(name for name in wanted if not changed[name]),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from redis.exceptions import ResponseError
 
+from luasprocs.server.errors import is_missing_function
 from luasprocs.state.schedules import Schedules, read_schedules
 from sync.console import Console
 from sync.session import Session
@@ -44,7 +45,7 @@ def _read(session: Session) -> Schedules:
     try:
         return read_schedules(session.registry)
     except ResponseError as error:
-        if "unction not found" not in str(error):
+        if not is_missing_function(error):
             raise
         return Schedules(0)  # nothing was ever synced here
 

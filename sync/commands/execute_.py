@@ -15,11 +15,13 @@ import click
 from redis.exceptions import ResponseError
 
 from luasprocs.client import enqueue_command
+from luasprocs.contract.codes import Refusal
 from luasprocs.contract.encoding import raw, text
 from luasprocs.errors import NoSprocError
 from luasprocs.language.values import nearest, shown
+from luasprocs.server.errors import is_missing_function
 from luasprocs.server.registry import Registry
-from luasprocs.server.script_errors import readable_error, script_errors
+from luasprocs.server.script_errors import readable_error, refusal, script_errors
 from luasprocs.state.daemons import read_running
 from luasprocs.state.executions import newest_id, read_executions
 from luasprocs.state.jobs import read_jobs
@@ -81,9 +83,9 @@ def command(
         try:
             reply = _run(console, session, name, [*map(raw, keys)], [*map(raw, args)])
         except ResponseError as error:
-            if str(error).removeprefix("ERR ").startswith(f"'{name}' is runasync=yes: it runs in a worker"):
+            if refusal(error) is Refusal.ASYNC:
                 return _enqueue(console, session, name, (keys, args), waiting=waiting, as_json=as_json)
-            if "unction not found" in str(error):
+            if is_missing_function(error):
                 raise NoSprocError(
                     f"no engine is loaded here, so no sproc named {name!r}: nothing was synced, or functions were "
                     "flushed; luasprocs sync loads it"

@@ -45,7 +45,7 @@ def command(flags: dict[str, object], as_json: bool) -> int:
         unfit = _of_files(seen) if running.alive else ""
         refused = _refused(session, live, desired, seen) or unfit
         jobs = count_jobs(session.registry)
-    drift = [*live.drift, *live.faults]
+    drift = [*live.drift, *map(str, live.faults)]
     stale = "" if live.empty else live.engine_stale(engine_of(live, session.keys, live.revision.owner))
     drift += [problem for problem in (stale, unreadable) if problem]
     behind = desired is not None and bool(diff(desired.entries, live.sprocs))

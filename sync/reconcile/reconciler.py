@@ -10,9 +10,10 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from luasprocs.contract.encoding import raw
+from luasprocs.contract.encoding import raw, text
 from luasprocs.errors import ConflictError, NoFolderError, OwnerError, PolicyError, PruneError, RegistryError
-from luasprocs.language.metadata import with_defaults
+from luasprocs.language.metadata import says_yes
+from luasprocs.language.rules import with_defaults
 from luasprocs.language.sproc import Sproc, git_blob_id, read_sproc
 from luasprocs.registry.apply import apply, check_owner
 from luasprocs.registry.history import read_blobs, read_history, state_at
@@ -117,7 +118,7 @@ class Syncer:
         if desired.absent and live.empty:
             raise NoFolderError(desired.absent)
         stale = "" if live.empty else live.engine_stale(engine_of(live, self.registry.keys, owner))
-        repairs = (*live.faults, *([stale] if stale else ()))
+        repairs = (*map(str, live.faults), *([stale] if stale else ()))
         again = live.revision.defaults != _defaults_of(desired)
         plan = diff(
             desired.entries,
@@ -219,7 +220,8 @@ class Syncer:
         pipe = self.registry.client.pipeline(transaction=False)
         for name in (*plan.deleted, *plan.updated):
             pipe.hget(raw(self.registry.keys.name(name)), "library")
-        return b"yes" in pipe.execute(raise_on_error=False)
+        replies = pipe.execute(raise_on_error=False)
+        return any(says_yes({"library": text(reply)}, "library") for reply in replies if isinstance(reply, bytes))
 
 
 def _defaults_of(desired: Desired) -> str:
