@@ -1,91 +1,64 @@
-"""Codes: what code looks at where people read a sentence."""
+"""Words that code looks at, where people read sentences: refusals, findings."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal, TypeAlias
+
+Level: TypeAlias = Literal["error", "warning", "info"]
 
 
-class Refusal(StrEnum):
-    """The first word of an error with which the engine refuses to run a sproc: it did not run."""
+class Code(StrEnum):
+    """A word, and its meaning for documentation."""
 
-    NOSPROC = "NOSPROC"
-    """No sproc of that name is live."""
-    DISABLED = "DISABLED"
-    """Its header says `enabled=no`."""
-    ASYNC = "ASYNC"
-    """Its header says `runasync=yes`: it is enqueued, not called."""
-    NORECORD = "NORECORD"
-    """The user's ACL forbids the record of a run."""
+    meaning: str
 
-
-class Level(StrEnum):
-    """How bad a finding is, the worst first. `luasprocs status` ends with 1 for an error or a warning."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    INFO = "info"
+    def __new__(cls, value: str, meaning: str) -> Code:
+        """A member is its word."""
+        code = str.__new__(cls, value)
+        code._value_ = value
+        code.meaning = meaning
+        return code
 
 
-class FindingCode(StrEnum):
-    """What can be wrong with a registry and what runs it, the worst first."""
+class Refusal(Code):
+    """The first word of an error by which the engine refuses to run something."""
 
-    UNREACHABLE = "unreachable"
-    """The server does not answer."""
-    ENGINE_DIFFERS = "engine_differs"
-    """The engine is missing, or is not the one that the registry needs."""
-    REFUSED = "refused"
-    """What git wants can't be made live."""
-    DIVERGED = "diverged"
-    """What is live and what git wants have no common line."""
-    UNKNOWN = "unknown"
-    """The repository does not have the live commit."""
-    NO_DAEMON = "no_daemon"
-    """There is something to run, and no daemon is alive."""
-    FAILING = "failing"
-    """The last run of a sproc failed."""
-    DEGRADED = "degraded"
-    """A daemon can't read git."""
-    SHARD_DIFFERS = "shard_differs"
-    """A shard has another generation than the others."""
-    DRIFT = "drift"
-    """The registry was changed by hand."""
-    BEHIND = "behind"
-    """The live commit is newer than the repository's."""
-    DAEMON_SILENT = "daemon_silent"
-    """A daemon sends no heartbeats and has not ended in order."""
-    DEAD_JOBS = "dead_jobs"
-    """Jobs have used up their retries."""
-    GAP = "gap"
-    """Events were missed."""
-    MISSED = "missed"
-    """Times of a schedule were missed."""
-    UNSAVED_EDIT = "unsaved_edit"
-    """A live edit is not in git."""
-    SUSPENDED = "suspended"
-    """Syncs are suspended."""
-    PINNED = "pinned"
-    """A rollback holds syncs back."""
-    PAUSED = "paused"
-    """The triggers of a sproc are paused."""
-    EVICTING = "evicting"
-    """The server may evict sprocs."""
-
-    @property
-    def level(self) -> Level:
-        """The level of most findings with this code."""
-        return Level.ERROR if self in _ERRORS else Level.WARNING
+    NOSPROC = "NOSPROC", "no sproc of that name is live"
+    DISABLED = "DISABLED", "the sproc's header says `enabled=no`"
+    ASYNC = "ASYNC", "the sproc is `runasync=yes`: enqueue it"
+    NORECORD = "NORECORD", "the user may not write records"
 
 
-_ERRORS = frozenset(
-    {
-        FindingCode.UNREACHABLE,
-        FindingCode.ENGINE_DIFFERS,
-        FindingCode.REFUSED,
-        FindingCode.DIVERGED,
-        FindingCode.UNKNOWN,
-        FindingCode.NO_DAEMON,
-        FindingCode.FAILING,
-        FindingCode.DEGRADED,
-        FindingCode.SHARD_DIFFERS,
-    }
-)
+class FindingCode(Code):
+    """What is wrong with a registry, as `luasprocs status` and the screen show it; the worst first."""
+
+    level: Level
+
+    def __new__(cls, value: str, meaning: str, level: Level = "error") -> FindingCode:
+        """A member is its word; its level is how bad it is."""
+        code = str.__new__(cls, value)
+        code._value_ = value
+        code.meaning, code.level = meaning, level
+        return code
+
+    UNREACHABLE = "unreachable", "the server or the daemon that syncs can't be reached", "error"
+    REFUSED = "refused", "the commit is refused, and nothing of it is live", "error"
+    DIVERGED = "diverged", "what is live comes from a commit that git's branch doesn't contain", "error"
+    UNKNOWN = "unknown", "git doesn't know the commit that is live", "error"
+    NO_DAEMON = "no_daemon", "triggers, schedules or jobs exist and no daemon is alive", "error"
+    DAEMON_SILENT = "daemon_silent", "a daemon has stopped sending heartbeats", "error"
+    FAILING = "failing", "the last runs of a sproc failed", "error"
+    DEAD_JOBS = "dead_jobs", "jobs used up their retries", "error"
+    EVICTING = "evicting", "the server may evict the registry's keys", "error"
+    GAP = "gap", "events were missed", "warning"
+    MISSED = "missed", "scheduled times were missed", "warning"
+    BEHIND = "behind", "what git wants is not live: the repository is behind, or nothing has applied it", "warning"
+    DEGRADED = "degraded", "git can't be asked", "warning"
+    DRIFT = "drift", "sprocs or keys were changed by hand", "warning"
+    ENGINE_DIFFERS = "engine_differs", "the loaded engine is not the one that the registry needs", "error"
+    SHARD_DIFFERS = "shard_differs", "a shard doesn't hold what the others hold", "warning"
+    SUSPENDED = "suspended", "the sync is suspended", "warning"
+    UNSAVED_EDIT = "unsaved_edit", "a live edit is not committed to git", "warning"
+    PINNED = "pinned", "a rollback holds the registry at a commit", "warning"
+    PAUSED = "paused", "sprocs are paused", "warning"
