@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from luasprocs.contract.encoding import raw, text
+from luasprocs.contract.metadata import KEYS
 from luasprocs.errors import SettingsError
 from luasprocs.language.globs import is_glob, literal_prefix, matcher
 from luasprocs.language.metadata import parse_value
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 Names: TypeAlias = tuple[bytes, ...]
 NONE: Names = ()
-ANY = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +82,20 @@ def parse_bindings(reply: Sequence[Any]) -> Bindings:
 def _bound(name: bytes, event: bytes, key: bytes, reentrant: bytes, catchup: bytes) -> Bound:
     return Bound(
         name,
-        frozenset(map(raw, parse_value("event", text(event)))),
-        tuple(map(raw, parse_value("key", text(key)))) if key else (b"*",),
-        reentrant.lower() == b"yes",
-        catchup == b"scan",
+        frozenset(map(raw, _value("event", event))),
+        globs_of(key),
+        _value("reentrant", reentrant),
+        _value("catchup", catchup) == "scan",
     )
+
+
+def globs_of(key: bytes) -> tuple[bytes, ...]:
+    """The keys and globs of a trigger, by the `key` of its header as written. Raises SettingsError."""
+    return tuple(map(raw, _value("key", key)))
+
+
+def _value(key: str, written: bytes) -> Any:
+    return parse_value(key, text(written) or KEYS[key].default({"event": ""}))
 
 
 def binding_of(source: bytes, bound: Iterable[Bound]) -> Binding:

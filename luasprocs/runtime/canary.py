@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import hiredis
 from redis import exceptions
@@ -17,10 +17,9 @@ from luasprocs.runtime import flags
 from luasprocs.runtime.wire import Wire, connect, packed, pipelined
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from luasprocs.runtime.notifications import Notifications
-    from luasprocs.runtime.session import Session
+    from luasprocs.runtime.link import Link
 
 log = logging.getLogger("luasprocs.daemon")
 
@@ -86,13 +85,28 @@ def judge(wanted: set[str], proven: set[str], heard: set[tuple[str, str]]) -> se
     return {first, *proven} if missing == proven else missing
 
 
-class Canary:
-    """Looks every few seconds; says what is missing once until it changes, and records the gap."""
+class Needs(Protocol):
+    """What triggers need. `refused`: set once CONFIG is; `ok_ms`: when, by the server's clock, nothing was missing."""
 
-    def __init__(self, session: Session, notifications: Notifications) -> None:
-        self._session, self._notifications = session, notifications
-        self._key = session.keys.canary(session.daemon.id).encode()
-        self._db = session.daemon.db
+    refused: asyncio.Event
+    ok_ms: int
+
+    def wanted(self) -> set[str]:
+        """The letters."""
+
+    def blind_to(self, missing: set[str]) -> list[bytes]:
+        """The sources that need one of these."""
+
+
+class Canary:
+    """Looks every few seconds; says what is missing once until it changes, and records the gap.
+
+    `healed`: called when nothing is missing any more.
+    """
+
+    def __init__(self, link: Link, needs: Needs, healed: Callable[[], None]) -> None:
+        self._link, self._needs, self._healed = link, needs, healed
+        self._key = link.keys.canary(link.daemon).encode()
         self._ok_ms = 0
         self._recorded_ms = 0
         self._missing: set[str] = set()
@@ -101,11 +115,11 @@ class Canary:
 
     async def run(self) -> None:
         """As long as the session lives; not before CONFIG is refused."""
-        await self._notifications.refused.wait()
-        self._ok_ms = self._notifications.ok_ms
+        await self._needs.refused.wait()
+        self._ok_ms = self._needs.ok_ms
         while True:
             try:
-                wire = await connect(self._session.daemon.url)
+                wire = await connect(self._link.address.url)
                 try:
                     await self._looks(wire)
                 finally:
@@ -119,12 +133,12 @@ class Canary:
         pong: asyncio.Queue[Any] = asyncio.Queue()
         wire.receive = lambda message: self._notice(message, pong)
         while wire.open:
-            wanted = self._notifications.wanted()
-            new = channels(wanted, self._db, self._key) - listened
+            wanted = self._needs.wanted()
+            new = channels(wanted, self._link.address.db, self._key) - listened
             listened |= new
             wire.send(b"".join(packed(b"SUBSCRIBE", channel) for channel in sorted(new)))
             await self._synced(wire, pong)
-            now = time_ms(await self._session.commands.call("TIME"))
+            now = time_ms(await self._link.command("TIME"))
             self._heard.clear()
             proven = await self._write(wanted & PROBES.keys())
             await self._synced(wire, pong)
@@ -161,10 +175,10 @@ class Canary:
         for letter in sorted(letters, key=list(PROBES).index):
             written = [(command[0], key, *command[1:]) for command in PROBES[letter].commands]
             last = written.pop() if letter == "x" else ("DEL", key)  # what expires is looked at after its time
-            replies = await pipelined(self._session.commands, [("DEL", key), *written, last])
+            replies = await pipelined(self._link.commands, [("DEL", key), *written, last])
             if letter == "x":
                 await asyncio.sleep(EXPIRES_IN_S)
-                replies += await pipelined(self._session.commands, [last, ("DEL", key)])
+                replies += await pipelined(self._link.commands, [last, ("DEL", key)])
             if not any(isinstance(reply, Exception) for reply in replies):
                 proven.add(letter)
         return proven
@@ -172,7 +186,7 @@ class Canary:
     async def _conclude(self, wanted: set[str], missing: set[str], now: int) -> None:
         if missing:
             before = len(self._blind)
-            self._blind |= set(self._notifications.blind_to(missing))
+            self._blind |= set(self._needs.blind_to(missing))
             if missing != self._missing:
                 log.error("%s", _advice(wanted, missing))
             if len(self._blind) > before:
@@ -182,7 +196,7 @@ class Canary:
         elif self._missing:
             await self._record(self._missing, now)
             self._blind.clear()
-            self._session.deadlines.rescan()
+            self._healed()
             log.info("notifications are published again; events that were not are recorded as a gap")
         self._missing = missing
         if not missing:
@@ -191,10 +205,9 @@ class Canary:
     async def _record(self, missing: set[str], now: int) -> None:
         """The engine begins it where the last one ended, and leaves a very short one to the next look."""
         why = f"notify-keyspace-events lacks {''.join(sorted(missing))}, and CONFIG is refused"
-        if self._blind:
-            words = (self._session.daemon.id, self._ok_ms, why, *sorted(self._blind))
-            if await self._session.commands.call(*self._session.function("blind", *words)):
-                self._recorded_ms = now
+        words: list[Any] = [self._link.daemon, self._ok_ms, why, *sorted(self._blind)]
+        if self._blind and await self._link.call("blind", *words):
+            self._recorded_ms = now
 
 
 def _advice(wanted: set[str], missing: set[str]) -> str:

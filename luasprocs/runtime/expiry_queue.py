@@ -10,7 +10,7 @@ KEYS_LIMIT = 100_000
 NEVER = math.inf
 
 
-class Schedule:
+class ExpiryQueue:
     """Deadlines (unix ms of the server) by key. `horizon`: later ones are not kept. Pure."""
 
     def __init__(self, limit: int = KEYS_LIMIT) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from redis import exceptions
 
@@ -11,10 +11,11 @@ from luasprocs.runtime.numbering import Tick
 from luasprocs.runtime.wire import Wire, packed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from luasprocs.contract.keys import Keys
-    from luasprocs.runtime.numbering import Numbering, Source
+    from luasprocs.runtime.numbering import Numbering
+    from luasprocs.runtime.source import Source
 
 SUBSCRIBE_AT_ONCE = 500
 
@@ -25,25 +26,32 @@ class _Place(NamedTuple):
     keyspace: bool
 
 
+class Control(Protocol):
+    """Who is told what is published to daemons."""
+
+    def tick(self, tick: Tick) -> None:
+        """A tick."""
+
+    def generation(self) -> None:
+        """A new generation was applied."""
+
+    def wake(self, what: bytes) -> None:
+        """There may be jobs, or sprocs were paused or resumed."""
+
+    def flush(self) -> None:
+        """All that was read at once is numbered."""
+
+
 class Listener(Wire):
-    """Subscribed by `attach` and `subscribe`. After each read `on_flush` is called; `on_wake` hears of jobs and pauses."""
+    """Subscribed by `attach` and `subscribe`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.on_wake: Callable[[bytes], None] = lambda _: None
-        self._on_flush: Callable[[], None] = lambda: None
+        self._control: Control | None = None
 
-    def attach(
-        self,
-        keys: Keys,
-        numbering: Numbering,
-        on_tick: Callable[[Tick], None],
-        on_generation: Callable[[], None],
-        on_flush: Callable[[], None],
-    ) -> None:
+    def attach(self, keys: Keys, numbering: Numbering, control: Control) -> None:
         """What is heard goes here from now on."""
-        self._numbering = numbering
-        self._on_tick, self._on_generation, self._on_flush = on_tick, on_generation, on_flush
+        self._numbering, self._control = numbering, control
         self._channels: dict[bytes, _Place] = {}
         self._patterns: dict[bytes, _Place] = {}
         self._ticks, self._markers = keys.ticks.encode(), keys.markers.encode()
@@ -95,8 +103,9 @@ class Listener(Wire):
                 self.send(packed(command, source.name))
 
     def flushed(self) -> None:
-        """All that was read at once is numbered."""
-        self._on_flush()
+        """All that was read at once has been handled."""
+        if self._control is not None:
+            self._control.flush()
 
     def _notice(self, message: Any) -> None:
         kind = message[0]
@@ -107,7 +116,7 @@ class Listener(Wire):
             channel, payload = message[1], message[2]
             place = self._channels.get(channel)
             if place is None:
-                self._control(channel, payload)
+                self._heard(channel, payload)
                 return
         else:
             self._other(message)
@@ -120,16 +129,17 @@ class Listener(Wire):
         else:
             self._numbering.event(source, payload, channel[cut:])
 
-    def _control(self, channel: bytes, payload: bytes) -> None:
+    def _heard(self, channel: bytes, payload: bytes) -> None:
+        assert self._control is not None  # noqa: S101  # nothing was subscribed before
         if channel == self._markers:
             self._numbering.marker(payload)
         elif channel == self._ticks:
-            self._on_tick(Tick.parse(payload))
+            self._control.tick(Tick.parse(payload))
         elif channel == self._generations:
             self._numbering.hold()
-            self._on_generation()
+            self._control.generation()
         elif channel == self._wakes:
-            self.on_wake(payload)
+            self._control.wake(payload)
 
     def _other(self, message: Any) -> None:
         """Confirmations; and errors, which end the connection: a subscription that an ACL refuses."""

@@ -1,152 +1,23 @@
-"""Numbers the events of each source, puts them down to their causes, and queues what is wanted. Pure: no I/O.
-
-An event's number is (tick, count) within an epoch: all daemons see the same messages in the same order, so they agree. A
-daemon numbers a source from the first tick after its subscription: that begins a segment.
-"""
+"""Numbers the events of each source, puts them down to their causes, and queues what is wanted. Pure: no I/O."""
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
-from luasprocs.runtime.bindings import NONE, Binding, Bindings, Names
+from luasprocs.runtime.bindings import NONE, Bindings
+from luasprocs.runtime.source import Cause, Chunk, Event, Segment, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from luasprocs.runtime.bindings import Names
+
 OWN = b"__*_Sproc_"
 """What every key of every registry holds: their events are never counted."""
-DEPTH_LIMIT = 8
 CHUNK_EVENTS = 256
 """Events of one chunk at most: what is cut off it or filtered is never more."""
-
-Number: TypeAlias = tuple[int, int]
-
-
-class Cause(NamedTuple):
-    """The run that an event came from. `depth`: 1 for what a client or an original event started.
-
-    `roots`: how many original events ran together there; `origin`: names them.
-    """
-
-    name: bytes
-    depth: int
-    roots: int
-    origin: bytes
-
-
-class Event(NamedTuple):
-    """A wanted event. `number`: its count within the tick; `names`: the sprocs it is for."""
-
-    number: int
-    key: bytes
-    event: bytes
-    names: Names
-    cause: Cause | None
-
-
-class Segment(NamedTuple):
-    """Where a source's unbroken numbering begins. Numbers of another epoch, or of a life of the source before, mean nothing."""
-
-    tick: int
-    ms: int
-    epoch: str
-    life: int = 0
-
-
-@dataclass(slots=True)
-class Chunk:
-    """Wanted events of one source and tick, in order.
-
-    `failures`: dispatches that ended in an error; `verdict`: what is recorded instead of a run (`poison`, `timeout`), of the
-    sproc `culprit` alone if there is one.
-    """
-
-    tick: int
-    ms: int
-    segment: Segment
-    events: list[Event]
-    failures: int = 0
-    verdict: str = ""
-    culprit: bytes = b""
-
-    @property
-    def last(self) -> Number:
-        """The number of its last event."""
-        return self.tick, self.events[-1].number
-
-
-@dataclass(slots=True)
-class Source:
-    """One subscription. `pending`: chunks to send; `done`: the number up to which all has run; `sent`: up to which all is sent.
-
-    `flight`: chunks under way; `refused`: those that came back, in order; nothing is sent until all have. `cost_us`: what
-    an event takes on the server, 0 until one has run.
-    `registered`: the segment that the server has heard of; `life` counts resets; `done_ms`: the server's time at `done`.
-    """
-
-    binding: Binding
-    count: int = 0
-    subscribed: bool = False
-    segment: Segment | None = None
-    pending: deque[Chunk] = field(default_factory=deque)
-    done: Number = (0, 0)
-    sent: Number = (0, 0)
-    done_ms: int = 0
-    flight: int = 0
-    refused: list[Chunk] = field(default_factory=list)
-    cost_us: float = 0.0
-    life: int = 0
-    registered: Segment | None = None
-
-    @property
-    def name(self) -> bytes:
-        """The channel or pattern."""
-        return self.binding.source
-
-    @property
-    def lag(self) -> int:
-        """Events that are queued and not known to have run."""
-        return sum(len(chunk.events) for chunk in (*self.pending, *self.refused))
-
-    @property
-    def covers(self) -> int | None:
-        """The tick from which it is numbered without a break, as far as anything is pending."""
-        oldest = self.refused[0] if self.refused else self.pending[0] if self.pending else None
-        segment = oldest.segment if oldest else self.segment
-        return segment.tick if segment else None
-
-    def take(self, limit: int) -> Chunk:
-        """The next chunk to send, of at most `limit` events."""
-        chunk = self.pending.popleft()
-        if len(chunk.events) > limit:
-            rest = replace(chunk, events=chunk.events[limit:])
-            self.pending.appendleft(rest)
-            chunk = replace(chunk, events=chunk.events[:limit])
-        return chunk
-
-    def put_back(self) -> None:
-        """What came back is pending again."""
-        self.pending.extendleft(reversed(self.refused))
-        self.refused.clear()
-        self.sent = self.done
-        self.drop_until(self.done)
-
-    def reset(self) -> None:
-        """A new epoch, or a watermark that is gone: nothing from before can be claimed any more."""
-        self.life += 1
-        self.pending.clear()
-        self.refused.clear()
-        self.segment, self.done, self.sent = None, (0, 0), (0, 0)
-
-    def drop_until(self, number: Number) -> None:
-        """Forgets pending events up to a number: they have run."""
-        self.done = max(self.done, number)
-        while self.pending and self.pending[0].last <= number:
-            self.pending.popleft()
-        if self.pending and (first := self.pending[0]).tick == number[0] and first.events[0].number <= number[1]:
-            first.events = [event for event in first.events if event.number > number[1]]
 
 
 @dataclass(slots=True)
@@ -175,16 +46,16 @@ class _Held(NamedTuple):
 
 
 class Numbering:
-    """All sources of one listening connection. `wake`: called when a source has something to send."""
+    """All sources that a daemon listens to. `wake`: called when a source has something to send."""
 
-    def __init__(self, wake: Callable[[Source], None]) -> None:
+    def __init__(self, wake: Callable[[Source], None] = lambda _: None) -> None:
+        self.wake = wake
         self.sources: dict[bytes, Source] = {}
         self.bindings = Bindings()
         self.now: Tick | None = None
         self.events_read = 0
         self.cause: Cause | None = None
         self.last_begun = b""
-        self._wake = wake
         self._markers = 0
         self._held: list[_Held] | None = None
 
@@ -192,6 +63,16 @@ class Numbering:
     def holding(self) -> bool:
         """Whether events wait for the triggers of a new generation."""
         return self._held is not None
+
+    @property
+    def lag(self) -> int:
+        """Events read and not yet run, those under way left out."""
+        return sum(source.lag for source in self.sources.values())
+
+    @property
+    def numbered(self) -> bool:
+        """Whether every source is numbered: no event that comes now is missed."""
+        return all(source.segment is not None for source in self.sources.values())
 
     def tick(self, tick: Tick) -> list[Source]:
         """A tick. Returns the sources whose numbering begins with it."""
@@ -270,10 +151,10 @@ class Numbering:
             chunk.events = [event._replace(names=names) for event, names in matched if names]
         source.pending = deque(chunk for chunk in source.pending if chunk.events)
 
-    def restart(self, sources: list[Source]) -> None:
-        """Their numbering broke: the next tick begins a new segment. What is pending stays."""
-        for source in sources:
-            source.segment = None
+    def disconnect(self) -> None:
+        """Nothing is subscribed any more: after the next subscription a tick begins new segments. What is pending stays."""
+        for source in self.sources.values():
+            source.subscribed, source.segment = False, None
 
     def _names(self, source: Source, event: Event) -> Names:
         names = source.binding.match(event.key, event.event)
@@ -293,4 +174,4 @@ class Numbering:
                 last.events.append(event)
                 return
         pending.append(Chunk(tick, ms, segment, [event]))
-        self._wake(source)
+        self.wake(source)

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from luasprocs.runtime.daemon import Daemon
-    from sync.service.follow import Follower
-    from sync.service.look import Look
+    from sync.service.follower import Follower
+    from sync.service.reconciliation import Reconciliation
 
 log = logging.getLogger("luasprocs.daemon")
 
@@ -22,7 +22,7 @@ RESTART_S = 1.0
 
 
 class Part(Protocol):
-    """What a service runs until it is stopped."""
+    """What a supervisor runs until it is stopped."""
 
     async def run(self) -> None:
         """Until `stop`."""
@@ -31,8 +31,8 @@ class Part(Protocol):
         """`run` returns when what is under way has ended."""
 
 
-class Service:
-    """Runs its parts. Ready when the runtime listens and the sync has looked once; whichever there are."""
+class Supervisor:
+    """Runs its parts. Ready when the runtime listens and the sync has reconciled once; whichever there are."""
 
     def __init__(self, runtime: Daemon | None, follower: Follower | None) -> None:
         self.runtime, self.follower = runtime, follower
@@ -43,7 +43,7 @@ class Service:
         if runtime is not None:
             runtime.on_ready(lambda: self._arrived(runtime))
         if follower is not None:
-            follower.on_look(lambda look: self._looked(look, follower))
+            follower.on_reconciled(lambda done: self._reconciled(done, follower))
 
     def add(self, part: Part) -> None:
         """Runs it, too; it isn't waited for."""
@@ -56,8 +56,8 @@ class Service:
     @property
     def status(self) -> str:
         """In a few words, for a service manager."""
-        look = self.follower.health.look if self.follower else None
-        said = (f"{look.state.state} {look.state.commit[:10]}".strip(),) if look else ()
+        last = self.follower.health.last if self.follower else None
+        said = (f"{last.state.state} {last.state.commit[:10]}".strip(),) if last else ()
         return ", ".join((*said, *((self.runtime.status,) if self.runtime else ())))
 
     async def run(self) -> None:
@@ -92,6 +92,6 @@ class Service:
         if not self._waiting and (was_waiting or part is self.runtime):
             self._ready()
 
-    def _looked(self, look: Look, follower: Follower) -> None:
-        if look.failing != "redis" and follower in self._waiting:
+    def _reconciled(self, done: Reconciliation, follower: Follower) -> None:
+        if done.failing != "redis" and follower in self._waiting:
             self._arrived(follower)

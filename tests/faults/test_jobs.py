@@ -14,8 +14,8 @@ import pytest
 
 from luasprocs.contract.keys import Keys
 from luasprocs.operations.pause import pause, resume
-from luasprocs.runtime.jobs import SHORT_US
 from luasprocs.runtime.pool import DEPTH
+from luasprocs.runtime.workload import SHORT_US
 from luasprocs.server.registry import Registry
 from luasprocs.state.executions import read_executions
 from luasprocs.state.jobs import read_jobs

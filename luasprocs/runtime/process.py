@@ -1,4 +1,4 @@
-"""Runs a daemon as a process: signals, readiness, watchdog, exit code."""
+"""Runs a daemon as a process: signals, readiness, the service manager's watchdog, exit code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INTERRUPTED = 130
 SAME_SIGNAL_S = 0.2
 
 
-class Serving(Protocol):
+class Process(Protocol):
     """What runs as a process. `status`: in a few words; `on_ready`: who hears when it serves."""
 
     @property
@@ -34,14 +34,14 @@ class Serving(Protocol):
     def stop(self) -> None: ...  # noqa: D102
 
 
-def serve(daemon: Serving) -> int:
+def serve(daemon: Process) -> int:
     """Until SIGTERM or SIGINT; a second one ends at once. Returns the exit code."""
     with contextlib.suppress(KeyboardInterrupt):
         return asyncio.run(_serve(daemon))
     return INTERRUPTED
 
 
-async def _serve(daemon: Serving) -> int:
+async def _serve(daemon: Process) -> int:
     loop = asyncio.get_running_loop()
     signals, first_s = 0, 0.0
 
@@ -75,7 +75,7 @@ def _ready() -> None:
     notify("READY=1", "STATUS=listening")
 
 
-async def _watchdog(daemon: Serving) -> None:
+async def _watchdog(daemon: Process) -> None:
     """The loop turns: that is what a watchdog asks. A Redis that is away is no reason to be restarted."""
     if interval_s := watchdog_s():
         while True:

@@ -51,7 +51,7 @@ def watched_prefixes(keys: Keys) -> tuple[str, ...]:
     return (keys.name_prefix, *single)
 
 
-async def watch(
+async def watch_registry(
     url: str, keys: Keys, on_ready: Callable[[], None], on_keys: Callable[[list[bytes] | None], None]
 ) -> None:
     """Until the connection breaks, which a PING a second tells. `on_keys` may be called many times a second.

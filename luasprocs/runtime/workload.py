@@ -1,0 +1,115 @@
+"""Jobs at hand in this daemon: queued, running, and ended but not yet reported. Outlives sessions; asks no server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from luasprocs.runtime.pool import DEPTH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from luasprocs.runtime.pool import Pool
+    from luasprocs.runtime.workers import Job, Outcome
+
+log = logging.getLogger("luasprocs.daemon")
+
+SHORT_US = 5000
+AHEAD = 16
+"""Jobs taken beyond those under way while runs are short, half of them at once: a run is shorter than the way to the server."""
+NAMES_LIMIT = 10_000
+
+
+class Workload:
+    """`generation`: the newest that is known here, whose sources a job that begins runs; `ended`: called after each run.
+
+    `unreported`: how jobs ended that the server doesn't know yet; `done`: how many have ended.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.generation = b""
+        self.done = 0
+        self.unreported: deque[tuple[Job, Outcome]] = deque()
+        self.ended: Callable[[], None] = lambda: None
+        self._queued: deque[Job] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._took_us: dict[bytes, int] = {}
+        self._long = 0
+        self._last_short = False
+        self._stopping = False
+
+    @property
+    def running(self) -> int:
+        """Jobs under way here."""
+        return len(self._tasks)
+
+    @property
+    def room(self) -> int:
+        """How many more jobs may be taken: some ahead, if those at hand are short."""
+        if self._stopping:
+            return 0
+        at_hand = self.running + len(self._queued)
+        short = self._last_short and not self._long and all(map(self._is_short, self._queued))
+        if not short:
+            return max(0, self.pool.size - at_hand)
+        room = self.pool.size * DEPTH + AHEAD - at_hand
+        return room if room >= AHEAD // 2 else 0
+
+    def add(self, jobs: Iterable[Job]) -> None:
+        """Runs jobs, each when a worker has time."""
+        self._queued.extend(jobs)
+        self._start()
+
+    def stop(self) -> None:
+        """Begins no more; what was taken and has not begun is left to others."""
+        self._stopping = True
+        self._queued.clear()
+
+    async def end(self, deadline_s: float) -> None:
+        """What runs ends, or is killed at the deadline (monotonic seconds): then another daemon runs it again."""
+        if self._tasks:
+            _, cut_off = await asyncio.wait(self._tasks, timeout=max(0.0, deadline_s - time.monotonic()))
+            if cut_off:
+                log.warning(
+                    "%d async runs have not ended: they are cut off here, and run again elsewhere", len(cut_off)
+                )
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _is_short(self, job: Job) -> bool:
+        """Whether the last run of its sproc was: then it may be given to a worker that has another one."""
+        return self._took_us.get(job.name, SHORT_US) < SHORT_US
+
+    def _start(self) -> None:
+        while self._queued and not self._stopping:
+            limit = self.pool.size * (DEPTH if self._is_short(self._queued[0]) else 1)
+            if self.running >= limit:
+                return
+            task = asyncio.create_task(self._run(self._queued.popleft()))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, job: Job) -> None:
+        short = self._is_short(job)
+        self._long += not short
+        try:
+            outcome = await self.pool.run(job, self.generation, short=short)
+        finally:
+            self._long -= not short
+        self.done += 1
+        if len(self._took_us) > NAMES_LIMIT:
+            self._took_us.clear()
+        self._took_us[job.name] = outcome.duration_us if outcome.status == "ok" else SHORT_US
+        self._last_short = self._is_short(job)
+        self.unreported.append((job, outcome))
+        if task := asyncio.current_task():
+            self._tasks.discard(task)
+        self._start()
+        self.ended()
