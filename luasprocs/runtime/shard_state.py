@@ -17,7 +17,7 @@ class ShardState:
     """Events that are numbered and not yet run, jobs at hand, counters; handed to each new session.
 
     `runs`: events run; `schedule_runs`: times of schedules run; `timeouts`: by sproc, runs on events in a row that timed out.
-    `stopping`: nothing more is begun.
+    `stopping`: nothing more is begun; `schedules`: whether their runs are begun here.
     """
 
     workload: Workload
@@ -27,6 +27,7 @@ class ShardState:
     runs: int = 0
     schedule_runs: int = 0
     stopping: bool = False
+    schedules: bool = True
 
     def stop(self) -> None:
         """Nothing more is begun; what runs goes on."""

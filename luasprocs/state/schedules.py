@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import ResponseError
+
 from luasprocs.contract.encoding import raw, text
 from luasprocs.language.recurrence import Recurrence
+from luasprocs.server.errors import is_missing_function
 from luasprocs.server.registry import Registry
 from luasprocs.state.daemons import parse_heartbeats
 
@@ -51,12 +54,17 @@ class Schedules:
 
 
 def read_schedules(registry: Registry) -> Schedules:
-    """The live ones, paused too; those of disabled sprocs are left out.
+    """The live ones, paused too; those of disabled sprocs are left out. None, at time 0, if no engine is loaded.
 
     Raises:
-        redis.RedisError: the server can't be read; redis.ResponseError: nothing was ever synced here.
+        redis.RedisError: the server can't be read.
     """
-    reply: Any = registry.client.execute_command("FCALL_RO", registry.keys.function("schedules"), 0)
+    try:
+        reply: Any = registry.call_ro("schedules")
+    except ResponseError as error:
+        if not is_missing_function(error):
+            raise
+        return Schedules(0)
     _, now_ms, *rows = reply
     parts = [rows[at : at + _ROW] for at in range(0, len(rows), _ROW)]
     pipe = registry.client.pipeline(transaction=False)
