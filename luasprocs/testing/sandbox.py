@@ -239,6 +239,8 @@ class Sandbox:
             # The runtime takes half as long to import as all else here, and calls need none.
             from luasprocs.testing.background import BackgroundDaemon  # noqa: PLC0415
 
+            if not self.client.exists(self.registry.keys.revision):
+                put(self.registry)  # without a registry a daemon waits for one
             self._daemon = BackgroundDaemon(self.url, self._keys, self.files)
 
     def _expire(self, key: Argument) -> None:
