@@ -41,8 +41,16 @@ class BackgroundDaemon:
     @property
     def read(self) -> int:
         """How many events it has read."""
-        found: int = self._daemon.info()["read"] if self._daemon else 0
-        return found
+        return self._counters["read"]
+
+    @property
+    def lag(self) -> int:
+        """How many of them have not run yet."""
+        return self._counters["lag"]
+
+    @property
+    def _counters(self) -> dict[str, int]:
+        return self._daemon.info() if self._daemon else {"read": 0, "lag": 0}
 
     def stop(self) -> None:
         """Ends it when what runs has ended."""

@@ -183,7 +183,7 @@ class Sandbox:
         after = newest_id(self.registry)
         for due_ms in run_due(self.registry, self._now_ms, until_ms):
             self._now_ms = due_ms
-            if count_jobs(self.registry)["open"]:
+            if self._open_jobs:
                 self._start_daemon()
             self.settle()
         self._now_ms = until_ms
@@ -195,22 +195,31 @@ class Sandbox:
         Raises:
             WaitError: time is over.
         """
-        if self._daemon is None:
+        daemon = self._daemon
+        if daemon is None:
             return
-        deadline_s, read = time.monotonic() + self._timeout_s, -1
-        while read != self._daemon.read:
-            read = self._daemon.read
+        deadline_s, quiet = time.monotonic() + self._timeout_s, False
+        while not quiet:
+            self._wait_for_jobs(deadline_s)
+            # What was published up to here the barrier makes it read. If it reads nothing more, nothing was under way.
+            lag, read = daemon.lag, daemon.read
             self._wait_for_events(deadline_s)
-            while count_jobs(self.registry)["open"]:
-                if time.monotonic() > deadline_s:
-                    raise WaitError(f"not all jobs have ended within {self._timeout_s:g} s")
-                time.sleep(POLL_S)
-                read = -1
+            quiet = not lag and read == daemon.read and not self._open_jobs
 
     def logs(self, sproc: str = "", status: str = "") -> tuple[Execution, ...]:
         """The records of runs by events, schedules and jobs, the oldest first; of one sproc (or a glob), with one status."""
         wanted = Wanted(sprocs=(sproc,) if sproc else (), statuses=(status,) if status else ())
         return tuple(read_executions(self.registry, None, wanted=wanted))
+
+    @property
+    def _open_jobs(self) -> int:
+        return count_jobs(self.registry)["open"]
+
+    def _wait_for_jobs(self, deadline_s: float) -> None:
+        while self._open_jobs:
+            if time.monotonic() > deadline_s:
+                raise WaitError(f"not all jobs have ended within {self._timeout_s:g} s")
+            time.sleep(POLL_S)
 
     def _wait_for_events(self, deadline_s: float) -> None:
         """By barriers, each a new one: a daemon that is busy at one answers the next sooner than its heart beats again."""
