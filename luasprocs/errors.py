@@ -42,7 +42,8 @@ class Problem:
     """One thing wrong with a sproc: where it stands and what would be right.
 
     `line` and `column` count from 1, columns in characters; `kind` is "error" (nothing is applied) or "misuse" (it loads,
-    but fails when it gets there).
+    but fails when it gets there). `code`: one of `luasprocs.language.problems.CODES`, "" for what a server says. `end_line` and
+    `end_column`: up to and without there, 0 if that is not known.
     """
 
     path: str
@@ -50,6 +51,9 @@ class Problem:
     column: int
     message: str
     kind: str = "error"
+    code: str = ""
+    end_line: int = 0
+    end_column: int = 0
 
     def __str__(self) -> str:
         """`file:line:column: message`, as editors and compilers know it."""

@@ -1,4 +1,4 @@
-"""Reads the triggers of each generation, and subscribes to what they need."""
+"""Reads the triggers of each generation and subscribes to the event sources that they need."""
 
 from __future__ import annotations
 
@@ -19,38 +19,37 @@ log = logging.getLogger("luasprocs.daemon")
 
 
 class Rebinding(Protocol):
-    """Who has something to do when triggers have changed, in this order."""
+    """Callbacks for a change of triggers, in the order of their calls."""
 
     async def subscribing(self, bindings: Bindings) -> None:
         """New sources are about to be subscribed."""
 
     async def subscribed(self) -> None:
-        """New sources were subscribed: they need a tick."""
+        """New sources are subscribed: their numbering starts at the next tick."""
 
     def bound(self, bindings: Bindings) -> None:
         """The triggers are in force."""
 
 
 class Binder:
-    """Binds at the start of a session, and again when the triggers have changed."""
+    """Binds once at the start of a session, and again after each change of the triggers."""
 
     def __init__(self, link: Link, numbering: Numbering, rebinding: Rebinding) -> None:
         self._link, self._numbering, self._rebinding = link, numbering, rebinding
         self._changed = asyncio.Event()
 
     def rebind(self) -> None:
-        """The triggers have changed: they are read again."""
+        """Reads the triggers again: they have changed."""
         self._changed.set()
 
     async def run(self) -> None:
-        """For as long as the session lasts."""
         while True:
             await self._changed.wait()
             await asyncio.sleep(0)
             await self.bind()
 
     async def bind(self) -> None:
-        """Reads the triggers, subscribes to what is new, leaves what nothing is bound to any more."""
+        """Reads the triggers, subscribes to new sources and unsubscribes from unused ones."""
         bindings = await self._read()
         numbering = self._numbering
         changed = bindings.generation != numbering.bindings.generation
@@ -72,7 +71,7 @@ class Binder:
         self._rebinding.bound(bindings)
 
     async def _read(self) -> Bindings:
-        """The triggers; if a generation comes meanwhile, its triggers."""
+        """The triggers of the newest generation: reads again if one is applied meanwhile."""
         while True:
             self._changed.clear()
             try:

@@ -1,6 +1,6 @@
-"""`catchup=scan`: after a gap a sproc runs for every key that matches.
+"""`catchup=scan`: after a gap a sproc runs for every matching key.
 
-At least once: a scan that breaks off goes on from its cursor.
+Each key runs at least once: an interrupted scan resumes from its cursor.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from redis import exceptions
 
-from luasprocs.contract.encoding import raw
+from luasprocs.contract.encoding import raw, text
 from luasprocs.errors import SettingsError
 from luasprocs.language.globs import matcher
-from luasprocs.runtime.bindings import globs_of
+from luasprocs.language.metadata import typed
 from luasprocs.runtime.numbering import OWN
 
 if TYPE_CHECKING:
@@ -26,10 +26,11 @@ RUN_COUNT = 100
 
 
 async def scan(link: Link, name: str) -> None:
-    """One sproc's scan, from where it stands to its end."""
+    """Scans for one sproc, from the stored cursor to the end."""
     ran = 0
     try:
-        globs = globs_of(await link.command("HGET", raw(link.keys.name(name)), "key") or b"")
+        written = text(await link.command("HGET", raw(link.keys.name(name)), "key") or b"")
+        globs = tuple(map(raw, typed({"event": "*", "key": written}, "key")))
         state = await link.command("HGET", link.keys.catchups, raw(name))
         while state:
             cursor, found = await _page(link, state.split()[-1], globs)
@@ -44,7 +45,7 @@ async def scan(link: Link, name: str) -> None:
                     break
         log.info("catch-up of %s: ran for %d keys", name, ran)
     except (exceptions.ResponseError, SettingsError) as error:
-        log.warning("catch-up of %s broke off: %s", name, error)
+        log.warning("catch-up of %s stopped early: %s", name, error)
 
 
 async def _page(link: Link, cursor: bytes, globs: tuple[bytes, ...]) -> tuple[bytes, list[bytes]]:

@@ -1,4 +1,4 @@
-"""What a daemon covers: where its numbering of each source begins, and heartbeats that say so."""
+"""What a daemon covers: registers where its numbering of each source begins, and sends heartbeats."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MEND_EVERY_S = 0.2
 
 
 class Coverage:
-    """One session's. `info`: what else the heartbeat says."""
+    """The coverage of one session. `info` returns the other fields of the heartbeat."""
 
     def __init__(self, link: Link, numbering: Numbering, info: Callable[[], dict[str, Any]]) -> None:
         self._link, self._numbering, self._info = link, numbering, info
@@ -34,14 +34,14 @@ class Coverage:
         self._mended = 0.0
 
     def start_anew(self, sources: Iterable[Source]) -> None:
-        """A new epoch, or a watermark that is gone: from where they were to the next segment is a gap."""
+        """Restarts numbering after a new epoch or a lost watermark: events up to the next segment are a gap."""
         for source in sources:
             began_ms = source.segment.ms if source.segment else 0
             self._left_ms[source.name] = self._left_ms.get(source.name) or source.done_ms or began_ms
             source.reset()
 
     def cover(self, sources: Iterable[Source]) -> None:
-        """Registers where the numbering of sources begins; what has a watermark already keeps it."""
+        """Registers where the numbering of sources begins; existing watermarks stay."""
         words: list[Any] = []
         segments: list[tuple[Source, Segment]] = []
         for source in sources:
@@ -63,19 +63,21 @@ class Coverage:
                 self._left_ms.pop(source.name, None)
 
     def mend(self, source: Source) -> None:
-        """A source has no watermark. One that was registered lost it (it was dropped, and came again): what it had is a gap."""
+        """Handles a source without a watermark. If it was registered, it was dropped and came back: what it had is a gap."""
         if time.monotonic() - self._mended < MEND_EVERY_S:
             return
         self._mended = time.monotonic()
         if source.segment is not None and source.registered is source.segment:
-            log.warning("%s has lost its watermark: numbered anew", source.name.decode("utf-8", "replace"))
+            log.warning(
+                "%s has lost its watermark: its events are numbered anew", source.name.decode("utf-8", "replace")
+            )
             self.start_anew([source])
             self._link.post("tick", 1, 1)
         else:
             self.cover([source])
 
     def beat(self, tick: Tick) -> None:
-        """The heartbeat; watermarks of sources where nothing is pending move along."""
+        """Sends the heartbeat, and moves the watermarks of sources without pending events."""
         words: list[Any] = []
         for source in self._numbering.sources.values():
             idle = not (source.flight or source.refused or self._numbering.holding) and (
@@ -83,7 +85,7 @@ class Coverage:
             )
             if source.segment and idle and source.done[0] < tick.tick:
                 start = (source.segment.tick, 0)
-                # Nothing behind the start of its numbering has run: it may step over a hole before that.
+                # Nothing after the start of its numbering has run: it may skip a hole before that.
                 start_ms = source.segment.ms if source.done <= start else ""
                 words += (source.name, *max(source.done, start), tick.tick, tick.ms, start_ms)
         covers = {source.name.decode("utf-8", "replace"): source.covers for source in self._numbering.sources.values()}
@@ -107,10 +109,10 @@ class Coverage:
                     self.mend(self._numbering.sources[name])
 
     async def leave(self) -> None:
-        """A last heartbeat, then the lease ends. Raises redis.RedisError."""
+        """Sends a last heartbeat and ends the lease. Raises redis.RedisError."""
         if self._numbering.now is not None:
             self.beat(self._numbering.now)
-            await asyncio.sleep(0)  # it is sent by a task: behind the good-bye it would bring the lease back
+            await asyncio.sleep(0)  # a task sends it: after `leave` it would renew the lease
         await self._link.call("leave", self._link.daemon)
 
     def _start_scan(self, name: str) -> None:

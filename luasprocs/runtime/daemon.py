@@ -1,4 +1,4 @@
-"""The daemon: who it is, its worker processes, and the shards that it serves. One server is one shard."""
+"""The daemon: its identity, its worker processes, and the shards that it serves. One server is one shard."""
 
 from __future__ import annotations
 
@@ -42,34 +42,33 @@ class Daemon:
             shard.state.schedules = schedules
 
     def on_ready(self, ready: Callable[[], None]) -> None:
-        """`ready` is called when all shards are heard for the first time, and again after each reconnection."""
+        """Registers a callback: called when the daemon listens to all shards, and again after each reconnection."""
         self._ready = ready
 
     @property
     def listening(self) -> bool:
-        """Whether it hears the ticks of all shards."""
+        """Whether ticks of all shards arrive."""
         return all(shard.listening for shard in self._shards)
 
     @property
     def status(self) -> str:
-        """In a few words, for a service manager."""
+        """A short text for service managers."""
         lag = sum(shard.state.numbering.lag for shard in self._shards)
         return f"listening, lag {lag}" if self.listening else "waiting for the server"
 
     def info(self) -> dict[str, int]:
-        """Counters, for metrics: the sum of all shards."""
+        """Counters for metrics, summed over all shards."""
         total: Counter[str] = Counter()
         for shard in self._shards:
             total.update(shard.state.info())
         return dict(total)
 
     def stop(self) -> None:
-        """No new work; `run` returns when what runs has ended."""
+        """Begins no new work; `run` returns when the work under way has ended."""
         for shard in self._shards:
             shard.stop()
 
     async def run(self) -> None:
-        """Until `stop`."""
         async with asyncio.TaskGroup() as group:
             for shard in self._shards:
                 group.create_task(shard.run())

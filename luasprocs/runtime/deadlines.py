@@ -1,8 +1,7 @@
-"""Makes `expired` come in time: Redis itself expires keys late where there are many. Due keys are touched with EXISTS.
+"""Makes `expired` events come in time: with many keys, Redis itself expires them late. EXISTS on a due key expires it.
 
-Deadlines are learnt from one SCAN, and from what is published when a key gets one, on a connection of its own: numbering
-never sees it. Where no trigger wants `expired`, there is neither. Several daemons may touch the same keys: Redis
-publishes once.
+Deadlines are learnt from one SCAN, and from events on a connection of its own, which are never numbered. If no trigger wants
+`expired`, there is neither. Several daemons may touch the same key: Redis publishes its expiry once.
 """
 
 from __future__ import annotations
@@ -10,75 +9,39 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from redis import exceptions
 
 from luasprocs.contract.encoding import time_ms
 from luasprocs.runtime.cancelling import end
-from luasprocs.runtime.expiring import LEARNT_BY, Expiring, expiring
+from luasprocs.runtime.deadline_listener import DeadlineListener
+from luasprocs.runtime.expiring import Expiring, expiring
 from luasprocs.runtime.expiry_queue import KEYS_LIMIT, NEVER, ExpiryQueue
 from luasprocs.runtime.numbering import OWN
-from luasprocs.runtime.wire import Wire, connect, packed, pipelined
+from luasprocs.runtime.wire import connect, pipelined
 from luasprocs.server.errors import is_no_permission
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from luasprocs.runtime.bindings import Bindings
     from luasprocs.runtime.link import Link
 
 KEY_LIMIT_BYTES = 1024
 """Longer keys are left to Redis."""
 BATCH_KEYS = 100
-"""EXISTS or PEXPIRETIME sent at once: dispatches wait behind them on the same connection, for about 0.1 ms."""
+"""Keys of one EXISTS or one batch of PEXPIRETIME: dispatches on the same connection wait for it, about 0.1 ms."""
 SCAN_COUNT = 500
-"""Keys of a page, asked for at once: about 0.5 ms."""
+"""Keys of one page, about 0.5 ms."""
 RESCAN_LEAD_MS = 10_000
 RESCAN_REST_S = 5.0
 CLOCK_EVERY_S = 1.0
 RETRY_S = 2.0
 AGAIN_MS = 2
-"""When a key is touched again that was not due yet, by a clock that jumped."""
-_LEARNT_BY = frozenset(event.encode() for event in LEARNT_BY)
-_SUBSCRIBE_AT_ONCE = 500
-
-
-class _Hearing(Wire):
-    """Subscribed; `heard` gets each key that may have a new deadline."""
-
-    def start(self, wanted: Expiring, heard: Callable[[bytes], None]) -> None:
-        """What arrives is looked at from now on."""
-        self._keyspace, self._matches, self._heard = wanted.by_keyspace, wanted.matcher(), heard
-        self._missing = 0
-        self._subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.receive = self._notice
-
-    async def subscribe(self, wanted: Expiring, db: int) -> None:
-        """Waits for the server's word, or a lost connection."""
-        channels, patterns = wanted.subscriptions(db)
-        self._missing = len(channels) + len(patterns)
-        for command, names in ((b"SUBSCRIBE", channels), (b"PSUBSCRIBE", patterns)):
-            for start in range(0, len(names), _SUBSCRIBE_AT_ONCE):
-                self.send(packed(command, *names[start : start + _SUBSCRIBE_AT_ONCE]))
-        await asyncio.wait((self._subscribed, self.lost), return_when=asyncio.FIRST_COMPLETED)
-
-    def _notice(self, message: Any) -> None:
-        if isinstance(message, Exception):
-            self.close(exceptions.ResponseError(str(message)))
-        elif message[0] in {b"message", b"pmessage"}:
-            _, _, rest = message[-2].partition(b"__:")
-            key, event = (rest, message[-1]) if self._keyspace else (message[-1], rest)
-            if event in _LEARNT_BY and self._matches(key):
-                self._heard(key)
-        else:
-            self._missing -= 1
-            if not self._missing:
-                self._subscribed.set_result(None)
+"""When to touch a key again that turned out not to be due: the clock jumped."""
 
 
 class Deadlines:
-    """Touches keys that are due, as long as some trigger wants their `expired`."""
+    """Touches due keys as long as a trigger wants their `expired` event."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -95,18 +58,16 @@ class Deadlines:
         self._clock_at = -NEVER
 
     def bind(self, bindings: Bindings) -> None:
-        """The triggers of a generation."""
         wanted = expiring(bindings)
         if wanted != self._wanted:
             self._wanted = wanted
             self._rebound.set()
 
     def rescan(self) -> None:
-        """Something may have been missed."""
+        """Scans again: deadlines may have been missed."""
         self._rescan.set()
 
     async def run(self) -> None:
-        """For as long as the session lasts."""
         while True:
             self._rebound.clear()
             self._forget()
@@ -119,38 +80,36 @@ class Deadlines:
                 await asyncio.wait((work, rebound), return_when=asyncio.FIRST_COMPLETED)
             finally:
                 rebound.cancel()
-                await end(work)  # when a server goes, its connection and the session's break at once
+                await end(work)  # if the server goes down, its connection and the link break at once
             if not work.cancelled():
                 work.result()
 
     async def _watch(self, wanted: Expiring) -> None:
-        """One set of keys, until cancelled; a connection that breaks is opened again."""
+        """Handles one set of keys until cancelled; reconnects if the connection breaks."""
         while True:
             try:
                 await self._learn_and_touch(wanted)
             except* exceptions.RedisError as failed:
-                self._link.say(
-                    "deadlines", f"deadlines are unknown, so that `expired` may come late: {failed.exceptions[0]}"
-                )
+                self._say(f"deadlines are unknown, so `expired` events may be late: {failed.exceptions[0]}")
             await asyncio.sleep(RETRY_S)  # if the link broke too, the session ends meanwhile
             self._forget()
 
     async def _learn_and_touch(self, wanted: Expiring) -> None:
-        hearing = await connect(self._link.address.url, _Hearing)
-        assert isinstance(hearing, _Hearing)  # noqa: S101
+        listener = await connect(self._link.address.url, DeadlineListener)
+        assert isinstance(listener, DeadlineListener)  # noqa: S101
         try:
-            hearing.start(wanted, self._ask)
-            await hearing.subscribe(wanted, self._link.address.db)
+            listener.start(wanted, self._ask)
+            await listener.subscribe(wanted, self._link.address.db)
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._until_lost(hearing))
+                group.create_task(self._until_lost(listener))
                 group.create_task(self._scans(wanted))
                 group.create_task(self._work())
         finally:
-            hearing.close()
+            listener.close()
 
     @staticmethod
-    async def _until_lost(hearing: Wire) -> None:
-        raise await asyncio.shield(hearing.lost) or exceptions.ConnectionError(
+    async def _until_lost(listener: DeadlineListener) -> None:
+        raise await asyncio.shield(listener.lost) or exceptions.ConnectionError(
             "the connection was closed by the server"
         )
 
@@ -158,7 +117,7 @@ class Deadlines:
         self._link.say("deadlines", text)
 
     def _ask(self, key: bytes) -> None:
-        """A key may have a new deadline: it is looked at soon."""
+        """Queues a key whose deadline may have changed."""
         if OWN in key or len(key) > KEY_LIMIT_BYTES:
             return
         if len(self._asked) >= KEYS_LIMIT:
@@ -168,7 +127,7 @@ class Deadlines:
         self._woken.set()
 
     async def _work(self) -> None:
-        """Touches what is due, asks for what may be new, sleeps until there is more."""
+        """Touches due keys, reads queued deadlines, sleeps until there is more to do."""
         while True:
             self._woken.clear()
             if time.monotonic() - self._clock_at > CLOCK_EVERY_S:
@@ -188,7 +147,7 @@ class Deadlines:
                         await self._woken.wait()
 
     def _now_ms(self) -> float:
-        """By the server's clock."""
+        """The server's time."""
         return time.monotonic() * 1000 + self._ahead_ms
 
     async def _set_clock(self) -> None:
@@ -206,33 +165,28 @@ class Deadlines:
             await self._learn(keys)
 
     async def _learn(self, keys: list[bytes]) -> None:
-        """PEXPIRETIME of keys: a deadline, -1 for none, -2 for a key that is gone."""
+        """Reads deadlines by PEXPIRETIME: -1 for none, -2 for a missing key."""
         replies = await pipelined(self._link.commands, [(b"PEXPIRETIME", key) for key in keys])
         soonest = int(self._now_ms()) + AGAIN_MS
         for key, reply in zip(keys, replies, strict=True):
             if isinstance(reply, int):
                 self._queue.learn(key, reply if reply < 0 else max(reply, soonest))
             elif is_no_permission(reply):
-                self._link.say(
-                    "deadlines", f"deadlines of some keys can't be read, so that their `expired` may come late: {reply}"
-                )
+                self._say(f"deadlines of some keys can't be read, so their `expired` events may be late: {reply}")
             else:  # BUSY and its like
                 self._queue.learn(key, soonest + 100)
         if self._queue.horizon < NEVER:
-            self._link.say(
-                "deadlines",
-                f"more than {KEYS_LIMIT} keys with a deadline: those due later are looked for again in time",
-            )
+            self._say(f"more than {KEYS_LIMIT} keys have a deadline: the later ones are scanned for again in time")
         self._woken.set()
 
     def _look_ahead(self) -> None:
-        """What was not kept is looked for before it is due."""
+        """Scans again for forgotten deadlines before they are due."""
         queue = self._queue
         if queue.horizon < NEVER and (len(queue) < queue.limit // 4 or self._now_ms() > queue.horizon - RESCAN_LEAD_MS):
             self._rescan.set()
 
     async def _scans(self, wanted: Expiring) -> None:
-        """One at the start; further ones where something was not kept or missed."""
+        """Scans at the start, and again if deadlines were forgotten or missed."""
         while True:
             self._rescan.clear()
             self._queue.horizon = NEVER

@@ -1,4 +1,4 @@
-"""Sends wanted events to the engine's dispatch, in batches, pipelined; what is refused is kept and sent again."""
+"""Sends wanted events to the engine's dispatch in pipelined batches; refused ones are kept and sent again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = logging.getLogger("luasprocs.daemon")
 
 IN_FLIGHT = 4
 BATCH_US = 1500
-"""How long one dispatch may hold the server, by what the last ones took."""
+"""How long one dispatch may block the server, estimated from the last ones."""
 BEHIND_REST_S = 0.01
 ERROR_REST_S = 0.1
 TIMEOUTS_TO_PAUSE = 3
@@ -36,7 +36,7 @@ def _ignore(_: Any) -> None:
 
 
 class Dispatcher:
-    """Sends what the numbering queues, from `start` to `close`.
+    """Sends the queued events, from `start` to `close`.
 
     `stale`: called when the engine is at another generation; `broken`: when its epoch is another;
     `unregistered`: when a source has no watermark; `pause`: when a sproc is to be paused.
@@ -62,16 +62,16 @@ class Dispatcher:
         self._stale, self._broken, self._unregistered, self._pause = stale, broken, unregistered, pause
         self._ready: deque[Source] = deque()
         self._refusal = ""
-        # MULTI, so that the end marker comes whatever happens to the dispatch: one that FUNCTION KILL ends has none.
+        # MULTI, so that the end marker comes even if FUNCTION KILL ends the dispatch.
         self._multi = packed(b"MULTI")
         self._end = packed(b"PUBLISH", link.keys.markers, b"end") + packed(b"EXEC")
 
     def start(self) -> None:
-        """The triggers are bound: what is queued may go."""
+        """Allows sending: the triggers are bound."""
         self.started = True
 
     def close(self) -> None:
-        """The link is closed, so all that was under way has come back: it is left to the next session."""
+        """Leaves all events to the next session; the link is closed, so those in flight have come back."""
         self.started = False
         for source in self._numbering.sources.values():
             if source.refused:
@@ -82,7 +82,7 @@ class Dispatcher:
             self._ready.append(source)
 
     def flush(self) -> None:
-        """Sends as much as may be under way."""
+        """Sends batches up to the limit in flight."""
         ready = self._ready
         while ready and self.in_flight < IN_FLIGHT and self._may_send():
             source = ready.popleft()
@@ -97,7 +97,7 @@ class Dispatcher:
 
     @staticmethod
     def _size(source: Source) -> int:
-        """So many events take about BATCH_US; the first after a change go alone, so that one that never ends can be stopped."""
+        """How many events take about BATCH_US. The first after a change goes alone: if it never ends, it can still be killed."""
         if not source.cost_us:
             return 1
         return max(1, min(CHUNK_EVENTS, int(BATCH_US / source.cost_us)))
@@ -123,14 +123,14 @@ class Dispatcher:
         self._link.send(payload, _ignore, self._queued, _ignore, partial(self._answered, source, chunk))
 
     def _queued(self, reply: Any) -> None:
-        """A dispatch that is refused at queueing says why here; EXEC then says only that it was."""
+        """Remembers why a dispatch was refused when it was queued: EXEC only says that it was."""
         self._refusal = str(reply) if isinstance(reply, Exception) else ""
 
     def _answered(self, source: Source, chunk: Chunk, reply: Any) -> None:
         source.flight -= 1
         self.in_flight -= 1
         answer = reply[0] if isinstance(reply, list) else reply
-        # An answer about numbers of another epoch, or of a source that was left meanwhile, says nothing about what is pending.
+        # An answer about another epoch, or about a source that was unsubscribed meanwhile, says nothing about pending events.
         if self._numbering.sources.get(source.name) is source and self._numbering.is_current(source, chunk.segment):
             if isinstance(answer, Exception):
                 self._failed(source, chunk, self._refusal or str(answer))
@@ -190,7 +190,7 @@ class Dispatcher:
         self._refuse(source, chunk, BEHIND_REST_S if chunk.failures <= 2 else ERROR_REST_S)
 
     def _culprit(self, chunk: Chunk) -> bytes:
-        """Which sproc of a single event was stopped: whose begin marker came last. The third time in a row it is paused."""
+        """Which sproc of a single event was killed: the one whose begin marker came last. The third time in a row pauses it."""
         names = chunk.events[0].names
         name = self._numbering.last_begun if self._numbering.last_begun in names else names[0]
         self._timeouts[name] = self._timeouts.get(name, 0) + 1
@@ -207,7 +207,7 @@ class Dispatcher:
             self._come_back(source, rest_s)
 
     def _come_back(self, source: Source, rest_s: float) -> None:
-        """All that was under way is answered: what was refused is sent again after a rest."""
+        """Sends refused events again after a rest; nothing of the source is in flight."""
         if rest_s and self._link.is_open:
             asyncio.get_running_loop().call_later(rest_s, self._again, source)
         else:
@@ -222,7 +222,7 @@ class Dispatcher:
         self.flush()
 
     def rebound(self) -> None:
-        """New triggers are bound: costs are unknown again, and everything pending may go."""
+        """Forgets costs after a change of triggers, and sends what is pending."""
         for source in self._numbering.sources.values():
             source.cost_us = 0.0
             if source.pending:

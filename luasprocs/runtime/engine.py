@@ -1,4 +1,4 @@
-"""The engine as the daemon finds it: waited for, or loaded again if somebody flushed functions."""
+"""Waits for the engine, and loads it again if somebody flushed functions."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ ENGINE_POLL_S = 0.5
 
 
 async def until_engine(link: Link) -> None:
-    """Waits for a registry, and loads its engine if somebody flushed it. Raises redis.RedisError."""
+    """Returns when the engine answers; loads it if there is a registry without it. Raises redis.RedisError."""
     while not await _answers(link):
         if await _load(link):
             continue
-        link.say("engine", "nothing was synced here yet: luasprocs sync makes sprocs live; waiting for it")
+        link.say("engine", "nothing was synced here yet: waiting for luasprocs sync to make sprocs live")
         await asyncio.sleep(ENGINE_POLL_S)
     link.said.forget("engine")
 
@@ -41,7 +41,7 @@ async def _answers(link: Link) -> bool:
 
 
 async def _load(link: Link) -> bool:
-    """Loads the engine of the registry that is there; false if there is none, or a newer one."""
+    """Loads the registry's engine. Returns whether it could: not if there is no registry, or a newer one."""
     stored = await link.command("HGETALL", link.keys.revision)
     revision = Revision.parse(dict(zip(stored[::2], stored[1::2], strict=True)))
     if not revision.generation or revision.engine > VERSION:

@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """`id`: host, process, and a random part; `started_s`: unix time, by this machine's clock."""
+    """`id`: host, process and a random part; `started_s`: unix time by the local clock."""
 
     id: str
     host: str
@@ -21,10 +21,9 @@ class Identity:
 
     @classmethod
     def of_process(cls) -> Identity:
-        """Another one each time."""
         host, pid = socket.gethostname(), os.getpid()
         return cls(f"{host}-{pid}-{secrets.token_hex(3)}", host, pid, round(time.time()))
 
     def info(self) -> dict[str, Any]:
-        """For the heartbeat."""
+        """Its fields in the heartbeat."""
         return {"pid": self.pid, "host": self.host, "started": self.started_s}

@@ -1,4 +1,4 @@
-"""Takes async jobs for this daemon's workers, reports how each ended, starts retries."""
+"""Takes async jobs for the daemon's workers, reports their outcomes, starts retries."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 from redis import exceptions
 
 from luasprocs.contract.encoding import text
-from luasprocs.contract.metadata import KEYS
 from luasprocs.errors import SettingsError
-from luasprocs.language.metadata import parse_value
+from luasprocs.language.metadata import typed
 from luasprocs.runtime.workers import Job, Outcome, WorkerError
 from luasprocs.server.errors import is_killed
 
@@ -26,14 +25,14 @@ if TYPE_CHECKING:
 log = logging.getLogger("luasprocs.daemon")
 
 LOOK_EVERY_S = 1.0
-"""For jobs of dead daemons, for retries that are due, and in case a wake-up was lost."""
+"""Finds jobs of dead daemons and due retries, and covers for lost wake-ups."""
 REST_S = 0.005
 NO_WORKER_REST_S = 10.0
 REPORTED_AT_ONCE = 50
 
 
 class Jobs:
-    """One session's part in the jobs; what ended while there was no connection is reported on the next one."""
+    """The jobs side of one session. Outcomes of a time without a connection are reported on the next one."""
 
     def __init__(self, link: Link, workload: Workload) -> None:
         self._link, self._workload = link, workload
@@ -43,13 +42,13 @@ class Jobs:
         workload.ended = self._ended
 
     def wake(self, *, delayed: bool = False) -> None:
-        """There may be something to take; `delayed`: or to be done later."""
+        """Looks for jobs; `delayed`: for retries, too."""
         if delayed:
             self._next_due_s = 0.0
         self._wake.set()
 
     async def run(self) -> None:
-        """Takes and reports for as long as the session lasts.
+        """Takes and reports until the session ends.
 
         Raises:
             redis.ConnectionError: the connection broke.
@@ -73,11 +72,11 @@ class Jobs:
                     await self._wake.wait()
 
     def _rest_s(self) -> float:
-        """Until the next retry is due; its answer says when by the server's clock, which this one follows from then on."""
+        """Seconds until the next retry is due."""
         return min(LOOK_EVERY_S, max(0.0, self._next_due_s - time.monotonic()))
 
     async def _prepared(self) -> bool:
-        """Whether there is anything to take, and somebody to run it."""
+        """Whether there are jobs, and a worker to run them."""
         pool = self._workload.pool
         if pool.ready:
             return True
@@ -106,13 +105,13 @@ class Jobs:
         self.wake()
 
     def _report_soon(self) -> None:
-        """What ends in one turn of the loop is reported together, and what ends while the server hasn't answered, too."""
+        """Reports in one call all jobs that end in one turn of the loop, or while the server has not answered."""
         if not self._reporting:
             self._reporting = True
             asyncio.get_running_loop().call_soon(self._report)
 
     def report_all(self) -> None:
-        """Reports without waiting for answers: what is sent next comes behind it."""
+        """Sends all reports without waiting for replies: later commands come after them."""
         while self._workload.unreported and self._link.is_open:
             self._report()
 
@@ -131,7 +130,7 @@ class Jobs:
         self._reporting = False
         unreported = self._workload.unreported
         if isinstance(reply, exceptions.ConnectionError):
-            unreported.extend(ended)  # reported again on the next connection; the second is LOST
+            unreported.extend(ended)  # reported again on the next connection; a second report is answered LOST
             return
         if isinstance(reply, Exception):
             log.warning("the end of job %s could not be recorded: %s", ended[0][0].id.decode(), reply)
@@ -140,7 +139,7 @@ class Jobs:
             self._report_soon()
 
     async def _start_retries(self) -> None:
-        """Those that are due; the answer says when the next one is."""
+        """Starts due retries, and notes when the next one is due."""
         try:
             next_due, *due = await self._link.call("due")
             self._next_due_s = time.monotonic() + max(REST_S, int(next_due) / 1000) if next_due else math.inf
@@ -150,7 +149,7 @@ class Jobs:
             self._link.say("retries", f"retries can't be started: {error}", logging.ERROR)
 
     async def _retry(self, job: bytes) -> None:
-        """A server-side run again. One that FUNCTION KILL stopped has written nothing: it is recorded here."""
+        """Runs a server-side sproc again. If FUNCTION KILL stopped it, it has written nothing, so its record is written here."""
         try:
             await self._link.call("retry", self._link.daemon, job, "")
         except exceptions.ResponseError as error:
@@ -160,7 +159,7 @@ class Jobs:
 
 
 def parse_job(row: list[Any]) -> Job:
-    """A row of the engine's `take`."""
+    """Parses a row of the engine's `take`."""
     entry, job_id, name, trigger, depth, origin, attempt, timeout, memory, count, *rest = row
     return Job(
         entry=entry,
@@ -170,17 +169,17 @@ def parse_job(row: list[Any]) -> Job:
         depth=int(depth),
         origin=origin,
         attempt=int(attempt),
-        timeout_ms=_value("timeout", timeout),
-        memory_bytes=_value("memory", memory),
+        timeout_ms=_typed("timeout", timeout),
+        memory_bytes=_typed("memory", memory),
         keys=tuple(rest[:count]),
         args=tuple(rest[count + 1 :]),
     )
 
 
-def _value(key: str, written: bytes) -> Any:
-    """As the registry has it; the default if it is empty, or was broken by hand."""
-    default = KEYS[key].default({"runasync": "yes"})
+def _typed(key: str, written: bytes) -> Any:
+    """The typed value; the default if the stored one is empty or was broken by hand."""
+    values = {"runasync": "yes", key: text(written)}
     try:
-        return parse_value(key, text(written) or default)
+        return typed(values, key)
     except SettingsError:
-        return parse_value(key, default)
+        return typed(values | {key: ""}, key)

@@ -1,4 +1,4 @@
-"""A link: the two connections of a daemon to one server, and what all parts of a session need of them."""
+"""The link between a daemon and one server: two connections, and what the parts of a session need of them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ log = logging.getLogger("luasprocs.daemon")
 
 
 class LinkLostError(Exception):
-    """The connections are of no more use; the text says why."""
+    """The connections are no longer usable; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a registry is: the server's URL with its db, and the names of the registry's keys."""
+    """The address of a registry: the server's URL, its db, and the names of the registry's keys."""
 
     url: str
     keys: Keys
@@ -37,7 +37,7 @@ class Address:
 
 
 class Link:
-    """`commands`: for commands and their replies; `events`: for what is published; `daemon`: this daemon's id."""
+    """`commands`: the connection for commands; `events`: the one for subscriptions; `daemon`: this daemon's id."""
 
     def __init__(self, address: Address, daemon: str, said: LogOnce, commands: Wire, events: Listener) -> None:
         self.address, self.daemon = address, daemon
@@ -48,7 +48,7 @@ class Link:
 
     @classmethod
     async def open(cls, address: Address, daemon: str, said: LogOnce) -> Link:
-        """Connects both.
+        """Opens both connections.
 
         Raises:
             redis.RedisError: nothing answers, or the server refuses user, password or db.
@@ -68,20 +68,20 @@ class Link:
         return self.commands.open
 
     def close(self) -> None:
-        """Ends both connections at once: what waits for a reply hears of it."""
+        """Closes both connections at once; handlers that wait for a reply get a ConnectionError."""
         self.commands.close()
         self.events.close()
 
     def packed(self, function: str, *words: Argument) -> bytes:
-        """A call of an engine function, by its name in the contract, as `send` takes it."""
+        """Packs a call of an engine function, named as in the contract, for `send`."""
         return packed("FCALL", self.keys.function(function), 0, *words)
 
     def say(self, topic: str, text: str, level: int = logging.WARNING) -> None:
-        """Logs a text about a topic once, until it changes."""
+        """Logs a text on a topic once, until it changes."""
         self.said.say(topic, text, level)
 
     def send(self, payload: bytes, *handlers: Handler) -> None:
-        """Sends packed commands; one handler for each reply, which gets errors too."""
+        """Sends packed commands, with one handler for each reply; errors are passed to it, too."""
         self.commands.send(payload, *handlers)
 
     async def call(self, function: str, *words: Argument) -> Any:
@@ -101,7 +101,7 @@ class Link:
         return await self.commands.call(*words)
 
     def post(self, function: str, *words: Argument) -> None:
-        """Calls an engine function whose reply nobody needs; a refusal is logged."""
+        """Calls an engine function in the background; a refusal is logged."""
         self.spawn(self._posted(function, words))
 
     async def _posted(self, function: str, words: tuple[Argument, ...]) -> None:
@@ -111,7 +111,7 @@ class Link:
             log.warning("%s was refused: %s", function, error)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
-        """Starts a task that ends with the link; None before `tasks`, and when these are ending."""
+        """Starts a task that ends with the link. Returns None, and starts nothing, outside of `tasks`."""
         if self._group is not None:
             with contextlib.suppress(RuntimeError):  # the group is shutting down
                 return self._group.create_task(work)
@@ -120,7 +120,7 @@ class Link:
 
     @contextlib.asynccontextmanager
     async def tasks(self) -> AsyncIterator[None]:
-        """Holds what `spawn` starts; ends with the first failure among it, or when a connection breaks.
+        """Runs the tasks that `spawn` starts, until one fails or a connection breaks.
 
         Raises:
             LinkLostError, redis.RedisError: why it ended.
@@ -140,7 +140,7 @@ class Link:
 
 
 def _cause(group: ExceptionGroup[Exception]) -> Exception:
-    """Why a link ended, of all that its tasks raised; a group that holds anything else is a fault, and stays as it is.
+    """Why a link ended, out of all that its tasks raised; a group with any other exception is a fault and stays a group.
 
     Not by `except*`: of several clauses each raises, and two of them make a group again.
     """

@@ -1,4 +1,4 @@
-"""The raw event connection: subscriptions, and what arrives on them, handed to the numbering as it comes."""
+"""The event connection: subscriptions, and their messages, which go to the numbering as they come."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class _Place(NamedTuple):
 
 
 class Control(Protocol):
-    """Who is told what is published to daemons."""
+    """Receives the messages for daemons."""
 
     def tick(self, tick: Tick) -> None:
-        """A tick."""
+        """A tick came."""
 
     def generation(self) -> None:
         """A new generation was applied."""
@@ -39,18 +39,18 @@ class Control(Protocol):
         """There may be jobs, or sprocs were paused or resumed."""
 
     def flush(self) -> None:
-        """All that was read at once is numbered."""
+        """All messages of one read are numbered."""
 
 
 class Listener(Wire):
-    """Subscribed by `attach` and `subscribe`."""
+    """Call `attach` first, then `subscribe_control`, then `subscribe`."""
 
     def __init__(self) -> None:
         super().__init__()
         self._control: Control | None = None
 
     def attach(self, keys: Keys, numbering: Numbering, control: Control) -> None:
-        """What is heard goes here from now on."""
+        """Sends messages to these from now on."""
         self._numbering, self._control = numbering, control
         self._channels: dict[bytes, _Place] = {}
         self._patterns: dict[bytes, _Place] = {}
@@ -61,11 +61,11 @@ class Listener(Wire):
         self.receive = self._notice
 
     async def subscribe_control(self) -> None:
-        """To ticks, markers, generations and the jobs' wakes; waits for the server's word."""
+        """Subscribes to ticks, markers, generations and wake-ups; waits until the server confirms it."""
         await self._subscribe(b"SUBSCRIBE", (self._ticks, self._markers, self._generations, self._wakes))
 
     async def subscribe(self, sources: Iterable[Source]) -> None:
-        """To sources; waits for the server's word. Each is numbered from the next tick on."""
+        """Subscribes to sources; waits until the server confirms it. Numbering starts at the next tick."""
         wanted = list(sources)
         for source in wanted:
             kind, _, _ = source.name.partition(b"__:")
@@ -95,7 +95,7 @@ class Listener(Wire):
             )
 
     def unsubscribe(self, sources: Iterable[Source]) -> None:
-        """From sources that nothing is bound to any more."""
+        """Unsubscribes from sources without triggers."""
         for source in sources:
             places = self._patterns if source.binding.pattern else self._channels
             if places.pop(source.name, None) and self.open:
@@ -103,7 +103,6 @@ class Listener(Wire):
                 self.send(packed(command, source.name))
 
     def flushed(self) -> None:
-        """All that was read at once has been handled."""
         if self._control is not None:
             self._control.flush()
 
@@ -142,7 +141,7 @@ class Listener(Wire):
             self._control.wake(payload)
 
     def _other(self, message: Any) -> None:
-        """Confirmations; and errors, which end the connection: a subscription that an ACL refuses."""
+        """Handles confirmations, and errors, which end the connection: an ACL refuses a subscription."""
         if isinstance(message, Exception):
             self.close(message)
             return

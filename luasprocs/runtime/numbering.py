@@ -1,4 +1,4 @@
-"""Numbers the events of each source, puts them down to their causes, and queues what is wanted. Pure: no I/O."""
+"""Numbers the events of each source, attributes them to their causes, and queues the wanted ones. Pure: no I/O."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from luasprocs.runtime.bindings import Names
 
 OWN = b"__*_Sproc_"
-"""What every key of every registry holds: their events are never counted."""
+"""Part of every registry key: events of such keys are never counted."""
 CHUNK_EVENTS = 256
-"""Events of one chunk at most: what is cut off it or filtered is never more."""
+"""The most events of one chunk."""
 
 
 @dataclass(slots=True)
 class Tick:
-    """A tick's message."""
+    """The message of a tick."""
 
     epoch: str
     tick: int
@@ -32,7 +32,6 @@ class Tick:
 
     @classmethod
     def parse(cls, payload: bytes) -> Tick:
-        """From the channel."""
         epoch, tick, ms, run_id, forced = payload.decode().split()
         return cls(epoch, int(tick), int(ms), run_id, forced == "1")
 
@@ -46,7 +45,7 @@ class _Held(NamedTuple):
 
 
 class Numbering:
-    """All sources that a daemon listens to. `wake`: called when a source has something to send."""
+    """All sources of one shard. `wake`: called when a source has events to send."""
 
     def __init__(self, wake: Callable[[Source], None] = lambda _: None) -> None:
         self.wake = wake
@@ -61,21 +60,21 @@ class Numbering:
 
     @property
     def holding(self) -> bool:
-        """Whether events wait for the triggers of a new generation."""
+        """Whether events are held back until the triggers of a new generation are known."""
         return self._held is not None
 
     @property
     def lag(self) -> int:
-        """Events read and not yet run, those under way left out."""
+        """Events read and not yet sent or refused."""
         return sum(source.lag for source in self.sources.values())
 
     @property
     def numbered(self) -> bool:
-        """Whether every source is numbered: no event that comes now is missed."""
+        """Whether every source is numbered, so that no event is missed."""
         return all(source.segment is not None for source in self.sources.values())
 
     def tick(self, tick: Tick) -> list[Source]:
-        """A tick. Returns the sources whose numbering begins with it."""
+        """Handles a tick. Returns the sources whose numbering begins with it."""
         self.now, self.cause, self._markers = tick, None, 0
         started = []
         for source in self.sources.values():
@@ -86,7 +85,7 @@ class Numbering:
         return started
 
     def marker(self, payload: bytes) -> None:
-        """`begin depth roots origin name`, or `end`."""
+        """Handles a marker: `begin depth roots origin name`, or `end`."""
         self._markers += 1
         if not payload.startswith(b"begin "):
             self.cause = None
@@ -98,7 +97,7 @@ class Numbering:
         self.last_begun = name
 
     def event(self, source: Source, key: bytes, event: bytes) -> None:
-        """One message of a source."""
+        """Handles one message of a source."""
         segment, now = source.segment, self.now
         if segment is None or now is None or OWN in key:
             return
@@ -116,12 +115,12 @@ class Numbering:
             self._queue(source, now.tick, now.ms, segment, Event(source.count, key, event, names, cause))
 
     def hold(self) -> None:
-        """A new generation was applied: what comes from here on waits for its triggers."""
+        """Holds events back from now on: a new generation was applied, and its triggers are not known yet."""
         if self._held is None:
             self._held = []
 
     def bind(self, bindings: Bindings) -> tuple[list[Source], list[Source]]:
-        """New triggers: held and pending events are matched anew. Returns sources to subscribe, and to leave."""
+        """Matches held and pending events with new triggers. Returns the sources to subscribe to, and to unsubscribe from."""
         new = [Source(binding) for name, binding in bindings.sources.items() if name not in self.sources]
         left = [source for name, source in self.sources.items() if name not in bindings.sources]
         for source in left:
@@ -141,18 +140,18 @@ class Numbering:
         return new, left
 
     def is_current(self, source: Source, segment: Segment) -> bool:
-        """Whether its numbers mean something: it is of the epoch that is, and of this life of its source."""
+        """Whether its numbers are valid: it is of the current epoch and of the current life of its source."""
         return self.now is not None and segment.epoch == self.now.epoch and segment.life == source.life
 
     def refilter(self, source: Source) -> None:
-        """Matches a source's pending events anew: those that nobody wants any more are dropped."""
+        """Matches a source's pending events again, and drops those that no sproc wants any more."""
         for chunk in source.pending:
             matched = ((event, self._names(source, event)) for event in chunk.events)
             chunk.events = [event._replace(names=names) for event, names in matched if names]
         source.pending = deque(chunk for chunk in source.pending if chunk.events)
 
     def disconnect(self) -> None:
-        """Nothing is subscribed any more: after the next subscription a tick begins new segments. What is pending stays."""
+        """Marks all sources as unsubscribed: each begins a new segment after its next subscription. Pending events stay."""
         for source in self.sources.values():
             source.subscribed, source.segment = False, None
 
@@ -161,7 +160,7 @@ class Numbering:
         return self._not_itself(names, event.cause) if names and event.cause else names
 
     def _not_itself(self, names: Names, cause: Cause) -> Names:
-        """A sproc isn't triggered by its own writes, unless it is reentrant."""
+        """Without the sproc that caused the event, unless it is reentrant."""
         if cause.name not in names or self.bindings.sprocs[cause.name].reentrant:
             return names
         return tuple(name for name in names if name != cause.name)

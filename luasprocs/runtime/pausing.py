@@ -16,7 +16,7 @@ log = logging.getLogger("luasprocs.daemon")
 
 
 def pause(link: Link, name: bytes) -> None:
-    """Stops a sproc's triggers, and says so."""
+    """Pauses a sproc's triggers, and logs it."""
     said = "%s ran past its timeout three times in a row: paused; luasprocs resume starts it again"
     log.error(said, name.decode("utf-8", "replace"))
     link.spawn(_pause(link, name))

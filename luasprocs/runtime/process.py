@@ -22,20 +22,20 @@ SAME_SIGNAL_S = 0.2
 
 
 class Process(Protocol):
-    """What runs as a process. `status`: in a few words; `on_ready`: who hears when it serves."""
+    """A program that `serve` runs. `status`: a short text; `on_ready` registers a callback for readiness."""
 
     @property
-    def status(self) -> str: ...  # noqa: D102
+    def status(self) -> str: ...
 
-    def on_ready(self, ready: Callable[[], None]) -> None: ...  # noqa: D102
+    def on_ready(self, ready: Callable[[], None]) -> None: ...
 
-    async def run(self) -> None: ...  # noqa: D102
+    async def run(self) -> None: ...
 
-    def stop(self) -> None: ...  # noqa: D102
+    def stop(self) -> None: ...
 
 
 def serve(daemon: Process) -> int:
-    """Until SIGTERM or SIGINT; a second one ends at once. Returns the exit code."""
+    """Runs a program until SIGTERM or SIGINT; a second signal ends it at once. Returns the exit code."""
     with contextlib.suppress(KeyboardInterrupt):
         return asyncio.run(_serve(daemon))
     return INTERRUPTED
@@ -49,12 +49,12 @@ async def _serve(daemon: Process) -> int:
         nonlocal signals, first_s
         signals += 1
         if signals > 1 and time.monotonic() - first_s < SAME_SIGNAL_S:
-            return  # `timeout` and some shells signal a process and its group: that is one wish
+            return  # `timeout` and some shells signal a process and its group: that counts once
         if signals > 1:
             log.warning("a second signal: ending at once")
             os._exit(INTERRUPTED)
         first_s = time.monotonic()
-        log.info("stopping: no new work, what runs ends")
+        log.info("stopping: no new work; runs under way finish first")
         notify("STOPPING=1")
         daemon.stop()
 
@@ -76,7 +76,7 @@ def _ready() -> None:
 
 
 async def _watchdog(daemon: Process) -> None:
-    """The loop turns: that is what a watchdog asks. A Redis that is away is no reason to be restarted."""
+    """Tells the service manager that the loop turns. A server that is down is no reason for a restart."""
     if interval_s := watchdog_s():
         while True:
             notify("WATCHDOG=1", f"STATUS={daemon.status}")

@@ -1,4 +1,4 @@
-"""What a daemon tells the engine of schedules. Pure."""
+"""Schedules as the engine's `cron` takes them. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def claim_words(claim: Claim) -> tuple[Any, ...]:
-    """Of one run: name, what the engine holds, the time, the next one, what was missed before it, and a verdict."""
+    """One run: name, the engine's mark, its time, the next time, missed times, and a verdict."""
     timer, due = claim
     verdict = b"missed" if due.skipped else b"timeout" if timer.timed_out else b""
     return timer.name, timer.held, due.at, ms_word(due.next), _missed(due), verdict
@@ -24,7 +24,7 @@ def ms_word(ms: float | None) -> str:
 
 
 def _missed(due: Due) -> str:
-    """Of times that were given up, what is recorded: how many, from when to when, and a sentence."""
+    """The record of skipped times: how many, from when to when, and a sentence."""
     if not due.missed:
         return ""
     first, last = (f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}" for ms in (due.first, due.last))
@@ -33,5 +33,5 @@ def _missed(due: Due) -> str:
 
 
 def _seconds(ms: int) -> str:
-    """As the engine writes times: seconds, with milliseconds only where there are any."""
+    """A time as the engine writes it: seconds, with milliseconds only if there are any."""
     return f"{ms // 1000}.{ms % 1000:03}" if ms % 1000 else str(ms // 1000)

@@ -1,4 +1,4 @@
-"""Runs schedules: asks the engine when one is due by the server's clock; of all daemons' calls it heeds one."""
+"""Runs schedules: calls the engine at each due time by the server's clock. Of several daemons' calls the engine runs one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis import exceptions
 
-from luasprocs.errors import SettingsError
 from luasprocs.runtime.clock import ServerClock
 from luasprocs.runtime.schedule_words import claim_words, ms_word
 from luasprocs.runtime.timers import Claim, Timer, Timers
@@ -27,20 +26,20 @@ if TYPE_CHECKING:
 log = logging.getLogger("luasprocs.daemon")
 
 ROW = 7
-"""Fields of a schedule in the engine's answer."""
+"""Fields of a schedule in the engine's reply."""
 AT_ONCE = 1000
-"""Schedules of one call: it runs them one after the other, then marks them; the engine starts no more after 12 ms."""
+"""Schedules of one call. The engine runs them in order, starts no more after 12 ms, and then marks them."""
 AHEAD_MS = 60.0
-"""So long before many are due together their call is made, so that it only has to be sent."""
+"""How long before its time a call for many schedules is packed, so that it only has to be sent."""
 GUARD_MS = 30.0
-"""So close to a due time nothing else is begun."""
+"""Nothing else is begun this close to a due time."""
 LOOK_EVERY_S = 1.0
 RETRY_MS = 100
 BIND_AT_ONCE = 500
 
 
 class _Prepared(NamedTuple):
-    """A call that is made before its time."""
+    """A call that was packed ahead of its time."""
 
     due_ms: float
     claims: Sequence[Claim]
@@ -48,7 +47,7 @@ class _Prepared(NamedTuple):
 
 
 class Scheduler:
-    """The schedules of one registry, read anew in each session. `pause`: called with a sproc that timed out too often."""
+    """The schedules of one session. `pause`: called with the name of a sproc that timed out too often."""
 
     def __init__(self, link: Link, state: ShardState, pause: Callable[[bytes], None]) -> None:
         self._link, self._state, self._pause = link, state, pause
@@ -63,19 +62,19 @@ class Scheduler:
 
     @property
     def in_flight(self) -> int:
-        """Runs asked for and not answered."""
+        """Runs without an answer yet."""
         return self._timers.claimed
 
     def __len__(self) -> int:
         return len(self._timers)
 
     def rebind(self) -> None:
-        """Schedules have changed, or one was paused or resumed: they are read again."""
+        """Reads the schedules again: they have changed, or a sproc was paused or resumed."""
         self._rebind = True
         self._wake.set()
 
     async def run(self) -> None:
-        """Runs what is due for as long as the session lasts, or until the daemon stops.
+        """Runs due schedules until the session ends or the daemon stops.
 
         Raises:
             redis.ConnectionError: the connection broke.
@@ -93,12 +92,12 @@ class Scheduler:
                 await self._rest()
 
     def _may_look(self) -> bool:
-        """Whether the clock is to be measured again, and nothing is due so soon that it would be late by that."""
+        """Whether it is time to measure the clock again, and no due time is so close that it would be late."""
         stale = len(self._timers) > 0 and time.monotonic() - self._looked_s >= LOOK_EVERY_S
         return stale and self._next_ms - GUARD_MS >= self._clock.now_ms()
 
     async def _look(self) -> None:
-        """Measures the server's clock, reads the schedules if they may have changed, records what runs have left."""
+        """Measures the server's clock, reads changed schedules, writes outstanding records."""
         self._looked_s, self._unsure = time.monotonic(), False
         await self._clock.measure()
         if self._rebind or self._timers.set_back(self._clock.now_ms()):
@@ -106,7 +105,7 @@ class Scheduler:
         await self._record()
 
     async def _rest(self) -> None:
-        """Until the next is due, or to be prepared, or something changes."""
+        """Sleeps until a schedule is due or to be prepared, or something changes."""
         rest_ms = self._next_ms - self._clock.now_ms()
         if 0 < rest_ms <= AHEAD_MS and not self._prepared:
             self._prepare()
@@ -124,7 +123,7 @@ class Scheduler:
         return min(self._timers.next_ms, self._prepared[0].due_ms if self._prepared else math.inf)
 
     async def _bind(self) -> None:
-        """Reads the schedules, begins new ones, shows their countdowns."""
+        """Reads the schedules, starts new ones, shows their countdowns."""
         self._rebind = False
         try:
             timers = await self._read()
@@ -141,7 +140,7 @@ class Scheduler:
             await self._call("show", *words)
 
     async def _read(self) -> list[Timer]:
-        """The schedules that aren't paused; those that the engine holds nothing for begin now."""
+        """Reads the schedules that aren't paused, and starts new ones now."""
         generation, _, *rows = await self._link.read("schedules")
         self._generation = generation
         timers = [timer for at in range(0, len(rows), ROW) if (timer := self._timer(rows[at : at + ROW]))]
@@ -160,7 +159,7 @@ class Scheduler:
             return None
         try:
             return Timer.parse([*schedule, held])
-        except (ValueError, SettingsError) as error:
+        except ValueError as error:
             name = row[0].decode("utf-8", "replace")
             self._link.say(f"schedule {name}", f"the schedule of {name} can't be used: {error}")
             return None
@@ -173,7 +172,7 @@ class Scheduler:
         return reply
 
     def _start(self) -> None:
-        """Asks for all that is due, in calls of some: the server is at the first while the next is made."""
+        """Sends all that is due in several calls: the server runs the first while the next is packed."""
         now_ms = self._clock.now_ms()
         if self._prepared and self._prepared[0].due_ms <= now_ms:
             for _, claims, payload in self._prepared:
@@ -196,7 +195,7 @@ class Scheduler:
             self._link.spawn(self._record())
 
     def _prepare(self) -> None:
-        """Makes the calls for what is due next, if it is many."""
+        """Packs the calls for the next due time, if many schedules share it."""
         due_ms = self._timers.next_ms
         for some in _stretches(self._timers.take_ahead(), AT_ONCE):
             self._prepared.append(_Prepared(due_ms, some, self._payload(some, later=True)))
@@ -247,7 +246,7 @@ class Scheduler:
         self._wake.set()
 
     async def _failed(self, claims: Sequence[Claim], error: Exception) -> None:
-        """Nothing of the call was done. If it was killed, each is tried alone to see whose run takes too long."""
+        """Handles a call that did nothing. If it was killed, each schedule is tried alone to find the one that takes too long."""
         killed = is_killed(error)
         if killed and len(claims) > 1:
             for claim in claims:
@@ -262,7 +261,7 @@ class Scheduler:
                 self._push(timer)
 
     async def _record(self) -> None:
-        """Records that runs have left, whoever's."""
+        """Writes outstanding records of runs, of all daemons."""
         if not self._timers:
             return
         try:

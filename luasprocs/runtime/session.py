@@ -1,4 +1,4 @@
-"""One session of a daemon with a shard: from connecting until a connection breaks. It only wires the parts together."""
+"""One session with a shard: builds the parts, starts their tasks, and routes messages until a connection breaks."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ BEATS_EVERY = 2
 
 
 class Session:
-    """Listens and dispatches. `state`: what outlives it; `listening`: called with each tick that is heard by all sources."""
+    """`state` outlives the session; `listening` is called with each tick once all sources are numbered."""
 
     def __init__(
         self, link: Link, state: ShardState, identity: Identity, retention: Retention, listening: Callable[[], None]
@@ -67,15 +67,15 @@ class Session:
 
     @property
     def in_flight(self) -> int:
-        """Dispatches and runs of schedules that were asked for and not answered."""
+        """Dispatches and runs of schedules without an answer yet."""
         return self._dispatcher.in_flight + self._scheduler.in_flight
 
     async def start(self) -> None:
-        """The first command. Raises redis.RedisError."""
+        """Sends the first command. Raises redis.RedisError."""
         await self._upkeep.start()
 
     async def run(self) -> None:
-        """Until a connection breaks.
+        """Runs until a connection breaks.
 
         Raises:
             LinkLostError, redis.RedisError: it did.
@@ -101,21 +101,23 @@ class Session:
             self._numbering.disconnect()
 
     async def leave(self) -> None:
-        """Reports what has ended, and gives the lease back. Raises redis.RedisError."""
+        """Reports finished jobs and ends the lease. Raises redis.RedisError."""
         self._jobs.report_all()
         await self._coverage.leave()
 
     def _info(self) -> dict[str, Any]:
-        """What the heartbeat says."""
+        """The fields of the heartbeat."""
         return {**self._identity.info(), **self._state.info(), "schedules": len(self._scheduler)}
 
-    # What arrives on the event connection.
+    # Messages of the event connection (listener.Control).
 
     def tick(self, tick: Tick) -> None:
-        """Numbers begin with it."""
+        """Numbers start again at each tick."""
         last = self._numbering.now
         if last is not None and (last.epoch != tick.epoch or tick.tick <= last.tick):
-            log.warning("a new epoch: the server restarted, failed over or lost its data; what had not run is a gap")
+            log.warning(
+                "a new epoch: the server restarted, failed over or lost its data; events that had not run are a gap"
+            )
             self._coverage.start_anew(self._numbering.sources.values())
         started = self._numbering.tick(tick)
         if started:
@@ -123,53 +125,53 @@ class Session:
         if started or tick.forced:
             self._coverage.beat(tick)
             self._dispatcher.flush()
-        # Another daemon's tick may be heard before anything is subscribed to.
+        # Another daemon's tick may come before anything is subscribed.
         if self._dispatcher.started and self._numbering.numbered:
             self._listening()
 
     def generation(self) -> None:
-        """A new generation was applied."""
+        """Reads the triggers of the new generation."""
         self._binder.rebind()
 
     def wake(self, what: bytes) -> None:
-        """A job's id; or that a retry is to come, or that sprocs were paused or resumed."""
+        """`what`: the id of a job, `delayed` for a retry, or SCHEDULES_CHANGED after a pause or resume."""
         if what == SCHEDULES_CHANGED:
             self._scheduler.rebind()
         self._jobs.wake(delayed=what in {b"delayed", SCHEDULES_CHANGED})
 
     def flush(self) -> None:
-        """All that was read at once is numbered."""
+        """Sends the events of one read."""
         self._dispatcher.flush()
 
-    # What happens while triggers are bound.
+    # A change of triggers (binder.Rebinding).
 
     async def subscribing(self, bindings: Bindings) -> None:
-        """The server publishes what new sources need before they are subscribed."""
+        """Makes the server publish what new sources need."""
         await self._ensure_published()
         self._deadlines.bind(bindings)
 
     async def subscribed(self) -> None:
-        """New sources are numbered from the next tick on."""
+        """Forces a tick: numbering of new sources starts at once."""
         await self._ticker.force()
 
     def bound(self, bindings: Bindings) -> None:
-        """Events, schedules and jobs go on by the new triggers and sources."""
+        """Events, schedules and jobs go on with the new generation."""
         self._dispatcher.rebound()
         self._scheduler.rebind()
         self._state.workload.generation = bindings.generation.encode()
 
-    # What happens beside each tick.
+    # With each tick (ticker.Ticks).
 
     async def answered(self) -> None:
-        """The server publishes what triggers need, whoever has changed its settings."""
+        """Makes the server publish what triggers need, even if somebody changed its settings."""
         await self._ensure_published()
 
     def engine_back(self) -> None:
-        """Somebody flushed functions: triggers may be others."""
+        """Reads the triggers again."""
         self._binder.rebind()
 
     def ticked(self, count: int) -> None:
-        """Upkeep, and a heartbeat."""
+        """Does upkeep and sends heartbeats."""
         self._upkeep.ticked(count)
         if count % BEATS_EVERY == 0 and self._numbering.now is not None:
             self._coverage.beat(self._numbering.now)

@@ -1,4 +1,4 @@
-"""A shard: one server with a registry. A daemon's sessions with it, one after another."""
+"""A shard, which is one server with a registry: the daemon's sessions with it, one after another."""
 
 from __future__ import annotations
 
@@ -30,16 +30,13 @@ log = logging.getLogger("luasprocs.daemon")
 
 RETRY_FIRST_S = 0.05
 RETRY_LONGEST_S = 0.8
-"""So that it goes on within two seconds of the server's answering."""
+"""Short enough to go on within two seconds of the server's return."""
 STOP_TIMEOUT_S = 10.0
 LEAVE_TIMEOUT_S = 2.0
 
 
 class Shard:
-    """`listening`: whether the server's ticks are heard; `on_listening`: called when they are, after each connecting.
-
-    `state`: what goes on from session to session.
-    """
+    """`listening`: whether ticks arrive; `on_listening`: called when they do, after each connect; `state`: outlives sessions."""
 
     def __init__(
         self,
@@ -58,12 +55,11 @@ class Shard:
         self._stop = asyncio.Event()
 
     def stop(self) -> None:
-        """No new work; `run` returns when what runs has ended."""
+        """Begins no new work; `run` returns when the work under way has ended."""
         self.state.stop()
         self._stop.set()
 
     async def run(self) -> None:
-        """Until `stop`."""
         sessions = asyncio.create_task(self._sessions())
         stopped = asyncio.create_task(self._stop.wait())
         await asyncio.wait((sessions, stopped), return_when=asyncio.FIRST_COMPLETED)
@@ -75,7 +71,7 @@ class Shard:
         await end(sessions)
 
     async def _end_of_work(self) -> None:
-        """What runs ends; then the lease is given back."""
+        """Waits for the work under way, then ends the lease."""
         deadline_s = time.monotonic() + STOP_TIMEOUT_S
         while self._session and self._session.in_flight and time.monotonic() < deadline_s:  # noqa: ASYNC110  # once
             await asyncio.sleep(0.005)
@@ -85,7 +81,7 @@ class Shard:
                 async with asyncio.timeout(LEAVE_TIMEOUT_S):
                     await self._session.leave()
             except (exceptions.RedisError, TimeoutError) as error:
-                log.warning("the lease could not be given back: %s", error)
+                log.warning("the lease could not be ended: %s", error)
 
     async def _sessions(self) -> None:
         wait_s = RETRY_FIRST_S
@@ -124,7 +120,6 @@ class Shard:
         self.state.said.say("connection", f"{said}; trying again")
 
     def _hears(self) -> None:
-        """A tick was heard."""
         if not self.listening:
             self.listening = True
             self._on_listening()

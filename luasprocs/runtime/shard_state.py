@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class ShardState:
-    """Events that are numbered and not yet run, jobs at hand, counters; handed to each new session.
+    """Events that have not run yet, jobs at hand, and counters; passed to each new session.
 
-    `runs`: events run; `schedule_runs`: times of schedules run; `timeouts`: by sproc, runs on events in a row that timed out.
-    `stopping`: nothing more is begun; `schedules`: whether their runs are begun here.
+    `runs`: events run; `schedule_runs`: times of schedules run; `timeouts`: consecutive timeouts on events by sproc.
+    `stopping`: no new work is begun; `schedules`: whether their runs are begun here.
     """
 
     workload: Workload
@@ -30,12 +30,11 @@ class ShardState:
     schedules: bool = True
 
     def stop(self) -> None:
-        """Nothing more is begun; what runs goes on."""
         self.stopping = True
         self.workload.stop()
 
     def info(self) -> dict[str, int]:
-        """Counters, for the heartbeat and metrics."""
+        """Counters for the heartbeat and metrics."""
         return {
             "lag": self.numbering.lag,
             "read": self.numbering.events_read,

@@ -1,4 +1,4 @@
-"""A source of events: what is read from one subscription and has not run yet. Pure.
+"""A source of events: one subscription, and its events that have not run yet. Pure.
 
 An event's number is (tick, count) within an epoch: all daemons see the same messages in the same order, so they agree. A
 daemon numbers a source from the first tick after its subscription: that begins a segment.
@@ -17,9 +17,9 @@ Number: TypeAlias = tuple[int, int]
 
 
 class Cause(NamedTuple):
-    """The run that an event came from. `depth`: 1 for what a client or an original event started.
+    """The run that caused an event. `depth`: 1 if a client or an original event started it.
 
-    `roots`: how many original events ran together there; `origin`: names them.
+    `roots`: how many original events ran together there; `origin`: their common name.
     """
 
     name: bytes
@@ -39,7 +39,7 @@ class Event(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """Where a source's unbroken numbering begins. Numbers of another epoch, or of a life of the source before, mean nothing."""
+    """The start of a source's unbroken numbering. Numbers of another epoch or of an earlier life of the source are invalid."""
 
     tick: int
     ms: int
@@ -71,11 +71,11 @@ class Chunk:
 
 @dataclass(slots=True)
 class Source:
-    """One subscription. `pending`: chunks to send; `done`: the number up to which all has run; `sent`: up to which all is sent.
+    """One subscription. `pending`: chunks to send; `done`: all up to this number has run; `sent`: all up to it is sent.
 
-    `flight`: chunks under way; `refused`: those that came back, in order; nothing is sent until all have. `cost_us`: what
-    an event takes on the server, 0 until one has run.
-    `registered`: the segment that the server has heard of; `life` counts resets; `done_ms`: the server's time at `done`.
+    `flight`: chunks in flight; `refused`: those that came back, in order; nothing more is sent until all have. `cost_us`: the
+    time of one event on the server, 0 if unknown.
+    `registered`: the segment that the server knows; `life` counts resets; `done_ms`: the server's time at `done`.
     """
 
     binding: Binding
@@ -99,12 +99,12 @@ class Source:
 
     @property
     def lag(self) -> int:
-        """Events that are queued and not known to have run."""
+        """How many events are queued or refused."""
         return sum(len(chunk.events) for chunk in (*self.pending, *self.refused))
 
     @property
     def covers(self) -> int | None:
-        """The tick from which it is numbered without a break, as far as anything is pending."""
+        """The tick from which its pending events are numbered without a break."""
         oldest = self.refused[0] if self.refused else self.pending[0] if self.pending else None
         segment = oldest.segment if oldest else self.segment
         return segment.tick if segment else None
@@ -119,21 +119,21 @@ class Source:
         return chunk
 
     def put_back(self) -> None:
-        """What came back is pending again."""
+        """Makes refused chunks pending again."""
         self.pending.extendleft(reversed(self.refused))
         self.refused.clear()
         self.sent = self.done
         self.drop_until(self.done)
 
     def reset(self) -> None:
-        """A new epoch, or a watermark that is gone: nothing from before can be claimed any more."""
+        """Forgets everything: after a new epoch or a lost watermark nothing earlier can be claimed."""
         self.life += 1
         self.pending.clear()
         self.refused.clear()
         self.segment, self.done, self.sent = None, (0, 0), (0, 0)
 
     def drop_until(self, number: Number) -> None:
-        """Forgets pending events up to a number: they have run."""
+        """Forgets pending events up to a number, which have run."""
         self.done = max(self.done, number)
         while self.pending and self.pending[0].last <= number:
             self.pending.popleft()

@@ -1,4 +1,4 @@
-"""Asks for the ticks that events are numbered by, and finds out whether the connections still carry them."""
+"""Requests the ticks that number events, and checks that they arrive."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ log = logging.getLogger("luasprocs.daemon")
 
 TICK_MS = 250
 TICKS_UNHEARD = 8
-"""So many ticks may be missing on the event connection before it counts as broken."""
+"""After so many missing ticks the event connection counts as broken."""
 HUNG_S = 5.0
 FORCE_EVERY_S = 0.2
 
 
 class Ticks(Protocol):
-    """Who has something to do beside each tick."""
+    """Callbacks of the ticker."""
 
     async def answered(self) -> None:
-        """The server has answered a tick."""
+        """The server has answered a request for a tick."""
 
     def engine_back(self) -> None:
-        """The engine was gone, and is there again."""
+        """The engine was missing, and is back."""
 
     def ticked(self, count: int) -> None:
-        """So many ticks were asked for."""
+        """`count` ticks were requested so far."""
 
 
 class Ticker:
-    """A tick every TICK_MS; the server publishes those that no other daemon has asked for first."""
+    """Requests a tick every TICK_MS; the server publishes it unless another daemon was first."""
 
     def __init__(self, link: Link, numbering: Numbering, ticks: Ticks) -> None:
         self._link, self._numbering, self._ticks = link, numbering, ticks
@@ -52,20 +52,20 @@ class Ticker:
         link.said.forget("tick")
 
     async def force(self) -> None:
-        """A tick now, whoever asked last: what was just subscribed is numbered from it on. Raises redis.RedisError."""
+        """Publishes a tick now: it starts the numbering of new subscriptions. Raises redis.RedisError."""
         await self._link.call("tick", TICK_MS, 1)
 
     def force_soon(self) -> None:
-        """The same without waiting for it, and not again and again."""
+        """Does the same in the background, at a limited rate."""
         if time.monotonic() - self._forced_s > FORCE_EVERY_S:
             self._forced_s = time.monotonic()
             self._link.post("tick", 1, 1)
 
     async def run(self) -> None:
-        """For as long as the session lasts.
+        """Runs until the session ends.
 
         Raises:
-            LinkLostError: ticks don't come any more. redis.ConnectionError: the connection broke.
+            LinkLostError: ticks no longer arrive. redis.ConnectionError: the connection broke.
         """
         count = 0
         while True:
@@ -84,7 +84,7 @@ class Ticker:
             await asyncio.sleep(max(0.0, TICK_MS / 1000 - (time.monotonic() - started_s)))
 
     async def _in_time(self, call: Coroutine[Any, Any, Any]) -> Any:
-        """The answer; if there is none for long, a second connection tells a hung server from a dead connection."""
+        """The answer. If it takes long, a second connection tells a hung server from a dead connection."""
         task = asyncio.ensure_future(call)
         task.add_done_callback(_retrieve)
         while True:
@@ -107,7 +107,7 @@ class Ticker:
     def _refused(self, error: exceptions.ResponseError) -> None:
         self._link.say("tick", f"the tick was refused: {error}")
         if is_read_only(error):
-            self._count_unheard("the server is a replica now: looking for its master where the URL leads")
+            self._count_unheard("the server is a replica now: connecting to the URL again to find its master")
 
     def _check_heard(self, epoch: str, number: int) -> None:
         now = self._numbering.now
@@ -123,6 +123,6 @@ class Ticker:
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:
-    """Its error is not lost if whoever waited for it was cancelled: the session's end says why."""
+    """Marks its error as seen, in case its waiter was cancelled: the end of the session says why."""
     if not task.cancelled():
         task.exception()

@@ -1,4 +1,4 @@
-"""Which schedules are due when. Pure: no I/O, no clock; times are unix milliseconds by the server's clock."""
+"""Which schedules are due when. Pure: no I/O, no clock; times are unix milliseconds of the server."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.contract.encoding import text
-from luasprocs.contract.metadata import KEYS
-from luasprocs.language.metadata import parse_value
+from luasprocs.errors import SettingsError
+from luasprocs.language.metadata import typed
 from luasprocs.language.misfire import GRACE_MS, Due, due
 from luasprocs.language.recurrence import Recurrence
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 MANY = 10
-"""So many due at once leave their records for afterwards: the others' runs don't wait for them."""
+"""If more are due at once, their records are written afterwards, so that no run waits for them."""
 CLOCK_BACK_MS = 601_000.0
-"""More than the engine's own limit, so that it always agrees."""
+"""More than the engine's limit, so that the engine always agrees."""
 TIMEOUTS_TO_PAUSE = 3
 
 
 @dataclass(slots=True)
 class Timer:
-    """One schedule. `held`: what the engine holds for it, as far as is known; `done_ms`: all up to there is done.
+    """One schedule. `held`: the engine's mark, as far as known; `done_ms`: all times up to this one are done.
 
-    `due_ms`: the time after that; `after_ms`: the one after it. Both are known before they are needed.
+    `due_ms`: the next time; `after_ms`: the one after it, computed in advance.
 
-    `proven`: its last run came to an end. Until then it runs in a call of its own: one that never ends can be stopped only as
-    long as nothing in its call has written. `timed_out`: its run was stopped, which is to be recorded; `timeouts`: in a row.
+    `proven`: its last run came to an end. An unproven one runs in a call of its own: a run that never ends can be killed only
+    if nothing in its call has written. `timed_out`: its run was killed, which is to be recorded; `timeouts`: in a row.
     """
 
     name: bytes
@@ -46,17 +46,21 @@ class Timer:
 
     @classmethod
     def parse(cls, row: Sequence[bytes]) -> Timer:
-        """From name, cron, every, timezone, misfire and what the engine holds.
+        """Parses name, cron, every, timezone, misfire and the engine's mark.
 
         Raises:
-            ValueError, SettingsError: somebody changed the registry by hand, so that the schedule can't be used.
+            ValueError: somebody changed the registry by hand, so that the schedule can't be used.
         """
         name, cron, every, zone, misfire, held = row
-        kind = parse_value("misfire", text(misfire) or KEYS["misfire"].default({}))
-        return cls(name, Recurrence.parse(cron.decode(), every.decode(), zone.decode()), kind, held)
+        recurrence = Recurrence.parse(cron.decode(), every.decode(), zone.decode())
+        try:
+            kind = typed({"misfire": text(misfire)}, "misfire")
+        except SettingsError:
+            kind = typed({}, "misfire")
+        return cls(name, recurrence, kind, held)
 
     def hold(self, held: bytes) -> bool:
-        """Takes what the engine holds. Returns whether that is of this schedule."""
+        """Takes the engine's mark. Returns whether it belongs to this schedule."""
         ms, _, schedule = held.partition(b" ")
         if schedule.decode("utf-8", "replace") != str(self.recurrence) or not ms.isdigit():
             return False
@@ -66,7 +70,7 @@ class Timer:
         return True
 
     def ran(self, at_ms: int) -> bool:
-        """The time `at_ms` is dealt with. Returns whether it timed out too often: it is to be paused."""
+        """Notes that the time `at_ms` is done. Returns whether the sproc is to be paused: it timed out too often."""
         self.hold(b"%d %s" % (at_ms, str(self.recurrence).encode()))
         self.proven = not self.timed_out
         self.timeouts = self.timeouts + 1 if self.timed_out else 0
@@ -82,25 +86,25 @@ class Timer:
 
     @property
     def next_due(self) -> Due:
-        """What it owes at its next time, if nothing is missed."""
+        """The run at its next time, if none is missed."""
         return Due(int(self.due_ms), None if self.after_ms == math.inf else int(self.after_ms))
 
     def due(self, now_ms: float) -> Due | None:
-        """What it owes."""
+        """The run that is due now, if any."""
         if self.due_ms <= now_ms < self.after_ms and (self.misfire != "skip" or now_ms - self.due_ms <= GRACE_MS):
             return self.next_due
         return due(self.recurrence, self.done_ms, int(now_ms), self.misfire)
 
 
 class Claim(NamedTuple):
-    """A timer, and the time of it that is dealt with."""
+    """A timer, and the run of it that is under way."""
 
     timer: Timer
     due: Due
 
 
 class Timers:
-    """All schedules of a registry, the next one first. A timer that was taken is claimed until its `release`."""
+    """All schedules of a registry by their next time. A timer that is taken stays claimed until `release`."""
 
     def __init__(self) -> None:
         self._by_name: dict[bytes, Timer] = {}
@@ -112,34 +116,34 @@ class Timers:
 
     @property
     def claimed(self) -> int:
-        """Timers that were taken and not released."""
+        """How many timers are claimed."""
         return len(self._claimed)
 
     @property
     def next_ms(self) -> float:
-        """When the next one is due; infinity if there is none."""
+        """The next time; infinity if there is none."""
         return self._heap[0][0] if self._heap else math.inf
 
     def replace(self, timers: Iterable[Timer]) -> None:
-        """The schedules of another generation. Claims on names go on."""
+        """Takes the schedules of another generation. Claims stay, by name."""
         self._by_name = {timer.name: timer for timer in timers}
         self._heap = [(timer.due_ms, timer.name) for timer in self._by_name.values()]
         heapq.heapify(self._heap)
 
     def push(self, timer: Timer, not_before_ms: float = 0) -> None:
-        """It waits for its next time."""
+        """Queues a timer for its next time."""
         heapq.heappush(self._heap, (max(timer.due_ms, not_before_ms), timer.name))
 
     def release(self, timer: Timer) -> bool:
-        """Ends a claim. Returns whether the timer still counts: it wasn't replaced meanwhile."""
+        """Ends a claim. Returns whether the timer is still valid: it wasn't replaced meanwhile."""
         self._claimed.discard(timer.name)
         current = self._by_name.get(timer.name)
         if current is not None and current is not timer:
-            self.push(current)  # it may have been passed over, as the one before it was claimed
+            self.push(current)  # it may have been skipped while its name was claimed
         return current is timer
 
     def set_back(self, now_ms: float) -> bool:
-        """Whether the server's clock was set back behind times that have run: the engine begins those schedules anew."""
+        """Whether the server's clock was set back before times that have run: the engine starts such schedules again."""
         return any(timer.done_ms > now_ms + CLOCK_BACK_MS for timer in self._by_name.values())
 
     def many_due(self, now_ms: float) -> bool:
@@ -147,7 +151,7 @@ class Timers:
         return sum(1 for due_ms, _ in self._heap[: MANY * 4] if due_ms <= now_ms) > MANY
 
     def take_due(self, now_ms: float) -> Iterator[Claim]:
-        """Claims what is due, one after the other."""
+        """Claims due timers one by one."""
         while self._heap and self._heap[0][0] <= now_ms:
             _, name = heapq.heappop(self._heap)
             timer = self._by_name.get(name)
@@ -161,7 +165,7 @@ class Timers:
             yield Claim(timer, found)
 
     def take_ahead(self) -> list[Claim]:
-        """Claims what is due next before its time, if more than MANY are due together: those of them that are proven."""
+        """Claims the proven timers of the next time ahead of it, if more than MANY share it."""
         due_ms = self.next_ms
         if sum(1 for at_ms, _ in self._heap if at_ms == due_ms) <= MANY:
             return []

@@ -1,4 +1,4 @@
-"""Upkeep of a registry: counted direct calls go to the stats, records that are too many or too old go."""
+"""Upkeep of a registry: moves counts of direct calls to the stats, and limits the records of executions."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 FLUSH_EVERY = 20
 TRIM_EVERY = 240
-"""Ticks between two rounds."""
+"""In ticks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Which records of executions are kept. `limit`: about how many; `age_ms`: how old they may be, 0 for any age."""
+    """How many records of executions are kept. `limit`: about so many; `age_ms`: their greatest age, 0 for any."""
 
     limit: int = 10_000
     age_ms: int = 0
 
 
 class Upkeep:
-    """One session's."""
+    """Done by every daemon, with its ticks."""
 
     def __init__(self, link: Link, numbering: Numbering, retention: Retention) -> None:
         self._link, self._numbering, self._retention = link, numbering, retention
@@ -35,7 +35,7 @@ class Upkeep:
         await self._link.command("HSET", self._link.keys.events, "limit", self._retention.limit)
 
     def ticked(self, count: int) -> None:
-        """The daemon has asked for `count` ticks: now and then there is something to do."""
+        """Does what is due after `count` ticks."""
         if count % FLUSH_EVERY == 0:
             self._link.post("flush")
         now, age_ms = self._numbering.now, self._retention.age_ms

@@ -1,6 +1,6 @@
-"""Stops a sproc that runs past its timeout on the server, as long as it has not written: FUNCTION KILL.
+"""Kills a sproc that runs past its timeout on the server, if it has not written anything: FUNCTION KILL.
 
-The server listens to others only after its `busy-reply-threshold` (5 s by default): no timeout acts sooner.
+The server accepts that only after its `busy-reply-threshold` (5 s by default), so no timeout acts sooner.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 
-from luasprocs.contract.metadata import KEYS
-from luasprocs.language.metadata import parse_value
+from luasprocs.language.metadata import typed
 from luasprocs.runtime.wire import connect
 from luasprocs.server.errors import is_busy, is_no_permission
 
@@ -27,18 +26,17 @@ log = logging.getLogger("luasprocs.daemon")
 
 LOOK_EVERY_S = 0.25
 PROBE_TIMEOUT_S = 5.0
-TIMEOUT_MS: int = parse_value("timeout", KEYS["timeout"].default({}))
-"""Of a sproc that says none."""
+TIMEOUT_MS: int = typed({}, "timeout")
+"""The timeout of a sproc that sets none."""
 
 
 class Watchdog:
-    """Looks whether the server answers; if not, whether one of the engine's functions is what keeps it."""
+    """Checks that the server answers; if it doesn't, kills the engine's function if that is what blocks it."""
 
     def __init__(self, link: Link, numbering: Numbering) -> None:
         self._link, self._numbering = link, numbering
 
     async def run(self) -> None:
-        """For as long as the session lasts."""
         while True:
             if await self._answers():
                 self._link.said.forget("watchdog")
@@ -59,7 +57,7 @@ class Watchdog:
 
 
 async def stop_overdue(address: Address, bindings: Bindings, said: LogOnce) -> None:
-    """Stops what runs for too long on the server, if it is the engine's. By a connection of its own, as others get no answer."""
+    """Kills the running function if it is the engine's and past its timeout, on a connection of its own."""
     try:
         wire = await connect(address.url, busy=True)
     except exceptions.RedisError:
@@ -71,13 +69,13 @@ async def stop_overdue(address: Address, bindings: Bindings, said: LogOnce) -> N
                 await _kill(wire, name, said)
     except (exceptions.RedisError, TimeoutError) as error:
         if is_no_permission(error):
-            said.say("watchdog", f"runs that never end can't be stopped: {error}")
+            said.say("watchdog", f"runs that never end can't be killed: {error}")
     finally:
         wire.close()
 
 
 async def _running(wire: Wire) -> tuple[str, int, list[Any]]:
-    """The function that the server is running: name, milliseconds until now, and the command that called it."""
+    """The running function: its name, how long it has run in ms, and the command that called it."""
     stats = await wire.call("FUNCTION", "STATS")
     running = stats[1] if isinstance(stats[1], list) else []
     fields = dict(zip(running[::2], running[1::2], strict=True))
@@ -89,12 +87,12 @@ async def _kill(wire: Wire, name: str, said: LogOnce) -> None:
     try:
         await wire.call("FUNCTION", "KILL")
     except exceptions.ResponseError as error:
-        said.say("watchdog", f"{name} runs past its timeout and can't be stopped: {error}")
+        said.say("watchdog", f"{name} runs past its timeout and can't be killed: {error}")
         return
     log.warning("%s ran past its timeout and was stopped", name)
 
 
 def _timeout_ms(bindings: Bindings, command: list[Any]) -> int:
-    """The longest timeout among the sprocs that the call may be running."""
+    """The longest timeout of the sprocs that the call may be running."""
     named = {word for word in command[3:] if word in bindings.sprocs or word in bindings.timeouts_ms}
     return max((bindings.timeouts_ms.get(name, TIMEOUT_MS) for name in named), default=TIMEOUT_MS)

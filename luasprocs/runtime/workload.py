@@ -1,4 +1,4 @@
-"""Jobs at hand in this daemon: queued, running, and ended but not yet reported. Outlives sessions; asks no server."""
+"""The jobs of one shard in this daemon: queued, running, and not yet reported. Outlives sessions; does no server I/O."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ log = logging.getLogger("luasprocs.daemon")
 
 SHORT_US = 5000
 AHEAD = 16
-"""Jobs taken beyond those under way while runs are short, half of them at once: a run is shorter than the way to the server."""
+"""Jobs taken in advance while runs are short, at least half of them at a time: such a run takes less than a round trip."""
 NAMES_LIMIT = 10_000
 
 
 class Workload:
-    """`generation`: the newest that is known here, whose sources a job that begins runs; `ended`: called after each run.
+    """`generation`: the newest one known here, whose sources new runs use; `ended`: called after each run.
 
-    `unreported`: how jobs ended that the server doesn't know yet; `done`: how many have ended.
+    `unreported`: jobs with outcomes that the server doesn't know yet; `done`: how many have ended.
     """
 
     def __init__(self, pool: Pool) -> None:
@@ -45,12 +45,12 @@ class Workload:
 
     @property
     def running(self) -> int:
-        """Jobs under way here."""
+        """How many jobs are running."""
         return len(self._tasks)
 
     @property
     def room(self) -> int:
-        """How many more jobs may be taken: some ahead, if those at hand are short."""
+        """How many more jobs to take: some in advance, if those at hand are short."""
         if self._stopping:
             return 0
         at_hand = self.running + len(self._queued)
@@ -61,22 +61,23 @@ class Workload:
         return room if room >= AHEAD // 2 else 0
 
     def add(self, jobs: Iterable[Job]) -> None:
-        """Runs jobs, each when a worker has time."""
+        """Queues jobs; each runs when a worker is free."""
         self._queued.extend(jobs)
         self._start()
 
     def stop(self) -> None:
-        """Begins no more; what was taken and has not begun is left to others."""
+        """Begins no more jobs; those that have not begun are left to other daemons."""
         self._stopping = True
         self._queued.clear()
 
     async def end(self, deadline_s: float) -> None:
-        """What runs ends, or is killed at the deadline (monotonic seconds): then another daemon runs it again."""
+        """Waits for running jobs, and kills the rest at the deadline (monotonic seconds): another daemon runs these again."""
         if self._tasks:
             _, cut_off = await asyncio.wait(self._tasks, timeout=max(0.0, deadline_s - time.monotonic()))
             if cut_off:
                 log.warning(
-                    "%d async runs have not ended: they are cut off here, and run again elsewhere", len(cut_off)
+                    "%d async runs did not end in time: they are killed here and run again on another daemon",
+                    len(cut_off),
                 )
         for task in self._tasks:
             task.cancel()
@@ -84,7 +85,7 @@ class Workload:
             await asyncio.wait(self._tasks)
 
     def _is_short(self, job: Job) -> bool:
-        """Whether the last run of its sproc was: then it may be given to a worker that has another one."""
+        """Whether the last run of its sproc was short: then it may share a worker with others."""
         return self._took_us.get(job.name, SHORT_US) < SHORT_US
 
     def _start(self) -> None:

@@ -114,7 +114,6 @@ class EmbeddedServer:
 
     @property
     def log_path(self) -> Path:
-        """The server's log."""
         return self.folder / "valkey.log"
 
     @property
@@ -124,13 +123,11 @@ class EmbeddedServer:
         return path if len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX else None
 
     def __enter__(self) -> Self:
-        """Start it."""
         return self.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop it."""
         self.stop()
 
     def start(self) -> Self:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import ResponseError
 
 from luasprocs.contract.encoding import raw, text
+from luasprocs.contract.metadata import KEYS
 from luasprocs.language.recurrence import Recurrence
 from luasprocs.server.errors import is_missing_function
 from luasprocs.server.registry import Registry
@@ -90,8 +91,8 @@ def _info(row: Sequence[bytes], stats: Any, now_ms: int, *, served: bool) -> Sch
     return ScheduleInfo(
         name=name,
         schedule=f"every {every}" if every else cron,
-        zone="" if every else zone or "UTC",
-        misfire=misfire or "once",
+        zone="" if every else zone or KEYS["timezone"].default({}),
+        misfire=misfire or KEYS["misfire"].default({}),
         state=state,
         due_ms=due_ms,
         last_ms=last_ms,

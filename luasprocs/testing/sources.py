@@ -1,18 +1,38 @@
-"""Sprocs from sources, as `luasprocs check` would read them."""
+"""Sprocs from sources, checked as `luasprocs check` does."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from luasprocs.errors import Problem, ProblemsError
-from luasprocs.language.compiler import syntax_problems
-from luasprocs.language.sproc import SUFFIX, git_blob_id, problems_of, read_sproc
+from luasprocs.errors import ProblemsError
+from luasprocs.language.files import SUFFIX
+from luasprocs.language.sproc import git_blob_id, read_sproc
+from luasprocs.language.workspace import Overlay, check
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from luasprocs.language.sproc import Sproc
+
+
+@dataclass(frozen=True, slots=True)
+class _Live:
+    """The live sprocs as a workspace."""
+
+    sources: Mapping[str, bytes]
+    defaults: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> Collection[str]:
+        return self.sources.keys()
+
+    def read(self, names: Iterable[str]) -> dict[str, bytes]:
+        return {name: self.sources[name] for name in names if name in self.sources}
+
+    def path(self, name: str) -> str:
+        return name
 
 
 def sources_in(folder: Path) -> dict[str, bytes]:
@@ -22,24 +42,14 @@ def sources_in(folder: Path) -> dict[str, bytes]:
 
 
 def read_sources(live: Sequence[Sproc], sources: Mapping[str, str | bytes]) -> list[Sproc]:
-    """Sprocs of these sources. `live`: those beside which they are to be.
+    """Sprocs of these sources, to be put beside the live ones.
 
     Raises:
         ProblemsError: all that is wrong with them, alone and beside what is live.
     """
-    sprocs: list[Sproc] = []
-    problems: list[Problem] = []
-    for name, source in sources.items():
-        data = source.encode() if isinstance(source, str) else source
-        try:
-            sprocs.append(read_sproc(name, name, data, git_blob_id(data)))
-        except ProblemsError as error:
-            problems += error.problems
-        else:
-            problems += syntax_problems(name, data)
-    if not problems:
-        others = [sproc for sproc in live if sproc.name not in sources]
-        problems = [one for one in problems_of([*others, *sprocs]) if one.path in sources]
+    found = {name: source.encode() if isinstance(source, str) else source for name, source in sources.items()}
+    workspace = Overlay(_Live({sproc.name: sproc.source for sproc in live}), found)
+    problems = [one for one in check(workspace, found) if one.kind == "error"]
     if problems:
         raise ProblemsError(problems)
-    return sprocs
+    return [read_sproc(name, name, source, git_blob_id(source)) for name, source in found.items()]

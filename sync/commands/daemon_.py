@@ -1,4 +1,4 @@
-"""`luasprocs daemon`: the service."""
+"""`luasprocs daemon`: keeps a registry in sync and runs sprocs."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def command(
 
 
 def source_of(session: Session, *, worktree: bool = False, revision: str | None = None) -> Source:
-    """What the settings say to follow."""
+    """The source that the settings name."""
     settings = session.settings
     if settings.remote:
         if worktree:
@@ -101,7 +101,7 @@ def run_daemon(
     runtime: bool = True,
     beside: Part | None = None,
 ) -> int:
-    """Runs one by the host's settings; it syncs if it has a source. `beside`: runs with it. Returns the exit code."""
+    """Runs a daemon by the host's settings; it syncs if `source`. `beside`: another part to run. Returns the exit code."""
     settings = session.settings
     daemon = _runtime(settings, url, keys) if runtime else None
     follower = None
@@ -145,7 +145,7 @@ def _runtime(settings: HostSettings, url: str, keys: Keys) -> Daemon:
 
 
 def _keys(settings: HostSettings, source: Source, *, patient: bool) -> Keys:
-    """The registry's names: as the host says, else as the source's luasprocs.toml does; it is waited for."""
+    """The registry's namespace: from the host's settings, else from the source's luasprocs.toml. `patient`: waits for it."""
     if settings.namespace is not None:
         return Keys(settings.namespace)
     said = LogOnce()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class EditCommitter:
-    """Of one registry and source; remembers which edits wait, and why."""
+    """Commits live edits of one registry; remembers which ones wait, and why."""
 
     def __init__(self, registry: Registry, source: Source, rules: Rules) -> None:
         self._registry, self._source, self._rules = registry, source, rules
@@ -26,11 +26,11 @@ class EditCommitter:
 
     @property
     def waiting(self) -> str:
-        """The edits that wait, and why, in a sentence; "" if none does."""
+        """A sentence about the edits that wait, and why; "" if none does."""
         return "; ".join(f"the live edit of {name} waits: {why}" for name, why in sorted(self._waiting.items()))
 
     def commit(self, desired: Desired, live: Live) -> Desired | None:
-        """Commits them. Returns what is wanted then, or None if nothing was committed."""
+        """Commits live edits. Returns the new desired state, or None if nothing was committed."""
         self._waiting = {}
         if not self._may_commit(desired, live):
             return None

@@ -1,4 +1,4 @@
-"""What a decision is made by: how the commit that git wants and the live one are related."""
+"""The facts behind a decision: how the desired and the live commit are related."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def read_facts(registry: Registry, source: Source, desired: Desired, live: Live, seen: str) -> Facts:
-    """`seen`: the commit at which this daemon saw its source last, or "".
+    """Asks git and the registry. `seen`: the commit of the source when this daemon last reconciled, or "".
 
     Raises:
         RepositoryError, redis.RedisError: git or the server can't be asked.
@@ -41,6 +41,6 @@ def read_facts(registry: Registry, source: Source, desired: Desired, live: Live,
 
 
 def _moved_before(registry: Registry, source: Source, wanted: str, current: str) -> bool:
-    """Whether the branch came here after a daemon before this one had seen this source elsewhere."""
+    """Whether the branch moved since an earlier daemon synced this source."""
     last = read_sync_state(registry)
     return last.source == source.name and last.commit == current != wanted

@@ -1,4 +1,4 @@
-"""Hears of changes to the folders of a source."""
+"""Watches the folders of a source for changes."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ log = logging.getLogger("luasprocs.daemon")
 
 
 class FileWatch:
-    """`changed`: called when something was saved; `interval_s`: how often all is read anyway, for the log."""
+    """`changed`: called after each change; `interval_s`: how often the follower reconciles anyway, for the log."""
 
     def __init__(self, source: Source, changed: Callable[[], None], interval_s: float) -> None:
         self._source, self._changed, self._interval_s = source, changed, interval_s
         self._reconciled = asyncio.Event()
 
     def reconciled(self) -> None:
-        """The folders may be others now: one that was removed and made again is another, and so is one that was not there."""
+        """Checks whether the folders are still the same: one that was removed and created again is another one."""
         self._reconciled.set()
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Runs until cancelled."""
         while True:
             watched = await asyncio.to_thread(self._source.watched)
             places, stop = _places(watched), asyncio.Event()
@@ -51,7 +51,7 @@ class FileWatch:
                     await asyncio.wait(tasks)
 
     async def _watch(self, paths: Iterable[Path], stop: asyncio.Event, names: frozenset[str] | None) -> None:
-        """`names`: of what matters in these folders; None: all that is below them."""
+        """`names`: the files that matter directly in these folders; None: everything below them."""
 
         def matters(_: object, path: str) -> bool:
             return not path.endswith(".lock") and (names is None or os.path.basename(path) in names)  # noqa: PTH119  # often
@@ -67,7 +67,7 @@ class FileWatch:
             ):
                 self._changed()
         except (OSError, RuntimeError) as error:
-            log.warning("%s can't be watched: %s; looking every %d s", self._source.name, error, self._interval_s)
+            log.warning("%s can't be watched: %s; checking every %d s", self._source.name, error, self._interval_s)
 
 
 def _places(watched: Watched) -> list[tuple[str, int]]:

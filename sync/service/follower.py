@@ -1,4 +1,4 @@
-"""Keeps a registry equal to what a source wants: reconciles when something moved, says why not, tries again."""
+"""Keeps a registry equal to a source: reconciles when either of them changes, logs news, retries failures."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ log = logging.getLogger("luasprocs.daemon")
 
 RETRY_FIRST_S = 0.2
 RETRY_LONGEST_S = {"redis": 1.0, "git": 300.0}
-"""A server that is back is noticed within two seconds; a remote is not to be pestered."""
+"""A server that is back is noticed within two seconds; a remote is asked less and less often."""
 SETTLE_S = 0.005
-"""What moves together (a ref and its log, a file saved by an editor) is reconciled together."""
+"""Changes that come together (a ref and its log, the steps of an editor's save) are reconciled once."""
 AGAIN_S = 0.2
 GIVE_UP_AFTER_S = 3.0
-"""A remote that says nothing is not waited for when the service ends."""
+"""How long a silent remote is waited for when the service ends."""
 END_WITHIN_S = 10.0
-"""For what is under way when the service ends."""
+"""How long a reconciliation under way may take when the service ends."""
 JITTER = 0.25
 
 
@@ -48,8 +48,8 @@ JITTER = 0.25
 class SyncHealth:
     """For probes. Times are unix seconds, 0.0 for never; `connected`: the registry is watched right now.
 
-    `last`: what became of the last reconciliation; `syncs`: how many were applied; `failures`: how many failed; `last_ms`: how
-    long the last apply took.
+    `last`: the last reconciliation; `syncs`: how many were applied; `failures`: how many failed; `last_ms`: how long the last
+    apply took.
     """
 
     last: Reconciliation | None = None
@@ -61,7 +61,7 @@ class SyncHealth:
     fetches: int = 0
 
     def after(self, done: Reconciliation, *, fetched: bool, took_ms: int) -> SyncHealth:
-        """What it is after one more."""
+        """The health after one more reconciliation."""
         return replace(
             self,
             last=done,
@@ -74,13 +74,13 @@ class SyncHealth:
 
 
 class Backoff:
-    """How long to wait after failures in a row, by what fails."""
+    """The delay after consecutive failures."""
 
     def __init__(self) -> None:
         self._failing, self._times = "", 0
 
     def after(self, failing: str) -> float:
-        """Seconds. `failing`: git, redis, or "" for a success, after which it begins anew."""
+        """The delay in seconds. `failing`: git, redis, or "" after a success, which resets it."""
         self._times = self._times + 1 if failing == self._failing else 1
         self._failing = failing
         grown_s: float = RETRY_FIRST_S * 2 ** min(self._times - 1, 20)
@@ -106,29 +106,28 @@ class Follower:
 
     @property
     def health(self) -> SyncHealth:
-        """As it is now."""
         return replace(self._health, connected=self.connected)
 
     def on_reconciled(self, heard: Callable[[Reconciliation], None]) -> None:
-        """`heard` is called after each reconciliation, in the loop's thread."""
+        """Registers a callback: called after each reconciliation, in the loop's thread."""
         self._on_reconciled = heard
 
     def wake(self, *, fetch: bool = False) -> None:
-        """Something may have moved; `fetch`: at the remote."""
+        """Reconciles soon; `fetch`: asks the remote, too."""
         self._fetch = self._fetch or fetch
         self._woken.set()
 
     def stop(self) -> None:
-        """`run` returns when what is under way has ended."""
+        """Ends `run` after the reconciliation under way."""
         self._stop.set()
         self._woken.set()
 
     async def once(self) -> Reconciliation:
-        """Fetches and reconciles one time."""
+        """Fetches and reconciles once."""
         return await asyncio.to_thread(self._reconcile)
 
     async def run(self) -> None:
-        """Until `stop`. Failures are told and tried again."""
+        """Runs until `stop`. Failures are logged and retried."""
         watchers = [asyncio.create_task(self._watch_registry()), asyncio.create_task(self._files.run())]
         under_way: asyncio.Task[Reconciliation] | None = None
         try:
@@ -147,12 +146,12 @@ class Follower:
             for watcher in watchers:
                 watcher.cancel()
             await asyncio.wait((*watchers, *((under_way,) if under_way else ())), timeout=END_WITHIN_S)
-            # A thread that reads from a connection which another one closes may read for ever.
+            # If a connection is closed while another thread reads from it, that read may never return.
             if under_way is None or under_way.done():
                 self._client.close()
 
     async def _ended(self, under_way: asyncio.Task[Reconciliation]) -> Reconciliation:
-        """A reconciliation, when it has ended; what it waits for at the remote is given up soon after a stop."""
+        """Waits for a reconciliation; after a stop, gives up on a silent remote."""
         stopped = asyncio.create_task(self._stop.wait())
         try:
             await asyncio.wait((under_way, stopped), return_when=asyncio.FIRST_COMPLETED)
@@ -164,7 +163,7 @@ class Follower:
             stopped.cancel()
 
     def _reconcile(self) -> Reconciliation:
-        """In a thread: once, and what health says of it."""
+        """Reconciles once, in a thread, and updates the health."""
         fetch, self._fetch = self._fetch, False
         started_s = time.monotonic()
         try:
@@ -181,7 +180,7 @@ class Follower:
         return done
 
     def _rest_s(self, done: Reconciliation) -> float:
-        """Until the next reconciliation that nothing woke."""
+        """Seconds until the next reconciliation, unless something wakes it."""
         rest_s = self._backoff.after(done.failing)
         if done.failing:
             return rest_s * random.uniform(1 - JITTER, 1)  # noqa: S311  # no secret
@@ -191,7 +190,7 @@ class Follower:
         return self._interval_s * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
 
     def _tell(self, done: Reconciliation) -> None:
-        """What is new since the last time, once."""
+        """Logs what is new since the last time."""
         state, reason = done.state.state, done.state.reason
         if done.applied:
             log.info("synced: %s", done.summary)
@@ -204,7 +203,7 @@ class Follower:
         self._told = (state, reason)
 
     async def _watch_registry(self) -> None:
-        """As long as nobody is heard, everything may have changed."""
+        """Watches the registry's keys. While the connection is down, anything may change unnoticed."""
 
         def ready() -> None:
             self.connected = True

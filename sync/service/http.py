@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 log = logging.getLogger("luasprocs.daemon")
 
 END_WITHIN_S = 3.0
-"""For answers that are under way when the service ends."""
+"""How long responses under way may take when the service ends."""
 STALE_INTERVALS = 3
 STALE_LEAST_S = 30.0
-"""The last success may be so many intervals ago, and so long anyway."""
+"""The last success may be this many intervals ago, or this long if that is more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """So that nobody who connects holds up the daemon, or uses up its files.
+    """Limits that keep clients from blocking the daemon or using up its file descriptors.
 
-    `connections`: with one more the oldest goes; `idle_s`: how long one may say nothing; `body_s`: how long a body may take.
+    `connections`: beyond it the oldest is closed; `idle_s`: how long one may be silent; `body_s`: how long a body may take.
     """
 
     connections: int = 100
@@ -58,7 +58,7 @@ class Http:
         self._measuring = asyncio.Lock()
 
     async def run(self) -> None:
-        """Until `stop`.
+        """Serves until `stop`.
 
         Raises:
             SettingsError: the address can't be listened at.
@@ -95,11 +95,10 @@ class Http:
             raise SettingsError(f"http={self._host}:{self._port}: {error.strerror or error}") from error
 
     def stop(self) -> None:
-        """Ends it."""
         self._stop.set()
 
     def unready(self) -> list[str]:
-        """Why it is not ready, as sentences; none where it is."""
+        """Why it is not ready, as sentences; empty if it is."""
         reasons = []
         runtime, follower = self._supervisor.runtime, self._supervisor.follower
         if runtime is not None and not runtime.listening:

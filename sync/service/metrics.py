@@ -1,4 +1,4 @@
-"""What a daemon says to Prometheus: its own state, and the registry's counters."""
+"""Metrics for Prometheus: the daemon's state, and the registry's counters."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COUNTED = ("calls", "runs", "errors", "skipped", "missed", "duration_us_total")
 
 
 class Metrics:
-    """Reads when it is asked, in a thread. A server that is away is a metric, no error."""
+    """Reads the registry for each scrape, in a thread. A server that is down is a metric, not an error."""
 
     def __init__(self, url: str, keys: Keys, supervisor: Supervisor) -> None:
         self._keys, self._supervisor = keys, supervisor
@@ -34,11 +34,9 @@ class Metrics:
         self._registry.register(self)
 
     def text(self) -> bytes:
-        """The exposition format."""
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
-        """All families."""
         yield from self._own()
         try:
             found = list(self._of_registry())
@@ -48,7 +46,7 @@ class Metrics:
         yield from found
 
     def _own(self) -> Iterator[Metric]:
-        """Of this daemon: what it syncs, what it runs."""
+        """Metrics of this daemon: its sync, its runs."""
         runtime, follower = self._supervisor.runtime, self._supervisor.follower
         if follower is not None:
             health = follower.health

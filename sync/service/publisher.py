@@ -1,4 +1,4 @@
-"""Publishes where a daemon stands with its sync, for whoever reads the registry."""
+"""Publishes the state of a daemon's sync in the registry."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ WAITING = (State.BEHIND, State.UNKNOWN, State.DIVERGED)
 
 
 class Publisher:
-    """Writes only news."""
+    """Writes a state only if it is news."""
 
     def __init__(self, registry: Registry, daemon: str) -> None:
         self._registry, self._daemon = registry, daemon
         self._published: tuple[object, ...] = ()
 
     def publish(self, state: SyncState) -> None:
-        """Of several daemons, one that waits doesn't speak over one that is in sync. Raises redis.RedisError."""
+        """A daemon that waits never replaces the state of another one that is in sync. Raises redis.RedisError."""
         if state.said == self._published:
             return
         last = read_sync_state(self._registry) if state.state in WAITING else None

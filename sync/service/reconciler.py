@@ -1,4 +1,4 @@
-"""Brings one registry to what one source wants. Blocking; a daemon calls it in a thread."""
+"""Reconciles one registry with one source. Blocking; a daemon calls it in a thread."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from sync.service.sources import Source
 
 LIFTABLE = (State.BEHIND, State.DIVERGED, State.UNKNOWN, State.PINNED)
-"""What an operator's `sync` goes over."""
+"""The states that an operator's `sync` overrides."""
 
 
 class Reconciler:
-    """Remembers what it saw, so that it is cheap to reconcile when nothing is new.
+    """Remembers what it saw, so that reconciling is cheap if nothing is new.
 
     Raises, from every method, ServerError and redis.RedisError: the server can't be asked.
     """
@@ -51,11 +51,11 @@ class Reconciler:
         self._moving_since_s = 0.0
 
     def doubt(self) -> None:
-        """What is known of the registry may be wrong: next time all of it is read."""
+        """Reads the whole registry next time: what is known of it may be wrong."""
         self._live = None
 
     def heard(self, keys: list[bytes] | None) -> bool:
-        """Keys of the registry changed, None: all of them. Whether to reconcile: what it writes itself it has read back."""
+        """Keys of the registry changed, None: perhaps all. Returns whether to reconcile: not after its own writes."""
         if self._applying:
             return False
         asked = {self._registry.keys.control.encode(), self._registry.keys.suspended.encode()}
@@ -64,7 +64,7 @@ class Reconciler:
         return True
 
     def reconcile(self, *, fetch: bool = True) -> Reconciliation:
-        """Fetches if told so, answers requests, applies what may be applied, and publishes what became of it."""
+        """Fetches if `fetch`, applies what may be applied, answers requests, and publishes the resulting state."""
         late = self._refresh() if fetch else ""
         asked = requests.take(self._registry, self._daemon)
         done = self._reconcile()
@@ -76,7 +76,7 @@ class Reconciler:
         return done
 
     def _refresh(self) -> str:
-        """Why the remote could not be asked."""
+        """Fetches. Returns why it failed, or ""."""
         try:
             self._source.refresh()
         except RepositoryError as error:
@@ -105,7 +105,7 @@ class Reconciler:
         return self._again_if_moving(desired.moving, self._apply(desired, live, decision))
 
     def _read(self, desired: Desired) -> Live:
-        """What is live: by one small question if nobody has changed it since the last time."""
+        """Reads what is live; if nobody has changed it since the last time, by one short command."""
         known = self._live and reread(self._registry, self._live)
         live = known or read_live(self._registry, len(desired.entries))
         self._live = live
@@ -115,7 +115,7 @@ class Reconciler:
         return decide(read_facts(self._registry, self._source, desired, live, self._seen))
 
     def _again_if_moving(self, moving: str, done: Reconciliation) -> Reconciliation:
-        """What is being written is looked at again soon; that it never ends is told."""
+        """Files that are being written are checked again soon; if that never ends, the state says so."""
         if not moving:
             self._moving_since_s = 0.0
             return done
@@ -199,7 +199,7 @@ class Reconciler:
         )
 
     def _answer(self, request: requests.Request, done: Reconciliation) -> Reconciliation:
-        """Does what was asked for. Returns what comes of it."""
+        """Carries out a request. Returns the resulting reconciliation."""
         try:
             ok, said, done = self._do(request, done)
         except ServerError:

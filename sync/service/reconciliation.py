@@ -1,4 +1,4 @@
-"""What became of bringing a registry to what git wants."""
+"""The result of reconciling a registry with git."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class Reconciliation(NamedTuple):
-    """`failing`: `git` or `redis` if one of them could not be read; `again`: it is worth to reconcile again at once.
+    """`failing`: `git` or `redis` if it could not be read; `again`: reconcile again at once.
 
-    `applied`: a sync was done, `summary` says which. `evicts`: why the server may lose the registry, or "".
+    `applied`: whether a sync was done; `summary`: which one. `evicts`: the eviction policy that may lose the registry, or "".
     """
 
     state: SyncState
@@ -30,28 +30,28 @@ class Reconciliation(NamedTuple):
 
     @classmethod
     def failed(cls, what: str, why: str) -> Reconciliation:
-        """`git` or `redis` could not be read."""
+        """The result if `git` or `redis` could not be read."""
         state = State.UNREACHABLE if what == "redis" else State.DEGRADED
         return cls(SyncState(state=state, reason=why, at=time.time()), failing=what)
 
     @classmethod
     def seen(cls, live: Live, state: SyncState) -> Reconciliation:
-        """Of what is live now."""
+        """The result with what is known of the live registry."""
         evicts = live.info.maxmemory_policy if live.info.evicts else ""
         return cls(replace(state, at=time.time()), generation=live.revision.generation, evicts=evicts)
 
     def without_fetch(self, why: str) -> Reconciliation:
-        """The remote could not be asked. What was fetched before is still kept in place."""
+        """The same after a failed fetch: the registry is kept equal to what was fetched before."""
         return self._replace(state=replace(self.state, state=State.DEGRADED, reason=why), failing="git")
 
     def because(self, reason: str) -> Reconciliation:
-        """With one more reason."""
+        """The same with one more reason."""
         reasons = "; ".join(filter(None, (self.state.reason, reason)))
         return self._replace(state=replace(self.state, reason=reasons))
 
 
 def summary(outcome: Outcome) -> str:
-    """In a line."""
+    """One line about a sync."""
     plan = outcome.plan
     what = f"{len(plan.created)} created, {len(plan.updated)} updated, {len(plan.deleted)} deleted"
     return f"{outcome.commit[:10]} as generation {outcome.generation}: {what} ({outcome.duration_ms} ms)"

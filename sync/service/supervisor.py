@@ -1,4 +1,4 @@
-"""The daemon as one service: syncing and running side by side, each failing and coming back without the other."""
+"""The daemon as one service: sync and runtime side by side; each can fail and restart without the other."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 log = logging.getLogger("luasprocs.daemon")
 
 RESTART_S = 1.0
-"""After a failure that nobody foresaw."""
+"""The delay after an unexpected failure."""
 
 
 class Part(Protocol):
-    """What a supervisor runs until it is stopped."""
+    """A part of the service."""
 
     async def run(self) -> None:
-        """Until `stop`."""
+        """Runs until `stop`."""
 
     def stop(self) -> None:
-        """`run` returns when what is under way has ended."""
+        """Ends `run` after the work under way."""
 
 
 class Supervisor:
-    """Runs its parts. Ready when the runtime listens and the sync has reconciled once; whichever there are."""
+    """Runs its parts. Ready when the runtime listens and the sync has reconciled once, if there are both."""
 
     def __init__(self, runtime: Daemon | None, follower: Follower | None) -> None:
         self.runtime, self.follower = runtime, follower
@@ -46,28 +46,28 @@ class Supervisor:
             follower.on_reconciled(lambda done: self._reconciled(done, follower))
 
     def add(self, part: Part) -> None:
-        """Runs it, too; it isn't waited for."""
+        """Adds a part that readiness doesn't wait for."""
         self._parts.append(part)
 
     def on_ready(self, ready: Callable[[], None]) -> None:
-        """`ready` is called when all of it serves, and again when the runtime has connected again."""
+        """Registers a callback: called when all parts are ready, and again when the runtime has reconnected."""
         self._ready = ready
 
     @property
     def status(self) -> str:
-        """In a few words, for a service manager."""
+        """A short text for service managers."""
         last = self.follower.health.last if self.follower else None
         said = (f"{last.state.state} {last.state.commit[:10]}".strip(),) if last else ()
         return ", ".join((*said, *((self.runtime.status,) if self.runtime else ())))
 
     async def run(self) -> None:
-        """Until `stop`."""
+        """Runs until `stop`."""
         async with asyncio.TaskGroup() as group:
             for part in self._parts:
                 group.create_task(self._kept_running(part))
 
     def stop(self) -> None:
-        """No new work; `run` returns when what is under way has ended."""
+        """Begins no new work; `run` returns when the work under way has ended."""
         self._stopping = True
         for part in self._parts:
             part.stop()

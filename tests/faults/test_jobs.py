@@ -56,7 +56,6 @@ def tried(client: Redis, times: int) -> None:
 
 
 def runs(client: Redis) -> int:
-    """How many jobs are under way."""
     return sum(job.state == "running" for job in read_jobs(Registry(client, KEYS)))
 
 

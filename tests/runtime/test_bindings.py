@@ -49,7 +49,6 @@ def test_a_sproc_whose_metadata_was_broken_by_hand_is_left_out():
             good=("set", "k"),
             bad=("get", "k"),
             late=("set", "k", "", "", "soon"),
-            unsure=("set", "k", "perhaps"),
         )
     )
     assert set(bindings.sprocs) == {b"good"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from luasprocs.errors import SettingsError
 from luasprocs.language.misfire import Due
 from luasprocs.runtime.timers import MANY, TIMEOUTS_TO_PAUSE, Timer, Timers
 
@@ -47,10 +46,12 @@ def test_what_is_owed_after_an_outage(misfire, at, skipped, missed):
 
 
 def test_a_schedule_that_was_broken_by_hand_is_refused():
-    with pytest.raises(SettingsError, match="misfire"):
-        timer(misfire=b"perhaps")
     with pytest.raises(ValueError, match="no unit"):
         timer(every=b"5")
+
+
+def test_a_misfire_that_was_broken_by_hand_has_its_default():
+    assert timer(misfire=b"perhaps").misfire == "once"
 
 
 def test_what_the_engine_holds_for_another_schedule_does_not_count():

@@ -221,7 +221,6 @@ def free_port() -> int:
 
 
 async def listens(port: int) -> None:
-    """Waits until it does."""
     async with asyncio.timeout(5):
         while True:
             with contextlib.suppress(OSError):
