@@ -9,7 +9,8 @@
     │   ├── ServerTooOldError
     │   ├── ServerReadOnlyError
     │   ├── ServerRightsError          an ACL refuses
-    │   └── ServerMemoryError          out of memory
+    │   ├── ServerMemoryError          out of memory
+    │   └── PortTakenError             another program has the embedded server's port
     ├── RepositoryError                git can't give what was asked
     │   └── NoFolderError              a commit has no sproc folder
     ├── RegistryError                  the registry can't be changed as asked
@@ -106,6 +107,10 @@ class ServerRightsError(ServerError):
 
 class ServerMemoryError(ServerError):
     """The server is out of memory (maxmemory)."""
+
+
+class PortTakenError(ServerError):
+    """Another program listens on the port that the embedded server was given."""
 
 
 class RepositoryError(LuasprocsError):
