@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Daemon:
-    """Runs sprocs on events, schedules and demand, until `stop`."""
+    """Runs sprocs on events, schedules and demand, until `stop`. `schedules`: False leaves those to somebody else."""
 
     def __init__(
         self,
@@ -29,6 +29,8 @@ class Daemon:
         keys: Keys,
         retention: Retention | None = None,
         workers: WorkerRules | None = None,
+        *,
+        schedules: bool = True,
     ) -> None:
         self.identity = Identity.of_process()
         db = Endpoint.of(url).db
@@ -36,6 +38,8 @@ class Daemon:
         self._ready: Callable[[], None] = lambda: None
         address = Address(url, keys, db)
         self._shards = (Shard(address, self.identity, self._pool, retention or Retention(), self._hears),)
+        for shard in self._shards:
+            shard.state.schedules = schedules
 
     def on_ready(self, ready: Callable[[], None]) -> None:
         """Registers a callback: called when the daemon listens to all shards, and again after each reconnection."""

@@ -28,6 +28,7 @@ class Pool:
         self.setup = setup
         self.size = setup.rules.count or _cores()
         self._workers: list[Worker] = []
+        self._ending: set[asyncio.Task[None]] = set()
         self._starting = 0
         self._freed = asyncio.Event()
 
@@ -57,8 +58,17 @@ class Pool:
             except WorkerError as error:
                 return Outcome(Status.ERROR, 0, error=str(error).encode())
             finally:
-                self._workers = [worker for worker in self._workers if worker.alive]
+                self._drop_dead()
                 self._freed.set()
+
+    def _drop_dead(self) -> None:
+        """Those that were killed are waited for, by `close` at the latest."""
+        for worker in self._workers:
+            if not worker.alive:
+                task = asyncio.create_task(worker.gone())
+                self._ending.add(task)
+                task.add_done_callback(self._ending.discard)
+        self._workers = [worker for worker in self._workers if worker.alive]
 
     async def _take(self, *, short: bool) -> Worker:
         """An idle worker, or a new one, or one with few jobs; waits until there is one."""
@@ -88,5 +98,5 @@ class Pool:
         """Kills the workers and waits until they have ended; those that run jobs end with their tasks."""
         for worker in self._workers:
             worker.kill()
-        await asyncio.gather(*(worker.gone() for worker in self._workers))
+        await asyncio.gather(*(worker.gone() for worker in self._workers), *self._ending)
         self._workers.clear()

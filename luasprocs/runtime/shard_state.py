@@ -17,7 +17,7 @@ class ShardState:
     """Events that have not run yet, jobs at hand, and counters; passed to each new session.
 
     `runs`: events run; `schedule_runs`: times of schedules run; `timeouts`: consecutive timeouts on events by sproc.
-    `stopping`: no new work is begun.
+    `stopping`: no new work is begun; `schedules`: whether their runs are begun here.
     """
 
     workload: Workload
@@ -27,6 +27,7 @@ class ShardState:
     runs: int = 0
     schedule_runs: int = 0
     stopping: bool = False
+    schedules: bool = True
 
     def stop(self) -> None:
         self.stopping = True

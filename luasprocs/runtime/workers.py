@@ -143,13 +143,13 @@ class Worker:
                 worker._write("setup", setup.as_json())
                 answer = await worker._read()
         except TimeoutError:
-            worker.kill()
+            await worker.end()
             raise WorkerError(f"a worker didn't start within {START_TIMEOUT_S:.0f} s") from None
         except BaseException:
-            worker.kill()
+            await worker.end()
             raise
         if answer is None or answer[0] != b"ready":
-            worker.kill()
+            await worker.end()
             said = answer[1].decode("utf-8", "replace") if answer else "it ended while it started; stderr says why"
             raise WorkerError(f"a worker can't run: {said}")
         return worker
@@ -207,6 +207,11 @@ class Worker:
                 os.killpg(self._process.pid, signal.SIGKILL)
             except ProcessLookupError:
                 return
+
+    async def end(self) -> None:
+        """Kills it, and waits for its end."""
+        self.kill()
+        await self.gone()
 
     async def gone(self) -> None:
         """Waits until a killed process has ended, for GONE_TIMEOUT_S at most."""

@@ -38,8 +38,13 @@ def script_errors(name: str) -> Iterator[None]:
 
 def script_error(error: ResponseError) -> ScriptError:
     """What a sproc's run answered, as this package's error: `CODE file:line: message`."""
+    return _ERRORS.get(code_of(error), ScriptError)(readable_error(str(error)))
+
+
+def code_of(error: ResponseError) -> str:
+    """The first word of a reply that is an error, which says what kind it is: a `Refusal`, `WRONGTYPE`, … ("" for `ERR`)."""
     code = str(error.args[0]).partition(" ")[0] if error.args else ""
-    return _ERRORS.get(code, ScriptError)(readable_error(str(error)))
+    return code if code.isupper() and code != "ERR" else ""
 
 
 def refusal(error: ResponseError) -> Refusal | None:

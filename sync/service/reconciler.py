@@ -6,6 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from luasprocs.errors import ConflictError, LuasprocsError, ProblemsError, RepositoryError, ServerError, SettingsError
+from luasprocs.operations.identity import user_at_host
+from luasprocs.operations.rollback import rollback
 from luasprocs.registry.live import read_live, reread
 from luasprocs.state import requests
 from luasprocs.state.desired import SyncState
@@ -13,7 +15,7 @@ from sync.git.worktree import PATIENCE_S
 from sync.reconcile.decision import Decision, State, decide
 from sync.reconcile.desired import WORKTREE
 from sync.reconcile.pending_diffs import Diffs
-from sync.reconcile.reconciler import Options, Prepared, Syncer, rollback
+from sync.reconcile.reconciler import Options, Prepared, Syncer
 from sync.service.edit_committer import EditCommitter
 from sync.service.facts import read_facts
 from sync.service.publisher import Publisher
@@ -21,9 +23,9 @@ from sync.service.reconciliation import Reconciliation, summary
 
 if TYPE_CHECKING:
     from luasprocs.registry.live import Live
+    from luasprocs.registry.plan import Plan
     from luasprocs.server.registry import Registry
     from sync.reconcile.desired import Desired
-    from sync.reconcile.plan import Plan
     from sync.service.rules import Rules
     from sync.service.sources import Source
 
@@ -210,7 +212,7 @@ class Reconciler:
     def _do(self, request: requests.Request, done: Reconciliation) -> tuple[bool, str, Reconciliation]:
         if request.action == "rollback":
             wanted = request.arguments.get("generation", "")
-            outcome = rollback(self._registry, int(wanted) if wanted else None)
+            outcome = rollback(self._registry, int(wanted) if wanted else None, by=user_at_host())
             self.doubt()
             said = f"rolled back to {outcome.commit[:12]}, generation {outcome.generation}"
             return True, said, self._reconcile()

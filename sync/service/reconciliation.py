@@ -11,7 +11,7 @@ from sync.reconcile.decision import State
 
 if TYPE_CHECKING:
     from luasprocs.registry.live import Live
-    from sync.reconcile.reconciler import Outcome
+    from luasprocs.registry.plan import Outcome
 
 
 class Reconciliation(NamedTuple):
