@@ -9,7 +9,8 @@
     │   ├── ServerTooOldError
     │   ├── ServerReadOnlyError
     │   ├── ServerRightsError          an ACL refuses
-    │   └── ServerMemoryError          out of memory
+    │   ├── ServerMemoryError          out of memory
+    │   └── PortTakenError             another program has the embedded server's port
     ├── RepositoryError                git can't give what was asked
     │   └── NoFolderError              a commit has no sproc folder
     ├── RegistryError                  the registry can't be changed as asked
@@ -19,7 +20,8 @@
     │   ├── EditConflictError          a sproc changed while it was edited
     │   ├── EngineVersionError         a newer luasprocs made it
     │   └── ConflictError              others kept changing it
-    ├── WaitError                      the events that were waited for have not run
+    ├── WaitError                      what was waited for has not come
+    ├── OutcomeUnknownError            it may have been done
     └── ScriptError                    1: a sproc raised an error
         ├── NoSprocError               2
         └── SprocDisabledError         2
@@ -107,6 +109,10 @@ class ServerMemoryError(ServerError):
     """The server is out of memory (maxmemory)."""
 
 
+class PortTakenError(ServerError):
+    """Another program listens on the port that the embedded server was given."""
+
+
 class RepositoryError(LuasprocsError):
     """Git can't give what was asked."""
 
@@ -152,7 +158,11 @@ class JobError(RegistryError):
 
 
 class WaitError(LuasprocsError):
-    """The events that were waited for have not run."""
+    """The events or the record that were waited for have not come in time."""
+
+
+class OutcomeUnknownError(LuasprocsError):
+    """The connection broke or no answer came: it may have been done, and is not repeated."""
 
 
 class ScriptError(LuasprocsError):

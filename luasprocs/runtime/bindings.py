@@ -1,4 +1,4 @@
-"""Which sprocs an event is for: the triggers of one generation, made for looking up. Pure."""
+"""Which sprocs an event is for: the triggers of one generation, indexed for lookup. Pure."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ if TYPE_CHECKING:
 
 Names: TypeAlias = tuple[bytes, ...]
 NONE: Names = ()
-ANY = "*"
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A sproc as its triggers need it; `events` and `keys` as in its header."""
+    """What triggering needs to know of a sproc; `events` and `keys` as in its header."""
 
     name: bytes
     events: frozenset[bytes]
@@ -45,9 +44,9 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Bindings:
-    """All sources of one generation; the generation is "" where there is no registry.
+    """All sources of one generation; the generation is "" if there is no registry.
 
-    `timeouts_ms`: of all sprocs that say one, those without a trigger too.
+    `timeouts_ms`: of all sprocs that set one, including those without a trigger.
     """
 
     generation: str = ""
@@ -57,7 +56,7 @@ class Bindings:
 
 
 def parse_bindings(reply: Sequence[Any]) -> Bindings:
-    """From the reply of the engine's `bound`. A sproc whose metadata was broken by hand is left out."""
+    """Parses the reply of the engine's `bound`. Sprocs whose metadata was broken by hand are left out."""
     parts = [part if isinstance(part, bytes) else str(part).encode() for part in reply]
     end = parts.index(b"", 1)
     pairs = zip(parts[1:end:2], parts[2:end:2], strict=True)
@@ -86,12 +85,12 @@ def _bound(name: bytes, event: bytes, key: bytes, reentrant: bytes, catchup: byt
         frozenset(map(raw, typed(values, "event"))),
         tuple(map(raw, typed(values, "key"))),
         says_yes(values, "reentrant"),
-        values["catchup"] == "scan",
+        typed(values, "catchup") == "scan",
     )
 
 
 def binding_of(source: bytes, bound: Iterable[Bound]) -> Binding:
-    """A source with its look-up: of a keyspace channel by event alone, of a keyevent channel by key."""
+    """A source with its lookup: by event for a keyspace channel, by key for a keyevent channel."""
     bound = tuple(bound)
     kind, _, rest = source.partition(b"__:")
     if kind.startswith(b"__keyspace@"):
@@ -112,7 +111,7 @@ def _by_event(bound: tuple[Bound, ...]) -> Callable[[bytes, bytes], Names]:
 
 
 def _by_key(bound: tuple[Bound, ...]) -> Callable[[bytes, bytes], Names]:
-    """By the literal start of each glob: a key that nothing wants costs one look-up for each length there is."""
+    """Indexed by the literal prefix of each glob: an unwanted key costs one lookup for each length of prefix."""
     tables: dict[int, dict[bytes, list[tuple[Bound, Callable[[bytes], object]]]]] = {}
     for one in bound:
         for glob in one.keys:
