@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from luasprocs.testing.sandbox import START, Sandbox
+from luasprocs.operations.sandbox.sandbox import START, Sandbox
 
 __all__ = ["START", "Sandbox"]

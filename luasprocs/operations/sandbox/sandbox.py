@@ -15,6 +15,8 @@ from luasprocs.errors import ScriptError, SettingsError, WaitError
 from luasprocs.language.values import duration_ms
 from luasprocs.operations.put import put
 from luasprocs.operations.run import Enqueued, run
+from luasprocs.operations.sandbox.schedules import run_due
+from luasprocs.operations.sandbox.sources import read_sources, sources_in
 from luasprocs.operations.wait import wait_for_job
 from luasprocs.registry.live import read_live, read_sprocs
 from luasprocs.server.connection import connect
@@ -23,16 +25,14 @@ from luasprocs.server.registry import Registry
 from luasprocs.state.barrier import wait_for_events
 from luasprocs.state.executions import Tail, Wanted, newest_id, read_executions
 from luasprocs.state.jobs import count_jobs
-from luasprocs.testing.schedules import run_due
-from luasprocs.testing.sources import read_sources, sources_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from luasprocs.client import Argument
     from luasprocs.language.sproc import Sproc
+    from luasprocs.operations.sandbox.background import BackgroundDaemon
     from luasprocs.state.executions import Execution
-    from luasprocs.testing.background import BackgroundDaemon
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 """Where a sandbox's clock starts: a Monday, at midnight UTC."""
@@ -246,7 +246,7 @@ class Sandbox:
     def _start_daemon(self) -> None:
         if self._daemon is None:
             # The runtime takes half as long to import as all else here, and calls need none.
-            from luasprocs.testing.background import BackgroundDaemon  # noqa: PLC0415
+            from luasprocs.operations.sandbox.background import BackgroundDaemon  # noqa: PLC0415
 
             if not self.client.exists(self.registry.keys.revision):
                 put(self.registry)  # without a registry a daemon waits for one
