@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from luasprocs.contract.metadata import KEYS as METADATA_KEYS
 from luasprocs.errors import LuasprocsError
 from luasprocs.language.header import values_of
-from luasprocs.language.metadata import KEYS as METADATA_KEYS
 from luasprocs.operations.editor import in_editor
 from luasprocs.state.desired import read_sync_state
 from luasprocs_tui.deeds import Conflict, listed

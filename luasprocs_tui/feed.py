@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from luasprocs.contract.encoding import raw, text
 from luasprocs.contract.keys import Keys
+from luasprocs.language.triggers import HEADER_KEYS, described, schedule_of
 from luasprocs.registry.edits import is_edited
 from luasprocs.registry.live import Live, LiveSproc, engine_of, read_live, read_sprocs
 from luasprocs.server import connection as server
@@ -21,7 +22,7 @@ from luasprocs.server.urls import redacted
 from luasprocs_tui.counting import PulseCounter, StatsCounter
 from luasprocs_tui.deeds import Deeds
 from luasprocs_tui.records import Records
-from luasprocs_tui.rows import Row, state_of, trigger_of
+from luasprocs_tui.rows import Row, state_of
 from luasprocs_tui.snapshots import Snapshot
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ REPLY_TIMEOUT_S = 10.0
 
 PIPELINE_COMMANDS = 1000
 COUNTED = (b"calls", b"runs", b"errors", b"last_run")
-HEADER_FIELDS = ("description", "event", "key", "cron", "every", "timezone", "runasync", "enabled", "library", "commit")
+HEADER_FIELDS = ("description", *HEADER_KEYS, "runasync", "enabled", "library", "commit")
 
 
 class Feed:
@@ -175,10 +176,10 @@ class Feed:
         fields = {field: text(value) for field, value in _fields(HEADER_FIELDS, reply, {}).items()}
         return Row(
             sproc.name,
-            trigger_of(fields),
+            described(fields),
             state_of(fields, intact=sproc.intact, edited=is_edited(sproc)),
             fields.get("description", ""),
-            schedule=(fields.get("cron", ""), fields.get("every", ""), fields.get("timezone", "")),
+            schedule=schedule_of(fields),
             commit=self._committed(sproc, fields.get("commit", "")),
         )
 
@@ -205,7 +206,7 @@ class Feed:
         edited = (
             f"edited by hand: {', '.join(live.drift[:5])}{', …' if len(live.drift) > 5 else ''}" if live.drift else ""
         )
-        return tuple(filter(None, (*live.faults, stale, edited)))
+        return tuple(filter(None, (*map(str, live.faults), stale, edited)))
 
 
 def _fields(names: Sequence[T], reply: Any, otherwise: Any = None) -> Any:

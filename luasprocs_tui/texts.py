@@ -9,11 +9,12 @@ import shlex
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from luasprocs.contract.metadata import KEYS as METADATA_KEYS
 from luasprocs.errors import LuasprocsError, RegistryError, SettingsError
 from luasprocs.language.header import values_of
-from luasprocs.language.metadata import KEYS as METADATA_KEYS
 from luasprocs.language.metadata import parse_value
 from luasprocs.language.recurrence import Recurrence
+from luasprocs.language.triggers import SCHEDULE_KEYS, schedule_of
 from luasprocs.registry.edits import blob_like, parse_edit
 from luasprocs.registry.history import read_blobs, read_history, state_at
 from luasprocs.registry.live import read_live, read_sprocs
@@ -236,15 +237,19 @@ def next_times(schedule: tuple[str, str, str], now_ms: float) -> str:
 
 def preview(key: str, values: Mapping[str, str], registry: Registry) -> str:  # as Feed.ask calls it
     """What a header's value would do: the next times of a schedule, how many keys a glob matches now."""
-    if key in {"cron", "every", "timezone"} and (values.get("cron") or values.get("every")):
+    schedule = schedule_of(values)
+    if key in SCHEDULE_KEYS and any(schedule[:2]):
         seconds, microseconds = registry.client.time()
         now_ms = int(seconds) * 1000 + int(microseconds) // 1000
         try:
-            return next_times((values.get("cron", ""), values.get("every", ""), values.get("timezone", "")), now_ms)
+            return next_times(schedule, now_ms)
         except (ValueError, SettingsError):
             return ""
     if key == "key" and values.get("key"):
-        return _matching(registry.client, [glob.strip() for glob in values["key"].split(",") if glob.strip()])
+        try:
+            return _matching(registry.client, parse_value(key, values["key"]))
+        except SettingsError:
+            return ""
     return ""
 
 
@@ -272,8 +277,6 @@ def checks() -> Mapping[str, Callable[[str], str]]:
 def _wrong(key: str, value: str) -> str:
     try:
         parse_value(key, value)
-        if key == "cron":
-            Recurrence.parse(value, "", "")
-    except (ValueError, SettingsError) as error:
+    except SettingsError as error:
         return f"{key}: {error}"
     return ""

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ExecAbortError, WatchError
 
-from luasprocs.contract.encoding import raw, text
+from luasprocs.contract.encoding import raw
+from luasprocs.contract.replies import About
 from luasprocs.engine import VERSION, Engine
 from luasprocs.errors import ConflictError, EngineVersionError, OwnerError, ProblemsError
-from luasprocs.language.sources import Trigger, as_fields, sources
+from luasprocs.language.triggers.event import as_fields, sources, trigger_of
 from luasprocs.registry.live import INSPECT_CHUNK, Live, Revision, engine_of, read_sprocs
 from luasprocs.registry.server_compile import Proof, prove
 from luasprocs.registry.transaction import Change, Transaction, batched
@@ -120,18 +121,14 @@ def _singles(keys: Keys) -> tuple[str, ...]:
 
 def _still(registry: Registry, live: Live) -> None:
     """What was planned from is still so; what comes after WATCH makes EXEC fail."""
-    stored = (
-        {}
-        if any(registry.keys.revision in fault for fault in live.faults)
-        else registry.client.hgetall(registry.keys.revision)
-    )
+    stored = {} if live.faulty(registry.keys.revision) else registry.client.hgetall(registry.keys.revision)
     if Revision.parse(stored) != live.revision:
         raise ConflictError("another sync changed the registry first: plan again")
 
 
 def _outdated(registry: Registry, live: Live, generation: int) -> list[Any]:
     """Blobs that no kept generation replaced."""
-    if generation < 1 or any(registry.keys.replaced in fault for fault in live.faults):
+    if generation < 1 or live.faulty(registry.keys.replaced):
         return []
     found: list[Any] = registry.client.zrangebyscore(registry.keys.replaced, "-inf", generation)
     return found
@@ -145,12 +142,8 @@ def _triggers(registry: Registry, live: Live, change: Change) -> Mapping[str, st
         known = set(change.names)
     kept = (set(change.names) & known) - put
     found = [*change.put, *(read_sprocs(registry, sorted(kept)) if kept else ())]
-    wanted = [
-        Trigger(sproc.name, sproc.metadata.events, sproc.metadata.keys)
-        for sproc in found
-        if "event" in sproc.values and sproc.metadata.enabled
-    ]
-    return as_fields(sources(wanted, live.info.db, live.triggers))
+    wanted = (trigger_of(sproc.name, sproc.values) for sproc in found)
+    return as_fields(sources(filter(None, wanted), live.info.db, live.triggers))
 
 
 def _execute(connection: Any, transaction: Transaction) -> None:
@@ -192,5 +185,6 @@ def _read_back(registry: Registry, revision: Revision, engine: Engine, change: C
         return
     if now != revision or length != len(change.names) or not right:
         raise ConflictError("read back after the change: not what was sent; sync again to repair it")
-    if text(about[4]) != engine.id or text(about[5]) != str(revision.generation):
+    loaded = About.of(about)
+    if loaded.text_id != engine.id or loaded.generation != str(revision.generation):
         raise ConflictError("read back after the change: the engine was not replaced; sync again to repair it")

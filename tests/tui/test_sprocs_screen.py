@@ -26,7 +26,7 @@ from luasprocs_tui.cli import run
 from luasprocs_tui.feed import Feed
 from luasprocs_tui.filters import matcher
 from luasprocs_tui.numbers import age, short_number
-from luasprocs_tui.rows import Counters, Row, state_of, trigger_of
+from luasprocs_tui.rows import Counters, Row, state_of
 from luasprocs_tui.safe import REPLACEMENT, clean
 from luasprocs_tui.settings import DEFAULT_URL, Context, default_url
 from luasprocs_tui.widgets.source import lines_of
@@ -378,23 +378,6 @@ def test_a_small_registry_is_read_whole_once_and_then_glanced_at(server: Server)
     put(client, {**SOURCES, "new.lua": b"return 1\n"})
     assert "new.lua" in {row.name for row in feed.read(["sc1.lua"]).rows}
     feed.close()
-
-
-@pytest.mark.parametrize(
-    ("fields", "said"),
-    [
-        ({}, "call"),
-        ({"event": "set,hset", "key": "a*"}, "set,hset a*"),
-        ({"event": "*"}, "* *"),
-        ({"cron": "@daily"}, "cron @daily"),
-        ({"every": "15s", "runasync": "yes"}, "async every 15s"),
-        ({"runasync": "yes"}, "async call"),
-        ({"event": "set", "cron": "@daily"}, "set *, cron @daily"),
-        ({"library": "yes", "event": "set"}, "library"),
-    ],
-)
-def test_a_trigger_in_words(fields: dict[str, str], said: str):
-    assert trigger_of(fields) == said
 
 
 def test_drift_is_said_before_disabled():

@@ -1,0 +1,103 @@
+"""Words that code looks at, where people read sentences: triggers, statuses, refusals, findings."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+Level: TypeAlias = Literal["error", "warning", "info"]
+
+
+class Code(StrEnum):
+    """A word, and its meaning for documentation."""
+
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str) -> Code:
+        """A member is its word."""
+        code = str.__new__(cls, value)
+        code._value_ = value
+        code.meaning = meaning
+        return code
+
+
+class Trigger(Code):
+    """What ran a sproc, in a record."""
+
+    EVENT = "event", "a keyspace event"
+    CALL = "call", "a recorded direct call"
+    CRON = "cron", "a schedule"
+    ASYNC = "async", "a job in a worker"
+
+
+class Status(Code):
+    """How a run ended, in a record."""
+
+    OK = "ok", "it succeeded"
+    ERROR = "error", "it failed"
+    SKIPPED = "skipped", "it did not run"
+    TIMEOUT = "timeout", "it ran past its timeout and was stopped"
+    DENIED = "denied", "its worker refused something that it may not do"
+    GAP = "gap", "events were not seen"
+    MISSED = "missed", "scheduled times were given up"
+
+
+FAILED = frozenset({Status.ERROR, Status.TIMEOUT, Status.DENIED, Status.GAP})
+"""What did not do what it should have done."""
+
+
+class JobState(Code):
+    """Where a job is. The order is that of lists."""
+
+    RUNNING = "running", "a worker runs it"
+    QUEUED = "queued", "it waits for a worker"
+    WAITING = "waiting", "it waits for its sproc's turn"
+    DELAYED = "delayed", "it is tried again later"
+    DEAD = "dead", "it used up its retries"
+
+
+class Refusal(Code):
+    """The first word of an error by which the engine refuses to run something."""
+
+    NOSPROC = "NOSPROC", "no sproc of that name is live"
+    DISABLED = "DISABLED", "the sproc's header says `enabled=no`"
+    LIBRARY = "LIBRARY", "the sproc is `library=yes`: other sprocs require it"
+    ASYNC = "ASYNC", "the sproc is `runasync=yes`: enqueue it"
+    NOTASYNC = "NOTASYNC", "the sproc is not `runasync=yes`: call it"
+    NOTREADONLY = "NOTREADONLY", "the sproc is not `readonly=yes`: call it with FCALL"
+    NORECORD = "NORECORD", "the user may not write records"
+    DIRTY = "DIRTY", "a key of the registry was changed by hand: sync again"
+
+
+class FindingCode(Code):
+    """What is wrong with a registry, as `luasprocs status` and the screen show it; the worst first."""
+
+    level: Level
+
+    def __new__(cls, value: str, meaning: str, level: Level = "error") -> FindingCode:
+        """A member is its word; its level is how bad it is."""
+        code = str.__new__(cls, value)
+        code._value_ = value
+        code.meaning, code.level = meaning, level
+        return code
+
+    UNREACHABLE = "unreachable", "the server or the daemon that syncs can't be reached", "error"
+    REFUSED = "refused", "the commit is refused, and nothing of it is live", "error"
+    DIVERGED = "diverged", "what is live comes from a commit that git's branch doesn't contain", "error"
+    UNKNOWN = "unknown", "git doesn't know the commit that is live", "error"
+    NO_DAEMON = "no_daemon", "triggers, schedules or jobs exist and no daemon is alive", "error"
+    DAEMON_SILENT = "daemon_silent", "a daemon has stopped sending heartbeats", "error"
+    FAILING = "failing", "the last runs of a sproc failed", "error"
+    DEAD_JOBS = "dead_jobs", "jobs used up their retries", "error"
+    EVICTING = "evicting", "the server may evict the registry's keys", "error"
+    GAP = "gap", "events were missed", "warning"
+    MISSED = "missed", "scheduled times were missed", "warning"
+    BEHIND = "behind", "what git wants is not live: the repository is behind, or nothing has applied it", "warning"
+    DEGRADED = "degraded", "git can't be asked", "warning"
+    DRIFT = "drift", "sprocs or keys were changed by hand", "warning"
+    ENGINE_DIFFERS = "engine_differs", "the loaded engine is not the one that the registry needs", "error"
+    SHARD_DIFFERS = "shard_differs", "a shard doesn't hold what the others hold", "warning"
+    SUSPENDED = "suspended", "the sync is suspended", "warning"
+    UNSAVED_EDIT = "unsaved_edit", "a live edit is not committed to git", "warning"
+    PINNED = "pinned", "a rollback holds the registry at a commit", "warning"
+    PAUSED = "paused", "sprocs are paused", "warning"
