@@ -66,14 +66,13 @@ def _made(repository: Path, git_pid: int) -> Path:
 
 def _lives(file: Path) -> bool:
     try:
-        os.kill(int(file.read_text("ascii")), 0)
-    except PermissionError:
-        return True
-    except FileNotFoundError:
+        pid = int(file.read_text("ascii"))
+    except (OSError, ValueError):
         return _age_s(file.parent) < WAIT_S  # it is being made
-    except (OSError, ValueError, OverflowError):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(") ")[2][:1] not in {"Z", "X"}
+    except OSError:
         return False
-    return True
 
 
 def _age_s(path: Path) -> float:

@@ -85,19 +85,23 @@ _PRE_RECEIVE = """\
 if [ -x "$here/{hook}.local" ]; then printf %s "$given" 2>/dev/null | "$here/{hook}.local" "$@" || exit; fi
 printf %s "$given" | {python} -P -m sync.cli hook run {hook} --git "$PPID"
 """
-# The process of pre-receive may be waiting (sync/git/handover.py): it starts faster than another one.
+# The process of pre-receive may be waiting (sync/git/handover.py), which is faster than another one. To open the pipe of one that
+# has died would never end: it may be there as a zombie, if nobody waits for it.
 _POST_RECEIVE = """\
 status=0
 if [ -x "$here/{hook}.local" ]; then printf %s "$given" 2>/dev/null | "$here/{hook}.local" "$@" || status=$?; fi
 place=${{GIT_DIR:-.}}/luasprocs-push-$PPID ended=
-if [ -p "$place/said" ] && read -r waits <"$place/pid" && kill -0 "$waits" && printf %s "$given" >"$place/given"; then
+if [ -p "$place/said" ] && read -r waits <"$place/pid" && read -r state <"/proc/$waits/stat"; then
+  case $state in *") "[ZX]" "*) false ;; esac
+else
+  false
+fi 2>/dev/null && printf %s "$given" 2>/dev/null >"$place/given" &&
   {{
     echo >"$place/asked"
     while IFS= read -r line; do
       case $line in done) ended=1 ;; *) printf '%s\\n' "${{line# }}" ;; esac
     done
-  }} <"$place/said"
-fi 2>/dev/null
+  }} 2>/dev/null <"$place/said"
 if [ ! "$ended" ]; then printf %s "$given" | {python} -P -m sync.cli hook run {hook}; fi
 exit $status
 """
