@@ -24,6 +24,7 @@ EITHER_SERVER = (
     "sync/commands/test_hooks.py",
     "sync/commands/test_hook_process.py",
     "sync/commands/test_merges.py",
+    "sync/commands/test_pusher.py",
     "sync/commands/test_pre_commit.py",
     "sync/commands/test_terminal.py",
     "sync/commands/test_up.py",

@@ -65,6 +65,7 @@ def install_(flags: dict[str, object], kind: str, redis: str | None) -> None:
 def uninstall_(flags: dict[str, object], kind: str) -> None:
     """Take the hooks away, and what their installation has set; what was there before comes back."""
     from sync.git.hooks import uninstall  # noqa: PLC0415
+    from sync.git.pusher import FILE  # noqa: PLC0415
     from sync.session import Session  # noqa: PLC0415
 
     console, repository = Console.of_process(), Session(flags).repository
@@ -77,6 +78,8 @@ def uninstall_(flags: dict[str, object], kind: str) -> None:
             repository.config_file.chmod(int(value, 8))
         elif repository.unset(name):
             console.line(f"{name} is not set any more in {repository.config_file}")
+    if kind == "receive":
+        (repository.git_folder / FILE).unlink(missing_ok=True)
     if kind == "receive" and repository.config_scope(URL) == "local":
         console.line(f"{URL} stays, as this installation has not set it: git config --unset {URL}")
 
@@ -110,6 +113,8 @@ def _wait_for_post_receive(flags: dict[str, object], git_pid: int) -> None:
 
 
 def _pre_receive(flags: dict[str, object], console: Console, given: bytes) -> int:
+    from sync.git.pusher import note_push, pusher  # noqa: PLC0415  # as in `install_`
+
     receiver, update, _ = _receiver(flags, given)
     if update is None or not update.new:
         return 0
@@ -121,7 +126,10 @@ def _pre_receive(flags: dict[str, object], console: Console, given: bytes) -> in
         console.error("the push is refused for what is above (luasprocs check finds it before a commit)")
     if verdict.refusal:
         console.error(f"the push is refused: {verdict.refusal}")
-    return 1 if verdict.problems or verdict.refusal else 0
+    if verdict.problems or verdict.refusal:
+        return 1
+    note_push(receiver.repository.git_folder, update.new, pusher(os.environ))
+    return 0
 
 
 def _post_receive(flags: dict[str, object], console: Console, given: bytes) -> int:

@@ -62,11 +62,13 @@ class Identity:
 class Repository:
     """A git repository, opened by `Repository.open`. Every method may raise RepositoryError.
 
-    `path`: the top of the work tree, of a bare repository its own folder. `bare`: there is no work tree.
+    `path`: the top of the work tree, of a bare repository its own folder. `git_folder`: where git keeps it. `bare`: there is no
+    work tree.
     """
 
     def __init__(self, path: Path, git_folder: Path, *, bare: bool, here: bool) -> None:
         self.path = path
+        self.git_folder = git_folder
         self.bare = bare
         self._start = None if here else path
         self._git = git.Git(str(path))

@@ -143,6 +143,7 @@ def test_a_server_that_hangs_holds_a_push_for_seconds(own_server, tmp_path: Path
 
 def test_uninstalling_leaves_nothing(server: Server, shell: Shell, tmp_path: Path) -> None:
     bare = GitRepo(tmp_path / "bare.git", "--bare")
+    bare.write("luasprocs-pushes", f"{'0' * 40} ann\n")
     config = bare.path / "config"
     config.chmod(0o644)
 
@@ -151,6 +152,7 @@ def test_uninstalling_leaves_nothing(server: Server, shell: Shell, tmp_path: Pat
         return {str(path): (path.read_bytes(), path.stat().st_mode) for path in files}
 
     before = state()
+    del before[str(bare.path / "luasprocs-pushes")]
     url = f"redis://default:secret@127.0.0.1:{server.port}"
     for _ in range(2):
         shell.ok("--repo", str(bare.path), "hook", "install", "receive", "--redis", url)
