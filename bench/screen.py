@@ -28,10 +28,10 @@ from bench.terminals import COLUMNS, ROWS, Terminal, Tmux
 from luasprocs.contract.keys import Keys
 from luasprocs.registry.live import Revision
 from luasprocs_tui.app import TuiApp
-from luasprocs_tui.rows import Row
 from luasprocs_tui.screens.sprocs import SprocsScreen
 from luasprocs_tui.settings import Context
-from luasprocs_tui.snapshots import Snapshot
+from luasprocs_tui.values.rows import Row
+from luasprocs_tui.values.snapshots import Snapshot
 from luasprocs_tui.widgets.table import Table
 
 if TYPE_CHECKING:

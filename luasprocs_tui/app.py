@@ -21,11 +21,11 @@ from luasprocs.errors import LuasprocsError
 from luasprocs.server.urls import redacted
 from luasprocs_tui import actions
 from luasprocs_tui.keys_in_order import KeysInOrder
-from luasprocs_tui.safe import clean
 from luasprocs_tui.screens.sprocs import SprocsScreen
 from luasprocs_tui.settings import NO_SETTINGS, THEMES, Context, ScreenSettings
-from luasprocs_tui.snapshots import Snapshot, State
 from luasprocs_tui.themes import CONTRAST, NAMES
+from luasprocs_tui.values.safe import clean
+from luasprocs_tui.values.snapshots import Snapshot, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

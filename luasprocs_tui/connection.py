@@ -9,18 +9,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.errors import LuasprocsError
-from luasprocs_tui.acting import Acting
+from luasprocs_tui.controller.controller import Acting
+from luasprocs_tui.controller.previews import generation_diff
 from luasprocs_tui.screens.cron import CronScreen
 from luasprocs_tui.screens.executions import ExecutionsScreen
 from luasprocs_tui.screens.history import HistoryScreen
 from luasprocs_tui.screens.jobs import JobsScreen
-from luasprocs_tui.screens.live import Live
+from luasprocs_tui.screens.polled import PolledScreen
 from luasprocs_tui.screens.record import RecordScreen
 from luasprocs_tui.screens.source import SourceScreen
 from luasprocs_tui.screens.sprocs import SprocsScreen
 from luasprocs_tui.screens.stats import StatsScreen
 from luasprocs_tui.screens.wanted import WantedScreen
-from luasprocs_tui.texts import generation_diff
 from luasprocs_tui.widgets.dialog import Show
 from luasprocs_tui.widgets.source import lines_of
 
@@ -168,13 +168,13 @@ class Connection(Acting):
         """Opens what git wants: of one sproc from its own screens."""
         self._open_live(WantedScreen(self._of_one()))
 
-    def _open_live(self, screen: Live[Any]) -> None:
+    def _open_live(self, screen: PolledScreen[Any]) -> None:
         self.app.push_screen(screen)
 
         def work() -> None:
             while not (self.closed or screen.left.is_set()):
                 screen.asked.clear()
-                self._post(screen, lambda: Live.Came(screen.read(self.feed)), Live.Lost)
+                self._post(screen, lambda: PolledScreen.Came(screen.read(self.feed)), PolledScreen.Lost)
                 screen.asked.wait(screen.EVERY_S)
 
         self._in_thread(work, "live")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 from luasprocs.state.executions import time_text
 from luasprocs.state.schedules import ScheduleInfo, read_schedules
 from luasprocs_tui import actions
-from luasprocs_tui.numbers import age
-from luasprocs_tui.screens.live import LiveScreen
-from luasprocs_tui.texts import next_times
+from luasprocs_tui.controller.previews import next_times
+from luasprocs_tui.screens.polled import TableScreen
+from luasprocs_tui.values.numbers import age
 from luasprocs_tui.widgets.table import Column, Line
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from textual.binding import BindingType
 
-    from luasprocs_tui.feed import Feed
+    from luasprocs_tui.backend.snapshot_reader import SnapshotReader
 
 
-class CronScreen(LiveScreen[tuple[ScheduleInfo, int]]):
+class CronScreen(TableScreen[tuple[ScheduleInfo, int]]):
     """Each schedule with the server's time of that moment."""
 
     NAME = "Schedules"
@@ -41,7 +41,7 @@ class CronScreen(LiveScreen[tuple[ScheduleInfo, int]]):
         """The one under the cursor."""
         return (self.selected[0].name,) if self.selected else ()
 
-    def read(self, feed: Feed) -> Sequence[tuple[ScheduleInfo, int]]:
+    def read(self, feed: SnapshotReader) -> Sequence[tuple[ScheduleInfo, int]]:
         """All of them."""
         found = feed.ask(read_schedules)
         return [(one, found.now_ms) for one in found.each]

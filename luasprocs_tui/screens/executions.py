@@ -16,11 +16,11 @@ from textual.widgets import Input, Static
 
 from luasprocs.state.executions import Execution, time_text
 from luasprocs_tui import actions
-from luasprocs_tui.filters import EXECUTIONS_HINT, execution_matcher, problem_of
-from luasprocs_tui.numbers import age, short_number
-from luasprocs_tui.records import RECORDS_LIMIT, Batch
-from luasprocs_tui.safe import clean
-from luasprocs_tui.screens.steady import SteadyScreen
+from luasprocs_tui.backend.execution_tail import RECORDS_LIMIT, Batch
+from luasprocs_tui.screens.low_repaint import LowRepaintScreen
+from luasprocs_tui.values.filters import EXECUTIONS_HINT, execution_matcher, problem_of
+from luasprocs_tui.values.numbers import age, short_number
+from luasprocs_tui.values.safe import clean
 from luasprocs_tui.widgets.drawing import draw
 from luasprocs_tui.widgets.keys import KeyLine
 from luasprocs_tui.widgets.line import TypedLine
@@ -72,7 +72,7 @@ def facts_of(one: Execution) -> str:
     return "  ".join(clean(part, CELL_CHARACTERS) for part in parts if part)
 
 
-class ExecutionsScreen(SteadyScreen):
+class ExecutionsScreen(LowRepaintScreen):
     """A ring of records. At the end it goes along with what comes; scrolled up it stays, and counts what came.
 
     A filter leaves only what matches; a search goes from match to match, and leaves the others around it.
@@ -84,7 +84,7 @@ class ExecutionsScreen(SteadyScreen):
     ]
 
     class Came(Message):
-        """Records were read, perhaps none."""
+        """ExecutionTail were read, perhaps none."""
 
         def __init__(self, batch: Batch) -> None:
             super().__init__()

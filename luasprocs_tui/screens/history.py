@@ -10,8 +10,8 @@ from textual.message import Message
 from luasprocs.registry.history import Generation, read_history
 from luasprocs.state.desired import read_suspended, read_sync_state
 from luasprocs_tui import actions
-from luasprocs_tui.screens.live import LiveScreen
-from luasprocs_tui.texts import wanted_said
+from luasprocs_tui.controller.previews import wanted_said
+from luasprocs_tui.screens.polled import TableScreen
 from luasprocs_tui.widgets.status import COMMIT_SHOWN
 from luasprocs_tui.widgets.table import Column, Line, Table
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from textual.binding import BindingType
 
-    from luasprocs_tui.feed import Feed
+    from luasprocs_tui.backend.snapshot_reader import SnapshotReader
 
 
-class HistoryScreen(LiveScreen[Generation]):
+class HistoryScreen(TableScreen[Generation]):
     """With what git wants and why it is not live, if it isn't; of one sproc only the generations that changed it."""
 
     NONE = "nothing was ever synced here"
@@ -57,7 +57,7 @@ class HistoryScreen(LiveScreen[Generation]):
         """The one whose history it is."""
         return (self._sproc,) if self._sproc else ()
 
-    def read(self, feed: Feed) -> Sequence[Generation]:
+    def read(self, feed: SnapshotReader) -> Sequence[Generation]:
         """All that are kept."""
         state, suspended = feed.ask(read_sync_state), feed.ask(read_suspended)
         self._wanted = wanted_said(state, str(suspended) if suspended else "")

@@ -10,8 +10,8 @@ from textual import on
 from luasprocs.state.executions import time_text
 from luasprocs.state.jobs import JobRecord, read_jobs
 from luasprocs_tui import actions
-from luasprocs_tui.numbers import age
-from luasprocs_tui.screens.live import LiveScreen
+from luasprocs_tui.screens.polled import TableScreen
+from luasprocs_tui.values.numbers import age
 from luasprocs_tui.widgets.dialog import Show
 from luasprocs_tui.widgets.table import Column, Line, Table
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from textual.binding import BindingType
 
-    from luasprocs_tui.feed import Feed
+    from luasprocs_tui.backend.snapshot_reader import SnapshotReader
 
 
 def facts(job: JobRecord) -> str:
@@ -43,7 +43,7 @@ def facts(job: JobRecord) -> str:
 _TONES = {"dead": "bad", "delayed": "off", "waiting": "off"}
 
 
-class JobsScreen(LiveScreen[JobRecord]):
+class JobsScreen(TableScreen[JobRecord]):
     """By state, the oldest first."""
 
     NAME = "Jobs"
@@ -59,7 +59,7 @@ class JobsScreen(LiveScreen[JobRecord]):
     )
     BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("jobs")]
 
-    def read(self, feed: Feed) -> Sequence[JobRecord]:
+    def read(self, feed: SnapshotReader) -> Sequence[JobRecord]:
         """All, up to a thousand of each state."""
         return feed.ask(read_jobs)
 

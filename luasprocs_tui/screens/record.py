@@ -13,9 +13,9 @@ from textual.widgets import Static
 from luasprocs.server.script_errors import readable_error
 from luasprocs.state.executions import Execution, time_text
 from luasprocs_tui import actions
-from luasprocs_tui.safe import clean
-from luasprocs_tui.screens.steady import SteadyScreen
-from luasprocs_tui.texts import pretty
+from luasprocs_tui.controller.previews import pretty
+from luasprocs_tui.screens.low_repaint import LowRepaintScreen
+from luasprocs_tui.values.safe import clean
 from luasprocs_tui.widgets.dialog import coloured
 from luasprocs_tui.widgets.keys import KeyLine
 from luasprocs_tui.widgets.status import Status
@@ -30,7 +30,7 @@ AROUND = 4
 CHAIN_SHOWN = 50
 
 
-class RecordScreen(SteadyScreen):
+class RecordScreen(LowRepaintScreen):
     """With the runs of the same chain, and the lines of the source around that of the error."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -12,8 +12,8 @@ from textual.message import Message
 from textual.widgets import Static
 
 from luasprocs_tui import actions
-from luasprocs_tui.safe import clean
-from luasprocs_tui.screens.steady import SteadyScreen
+from luasprocs_tui.screens.low_repaint import LowRepaintScreen
+from luasprocs_tui.values.safe import clean
 from luasprocs_tui.widgets.drawing import draw
 from luasprocs_tui.widgets.keys import KeyLine
 from luasprocs_tui.widgets.source import SourceView
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
 
-class SourceScreen(SteadyScreen):
+class SourceScreen(LowRepaintScreen):
     """Opens at once, and shows the source when it has come."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

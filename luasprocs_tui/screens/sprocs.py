@@ -13,11 +13,11 @@ from textual.message import Message
 from textual.widgets import Input, Static
 
 from luasprocs_tui import actions
-from luasprocs_tui.filters import HINT, matcher, problem_of
-from luasprocs_tui.numbers import NOTHING, age, short_number, short_rate, short_us
-from luasprocs_tui.safe import clean
-from luasprocs_tui.screens.steady import SteadyScreen
-from luasprocs_tui.tree import tree
+from luasprocs_tui.screens.low_repaint import LowRepaintScreen
+from luasprocs_tui.values.filters import HINT, matcher, problem_of
+from luasprocs_tui.values.numbers import NOTHING, age, short_number, short_rate, short_us
+from luasprocs_tui.values.safe import clean
+from luasprocs_tui.values.tree import tree
 from luasprocs_tui.widgets.drawing import draw
 from luasprocs_tui.widgets.keys import KeyLine
 from luasprocs_tui.widgets.line import TypedLine
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
-    from luasprocs_tui.rows import Row
-    from luasprocs_tui.snapshots import Snapshot, State
+    from luasprocs_tui.values.rows import Row
+    from luasprocs_tui.values.snapshots import Snapshot, State
 
 COLUMNS = (
     Column("NAME", 12, 60),
@@ -86,7 +86,7 @@ def line_of(row: Row, now_ms: float, label: str = "") -> Line:
     return Line(row.name, cells, tone)
 
 
-class SprocsScreen(SteadyScreen):
+class SprocsScreen(LowRepaintScreen):
     """A header, the table, a line about the selected sproc, and a filter that comes with `/`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -13,21 +13,21 @@ from luasprocs.server.registry import Registry
 from luasprocs.state.executions import time_text
 from luasprocs.state.stats import Stats
 from luasprocs_tui import actions
-from luasprocs_tui.numbers import short_number, short_rate, short_us, spark
-from luasprocs_tui.safe import clean
-from luasprocs_tui.screens.live import LiveText
+from luasprocs_tui.screens.polled import TextScreen
+from luasprocs_tui.values.numbers import short_number, short_rate, short_us, spark
+from luasprocs_tui.values.safe import clean
 
 if TYPE_CHECKING:
     from textual.binding import BindingType
 
-    from luasprocs_tui.feed import Feed
+    from luasprocs_tui.backend.snapshot_reader import SnapshotReader
 
 SECONDS_KEPT = 240
 BARS = 60
 BAR_CELLS = 40
 
 
-class StatsScreen(LiveText):
+class StatsScreen(TextScreen):
     """Counted since the sproc was first run; the lines of bars begin when the screen opens."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("stats")]
@@ -40,7 +40,7 @@ class StatsScreen(LiveText):
         self._runs: deque[float] = deque(maxlen=SECONDS_KEPT)
         self._errors: deque[float] = deque(maxlen=SECONDS_KEPT)
 
-    def read(self, feed: Feed) -> Text:
+    def read(self, feed: SnapshotReader) -> Text:
         """In the worker thread: now, and against the time before."""
         now = feed.ask(self._stats)
         if self._before is not None:

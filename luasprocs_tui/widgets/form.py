@@ -11,7 +11,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
-from luasprocs_tui.safe import clean
+from luasprocs_tui.values.safe import clean
 from luasprocs_tui.widgets.dialog import TEXT_LIMIT
 
 if TYPE_CHECKING:

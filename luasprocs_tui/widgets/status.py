@@ -10,15 +10,15 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Static
 
-from luasprocs_tui.numbers import age, short_number, short_rate, spark
-from luasprocs_tui.safe import clean
-from luasprocs_tui.snapshots import PULSES
+from luasprocs_tui.values.numbers import age, short_number, short_rate, spark
+from luasprocs_tui.values.safe import clean
+from luasprocs_tui.values.snapshots import PULSES
 from luasprocs_tui.widgets.drawing import draw
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
-    from luasprocs_tui.snapshots import State
+    from luasprocs_tui.values.snapshots import State
 
 STALE_AFTER_S = 6.0
 COMMIT_SHOWN = 8

@@ -15,7 +15,7 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from luasprocs_tui.safe import clean
+from luasprocs_tui.values.safe import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -19,8 +19,8 @@ from luasprocs.server.registry import Registry
 from luasprocs.state.jobs import read_jobs
 from luasprocs_tui import actions
 from luasprocs_tui.app import TuiApp
+from luasprocs_tui.backend.registry_backend import Deeds, UnknownError
 from luasprocs_tui.cli import run
-from luasprocs_tui.deeds import Deeds, UnknownError
 from luasprocs_tui.screens.cron import CronScreen
 from luasprocs_tui.screens.history import HistoryScreen
 from luasprocs_tui.screens.jobs import JobsScreen

@@ -12,7 +12,7 @@ from luasprocs.contract.keys import Keys
 from luasprocs.server.registry import Registry
 from luasprocs.state.executions import Execution
 from luasprocs_tui.app import TuiApp
-from luasprocs_tui.records import RECORDS_LIMIT, Records
+from luasprocs_tui.backend.execution_tail import RECORDS_LIMIT, ExecutionTail
 from luasprocs_tui.screens.executions import ExecutionsScreen, badge_of, facts_of, line_of
 from luasprocs_tui.screens.record import RecordScreen
 from luasprocs_tui.settings import Context
@@ -48,7 +48,7 @@ def run(client: redis.Redis, name: str = "sc1.lua", key: str = "k") -> None:
 
 
 def add(client: redis.Redis, *names: str) -> None:
-    """Records by hand, one for each name."""
+    """ExecutionTail by hand, one for each name."""
     pipe = client.pipeline(transaction=False)
     for name in names:
         pipe.xadd(KEYS.executions, {"sproc": name, "trigger": "event", "event": "set", "key": "k", "status": "ok"})
@@ -315,7 +315,7 @@ async def test_the_worker_ends_with_its_screen(server: Server):
 
 def test_a_read_goes_on_behind_the_last(server: Server):
     client = server.client()
-    records = Records(Registry(server.client(), KEYS), server.url)
+    records = ExecutionTail(Registry(server.client(), KEYS), server.url)
     add(client, "a", "b")
     first = records.read()
     assert ([one.sproc for one in first.records], first.whole) == (["a", "b"], True)

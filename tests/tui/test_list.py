@@ -14,12 +14,12 @@ from luasprocs.registry.live import read_live, read_sprocs
 from luasprocs.server.registry import Registry
 from luasprocs.state.desired import suspend
 from luasprocs_tui.app import TuiApp
-from luasprocs_tui.counting import PulseCounter, StatsCounter
-from luasprocs_tui.numbers import short_rate, short_us, spark
-from luasprocs_tui.rows import Counters, Row
+from luasprocs_tui.backend.rates import PulseCounter, StatsCounter
 from luasprocs_tui.screens.sprocs import line_of
 from luasprocs_tui.settings import Context
-from luasprocs_tui.tree import tree
+from luasprocs_tui.values.numbers import short_rate, short_us, spark
+from luasprocs_tui.values.rows import Counters, Row
+from luasprocs_tui.values.tree import tree
 from luasprocs_tui.widgets.table import Table
 from tests.live import put, sproc
 from tests.tui.test_sprocs_screen import listed, screen_of, text_of, until
@@ -173,7 +173,7 @@ def test_what_is_counted_of_a_sproc(monkeypatch: pytest.MonkeyPatch) -> None:
     second = counter.look("a", {b"runs": b"20", b"errors": b"2"})  # its counts alone
     assert second.failing
     assert second.per_s is None
-    monkeypatch.setattr("luasprocs_tui.counting.LEAST_S", 0.0)
+    monkeypatch.setattr("luasprocs_tui.backend.rates.LEAST_S", 0.0)
     time.sleep(0.01)
     third = counter.look("a", {b"runs": b"30", b"errors": b"2"})
     assert third.per_s is not None

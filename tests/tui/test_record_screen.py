@@ -16,11 +16,11 @@ from luasprocs.server.registry import Registry
 from luasprocs.state.desired import SyncState, publish
 from luasprocs.state.executions import Execution
 from luasprocs_tui.app import TuiApp
-from luasprocs_tui.filters import execution_matcher
+from luasprocs_tui.controller.previews import execute_words, next_times, preview
 from luasprocs_tui.screens.executions import ExecutionsScreen
 from luasprocs_tui.screens.record import RecordScreen
 from luasprocs_tui.settings import Context
-from luasprocs_tui.texts import execute_words, next_times, preview
+from luasprocs_tui.values.filters import execution_matcher
 from luasprocs_tui.widgets.dialog import Ask, Show
 from luasprocs_tui.widgets.form import Form
 from luasprocs_tui.widgets.table import Table

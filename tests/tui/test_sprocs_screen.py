@@ -22,13 +22,13 @@ from luasprocs.registry.live import read_live
 from luasprocs.registry.transaction import Change
 from luasprocs.server.registry import Registry
 from luasprocs_tui.app import TuiApp
+from luasprocs_tui.backend.snapshot_reader import SnapshotReader
 from luasprocs_tui.cli import run
-from luasprocs_tui.feed import Feed
-from luasprocs_tui.filters import matcher
-from luasprocs_tui.numbers import age, short_number
-from luasprocs_tui.rows import Counters, Row, state_of, trigger_of
-from luasprocs_tui.safe import REPLACEMENT, clean
 from luasprocs_tui.settings import DEFAULT_URL, Context, default_url
+from luasprocs_tui.values.filters import matcher
+from luasprocs_tui.values.numbers import age, short_number
+from luasprocs_tui.values.rows import Counters, Row, state_of, trigger_of
+from luasprocs_tui.values.safe import REPLACEMENT, clean
 from luasprocs_tui.widgets.source import lines_of
 from luasprocs_tui.widgets.table import Column, Table, fit, widths
 from tests.until import PATIENCE_S
@@ -369,7 +369,7 @@ async def test_no_color_leaves_cursor_and_states_readable(server: Server, monkey
 def test_a_small_registry_is_read_whole_once_and_then_glanced_at(server: Server):
     client = server.client()
     put(client, SOURCES)
-    feed = Feed(server.url)
+    feed = SnapshotReader(server.url)
     feed.read()
     feed._full_again_at_s = float("inf")
     client.hset(KEYS.stats("sc1.lua"), "calls", 5)

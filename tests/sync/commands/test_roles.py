@@ -12,7 +12,7 @@ from luasprocs.server.acl import rule
 from luasprocs.server.registry import Registry
 from luasprocs.state.executions import Tail
 from luasprocs.state.jobs import read_jobs
-from luasprocs_tui.feed import Feed
+from luasprocs_tui.backend.snapshot_reader import SnapshotReader
 from tests.daemons import DaemonProcess
 from tests.gitrepo import GitRepo
 from tests.sync.service.service import generation_of
@@ -161,7 +161,7 @@ def viewers(shell, server) -> Work:
         Tail(Registry(server.client(username="worker", password="pw"), KEYS), "0-0").read(1)
 
     def screen() -> None:
-        pulse = Feed(server.url.replace("redis://", "redis://worker:pw@")).read().pulse
+        pulse = SnapshotReader(server.url.replace("redis://", "redis://worker:pw@")).read().pulse
         assert pulse is not None
         assert pulse.recorded is not None
 

@@ -13,10 +13,10 @@ from textual.widgets import Input
 from luasprocs.registry.live import Revision
 from luasprocs.state.executions import Execution
 from luasprocs_tui.app import TuiApp
-from luasprocs_tui.rows import Counters, Row
 from luasprocs_tui.screens.sprocs import SprocsScreen
 from luasprocs_tui.settings import Context
-from luasprocs_tui.snapshots import Pulse, Snapshot
+from luasprocs_tui.values.rows import Counters, Row
+from luasprocs_tui.values.snapshots import Pulse, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -97,7 +97,7 @@ def app(monkeypatch: pytest.MonkeyPatch, name: str, **settings: Any) -> tuple[Tu
     monkeypatch.setattr(TuiApp, "_follow", lambda _: None)
     monkeypatch.setattr(SprocsScreen, "_now_ms", lambda _: NOW_MS)
     # Data is never old, however slow the machine.
-    for place in ("widgets.status", "screens.live", "screens.executions"):
+    for place in ("widgets.status", "screens.polled", "screens.executions"):
         monkeypatch.setattr(f"luasprocs_tui.{place}.STALE_AFTER_S", math.inf)
     monkeypatch.setattr(Input, "_toggle_cursor", lambda _: None)  # no blinking
     context = settings.pop("context", Context("", "redis://redis.example.com:6379/0"))

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.language.metadata import KEYS as METADATA_KEYS
-from luasprocs_tui.texts import checks
+from luasprocs_tui.controller.previews import checks
 from luasprocs_tui.widgets.dialog import Ask, Choose, Confirm, Show
 from luasprocs_tui.widgets.form import Form
 from tests.tui.snapshots.frozen import app, opened, shown

@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from luasprocs_tui.records import Batch
+from luasprocs_tui.backend.execution_tail import Batch
 from luasprocs_tui.screens.executions import ExecutionsScreen
 from tests.tui.snapshots.frozen import RECORDS, app, opened, shown
 

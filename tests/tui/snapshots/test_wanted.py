@@ -3,9 +3,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.state.desired import SyncState
-from luasprocs_tui.screens.live import Live
+from luasprocs_tui.controller.previews import wanted
+from luasprocs_tui.screens.polled import PolledScreen
 from luasprocs_tui.screens.wanted import WantedScreen
-from luasprocs_tui.texts import wanted
 from luasprocs_tui.widgets.dialog import coloured
 from tests.tui.snapshots.frozen import app, opened, shown
 
@@ -34,4 +34,4 @@ STATE = SyncState(
 def test_what_git_wants(snap_compare: Any, monkeypatch: pytest.MonkeyPatch, shown: str) -> None:
     made, size = app(monkeypatch, shown)
     text = coloured("\n".join(wanted(STATE, "")))
-    assert snap_compare(made, terminal_size=size, run_before=opened(WantedScreen, lambda: Live.Came(text)))
+    assert snap_compare(made, terminal_size=size, run_before=opened(WantedScreen, lambda: PolledScreen.Came(text)))

@@ -18,18 +18,18 @@ from luasprocs.registry.live import Live, LiveSproc, engine_of, read_live, read_
 from luasprocs.server import connection as server
 from luasprocs.server.registry import Registry
 from luasprocs.server.urls import redacted
-from luasprocs_tui.counting import PulseCounter, StatsCounter
-from luasprocs_tui.deeds import Deeds
-from luasprocs_tui.records import Records
-from luasprocs_tui.rows import Row, state_of, trigger_of
-from luasprocs_tui.snapshots import Snapshot
+from luasprocs_tui.backend.execution_tail import ExecutionTail
+from luasprocs_tui.backend.rates import PulseCounter, StatsCounter
+from luasprocs_tui.backend.registry_backend import Deeds
+from luasprocs_tui.values.rows import Row, state_of, trigger_of
+from luasprocs_tui.values.snapshots import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from luasprocs.language.sproc import Sproc
-    from luasprocs_tui.rows import Counters
-    from luasprocs_tui.snapshots import Pulse
+    from luasprocs_tui.values.rows import Counters
+    from luasprocs_tui.values.snapshots import Pulse
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ COUNTED = (b"calls", b"runs", b"errors", b"last_run")
 HEADER_FIELDS = ("description", "event", "key", "cron", "every", "timezone", "runasync", "enabled", "library", "commit")
 
 
-class Feed:
+class SnapshotReader:
     """One registry, read again and again. `read` belongs to one thread; `read_sproc` and `close` to any.
 
     Raises:
@@ -94,9 +94,9 @@ class Feed:
             found = read_sprocs(self._registry, [name])
         return found[0] if found else None
 
-    def records(self, name: str = "") -> Records:
+    def records(self, name: str = "") -> ExecutionTail:
         """The executions as they come, of one sproc if named, through the same connections; for one thread."""
-        return Records(self._registry, self.server, name)
+        return ExecutionTail(self._registry, self.server, name)
 
     def ask(self, read: Callable[[Registry], T]) -> T:
         """What a reader of luasprocs finds; for any thread.

@@ -21,7 +21,7 @@ BATCH_RECORDS = 500
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records that came, the newest last. `whole`: they stand for all there are, not behind those before.
+    """ExecutionTail that came, the newest last. `whole`: they stand for all there are, not behind those before.
 
     `read_at_s`: of the monotonic clock.
     """
@@ -31,7 +31,7 @@ class Batch:
     whole: bool = False
 
 
-class Records:
+class ExecutionTail:
     """One registry's executions, or (`name`) one sproc's. An error changes nothing: the next `read` goes on from the last id."""
 
     def __init__(self, registry: Registry, shown: str, name: str = "") -> None:

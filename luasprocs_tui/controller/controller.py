@@ -15,12 +15,9 @@ from luasprocs.language.header import values_of
 from luasprocs.language.metadata import KEYS as METADATA_KEYS
 from luasprocs.operations.editor import in_editor
 from luasprocs.state.desired import read_sync_state
-from luasprocs_tui.deeds import Conflict, listed
-from luasprocs_tui.feed import Feed
-from luasprocs_tui.screens.history import HistoryScreen
-from luasprocs_tui.screens.jobs import JobsScreen
-from luasprocs_tui.screens.record import RecordScreen
-from luasprocs_tui.texts import (
+from luasprocs_tui.backend.registry_backend import Conflict, listed
+from luasprocs_tui.backend.snapshot_reader import SnapshotReader
+from luasprocs_tui.controller.previews import (
     checks,
     execute_words,
     header_diff,
@@ -31,6 +28,9 @@ from luasprocs_tui.texts import (
     source_diff,
     wanted,
 )
+from luasprocs_tui.screens.history import HistoryScreen
+from luasprocs_tui.screens.jobs import JobsScreen
+from luasprocs_tui.screens.record import RecordScreen
 from luasprocs_tui.widgets.dialog import Ask, Confirm, Show
 from luasprocs_tui.widgets.form import Form
 
@@ -48,7 +48,7 @@ class Acting:
 
     def __init__(self, app: TuiApp, context: Context) -> None:
         self.app, self.context = app, context
-        self.feed = Feed(context.url, context.namespace)
+        self.feed = SnapshotReader(context.url, context.namespace)
         self.deeds = self.feed.deeds()
         self._drafts: dict[str, bytes] = {}
         """Sources that could not be applied: the editor opens what was written, not what is live."""

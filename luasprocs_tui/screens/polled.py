@@ -14,9 +14,9 @@ from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.widgets import Static
 
-from luasprocs_tui.numbers import age
-from luasprocs_tui.safe import clean
-from luasprocs_tui.screens.steady import SteadyScreen
+from luasprocs_tui.screens.low_repaint import LowRepaintScreen
+from luasprocs_tui.values.numbers import age
+from luasprocs_tui.values.safe import clean
 from luasprocs_tui.widgets.drawing import draw
 from luasprocs_tui.widgets.keys import KeyLine
 from luasprocs_tui.widgets.status import STALE_AFTER_S, Status
@@ -25,12 +25,12 @@ from luasprocs_tui.widgets.table import Column, Line, Table
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
-    from luasprocs_tui.feed import Feed
+    from luasprocs_tui.backend.snapshot_reader import SnapshotReader
 
 T = TypeVar("T")
 
 
-class Live(SteadyScreen, Generic[T]):
+class PolledScreen(LowRepaintScreen, Generic[T]):
     """Subclasses say how to `read`, and what to `show` of it. The app reads in a worker thread, as long as it is there."""
 
     EVERY_S: ClassVar[float] = 1.0
@@ -59,7 +59,7 @@ class Live(SteadyScreen, Generic[T]):
         self._read_at_s: float | None = None
         self._error = ""
 
-    def read(self, feed: Feed) -> T:
+    def read(self, feed: SnapshotReader) -> T:
         """In a worker thread: all there is."""
         raise NotImplementedError
 
@@ -124,7 +124,7 @@ class Live(SteadyScreen, Generic[T]):
         return ""
 
 
-class LiveScreen(Live[Sequence[T]], Generic[T]):
+class TableScreen(PolledScreen[Sequence[T]], Generic[T]):
     """A table. Subclasses say what the `line` of a row is, and what is said below (`about`)."""
 
     COLUMNS: ClassVar[Sequence[Column]] = ()
@@ -181,7 +181,7 @@ class LiveScreen(Live[Sequence[T]], Generic[T]):
         return str(len(self._rows)) if self._rows else self.NONE
 
 
-class LiveText(Live[Text]):
+class TextScreen(PolledScreen[Text]):
     """A text, which `read` makes, safe, in the thread."""
 
     def content(self) -> ComposeResult:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from luasprocs.state.executions import Execution
-    from luasprocs_tui.rows import Row
+    from luasprocs_tui.values.rows import Row
 
 T = TypeVar("T")
 Test = Callable[[T], bool]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from luasprocs.registry.live import Revision
-    from luasprocs_tui.rows import Row
+    from luasprocs_tui.values.rows import Row
 
 PULSES = 60
 """So many rates are kept for a line of bars."""

@@ -234,7 +234,7 @@ def next_times(schedule: tuple[str, str, str], now_ms: float) -> str:
     return f"next (UTC): {', '.join(found)}" if found else ""
 
 
-def preview(key: str, values: Mapping[str, str], registry: Registry) -> str:  # as Feed.ask calls it
+def preview(key: str, values: Mapping[str, str], registry: Registry) -> str:  # as SnapshotReader.ask calls it
     """What a header's value would do: the next times of a schedule, how many keys a glob matches now."""
     if key in {"cron", "every", "timezone"} and (values.get("cron") or values.get("every")):
         seconds, microseconds = registry.client.time()

@@ -12,8 +12,8 @@ from redis.exceptions import ResponseError
 from luasprocs.contract.encoding import time_ms
 from luasprocs.state.daemons import parse_heartbeats
 from luasprocs.state.stats import Stats
-from luasprocs_tui.rows import FAILING_S, NOTHING_COUNTED, Counters
-from luasprocs_tui.snapshots import PULSES, Pulse
+from luasprocs_tui.values.rows import FAILING_S, NOTHING_COUNTED, Counters
+from luasprocs_tui.values.snapshots import PULSES, Pulse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -70,7 +70,7 @@ class PulseCounter:
 
 
 def _added(stream: Any) -> int | None:
-    """Records that were ever added; none where there is no stream yet, None where it can't be read."""
+    """ExecutionTail that were ever added; none where there is no stream yet, None where it can't be read."""
     if isinstance(stream, ResponseError) and "no such key" in str(stream):
         return 0
     return stream.get("entries-added") if isinstance(stream, dict) else None

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
 
-class SteadyScreen(Screen[None]):
+class LowRepaintScreen(Screen[None]):
     """Of two things that Textual draws all of the screen for, which keys would wait for, it does neither.
 
     It is not drawn anew when the focus moves: the widgets that show it are. And the screen on top of it is not, whenever

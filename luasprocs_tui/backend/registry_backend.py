@@ -23,7 +23,7 @@ from luasprocs.state import jobs
 from luasprocs.state import requests as control
 from luasprocs.state.desired import read_suspended, suspend, unsuspend
 from luasprocs.state.paused import pause, read_paused, resume
-from luasprocs_tui import texts
+from luasprocs_tui.controller import previews
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,7 +88,7 @@ class Deeds:
         def act(base: Sproc) -> None:
             editing.edit_metadata(self._registry, base.name, changes, base=base.blob, by=whoami())
 
-        return self._edit(sproc, act, partial(texts.header_conflict, sproc, changes))
+        return self._edit(sproc, act, partial(previews.header_conflict, sproc, changes))
 
     def edit_source(self, sproc: Sproc, source: bytes) -> str | Conflict:
         """Edits all of it."""
@@ -98,7 +98,7 @@ class Deeds:
         def act(base: Sproc) -> None:
             editing.edit(self._registry, base.name, source, base=base.blob, by=whoami())
 
-        return self._edit(sproc, act, partial(texts.source_conflict, source))
+        return self._edit(sproc, act, partial(previews.source_conflict, source))
 
     def _edit(self, base: Sproc, act: Callable[[Sproc], None], said: Callable[[Sproc], str]) -> str | Conflict:
         with _known(self._registry.client, self._shown):
