@@ -19,7 +19,8 @@
     │   ├── EditConflictError          a sproc changed while it was edited
     │   ├── EngineVersionError         a newer luasprocs made it
     │   └── ConflictError              others kept changing it
-    ├── WaitError                      the events that were waited for have not run
+    ├── WaitError                      what was waited for has not come
+    ├── OutcomeUnknownError            it may have been done
     └── ScriptError                    1: a sproc raised an error
         ├── NoSprocError               2
         └── SprocDisabledError         2
@@ -148,7 +149,11 @@ class JobError(RegistryError):
 
 
 class WaitError(LuasprocsError):
-    """The events that were waited for have not run."""
+    """The events or the record that were waited for have not come in time."""
+
+
+class OutcomeUnknownError(LuasprocsError):
+    """The connection broke or no answer came: it may have been done, and is not repeated."""
 
 
 class ScriptError(LuasprocsError):

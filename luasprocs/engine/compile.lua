@@ -122,7 +122,7 @@ local function load_entry(name)
   if not found then return refusal(refused) end
   if is(found[3], 'yes') then return refusal('ERR ' .. quoted(name) .. ' is library=yes: other sprocs require it') end
   if is(found[4], 'yes') then
-    local later = refusal('ERR ' .. quoted(name) .. ' is runasync=yes: it runs in a worker, not on the server; luasprocs execute, sproc.enqueue or FCALL ' .. ENQUEUE .. ' enqueues it')
+    local later = refusal('ASYNC ' .. quoted(name) .. ' is runasync=yes: it runs in a worker, not on the server; luasprocs execute, sproc.enqueue or FCALL ' .. ENQUEUE .. ' enqueues it')
     later.is_async, later.types, later.value = true, types_of(found[6]), not is(found[7], 'no')
     return later
   end

@@ -159,8 +159,18 @@ local function commit_of(entry)
   return entry.commit
 end
 
+-- Refusals by which a caller of RUN tells that nothing was run.
+local OWN_CODES = { ASYNC = true, NORECORD = true }
+
+-- The error of a run, without a code that is the engine's: the sproc may have called one that was refused.
+local function as_its_own(reply)
+  local text = type(reply) == 'table' and rawget(reply, 'err')
+  local code, rest = string.match(type(text) == 'string' and text or '', '^(%u+)( .*)$')
+  return OWN_CODES[code or ''] and { err = 'ERR' .. rest } or reply
+end
+
 -- FCALL <ns>luasprocs_run numkeys [key ...] name by [arg ...]: as execute, and recorded. `by`: who asked.
--- Errors: execute's, and NORECORD, with nothing run, where the user's ACL forbids the record.
+-- Errors: execute's; ASYNC and NORECORD with nothing run, the latter where the user's ACL forbids the record.
 serve[RUN] = function(keys, args)
   local name, by = table.remove(args, 1), table.remove(args, 1)
   local entry = entries[name or ''] or load_entry(name)
@@ -175,6 +185,7 @@ serve[RUN] = function(keys, args)
   local duration_us = math.max(0, clock_us() - started_us)
   put_back()
   local failed = not ok or (type(reply) == 'table' and rawget(reply, 'err') ~= nil)
+  if failed then reply = as_its_own(reply) end
   local problem = failed and said(reply) or nil
   add_execution('MAXLEN', '~', executions_limit(), '*',
     'sproc', name, 'trigger', 'call', 'key', keys[1] or '', 'event', '', 'origin', by or '', 'depth', 1,

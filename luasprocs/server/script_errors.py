@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import InvalidResponse, ResponseError
 
+from luasprocs.contract.codes import Refusal
 from luasprocs.errors import NoSprocError, ScriptError, SprocDisabledError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_ERRORS = {"NOSPROC": NoSprocError, "DISABLED": SprocDisabledError}
+_ERRORS: dict[str, type[ScriptError]] = {Refusal.NOSPROC: NoSprocError, Refusal.DISABLED: SprocDisabledError}
 _PLACE = re.compile(r" script: (?:\S+, )?on @(?P<place>.+?(?::\d+)?)\.$")
 
 
@@ -36,8 +37,13 @@ def script_errors(name: str) -> Iterator[None]:
 
 def script_error(error: ResponseError) -> ScriptError:
     """What a sproc's run answered, as this package's error: `CODE file:line: message`."""
+    return _ERRORS.get(code_of(error), ScriptError)(readable_error(str(error)))
+
+
+def code_of(error: ResponseError) -> str:
+    """The first word of a reply that is an error, which says what kind it is: a `Refusal`, `WRONGTYPE`, … ("" for `ERR`)."""
     code = str(error.args[0]).partition(" ")[0] if error.args else ""
-    return _ERRORS.get(code, ScriptError)(readable_error(str(error)))
+    return code if code.isupper() and code != "ERR" else ""
 
 
 def readable_error(text: str) -> str:

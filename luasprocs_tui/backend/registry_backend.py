@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from redis.exceptions import ResponseError
-
 from luasprocs.contract.encoding import raw
-from luasprocs.errors import EditConflictError, JobError, LuasprocsError, RegistryError, ServerUnreachableError
-from luasprocs.registry import edits as editing
+from luasprocs.errors import EditConflictError, JobError, OutcomeUnknownError, ServerUnreachableError
+from luasprocs.operations.edit import edit, edit_metadata, undo
+from luasprocs.operations.identity import author
+from luasprocs.operations.pause import toggle_pause
+from luasprocs.operations.request import request
+from luasprocs.operations.run import Enqueued, run
 from luasprocs.registry.live import read_sprocs
 from luasprocs.server.connection import errors_named
 from luasprocs.server.registry import Registry
-from luasprocs.server.script_errors import script_error
 from luasprocs.state import jobs
-from luasprocs.state import requests as control
 from luasprocs.state.desired import read_suspended, suspend, unsuspend
-from luasprocs.state.paused import pause, read_paused, resume
 from luasprocs_tui.controller import previews
 
 if TYPE_CHECKING:
@@ -35,10 +31,6 @@ if TYPE_CHECKING:
 ANSWER_WITHIN_S = 15.0
 
 
-class UnknownError(LuasprocsError):
-    """The connection broke: whether it was done nobody knows, and it is not done again."""
-
-
 @dataclass(frozen=True, slots=True)
 class Conflict:
     """A sproc has changed since it was opened: nothing was done. `text`: both, as a diff; `again`: applies it all the same."""
@@ -48,18 +40,8 @@ class Conflict:
     again: Callable[[], str | Conflict]
 
 
-def whoami() -> str:
-    """As git would name who edits, else user@host."""
-    name, mail = os.environ.get("GIT_AUTHOR_NAME", ""), os.environ.get("GIT_AUTHOR_EMAIL", "")
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = str(os.getuid())
-    return f"{name} <{mail}>" if name and mail else f"{user}@{socket.gethostname()}"
-
-
 class Deeds:
-    """On one registry. Every method raises LuasprocsError where it could not, UnknownError where it may have."""
+    """On one registry. Every method raises LuasprocsError where it could not, OutcomeUnknownError where it may have."""
 
     def __init__(self, registry: Registry, shown: str) -> None:
         self._registry, self._shown = registry, shown
@@ -67,26 +49,22 @@ class Deeds:
     def toggle_pause(self, names: Sequence[str]) -> str:
         """Pauses those that aren't paused; if all are, resumes them."""
         with _known(self._registry.client, self._shown):
-            runs = sorted(set(names) - set(read_paused(self._registry)))
-            (pause if runs else resume)(self._registry, runs or list(names))
-        return f"{listed(runs or names)} {_are(runs, 'is paused', 'are paused') if runs else _are(names, 'goes on', 'go on')}"
+            done = toggle_pause(self._registry, names)
+        meant = (*done.changed, *done.unchanged)
+        one, several = ("is paused", "are paused") if done.paused else ("goes on", "go on")
+        return f"{listed(meant)} {_are(meant, one, several)}"
 
     def run(self, name: str, keys: Sequence[str], args: Sequence[str]) -> Any:
         """Runs a sproc, recorded. Its reply; of an async one the job's id."""
-        head = (len(keys), *map(raw, keys), raw(name))
         with _known(self._registry.client, self._shown):
-            try:
-                return self._fcall("run", *head, raw(whoami()), *map(raw, args))
-            except ResponseError as error:
-                if "is runasync=yes" not in str(error):
-                    raise script_error(error) from error
-            return self._fcall("enqueue", *head, raw(whoami()), 1, *map(raw, args))
+            done = run(self._registry, name, [*map(raw, keys)], [*map(raw, args)], by=author())
+        return done.job if isinstance(done, Enqueued) else done.reply
 
     def edit(self, sproc: Sproc, changes: Mapping[str, str | None]) -> str | Conflict:
         """Edits its header live."""
 
         def act(base: Sproc) -> None:
-            editing.edit_metadata(self._registry, base.name, changes, base=base.blob, by=whoami())
+            edit_metadata(self._registry, base.name, changes, base=base.blob, by=author())
 
         return self._edit(sproc, act, partial(previews.header_conflict, sproc, changes))
 
@@ -96,7 +74,7 @@ class Deeds:
             return "nothing was changed"
 
         def act(base: Sproc) -> None:
-            editing.edit(self._registry, base.name, source, base=base.blob, by=whoami())
+            edit(self._registry, base.name, source, base=base.blob, by=author())
 
         return self._edit(sproc, act, partial(previews.source_conflict, source))
 
@@ -115,7 +93,7 @@ class Deeds:
         """Takes live edits back, one by one: the first that can't be ends it."""
         with _known(self._registry.client, self._shown):
             for name in names:
-                editing.undo(self._registry, name, by=whoami())
+                undo(self._registry, name, by=author())
         return f"{listed(names)} {_are(names, 'is', 'are')} as git has {_are(names, 'it', 'them')} again"
 
     def retry(self, job_id: str) -> str:
@@ -129,13 +107,7 @@ class Deeds:
     def ask(self, action: str, **arguments: str) -> str:
         """Asks the daemons that sync, and waits for the answer."""
         with _known(self._registry.client, self._shown):
-            asked = control.request(self._registry, action, whoami(), **arguments)
-            answer = control.wait_for_answer(self._registry, asked, ANSWER_WITHIN_S)
-        if answer is None:
-            raise UnknownError(f"no daemon has answered within {ANSWER_WITHIN_S:.0f} s: does one sync here?")
-        if not answer.ok:
-            raise RegistryError(answer.text)
-        return answer.text
+            return request(self._registry, action, by=author(), within_s=ANSWER_WITHIN_S, **arguments).text
 
     def toggle_suspend(self) -> str:
         """Suspends syncs, or lets them go on."""
@@ -143,7 +115,7 @@ class Deeds:
             if read_suspended(self._registry):
                 unsuspend(self._registry)
                 return "syncs apply again"
-            suspend(self._registry, whoami())
+            suspend(self._registry, author())
         return "syncs are suspended"
 
     def _job(self, action: Literal["retry", "drop"], job_id: str, done: str) -> str:
@@ -152,9 +124,6 @@ class Deeds:
             if isinstance(was, JobError):
                 raise was
         return f"{job_id} was {was} and {done}"
-
-    def _fcall(self, function: str, *words: Any) -> Any:
-        return self._registry.client.execute_command("FCALL", self._registry.keys.function(function), *words)
 
 
 def listed(names: Sequence[str]) -> str:
@@ -183,4 +152,4 @@ class _known:  # noqa: N801  # a context, read as a word
         try:
             return self._named.__exit__(*about)
         except ServerUnreachableError as error:
-            raise UnknownError(f"unknown whether it was done, look before you repeat it: {error}") from error
+            raise OutcomeUnknownError(f"unknown whether it was done, look before you repeat it: {error}") from error

@@ -9,6 +9,7 @@ import click
 from luasprocs.errors import RepositoryError
 from luasprocs.registry.edits import edits_of
 from luasprocs.registry.live import Live, engine_of, read_live
+from luasprocs.registry.plan import diff
 from luasprocs.server.info import warnings
 from luasprocs.server.urls import redacted
 from luasprocs.state.daemons import Running, read_running
@@ -18,7 +19,6 @@ from luasprocs.state.jobs import count_jobs
 from sync.console import Console
 from sync.reconcile.decision import State
 from sync.reconcile.desired import WORKTREE
-from sync.reconcile.plan import diff
 from sync.reconcile.policy import Policy
 from sync.session import Session
 

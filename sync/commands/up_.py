@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from luasprocs.errors import LuasprocsError, ProblemsError, ServerError, SettingsError
+from luasprocs.operations.local_server import SERVER_FILE
 from luasprocs.server.embedded import EmbeddedServer
 from sync.commands.daemon_ import run_daemon, source_of
 from sync.commands.sync_ import Progress, print_outcome
@@ -19,7 +20,6 @@ from sync.console import Console
 from sync.reconcile.reconciler import Options, Syncer
 from sync.service.logs import log_to_stderr
 from sync.session import Session
-from sync.settings import SERVER_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

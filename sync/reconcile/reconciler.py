@@ -1,4 +1,4 @@
-"""From a commit to a live registry: read both, compare, apply; and back to an earlier generation.
+"""From a commit to a live registry: read both, compare, apply.
 
 git commit -> Desired -> Plan -> Change -> MULTI -> registry
 """
@@ -7,28 +7,26 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from luasprocs.contract.encoding import raw
-from luasprocs.errors import ConflictError, NoFolderError, OwnerError, PolicyError, PruneError, RegistryError
-from luasprocs.language.metadata import with_defaults
-from luasprocs.language.sproc import Sproc, git_blob_id, read_sproc
+from luasprocs.errors import ConflictError, NoFolderError, OwnerError, PolicyError, PruneError
+from luasprocs.operations.identity import user_at_host
 from luasprocs.registry.apply import apply, check_owner
-from luasprocs.registry.history import read_blobs, read_history, state_at
-from luasprocs.registry.live import Live, engine_of, read_live, read_sprocs
+from luasprocs.registry.live import Live, engine_of, read_live
+from luasprocs.registry.plan import Outcome, Plan, diff
 from luasprocs.registry.server_compile import Proof, prove
 from luasprocs.registry.transaction import Change
 from luasprocs.server.info import require_usable
 from luasprocs.server.registry import Registry
-from sync.git.identity import applied_by
 from sync.reconcile.desired import WORKTREE, check_sprocs, each_sproc, read_commit
 from sync.reconcile.desired import read_sprocs as read_desired
-from sync.reconcile.plan import Plan, diff, prune_refusal
 from sync.reconcile.policy import ANY, Policy
+from sync.reconcile.prune import prune_refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from sync.git.repository import Commit, Repository
     from sync.reconcile.desired import Desired
@@ -46,17 +44,6 @@ class Options:
     adopt: bool = False
     policy: Policy = ANY
     discard_edits: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a sync did. `changed` is false when nothing had to be done; `duration_ms` is wall-clock time."""
-
-    commit: str
-    generation: int
-    plan: Plan
-    changed: bool
-    duration_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +177,7 @@ class Syncer:
             owner=prepared.owner,
             author=desired.commit.author,
             subject=desired.commit.subject,
-            applied_by=applied_by(),
+            applied_by=user_at_host(),
             put=proof.sprocs,
             deleted=plan.deleted,
             names=tuple(sorted({*desired.entries, *kept})),
@@ -230,60 +217,16 @@ def _since_ms(started: float) -> int:
     return round((time.monotonic() - started) * 1000)
 
 
-def rollback(registry: Registry, generation: int | None = None, repository: Repository | None = None) -> Outcome:
-    """Makes live what was at an earlier generation (the one before, if none is named), without git, as a new generation.
+def require_owner(registry: Registry, repository: Repository) -> Callable[[Live], None]:
+    """A check of what is live, for operations that need no git: the registry is this repository's, or nobody's.
 
-    Raises:
-        RegistryError: that generation is not kept, or is what is live already.
-        OwnerError: `repository`, if one is given, isn't the one that owns the registry.
+    Raises, when it is called:
+        OwnerError: another repository owns it.
     """
-    started = time.monotonic()
-    live = read_live(registry, expected=0)
-    if repository is not None and live.revision.owner:
-        check_owner(
-            live, registry.keys, owner_of(repository, live, read_commit(repository).settings.owner), adopt=False
-        )
-    require_usable(live.info, writes=True)
-    history = read_history(registry)
-    wanted = generation if generation is not None else live.revision.generation - 1
-    if generation is None and wanted < 1:
-        raise RegistryError("there is no earlier generation to roll back to: see luasprocs history")
-    if wanted == live.revision.generation:
-        raise RegistryError(f"generation {wanted} is what is live")
-    left = live.revision.pinned or live.revision.commit
-    entry, blobs = state_at(wanted, {name: sproc.blob for name, sproc in live.sprocs.items()}, history)
-    plan, put = _kept(registry, live, blobs, entry.commit)
-    change = Change(
-        commit=entry.commit,
-        branch=entry.branch,
-        owner=live.revision.owner,
-        author=entry.author,
-        subject=entry.subject,
-        applied_by=applied_by(),
-        put=tuple(put),
-        deleted=plan.deleted,
-        names=tuple(sorted(blobs)),
-        pinned="" if entry.commit == left else left,
-        defaults=live.revision.defaults,
-        action=f"rollback to {wanted}",
-    )
-    try:
-        revision = apply(registry, live, change)
-    except ConflictError as error:
-        raise ConflictError(f"not rolled back ({error}): look at luasprocs history, then roll back again") from error
-    return Outcome(entry.commit, revision.generation, plan, True, _since_ms(started))
 
+    def check(live: Live) -> None:
+        if live.revision.owner:
+            owner = owner_of(repository, live, read_commit(repository).settings.owner)
+            check_owner(live, registry.keys, owner, adopt=False)
 
-def _kept(registry: Registry, live: Live, blobs: Mapping[str, str], commit: str) -> tuple[Plan, list[Sproc]]:
-    """What a rollback changes, and the sprocs for it. One edited by hand whose old source nobody has stays as it is."""
-    plan = diff(blobs, live.sprocs)
-    at_hand = {git_blob_id(sproc.source): sproc.source for sproc in read_sprocs(registry, plan.drifted)}
-    at_hand |= read_blobs(registry, (blobs[name] for name in plan.drifted), strict=False)
-    lost = {name for name in plan.drifted if blobs[name] not in at_hand}
-    updated = tuple(name for name in plan.updated if name not in lost)
-    plan = replace(plan, updated=updated, unchanged=plan.unchanged + len(lost), drifted=())
-    names = plan.names_changed
-    at_hand |= read_blobs(registry, {blobs[name] for name in names} - at_hand.keys())
-    defaults = json.loads(live.revision.defaults or "{}")
-    sprocs = [read_sproc(name, name, at_hand[blobs[name]], blobs[name], commit) for name in names]
-    return plan, [replace(sproc, values=with_defaults(sproc.values, defaults)) for sproc in sprocs]
+    return check

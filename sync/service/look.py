@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.errors import ConflictError, LuasprocsError, ProblemsError, RepositoryError, ServerError, SettingsError
+from luasprocs.operations.identity import user_at_host
+from luasprocs.operations.rollback import rollback
 from luasprocs.registry.edits import edits_of
 from luasprocs.registry.live import read_live, reread
 from luasprocs.server.registry import Registry
@@ -18,12 +20,12 @@ from sync.reconcile.desired import WORKTREE
 from sync.reconcile.live_edits import commit_pending
 from sync.reconcile.pending_diffs import Diffs
 from sync.reconcile.policy import ANY, Policy
-from sync.reconcile.reconciler import Options, Outcome, Prepared, Syncer, rollback
+from sync.reconcile.reconciler import Options, Prepared, Syncer
 
 if TYPE_CHECKING:
     from luasprocs.registry.live import Live
+    from luasprocs.registry.plan import Outcome, Plan
     from sync.reconcile.desired import Desired
-    from sync.reconcile.plan import Plan
     from sync.service.sources import Source
 
 LIFTABLE = (State.BEHIND, State.DIVERGED, State.UNKNOWN, State.PINNED)
@@ -291,7 +293,7 @@ class Looker:
     def _do(self, request: control.Request, look: Look) -> tuple[bool, str, Look]:
         if request.action == "rollback":
             wanted = request.arguments.get("generation", "")
-            outcome = rollback(self._registry, int(wanted) if wanted else None)
+            outcome = rollback(self._registry, int(wanted) if wanted else None, by=user_at_host())
             self.doubt()
             return (
                 True,

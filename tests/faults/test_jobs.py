@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from luasprocs.contract.keys import Keys
+from luasprocs.operations.pause import pause, resume
 from luasprocs.runtime.jobs import SHORT_US
 from luasprocs.runtime.pool import DEPTH
 from luasprocs.server.registry import Registry
 from luasprocs.state.executions import read_executions
 from luasprocs.state.jobs import read_jobs
-from luasprocs.state.paused import pause, resume
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
 from tests.soak import SOAK

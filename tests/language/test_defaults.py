@@ -6,10 +6,11 @@ import pytest
 
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import ProblemsError
+from luasprocs.operations.rollback import rollback
 from luasprocs.server.registry import Registry
 from sync.git.repository import Repository
 from sync.reconcile.desired import read_commit
-from sync.reconcile.reconciler import Syncer, rollback
+from sync.reconcile.reconciler import Syncer
 from tests.gitrepo import GitRepo
 
 KEYS = Keys()
@@ -39,7 +40,7 @@ def test_changed_defaults_reach_every_sproc_and_survive_a_rollback(server, git):
     git.write("sprocs/a.lua", "return 2")
     git.commit("three")
     assert sync(client, git).plan.updated == ("a.lua",)
-    rollback(Registry(client, KEYS))
+    rollback(Registry(client, KEYS), by="ann@host")
     stored = client.hgetall(KEYS.name("a.lua"))
     assert (stored[b"source"], stored[b"owner"]) == (b"return 1", b"team")
 

@@ -11,7 +11,7 @@ from textual import events
 from textual.widgets import Button, Input
 
 from luasprocs.contract.keys import Keys
-from luasprocs.errors import ServerUnreachableError
+from luasprocs.errors import OutcomeUnknownError, ServerUnreachableError
 from luasprocs.registry.edits import edits_of
 from luasprocs.registry.live import read_live
 from luasprocs.server.connection import connect
@@ -19,7 +19,7 @@ from luasprocs.server.registry import Registry
 from luasprocs.state.jobs import read_jobs
 from luasprocs_tui import actions
 from luasprocs_tui.app import TuiApp
-from luasprocs_tui.backend.registry_backend import Deeds, UnknownError
+from luasprocs_tui.backend.registry_backend import Deeds
 from luasprocs_tui.cli import run
 from luasprocs_tui.screens.cron import CronScreen
 from luasprocs_tui.screens.history import HistoryScreen
@@ -287,7 +287,7 @@ def test_a_request_that_was_made_before_the_server_died_is_unknown(own_server: O
 
     killer = threading.Thread(target=kill)
     killer.start()
-    with pytest.raises(UnknownError, match="unknown whether it was done"):
+    with pytest.raises(OutcomeUnknownError, match="unknown whether it was done"):
         deeds.ask("sync")
     killer.join()
     with pytest.raises(ServerUnreachableError, match="nothing answers"):

@@ -9,7 +9,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 from luasprocs.contract.keys import Keys
-from luasprocs.registry.edits import edit_metadata
+from luasprocs.operations.edit import edit_metadata
 from luasprocs.registry.live import read_live, read_sprocs
 from luasprocs.server.registry import Registry
 from luasprocs.state.desired import suspend

@@ -10,7 +10,7 @@ import pytest
 from textual.widgets import Input
 
 from luasprocs.contract.keys import Keys
-from luasprocs.registry.edits import edit_metadata
+from luasprocs.operations.edit import edit_metadata
 from luasprocs.registry.live import read_sprocs
 from luasprocs.server.registry import Registry
 from luasprocs.state.desired import SyncState, publish

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 from luasprocs.language.metadata import KEYS as METADATA_KEYS
-from luasprocs.registry.edits import edit_metadata
+from luasprocs.operations.edit import edit_metadata
 from luasprocs.registry.live import read_sprocs
 from luasprocs.server.registry import Registry
 from tests.gitrepo import GitRepo

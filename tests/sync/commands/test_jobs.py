@@ -13,9 +13,9 @@ import pytest
 from luasprocs import connect
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import JobError, NoSprocError, ScriptError
+from luasprocs.operations.pause import resume
 from luasprocs.server.registry import Registry
 from luasprocs.state.jobs import act
-from luasprocs.state.paused import resume
 from tests.until import until
 
 if TYPE_CHECKING:

@@ -13,11 +13,12 @@ from luasprocs.contract.keys import Keys
 from luasprocs.errors import OwnerError, ProblemsError, PruneError, RegistryError
 from luasprocs.language.globs import is_glob
 from luasprocs.language.sources import GLOBS_LIMIT, Trigger, as_fields, sources
+from luasprocs.operations.rollback import rollback
 from luasprocs.registry.live import read_live
 from luasprocs.server.registry import Registry
 from sync.git.repository import Repository
 from sync.reconcile.desired import read_commit
-from sync.reconcile.reconciler import Options, Syncer, rollback
+from sync.reconcile.reconciler import Options, Syncer
 from tests.gitrepo import SETTINGS, GitRepo
 from tests.live import put, sproc
 
@@ -346,7 +347,7 @@ def test_rollback_needs_no_git(client, monkeypatch):
     put(client, sproc("a.lua", "return 10", "c2"), sproc("c.lua", "return 3", "c2"), commit="c2")
     monkeypatch.setenv("PATH", "/nonexistent")
     assert shutil.which("git") is None
-    outcome = rollback(Registry(client, KEYS))
+    outcome = rollback(Registry(client, KEYS), by="ann@host")
     assert (outcome.plan.created, outcome.plan.updated, outcome.plan.deleted) == (("b.lua",), ("a.lua",), ("c.lua",))
     assert (outcome.generation, outcome.commit) == (3, "c1")
     revision, hashes = state(client)
@@ -367,7 +368,7 @@ def test_rollback_restores_deleted_ones_whatever_their_names(client, repo):
     assert STRANGE not in state(client)[1]
     repo.commit("nothing")
     sync(client, repo)
-    rollback(Registry(client, KEYS), 1)
+    rollback(Registry(client, KEYS), 1, by="ann@host")
     assert state(client)[1] == first
     assert run(client, STRANGE) == b"strange"
 
@@ -378,7 +379,7 @@ def test_the_next_sync_after_a_rollback_is_the_commit_again(client, repo):
     repo.commit()
     sync(client, repo)
     newest = state(client)[1]
-    rollback(Registry(client, KEYS))
+    rollback(Registry(client, KEYS), by="ann@host")
     assert run(client, "a.lua") == b"a"
     assert sync(client, repo).generation == 4
     assert state(client)[1] == newest
@@ -390,11 +391,11 @@ def test_a_forgotten_generation_is_refused_and_nothing_changes(client):
     before = state(client)
     for wanted in (1, 2, 0, -1, 99):
         with pytest.raises(RegistryError, match=f"generation {wanted} is not in the history"):
-            rollback(Registry(client, KEYS), wanted)
+            rollback(Registry(client, KEYS), wanted, by="ann@host")
     with pytest.raises(RegistryError, match="is what is live"):
-        rollback(Registry(client, KEYS), 4)
+        rollback(Registry(client, KEYS), 4, by="ann@host")
     assert state(client) == before
-    rollback(Registry(client, KEYS), 3)
+    rollback(Registry(client, KEYS), 3, by="ann@host")
     assert run(client, "a.lua") == 2
 
 
@@ -404,7 +405,7 @@ def test_a_source_that_somebody_removed_is_refused_and_nothing_changes(client):
     client.delete(KEYS.blobs)
     before = state(client)
     with pytest.raises(RegistryError, match="not kept any more"):
-        rollback(Registry(client, KEYS))
+        rollback(Registry(client, KEYS), by="ann@host")
     assert state(client) == before
 
 
@@ -480,7 +481,7 @@ def test_the_index_follows_what_is_live(client, repo):
         b"__keyevent@0__:del": b"b.lua",
         b"__keyevent@0__:set": b"b.lua",
     }
-    rollback(Registry(client, KEYS), 1)
+    rollback(Registry(client, KEYS), 1, by="ann@host")
     assert client.hgetall(KEYS.triggers) == {b"__keyspace@0__:user:*": b"a.lua"}
 
 

@@ -10,13 +10,13 @@ import time
 
 import pytest
 
-from luasprocs.registry.edits import edit_metadata
+from luasprocs.operations.edit import edit_metadata
+from luasprocs.operations.rollback import rollback
 from luasprocs.registry.live import read_sprocs
 from luasprocs.server.acl import rule
 from luasprocs.server.registry import Registry
 from luasprocs.state import requests as control
 from luasprocs.state.desired import suspend, unsuspend
-from sync.reconcile.reconciler import rollback
 from tests.gitrepo import GitRepo
 from tests.sync.service.service import KEYS, Service, commit_of, generation_of, live, source_of, stands, state_of
 from tests.until import until
@@ -156,7 +156,7 @@ def test_a_rollback_holds_until_a_newer_commit_or_a_request(server, repo):
         repo.write("sprocs/a.lua", "return 2\n")
         second = repo.commit("second")
         live(client, second)
-        rollback(Registry(client, KEYS))
+        rollback(Registry(client, KEYS), by="ann@host")
         stands(client, "pinned")
         time.sleep(1.5)
         assert commit_of(client) == first

@@ -1,22 +1,16 @@
-"""What a sync would do: desired against live. Pure; one pass over the names, no source needed."""
+"""What a change would do: name to blob as it is wanted, against what is live. Pure; one pass over the names, no source needed."""
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from luasprocs.registry.edits import is_edited, parse_edit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from luasprocs.registry.live import LiveSproc
-
-PRUNE_LIMIT = 0.5
-"""The share of live sprocs that a sync may remove unasked."""
-PRUNE_FREE = 4
-"""So few may go whatever the share: renaming the only sproc is no accident."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +41,17 @@ class Plan:
     def __bool__(self) -> bool:
         """Whether there is anything to do to the sprocs or the registry."""
         return bool(self.created or self.updated or self.deleted or self.repairs)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a sync or a rollback did. `changed` is false when nothing had to be done; `duration_ms` is wall-clock time."""
+
+    commit: str
+    generation: int
+    plan: Plan
+    changed: bool
+    duration_ms: int
 
 
 def diff(
@@ -85,33 +90,6 @@ def diff(
     )
 
 
-def unified(name: str, live: bytes | None, git: bytes | None) -> Iterable[str]:
-    """The lines of a unified diff of one sproc's source; None: there is none."""
-    before, after = ((source or b"").decode("utf-8", "replace").splitlines() for source in (live, git))
-    old, new = "/dev/null" if live is None else f"live/{name}", "/dev/null" if git is None else f"git/{name}"
-    return difflib.unified_diff(before, after, old, new, lineterm="")
-
-
 def _made_on(sproc: LiveSproc) -> frozenset[str]:
     edit = parse_edit(sproc.edit)
     return edit.blobs if edit else frozenset()
-
-
-def prune_refusal(plan: Plan, desired: int, live: int, absent: str = "", sync: str = "sync") -> str:
-    """Why a plan must not be applied unasked, since it removes more than anybody means to; "" if it may. Pure.
-
-    `desired`, `live`: how many sprocs; `absent`: why there is no sproc folder, if there is none; `sync`: the command.
-    """
-    if not plan.deleted:
-        return ""
-    if not desired:
-        why = absent or "the commit has no sprocs"
-        return (
-            f"{why}; {live} are live: {sync} with --prune-all if all of them shall go, or with --no-prune to keep them"
-        )
-    if len(plan.deleted) > max(PRUNE_FREE, live * PRUNE_LIMIT):
-        return (
-            f"it would remove {len(plan.deleted)} of {live} sprocs: {sync} with --prune-all if they shall go, "
-            "or with --no-prune to keep them"
-        )
-    return ""

@@ -1,0 +1,64 @@
+"""Words that code looks at, where people read sentences: refusals, findings."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+Level: TypeAlias = Literal["error", "warning", "info"]
+
+
+class Code(StrEnum):
+    """A word, and its meaning for documentation."""
+
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str) -> Code:
+        """A member is its word."""
+        code = str.__new__(cls, value)
+        code._value_ = value
+        code.meaning = meaning
+        return code
+
+
+class Refusal(Code):
+    """The first word of an error by which the engine refuses to run something."""
+
+    NOSPROC = "NOSPROC", "no sproc of that name is live"
+    DISABLED = "DISABLED", "the sproc's header says `enabled=no`"
+    ASYNC = "ASYNC", "the sproc is `runasync=yes`: enqueue it"
+    NORECORD = "NORECORD", "the user may not write records"
+
+
+class FindingCode(Code):
+    """What is wrong with a registry, as `luasprocs status` and the screen show it; the worst first."""
+
+    level: Level
+
+    def __new__(cls, value: str, meaning: str, level: Level = "error") -> FindingCode:
+        """A member is its word; its level is how bad it is."""
+        code = str.__new__(cls, value)
+        code._value_ = value
+        code.meaning, code.level = meaning, level
+        return code
+
+    UNREACHABLE = "unreachable", "the server or the daemon that syncs can't be reached", "error"
+    REFUSED = "refused", "the commit is refused, and nothing of it is live", "error"
+    DIVERGED = "diverged", "what is live comes from a commit that git's branch doesn't contain", "error"
+    UNKNOWN = "unknown", "git doesn't know the commit that is live", "error"
+    NO_DAEMON = "no_daemon", "triggers, schedules or jobs exist and no daemon is alive", "error"
+    DAEMON_SILENT = "daemon_silent", "a daemon has stopped sending heartbeats", "error"
+    FAILING = "failing", "the last runs of a sproc failed", "error"
+    DEAD_JOBS = "dead_jobs", "jobs used up their retries", "error"
+    EVICTING = "evicting", "the server may evict the registry's keys", "error"
+    GAP = "gap", "events were missed", "warning"
+    MISSED = "missed", "scheduled times were missed", "warning"
+    BEHIND = "behind", "what git wants is not live: the repository is behind, or nothing has applied it", "warning"
+    DEGRADED = "degraded", "git can't be asked", "warning"
+    DRIFT = "drift", "sprocs or keys were changed by hand", "warning"
+    ENGINE_DIFFERS = "engine_differs", "the loaded engine is not the one that the registry needs", "error"
+    SHARD_DIFFERS = "shard_differs", "a shard doesn't hold what the others hold", "warning"
+    SUSPENDED = "suspended", "the sync is suspended", "warning"
+    UNSAVED_EDIT = "unsaved_edit", "a live edit is not committed to git", "warning"
+    PINNED = "pinned", "a rollback holds the registry at a commit", "warning"
+    PAUSED = "paused", "sprocs are paused", "warning"
