@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from luasprocs.server import connection as server
 from luasprocs.server.registry import Registry
 from luasprocs.state.executions import Execution, Tail, Wanted, newest_id, read_executions
+from luasprocs_tui.values.snapshots import RECORDS_LIMIT, Batch
 
-if TYPE_CHECKING:
-    pass
-
-RECORDS_LIMIT = 5000
-"""How many are kept in memory, and read at once."""
 BATCH_RECORDS = 500
 """How many are read before a pause."""
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """ExecutionTail that came, the newest last. `whole`: they stand for all there are, not behind those before.
-
-    `read_at_s`: of the monotonic clock.
-    """
-
-    records: tuple[Execution, ...]
-    read_at_s: float
-    whole: bool = False
 
 
 class ExecutionTail:

@@ -1,155 +1,211 @@
-"""What the screen does to Redis: each deed answers a sentence. Blocking; called in worker threads. Knows no widget."""
+"""The registry on a real server: `luasprocs.operations`, and what `luasprocs.state` and `luasprocs.registry` read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+import contextlib
+from typing import TYPE_CHECKING, Any
 
-from luasprocs.contract.encoding import raw
+from luasprocs.contract.encoding import raw, time_ms
+from luasprocs.contract.keys import Keys
 from luasprocs.errors import EditConflictError, JobError, OutcomeUnknownError, ServerUnreachableError
-from luasprocs.operations.edit import edit, edit_metadata, undo
+from luasprocs.operations import diff, edit, pause
 from luasprocs.operations.identity import author
-from luasprocs.operations.pause import toggle_pause
 from luasprocs.operations.request import request
-from luasprocs.operations.run import Enqueued, run
+from luasprocs.operations.run import Enqueued, Ran, run
+from luasprocs.registry.history import read_history, reading
 from luasprocs.registry.live import read_sprocs
-from luasprocs.server.connection import errors_named
+from luasprocs.server.connection import connect, errors_named
 from luasprocs.server.registry import Registry
+from luasprocs.server.urls import redacted
 from luasprocs.state import jobs
-from luasprocs.state.desired import read_suspended, suspend, unsuspend
-from luasprocs_tui.controller import previews
+from luasprocs.state.desired import read_suspended, read_sync_state, suspend, unsuspend
+from luasprocs.state.schedules import read_schedules
+from luasprocs.state.stats import Stats
+from luasprocs_tui.backend.execution_tail import ExecutionTail
+from luasprocs_tui.backend.protocol import SyncStatus
+from luasprocs_tui.backend.snapshot_reader import SnapshotReader
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from redis import Redis
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Literal
 
     from luasprocs.language.sproc import Sproc
+    from luasprocs.operations.diff import Difference, GitDifference
+    from luasprocs.operations.pause import Paused
+    from luasprocs.registry.history import Generation
+    from luasprocs.state.jobs import JobRecord
+    from luasprocs.state.schedules import Schedules
+    from luasprocs_tui.values.snapshots import Snapshot
 
-ANSWER_WITHIN_S = 15.0
+REPLY_TIMEOUT_S = 10.0
+"""A server that answers nothing for so long is lost; the header says the data's age long before."""
+SCAN_COUNT = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """A sproc has changed since it was opened: nothing was done. `text`: both, as a diff; `again`: applies it all the same."""
+class RegistryBackend:
+    """A `Backend`. Nothing is sent before the first call.
 
-    name: str
-    text: str
-    again: Callable[[], str | Conflict]
+    Raises:
+        SettingsError: the URL or the namespace can't be used.
+    """
 
+    def __init__(self, url: str, namespace: str = "") -> None:
+        self._server = redacted(url)
+        self._registry = Registry(connect(url, socket_timeout=REPLY_TIMEOUT_S), Keys(namespace))
+        self._snapshots = SnapshotReader(self._registry)
 
-class Deeds:
-    """On one registry. Every method raises LuasprocsError where it could not, OutcomeUnknownError where it may have."""
+    def snapshot(self, visible: Sequence[str], *, full: bool) -> Snapshot:
+        """The registry now."""
+        with errors_named(self._server):
+            return self._snapshots.read(visible, full=full)
 
-    def __init__(self, registry: Registry, shown: str) -> None:
-        self._registry, self._shown = registry, shown
+    def tail(self, sproc: str) -> ExecutionTail:
+        """The executions as they come."""
+        return ExecutionTail(self._registry, self._server, sproc)
 
-    def toggle_pause(self, names: Sequence[str]) -> str:
+    def sproc(self, name: str) -> Sproc | None:
+        """A sproc with its source."""
+        with errors_named(self._server):
+            return next(iter(read_sprocs(self._registry, [name])), None)
+
+    def schedules(self) -> Schedules:
+        """All of them."""
+        with errors_named(self._server):
+            return read_schedules(self._registry)
+
+    def jobs(self) -> Sequence[JobRecord]:
+        """Async runs."""
+        with errors_named(self._server):
+            return jobs.read_jobs(self._registry)
+
+    def stats(self, name: str) -> Stats:
+        """What is counted of a sproc."""
+        key = self._registry.keys.stats(name)
+        with errors_named(self._server), reading(key, "hash"):
+            return Stats.parse(self._registry.client.hgetall(raw(key)))
+
+    def history(self) -> Sequence[Generation]:
+        """Generations, the newest first."""
+        with errors_named(self._server):
+            return read_history(self._registry)
+
+    def sync_status(self) -> SyncStatus:
+        """What git wants."""
+        with errors_named(self._server):
+            return SyncStatus(read_sync_state(self._registry), read_suspended(self._registry))
+
+    def git_difference(self, name: str) -> GitDifference:
+        """How a live sproc differs from git."""
+        with errors_named(self._server):
+            return diff.git_difference(self._registry, name)
+
+    def generation_differences(self, generation: Generation, sproc: str) -> Sequence[Difference]:
+        """What a generation changed."""
+        with errors_named(self._server):
+            return diff.generation_differences(self._registry, generation, sproc)
+
+    def rollback_differences(self, generation: int) -> Sequence[Difference]:
+        """What a rollback would change."""
+        with errors_named(self._server):
+            return diff.rollback_differences(self._registry, generation)
+
+    def now_ms(self) -> int:
+        """The server's clock."""
+        with errors_named(self._server):
+            return time_ms(self._registry.client.time())
+
+    def count_keys(self, glob: str, limit: int) -> tuple[int, bool]:
+        """How many keys match, by SCAN."""
+        cursor, found = 0, 0
+        with errors_named(self._server):
+            for _ in range(0, limit, SCAN_COUNT):
+                reply: Any = self._registry.client.scan(cursor, match=raw(glob), count=SCAN_COUNT)
+                cursor, some = reply
+                found += len(some)
+                if not cursor:
+                    return found, True
+        return found, False
+
+    def toggle_pause(self, names: Sequence[str]) -> Paused:
         """Pauses those that aren't paused; if all are, resumes them."""
-        with _known(self._registry.client, self._shown):
-            done = toggle_pause(self._registry, names)
-        meant = (*done.changed, *done.unchanged)
-        one, several = ("is paused", "are paused") if done.paused else ("goes on", "go on")
-        return f"{listed(meant)} {_are(meant, one, several)}"
+        with self._changing():
+            return pause.toggle_pause(self._registry, names)
 
-    def run(self, name: str, keys: Sequence[str], args: Sequence[str]) -> Any:
-        """Runs a sproc, recorded. Its reply; of an async one the job's id."""
-        with _known(self._registry.client, self._shown):
-            done = run(self._registry, name, [*map(raw, keys)], [*map(raw, args)], by=author())
-        return done.job if isinstance(done, Enqueued) else done.reply
+    def run(self, name: str, keys: Sequence[str], args: Sequence[str]) -> Ran | Enqueued:
+        """Runs a sproc, recorded; an async one is enqueued."""
+        with self._changing():
+            return run(self._registry, name, [*map(raw, keys)], [*map(raw, args)], by=author())
 
-    def edit(self, sproc: Sproc, changes: Mapping[str, str | None]) -> str | Conflict:
-        """Edits its header live."""
+    def edit_header(self, base: Sproc, changes: Mapping[str, str | None]) -> Sproc | None:
+        """Edits keys of a header live."""
+        return self._edit(
+            base, lambda by: edit.edit_metadata(self._registry, base.name, changes, base=base.blob, by=by)
+        )
 
-        def act(base: Sproc) -> None:
-            edit_metadata(self._registry, base.name, changes, base=base.blob, by=author())
+    def edit_source(self, base: Sproc, source: bytes) -> Sproc | None:
+        """Edits all of it live."""
+        return self._edit(base, lambda by: edit.edit(self._registry, base.name, source, base=base.blob, by=by))
 
-        return self._edit(sproc, act, partial(previews.header_conflict, sproc, changes))
-
-    def edit_source(self, sproc: Sproc, source: bytes) -> str | Conflict:
-        """Edits all of it."""
-        if source == sproc.source:
-            return "nothing was changed"
-
-        def act(base: Sproc) -> None:
-            edit(self._registry, base.name, source, base=base.blob, by=author())
-
-        return self._edit(sproc, act, partial(previews.source_conflict, source))
-
-    def _edit(self, base: Sproc, act: Callable[[Sproc], None], said: Callable[[Sproc], str]) -> str | Conflict:
-        with _known(self._registry.client, self._shown):
+    def _edit(self, base: Sproc, change: Callable[[str], object]) -> Sproc | None:
+        with self._changing():
             try:
-                act(base)
+                change(author())
             except EditConflictError:
-                current = read_sprocs(self._registry, [base.name])
-                if not current:
-                    raise
-                return Conflict(base.name, said(current[0]), partial(self._edit, current[0], act, said))
-        return f"{base.name} is edited live"
+                return edit.live_sproc(self._registry, base.name)
+        return None
 
-    def undo(self, names: Sequence[str]) -> str:
-        """Takes live edits back, one by one: the first that can't be ends it."""
-        with _known(self._registry.client, self._shown):
+    def undo(self, names: Sequence[str]) -> None:
+        """Takes live edits back, one by one."""
+        with self._changing():
             for name in names:
-                undo(self._registry, name, by=author())
-        return f"{listed(names)} {_are(names, 'is', 'are')} as git has {_are(names, 'it', 'them')} again"
+                edit.undo(self._registry, name, by=author())
 
     def retry(self, job_id: str) -> str:
         """Runs a job again."""
-        return self._job("retry", job_id, "is to run again")
+        return self._job("retry", job_id)
 
     def drop(self, job_id: str) -> str:
-        """Forgets it."""
-        return self._job("drop", job_id, "is dropped")
+        """Forgets a job."""
+        return self._job("drop", job_id)
 
-    def ask(self, action: str, **arguments: str) -> str:
-        """Asks the daemons that sync, and waits for the answer."""
-        with _known(self._registry.client, self._shown):
-            return request(self._registry, action, by=author(), within_s=ANSWER_WITHIN_S, **arguments).text
-
-    def toggle_suspend(self) -> str:
-        """Suspends syncs, or lets them go on."""
-        with _known(self._registry.client, self._shown):
-            if read_suspended(self._registry):
-                unsuspend(self._registry)
-                return "syncs apply again"
-            suspend(self._registry, author())
-        return "syncs are suspended"
-
-    def _job(self, action: Literal["retry", "drop"], job_id: str, done: str) -> str:
-        with _known(self._registry.client, self._shown):
+    def _job(self, action: Literal["retry", "drop"], job_id: str) -> str:
+        with self._changing():
             ((_, was),) = jobs.act(self._registry, action, [job_id])
             if isinstance(was, JobError):
                 raise was
-        return f"{job_id} was {was} and {done}"
+        return was
 
+    def sync(self) -> str:
+        """Asks the daemons to sync."""
+        with self._changing():
+            return request(self._registry, "sync", by=author()).text
 
-def listed(names: Sequence[str]) -> str:
-    """Some names in a sentence."""
-    return names[0] if len(names) == 1 else f"{len(names)} sprocs"
+    def roll_back(self, generation: int) -> str:
+        """Asks the daemons to roll back."""
+        with self._changing():
+            return request(self._registry, "rollback", by=author(), generation=str(generation)).text
 
+    def toggle_suspend(self) -> bool:
+        """Suspends syncs, or lets them go on."""
+        with self._changing():
+            if read_suspended(self._registry):
+                unsuspend(self._registry)
+                return False
+            suspend(self._registry, author())
+            return True
 
-def _are(names: Sequence[str], one: str, several: str) -> str:
-    return one if len(names) == 1 else several
+    def close(self) -> None:
+        """Ends what other threads are reading."""
+        self._registry.client.connection_pool.disconnect(inuse_connections=True)
 
-
-class _known:  # noqa: N801  # a context, read as a word
-    """Inside, a connection that breaks is an unknown outcome; where there was none to begin with, nothing was done."""
-
-    def __init__(self, client: Redis, shown: str) -> None:
-        self._client, self._shown = client, shown
-        self._named = errors_named(shown)
-
-    def __enter__(self) -> None:
-        with errors_named(self._shown):
-            pool = self._client.connection_pool
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Inside, a connection that breaks is an unknown outcome; where there was none to begin with, nothing was done."""
+        with errors_named(self._server):
+            pool = self._registry.client.connection_pool
             pool.release(pool.get_connection())
-        self._named.__enter__()
-
-    def __exit__(self, *about: Any) -> bool | None:
         try:
-            return self._named.__exit__(*about)
+            with errors_named(self._server):
+                yield
         except ServerUnreachableError as error:
             raise OutcomeUnknownError(f"unknown whether it was done, look before you repeat it: {error}") from error

@@ -1,4 +1,4 @@
-"""Turns Redis into frozen snapshots. Knows no widget, and runs in a worker thread.
+"""Turns Redis into frozen snapshots.
 
 A full read inspects every sproc on the server (3 ms for each 250), so it is rationed: it comes again when the
 revision or the engine changed, when it was asked for, or when twenty times its own duration has passed. Between
@@ -12,22 +12,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from luasprocs.contract.encoding import raw, text
-from luasprocs.contract.keys import Keys
 from luasprocs.registry.edits import is_edited
-from luasprocs.registry.live import Live, LiveSproc, engine_of, read_live, read_sprocs
-from luasprocs.server import connection as server
-from luasprocs.server.registry import Registry
-from luasprocs.server.urls import redacted
-from luasprocs_tui.backend.execution_tail import ExecutionTail
+from luasprocs.registry.live import Live, LiveSproc, engine_of, read_live
 from luasprocs_tui.backend.rates import PulseCounter, StatsCounter
-from luasprocs_tui.backend.registry_backend import Deeds
 from luasprocs_tui.values.rows import Row, state_of, trigger_of
 from luasprocs_tui.values.snapshots import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from luasprocs.language.sproc import Sproc
+    from luasprocs.server.registry import Registry
     from luasprocs_tui.values.rows import Counters
     from luasprocs_tui.values.snapshots import Pulse
 
@@ -36,24 +30,16 @@ T = TypeVar("T")
 REST_FACTOR = 20
 """How many times its own duration a full read waits for the next: at most 5% of the server's time."""
 
-REPLY_TIMEOUT_S = 10.0
-"""A server that answers nothing for so long is lost; the header says the data's age long before."""
-
 PIPELINE_COMMANDS = 1000
 COUNTED = (b"calls", b"runs", b"errors", b"last_run")
 HEADER_FIELDS = ("description", "event", "key", "cron", "every", "timezone", "runasync", "enabled", "library", "commit")
 
 
 class SnapshotReader:
-    """One registry, read again and again. `read` belongs to one thread; `read_sproc` and `close` to any.
+    """One registry, read again and again; for one thread."""
 
-    Raises:
-        SettingsError: the URL or the namespace can't be used. (Nothing is sent before the first read.)
-    """
-
-    def __init__(self, url: str, namespace: str = "") -> None:
-        self.server = redacted(url)
-        self._registry = Registry(server.connect(url, socket_timeout=REPLY_TIMEOUT_S), Keys(namespace))
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
         self._known: dict[LiveSproc, Row] = {}
         self._last: Snapshot | None = None
         self._seen: list[Any] = []
@@ -68,52 +54,19 @@ class SnapshotReader:
         """The registry now. `visible`: names whose counters matter most; `full`: inspect every sproc now.
 
         Raises:
-            ServerError: the server doesn't answer, or refuses.
+            ServerError, redis.RedisError: the server doesn't answer, or refuses.
         """
-        with server.errors_named(self.server):
-            seen, counters, pulse = self._glance(visible)
-            if full or self._last is None or seen != self._seen or time.monotonic() >= self._full_again_at_s:
-                self._last = self._read_all(counters)
-            else:
-                rows = tuple(
-                    replace(row, counters=counters[row.name]) if row.name in counters else row
-                    for row in self._last.rows
-                )
-                self._last = replace(self._last, rows=rows, read_at_s=time.monotonic())
-            self._last = replace(self._last, pulse=pulse, suspended=self._suspended)
-            self._seen = seen
+        seen, counters, pulse = self._glance(visible)
+        if full or self._last is None or seen != self._seen or time.monotonic() >= self._full_again_at_s:
+            self._last = self._read_all(counters)
+        else:
+            rows = tuple(
+                replace(row, counters=counters[row.name]) if row.name in counters else row for row in self._last.rows
+            )
+            self._last = replace(self._last, rows=rows, read_at_s=time.monotonic())
+        self._last = replace(self._last, pulse=pulse, suspended=self._suspended)
+        self._seen = seen
         return self._last
-
-    def read_sproc(self, name: str) -> Sproc | None:
-        """One sproc with its source; None when it is gone.
-
-        Raises:
-            ServerError: the server doesn't answer, or refuses.
-        """
-        with server.errors_named(self.server):
-            found = read_sprocs(self._registry, [name])
-        return found[0] if found else None
-
-    def records(self, name: str = "") -> ExecutionTail:
-        """The executions as they come, of one sproc if named, through the same connections; for one thread."""
-        return ExecutionTail(self._registry, self.server, name)
-
-    def ask(self, read: Callable[[Registry], T]) -> T:
-        """What a reader of luasprocs finds; for any thread.
-
-        Raises:
-            ServerError, RegistryError: it could not be read.
-        """
-        with server.errors_named(self.server):
-            return read(self._registry)
-
-    def deeds(self) -> Deeds:
-        """What can be done here."""
-        return Deeds(self._registry, self.server)
-
-    def close(self) -> None:
-        """Ends what other threads are reading: a hung server must not keep the app from quitting."""
-        self._registry.client.connection_pool.disconnect(inuse_connections=True)
 
     def _glance(self, visible: Sequence[str]) -> tuple[list[Any], dict[str, Counters], Pulse | None]:
         pipe: Any = self._registry.client.pipeline(transaction=False)

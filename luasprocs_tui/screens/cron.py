@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from luasprocs.state.executions import time_text
-from luasprocs.state.schedules import ScheduleInfo, read_schedules
+from luasprocs.state.schedules import ScheduleInfo
 from luasprocs_tui import actions
-from luasprocs_tui.controller.previews import next_times
-from luasprocs_tui.screens.polled import TableScreen
+from luasprocs_tui.screens.base import SprocActions
+from luasprocs_tui.screens.data import TableScreen
 from luasprocs_tui.values.numbers import age
+from luasprocs_tui.values.schedules import next_times
 from luasprocs_tui.widgets.table import Column, Line
 
 if TYPE_CHECKING:
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
 
     from textual.binding import BindingType
 
-    from luasprocs_tui.backend.snapshot_reader import SnapshotReader
+    from luasprocs_tui.backend.protocol import Backend
 
 
-class CronScreen(TableScreen[tuple[ScheduleInfo, int]]):
+class CronScreen(SprocActions, TableScreen[tuple[ScheduleInfo, int]]):
     """Each schedule with the server's time of that moment."""
 
-    NAME = "Schedules"
+    PLACE = "cron"
+    heading = "Schedules"
     NONE = "no sproc has a schedule"
     COLUMNS = (
         Column("NAME", 12, 60),
@@ -41,9 +43,9 @@ class CronScreen(TableScreen[tuple[ScheduleInfo, int]]):
         """The one under the cursor."""
         return (self.selected[0].name,) if self.selected else ()
 
-    def read(self, feed: SnapshotReader) -> Sequence[tuple[ScheduleInfo, int]]:
+    def read(self, backend: Backend) -> Sequence[tuple[ScheduleInfo, int]]:
         """All of them."""
-        found = feed.ask(read_schedules)
+        found = backend.schedules()
         return [(one, found.now_ms) for one in found.each]
 
     def line(self, row: tuple[ScheduleInfo, int]) -> Line:

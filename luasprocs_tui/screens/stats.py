@@ -7,20 +7,17 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 
-from luasprocs.contract.encoding import raw
-from luasprocs.registry.history import reading
-from luasprocs.server.registry import Registry
 from luasprocs.state.executions import time_text
 from luasprocs.state.stats import Stats
 from luasprocs_tui import actions
-from luasprocs_tui.screens.polled import TextScreen
+from luasprocs_tui.screens.data import TextScreen
 from luasprocs_tui.values.numbers import short_number, short_rate, short_us, spark
 from luasprocs_tui.values.safe import clean
 
 if TYPE_CHECKING:
     from textual.binding import BindingType
 
-    from luasprocs_tui.backend.snapshot_reader import SnapshotReader
+    from luasprocs_tui.backend.protocol import Backend
 
 SECONDS_KEPT = 240
 BARS = 60
@@ -30,30 +27,35 @@ BAR_CELLS = 40
 class StatsScreen(TextScreen):
     """Counted since the sproc was first run; the lines of bars begin when the screen opens."""
 
+    PLACE = "stats"
     BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("stats")]
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self.NAME = f"Stats of {name}"  # type: ignore[misc]  # its own
-        self.sprocs = (name,)
+        self._sproc = name
         self._before: Stats | None = None
         self._runs: deque[float] = deque(maxlen=SECONDS_KEPT)
         self._errors: deque[float] = deque(maxlen=SECONDS_KEPT)
 
-    def read(self, feed: SnapshotReader) -> Text:
+    @property
+    def heading(self) -> str:
+        """Whose stats they are."""
+        return f"Stats of {self._sproc}"
+
+    @property
+    def sprocs(self) -> tuple[str, ...]:
+        """The one whose stats they are."""
+        return (self._sproc,)
+
+    def read(self, backend: Backend) -> Text:
         """In the worker thread: now, and against the time before."""
-        now = feed.ask(self._stats)
+        now = backend.stats(self._sproc)
         if self._before is not None:
             done = now.runs + now.calls - self._before.runs - self._before.calls
             self._runs.append(max(0, done) / self.EVERY_S)
             self._errors.append(max(0, now.errors - self._before.errors) / self.EVERY_S)
         self._before = now
         return drawn(now, tuple(self._runs), tuple(self._errors))
-
-    def _stats(self, registry: Registry) -> Stats:
-        key = registry.keys.stats(self.sprocs[0])
-        with reading(key, "hash"):
-            return Stats.parse(registry.client.hgetall(raw(key)))
 
 
 def drawn(stats: Stats, runs: tuple[float, ...], errors: tuple[float, ...]) -> Text:

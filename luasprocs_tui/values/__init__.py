@@ -1,1 +1,1 @@
-"""What the screen shows: frozen values, and how they are written. Pure; nothing here takes time to import."""
+"""What the screen shows, as frozen values, and how it is written. Pure: no Redis, no widget."""

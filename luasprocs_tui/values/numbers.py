@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 BARS = "▁▂▃▄▅▆▇█"
 NOTHING = "·"
+ID_SHOWN = 8
+"""Characters of a commit or a blob."""
 _UNITS = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
 
 

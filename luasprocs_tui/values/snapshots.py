@@ -1,16 +1,21 @@
-"""What the feed makes and the screens draw: frozen values, and nothing that takes time to import."""
+"""What threads read and screens draw, as frozen values."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from luasprocs_tui.values.freshness import Freshness
+
 if TYPE_CHECKING:
     from luasprocs.registry.live import Revision
+    from luasprocs.state.executions import Execution
     from luasprocs_tui.values.rows import Row
 
 PULSES = 60
 """So many rates are kept for a line of bars."""
+RECORDS_LIMIT = 5000
+"""So many executions are kept in memory, and read at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,18 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """Records that came, the newest last. `whole`: they stand for all there are, not behind those before.
+
+    `read_at_s`: of the monotonic clock.
+    """
+
+    records: tuple[Execution, ...]
+    read_at_s: float
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """What the screen shows. `server`: without its password; `error`: why the last read failed; `context`: its name, or ""."""
 
@@ -66,3 +83,15 @@ class State:
     context: str = ""
     production: bool = False
     read_only: bool = False
+
+    @property
+    def freshness(self) -> Freshness:
+        """How old the snapshot is."""
+        return Freshness(self.snapshot.read_at_s if self.snapshot else None, self.error)
+
+    @property
+    def paused(self) -> frozenset[str]:
+        """Names of what is paused, as far as is known."""
+        return (
+            frozenset(row.name for row in self.snapshot.rows if row.state == "paused") if self.snapshot else frozenset()
+        )

@@ -11,14 +11,13 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, OptionList, Static
 
+from luasprocs_tui.values.lines import coloured
 from luasprocs_tui.values.safe import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from textual.app import ComposeResult
-
-TEXT_LIMIT = 20_000
 
 
 class Confirm(ModalScreen[bool]):
@@ -145,11 +144,3 @@ class Show(ModalScreen[None]):
     def on_mount(self) -> None:
         """It scrolls by keys."""
         self.query_one("#text").focus()
-
-
-def coloured(text: str) -> Text:
-    """Safe lines; those of a diff in its colours."""
-    styles = {"+": "green", "-": "red", "@": "cyan"}
-    cut = text if len(text) <= TEXT_LIMIT else f"{text[:TEXT_LIMIT]}\n… ({len(text)} characters)"
-    lines = [Text(clean(line, 2000), style=styles.get(line[:1], "")) for line in cut.split("\n")]
-    return Text("\n").join(lines)

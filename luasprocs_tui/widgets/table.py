@@ -10,11 +10,11 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
-from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from luasprocs_tui import messages
 from luasprocs_tui.values.safe import clean
 
 if TYPE_CHECKING:
@@ -98,27 +98,6 @@ class Table(ScrollView, can_focus=True):
     }
 
     cursor: reactive[int] = reactive(0, repaint=True)
-
-    class Opened(Message):
-        """A row was opened, by key or by a second click."""
-
-        def __init__(self, key: str) -> None:
-            super().__init__()
-            self.key = key
-
-    class Moved(Message):
-        """The cursor stands on another row, or on none."""
-
-        def __init__(self, key: str | None) -> None:
-            super().__init__()
-            self.key = key
-
-    class HeadClicked(Message):
-        """The head of a column was clicked."""
-
-        def __init__(self, column: int) -> None:
-            super().__init__()
-            self.column = column
 
     def __init__(self, columns: Sequence[Column], *, id: str | None = None) -> None:  # noqa: A002  # Textual's name
         super().__init__(id=id)
@@ -255,7 +234,7 @@ class Table(ScrollView, can_focus=True):
     def _tell(self) -> None:
         if self.selected != self._told:
             self._told = self.selected
-            self.post_message(self.Moved(self.selected))
+            self.post_message(messages.CursorMoved(self, self.selected))
 
     def go_to(self, at: int) -> None:
         """Puts the cursor on a row by its place."""
@@ -278,7 +257,7 @@ class Table(ScrollView, can_focus=True):
     def action_open(self) -> None:
         """Opens the row under the cursor."""
         if self.selected is not None:
-            self.post_message(self.Opened(self.selected))
+            self.post_message(messages.RowOpened(self, self.selected))
 
     def on_click(self, event: events.Click) -> None:
         """Selects the row; a second click opens it."""
@@ -296,7 +275,7 @@ class Table(ScrollView, can_focus=True):
         left = 1
         for column, size in enumerate(widths(self._columns, self._longest, self.scrollable_content_region.width - 2)):
             if size and left <= x < left + size:
-                self.post_message(self.HeadClicked(column))
+                self.post_message(messages.HeadClicked(self, column))
             left += size + GAP if size else 0
 
     def on_resize(self) -> None:

@@ -14,12 +14,11 @@ from luasprocs.contract.keys import Keys
 from luasprocs.errors import OutcomeUnknownError, ServerUnreachableError
 from luasprocs.registry.edits import edits_of
 from luasprocs.registry.live import read_live
-from luasprocs.server.connection import connect
 from luasprocs.server.registry import Registry
 from luasprocs.state.jobs import read_jobs
 from luasprocs_tui import actions
 from luasprocs_tui.app import TuiApp
-from luasprocs_tui.backend.registry_backend import Deeds
+from luasprocs_tui.backend.registry_backend import RegistryBackend
 from luasprocs_tui.cli import run
 from luasprocs_tui.screens.cron import CronScreen
 from luasprocs_tui.screens.history import HistoryScreen
@@ -31,11 +30,10 @@ from luasprocs_tui.widgets.table import Table
 from tests.live import put, sproc
 from tests.paths import ROOT
 from tests.tui.test_sprocs_screen import listed, screen_of, until
-from tests.until import PATIENCE_S
 from tests.until import until as wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from redis import Redis
     from textual.pilot import Pilot
@@ -279,7 +277,7 @@ def test_a_request_that_was_made_before_the_server_died_is_unknown(own_server: O
     """The daemon may have done it: that nothing answers any more says nothing about that."""
     own = own_server()
     client = own.client()
-    deeds = Deeds(Registry(connect(own.url), KEYS), own.url)
+    backend = RegistryBackend(own.url)
 
     def kill() -> None:
         wait_for(lambda: client.xlen(KEYS.control))
@@ -288,32 +286,27 @@ def test_a_request_that_was_made_before_the_server_died_is_unknown(own_server: O
     killer = threading.Thread(target=kill)
     killer.start()
     with pytest.raises(OutcomeUnknownError, match="unknown whether it was done"):
-        deeds.ask("sync")
+        backend.sync()
     killer.join()
     with pytest.raises(ServerUnreachableError, match="nothing answers"):
-        deeds.ask("sync")
+        backend.sync()
 
 
 async def test_what_a_value_would_do_comes_too_late_for_a_warning(server: Server) -> None:
-    asked, answer = threading.Event(), threading.Event()
+    answers: list[Callable[[], object]] = []
 
-    def slow(key: str, values: Mapping[str, str]) -> str:
-        if values[key] == "doze*":
-            asked.set()
-            answer.wait(PATIENCE_S)
-        return f"{values[key]} matches 0 keys now"
+    def slow(key: str, values: Mapping[str, str], then: Callable[[str], object]) -> None:
+        answers.append(lambda: then(f"{values[key]} matches 0 keys now"))
 
     async with app(server).run_test(size=(100, 30)) as pilot:
         form = Form("a.lua", {"key": "nap*"}, ["key"], {}, slow)
         pilot.app.push_screen(form)
         await until(pilot, lambda: pilot.app.screen is form, "the form")
         form.query_one("#value-key", Input).value = "doze*"
-        await until(pilot, asked.is_set, "the question")
+        await until(pilot, lambda: len(answers) == 1, "the question")
         await pilot.press("escape")
         await until(pilot, lambda: "(key) is not applied" in screen_of(pilot), "the warning")
-        answer.set()
-        looks = [one for one in pilot.app.workers if one.group == "preview"]
-        await until(pilot, lambda: all(one.is_finished for one in looks), "the answer")
+        answers[0]()
         await pilot.pause()
         assert "(key) is not applied" in screen_of(pilot)
 

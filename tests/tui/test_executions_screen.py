@@ -12,10 +12,12 @@ from luasprocs.contract.keys import Keys
 from luasprocs.server.registry import Registry
 from luasprocs.state.executions import Execution
 from luasprocs_tui.app import TuiApp
-from luasprocs_tui.backend.execution_tail import RECORDS_LIMIT, ExecutionTail
+from luasprocs_tui.backend.execution_tail import ExecutionTail
 from luasprocs_tui.screens.executions import ExecutionsScreen, badge_of, facts_of, line_of
 from luasprocs_tui.screens.record import RecordScreen
 from luasprocs_tui.settings import Context
+from luasprocs_tui.values.freshness import Freshness
+from luasprocs_tui.values.snapshots import RECORDS_LIMIT
 from luasprocs_tui.widgets.table import Line, Table
 from tests.tui.test_sprocs_screen import (
     HOSTILE,
@@ -334,9 +336,9 @@ def test_a_record_as_a_line():
 
 
 def test_the_badge():
-    assert badge_of(None, "", 0, follows=True) == ("connecting", "wait")
-    assert badge_of(None, "x", 0, follows=True) == ("no connection", "bad")
-    assert badge_of(10, "x", 15, follows=True) == ("connection lost, data 5s old", "bad")
-    assert badge_of(10, "", 20, follows=True) == ("no answer, data 10s old", "bad")
-    assert badge_of(10, "", 11, follows=True) == ("live", "good")
-    assert badge_of(10, "", 11, follows=False) == ("scrolled up", "wait")
+    assert badge_of(Freshness(None, ""), 0, follows=True) == ("connecting", "wait")
+    assert badge_of(Freshness(None, "x"), 0, follows=True) == ("no connection", "bad")
+    assert badge_of(Freshness(10, "x"), 15, follows=True) == ("connection lost, data 5s old", "bad")
+    assert badge_of(Freshness(10, ""), 20, follows=True) == ("no answer, data 10s old", "bad")
+    assert badge_of(Freshness(10, ""), 11, follows=True) == ("live", "good")
+    assert badge_of(Freshness(10, ""), 11, follows=False) == ("scrolled up", "wait")

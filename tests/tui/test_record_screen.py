@@ -16,11 +16,14 @@ from luasprocs.server.registry import Registry
 from luasprocs.state.desired import SyncState, publish
 from luasprocs.state.executions import Execution
 from luasprocs_tui.app import TuiApp
-from luasprocs_tui.controller.previews import execute_words, next_times, preview
+from luasprocs_tui.backend.registry_backend import RegistryBackend
+from luasprocs_tui.controller.previews import preview
+from luasprocs_tui.controller.runs import run_words
 from luasprocs_tui.screens.executions import ExecutionsScreen
 from luasprocs_tui.screens.record import RecordScreen
 from luasprocs_tui.settings import Context
 from luasprocs_tui.values.filters import execution_matcher
+from luasprocs_tui.values.schedules import next_times
 from luasprocs_tui.widgets.dialog import Ask, Show
 from luasprocs_tui.widgets.form import Form
 from luasprocs_tui.widgets.table import Table
@@ -238,10 +241,11 @@ async def test_a_value_says_what_it_would_do(server: Server) -> None:
 def test_previews(server: Server) -> None:
     client = server.client()
     client.mset({f"k:{number}": 1 for number in range(100_000)})
-    assert "at least" in preview("key", {"key": "k:*"}, Registry(client, KEYS))
-    assert preview("key", {"key": "nothing*, k:1"}, Registry(client, KEYS)).startswith("nothing* matches ")
-    assert preview("key", {"key": ""}, Registry(client, KEYS)) == ""
-    assert preview("cron", {"cron": "nonsense"}, Registry(client, KEYS)) == ""
+    backend = RegistryBackend(server.url)
+    assert "at least" in preview("key", {"key": "k:*"}, backend)
+    assert preview("key", {"key": "nothing*, k:1"}, backend).startswith("nothing* matches ")
+    assert preview("key", {"key": ""}, backend) == ""
+    assert preview("cron", {"cron": "nonsense"}, backend) == ""
     assert next_times(("", "1h", ""), 1_790_000_000_000).count(",") == 2
 
 
@@ -254,7 +258,7 @@ def test_previews(server: Server) -> None:
     ],
 )
 def test_what_is_typed_behind_execute(typed: str, found: tuple[str, list[str], list[str]]) -> None:
-    assert execute_words(typed) == found
+    assert run_words(typed) == found
 
 
 @pytest.mark.parametrize("typed", ["'a", "a.lua --key", "--key k"])
@@ -262,7 +266,7 @@ def test_what_makes_no_sense_behind_execute(typed: str) -> None:
     from luasprocs.errors import LuasprocsError
 
     with pytest.raises(LuasprocsError):
-        execute_words(typed)
+        run_words(typed)
 
 
 async def test_execute_by_command(server: Server) -> None:

@@ -369,15 +369,14 @@ async def test_no_color_leaves_cursor_and_states_readable(server: Server, monkey
 def test_a_small_registry_is_read_whole_once_and_then_glanced_at(server: Server):
     client = server.client()
     put(client, SOURCES)
-    feed = SnapshotReader(server.url)
-    feed.read()
-    feed._full_again_at_s = float("inf")
+    reader = SnapshotReader(Registry(client, KEYS))
+    reader.read()
+    reader._full_again_at_s = float("inf")
     client.hset(KEYS.stats("sc1.lua"), "calls", 5)
-    rows = {row.name: row for row in feed.read(["sc1.lua"]).rows}
+    rows = {row.name: row for row in reader.read(["sc1.lua"]).rows}
     assert rows["sc1.lua"].counters.calls == 5
     put(client, {**SOURCES, "new.lua": b"return 1\n"})
-    assert "new.lua" in {row.name for row in feed.read(["sc1.lua"]).rows}
-    feed.close()
+    assert "new.lua" in {row.name for row in reader.read(["sc1.lua"]).rows}
 
 
 @pytest.mark.parametrize(
