@@ -1,21 +1,16 @@
-"""What happens to Redis while the screen is open: everything gone, the password changed, functions gone; and a long source."""
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from luasprocs.contract.keys import Keys
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.settings import Context
 from luasprocs_tui.widgets.table import Table
 from tests.live import put, sproc
-from tests.tui.test_sprocs_screen import listed, screen_of, until
+from tests.tui.pilot import listed, screen_of, until
 
 if TYPE_CHECKING:
     from tests.conftest import OwnServer
     from tests.servers import Server
-
-KEYS = Keys()
 
 
 def app(url: str) -> TuiApp:

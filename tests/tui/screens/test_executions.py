@@ -1,5 +1,3 @@
-"""The live tail: what it shows, what it keeps, and that nothing ends it."""
-
 from __future__ import annotations
 
 import asyncio
@@ -8,7 +6,6 @@ import random
 import signal
 from typing import TYPE_CHECKING, Any
 
-from luasprocs.contract.keys import Keys
 from luasprocs.server.registry import Registry
 from luasprocs.state.executions import Execution
 from luasprocs_tui.app import TuiApp
@@ -19,13 +16,17 @@ from luasprocs_tui.settings import Context
 from luasprocs_tui.values.freshness import Freshness
 from luasprocs_tui.values.snapshots import RECORDS_LIMIT
 from luasprocs_tui.widgets.table import Line, Table
-from tests.tui.test_sprocs_screen import (
+from tests.tui.pilot import (
     HOSTILE,
+    KEYS,
     SOURCES,
+    app,
     assert_harmless,
     listed,
-    put,
+    put_sources,
+    record,
     screen_of,
+    shown,
     text_of,
     until,
 )
@@ -37,8 +38,48 @@ if TYPE_CHECKING:
     from tests.conftest import OwnServer
     from tests.servers import Server
 
-KEYS = Keys()
 POLL_S = 0.05
+
+
+async def test_a_filter_leaves_what_matches_and_what_comes_too(server: Server) -> None:
+    client = server.client()
+    for name in ("a.lua", "b.lua", "a.lua"):
+        record(client, name)
+    async with app(server).run_test(size=(100, 24)) as pilot:
+        await listed(pilot)
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ExecutionsScreen) and len(shown(pilot)) == 3, "all")
+        await pilot.press("slash", *"a.lua", "enter")
+        await until(pilot, lambda: shown(pilot) == ["a.lua", "a.lua"], "the filter")
+        record(client, "b.lua")
+        record(client, "a.lua", key="new")
+        await until(pilot, lambda: shown(pilot) == ["a.lua"] * 3, "what came")
+        assert "3 of the last 5" in text_of(pilot, "#tail-facts")
+        await pilot.press("escape")
+        await until(pilot, lambda: len(shown(pilot)) == 5, "all again")
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, ExecutionsScreen), "the list")
+
+
+async def test_a_search_goes_from_match_to_match_and_leaves_the_others(server: Server) -> None:
+    client = server.client()
+    for name in ("a.lua", "b.lua", "c.lua", "b.lua", "d.lua"):
+        record(client, name)
+    async with app(server).run_test(size=(100, 24), notifications=True) as pilot:
+        await listed(pilot)
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ExecutionsScreen) and len(shown(pilot)) == 5, "all")
+        table = pilot.app.screen.query_one("#executions", Table)
+        await pilot.press("f", *"b.lua", "enter")
+        await until(pilot, lambda: table.cursor == 1, "round to the first match")
+        await pilot.press("n")
+        await until(pilot, lambda: table.cursor == 3, "the next")
+        await pilot.press("N")
+        await until(pilot, lambda: table.cursor == 1, "the one before")
+        assert len(shown(pilot)) == 5
+        await pilot.press("colon", *"find", "space", *"nowhere", "enter")
+        await until(pilot, lambda: "nothing here matches nowhere" in screen_of(pilot), "that there is none")
+        assert table.cursor == 1
 
 
 def app_for(server: Server) -> TuiApp:
@@ -86,7 +127,7 @@ async def seen(pilot: Pilot[None], name: str) -> None:
 
 async def test_runs_appear_as_they_happen_and_escape_goes_back(server: Server, size: tuple[int, int]):
     client = server.client()
-    put(client, SOURCES)
+    put_sources(client, SOURCES)
     async with app_for(server).run_test(size=size) as pilot:
         await opened(pilot)
         assert "none recorded yet" in screen_of(pilot)
@@ -103,7 +144,7 @@ async def test_runs_appear_as_they_happen_and_escape_goes_back(server: Server, s
 
 async def test_it_follows_at_the_end_and_counts_what_comes_when_scrolled_up(server: Server):
     client = server.client()
-    put(client, SOURCES)
+    put_sources(client, SOURCES)
     add(client, *numbered(1, 100))
     async with app_for(server).run_test() as pilot:
         await opened(pilot)
@@ -127,7 +168,7 @@ async def test_it_follows_at_the_end_and_counts_what_comes_when_scrolled_up(serv
 
 async def test_a_search_goes_round_and_says_so(server: Server):
     client = server.client()
-    put(client, SOURCES)
+    put_sources(client, SOURCES)
     add(client, *numbered(1, 20))
     async with app_for(server).run_test(notifications=True) as pilot:
         await opened(pilot)
@@ -144,7 +185,7 @@ async def test_a_search_goes_round_and_says_so(server: Server):
 
 async def test_the_mouse_wheel_stops_it_and_the_end_key_goes_on(server: Server):
     client = server.client()
-    put(client, SOURCES)
+    put_sources(client, SOURCES)
     add(client, *numbered(1, 100))
     async with app_for(server).run_test() as pilot:
         await opened(pilot)
@@ -160,7 +201,7 @@ async def test_the_mouse_wheel_stops_it_and_the_end_key_goes_on(server: Server):
 
 async def test_it_goes_along_on_a_screen_that_shrinks_and_after_a_key_on_an_empty_one(server: Server):
     client = server.client()
-    put(client, SOURCES)
+    put_sources(client, SOURCES)
     async with app_for(server).run_test(size=(120, 40)) as pilot:
         await opened(pilot)
         await pilot.press("up", "G")
@@ -182,7 +223,7 @@ async def test_the_end_is_shown_before_the_next_layout(server: Server):
 
 async def test_no_more_than_the_limit_is_kept_and_what_is_shown_stays_in_place(server: Server):
     client = server.client()
-    put(client, SOURCES)
+    put_sources(client, SOURCES)
     add(client, *numbered(1, RECORDS_LIMIT + 500))
     async with app_for(server).run_test() as pilot:
         await opened(pilot)
@@ -198,7 +239,7 @@ async def test_no_more_than_the_limit_is_kept_and_what_is_shown_stays_in_place(s
 
 async def test_a_flood_leaves_the_newest(server: Server):
     client = server.client()
-    put(client, SOURCES)
+    put_sources(client, SOURCES)
     async with app_for(server).run_test() as pilot:
         await opened(pilot)
         for start in range(1, 20_001, 2000):
@@ -210,7 +251,7 @@ async def test_a_flood_leaves_the_newest(server: Server):
 
 async def test_enter_opens_the_source_and_the_tail_goes_on_behind_it(server: Server):
     client = server.client()
-    put(client, SOURCES)
+    put_sources(client, SOURCES)
     run(client)
     async with app_for(server).run_test() as pilot:
         await opened(pilot)
@@ -225,7 +266,7 @@ async def test_enter_opens_the_source_and_the_tail_goes_on_behind_it(server: Ser
 
 async def test_without_a_server_it_says_how_old_the_data_is_and_goes_on_from_the_last(own_server: OwnServer):
     server = own_server(persistent=True)
-    put(server.client(), SOURCES)
+    put_sources(server.client(), SOURCES)
     add(server.client(), "before.lua")
     async with app_for(server).run_test() as pilot:
         await opened(pilot)
@@ -242,7 +283,7 @@ async def test_without_a_server_it_says_how_old_the_data_is_and_goes_on_from_the
 
 async def test_a_hung_server_keeps_nobody_from_quitting(own_server: OwnServer):
     server = own_server()
-    put(server.client(), SOURCES)
+    put_sources(server.client(), SOURCES)
     try:
         async with app_for(server).run_test() as pilot:
             await opened(pilot)
@@ -255,7 +296,7 @@ async def test_a_hung_server_keeps_nobody_from_quitting(own_server: OwnServer):
 
 async def test_a_key_that_is_no_stream_is_said_and_given_up_for_the_next_record(server: Server):
     client = server.client()
-    put(client, SOURCES)
+    put_sources(client, SOURCES)
     client.set(KEYS.executions, "x")
     async with app_for(server).run_test() as pilot:
         await listed(pilot)
@@ -305,7 +346,7 @@ async def test_hostile_records_never_reach_the_terminal(server: Server, size: tu
 
 
 async def test_the_worker_ends_with_its_screen(server: Server):
-    put(server.client(), SOURCES)
+    put_sources(server.client(), SOURCES)
     async with app_for(server).run_test() as pilot:
         for _ in range(3):
             await opened(pilot)
