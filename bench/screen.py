@@ -180,7 +180,6 @@ def _p99(name: str, times: list[float]) -> Result:
 
 
 def results() -> Iterator[Result]:
-    """All of it."""
     yield from first_paint()
     yield from listed()
     yield from keys_under_load()

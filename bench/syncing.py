@@ -110,7 +110,6 @@ def _ours(folder: Path, port: int) -> float:
 
 
 def results() -> Iterator[Result]:
-    """One ratio for each server."""
     with tempfile.TemporaryDirectory(prefix="luasprocs-bench-") as name:
         folder = Path(name)
         _repository(folder)

@@ -77,7 +77,6 @@ class Server:
         self.process.stop()
 
     def kill(self) -> None:
-        """SIGKILL, as a crash."""
         self.process.kill()
 
     def restart(self) -> None:

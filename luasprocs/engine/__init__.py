@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from luasprocs.contract.metadata import KEYS as METADATA_KEYS
 from luasprocs.language.compiler import PREFIX
-from luasprocs.language.metadata import KEYS as METADATA_KEYS
 
 if TYPE_CHECKING:
     from luasprocs.contract.keys import Keys

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from luasprocs.errors import ConflictError, EditConflictError, NoSprocError, RegistryError
 from luasprocs.language import header
-from luasprocs.language.metadata import with_defaults
+from luasprocs.language.rules import with_defaults
 from luasprocs.language.sproc import read_sproc
 from luasprocs.registry.apply import apply
 from luasprocs.registry.edits import PAST_LIMIT, Edit, blob_like, parse_edit

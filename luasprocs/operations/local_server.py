@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from luasprocs.errors import SettingsError
 from luasprocs.server.urls import checked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SERVER_FILE = Path(".luasprocs") / "server.toml"
 """Where `up` writes the URL of its server, below the repository's top."""
@@ -37,6 +42,19 @@ def local_server(folder: Path) -> LocalServer | None:
         if (place / ".git").exists():
             break
     return None
+
+
+@contextlib.contextmanager
+def published(folder: Path, url: str) -> Iterator[None]:
+    """Inside, `local_server` finds this URL for the folder and for those below it."""
+    file = folder / SERVER_FILE
+    written = file.with_suffix(".new")
+    try:
+        written.write_text(f'# Where `luasprocs up` serves; it removes this file.\nredis = "{url}"\n', "utf-8")
+        written.replace(file)
+        yield
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def _url_in(file: Path) -> str:

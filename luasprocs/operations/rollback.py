@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from luasprocs.errors import ConflictError, RegistryError
-from luasprocs.language.metadata import with_defaults
+from luasprocs.language.rules import with_defaults
 from luasprocs.language.sproc import Sproc, git_blob_id, read_sproc
 from luasprocs.registry.apply import apply
 from luasprocs.registry.history import read_blobs, read_history, state_at

@@ -13,13 +13,14 @@ from luasprocs.client import command, enqueue_command
 from luasprocs.contract.codes import Refusal
 from luasprocs.contract.encoding import raw, text
 from luasprocs.errors import NoSprocError, ScriptError
-from luasprocs.server.errors import named
+from luasprocs.server.errors import is_missing_function, named
 from luasprocs.server.script_errors import code_of, script_errors
 from luasprocs.state.executions import newest_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from luasprocs.client import Argument
     from luasprocs.server.registry import Registry
 
 
@@ -45,7 +46,7 @@ class Enqueued:
 
 
 def run(
-    registry: Registry, name: str, keys: Sequence[bytes] = (), args: Sequence[bytes] = (), *, by: str
+    registry: Registry, name: str, keys: Sequence[Argument] = (), args: Sequence[Argument] = (), *, by: str
 ) -> Ran | Enqueued:
     """Runs a sproc by name and records the run; an async one is enqueued. `by`: who asks, for the record.
 
@@ -77,7 +78,7 @@ def _own_errors(name: str) -> Iterator[None]:
         cause = error.__cause__
         if not isinstance(cause, ResponseError):
             raise
-        if "unction not found" in str(cause):
+        if is_missing_function(cause):
             raise NoSprocError(
                 f"no engine is loaded here, so no sproc named {name!r}: nothing was synced, or functions were "
                 "flushed; luasprocs sync loads it"
@@ -87,7 +88,7 @@ def _own_errors(name: str) -> Iterator[None]:
         raise
 
 
-def _enqueue(registry: Registry, name: str, keys: Sequence[bytes], args: Sequence[bytes], by: str) -> Enqueued:
+def _enqueue(registry: Registry, name: str, keys: Sequence[Argument], args: Sequence[Argument], by: str) -> Enqueued:
     origin = f"{by}/{secrets.token_hex(4)}"  # by which its records are found
     since_ms = int(newest_id(registry).partition("-")[0])
     reply: Any = registry.client.execute_command(*enqueue_command(registry.keys, name, keys, args, origin))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import ResponseError
-
 from luasprocs.contract.encoding import raw
 from luasprocs.errors import ServerUnreachableError
 from luasprocs.registry.history import read_history
@@ -108,7 +106,7 @@ def _read(registry: Registry) -> Snapshot:
         sync=read_sync_state(registry),
         suspended=read_suspended(registry),
         running=running,
-        schedules=_count_schedules(registry),
+        schedules=len(read_schedules(registry).each),
         open_jobs=jobs["open"] + jobs["delayed"],
         dead_jobs=jobs["dead"],
         paused=read_paused(registry),
@@ -120,15 +118,6 @@ def _read(registry: Registry) -> Snapshot:
 def _rolled_back(registry: Registry) -> Generation | None:
     """The newest generation that is no live edit: edits keep the pin."""
     return next((one for one in read_history(registry) if one.action != "edit"), None)
-
-
-def _count_schedules(registry: Registry) -> int:
-    try:
-        return len(read_schedules(registry).each)
-    except ResponseError as error:
-        if "unction not found" not in str(error):
-            raise
-        return 0
 
 
 def _has_run(record: Execution) -> bool:

@@ -163,3 +163,46 @@ def errors_named(url: str) -> Iterator[None]:
         if ours is None:
             raise
         raise ours from error
+
+
+# What a single refusal is about, by its text as the server says it: nobody else looks at these words.
+
+_IN_THE_WAY = (
+    *("OOM", "BUSY", "LOADING", "READONLY", "MISCONF", "MASTERDOWN", "NOPERM", "CLUSTERDOWN", "NOREPLICAS", "NOAUTH"),
+    *("unction not found", *_IN_SCRIPT),
+)
+
+
+def is_missing_function(error: Exception | str) -> bool:
+    """Whether a function was called that the server doesn't have: nothing was synced here, or somebody flushed functions."""
+    return "unction not found" in str(error)
+
+
+def is_killed(error: Exception | str) -> bool:
+    """Whether FUNCTION KILL or SCRIPT KILL ended the call: it had written nothing."""
+    return any(words in str(error) for words in ("killed by user", "Script killed"))
+
+
+def is_server_state(error: Exception | str) -> bool:
+    """Whether the refusal is about the server's state or the user's rights, and not about what was sent."""
+    return any(words in str(error) for words in _IN_THE_WAY)
+
+
+def is_busy(error: Exception | str) -> bool:
+    """Whether the server runs a script or function, and answers nothing else meanwhile."""
+    return str(error).startswith("BUSY ")
+
+
+def is_read_only(error: Exception | str) -> bool:
+    """Whether the server is a replica that takes no writes."""
+    return str(error).startswith("READONLY")
+
+
+def is_no_permission(error: Exception | str) -> bool:
+    """Whether the user has no right to it."""
+    return "NOPERM" in str(error)
+
+
+def is_lasting(error: Exception | str) -> bool:
+    """Whether a command is refused for good (no right, no such command), unlike by a server that is busy or loading."""
+    return str(error).startswith(("NOPERM", "ERR"))

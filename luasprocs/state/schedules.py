@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import ResponseError
+
 from luasprocs.contract.encoding import raw, text
+from luasprocs.contract.metadata import KEYS
 from luasprocs.language.recurrence import Recurrence
+from luasprocs.server.errors import is_missing_function
 from luasprocs.server.registry import Registry
 from luasprocs.state.daemons import parse_heartbeats
 
@@ -51,12 +55,17 @@ class Schedules:
 
 
 def read_schedules(registry: Registry) -> Schedules:
-    """The live ones, paused too; those of disabled sprocs are left out.
+    """The live ones, paused too; those of disabled sprocs are left out. None, at time 0, if no engine is loaded.
 
     Raises:
-        redis.RedisError: the server can't be read; redis.ResponseError: nothing was ever synced here.
+        redis.RedisError: the server can't be read.
     """
-    reply: Any = registry.client.execute_command("FCALL_RO", registry.keys.function("schedules"), 0)
+    try:
+        reply: Any = registry.call_ro("schedules")
+    except ResponseError as error:
+        if not is_missing_function(error):
+            raise
+        return Schedules(0)
     _, now_ms, *rows = reply
     parts = [rows[at : at + _ROW] for at in range(0, len(rows), _ROW)]
     pipe = registry.client.pipeline(transaction=False)
@@ -82,8 +91,8 @@ def _info(row: Sequence[bytes], stats: Any, now_ms: int, *, served: bool) -> Sch
     return ScheduleInfo(
         name=name,
         schedule=f"every {every}" if every else cron,
-        zone="" if every else zone or "UTC",
-        misfire=misfire or "once",
+        zone="" if every else zone or KEYS["timezone"].default({}),
+        misfire=misfire or KEYS["misfire"].default({}),
         state=state,
         due_ms=due_ms,
         last_ms=last_ms,

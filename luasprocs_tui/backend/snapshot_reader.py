@@ -12,10 +12,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from luasprocs.contract.encoding import raw, text
+from luasprocs.language.triggers import HEADER_KEYS, described, schedule_of
 from luasprocs.registry.edits import is_edited
 from luasprocs.registry.live import Live, LiveSproc, engine_of, read_live
 from luasprocs_tui.backend.rates import PulseCounter, StatsCounter
-from luasprocs_tui.values.rows import Row, state_of, trigger_of
+from luasprocs_tui.values.rows import Row, state_of
 from luasprocs_tui.values.snapshots import Snapshot
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ REST_FACTOR = 20
 
 PIPELINE_COMMANDS = 1000
 COUNTED = (b"calls", b"runs", b"errors", b"last_run")
-HEADER_FIELDS = ("description", "event", "key", "cron", "every", "timezone", "runasync", "enabled", "library", "commit")
+HEADER_FIELDS = ("description", *HEADER_KEYS, "runasync", "enabled", "library", "commit")
 
 
 class SnapshotReader:
@@ -128,10 +129,10 @@ class SnapshotReader:
         fields = {field: text(value) for field, value in _fields(HEADER_FIELDS, reply, {}).items()}
         return Row(
             sproc.name,
-            trigger_of(fields),
+            described(fields),
             state_of(fields, intact=sproc.intact, edited=is_edited(sproc)),
             fields.get("description", ""),
-            schedule=(fields.get("cron", ""), fields.get("every", ""), fields.get("timezone", "")),
+            schedule=schedule_of(fields),
             commit=self._committed(sproc, fields.get("commit", "")),
         )
 

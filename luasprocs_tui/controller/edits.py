@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from luasprocs.contract.metadata import KEYS as METADATA_KEYS
 from luasprocs.errors import LuasprocsError
 from luasprocs.language.header import values_of
-from luasprocs.language.metadata import KEYS as METADATA_KEYS
 from luasprocs.operations.editor import in_editor
 from luasprocs_tui.controller.previews import checks, preview
 from luasprocs_tui.controller.runner import Question, Runner

@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from luasprocs.contract.metadata import KEYS as METADATA_KEYS
 from luasprocs.errors import SettingsError
-from luasprocs.language.metadata import KEYS as METADATA_KEYS
 from luasprocs.language.metadata import parse_value
 from luasprocs.language.recurrence import Recurrence
+from luasprocs.language.triggers import SCHEDULE_KEYS, schedule_of
 from luasprocs_tui.values.schedules import next_times
 
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ KEYS_LOOKED_AT = 20_000
 
 def preview(key: str, values: Mapping[str, str], backend: Backend) -> str:
     """The next times of a schedule, how many keys a glob matches now; "" for what can't be told. Blocks."""
-    if key in {"cron", "every", "timezone"} and (values.get("cron") or values.get("every")):
+    schedule = schedule_of(values)
+    if key in SCHEDULE_KEYS and any(schedule[:2]):
         try:
-            schedule = (values.get("cron", ""), values.get("every", ""), values.get("timezone", ""))
             return next_times(schedule, backend.now_ms())
         except (ValueError, SettingsError):
             return ""

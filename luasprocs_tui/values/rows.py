@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from luasprocs.language.metadata import says_yes
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -74,26 +76,10 @@ def _due_ms(schedule: tuple[str, str, str], now_s: int) -> int | None:
         return None
 
 
-def trigger_of(fields: Mapping[str, str]) -> str:
-    """What runs a sproc, in words: `set dream*`, `cron */5 * * * *`, `every 15s`, `async call`, `library`."""
-    if _yes(fields.get("library", "")):
-        return "library"
-    kinds = []
-    if "event" in fields:
-        kinds.append(f"{fields['event']} {fields.get('key') or '*'}")
-    kinds += [f"{kind} {fields[kind]}" for kind in ("cron", "every") if kind in fields]
-    found = ", ".join(kinds) or "call"
-    return f"async {found}" if _yes(fields.get("runasync", "")) else found
-
-
 def state_of(fields: Mapping[str, str], *, intact: bool, edited: bool = False) -> str:
     """The state of a sproc, the worst first."""
     if not intact:
         return "drift"
     if edited:
         return "edited"
-    return "disabled" if fields.get("enabled", "").strip().casefold() == "no" else "ok"
-
-
-def _yes(value: str) -> bool:
-    return value.strip().casefold() == "yes"
+    return "ok" if says_yes(fields, "enabled") else "disabled"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from luasprocs.errors import ProblemsError, RepositoryError
 from luasprocs.language import header
-from luasprocs.language.sproc import SOURCE_LIMIT_BYTES
+from luasprocs.language.files import SOURCE_LIMIT_BYTES
 from luasprocs.operations.identity import user_at_host
 from luasprocs.registry.edits import LiveEdit, blob_like, edits_of, parse_edit
 from luasprocs.registry.live import read_sprocs

@@ -10,8 +10,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from luasprocs.contract.encoding import raw
+from luasprocs.contract.encoding import raw, text
 from luasprocs.errors import ConflictError, NoFolderError, OwnerError, PolicyError, PruneError
+from luasprocs.language.metadata import says_yes
 from luasprocs.operations.identity import user_at_host
 from luasprocs.registry.apply import apply, check_owner
 from luasprocs.registry.live import Live, engine_of, read_live
@@ -206,7 +207,8 @@ class Syncer:
         pipe = self.registry.client.pipeline(transaction=False)
         for name in (*plan.deleted, *plan.updated):
             pipe.hget(raw(self.registry.keys.name(name)), "library")
-        return b"yes" in pipe.execute(raise_on_error=False)
+        replies = pipe.execute(raise_on_error=False)
+        return any(says_yes({"library": text(reply)}, "library") for reply in replies if isinstance(reply, bytes))
 
 
 def _defaults_of(desired: Desired) -> str:

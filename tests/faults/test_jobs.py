@@ -14,8 +14,8 @@ import pytest
 
 from luasprocs.contract.keys import Keys
 from luasprocs.operations.pause import pause, resume
-from luasprocs.runtime.jobs import SHORT_US
 from luasprocs.runtime.pool import DEPTH
+from luasprocs.runtime.workload import SHORT_US
 from luasprocs.server.registry import Registry
 from luasprocs.state.executions import read_executions
 from luasprocs.state.jobs import read_jobs
@@ -56,7 +56,6 @@ def tried(client: Redis, times: int) -> None:
 
 
 def runs(client: Redis) -> int:
-    """How many jobs are under way."""
     return sum(job.state == "running" for job in read_jobs(Registry(client, KEYS)))
 
 

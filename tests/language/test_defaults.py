@@ -49,7 +49,7 @@ def test_changed_defaults_reach_every_sproc_and_survive_a_rollback(server, git):
 def test_a_library_that_goes_is_refused_while_others_require_it(server, git, gone):
     client = server.client()
     git.write("sprocs/a.lua", "local l = require('l.lua') return l.x")
-    path = git.write("sprocs/l.lua", "-- library=yes\nreturn {x = 1}")
+    path = git.write("sprocs/l.lua", "-- library=Yes\nreturn {x = 1}")
     git.commit("one")
     sync(client, git)
     if gone:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from luasprocs.errors import SettingsError
-from luasprocs.operations.local_server import SERVER_FILE, local_server
+from luasprocs.operations.local_server import SERVER_FILE, local_server, published
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,6 +60,15 @@ def test_a_file_that_names_no_server_is_said(tmp_path: Path, text: str | bytes) 
     left(tmp_path, text)
     with pytest.raises(SettingsError):
         local_server(tmp_path)
+
+
+def test_what_is_published_is_found_until_its_end(tmp_path: Path) -> None:
+    (tmp_path / SERVER_FILE.parent).mkdir()
+    with published(tmp_path, "redis://127.0.0.1:7777/0"):
+        found = local_server(tmp_path)
+        assert found is not None
+        assert found.url == "redis://127.0.0.1:7777/0"
+    assert local_server(tmp_path) is None
 
 
 def test_its_password_is_not_shown(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ SOURCES = {
     "later.lua": "-- runasync=yes\nreturn 1",
     "single.lua": "-- runasync=yes\n-- overlap=skip\nreturn 1",
     "calls.lua": "redis.call('SET', 'ran', 1)\nlocal reply = sproc.call('later.lua')\nreturn reply",
+    "passes.lua": "redis.call('INCR', 'passed')\nreturn sproc.call('later.lua')",
     "says.lua": "redis.call('INCR', 'said')\nreturn redis.error_reply(ARGV[1])",
     "deep.lua": "local t = {}\nt[1] = t\nreturn t",
     "hostile.lua": "error(\"'hostile.lua' is runasync=yes: it runs in a worker\", 0)",
@@ -57,6 +58,13 @@ def test_one_that_overlap_leaves_out_has_no_job(live: Registry) -> None:
     assert isinstance(second, Enqueued)
     assert first.job
     assert second.job is None
+
+
+def test_a_call_that_leaves_no_place_of_the_sproc_in_the_error_is_its_own_too(live: Registry) -> None:
+    with pytest.raises(ScriptError, match=r"'later\.lua' is runasync=yes"):
+        run(live, "passes.lua", by="ann")
+    assert live.client.get("passed") == b"1"
+    assert read_jobs(live) == []
 
 
 def test_one_that_ran_and_called_an_async_one_is_not_enqueued_and_fails_with_its_own_error(live: Registry) -> None:

@@ -80,7 +80,6 @@ def as_role(server, monkeypatch):
 
 
 def deployers(shell, shop, server) -> Work:  # noqa: C901  # a list of small steps
-    """What a deployer does."""
     numbers = iter(range(100, 10_000))
 
     def cli(*words: str, code: int = 0) -> Callable[[], None]:
@@ -137,7 +136,6 @@ def deployers(shell, shop, server) -> Work:  # noqa: C901  # a list of small ste
 
 
 def viewers(shell, server) -> Work:
-    """What a viewer does."""
 
     def cli(*words: str) -> Callable[[], None]:
         def run() -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from luasprocs.errors import Problem, ProblemsError, RepositoryError, SettingsError
-from luasprocs.language.metadata import with_defaults
-from luasprocs.language.sproc import SOURCE_LIMIT_BYTES, git_blob_id
+from luasprocs.language.files import SOURCE_LIMIT_BYTES
+from luasprocs.language.rules import with_defaults
+from luasprocs.language.sproc import git_blob_id
 from sync.git.entries import CONFLICT, SPECIAL, SUBMODULE, SYMLINK, Entry
 from sync.git.repository import Repository
 from sync.reconcile.desired import (

@@ -12,7 +12,7 @@ from luasprocs.contract.encoding import text
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import OwnerError, ProblemsError, PruneError, RegistryError
 from luasprocs.language.globs import is_glob
-from luasprocs.language.sources import GLOBS_LIMIT, Trigger, as_fields, sources
+from luasprocs.language.triggers.event import GLOBS_LIMIT, Trigger, as_fields, sources
 from luasprocs.operations.rollback import rollback
 from luasprocs.registry.live import read_live
 from luasprocs.server.registry import Registry
@@ -39,7 +39,6 @@ def client(server):
 
 @pytest.fixture
 def repo(tmp_path):
-    """Five sprocs, committed."""
     made = GitRepo(tmp_path / "origin")
     for letter in "abcde":
         made.write(f"sprocs/{letter}.lua", f"return '{letter}'\n")

@@ -157,7 +157,6 @@ def small_disk(tmp_path):
 
 
 def fill(place):
-    """Leaves nothing free."""
     with (place / "filler").open("wb", buffering=0) as file:
         try:
             while True:

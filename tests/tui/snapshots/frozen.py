@@ -105,7 +105,6 @@ def app(monkeypatch: pytest.MonkeyPatch, name: str, **settings: Any) -> tuple[Tu
 
 
 def made_of(pilot: Pilot[None]) -> TuiApp:
-    """The app itself."""
     assert isinstance(pilot.app, TuiApp)
     return pilot.app
 

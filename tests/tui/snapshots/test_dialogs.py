@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from luasprocs.language.metadata import KEYS as METADATA_KEYS
+from luasprocs.contract.metadata import KEYS as METADATA_KEYS
 from luasprocs_tui.controller.previews import checks
 from luasprocs_tui.widgets.dialog import Ask, Choose, Confirm, Show
 from luasprocs_tui.widgets.form import Form

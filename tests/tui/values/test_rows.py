@@ -2,9 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
-from luasprocs_tui.values.rows import Row, state_of, trigger_of
+from luasprocs_tui.values.rows import Row, state_of
 
 if TYPE_CHECKING:
     pass
@@ -16,23 +14,6 @@ def test_the_next_time_of_a_schedule() -> None:
     assert Row("a", schedule=("nonsense", "", "")).due_ms(1e12) is None
     assert Row("a", state="paused", schedule=("", "15s", "")).due_ms(1e12) is None
     assert Row("a").due_ms(1e12) is None
-
-
-@pytest.mark.parametrize(
-    ("fields", "said"),
-    [
-        ({}, "call"),
-        ({"event": "set,hset", "key": "a*"}, "set,hset a*"),
-        ({"event": "*"}, "* *"),
-        ({"cron": "@daily"}, "cron @daily"),
-        ({"every": "15s", "runasync": "yes"}, "async every 15s"),
-        ({"runasync": "yes"}, "async call"),
-        ({"event": "set", "cron": "@daily"}, "set *, cron @daily"),
-        ({"library": "yes", "event": "set"}, "library"),
-    ],
-)
-def test_a_trigger_in_words(fields: dict[str, str], said: str):
-    assert trigger_of(fields) == said
 
 
 def test_drift_is_said_before_disabled():

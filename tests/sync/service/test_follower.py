@@ -17,12 +17,23 @@ from luasprocs.server.acl import rule
 from luasprocs.server.registry import Registry
 from luasprocs.state import requests as control
 from luasprocs.state.desired import suspend, unsuspend
+from sync.service.follower import Backoff
 from tests.gitrepo import GitRepo
 from tests.sync.service.service import KEYS, Service, commit_of, generation_of, live, source_of, stands, state_of
 from tests.until import until
 
 pytestmark = pytest.mark.timeout(120)
 EVENT = "-- event=set\n-- key=ev:*\nredis.call('HINCRBY', 'fired', KEYS[1], 1)\n"
+
+
+def test_failures_in_a_row_are_tried_again_ever_later_and_a_success_begins_anew():
+    backoff = Backoff()
+    assert [backoff.after("git") for _ in range(3)] == [0.2, 0.4, 0.8]
+    assert [backoff.after("redis") for _ in range(6)] == [0.2, 0.4, 0.8, 1.0, 1.0, 1.0]
+    assert backoff.after("git") == 0.2
+    assert [backoff.after("git") for _ in range(40)][-1] == 300.0
+    backoff.after("")
+    assert backoff.after("git") == 0.2
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Which event sources a registry listens to, and which sprocs each one triggers. Pure.
+"""`event=set`: when something happens to a key. Which sources a registry listens to, and which sprocs each one triggers.
 
 A source is one subscription; a sproc is bound to sources that can't both deliver one event, so that it never runs twice
 for it: to the keyspace channel of its key, or, with several keys or where too many globs would slow every write down, to
@@ -10,10 +10,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from luasprocs.contract.metadata import KEYS
 from luasprocs.language.globs import is_glob
+from luasprocs.language.metadata import says_yes, typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from luasprocs.contract.metadata import Scope
+
+KEY = "event"
+SCOPE: Scope = "event"
+EXCLUDES: tuple[str, ...] = ()
+NEEDED_BY = {
+    "key": "say which event triggers it, event=* for any",
+    "type": "say which event triggers it, event=* for any",
+}
 
 GLOBS_LIMIT = 4
 """Patterns subscribed to at most: each costs every write of the server (SET at -P 32: 0.75 to 0.8 of its speed with one)."""
@@ -26,6 +38,22 @@ class Trigger:
     name: str
     events: tuple[str, ...]
     keys: tuple[str, ...]
+
+
+def words(values: Mapping[str, str]) -> str:
+    """`set user:*`."""
+    return f"{values['event']} {values.get('key') or KEYS['key'].default(values)}"
+
+
+def trigger_of(name: str, values: Mapping[str, str]) -> Trigger | None:
+    """What binds a sproc to events; None for one without events, and for one that is disabled.
+
+    Raises:
+        SettingsError: a value is bad (somebody changed the registry by hand).
+    """
+    if KEY not in values or not says_yes(values, "enabled"):
+        return None
+    return Trigger(name, typed(values, "event"), typed(values, "key"))
 
 
 def sources(

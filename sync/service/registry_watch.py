@@ -1,7 +1,7 @@
-"""Hears at once of changes to a registry's own keys, by whomever, and of anybody who needs a daemon.
+"""Watches a registry's keys for changes by anybody, and for requests to daemons.
 
-By the server's own tracking of keys (CLIENT TRACKING, broadcast by prefix): unlike keyspace notifications it needs no
-setting of the server, and no pattern that each write is matched against. One connection tracks, the other one is told.
+It uses client-side caching (CLIENT TRACKING in broadcast mode by prefix). Unlike keyspace notifications, that needs no
+setting of the server and no pattern that each write is matched against. One connection tracks, the other one is notified.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _CHANNEL = b"__redis__:invalidate"
 
 
 class _Told(Wire):
-    """Subscribed; `on_keys` hears of changed keys, None for all of them."""
+    """The connection that is notified. `on_keys` gets changed keys, or None for all of them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class _Told(Wire):
         self.subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def begin(self) -> None:
-        """From here on messages, no replies."""
+        """Subscribes: from now on there are messages instead of replies."""
         self.receive = self._notice
         self.send(packed(b"SUBSCRIBE", _CHANNEL))
 
@@ -46,15 +46,15 @@ class _Told(Wire):
 
 
 def watched_prefixes(keys: Keys) -> tuple[str, ...]:
-    """Of the keys whose changes matter: what is live, what is asked for."""
+    """Prefixes of the keys whose changes matter: what is live, and requests."""
     single = (keys.list, keys.revision, keys.triggers, keys.digests, keys.control, keys.suspended)
     return (keys.name_prefix, *single)
 
 
-async def watch(
+async def watch_registry(
     url: str, keys: Keys, on_ready: Callable[[], None], on_keys: Callable[[list[bytes] | None], None]
 ) -> None:
-    """Until the connection breaks, which a PING a second tells. `on_keys` may be called many times a second.
+    """Watches until the connection breaks, which a PING per second detects. `on_keys` may be called many times a second.
 
     Raises:
         redis.RedisError: it broke, or the server refuses.

@@ -1,4 +1,4 @@
-"""Runs a daemon as a process: signals, readiness, watchdog, exit code."""
+"""Runs a daemon as a process: signals, readiness, the service manager's watchdog, exit code."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ INTERRUPTED = 130
 SAME_SIGNAL_S = 0.2
 
 
-class Serving(Protocol):
-    """What runs as a process. `status`: in a few words; `on_ready`: who hears when it serves."""
+class Process(Protocol):
+    """A program that `serve` runs. `status`: a short text; `on_ready` registers a callback for readiness."""
 
     @property
-    def status(self) -> str: ...  # noqa: D102
+    def status(self) -> str: ...
 
-    def on_ready(self, ready: Callable[[], None]) -> None: ...  # noqa: D102
+    def on_ready(self, ready: Callable[[], None]) -> None: ...
 
-    async def run(self) -> None: ...  # noqa: D102
+    async def run(self) -> None: ...
 
-    def stop(self) -> None: ...  # noqa: D102
+    def stop(self) -> None: ...
 
 
-def serve(daemon: Serving) -> int:
-    """Until SIGTERM or SIGINT; a second one ends at once. Returns the exit code."""
+def serve(daemon: Process) -> int:
+    """Runs a program until SIGTERM or SIGINT; a second signal ends it at once. Returns the exit code."""
     with contextlib.suppress(KeyboardInterrupt):
         return asyncio.run(_serve(daemon))
     return INTERRUPTED
 
 
-async def _serve(daemon: Serving) -> int:
+async def _serve(daemon: Process) -> int:
     loop = asyncio.get_running_loop()
     signals, first_s = 0, 0.0
 
@@ -49,12 +49,12 @@ async def _serve(daemon: Serving) -> int:
         nonlocal signals, first_s
         signals += 1
         if signals > 1 and time.monotonic() - first_s < SAME_SIGNAL_S:
-            return  # `timeout` and some shells signal a process and its group: that is one wish
+            return  # `timeout` and some shells signal a process and its group: that counts once
         if signals > 1:
             log.warning("a second signal: ending at once")
             os._exit(INTERRUPTED)
         first_s = time.monotonic()
-        log.info("stopping: no new work, what runs ends")
+        log.info("stopping: no new work; runs under way finish first")
         notify("STOPPING=1")
         daemon.stop()
 
@@ -75,8 +75,8 @@ def _ready() -> None:
     notify("READY=1", "STATUS=listening")
 
 
-async def _watchdog(daemon: Serving) -> None:
-    """The loop turns: that is what a watchdog asks. A Redis that is away is no reason to be restarted."""
+async def _watchdog(daemon: Process) -> None:
+    """Tells the service manager that the loop turns. A server that is down is no reason for a restart."""
     if interval_s := watchdog_s():
         while True:
             notify("WATCHDOG=1", f"STATUS={daemon.status}")
