@@ -105,7 +105,6 @@ def here(screen: str) -> Iterator[Action]:
 
 
 def names() -> Iterable[str]:
-    """For completion."""
     return (one.name.replace("_", "-") for one in ACTIONS)
 
 

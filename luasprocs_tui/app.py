@@ -50,7 +50,6 @@ class TuiApp(Shell):
         self.set_keymap(actions.keymap(settings.keys))
 
     def get_default_screen(self) -> SprocsScreen:
-        """The list."""
         return SprocsScreen()
 
     @on(messages.Open)
@@ -62,7 +61,6 @@ class TuiApp(Shell):
         screen.start(self.connection)
 
     def refresh_now(self) -> None:
-        """Reads everything again now."""
         super().refresh_now()
         if isinstance(self.screen, BaseScreen):
             self.screen.read_again()
@@ -70,7 +68,6 @@ class TuiApp(Shell):
     # Actions that are the same everywhere.
 
     def action_refresh_now(self) -> None:
-        """Reads everything again now."""
         self.refresh_now()
 
     def action_ctx(self, name: str | None = None) -> None:
@@ -98,7 +95,6 @@ class TuiApp(Shell):
             self.toast(f"there is no theme {wanted}: there are {', '.join(THEMES)}", bad=True)
 
     def action_help(self) -> None:
-        """What the keys do."""
         from luasprocs_tui.widgets.dialog import Show  # noqa: PLC0415  # as above
 
         lines = [
@@ -118,7 +114,6 @@ class TuiApp(Shell):
                 yield SystemCommand(f"{one.label}: {one.says}", said, partial(self._do, one))
 
     def action_command(self) -> None:
-        """Asks for the name of an action."""
         from luasprocs_tui.widgets.command import CommandLine  # noqa: PLC0415  # as above
 
         known = [f"ctx {name}" for name in self.settings.contexts] + [f"theme {name}" for name in THEMES]

@@ -62,7 +62,6 @@ class Connection:
         self.threads.do(read, partial(_post, to), group)
 
     def refresh_now(self) -> None:
-        """Reads the registry again now."""
         if self._snapshots is not None:
             self._snapshots.ask()
 

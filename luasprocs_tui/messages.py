@@ -80,7 +80,6 @@ class TableMessage(Message):
 
     @property
     def control(self) -> Widget:
-        """The table."""
         return self.table
 
 

@@ -107,7 +107,6 @@ class Shell(BaseApp):
         self.state = replace(self.state, error=event.reason)  # what was read before stays
 
     def switch(self, context: Context) -> None:
-        """Goes to another registry."""
         while len(self.screen_stack) > 1:
             self.pop_screen()
         with self._connecting:
@@ -120,5 +119,4 @@ class Shell(BaseApp):
         self._follow()
 
     def refresh_now(self) -> None:
-        """Reads the registry again now."""
         self.connection.refresh_now()

@@ -70,7 +70,7 @@ class PulseCounter:
 
 
 def _added(stream: Any) -> int | None:
-    """ExecutionTail that were ever added; none where there is no stream yet, None where it can't be read."""
+    """Records that were ever added; none where there is no stream yet, None where it can't be read."""
     if isinstance(stream, ResponseError) and "no such key" in str(stream):
         return 0
     return stream.get("entries-added") if isinstance(stream, dict) else None

@@ -55,67 +55,54 @@ class RegistryBackend:
         self._snapshots = SnapshotReader(self._registry)
 
     def snapshot(self, visible: Sequence[str], *, full: bool) -> Snapshot:
-        """The registry now."""
         with errors_named(self._server):
             return self._snapshots.read(visible, full=full)
 
     def tail(self, sproc: str) -> ExecutionTail:
-        """The executions as they come."""
         return ExecutionTail(self._registry, self._server, sproc)
 
     def sproc(self, name: str) -> Sproc | None:
-        """A sproc with its source."""
         with errors_named(self._server):
             return next(iter(read_sprocs(self._registry, [name])), None)
 
     def schedules(self) -> Schedules:
-        """All of them."""
         with errors_named(self._server):
             return read_schedules(self._registry)
 
     def jobs(self) -> Sequence[JobRecord]:
-        """Async runs."""
         with errors_named(self._server):
             return jobs.read_jobs(self._registry)
 
     def stats(self, name: str) -> Stats:
-        """What is counted of a sproc."""
         key = self._registry.keys.stats(name)
         with errors_named(self._server), reading(key, "hash"):
             return Stats.parse(self._registry.client.hgetall(raw(key)))
 
     def history(self) -> Sequence[Generation]:
-        """Generations, the newest first."""
         with errors_named(self._server):
             return read_history(self._registry)
 
     def sync_status(self) -> SyncStatus:
-        """What git wants."""
         with errors_named(self._server):
             return SyncStatus(read_sync_state(self._registry), read_suspended(self._registry))
 
     def git_difference(self, name: str) -> GitDifference:
-        """How a live sproc differs from git."""
         with errors_named(self._server):
             return diff.git_difference(self._registry, name)
 
     def generation_differences(self, generation: Generation, sproc: str) -> Sequence[Difference]:
-        """What a generation changed."""
         with errors_named(self._server):
             return diff.generation_differences(self._registry, generation, sproc)
 
     def rollback_differences(self, generation: int) -> Sequence[Difference]:
-        """What a rollback would change."""
         with errors_named(self._server):
             return diff.rollback_differences(self._registry, generation)
 
     def now_ms(self) -> int:
-        """The server's clock."""
         with errors_named(self._server):
             return time_ms(self._registry.client.time())
 
     def count_keys(self, glob: str, limit: int) -> tuple[int, bool]:
-        """How many keys match, by SCAN."""
         cursor, found = 0, 0
         with errors_named(self._server):
             for _ in range(0, limit, SCAN_COUNT):
@@ -127,23 +114,19 @@ class RegistryBackend:
         return found, False
 
     def toggle_pause(self, names: Sequence[str]) -> Paused:
-        """Pauses those that aren't paused; if all are, resumes them."""
         with self._changing():
             return pause.toggle_pause(self._registry, names)
 
     def run(self, name: str, keys: Sequence[str], args: Sequence[str]) -> Ran | Enqueued:
-        """Runs a sproc, recorded; an async one is enqueued."""
         with self._changing():
             return run(self._registry, name, [*map(raw, keys)], [*map(raw, args)], by=author())
 
     def edit_header(self, base: Sproc, changes: Mapping[str, str | None]) -> Sproc | None:
-        """Edits keys of a header live."""
         return self._edit(
             base, lambda by: edit.edit_metadata(self._registry, base.name, changes, base=base.blob, by=by)
         )
 
     def edit_source(self, base: Sproc, source: bytes) -> Sproc | None:
-        """Edits all of it live."""
         return self._edit(base, lambda by: edit.edit(self._registry, base.name, source, base=base.blob, by=by))
 
     def _edit(self, base: Sproc, change: Callable[[str], object]) -> Sproc | None:
@@ -155,17 +138,14 @@ class RegistryBackend:
         return None
 
     def undo(self, names: Sequence[str]) -> None:
-        """Takes live edits back, one by one."""
         with self._changing():
             for name in names:
                 edit.undo(self._registry, name, by=author())
 
     def retry(self, job_id: str) -> str:
-        """Runs a job again."""
         return self._job("retry", job_id)
 
     def drop(self, job_id: str) -> str:
-        """Forgets a job."""
         return self._job("drop", job_id)
 
     def _job(self, action: Literal["retry", "drop"], job_id: str) -> str:
@@ -176,17 +156,14 @@ class RegistryBackend:
         return was
 
     def sync(self) -> str:
-        """Asks the daemons to sync."""
         with self._changing():
             return request(self._registry, "sync", by=author()).text
 
     def roll_back(self, generation: int) -> str:
-        """Asks the daemons to roll back."""
         with self._changing():
             return request(self._registry, "rollback", by=author(), generation=str(generation)).text
 
     def toggle_suspend(self) -> bool:
-        """Suspends syncs, or lets them go on."""
         with self._changing():
             if read_suspended(self._registry):
                 unsuspend(self._registry)
@@ -195,7 +172,6 @@ class RegistryBackend:
             return True
 
     def close(self) -> None:
-        """Ends what other threads are reading."""
         self._registry.client.connection_pool.disconnect(inuse_connections=True)
 
     @contextlib.contextmanager

@@ -47,7 +47,6 @@ class Controller:
         )
 
     def undo(self, names: Sequence[str]) -> None:
-        """Takes live edits back."""
 
         def change() -> str:
             self._backend.undo(names)
@@ -58,7 +57,6 @@ class Controller:
             self._runner.sure_in_production(question, partial(self._do, change))
 
     def toggle_suspend(self) -> None:
-        """Suspends syncs, or lets them go on."""
 
         def change() -> str:
             return "syncs are suspended" if self._backend.toggle_suspend() else "syncs apply again"
@@ -81,7 +79,6 @@ class Controller:
         self._runner.change(self._backend.sync_status, read)
 
     def roll_back(self, generation: int) -> None:
-        """Shows what a rollback would change, and asks."""
 
         def shown(lines: Sequence[str]) -> None:
             title = f"Roll back to generation {generation}?"

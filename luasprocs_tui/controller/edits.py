@@ -31,7 +31,6 @@ class Edits:
         """Sources that could not be applied: the editor opens what was written, not what is live."""
 
     def header(self, name: str) -> None:
-        """Opens the header as a form."""
         self._runner.change(lambda: self._backend.sproc(name), self._header)
 
     def _header(self, sproc: Sproc | None) -> None:
@@ -60,7 +59,6 @@ class Edits:
         self._apply(base.name, lambda: self._backend.edit_header(base, changes), conflict)
 
     def source(self, name: str) -> None:
-        """Opens the source in an editor."""
         self._runner.change(lambda: self._backend.sproc(name), self._source)
 
     def _source(self, sproc: Sproc | None) -> None:

@@ -56,7 +56,6 @@ class BaseScreen(LowRepaintScreen):
         self.watch(self.shell, "state", self.show_state)
 
     def show_state(self, state: State) -> None:
-        """Draws the header."""
         self.query_one(Status).show(state)
 
     def start(self, connection: Connection) -> None:
@@ -77,11 +76,9 @@ class BaseScreen(LowRepaintScreen):
         self.post_message(messages.OpenExecutions(self.subject))
 
     def action_cron(self) -> None:
-        """Opens the schedules."""
         self.post_message(messages.OpenSchedules())
 
     def action_jobs(self) -> None:
-        """Opens the async runs."""
         self.post_message(messages.OpenJobs())
 
     def action_history(self) -> None:
@@ -100,11 +97,9 @@ class BaseScreen(LowRepaintScreen):
             self.controller.runs.ask(name)
 
     def action_sync(self) -> None:
-        """Asks a daemon to sync."""
         self.controller.sync()
 
     def action_suspend(self) -> None:
-        """Suspends syncs, or lets them go on."""
         self.controller.toggle_suspend()
 
 
@@ -112,24 +107,19 @@ class SprocActions(BaseScreen):
     """A screen that has sprocs."""
 
     def action_stats(self) -> None:
-        """Opens what is counted of a sproc."""
         if names := self.sprocs:
             self.post_message(messages.OpenStats(names[0]))
 
     def action_pause(self) -> None:
-        """Pauses or resumes."""
         self.controller.toggle_pause(self.sprocs)
 
     def action_edit(self) -> None:
-        """Opens the header as a form."""
         if name := self.one_sproc:
             self.controller.edits.header(name)
 
     def action_edit_source(self) -> None:
-        """Opens the source in an editor."""
         if name := self.one_sproc:
             self.controller.edits.source(name)
 
     def action_undo(self) -> None:
-        """Takes live edits back."""
         self.controller.undo(self.sprocs)

@@ -40,16 +40,13 @@ class CronScreen(SprocActions, TableScreen[tuple[ScheduleInfo, int]]):
 
     @property
     def sprocs(self) -> tuple[str, ...]:
-        """The one under the cursor."""
         return (self.selected[0].name,) if self.selected else ()
 
     def read(self, backend: Backend) -> Sequence[tuple[ScheduleInfo, int]]:
-        """All of them."""
         found = backend.schedules()
         return [(one, found.now_ms) for one in found.each]
 
     def line(self, row: tuple[ScheduleInfo, int]) -> Line:
-        """One."""
         one, now_ms = row
         left = age(-(-one.left_ms(now_ms) // 1000)) if one.due_ms else "-"
         due = time_text(one.due_ms)[:19].replace("T", " ") if one.due_ms else "-"
@@ -59,7 +56,6 @@ class CronScreen(SprocActions, TableScreen[tuple[ScheduleInfo, int]]):
         return Line(one.name, cells, tone)
 
     def about(self, row: tuple[ScheduleInfo, int]) -> str:
-        """When it ran, and its next times."""
         one, now_ms = row
         last = f"ran {time_text(one.ran_ms)[:19]}Z" if one.ran_ms else "never ran"
         cron, every = ("", one.schedule.removeprefix("every ")) if not one.zone else (one.schedule, "")

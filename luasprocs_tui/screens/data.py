@@ -46,7 +46,6 @@ class DataScreen(PolledScreen, Generic[T]):
 
     @property
     def every_s(self) -> float:
-        """Its own pace."""
         return self.EVERY_S
 
     @property
@@ -59,7 +58,6 @@ class DataScreen(PolledScreen, Generic[T]):
         raise NotImplementedError
 
     def show(self, found: T) -> None:
-        """Draws what was read."""
         raise NotImplementedError
 
     def content(self) -> ComposeResult:
@@ -67,11 +65,9 @@ class DataScreen(PolledScreen, Generic[T]):
         raise NotImplementedError
 
     def reader(self, backend: Backend) -> Callable[[], Message]:
-        """Reads all of it."""
         return lambda: messages.DataRead(self.read(backend))
 
     def compose(self) -> ComposeResult:
-        """From top to bottom."""
         yield Status()
         yield Static(id="title")
         yield from self.content()
@@ -94,7 +90,6 @@ class DataScreen(PolledScreen, Generic[T]):
         self.say()
 
     def say(self) -> None:
-        """Draws the title anew."""
         if not self.is_mounted:
             return
         title = Text.assemble((clean(self.heading, 200), "bold"), "  ", clean(self._state(), 400))
@@ -125,25 +120,20 @@ class TableScreen(DataScreen[Sequence[T]], Generic[T]):
         self._rows: dict[str, T] = {}
 
     def line(self, row: T) -> Line:
-        """A row as the table takes it."""
         raise NotImplementedError
 
     def about(self, row: T) -> str:
-        """What the table has no place for."""
         raise NotImplementedError
 
     def content(self) -> ComposeResult:
-        """The table, and a line about the row under the cursor."""
         yield Table(self.COLUMNS, id="rows")
         yield Static(id="detail")
 
     def on_mount(self) -> None:
-        """Keys go to the table."""
         self.set_focus(self.query_one(Table))
 
     @property
     def selected(self) -> T | None:
-        """The row under the cursor."""
         return self._rows.get(self.query_one(Table).selected or "")
 
     def show(self, found: Sequence[T]) -> None:
@@ -159,7 +149,6 @@ class TableScreen(DataScreen[Sequence[T]], Generic[T]):
         self.say()
 
     def say(self) -> None:
-        """The title, and what is said about a row."""
         super().say()
         if self.is_mounted:
             row = self.selected
@@ -167,7 +156,6 @@ class TableScreen(DataScreen[Sequence[T]], Generic[T]):
             draw(self, "#detail", Text(said, no_wrap=True, overflow="ellipsis"))
 
     def fresh(self) -> str:
-        """How many rows."""
         return str(len(self._rows)) if self._rows else self.NONE
 
 
@@ -175,12 +163,10 @@ class TextScreen(DataScreen[Text]):
     """A text, which `read` makes, safe, in the thread."""
 
     def content(self) -> ComposeResult:
-        """It scrolls."""
         with VerticalScroll(id="text"):
             yield Static(id="body")
 
     def on_mount(self) -> None:
-        """Keys scroll it."""
         self.query_one("#text").focus()
 
     def show(self, found: Text) -> None:

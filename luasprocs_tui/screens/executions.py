@@ -64,7 +64,6 @@ def line_of_error(one: Execution) -> int:
 
 
 def facts_of(one: Execution) -> str:
-    """What the table has no place for."""
     parts = [
         time_text(one.time_ms),
         f"origin {one.origin}" if one.origin.strip("-") else "",
@@ -103,12 +102,10 @@ class ExecutionsScreen(PolledScreen):
         return self.shell.poll_s
 
     def reader(self, backend: Backend) -> Callable[[], Message]:
-        """Reads what came since."""
         tail = backend.tail(self.sproc)
         return lambda: messages.RecordsRead(tail.read())
 
     def compose(self) -> ComposeResult:
-        """From top to bottom."""
         yield Status()
         with Horizontal(id="tail"):
             yield Static(id="tail-badge")
@@ -248,7 +245,6 @@ class ExecutionsScreen(PolledScreen):
         return self._records[at] if at < len(self._records) else None
 
     def _say(self) -> None:
-        """Draws all but the table."""
         if not self.is_mounted:
             return
         follows = self.query_one(Table).follows

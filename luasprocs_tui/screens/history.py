@@ -44,27 +44,22 @@ class HistoryScreen(TableScreen[Generation]):
 
     @property
     def heading(self) -> str:
-        """Whose history it is."""
         return f"History of {self._sproc}" if self._sproc else "History"
 
     @property
     def sprocs(self) -> tuple[str, ...]:
-        """The one whose history it is."""
         return (self._sproc,) if self._sproc else ()
 
     def read(self, backend: Backend) -> Sequence[Generation]:
-        """All that are kept."""
         status = backend.sync_status()
         self._wanted = sync_line(status.state, str(status.suspended) if status.suspended else "")
         found, name = backend.history(), self._sproc
         return [one for one in found if name in {*one.created, *one.updated, *one.deleted}] if name else found
 
     def fresh(self) -> str:
-        """How many, and what git wants."""
         return f"{super().fresh()}  {self._wanted}"
 
     def line(self, row: Generation) -> Line:
-        """One."""
         counts = f"{len(row.created)} {len(row.updated)} {len(row.deleted)}"
         when = row.applied_at[:19].replace("T", " ")
         by = row.author or row.applied_by
@@ -72,7 +67,6 @@ class HistoryScreen(TableScreen[Generation]):
         return Line(str(row.generation), cells)
 
     def about(self, row: Generation) -> str:
-        """What it changed."""
         parts = [*(f"+{name}" for name in row.created), *(f"~{name}" for name in row.updated)]
         return "  ".join([f"applied by {row.applied_by}", *parts, *(f"-{name}" for name in row.deleted)])
 
@@ -82,6 +76,5 @@ class HistoryScreen(TableScreen[Generation]):
             self.controller.show_generation(row, self._sproc)
 
     def action_roll_back(self) -> None:
-        """Shows what a rollback would change, and asks."""
         if row := self.selected:
             self.controller.roll_back(row.generation)

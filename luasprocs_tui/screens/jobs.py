@@ -65,7 +65,6 @@ class JobsScreen(TableScreen[JobRecord]):
         return backend.jobs()
 
     def line(self, row: JobRecord) -> Line:
-        """One."""
         since = age(max(0.0, time.time() - row.enqueued_ms / 1000))
         said = row.error or " ".join((*row.keys, *row.args))
         due = age(max(0.0, row.due_ms / 1000 - time.time())) if row.state == "delayed" and row.due_ms else ""
@@ -78,17 +77,14 @@ class JobsScreen(TableScreen[JobRecord]):
             self.app.push_screen(Show(f"Job {job.id}", facts(job)))
 
     def action_retry(self) -> None:
-        """Runs it again."""
         if job := self.selected:
             self.controller.retry(job)
 
     def action_drop(self) -> None:
-        """Forgets it."""
         if job := self.selected:
             self.controller.drop(job)
 
     def about(self, row: JobRecord) -> str:
-        """Where it comes from."""
         where = f"on {row.daemon}" if row.daemon else ""
         return "  ".join(
             part for part in (row.id, f"by {row.trigger}", where, " ".join((*row.keys, *row.args))) if part

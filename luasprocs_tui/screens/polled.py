@@ -38,7 +38,6 @@ class PolledScreen(BaseScreen):
         self._poller = connection.poll(self, self.reader(connection.backend), self.every_s, self.GROUP)
 
     def read_again(self) -> None:
-        """Reads now."""
         if self._poller is not None:
             self._poller.ask()
 

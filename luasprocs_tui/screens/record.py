@@ -51,11 +51,9 @@ class RecordScreen(BaseScreen):
 
     @property
     def sprocs(self) -> tuple[str, ...]:
-        """The one that ran."""
         return (self.record.sproc,) if self.record.sproc else ()
 
     def compose(self) -> ComposeResult:
-        """From top to bottom."""
         yield Status()
         yield Static(Text(f"Execution {clean(self.record.id, 60)}", style="bold"), id="title")
         with VerticalScroll(id="text"):

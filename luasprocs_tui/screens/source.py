@@ -49,7 +49,6 @@ class SourceScreen(SprocActions, PolledScreen):
 
     @property
     def sprocs(self) -> tuple[str, ...]:
-        """The one whose source it is."""
         return (self._sproc,)
 
     @property
@@ -58,22 +57,18 @@ class SourceScreen(SprocActions, PolledScreen):
         return self.shell.refresh_s
 
     def reader(self, backend: Backend) -> Callable[[], Message]:
-        """Reads the source."""
         return partial(read_source, backend, self._sproc, dark=self.app.current_theme.dark)
 
     def compose(self) -> ComposeResult:
-        """From top to bottom."""
         yield Status()
         yield Static(id="title")
         yield SourceView(id="source")
         yield KeyLine()
 
     def on_mount(self) -> None:
-        """Until the source is there."""
         self.query_one(SourceView).focus()
 
     def show_state(self, state: State) -> None:
-        """The header, and the sproc's state."""
         super().show_state(state)
         self._draw()
 

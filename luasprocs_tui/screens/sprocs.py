@@ -107,7 +107,6 @@ class SprocsScreen(SprocActions):
         self._marked: frozenset[str] = frozenset()
 
     def compose(self) -> ComposeResult:
-        """From top to bottom."""
         yield Status()
         yield Table(COLUMNS, id="sprocs")
         with Horizontal(id="below"):  # one row, so that the table keeps its size
@@ -116,7 +115,6 @@ class SprocsScreen(SprocActions):
         yield KeyLine()
 
     def on_mount(self) -> None:
-        """Keys go to the table."""
         self.set_focus(self.query_one(Table))
         self.set_interval(1, self.query_one(Table).refresh)  # ages and countdowns go on
 
@@ -255,7 +253,6 @@ class SprocsScreen(SprocActions):
         self.refresh_bindings()
 
     def action_tree(self) -> None:
-        """Folders, or a flat list."""
         self._tree = not self._tree
         self._show()
 
@@ -270,7 +267,6 @@ class SprocsScreen(SprocActions):
         self._show()
 
     def action_reverse(self) -> None:
-        """The other way round."""
         self._reversed = self._sorted is not None and not self._reversed
         self._show()
 

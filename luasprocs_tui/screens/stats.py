@@ -39,12 +39,10 @@ class StatsScreen(TextScreen):
 
     @property
     def heading(self) -> str:
-        """Whose stats they are."""
         return f"Stats of {self._sproc}"
 
     @property
     def sprocs(self) -> tuple[str, ...]:
-        """The one whose stats they are."""
         return (self._sproc,)
 
     def read(self, backend: Backend) -> Text:

@@ -27,16 +27,13 @@ class WantedScreen(TextScreen):
 
     @property
     def heading(self) -> str:
-        """Of what."""
         return f"Git and live: {self._sproc}" if self._sproc else "Git and live"
 
     @property
     def sprocs(self) -> tuple[str, ...]:
-        """The one that is compared."""
         return (self._sproc,) if self._sproc else ()
 
     def read(self, backend: Backend) -> Text:
-        """In the worker thread."""
         if self._sproc:
             found = backend.git_difference(self._sproc)
             wants = sync_line(backend.sync_status().state, "") if found.waits else ""

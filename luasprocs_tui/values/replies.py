@@ -24,5 +24,4 @@ def pretty(reply: Any) -> str:
 
 
 def record_json(record: Execution) -> str:
-    """All fields of a record."""
     return json.dumps(dataclasses.asdict(record), indent=2, ensure_ascii=True) + "\n"

@@ -31,7 +31,6 @@ class Confirm(ModalScreen[bool]):
         self._title, self._text, self._go, self._typed = title, text, go, typed
 
     def compose(self) -> ComposeResult:
-        """Title, what will happen, buttons."""
         with Vertical(classes="dialog"):
             yield Label(Text(clean(self._title), style="bold"))
             with VerticalScroll():
@@ -68,7 +67,6 @@ class Ask(ModalScreen["tuple[str, ...] | None"]):
         self._values = [*values, *[""] * (len(labels) - len(values))]
 
     def compose(self) -> ComposeResult:
-        """Title, lines, buttons."""
         with Vertical(classes="dialog"):
             yield Label(Text(clean(self._title), style="bold"))
             for number, (label, value) in enumerate(zip(self._labels, self._values, strict=True)):
@@ -107,17 +105,14 @@ class Choose(ModalScreen["str | None"]):
         self._title, self._options = title, options
 
     def compose(self) -> ComposeResult:
-        """Title and options."""
         with Vertical(classes="dialog"):
             yield Label(Text(clean(self._title), style="bold"))
             yield OptionList(*(Text(clean(said, 200)) for _, said in self._options))
 
     def action_down(self) -> None:
-        """Moves down."""
         self.query_one(OptionList).action_cursor_down()
 
     def action_up(self) -> None:
-        """Moves up."""
         self.query_one(OptionList).action_cursor_up()
 
     @on(OptionList.OptionSelected)
@@ -135,12 +130,10 @@ class Show(ModalScreen[None]):
         self._title, self._text = title, text
 
     def compose(self) -> ComposeResult:
-        """Title and text."""
         with Vertical(classes="dialog"):
             yield Label(Text(clean(self._title), style="bold"))
             with VerticalScroll(id="text"):
                 yield Static(coloured(self._text))
 
     def on_mount(self) -> None:
-        """It scrolls by keys."""
         self.query_one("#text").focus()

@@ -55,7 +55,6 @@ class Form(ModalScreen["dict[str, str | None] | None"]):
         self._warned = False
 
     def compose(self) -> ComposeResult:
-        """Title, fields, what the value would do, buttons."""
         with Vertical(classes="dialog"):
             yield Label(Text(clean(self._title), style="bold"))
             with VerticalScroll(id="fields", can_focus=False):

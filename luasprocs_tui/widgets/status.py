@@ -110,7 +110,6 @@ class Status(Widget):
         self.show(self._state)
 
     def show(self, state: State) -> None:
-        """Draws a state."""
         self._state = state
         if self.is_mounted:
             self._draw()

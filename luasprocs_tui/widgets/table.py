@@ -116,7 +116,6 @@ class Table(ScrollView, can_focus=True):
         self.has_focus = True
 
     def on_blur(self, event: events.Blur) -> None:
-        """As `on_focus`."""
         event.prevent_default()
         self.has_focus = False
 
@@ -247,7 +246,6 @@ class Table(ScrollView, can_focus=True):
         self._follows = self.cursor >= len(self._keys) - 1
 
     def action_page(self, by: int) -> None:
-        """Moves the cursor by screens."""
         self.action_move(by * max(1, self.size.height - 2))
 
     def action_end(self, by: int) -> None:
@@ -255,7 +253,6 @@ class Table(ScrollView, can_focus=True):
         self.action_move(by * len(self._keys))
 
     def action_open(self) -> None:
-        """Opens the row under the cursor."""
         if self.selected is not None:
             self.post_message(messages.RowOpened(self, self.selected))
 
