@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.encoding import raw, time_ms
 from luasprocs.contract.keys import Keys
-from luasprocs.errors import EditConflictError, JobError, OutcomeUnknownError, ServerUnreachableError
+from luasprocs.errors import EditConflictError, JobError, OutcomeUnknownError, RegistryError, ServerUnreachableError
 from luasprocs.operations import diff, edit, pause
 from luasprocs.operations.identity import author
 from luasprocs.operations.request import request
@@ -67,7 +67,10 @@ class RegistryBackend:
 
     def schedules(self) -> Schedules:
         with errors_named(self._server):
-            return read_schedules(self._registry)
+            found = read_schedules(self._registry)
+        if not found.now_ms:
+            raise RegistryError("schedules can't be read: no engine is loaded here; luasprocs sync loads it")
+        return found
 
     def jobs(self) -> Sequence[JobRecord]:
         with errors_named(self._server):

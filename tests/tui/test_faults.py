@@ -66,7 +66,7 @@ async def test_functions_that_are_gone_are_a_problem_and_come_back(server: Serve
         await pilot.press("R", "enter")
         await until(pilot, lambda: "no engine is loaded here" in screen_of(pilot), "why it can't run")
         await pilot.press("c")
-        await until(pilot, lambda: "unction not found" in screen_of(pilot), "why there are no schedules")
+        await until(pilot, lambda: "schedules can't be read" in screen_of(pilot), "why there are no schedules")
         put(client, sproc("a.lua", "-- every=1h\nreturn 1"))
         await until(pilot, lambda: "every 1h" in screen_of(pilot), "the schedules again")
 
