@@ -19,7 +19,7 @@ from tests.until import until
 
 OWNER = """
 import pathlib, sys, time
-from luasprocs.embedded import EmbeddedServer
+from luasprocs.server.embedded import EmbeddedServer
 server = EmbeddedServer(pathlib.Path(sys.argv[1])).start()
 print(server.pid, server.port, flush=True)
 time.sleep(60)
