@@ -22,8 +22,9 @@ from luasprocs.registry.transaction import Change
 from luasprocs.server.info import require_usable
 from luasprocs.server.registry import Registry
 from sync.git.pusher import who_pushed
-from sync.reconcile.desired import WORKTREE, check_sprocs, each_sproc, read_commit
-from sync.reconcile.desired import read_sprocs as read_desired
+from sync.reconcile.desired import WORKTREE, read_commit
+from sync.reconcile.desired_sprocs import check_sprocs, each_sproc
+from sync.reconcile.desired_sprocs import read_sprocs as read_desired
 from sync.reconcile.policy import ANY, Policy
 from sync.reconcile.prune import prune_refusal
 

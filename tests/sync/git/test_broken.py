@@ -6,7 +6,8 @@ import pytest
 
 from luasprocs.errors import NoFolderError, RepositoryError
 from sync.git.repository import Repository
-from sync.reconcile.desired import problems_in, read_commit, read_sprocs
+from sync.reconcile.desired import read_commit
+from sync.reconcile.desired_sprocs import problems_in, read_sprocs
 from tests.gitrepo import GitRepo
 
 MISSING = "0123456789012345678901234567890123456789"
