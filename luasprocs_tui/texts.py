@@ -246,7 +246,10 @@ def preview(key: str, values: Mapping[str, str], registry: Registry) -> str:  # 
         except (ValueError, SettingsError):
             return ""
     if key == "key" and values.get("key"):
-        return _matching(registry.client, [glob.strip() for glob in values["key"].split(",") if glob.strip()])
+        try:
+            return _matching(registry.client, parse_value(key, values["key"]))
+        except SettingsError:
+            return ""
     return ""
 
 
@@ -274,8 +277,6 @@ def checks() -> Mapping[str, Callable[[str], str]]:
 def _wrong(key: str, value: str) -> str:
     try:
         parse_value(key, value)
-        if key == "cron":
-            Recurrence.parse(value, "", "")
-    except (ValueError, SettingsError) as error:
+    except SettingsError as error:
         return f"{key}: {error}"
     return ""

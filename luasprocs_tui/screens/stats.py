@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 
 from luasprocs.contract.encoding import raw
-from luasprocs.registry.history import reading
+from luasprocs.contract.keys import Keys
+from luasprocs.server.reading import reading
 from luasprocs.server.registry import Registry
 from luasprocs.state.executions import time_text
 from luasprocs.state.stats import Stats
@@ -51,9 +52,9 @@ class StatsScreen(LiveText):
         return drawn(now, tuple(self._runs), tuple(self._errors))
 
     def _stats(self, registry: Registry) -> Stats:
-        key = registry.keys.stats(self.sprocs[0])
-        with reading(key, "hash"):
-            return Stats.parse(registry.client.hgetall(raw(key)))
+        name = self.sprocs[0]
+        with reading(Keys.stats_prefix, registry.keys, name):
+            return Stats.parse(registry.client.hgetall(raw(registry.keys.stats(name))))
 
 
 def drawn(stats: Stats, runs: tuple[float, ...], errors: tuple[float, ...]) -> Text:
