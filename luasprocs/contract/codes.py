@@ -1,4 +1,4 @@
-"""Words that code looks at, where people read sentences: refusals, findings."""
+"""Words that code looks at, where people read sentences: triggers, statuses, refusals, findings."""
 
 from __future__ import annotations
 
@@ -21,13 +21,52 @@ class Code(StrEnum):
         return code
 
 
+class Trigger(Code):
+    """What ran a sproc, in a record."""
+
+    EVENT = "event", "a keyspace event"
+    CALL = "call", "a recorded direct call"
+    CRON = "cron", "a schedule"
+    ASYNC = "async", "a job in a worker"
+
+
+class Status(Code):
+    """How a run ended, in a record."""
+
+    OK = "ok", "it succeeded"
+    ERROR = "error", "it failed"
+    SKIPPED = "skipped", "it did not run"
+    TIMEOUT = "timeout", "it ran past its timeout and was stopped"
+    DENIED = "denied", "its worker refused something that it may not do"
+    GAP = "gap", "events were not seen"
+    MISSED = "missed", "scheduled times were given up"
+
+
+FAILED = frozenset({Status.ERROR, Status.TIMEOUT, Status.DENIED, Status.GAP})
+"""What did not do what it should have done."""
+
+
+class JobState(Code):
+    """Where a job is. The order is that of lists."""
+
+    RUNNING = "running", "a worker runs it"
+    QUEUED = "queued", "it waits for a worker"
+    WAITING = "waiting", "it waits for its sproc's turn"
+    DELAYED = "delayed", "it is tried again later"
+    DEAD = "dead", "it used up its retries"
+
+
 class Refusal(Code):
     """The first word of an error by which the engine refuses to run something."""
 
     NOSPROC = "NOSPROC", "no sproc of that name is live"
     DISABLED = "DISABLED", "the sproc's header says `enabled=no`"
+    LIBRARY = "LIBRARY", "the sproc is `library=yes`: other sprocs require it"
     ASYNC = "ASYNC", "the sproc is `runasync=yes`: enqueue it"
+    NOTASYNC = "NOTASYNC", "the sproc is not `runasync=yes`: call it"
+    NOTREADONLY = "NOTREADONLY", "the sproc is not `readonly=yes`: call it with FCALL"
     NORECORD = "NORECORD", "the user may not write records"
+    DIRTY = "DIRTY", "a key of the registry was changed by hand: sync again"
 
 
 class FindingCode(Code):

@@ -1,18 +1,54 @@
-"""Every key, channel and function name that luasprocs uses in Redis.
+"""Every key and channel that luasprocs uses in Redis: its name, its type, and what it holds.
 
-The names are the first system's, so that `lrange __*_Sproc_List_*__ 0 5` keeps working. Beside the keys stand their types;
-docs/registry.md documents each field.
+The names are the first system's, so that `lrange __*_Sproc_List_*__ 0 5` keeps working.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import overload
 
 from luasprocs.errors import SettingsError
 
 LIBRARY = "luasprocs"
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.:-]{1,64}|\{[A-Za-z0-9_.:-]{1,62}\}")
+
+
+@dataclass(eq=False, slots=True)
+class Key:
+    """A key or channel of every registry. Its name in one registry is an attribute of `Keys`: `keys.executions`.
+
+    `stem`: what stands between the fixed parts of the name. `kind`: Redis' word for its type, or "channel". `each`: what stands
+    behind the prefix of a family, as in `<name>`. `checked`: a sync looks at its type and repairs it. `healed`: what does.
+    """
+
+    stem: str
+    kind: str
+    holds: str
+    each: str = ""
+    checked: bool = False
+    healed: str = "luasprocs sync repairs it"
+    attribute: str = field(default="", init=False)
+
+    def __set_name__(self, _: type, name: str) -> None:
+        self.attribute = name
+
+    @overload
+    def __get__(self, keys: None, owner: type[Keys]) -> Key: ...
+    @overload
+    def __get__(self, keys: Keys, owner: type[Keys]) -> str: ...
+    def __get__(self, keys: Keys | None, owner: type[Keys]) -> Key | str:
+        return self if keys is None else self.within(keys)
+
+    def within(self, keys: Keys) -> str:
+        """Its name in one registry; of a family the prefix."""
+        return f"{keys.prefix}__*_Sproc_{self.stem}_" + ("" if self.each else "*__")
+
+    @property
+    def shown(self) -> str:
+        """Its name without a namespace, as documentation has it."""
+        return f"__*_Sproc_{self.stem}_" + (self.each or "*__")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +60,134 @@ class Keys:
     """
 
     namespace: str = ""
+
+    list = Key("List", "list", "every sproc's name, sorted", checked=True)
+    name_prefix = Key("Name", "hash", "one sproc: see below", "<name>")
+    revision = Key("Revision", "hash", "what is applied: see below", checked=True)
+    history = Key("History", "stream", "one entry per generation: see below", checked=True)
+    blobs = Key("Blobs", "hash", "sources that the last generations replaced, by git blob id", checked=True)
+    replaced = Key(
+        "Replaced",
+        "zset",
+        "each of these blob ids, scored by the last generation that replaced it; tells when a source can be removed",
+        checked=True,
+    )
+    digests = Key(
+        "Digests",
+        "hash",
+        "name to the SHA1 of its hash as applied, which reveals edits by hand; the empty name has that of the triggers",
+        checked=True,
+    )
+    triggers = Key(
+        "Triggers",
+        "hash",
+        "event source (a channel or pattern) to sproc names, one per line; absent without triggers",
+        checked=True,
+    )
+    events = Key("Events", "hash", "how far events have run: see below", checked=True)
+    daemons = Key(
+        "Daemons",
+        "hash",
+        "daemon to its last heartbeat: see below",
+        checked=True,
+        healed="the next heartbeat replaces it",
+    )
+    paused = Key("Paused", "set", "paused sprocs (`luasprocs pause`); survives syncs", checked=True)
+    catchups = Key(
+        "Catchups",
+        "hash",
+        "sproc with `catchup=scan` to its scan after a gap, `ms cursor`: the time of its last step, and how far it is",
+        checked=True,
+    )
+    origin_prefix = Key(
+        "Origin",
+        "string",
+        "counter of the runs that a chain of causes has used of its budget; expires after a minute",
+        "<origin>",
+    )
+    canary_prefix = Key(
+        "Canary",
+        "any",
+        "short-lived: if CONFIG is refused, a daemon writes it every three seconds to learn whether writes are "
+        "published",
+        "<daemon>",
+    )
+    executions = Key(
+        "Executions",
+        "stream",
+        "one entry per recorded run, about 10,000 kept: see below",
+        checked=True,
+        healed="the next record replaces it",
+    )
+    cron_prefix = Key(
+        "Cron",
+        "string with TTL",
+        "the next time of a schedule (unix seconds), which its TTL counts down to; absent while the sproc is paused",
+        "<name>",
+    )
+    scheduled = Key(
+        "Scheduled",
+        "hash",
+        "sproc to `ms schedule`: the last time that ran or was given up, and the schedule that this belongs to",
+        checked=True,
+    )
+    unrecorded = Key(
+        "Unrecorded", "list", "short-lived: scheduled runs whose records are still to be written, as JSON", checked=True
+    )
+    jobs = Key(
+        "Jobs",
+        "stream",
+        "async runs that wait or run, with the consumer group `workers`: `id`, `sproc`, `job` (JSON: see below)",
+        checked=True,
+    )
+    delayed = Key(
+        "Delayed", "zset", "retries to come, as such JSON, scored by due time (unix milliseconds)", checked=True
+    )
+    dead = Key(
+        "Dead",
+        "stream",
+        "jobs that used up their retries, about 10,000 kept: `id`, `sproc`, `status`, `error`, `attempts`, `job`",
+        checked=True,
+    )
+    running = Key(
+        "Running",
+        "hash",
+        "sproc to the id of the job that holds its turn, if its runs must not overlap; `paused` while jobs "
+        "wait for a resume",
+        checked=True,
+    )
+    waiting_prefix = Key("Waiting", "list", "jobs that wait for their sproc's turn, as JSON", "<name>")
+    desired = Key("Desired", "hash", "what git wants, as seen by the daemon that syncs: see below")
+    suspended = Key("Suspended", "hash", "present while the sync is suspended: `since` (unix seconds), `by`, `reason`")
+    edit_claim = Key("Edit_Claim", "string", "short-lived: the daemon that commits live edits")
+    control = Key(
+        "Control",
+        "stream",
+        "requests to the daemons that sync, with the consumer group `daemons`, and their answers: see below",
+    )
+    gaps = Key(
+        "Gaps", "stream", "one entry per gap: see below", checked=True, healed="the next gap's record replaces it"
+    )
+    stats_prefix = Key("Stats", "hash", "a sproc's counters: see below", "<name>")
+
+    ticks = Key(
+        "Ticks",
+        "channel",
+        "`epoch tick ms run_id forced`, four times a second and whenever a client asks (`luasprocs wait`, a "
+        "daemon that joins)",
+    )
+    markers = Key(
+        "Markers",
+        "channel",
+        "`begin depth roots origin name` and `end` around a run: events between the two were caused by it",
+    )
+    generations = Key("Generations", "channel", "the generation, published inside each apply's MULTI")
+    wakes = Key(
+        "Wakes",
+        "channel",
+        "the id of a job that can be taken; `delayed`: a retry is to come; `schedules`: sprocs were paused or resumed; "
+        "`paused`: jobs of a paused sproc stood in front of others",
+    )
 
     def __post_init__(self) -> None:
         if self.namespace and not _NAMESPACE.fullmatch(self.namespace):
@@ -37,183 +201,17 @@ class Keys:
         """What stands before each key: `shop:` or nothing."""
         return f"{self.namespace}:" if self.namespace else ""
 
-    def _whole(self, kind: str) -> str:
-        return f"{self.prefix}__*_Sproc_{kind}_*__"
-
-    def _each(self, kind: str) -> str:
-        return f"{self.prefix}__*_Sproc_{kind}_"
-
-    @property
-    def list(self) -> str:
-        """List: every sproc's name, sorted."""
-        return self._whole("List")
-
-    @property
-    def name_prefix(self) -> str:
-        """Before a sproc's name: hash of its source and metadata."""
-        return self._each("Name")
-
-    @property
-    def revision(self) -> str:
-        """Hash: what is applied, by whom."""
-        return self._whole("Revision")
-
-    @property
-    def history(self) -> str:
-        """Stream: one entry a generation."""
-        return self._whole("History")
-
-    @property
-    def blobs(self) -> str:
-        """Hash: sources that the last generations replaced, by blob."""
-        return self._whole("Blobs")
-
-    @property
-    def replaced(self) -> str:
-        """Sorted set: blob by the last generation that replaced it; says when a source in `blobs` can go."""
-        return self._whole("Replaced")
-
-    @property
-    def digests(self) -> str:
-        """Hash: name to the SHA1 of its hash as applied; says which sproc was edited by hand."""
-        return self._whole("Digests")
-
-    @property
-    def triggers(self) -> str:
-        """Hash: event source to names, one a line."""
-        return self._whole("Triggers")
-
-    @property
-    def executions(self) -> str:
-        """Stream: one entry a recorded run."""
-        return self._whole("Executions")
-
-    @property
-    def events(self) -> str:
-        """Hash: epoch, tick, and each event source's watermark."""
-        return self._whole("Events")
-
-    @property
-    def daemons(self) -> str:
-        """Hash: daemon to its last heartbeat."""
-        return self._whole("Daemons")
-
-    @property
-    def gaps(self) -> str:
-        """Stream: one entry a stretch of time whose events were not run."""
-        return self._whole("Gaps")
-
-    @property
-    def catchups(self) -> str:
-        """Hash: sproc to its scan after a gap, `ms cursor`: when it was last heard of, and how far it is."""
-        return self._whole("Catchups")
-
-    @property
-    def origin_prefix(self) -> str:
-        """Before an origin: counter with TTL, the runs that it has caused."""
-        return self._each("Origin")
-
-    def canary(self, daemon: str) -> str:
-        """Of any type, there for a moment: what a daemon writes to hear whether writes are published."""
-        return self._each("Canary") + daemon
-
-    @property
-    def desired(self) -> str:
-        """Hash: what git wants, as the daemon that syncs sees it, and why it is not live if it isn't."""
-        return self._whole("Desired")
-
-    @property
-    def suspended(self) -> str:
-        """Hash, there while the sync is suspended: since when, by whom, why."""
-        return self._whole("Suspended")
-
-    @property
-    def control(self) -> str:
-        """Stream with the consumer group `daemons`: requests to the daemons that sync, and their answers."""
-        return self._whole("Control")
-
-    @property
-    def edit_claim(self) -> str:
-        """String, there for a moment: the daemon that commits live edits."""
-        return self._whole("Edit_Claim")
-
-    @property
-    def paused(self) -> str:
-        """Set: paused sprocs."""
-        return self._whole("Paused")
-
-    @property
-    def scheduled(self) -> str:
-        """Hash: sproc to the last scheduled time (unix milliseconds) that has run or was given up, and its schedule."""
-        return self._whole("Scheduled")
-
-    @property
-    def unrecorded(self) -> str:
-        """List, there for a moment: scheduled runs whose records are still to be written, as JSON."""
-        return self._whole("Unrecorded")
-
-    @property
-    def cron_prefix(self) -> str:
-        """Before a sproc's name: string with a TTL that counts down to its next tick."""
-        return self._each("Cron")
-
-    @property
-    def jobs(self) -> str:
-        """Stream with the consumer group `workers`: async runs to do or under way."""
-        return self._whole("Jobs")
-
-    @property
-    def delayed(self) -> str:
-        """Sorted set: retries by when they are due, unix milliseconds."""
-        return self._whole("Delayed")
-
-    @property
-    def dead(self) -> str:
-        """Stream: runs that used up their retries."""
-        return self._whole("Dead")
-
-    @property
-    def running(self) -> str:
-        """Hash: sproc to the job that holds its turn, where its runs must not overlap."""
-        return self._whole("Running")
-
-    @property
-    def waiting_prefix(self) -> str:
-        """Before a sproc's name: list of jobs that wait for its turn."""
-        return self._each("Waiting")
-
-    @property
-    def stats_prefix(self) -> str:
-        """Before a sproc's name: hash of its counters."""
-        return self._each("Stats")
-
-    @property
-    def markers(self) -> str:
-        """Channel: where a sproc's run begins and ends."""
-        return self._whole("Markers")
-
-    @property
-    def ticks(self) -> str:
-        """Channel: `epoch tick ms run_id forced`, which all daemons count by."""
-        return self._whole("Ticks")
-
-    @property
-    def generations(self) -> str:
-        """Channel: an apply publishes its generation here, inside its MULTI."""
-        return self._whole("Generations")
-
-    @property
-    def wakes(self) -> str:
-        """Channel: a job's id when there is one to take."""
-        return self._whole("Wakes")
-
     def name(self, name: str) -> str:
-        """Hash: one sproc's source and metadata."""
+        """The hash of one sproc."""
         return self.name_prefix + name
 
     def stats(self, name: str) -> str:
-        """Hash: one sproc's counters."""
+        """The hash of one sproc's counters."""
         return self.stats_prefix + name
+
+    def canary(self, daemon: str) -> str:
+        """What one daemon writes to learn whether writes are published."""
+        return self.canary_prefix + daemon
 
     @property
     def function_prefix(self) -> str:
@@ -228,3 +226,7 @@ class Keys:
     def function(self, name: str) -> str:
         """An engine function's name: `execute` gives `luasprocs_execute`, or `shop_luasprocs_execute`."""
         return f"{self.library}_{name}"
+
+
+KEYS: tuple[Key, ...] = tuple(one for one in vars(Keys).values() if isinstance(one, Key))
+"""All keys, then all channels, as documentation lists them."""

@@ -1,45 +1,48 @@
--- Compiles a sproc when it is used first. Made anew for each: nothing here is kept but what it puts into the core's tables.
+-- Compiles a sproc when it is used first. Nothing of this file is kept but what it puts into the core's tables.
 local core = ...
-local entries, loaded, loading, is, quoted = core.entries, core.loaded, core.loading, core.is, core.quoted
-local require_library, call_sproc, api = core.require_library, core.call_sproc, redis
+local entries, header, api = core.entries, core.once 'header', redis
 
 -- What a library reaches through a metatable and an upvalue doesn't: 2% of a call's time for a handful of uses.
 local SHARED = { 'tonumber', 'tostring', 'type', 'pairs', 'ipairs', 'unpack', 'math', 'string', 'table', 'cjson' }
 
--- An entry that can't run; `refused` says why.
-local function refusal(text)
-  return { refused = text }
+local function quoted(name)
+  return "'" .. tostring(name) .. "'"
 end
 
--- Takes a name. Returns its source and flags as written, or nothing and the refusal's text.
+-- An entry that can't run; `refused` says why, and begins with its code.
+local function refusal(code, text)
+  return { refused = code .. ' ' .. text, code = code }
+end
+
+-- Takes a name. Returns its header's values and `source`, or nothing and a refusal.
 local function fetch(name)
-  if not name then return nil, 'ERR no sproc named: FCALL ' .. EXECUTE .. ' numkeys [key ...] name [arg ...]' end
-  core.pin()
-  local found = redis.pcall('HMGET', NAME .. name, 'source', 'enabled', 'library', 'runasync', 'readonly', 'type', 'value', 'retries')
-  if found.err then
-    if found.err:find('WRONGTYPE', 1, true) == 1 then
-      return nil, 'ERR the registry of ' .. quoted(name) .. ' was changed by hand: sync again'
-    end
-    return nil, found.err
+  if not name then return nil, refusal('ERR', 'no sproc named: ' .. K.USAGE_EXECUTE) end
+  core.once 'pin'()
+  local values, problem = header.read(name, 'source', 'enabled', 'library', 'runasync', 'readonly', 'type', 'value', 'retries', 'event', 'reentrant')
+  if not values then
+    if problem:find('WRONGTYPE', 1, true) ~= 1 then return nil, { refused = problem, code = 'ERR' } end
+    return nil, refusal('DIRTY', 'the registry of ' .. quoted(name) .. ' was changed by hand: sync again')
   end
-  if not found[1] then
-    local where = core.generation and '' or ' here: this engine serves the registry of db ' .. DB
-    return nil, 'NOSPROC no sproc named ' .. quoted(name) .. where
+  if not values.source then
+    local where = core.generation and '' or ' here: this engine serves the registry of db ' .. K.DB
+    return nil, refusal('NOSPROC', 'no sproc named ' .. quoted(name) .. where)
   end
-  if is(found[2], 'no') then return nil, 'DISABLED sproc ' .. quoted(name) .. ' has enabled=no' end
-  return found
+  if not header.flag(values, 'enabled') then return nil, refusal('DISABLED', 'sproc ' .. quoted(name) .. ' has enabled=no') end
+  return values
 end
 
 -- require(name) inside a sproc: what the library sproc of that name returned, run once after each load.
 local function load_library(name)
+  local guard = core.use 'guard'
+  local loaded, loading = guard.loaded, guard.loading
   if loading[name] then error('require ' .. quoted(name) .. ' requires itself', 3) end
-  local found, refused = fetch(name)
-  if not found then error(refused, 3) end
-  if not is(found[3], 'yes') then error('require ' .. quoted(name) .. ': it is not library=yes', 3) end
-  local chunk, problem = loadstring(PREFIX .. found[1], '@' .. name)
+  local values, refused = fetch(name)
+  if not values then error(refused.refused, 3) end
+  if not header.flag(values, 'library') then error('require ' .. quoted(name) .. ': it is not library=yes', 3) end
+  local chunk, problem = loadstring(K.PREFIX .. values.source, '@' .. name)
   if not chunk then error(problem, 0) end
   loading[name] = true
-  local ok, result = pcall(chunk, {}, {}, { name = name, trigger = 'require', call = call_sproc, enqueue = core.enqueue }, require_library, redis)
+  local ok, result = pcall(chunk, {}, {}, { name = name, trigger = 'require', call = guard.call_sproc, enqueue = guard.enqueue }, guard.require, redis)
   loading[name] = nil
   if not ok then error(result, 0) end
   if result == nil then result = true end
@@ -74,7 +77,7 @@ end
 
 -- The function that runs a source which compiles: made once, of fixed arity, which is faster than a chunk.
 -- A source that uses `...` itself, or assigns to what is handed over, can't be made so, and stays a chunk.
-local function runner(source, name, chunk, sproc)
+local function runner(source, name, chunk, sproc, require_library)
   local fixed = not (assigns(source, 'redis') or assigns(source, 'sproc') or assigns(source, 'require'))
   local make = fixed and loadstring(head(source) .. source .. '\nend', '@' .. name)
   if make then return make(sproc, require_library, api) end
@@ -105,7 +108,7 @@ end
 
 -- Whether a source may raise something that is no string: redis-server 7.0 crashes where such an error reaches it.
 local function may_raise(source)
-  return source:find('error', 1, true) or source:find('assert', 1, true) or not is_tame(source)
+  return (source:find('error', 1, true) or source:find('assert', 1, true) or not is_tame(source)) and true or false
 end
 
 -- A header's comma list of types as a set; nil is any.
@@ -116,31 +119,46 @@ local function types_of(text)
   return types
 end
 
+-- The marker of a direct call. Only a sproc that is bound to events could be triggered by itself, and only if it isn't reentrant: it needs one.
+-- A direct call counts as what a client does, so the events that it causes are at the beginning of their chains: depth 0, no origin.
+local function marker_of(name, values)
+  if core.triggers and values.event and not header.flag(values, 'reentrant') then return 'begin 0 0 - ' .. name end
+end
+
 -- The entry for a name that `entries` hasn't: compiled and kept, or a refusal, which is not kept.
 local function load_entry(name)
-  local found, refused = fetch(name)
-  if not found then return refusal(refused) end
-  if is(found[3], 'yes') then return refusal('ERR ' .. quoted(name) .. ' is library=yes: other sprocs require it') end
-  if is(found[4], 'yes') then
-    local later = refusal('ASYNC ' .. quoted(name) .. ' is runasync=yes: it runs in a worker, not on the server; luasprocs execute, sproc.enqueue or FCALL ' .. ENQUEUE .. ' enqueues it')
-    later.is_async, later.types, later.value = true, types_of(found[6]), not is(found[7], 'no')
+  local values, refused = fetch(name)
+  if not values then return refused end
+  local types, wants_value = types_of(values.type), header.flag(values, 'value')
+  if header.flag(values, 'library') then return refusal('LIBRARY', quoted(name) .. ' is library=yes: other sprocs require it') end
+  if header.flag(values, 'runasync') then
+    local how = 'it runs in a worker, not on the server; luasprocs execute, sproc.enqueue or FCALL ' .. K.ENQUEUE .. ' enqueues it'
+    local later = refusal('ASYNC', quoted(name) .. ' is runasync=yes: ' .. how)
+    later.is_async, later.types, later.value = true, types, wants_value
+    core.later[name] = later
     return later
   end
-  local chunk, problem = loadstring(PREFIX .. found[1], '@' .. name)
-  if not chunk then return refusal('ERR ' .. problem) end
-  local sproc = { name = name, trigger = 'call', call = call_sproc, enqueue = core.enqueue }
+  local source = values.source
+  local chunk, problem = loadstring(K.PREFIX .. source, '@' .. name)
+  if not chunk then return refusal('ERR', problem) end
+  local tame, begin, sproc = is_tame(source), marker_of(name, values), { name = name, trigger = 'call' }
+  local guard = not tame and core.use 'guard' or {} -- a tame source names neither `sproc` nor `require`
+  sproc.call, sproc.enqueue = guard.call_sproc, guard.enqueue
+  local run, guarded = runner(source, name, chunk, sproc, guard.require), begin ~= nil or may_raise(source)
   local entry = {
     name = name,
-    run = runner(found[1], name, chunk, sproc),
-    left = core.FLUSH_EVERY,
-    readonly = is(found[5], 'yes'),
-    types = types_of(found[6]),
-    value = not is(found[7], 'no'),
-    retried = (tonumber(found[8]) or 0) > 0,
+    run = run,
+    -- For a direct call whose arguments begin with the sproc's name: of a source that doesn't see them it need not go.
+    run_named = not guarded and not source:find('ARGV', 1, true) and not source:find('...', 1, true) and run or nil,
+    left = K.FLUSH_EVERY,
+    readonly = header.flag(values, 'readonly'),
+    types = types,
+    value = wants_value,
+    retried = header.number(values, 'retries') > 0,
     sproc = sproc,
-    tame = is_tame(found[1]),
-    guarded = may_raise(found[1]),
-    begin = core.triggers and 'begin 1 1 - ' .. name, -- the marker of a direct call, if anybody listens
+    tame = tame,
+    begin = begin,
+    guarded = guarded, -- see guard.lua
   }
   entries[name] = entry
   return entry

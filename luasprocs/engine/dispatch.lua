@@ -1,115 +1,30 @@
 -- Claims a batch of events and runs the sprocs bound to their source in one atomic step, without holes and never twice.
-local BATCH_BYTES = 2 * 1024 * 1024 -- of values; what is beyond is left to the next dispatch
-local RUNS_BUDGET = 1000 -- runs below one original event, on average of those that ran together
-local ORIGIN_TTL_MS = 60000
-local TRIM_EVERY, untrimmed = 20, 0 -- records; what is trimmed at last are whole nodes of the stream
+local core = ...
+local entries, load_entry, explain, put_back = core.entries, core.load_entry, core.use 'guard'.explain, core.use 'guard'.put_back
+local prelude, records, runs = core.use 'prelude', core.use 'records', core.use 'runs'
+local ticks, batches, jobs = core.use 'ticks', core.use 'batch', core.use 'jobs'
+local clock_us, readable, said, failed = prelude.clock_us, core.use('readable').readable, runs.said, runs.failed
+local count, count_error, new_tally, write_stats = records.count, records.count_error, records.new_tally, records.write_stats
+local floor, tostring = math.floor, tostring
+local serve = {}
 -- Reading the clock takes as long as a small command. In a long stretch of short runs it is read once for a few of them, and each
 -- is put down with their mean.
 local CLOCK_STRETCH, CLOCK_RUNS, CLOCK_SHORT_US = 16, 8, 100
 
--- Takes a text: one number for all, or a list of them. Returns the number, or the list.
-local function listed(text)
-  local one = tonumber(text)
-  if one then return one end
-  local numbers = {}
-  for word in text:gmatch('%d+') do numbers[#numbers + 1] = tonumber(word) end
-  return nil, numbers
-end
-
--- Places as text, `1 3`, as a set.
-local function places_of(text)
-  local one = tonumber(text)
-  if one then return { [one] = true } end
-  local places = {}
-  for place in text:gmatch('%d+') do places[tonumber(place)] = true end
-  return places
-end
-
--- Takes args, and a place in them: number of names, names, number of routes, and for each: depth, roots, origin, state (`deep`, `poison`,
--- `timeout 2` for the second name alone, or empty), picks (`1 3`, places of names); then the events' counts (the first one's, where they
--- follow each other, else all) and routes (one for all, or all); then each event's key and name.
--- Returns a batch: that, with room for what is known of each event that is run: its route, the place of its key, value, type and cut.
-local function read_batch(args, at)
-  local names, routes = {}, {}
-  local many = tonumber(args[at])
-  for i = 1, many do names[i] = args[at + i] end
-  at = at + many + 1
-  many = tonumber(args[at])
-  at = at + 1
-  for i = 1, many do
-    local route = { depth = tonumber(args[at]), roots = tonumber(args[at + 1]), origin = args[at + 2], picks = places_of(args[at + 4]) }
-    local state = args[at + 3]
-    if state ~= '' then route.state, route.culprit = state:match('^(%a*) ?(%d*)$') end
-    routes[i] = route
-    at = at + 5
-  end
-  local first_count, counts = listed(args[at])
-  local way, ways = listed(args[at + 1])
-  return {
-    args = args, names = names, routes = routes, events = at + 2, first_count = first_count, counts = counts, way = way, ways = ways,
-    chosen = {}, places = {}, values = {}, kinds = {}, cuts = {},
-  }
-end
-
--- The count of a batch's `n`th event within its tick.
-local function count_of(batch, n)
-  return batch.counts and batch.counts[n] or batch.first_count + n - 1
-end
-
--- Whether a route's sprocs want the value of a key.
-local function wants_value(batch, route)
-  for place in next, route.picks do
-    local name = batch.names[place]
-    local entry = entries[name] or load_entry(name)
-    if entry.value ~= false then return true end
-  end
-  return false
-end
-
--- Reads type and value of each event from the `first` on, before any sproc runs. Stops at enough bytes.
-local function read_values(batch, first)
-  local args, places, values, kinds, chosen = batch.args, batch.places, batch.values, batch.kinds, batch.chosen
-  local bytes, n, pcall, type, get, events = 0, 0, pcall, type, redis.pcall, batch.events
-  for i = 1, #batch.routes do batch.routes[i].wanted = wants_value(batch, batch.routes[i]) end
-  local only = batch.way and batch.routes[batch.way]
-  for i = first, (#args - events + 1) / 2 do
-    local at = events + (i - 1) * 2
-    local route = only or batch.routes[batch.ways[i]]
-    local wanted, ok, value, kind, cut = route.wanted, nil, nil, 'string', nil
-    if wanted and STRING_EVENTS[args[at + 1]] then value = get('GETRANGE', args[at], '0', VALUE_LIMIT_TEXT) end
-    if type(value) ~= 'string' or #value == 0 or #value > VALUE_LIMIT_BYTES then -- not simply a string
-      ok, value, kind, cut = pcall(read_value, args[at], wanted)
-      if not ok then value, kind, cut = '', 'none', nil end
-    end
-    n = n + 1
-    places[n], values[n], kinds[n], chosen[n] = at, value, kind, route
-    if cut then batch.cuts[n] = cut end
-    bytes = bytes + #value
-    if bytes >= BATCH_BYTES then break end
-  end
-  batch.size = n
-end
-
--- One entry of the Executions stream.
-local function add_record(batch, name, fields)
-  add_execution('MAXLEN', '~', batch.limit, '*',
-    'sproc', name, 'trigger', fields.trigger or 'event', 'key', fields.key or '', 'event', fields.event or '', 'origin', fields.origin,
-    'depth', fields.depth, 'status', fields.status, 'duration_us', 0, 'reply', '', 'error', fields.error,
-    'commit', fields.commit or '', 'daemon', batch.daemon)
-end
-
 -- One record for a stretch of events that a sproc doesn't run for; counted in its stats.
 local function record_skipped(batch, name, stretch, status, why)
-  local place = batch.places[stretch[1]]
+  local place, route = batch.places[stretch[1]], stretch.route
+  local key, event = batch.args[place], batch.args[place + 1]
   local more = #stretch > 1 and (' (' .. #stretch .. ' events, this is the first)') or ''
-  local route = stretch.route
-  add_record(batch, name, {
-    key = batch.args[place], event = batch.args[place + 1], origin = route.origin, depth = route.depth,
-    status = status, error = why .. more,
+  records.write({
+    sproc = name, trigger = 'event', key = key, event = event, origin = route.origin, depth = route.depth,
+    status = status, error = why .. more, daemon = batch.daemon,
   })
   local tally = new_tally()
-  if status == 'skipped' then tally.skipped = #stretch else
-    tally.errors, tally.last_error = #stretch, why
+  if status == 'skipped' then
+    tally.skipped = #stretch
+  else
+    count_error(tally, why, #stretch)
   end
   write_stats(name, tally)
 end
@@ -117,10 +32,16 @@ end
 -- Whether the runs below one origin are within their budget.
 local function within_budget(route, runs)
   if route.depth <= 1 then return true end
-  local key = ORIGIN .. route.origin
+  local key = K.ORIGIN_PREFIX .. route.origin
   local used = redis.call('INCRBY', key, runs)
-  redis.call('PEXPIRE', key, ORIGIN_TTL_MS)
-  return used <= RUNS_BUDGET * route.roots
+  redis.call('PEXPIRE', key, K.ORIGIN_TTL_MS)
+  return used <= K.RUNS_BUDGET * route.roots
+end
+
+-- xpcall passes no arguments in Lua 5.1: they are handed over here, and no closure is made on each run.
+local running, running_keys, running_args
+local function run_handed()
+  return running.run(running_keys, running_args)
 end
 
 -- Runs a sproc for each event of a stretch and counts the runs. Returns the reply or the error of each as text (a large one must not
@@ -129,7 +50,7 @@ local function run_each(batch, entry, stretch, tally)
   local args, places, values, kinds = batch.args, batch.places, batch.values, batch.kinds
   local replies, problems, durations = {}, {}, {}
   local sproc, tame, any_cut = entry.sproc, entry.tame, next(batch.cuts) ~= nil
-  local xpcall, type, rawget = xpcall, type, rawget
+  local xpcall = xpcall
   local together, unclocked = #stretch >= CLOCK_STRETCH and CLOCK_RUNS or 1, 0
   running = entry
   local at_us = clock_us()
@@ -149,7 +70,7 @@ local function run_each(batch, entry, stretch, tally)
       if mean_us > CLOCK_SHORT_US then together = 1 end
       at_us, unclocked = now_us, 0
     end
-    if not ok or (type(reply) == 'table' and rawget(reply, 'err') ~= nil) then
+    if failed(ok, reply) then
       problems[n] = said(reply)
       count_error(tally, problems[n])
     elseif reply then
@@ -161,46 +82,40 @@ end
 
 -- Runs a sproc for a stretch of events between one begin and one end marker, then records each run.
 local function run_stretch(batch, entry, stretch, tally)
-  local args, places, route, name, sproc = batch.args, batch.places, stretch.route, entry.name, entry.sproc
+  local args, places, route, name = batch.args, batch.places, stretch.route, entry.name
   local roots = route.roots > 0 and route.roots or #stretch
-  redis.call('PUBLISH', MARKERS, 'begin ' .. route.depth .. ' ' .. roots .. ' ' .. route.origin .. ' ' .. name)
-  sproc.trigger, unmended = 'event', sproc
-  core.origin, core.depth = route.origin, route.depth
+  redis.call('PUBLISH', K.MARKERS, runs.begin_marker(route.depth, roots, route.origin, name))
+  runs.tell(entry, 'event', route.origin, route.depth)
   local replies, problems, durations = run_each(batch, entry, stretch, tally)
-  mend()
-  redis.call('PUBLISH', MARKERS, 'end')
-  local commit, daemon, origin, depth = commit_of(entry), batch.daemon, route.origin, tostring(route.depth)
-  local tostring = tostring
-  local duration_us, duration -- as text: a number costs more to hand over
+  runs.mend()
+  redis.call('PUBLISH', K.MARKERS, 'end')
+  -- Numbers as text: a number costs more to hand over.
+  local row = {
+    sproc = name, trigger = 'event', origin = route.origin, depth = tostring(route.depth), commit = runs.commit_of(entry), daemon = batch.daemon,
+  }
+  local duration_us
   for n = 1, #stretch do
     local place, problem = places[stretch[n]], problems[n]
+    local key, event = args[place], args[place + 1]
     if durations[n] ~= duration_us then
       duration_us = durations[n]
-      duration = tostring(duration_us)
+      row.duration_us = tostring(duration_us)
     end
-    add_execution('*',
-      'sproc', name, 'trigger', 'event', 'key', args[place], 'event', args[place + 1], 'origin', origin, 'depth', depth,
-      'status', problem and 'error' or 'ok', 'duration_us', duration, 'reply', replies[n] or '',
-      'error', problem or '', 'commit', commit, 'daemon', daemon)
+    row.key, row.event, row.status, row.reply, row.error = key, event, problem and 'error' or 'ok', replies[n], problem
+    records.write(row)
     if problem and entry.retried then
-      local values = { batch.values[stretch[n]], args[place + 1], batch.kinds[stretch[n]] }
-      retry_run(name, 'event', { args[place] }, values, origin, route.depth, problem)
+      jobs.retry_run(name, 'event', { key }, { batch.values[stretch[n]], event, batch.kinds[stretch[n]] }, row, problem)
     end
-  end
-  untrimmed = untrimmed + #stretch
-  if untrimmed >= TRIM_EVERY then
-    redis.call('XTRIM', EXECUTIONS, 'MAXLEN', '~', batch.limit)
-    untrimmed = 0
   end
 end
 
 -- Puts an async sproc's run for each event of a stretch among the jobs.
 local function enqueue_stretch(batch, name, stretch)
   local route = stretch.route
-  for _, event in ipairs(stretch) do
-    local place = batch.places[event]
-    local values = { batch.values[event], batch.args[place + 1], batch.kinds[event] }
-    enqueue_job(name, 'event', { batch.args[place] }, values, route.origin, route.depth)
+  for _, n in ipairs(stretch) do
+    local place = batch.places[n]
+    local key, event = batch.args[place], batch.args[place + 1]
+    jobs.enqueue(name, 'event', { key }, { batch.values[n], event, batch.kinds[n] }, route.origin, route.depth)
   end
 end
 
@@ -214,7 +129,7 @@ local function refused(place, name, entry, stretch, paused)
   if state == 'timeout' and meant then return 'timeout', 'it ran past its timeout and was stopped' end
   if paused then return 'skipped', 'paused: luasprocs resume ' .. name end
   if not within_budget(route, #stretch) then
-    return 'skipped', 'the budget of ' .. RUNS_BUDGET .. ' runs for each original event is used up'
+    return 'skipped', 'the budget of ' .. K.RUNS_BUDGET .. ' runs for each original event is used up'
   end
 end
 
@@ -235,7 +150,7 @@ end
 local function run_sproc(batch, place)
   local name = batch.names[place]
   local entry = entries[name] or load_entry(name)
-  local paused = redis.pcall('SISMEMBER', PAUSED, name) == 1
+  local paused = prelude.is_paused(name)
   local tally, stretch = new_tally(), nil
   local chosen, kinds, types = batch.chosen, batch.kinds, entry.types
   for n = 1, batch.size do
@@ -258,102 +173,78 @@ local function run_batch(batch)
   for place = 1, #batch.names do run_sproc(batch, place) end
 end
 
--- Where the watermark is, if this batch may run behind it: all that its sender knows before it has run. Else nothing and a reply.
-local function claim(args, mark)
-  local source, tick = args[1], tonumber(args[5])
-  local at_tick, at_count, at_ms = parse_mark(mark)
+-- Where the watermark is, if a batch may run behind it: all that its sender knows before it has run. Else nothing and a reply.
+-- `sent`: the sender's arguments by name.
+local function claim(sent, mark)
+  local at_tick, at_count, at_ms = ticks.parse_mark(mark)
   if not at_tick then return nil, { 'unregistered' } end
-  local prev_tick, prev_count, start_tick = tonumber(args[7]), tonumber(args[8]), tonumber(args[9])
-  if before(at_tick, at_count, prev_tick, prev_count) then
-    local first = prev_tick == start_tick and prev_count == 0
-    if not first or start_tick <= at_tick or covered(source, start_tick - 1, args[2], args[4]) then
+  if ticks.before(at_tick, at_count, sent.prev_tick, sent.prev_count) then
+    local first = sent.prev_tick == sent.start_tick and sent.prev_count == 0
+    if not first or sent.start_tick <= at_tick or ticks.covered(sent.source, sent.start_tick - 1, sent.epoch, sent.daemon) then
       return nil, { 'behind', at_tick, at_count }
     end
-    record_gap(source, at_ms, args[10], 'no daemon listened', args[4])
-    at_tick, at_count = prev_tick, prev_count
+    ticks.record_gap(sent.source, at_ms, sent.start_ms, 'no daemon listened', sent.daemon)
+    at_tick, at_count = sent.prev_tick, sent.prev_count
   end
-  if tick < at_tick then at_count = math.huge end -- all of it has run
-  if tick > at_tick then at_count = 0 end
+  if sent.tick < at_tick then at_count = math.huge end -- all of it has run
+  if sent.tick > at_tick then at_count = 0 end
   return at_count
 end
 
--- FCALL <ns>luasprocs_dispatch 0 source epoch generation daemon tick tick_ms prev_tick prev_count start_tick start_ms <head> [key event ...]
--- The events are of one tick, in order; `prev` is the number of the event before them that is wanted, as the sender knows; `start` is
--- where the sender's numbering of the source begins. For <head> see read_batch.
--- Reply: `ran`, tick, count of the watermark, runs, microseconds; or with nothing done: `behind` tick count, `stale` generation,
--- `epoch`, `unregistered`.
-serve[DISPATCH] = function(_, args)
-  local mark = redis.call('HMGET', EVENTS, 'epoch', args[1], 'limit')
-  if mark[1] ~= args[2] then return { 'epoch' } end
-  local registered = redis.pcall('HGET', REVISION, 'generation')
-  serve_generation(registered)
-  if registered ~= args[3] then return { 'stale', type(registered) == 'string' and registered or '' } end
-  local at_count, reply = claim(args, mark[2])
-  if not at_count then return reply end
-  local started_us = clock_us()
-  local batch = read_batch(args, 11)
-  local first, total = 1, (#args - batch.events + 1) / 2
-  while first <= total and count_of(batch, first) <= at_count do first = first + 1 end
-  if first > total then
-    local tick, count = parse_mark(redis.call('HGET', EVENTS, args[1]))
-    return { 'ran', tick, count, 0, 0 }
-  end
-  batch.daemon, batch.limit = args[4], mark[3] or EXECUTIONS_LIMIT
-  read_values(batch, first)
-  local tick, last = tonumber(args[5]), count_of(batch, first + batch.size - 1)
+-- Runs a batch, whatever breaks it off, and moves the watermark.
+local function run_claimed(batch, sent)
+  local last = batches.count_of(batch, batch.first + batch.size - 1)
   local ok, problem = pcall(run_batch, batch)
-  write_mark(args[1], tick, last, args[6])
+  ticks.write_mark(sent.source, sent.tick, last, sent.tick_ms)
   if not ok then
     put_back()
-    pcall(add_record, batch, '', { key = args[1], origin = '', depth = 0, status = 'error', error = 'a batch broke off: ' .. said(problem) })
+    local error = 'a batch broke off: ' .. said(problem)
+    pcall(records.write, { trigger = 'event', key = sent.source, status = 'error', error = error, daemon = sent.daemon })
   end
-  return { 'ran', tick, last, batch.size, clock_us() - started_us }
+  return last
 end
 
--- FCALL_RO <ns>luasprocs_bound 0: what a daemon needs to bind events to sprocs, at one moment.
--- Reply: generation, then for each source: source, names one a line; then an empty string, then for each name: name and its
--- event, key, reentrant, catchup, timeout as written, or empty; of sprocs without a trigger those that say a timeout.
-serve[BOUND] = function()
-  local registered = redis.pcall('HGET', REVISION, 'generation')
-  local found = redis.pcall('HGETALL', TRIGGERS)
-  local reply, names = { type(registered) == 'string' and registered or '' }, {}
-  for i = 1, found.err and 0 or #found, 2 do
-    reply[#reply + 1] = found[i]
-    reply[#reply + 1] = found[i + 1]
-    for name in found[i + 1]:gmatch('[^\n]+') do names[name] = true end
+function serve.dispatch(_, args)
+  local source, epoch, generation, daemon, tick, tick_ms, prev_tick, prev_count, start_tick, start_ms = unpack(args, 1, 10)
+  local marks = redis.call('HMGET', K.EVENTS, 'epoch', source)
+  if marks[1] ~= epoch then return { 'epoch' } end
+  local registered = prelude.serve_generation()
+  if registered ~= generation then return { 'stale', registered } end
+  local sent = {
+    source = source, epoch = epoch, daemon = daemon, tick = tonumber(tick), tick_ms = tick_ms, prev_tick = tonumber(prev_tick),
+    prev_count = tonumber(prev_count), start_tick = tonumber(start_tick), start_ms = start_ms,
+  }
+  local at_count, reply = claim(sent, marks[2])
+  if not at_count then return reply end
+  local started_us = clock_us()
+  local batch = batches.read(args, 11)
+  local first = 1
+  while first <= batch.total and batches.count_of(batch, first) <= at_count do first = first + 1 end
+  if first > batch.total then
+    local mark_tick, mark_count = ticks.parse_mark(redis.call('HGET', K.EVENTS, source))
+    return { 'ran', mark_tick, mark_count, 0, 0 }
   end
-  reply[#reply + 1] = ''
-  for name in pairs(names) do
-    local fields = redis.pcall('HMGET', NAME .. name, 'event', 'key', 'reentrant', 'catchup', 'timeout')
-    reply[#reply + 1] = name
-    for place = 1, 5 do reply[#reply + 1] = not fields.err and fields[place] or '' end
-  end
-  local listed = redis.pcall('LRANGE', LIST, 0, -1)
-  for i = 1, listed.err and 0 or #listed do
-    local timeout = not names[listed[i]] and redis.pcall('HGET', NAME .. listed[i], 'timeout')
-    if type(timeout) == 'string' then
-      for _, part in ipairs({ listed[i], '', '', '', '', timeout }) do reply[#reply + 1] = part end
-    end
-  end
-  return reply
+  batch.daemon, batch.first = daemon, first
+  batches.read_values(batch, first)
+  local last = run_claimed(batch, sent)
+  return { 'ran', sent.tick, last, batch.size, clock_us() - started_us }
 end
 
--- FCALL <ns>luasprocs_catchup 0 name daemon before cursor [key ...]: runs a sproc for keys that a scan found, event `catchup`, and keeps the
--- cursor; an empty one ends the scan. `before`: what the hash holds for the scan, as its last step left it.
--- Reply: how many ran, and what the hash holds now; -1 where the scan was ended or began again meanwhile.
-serve[CATCHUP] = function(_, args)
-  local name, daemon, cursor = args[1], args[2], args[4]
-  if redis.call('HGET', CATCHUPS, name) ~= args[3] then return { -1, '' } end
-  core.pin()
-  local flat = { '1', name, '1', '1', '0', '-', '', '1', '1', '1' } -- as read_batch takes it
+function serve.catchup(_, args)
+  local name, daemon, before, cursor = args[1], args[2], args[3], args[4]
+  if redis.call('HGET', K.CATCHUPS, name) ~= before then return { -1, '' } end
+  core.use 'pin'()
+  local flat = { '1', name, '1', '1', '0', '-', '', '1', '1', '1' } -- one name, one route, as batch.lua reads it
   for i = 5, #args do flat[#flat + 1], flat[#flat + 2] = args[i], 'catchup' end
-  local batch = read_batch(flat, 1)
-  batch.daemon, batch.limit = daemon, executions_limit()
-  if #args > 4 then
-    read_values(batch, 1)
+  local batch = batches.read(flat, 1)
+  batch.daemon = daemon
+  if batch.total > 0 then
+    batches.read_values(batch, 1)
     run_sproc(batch, 1)
   end
-  local now = now_ms() .. ' ' .. cursor
-  if cursor == '' then redis.call('HDEL', CATCHUPS, name) else redis.call('HSET', CATCHUPS, name, now) end
+  local now = prelude.now_ms() .. ' ' .. cursor
+  if cursor == '' then redis.call('HDEL', K.CATCHUPS, name) else redis.call('HSET', K.CATCHUPS, name, now) end
   return { batch.size or 0, now }
 end
+
+return { serve = serve }

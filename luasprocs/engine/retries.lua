@@ -1,63 +1,51 @@
 -- What becomes of runs that failed, and what an operator may do with jobs.
+local core = ...
+local prelude, jobs, runs = core.use 'prelude', core.use 'jobs', core.use 'runs'
+local now_ms, writable, is_paused = prelude.now_ms, prelude.writable, prelude.is_paused
+local read_job, admit, pass_turn, rules = jobs.read, jobs.admit, jobs.pass_turn, jobs.rules
+local serve = {}
 
-local PAUSED_AGAIN_MS = 1000 -- after which a retry of a paused sproc on the server is looked at again
-
--- FCALL <ns>luasprocs_due 0: retries that are due go among the jobs; sprocs that are not paused any more go on.
--- Reply: in how many milliseconds the next one is due (or empty), then the server-side runs that are due, for luasprocs_retry.
-serve[DUE] = function()
+function serve.due()
   local reply = { '' }
-  local due = redis.call('ZRANGEBYSCORE', writable(DELAYED, 'zset'), '-inf', now_ms(), 'LIMIT', 0, DUE_LIMIT)
+  local due = redis.call('ZRANGEBYSCORE', writable(K.DELAYED, 'zset'), '-inf', now_ms(), 'LIMIT', 0, K.DUE_LIMIT)
   for _, text in ipairs(due) do
     local job = read_job(text)
     if job and job.server and is_paused(job.sproc) then
-      redis.call('ZADD', DELAYED, now_ms() + PAUSED_AGAIN_MS, text)
+      redis.call('ZADD', K.DELAYED, now_ms() + K.PAUSED_AGAIN_MS, text)
     elseif job and job.server then
       reply[#reply + 1] = text
     else
-      redis.call('ZREM', DELAYED, text)
-      if job then admit(job, run_rules(job.sproc).overlap) end
+      redis.call('ZREM', K.DELAYED, text)
+      if job then admit(job, rules(job.sproc).overlap) end
     end
   end
-  local turns = redis.call('HGETALL', writable(RUNNING, 'hash'))
+  local turns = redis.call('HGETALL', writable(K.RUNNING, 'hash'))
   for i = 1, #turns, 2 do
-    if turns[i + 1] == PAUSED_TURN and not is_paused(turns[i]) then pass_turn(turns[i], PAUSED_TURN) end
+    local name, holder = turns[i], turns[i + 1]
+    if holder == K.PAUSED_TURN and not is_paused(name) then pass_turn(name, K.PAUSED_TURN) end
   end
-  local first = redis.call('ZRANGE', DELAYED, 0, 0, 'WITHSCORES')
+  local first = redis.call('ZRANGE', K.DELAYED, 0, 0, 'WITHSCORES')
   if first[2] then reply[1] = string.format('%d', math.max(0, tonumber(first[2]) - now_ms())) end
   return reply
 end
 
--- FCALL <ns>luasprocs_retry 0 daemon job verdict: runs a server-side sproc again that failed before, and says what comes after. `verdict`: empty, or
--- the status to record instead of a run (`timeout`: the last try was stopped). Reply: OK, or GONE where another daemon has done it.
-serve[RETRY] = function(_, args)
+-- What a run of a server-side job leaves for its record. Nothing is written before the run: then FUNCTION KILL can still stop it.
+local function run_again(job)
+  local entry = core.entries[job.sproc] or core.load_entry(job.sproc)
+  if entry.refused then return { status = 'error', error = entry.refused } end
+  return (runs.once(entry, job.keys, job.args, job.trigger, job.origin, job.depth))
+end
+
+function serve.retry(_, args)
   local daemon, text, verdict = args[1], args[2], args[3]
-  serve_generation(redis.pcall('HGET', REVISION, 'generation'))
-  if not redis.call('ZSCORE', DELAYED, text) then return redis.status_reply('GONE') end
+  prelude.serve_generation()
+  if not redis.call('ZSCORE', K.DELAYED, text) then return redis.status_reply('GONE') end
   local job = read_job(text)
-  local name = job.sproc
-  local entry = entries[name] or load_entry(name)
-  local status, reply, problem, duration_us = verdict, '', 'it ran past its timeout and was stopped', 0
-  if verdict == '' then
-    if entry.refused then
-      status, problem = 'error', entry.refused
-    else
-      -- Nothing is written before the run: then FUNCTION KILL can still stop it.
-      entry.sproc.trigger, unmended = job.trigger, entry.sproc
-      core.origin, core.depth = job.origin, job.depth
-      local started_us = clock_us()
-      local ok, answer = run_marked(entry, job.keys, job.args, table.concat({ 'begin', job.depth, 1, job.origin, name }, ' '))
-      duration_us = math.max(0, clock_us() - started_us)
-      mend()
-      put_back()
-      local failed = not ok or (type(answer) == 'table' and rawget(answer, 'err') ~= nil)
-      status, problem = failed and 'error' or 'ok', failed and said(answer) or ''
-      reply = failed and '' or readable(answer)
-    end
-  end
-  redis.call('ZREM', DELAYED, text)
-  if status == 'ok' then problem = '' end
-  record_job(job, { trigger = job.trigger, status = status, duration_us = duration_us, reply = reply, error = problem, daemon = daemon })
-  if status ~= 'ok' then retry_or_bury(job, status, problem, run_rules(name)) end
+  local row = verdict == '' and run_again(job) or { status = verdict, error = 'it ran past its timeout and was stopped' }
+  redis.call('ZREM', K.DELAYED, text)
+  row.trigger, row.daemon = job.trigger, daemon
+  jobs.record(job, row)
+  if row.status ~= 'ok' then jobs.retry_or_bury(job, row.status, row.error, rules(job.sproc)) end
   return redis.status_reply('OK')
 end
 
@@ -66,10 +54,10 @@ local function act(action, job)
   if action == 'drop' then return end
   job.attempt = 1
   if job.server then
-    redis.call('ZADD', writable(DELAYED, 'zset'), now_ms(), json().encode(job))
-    redis.call('PUBLISH', WAKES, job.id)
+    redis.call('ZADD', writable(K.DELAYED, 'zset'), now_ms(), prelude.json().encode(job))
+    redis.call('PUBLISH', K.WAKES, job.id)
   else
-    admit(job, run_rules(job.sproc).overlap == 'allow' and 'allow' or 'queue')
+    admit(job, rules(job.sproc).overlap == 'allow' and 'allow' or 'queue')
   end
 end
 
@@ -87,59 +75,70 @@ local function search(stream, wanted, found)
   repeat
     entries = redis.call('XRANGE', stream, from, '+', 'COUNT', 100)
     for _, entry in ipairs(entries) do
-      local job = wanted_in(job_text(entry[2]) or '', wanted)
+      local job = wanted_in(jobs.text_in(entry[2]) or '', wanted)
       if job then found(job, entry[1]) end
       from = '(' .. entry[1]
     end
   until #entries < 100 or not next(wanted)
 end
 
--- FCALL <ns>luasprocs_job 0 action state id [id ...]: `retry` starts dead jobs anew, delayed ones now; `drop` forgets jobs that don't run. `state`:
--- only where a job is still in it, empty for any. Reply: for each id where it was found (`dead`, `delayed`, `waiting`, `queued`); `running` where it
--- can't be done; nil where there is no such job.
-serve[JOB] = function(_, args)
-  local action, state, wanted, was = args[1], args[2], {}, {}
-  for i = 3, #args do wanted[args[i]] = true end
-  local function is_in(place)
-    return next(wanted) and (state == '' or state == place)
-  end
-  local function done(job, what)
-    wanted[job.id], was[job.id] = nil, what
-  end
-  if is_in('dead') then
-    search(writable(DEAD, 'stream'), wanted, function(job, entry)
-      act(action, job)
-      redis.call('XDEL', DEAD, entry)
-      done(job, 'dead')
-    end)
-  end
-  for _, text in ipairs(is_in('delayed') and redis.call('ZRANGE', writable(DELAYED, 'zset'), 0, -1) or {}) do
+-- Each place where a job may be: a function that acts on the wanted ones there, and calls `done(job, state)` for each.
+local PLACES = {}
+
+function PLACES.dead(action, wanted, done)
+  search(writable(K.DEAD, 'stream'), wanted, function(job, entry_id)
+    act(action, job)
+    redis.call('XDEL', K.DEAD, entry_id)
+    done(job, 'dead')
+  end)
+end
+
+function PLACES.delayed(action, wanted, done)
+  for _, text in ipairs(redis.call('ZRANGE', writable(K.DELAYED, 'zset'), 0, -1)) do
     local job = wanted_in(text, wanted)
     if job then
-      redis.call('ZREM', DELAYED, text)
+      redis.call('ZREM', K.DELAYED, text)
       act(action, job)
       done(job, 'delayed')
     end
   end
-  for _, name in ipairs(is_in('waiting') and redis.call('HKEYS', writable(RUNNING, 'hash')) or {}) do
-    for _, text in ipairs(redis.call('LRANGE', writable(WAITING .. name, 'list'), 0, -1)) do
+end
+
+function PLACES.waiting(action, wanted, done)
+  for _, name in ipairs(redis.call('HKEYS', writable(K.RUNNING, 'hash'))) do
+    local list = writable(K.WAITING_PREFIX .. name, 'list')
+    for _, text in ipairs(redis.call('LRANGE', list, 0, -1)) do
       local job = wanted_in(text, wanted)
-      if job and action == 'drop' then redis.call('LREM', WAITING .. name, 1, text) end
+      if job and action == 'drop' then redis.call('LREM', list, 1, text) end
       if job then done(job, action == 'drop' and 'waiting' or 'running') end
     end
   end
-  if is_in('queued') then
-    local gone = {}
-    search(writable(JOBS, 'stream'), wanted, function(job, entry)
-      local pending = redis.pcall('XPENDING', JOBS, GROUP, entry, entry, 1)
-      if action == 'retry' or (not pending.err and pending[1]) then return done(job, 'running') end
-      remove_entry(entry)
-      done(job, 'queued')
-      gone[#gone + 1] = job
-    end)
-    for _, job in ipairs(gone) do pass_turn(job.sproc, job.id) end -- not before: others would come into the stream
+end
+
+function PLACES.queued(action, wanted, done)
+  local gone = {}
+  search(writable(K.JOBS, 'stream'), wanted, function(job, entry_id)
+    local pending = redis.pcall('XPENDING', K.JOBS, K.WORKERS_GROUP, entry_id, entry_id, 1)
+    if action == 'retry' or (not pending.err and pending[1]) then return done(job, 'running') end
+    jobs.remove_entry(entry_id)
+    done(job, 'queued')
+    gone[#gone + 1] = job
+  end)
+  for _, job in ipairs(gone) do pass_turn(job.sproc, job.id) end -- not before: others would come into the stream
+end
+
+function serve.job(_, args)
+  local action, state, wanted, was = args[1], args[2], {}, {}
+  for i = 3, #args do wanted[args[i]] = true end
+  local function done(job, found)
+    wanted[job.id], was[job.id] = nil, found
+  end
+  for _, place in ipairs({ 'dead', 'delayed', 'waiting', 'queued' }) do
+    if next(wanted) and (state == '' or state == place) then PLACES[place](action, wanted, done) end
   end
   local reply = {}
   for i = 3, #args do reply[i - 2] = was[args[i]] or false end
   return reply
 end
+
+return { serve = serve }

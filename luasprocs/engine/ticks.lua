@@ -1,11 +1,10 @@
 -- Numbering, coverage and gaps. A daemon numbers a source's messages by (epoch, tick, count): all daemons see the same messages and
 -- ticks in the same order. A source's watermark is `tick count ms`: all that is wanted up to there has run; `ms` is
 -- the server's time at that tick. Epoch, tick and watermarks live in one hash, so that they vanish together.
-local LEASE_MS = 2000 -- a daemon that has not been heard of for so long ...
-local LEASE_TICKS = 4 -- ... and for so many ticks is dead; the ticks hold when the clock jumps
-local FORGET_MS = 600000 -- when a dead daemon's heartbeat is removed
-local GAPS_LIMIT = 1000
-local BLIND_MS = 20 -- what is left of a gap that another daemon has just recorded
+local core = ...
+local prelude, runs, records, header = core.use 'prelude', core.use 'runs', core.use 'records', core.use 'header'
+local now_ms, writable = prelude.now_ms, prelude.writable
+local serve = {}
 
 local function before(tick, count, other_tick, other_count)
   return tick < other_tick or (tick == other_tick and count < other_count)
@@ -19,22 +18,22 @@ local function parse_mark(mark)
 end
 
 local function write_mark(source, tick, count, ms)
-  redis.call('HSET', EVENTS, source, tick .. ' ' .. count .. ' ' .. ms)
+  redis.call('HSET', K.EVENTS, source, tick .. ' ' .. count .. ' ' .. ms)
 end
 
 -- Whether a heartbeat (`ms tick {json}`) is a living daemon's. Returns its JSON, decoded, too.
 local function alive(beat, tick, now)
   local at, at_tick, info = beat:match('^(%d+) (%d+) (.+)$')
   if not at then return false end
-  if math.abs(now - at) >= LEASE_MS and tick - at_tick >= LEASE_TICKS then return false end
-  local ok, decoded = pcall(json().decode, info)
+  if math.abs(now - at) >= K.LEASE_MS and tick - at_tick >= K.LEASE_TICKS then return false end
+  local ok, decoded = pcall(prelude.json().decode, info)
   return ok and type(decoded) == 'table', decoded
 end
 
 -- Whether another living daemon numbers `source` since `tick` or earlier.
 local function covered(source, tick, epoch, except)
-  local current = tonumber(redis.call('HGET', EVENTS, 'tick') or 0)
-  local daemons, now = redis.call('HGETALL', DAEMONS), now_ms()
+  local current = tonumber(redis.call('HGET', K.EVENTS, 'tick') or 0)
+  local daemons, now = redis.call('HGETALL', K.DAEMONS), now_ms()
   for i = 1, #daemons, 2 do
     if daemons[i] ~= except then
       local living, info = alive(daemons[i + 1], current, now)
@@ -45,17 +44,15 @@ local function covered(source, tick, epoch, except)
   return false
 end
 
--- Says aloud that events of a source between two times (ms) were not run, and asks for a scan where a sproc wants it.
+-- Records that events of a source between two times (ms) were missed, and asks for a scan if a sproc wants one.
 local function record_gap(source, from_ms, to_ms, why, daemon)
-  redis.call('XADD', writable(GAPS, 'stream'), 'MAXLEN', '~', GAPS_LIMIT, '*',
+  redis.call('XADD', writable(K.GAPS, 'stream'), 'MAXLEN', '~', K.GAPS_LIMIT, '*',
     'source', source, 'from_ms', from_ms, 'to_ms', to_ms, 'why', why, 'daemon', daemon)
-  add_execution('MAXLEN', '~', executions_limit(), '*',
-    'sproc', '', 'trigger', 'event', 'key', source, 'event', '', 'origin', from_ms .. '-' .. to_ms, 'depth', 0,
-    'status', 'gap', 'duration_us', 0, 'reply', '', 'error', why, 'commit', '', 'daemon', daemon)
-  local names = redis.pcall('HGET', TRIGGERS, source)
+  records.write({ trigger = 'event', key = source, origin = from_ms .. '-' .. to_ms, status = 'gap', error = why, daemon = daemon })
+  local names = redis.pcall('HGET', K.TRIGGERS, source)
   for name in (type(names) == 'string' and names or ''):gmatch('[^\n]+') do
-    if is(redis.call('HGET', NAME .. name, 'catchup'), 'scan') then
-      redis.call('HSET', writable(CATCHUPS, 'hash'), name, '0 0') -- a scan under way starts again
+    if header.value(header.read(name, 'catchup') or {}, 'catchup'):lower() == 'scan' then
+      redis.call('HSET', writable(K.CATCHUPS, 'hash'), name, '0 0') -- a scan under way starts again
     end
   end
 end
@@ -68,13 +65,13 @@ local function start_epoch(run_id, old)
     if ms then left[#left + 1] = { 'left:' .. old[i], ms } end
     if old[i]:sub(1, 5) == 'left:' then left[#left + 1] = { old[i], old[i + 1] } end
   end
-  local limit = redis.call('HGET', EVENTS, 'limit')
-  redis.call('DEL', EVENTS)
+  local limit = redis.call('HGET', K.EVENTS, 'limit')
+  redis.call('DEL', K.EVENTS)
   local now = redis.call('TIME')
   local epoch = redis.sha1hex(now[1] .. now[2] .. run_id .. (old[2] or '')):sub(1, 12) .. '-' .. run_id
-  redis.call('HSET', EVENTS, 'epoch', epoch, 'tick', 0, 'at', 0)
-  if limit then redis.call('HSET', EVENTS, 'limit', limit) end
-  for _, pair in ipairs(left) do redis.call('HSET', EVENTS, pair[1], pair[2]) end
+  redis.call('HSET', K.EVENTS, 'epoch', epoch, 'tick', 0, 'at', 0)
+  if limit then redis.call('HSET', K.EVENTS, 'limit', limit) end
+  for _, pair in ipairs(left) do redis.call('HSET', K.EVENTS, pair[1], pair[2]) end
   return epoch
 end
 
@@ -85,97 +82,98 @@ local function server_id()
   return redis.sha1hex(run_id .. (replication_id or ''))
 end
 
--- FCALL <ns>luasprocs_tick 0 interval_ms forced: publishes the next tick, unless one was less than the interval ago and `forced` isn't 1.
--- A clock that went back counts as long ago. Message: epoch, tick, ms, run id, forced. Reply: epoch, tick.
-serve[TICK] = function(_, args)
-  mend()
+-- The message: epoch, tick, ms, run id, forced. A clock that went back counts as long ago.
+function serve.tick(_, args)
+  local interval_ms, forced = tonumber(args[1]), args[2] == '1'
+  runs.mend()
   local run_id = server_id()
-  local found = redis.pcall('HMGET', EVENTS, 'epoch', 'tick', 'at')
-  if found.err then found = redis.call('HMGET', writable(EVENTS, 'hash'), 'epoch', 'tick', 'at') end
-  local epoch, now, forced = found[1], now_ms(), args[2] == '1'
+  local found = redis.pcall('HMGET', K.EVENTS, 'epoch', 'tick', 'at')
+  if found.err then found = redis.call('HMGET', writable(K.EVENTS, 'hash'), 'epoch', 'tick', 'at') end
+  local epoch, now = found[1], now_ms()
   if not epoch or epoch:sub(14) ~= run_id then
-    epoch, forced = start_epoch(run_id, redis.call('HGETALL', EVENTS)), true
+    epoch, forced = start_epoch(run_id, redis.call('HGETALL', K.EVENTS)), true
   end
   local since = now - tonumber(found[3] or 0)
-  if not forced and since >= 0 and since < tonumber(args[1]) then return { epoch, tonumber(found[2]) } end
-  local tick = redis.call('HINCRBY', EVENTS, 'tick', 1)
-  redis.call('HSET', EVENTS, 'at', now)
-  redis.call('PUBLISH', TICKS, table.concat({ epoch, tick, now, run_id, forced and 1 or 0 }, ' '))
+  if not forced and since >= 0 and since < interval_ms then return { epoch, tonumber(found[2]) } end
+  local tick = redis.call('HINCRBY', K.EVENTS, 'tick', 1)
+  redis.call('HSET', K.EVENTS, 'at', now)
+  redis.call('PUBLISH', K.TICKS, table.concat({ epoch, tick, now, run_id, forced and 1 or 0 }, ' '))
   return { epoch, tick }
 end
 
--- FCALL <ns>luasprocs_cover 0 daemon epoch [source first_tick first_ms left_ms ...]: starts sources that have no watermark at the tick from
--- which the daemon numbers them. `left_ms`: up to when an older epoch had run them, as far as the daemon knows, or empty.
--- Reply: OK, or EPOCH where the epoch is another.
-serve[COVER] = function(_, args)
+function serve.cover(_, args)
   local daemon, epoch = args[1], args[2]
-  if redis.call('HGET', EVENTS, 'epoch') ~= epoch then return redis.status_reply('EPOCH') end
+  if redis.call('HGET', K.EVENTS, 'epoch') ~= epoch then return redis.status_reply('EPOCH') end
   for i = 3, #args, 4 do
-    local source, tick, ms = args[i], tonumber(args[i + 1]), tonumber(args[i + 2])
-    if not parse_mark(redis.call('HGET', EVENTS, source)) then
-      write_mark(source, tick, 0, ms)
-      local left = redis.call('HGET', EVENTS, 'left:' .. source) or (args[i + 3] ~= '' and args[i + 3])
-      if left then record_gap(source, left, args[i + 2], 'a new epoch: the server restarted, failed over or lost its data', daemon) end
-      redis.call('HDEL', EVENTS, 'left:' .. source)
+    local source, first_tick, first_ms, left_ms = unpack(args, i, i + 3)
+    if not parse_mark(redis.call('HGET', K.EVENTS, source)) then
+      write_mark(source, first_tick, 0, first_ms)
+      local left = redis.call('HGET', K.EVENTS, 'left:' .. source) or (left_ms ~= '' and left_ms)
+      if left then record_gap(source, left, first_ms, 'a new epoch: the server restarted, failed over or lost its data', daemon) end
+      redis.call('HDEL', K.EVENTS, 'left:' .. source)
     end
   end
   return redis.status_reply('OK')
 end
 
--- FCALL <ns>luasprocs_beat 0 daemon epoch info [source prev_tick prev_count tick ms start_ms ...]: a heartbeat; `info` is a JSON object with
--- `epoch` and `covers` (source to first tick). Each source listed has nothing pending between prev and the start of `tick`: its
--- watermark moves there, if it has reached prev. `start_ms`, where prev is the start of the daemon's numbering: a hole before it that
--- nobody covers is stepped over, and recorded. Reply: EPOCH, or names whose catch-up scan nobody is at, and sources without a watermark.
-serve[BEAT] = function(_, args)
-  local daemon, epoch, now = args[1], args[2], now_ms()
-  if redis.call('HGET', EVENTS, 'epoch') ~= epoch then return redis.status_reply('EPOCH') end
-  redis.call('HSET', writable(DAEMONS, 'hash'), daemon, now .. ' ' .. redis.call('HGET', EVENTS, 'tick') .. ' ' .. args[3])
-  for i = 4, #args, 6 do
-    local at_tick, at_count, at_ms = parse_mark(redis.call('HGET', EVENTS, args[i]))
-    local prev_tick, tick = tonumber(args[i + 1]), tonumber(args[i + 3])
-    if at_tick and at_tick < tick then
-      local reached = not before(at_tick, at_count, prev_tick, tonumber(args[i + 2]))
-      if not reached and args[i + 5] ~= '' and not covered(args[i], prev_tick - 1, epoch, daemon) then
-        record_gap(args[i], at_ms, args[i + 5], 'no daemon listened', daemon)
-        reached = true
-      end
-      if reached then write_mark(args[i], tick, 0, args[i + 4]) end
-    end
+-- Moves the watermark of a source of which `daemon` has nothing pending between prev and the start of `tick`.
+local function advance(daemon, epoch, source, prev_tick, prev_count, tick, ms, start_ms)
+  local at_tick, at_count, at_ms = parse_mark(redis.call('HGET', K.EVENTS, source))
+  prev_tick, prev_count = tonumber(prev_tick), tonumber(prev_count)
+  if not at_tick or at_tick >= tonumber(tick) then return end
+  local reached = not before(at_tick, at_count, prev_tick, prev_count)
+  if not reached and start_ms ~= '' and not covered(source, prev_tick - 1, epoch, daemon) then
+    record_gap(source, at_ms, start_ms, 'no daemon listened', daemon)
+    reached = true
   end
+  if reached then write_mark(source, tick, 0, ms) end
+end
+
+function serve.beat(_, args)
+  local daemon, epoch, info, now = args[1], args[2], args[3], now_ms()
+  if redis.call('HGET', K.EVENTS, 'epoch') ~= epoch then return redis.status_reply('EPOCH') end
+  redis.call('HSET', writable(K.DAEMONS, 'hash'), daemon, now .. ' ' .. redis.call('HGET', K.EVENTS, 'tick') .. ' ' .. info)
+  for i = 4, #args, 6 do advance(daemon, epoch, unpack(args, i, i + 5)) end
   local missing = {}
   for i = 4, #args, 6 do
-    if not parse_mark(redis.call('HGET', EVENTS, args[i])) then missing[#missing + 1] = args[i] end
+    local source = args[i]
+    if not parse_mark(redis.call('HGET', K.EVENTS, source)) then missing[#missing + 1] = source end
   end
-  local waiting, scans = {}, redis.pcall('HGETALL', CATCHUPS)
+  local waiting, scans = {}, redis.pcall('HGETALL', K.CATCHUPS)
   for i = 1, scans.err and 0 or #scans, 2 do
-    if now - tonumber(scans[i + 1]:match('^(%d+)') or 0) > LEASE_MS * 2 then waiting[#waiting + 1] = scans[i] end
+    local name, scan = scans[i], scans[i + 1]
+    if now - tonumber(scan:match('^(%d+)') or 0) > K.LEASE_MS * 2 then waiting[#waiting + 1] = name end
   end
   return { waiting, missing }
 end
 
--- FCALL <ns>luasprocs_leave 0 daemon: it stops in order, or its lease is over for long. Reply: OK.
-serve[LEAVE] = function(_, args)
-  redis.call('HDEL', DAEMONS, args[1])
-  local daemons, now = redis.call('HGETALL', DAEMONS), now_ms()
+function serve.leave(_, args)
+  local leaving, now = args[1], now_ms()
+  redis.call('HDEL', K.DAEMONS, leaving)
+  local daemons = redis.call('HGETALL', K.DAEMONS)
   for i = 1, #daemons, 2 do
-    if now - tonumber(daemons[i + 1]:match('^(%d+)') or 0) > FORGET_MS then redis.call('HDEL', DAEMONS, daemons[i]) end
+    local daemon, beat = daemons[i], daemons[i + 1]
+    if now - tonumber(beat:match('^(%d+)') or 0) > K.FORGET_MS then redis.call('HDEL', K.DAEMONS, daemon) end
   end
   return redis.status_reply('OK')
 end
 
--- FCALL <ns>luasprocs_blind 0 daemon from_ms why [source ...]: from then until now the sources' events were not published (flags that somebody
--- reset). Daemons that find the same record it once. Reply: how many gaps were recorded.
-serve[BLIND] = function(_, args)
+function serve.blind(_, args)
+  local daemon, from_ms, why = args[1], tonumber(args[2]), args[3]
   local now, recorded = now_ms(), 0
   for i = 4, #args do
-    local field = 'blind:' .. args[i]
-    local last = tonumber(redis.call('HGET', EVENTS, field) or 0)
-    local from_ms = math.max(tonumber(args[2]), last)
-    if now - from_ms > BLIND_MS then
-      redis.call('HSET', EVENTS, field, now)
-      record_gap(args[i], from_ms, now, args[3], args[1])
+    local source = args[i]
+    local field = 'blind:' .. source
+    local blind_ms = math.max(from_ms, tonumber(redis.call('HGET', K.EVENTS, field) or 0))
+    if now - blind_ms > K.BLIND_MS then
+      redis.call('HSET', K.EVENTS, field, now)
+      record_gap(source, blind_ms, now, why, daemon)
       recorded = recorded + 1
     end
   end
   return recorded
 end
+
+return {
+  serve = serve, before = before, parse_mark = parse_mark, write_mark = write_mark, alive = alive, covered = covered, record_gap = record_gap,
+}

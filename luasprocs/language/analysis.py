@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.language.compiler import syntax_problems
 from luasprocs.language.decoding import decoded
@@ -30,8 +29,7 @@ _HALVES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 """Halves of characters, as JSON can write them: no bytes become such."""
 
 
-@dataclass(frozen=True, slots=True)
-class Analysis:
+class Analysis(NamedTuple):
     """What a text says. All ranges are of `text`: without a BOM, bytes that are no UTF-8 as surrogates, "" for UTF-16.
 
     `fields`: the header's, wrong ones too; `references`: what the body names, if it compiles; `problems`: sorted.
@@ -41,7 +39,7 @@ class Analysis:
 
     text: str
     fields: tuple[Field, ...] = ()
-    values: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = _NO_DEFAULTS
     runasync: bool = False
     references: tuple[Reference, ...] = ()
     problems: tuple[Problem, ...] = ()

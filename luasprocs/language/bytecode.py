@@ -6,7 +6,6 @@ Formats: `lundump.c` and `lopcodes.h` of Lua 5.1.5.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -38,8 +37,7 @@ class Instruction(NamedTuple):
     bx: int
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(NamedTuple):
     """One function: its instructions as numbers, the source's line of each, the functions in it."""
 
     words: tuple[int, ...]

@@ -6,7 +6,6 @@ It ends at the first line of code. Lines count as Lua counts them: they agree wi
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.errors import ProblemsError, SettingsError
@@ -32,8 +31,7 @@ _LINE_END = re.compile(r"\r\n|\n|\r")
 _LINE = re.compile(r"[^\r\n]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """One `key=value` line: the value as written, without blanks around; where each of them stands."""
 
     key: str

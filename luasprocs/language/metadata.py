@@ -6,9 +6,8 @@ The registry stores values as they were written. Which keys there are, and their
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from luasprocs.contract.metadata import EXTRA_PREFIX, KEYS
 from luasprocs.errors import SettingsError
@@ -39,8 +38,7 @@ _CACHED_CHARS = 200
 _EXTRA = re.compile(EXTRA_PREFIX + "[A-Za-z0-9_]+")
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
+class _Reading(NamedTuple):
     """How a key is read: `parse` raises ValueError, maybe with a hint; `expected` completes "expected …"."""
 
     parse: Callable[[str], Any]

@@ -7,16 +7,18 @@ say where.
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.language.compiler import uses
 from luasprocs.language.places import Lines, Range
 from luasprocs.language.tokens import Token, follows_dot, precedes_equals, tokens
 
 if TYPE_CHECKING:
+    from typing import Literal, TypeAlias
+
     from luasprocs.language.bytecode import Use
 
-_Role: TypeAlias = Literal["literal", "read", "assigned", "defined"]
+    _Role: TypeAlias = Literal["literal", "read", "assigned", "defined"]
 
 
 class Reference(NamedTuple):

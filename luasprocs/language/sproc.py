@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from luasprocs.errors import ProblemsError
 from luasprocs.language import header
-from luasprocs.language.analysis import analyse
 from luasprocs.language.files import name_problem, size_problem
 from luasprocs.language.metadata import says_yes
 from luasprocs.language.problems import problem
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 class Sproc:
     """A sproc as git has it: its name, source and metadata as written; `blob` and `commit` are git's ids.
 
-    `edit`: of a live edit that is not yet committed, who made it, as luasprocs.editing stores it.
+    `edit`: of a live edit that is not yet committed, who made it, as luasprocs.registry.edits stores it.
     """
 
     name: str
@@ -82,6 +81,8 @@ def read_sproc(name: str, path: str, source: bytes, blob: str, commit: str = "")
         try:
             values = header.values_of(source, path)
         except ProblemsError:
+            from luasprocs.language.analysis import analyse  # noqa: PLC0415  # 5 ms of every start, needed by broken ones
+
             problems += (one for one in analyse(source, path).problems if one.kind == "error")
     if problems:
         raise ProblemsError(problems)

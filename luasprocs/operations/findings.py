@@ -71,9 +71,9 @@ def _registry(snapshot: Snapshot) -> Iterator[Finding]:
         return
     if snapshot.engine:
         yield Finding(FindingCode.ENGINE_DIFFERS, snapshot.engine, "luasprocs sync loads the right one")
-    if changed := (*live.drift, *live.faults):
+    if changed := (*live.drift, *map(str, live.faults)):
         said = [f"changed by hand: {_listed(live.drift)}"] if live.drift else []
-        message = "; ".join((*said, *live.faults))
+        message = "; ".join((*said, *map(str, live.faults)))
         yield Finding(FindingCode.DRIFT, message, "luasprocs sync puts it right", names=changed)
     for what in warnings(live.info):
         # Without a limit the server evicts nothing.

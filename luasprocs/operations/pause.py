@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from redis.exceptions import ResponseError
-
 from luasprocs.contract.encoding import raw
-from luasprocs.errors import NoSprocError, RegistryError
+from luasprocs.contract.keys import Keys
+from luasprocs.errors import NoSprocError
+from luasprocs.server.reading import reading
 from luasprocs.state.paused import SCHEDULES_CHANGED, read_paused, unscheduling
 
 if TYPE_CHECKING:
@@ -64,14 +64,8 @@ def _set(registry: Registry, names: Sequence[str], *, paused: bool) -> Paused:
         for words in unscheduling(registry.keys, raw(name)):
             pipe.execute_command(*words)
     pipe.publish(registry.keys.wakes, SCHEDULES_CHANGED)
-    try:
+    with reading(Keys.paused, registry.keys):
         changed = dict(zip(wanted, pipe.execute(), strict=False))
-    except ResponseError as error:
-        if "WRONGTYPE" not in str(error):
-            raise
-        raise RegistryError(
-            f"{registry.keys.paused} is not a set: somebody wrote over it; remove it (DEL) and try again"
-        ) from error
     return Paused(
         changed=tuple(name for name in wanted if changed[name]),
         unchanged=tuple(name for name in wanted if not changed[name]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from luasprocs.contract.codes import FAILED
 from luasprocs.contract.encoding import raw
 from luasprocs.errors import ServerUnreachableError
 from luasprocs.registry.history import read_history
@@ -12,7 +13,7 @@ from luasprocs.registry.live import Live, engine_of, read_live
 from luasprocs.server.errors import errors_named
 from luasprocs.state.daemons import Running, read_running
 from luasprocs.state.desired import Suspended, SyncState, read_suspended, read_sync_state
-from luasprocs.state.executions import FAILED, read_executions
+from luasprocs.state.executions import read_executions
 from luasprocs.state.jobs import count_jobs
 from luasprocs.state.paused import read_paused
 from luasprocs.state.schedules import read_schedules

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ExecAbortError, WatchError
 
-from luasprocs.contract.encoding import raw, text
+from luasprocs.contract.encoding import raw
+from luasprocs.contract.replies import About
 from luasprocs.engine import VERSION, Engine
 from luasprocs.errors import ConflictError, EngineVersionError, OwnerError, ProblemsError
 from luasprocs.language.triggers.event import as_fields, sources, trigger_of
@@ -120,18 +121,14 @@ def _singles(keys: Keys) -> tuple[str, ...]:
 
 def _still(registry: Registry, live: Live) -> None:
     """What was planned from is still so; what comes after WATCH makes EXEC fail."""
-    stored = (
-        {}
-        if any(registry.keys.revision in fault for fault in live.faults)
-        else registry.client.hgetall(registry.keys.revision)
-    )
+    stored = {} if live.faulty(registry.keys.revision) else registry.client.hgetall(registry.keys.revision)
     if Revision.parse(stored) != live.revision:
         raise ConflictError("another sync changed the registry first: plan again")
 
 
 def _outdated(registry: Registry, live: Live, generation: int) -> list[Any]:
     """Blobs that no kept generation replaced."""
-    if generation < 1 or any(registry.keys.replaced in fault for fault in live.faults):
+    if generation < 1 or live.faulty(registry.keys.replaced):
         return []
     found: list[Any] = registry.client.zrangebyscore(registry.keys.replaced, "-inf", generation)
     return found
@@ -188,5 +185,6 @@ def _read_back(registry: Registry, revision: Revision, engine: Engine, change: C
         return
     if now != revision or length != len(change.names) or not right:
         raise ConflictError("read back after the change: not what was sent; sync again to repair it")
-    if text(about[4]) != engine.id or text(about[5]) != str(revision.generation):
+    loaded = About.of(about)
+    if loaded.text_id != engine.id or loaded.generation != str(revision.generation):
         raise ConflictError("read back after the change: the engine was not replaced; sync again to repair it")

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import ResponseError
-
 from luasprocs.contract.encoding import text
+from luasprocs.contract.keys import Keys
+from luasprocs.contract.records import HISTORY
 from luasprocs.errors import RegistryError
-from luasprocs.server.registry import Registry
+from luasprocs.server.reading import reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
+
+    from luasprocs.server.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +35,6 @@ class Generation:
     deleted: Mapping[str, str]
 
 
-@contextlib.contextmanager
-def reading(key: str, kind: str) -> Iterator[None]:
-    """Around the reading of a registry's key.
-
-    Raises:
-        RegistryError: it is not of its `kind`; names the key, and what to do.
-    """
-    try:
-        yield
-    except ResponseError as error:
-        if not str(error).startswith("WRONGTYPE"):
-            raise
-        raise RegistryError(f"{key} is not a {kind}: somebody wrote over it, luasprocs sync repairs it") from error
-
-
 def read_history(registry: Registry, count: int | None = None) -> list[Generation]:
     """Generations, newest first. Entries that somebody else wrote, and that can't be read, are left out.
 
@@ -56,7 +42,7 @@ def read_history(registry: Registry, count: int | None = None) -> list[Generatio
         RegistryError: the key is not a stream.
     """
     found = []
-    with reading(registry.keys.history, "stream"):
+    with reading(Keys.history, registry.keys):
         entries: list[Any] = registry.client.xrevrange(registry.keys.history, count=count) or []
     for _, fields in entries:
         try:
@@ -67,11 +53,11 @@ def read_history(registry: Registry, count: int | None = None) -> list[Generatio
 
 
 def _generation(stored: Mapping[str, str]) -> Generation:
-    changes: dict[str, Any] = {kind: json.loads(stored[kind]) for kind in ("created", "updated", "deleted")}
-    changes["updated"] = {name: (old, new) for name, (old, new) in changes["updated"].items()}
-    names = ("action", "commit", "author", "subject", "branch", "applied_at", "applied_by")
-    texts: dict[str, Any] = {name: stored[name] for name in names}
-    return Generation(generation=int(stored["generation"]), **texts, **changes)
+    found: dict[str, Any] = {field.name: stored[field.name] for field in HISTORY}
+    found |= {kind: json.loads(stored[kind]) for kind in ("created", "updated", "deleted")}
+    found["updated"] = {name: (old, new) for name, (old, new) in found["updated"].items()}
+    found["generation"] = int(stored["generation"])
+    return Generation(**found)
 
 
 def state_at(
@@ -107,7 +93,7 @@ def read_blobs(registry: Registry, blobs: Iterable[str], *, strict: bool = True)
     wanted = sorted(set(blobs))
     if not wanted:
         return {}
-    with reading(registry.keys.blobs, "hash"):
+    with reading(Keys.blobs, registry.keys):
         sources: list[Any] = registry.client.hmget(registry.keys.blobs, wanted)
     missing = [blob for blob, source in zip(wanted, sources, strict=True) if source is None]
     if missing and strict:

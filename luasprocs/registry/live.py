@@ -7,12 +7,14 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import ResponseError
-
 from luasprocs.contract.encoding import raw, text
-from luasprocs.contract.keys import Keys
-from luasprocs.engine import FIELDS, Engine, render
+from luasprocs.contract.keys import KEYS, Keys
+from luasprocs.contract.limits import TRIGGERS_DIGEST
+from luasprocs.contract.records import DIGESTED
+from luasprocs.contract.replies import About, Inspected
+from luasprocs.engine import Engine, render
 from luasprocs.language.sproc import Sproc
+from luasprocs.server.errors import is_missing_function, is_wrong_type
 from luasprocs.server.info import ServerInfo, parse_info
 from luasprocs.server.registry import Registry
 
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 
-TRIGGERS_DIGEST = ""
-"""Where the digests' hash keeps that of the triggers; no sproc has this name."""
 INSPECT_CHUNK = 250
 """Sprocs that one call of the engine inspects: about 3 ms of the server's time."""
 
@@ -59,15 +59,14 @@ class Revision:
 
 
 @dataclass(frozen=True, slots=True)
-class About:
-    """What the loaded engine says of itself; `generation` is that of the registry that it compiled from."""
+class Fault:
+    """A key that isn't what it should be: an apply deletes it and writes it anew. `said`: what is wrong, as a sentence."""
 
-    version: int
-    owner: str
-    db: str
-    namespace: str
-    text_id: str
-    generation: str
+    key: str
+    said: str
+
+    def __str__(self) -> str:
+        return self.said
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +81,14 @@ class LiveSproc:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """The registry at one moment. `faults`: what is wrong with its single keys, as sentences; none when it is whole."""
+    """The registry at one moment. `faults`: what is wrong with its single keys; none when it is whole."""
 
     revision: Revision
     about: About | None
     sprocs: Mapping[str, LiveSproc]
     info: ServerInfo
     triggers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    faults: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()
     last_generation: int = 0
 
     @property
@@ -101,6 +100,10 @@ class Live:
     def empty(self) -> bool:
         """Nothing was ever applied here."""
         return not self.revision.generation and not self.sprocs
+
+    def faulty(self, *keys: str) -> bool:
+        """Whether one of these keys isn't what it should be."""
+        return any(fault.key in keys for fault in self.faults)
 
     def engine_stale(self, engine: Engine) -> str:
         """Why the loaded engine isn't the one that this registry needs, or ""."""
@@ -117,7 +120,7 @@ def _number(value: str) -> int:
     return int(value) if value.isdecimal() else 0
 
 
-_FIELDS = tuple(name.encode() for name in FIELDS)
+_FIELDS = tuple(name.encode() for name in DIGESTED)
 
 
 def digest(fields: Mapping[bytes, bytes]) -> str:
@@ -160,18 +163,18 @@ def read_live(registry: Registry, expected: int = 0) -> Live:
     pipe = registry.client.pipeline(transaction=False)
     pipe.info("everything")
     pipe.hgetall(registry.keys.revision)
-    pipe.execute_command("FCALL_RO", registry.keys.function("about"), 0)
+    pipe.execute_command("FCALL_RO", *registry.words("about"))
     pipe.llen(registry.keys.list)
     pipe.hgetall(registry.keys.triggers)
     pipe.xrevrange(registry.keys.history, count=1)
-    for key, _ in _typed(registry.keys):
-        pipe.type(key)
+    for key in _TYPED:
+        pipe.type(key.within(registry.keys))
     pipe.hget(registry.keys.digests, TRIGGERS_DIGEST)
     chunks = max(1, -(-expected // INSPECT_CHUNK))
-    _queue_inspect(pipe, registry.keys, range(chunks))
+    _queue_inspect(pipe, registry, range(chunks))
     replies = pipe.execute(raise_on_error=False)
     _raise_other(replies)
-    ahead = 7 + len(_typed(registry.keys))
+    ahead = 7 + len(_TYPED)
     live, length = _live(registry, replies[:ahead]), replies[3]
     if live.about is None:
         return _with(live, registry.keys, *_read_without_engine(registry))
@@ -179,7 +182,7 @@ def read_live(registry: Registry, expected: int = 0) -> Live:
     missing = range(chunks, -(-length // INSPECT_CHUNK)) if isinstance(length, int) else range(0)
     if missing:
         more = registry.client.pipeline(transaction=False)
-        _queue_inspect(more, registry.keys, missing)
+        _queue_inspect(more, registry, missing)
         found += more.execute()
     return _with(live, registry.keys, inspected(found), [name for reply in found for name in reply[::3]])
 
@@ -189,70 +192,44 @@ def reread(registry: Registry, live: Live) -> Live | None:
     pipe = registry.client.pipeline(transaction=False)
     pipe.info("everything")
     pipe.hgetall(registry.keys.revision)
-    pipe.execute_command("FCALL_RO", registry.keys.function("about"), 0)
+    pipe.execute_command("FCALL_RO", *registry.words("about"))
     info, revision, about = pipe.execute(raise_on_error=False)
     _raise_other((info, revision, about))
     if isinstance(revision, Exception) or isinstance(about, Exception):
         return None
-    same = (Revision.parse(revision), _about(about)) == (live.revision, live.about)
+    same = (Revision.parse(revision), About.of(about)) == (live.revision, live.about)
     return replace(live, info=parse_info(info, db=live.info.db)) if same else None
 
 
-def _queue_inspect(pipe: Any, keys: Keys, chunks: Iterable[int]) -> None:
+def _queue_inspect(pipe: Any, registry: Registry, chunks: Iterable[int]) -> None:
     for chunk in chunks:
         start = chunk * INSPECT_CHUNK
-        pipe.execute_command("FCALL_RO", keys.function("inspect"), 0, start, start + INSPECT_CHUNK - 1)
+        pipe.execute_command("FCALL_RO", *registry.words("inspect", start, start + INSPECT_CHUNK - 1))
 
 
 def _raise_other(replies: Sequence[Any]) -> None:
     """A key of the wrong type or a missing engine is this module's business; any other error is the caller's."""
     for reply in replies:
-        known = isinstance(reply, ResponseError) and ("WRONGTYPE" in str(reply) or "unction not found" in str(reply))
-        if isinstance(reply, Exception) and not known:
+        if isinstance(reply, Exception) and not (is_wrong_type(reply) or is_missing_function(reply)):
             raise reply
 
 
-def _typed(keys: Keys) -> tuple[tuple[str, str], ...]:
-    """Keys that are asked for their type alone."""
-    return (
-        *((keys.blobs, "hash"), (keys.replaced, "zset"), (keys.digests, "hash"), (keys.events, "hash")),
-        *((keys.paused, "set"), (keys.daemons, "hash"), (keys.gaps, "stream"), (keys.catchups, "hash")),
-        *((keys.executions, "stream"), (keys.scheduled, "hash"), (keys.unrecorded, "list"), (keys.running, "hash")),
-        *((keys.jobs, "stream"), (keys.delayed, "zset"), (keys.dead, "stream")),
-    )
+_READ = (Keys.revision, Keys.list, Keys.triggers, Keys.history)
+"""Keys that are read whole, or in part."""
+_TYPED = tuple(key for key in KEYS if key.checked and key not in _READ)
+"""Keys that are asked for their type alone."""
 
 
 def _live(registry: Registry, replies: Sequence[Any]) -> Live:
     info, revision, about, length, triggers, last, *types, triggers_digest = replies
-    faults = [
-        f"{key} is not a {kind}"
-        for key, kind, reply in (
-            (registry.keys.revision, "hash", revision),
-            (registry.keys.list, "list", length),
-            (registry.keys.triggers, "hash", triggers),
-            (registry.keys.history, "stream", last),
-        )
-        if isinstance(reply, ResponseError)
-    ]
-    faults += [
-        f"{key} is not a {kind}"
-        for (key, kind), found in zip(_typed(registry.keys), types, strict=True)
-        if found not in (kind.encode(), b"none")
-    ]
-    kinds = {key: found for (key, _), found in zip(_typed(registry.keys), types, strict=True)}
-    if kinds[registry.keys.blobs] == b"none" != kinds[registry.keys.replaced]:
-        faults.append(
-            f"{registry.keys.replaced} is not a zset of sources that are kept: {registry.keys.blobs} is gone, "
-            "which rollback needs"
-        )
-    if not isinstance(revision, Exception) and revision and last == []:
-        faults.append(f"{registry.keys.history} is not a stream any more: it is gone, which rollback needs")
+    faults = _faults(registry.keys, (revision, length, triggers, last), types)
     if not faults and digest(triggers).encode() != (triggers_digest or digest({}).encode()):
-        faults.append(f"{registry.keys.triggers} is not a hash as it was applied")
+        key = registry.keys.triggers
+        faults.append(Fault(key, f"{key} is not a hash as it was applied"))
     db = registry.client.connection_pool.connection_kwargs.get("db") or 0
     return Live(
         revision=Revision() if isinstance(revision, Exception) else Revision.parse(revision),
-        about=None if isinstance(about, Exception) else _about(about),
+        about=None if isinstance(about, Exception) else About.of(about),
         sprocs={},
         info=parse_info(info, db=int(db)),
         triggers={} if isinstance(triggers, Exception) else _names_by_source(triggers),
@@ -263,9 +240,19 @@ def _live(registry: Registry, replies: Sequence[Any]) -> Live:
     )
 
 
-def _about(reply: Sequence[Any]) -> About:
-    version, *rest = reply
-    return About(int(version), *(text(part) for part in rest))
+def _faults(keys: Keys, read: Sequence[Any], types: Sequence[bytes]) -> list[Fault]:
+    """From the replies of keys that were read, and the types of the others."""
+    wrong = [key for key, reply in zip(_READ, read, strict=True) if isinstance(reply, Exception)]
+    wrong += [key for key, found in zip(_TYPED, types, strict=True) if found not in (key.kind.encode(), b"none")]
+    faults = [Fault(key.within(keys), f"{key.within(keys)} is not a {key.kind}") for key in wrong]
+    kinds = dict(zip(_TYPED, types, strict=True))
+    if kinds[Keys.blobs] == b"none" != kinds[Keys.replaced]:
+        said = f"{keys.replaced} names sources that are not kept: {keys.blobs} is gone, which rollback needs"
+        faults.append(Fault(keys.replaced, said))
+    revision, *_, last = read
+    if not isinstance(revision, Exception) and revision and last == []:
+        faults.append(Fault(keys.history, f"{keys.history} is gone, which rollback needs"))
+    return faults
 
 
 def _names_by_source(stored: Mapping[bytes, bytes]) -> dict[str, tuple[str, ...]]:
@@ -274,12 +261,7 @@ def _names_by_source(stored: Mapping[bytes, bytes]) -> dict[str, tuple[str, ...]
 
 def inspected(replies: Iterable[Any]) -> dict[str, LiveSproc]:
     """Sprocs by name, from replies of the engine's inspect and verify."""
-    found: dict[str, LiveSproc] = {}
-    for reply in replies:
-        for name, blob, intact in zip(reply[::3], reply[1::3], reply[2::3], strict=True):
-            edit = text(intact) if isinstance(intact, bytes | str) else ""
-            found[text(name)] = LiveSproc(text(name), text(blob), intact == 1 or bool(edit), edit)
-    return found
+    return {one.name: LiveSproc(*one) for reply in replies for one in Inspected.each(reply)}
 
 
 def _read_without_engine(registry: Registry) -> tuple[dict[str, LiveSproc], list[bytes]]:
@@ -306,7 +288,8 @@ def _read_without_engine(registry: Registry) -> tuple[dict[str, LiveSproc], list
 def _with(live: Live, keys: Keys, sprocs: Mapping[str, LiveSproc], listed: Sequence[bytes]) -> Live:
     names = [text(name) for name in listed]
     ordered = all(one < other for one, other in pairwise(names))
-    faults = live.faults if ordered else (*live.faults, f"{keys.list} is not a sorted list of names")
+    unsorted = Fault(keys.list, f"{keys.list} is not a sorted list of names")
+    faults = live.faults if ordered else (*live.faults, unsorted)
     return replace(live, sprocs=sprocs, faults=faults)
 
 

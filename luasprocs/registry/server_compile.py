@@ -10,6 +10,7 @@ from redis.exceptions import ResponseError
 from luasprocs.contract.encoding import raw, text
 from luasprocs.errors import OwnerError, Problem
 from luasprocs.registry.transaction import Row, row_of
+from luasprocs.server.errors import is_name_taken
 from luasprocs.server.pipeline import borrowed, packed
 from luasprocs.server.registry import Registry
 
@@ -107,7 +108,7 @@ def _load_engine(client: Redis, live: Live, engine: Engine) -> None:
     try:
         client.execute_command("FUNCTION", "LOAD", "REPLACE", engine.text)
     except ResponseError as error:
-        if "already exists" in str(error):
+        if is_name_taken(error):
             raise OwnerError(
                 f"another function library has the engine's names: {error}; take a namespace of your own"
             ) from error

@@ -8,9 +8,10 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from luasprocs.contract.encoding import raw
+from luasprocs.contract.limits import TRIGGERS_DIGEST
 from luasprocs.language.sproc import Sproc, git_blob_id
 from luasprocs.language.triggers.event import as_fields
-from luasprocs.registry.live import TRIGGERS_DIGEST, Live, Revision, digest, fields_of
+from luasprocs.registry.live import Live, Revision, digest, fields_of
 from luasprocs.server.pipeline import packed
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Transaction:
     def commands(self) -> Iterator[bytes]:
         """The commands between MULTI and EXEC, packed."""
         for fault in self.live.faults:
-            yield packed("DEL", fault.split(" is not a ")[0])
+            yield packed("DEL", fault.key)
         yield packed("FCALL", self.keys.function("flush"), 0)  # the load below forgets counted calls
         yield from self._sprocs()
         yield from self._names()
@@ -120,11 +121,11 @@ class Transaction:
 
     def _names(self) -> Iterator[bytes]:
         names = self.change.names
-        if list(names) != list(self.live.sprocs) or self._faulty(self.keys.list):
+        if list(names) != list(self.live.sprocs) or self.live.faulty(self.keys.list):
             yield packed("DEL", self.keys.list)
             for some in batched(names, NAMES_A_COMMAND):
                 yield packed("RPUSH", self.keys.list, *map(raw, some))
-        if self.bound != as_fields(self.live.triggers) or self._faulty(self.keys.triggers, self.keys.digests):
+        if self.bound != as_fields(self.live.triggers) or self.live.faulty(self.keys.triggers, self.keys.digests):
             yield packed("DEL", self.keys.triggers)
             if left := sorted(self.live.triggers.keys() - self.bound.keys()):
                 yield packed(
@@ -134,9 +135,6 @@ class Transaction:
                 yield _hset(self.keys.triggers, self.bound)
             bound = {raw(source): raw(some) for source, some in self.bound.items()}
             yield packed("HSET", self.keys.digests, TRIGGERS_DIGEST, digest(bound))
-
-    def _faulty(self, *keys: str) -> bool:
-        return any(fault.startswith(f"{key} is not a ") for fault in self.live.faults for key in keys)
 
     def _history(self) -> bytes:
         change, live = self.change, self.live.sprocs

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from luasprocs.contract.limits import DEPTH_LIMIT
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from luasprocs.runtime.bindings import Names
     from luasprocs.runtime.source import Cause, Chunk
-
-DEPTH_LIMIT = 8
 
 
 def batch_words(chunk: Chunk) -> list[Any]:

@@ -20,7 +20,7 @@ from luasprocs.runtime.expiring import Expiring, expiring
 from luasprocs.runtime.expiry_queue import KEYS_LIMIT, NEVER, ExpiryQueue
 from luasprocs.runtime.numbering import OWN
 from luasprocs.runtime.wire import connect, pipelined
-from luasprocs.server.errors import is_no_permission
+from luasprocs.server.errors import is_forbidden
 
 if TYPE_CHECKING:
     from luasprocs.runtime.bindings import Bindings
@@ -171,7 +171,7 @@ class Deadlines:
         for key, reply in zip(keys, replies, strict=True):
             if isinstance(reply, int):
                 self._queue.learn(key, reply if reply < 0 else max(reply, soonest))
-            elif is_no_permission(reply):
+            elif is_forbidden(reply):
                 self._say(f"deadlines of some keys can't be read, so their `expired` events may be late: {reply}")
             else:  # BUSY and its like
                 self._queue.learn(key, soonest + 100)

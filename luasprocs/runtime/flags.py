@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from luasprocs.runtime.expiring import expiring
+from luasprocs.server.errors import event_classes
 
 if TYPE_CHECKING:
     from luasprocs.runtime.bindings import Binding, Bindings
@@ -24,7 +24,6 @@ _CLASSES = {
     "x": "expired",
     "e": "evicted",
 }
-_KNOWN = re.compile(r"Invalid event class character\. Use '([^']+)'")
 _CLASS_OF = {event: kind for kind, events in _CLASSES.items() for event in events.split()} | _RARE
 
 
@@ -57,10 +56,9 @@ def needed(bindings: Bindings) -> set[str]:
     return letters | expiring(bindings).classes
 
 
-def known_to(refusal: str) -> set[str]:
+def known_to(refusal: object) -> set[str]:
     """The letters that a server supports, as its refusal of a CONFIG SET lists them; empty for any other error."""
-    found = _KNOWN.search(refusal)
-    return expanded(found[1]) if found else set()
+    return expanded(event_classes(refusal))
 
 
 def merged(current: str, wanted: set[str]) -> str:

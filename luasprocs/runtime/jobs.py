@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 
+from luasprocs.contract.codes import Status
 from luasprocs.contract.encoding import text
 from luasprocs.errors import SettingsError
 from luasprocs.language.metadata import typed
@@ -155,7 +156,7 @@ class Jobs:
         except exceptions.ResponseError as error:
             if not is_killed(error):
                 raise
-            await self._link.call("retry", self._link.daemon, job, "timeout")
+            await self._link.call("retry", self._link.daemon, job, Status.TIMEOUT)
 
 
 def parse_job(row: list[Any]) -> Job:

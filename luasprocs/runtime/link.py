@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 
+from luasprocs.contract.functions import FUNCTIONS
 from luasprocs.runtime.listener import Listener
 from luasprocs.runtime.wire import Wire, connect, packed
 
@@ -74,7 +75,7 @@ class Link:
 
     def packed(self, function: str, *words: Argument) -> bytes:
         """Packs a call of an engine function, named as in the contract, for `send`."""
-        return packed("FCALL", self.keys.function(function), 0, *words)
+        return packed("FCALL", *self._words(function, words))
 
     def say(self, topic: str, text: str, level: int = logging.WARNING) -> None:
         """Logs a text on a topic once, until it changes."""
@@ -90,11 +91,14 @@ class Link:
         Raises:
             redis.ResponseError: it was refused. redis.ConnectionError: the connection broke.
         """
-        return await self.commands.call("FCALL", self.keys.function(function), 0, *words)
+        return await self.commands.call("FCALL", *self._words(function, words))
 
     async def read(self, function: str, *words: Argument) -> Any:
         """Calls an engine function that only reads. Raises as `call`."""
-        return await self.commands.call("FCALL_RO", self.keys.function(function), 0, *words)
+        return await self.commands.call("FCALL_RO", *self._words(function, words))
+
+    def _words(self, function: str, words: tuple[Argument, ...]) -> tuple[Argument, ...]:
+        return (self.keys.function(function), 0, *FUNCTIONS[function].checked(words))
 
     async def command(self, *words: Argument) -> Any:
         """Sends any other command. Raises as `call`."""

@@ -81,7 +81,7 @@ class Notifications:
         return True
 
     def _refused(self, error: Exception, wanted: set[str]) -> None:
-        known = flags.known_to(str(error))
+        known = flags.known_to(error)
         if known and not wanted <= known:
             self._unknown |= wanted - known
             letters = "".join(sorted(self._unknown))

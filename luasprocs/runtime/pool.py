@@ -6,6 +6,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
+from luasprocs.contract.codes import Status
 from luasprocs.runtime.workers import NotBegunError, Outcome, Worker, WorkerError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Pool:
             except NotBegunError:
                 continue
             except WorkerError as error:
-                return Outcome("error", 0, error=str(error).encode())
+                return Outcome(Status.ERROR, 0, error=str(error).encode())
             finally:
                 self._drop_dead()
                 self._freed.set()

@@ -6,6 +6,8 @@ import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from luasprocs.contract.codes import Status
+
 if TYPE_CHECKING:
     from luasprocs.language.misfire import Due
     from luasprocs.runtime.timers import Claim
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 def claim_words(claim: Claim) -> tuple[Any, ...]:
     """One run: name, the engine's mark, its time, the next time, missed times, and a verdict."""
     timer, due = claim
-    verdict = b"missed" if due.skipped else b"timeout" if timer.timed_out else b""
+    verdict = Status.MISSED if due.skipped else Status.TIMEOUT if timer.timed_out else ""
     return timer.name, timer.held, due.at, ms_word(due.next), _missed(due), verdict
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis import exceptions
 
+from luasprocs.contract.encoding import raw
+from luasprocs.contract.replies import Schedule
 from luasprocs.runtime.clock import ServerClock
 from luasprocs.runtime.schedule_words import claim_words, ms_word
 from luasprocs.runtime.timers import Claim, Timer, Timers
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("luasprocs.daemon")
 
-ROW = 7
-"""Fields of a schedule in the engine's reply."""
 AT_ONCE = 1000
 """Schedules of one call. The engine runs them in order, starts no more after 12 ms, and then marks them."""
 AHEAD_MS = 60.0
@@ -141,9 +141,9 @@ class Scheduler:
 
     async def _read(self) -> list[Timer]:
         """Reads the schedules that aren't paused, and starts new ones now."""
-        generation, _, *rows = await self._link.read("schedules")
-        self._generation = generation
-        timers = [timer for at in range(0, len(rows), ROW) if (timer := self._timer(rows[at : at + ROW]))]
+        reply = await self._link.read("schedules")
+        self._generation = reply[0]
+        timers = [timer for schedule in Schedule.each(reply) if (timer := self._timer(schedule))]
         now_ms = self._clock.now_ms()
         fresh = [timer for timer in timers if not timer.hold(timer.held) or timer.done_ms > now_ms]
         paused: set[bytes] = set()
@@ -153,14 +153,13 @@ class Scheduler:
             paused |= {timer.name for timer, held in zip(some, reply[2:], strict=False) if not timer.hold(held)}
         return [timer for timer in timers if timer.name not in paused]
 
-    def _timer(self, row: Sequence[bytes]) -> Timer | None:
-        *schedule, paused, held = row
-        if paused:
+    def _timer(self, schedule: Schedule) -> Timer | None:
+        if schedule.paused:
             return None
         try:
-            return Timer.parse([*schedule, held])
+            return Timer.of(schedule)
         except ValueError as error:
-            name = row[0].decode("utf-8", "replace")
+            name = raw(schedule.name).decode("utf-8", "replace")
             self._link.say(f"schedule {name}", f"the schedule of {name} can't be used: {error}")
             return None
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from redis import exceptions
 
+from luasprocs.contract.limits import TICK_MS
+from luasprocs.contract.replies import Ticked
 from luasprocs.runtime.engine import until_engine
 from luasprocs.runtime.link import LinkLostError
 from luasprocs.runtime.wire import connect
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("luasprocs.daemon")
 
-TICK_MS = 250
 TICKS_UNHEARD = 8
 """After so many missing ticks the event connection counts as broken."""
 HUNG_S = 5.0
@@ -71,8 +72,7 @@ class Ticker:
         while True:
             started_s = time.monotonic()
             try:
-                epoch, number = await self._in_time(self._link.call("tick", TICK_MS, 0))
-                self._check_heard(epoch.decode(), number)
+                self._check_heard(Ticked.of(await self._in_time(self._link.call("tick", TICK_MS, 0))))
                 await self._ticks.answered()
             except exceptions.ResponseError as error:
                 self._refused(error)
@@ -109,9 +109,9 @@ class Ticker:
         if is_read_only(error):
             self._count_unheard("the server is a replica now: connecting to the URL again to find its master")
 
-    def _check_heard(self, epoch: str, number: int) -> None:
+    def _check_heard(self, ticked: Ticked) -> None:
         now = self._numbering.now
-        if now is None or now.epoch != epoch or number - now.tick > TICKS_UNHEARD:
+        if now is None or now.epoch != ticked.epoch or ticked.tick - now.tick > TICKS_UNHEARD:
             self._count_unheard("ticks don't arrive on the event connection: it is dead, or on a demoted master")
         else:
             self._unheard = 0

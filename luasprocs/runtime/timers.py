@@ -7,14 +7,16 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from luasprocs.contract.encoding import text
+from luasprocs.contract.encoding import raw
 from luasprocs.errors import SettingsError
 from luasprocs.language.metadata import typed
 from luasprocs.language.misfire import GRACE_MS, Due, due
 from luasprocs.language.recurrence import Recurrence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
+
+    from luasprocs.contract.replies import Schedule
 
 MANY = 10
 """If more are due at once, their records are written afterwards, so that no run waits for them."""
@@ -45,19 +47,18 @@ class Timer:
     timed_out: bool = False
 
     @classmethod
-    def parse(cls, row: Sequence[bytes]) -> Timer:
-        """Parses name, cron, every, timezone, misfire and the engine's mark.
+    def of(cls, schedule: Schedule) -> Timer:
+        """The timer of a schedule.
 
         Raises:
             ValueError: somebody changed the registry by hand, so that the schedule can't be used.
         """
-        name, cron, every, zone, misfire, held = row
-        recurrence = Recurrence.parse(cron.decode(), every.decode(), zone.decode())
+        recurrence = Recurrence.parse(schedule.cron, schedule.every, schedule.timezone)
         try:
-            kind = typed({"misfire": text(misfire)}, "misfire")
+            kind = typed({"misfire": schedule.misfire}, "misfire")
         except SettingsError:
             kind = typed({}, "misfire")
-        return cls(name, recurrence, kind, held)
+        return cls(raw(schedule.name), recurrence, kind, raw(schedule.held))
 
     def hold(self, held: bytes) -> bool:
         """Takes the engine's mark. Returns whether it belongs to this schedule."""

@@ -13,7 +13,7 @@ from redis import exceptions
 
 from luasprocs.language.metadata import typed
 from luasprocs.runtime.wire import connect
-from luasprocs.server.errors import is_busy, is_no_permission
+from luasprocs.server.errors import is_busy, is_forbidden
 
 if TYPE_CHECKING:
     from luasprocs.runtime.bindings import Bindings
@@ -68,8 +68,8 @@ async def stop_overdue(address: Address, bindings: Bindings, said: LogOnce) -> N
             if name.startswith(f"{address.keys.library}_") and duration_ms >= _timeout_ms(bindings, command):
                 await _kill(wire, name, said)
     except (exceptions.RedisError, TimeoutError) as error:
-        if is_no_permission(error):
-            said.say("watchdog", f"runs that never end can't be killed: {error}")
+        if is_forbidden(error):
+            said.say("watchdog", f"runs that never end can't be stopped: {error}")
     finally:
         wire.close()
 
@@ -87,7 +87,7 @@ async def _kill(wire: Wire, name: str, said: LogOnce) -> None:
     try:
         await wire.call("FUNCTION", "KILL")
     except exceptions.ResponseError as error:
-        said.say("watchdog", f"{name} runs past its timeout and can't be killed: {error}")
+        said.say("watchdog", f"{name} runs past its timeout and can't be stopped: {error}")
         return
     log.warning("%s ran past its timeout and was stopped", name)
 

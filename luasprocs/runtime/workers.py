@@ -20,6 +20,7 @@ from typing import Any
 
 import hiredis
 
+from luasprocs.contract.codes import Status
 from luasprocs.errors import LuasprocsError
 from luasprocs.runtime.wire import packed
 
@@ -182,7 +183,7 @@ class Worker:
                 answer = await self._read()
         except TimeoutError:
             self.kill()
-            return Outcome("timeout", _since(started), error=b"it ran past its timeout and was killed")
+            return Outcome(Status.TIMEOUT, _since(started), error=b"it ran past its timeout and was killed")
         except BaseException:
             self.kill()
             raise
@@ -190,7 +191,7 @@ class Worker:
             self._ended = True
             code = None if answer is not None else await self._process.wait()
             self.kill()
-            return Outcome("error", _since(started), error=_death(code))
+            return Outcome(Status.ERROR, _since(started), error=_death(code))
         return Outcome(answer[2].decode(), int(answer[3]), answer[4], answer[5])
 
     @property

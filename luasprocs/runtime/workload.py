@@ -8,6 +8,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from luasprocs.contract.codes import Status
 from luasprocs.runtime.pool import DEPTH
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class Workload:
         self.done += 1
         if len(self._took_us) > NAMES_LIMIT:
             self._took_us.clear()
-        self._took_us[job.name] = outcome.duration_us if outcome.status == "ok" else SHORT_US
+        self._took_us[job.name] = outcome.duration_us if outcome.status == Status.OK else SHORT_US
         self._last_short = self._is_short(job)
         self.unreported.append((job, outcome))
         if task := asyncio.current_task():

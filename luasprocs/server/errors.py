@@ -165,44 +165,68 @@ def errors_named(url: str) -> Iterator[None]:
         raise ours from error
 
 
-# What a single refusal is about, by its text as the server says it: nobody else looks at these words.
+# What a single refusal is about, by the server's own words: no other module looks at them.
 
-_IN_THE_WAY = (
+_MISSING_FUNCTION = "unction not found"  # Redis: "Function", later "function"
+_KILLED = ("killed by user", "Script killed")
+_EVENT_CLASSES = re.compile(r"Invalid event class character\. Use '([^']+)'")
+_STATES = (
     *("OOM", "BUSY", "LOADING", "READONLY", "MISCONF", "MASTERDOWN", "NOPERM", "CLUSTERDOWN", "NOREPLICAS", "NOAUTH"),
-    *("unction not found", *_IN_SCRIPT),
+    *(_MISSING_FUNCTION, *_IN_SCRIPT),
 )
 
 
-def is_missing_function(error: Exception | str) -> bool:
-    """Whether a function was called that the server doesn't have: nothing was synced here, or somebody flushed functions."""
-    return "unction not found" in str(error)
+def is_missing_function(error: object) -> bool:
+    """Whether the engine is not loaded: nothing was synced here, or somebody flushed functions."""
+    return _MISSING_FUNCTION in str(error)
 
 
-def is_killed(error: Exception | str) -> bool:
-    """Whether FUNCTION KILL or SCRIPT KILL ended the call: it had written nothing."""
-    return any(words in str(error) for words in ("killed by user", "Script killed"))
+def is_wrong_type(error: object) -> bool:
+    """Whether a key has another type than its command wants: somebody wrote over it."""
+    return isinstance(error, exceptions.ResponseError) and "WRONGTYPE" in str(error)
 
 
-def is_server_state(error: Exception | str) -> bool:
-    """Whether the refusal is about the server's state or the user's rights, and not about what was sent."""
-    return any(words in str(error) for words in _IN_THE_WAY)
+def is_no_group(error: object) -> bool:
+    """Whether a stream, or its consumer group, does not exist."""
+    return isinstance(error, exceptions.ResponseError) and str(error).startswith("NOGROUP")
 
 
-def is_busy(error: Exception | str) -> bool:
+def is_name_taken(error: object) -> bool:
+    """Whether another library has a function's name."""
+    return "already exists" in str(error)
+
+
+def is_forbidden(error: object) -> bool:
+    """Whether the user's ACL refuses it."""
+    return "NOPERM" in str(error) or isinstance(error, exceptions.NoPermissionError)
+
+
+def is_busy(error: object) -> bool:
     """Whether the server runs a script or function, and answers nothing else meanwhile."""
     return str(error).startswith("BUSY ")
 
 
-def is_read_only(error: Exception | str) -> bool:
+def is_read_only(error: object) -> bool:
     """Whether the server is a replica that takes no writes."""
     return str(error).startswith("READONLY")
 
 
-def is_no_permission(error: Exception | str) -> bool:
-    """Whether the user has no right to it."""
-    return "NOPERM" in str(error)
+def is_killed(error: object) -> bool:
+    """Whether FUNCTION KILL or SCRIPT KILL ended the call: it had written nothing."""
+    return any(words in str(error) for words in _KILLED)
 
 
-def is_lasting(error: Exception | str) -> bool:
+def is_server_state(error: object) -> bool:
+    """Whether a refusal is about the server's state or the user's rights, and not about what was sent."""
+    return any(words in str(error) for words in _STATES)
+
+
+def event_classes(error: object) -> str:
+    """The letters of notify-keyspace-events that a refused CONFIG SET lists as possible; "" for any other error."""
+    found = _EVENT_CLASSES.search(str(error))
+    return found[1] if found else ""
+
+
+def is_lasting(error: object) -> bool:
     """Whether a command is refused for good (no right, no such command), unlike by a server that is busy or loading."""
     return str(error).startswith(("NOPERM", "ERR"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from luasprocs.contract.functions import FUNCTIONS
+
 if TYPE_CHECKING:
     from redis import Redis
 
@@ -20,8 +22,16 @@ class Registry:
 
     def call(self, function: str, *words: Any) -> Any:
         """Calls a function of the engine without keys, by its name in the contract: `registry.call("tick", 250, 1)`."""
-        return self.client.execute_command("FCALL", self.keys.function(function), 0, *words)
+        return self.client.execute_command("FCALL", *self.words(function, *words))
 
     def call_ro(self, function: str, *words: Any) -> Any:
         """The same of one that only reads."""
-        return self.client.execute_command("FCALL_RO", self.keys.function(function), 0, *words)
+        return self.client.execute_command("FCALL_RO", *self.words(function, *words))
+
+    def words(self, function: str, *words: Any) -> tuple[Any, ...]:
+        """What follows FCALL or FCALL_RO: for pipelines.
+
+        Raises:
+            TypeError: the function takes other arguments.
+        """
+        return (self.keys.function(function), 0, *FUNCTIONS[function].checked(words))

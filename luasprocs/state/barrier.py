@@ -9,23 +9,27 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import ResponseError
-
 from luasprocs.contract.encoding import raw, text, time_ms
+from luasprocs.contract.keys import Keys
+from luasprocs.contract.limits import TICK_MS
+from luasprocs.contract.replies import Ticked
 from luasprocs.errors import RegistryError, WaitError
-from luasprocs.server.registry import Registry
+from luasprocs.server.errors import is_missing_function, is_wrong_type
+from luasprocs.server.reading import wrong_type
 from luasprocs.state.daemons import parse_heartbeats
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from luasprocs.contract.keys import Key
+    from luasprocs.server.registry import Registry
+
 
 POLL_FIRST_S = 0.002
 POLL_LONGEST_S = 0.02
-TICK_MS = 250
 GRACE_S = 0.3
 """How long a daemon without a valid heartbeat has to answer the tick: the server's clock may just have jumped."""
 SHOWN_SOURCES = 5
@@ -85,15 +89,15 @@ def _tick(registry: Registry) -> tuple[Passed, list[str]]:
     pipe.execute_command("FCALL", registry.keys.function("tick"), 0, TICK_MS, 1)
     pipe.hkeys(registry.keys.triggers)
     ticked, names = pipe.execute(raise_on_error=False)
-    _must(registry.keys.triggers, names)
+    _must(Keys.triggers, registry.keys, names)
     sources = [text(name) for name in names]
     if not sources:
         return Passed(), []
-    if isinstance(ticked, ResponseError) and "unction not found" in str(ticked):
+    if is_missing_function(ticked):
         raise RegistryError("the engine is not loaded (somebody flushed functions): luasprocs sync loads it")
-    _must(registry.keys.events, ticked)
-    epoch, tick = ticked
-    return replace(Passed(), epoch=text(epoch), tick=int(tick), sources=len(sources)), sources
+    _must(Keys.events, registry.keys, ticked)
+    epoch, tick = Ticked.of(ticked)
+    return Passed(epoch, tick, len(sources)), sources
 
 
 def _look(registry: Registry, pending: Iterable[str], tick: int) -> _Look:
@@ -106,13 +110,8 @@ def _look(registry: Registry, pending: Iterable[str], tick: int) -> _Look:
     pipe.hgetall(registry.keys.daemons)
     pipe.time()
     events, bound, beats, now = pipe.execute(raise_on_error=False)
-    for key, reply in (
-        (registry.keys.events, events),
-        (registry.keys.triggers, bound),
-        (registry.keys.daemons, beats),
-        ("", now),
-    ):
-        _must(key, reply)
+    for key, reply in ((Keys.events, events), (Keys.triggers, bound), (Keys.daemons, beats), (Keys.daemons, now)):
+        _must(key, registry.keys, reply)
     marks = zip(sources, events[1:], bound, strict=True)
     behind = {source: _tick_of(mark) for source, mark, names in marks if names is not None}
     return _Look(
@@ -122,10 +121,10 @@ def _look(registry: Registry, pending: Iterable[str], tick: int) -> _Look:
     )
 
 
-def _must(key: str, reply: Any) -> None:
+def _must(key: Key, keys: Keys, reply: Any) -> None:
     """Raises the error that a reply is."""
-    if isinstance(reply, ResponseError) and "WRONGTYPE" in str(reply):
-        raise RegistryError(f"{key} is not a hash: somebody wrote over it, luasprocs sync repairs it") from reply
+    if is_wrong_type(reply):
+        raise wrong_type(key, keys) from reply
     if isinstance(reply, Exception):
         raise reply
 

@@ -6,18 +6,17 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import ResponseError
-
 from luasprocs.contract.encoding import text, time_ms
-from luasprocs.server.registry import Registry
+from luasprocs.contract.keys import Keys
+from luasprocs.contract.limits import LEASE_MS
+from luasprocs.server.errors import is_wrong_type
+from luasprocs.server.reading import wrong_type
 from luasprocs.state.executions import Gap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
-LEASE_MS = 2000
-"""A daemon that has not been heard of for so long is taken for dead, as in ticks.lua."""
+    from luasprocs.server.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +116,9 @@ def read_running(registry: Registry, gaps: int = 10) -> Running:
     pipe.xrevrange(registry.keys.gaps, count=gaps)
     now, beats, entries = pipe.execute(raise_on_error=False)
     faults = []
-    for key, kind, reply in (
-        (registry.keys.daemons, "hash", beats),
-        (registry.keys.gaps, "stream", entries),
-        ("", "", now),
-    ):
-        if isinstance(reply, ResponseError) and str(reply).startswith("WRONGTYPE"):
-            faults.append(f"{key} is not a {kind}: somebody wrote over it, the next daemon's writing replaces it")
+    for key, reply in ((Keys.daemons, beats), (Keys.gaps, entries), (Keys.daemons, now)):
+        if is_wrong_type(reply):
+            faults.append(str(wrong_type(key, registry.keys)))
         elif isinstance(reply, Exception):
             raise reply
     return Running(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import ResponseError
 
 from luasprocs.contract.encoding import text
+from luasprocs.server.errors import is_wrong_type
 from luasprocs.server.registry import Registry
 
 if TYPE_CHECKING:
@@ -146,6 +147,6 @@ def _hash(client: Redis, key: str) -> Any:
     try:
         return client.hgetall(key)
     except ResponseError as error:
-        if not str(error).startswith("WRONGTYPE"):
+        if not is_wrong_type(error):
             raise
         return None

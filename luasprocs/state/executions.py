@@ -6,28 +6,27 @@ has its default.
 
 from __future__ import annotations
 
-import contextlib
 from collections import deque
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import ResponseError
-
+from luasprocs.contract.codes import FAILED, Status, Trigger
 from luasprocs.contract.encoding import number, raw, text, texts
-from luasprocs.errors import RegistryError
+from luasprocs.contract.keys import Keys
+from luasprocs.contract.records import EXECUTION, GAP
 from luasprocs.language.globs import matcher
-from luasprocs.server.registry import Registry
+from luasprocs.server.reading import reading
 from luasprocs.server.script_errors import readable_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from luasprocs.server.registry import Registry
 
-TRIGGERS = ("event", "call", "cron", "async")
-STATUSES = ("ok", "error", "skipped", "timeout", "denied", "gap", "missed")
-FAILED = frozenset({"error", "timeout", "denied", "gap"})
-"""Statuses of what did not do what it should have done."""
+
+TRIGGERS = tuple(one.value for one in Trigger)
+STATUSES = tuple(one.value for one in Status)
 
 START = "0-0"
 """The id before every other."""
@@ -79,15 +78,14 @@ class Execution:
     def parse(cls, entry_id: bytes | str, stored: Mapping[Any, Any] | None) -> Execution:
         """From an entry of the stream."""
         found, name = stored or {}, text(entry_id)
-        values = []
+        values: list[Any] = []
         # In place of `texts`: thousands a second are read, and this takes half as long.
-        for field, as_stored in _FIELDS:
+        for field, as_stored, is_number in _FIELDS:
             value = found.get(as_stored)
             value = found.get(field, "") if value is None else value
-            values.append(value if isinstance(value, str) else value.decode("utf-8", "surrogateescape"))
-        sproc, trigger, key, event, origin, depth, status, duration_us, *others = values
-        time_ms, counts = _order(name)[0], (number(depth), number(duration_us))
-        return cls(name, time_ms, sproc, trigger, key, event, origin, counts[0], status, counts[1], *others)
+            value = value if isinstance(value, str) else value.decode("utf-8", "surrogateescape")
+            values.append(number(value) if is_number else value)
+        return cls(name, _order(name)[0], *values)
 
     @property
     def failed(self) -> bool:
@@ -105,7 +103,7 @@ class Execution:
         return f"{self.duration_us // 1000}.{self.duration_us % 1000:03}"
 
 
-_FIELDS = tuple((one.name, one.name.encode()) for one in fields(Execution))[2:]
+_FIELDS = tuple((one.name, one.name.encode(), one.number) for one in EXECUTION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,23 +131,13 @@ class Wanted:
         return wanted == name or bool(matcher(raw(wanted))(raw(name)))
 
 
-@contextlib.contextmanager
-def _reading(key: str) -> Iterator[None]:
-    try:
-        yield
-    except ResponseError as error:
-        if not str(error).startswith("WRONGTYPE"):
-            raise
-        raise RegistryError(f"{key} is not a stream: somebody wrote over it, the next record replaces it") from error
-
-
 def newest_id(registry: Registry) -> str:
     """The id of the newest record; START where there is none.
 
     Raises:
         RegistryError: the key is not a stream.
     """
-    with _reading(registry.keys.executions):
+    with reading(Keys.executions, registry.keys):
         found: list[Any] = registry.client.xrevrange(registry.keys.executions, count=1) or []
     return text(found[0][0]) if found else START
 
@@ -170,7 +158,7 @@ def read_executions(
     found: list[Execution] = []
     while count is None or len(found) < count:
         size = BATCH_RECORDS if count is None or wanted else min(BATCH_RECORDS, count - len(found))
-        with _reading(registry.keys.executions):
+        with reading(Keys.executions, registry.keys):
             entries: list[Any] = (
                 registry.client.xrevrange(registry.keys.executions, max=until_id, min=since_ms, count=size) or []
             )
@@ -200,7 +188,7 @@ class Tail:
             RegistryError: the key is not a stream.
         """
         key = self._registry.keys.executions
-        with _reading(key):
+        with reading(Keys.executions, self._registry.keys):
             reply: Any = self._registry.client.xread({key: self.last_id}, count=count, block=block_ms)
             found = [Execution.parse(*entry) for _, entries in reply or () for entry in entries]
             if found:
@@ -250,15 +238,9 @@ class Gap:
     def parse(cls, entry_id: bytes | str, stored: Mapping[Any, Any] | None) -> Gap:
         """From an entry of the stream."""
         found, name = texts(stored), text(entry_id)
-        return cls(
-            id=name,
-            time_ms=_order(name)[0],
-            source=found.get("source", ""),
-            from_ms=number(found.get("from_ms", "")),
-            to_ms=number(found.get("to_ms", "")),
-            why=found.get("why", ""),
-            daemon=found.get("daemon", ""),
-        )
+        values: list[Any] = [found.get(field.name, "") for field in GAP]
+        values = [number(value) if field.number else value for field, value in zip(GAP, values, strict=True)]
+        return cls(name, _order(name)[0], *values)
 
 
 def read_gaps(registry: Registry, count: int | None = None) -> list[Gap]:
@@ -267,6 +249,6 @@ def read_gaps(registry: Registry, count: int | None = None) -> list[Gap]:
     Raises:
         RegistryError: the key is not a stream.
     """
-    with _reading(registry.keys.gaps):
+    with reading(Keys.gaps, registry.keys):
         entries: list[Any] = registry.client.xrevrange(registry.keys.gaps, count=count) or []
     return [Gap.parse(*entry) for entry in reversed(entries)]

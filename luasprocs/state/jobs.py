@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from redis.exceptions import ResponseError
 
+from luasprocs.contract.codes import JobState
 from luasprocs.contract.encoding import text
+from luasprocs.contract.limits import WORKERS_GROUP
 from luasprocs.errors import EngineVersionError, JobError
+from luasprocs.server.errors import is_no_group, is_wrong_type
 from luasprocs.server.registry import Registry
 from luasprocs.server.script_errors import readable_error
 
@@ -22,11 +25,10 @@ if TYPE_CHECKING:
     from redis import Redis
 
 
-STATES = ("running", "queued", "waiting", "delayed", "dead")
+STATES = tuple(one.value for one in JobState)
 LIMIT = 1000
 AT_ONCE = 100
 """Jobs that are acted upon in one step: each step looks through all dead ones, at worst."""
-_GROUP = "workers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def count_jobs(registry: Registry) -> dict[str, int]:
         pipe.execute_command(command, key)
     replies = pipe.execute(raise_on_error=False)
     for reply in replies:
-        if isinstance(reply, Exception) and not str(reply).startswith("WRONGTYPE"):
+        if isinstance(reply, Exception) and not is_wrong_type(reply):
             raise reply
     counts = (reply if isinstance(reply, int) else 0 for reply in replies)
     return dict(zip(("open", "delayed", "dead"), counts, strict=True))
@@ -101,9 +103,7 @@ def act(
     left = list(dict.fromkeys(ids))
     while left:
         some, left = left[:AT_ONCE], left[AT_ONCE:]
-        found: Any = registry.client.execute_command(
-            "FCALL", registry.keys.function("job"), 0, action, state, *map(_raw, some)
-        )
+        found: Any = registry.call("job", action, state, *map(_raw, some))
         if not isinstance(found, list):
             raise EngineVersionError(
                 "the registry's engine is older than this luasprocs: luasprocs sync brings its own"
@@ -140,13 +140,13 @@ def _read(client: Redis, *command: Any) -> Any:
         finally:
             client.connection_pool.release(connection)
     except ResponseError as error:
-        if not str(error).startswith(("WRONGTYPE", "NOGROUP")):
+        if not (is_wrong_type(error) or is_no_group(error)):
             raise
         return []
 
 
 def _pending(registry: Registry, limit: int) -> Any:
-    return _read(registry.client, "XPENDING", registry.keys.jobs, _GROUP, "-", "+", limit)
+    return _read(registry.client, "XPENDING", registry.keys.jobs, WORKERS_GROUP, "-", "+", limit)
 
 
 def _pairs(flat: Any) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import ResponseError
 
 from luasprocs.contract.encoding import raw, text
-from luasprocs.server.registry import Registry
+from luasprocs.contract.keys import Keys
+from luasprocs.server.errors import is_wrong_type
 
 if TYPE_CHECKING:
-    from luasprocs.contract.keys import Keys
+    from luasprocs.server.registry import Registry
 
 
 SCHEDULES_CHANGED = b"schedules"
@@ -22,7 +23,7 @@ def read_paused(registry: Registry) -> frozenset[str]:
     try:
         found: Any = registry.client.smembers(registry.keys.paused)
     except ResponseError as error:
-        if not str(error).startswith("WRONGTYPE"):
+        if not is_wrong_type(error):
             raise
         return frozenset()
     return frozenset(map(text, found))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import ResponseError
 
 from luasprocs.contract.encoding import text
+from luasprocs.server.errors import is_no_group, is_wrong_type
 from luasprocs.server.registry import Registry
 
 if TYPE_CHECKING:
@@ -72,9 +73,9 @@ def take(registry: Registry, daemon: str) -> list[Request]:
     try:
         fresh: Any = registry.client.xreadgroup(GROUP, daemon, {registry.keys.control: ">"}, count=LIMIT)
     except ResponseError as error:
-        if not str(error).startswith(("NOGROUP", "WRONGTYPE")):
+        if not (is_no_group(error) or is_wrong_type(error)):
             raise
-        if str(error).startswith("WRONGTYPE"):
+        if is_wrong_type(error):
             registry.client.delete(registry.keys.control)
         registry.client.xgroup_create(registry.keys.control, GROUP, "0", mkstream=True)
         fresh = registry.client.xreadgroup(GROUP, daemon, {registry.keys.control: ">"}, count=LIMIT)

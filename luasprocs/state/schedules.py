@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import ResponseError
 
 from luasprocs.contract.encoding import raw, text
-from luasprocs.contract.metadata import KEYS
+from luasprocs.contract.replies import Schedule
 from luasprocs.language.recurrence import Recurrence
 from luasprocs.server.errors import is_missing_function
-from luasprocs.server.registry import Registry
 from luasprocs.state.daemons import parse_heartbeats
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-
-_ROW = 7
+    from luasprocs.server.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +62,20 @@ def read_schedules(registry: Registry) -> Schedules:
         if not is_missing_function(error):
             raise
         return Schedules(0)
-    _, now_ms, *rows = reply
-    parts = [rows[at : at + _ROW] for at in range(0, len(rows), _ROW)]
+    now_ms: int = reply[1]
+    found = tuple(Schedule.each(reply))
     pipe = registry.client.pipeline(transaction=False)
-    for name, *_ in parts:
-        pipe.hmget(raw(registry.keys.stats(text(name))), "missed", "last_run")
+    for one in found:
+        pipe.hmget(raw(registry.keys.stats(one.name)), "missed", "last_run")
     pipe.hgetall(registry.keys.daemons)
     *stats, beats = pipe.execute(raise_on_error=False)
     served = isinstance(beats, dict) and any(one.alive(now_ms) for one in parse_heartbeats(beats))
-    found = [_info(part, one, now_ms, served=served) for part, one in zip(parts, stats, strict=True)]
-    return Schedules(now_ms, tuple(sorted(found, key=lambda one: one.name)))
+    infos = [_info(one, counted, now_ms, served=served) for one, counted in zip(found, stats, strict=True)]
+    return Schedules(now_ms, tuple(sorted(infos, key=lambda one: one.name)))
 
 
-def _info(row: Sequence[bytes], stats: Any, now_ms: int, *, served: bool) -> ScheduleInfo:
-    name, cron, every, zone, misfire, paused, held = map(text, row)
+def _info(found: Schedule, stats: Any, now_ms: int, *, served: bool) -> ScheduleInfo:
+    name, cron, every, zone, misfire, paused, held = found
     missed, last_run = (0, 0) if isinstance(stats, Exception) else (_number(one) for one in stats)
     last_ms = _number(held.partition(" ")[0])
     state = "paused" if paused else "ok" if held and served else "idle"
@@ -91,8 +87,8 @@ def _info(row: Sequence[bytes], stats: Any, now_ms: int, *, served: bool) -> Sch
     return ScheduleInfo(
         name=name,
         schedule=f"every {every}" if every else cron,
-        zone="" if every else zone or KEYS["timezone"].default({}),
-        misfire=misfire or KEYS["misfire"].default({}),
+        zone="" if every else zone,
+        misfire=misfire,
         state=state,
         due_ms=due_ms,
         last_ms=last_ms,

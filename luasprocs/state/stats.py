@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.encoding import number, texts
+from luasprocs.contract.records import BUCKET_PREFIX, STATS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_BUCKET = "le_"
+
+_COUNTS = tuple(one.name for one in STATS if one.number and one.name not in {"missed", "last_run"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +35,15 @@ class Stats:
     def parse(cls, stored: Mapping[Any, Any] | None) -> Stats:
         """From the hash."""
         found = texts(stored)
-        counts = ("calls", "runs", "errors", "skipped", "duration_us_total", "duration_us_max")
         bounds = {
-            name.removeprefix(_BUCKET): number(value) for name, value in found.items() if name.startswith(_BUCKET)
+            name.removeprefix(BUCKET_PREFIX): number(value)
+            for name, value in found.items()
+            if name.startswith(BUCKET_PREFIX)
         }
         buckets = sorted((number(bound), runs) for bound, runs in bounds.items() if runs and number(bound))
         longest = bounds.get("inf", 0)
         return cls(
-            **{name: number(found.get(name, "")) for name in counts},
+            **{name: number(found.get(name, "")) for name in _COUNTS},
             last_run_s=number(found.get("last_run", "")),
             last_error=found.get("last_error", ""),
             buckets=(*buckets, *([(None, longest)] if longest else [])),

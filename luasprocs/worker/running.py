@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lupa import lua51
 
+from luasprocs.contract.limits import TEXT_LIMIT_BYTES
 from luasprocs.language.compiler import PREFIX
 from luasprocs.worker import lua
 from luasprocs.worker.confinement import CLIBS, EXEC, limit_memory, lua_paths
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from luasprocs.worker.output import Output
     from luasprocs.worker.sources import Sources
 
-TEXT_LIMIT_BYTES = 1024  # of a reply or an error in a record, as in the engine's record.lua
+
 LEAST_MEMORY_BYTES = 1 << 20
 """With less, Lua may be at its end before it can say so, which ends the process."""
 KEPT_BYTES = 1 << 19

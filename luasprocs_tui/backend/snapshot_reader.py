@@ -159,7 +159,7 @@ class SnapshotReader:
         edited = (
             f"edited by hand: {', '.join(live.drift[:5])}{', …' if len(live.drift) > 5 else ''}" if live.drift else ""
         )
-        return tuple(filter(None, (*live.faults, stale, edited)))
+        return tuple(filter(None, (*map(str, live.faults), stale, edited)))
 
 
 def _fields(names: Sequence[T], reply: Any, otherwise: Any = None) -> Any:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from luasprocs.contract.metadata import KEYS as METADATA_KEYS
 from luasprocs.errors import SettingsError
 from luasprocs.language.metadata import parse_value
-from luasprocs.language.recurrence import Recurrence
 from luasprocs.language.triggers import SCHEDULE_KEYS, schedule_of
 from luasprocs_tui.values.schedules import next_times
 
@@ -29,7 +28,10 @@ def preview(key: str, values: Mapping[str, str], backend: Backend) -> str:
         except (ValueError, SettingsError):
             return ""
     if key == "key" and values.get("key"):
-        globs = [glob.strip() for glob in values["key"].split(",") if glob.strip()]
+        try:
+            globs = parse_value(key, values["key"])
+        except SettingsError:
+            return ""
         return "; ".join(_matching(backend, glob, KEYS_LOOKED_AT // len(globs)) for glob in globs)
     return ""
 
@@ -47,8 +49,6 @@ def checks() -> Mapping[str, Callable[[str], str]]:
 def _wrong(key: str, value: str) -> str:
     try:
         parse_value(key, value)
-        if key == "cron":
-            Recurrence.parse(value, "", "")
-    except (ValueError, SettingsError) as error:
+    except SettingsError as error:
         return f"{key}: {error}"
     return ""

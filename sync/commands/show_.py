@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from luasprocs.contract.encoding import raw, text
+from luasprocs.contract.keys import Keys
 from luasprocs.errors import NoSprocError, RegistryError
-from luasprocs.registry.history import reading
 from luasprocs.registry.live import sproc_of
+from luasprocs.server.reading import reading
 from luasprocs.state.paused import read_paused
 from sync.console import Console, safe
 from sync.session import Session
@@ -24,9 +25,8 @@ def command(flags: dict[str, object], name: str, as_json: bool, source_only: boo
     """Show one live sproc: metadata, counters, source."""
     console, session = Console.of_process(), Session(flags)
     with session.named_errors():
-        key = session.keys.name(name)
-        with reading(key, "hash"):
-            found: Any = session.client.hgetall(raw(key))
+        with reading(Keys.name_prefix, session.keys, name):
+            found: Any = session.client.hgetall(raw(session.keys.name(name)))
         if not found:
             raise NoSprocError(f"no sproc named {name!r} is live: see luasprocs list")
         stats = _stats(console, session, name)
@@ -54,7 +54,7 @@ def _stats(console: Console, session: Session, name: str) -> dict[str, str]:
     """The counters; none, and a warning, where the key is none of ours: no sync touches it."""
     key = session.keys.stats(name)
     try:
-        with reading(key, "hash"):
+        with reading(Keys.stats_prefix, session.keys, name):
             stored: Any = session.client.hgetall(raw(key))
     except RegistryError:
         console.warn(f"{key} is not a hash: the counters are left out, and the next recorded run starts new ones")

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from luasprocs.errors import ProblemsError, RepositoryError
+from luasprocs.language.check import check
 from luasprocs.language.files import SUFFIX
 from luasprocs.language.problems import problem
 from luasprocs.language.sproc import Sproc, git_blob_id, read_sproc
-from luasprocs.language.workspace import check
 from sync.git.checkout import find_top, settings_of
 from sync.git.entries import SUBMODULE, UNFIT
 from sync.reconcile.workspaces import DiskWorkspace, lua_files, sproc_name

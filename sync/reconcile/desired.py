@@ -7,12 +7,12 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.errors import NoFolderError, Problem, ProblemsError
+from luasprocs.language.check import check, require_problems, unit_of
 from luasprocs.language.compiler import syntax_problems
 from luasprocs.language.files import SOURCE_LIMIT_BYTES, SUFFIX, case_clashes, name_problem, size_problem
 from luasprocs.language.problems import problem
 from luasprocs.language.rules import with_defaults
 from luasprocs.language.sproc import Sproc, read_sproc
-from luasprocs.language.workspace import check, require_problems, unit_of
 from sync.git.entries import SUBMODULE, SYMLINK, UNFIT
 from sync.git.repository import Commit
 from sync.git.worktree import read_saved

@@ -105,7 +105,7 @@ class Syncer:
         if desired.absent and live.empty:
             raise NoFolderError(desired.absent)
         stale = "" if live.empty else live.engine_stale(engine_of(live, self.registry.keys, owner))
-        repairs = (*live.faults, *([stale] if stale else ()))
+        repairs = (*map(str, live.faults), *([stale] if stale else ()))
         again = live.revision.defaults != _defaults_of(desired)
         plan = diff(
             desired.entries,

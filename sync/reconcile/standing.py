@@ -62,7 +62,7 @@ def read_standing(
     unfit = seen.reason if followed and seen.state == State.REFUSED and seen.commit == WORKTREE else ""
     return Standing(
         live=live,
-        drift=(*live.drift, *live.faults, *filter(None, (stale, unreadable))),
+        drift=(*live.drift, *map(str, live.faults), *filter(None, (stale, unreadable))),
         behind=desired is not None and bool(diff(desired.entries, live.sprocs)),
         refused=forbidden(live.revision.commit) or _refused(live, desired, seen) or unfit,
         unfit=unfit,

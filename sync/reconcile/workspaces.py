@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,33 +22,33 @@ if TYPE_CHECKING:
     from sync.reconcile.desired import Desired
 
 
-@dataclass(frozen=True, slots=True)
 class GitWorkspace:
     """What git wants live. Blobs are read in one go."""
 
-    repository: Repository
-    desired: Desired
+    def __init__(self, repository: Repository, desired: Desired) -> None:
+        self._repository = repository
+        self._desired = desired
 
     @property
     def names(self) -> Collection[str]:
         """Those that no sync passes over."""
-        return self.desired.entries.keys()
+        return self._desired.entries.keys()
 
     @property
     def defaults(self) -> Mapping[str, str]:
         """Those of its luasprocs.toml."""
-        return self.desired.settings.defaults
+        return self._desired.settings.defaults
 
     def read(self, names: Iterable[str]) -> dict[str, bytes]:
         """The sources of what is a file, and not too large."""
-        entries, at_hand = self.desired.entries, self.desired.sources
-        wanted = {name: entries[name] for name in names if name in entries and name not in self.desired.unreadable}
-        read = self.repository.blobs(blob for blob in wanted.values() if blob not in at_hand)
+        entries, at_hand = self._desired.entries, self._desired.sources
+        wanted = {name: entries[name] for name in names if name in entries and name not in self._desired.unreadable}
+        read = self._repository.blobs(blob for blob in wanted.values() if blob not in at_hand)
         return {name: at_hand[blob] if blob in at_hand else read[blob] for name, blob in wanted.items()}
 
     def path(self, name: str) -> str:
         """As seen from the repository's top."""
-        return self.desired.path(name)
+        return self._desired.path(name)
 
 
 class DiskWorkspace:

@@ -8,7 +8,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 from luasprocs.contract.keys import Keys
-from luasprocs.engine import render
+from luasprocs.engine import CHUNKS, render
 from luasprocs.errors import NoSprocError, ScriptError, SprocDisabledError
 from luasprocs.language.compiler import uses
 from luasprocs.language.sandbox import GLOBALS
@@ -100,11 +100,11 @@ def test_what_require_and_call_refuse_names_the_sprocs_line_not_the_engines(call
 
 def test_the_engine_uses_no_global_that_the_server_has_not():
     text = render(Keys(), "owner", 0).text.split("\n", 1)[1]
-    parts = re.findall(r"\[===\[\n(.*?)\]===\]", text, re.DOTALL)
-    assert len(parts) == 3
-    for part in (text, *parts):
-        found = uses(part.encode())
-        assert found
+    together = re.findall(r"\[===\[(.*?)\]===\]", text, re.DOTALL)[0]
+    chunks = re.split(r"\n--@ .*\n", together)[1:-1]
+    assert len(chunks) == len(CHUNKS)
+    for chunk in (text, *chunks):
+        found = uses(chunk.encode())
         assert {use.name for use in found if use.what == "read"} <= GLOBALS
         assert not [use for use in found if use.what == "write"]
 
@@ -183,19 +183,34 @@ def test_two_namespaces_live_side_by_side(server):
     assert client.lrange("shop:__*_Sproc_List_*__", 0, -1) == [b"a.lua"]
 
 
-def test_markers_stand_around_a_run_only_where_there_are_triggers(server):
+def heard(listener):
+    """Messages until a PING's answer, which is behind all that was published before."""
+    listener.ping()
+    found = []
+    while (message := listener.get_message(timeout=5))["type"] != "pong":
+        found.append(message["data"])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("header", "triggers", "marked"),
+    [
+        ("-- event=set\n-- key=k\n", True, True),
+        ("-- event=set\n-- key=k\n-- reentrant=yes\n", True, False),
+        ("", True, False),
+        ("", False, False),
+    ],
+    ids=["bound", "reentrant", "unbound", "no-triggers"],
+)
+def test_a_direct_call_has_markers_only_if_its_sproc_could_trigger_itself(server, header, triggers, marked):
     client = server.client()
+    put(client, sproc("a.lua", f"{header}error('x')"), *([TRIGGER] if triggers else []))
     listener = server.client().pubsub()
     listener.subscribe(Keys().markers)
     assert listener.get_message(timeout=5)["type"] == "subscribe"
-    put(client, sproc("a.lua", "error('x')"))
     with pytest.raises(ResponseError):
         client.execute_command("FCALL", "luasprocs_execute", 0, "a.lua")
-    assert listener.get_message(timeout=0.1) is None
-    put(client, sproc("a.lua", "error('x')"), TRIGGER)
-    with pytest.raises(ResponseError):
-        client.execute_command("FCALL", "luasprocs_execute", 0, "a.lua")
-    assert [listener.get_message(timeout=5)["data"] for _ in range(2)] == [b"begin 1 1 - a.lua", b"end"]
+    assert heard(listener) == ([b"begin 0 0 - a.lua", b"end"] if marked else [])
     listener.close()
 
 

@@ -202,7 +202,7 @@ def test_an_event_whose_dispatch_fails_twice_is_recorded_as_poison_and_the_other
     put(client, sproc("counter.lua", COUNTER))
     live = read_live(Registry(client, Keys()))
     text = engine_of(live, Keys(), live.revision.owner).text
-    start = "serve[DISPATCH] = function(_, args)\n"
+    start = "function serve.dispatch(_, args)\n"
     broken = (
         "  local spared = false\n  for _, word in ipairs(args) do if word == 'poison' then spared = true end end\n"
         "  for _, word in ipairs(args) do if word == 'ev:bad' and not spared then error('a bug') end end\n"

@@ -7,11 +7,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from luasprocs.language.analysis import Analysis, analyse
+from luasprocs.language.check import check
 from luasprocs.language.files import SOURCE_LIMIT_BYTES
 from luasprocs.language.places import Lines, Range
 from luasprocs.language.problems import CODES, MISUSE
-from luasprocs.language.workspace import check
-from tests.language.test_workspace import LIBRARY, Texts, circle
+from tests.language.test_check import LIBRARY, Texts, circle
 
 FILES = {
     "encoding.utf-16": "-- event=set".encode("utf-16"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from luasprocs.runtime.batch import DEPTH_LIMIT, batch_words
+from luasprocs.contract.limits import DEPTH_LIMIT
+from luasprocs.runtime.batch import batch_words
 from luasprocs.runtime.source import Cause, Chunk, Event, Segment
 
 A, B = b"a.lua", b"b.lua"

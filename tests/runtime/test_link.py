@@ -37,8 +37,10 @@ async def serve(link, *works):
 async def test_calls_and_commands(link):
     assert await link.read("bound") == [b"1", b""]
     assert await link.command("PING") == b"PONG"
-    with pytest.raises(exceptions.ResponseError):
-        await link.call("no_such_function")
+    with pytest.raises(exceptions.ResponseError, match="NOSPROC"):
+        await link.call("run", "none.lua", "-")
+    with pytest.raises(TypeError, match="luasprocs_run"):
+        await link.call("run")
     replies: list[Any] = []
     link.send(link.packed("bound"), replies.append)
     await link.command("PING")
@@ -84,7 +86,7 @@ async def test_a_fault_in_a_task_stays_a_group(link):
 
 async def test_what_is_posted_and_refused_is_logged(link, caplog):
     async def post():
-        link.post("no_such_function")
+        link.post("run", "none.lua", "-")
         await asyncio.sleep(0)
         await link.command("PING")
         await asyncio.sleep(0)
@@ -92,7 +94,7 @@ async def test_what_is_posted_and_refused_is_logged(link, caplog):
 
     with pytest.raises(LinkLostError):
         await serve(link, post())
-    assert [text for text in caplog.messages if text.startswith("no_such_function was refused")]
+    assert [text for text in caplog.messages if text.startswith("run was refused: NOSPROC")]
 
 
 async def test_nothing_is_started_before_and_after(link):

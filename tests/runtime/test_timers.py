@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from luasprocs.contract.replies import Schedule
 from luasprocs.language.misfire import Due
 from luasprocs.runtime.timers import MANY, TIMEOUTS_TO_PAUSE, Timer, Timers
 
@@ -12,7 +13,7 @@ FOREVER = float("inf")
 
 
 def timer(name=b"a.lua", every=b"1s", misfire=b"", done_ms=0, proven=False):
-    made = Timer.parse([name, b"", every, b"", misfire, b"%d %s" % (done_ms, every)])
+    made = Timer.of(Schedule(name.decode(), "", every.decode(), "", misfire.decode(), False, ""))
     assert made.hold(b"%d %s" % (done_ms, str(made.recurrence).encode()))
     made.proven = proven
     return made

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luasprocs.state.daemons import LEASE_MS, DaemonInfo, parse_heartbeats
+from luasprocs.contract.limits import LEASE_MS
+from luasprocs.state.daemons import DaemonInfo, parse_heartbeats
 
 
 def test_a_heartbeat() -> None:

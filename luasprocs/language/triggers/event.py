@@ -7,8 +7,7 @@ the keyevent channels of its events.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.contract.metadata import KEYS
 from luasprocs.language.globs import is_glob
@@ -31,8 +30,7 @@ GLOBS_LIMIT = 4
 """Patterns subscribed to at most: each costs every write of the server (SET at -P 32: 0.75 to 0.8 of its speed with one)."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Trigger:
+class Trigger(NamedTuple):
     """What of a sproc's header binds it to events."""
 
     name: str

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from luasprocs.errors import ProblemsError
+from luasprocs.language.check import check
 from luasprocs.language.files import SUFFIX
 from luasprocs.language.sproc import git_blob_id, read_sproc
-from luasprocs.language.workspace import Overlay, check
+from luasprocs.language.workspace import Overlay
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -8,6 +8,8 @@ from importlib import resources
 
 from lupa import lua51
 
+from luasprocs.contract.lua import LIMITS, chunk
+
 HOST_FUNCTIONS = (
     *(
         "fence",
@@ -27,6 +29,9 @@ HOST_FUNCTIONS = (
 
 _PARTS = ("sandbox", "files", "redis", "modules", "run")
 _PARTS_OF_PLAIN = ("sandbox", "files", "redis", "run")
+_SHARED = ("problem", "readable")
+"""Chunks of the engine that workers use as they are; in front of them stands what they would find in the server."""
+_SHARED_HEAD = "local type, rawget, tostring = type, rawget, tostring\n"
 _WAYS = re.compile(rb"\b(package|require|module|load|loadstring|loadfile|dofile|_G|getfenv|setfenv|debug)\b")
 """What leads to files and modules, or to the globals by a name that is made up."""
 _COMPILE = b"local source = ... return string.dump(assert(loadstring(source, '=luasprocs')))"
@@ -43,9 +48,13 @@ def job_code(*, plain: bool) -> bytes:
 
     `plain`: without modules.
     """
-    head = f"local core, {', '.join(HOST_FUNCTIONS)} = ...\n"
+    head = f"local core, {', '.join(HOST_FUNCTIONS)} = ...\n{_SHARED_HEAD}"
+    shared = "".join(
+        f"core.{name} = (function(...) {chunk(_text(name, 'luasprocs.engine'), LIMITS)}\nend)(core)\n"
+        for name in _SHARED
+    )
     *parts, last = _PARTS_OF_PLAIN if plain else _PARTS
-    return _bytecode(head + "".join(f"do\n{_text(name)}\nend\n" for name in parts) + _text(last))
+    return _bytecode(head + shared + "".join(f"do\n{_text(name)}\nend\n" for name in parts) + _text(last))
 
 
 @cache
@@ -54,8 +63,8 @@ def state_code() -> bytes:
     return _bytecode(_text("state"))
 
 
-def _text(name: str) -> str:
-    return resources.files(__package__).joinpath(f"{name}.lua").read_text(encoding="utf-8")
+def _text(name: str, package: str = __package__) -> str:
+    return resources.files(package).joinpath(f"{name}.lua").read_text(encoding="utf-8")
 
 
 def _bytecode(source: str) -> bytes:

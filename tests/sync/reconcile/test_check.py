@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from luasprocs.errors import Problem
-from luasprocs.language.workspace import Overlay, check
+from luasprocs.language.check import check
+from luasprocs.language.workspace import Overlay
 from sync.git.repository import Repository
 from sync.reconcile.check import check_files, check_staged
 from sync.reconcile.desired import problems_in, read_commit, read_worktree

@@ -1,25 +1,19 @@
--- What a sync asks of the engine. All of it only reads. Made anew for each call.
+-- What a sync asks of the engine. All of it only reads.
 local core = ...
-local serve = {}
+local pin, serve = core.use 'pin', {}
 
--- FCALL_RO <ns>luasprocs_about 0
--- Reply: version, owner, db, namespace, id of this text, generation of the registry that it compiled from.
-serve[ABOUT] = function()
-  core.pin()
-  return { VERSION, OWNER, DB, NAMESPACE, core.text_id, core.generation or '' }
+function serve.about()
+  pin()
+  return { K.VERSION, K.OWNER, K.DB, K.NAMESPACE, core.text_id, core.generation or '' }
 end
 
--- FCALL_RO <ns>luasprocs_compile 0 [name source ...]
--- Reply: name, message, … of each that doesn't compile. It keeps nothing and runs nothing.
-serve[COMPILE] = function(_, args)
-  core.pin()
+function serve.compile(_, args)
+  pin()
   local problems = {}
   for i = 1, #args, 2 do
-    local chunk, problem = loadstring(PREFIX .. args[i + 1], '@' .. args[i])
-    if not chunk then
-      problems[#problems + 1] = args[i]
-      problems[#problems + 1] = problem
-    end
+    local name, source = args[i], args[i + 1]
+    local chunk, problem = loadstring(K.PREFIX .. source, '@' .. name)
+    if not chunk then problems[#problems + 1], problems[#problems + 2] = name, problem end
   end
   return problems
 end
@@ -27,7 +21,7 @@ end
 -- The SHA1 that says whether a sproc's hash is as it was applied: its known fields in one order, then the others' hashes,
 -- sorted. (Field names themselves are never sorted: Lua compares strings by the server's locale.)
 local place_of = {}
-for place, field in ipairs(FIELDS) do place_of[field] = place end
+for place, field in ipairs(K.DIGESTED) do place_of[field] = place end
 
 local function digest(fields)
   local at, parts, others, used = {}, {}, {}, 0
@@ -39,7 +33,7 @@ local function digest(fields)
       others[#others + 1] = redis.sha1hex(fields[i] .. '\0' .. fields[i + 1])
     end
   end
-  for place = 1, #FIELDS do
+  for place = 1, #K.DIGESTED do
     local i = at[place]
     if i then
       parts[used + 1], parts[used + 2] = fields[i], fields[i + 1]
@@ -57,9 +51,9 @@ end
 local function inspect(names)
   local found = {}
   if #names == 0 then return found end
-  local digests = redis.pcall('HMGET', DIGESTS, unpack(names))
+  local digests = redis.pcall('HMGET', K.DIGESTS, unpack(names))
   for i, name in ipairs(names) do
-    local fields = redis.pcall('HGETALL', NAME .. name)
+    local fields = redis.pcall('HGETALL', K.NAME_PREFIX .. name)
     local intact = not fields.err and not digests.err and digests[i] == digest(fields)
     local blob, edit = '', nil
     for j = 1, fields.err and 0 or #fields, 2 do
@@ -73,13 +67,12 @@ local function inspect(names)
   return found
 end
 
--- FCALL_RO <ns>luasprocs_inspect 0 start stop: a stretch of the list, as LRANGE takes it. Reply: see inspect.
-serve[INSPECT] = function(_, args)
-  local names = redis.pcall('LRANGE', LIST, args[1], args[2])
+function serve.inspect(_, args)
+  local start, stop = args[1], args[2]
+  local names = redis.pcall('LRANGE', K.LIST, start, stop)
   return names.err and {} or inspect(names)
 end
 
--- FCALL_RO <ns>luasprocs_verify 0 [name ...]: the same of these names.
-serve[VERIFY] = function(_, args) return inspect(args) end
+function serve.verify(_, names) return inspect(names) end
 
-return serve
+return { serve = serve }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luasprocs.language.analysis import analyse
-from luasprocs.language.workspace import Overlay, check
+from luasprocs.language.check import check
+from luasprocs.language.workspace import Overlay
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -169,23 +171,42 @@ def test_an_editors_buffers_lie_over_what_is_saved():
 NAMES = [f"{letter}.lua" for letter in "abcde"]
 
 
-@given(
-    st.dictionaries(
-        st.sampled_from(NAMES),
-        st.tuples(st.booleans(), st.lists(st.sampled_from(NAMES), max_size=3)),
-        min_size=1,
-    ),
-    st.sets(st.sampled_from(NAMES)),
+GRAPHS = st.dictionaries(
+    st.sampled_from(NAMES), st.tuples(st.booleans(), st.lists(st.sampled_from(NAMES), max_size=3)), min_size=1
 )
-def test_a_part_is_told_what_the_whole_is_told_of_it(graph, some):
-    texts = {
+
+
+def sources(graph: Mapping[str, tuple[bool, list[str]]]) -> dict[str, str]:
+    return {
         name: f"-- library={'yes' if library else 'no'}\n" + "\n".join(f"require '{one}'" for one in needed)
         for name, (library, needed) in graph.items()
     }
+
+
+@given(GRAPHS, st.sets(st.sampled_from(NAMES)))
+def test_a_part_is_told_what_the_whole_is_told_of_it(graph, some):
+    texts = sources(graph)
     whole, part = told(texts), told(texts, some & texts.keys())
-    circles, others = ({line for line in whole if ("circle" in line) is wanted} for wanted in (True, False))
-    assert {line for line in part if "circle" not in line} == {line for line in others if line[7:12] in some}
-    # A circle is told once, in a part of one that it has.
-    assert {line for line in circles if line[7:12] in some} <= set(part)
-    assert circles or not any("circle" in line for line in part)
-    assert {line[7:12] for line in part} <= some
+    of_some = [line for line in whole if line[7:12] in some and "circle" not in line]
+    assert [line for line in part if "circle" not in line] == of_some
+
+
+@given(GRAPHS, st.sets(st.sampled_from(NAMES)))
+def test_of_each_library_in_a_circle_one_is_told(graph, some):
+    texts = sources(graph)
+    libraries = {name for name, (library, _) in graph.items() if library}
+    ways = {name: {*needed} & libraries for name, (_, needed) in graph.items() if name in libraries}
+    reached = {name: {*needed} for name, needed in ways.items()}
+    for _ in NAMES:
+        reached = {name: found.union(*(reached[one] for one in found)) for name, found in reached.items()}
+    in_circles = {name for name in libraries if name in reached[name]}
+    named: set[str] = set()
+    for problem in check(Texts(texts), some & texts.keys()):
+        if problem.code == "require.circle":
+            *circle, last = problem.message.rpartition(": ")[2].split(" -> ")
+            assert circle[0] == last
+            assert all(after in ways[before] for before, after in pairwise([*circle, last]))
+            assert problem.path[7:] == circle[-1]
+            assert circle[-1] in some
+            named.update(circle)
+    assert in_circles & some <= named <= in_circles

@@ -1,0 +1,96 @@
+"""The contract as Lua: literals, and a chunk under a table `K` of the constants that it uses."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from luasprocs.contract import limits, records
+from luasprocs.contract.functions import FUNCTIONS
+from luasprocs.contract.keys import KEYS
+from luasprocs.contract.metadata import KEYS as METADATA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from luasprocs.contract.keys import Keys
+
+_USED = re.compile(r"\bK\.([A-Z_]+)\b")
+_MARGIN = re.compile(r"^[ \t]*--.*$|^[ \t]+", re.MULTILINE)
+
+
+def literal(value: object) -> str:
+    """A Lua literal of a text, a number, true or false, or a list of those."""
+    if isinstance(value, str):
+        return _string(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    assert isinstance(value, list | tuple)  # noqa: S101
+    return "{ " + ", ".join(map(literal, value)) + " }"
+
+
+def _string(text: str) -> str:
+    """Everything but plain ASCII as decimal escapes."""
+    plain = (chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\{byte:03d}" for byte in text.encode())
+    return '"' + "".join(plain) + '"'
+
+
+LIMITS: Mapping[str, str] = {name: literal(value) for name, value in vars(limits).items() if name.isupper()}
+"""The limits, as literals by name."""
+
+
+def constants(keys: Keys, **more: object) -> dict[str, str]:
+    """All constants that a chunk of one registry's engine may use, as literals by name."""
+    return {
+        **LIMITS,
+        **{name: literal(value) for name, value in more.items()},
+        **{key.attribute.upper(): literal(key.within(keys)) for key in KEYS},
+        **{name.upper(): literal(keys.function(name)) for name in ("execute", "enqueue")},
+        **{f"USAGE_{name.upper()}": literal(_usage(keys, name)) for name in ("execute", "enqueue", "call", "cron")},
+        "SERVED": literal(list(_served(keys))),
+        "DIGESTED": literal(records.DIGESTED),
+        "EXECUTION_FIELDS": literal(records.names_of(records.EXECUTION)),
+        "EXECUTION_EMPTY": literal(["0" if field.number else "" for field in records.EXECUTION]),
+        "BUCKET_PREFIX": literal(records.BUCKET_PREFIX),
+        "LONGEST_BUCKET": literal(records.LONGEST_BUCKET),
+        "DEFAULTS": _defaults(),
+    }
+
+
+def _usage(keys: Keys, name: str) -> str:
+    return FUNCTIONS[name].usage.replace(f"luasprocs_{name}", keys.function(name))
+
+
+def _served(keys: Keys) -> Iterable[object]:
+    """What register.lua registers: each chunk, and its functions' full names, names, and flags or false."""
+    for chunk in dict.fromkeys(one.chunk for one in FUNCTIONS.values() if one.chunk != "core"):
+        functions = [one for one in FUNCTIONS.values() if one.chunk == chunk]
+        yield from (
+            chunk,
+            [part for one in functions for part in (keys.function(one.name), one.name, one.reads and "no-writes")],
+        )
+
+
+def _defaults() -> str:
+    """Each key's defaults: its value, and the key, perhaps with a value, that it needs beside it."""
+    rules = {
+        key.name: [(one.value, *one.when.split("=")) if one.when else (one.value,) for one in key.defaults]
+        for key in METADATA.values()
+        if key.defaults
+    }
+    return "{ " + ", ".join(f"{name} = {literal(some)}" for name, some in rules.items()) + " }"
+
+
+def chunk(text: str, literals: Mapping[str, str]) -> str:
+    """A file's text under a local table `K`, on its first line, of the constants that it uses.
+
+    Lines of comment and indentation are left out, which a server would keep; each line stays where it is.
+
+    Raises:
+        KeyError: it uses a constant that there isn't.
+    """
+    used = sorted(set(_USED.findall(text)))
+    table = "local K = { " + ", ".join(f"{name} = {literals[name]}" for name in used) + " } " if used else ""
+    return table + _MARGIN.sub("", text)

@@ -1,0 +1,176 @@
+"""The fields of what luasprocs writes into hashes, streams and JSON: one list each, for the engine, its readers and docs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+from luasprocs.contract.metadata import KEYS as METADATA
+
+
+class Field(NamedTuple):
+    """`name`: as stored; `holds`: for documentation; `number`: a count, 0 if it is missing."""
+
+    name: str
+    holds: str
+    number: bool = False
+
+
+Fields: TypeAlias = tuple[Field, ...]
+
+
+def names_of(fields: Fields) -> tuple[str, ...]:
+    """Their names, in order."""
+    return tuple(field.name for field in fields)
+
+
+SPROC: Fields = (
+    Field("source", "the file, byte for byte"),
+    Field("sha", "its SHA1, as `SCRIPT LOAD` replies"),
+    Field("blob", "git's id of the file"),
+    Field("commit", "the commit that last changed it"),
+    Field(
+        "edit",
+        "only of a live edit that git doesn't have yet, JSON: `by`, `at` (unix seconds), `base` (git's blob "
+        "before it) and, after further "
+        "edits, `past` (the blobs in between, of which git may already have one; the last 50)",
+    ),
+)
+
+DIGESTED: tuple[str, ...] = (*names_of(SPROC), *METADATA)
+"""The fields of a sproc's hash, in the order of its digest."""
+
+REVISION: Fields = (
+    Field("commit", "the commit that is live"),
+    Field("branch", "its branch"),
+    Field("generation", "counts applies", number=True),
+    Field("applied_at", "when (ISO 8601, UTC)"),
+    Field("applied_by", "who (user@host)"),
+    Field("owner", "which repository owns the registry"),
+    Field("engine", "the engine's version", number=True),
+    Field("pinned", "the commit that a rollback left, or empty"),
+    Field("defaults", "the metadata defaults of luasprocs.toml as JSON, if any"),
+)
+
+HISTORY: Fields = (
+    Field("generation", "the generation that this apply made", number=True),
+    Field("action", "`sync`, `edit`, or `rollback to N`"),
+    Field("commit", "the commit that became live"),
+    Field("author", "its author"),
+    Field("subject", "its subject"),
+    Field("branch", "its branch"),
+    Field("applied_at", "when (ISO 8601, UTC)"),
+    Field("applied_by", "who (user@host)"),
+    Field("created", "JSON: name to blob"),
+    Field("updated", "JSON: name to [old blob, new blob]"),
+    Field("deleted", "JSON: name to old blob"),
+)
+
+EXECUTION: Fields = (
+    Field("sproc", "its name; empty for a gap"),
+    Field("trigger", "`event`, `call`, `cron` or `async`"),
+    Field("key", "the key of the event; the first of KEYS of a call; the event source of a gap"),
+    Field("event", "the event"),
+    Field("origin", "what began the chain; of a call who asked (user@host); of a gap and of missed times their bounds"),
+    Field("depth", "1, and one more for each recorded run that led to this one", number=True),
+    Field(
+        "status",
+        "`ok`; `error`, `timeout`, `denied`: it failed; `skipped`, `missed`: it did not run; `gap`: events "
+        "were not seen",
+    ),
+    Field("duration_us", "microseconds; 0 if nothing ran", number=True),
+    Field("reply", "its reply, cut at 1 kB; of an async run that returned nothing or failed, what it printed"),
+    Field("error", "the text of its error, cut at 1 kB"),
+    Field("commit", "the commit that the sproc came with"),
+    Field("daemon", "the daemon that ran it; empty for a call"),
+)
+
+STATS: Fields = (
+    Field("calls", "direct calls, written every 1,000 and at each apply", number=True),
+    Field("runs", "recorded runs", number=True),
+    Field("errors", "runs that failed, and events that were given up (poison, timeout)", number=True),
+    Field("skipped", "events that it was not run for", number=True),
+    Field("missed", "scheduled times that were given up", number=True),
+    Field("last_run", "unix seconds", number=True),
+    Field("last_error", "the text of the last error"),
+    Field("duration_us_total", "microseconds of all recorded runs", number=True),
+    Field("duration_us_max", "microseconds of the longest", number=True),
+)
+"""Beside them stand the buckets of the histogram, `le_50` to `le_inf`."""
+
+BUCKET_PREFIX = "le_"
+LONGEST_BUCKET = "le_inf"
+
+GAP: Fields = (
+    Field("source", "the channel or pattern, as in `Triggers`"),
+    Field("from_ms", "its beginning, unix milliseconds by the server's clock", number=True),
+    Field("to_ms", "its end", number=True),
+    Field("why", "what happened, as a sentence"),
+    Field("daemon", "the daemon that noticed"),
+)
+
+EVENTS: Fields = (
+    Field("epoch", "random, and the server's run id: it changes if the server restarts, fails over or loses its data"),
+    Field("tick", "the last tick", number=True),
+    Field("at", "when that was published (unix milliseconds)", number=True),
+    Field(
+        "each source, as in `Triggers`",
+        "its watermark, `tick count ms`: all wanted events up to there have run; `ms` is the time of that tick",
+    ),
+    Field("left:<source>", "up to when an older epoch had run it, until the gap is recorded"),
+    Field("blind:<source>", "when its missing notification flags were last recorded as a gap"),
+    Field("limit", "about how many executions are kept, as the daemon was told", number=True),
+)
+
+HEARTBEAT: Fields = (
+    Field("epoch", "as in `Events`"),
+    Field("covers", "each source to the first tick from which this daemon numbers it without a break"),
+    Field("host", "where it runs"),
+    Field("pid", "its process", number=True),
+    Field("started", "since when (unix seconds, by its own clock)", number=True),
+    Field("lag", "events read and not yet run", number=True),
+    Field("read", "events read since it started", number=True),
+    Field("runs", "events run since it started", number=True),
+    Field("jobs", "async runs under way here", number=True),
+    Field("jobs_done", "async runs that ended here since it started", number=True),
+    Field("schedules", "schedules that it knows", number=True),
+    Field("ticks", "scheduled runs that were its own", number=True),
+)
+
+JOB: Fields = (
+    Field("id", "the same in each attempt"),
+    Field("sproc", "its name"),
+    Field("trigger", "`event`, `cron` or `enqueue`; of a server-side run what ran it"),
+    Field("keys", "KEYS, as enqueued"),
+    Field("args", "ARGV, as enqueued"),
+    Field("origin", "what began the chain"),
+    Field("depth", "as in a record", number=True),
+    Field("attempt", "counts from 1", number=True),
+    Field("enqueued_ms", "unix milliseconds", number=True),
+    Field("server", "true for a server-side run that is tried again"),
+)
+
+DESIRED: Fields = (
+    Field("source", "the repository or remote that is followed"),
+    Field("commit", "the commit that git wants live"),
+    Field("branch", "its branch"),
+    Field("subject", "its subject"),
+    Field(
+        "state",
+        "`synced`; `applying`; `drift` (with `heal=warn`); `behind`, `diverged`, `unknown` (it waits, see "
+        "operations.md); `pinned`; "
+        "`suspended`; `refused`; `degraded` (git can't be asked); `unreachable`",
+    ),
+    Field("reason", "why it waits or failed, as a sentence"),
+    Field("created", "JSON: names that would be created and aren't"),
+    Field("updated", "JSON: names that would be updated and aren't"),
+    Field("deleted", "JSON: names that would be deleted and aren't"),
+    Field(
+        "diffs",
+        "JSON: the same as unified diffs, `live/NAME` against `git/NAME`: up to 100, 20,000 characters of each "
+        "and 200,000 in all",
+    ),
+    Field("problems", "JSON: `file:line:column: message`"),
+    Field("drift", "JSON: sprocs that were changed by hand"),
+    Field("at", "when this was published (unix seconds)"),
+    Field("daemon", "the daemon that published it"),
+)

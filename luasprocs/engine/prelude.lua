@@ -1,0 +1,59 @@
+-- What most chunks need: the time, JSON, the registry that is served, and keys that may have been made by hand.
+local core = ...
+local prelude = {}
+
+-- A cjson of the engine's own: a sproc may change the settings of the shared one.
+local own_json
+function prelude.json()
+  own_json = own_json or cjson.new()
+  return own_json
+end
+core.json = prelude.json
+
+function prelude.now_ms()
+  local now = redis.call('TIME')
+  return now[1] * 1000 + math.floor(now[2] / 1000)
+end
+
+-- Microseconds. TIME advances inside a function on Redis 7.0, and is frozen on Valkey, which has os.clock instead.
+local floor, time_call = math.floor, redis.call
+local there, clock = pcall(function() return os.clock end)
+if there and clock then
+  prelude.clock_us = function() return floor(clock() * 1000000) end
+else
+  prelude.clock_us = function()
+    local now = time_call('TIME')
+    return now[1] * 1000000 + now[2]
+  end
+end
+
+-- A record is no reason to lose a reply: a key of the wrong type, made by hand, gives way.
+function prelude.writable(key, kind)
+  local found = redis.call('TYPE', key).ok
+  if found ~= 'none' and found ~= kind then redis.call('DEL', key) end
+  return key
+end
+
+function prelude.is_paused(name)
+  return redis.pcall('SISMEMBER', K.PAUSED, name) == 1
+end
+
+local function empty(kept)
+  for key in next, kept do kept[key] = nil end
+end
+prelude.empty = empty
+
+-- The generation of the registry, which is served from here on: what was compiled from another is dropped. Empty where there is none.
+function prelude.serve_generation()
+  local registered = redis.pcall('HGET', K.REVISION, 'generation')
+  if registered ~= core.generation then
+    empty(core.entries)
+    empty(core.later)
+    empty(core.use 'guard'.loaded)
+    core.generation = nil
+  end
+  core.use 'pin'()
+  return type(registered) == 'string' and registered or ''
+end
+
+return prelude

@@ -1,0 +1,103 @@
+-- Writes what ran: the Executions stream, and each sproc's stats.
+local core = ...
+local prelude = core.use 'prelude'
+local FIELDS, EMPTY, BUCKETS_US = K.EXECUTION_FIELDS, K.EXECUTION_EMPTY, K.BUCKETS_US
+local records = {}
+
+-- One trims for so many: what is trimmed at last are whole nodes of the stream.
+local TRIM_EVERY = 20
+local untrimmed = TRIM_EVERY - 1
+
+-- How many entries the stream keeps: a daemon's setting.
+local function limit()
+  local found = redis.pcall('HGET', K.EVENTS, 'limit')
+  return type(found) == 'string' and found or K.EXECUTIONS_LIMIT
+end
+
+local words = { '*' }
+for place = 1, #FIELDS do words[place * 2] = FIELDS[place] end
+local last = #FIELDS * 2 + 1
+
+local function add(command)
+  untrimmed = untrimmed + 1
+  if untrimmed < TRIM_EVERY then return command('XADD', K.EXECUTIONS, unpack(words, 1, last)) end
+  untrimmed = 0
+  return command('XADD', K.EXECUTIONS, 'MAXLEN', '~', limit(), unpack(words, 1, last))
+end
+
+-- The one writer of records: takes a table of the contract's fields; what it lacks is empty.
+function records.write(row)
+  for place = 1, #FIELDS do words[place * 2 + 1] = row[FIELDS[place]] or EMPTY[place] end
+  if type(add(redis.pcall)) == 'table' then
+    prelude.writable(K.EXECUTIONS, 'stream')
+    add(redis.call)
+  end
+end
+
+local BUCKETS = {}
+for place = 1, #BUCKETS_US do BUCKETS[place] = K.BUCKET_PREFIX .. BUCKETS_US[place] end
+
+local function bucket_of(duration_us)
+  for place = 1, #BUCKETS_US do
+    if duration_us <= BUCKETS_US[place] then return BUCKETS[place] end
+  end
+  return K.LONGEST_BUCKET
+end
+
+-- What the runs of one sproc add to its stats; `count` collects, `write_stats` writes.
+function records.new_tally()
+  return { runs = 0, errors = 0, skipped = 0, missed = 0, duration_us_total = 0, longest_us = 0, buckets = {} }
+end
+
+function records.count(tally, runs, duration_us)
+  tally.runs = tally.runs + runs
+  tally.duration_us_total = tally.duration_us_total + duration_us * runs
+  if duration_us > tally.longest_us then tally.longest_us = duration_us end
+  local bucket = bucket_of(duration_us)
+  tally.buckets[bucket] = (tally.buckets[bucket] or 0) + runs
+end
+
+function records.count_error(tally, problem, errors)
+  tally.errors = tally.errors + (errors or 1)
+  tally.last_error = problem
+end
+
+local SUMS = { 'runs', 'errors', 'skipped', 'missed', 'duration_us_total' } -- fields of stats that are sums, and in a tally
+
+-- One read and one write, as handing a command over takes longer than what it does.
+function records.write_stats(name, tally)
+  local stats, fields, added = K.STATS_PREFIX .. name, { 'duration_us_max' }, { 0 }
+  for i = 1, #SUMS do
+    local number = tally[SUMS[i]]
+    if number > 0 then fields[#fields + 1], added[#added + 1] = SUMS[i], number end
+  end
+  for bucket, runs in next, tally.buckets do fields[#fields + 1], added[#added + 1] = bucket, runs end
+  local held = redis.pcall('HMGET', stats, unpack(fields))
+  if held.err then held = redis.call('HMGET', prelude.writable(stats, 'hash'), unpack(fields)) end
+  local pairs_of, at = { stats }, 1
+  local function set(field, value)
+    pairs_of[at + 1], pairs_of[at + 2], at = field, value, at + 2
+  end
+  for place = 2, #fields do set(fields[place], (tonumber(held[place]) or 0) + added[place]) end
+  if tally.runs > 0 then
+    if tally.longest_us > (tonumber(held[1]) or 0) then set('duration_us_max', tally.longest_us) end
+    set('last_run', redis.call('TIME')[1])
+  end
+  if tally.last_error then set('last_error', tally.last_error) end
+  if at > 1 then redis.call('HSET', unpack(pairs_of, 1, at)) end
+end
+
+-- A record of a single run, or of what did not run, and its place in the stats. `row.ran`: it counts as a run.
+function records.record(row)
+  records.write(row)
+  local tally = records.new_tally()
+  if row.ran then records.count(tally, 1, row.duration_us or 0) end
+  if row.status == 'skipped' then
+    tally.skipped = 1
+  elseif row.status ~= 'ok' then
+    records.count_error(tally, row.error)
+  end
+  records.write_stats(row.sproc, tally)
+end
+
+return records
