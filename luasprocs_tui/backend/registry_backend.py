@@ -12,9 +12,10 @@ from luasprocs.operations import diff, edit, pause
 from luasprocs.operations.identity import author
 from luasprocs.operations.request import request
 from luasprocs.operations.run import Enqueued, Ran, run
-from luasprocs.registry.history import read_history, reading
+from luasprocs.registry.history import read_history
 from luasprocs.registry.live import read_sprocs
 from luasprocs.server.connection import connect, errors_named
+from luasprocs.server.reading import reading
 from luasprocs.server.registry import Registry
 from luasprocs.server.urls import redacted
 from luasprocs.state import jobs
@@ -77,9 +78,8 @@ class RegistryBackend:
             return jobs.read_jobs(self._registry)
 
     def stats(self, name: str) -> Stats:
-        key = self._registry.keys.stats(name)
-        with errors_named(self._server), reading(key, "hash"):
-            return Stats.parse(self._registry.client.hgetall(raw(key)))
+        with errors_named(self._server), reading(Keys.stats_prefix, self._registry.keys, name):
+            return Stats.parse(self._registry.client.hgetall(raw(self._registry.keys.stats(name))))
 
     def history(self) -> Sequence[Generation]:
         with errors_named(self._server):
