@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 import tests.soak  # noqa: F401  # chooses the examples, before a test module asks for them
+from tests import tried
 from tests.daemons import DaemonProcess
 from tests.servers import CHOSEN, KINDS, KNOWN, MISSING, Server, in_ci, missing
 
@@ -57,6 +58,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    tried.mark(items)
     left_out = [item for item in items if _on_the_other_server(item)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
@@ -72,6 +74,18 @@ def _on_the_other_server(item: pytest.Item) -> bool:
         return False
     same = item.nodeid.replace(kind, KINDS[0])
     return str(kind) != KINDS[zlib.crc32(same.encode()) % len(KINDS)]
+
+
+_results = tried.Results()
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    _results.add(report)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if tried.KEEP and not hasattr(session.config, "workerinput"):
+        _results.keep()
 
 
 def pytest_collection_finish() -> None:
