@@ -36,6 +36,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m bench.house
 
 # The structure in numbers: import circles, rooms, homes of one rule; `make house` names the files behind them.
 house: $(STAMP)

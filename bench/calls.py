@@ -12,7 +12,7 @@ from redis import Redis
 from bench.pairs import Result, ratio
 from bench.servers import kinds, running
 from luasprocs.contract.keys import Keys
-from luasprocs.language.sproc import Sproc, git_blob_id
+from luasprocs.language.sproc import git_blob_id, read_sproc
 from luasprocs.registry.apply import apply
 from luasprocs.registry.live import read_live
 from luasprocs.registry.transaction import Change
@@ -35,6 +35,11 @@ redis.call('PEXPIRE', KEYS[1], 60000)
 return allowed and 1 or 0
 """
 ARGS = ("10", "100", "1795433077")
+# The least that a call can do: what the way to it costs shows most.
+ONE_COMMAND = b"return redis.call('INCR', KEYS[1])"
+BODIES = {"a token bucket": (BODY, ARGS), "one command": (ONE_COMMAND, ())}
+OWN = "-- event=del\n-- key=nothing\n"
+OTHER = "-- event=set\n-- key=nothing\nreturn 1\n"
 
 
 def _throughput(port: int, *command: str) -> float:
@@ -45,31 +50,41 @@ def _throughput(port: int, *command: str) -> float:
     return float(found[-1])
 
 
-def _live(client: Redis, *, triggers: bool) -> None:
-    put = [Sproc(NAME, BODY, git_blob_id(BODY), {})]
-    if triggers:
-        source = b"-- event=set\n-- key=nothing\nreturn 1\n"
-        put.append(Sproc("trigger.lua", source, git_blob_id(source), {"event": "set", "key": "nothing"}))
-    names = tuple(sproc.name for sproc in put)
-    change = Change("bench", "main", "bench", "", "", "bench", tuple(put), (), names, adopt=True)
+def _live(client: Redis, **sources: bytes) -> None:
+    put = tuple(
+        read_sproc(f"{name}.lua", f"{name}.lua", source, git_blob_id(source), "") for name, source in sources.items()
+    )
+    names = tuple(sorted(sproc.name for sproc in put))
+    change = Change("bench", "main", "bench", "", "", "bench", put, (), names, adopt=True)
     apply(Registry(client, Keys()), read_live(Registry(client, Keys())), change)
 
 
-def results() -> Iterator[Result]:
-    """One ratio for each server, without and with triggers in the registry."""
+def _against_evalsha(
+    what: str, body: bytes, args: tuple[str, ...], at_least: float, **sources: bytes
+) -> Iterator[Result]:
+    """FCALL of `bucket.lua` among `sources`, against EVALSHA of `body`, on each server."""
     for kind in kinds():
-        for triggers, at_least in ((False, 0.95), (True, 0.5)):
-            with running(kind) as server, Redis(port=server.port, protocol=2) as client:
-                _live(client, triggers=triggers)
-                sha = str(client.script_load(BODY))
-                assert client.evalsha(sha, 1, "k", *ARGS) == client.execute_command(
-                    "FCALL", "luasprocs_execute", 1, "k", NAME, *ARGS
-                )
-                what = "with triggers" if triggers else "without triggers"
-                yield ratio(
-                    f"FCALL by name / EVALSHA, {kind}, {what} (requests/s)",
-                    partial(_throughput, server.port, "FCALL", "luasprocs_execute", "1", "k", NAME, *ARGS),
-                    partial(_throughput, server.port, "EVALSHA", sha, "1", "k", *ARGS),
-                    PAIRS,
-                    at_least=at_least,
-                )
+        with running(kind) as server, Redis(port=server.port, protocol=2) as client:
+            _live(client, **sources)
+            sha = str(client.script_load(body))
+            call = ("FCALL", "luasprocs_execute", "1", "k", NAME, *args)
+            client.execute_command(*call)
+            client.delete("k")
+            first = client.evalsha(sha, 1, "k", *args)
+            client.delete("k")
+            assert client.execute_command(*call) == first
+            yield ratio(
+                f"FCALL by name / EVALSHA of {what}, {kind} (requests/s)",
+                partial(_throughput, server.port, *call),
+                partial(_throughput, server.port, "EVALSHA", sha, "1", "k", *args),
+                PAIRS,
+                at_least=at_least,
+            )
+
+
+def results() -> Iterator[Result]:
+    """One ratio for each server and body: alone, beside a trigger of another sproc, and of a sproc that has one itself."""
+    for what, (body, args) in BODIES.items():
+        yield from _against_evalsha(what, body, args, 0.95, bucket=body)
+        yield from _against_evalsha(f"{what}, beside a trigger", body, args, 0.9, bucket=body, other=OTHER.encode())
+        yield from _against_evalsha(f"{what}, with a trigger of its own", body, args, 0.5, bucket=OWN.encode() + body)

@@ -49,11 +49,11 @@ class Function:
 FUNCTIONS: dict[str, Function] = {
     one.name: one
     for one in (
-        Function("execute", "applications", "call", "runs a sproc", "the sproc's", ("name",), ("arg",), keys=True),
+        Function("execute", "applications", "core", "runs a sproc", "the sproc's", ("name",), ("arg",), keys=True),
         Function(
             "execute_ro",
             "applications",
-            "call",
+            "guard",
             "runs a sproc that is `readonly=yes`, on replicas too",
             "the sproc's",
             ("name",),

@@ -47,7 +47,7 @@ def constants(keys: Keys, **more: object) -> dict[str, str]:
         **LIMITS,
         **{name: literal(value) for name, value in more.items()},
         **{key.attribute.upper(): literal(key.within(keys)) for key in KEYS},
-        **{name.upper(): literal(keys.function(name)) for name in ("execute", "execute_ro", "enqueue")},
+        **{name.upper(): literal(keys.function(name)) for name in ("execute", "enqueue")},
         **{f"USAGE_{name.upper()}": literal(_usage(keys, name)) for name in ("execute", "enqueue", "call", "cron")},
         "SERVED": literal(list(_served(keys))),
         "DIGESTED": literal(records.DIGESTED),
@@ -65,7 +65,7 @@ def _usage(keys: Keys, name: str) -> str:
 
 def _served(keys: Keys) -> Iterable[object]:
     """What register.lua registers: each chunk, and its functions' full names, names, and flags or false."""
-    for chunk in dict.fromkeys(one.chunk for one in FUNCTIONS.values() if one.chunk != "call"):
+    for chunk in dict.fromkeys(one.chunk for one in FUNCTIONS.values() if one.chunk != "core"):
         functions = [one for one in FUNCTIONS.values() if one.chunk == chunk]
         yield from (
             chunk,

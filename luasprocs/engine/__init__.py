@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 VERSION = 4
 """Raised with every change that an older luasprocs must not undo."""
 
-LOADED = ("core", "problem", "call", "register")
+LOADED = ("core", "register")
 """Chunks that are compiled when the engine is loaded, in this order."""
-HELPERS = ("compile", "header", "prelude", "readable", "runs", "records", "values", "batch", "jobs")
+HELPERS = (
+    *("compile", "header", "pin", "problem", "prelude", "readable", "runs", "records", "values", "batch", "jobs"),
+)
 """Chunks that serve no function; with those that do they are text until they are used, see core.lua."""
 CHUNKS = tuple(sorted({*HELPERS, *(one.chunk for one in FUNCTIONS.values())} - set(LOADED)))
 
@@ -51,11 +53,9 @@ def render(keys: Keys, owner: str, db: int) -> Engine:
     literals = lua.constants(
         keys, PREFIX=PREFIX.decode(), OWNER=owner, DB=str(db), NAMESPACE=keys.namespace, VERSION=VERSION
     )
-    texts = "".join(f"{name} = [===[{lua.chunk(source(name), literals)}]===],\n" for name in CHUNKS)
-    loaded = "".join(
-        f"core.kept.{name} = (function(...) {lua.chunk(source(name), literals)}end)(core)\n" for name in LOADED
-    )
-    body = f"core.chunks = {{\n{texts}}}\n{loaded}"
+    texts = "".join(f"\n--@ {name}\n{lua.chunk(source(name), literals)}" for name in CHUNKS)
+    loaded = "".join(f"(function(...) {lua.chunk(source(name), literals)}end)(core);\n" for name in LOADED)
+    body = f"core.chunks = [===[{texts}\n--@ \n]===]\n{loaded}"
     text_id = hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest()
-    text = f'#!lua name={keys.library}\nlocal core = {{ kept = {{}}, text_id = "{text_id}" }}\n{body}'
+    text = f'#!lua name={keys.library}\nlocal core = {{ text_id = "{text_id}" }}\n{body}'
     return Engine(text, text_id, keys.library, owner, db, keys.namespace)

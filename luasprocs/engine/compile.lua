@@ -1,7 +1,6 @@
 -- Compiles a sproc when it is used first. Nothing of this file is kept but what it puts into the core's tables.
 local core = ...
-local entries, loaded, loading, header = core.entries, core.loaded, core.loading, core.use 'header'
-local require_library, call_sproc, api = core.require_library, core.call_sproc, redis
+local entries, header, api = core.entries, core.once 'header', redis
 
 -- What a library reaches through a metatable and an upvalue doesn't: 2% of a call's time for a handful of uses.
 local SHARED = { 'tonumber', 'tostring', 'type', 'pairs', 'ipairs', 'unpack', 'math', 'string', 'table', 'cjson' }
@@ -18,7 +17,7 @@ end
 -- Takes a name. Returns its header's values and `source`, or nothing and a refusal.
 local function fetch(name)
   if not name then return nil, refusal('ERR', 'no sproc named: ' .. K.USAGE_EXECUTE) end
-  core.pin()
+  core.once 'pin'()
   local values, problem = header.read(name, 'source', 'enabled', 'library', 'runasync', 'readonly', 'type', 'value', 'retries', 'event', 'reentrant')
   if not values then
     if problem:find('WRONGTYPE', 1, true) ~= 1 then return nil, { refused = problem, code = 'ERR' } end
@@ -34,6 +33,8 @@ end
 
 -- require(name) inside a sproc: what the library sproc of that name returned, run once after each load.
 local function load_library(name)
+  local guard = core.use 'guard'
+  local loaded, loading = guard.loaded, guard.loading
   if loading[name] then error('require ' .. quoted(name) .. ' requires itself', 3) end
   local values, refused = fetch(name)
   if not values then error(refused.refused, 3) end
@@ -41,7 +42,7 @@ local function load_library(name)
   local chunk, problem = loadstring(K.PREFIX .. values.source, '@' .. name)
   if not chunk then error(problem, 0) end
   loading[name] = true
-  local ok, result = pcall(chunk, {}, {}, { name = name, trigger = 'require', call = call_sproc, enqueue = core.enqueue }, require_library, redis)
+  local ok, result = pcall(chunk, {}, {}, { name = name, trigger = 'require', call = guard.call_sproc, enqueue = guard.enqueue }, guard.require, redis)
   loading[name] = nil
   if not ok then error(result, 0) end
   if result == nil then result = true end
@@ -76,7 +77,7 @@ end
 
 -- The function that runs a source which compiles: made once, of fixed arity, which is faster than a chunk.
 -- A source that uses `...` itself, or assigns to what is handed over, can't be made so, and stays a chunk.
-local function runner(source, name, chunk, sproc)
+local function runner(source, name, chunk, sproc, require_library)
   local fixed = not (assigns(source, 'redis') or assigns(source, 'sproc') or assigns(source, 'require'))
   local make = fixed and loadstring(head(source) .. source .. '\nend', '@' .. name)
   if make then return make(sproc, require_library, api) end
@@ -134,24 +135,30 @@ local function load_entry(name)
     local how = 'it runs in a worker, not on the server; luasprocs execute, sproc.enqueue or FCALL ' .. K.ENQUEUE .. ' enqueues it'
     local later = refusal('ASYNC', quoted(name) .. ' is runasync=yes: ' .. how)
     later.is_async, later.types, later.value = true, types, wants_value
+    core.later[name] = later
     return later
   end
   local source = values.source
   local chunk, problem = loadstring(K.PREFIX .. source, '@' .. name)
   if not chunk then return refusal('ERR', problem) end
-  local sproc, begin = { name = name, trigger = 'call', call = call_sproc, enqueue = core.enqueue }, marker_of(name, values)
+  local tame, begin, sproc = is_tame(source), marker_of(name, values), { name = name, trigger = 'call' }
+  local guard = not tame and core.use 'guard' or {} -- a tame source names neither `sproc` nor `require`
+  sproc.call, sproc.enqueue = guard.call_sproc, guard.enqueue
+  local run, guarded = runner(source, name, chunk, sproc, guard.require), begin ~= nil or may_raise(source)
   local entry = {
     name = name,
-    run = runner(source, name, chunk, sproc),
+    run = run,
+    -- For a direct call whose arguments begin with the sproc's name: of a source that doesn't see them it need not go.
+    run_named = not guarded and not source:find('ARGV', 1, true) and not source:find('...', 1, true) and run or nil,
     left = K.FLUSH_EVERY,
     readonly = header.flag(values, 'readonly'),
     types = types,
     value = wants_value,
     retried = header.number(values, 'retries') > 0,
     sproc = sproc,
-    tame = is_tame(source),
+    tame = tame,
     begin = begin,
-    guarded = begin ~= nil or may_raise(source), -- see call.lua
+    guarded = guarded, -- see guard.lua
   }
   entries[name] = entry
   return entry

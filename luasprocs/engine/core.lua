@@ -1,16 +1,16 @@
--- What all chunks share. `core.use 'name'` gives what the chunk of that file returned, as Lua's own require would.
--- This one, problem.lua, call.lua and register.lua are compiled when the engine is loaded. The others are text until they are used:
--- the server's garbage collector goes through all that is compiled, at the expense of every call.
+-- What is compiled when the engine is loaded: calls of sprocs that need nothing else, and how everything else is got when it is used.
+-- The server's garbage collector goes, every 50 calls, through all that is compiled, at the expense of whoever calls. So this file holds as
+-- little as it can. `core.use 'name'` gives what the chunk of that file returned, as Lua's own require would.
 local core = ...
-local kept, chunks = core.kept, core.chunks
-core.entries = {} -- name -> a compiled sproc, see compile.lua. FUNCTION LOAD REPLACE, part of every apply, empties it: no call checks versions.
-core.loaded = {} -- name of a library sproc -> what it returned
-core.loading = {} -- name of a library sproc that is being loaded
-core.later = {} -- name -> a sproc that runs in workers
+local kept, chunks, entries, later = {}, core.chunks, {}, {}
+core.entries = entries -- name -> a compiled sproc, see compile.lua. FUNCTION LOAD REPLACE, part of every apply, empties it: no call checks versions.
+core.later = later -- name -> a sproc that runs in workers
 
--- Compiles a chunk and runs it once more: for what must not be kept.
+-- Compiles a chunk and runs it once more: for what must not be kept. All chunks are one text, each behind a line with its name.
 local function once(name)
-  return loadstring(chunks[name], '@luasprocs:' .. name)(core)
+  local _, head = chunks:find('\n--@ ' .. name .. '\n', 1, true)
+  local tail = chunks:find('\n--@ ', head, true)
+  return loadstring(chunks:sub(head + 1, tail), '@luasprocs:' .. name)(core)
 end
 
 local function use(name)
@@ -24,26 +24,25 @@ end
 
 -- The entry of a name that `entries` hasn't, or a refusal.
 local function load_entry(name)
-  local entry = core.later[name or '']
-  if entry then return entry end
-  entry = once('compile').load_entry(name)
-  if entry.is_async then core.later[name] = entry end
-  return entry
+  return later[name or ''] or once('compile').load_entry(name)
 end
 
-local function require_library(name)
-  local found = core.loaded[name]
-  if found == nil then found = once('compile').load_library(name) end
-  return found
-end
+redis.register_function(K.EXECUTE, function(keys, args)
+  local entry = entries[args[1]]
+  if not entry then
+    entry = load_entry(args[1])
+    if entry.refused then return { err = entry.refused } end
+  end
+  local left = entry.left - 1
+  entry.left = left
+  if left <= 0 then use('flush').serve.flush() end
+  local run = entry.run_named
+  if run then return run(keys, args) end
+  local last = #args -- table.remove would take 5% of a call's time
+  for place = 2, last do args[place - 1] = args[place] end
+  args[last] = nil
+  if entry.guarded then return use('guard').reply_of(entry, keys, args) end
+  return entry.run(keys, args)
+end)
 
--- Reads once after a load which registry this is, and whether it has triggers.
-local function pin()
-  if core.generation then return end
-  local found = redis.pcall('HGET', K.REVISION, 'generation')
-  if type(found) ~= 'string' then return end -- no registry, or a caller in another db: the next call asks again
-  core.generation = found
-  core.triggers = redis.call('EXISTS', K.TRIGGERS) == 1
-end
-
-core.use, core.once, core.load_entry, core.require_library, core.pin = use, once, load_entry, require_library, pin
+core.use, core.once, core.load_entry = use, once, load_entry

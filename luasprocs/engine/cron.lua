@@ -2,6 +2,7 @@
 -- ms) that has run or was given up, and the schedule that this holds for, as daemons write it. Who asks for a run says what it
 -- knows to be held there; a field that is held otherwise runs nothing. A field with another schedule starts anew.
 local core = ...
+local guard = core.use 'guard'
 local prelude, records, runs, jobs = core.use 'prelude', core.use 'records', core.use 'runs', core.use 'jobs'
 local clock_us, now_ms, writable, is_paused = prelude.clock_us, prelude.now_ms, prelude.writable, prelude.is_paused
 local modes = {}
@@ -205,7 +206,7 @@ function modes.run(args)
   for first = 1, #marks, 1000 do redis.call('HSET', K.SCHEDULED, unpack(marks, first, math.min(#marks, first + 999))) end
   for _, item in ipairs(shown) do set_countdown(item.name, item.next_ms, now) end
   if not ok then
-    core.put_back()
+    guard.put_back()
     rows[#rows + 1] = { origin = seconds_text(now), status = 'error', error = 'a batch broke off: ' .. runs.said(problem) }
     for n = #reply - 1, #items do reply[n + 2] = reply[n + 2] or 'later' end
   end

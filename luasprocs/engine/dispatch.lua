@@ -1,6 +1,6 @@
 -- Claims a batch of events and runs the sprocs bound to their source in one atomic step, without holes and never twice.
 local core = ...
-local entries, load_entry, explain, put_back = core.entries, core.load_entry, core.explain, core.put_back
+local entries, load_entry, explain, put_back = core.entries, core.load_entry, core.use 'guard'.explain, core.use 'guard'.put_back
 local prelude, records, runs = core.use 'prelude', core.use 'records', core.use 'runs'
 local ticks, batches, jobs = core.use 'ticks', core.use 'batch', core.use 'jobs'
 local clock_us, readable, said, failed = prelude.clock_us, core.use('readable').readable, runs.said, runs.failed
@@ -233,7 +233,7 @@ end
 function serve.catchup(_, args)
   local name, daemon, before, cursor = args[1], args[2], args[3], args[4]
   if redis.call('HGET', K.CATCHUPS, name) ~= before then return { -1, '' } end
-  core.pin()
+  core.use 'pin'()
   local flat = { '1', name, '1', '1', '0', '-', '', '1', '1', '1' } -- one name, one route, as batch.lua reads it
   for i = 5, #args do flat[#flat + 1], flat[#flat + 2] = args[i], 'catchup' end
   local batch = batches.read(flat, 1)

@@ -1,14 +1,14 @@
 -- What a sync asks of the engine. All of it only reads.
 local core = ...
-local serve = {}
+local pin, serve = core.use 'pin', {}
 
 function serve.about()
-  core.pin()
+  pin()
   return { K.VERSION, K.OWNER, K.DB, K.NAMESPACE, core.text_id, core.generation or '' }
 end
 
 function serve.compile(_, args)
-  core.pin()
+  pin()
   local problems = {}
   for i = 1, #args, 2 do
     local name, source = args[i], args[i + 1]

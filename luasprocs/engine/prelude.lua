@@ -48,11 +48,11 @@ function prelude.serve_generation()
   local registered = redis.pcall('HGET', K.REVISION, 'generation')
   if registered ~= core.generation then
     empty(core.entries)
-    empty(core.loaded)
     empty(core.later)
+    empty(core.use 'guard'.loaded)
     core.generation = nil
   end
-  core.pin()
+  core.use 'pin'()
   return type(registered) == 'string' and registered or ''
 end
 

@@ -1,5 +1,6 @@
 -- A direct call that is recorded.
 local core = ...
+local guard = core.use 'guard'
 local runs, records = core.use 'runs', core.use 'records'
 local serve = {}
 
@@ -15,8 +16,8 @@ end
 
 function serve.run(keys, args)
   local name, by = args[1], args[2]
-  core.shift(args)
-  core.shift(args)
+  guard.shift(args)
+  guard.shift(args)
   local entry = core.entries[name or ''] or core.load_entry(name)
   if entry.refused then return { err = entry.refused } end
   -- Asked before the run: afterwards the sproc's writes would stay, and the caller would hear of an error.

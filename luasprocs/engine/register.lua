@@ -3,10 +3,8 @@
 local core = ...
 local SERVED = K.SERVED
 
-core.enqueue = function(name, keys, args) return core.use 'workers'.from_sproc(name, keys, args) end
-
 local function serve(chunk, name, keys, args)
-  local made = (chunk == 'inspect' or chunk == 'flush') and core.once(chunk) or core.use(chunk) -- what is seldom needed isn't kept
+  local made = chunk == 'inspect' and core.once(chunk) or core.use(chunk) -- syncs are seldom
   return made.serve[name](keys, args)
 end
 

@@ -1,5 +1,6 @@
 -- Runs of sprocs that are recorded: what a sproc is told of its run, and what became of it as a record has it.
 local core = ...
+local guard = core.use 'guard'
 local prelude, readable, text_of = core.use 'prelude', core.use 'readable', core.use 'problem'
 local type, rawget, short = type, rawget, readable.short
 local runs = {}
@@ -33,7 +34,7 @@ local function mend()
   if unmended then
     unmended.trigger, unmended.cut, unmended = 'call', nil, nil
     core.origin, core.depth = nil, nil
-    prelude.empty(core.loading)
+    prelude.empty(guard.loading)
   end
 end
 
@@ -42,10 +43,10 @@ local function once(entry, keys, args, trigger, origin, depth)
   local begin = core.triggers and begin_marker(depth, 1, origin, entry.name) or nil
   tell(entry, trigger, origin, depth)
   local started_us = prelude.clock_us()
-  local ok, reply = core.run_guarded(entry, keys, args, begin)
+  local ok, reply = guard.run(entry, keys, args, begin)
   local duration_us = prelude.clock_us() - started_us
   mend()
-  if not entry.tame then core.put_back() end
+  if not entry.tame then guard.put_back() end
   local row = { status = 'ok', duration_us = duration_us > 0 and duration_us or 0, ran = true }
   if failed(ok, reply) then
     row.status, row.error = 'error', said(reply)

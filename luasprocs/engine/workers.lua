@@ -1,5 +1,6 @@
 -- Jobs and the daemons whose workers run them: taken, ended, and what a job asks of the server.
 local core = ...
+local guard = core.use 'guard'
 local prelude, ticks, jobs, runs = core.use 'prelude', core.use 'ticks', core.use 'jobs', core.use 'runs'
 local writable, is_paused = prelude.writable, prelude.is_paused
 local rules, record, pass_turn, bury, remove_entry = jobs.rules, jobs.record, jobs.pass_turn, jobs.bury, jobs.remove_entry
@@ -157,14 +158,14 @@ end
 -- Takes the arguments that name a run's cause off a function's arguments. Returns name, origin, depth; nothing if they are wrong.
 local function caused(args)
   local name, origin, depth = args[1], args[2], tonumber(args[3])
-  for _ = 1, 3 do core.shift(args) end
+  for _ = 1, 3 do guard.shift(args) end
   if depth then return name, origin, depth end
 end
 
 function serve.enqueue(keys, args)
   local name, origin, depth = caused(args)
   if not name then return redis.error_reply('ERR ' .. K.USAGE_ENQUEUE) end
-  core.pin()
+  core.use 'pin'()
   local id, refused = enqueue(name, keys, args, origin, depth)
   if refused then return redis.error_reply(refused) end
   return id or false
@@ -179,7 +180,7 @@ end
 
 function serve.effect(_, args)
   local depth, roots, origin, name, resp, command = args[1], args[2], args[3], args[4], args[6], args[7]
-  core.pin()
+  core.use 'pin'()
   if command and command:lower() == 'select' then
     return redis.error_reply('ERR SELECT is not there in an async sproc: it works in the db of its registry')
   end
@@ -194,12 +195,12 @@ end
 function serve.call(keys, args)
   local name, origin, depth = caused(args)
   if not name then return redis.error_reply('ERR ' .. K.USAGE_CALL) end
-  core.pin()
+  core.use 'pin'()
   local entry = core.entries[name] or core.load_entry(name)
   if entry.refused then return { err = entry.refused } end
   entry.left = entry.left - 1
   core.origin, core.depth = origin, depth
-  local _, reply = core.run_guarded(entry, keys, args, core.triggers and runs.begin_marker(depth, 1, origin, name) or nil)
+  local _, reply = guard.run(entry, keys, args, core.triggers and runs.begin_marker(depth, 1, origin, name) or nil)
   core.origin, core.depth = nil, nil
   return reply
 end

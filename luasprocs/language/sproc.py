@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Sproc:
     """A sproc as git has it: its name, source and metadata as written; `blob` and `commit` are git's ids.
 
-    `edit`: of a live edit that is not yet committed, who made it, as luasprocs.editing stores it.
+    `edit`: of a live edit that is not yet committed, who made it, as luasprocs.registry.edits stores it.
     """
 
     name: str

@@ -52,20 +52,15 @@ def described(values: Mapping[str, str]) -> str:
 
 def contradictions(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Keys that don't go with the triggers that there are, or need one that there isn't, each with why."""
-    if _EXCLUSIVE.isdisjoint(values) and _NEEDS.keys().isdisjoint(values):
-        return  # as of nearly every sproc
-    for key, kind in KINDS.items():
-        for other in kind.EXCLUDES:
-            if key in values and other in values:
-                yield key, f"{key} and {other} exclude each other: keep one"
-    for key, (kinds, why) in _NEEDS.items():
-        if key in values and not any(kind in values for kind in kinds):
-            yield key, f"{key} needs {' or '.join(kinds)}: {why}"
+    for key, other in _EXCLUSIVE:
+        if key in values and other in values:
+            yield key, f"{key} and {other} exclude each other: keep one"
+    for key, kinds, why in _NEEDS:
+        if key in values and not kinds & values.keys():
+            yield key, f"{key} needs {' or '.join(sorted(kinds))}: {why}"
 
 
-_EXCLUSIVE = frozenset(kind.KEY for kind in _ALL if kind.EXCLUDES)
-_NEEDS = {
-    key: ([other.KEY for other in _ALL if key in other.NEEDED_BY], why)
-    for kind in _ALL
-    for key, why in kind.NEEDED_BY.items()
-}
+# Each header of a sync is looked at: as few steps as there can be.
+_EXCLUSIVE = [(kind.KEY, other) for kind in _ALL for other in kind.EXCLUDES]
+_WHY = {key: why for kind in _ALL for key, why in kind.NEEDED_BY.items()}
+_NEEDS = [(key, frozenset(kind.KEY for kind in _ALL if key in kind.NEEDED_BY), why) for key, why in _WHY.items()]

@@ -12,7 +12,7 @@ from luasprocs.server.acl import rule
 from luasprocs.server.registry import Registry
 from luasprocs.state.executions import Tail
 from luasprocs.state.jobs import read_jobs
-from luasprocs_tui.feed import Feed
+from luasprocs_tui.backend.registry_backend import RegistryBackend
 from tests.daemons import DaemonProcess
 from tests.gitrepo import GitRepo
 from tests.sync.service.service import generation_of
@@ -159,7 +159,7 @@ def viewers(shell, server) -> Work:
         Tail(Registry(server.client(username="worker", password="pw"), KEYS), "0-0").read(1)
 
     def screen() -> None:
-        pulse = Feed(server.url.replace("redis://", "redis://worker:pw@")).read().pulse
+        pulse = RegistryBackend(server.url.replace("redis://", "redis://worker:pw@")).snapshot((), full=False).pulse
         assert pulse is not None
         assert pulse.recorded is not None
 

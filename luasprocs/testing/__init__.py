@@ -1,7 +1,0 @@
-"""Tests of sprocs: a server of one's own, sprocs in it, and what they do. See docs/testing.md."""
-
-from __future__ import annotations
-
-from luasprocs.testing.sandbox import START, Sandbox
-
-__all__ = ["START", "Sandbox"]
