@@ -93,13 +93,14 @@ def _lua() -> Iterator[tuple[str, str]]:
         yield str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
 
 
-def _compares(text: str, word: str) -> bool:
-    """Whether Python code compares something with a word."""
-    wanted = {word, word.encode()}
+def _reads_flags(text: str) -> bool:
+    """Whether Python code reads a header's yes or no. (Environments and URLs have `true` as well.)"""
+    wanted = {"yes", b"yes"}
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Compare):
             parts = [part for side in (node.left, *node.comparators) for part in ast.walk(side)]
-            if any(isinstance(part, ast.Constant) and part.value in wanted for part in parts):
+            words = {part.value for part in parts if isinstance(part, ast.Constant)}
+            if words & wanted and "true" not in words:
                 return True
     return False
 
@@ -128,7 +129,7 @@ def counts() -> Iterator[Count]:
     doors = sorted((one, other) for one, other in between if one and other and one != other)
     yield Count("rooms in luasprocs/", len(rooms), 13, tuple(sorted(rooms)))
     yield Count("arrows between them", len(doors), 40, tuple(f"{one} -> {other}" for one, other in doors))
-    yield _homes("homes of yes/no, Python", 1, (path for path, text in _python() if _compares(text, "yes")))
+    yield _homes("homes of yes/no, Python", 1, (path for path, text in _python() if _reads_flags(text)))
     yield _homes(
         "homes of yes/no, engine", 1, (path for path, text in _lua() if "/engine/" in path and "== 'yes'" in text)
     )

@@ -11,8 +11,8 @@ from luasprocs.errors import EngineVersionError, OwnerError
 from luasprocs.operations.diff import difference_of
 from luasprocs.registry.live import read_sprocs
 from sync.console import Console
-from sync.reconcile.desired import check_sprocs
-from sync.reconcile.desired import read_sprocs as read_desired
+from sync.reconcile.desired_sprocs import check_sprocs
+from sync.reconcile.desired_sprocs import read_sprocs as read_desired
 from sync.reconcile.policy import Policy
 from sync.reconcile.reconciler import Options, Prepared, Syncer
 from sync.session import Session

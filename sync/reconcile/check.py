@@ -85,7 +85,8 @@ def check_staged(flags: Mapping[str, object], files: Sequence[str]) -> Checked:
     """The same of the index's blobs, and only what the next commit changes if files are named."""
     # GitPython costs 90 ms, which a check of files doesn't need.
     from sync.git.repository import Repository  # noqa: PLC0415
-    from sync.reconcile.desired import problems_in, read_index  # noqa: PLC0415
+    from sync.reconcile.desired import read_index  # noqa: PLC0415
+    from sync.reconcile.desired_sprocs import problems_in  # noqa: PLC0415
 
     repository = Repository.open(str(flags["repo"]) if "repo" in flags else None)
     desired = read_index(repository)

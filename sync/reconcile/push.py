@@ -17,7 +17,8 @@ from luasprocs.registry.plan import Outcome, Plan
 from luasprocs.server.registry import Registry
 from luasprocs.state.desired import read_suspended
 from sync.git.repository import Repository
-from sync.reconcile.desired import problems_in, read_commit
+from sync.reconcile.desired import read_commit
+from sync.reconcile.desired_sprocs import problems_in
 from sync.reconcile.policy import Policy
 from sync.reconcile.reconciler import Options, Prepared, Syncer
 from sync.session import Session

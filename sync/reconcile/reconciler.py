@@ -21,8 +21,9 @@ from luasprocs.registry.server_compile import Proof, prove
 from luasprocs.registry.transaction import Change
 from luasprocs.server.info import require_usable
 from luasprocs.server.registry import Registry
-from sync.reconcile.desired import WORKTREE, check_sprocs, each_sproc, read_commit
-from sync.reconcile.desired import read_sprocs as read_desired
+from sync.reconcile.desired import WORKTREE, read_commit
+from sync.reconcile.desired_sprocs import check_sprocs, each_sproc
+from sync.reconcile.desired_sprocs import read_sprocs as read_desired
 from sync.reconcile.policy import ANY, Policy
 from sync.reconcile.prune import prune_refusal
 

@@ -12,7 +12,8 @@ from luasprocs.language.check import check
 from luasprocs.language.workspace import Overlay
 from sync.git.repository import Repository
 from sync.reconcile.check import check_files, check_staged
-from sync.reconcile.desired import problems_in, read_commit, read_worktree
+from sync.reconcile.desired import read_commit, read_worktree
+from sync.reconcile.desired_sprocs import problems_in
 from sync.reconcile.workspaces import DiskWorkspace
 from tests.gitrepo import GitRepo
 
