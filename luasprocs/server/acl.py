@@ -43,7 +43,7 @@ _OPERATING = "lrem srem"
 _RUNTIME = (
     "subscribe psubscribe unsubscribe punsubscribe function|kill function|stats scan get set xtrim "
     "xgroup xreadgroup xack xclaim xautoclaim zscore smismember incrby pexpire pexpiretime "
-    "getrange strlen hlen hscan scard sscan"
+    "getrange strlen hlen hscan scard sscan object|encoding"
 )
 _CONFIG = "config|get config|set"
 """No rule can say which settings: whoever has CONFIG SET may change `requirepass`, too."""
