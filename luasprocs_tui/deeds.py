@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from redis.exceptions import ResponseError
 
-from luasprocs.contract.codes import Refusal
 from luasprocs.contract.encoding import raw
+from luasprocs.contract.refusals import Refusal
 from luasprocs.errors import EditConflictError, JobError, LuasprocsError, RegistryError, ServerUnreachableError
 from luasprocs.registry import edits as editing
 from luasprocs.registry.live import read_sprocs

@@ -15,8 +15,8 @@ import click
 from redis.exceptions import ResponseError
 
 from luasprocs.client import enqueue_command
-from luasprocs.contract.codes import Refusal
 from luasprocs.contract.encoding import raw, text
+from luasprocs.contract.refusals import Refusal
 from luasprocs.errors import NoSprocError
 from luasprocs.language.values import nearest, shown
 from luasprocs.server.errors import is_no_function
