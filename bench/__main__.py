@@ -23,7 +23,6 @@ SUITES = {
 
 
 def main(names: list[str]) -> int:
-    """Runs the suites named; all if none is."""
     unknown = set(names) - SUITES.keys()
     if unknown:
         print(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(SUITES)}", file=sys.stderr)

@@ -20,10 +20,7 @@ pending: list[tuple[bytes, bytes, int]] = []
 
 
 class Resp(asyncio.Protocol):
-    """Replies in order."""
-
     def connection_made(self, transport: Any) -> None:
-        """Keeps what is needed."""
         self.transport, self.reader, self.in_flight, self.ran = transport, hiredis.Reader(), 0, 0
         self.started = 0.0
 
@@ -35,19 +32,14 @@ class Resp(asyncio.Protocol):
         flush()
 
     def receive(self, message: Any) -> None:
-        """One message."""
         raise NotImplementedError
 
     def send(self, *args: Any) -> None:
-        """One command."""
         self.transport.write(hiredis.pack_command(args))
 
 
 class Commands(Resp):
-    """Replies of dispatches."""
-
     def receive(self, message: Any) -> None:
-        """Counts what ran."""
         if isinstance(message, Exception):
             raise message
         self.started = self.started or time.perf_counter()
@@ -59,12 +51,9 @@ class Commands(Resp):
 
 
 class Notifications(Resp):
-    """What the server publishes."""
-
     count = 0
 
     def receive(self, message: Any) -> None:
-        """Queues an event."""
         if message[0] == b"pmessage":
             self.count += 1
             pending.append((message[2][PREFIX:], message[3], self.count))
@@ -76,7 +65,6 @@ commands: Commands
 
 
 def flush() -> None:
-    """Four batches under way."""
     while pending and commands.in_flight < 4:
         batch, pending[:BATCH] = pending[:BATCH], []
         args: list[Any] = [b"FCALL", b"bare_dispatch", b"0", b"dream:*", b"1", b"%d" % batch[0][2]]
@@ -87,7 +75,6 @@ def flush() -> None:
 
 
 async def start() -> None:
-    """Connects both."""
     global commands
     loop = asyncio.get_running_loop()
     _, commands = await loop.create_connection(Commands, "127.0.0.1", PORT)

@@ -15,7 +15,6 @@ class Empty(App[None]):
     """One text and a footer."""
 
     def compose(self) -> ComposeResult:
-        """What marks the first paint."""
         yield Static("NAME")
         yield Footer()
 

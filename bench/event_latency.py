@@ -59,13 +59,11 @@ class Raw:
         return self.message()
 
     def message(self) -> object:
-        """The next message."""
         while (message := self._reader.gets()) is False:
             self._reader.feed(self._socket.recv(65536))
         return message
 
     def close(self) -> None:
-        """Ends it."""
         self._socket.close()
 
 
@@ -125,7 +123,6 @@ def _ours(kind: str) -> float:
 
 
 def _bare(kind: str) -> float:
-    """The same by the bare loop."""
     script = Path(__file__).with_name("bare_events")
     body = script.with_suffix(".lua").read_text(encoding="utf-8")
     published = body.replace("redis.call('HINCRBY', 'fired', KEYS[1], 1)", "redis.call('PUBLISH', 'effect', ARGV[1])")
@@ -215,7 +212,6 @@ def at_rest() -> Iterator[Result]:
 
 
 def results() -> Iterator[Result]:
-    """All of it."""
     yield from idle()
     yield from idle_against_bare()
     yield from expired()

@@ -17,10 +17,8 @@ from redis import Redis
 from bench.pairs import Result, ratio
 from bench.servers import kinds, running
 from luasprocs.contract.keys import Keys
-from luasprocs.language.sproc import read_sproc
-from luasprocs.registry.apply import apply
-from luasprocs.registry.live import read_live
-from luasprocs.registry.transaction import Change
+from luasprocs.language.sproc import git_blob_id, read_sproc
+from luasprocs.operations.put import put
 from luasprocs.server.registry import Registry
 
 if TYPE_CHECKING:
@@ -34,15 +32,8 @@ LUASPROCS = str(Path(sys.executable).with_name("luasprocs"))
 
 def live(client: Redis, *sources: str) -> None:
     """Makes sprocs live, named by their place."""
-    names = [f"t{place}.lua" for place in range(len(sources))]
-    put = tuple(
-        read_sproc(name, name, source.encode(), str(hash(source)), "c")
-        for name, source in zip(names, sources, strict=True)
-    )
-    now = read_live(Registry(client, Keys()))
-    deleted = tuple(sorted(now.sprocs.keys() - set(names)))
-    change = Change("bench", "main", "bench", "", "", "bench", put, deleted, tuple(sorted(names)), adopt=True)
-    apply(Registry(client, Keys()), now, change)
+    named = ((f"t{place}.lua", source.encode()) for place, source in enumerate(sources))
+    put(Registry(client, Keys()), [read_sproc(name, name, source, git_blob_id(source)) for name, source in named])
 
 
 @contextlib.contextmanager

@@ -117,7 +117,6 @@ def _at_rest(kind: str, pid: int) -> Iterator[Result]:
 
 
 def results() -> Iterator[Result]:
-    """All of it."""
     for kind in kinds():
         for worktree in (False, True):
             with tempfile.TemporaryDirectory(prefix="luasprocs-bench-") as folder:

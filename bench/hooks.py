@@ -68,7 +68,6 @@ def _pushed_live(clone: Path, url: str) -> float:
 
 
 def results() -> Iterator[Result]:
-    """One difference for each server."""
     os.environ.pop("LUASPROCS_REDIS", None)
     for kind in kinds():
         with tempfile.TemporaryDirectory(prefix="luasprocs-bench-") as name, running(kind) as server:

@@ -40,7 +40,6 @@ redis.call('RPUSH', 'started', t[1] * 1000 + t[2] / 1000)
 
 
 def _rivals() -> Path:
-    """The Python that has them."""
     python = PLACE / "bin" / "python"
     if not python.exists():
         venv.create(PLACE, with_pip=True)
@@ -111,7 +110,6 @@ def _starts(kind: str) -> list[float]:
 
 
 def results() -> Iterator[Result]:
-    """All of it."""
     for kind in kinds():
         for rival in ("arq", "rq"):
             name = f"no-op jobs / {rival}'s, {kind} (jobs/s)"

@@ -25,7 +25,6 @@ class Result:
 
     @property
     def holds(self) -> bool:
-        """Whether the limit is kept."""
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
 
@@ -83,7 +82,6 @@ def _pairs(ours: Measure, baseline: Measure, count: int) -> Pairs:
 
 
 def show(result: Result) -> None:
-    """The raw pairs, then the verdict."""
     print(f"\n{result.name}")
     print("  pairs (ours, baseline): " + "  ".join(f"{ours:.6g}/{baseline:.6g}" for ours, baseline in result.pairs))
     sign = ">=" if result.at_least else "<="

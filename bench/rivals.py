@@ -19,7 +19,6 @@ def nothing() -> None:
 
 
 def fill_arq(port: int, count: int) -> None:
-    """Enqueues."""
     from arq import create_pool
     from arq.connections import RedisSettings
 
@@ -42,7 +41,6 @@ def work_arq(port: int) -> None:
 
 
 def fill_rq(port: int, count: int) -> None:
-    """Enqueues."""
     import redis
     import rq
 

@@ -27,11 +27,12 @@ from bench.servers import running
 from bench.terminals import COLUMNS, ROWS, Terminal, Tmux
 from luasprocs.contract.keys import Keys
 from luasprocs.registry.live import Revision
+from luasprocs_tui import messages
 from luasprocs_tui.app import TuiApp
-from luasprocs_tui.rows import Row
 from luasprocs_tui.screens.sprocs import SprocsScreen
 from luasprocs_tui.settings import Context
-from luasprocs_tui.snapshots import Snapshot
+from luasprocs_tui.values.rows import Row
+from luasprocs_tui.values.snapshots import Snapshot
 from luasprocs_tui.widgets.table import Table
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ async def _listed(count: int) -> float:
         await pilot.pause(0.5)
         snapshot = Snapshot(replace(Revision(), generation=1), rows, (), (), time.monotonic(), (rows[-1].name, ""))
         started = time.perf_counter()
-        app.post_message(TuiApp.Fresh(snapshot))
+        app.post_message(messages.SnapshotRead(snapshot))
         table = app.screen.query_one(Table)
         assert isinstance(app.screen, SprocsScreen)
         while table.selected is None or not _drawn(app, rows[0].name):  # noqa: ASYNC110  # there is no event for it
@@ -179,7 +180,6 @@ def _p99(name: str, times: list[float]) -> Result:
 
 
 def results() -> Iterator[Result]:
-    """All of it."""
     yield from first_paint()
     yield from listed()
     yield from keys_under_load()

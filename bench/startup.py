@@ -28,7 +28,6 @@ def _timed(command: list[str], folder: Path) -> float:
 
 
 def results() -> Iterator[Result]:
-    """Milliseconds over an empty Python."""
     luasprocs = str(Path(sys.executable).with_name("luasprocs"))
     with tempfile.TemporaryDirectory() as name, running("valkey") as server:
         folder = Path(name)

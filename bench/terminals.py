@@ -59,7 +59,6 @@ class Terminal:
                 self._came.notify_all()
 
     def type(self, text: bytes) -> None:
-        """Presses keys; what was drawn before is forgotten."""
         with self._came:
             self._seen = b""
         os.write(self._ours, text)
@@ -78,12 +77,10 @@ class Terminal:
 
     @property
     def pid(self) -> int:
-        """The program's."""
         return self.process.pid
 
     @property
     def memory_mb(self) -> float:
-        """Resident."""
         status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
         return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
@@ -122,14 +119,12 @@ class Tmux(Terminal):
         self._control.stdin.flush()
 
     def type(self, text: bytes) -> None:
-        """As `Terminal`."""
         with self._came:
             self._seen = b""
         self._say(f"send-keys -H {text.hex(' ')}")
 
     @property
     def pid(self) -> int:
-        """As `Terminal`."""
         said = subprocess.run(
             (*self._socket, "list-panes", "-F", "#{pane_pid}"), check=True, capture_output=True, text=True
         )

@@ -1,14 +1,23 @@
-"""Makes the pictures of the README from real runs: `python docs/pictures.py`."""
+"""Makes the pictures of the README from real runs: `python docs/pictures.py`.
+
+A picture is written only if it shows what it is there to show. Needs redis-cli.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import html
 import io
 import os
+import re
 import subprocess
 import sys
 import tempfile
+import termios
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
@@ -16,64 +25,163 @@ from rich.text import Text
 from luasprocs.server.embedded import EmbeddedServer
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.settings import Context
-from sync.demo import examples
 from sync.demo_traffic import moving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from textual.pilot import Pilot
 
 HERE = Path(__file__).parent
 COLUMNS, LINES = 110, 30
-LOUD = "-- description=says it louder\nreturn 'HELLO ' .. (ARGV[1] or 'WORLD')\n"
+PATIENCE_S = 60
+SHOWN = {
+    "terminal": ("$ luasprocs sync", "+ order.lua", "42", "~ order.lua", "ERR order.lua:4:", "rolled back"),
+    "screen": ("in sync", "orders/count.lua", "orders/check.lua", "failing"),
+    "executions": ("orders/check.lua", "error", "ok"),
+    "record": ("status    error", "> 6", "ERR orders/check.lua:6: order", "is odd"),
+}
+"""What each picture must show; tests/test_pictures.py looks for it in the files."""
+
+ORDER = "-- Doubles each order.\n-- event=set\n-- key=order:*\nredis.call('SET', 'double', ARGV[1] * 2)\n"
+SLIP = ORDER.replace("ARGV[1]", "ARGV.amount")
 STEPS = (
-    ("luasprocs", "sync"),
-    ("luasprocs", "execute", "sc1.lua", "--key", "greeting"),
-    ("change",),
-    ("luasprocs", "plan"),
-    ("luasprocs", "sync"),
-    ("luasprocs", "rollback"),
-    ("luasprocs", "history"),
+    "cat sprocs/order.lua",
+    "luasprocs sync",
+    "luasprocs daemon --no-sync &",
+    "redis-cli SET order:1 21",
+    "redis-cli GET double",
+    "git commit -qam 'A slip' && luasprocs sync",
+    "redis-cli SET order:2 21",
+    "luasprocs logs",
+    "luasprocs rollback",
+    "redis-cli SET order:3 50",
+    "redis-cli GET double",
 )
+TYPING_S, READING_S, END_S = 0.8, 0.3, 6.0
+"""From a command to its output, from there to the next command for each line of it, and for the whole at the end."""
 
 
-def terminal(folder: Path, url: str) -> None:
-    """A sync, a change, a rollback, as a terminal shows them."""
-    sprocs = folder / "sprocs"
-    sprocs.mkdir()
-    for name in ("sc1.lua", "sc2.lua", "sc3.lua", "sc4.lua"):
-        (sprocs / name).write_bytes((examples() / name).read_bytes())
-    environ = {**os.environ, "LUASPROCS_REDIS": url, "FORCE_COLOR": "1", "GIT_CONFIG_GLOBAL": os.devnull}
-    identity = ("-c", "user.name=Demo", "-c", "user.email=demo@example.invalid")
-    subprocess.run(["git", "init", "-q", "-b", "main"], cwd=folder, check=True)
+def text_of(svg: str) -> str:
+    """The text that a picture shows, without its markup."""
+    shown = " ".join(re.findall(r"<text[^>]*>(.*?)</text>", svg, re.DOTALL))
+    return html.unescape(shown).replace("\xa0", " ")
+
+
+def write(name: str, svg: str) -> None:
+    """Writes a picture that shows what it must."""
+    missing = [text for text in SHOWN[name] if text not in text_of(svg)]
+    if missing:
+        sys.exit(f"{name}.svg does not show {missing}:\n{text_of(svg)}")
+    (HERE / f"{name}.svg").write_text(svg, encoding="utf-8")
+
+
+def terminal(folder: Path, server: EmbeddedServer) -> None:
+    """A sync, an event, a slip whose run fails, a rollback, as a terminal shows them."""
+    order = folder / "sprocs" / "order.lua"
+    order.parent.mkdir()
+    order.write_text(ORDER, encoding="utf-8")
+    (folder / "redis-cli").write_text(f'#!/bin/sh\nPATH="$OWN_PATH" exec redis-cli -p {server.port} "$@"\n')
+    (folder / "redis-cli").chmod(0o755)
+    own = os.environ["PATH"]
+    environ = {**os.environ, "LUASPROCS_REDIS": server.url, "FORCE_COLOR": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+    environ |= {"OWN_PATH": own, "PATH": f"{folder}:{Path(sys.executable).parent}:{own}"}
+
+    def run(line: str) -> str:
+        """As at a terminal of this width: what is printed then, is printed here."""
+        ours, theirs = os.openpty()
+        termios.tcsetwinsize(theirs, (LINES, COLUMNS))
+        with subprocess.Popen(["sh", "-c", line], cwd=folder, env=environ, stdout=theirs, stderr=theirs) as process:
+            os.close(theirs)
+            printed = b""
+            with contextlib.suppress(OSError), os.fdopen(ours, "rb", buffering=0) as output:  # its end is an error
+                while chunk := output.read(65536):
+                    printed += chunk
+        if process.returncode:
+            sys.exit(f"{line}: {printed.decode()}")
+        return printed.decode().replace("\r\n", "\n")
+
+    run("git init -q -b main && git config user.name Demo && git config user.email demo@example.invalid")
+    run("git add sprocs && git commit -qm 'Double each order'")
     shown = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
-    for words in (("commit", "The first sprocs"), *STEPS):
-        if words[0] == "change":
-            (sprocs / "sc1.lua").write_text(LOUD, encoding="utf-8")
-        if words[0] in {"change", "commit"}:
-            subprocess.run(["git", "add", "."], cwd=folder, check=True)
-            subprocess.run(["git", *identity, "commit", "-qm", words[-1]], cwd=folder, check=True)
-            continue
-        shown.print(Text("$ " + " ".join(words), style="bold"))
-        command = [sys.executable, "-m", "sync.cli", *words[1:]]
-        done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
-        shown.print(Text.from_ansi(done.stdout + done.stderr))
-    (HERE / "terminal.svg").write_text(shown.export_svg(title="luasprocs"), encoding="utf-8")
+    starts_s: list[float] = []  # when each line appears
+    now_s = 0.0
+    with contextlib.ExitStack() as until_the_end:
+        for line in STEPS:
+            shown.print(Text("$ " + line, style="bold"))
+            starts_s.append(now_s)
+            if "A slip" in line:
+                order.write_text(SLIP, encoding="utf-8")
+            if line.endswith("&"):
+                until_the_end.enter_context(daemon(folder, environ))
+            else:
+                shown.print(Text.from_ansi(run(line).rstrip("\n")))
+            if any(word in line for word in ("&", "SET")):
+                run("luasprocs wait")  # till the daemon listens, and till the event has run
+            now_s += TYPING_S
+            lines = len(shown.export_text(clear=False).splitlines()) - len(starts_s)
+            starts_s += [now_s] * lines
+            now_s += READING_S * (1 + lines)
+    svg = shown.export_svg(title="luasprocs", unique_id="terminal")
+    write("terminal", animated(svg, starts_s, now_s + END_S))
+
+
+@contextlib.contextmanager
+def daemon(folder: Path, environ: dict[str, str]) -> Iterator[None]:
+    """One that runs sprocs; it is connected, so that a step can wait for it."""
+    with (folder / "daemon.log").open("w+b") as log:
+        command = [sys.executable, "-m", "sync.cli", "daemon", "--no-sync"]
+        process = subprocess.Popen(command, cwd=folder, env=environ, stdout=log, stderr=log)
+        try:
+            deadline = time.monotonic() + PATIENCE_S
+            while b"connected" not in (folder / "daemon.log").read_bytes():
+                if time.monotonic() > deadline:
+                    sys.exit("the daemon does not connect")
+                time.sleep(0.05)
+            yield
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def animated(svg: str, starts_s: list[float], length_s: float) -> str:
+    """Lets each line of the terminal appear at its time, again and again. Nothing moves for people who have switched that off."""
+    rules = []
+    for number, start_s in enumerate(starts_s):
+        percent = 100 * start_s / length_s
+        hidden = f"0% {{ opacity: 0 }} {percent:.2f}% {{ opacity: 1 }}" if percent else "0% { opacity: 1 }"
+        rules.append(f"@keyframes line-{number} {{ {hidden} 100% {{ opacity: 1 }} }}")
+        rules.append(
+            f'[clip-path$="-line-{number})"] {{ animation: line-{number} {length_s:.1f}s infinite; '
+            "animation-timing-function: step-end }"
+        )
+    style = "\n    ".join(rules)
+    return svg.replace(
+        "</style>", f"@media (prefers-reduced-motion: no-preference) {{\n    {style}\n    }}\n    </style>", 1
+    )
 
 
 async def screens(url: str) -> None:
     """The list of sprocs, the executions, and one that failed."""
     app = TuiApp(Context("", url), poll_s=0.1)
     async with app.run_test(size=(COLUMNS, LINES)) as pilot:
-        await pilot.pause(3)
-        picture(app, "screen")
+        await picture(pilot, "screen")
         await pilot.press("x")
+        await picture(pilot, "executions")
+        await pilot.press("slash", *"-s failed", "enter")
         await pilot.pause(1)
-        picture(app, "executions")
-        await pilot.press("slash", *"failed", "enter", "k", "enter")
-        await pilot.pause(1)
-        picture(app, "record")
+        await pilot.press("k", "enter")
+        await picture(pilot, "record")
 
 
-def picture(app: TuiApp, name: str) -> None:
-    """What stands on the screen."""
-    (HERE / f"{name}.svg").write_text(app.export_screenshot(), encoding="utf-8")
+async def picture(pilot: Pilot[None], name: str) -> None:
+    """What the screen shows, once that is what the picture is for."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        await pilot.pause(0.5)
+        if all(text in text_of(pilot.app.export_screenshot()) for text in SHOWN[name]):
+            break
+    write(name, pilot.app.export_screenshot())
 
 
 def main() -> None:
@@ -81,7 +189,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, EmbeddedServer(Path(name) / "server") as server:
         folder = Path(name) / "shop"
         folder.mkdir()
-        terminal(folder, server.url)
+        terminal(folder, server)
     with tempfile.TemporaryDirectory() as name, moving(Path(name)) as url:
         asyncio.run(screens(url))
 

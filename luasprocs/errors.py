@@ -9,7 +9,8 @@
     │   ├── ServerTooOldError
     │   ├── ServerReadOnlyError
     │   ├── ServerRightsError          an ACL refuses
-    │   └── ServerMemoryError          out of memory
+    │   ├── ServerMemoryError          out of memory
+    │   └── PortTakenError             another program has the embedded server's port
     ├── RepositoryError                git can't give what was asked
     │   └── NoFolderError              a commit has no sproc folder
     ├── RegistryError                  the registry can't be changed as asked
@@ -19,7 +20,8 @@
     │   ├── EditConflictError          a sproc changed while it was edited
     │   ├── EngineVersionError         a newer luasprocs made it
     │   └── ConflictError              others kept changing it
-    ├── WaitError                      the events that were waited for have not run
+    ├── WaitError                      what was waited for has not come
+    ├── OutcomeUnknownError            it may have been done
     └── ScriptError                    1: a sproc raised an error
         ├── NoSprocError               2
         └── SprocDisabledError         2
@@ -41,7 +43,8 @@ class Problem:
     """One thing wrong with a sproc: where it stands and what would be right.
 
     `line` and `column` count from 1, columns in characters; `kind` is "error" (nothing is applied) or "misuse" (it loads,
-    but fails when it gets there).
+    but fails when it gets there). `code`: one of `luasprocs.language.problems.CODES`, "" for what a server says. `end_line` and
+    `end_column`: up to and without there, 0 if that is not known.
     """
 
     path: str
@@ -49,6 +52,9 @@ class Problem:
     column: int
     message: str
     kind: str = "error"
+    code: str = ""
+    end_line: int = 0
+    end_column: int = 0
 
     def __str__(self) -> str:
         """`file:line:column: message`, as editors and compilers know it."""
@@ -103,6 +109,10 @@ class ServerMemoryError(ServerError):
     """The server is out of memory (maxmemory)."""
 
 
+class PortTakenError(ServerError):
+    """Another program listens on the port that the embedded server was given."""
+
+
 class RepositoryError(LuasprocsError):
     """Git can't give what was asked."""
 
@@ -148,7 +158,11 @@ class JobError(RegistryError):
 
 
 class WaitError(LuasprocsError):
-    """The events that were waited for have not run."""
+    """The events or the record that were waited for have not come in time."""
+
+
+class OutcomeUnknownError(LuasprocsError):
+    """The connection broke or no answer came: it may have been done, and is not repeated."""
 
 
 class ScriptError(LuasprocsError):

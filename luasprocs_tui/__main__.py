@@ -7,7 +7,6 @@ import os
 
 
 def main() -> None:
-    """Ends the process."""
     # Nothing of what is imported is garbage; to look for it takes a tenth of the time to the first paint. `Connection` goes on.
     gc.disable()
     os.environ.setdefault("TEXTUAL_FPS", "120")  # what a key leads to waits for the next frame

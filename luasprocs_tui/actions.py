@@ -1,4 +1,7 @@
-"""Every action of the screens in one table: bindings, the palette, the `:` commands, the help and docs/screen.md come from it."""
+"""Every action of the screens in one table: bindings, the palette, the `:` commands, the help and docs/screen.md come from it.
+
+`pause` is the method `action_pause`: of `TuiApp` with `app=True`, else of the screens that have it. A test finds each.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """`name`: of its `:` command, and with `action_` before it of the method; `keys`: "" for one that is only a command.
+    """`name`: of its `:` command; the method is `action_NAME`, of the screen or (`app`) of `TuiApp`.
 
-    `where`: screens, or `everywhere`; `writes`: it changes something in Redis, and is off with --read-only; `shown`: stands in
-    the footer; `takes`: what may stand behind the command; `own`: the screen does it itself, not the app.
+    `keys`: "" for one that is only a command; `where`: screens, or `everywhere`; `writes`: it changes something in Redis, and is
+    off with --read-only; `shown`: stands in the footer; `takes`: what may stand behind the command.
     """
 
     name: str
@@ -28,7 +31,12 @@ class Action:
     shown: bool = True
     display: str | None = None
     takes: str = ""
-    own: bool = False
+    app: bool = False
+
+    @property
+    def target(self) -> str:
+        """As a binding names it: of the screen that has the binding, or of the app."""
+        return f"app.{self.name}" if self.app else self.name
 
 
 _LISTS = ("sprocs", "executions")
@@ -36,14 +44,14 @@ _ONE = ("sprocs", "source")
 _CALL = "[NAME [--key K]… [ARG]…]"
 
 ACTIONS = (
-    Action("filter", "slash", "Filter", "Shows only what matches.", _LISTS, display="/", takes="TEXT", own=True),
-    Action("find", "f", "Find", "Goes to what matches; the rest stays around it.", ("executions",), takes="TEXT", own=True),
-    Action("next_match", "n", "Next", "Goes to the next match.", ("executions",), shown=False, own=True),
-    Action("previous_match", "N", "Previous", "Goes to the match before.", ("executions",), shown=False, own=True),
-    Action("mark", "space", "Mark", "Marks it: what follows is done to all that are marked.", ("sprocs",), shown=False, own=True),
-    Action("tree", "T", "Tree", "Shows names as folders, or flat.", ("sprocs",), shown=False, own=True),
-    Action("sort", "o", "Sort", "Sorts by the next column.", ("sprocs",), shown=False, own=True),
-    Action("reverse", "O", "Reverse", "Sorts the other way round.", ("sprocs",), shown=False, own=True),
+    Action("filter", "slash", "Filter", "Shows only what matches.", _LISTS, display="/", takes="TEXT"),
+    Action("find", "f", "Find", "Goes to what matches; the rest stays around it.", ("executions",), takes="TEXT"),
+    Action("next_match", "n", "Next", "Goes to the next match.", ("executions",), shown=False),
+    Action("previous_match", "N", "Previous", "Goes to the match before.", ("executions",), shown=False),
+    Action("mark", "space", "Mark", "Marks it: what follows is done to all that are marked.", ("sprocs",), shown=False),
+    Action("tree", "T", "Tree", "Shows names as folders, or flat.", ("sprocs",), shown=False),
+    Action("sort", "o", "Sort", "Sorts by the next column.", ("sprocs",), shown=False),
+    Action("reverse", "O", "Reverse", "Sorts the other way round.", ("sprocs",), shown=False),
     Action("executions", "x", "Executions", "What ran, as it comes.", ("sprocs", "source", "stats", "cron")),
     Action("stats", "i", "Stats", "Its runs a second, errors, durations.", ("sprocs", "source", "cron"), shown=False),
     Action("cron", "c", "Cron", "Schedules, and what they count down to.", ("sprocs",)),
@@ -62,12 +70,14 @@ ACTIONS = (
     Action("roll_back", "b", "Roll back", "Makes this generation live again.", ("history",), writes=True),
     Action("sync", "s", "Sync", "Asks a daemon to sync; lifts a pin.", ("sprocs", "history"), writes=True, shown=False),
     Action("suspend", "S", "Suspend", "Suspends syncs, or lets them go on.", ("sprocs", "history"), writes=True, shown=False),
-    Action("ctx", "C", "Context", "Goes to another registry of the settings.", ("sprocs",), shown=False, takes="[NAME]"),
-    Action("theme", "", "Theme", "Takes other colours: dark, light or contrast.", ("everywhere",), takes="[NAME]"),
-    Action("refresh_now", "r", "Refresh", "Reads everything again now.", ("everywhere",), shown=False),
-    Action("command", "colon", "Command", "Types a command: any action by its name.", ("everywhere",), shown=False, display=":"),
-    Action("help", "question_mark", "Help", "What the keys do here.", ("everywhere",), display="?"),
-    Action("quit", "q", "Quit", "Leaves.", ("everywhere",)),
+    Action("ctx", "C", "Context", "Goes to another registry of the settings.",
+           ("sprocs",), takes="[NAME]", shown=False, app=True),
+    Action("theme", "", "Theme", "Takes other colours: dark, light or contrast.", ("everywhere",), takes="[NAME]", app=True),
+    Action("refresh_now", "r", "Refresh", "Reads everything again now.", ("everywhere",), shown=False, app=True),
+    Action("command", "colon", "Command", "Types a command: any action by its name.",
+           ("everywhere",), shown=False, display=":", app=True),
+    Action("help", "question_mark", "Help", "What the keys do here.", ("everywhere",), display="?", app=True),
+    Action("quit", "q", "Quit", "Leaves.", ("everywhere",), app=True),
 )  # fmt: skip
 ANYWHERE = frozenset({"executions", "cron", "jobs", "history", "wanted", "execute", "sync", "suspend", "ctx"})
 """Commands that need no row under the cursor: they can be typed on any screen."""
@@ -77,16 +87,10 @@ _NAMES = {"/": "slash", "?": "question_mark", ":": "colon", " ": "space"}
 def bindings(where: str) -> list[Binding]:
     """Those of one screen, or of the app (`everywhere`)."""
     return [
-        Binding(one.keys, target(one), one.label, show=one.shown, key_display=one.display, id=f"{where}.{one.name}")
+        Binding(one.keys, one.target, one.label, show=one.shown, key_display=one.display, id=f"{where}.{one.name}")
         for one in ACTIONS
         if where in one.where and one.keys
     ]
-
-
-def target(action: Action, argument: str | None = None) -> str:
-    """Whose method it is, as Textual names it: the screen's own, or the app's; `argument`: what stood behind the command."""
-    given = f"({argument!r})" if argument and action.takes else ""
-    return f"{'screen' if action.own else 'app'}.{action.name}{given}"
 
 
 def of(name: str) -> Action | None:
@@ -101,7 +105,6 @@ def here(screen: str) -> Iterator[Action]:
 
 
 def names() -> Iterable[str]:
-    """For completion."""
     return (one.name.replace("_", "-") for one in ACTIONS)
 
 

@@ -101,5 +101,4 @@ def run(args: Sequence[str]) -> int:
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Ends the process."""
     sys.exit(run(sys.argv[1:] if args is None else args))

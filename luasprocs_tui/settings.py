@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from luasprocs.errors import SettingsError
 from luasprocs.language.values import nearest, shown
+from luasprocs.operations.local_server import local_server
 from luasprocs.server.urls import checked
 from luasprocs_tui import actions
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
-SERVER_FILE = ".luasprocs/server.toml"
 SETTINGS_FILE = "luasprocs/screen.toml"
 """Below $XDG_CONFIG_HOME, else ~/.config."""
 THEMES = ("dark", "light", "contrast")
@@ -45,16 +45,13 @@ NO_SETTINGS = ScreenSettings()
 
 
 def default_url(folder: Path) -> str:
-    """The server of the nearest `.luasprocs/server.toml` in `folder` or above it, else the usual local one.
+    """The server that `luasprocs up` left running for a folder, else the usual local one.
 
     Raises:
-        SettingsError: that file can't be read, or names no server.
+        SettingsError: the file that names it can't be used.
     """
-    for parent in (folder, *folder.parents):
-        file = parent / SERVER_FILE
-        if file.is_file():
-            return _server_in(file)
-    return DEFAULT_URL
+    found = local_server(folder)
+    return found.url if found else DEFAULT_URL
 
 
 def _table_in(file: Path) -> dict[str, Any]:
@@ -62,16 +59,6 @@ def _table_in(file: Path) -> dict[str, Any]:
     import tomllib  # noqa: PLC0415  # 2 ms of the first paint, for a file that is seldom there
 
     return tomllib.loads(text)
-
-
-def _server_in(file: Path) -> str:
-    try:
-        url = _table_in(file).get("redis")
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"{file} can't be read ({error}): remove it, or give --redis URL") from error
-    if not isinstance(url, str):
-        raise SettingsError(f'{file} has no redis = "URL": remove it, or give --redis URL')
-    return url
 
 
 def settings_file(environ: Mapping[str, str]) -> Path:

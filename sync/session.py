@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from luasprocs.contract.keys import Keys
-from luasprocs.errors import LuasprocsError, RepositoryError
-from luasprocs.server.connection import connect, errors_named, named
+from luasprocs.errors import RepositoryError
+from luasprocs.server.connection import connect, errors_named
 from luasprocs.server.registry import Registry
-from luasprocs.server.script_errors import script_error
 from sync.git.checkout import find_settings
 from sync.git.repository import Repository
 from sync.reconcile.desired import read_commit, read_worktree
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from redis import Redis
-    from redis.exceptions import ResponseError
 
     from sync.reconcile.desired import Desired
 
@@ -87,7 +85,3 @@ class Session:
             finally:
                 if "client" in self.__dict__:
                     self.client.close()
-
-    def named(self, error: ResponseError) -> LuasprocsError:
-        """This package's error for a reply that may be the server's or a sproc's."""
-        return named(error, self.url) or script_error(error)

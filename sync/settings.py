@@ -15,6 +15,7 @@ from luasprocs.contract.keys import Keys
 from luasprocs.errors import LuasprocsError, SettingsError
 from luasprocs.language.metadata import parse_value
 from luasprocs.language.values import duration_ms, nearest, shown
+from luasprocs.operations.local_server import local_server
 from luasprocs.server.urls import checked, redacted
 from sync.git.config import git_config
 from sync.toml import CONTROL, parsed, place_of, plain, read_bytes, scalar
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     _Layer = Mapping[str, tuple[str, str]]
 
 SETTINGS_FILE = "luasprocs.toml"
-SERVER_FILE = Path(".luasprocs") / "server.toml"
-"""Where `up` leaves the URL of the server that it started."""
 DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
 _KEEP_LIMIT = 100_000
 _COUNT_LIMIT = 100_000_000
@@ -198,18 +197,8 @@ def _known(values: Mapping[str, str], place: str) -> _Layer:
 
 
 def _left_by_up(folder: Path) -> _Layer:
-    """The server that `up` started here: looked for up to the repository's top, and only on this machine."""
-    for place in (folder, *folder.parents):
-        path = place / SERVER_FILE
-        if path.is_file():
-            layer = _file(path)
-            url = checked(layer["redis"][0]) if "redis" in layer else None
-            if url and url.scheme != "unix" and url.hostname not in {"127.0.0.1", "::1", "localhost"}:
-                raise SettingsError(f"{path} names a server on another machine, which `up` never does: remove it")
-            return {name: found for name, found in layer.items() if name == "redis"}
-        if (place / ".git").exists():
-            break
-    return {}
+    found = local_server(folder)
+    return {"redis": (found.url, f"{found.file}: redis")} if found else {}
 
 
 def _first(layers: Iterable[_Layer], name: str) -> tuple[str, str] | None:

@@ -110,13 +110,11 @@ class DaemonProcess:
                 self._heard.wait(0.1)
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
-        """SIGTERM. The exit code."""
         if self.running:
             self.process.terminate()
         return self.wait(timeout_s)
 
     def wait(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
-        """Its end. The exit code."""
         try:
             code = self.process.wait(timeout_s)
         except subprocess.TimeoutExpired:

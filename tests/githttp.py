@@ -56,7 +56,6 @@ class GitHttp:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def gone(self) -> None:
-        """Nobody listens any more."""
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
@@ -67,7 +66,6 @@ class GitHttp:
         return f"http://{login}{'@' if login else ''}127.0.0.1:{self.port}/{name}"
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
-        """One request, by git-http-backend."""
         self.requests += 1
         self.leaving.wait(self.slow_s)
         wanted = "Basic " + base64.b64encode(f"ann:{self.password}".encode()).decode()

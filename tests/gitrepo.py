@@ -37,7 +37,6 @@ class GitRepo:
             self.git("init", "--quiet", *options)
 
     def git(self, *args: str, stdin: bytes = b"") -> str:
-        """Runs git; its output without the last line end."""
         command = ["git", *args]
         done = subprocess.run(command, cwd=self.path, env=self.environ, input=stdin, capture_output=True, check=False)
         if done.returncode != 0:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from luasprocs.contract.keys import Keys
 from luasprocs.language.sproc import Sproc, git_blob_id, read_sproc
-from luasprocs.registry.apply import apply
-from luasprocs.registry.live import Revision, read_live
+from luasprocs.operations.put import put as put_live
+from luasprocs.registry.live import Revision
 from luasprocs.registry.transaction import Change
 from luasprocs.server.registry import Registry
 
@@ -34,10 +34,7 @@ def change(*put: Sproc, names: tuple[str, ...] | None = None, deleted: tuple[str
 
 def put(client: Redis, *sprocs: Sproc, keys: Keys | None = None, **other: object) -> Revision:
     """Makes exactly these sprocs live."""
-    keys = keys or Keys()
-    live = read_live(Registry(client, keys))
-    gone = tuple(sorted(live.sprocs.keys() - {one.name for one in sprocs}))
-    return apply(Registry(client, keys), live, change(*sprocs, deleted=gone, **other))  # type: ignore[arg-type]
+    return put_live(Registry(client, keys or Keys()), sprocs, about=change(**other))  # type: ignore[arg-type]
 
 
 def make_live(client: Redis, folder: Path) -> None:

@@ -75,7 +75,6 @@ class Sshd:
             time.sleep(0.01)
 
     def gone(self) -> None:
-        """Nobody listens any more."""
         if self._process is not None:
             self._process.terminate()
             self._process.wait()

@@ -44,17 +44,17 @@ class JobState(Code):
     DEAD = "dead", "it used up its retries"
 
 
-class Finding(Code):
+class FindingCode(Code):
     """What is wrong with a registry, as `luasprocs status` and the screen show it; the worst first."""
 
     level: Level
 
-    def __new__(cls, value: str, meaning: str, level: Level = "error") -> Finding:
+    def __new__(cls, value: str, meaning: str, level: Level = "error") -> FindingCode:
         """A member is its word; its level is how bad it is."""
-        finding = str.__new__(cls, value)
-        finding._value_ = value
-        finding.meaning, finding.level = meaning, level
-        return finding
+        code = str.__new__(cls, value)
+        code._value_ = value
+        code.meaning, code.level = meaning, level
+        return code
 
     UNREACHABLE = "unreachable", "the server or the daemon that syncs can't be reached", "error"
     REFUSED = "refused", "the commit is refused, and nothing of it is live", "error"
@@ -67,12 +67,12 @@ class Finding(Code):
     EVICTING = "evicting", "the server may evict the registry's keys", "error"
     GAP = "gap", "events were missed", "warning"
     MISSED = "missed", "scheduled times were missed", "warning"
-    BEHIND = "behind", "git is ahead of what is live", "warning"
+    BEHIND = "behind", "what git wants is not live: the repository is behind, or nothing has applied it", "warning"
     DEGRADED = "degraded", "git can't be asked", "warning"
     DRIFT = "drift", "sprocs or keys were changed by hand", "warning"
-    ENGINE_DIFFERS = "engine_differs", "the loaded engine is not the one that the registry needs", "warning"
+    ENGINE_DIFFERS = "engine_differs", "the loaded engine is not the one that the registry needs", "error"
     SHARD_DIFFERS = "shard_differs", "a shard doesn't hold what the others hold", "warning"
     SUSPENDED = "suspended", "the sync is suspended", "warning"
     UNSAVED_EDIT = "unsaved_edit", "a live edit is not committed to git", "warning"
     PINNED = "pinned", "a rollback holds the registry at a commit", "warning"
-    PAUSED = "paused", "sprocs are paused", "info"
+    PAUSED = "paused", "sprocs are paused", "warning"

@@ -1,4 +1,4 @@
-"""Reads what Lua 5.1's `string.dump` writes, and finds the globals, commands and libraries used in it. Pure.
+"""Reads what Lua 5.1's `string.dump` writes, and finds the globals, commands, libraries and sprocs used in it. Pure.
 
 Formats: `lundump.c` and `lopcodes.h` of Lua 5.1.5.
 """
@@ -6,7 +6,6 @@ Formats: `lundump.c` and `lopcodes.h` of Lua 5.1.5.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -16,6 +15,10 @@ MOVE, LOADK, GETUPVAL, GETGLOBAL, GETTABLE, SETGLOBAL = 0, 1, 4, 5, 6, 7
 CALL, TAILCALL, SETLIST, CLOSURE = 28, 29, 34, 36
 _FINDS = frozenset({MOVE, GETUPVAL, GETGLOBAL, GETTABLE, SETGLOBAL})
 _NO_TARGET = frozenset({7, 8, 9, 22, 23, 24, 25, 26, 30, 35})  # their A is no register that they write
+_CALLS = {
+    **{(table, field): "command" for table in ("redis", "server") for field in ("call", "pcall")},
+    **{("sproc", field): field for field in ("call", "enqueue")},
+}
 CONSTANT_BIT = 256  # a register number with this bit names a constant
 
 _HEADER_BYTES = 12
@@ -34,8 +37,7 @@ class Instruction(NamedTuple):
     bx: int
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(NamedTuple):
     """One function: its instructions as numbers, the source's line of each, the functions in it."""
 
     words: tuple[int, ...]
@@ -57,7 +59,7 @@ class Function:
 
 
 class Use(NamedTuple):
-    """A name in the bytecode: `what` is "read" or "write" (a global), "command" or "require".
+    """A name in the bytecode: `what` is "read" or "write" (a global), "command", "require", "call" or "enqueue" (a sproc).
 
     `detail` is, of a global read, the field taken from it; of one written, "function" if it becomes one.
     """
@@ -90,9 +92,8 @@ def _uses_in(function: Function, names: tuple[str, ...]) -> Iterator[Use]:
         elif step.op == GETGLOBAL:
             yield Use("read", _name(function, step.bx), line, _field(function, at + 1, step.a))
         elif step.op == GETTABLE:
-            called = _field(function, at, step.b) in {"call", "pcall"}
-            if called and _name_in(function, at - 1, step.b, names) in {"redis", "server"}:
-                yield from _call_of(function, at + 1, step.a, "command")
+            if what := _CALLS.get((_name_in(function, at - 1, step.b, names), _field(function, at, step.b))):
+                yield from _call_of(function, at + 1, step.a, what)
         elif _name_in(function, at, step.a, names) == "require":
             yield from _call_of(function, at + 1, step.a, "require")
 

@@ -6,14 +6,19 @@ It ends at the first line of code. Lines count as Lua counts them: they agree wi
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from luasprocs.errors import Problem, ProblemsError, SettingsError
-from luasprocs.language.metadata import contradictions, is_key, parse_value
+from luasprocs.errors import ProblemsError, SettingsError
+from luasprocs.language.decoding import BOM, decoded
+from luasprocs.language.metadata import is_key, parse_value
+from luasprocs.language.places import Lines, Range
+from luasprocs.language.problems import problem
+from luasprocs.language.rules import contradictions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from luasprocs.errors import Problem
 
 _BLANKS = " \t\v\f"
 # A comment that is never closed is Lua's error to report; here it goes to the end.
@@ -22,33 +27,17 @@ _FIELD = re.compile(r"[ \t\v\f]*+([A-Za-z_][A-Za-z0-9_]*+)[ \t\v\f]*+=(?!=)[ \t\
 # The same in one go, where the header is line comments that end with "\n", as nearly every one is.
 _LINE_COMMENTS = re.compile(r"(?:[ \t\v\f\n]*+--(?!\[=*\[)[^\r\n]*+)*+[ \t\v\f\n]*+")
 _LINE_FIELD = re.compile(r"^[ \t\v\f]*+--++" + _FIELD.pattern, re.MULTILINE)
-_LUA_LINE_END = re.compile(r"\r\n?|\n\r?")
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _LINE = re.compile(r"[^\r\n]+")
-_BOM = "\ufeff"
-_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One `key=value` line: the value as written, without blanks around; the key's place, both from 1."""
+class Field(NamedTuple):
+    """One `key=value` line: the value as written, without blanks around; where each of them stands."""
 
     key: str
     value: str
-    line: int
-    column: int
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """A header without problems, its fields in the file's order."""
-
-    fields: tuple[Field, ...] = ()
-
-    @property
-    def values(self) -> dict[str, str]:
-        """Each key's value as written."""
-        return {field.key: field.value for field in self.fields}
+    key_range: Range
+    value_range: Range
 
 
 class _Found(NamedTuple):
@@ -63,36 +52,63 @@ class _Found(NamedTuple):
     block: bool
 
 
-def parse(source: bytes, path: str) -> Header:
-    """The header of a file's bytes; `path` is for messages.
+def fields_of(text: str, lines: Lines) -> tuple[Field, ...]:
+    """The fields of a header, in the file's order, whatever is wrong with them."""
+    return tuple(
+        Field(
+            place.key,
+            place.value,
+            lines.range(place.key_at, place.key_at + len(place.key)),
+            lines.range(place.value_at, place.value_at + len(place.value)),
+        )
+        for place in _scan(text)
+    )
+
+
+def problems_of(fields: Iterable[Field], path: str) -> Iterator[Problem]:
+    """What is wrong with a header's fields."""
+    first: dict[str, Field] = {}
+    for field in fields:
+        if field.key in first:
+            line = first[field.key].key_range.line
+            what = f"{field.key} stands on line {line} already: keep one of them"
+            yield problem(path, "header.duplicate-key", what, field.key_range)
+            continue
+        first[field.key] = field
+        if wrong := value_problem(field.key, field.value):
+            if is_key(field.key):
+                yield problem(path, "header.bad-value", wrong, field.value_range)
+            else:
+                yield problem(path, "header.unknown-key", wrong, field.key_range)
+    for key, why in contradictions({key: field.value for key, field in first.items()}):
+        yield problem(path, "header.contradiction", why, first[key].key_range)
+
+
+def value_problem(key: str, value: str) -> str:
+    """What is wrong with a key or its value, or ""."""
+    try:
+        parse_value(key, value)
+    except SettingsError as error:
+        return str(error)
+    return ""
+
+
+def parse(source: bytes, path: str) -> dict[str, str]:
+    """Each key of a header, and its value as written, in the file's order; `path` is for messages.
 
     Raises:
-        ProblemsError: all that is wrong with it, each with line and column.
+        ProblemsError: all that is wrong with the encoding and the header.
     """
-    text, problems = _decoded(source, path)
-    found = list(_scan(text))
-    fields = tuple(_placed(text, found))
-    values: dict[str, str] = {}
-    for place, field in zip(found, fields, strict=True):
-        if field.key in values:
-            first = next(other.line for other in fields if other.key == field.key)
-            message = f"{field.key} stands on line {first} already: keep one of them"
-            problems.append(Problem(path, field.line, field.column, message))
-            continue
-        values[field.key] = field.value
-        try:
-            parse_value(field.key, field.value)
-        except SettingsError as error:
-            into = place.value_at - place.key_at if is_key(field.key) else 0
-            problems.append(Problem(path, field.line, field.column + into, str(error)))
-    problems += _contradictions(path, fields, values)
+    text, problems = decoded(source, path)
+    fields = fields_of(text, Lines(text))
+    problems += problems_of(fields, path)
     if problems:
         raise ProblemsError(problems)
-    return Header(fields)
+    return {field.key: field.value for field in fields}
 
 
 def values_of(source: bytes, path: str) -> dict[str, str]:
-    """What `parse` finds, as key to value; faster, since it looks for places only where something is wrong.
+    """What `parse` finds, faster: it looks for places only where something is wrong.
 
     Raises:
         ProblemsError: as `parse`.
@@ -104,9 +120,9 @@ def values_of(source: bytes, path: str) -> dict[str, str]:
         for key, value in values.items():
             parse_value(key, value)
     except (UnicodeDecodeError, SettingsError):
-        return parse(source, path).values
-    if len(values) < len(found) or "\0" in text or text.startswith(_BOM) or any(contradictions(values)):
-        return parse(source, path).values
+        return parse(source, path)
+    if len(values) < len(found) or "\0" in text or text.startswith(BOM) or any(contradictions(values)):
+        return parse(source, path)
     return values
 
 
@@ -118,7 +134,7 @@ def write(source: bytes, changes: Mapping[str, str | None], path: str = "") -> b
     Raises:
         ProblemsError: the header would not be valid, or can't be written (a line end in a value).
     """
-    text, problems = _decoded(source, path)
+    text, problems = decoded(source, path)
     wanted = {key: value.strip(_BLANKS) for key, value in changes.items() if value is not None}
     problems += _refused(text, wanted, path)
     if problems:
@@ -129,49 +145,22 @@ def write(source: bytes, changes: Mapping[str, str | None], path: str = "") -> b
     for key in changes.keys() - wanted.keys():
         text = _without(text, key)
     written = text.encode()
-    header = parse(written, path)
-    if header.values != expected:
-        wrong = ", ".join(key for key in changes if expected.get(key) != header.values.get(key))
-        raise ProblemsError(
-            [Problem(path, 1, 1, f"{wrong}: the new value would end the block comment that it stands in")]
-        )
+    found = parse(written, path)
+    if found != expected:
+        wrong = ", ".join(key for key in changes if expected.get(key) != found.get(key))
+        what = f"{wrong}: the new value would end the block comment that it stands in"
+        raise ProblemsError([problem(path, "header.unwritable", what)])
     return written
 
 
 def _refused(text: str, wanted: Mapping[str, str], path: str) -> Iterator[Problem]:
     """What is wrong with new values, at the lines that they would change."""
-    lines = {field.key: field.line for field in _placed(text, list(_scan(text)))}
+    lines = {field.key: field.key_range.line for field in fields_of(text, Lines(text))}
     for key, value in wanted.items():
-        try:
-            parse_value(key, value)
-        except SettingsError as error:
-            yield Problem(path, lines.get(key, 1), 1, str(error))
-
-
-def encoding_problems(source: bytes, path: str) -> list[Problem]:
-    """What is wrong with a file's bytes as text: not UTF-8, UTF-16, a BOM, a NUL."""
-    return _decoded(source, path)[1]
-
-
-def _decoded(source: bytes, path: str) -> tuple[str, list[Problem]]:
-    """The text, without its BOM, and what is wrong with the encoding."""
-    if source.startswith(_UTF16_BOMS):
-        return "", [Problem(path, 1, 1, "the file is UTF-16: save it as UTF-8")]
-    problems = []
-    try:
-        text = source.decode()
-    except UnicodeDecodeError as error:
-        text = source.decode("utf-8", "surrogateescape")
-        before = source[: error.start].decode().removeprefix(_BOM)
-        what = f"byte 0x{source[error.start]:02x} is not UTF-8: save the file as UTF-8"
-        problems.append(Problem(path, *_place(before, len(before)), what))
-    if text.startswith(_BOM):
-        text = text.removeprefix(_BOM)
-        problems.append(Problem(path, 1, 1, "the file starts with a BOM: save it as UTF-8 without one"))
-    if "\0" in text:
-        what = "the file holds a NUL byte: it is UTF-16 or no text at all; save it as UTF-8"
-        problems.append(Problem(path, *_place(text, text.index("\0")), what))
-    return text, problems
+        if wrong := value_problem(key, value):
+            code = "header.bad-value" if is_key(key) else "header.unknown-key"
+            line = lines.get(key, 1)
+            yield problem(path, code, wrong, Range(line, 1, line, 1))
 
 
 def _scan(text: str) -> Iterator[_Found]:
@@ -195,34 +184,6 @@ def _pairs(text: str) -> list[tuple[str, str]]:
     if text.startswith(("--", "\r"), end):
         return [(place.key, place.value) for place in _scan(text)]
     return [(key, value.rstrip(_BLANKS)) for key, value in _LINE_FIELD.findall(text, 0, end)]
-
-
-def _placed(text: str, found: list[_Found]) -> Iterator[Field]:
-    line, line_at = 1, 0
-    for place in found:
-        ends, line_at = _lines_to(text, line_at, place.key_at)
-        line += ends
-        yield Field(place.key, place.value, line, place.key_at - line_at + 1)
-
-
-def _place(text: str, at: int) -> tuple[int, int]:
-    """Line and column of a position, both from 1."""
-    ends, line_at = _lines_to(text, 0, at)
-    return ends + 1, at - line_at + 1
-
-
-def _lines_to(text: str, line_at: int, at: int) -> tuple[int, int]:
-    """How many lines end from the start of one to a position, and where the position's own line starts."""
-    if text.find("\r", line_at, at) < 0:  # nearly every file, and several times faster
-        return text.count("\n", line_at, at), max(text.rfind("\n", line_at, at) + 1, line_at)
-    ends = [end.end() for end in _LUA_LINE_END.finditer(text, line_at, at)]
-    return len(ends), ends[-1] if ends else line_at
-
-
-def _contradictions(path: str, fields: tuple[Field, ...], values: dict[str, str]) -> Iterator[Problem]:
-    for key, message in contradictions(values):
-        field = next(field for field in fields if field.key == key)
-        yield Problem(path, field.line, field.column, message)
 
 
 def _with(text: str, key: str, value: str) -> str:

@@ -17,9 +17,11 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
+from luasprocs.contract.metadata import KEYS
 from luasprocs.language.cron import cron_of
 from luasprocs.language.values import duration_ms
 
+ZONE = KEYS["timezone"].default({})
 _SECOND = timedelta(seconds=1)
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # local times have no zone here
 _LOOK_BACK_S = 1
@@ -33,7 +35,7 @@ class Recurrence:
 
     cron: str = ""
     every_ms: int = 0
-    zone: str = "UTC"
+    zone: str = ZONE
 
     @classmethod
     def parse(cls, cron: str, every: str, zone: str) -> Recurrence:
@@ -44,7 +46,7 @@ class Recurrence:
         """
         if every:
             return cls(every_ms=duration_ms(every))
-        return cls(cron=cron_of(cron), zone=str(_zone(zone or "UTC")))
+        return cls(cron=cron_of(cron), zone=str(_zone(zone or ZONE)))
 
     def __str__(self) -> str:
         return f"every {self.every_ms}ms" if self.every_ms else f"{self.cron} {self.zone}"

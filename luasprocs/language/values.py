@@ -110,6 +110,7 @@ _WRITTEN_FOR = {
 _EVENT_OF = {word: event for event, words in _WRITTEN_FOR.items() for word in words}
 _MODULE_EVENT = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+")
 
+FLAGS = {"yes": True, "no": False}
 TYPES = ("string", "hash", "list", "set", "zset", "stream")
 _MODULE_TYPE = re.compile(r"[A-Za-z0-9_-]{9}")  # Redis wants exactly 9 of these characters
 
@@ -150,7 +151,10 @@ def plain(text: str) -> str:
 
 def flag(text: str) -> bool:
     """Yes or no, in any case: the engine reads them so as well."""
-    return one_of(("no", "yes"), text.lower()) == "yes"
+    found = FLAGS.get(text.lower())
+    if found is None:
+        raise ValueError
+    return found
 
 
 def one_of(words: tuple[str, ...], text: str) -> str:

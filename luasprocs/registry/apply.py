@@ -11,7 +11,7 @@ from luasprocs.contract.encoding import raw
 from luasprocs.contract.replies import About
 from luasprocs.engine import VERSION, Engine
 from luasprocs.errors import ConflictError, EngineVersionError, OwnerError, ProblemsError
-from luasprocs.language.sources import Trigger, as_fields, sources
+from luasprocs.language.triggers.event import as_fields, sources, trigger_of
 from luasprocs.registry.live import INSPECT_CHUNK, Live, Revision, engine_of, read_sprocs
 from luasprocs.registry.server_compile import Proof, prove
 from luasprocs.registry.transaction import Change, Transaction, batched
@@ -142,12 +142,8 @@ def _triggers(registry: Registry, live: Live, change: Change) -> Mapping[str, st
         known = set(change.names)
     kept = (set(change.names) & known) - put
     found = [*change.put, *(read_sprocs(registry, sorted(kept)) if kept else ())]
-    wanted = [
-        Trigger(sproc.name, sproc.metadata.events, sproc.metadata.keys)
-        for sproc in found
-        if "event" in sproc.values and sproc.metadata.enabled
-    ]
-    return as_fields(sources(wanted, live.info.db, live.triggers))
+    wanted = (trigger_of(sproc.name, sproc.values) for sproc in found)
+    return as_fields(sources(filter(None, wanted), live.info.db, live.triggers))
 
 
 def _execute(connection: Any, transaction: Transaction) -> None:

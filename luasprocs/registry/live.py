@@ -14,7 +14,7 @@ from luasprocs.contract.records import DIGESTED
 from luasprocs.contract.replies import About, Inspected
 from luasprocs.engine import Engine, render
 from luasprocs.language.sproc import Sproc
-from luasprocs.server.errors import is_no_function, is_wrong_type
+from luasprocs.server.errors import is_missing_function, is_wrong_type
 from luasprocs.server.info import ServerInfo, parse_info
 from luasprocs.server.registry import Registry
 
@@ -210,7 +210,7 @@ def _queue_inspect(pipe: Any, registry: Registry, chunks: Iterable[int]) -> None
 def _raise_other(replies: Sequence[Any]) -> None:
     """A key of the wrong type or a missing engine is this module's business; any other error is the caller's."""
     for reply in replies:
-        if isinstance(reply, Exception) and not (is_wrong_type(reply) or is_no_function(reply)):
+        if isinstance(reply, Exception) and not (is_wrong_type(reply) or is_missing_function(reply)):
             raise reply
 
 

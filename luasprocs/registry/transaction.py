@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from luasprocs.contract.encoding import raw
 from luasprocs.contract.limits import TRIGGERS_DIGEST
-from luasprocs.language.sources import as_fields
 from luasprocs.language.sproc import Sproc, git_blob_id
+from luasprocs.language.triggers.event import as_fields
 from luasprocs.registry.live import Live, Revision, digest, fields_of
 from luasprocs.server.pipeline import packed
 

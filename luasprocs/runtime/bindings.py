@@ -1,4 +1,4 @@
-"""Which sprocs an event is for: the triggers of one generation, made for looking up. Pure."""
+"""Which sprocs an event is for: the triggers of one generation, indexed for lookup. Pure."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from luasprocs.contract.encoding import raw, text
 from luasprocs.errors import SettingsError
 from luasprocs.language.globs import is_glob, literal_prefix, matcher
-from luasprocs.language.metadata import parse_value
+from luasprocs.language.metadata import says_yes, typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 Names: TypeAlias = tuple[bytes, ...]
 NONE: Names = ()
-ANY = "*"
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A sproc as its triggers need it; `events` and `keys` as in its header."""
+    """What triggering needs to know of a sproc; `events` and `keys` as in its header."""
 
     name: bytes
     events: frozenset[bytes]
@@ -45,9 +44,9 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Bindings:
-    """All sources of one generation; the generation is "" where there is no registry.
+    """All sources of one generation; the generation is "" if there is no registry.
 
-    `timeouts_ms`: of all sprocs that say one, those without a trigger too.
+    `timeouts_ms`: of all sprocs that set one, including those without a trigger.
     """
 
     generation: str = ""
@@ -57,7 +56,7 @@ class Bindings:
 
 
 def parse_bindings(reply: Sequence[Any]) -> Bindings:
-    """From the reply of the engine's `bound`. A sproc whose metadata was broken by hand is left out."""
+    """Parses the reply of the engine's `bound`. Sprocs whose metadata was broken by hand are left out."""
     parts = [part if isinstance(part, bytes) else str(part).encode() for part in reply]
     end = parts.index(b"", 1)
     pairs = zip(parts[1:end:2], parts[2:end:2], strict=True)
@@ -67,7 +66,7 @@ def parse_bindings(reply: Sequence[Any]) -> Bindings:
         name, event, *_, timeout = parts[at : at + 6]
         try:
             if timeout:
-                timeouts_ms[name] = parse_value("timeout", text(timeout))
+                timeouts_ms[name] = typed({"timeout": text(timeout)}, "timeout")
             if event:
                 sprocs[name] = _bound(*parts[at : at + 5])
         except SettingsError:
@@ -80,17 +79,18 @@ def parse_bindings(reply: Sequence[Any]) -> Bindings:
 
 
 def _bound(name: bytes, event: bytes, key: bytes, reentrant: bytes, catchup: bytes) -> Bound:
+    values = {"event": text(event), "key": text(key), "reentrant": text(reentrant), "catchup": text(catchup)}
     return Bound(
         name,
-        frozenset(map(raw, parse_value("event", text(event)))),
-        tuple(map(raw, parse_value("key", text(key)))) if key else (b"*",),
-        reentrant.lower() == b"yes",
-        catchup == b"scan",
+        frozenset(map(raw, typed(values, "event"))),
+        tuple(map(raw, typed(values, "key"))),
+        says_yes(values, "reentrant"),
+        typed(values, "catchup") == "scan",
     )
 
 
 def binding_of(source: bytes, bound: Iterable[Bound]) -> Binding:
-    """A source with its look-up: of a keyspace channel by event alone, of a keyevent channel by key."""
+    """A source with its lookup: by event for a keyspace channel, by key for a keyevent channel."""
     bound = tuple(bound)
     kind, _, rest = source.partition(b"__:")
     if kind.startswith(b"__keyspace@"):
@@ -111,7 +111,7 @@ def _by_event(bound: tuple[Bound, ...]) -> Callable[[bytes, bytes], Names]:
 
 
 def _by_key(bound: tuple[Bound, ...]) -> Callable[[bytes, bytes], Names]:
-    """By the literal start of each glob: a key that nothing wants costs one look-up for each length there is."""
+    """Indexed by the literal prefix of each glob: an unwanted key costs one lookup for each length of prefix."""
     tables: dict[int, dict[bytes, list[tuple[Bound, Callable[[bytes], object]]]]] = {}
     for one in bound:
         for glob in one.keys:

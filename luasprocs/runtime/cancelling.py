@@ -1,4 +1,4 @@
-"""Ends tasks that have task groups in them."""
+"""Cancels tasks that contain task groups."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ AGAIN_S = 0.05
 async def end(task: asyncio.Task[Any]) -> None:
     """Cancels a task until it has ended.
 
-    Once is not enough: before Python 3.13 a task group that fails while it is cancelled tells only the failure, and whoever
-    handles that goes on as if nothing had been said (https://github.com/python/cpython/issues/116720).
+    Once is not enough: before Python 3.13 a task group that fails while it is cancelled raises only the failure, and the
+    code that handles it goes on as if it was never cancelled (https://github.com/python/cpython/issues/116720).
     """
     while not task.done():
         task.cancel()

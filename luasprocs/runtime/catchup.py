@@ -1,6 +1,6 @@
-"""`catchup=scan`: after a gap a sproc runs for every key that matches.
+"""`catchup=scan`: after a gap a sproc runs for every matching key.
 
-At least once: a scan that breaks off goes on from its cursor.
+Each key runs at least once: an interrupted scan resumes from its cursor.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ from redis import exceptions
 from luasprocs.contract.encoding import raw, text
 from luasprocs.errors import SettingsError
 from luasprocs.language.globs import matcher
-from luasprocs.language.metadata import parse_value
+from luasprocs.language.metadata import typed
 from luasprocs.runtime.numbering import OWN
 
 if TYPE_CHECKING:
-    from luasprocs.contract.keys import Keys
-    from luasprocs.runtime.wire import Wire
+    from luasprocs.runtime.link import Link
 
 log = logging.getLogger("luasprocs.daemon")
 
@@ -26,36 +25,31 @@ SCAN_COUNT = 500
 RUN_COUNT = 100
 
 
-async def scan(wire: Wire, keys: Keys, daemon: str, name: str) -> None:
-    """One sproc's scan, from where it stands to its end."""
+async def scan(link: Link, name: str) -> None:
+    """Scans for one sproc, from the stored cursor to the end."""
     ran = 0
     try:
-        globs = await _globs(wire, keys, name)
-        state = await wire.call("HGET", keys.catchups, raw(name))
+        written = text(await link.command("HGET", raw(link.keys.name(name)), "key") or b"")
+        globs = tuple(map(raw, typed({"event": "*", "key": written}, "key")))
+        state = await link.command("HGET", link.keys.catchups, raw(name))
         while state:
-            cursor, found = await _page(wire, state.split()[-1], globs)
+            cursor, found = await _page(link, state.split()[-1], globs)
             batches = [found[start : start + RUN_COUNT] for start in range(0, len(found), RUN_COUNT)] or [[]]
             for place, batch in enumerate(batches, 1):
                 # Within a page the cursor stays: what breaks off there is scanned again.
                 after = state.split()[-1] if place < len(batches) else b"" if cursor == b"0" else cursor
-                words = (raw(name), daemon, state, after, *batch)
-                done, state = await wire.call("FCALL", keys.function("catchup"), 0, *words)
+                done, state = await link.call("catchup", raw(name), link.daemon, state, after, *batch)
                 ran += max(done, 0)
                 if done < 0 or not after:
                     state = b""
                     break
         log.info("catch-up of %s: ran for %d keys", name, ran)
     except (exceptions.ResponseError, SettingsError) as error:
-        log.warning("catch-up of %s broke off: %s", name, error)
+        log.warning("catch-up of %s stopped early: %s", name, error)
 
 
-async def _globs(wire: Wire, keys: Keys, name: str) -> list[bytes]:
-    written = await wire.call("HGET", raw(keys.name(name)), "key")
-    return [raw(glob) for glob in parse_value("key", text(written))] if written else [b"*"]
-
-
-async def _page(wire: Wire, cursor: bytes, globs: list[bytes]) -> tuple[bytes, list[bytes]]:
+async def _page(link: Link, cursor: bytes, globs: tuple[bytes, ...]) -> tuple[bytes, list[bytes]]:
     match = ("MATCH", globs[0]) if len(globs) == 1 else ()
-    after, found = await wire.call("SCAN", cursor, *match, "COUNT", SCAN_COUNT)
+    after, found = await link.command("SCAN", cursor, *match, "COUNT", SCAN_COUNT)
     matches = [matcher(glob) for glob in globs]
     return after, [key for key in found if OWN not in key and any(match(key) for match in matches)]

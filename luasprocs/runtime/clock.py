@@ -1,4 +1,4 @@
-"""The server's clock, by this machine's monotonic one: a daemon's own clock may be wrong, and set at any time."""
+"""The server's clock, derived from the local monotonic clock: the local wall clock may be wrong or set at any time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 SAMPLES = 8
 JUMP_MS = 50.0
-"""A measurement that differs by more, and by more than its own doubt: the server's clock was set."""
+"""If a measurement differs by more than this and its own uncertainty, the server's clock was set."""
 
 
 class _Sample(NamedTuple):
@@ -20,14 +20,14 @@ class _Sample(NamedTuple):
 
 
 class ServerClock:
-    """Measured by TIME now and then; of the last measurements the one with the shortest round trip counts."""
+    """Measured by TIME from time to time; of the last samples the one with the shortest round trip counts."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._samples: deque[_Sample] = deque(maxlen=SAMPLES)
 
     async def measure(self) -> None:
-        """One round trip. Raises redis.RedisError."""
+        """Takes one sample, in one round trip. Raises redis.RedisError."""
         before = time.monotonic()
         seconds, micros = await self._wire.call("TIME")
         after = time.monotonic()
@@ -42,5 +42,5 @@ class ServerClock:
         return min(self._samples).offset_ms
 
     def now_ms(self) -> float:
-        """Unix milliseconds, after the first measurement."""
+        """Unix milliseconds; needs one measurement first."""
         return time.monotonic() * 1000 + self._offset_ms

@@ -1,7 +1,8 @@
-"""What a daemon covers: where its numbering of each source begins, and heartbeats that say so."""
+"""What a daemon covers: registers where its numbering of each source begins, and sends heartbeats."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
@@ -12,11 +13,11 @@ from redis import exceptions
 from luasprocs.runtime.catchup import scan
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from luasprocs.runtime.numbering import Segment, Source, Tick
-    from luasprocs.runtime.session import Session
+    from luasprocs.runtime.link import Link
+    from luasprocs.runtime.numbering import Numbering, Tick
+    from luasprocs.runtime.source import Segment, Source
 
 log = logging.getLogger("luasprocs.daemon")
 
@@ -24,24 +25,23 @@ MEND_EVERY_S = 0.2
 
 
 class Coverage:
-    """Of one session."""
+    """The coverage of one session. `info` returns the other fields of the heartbeat."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._numbering = session.numbering
+    def __init__(self, link: Link, numbering: Numbering, info: Callable[[], dict[str, Any]]) -> None:
+        self._link, self._numbering, self._info = link, numbering, info
         self._left_ms: dict[bytes, int] = {}
         self._scans: dict[str, asyncio.Task[None]] = {}
         self._mended = 0.0
 
     def start_anew(self, sources: Iterable[Source]) -> None:
-        """A new epoch, or a watermark that is gone: from where they were to the next segment is a gap."""
+        """Restarts numbering after a new epoch or a lost watermark: events up to the next segment are a gap."""
         for source in sources:
             began_ms = source.segment.ms if source.segment else 0
             self._left_ms[source.name] = self._left_ms.get(source.name) or source.done_ms or began_ms
             source.reset()
 
     def cover(self, sources: Iterable[Source]) -> None:
-        """Registers where the numbering of sources begins; what has a watermark already keeps it."""
+        """Registers where the numbering of sources begins; existing watermarks stay."""
         words: list[Any] = []
         segments: list[tuple[Source, Segment]] = []
         for source in sources:
@@ -49,11 +49,11 @@ class Coverage:
                 segments.append((source, source.segment))
                 words += (source.name, source.segment.tick, source.segment.ms, self._left_ms.get(source.name) or "")
         if self._numbering.now is not None and words:
-            self._session.spawn(self._covered((self._session.daemon.id, self._numbering.now.epoch, *words), segments))
+            self._link.spawn(self._covered((self._link.daemon, self._numbering.now.epoch, *words), segments))
 
     async def _covered(self, words: tuple[Any, ...], segments: list[tuple[Source, Segment]]) -> None:
         try:
-            reply = await self._session.commands.call(*self._session.function("cover", *words))
+            reply = await self._link.call("cover", *words)
         except exceptions.ResponseError as error:
             log.warning("cover was refused: %s", error)
             return
@@ -63,19 +63,21 @@ class Coverage:
                 self._left_ms.pop(source.name, None)
 
     def mend(self, source: Source) -> None:
-        """A source has no watermark. One that was registered lost it (it was dropped, and came again): what it had is a gap."""
+        """Handles a source without a watermark. If it was registered, it was dropped and came back: what it had is a gap."""
         if time.monotonic() - self._mended < MEND_EVERY_S:
             return
         self._mended = time.monotonic()
         if source.segment is not None and source.registered is source.segment:
-            log.warning("%s has lost its watermark: numbered anew", source.name.decode("utf-8", "replace"))
+            log.warning(
+                "%s has lost its watermark: its events are numbered anew", source.name.decode("utf-8", "replace")
+            )
             self.start_anew([source])
-            self._session.post("tick", 1, 1)
+            self._link.post("tick", 1, 1)
         else:
             self.cover([source])
 
     def beat(self, tick: Tick) -> None:
-        """The heartbeat; watermarks of sources where nothing is pending move along."""
+        """Sends the heartbeat, and moves the watermarks of sources without pending events."""
         words: list[Any] = []
         for source in self._numbering.sources.values():
             idle = not (source.flight or source.refused or self._numbering.holding) and (
@@ -83,19 +85,19 @@ class Coverage:
             )
             if source.segment and idle and source.done[0] < tick.tick:
                 start = (source.segment.tick, 0)
-                # Nothing behind the start of its numbering has run: it may step over a hole before that.
+                # Nothing after the start of its numbering has run: it may skip a hole before that.
                 start_ms = source.segment.ms if source.done <= start else ""
                 words += (source.name, *max(source.done, start), tick.tick, tick.ms, start_ms)
         covers = {source.name.decode("utf-8", "replace"): source.covers for source in self._numbering.sources.values()}
-        info = self._session.daemon.info() | {
+        info = self._info() | {
             "epoch": tick.epoch,
             "covers": {name: first for name, first in covers.items() if first is not None},
         }
-        self._session.spawn(self._beaten((self._session.daemon.id, tick.epoch, json.dumps(info), *words)))
+        self._link.spawn(self._beaten((self._link.daemon, tick.epoch, json.dumps(info), *words)))
 
     async def _beaten(self, words: tuple[Any, ...]) -> None:
         try:
-            reply = await self._session.commands.call(*self._session.function("beat", *words))
+            reply = await self._link.call("beat", *words)
         except exceptions.ResponseError as error:
             log.warning("beat was refused: %s", error)
             return
@@ -106,10 +108,16 @@ class Coverage:
                 if name in self._numbering.sources:
                     self.mend(self._numbering.sources[name])
 
+    async def leave(self) -> None:
+        """Sends a last heartbeat and ends the lease. Raises redis.RedisError."""
+        if self._numbering.now is not None:
+            self.beat(self._numbering.now)
+            await asyncio.sleep(0)  # a task sends it: after `leave` it would renew the lease
+        await self._link.call("leave", self._link.daemon)
+
     def _start_scan(self, name: str) -> None:
         running = self._scans.get(name)
         if running is None or running.done():
-            session = self._session
-            task = session.spawn(scan(session.commands, session.keys, session.daemon.id, name))
+            task = self._link.spawn(scan(self._link, name))
             if task is not None:
                 self._scans[name] = task

@@ -1,4 +1,4 @@
-"""Sends wanted events to the engine's dispatch, in batches, pipelined; what is refused is kept and sent again."""
+"""Sends wanted events to the engine's dispatch in pipelined batches; refused ones are kept and sent again."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from luasprocs.contract.limits import DEPTH_LIMIT
-from luasprocs.runtime.numbering import CHUNK_EVENTS, Cause, Chunk, Numbering, Source
+from luasprocs.runtime.batch import batch_words
+from luasprocs.runtime.numbering import CHUNK_EVENTS
 from luasprocs.runtime.wire import packed
-from luasprocs.server.errors import is_killed, is_state_of_server
+from luasprocs.server.errors import is_killed, is_server_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from luasprocs.contract.keys import Keys
-    from luasprocs.runtime.bindings import Names
-    from luasprocs.runtime.wire import Wire
+    from luasprocs.runtime.link import Link
+    from luasprocs.runtime.shard_state import ShardState
+    from luasprocs.runtime.source import Chunk, Source
 
 log = logging.getLogger("luasprocs.daemon")
 
 IN_FLIGHT = 4
 BATCH_US = 1500
-"""How long one dispatch may hold the server, by what the last ones took."""
+"""How long one dispatch may block the server, estimated from the last ones."""
 BEHIND_REST_S = 0.01
 ERROR_REST_S = 0.1
 TIMEOUTS_TO_PAUSE = 3
@@ -36,7 +36,7 @@ def _ignore(_: Any) -> None:
 
 
 class Dispatcher:
-    """Sends what `numbering` queues. `wire` is set while there is a connection.
+    """Sends the queued events, from `start` to `close`.
 
     `stale`: called when the engine is at another generation; `broken`: when its epoch is another;
     `unregistered`: when a source has no watermark; `pause`: when a sproc is to be paused.
@@ -44,60 +44,65 @@ class Dispatcher:
 
     def __init__(
         self,
-        keys: Keys,
-        daemon: str,
+        link: Link,
+        state: ShardState,
+        *,
         stale: Callable[[], None],
         broken: Callable[[], None],
         unregistered: Callable[[Source], None],
         pause: Callable[[bytes], None],
     ) -> None:
-        self.numbering = Numbering(self._wake)
-        self.wire: Wire | None = None
-        self.stopping = False
+        self.started = False
         self.in_flight = 0
-        self.runs = 0
-        self._daemon = daemon.encode()
-        self._function = keys.function("dispatch")
+        self._link, self._state = link, state
+        self._numbering, self._timeouts = state.numbering, state.timeouts
+        self._numbering.wake = self._wake
+        self._daemon = link.daemon.encode()
+        self._function = link.keys.function("dispatch")
         self._stale, self._broken, self._unregistered, self._pause = stale, broken, unregistered, pause
         self._ready: deque[Source] = deque()
         self._refusal = ""
-        self._timeouts: dict[bytes, int] = {}
-        # MULTI, so that the end marker comes whatever happens to the dispatch: one that FUNCTION KILL ends has none.
+        # MULTI, so that the end marker comes even if FUNCTION KILL ends the dispatch.
         self._multi = packed(b"MULTI")
-        self._end = packed(b"PUBLISH", keys.markers, b"end") + packed(b"EXEC")
+        self._end = packed(b"PUBLISH", link.keys.markers, b"end") + packed(b"EXEC")
 
-    @property
-    def lag(self) -> int:
-        """Events read and not yet run, those under way left out."""
-        return sum(source.lag for source in self.numbering.sources.values())
+    def start(self) -> None:
+        """Allows sending: the triggers are bound."""
+        self.started = True
+
+    def close(self) -> None:
+        """Leaves all events to the next session; the link is closed, so those in flight have come back."""
+        self.started = False
+        for source in self._numbering.sources.values():
+            if source.refused:
+                source.put_back()
 
     def _wake(self, source: Source) -> None:
         if not source.flight and not source.refused and source not in self._ready:
             self._ready.append(source)
 
     def flush(self) -> None:
-        """Sends as much as may be under way."""
+        """Sends batches up to the limit in flight."""
         ready = self._ready
         while ready and self.in_flight < IN_FLIGHT and self._may_send():
             source = ready.popleft()
-            if not source.pending or source.refused or source.name not in self.numbering.sources:
+            if not source.pending or source.refused or source.name not in self._numbering.sources:
                 continue
             self._send(source, source.take(self._size(source)))
             if source.pending:
                 ready.append(source)
 
     def _may_send(self) -> bool:
-        return self.wire is not None and self.wire.open and not self.stopping and not self.numbering.holding
+        return self.started and self._link.is_open and not self._state.stopping and not self._numbering.holding
 
     @staticmethod
     def _size(source: Source) -> int:
-        """So many events take about BATCH_US; the first after a change go alone, so that one that never ends can be stopped."""
+        """How many events take about BATCH_US. The first after a change goes alone: if it never ends, it can still be killed."""
         if not source.cost_us:
             return 1
         return max(1, min(CHUNK_EVENTS, int(BATCH_US / source.cost_us)))
 
     def _send(self, source: Source, chunk: Chunk) -> None:
-        assert self.wire is not None  # noqa: S101
         prev = max(source.sent, (chunk.segment.tick, 0))
         source.sent = chunk.last
         words: list[Any] = [
@@ -107,26 +112,26 @@ class Dispatcher:
                 b"0",
                 source.name,
                 chunk.segment.epoch,
-                self.numbering.bindings.generation,
+                self._numbering.bindings.generation,
             ),
             *(self._daemon, chunk.tick, chunk.ms, *prev, chunk.segment.tick, chunk.segment.ms),
         ]
-        _add_events(words, chunk)
+        words += batch_words(chunk)
         source.flight += 1
         self.in_flight += 1
         payload = self._multi + packed(*words) + self._end
-        self.wire.send(payload, _ignore, self._queued, _ignore, partial(self._answered, source, chunk))
+        self._link.send(payload, _ignore, self._queued, _ignore, partial(self._answered, source, chunk))
 
     def _queued(self, reply: Any) -> None:
-        """A dispatch that is refused at queueing says why here; EXEC then says only that it was."""
+        """Remembers why a dispatch was refused when it was queued: EXEC only says that it was."""
         self._refusal = str(reply) if isinstance(reply, Exception) else ""
 
     def _answered(self, source: Source, chunk: Chunk, reply: Any) -> None:
         source.flight -= 1
         self.in_flight -= 1
         answer = reply[0] if isinstance(reply, list) else reply
-        # An answer about numbers of another epoch, or of a source that was left meanwhile, says nothing about what is pending.
-        if self.numbering.sources.get(source.name) is source and self.numbering.is_current(source, chunk.segment):
+        # An answer about another epoch, or about a source that was unsubscribed meanwhile, says nothing about pending events.
+        if self._numbering.sources.get(source.name) is source and self._numbering.is_current(source, chunk.segment):
             if isinstance(answer, Exception):
                 self._failed(source, chunk, self._refusal or str(answer))
             else:
@@ -153,7 +158,7 @@ class Dispatcher:
                 self._broken()
 
     def _ran(self, source: Source, chunk: Chunk, mark: tuple[int, int], runs: int, took_us: int) -> None:
-        self.runs += runs
+        self._state.runs += runs
         if runs:
             cost_us = max(1.0, took_us / runs)
             source.cost_us = cost_us if not source.cost_us else source.cost_us * 0.7 + cost_us * 0.3
@@ -169,7 +174,7 @@ class Dispatcher:
             self._come_back(source, 0)
 
     def _failed(self, source: Source, chunk: Chunk, why: str) -> None:
-        if is_state_of_server(why) or self.wire is None or not self.wire.open:
+        if is_server_state(why) or not self._link.is_open:  # that says nothing about the events
             self._refuse(source, chunk, ERROR_REST_S)
             return
         killed = is_killed(why)
@@ -185,9 +190,9 @@ class Dispatcher:
         self._refuse(source, chunk, BEHIND_REST_S if chunk.failures <= 2 else ERROR_REST_S)
 
     def _culprit(self, chunk: Chunk) -> bytes:
-        """Which sproc of a single event was stopped: whose begin marker came last. The third time in a row it is paused."""
+        """Which sproc of a single event was killed: the one whose begin marker came last. The third time in a row pauses it."""
         names = chunk.events[0].names
-        name = self.numbering.last_begun if self.numbering.last_begun in names else names[0]
+        name = self._numbering.last_begun if self._numbering.last_begun in names else names[0]
         self._timeouts[name] = self._timeouts.get(name, 0) + 1
         if self._timeouts[name] >= TIMEOUTS_TO_PAUSE:
             del self._timeouts[name]
@@ -196,67 +201,30 @@ class Dispatcher:
 
     def _refuse(self, source: Source, chunk: Chunk, rest_s: float) -> None:
         chunk.events = [event for event in chunk.events if (chunk.tick, event.number) > source.done]
-        if chunk.events and self.numbering.is_current(source, chunk.segment):
+        if chunk.events and self._numbering.is_current(source, chunk.segment):
             source.refused.append(chunk)
         if not source.flight:
             self._come_back(source, rest_s)
 
     def _come_back(self, source: Source, rest_s: float) -> None:
-        """All that was under way is answered: what was refused is sent again after a rest."""
-        if rest_s and self.wire is not None and self.wire.open:
+        """Sends refused events again after a rest; nothing of the source is in flight."""
+        if rest_s and self._link.is_open:
             asyncio.get_running_loop().call_later(rest_s, self._again, source)
         else:
             self._again(source)
 
     def _again(self, source: Source) -> None:
-        if source.flight or self.numbering.sources.get(source.name) is not source:
-            return  # a rest that began before the source was reset or left
+        if not self.started or source.flight or self._numbering.sources.get(source.name) is not source:
+            return  # a rest that began before the source was reset or left, or the session ended
         source.put_back()
-        self.numbering.refilter(source)
+        self._numbering.refilter(source)
         self._wake(source)
         self.flush()
 
     def rebound(self) -> None:
-        """New triggers are bound: costs are unknown again, and everything pending may go."""
-        for source in self.numbering.sources.values():
+        """Forgets costs after a change of triggers, and sends what is pending."""
+        for source in self._numbering.sources.values():
             source.cost_us = 0.0
             if source.pending:
                 self._wake(source)
         self.flush()
-
-
-def _add_events(words: list[Any], chunk: Chunk) -> None:
-    """The head of a dispatch (names, routes, counts and ways, see dispatch.lua) and its events."""
-    places: dict[bytes, int] = {}
-    routes: dict[tuple[Names, Cause | None], int] = {}
-    heads: list[Any] = []
-    events: list[Any] = []
-    ways: list[int] = []
-    last_names: Names | None = None
-    last_cause: Cause | None = None
-    way = 0
-    for _, key, event, names, cause in chunk.events:
-        if names is not last_names or cause is not last_cause:
-            last_names, last_cause = names, cause
-            way = routes.setdefault((names, cause), len(routes) + 1)
-            if len(heads) < way * 5:
-                heads += _route(chunk, names, cause, places)
-        ways.append(way)
-        events += (key, event)
-    counts = [event.number for event in chunk.events]
-    unbroken = counts[-1] - counts[0] == len(counts) - 1
-    words += (len(places), *places, len(routes), *heads)
-    words += (
-        counts[0] if unbroken else " ".join(map(str, counts)),
-        1 if len(routes) == 1 else " ".join(map(str, ways)),
-    )
-    words += events
-
-
-def _route(chunk: Chunk, names: Names, cause: Cause | None, places: dict[bytes, int]) -> Iterable[Any]:
-    picks = [places.setdefault(name, len(places) + 1) for name in names]
-    depth = cause.depth + 1 if cause else 1
-    state = chunk.verdict or ("deep" if depth > DEPTH_LIMIT else "")
-    if chunk.culprit:
-        state = f"{state} {places[chunk.culprit]}" if chunk.culprit in places else ""
-    return (depth, cause.roots if cause else 0, cause.origin if cause else b"-", state, " ".join(map(str, picks)))

@@ -1,4 +1,4 @@
-"""Which keys have an `expired` trigger, and where their deadlines are heard of. Pure."""
+"""Which keys have an `expired` trigger, and which channels tell of their deadlines. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from luasprocs.runtime.bindings import Bindings
 
 LEARNT_BY = ("expire", "restore", "rename_to", "copy_to", "move_to")
-"""What may give a key a deadline, or an earlier one. A deadline that went away costs one look at the key, no message."""
+"""Events that may give a key a deadline, or an earlier one. A deadline that goes away needs no event: it costs one EXISTS."""
 
 
 class Subscriptions(NamedTuple):
@@ -26,7 +26,7 @@ class Subscriptions(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Expiring:
-    """`exact`: keys; `globs`: patterns of keys. Both empty where no trigger wants `expired`."""
+    """`exact`: keys; `globs`: patterns of keys. Both empty if no trigger wants `expired`."""
 
     exact: frozenset[bytes] = frozenset()
     globs: tuple[bytes, ...] = ()
@@ -36,16 +36,16 @@ class Expiring:
 
     @property
     def by_keyspace(self) -> bool:
-        """Whether it is heard on the keys' own channels: one pattern is worth its cost, `*` and many are not."""
+        """Whether to listen on the keys' own channels: one pattern is worth its cost, `*` and several are not."""
         return not self.globs or (len(self.globs) == 1 and self.globs != (b"*",))
 
     @property
     def classes(self) -> set[str]:
-        """The letters of notify-keyspace-events that it takes."""
+        """The letters of notify-keyspace-events that this needs."""
         return {"K" if self.by_keyspace else "E", "g", "x"} if self else set()
 
     def subscriptions(self, db: int) -> Subscriptions:
-        """Where the deadlines of its keys are heard of."""
+        """The channels and patterns to listen on."""
         if not self:
             return Subscriptions()
         if self.by_keyspace:
@@ -56,7 +56,7 @@ class Expiring:
         return Subscriptions(tuple(b"__keyevent@%d__:%s" % (db, event.encode()) for event in LEARNT_BY))
 
     def matcher(self) -> Callable[[bytes], bool]:
-        """Whether a key is one of them."""
+        """Returns a test for whether a key is one of them."""
         exact, matches = self.exact, [matcher(glob) for glob in self.globs]
         if self.globs == (b"*",):
             return lambda _: True

@@ -1,4 +1,4 @@
-"""When keys are due: deadlines in a heap, the nearest first, within bounds. Pure."""
+"""Deadlines of keys, the nearest first, in bounded memory. Pure."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import heapq
 import math
 
 KEYS_LIMIT = 100_000
-"""Deadlines known at once: about 30 MB with short keys. Beyond, the later half is forgotten, and found again by a scan."""
+"""Deadlines kept at once: about 30 MB with short keys. Beyond that the later half is forgotten until another scan."""
 NEVER = math.inf
 
 
-class Schedule:
-    """Deadlines (unix ms of the server) by key. `horizon`: later ones are not kept. Pure."""
+class ExpiryQueue:
+    """Deadlines by key, in unix ms of the server. `horizon`: later ones are not kept."""
 
     def __init__(self, limit: int = KEYS_LIMIT) -> None:
         self.limit = limit
@@ -24,11 +24,11 @@ class Schedule:
 
     @property
     def next(self) -> float:
-        """The nearest deadline; one that is out of date counts, as it costs one look."""
+        """The nearest deadline, perhaps an outdated one, which costs one look."""
         return self._heap[0][0] if self._heap else NEVER
 
     def learn(self, key: bytes, deadline: int) -> None:
-        """A key's deadline; a negative one: it has none, or is gone, as PEXPIRETIME says it."""
+        """Stores a deadline; a negative one, as PEXPIRETIME returns it, means none."""
         if deadline < 0 or deadline > self.horizon:
             self._known.pop(key, None)
         elif self._known.get(key) != deadline:
@@ -38,7 +38,7 @@ class Schedule:
                 self._shrink()
 
     def due(self, now_ms: float, count: int) -> list[bytes]:
-        """Takes out keys whose deadline is over: Redis expires them in the millisecond after it."""
+        """Removes and returns keys past their deadline: Redis expires them in the millisecond after it."""
         found: list[bytes] = []
         heap, known = self._heap, self._known
         while heap and heap[0][0] < now_ms and len(found) < count:
@@ -49,7 +49,7 @@ class Schedule:
         return found
 
     def _shrink(self) -> None:
-        """What is out of date goes; if that is not enough, the later half."""
+        """Drops outdated deadlines and, if that is not enough, the later half."""
         entries = sorted((deadline, key) for key, deadline in self._known.items())
         if len(entries) > self.limit // 2:
             entries = entries[: self.limit // 2]

@@ -1,11 +1,11 @@
-"""`notify-keyspace-events`: which classes triggers need. Only what is missing is switched on, nothing is switched off. Pure."""
+"""`notify-keyspace-events`: which classes triggers need. Missing ones are switched on, none is switched off. Pure."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from luasprocs.runtime.expiring import expiring
+from luasprocs.server.errors import event_classes
 
 if TYPE_CHECKING:
     from luasprocs.runtime.bindings import Binding, Bindings
@@ -24,12 +24,11 @@ _CLASSES = {
     "x": "expired",
     "e": "evicted",
 }
-_KNOWN = re.compile(r"Invalid event class character\. Use '([^']+)'")
 _CLASS_OF = {event: kind for kind, events in _CLASSES.items() for event in events.split()} | _RARE
 
 
 def class_of(event: str) -> str:
-    """The letters that make Redis publish an event; one that is no type's own, like `del`, is `g`."""
+    """The letters that make Redis publish an event: `g` for one of no type, like `del`."""
     if event == "*":
         return ALL
     if event == "hexpired":
@@ -38,12 +37,12 @@ def class_of(event: str) -> str:
 
 
 def expanded(flags: str) -> set[str]:
-    """The letters of a setting, `A` spelled out."""
+    """The letters of a setting, with `A` expanded."""
     return set(flags.replace("A", ALL))
 
 
 def needed_by(binding: Binding) -> set[str]:
-    """The letters that one source needs: of a keyevent channel those of its event."""
+    """The letters that one source needs."""
     head, _, event = binding.source.partition(b"__:")
     if head.startswith(b"__keyevent@"):
         return {"E", *class_of(event.decode("utf-8", "replace"))}
@@ -52,19 +51,18 @@ def needed_by(binding: Binding) -> set[str]:
 
 
 def needed(bindings: Bindings) -> set[str]:
-    """The letters that all sources need, and what tells deadlines."""
+    """The letters that all sources need, and those that deadlines need."""
     letters = {letter for binding in bindings.sources.values() for letter in needed_by(binding)}
     return letters | expiring(bindings).classes
 
 
-def known_to(refusal: str) -> set[str]:
-    """The letters that a server knows, as its refusal of a CONFIG SET lists them; none in any other error."""
-    found = _KNOWN.search(refusal)
-    return expanded(found[1]) if found else set()
+def known_to(refusal: object) -> set[str]:
+    """The letters that a server supports, as its refusal of a CONFIG SET lists them; empty for any other error."""
+    return expanded(event_classes(refusal))
 
 
 def merged(current: str, wanted: set[str]) -> str:
-    """The setting with what is missing added."""
+    """The setting with the missing letters added."""
     letters = expanded(current) | wanted
     rest = letters - set(ALL) - {"A"}
     kept = "A" if set(ALL) <= letters else "".join(letter for letter in ALL if letter in letters)

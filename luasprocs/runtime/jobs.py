@@ -1,4 +1,4 @@
-"""Takes async jobs for this daemon's workers, and reports how each ended."""
+"""Takes async jobs for the daemon's workers, reports their outcomes, starts retries."""
 
 from __future__ import annotations
 
@@ -7,244 +7,160 @@ import contextlib
 import logging
 import math
 import time
-from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 
-from luasprocs.language.metadata import ASYNC_TIMEOUT_MS, MEMORY_BYTES
-from luasprocs.language.values import duration_ms, size_bytes
-from luasprocs.runtime.pool import DEPTH, Pool
-from luasprocs.runtime.wire import packed
+from luasprocs.contract.codes import Status
+from luasprocs.contract.encoding import text
+from luasprocs.errors import SettingsError
+from luasprocs.language.metadata import typed
 from luasprocs.runtime.workers import Job, Outcome, WorkerError
 from luasprocs.server.errors import is_killed
 
 if TYPE_CHECKING:
-    from luasprocs.runtime.session import Session
+    from luasprocs.runtime.link import Link
+    from luasprocs.runtime.workload import Workload
 
 log = logging.getLogger("luasprocs.daemon")
 
 LOOK_EVERY_S = 1.0
-"""For jobs of dead daemons, for retries that are due, and in case a wake-up was lost."""
+"""Finds jobs of dead daemons and due retries, and covers for lost wake-ups."""
 REST_S = 0.005
 NO_WORKER_REST_S = 10.0
-SHORT_US = 5000
-AHEAD = 16
-"""Jobs taken beyond those under way while runs are short, half of them at once: a run is shorter than the way to the server."""
 REPORTED_AT_ONCE = 50
-NAMES_LIMIT = 10_000
 
 
 class Jobs:
-    """This daemon's jobs. They outlive a session: what ended while there was no connection is reported on the next one.
+    """The jobs side of one session. Outcomes of a time without a connection are reported on the next one."""
 
-    `generation`: the newest that is known here, whose sources a job that begins runs.
-    """
-
-    def __init__(self, pool: Pool) -> None:
-        self.pool = pool
-        self.generation = b""
-        self.done = 0
-        self._queued: deque[Job] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._unreported: deque[tuple[Job, Outcome]] = deque()
+    def __init__(self, link: Link, workload: Workload) -> None:
+        self._link, self._workload = link, workload
         self._wake = asyncio.Event()
-        self._session: Session | None = None
-        self._stopping = False
-        self._took_us: dict[bytes, int] = {}
-        self._long = 0
-        self._last_short = False
-        self._next_due = math.inf
-        self._refusal = ""
+        self._next_due_s = math.inf
         self._reporting = False
-
-    @property
-    def running(self) -> int:
-        """Jobs under way here."""
-        return len(self._tasks)
+        workload.ended = self._ended
 
     def wake(self, *, delayed: bool = False) -> None:
-        """There may be something to take; `delayed`: or to be done later."""
+        """Looks for jobs; `delayed`: for retries, too."""
         if delayed:
-            self._next_due = 0.0
+            self._next_due_s = 0.0
         self._wake.set()
 
-    def stop(self) -> None:
-        """Takes no more; what was taken and has not begun is left to others."""
-        self._stopping = True
-        self._queued.clear()
-
-    async def end(self, deadline: float) -> None:
-        """What runs ends, or is killed at the deadline (monotonic seconds): then another daemon runs it again."""
-        if self._tasks:
-            _, cut_off = await asyncio.wait(self._tasks, timeout=max(0.0, deadline - time.monotonic()))
-            if cut_off:
-                log.warning(
-                    "%d async runs have not ended: they are cut off here, and run again elsewhere", len(cut_off)
-                )
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-        while self._unreported and self._session is not None and self._session.commands.open:
-            self._report()  # without waiting for answers: the good-bye comes behind it
-        await self.pool.close()
-
-    async def serve(self, session: Session) -> None:
-        """Takes and reports for as long as the session lasts.
+    async def run(self) -> None:
+        """Takes and reports until the session ends.
 
         Raises:
             redis.ConnectionError: the connection broke.
         """
-        self._session = session
-        looked = 0.0
-        try:
-            while True:
-                self._wake.clear()
-                self._report_soon()
-                stale = time.monotonic() - looked >= LOOK_EVERY_S
-                if stale:
-                    looked = time.monotonic()
-                if stale or self._rest_s() == 0:
-                    await self._due(session)
-                try:
-                    if not self._stopping and await self._prepared(session):
-                        await self._take(session, stale=stale)
-                except exceptions.ResponseError as error:
-                    self._say(f"jobs can't be taken: {error}")
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._rest_s()):
-                        await self._wake.wait()
-        finally:
-            self._session = None
+        looked_s = -math.inf
+        while True:
+            self._wake.clear()
+            self._report_soon()
+            stale = time.monotonic() - looked_s >= LOOK_EVERY_S
+            if stale:
+                looked_s = time.monotonic()
+            if stale or self._rest_s() == 0:
+                await self._start_retries()
+            try:
+                if self._workload.room and await self._prepared():
+                    await self._take(stale=stale)
+            except exceptions.ResponseError as error:
+                self._link.say("jobs", f"jobs can't be taken: {error}", logging.ERROR)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._rest_s()):
+                    await self._wake.wait()
 
     def _rest_s(self) -> float:
-        """Until the next retry is due; its answer says when by the server's clock, which this one follows from then on."""
-        return min(LOOK_EVERY_S, max(0.0, self._next_due - time.monotonic()))
+        """Seconds until the next retry is due."""
+        return min(LOOK_EVERY_S, max(0.0, self._next_due_s - time.monotonic()))
 
-    async def _prepared(self, session: Session) -> bool:
-        """Whether there is anything to take, and somebody to run it."""
-        if self.pool.ready:
+    async def _prepared(self) -> bool:
+        """Whether there are jobs, and a worker to run them."""
+        pool = self._workload.pool
+        if pool.ready:
             return True
-        if not await session.commands.call("XLEN", session.keys.jobs):
+        if not await self._link.command("XLEN", self._link.keys.jobs):
             return False
         try:
-            await self.pool.prepare()
+            await pool.prepare()
         except WorkerError as error:
-            self._say(f"{error}; async sprocs wait")
+            self._link.say("jobs", f"{error}; async sprocs wait", logging.ERROR)
             await asyncio.sleep(NO_WORKER_REST_S)
             return False
-        self._refusal = ""
+        self._link.said.forget("jobs")
         return True
 
-    def _say(self, text: str) -> None:
-        if text != self._refusal:
-            self._refusal = text
-            log.error(text)
-
-    async def _take(self, session: Session, *, stale: bool) -> None:
-        while (room := self._room()) > 0:
-            self.generation, *rows = await session.commands.call(
-                *session.function("take", session.daemon.id, room, int(stale))
-            )
-            self._queued.extend(map(parse_job, rows))
-            self._start()
+    async def _take(self, *, stale: bool) -> None:
+        while room := self._workload.room:
+            generation, *rows = await self._link.call("take", self._link.daemon, room, int(stale))
+            self._workload.generation = generation
+            self._workload.add(map(parse_job, rows))
             stale = False
             if len(rows) < room:
                 return
 
-    def _room(self) -> int:
-        """How many more jobs may be taken: some ahead, if those at hand are short."""
-        at_hand = self.running + len(self._queued)
-        short = self._last_short and not self._long and all(map(self._is_short, self._queued))
-        if not short:
-            return self.pool.size - at_hand
-        room = self.pool.size * DEPTH + AHEAD - at_hand
-        return room if room >= AHEAD // 2 else 0
-
-    def _is_short(self, job: Job) -> bool:
-        """Whether the last run of its sproc was: then it may be given to a worker that has another one."""
-        return self._took_us.get(job.name, SHORT_US) < SHORT_US
-
-    def _start(self) -> None:
-        while self._queued and not self._stopping:
-            limit = self.pool.size * (DEPTH if self._is_short(self._queued[0]) else 1)
-            if self.running >= limit:
-                return
-            task = asyncio.create_task(self._run(self._queued.popleft()))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _run(self, job: Job) -> None:
-        short = self._is_short(job)
-        self._long += not short
-        try:
-            outcome = await self.pool.run(job, self.generation, short=short)
-        finally:
-            self._long -= not short
-        self.done += 1
-        if len(self._took_us) > NAMES_LIMIT:
-            self._took_us.clear()
-        self._took_us[job.name] = outcome.duration_us if outcome.status == "ok" else SHORT_US
-        self._last_short = self._is_short(job)
-        self._unreported.append((job, outcome))
+    def _ended(self) -> None:
         self._report_soon()
-        if task := asyncio.current_task():
-            self._tasks.discard(task)
-        self._start()
         self.wake()
 
     def _report_soon(self) -> None:
-        """What ends in one turn of the loop is told together, and what ends while the server hasn't answered, too."""
+        """Reports in one call all jobs that end in one turn of the loop, or while the server has not answered."""
         if not self._reporting:
             self._reporting = True
             asyncio.get_running_loop().call_soon(self._report)
 
+    def report_all(self) -> None:
+        """Sends all reports without waiting for replies: later commands come after them."""
+        while self._workload.unreported and self._link.is_open:
+            self._report()
+
     def _report(self) -> None:
-        session = self._session
-        if session is None or not self._unreported or not session.commands.open:
+        unreported = self._workload.unreported
+        if not unreported or not self._link.is_open:
             self._reporting = False
             return
-        ended = [self._unreported.popleft() for _ in range(min(REPORTED_AT_ONCE, len(self._unreported)))]
-        words: list[Any] = [*session.function("finish", session.daemon.id)]
+        ended = [unreported.popleft() for _ in range(min(REPORTED_AT_ONCE, len(unreported)))]
+        words: list[Any] = []
         for job, outcome in ended:
             words += (job.entry, outcome.status, outcome.duration_us, outcome.reply, outcome.error)
-        session.commands.send(packed(*words), partial(self._reported, ended))
+        self._link.send(self._link.packed("finish", self._link.daemon, *words), partial(self._reported, ended))
 
     def _reported(self, ended: list[tuple[Job, Outcome]], reply: Any) -> None:
         self._reporting = False
+        unreported = self._workload.unreported
         if isinstance(reply, exceptions.ConnectionError):
-            self._unreported.extend(ended)  # told again on the next connection; the second is LOST
+            unreported.extend(ended)  # reported again on the next connection; a second report is answered LOST
             return
         if isinstance(reply, Exception):
             log.warning("the end of job %s could not be recorded: %s", ended[0][0].id.decode(), reply)
-            asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._unreported.extend, ended)
-        if self._unreported:
+            asyncio.get_running_loop().call_later(LOOK_EVERY_S, unreported.extend, ended)
+        if unreported:
             self._report_soon()
 
-    async def _due(self, session: Session) -> None:
+    async def _start_retries(self) -> None:
+        """Starts due retries, and notes when the next one is due."""
         try:
-            next_due, *texts = await session.commands.call(*session.function("due"))
-            self._next_due = time.monotonic() + max(REST_S, int(next_due) / 1000) if next_due else math.inf
-            for text in texts:
-                await self._retry(session, text)
+            next_due, *due = await self._link.call("due")
+            self._next_due_s = time.monotonic() + max(REST_S, int(next_due) / 1000) if next_due else math.inf
+            for job in due:
+                await self._retry(job)
         except exceptions.ResponseError as error:
-            self._say(f"retries can't be started: {error}")
+            self._link.say("retries", f"retries can't be started: {error}", logging.ERROR)
 
-    async def _retry(self, session: Session, text: bytes) -> None:
-        """A server-side run again. One that FUNCTION KILL stopped has written nothing: it is recorded here."""
-        retry = session.function("retry", session.daemon.id, text)
+    async def _retry(self, job: bytes) -> None:
+        """Runs a server-side sproc again. If FUNCTION KILL stopped it, it has written nothing, so its record is written here."""
         try:
-            await session.commands.call(*retry, "")
+            await self._link.call("retry", self._link.daemon, job, "")
         except exceptions.ResponseError as error:
             if not is_killed(error):
                 raise
-            await session.commands.call(*retry, "timeout")
+            await self._link.call("retry", self._link.daemon, job, Status.TIMEOUT)
 
 
 def parse_job(row: list[Any]) -> Job:
-    """A row of the engine's `take`."""
+    """Parses a row of the engine's `take`."""
     entry, job_id, name, trigger, depth, origin, attempt, timeout, memory, count, *rest = row
     return Job(
         entry=entry,
@@ -254,8 +170,17 @@ def parse_job(row: list[Any]) -> Job:
         depth=int(depth),
         origin=origin,
         attempt=int(attempt),
-        timeout_ms=duration_ms(timeout.decode()) if timeout else ASYNC_TIMEOUT_MS,
-        memory_bytes=size_bytes(memory.decode()) if memory else MEMORY_BYTES,
+        timeout_ms=_typed("timeout", timeout),
+        memory_bytes=_typed("memory", memory),
         keys=tuple(rest[:count]),
         args=tuple(rest[count + 1 :]),
     )
+
+
+def _typed(key: str, written: bytes) -> Any:
+    """The typed value; the default if the stored one is empty or was broken by hand."""
+    values = {"runasync": "yes", key: text(written)}
+    try:
+        return typed(values, key)
+    except SettingsError:
+        return typed(values | {key: ""}, key)

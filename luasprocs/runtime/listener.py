@@ -1,9 +1,9 @@
-"""The raw event connection: subscriptions, and what arrives on them, handed to the numbering as it comes."""
+"""The event connection: subscriptions, and their messages, which go to the numbering as they come."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from redis import exceptions
 
@@ -11,10 +11,11 @@ from luasprocs.runtime.numbering import Tick
 from luasprocs.runtime.wire import Wire, packed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from luasprocs.contract.keys import Keys
-    from luasprocs.runtime.numbering import Numbering, Source
+    from luasprocs.runtime.numbering import Numbering
+    from luasprocs.runtime.source import Source
 
 SUBSCRIBE_AT_ONCE = 500
 
@@ -25,25 +26,32 @@ class _Place(NamedTuple):
     keyspace: bool
 
 
+class Control(Protocol):
+    """Receives the messages for daemons."""
+
+    def tick(self, tick: Tick) -> None:
+        """A tick came."""
+
+    def generation(self) -> None:
+        """A new generation was applied."""
+
+    def wake(self, what: bytes) -> None:
+        """There may be jobs, or sprocs were paused or resumed."""
+
+    def flush(self) -> None:
+        """All messages of one read are numbered."""
+
+
 class Listener(Wire):
-    """Subscribed by `attach` and `subscribe`. After each read `on_flush` is called; `on_wake` hears of jobs and pauses."""
+    """Call `attach` first, then `subscribe_control`, then `subscribe`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.on_wake: Callable[[bytes], None] = lambda _: None
-        self._on_flush: Callable[[], None] = lambda: None
+        self._control: Control | None = None
 
-    def attach(
-        self,
-        keys: Keys,
-        numbering: Numbering,
-        on_tick: Callable[[Tick], None],
-        on_generation: Callable[[], None],
-        on_flush: Callable[[], None],
-    ) -> None:
-        """What is heard goes here from now on."""
-        self._numbering = numbering
-        self._on_tick, self._on_generation, self._on_flush = on_tick, on_generation, on_flush
+    def attach(self, keys: Keys, numbering: Numbering, control: Control) -> None:
+        """Sends messages to these from now on."""
+        self._numbering, self._control = numbering, control
         self._channels: dict[bytes, _Place] = {}
         self._patterns: dict[bytes, _Place] = {}
         self._ticks, self._markers = keys.ticks.encode(), keys.markers.encode()
@@ -53,11 +61,11 @@ class Listener(Wire):
         self.receive = self._notice
 
     async def subscribe_control(self) -> None:
-        """To ticks, markers, generations and the jobs' wakes; waits for the server's word."""
+        """Subscribes to ticks, markers, generations and wake-ups; waits until the server confirms it."""
         await self._subscribe(b"SUBSCRIBE", (self._ticks, self._markers, self._generations, self._wakes))
 
     async def subscribe(self, sources: Iterable[Source]) -> None:
-        """To sources; waits for the server's word. Each is numbered from the next tick on."""
+        """Subscribes to sources; waits until the server confirms it. Numbering starts at the next tick."""
         wanted = list(sources)
         for source in wanted:
             kind, _, _ = source.name.partition(b"__:")
@@ -87,7 +95,7 @@ class Listener(Wire):
             )
 
     def unsubscribe(self, sources: Iterable[Source]) -> None:
-        """From sources that nothing is bound to any more."""
+        """Unsubscribes from sources without triggers."""
         for source in sources:
             places = self._patterns if source.binding.pattern else self._channels
             if places.pop(source.name, None) and self.open:
@@ -95,8 +103,8 @@ class Listener(Wire):
                 self.send(packed(command, source.name))
 
     def flushed(self) -> None:
-        """All that was read at once is numbered."""
-        self._on_flush()
+        if self._control is not None:
+            self._control.flush()
 
     def _notice(self, message: Any) -> None:
         kind = message[0]
@@ -107,7 +115,7 @@ class Listener(Wire):
             channel, payload = message[1], message[2]
             place = self._channels.get(channel)
             if place is None:
-                self._control(channel, payload)
+                self._heard(channel, payload)
                 return
         else:
             self._other(message)
@@ -120,19 +128,20 @@ class Listener(Wire):
         else:
             self._numbering.event(source, payload, channel[cut:])
 
-    def _control(self, channel: bytes, payload: bytes) -> None:
+    def _heard(self, channel: bytes, payload: bytes) -> None:
+        assert self._control is not None  # noqa: S101  # nothing was subscribed before
         if channel == self._markers:
             self._numbering.marker(payload)
         elif channel == self._ticks:
-            self._on_tick(Tick.parse(payload))
+            self._control.tick(Tick.parse(payload))
         elif channel == self._generations:
             self._numbering.hold()
-            self._on_generation()
+            self._control.generation()
         elif channel == self._wakes:
-            self.on_wake(payload)
+            self._control.wake(payload)
 
     def _other(self, message: Any) -> None:
-        """Confirmations; and errors, which end the connection: a subscription that an ACL refuses."""
+        """Handles confirmations, and errors, which end the connection: an ACL refuses a subscription."""
         if isinstance(message, Exception):
             self.close(message)
             return

@@ -1,4 +1,4 @@
-"""Sees to it that the server publishes what triggers need, and that a burst doesn't throw off the listener."""
+"""Makes the server publish what triggers need, and give listeners a large enough output buffer."""
 
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ from luasprocs.runtime.bindings import Bindings
 from luasprocs.server.errors import is_lasting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from luasprocs.runtime.link import Link
     from luasprocs.runtime.numbering import Numbering
-    from luasprocs.runtime.wire import Wire
 
 log = logging.getLogger("luasprocs.daemon")
 
@@ -26,13 +24,13 @@ PUBSUB_LIMIT_BYTES = 256 * 1024 * 1024
 
 
 class Notifications:
-    """Of one session, looked after beside each tick; `blind` records a gap of sources from a time (ms) on.
+    """Checked with each tick.
 
-    `ok_ms`: when, by the server's clock, nothing was missing. `refused`: CONFIG is, for good: the canary looks then.
+    `ok_ms`: the last server time at which nothing was missing. `refused`: set if CONFIG is refused for good.
     """
 
-    def __init__(self, commands: Wire, numbering: Numbering, blind: Callable[[int, str, list[bytes]], None]) -> None:
-        self._commands, self._numbering, self._blind = commands, numbering, blind
+    def __init__(self, link: Link, numbering: Numbering) -> None:
+        self._link, self._numbering = link, numbering
         self.ok_ms = 0
         self.refused = asyncio.Event()
         self._unknown: set[str] = set()
@@ -40,12 +38,12 @@ class Notifications:
         self._wanted: set[str] = set()
 
     async def start(self) -> None:
-        """Before anything is subscribed."""
-        self.ok_ms = time_ms(await self._commands.call("TIME"))
+        """Prepares the server, before anything is subscribed."""
+        self.ok_ms = time_ms(await self._link.command("TIME"))
         await self._raise_output_limit()
 
     def wanted(self) -> set[str]:
-        """The letters that the triggers need, of those that this server has."""
+        """The letters that triggers need, without those that this server doesn't support."""
         if self._bindings is not self._numbering.bindings:
             self._bindings = self._numbering.bindings
             self._wanted = flags.needed(self._bindings)
@@ -57,49 +55,56 @@ class Notifications:
         return [one.name for one in sources if one.segment is not None and flags.needed_by(one.binding) & missing]
 
     async def ensure(self) -> bool:
-        """Switches on the classes that are missing; events of that time are a gap. Whether some were."""
+        """Switches on missing classes and records the gap. Returns whether any were missing."""
         wanted, set_now = self.wanted(), False
         if not wanted or self.refused.is_set():
             return False
         try:
-            _, current = await self._commands.call("CONFIG", "GET", SETTING)
+            _, current = await self._link.command("CONFIG", "GET", SETTING)
             missing = wanted - flags.expanded(current.decode())
             if missing:
                 set_now = await self._set(current.decode(), wanted, missing)
             self.ok_ms = self._numbering.now.ms if self._numbering.now else self.ok_ms
         except (exceptions.ResponseError, ValueError) as error:
-            self._refused(str(error), wanted)
+            if self._refused(error, wanted):
+                return await self.ensure()  # at once: until then nothing is published
         return set_now
 
     async def _set(self, current: str, wanted: set[str], missing: set[str]) -> bool:
         setting = flags.merged(current, wanted)
-        await self._commands.call("CONFIG", "SET", SETTING, setting)
+        await self._link.command("CONFIG", "SET", SETTING, setting)
         if missing == {"n"} and "A" in current:
-            return False  # where A is on, CONFIG GET doesn't tell n: it may have been on
-        log.warning("%s was %r: set to %r, which triggers need", SETTING, current, setting)
+            return False  # with A, CONFIG GET doesn't show n: it may have been on
+        log.warning("%s was %r: set to %r, as triggers need it", SETTING, current, setting)
         if blind := self.blind_to(missing):
-            self._blind(self.ok_ms, f"{SETTING} lacked {''.join(sorted(missing))}", blind)
+            why = f"{SETTING} lacked {''.join(sorted(missing))}"
+            self._link.post("blind", self._link.daemon, self.ok_ms, why, *blind)
         return True
 
-    def _refused(self, why: str, wanted: set[str]) -> None:
-        known = flags.known_to(why)
+    def _refused(self, error: Exception, wanted: set[str]) -> bool:
+        """Whether the server lacks some classes, and takes the others."""
+        known = flags.known_to(error)
         if known and not wanted <= known:
             self._unknown |= wanted - known
             letters = "".join(sorted(self._unknown))
-            log.warning("this server has no events of class %s (%s): sprocs never run for them", letters, SETTING)
-        elif is_lasting(why):
+            log.warning("this server has no events of class %s (%s): sprocs never run on them", letters, SETTING)
+            return True
+        if is_lasting(error):
             self.refused.set()
-            log.warning("CONFIG is refused (%s): writes show whether the server publishes what triggers need", why)
+            log.warning(
+                "CONFIG is refused (%s): probe writes show whether the server publishes what triggers need", error
+            )
+        return False
 
     async def _raise_output_limit(self) -> None:
-        """A burst must not throw off the listener: its output buffer may grow, where CONFIG is allowed."""
+        """Raises the output buffer limit, if CONFIG is allowed, so that a burst doesn't disconnect the listener."""
         try:
-            _, current = await self._commands.call("CONFIG", "GET", "client-output-buffer-limit")
+            _, current = await self._link.command("CONFIG", "GET", "client-output-buffer-limit")
             words = current.decode().split()
             hard, soft = (int(words[words.index("pubsub") + place]) for place in (1, 2))
             if (hard and hard < PUBSUB_LIMIT_BYTES) or (soft and soft < PUBSUB_LIMIT_BYTES):
                 value = f"pubsub {PUBSUB_LIMIT_BYTES} 0 0"
-                await self._commands.call("CONFIG", "SET", "client-output-buffer-limit", value)
+                await self._link.command("CONFIG", "SET", "client-output-buffer-limit", value)
                 log.info("client-output-buffer-limit of pubsub raised to %d MB", PUBSUB_LIMIT_BYTES >> 20)
         except (exceptions.ResponseError, ValueError):
-            log.warning("CONFIG is refused: a burst beyond the server's client-output-buffer-limit pubsub makes a gap")
+            log.warning("CONFIG is refused: a burst beyond the server's client-output-buffer-limit pubsub causes a gap")

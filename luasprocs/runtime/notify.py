@@ -1,4 +1,4 @@
-"""What a service manager is told: sd_notify(3), by datagrams to the socket that NOTIFY_SOCKET names."""
+"""Notifies the service manager as sd_notify(3) does, by datagrams to NOTIFY_SOCKET."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import socket
 
 
 def notify(*states: str) -> None:
-    """Sends states (`READY=1`, `STATUS=…`, `WATCHDOG=1`, `STOPPING=1`); nothing where nobody asked for it."""
+    """Sends states (`READY=1`, `STATUS=…`, `WATCHDOG=1`, `STOPPING=1`); does nothing without NOTIFY_SOCKET."""
     path = os.environ.get("NOTIFY_SOCKET", "")
     if not path:
         return
@@ -21,7 +21,7 @@ def notify(*states: str) -> None:
 
 
 def watchdog_s() -> float:
-    """How often WATCHDOG=1 is due: half of what the service manager waits; 0 where it doesn't."""
+    """Seconds between two WATCHDOG=1, half of the service manager's timeout; 0 if it has none."""
     asked = os.environ.get("WATCHDOG_USEC", "")
     meant = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
     return int(asked) / 2_000_000 if asked.isdecimal() and meant else 0.0

@@ -1,4 +1,4 @@
-"""A daemon's worker processes: how many there are, and which one gets a job."""
+"""A daemon's worker processes: starts them, and chooses one for each job."""
 
 from __future__ import annotations
 
@@ -6,37 +6,39 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
+from luasprocs.contract.codes import Status
 from luasprocs.runtime.workers import NotBegunError, Outcome, Worker, WorkerError
 
 if TYPE_CHECKING:
     from luasprocs.runtime.workers import Job, WorkerSetup
 
 DEPTH = 3
-"""Jobs that one worker may have at once: it begins the next one without asking."""
+"""Jobs that one worker may hold: it begins the next one without a round trip."""
 
 
 def _cores() -> int:
-    """That this process may use."""
+    """CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Pool:
-    """At most `size` workers: started when there are jobs, each replaced after it died."""
+    """At most `size` workers, started on demand; dead ones are replaced."""
 
     def __init__(self, setup: WorkerSetup) -> None:
         self.setup = setup
         self.size = setup.rules.count or _cores()
         self._workers: list[Worker] = []
+        self._ending: set[asyncio.Task[None]] = set()
         self._starting = 0
         self._freed = asyncio.Event()
 
     @property
     def ready(self) -> bool:
-        """Whether a worker has started, so that jobs can be run here."""
+        """Whether a worker has started, so that jobs can run here."""
         return bool(self._workers)
 
     async def prepare(self) -> None:
-        """Starts the first worker, unless there is one: afterwards jobs can be taken.
+        """Starts the first worker unless there is one; afterwards jobs can be taken.
 
         Raises:
             WorkerError: none can run here.
@@ -45,7 +47,7 @@ class Pool:
             self._workers.append(await Worker.start(self.setup))
 
     async def run(self, job: Job, generation: bytes, *, short: bool = False) -> Outcome:
-        """Runs a job with a generation's sources. `short`: it may wait behind others that are, on a worker with at most DEPTH."""
+        """Runs a job with a generation's sources. `short`: it may queue behind other short jobs, up to DEPTH on one worker."""
         while True:
             try:
                 worker = await self._take(short=short)
@@ -54,13 +56,22 @@ class Pool:
             except NotBegunError:
                 continue
             except WorkerError as error:
-                return Outcome("error", 0, error=str(error).encode())
+                return Outcome(Status.ERROR, 0, error=str(error).encode())
             finally:
-                self._workers = [worker for worker in self._workers if worker.alive]
+                self._drop_dead()
                 self._freed.set()
 
+    def _drop_dead(self) -> None:
+        """Those that were killed are waited for, by `close` at the latest."""
+        for worker in self._workers:
+            if not worker.alive:
+                task = asyncio.create_task(worker.gone())
+                self._ending.add(task)
+                task.add_done_callback(self._ending.discard)
+        self._workers = [worker for worker in self._workers if worker.alive]
+
     async def _take(self, *, short: bool) -> Worker:
-        """One without a job, or a new one, or one with few jobs; waits until there is one."""
+        """An idle worker, or a new one, or one with few jobs; waits until there is one."""
         while True:
             self._freed.clear()
             living = [worker for worker in self._workers if worker.alive]
@@ -84,8 +95,8 @@ class Pool:
         return worker
 
     async def close(self) -> None:
-        """Kills the workers, and waits for their ends; those that run jobs end with their tasks."""
+        """Kills the workers and waits until they have ended; those that run jobs end with their tasks."""
         for worker in self._workers:
             worker.kill()
-        await asyncio.gather(*(worker.gone() for worker in self._workers))
+        await asyncio.gather(*(worker.gone() for worker in self._workers), *self._ending)
         self._workers.clear()

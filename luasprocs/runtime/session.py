@@ -1,315 +1,180 @@
-"""One pair of connections to a server: from connecting until one of them breaks."""
+"""One session with a shard: builds the parts, starts their tasks, and routes messages until a connection breaks."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from redis import exceptions
-
-from luasprocs.contract.limits import TICK_MS
-from luasprocs.runtime.bindings import parse_bindings
+from luasprocs.runtime.binder import Binder
 from luasprocs.runtime.canary import Canary
 from luasprocs.runtime.coverage import Coverage
 from luasprocs.runtime.deadlines import Deadlines
-from luasprocs.runtime.engine import ENGINE_POLL_S, until_engine
-from luasprocs.runtime.listener import Listener
+from luasprocs.runtime.dispatcher import Dispatcher
+from luasprocs.runtime.engine import until_engine
+from luasprocs.runtime.jobs import Jobs
 from luasprocs.runtime.notifications import Notifications
+from luasprocs.runtime.pausing import pause
+from luasprocs.runtime.scheduler import Scheduler
+from luasprocs.runtime.ticker import Ticker
+from luasprocs.runtime.upkeep import Upkeep
 from luasprocs.runtime.watchdog import Watchdog
-from luasprocs.runtime.wire import Wire, connect, packed
-from luasprocs.server.errors import is_no_function
 from luasprocs.state.paused import SCHEDULES_CHANGED
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable
 
-    from luasprocs.runtime.daemon import Daemon
+    from luasprocs.runtime.bindings import Bindings
+    from luasprocs.runtime.identity import Identity
+    from luasprocs.runtime.link import Link
     from luasprocs.runtime.numbering import Tick
+    from luasprocs.runtime.shard_state import ShardState
+    from luasprocs.runtime.upkeep import Retention
 
 log = logging.getLogger("luasprocs.daemon")
 
 BEATS_EVERY = 2
 """Ticks between two heartbeats."""
-TICKS_UNHEARD = 8
-"""So many ticks may be missing on the event connection before it counts as broken."""
-HUNG_S = 5.0
-FLUSH_EVERY = 20
-TRIM_EVERY = 240
-"""Ticks between two rounds of upkeep."""
-
-
-class SessionEndedError(Exception):
-    """The connections are of no more use; the text says why."""
 
 
 class Session:
-    """Listens and dispatches until the connection breaks. `daemon` holds what outlives it: numbering, dispatcher, settings."""
+    """`state` outlives the session; `listening` is called with each tick once all sources are numbered."""
 
-    def __init__(self, daemon: Daemon, commands: Wire, listener: Listener) -> None:
-        self.daemon = daemon
-        self.commands = commands
-        self.listener = listener
-        self.keys = daemon.keys
-        self.numbering = daemon.dispatcher.numbering
-        self.deadlines = Deadlines(daemon.url, daemon.db)
-        self.coverage = Coverage(self)
-        self._rebind = asyncio.Event()
-        self._notifications = Notifications(commands, self.numbering, self._blind)
-        self._group: asyncio.TaskGroup | None = None
-        self._refused = ""
+    def __init__(
+        self, link: Link, state: ShardState, identity: Identity, retention: Retention, listening: Callable[[], None]
+    ) -> None:
+        numbering = state.numbering
+        self._link, self._state, self._identity, self._listening = link, state, identity, listening
+        self._numbering = numbering
+        self._notifications = Notifications(link, numbering)
+        self._deadlines = Deadlines(link)
+        self._coverage = Coverage(link, numbering, self._info)
+        self._ticker = Ticker(link, numbering, self)
+        self._binder = Binder(link, numbering, self)
+        self._dispatcher = Dispatcher(
+            link,
+            state,
+            stale=self._binder.rebind,
+            broken=self._ticker.force_soon,
+            unregistered=self._coverage.mend,
+            pause=partial(pause, link),
+        )
+        self._jobs = Jobs(link, state.workload)
+        self._scheduler = Scheduler(link, state, partial(pause, link))
+        self._canary = Canary(link, self._notifications, self._deadlines.rescan)
+        self._watchdog = Watchdog(link, numbering)
+        self._upkeep = Upkeep(link, numbering, retention)
 
-    @classmethod
-    async def open(cls, daemon: Daemon) -> Session:
-        """Both connections."""
-        commands = await connect(daemon.url)
-        try:
-            listener = await connect(daemon.url, Listener)
-        except BaseException:
-            commands.close()
-            raise
-        assert isinstance(listener, Listener)  # noqa: S101
-        return cls(daemon, commands, listener)
+    @property
+    def in_flight(self) -> int:
+        """Dispatches and runs of schedules without an answer yet."""
+        return self._dispatcher.in_flight + self._scheduler.in_flight
 
-    def function(self, name: str, *words: Any) -> tuple[Any, ...]:
-        """A call of the engine, as words."""
-        return ("FCALL", self.keys.function(name), 0, *words)
+    async def start(self) -> None:
+        """Sends the first command. Raises redis.RedisError."""
+        await self._upkeep.start()
 
     async def run(self) -> None:
-        """Until the connection breaks.
+        """Runs until a connection breaks.
 
         Raises:
-            SessionEndedError, redis.RedisError: it did.
+            LinkLostError, redis.RedisError: it did.
         """
+        link = self._link
         try:
-            await until_engine(self.commands, self.keys, self.daemon.db)
+            await until_engine(link)
             await self._notifications.start()
-            self.listener.attach(
-                self.keys, self.numbering, self._on_tick, self._on_generation, self.daemon.dispatcher.flush
-            )
-            self.listener.on_wake = self._on_wake
-            await self.listener.subscribe_control()
-            async with asyncio.TaskGroup() as group:
-                self._group = group
-                group.create_task(self._until_lost())
-                await self._bind()
-                self.daemon.dispatcher.wire = self.commands
-                await self.commands.call(*self.function("tick", TICK_MS, 1))
-                group.create_task(self._bind_again())
-                group.create_task(self._beat())
-                group.create_task(self.deadlines.run(self.commands))
-                group.create_task(self.daemon.jobs.serve(self))
-                group.create_task(self.daemon.scheduler.serve(self))
-                group.create_task(Canary(self, self._notifications).run())
-                group.create_task(Watchdog(self.daemon.url, self.keys, self.numbering).run(self.commands))
-        except ExceptionGroup as group:
-            raise _cause(group) from None
+            link.events.attach(link.keys, self._numbering, self)
+            await link.events.subscribe_control()
+            async with link.tasks():
+                await self._binder.bind()
+                self._dispatcher.start()
+                await self._ticker.force()
+                for part in (self._binder, self._ticker, self._deadlines, self._jobs, self._canary, self._watchdog):
+                    link.spawn(part.run())
+                if self._state.schedules:
+                    link.spawn(self._scheduler.run())
         finally:
-            self._close()
+            link.close()
+            self._dispatcher.close()
+            self._numbering.disconnect()
 
-    def _close(self) -> None:
-        self.daemon.dispatcher.wire = None
-        self.commands.close()
-        self.listener.close()
-        sources = list(self.numbering.sources.values())
-        for source in sources:
-            source.subscribed = False
-        self.numbering.restart(sources)
+    async def leave(self) -> None:
+        """Reports finished jobs and ends the lease. Raises redis.RedisError."""
+        self._jobs.report_all()
+        await self._coverage.leave()
 
-    async def _until_lost(self) -> None:
-        await asyncio.wait((self.commands.lost, self.listener.lost), return_when=asyncio.FIRST_COMPLETED)
-        which = "command" if self.commands.lost.done() else "event"
-        wire = self.commands if self.commands.lost.done() else self.listener
-        raise SessionEndedError(f"the {which} connection broke: {wire.lost.result() or 'closed by the server'}")
+    def _info(self) -> dict[str, Any]:
+        """The fields of the heartbeat."""
+        return {**self._identity.info(), **self._state.info(), "schedules": len(self._scheduler)}
 
-    def rebind(self) -> None:
-        """The triggers have changed: they are read again."""
-        self._rebind.set()
+    # Messages of the event connection (listener.Control).
 
-    def _on_generation(self) -> None:
-        self._rebind.set()
-
-    async def _bind_again(self) -> None:
-        while True:
-            await self._rebind.wait()
-            await asyncio.sleep(0)
-            await self._bind()
-
-    async def _bind(self) -> None:
-        """Reads the triggers, subscribes to what is new; a generation that comes meanwhile is read too."""
-        while True:
-            self._rebind.clear()
-            try:
-                bindings = parse_bindings(await self.commands.call("FCALL_RO", self.keys.function("bound"), 0))
-            except exceptions.ResponseError as error:
-                log.warning("the triggers can't be read: %s", error)
-                await asyncio.sleep(ENGINE_POLL_S)
-                await until_engine(self.commands, self.keys, self.daemon.db)
-                continue
-            if not self._rebind.is_set():
-                break
-        changed = bindings.generation != self.numbering.bindings.generation
-        new, left = self.numbering.bind(bindings)
-        self.listener.unsubscribe(left)
-        new += [source for source in self.numbering.sources.values() if not source.subscribed and source not in new]
-        await self._ensure_flags()
-        self.deadlines.bind(bindings)
-        if new:
-            await self.listener.subscribe(new)
-            if self.numbering.now is not None:
-                await self.commands.call(*self.function("tick", TICK_MS, 1))
-        if changed:
-            log.info(
-                "generation %s: %d sources, %d sprocs",
-                bindings.generation or "none",
-                len(bindings.sources),
-                len(bindings.sprocs),
-            )
-        self.daemon.dispatcher.rebound()
-        self.daemon.scheduler.rebind()
-        self.daemon.jobs.generation = bindings.generation.encode()
-
-    def _on_wake(self, what: bytes) -> None:
-        """A job's id; or that a retry is to come, or that sprocs were paused or resumed."""
-        if what == SCHEDULES_CHANGED:
-            self.daemon.scheduler.rebind()
-        self.daemon.jobs.wake(delayed=what in {b"delayed", SCHEDULES_CHANGED})
-
-    def _on_tick(self, tick: Tick) -> None:
-        last = self.numbering.now
+    def tick(self, tick: Tick) -> None:
+        """Numbers start again at each tick."""
+        last = self._numbering.now
         if last is not None and (last.epoch != tick.epoch or tick.tick <= last.tick):
-            log.warning("a new epoch: the server restarted, failed over or lost its data; what had not run is a gap")
-            self.coverage.start_anew(self.numbering.sources.values())
-        started = self.numbering.tick(tick)
+            log.warning(
+                "a new epoch: the server restarted, failed over or lost its data; events that had not run are a gap"
+            )
+            self._coverage.start_anew(self._numbering.sources.values())
+        started = self._numbering.tick(tick)
         if started:
-            self.coverage.cover(started)
+            self._coverage.cover(started)
         if started or tick.forced:
-            self.coverage.beat(tick)
-            self.daemon.dispatcher.flush()
-        # Another daemon's tick may be heard before anything is subscribed to.
-        bound = self.daemon.dispatcher.wire is not None
-        if bound and all(source.segment is not None for source in self.numbering.sources.values()):
-            self.daemon.heard_tick()
+            self._coverage.beat(tick)
+            self._dispatcher.flush()
+        # Another daemon's tick may come before anything is subscribed.
+        if self._dispatcher.started and self._numbering.numbered:
+            self._listening()
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
-        """A task of this session; none where nothing is listened to yet."""
-        if self._group is None:
-            work.close()
-            return None
-        return self._group.create_task(work)
+    def generation(self) -> None:
+        """Reads the triggers of the new generation."""
+        self._binder.rebind()
 
-    def post(self, function: str, *words: Any) -> None:
-        """A call whose reply nobody waits for; one that is refused is said."""
-        self.spawn(self._posted(function, words))
+    def wake(self, what: bytes) -> None:
+        """`what`: the id of a job, `delayed` for a retry, or SCHEDULES_CHANGED after a pause or resume."""
+        if what == SCHEDULES_CHANGED:
+            self._scheduler.rebind()
+        self._jobs.wake(delayed=what in {b"delayed", SCHEDULES_CHANGED})
 
-    async def _posted(self, function: str, words: tuple[Any, ...]) -> None:
-        try:
-            await self.commands.call(*self.function(function, *words))
-        except exceptions.ResponseError as error:
-            log.warning("%s was refused: %s", function, error)
+    def flush(self) -> None:
+        """Sends the events of one read."""
+        self._dispatcher.flush()
 
-    async def _beat(self) -> None:
-        beats = 0
-        while True:
-            started = time.monotonic()
-            tick = self.commands.call(*self.function("tick", TICK_MS, 0))
-            try:
-                epoch, number = await self._in_time(tick)
-                self._check_heard(epoch.decode(), number)
-                await self._ensure_flags()
-            except exceptions.ResponseError as error:
-                self._say_refused(str(error))
-                if is_no_function(error):
-                    await until_engine(self.commands, self.keys, self.daemon.db)
-                    self._rebind.set()
-            beats += 1
-            self._upkeep(beats)
-            if beats % BEATS_EVERY == 0 and self.numbering.now is not None:
-                self.coverage.beat(self.numbering.now)
-            await asyncio.sleep(max(0.0, TICK_MS / 1000 - (time.monotonic() - started)))
+    # A change of triggers (binder.Rebinding).
 
-    async def _in_time(self, call: Any) -> Any:
-        """The answer; where there is none for long, a second connection tells a hung server from a dead connection."""
-        task = asyncio.ensure_future(call)
-        task.add_done_callback(_retrieve)
-        while True:
-            done, _ = await asyncio.wait((task,), timeout=HUNG_S)
-            if done:
-                return task.result()
-            try:
-                probe = await connect(self.daemon.url)
-                probe.close()
-            except exceptions.ResponseError:  # BUSY: it is there, and runs a script
-                continue
-            except exceptions.RedisError:
-                log.warning("no answer for %.0f s, and the server takes no connection: waiting", HUNG_S)
-                continue
-            if (await asyncio.wait((task,), timeout=1))[0]:  # it hung, and answers now
-                return task.result()
-            task.cancel()
-            raise SessionEndedError("the connection hangs while the server answers others")
+    async def subscribing(self, bindings: Bindings) -> None:
+        """Makes the server publish what new sources need."""
+        await self._ensure_published()
+        self._deadlines.bind(bindings)
 
-    def _say_refused(self, said: str) -> None:
-        if said != self._refused:
-            log.warning("the tick was refused: %s", said)
-        self._refused = said
-        if said.startswith("READONLY"):
-            self.daemon.unheard += 1
-            if self.daemon.unheard > TICKS_UNHEARD:
-                raise SessionEndedError("the server is a replica now: looking for its master where the URL leads")
+    async def subscribed(self) -> None:
+        """Forces a tick: numbering of new sources starts at once."""
+        await self._ticker.force()
 
-    def _check_heard(self, epoch: str, number: int) -> None:
-        now = self.numbering.now
-        if now is None or now.epoch != epoch or number - now.tick > TICKS_UNHEARD:
-            self.daemon.unheard += 1
-            if self.daemon.unheard > TICKS_UNHEARD:
-                raise SessionEndedError(
-                    "ticks don't arrive on the event connection: it is dead, or on a demoted master"
-                )
-        else:
-            self.daemon.unheard = 0
+    def bound(self, bindings: Bindings) -> None:
+        """Events, schedules and jobs go on with the new generation."""
+        self._dispatcher.rebound()
+        self._scheduler.rebind()
+        self._state.workload.generation = bindings.generation.encode()
 
-    async def _ensure_flags(self) -> None:
+    # With each tick (ticker.Ticks).
+
+    async def answered(self) -> None:
+        """Makes the server publish what triggers need, even if somebody changed its settings."""
+        await self._ensure_published()
+
+    def engine_back(self) -> None:
+        """Reads the triggers again."""
+        self._binder.rebind()
+
+    def ticked(self, count: int) -> None:
+        """Does upkeep and sends heartbeats."""
+        self._upkeep.ticked(count)
+        if count % BEATS_EVERY == 0 and self._numbering.now is not None:
+            self._coverage.beat(self._numbering.now)
+
+    async def _ensure_published(self) -> None:
         if await self._notifications.ensure():
-            self.deadlines.rescan()
-
-    def _blind(self, from_ms: int, why: str, sources: list[bytes]) -> None:
-        self.post("blind", self.daemon.id, from_ms, why, *sources)
-
-    def _upkeep(self, ticks: int) -> None:
-        """Now and then: counted direct calls go to the stats, records that are too old go."""
-        if ticks % FLUSH_EVERY == 0:
-            self.post("flush")
-        if ticks % TRIM_EVERY == 1 and self.daemon.executions_age_ms and self.numbering.now is not None:
-            oldest = self.numbering.now.ms - self.daemon.executions_age_ms
-            self.commands.send(packed("XTRIM", self.keys.executions, "MINID", "~", max(0, oldest)), lambda _: None)
-
-
-def _retrieve(task: asyncio.Task[Any]) -> None:
-    """Its error is not lost where whoever waited for it was cancelled: the session's end says why."""
-    if not task.cancelled():
-        task.exception()
-
-
-def _cause(group: ExceptionGroup[Exception]) -> Exception:
-    """Why a session ended, of all that its tasks say about it; what says something else is a fault, and stays a group.
-
-    Not by `except*`: of several clauses each raises, and two of them make a group again.
-    """
-    found, faults = group.split((SessionEndedError, exceptions.RedisError))
-    if found is None or faults is not None:
-        return group
-    cause: Exception = found.subgroup(SessionEndedError) or found
-    while isinstance(cause, ExceptionGroup):
-        cause = cause.exceptions[0]
-    return cause
-
-
-async def leave(session: Session) -> None:
-    """Says good-bye: the lease ends now."""
-    tick = session.numbering.now
-    if tick is not None:
-        session.coverage.beat(tick)
-        await asyncio.sleep(0)  # it is sent by a task: behind the good-bye it would bring the lease back
-    await session.commands.call(*session.function("leave", session.daemon.id))
+            self._deadlines.rescan()

@@ -1,6 +1,6 @@
-"""Stops a sproc that runs past its timeout on the server, as long as it has not written: FUNCTION KILL.
+"""Kills a sproc that runs past its timeout on the server, if it has not written anything: FUNCTION KILL.
 
-The server listens to others only after its `busy-reply-threshold` (5 s by default): no timeout acts sooner.
+The server accepts that only after its `busy-reply-threshold` (5 s by default), so no timeout acts sooner.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 
-from luasprocs.language.metadata import SERVER_TIMEOUT_MS
+from luasprocs.language.metadata import typed
 from luasprocs.runtime.wire import connect
-from luasprocs.server.errors import is_busy
+from luasprocs.server.errors import is_busy, is_forbidden
 
 if TYPE_CHECKING:
-    from luasprocs.contract.keys import Keys
+    from luasprocs.runtime.bindings import Bindings
+    from luasprocs.runtime.link import Address, Link
+    from luasprocs.runtime.log_once import LogOnce
     from luasprocs.runtime.numbering import Numbering
     from luasprocs.runtime.wire import Wire
 
@@ -24,77 +26,73 @@ log = logging.getLogger("luasprocs.daemon")
 
 LOOK_EVERY_S = 0.25
 PROBE_TIMEOUT_S = 5.0
+TIMEOUT_MS: int = typed({}, "timeout")
+"""The timeout of a sproc that sets none."""
 
 
 class Watchdog:
-    """Looks whether the server answers; if not, whether one of the engine's functions is what keeps it."""
+    """Checks that the server answers; if it doesn't, kills the engine's function if that is what blocks it."""
 
-    def __init__(self, url: str, keys: Keys, numbering: Numbering) -> None:
-        self._url = url
-        self._keys = keys
-        self._numbering = numbering
-        self._told = ""
+    def __init__(self, link: Link, numbering: Numbering) -> None:
+        self._link, self._numbering = link, numbering
 
-    async def run(self, commands: Wire) -> None:
-        """As long as the session lives."""
+    async def run(self) -> None:
         while True:
-            if await self._answers(commands):
-                self._told = ""
+            if await self._answers():
+                self._link.said.forget("watchdog")
                 await asyncio.sleep(LOOK_EVERY_S * 4)
             else:
-                await self.look()
+                await stop_overdue(self._link.address, self._numbering.bindings, self._link.said)
                 await asyncio.sleep(LOOK_EVERY_S / 5)
 
-    @staticmethod
-    async def _answers(commands: Wire) -> bool:
+    async def _answers(self) -> bool:
         try:
             async with asyncio.timeout(LOOK_EVERY_S):
-                await commands.call("PING")
+                await self._link.command("PING")
         except TimeoutError:
             return False
         except exceptions.ResponseError as error:
             return not is_busy(error)
         return True
 
-    async def look(self) -> None:
-        """Stops what runs for too long, if it is the engine's."""
-        try:
-            wire = await connect(self._url, busy=True)
-        except exceptions.RedisError:
-            return
-        try:
-            async with asyncio.timeout(PROBE_TIMEOUT_S):
-                await self._judge(wire)
-        except exceptions.NoPermissionError as error:
-            self._say(f"runs that never end can't be stopped: {error}")
-        except (exceptions.RedisError, TimeoutError):
-            return
-        finally:
-            wire.close()
 
-    async def _judge(self, wire: Wire) -> None:
-        stats = await wire.call("FUNCTION", "STATS")
-        running = stats[1]
-        if not isinstance(running, list):
-            return
-        fields = dict(zip(running[::2], running[1::2], strict=True))
-        name, command = fields.get(b"name", b"").decode("utf-8", "replace"), fields.get(b"command", [])
-        if not name.startswith(f"{self._keys.library}_") or fields.get(b"duration_ms", 0) < self._timeout_ms(command):
-            return
-        try:
-            await wire.call("FUNCTION", "KILL")
-        except exceptions.ResponseError as error:
-            self._say(f"{name} runs past its timeout and can't be stopped: {error}")
-            return
-        log.warning("%s ran past its timeout and was stopped", name)
+async def stop_overdue(address: Address, bindings: Bindings, said: LogOnce) -> None:
+    """Kills the running function if it is the engine's and past its timeout, on a connection of its own."""
+    try:
+        wire = await connect(address.url, busy=True)
+    except exceptions.RedisError:
+        return
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT_S):
+            name, duration_ms, command = await _running(wire)
+            if name.startswith(f"{address.keys.library}_") and duration_ms >= _timeout_ms(bindings, command):
+                await _kill(wire, name, said)
+    except (exceptions.RedisError, TimeoutError) as error:
+        if is_forbidden(error):
+            said.say("watchdog", f"runs that never end can't be stopped: {error}")
+    finally:
+        wire.close()
 
-    def _say(self, text: str) -> None:
-        if text != self._told:
-            self._told = text
-            log.warning(text)
 
-    def _timeout_ms(self, command: list[Any]) -> int:
-        """The longest timeout among the sprocs that the call may be running."""
-        bindings = self._numbering.bindings
-        named = {word for word in command[3:] if word in bindings.sprocs or word in bindings.timeouts_ms}
-        return max((bindings.timeouts_ms.get(name, SERVER_TIMEOUT_MS) for name in named), default=SERVER_TIMEOUT_MS)
+async def _running(wire: Wire) -> tuple[str, int, list[Any]]:
+    """The running function: its name, how long it has run in ms, and the command that called it."""
+    stats = await wire.call("FUNCTION", "STATS")
+    running = stats[1] if isinstance(stats[1], list) else []
+    fields = dict(zip(running[::2], running[1::2], strict=True))
+    name = fields.get(b"name", b"").decode("utf-8", "replace")
+    return name, fields.get(b"duration_ms", 0), fields.get(b"command", [])
+
+
+async def _kill(wire: Wire, name: str, said: LogOnce) -> None:
+    try:
+        await wire.call("FUNCTION", "KILL")
+    except exceptions.ResponseError as error:
+        said.say("watchdog", f"{name} runs past its timeout and can't be stopped: {error}")
+        return
+    log.warning("%s ran past its timeout and was stopped", name)
+
+
+def _timeout_ms(bindings: Bindings, command: list[Any]) -> int:
+    """The longest timeout of the sprocs that the call may be running."""
+    named = {word for word in command[3:] if word in bindings.sprocs or word in bindings.timeouts_ms}
+    return max((bindings.timeouts_ms.get(name, TIMEOUT_MS) for name in named), default=TIMEOUT_MS)

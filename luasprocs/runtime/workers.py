@@ -1,6 +1,6 @@
-"""Worker processes: each runs one async job at a time, and can be killed without harm to anybody else.
+"""Worker processes: each runs one async job at a time, and can be killed without harm to others.
 
-The two sides speak in RESP arrays over the worker's stdin and stdout; luasprocs/worker/ is the other side.
+Both sides exchange RESP arrays over the worker's stdin and stdout; luasprocs/worker/ is the other side.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 
 import hiredis
 
+from luasprocs.contract.codes import Status
 from luasprocs.errors import LuasprocsError
 from luasprocs.runtime.wire import packed
 
@@ -36,10 +37,10 @@ class WorkerError(LuasprocsError):
 
 @dataclass(frozen=True, slots=True)
 class WorkerRules:
-    """Who runs async sprocs, and where. `count`: processes, 0 for one a core; `folder`: the folder they work in.
+    """How async sprocs run. `count`: processes, 0 for one per core; `folder`: their working folder.
 
-    `writable`: folders beside it that they may write to; `lua_path`: more places for `require`; `allow`: `exec` for os.execute
-    and io.popen, `clibs` for C libraries, `unconfined` to run where files can't be confined.
+    `writable`: more folders that they may write to; `lua_path`: more places for `require`; `allow`: `exec` for os.execute
+    and io.popen, `clibs` for C libraries, `unconfined` to run on kernels that can't confine files.
     """
 
     count: int = 0
@@ -51,7 +52,7 @@ class WorkerRules:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSetup:
-    """What a worker is told first."""
+    """The first message to a worker."""
 
     url: str
     namespace: str
@@ -60,7 +61,6 @@ class WorkerSetup:
     rules: WorkerRules
 
     def as_json(self) -> str:
-        """For the worker."""
         rules = self.rules
         return json.dumps(
             {
@@ -78,7 +78,7 @@ class WorkerSetup:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run, as the engine's `take` gives it. `entry`: its place in the stream; `keys`, `args`: KEYS and ARGV."""
+    """One run, as the engine's `take` returns it. `entry`: its id in the stream; `keys`, `args`: KEYS and ARGV."""
 
     entry: bytes
     id: bytes
@@ -104,13 +104,13 @@ class Outcome:
 
 
 class NotBegunError(Exception):
-    """The worker died at the job before this one."""
+    """The worker died during an earlier job."""
 
 
 class Worker:
-    """One process. Jobs that are run at the same time wait for each other, in order.
+    """One process. Concurrent jobs run one after the other, in order.
 
-    `load`: how many there are; `short`: all of them are expected to be.
+    `load`: how many jobs it has; `short`: whether all of them are expected to be short.
     """
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
@@ -124,10 +124,10 @@ class Worker:
 
     @classmethod
     async def start(cls, setup: WorkerSetup) -> Worker:
-        """A process that is ready for jobs.
+        """Starts a process, and waits until it is ready for jobs.
 
         Raises:
-            WorkerError: it can't run jobs here, and says why.
+            WorkerError: it can't run jobs here; the text says why.
         """
         _make(setup.rules.folder)
         process = await asyncio.create_subprocess_exec(
@@ -143,22 +143,22 @@ class Worker:
                 worker._write("setup", setup.as_json())
                 answer = await worker._read()
         except TimeoutError:
-            worker.kill()
-            raise WorkerError(f"a worker said nothing within {START_TIMEOUT_S:.0f} s") from None
+            await worker.end()
+            raise WorkerError(f"a worker didn't start within {START_TIMEOUT_S:.0f} s") from None
         except BaseException:
-            worker.kill()
+            await worker.end()
             raise
         if answer is None or answer[0] != b"ready":
-            worker.kill()
+            await worker.end()
             said = answer[1].decode("utf-8", "replace") if answer else "it ended while it started; stderr says why"
             raise WorkerError(f"a worker can't run: {said}")
         return worker
 
     async def run(self, job: Job, generation: bytes) -> Outcome:
-        """Runs a job with a generation's sources. Whatever happens is an outcome; after a timeout or a death it is not `alive`.
+        """Runs a job with a generation's sources. Timeouts and crashes are outcomes, too; the worker is not `alive` afterwards.
 
         Raises:
-            NotBegunError: the worker ended before its turn.
+            NotBegunError: the worker ended before the job began.
         """
         self.load += 1
         try:
@@ -176,14 +176,14 @@ class Worker:
             self.short = self.short or not self.load
 
     async def _answered(self, job: Job) -> Outcome:
-        """The answer to the job whose turn it is."""
+        """Waits for the outcome of the running job."""
         started = time.perf_counter()
         try:
             async with asyncio.timeout(job.timeout_ms / 1000):
                 answer = await self._read()
         except TimeoutError:
             self.kill()
-            return Outcome("timeout", _since(started), error=b"it ran past its timeout and was killed")
+            return Outcome(Status.TIMEOUT, _since(started), error=b"it ran past its timeout and was killed")
         except BaseException:
             self.kill()
             raise
@@ -191,7 +191,7 @@ class Worker:
             self._ended = True
             code = None if answer is not None else await self._process.wait()
             self.kill()
-            return Outcome("error", _since(started), error=_death(code))
+            return Outcome(Status.ERROR, _since(started), error=_death(code))
         return Outcome(answer[2].decode(), int(answer[3]), answer[4], answer[5])
 
     @property
@@ -200,7 +200,7 @@ class Worker:
         return self._process.returncode is None and not self._ended
 
     def kill(self) -> None:
-        """Ends it at once, and whatever it started."""
+        """Kills it and all processes that it started."""
         self._ended = True
         if self._process.returncode is None:
             try:
@@ -208,8 +208,13 @@ class Worker:
             except ProcessLookupError:
                 return
 
+    async def end(self) -> None:
+        """Kills it, and waits for its end."""
+        self.kill()
+        await self.gone()
+
     async def gone(self) -> None:
-        """Waits until a process that was killed has ended, for a moment at most."""
+        """Waits until a killed process has ended, for GONE_TIMEOUT_S at most."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GONE_TIMEOUT_S):
                 await self._process.wait()
@@ -219,7 +224,7 @@ class Worker:
         self._process.stdin.write(packed(*words))
 
     async def _read(self) -> list[bytes] | None:
-        """The next message; None when the process has ended, or said what is no message."""
+        """The next message; None if the process has ended or sent an invalid one."""
         assert self._process.stdout is not None  # noqa: S101
         while True:
             try:
@@ -237,11 +242,11 @@ class Worker:
 
 
 def _make(folder: Path) -> None:
-    """The folder that jobs work in, which git leaves alone where it is the default one."""
+    """Makes the working folder; git ignores it if it is the default one."""
     folder.mkdir(parents=True, exist_ok=True)
     ignore = folder.parent / ".gitignore"
     if folder.parent.name == ".luasprocs" and not ignore.exists():
-        with contextlib.suppress(OSError):  # perhaps only the folder itself may be written to
+        with contextlib.suppress(OSError):  # perhaps only the folder itself is writable
             ignore.write_text("*\n", encoding="ascii")
 
 
@@ -251,7 +256,7 @@ def _since(started: float) -> int:
 
 def _death(code: int | None) -> bytes:
     if code is None:
-        return b"its worker said what is no answer, and was killed"
+        return b"its worker sent an invalid reply and was killed"
     if code < 0:
-        return f"its worker was killed by {signal.Signals(-code).name}; SIGKILL may be for want of memory".encode()
+        return f"its worker was killed by {signal.Signals(-code).name}; SIGKILL may mean out of memory".encode()
     return f"its worker ended with exit code {code}".encode()

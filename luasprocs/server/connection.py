@@ -66,7 +66,6 @@ def connect(url: str, **settings: Any) -> redis.Redis:
 
 
 def connect_async(url: str, **settings: Any) -> async_redis.Redis:
-    """The same for asyncio."""
     merged = _settings(url, {"retry": AsyncRetry(NoBackoff(), 0), **settings})
     try:
         client: async_redis.Redis = async_redis.Redis.from_url(url, **merged)

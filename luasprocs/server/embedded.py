@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from luasprocs.errors import ServerError
+from luasprocs.errors import PortTakenError, ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +30,8 @@ STOP_TIMEOUT_S = 10.0
 LOCK_TIMEOUT_S = 1.0  # a server that was just killed holds its folder until its last thread is gone
 PORT_ATTEMPTS = 5
 LOG_LINES_SHOWN = 8
+PORT_TAKEN = "Address already in use"
+"""As the server says it in its log."""
 SOCKET_PATH_BYTES_MAX = 103  # sun_path of macOS and the BSDs, the shortest there is
 
 _MACHINES = {"amd64": "x86_64", "x86_64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
@@ -80,6 +82,7 @@ class EmbeddedServer:
 
     Raises:
         ServerError: it doesn't start (with the log's last lines), or another server runs on the folder.
+        PortTakenError: another program has its port.
     """
 
     def __init__(
@@ -114,7 +117,6 @@ class EmbeddedServer:
 
     @property
     def log_path(self) -> Path:
-        """The server's log."""
         return self.folder / "valkey.log"
 
     @property
@@ -124,13 +126,11 @@ class EmbeddedServer:
         return path if len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX else None
 
     def __enter__(self) -> Self:
-        """Start it."""
         return self.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop it."""
         self.stop()
 
     def start(self) -> Self:
@@ -146,8 +146,10 @@ class EmbeddedServer:
                 return self
             log = self._log_tail()
             self.stop()
-            if not (attempts_left and "Address already in use" in log):
-                raise ServerError(f"the embedded server in {self.folder} does not start on port {self.port}:\n{log}")
+            taken = PORT_TAKEN in log
+            if not (attempts_left and taken):
+                kind = PortTakenError if taken else ServerError
+                raise kind(f"the embedded server in {self.folder} does not start on port {self.port}:\n{log}")
         raise AssertionError("the last attempt raises")
 
     def stop(self) -> None:

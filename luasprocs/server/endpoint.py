@@ -57,12 +57,10 @@ class Endpoint:
 
     @property
     def connect_timeout_s(self) -> float:
-        """How long connecting may take."""
         return float(self.options.get("socket_connect_timeout", CONNECT_TIMEOUT_S))
 
     @property
     def reply_timeout_s(self) -> float:
-        """How long a reply may take."""
         return float(self.options.get("socket_timeout", REPLY_TIMEOUT_S))
 
     @property

@@ -46,57 +46,6 @@ _BY_CODE: dict[str, tuple[type[ServerError], str]] = {
 _CODE = re.compile(r"\b(" + "|".join(_BY_CODE) + r")\b")
 # NOPERM for a command inside a function, as Redis 7.0 puts it, and as later ones and Valkey do.
 _IN_SCRIPT = ("The user executing the script can't", "ACL failure in script")
-_NO_FUNCTION = "unction not found"  # Redis: "Function", later "function"
-_KILLED = ("killed by user", "Script killed")
-_STATES = (
-    *("OOM", "BUSY", "LOADING", "READONLY", "MISCONF", "MASTERDOWN", "NOPERM", "CLUSTERDOWN", "NOREPLICAS", "NOAUTH"),
-    *(_NO_FUNCTION, *_IN_SCRIPT),
-)
-
-
-def is_no_function(error: object) -> bool:
-    """Whether the engine is not loaded: nothing was synced here, or somebody flushed functions."""
-    return _NO_FUNCTION in str(error)
-
-
-def is_wrong_type(error: object) -> bool:
-    """Whether a key has another type than its command wants: somebody wrote over it."""
-    return isinstance(error, exceptions.ResponseError) and "WRONGTYPE" in str(error)
-
-
-def is_no_group(error: object) -> bool:
-    """Whether a stream has no such consumer group, or isn't there."""
-    return isinstance(error, exceptions.ResponseError) and str(error).startswith("NOGROUP")
-
-
-def is_name_taken(error: object) -> bool:
-    """Whether another library has a function's name."""
-    return "already exists" in str(error)
-
-
-def is_forbidden(error: object) -> bool:
-    """Whether the user's ACL refuses it."""
-    return "NOPERM" in str(error) or isinstance(error, exceptions.NoPermissionError)
-
-
-def is_busy(error: object) -> bool:
-    """Whether the server is busy with a script, and alive."""
-    return str(error).startswith("BUSY")
-
-
-def is_killed(error: object) -> bool:
-    """Whether FUNCTION KILL or SCRIPT KILL stopped it; it had written nothing."""
-    return any(words in str(error) for words in _KILLED)
-
-
-def is_state_of_server(error: object) -> bool:
-    """Whether a refusal says nothing about the command: the server takes it when it is in another state."""
-    return any(words in str(error) for words in _STATES)
-
-
-def is_lasting(error: object) -> bool:
-    """Whether a refusal of CONFIG lasts: NOPERM, or a command that isn't there. Others (BUSY, LOADING, …) pass."""
-    return str(error).startswith(("NOPERM", "ERR"))
 
 
 def _code(error: exceptions.RedisError) -> str:
@@ -214,3 +163,75 @@ def errors_named(url: str) -> Iterator[None]:
         if ours is None:
             raise
         raise ours from error
+
+
+# What a single refusal is about, by the server's own words: no other module looks at them.
+
+_MISSING_FUNCTION = "unction not found"  # Redis: "Function", later "function"
+_KILLED = ("killed by user", "Script killed")
+_EVENT_CLASSES = re.compile(r"Invalid event class character\. Use '([^']+)'")
+_STATES = (
+    *("OOM", "BUSY", "LOADING", "READONLY", "MISCONF", "MASTERDOWN", "NOPERM", "CLUSTERDOWN", "NOREPLICAS", "NOAUTH"),
+    *(_MISSING_FUNCTION, *_IN_SCRIPT),
+)
+
+
+def is_missing_function(error: object) -> bool:
+    """Whether the engine is not loaded: nothing was synced here, or somebody flushed functions."""
+    return _MISSING_FUNCTION in str(error)
+
+
+def is_wrong_type(error: object) -> bool:
+    """Whether a key has another type than its command wants: somebody wrote over it."""
+    return isinstance(error, exceptions.ResponseError) and "WRONGTYPE" in str(error)
+
+
+def is_missing_key(error: object) -> bool:
+    """Whether XINFO found no key."""
+    return isinstance(error, exceptions.ResponseError) and "no such key" in str(error)
+
+
+def is_no_group(error: object) -> bool:
+    """Whether a stream, or its consumer group, does not exist."""
+    return isinstance(error, exceptions.ResponseError) and str(error).startswith("NOGROUP")
+
+
+def is_name_taken(error: object) -> bool:
+    """Whether another library has a function's name."""
+    return "already exists" in str(error)
+
+
+def is_forbidden(error: object) -> bool:
+    """Whether the user's ACL refuses it."""
+    return "NOPERM" in str(error) or isinstance(error, exceptions.NoPermissionError)
+
+
+def is_busy(error: object) -> bool:
+    """Whether the server runs a script or function, and answers nothing else meanwhile."""
+    return str(error).startswith("BUSY ")
+
+
+def is_read_only(error: object) -> bool:
+    """Whether the server is a replica that takes no writes."""
+    return str(error).startswith("READONLY")
+
+
+def is_killed(error: object) -> bool:
+    """Whether FUNCTION KILL or SCRIPT KILL ended the call: it had written nothing."""
+    return any(words in str(error) for words in _KILLED)
+
+
+def is_server_state(error: object) -> bool:
+    """Whether a refusal is about the server's state or the user's rights, and not about what was sent."""
+    return any(words in str(error) for words in _STATES)
+
+
+def event_classes(error: object) -> str:
+    """The letters of notify-keyspace-events that a refused CONFIG SET lists as possible; "" for any other error."""
+    found = _EVENT_CLASSES.search(str(error))
+    return found[1] if found else ""
+
+
+def is_lasting(error: object) -> bool:
+    """Whether a command is refused for good (no right, no such command), unlike by a server that is busy or loading."""
+    return str(error).startswith(("NOPERM", "ERR"))

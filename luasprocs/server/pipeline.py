@@ -18,7 +18,6 @@ SEND_BYTES = 128 * 1024
 
 
 def packed(*words: bytes | str | int) -> bytes:
-    """One command as it is sent."""
     command: bytes = hiredis.pack_command(words)  # type: ignore[arg-type]  # its stub wants a tuple of one
     return command
 

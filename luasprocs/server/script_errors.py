@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ERRORS: dict[str, type[ScriptError]] = {Refusal.NOSPROC: NoSprocError, Refusal.DISABLED: SprocDisabledError}
-_REFUSALS: dict[str, Refusal] = {one.value: one for one in Refusal}
 _PLACE = re.compile(r" script: (?:\S+, )?on @(?P<place>.+?(?::\d+)?)\.$")
 
 
@@ -38,14 +37,13 @@ def script_errors(name: str) -> Iterator[None]:
 
 def script_error(error: ResponseError) -> ScriptError:
     """What a sproc's run answered, as this package's error: `CODE file:line: message`."""
+    return _ERRORS.get(code_of(error), ScriptError)(readable_error(str(error)))
+
+
+def code_of(error: ResponseError) -> str:
+    """The first word of a reply that is an error, which says what kind it is: a `Refusal`, `WRONGTYPE`, … ("" for `ERR`)."""
     code = str(error.args[0]).partition(" ")[0] if error.args else ""
-    return _ERRORS.get(code, ScriptError)(readable_error(str(error)))
-
-
-def refusal(error: ResponseError) -> Refusal | None:
-    """Why the engine refused to run what was called; None for an error of the sproc itself, whose text names a place in it."""
-    text = str(error)
-    return None if _PLACE.search(text) else _REFUSALS.get(text.partition(" ")[0])
+    return code if code.isupper() and code != "ERR" else ""
 
 
 def readable_error(text: str) -> str:

@@ -17,7 +17,7 @@ from luasprocs.contract.keys import Keys
 from luasprocs.contract.limits import TICK_MS
 from luasprocs.contract.replies import Ticked
 from luasprocs.errors import RegistryError, WaitError
-from luasprocs.server.errors import is_no_function, is_wrong_type
+from luasprocs.server.errors import is_missing_function, is_wrong_type
 from luasprocs.server.reading import wrong_type
 from luasprocs.state.daemons import parse_heartbeats
 
@@ -93,7 +93,7 @@ def _tick(registry: Registry) -> tuple[Passed, list[str]]:
     sources = [text(name) for name in names]
     if not sources:
         return Passed(), []
-    if is_no_function(ticked):
+    if is_missing_function(ticked):
         raise RegistryError("the engine is not loaded (somebody flushed functions): luasprocs sync loads it")
     _must(Keys.events, registry.keys, ticked)
     epoch, tick = Ticked.of(ticked)

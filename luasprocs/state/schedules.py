@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import ResponseError
+
 from luasprocs.contract.encoding import raw, text
 from luasprocs.contract.replies import Schedule
 from luasprocs.language.recurrence import Recurrence
+from luasprocs.server.errors import is_missing_function
 from luasprocs.state.daemons import parse_heartbeats
 
 if TYPE_CHECKING:
@@ -48,12 +51,17 @@ class Schedules:
 
 
 def read_schedules(registry: Registry) -> Schedules:
-    """The live ones, paused too; those of disabled sprocs are left out.
+    """The live ones, paused too; those of disabled sprocs are left out. None, at time 0, if no engine is loaded.
 
     Raises:
-        redis.RedisError: the server can't be read; redis.ResponseError: nothing was ever synced here.
+        redis.RedisError: the server can't be read.
     """
-    reply: Any = registry.call_ro("schedules")
+    try:
+        reply: Any = registry.call_ro("schedules")
+    except ResponseError as error:
+        if not is_missing_function(error):
+            raise
+        return Schedules(0)
     now_ms: int = reply[1]
     found = tuple(Schedule.each(reply))
     pipe = registry.client.pipeline(transaction=False)

@@ -32,7 +32,6 @@ class Programs:
         return name.encode(), b""
 
     def end(self) -> None:
-        """What still runs is killed."""
         while self._running:
             program = self._running.pop()
             program.kill()

@@ -28,8 +28,6 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An error reply."""
-
     text: bytes
 
 

@@ -108,7 +108,6 @@ class Runner:
         return Outcome(status, int((time.perf_counter() - started) * 1_000_000), reply, error)
 
     def facts(self) -> dict[bytes, Any]:
-        """What Lua is told of its surroundings."""
         return {
             b"PREFIX": PREFIX,
             b"lua_path": self._paths[0].encode(),
@@ -190,7 +189,6 @@ class _Host:
 
     @property
     def used_bytes(self) -> int:
-        """What Lua holds."""
         return int(self._runtime.get_memory_used())
 
     def run(self, job: Job, source: bytes) -> tuple[bool, bytes | None, bytes, bytes]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from luasprocs.contract.encoding import text
+from luasprocs.language.metadata import says_yes
 from luasprocs.worker.connection import LostError
 from luasprocs.worker.lua import is_plain
 from luasprocs.worker.replies import Problem
 
 if TYPE_CHECKING:
+    from luasprocs.contract.encoding import text
     from luasprocs.contract.keys import Keys
-    from luasprocs.worker.connection import Connection
+from luasprocs.worker.connection import Connection
 
 
 class Source:
@@ -43,10 +46,10 @@ class Sources:
         found = self._sources.get(name)
         if found is not None:
             return found, b""
-        text, refused = self._fetch(name, library=False)
-        if text is None:
+        source, refused = self._fetch(name, library=False)
+        if source is None:
             return None, refused
-        self._sources[name] = Source(text)
+        self._sources[name] = Source(source)
         return self._sources[name], b""
 
     def library(self, name: bytes) -> tuple[bytes | None, bytes]:
@@ -72,8 +75,8 @@ class Sources:
         quoted = b"'" + name + b"'"
         if source is None:
             return None, b"NOSPROC no sproc named " + quoted
-        if (enabled or b"").lower() == b"no":
+        if not says_yes({"enabled": text(enabled or b"")}, "enabled"):
             return None, b"DISABLED sproc " + quoted + b" has enabled=no"
-        if library and (is_library or b"").lower() != b"yes":
+        if library and not says_yes({"library": text(is_library or b"")}, "library"):
             return None, b"require " + quoted + b": it is not library=yes"
         return source, b""

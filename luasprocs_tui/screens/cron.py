@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from luasprocs.state.executions import time_text
-from luasprocs.state.schedules import ScheduleInfo, read_schedules
+from luasprocs.state.schedules import ScheduleInfo
 from luasprocs_tui import actions
-from luasprocs_tui.numbers import age
-from luasprocs_tui.screens.live import LiveScreen
-from luasprocs_tui.texts import next_times
+from luasprocs_tui.screens.base import SprocActions
+from luasprocs_tui.screens.data import TableScreen
+from luasprocs_tui.values.numbers import age
+from luasprocs_tui.values.schedules import next_times
 from luasprocs_tui.widgets.table import Column, Line
 
 if TYPE_CHECKING:
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
 
     from textual.binding import BindingType
 
-    from luasprocs_tui.feed import Feed
+    from luasprocs_tui.backend.protocol import Backend
 
 
-class CronScreen(LiveScreen[tuple[ScheduleInfo, int]]):
+class CronScreen(SprocActions, TableScreen[tuple[ScheduleInfo, int]]):
     """Each schedule with the server's time of that moment."""
 
-    NAME = "Schedules"
+    PLACE = "cron"
+    heading = "Schedules"
     NONE = "no sproc has a schedule"
     COLUMNS = (
         Column("NAME", 12, 60),
@@ -38,16 +40,13 @@ class CronScreen(LiveScreen[tuple[ScheduleInfo, int]]):
 
     @property
     def sprocs(self) -> tuple[str, ...]:
-        """The one under the cursor."""
         return (self.selected[0].name,) if self.selected else ()
 
-    def read(self, feed: Feed) -> Sequence[tuple[ScheduleInfo, int]]:
-        """All of them."""
-        found = feed.ask(read_schedules)
+    def read(self, backend: Backend) -> Sequence[tuple[ScheduleInfo, int]]:
+        found = backend.schedules()
         return [(one, found.now_ms) for one in found.each]
 
     def line(self, row: tuple[ScheduleInfo, int]) -> Line:
-        """One."""
         one, now_ms = row
         left = age(-(-one.left_ms(now_ms) // 1000)) if one.due_ms else "-"
         due = time_text(one.due_ms)[:19].replace("T", " ") if one.due_ms else "-"
@@ -57,7 +56,6 @@ class CronScreen(LiveScreen[tuple[ScheduleInfo, int]]):
         return Line(one.name, cells, tone)
 
     def about(self, row: tuple[ScheduleInfo, int]) -> str:
-        """When it ran, and its next times."""
         one, now_ms = row
         last = f"ran {time_text(one.ran_ms)[:19]}Z" if one.ran_ms else "never ran"
         cron, every = ("", one.schedule.removeprefix("every ")) if not one.zone else (one.schedule, "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 import time
 from typing import TYPE_CHECKING, ClassVar
 
@@ -11,26 +10,30 @@ from rich.text import Text
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.message import Message
 from textual.widgets import Input, Static
 
 from luasprocs.state.executions import Execution, time_text
-from luasprocs_tui import actions
-from luasprocs_tui.filters import EXECUTIONS_HINT, execution_matcher, problem_of
-from luasprocs_tui.numbers import age, short_number
-from luasprocs_tui.records import RECORDS_LIMIT, Batch
-from luasprocs_tui.safe import clean
-from luasprocs_tui.screens.steady import SteadyScreen
+from luasprocs_tui import actions, messages
+from luasprocs_tui.screens.polled import PolledScreen
+from luasprocs_tui.values.filters import EXECUTIONS_HINT, execution_matcher, problem_of
+from luasprocs_tui.values.freshness import Freshness
+from luasprocs_tui.values.numbers import ID_SHOWN, short_number
+from luasprocs_tui.values.safe import clean
+from luasprocs_tui.values.snapshots import RECORDS_LIMIT
 from luasprocs_tui.widgets.drawing import draw
 from luasprocs_tui.widgets.keys import KeyLine
 from luasprocs_tui.widgets.line import TypedLine
-from luasprocs_tui.widgets.status import COMMIT_SHOWN, STALE_AFTER_S, Status
+from luasprocs_tui.widgets.status import Status
 from luasprocs_tui.widgets.table import CELL_CHARACTERS, Column, Line, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from textual.app import ComposeResult
+    from textual.message import Message
+
+    from luasprocs_tui.backend.protocol import Backend
+    from luasprocs_tui.values.snapshots import Batch
 
 COLUMNS = (
     Column("TIME (UTC)", 12, 12),
@@ -61,50 +64,28 @@ def line_of_error(one: Execution) -> int:
 
 
 def facts_of(one: Execution) -> str:
-    """What the table has no place for."""
     parts = [
         time_text(one.time_ms),
         f"origin {one.origin}" if one.origin.strip("-") else "",
         f"depth {one.depth}" if one.depth > 1 else "",
-        f"commit {one.commit[:COMMIT_SHOWN]}" if one.commit else "",
+        f"commit {one.commit[:ID_SHOWN]}" if one.commit else "",
         f"daemon {one.daemon}" if one.daemon else "",
     ]
     return "  ".join(clean(part, CELL_CHARACTERS) for part in parts if part)
 
 
-class ExecutionsScreen(SteadyScreen):
+class ExecutionsScreen(PolledScreen):
     """A ring of records. At the end it goes along with what comes; scrolled up it stays, and counts what came.
 
     A filter leaves only what matches; a search goes from match to match, and leaves the others around it.
     """
 
+    PLACE = "executions"
+    GROUP = "executions"
     BINDINGS: ClassVar[list[BindingType]] = [
         *actions.bindings("executions"),
         Binding("escape", "back", "Back", id="executions.back"),
     ]
-
-    class Came(Message):
-        """Records were read, perhaps none."""
-
-        def __init__(self, batch: Batch) -> None:
-            super().__init__()
-            self.batch = batch
-
-    class Lost(Message):
-        """They could not be read."""
-
-        def __init__(self, reason: str) -> None:
-            super().__init__()
-            self.reason = reason
-
-    class Opened(Message):
-        """A record was opened; `chain`: those kept that have the same origin; `line`: where its error is, 0 for none."""
-
-        def __init__(self, record: Execution, chain: Sequence[Execution], line: int) -> None:
-            super().__init__()
-            self.record = record
-            self.chain = chain
-            self.line = line
 
     def __init__(self, name: str = "") -> None:
         super().__init__()
@@ -113,13 +94,18 @@ class ExecutionsScreen(SteadyScreen):
         self._records: list[Execution] = []
         self._found = 0
         self._new = 0
-        self._read_at_s: float | None = None
-        self._error = ""
-        self.left = threading.Event()
-        """Set when nobody looks any more; the worker that reads for this screen ends then."""
+        self._freshness = Freshness()
+
+    @property
+    def every_s(self) -> float:
+        """As often as the shell says."""
+        return self.shell.poll_s
+
+    def reader(self, backend: Backend) -> Callable[[], Message]:
+        tail = backend.tail(self.sproc)
+        return lambda: messages.RecordsRead(tail.read())
 
     def compose(self) -> ComposeResult:
-        """From top to bottom."""
         yield Status()
         with Horizontal(id="tail"):
             yield Static(id="tail-badge")
@@ -141,10 +127,6 @@ class ExecutionsScreen(SteadyScreen):
         self.set_interval(1, self._say)
         self._say()
 
-    def on_unmount(self) -> None:
-        """Lets the worker go."""
-        self.left.set()
-
     @property
     def _filter(self) -> TypedLine:
         return self.query_one("#filter", TypedLine)
@@ -155,10 +137,10 @@ class ExecutionsScreen(SteadyScreen):
         matches = execution_matcher(self._filter.value)
         return [one for one in records if self.sproc in {"", one.sproc} and matches(one)]
 
-    @on(Came)
-    def _came(self, event: Came) -> None:
+    @on(messages.RecordsRead)
+    def _records_read(self, event: messages.RecordsRead) -> None:
         batch = event.batch
-        self._read_at_s, self._error = batch.read_at_s, ""
+        self._freshness = Freshness(batch.read_at_s)
         if batch.records or batch.whole:
             self._keep(batch)
         self._say()
@@ -178,20 +160,20 @@ class ExecutionsScreen(SteadyScreen):
         keys = [one.id for one in records]
         table.show_tail(keys, lambda at: line_of(records[at]), before + len(fresh) - len(records))
 
-    @on(Lost)
-    def _lost(self, event: Lost) -> None:
-        self._error = event.reason
+    @on(messages.ReadFailed)
+    def _read_failed(self, event: messages.ReadFailed) -> None:
+        self._freshness = Freshness(self._freshness.read_at_s, event.reason)
         self._say()
 
-    @on(Table.Moved)
+    @on(messages.CursorMoved)
     def _moved(self) -> None:
         self._say()
 
-    @on(Table.Opened)
+    @on(messages.RowOpened)
     def _opened(self) -> None:
         if found := self._selected():
             chain = [one for one in self._kept if one.origin.strip("-") and one.origin == found.origin]
-            self.post_message(self.Opened(found, chain, line_of_error(found)))
+            self.post_message(messages.OpenRecord(found, chain, line_of_error(found)))
 
     @on(Input.Changed, "#filter")
     def _filtered(self) -> None:
@@ -263,24 +245,23 @@ class ExecutionsScreen(SteadyScreen):
         return self._records[at] if at < len(self._records) else None
 
     def _say(self) -> None:
-        """Draws all but the table."""
         if not self.is_mounted:
             return
         follows = self.query_one(Table).follows
         self._new = 0 if follows else self._new
-        badge, tone = badge_of(self._read_at_s, self._error, time.monotonic(), follows=follows)
+        badge, tone = badge_of(self._freshness, time.monotonic(), follows=follows)
         draw(self, "#tail-badge", Text(f" {badge} ", no_wrap=True), sized=True)
         self.query_one("#tail-badge").set_classes(tone)
         draw(self, "#tail-new", Text(f" +{short_number(self._new)} new (G) ", no_wrap=True))
         self.query_one("#tail-new").display = bool(self._new)
-        facts = clean(self._error or problem_of(self._filter.value), CELL_CHARACTERS) or self._count()
+        facts = clean(self._freshness.error or problem_of(self._filter.value), CELL_CHARACTERS) or self._count()
         draw(self, "#tail-facts", Text(facts, no_wrap=True, overflow="ellipsis"))
         found = self._selected()
         draw(self, "#record", Text.assemble((facts_of(found), "dim"), "\n", clean(found.said)) if found else Text())
 
     def _count(self) -> str:
         of = f" of {clean(self.sproc, 100)}" if self.sproc else ""
-        if self._read_at_s is None:
+        if self._freshness.read_at_s is None:
             return f"Executions{of}"
         if not self._kept:
             return "Executions: none recorded yet"
@@ -291,11 +272,6 @@ class ExecutionsScreen(SteadyScreen):
         return f"{kept} execution{'' if kept == 1 else 's'}{older}"
 
 
-def badge_of(read_at_s: float | None, error: str, now_s: float, *, follows: bool) -> tuple[str, str]:
+def badge_of(freshness: Freshness, now_s: float, *, follows: bool) -> tuple[str, str]:
     """The badge's text, and its tone: good, bad, or wait."""
-    if read_at_s is None:
-        return ("no connection", "bad") if error else ("connecting", "wait")
-    age_s = now_s - read_at_s
-    if error or age_s > STALE_AFTER_S:
-        return f"{'connection lost' if error else 'no answer'}, data {age(age_s)} old", "bad"
-    return ("live", "good") if follows else ("scrolled up", "wait")
+    return freshness.badge(now_s) or (("live", "good") if follows else ("scrolled up", "wait"))

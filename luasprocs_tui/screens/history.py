@@ -5,27 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
-from textual.message import Message
 
-from luasprocs.registry.history import Generation, read_history
-from luasprocs.state.desired import read_suspended, read_sync_state
-from luasprocs_tui import actions
-from luasprocs_tui.screens.live import LiveScreen
-from luasprocs_tui.texts import wanted_said
-from luasprocs_tui.widgets.status import COMMIT_SHOWN
-from luasprocs_tui.widgets.table import Column, Line, Table
+from luasprocs.registry.history import Generation
+from luasprocs_tui import actions, messages
+from luasprocs_tui.screens.data import TableScreen
+from luasprocs_tui.values.numbers import ID_SHOWN
+from luasprocs_tui.values.sync_status import sync_line
+from luasprocs_tui.widgets.table import Column, Line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from textual.binding import BindingType
 
-    from luasprocs_tui.feed import Feed
+    from luasprocs_tui.backend.protocol import Backend
 
 
-class HistoryScreen(LiveScreen[Generation]):
+class HistoryScreen(TableScreen[Generation]):
     """With what git wants and why it is not live, if it isn't; of one sproc only the generations that changed it."""
 
+    PLACE = "history"
     NONE = "nothing was ever synced here"
     COLUMNS = (
         Column("GEN", 4, 8, right=True),
@@ -38,54 +37,44 @@ class HistoryScreen(LiveScreen[Generation]):
     )
     BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("history")]
 
-    class Opened(Message):
-        """A generation was opened; `name`: of the sproc whose history it is, or ""."""
-
-        def __init__(self, generation: Generation, name: str) -> None:
-            super().__init__()
-            self.generation = generation
-            self.name = name
-
     def __init__(self, name: str = "") -> None:
         super().__init__()
-        self.NAME = f"History of {name}" if name else "History"  # type: ignore[misc]  # its own
         self._sproc = name
         self._wanted = ""
 
     @property
+    def heading(self) -> str:
+        return f"History of {self._sproc}" if self._sproc else "History"
+
+    @property
     def sprocs(self) -> tuple[str, ...]:
-        """The one whose history it is."""
         return (self._sproc,) if self._sproc else ()
 
-    def read(self, feed: Feed) -> Sequence[Generation]:
-        """All that are kept."""
-        state, suspended = feed.ask(read_sync_state), feed.ask(read_suspended)
-        self._wanted = wanted_said(state, str(suspended) if suspended else "")
-        found = feed.ask(read_history)
-        return (
-            [one for one in found if self._sproc in {*one.created, *one.updated, *one.deleted}]
-            if self._sproc
-            else found
-        )
+    def read(self, backend: Backend) -> Sequence[Generation]:
+        status = backend.sync_status()
+        self._wanted = sync_line(status.state, str(status.suspended) if status.suspended else "")
+        found, name = backend.history(), self._sproc
+        return [one for one in found if name in {*one.created, *one.updated, *one.deleted}] if name else found
 
     def fresh(self) -> str:
-        """How many, and what git wants."""
         return f"{super().fresh()}  {self._wanted}"
 
     def line(self, row: Generation) -> Line:
-        """One."""
         counts = f"{len(row.created)} {len(row.updated)} {len(row.deleted)}"
         when = row.applied_at[:19].replace("T", " ")
         by = row.author or row.applied_by
-        cells = (str(row.generation), when, row.action, row.commit[:COMMIT_SHOWN], counts, by, row.subject)
+        cells = (str(row.generation), when, row.action, row.commit[:ID_SHOWN], counts, by, row.subject)
         return Line(str(row.generation), cells)
 
     def about(self, row: Generation) -> str:
-        """What it changed."""
         parts = [*(f"+{name}" for name in row.created), *(f"~{name}" for name in row.updated)]
         return "  ".join([f"applied by {row.applied_by}", *parts, *(f"-{name}" for name in row.deleted)])
 
-    @on(Table.Opened)
+    @on(messages.RowOpened)
     def _opened(self) -> None:
         if row := self.selected:
-            self.post_message(self.Opened(row, self._sproc))
+            self.controller.show_generation(row, self._sproc)
+
+    def action_roll_back(self) -> None:
+        if row := self.selected:
+            self.controller.roll_back(row.generation)

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 
 from luasprocs.state.executions import time_text
-from luasprocs.state.jobs import JobRecord, read_jobs
-from luasprocs_tui import actions
-from luasprocs_tui.numbers import age
-from luasprocs_tui.screens.live import LiveScreen
+from luasprocs.state.jobs import JobRecord
+from luasprocs_tui import actions, messages
+from luasprocs_tui.screens.data import TableScreen
+from luasprocs_tui.values.numbers import age
 from luasprocs_tui.widgets.dialog import Show
-from luasprocs_tui.widgets.table import Column, Line, Table
+from luasprocs_tui.widgets.table import Column, Line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from textual.binding import BindingType
 
-    from luasprocs_tui.feed import Feed
+    from luasprocs_tui.backend.protocol import Backend
 
 
 def facts(job: JobRecord) -> str:
@@ -43,10 +43,11 @@ def facts(job: JobRecord) -> str:
 _TONES = {"dead": "bad", "delayed": "off", "waiting": "off"}
 
 
-class JobsScreen(LiveScreen[JobRecord]):
+class JobsScreen(TableScreen[JobRecord]):
     """By state, the oldest first."""
 
-    NAME = "Jobs"
+    PLACE = "jobs"
+    heading = "Jobs"
     NONE = "no jobs"
     COLUMNS = (
         Column("ID", 10, 24),
@@ -59,25 +60,31 @@ class JobsScreen(LiveScreen[JobRecord]):
     )
     BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("jobs")]
 
-    def read(self, feed: Feed) -> Sequence[JobRecord]:
+    def read(self, backend: Backend) -> Sequence[JobRecord]:
         """All, up to a thousand of each state."""
-        return feed.ask(read_jobs)
+        return backend.jobs()
 
     def line(self, row: JobRecord) -> Line:
-        """One."""
         since = age(max(0.0, time.time() - row.enqueued_ms / 1000))
         said = row.error or " ".join((*row.keys, *row.args))
         due = age(max(0.0, row.due_ms / 1000 - time.time())) if row.state == "delayed" and row.due_ms else ""
         cells = (row.id, row.sproc, row.state, str(row.attempt), since, due, said[:400])
         return Line(f"{row.state} {row.id}", cells, _TONES.get(row.state, "ok"))
 
-    @on(Table.Opened)
+    @on(messages.RowOpened)
     def _opened(self) -> None:
         if job := self.selected:
             self.app.push_screen(Show(f"Job {job.id}", facts(job)))
 
+    def action_retry(self) -> None:
+        if job := self.selected:
+            self.controller.retry(job)
+
+    def action_drop(self) -> None:
+        if job := self.selected:
+            self.controller.drop(job)
+
     def about(self, row: JobRecord) -> str:
-        """Where it comes from."""
         where = f"on {row.daemon}" if row.daemon else ""
         return "  ".join(
             part for part in (row.id, f"by {row.trigger}", where, " ".join((*row.keys, *row.args))) if part

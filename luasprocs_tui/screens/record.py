@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
+from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.message import Message
 from textual.widgets import Static
 
 from luasprocs.server.script_errors import readable_error
 from luasprocs.state.executions import Execution, time_text
-from luasprocs_tui import actions
-from luasprocs_tui.safe import clean
-from luasprocs_tui.screens.steady import SteadyScreen
-from luasprocs_tui.texts import pretty
-from luasprocs_tui.widgets.dialog import coloured
+from luasprocs_tui import actions, messages
+from luasprocs_tui.screens.base import BaseScreen
+from luasprocs_tui.screens.reading import read_source
+from luasprocs_tui.values.lines import coloured
+from luasprocs_tui.values.replies import pretty, record_json
+from luasprocs_tui.values.safe import clean
 from luasprocs_tui.widgets.keys import KeyLine
 from luasprocs_tui.widgets.status import Status
 
@@ -25,25 +28,21 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
+    from luasprocs_tui.connection import Connection
+
 AROUND = 4
 """Lines shown before and behind that of an error."""
 CHAIN_SHOWN = 50
 
 
-class RecordScreen(SteadyScreen):
+class RecordScreen(BaseScreen):
     """With the runs of the same chain, and the lines of the source around that of the error."""
 
+    PLACE = "record"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "app.pop_screen", "Back", id="record.back"),
+        Binding("escape", "back", "Back", id="record.back"),
         *actions.bindings("record"),
     ]
-
-    class Loaded(Message):
-        """The source has come, as safe lines; none where there is none any more."""
-
-        def __init__(self, lines: Sequence[Text]) -> None:
-            super().__init__()
-            self.lines = lines
 
     def __init__(self, record: Execution, chain: Sequence[Execution], line: int) -> None:
         super().__init__()
@@ -52,11 +51,9 @@ class RecordScreen(SteadyScreen):
 
     @property
     def sprocs(self) -> tuple[str, ...]:
-        """The one that ran."""
         return (self.record.sproc,) if self.record.sproc else ()
 
     def compose(self) -> ComposeResult:
-        """From top to bottom."""
         yield Status()
         yield Static(Text(f"Execution {clean(self.record.id, 60)}", style="bold"), id="title")
         with VerticalScroll(id="text"):
@@ -71,7 +68,15 @@ class RecordScreen(SteadyScreen):
         self.query_one("#text").focus()
         self.query_one("#record-source").display = False
 
-    def on_record_screen_loaded(self, event: Loaded) -> None:
+    def start(self, connection: Connection) -> None:
+        """Reads the source, if the error names a line of it."""
+        if self.line:
+            dark = self.app.current_theme.dark
+            read = partial(read_source, connection.backend, self.record.sproc, dark=dark)
+            connection.read_once(self, read, "source")
+
+    @on(messages.SourceRead)
+    def _source_read(self, event: messages.SourceRead) -> None:
         """The lines around that of the error."""
         first, last = max(1, self.line - AROUND), min(len(event.lines), self.line + AROUND)
         if not first <= self.line <= last:
@@ -85,6 +90,29 @@ class RecordScreen(SteadyScreen):
         widget = self.query_one("#record-source", Static)
         widget.update(Text("\n").join(shown))
         widget.display = True
+
+    def action_execute(self, typed: str = "") -> None:
+        """Runs what was typed; else asks for arguments, with this run's key."""
+        if typed or not self.record.sproc:
+            super().action_execute(typed)
+        else:
+            self.controller.runs.ask(self.record.sproc, self.record.key)
+
+    def action_source(self) -> None:
+        """Opens the sproc, at the line of its error."""
+        if self.record.sproc:
+            self.post_message(messages.OpenSource(self.record.sproc, self.line))
+
+    def action_export(self) -> None:
+        """Writes the record to the folder that the screen was started in; a file that is there already stays."""
+        file = Path(f"luasprocs-{''.join(one if one.isalnum() else '-' for one in self.record.id)}.json")
+        try:
+            with file.open("x", encoding="utf-8") as written:
+                written.write(record_json(self.record))
+        except OSError as error:
+            self.shell.toast(f"{file} can't be written: {error.strerror or error}", bad=True)
+        else:
+            self.shell.toast(f"written to {file.resolve()}")
 
 
 def facts(one: Execution) -> Text:

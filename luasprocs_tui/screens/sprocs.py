@@ -9,15 +9,14 @@ from rich.text import Text
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.message import Message
 from textual.widgets import Input, Static
 
-from luasprocs_tui import actions
-from luasprocs_tui.filters import HINT, matcher, problem_of
-from luasprocs_tui.numbers import NOTHING, age, short_number, short_rate, short_us
-from luasprocs_tui.safe import clean
-from luasprocs_tui.screens.steady import SteadyScreen
-from luasprocs_tui.tree import tree
+from luasprocs_tui import actions, messages
+from luasprocs_tui.screens.base import SprocActions
+from luasprocs_tui.values.filters import HINT, matcher, problem_of
+from luasprocs_tui.values.numbers import NOTHING, age, short_number, short_rate, short_us
+from luasprocs_tui.values.safe import clean
+from luasprocs_tui.values.tree import tree
 from luasprocs_tui.widgets.drawing import draw
 from luasprocs_tui.widgets.keys import KeyLine
 from luasprocs_tui.widgets.line import TypedLine
@@ -29,8 +28,8 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
-    from luasprocs_tui.rows import Row
-    from luasprocs_tui.snapshots import Snapshot, State
+    from luasprocs_tui.values.rows import Row
+    from luasprocs_tui.values.snapshots import Snapshot, State
 
 COLUMNS = (
     Column("NAME", 12, 60),
@@ -86,20 +85,14 @@ def line_of(row: Row, now_ms: float, label: str = "") -> Line:
     return Line(row.name, cells, tone)
 
 
-class SprocsScreen(SteadyScreen):
+class SprocsScreen(SprocActions):
     """A header, the table, a line about the selected sproc, and a filter that comes with `/`."""
 
+    PLACE = "sprocs"
     BINDINGS: ClassVar[list[BindingType]] = [
         *actions.bindings("sprocs"),
         Binding("escape", "clear", "Clear", id="sprocs.clear"),
     ]
-
-    class Opened(Message):
-        """A sproc was opened."""
-
-        def __init__(self, name: str) -> None:
-            super().__init__()
-            self.name = name
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,7 +107,6 @@ class SprocsScreen(SteadyScreen):
         self._marked: frozenset[str] = frozenset()
 
     def compose(self) -> ComposeResult:
-        """From top to bottom."""
         yield Status()
         yield Table(COLUMNS, id="sprocs")
         with Horizontal(id="below"):  # one row, so that the table keeps its size
@@ -123,9 +115,7 @@ class SprocsScreen(SteadyScreen):
         yield KeyLine()
 
     def on_mount(self) -> None:
-        """Starts to follow the app's state."""
         self.set_focus(self.query_one(Table))
-        self.watch(self.app, "state", self._follow)
         self.set_interval(1, self.query_one(Table).refresh)  # ages and countdowns go on
 
     @property
@@ -137,6 +127,11 @@ class SprocsScreen(SteadyScreen):
         return (selected,) if selected in self._rows else ()
 
     @property
+    def subject(self) -> str:
+        """What is opened from the list is of all."""
+        return ""
+
+    @property
     def visible_names(self) -> tuple[str, ...]:
         """Sprocs on the screen now; none as long as the screen is being made."""
         keys = self.query_one(Table).visible_keys if self.query(Table) else ()
@@ -146,7 +141,9 @@ class SprocsScreen(SteadyScreen):
         pulse = self._snapshot.pulse if self._snapshot else None
         return pulse.server_ms(time.monotonic()) if pulse else time.time() * 1000
 
-    def _follow(self, state: State) -> None:
+    def show_state(self, state: State) -> None:
+        """The header, and the rows of a new snapshot."""
+        super().show_state(state)
         if state.snapshot is not self._snapshot:
             self._snapshot = state.snapshot
             self._rows = {row.name: row for row in state.snapshot.rows} if state.snapshot else {}
@@ -154,6 +151,7 @@ class SprocsScreen(SteadyScreen):
             if state.snapshot:
                 self.query_one(Table).measure((Line("", state.snapshot.longest),))
             self._show()
+            self.shell.visible_names = self.visible_names
 
     def _show(self) -> None:
         names = self._matching()
@@ -193,21 +191,21 @@ class SprocsScreen(SteadyScreen):
             said = problem
         draw(self, "#detail", Text(said, no_wrap=True, overflow="ellipsis"))
 
-    @on(Table.Moved)
-    def _moved(self, event: Table.Moved) -> None:
+    @on(messages.CursorMoved)
+    def _moved(self, event: messages.CursorMoved) -> None:
         self._describe(event.key)
 
-    @on(Table.Opened)
-    def _opened(self, event: Table.Opened) -> None:
+    @on(messages.RowOpened)
+    def _opened(self, event: messages.RowOpened) -> None:
         if event.key not in self._rows:  # a folder
             self._folded ^= {event.key}
             self._shown = ()
             self._show()
         else:
-            self.post_message(self.Opened(event.key))
+            self.post_message(messages.OpenSource(event.key))
 
-    @on(Table.HeadClicked)
-    def _head_clicked(self, event: Table.HeadClicked) -> None:
+    @on(messages.HeadClicked)
+    def _head_clicked(self, event: messages.HeadClicked) -> None:
         if self._sorted == event.column:
             self.action_reverse()
         else:
@@ -227,10 +225,10 @@ class SprocsScreen(SteadyScreen):
         self.set_focus(self.query_one(Table))
         self.refresh_bindings()
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002  # Textual's
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Escape is offered while there is something to clear."""
         if action != "clear" or not self.is_mounted:
-            return True
+            return super().check_action(action, parameters)
         return self.query_one(TypedLine).display or bool(self._marked)
 
     def action_filter(self, text: str | None = None) -> None:
@@ -255,7 +253,6 @@ class SprocsScreen(SteadyScreen):
         self.refresh_bindings()
 
     def action_tree(self) -> None:
-        """Folders, or a flat list."""
         self._tree = not self._tree
         self._show()
 
@@ -270,7 +267,6 @@ class SprocsScreen(SteadyScreen):
         self._show()
 
     def action_reverse(self) -> None:
-        """The other way round."""
         self._reversed = self._sorted is not None and not self._reversed
         self._show()
 

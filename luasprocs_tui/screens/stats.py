@@ -7,54 +7,53 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 
-from luasprocs.contract.encoding import raw
-from luasprocs.contract.keys import Keys
-from luasprocs.server.reading import reading
-from luasprocs.server.registry import Registry
 from luasprocs.state.executions import time_text
 from luasprocs.state.stats import Stats
 from luasprocs_tui import actions
-from luasprocs_tui.numbers import short_number, short_rate, short_us, spark
-from luasprocs_tui.safe import clean
-from luasprocs_tui.screens.live import LiveText
+from luasprocs_tui.screens.data import TextScreen
+from luasprocs_tui.values.numbers import short_number, short_rate, short_us, spark
+from luasprocs_tui.values.safe import clean
 
 if TYPE_CHECKING:
     from textual.binding import BindingType
 
-    from luasprocs_tui.feed import Feed
+    from luasprocs_tui.backend.protocol import Backend
 
 SECONDS_KEPT = 240
 BARS = 60
 BAR_CELLS = 40
 
 
-class StatsScreen(LiveText):
+class StatsScreen(TextScreen):
     """Counted since the sproc was first run; the lines of bars begin when the screen opens."""
 
+    PLACE = "stats"
     BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("stats")]
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self.NAME = f"Stats of {name}"  # type: ignore[misc]  # its own
-        self.sprocs = (name,)
+        self._sproc = name
         self._before: Stats | None = None
         self._runs: deque[float] = deque(maxlen=SECONDS_KEPT)
         self._errors: deque[float] = deque(maxlen=SECONDS_KEPT)
 
-    def read(self, feed: Feed) -> Text:
+    @property
+    def heading(self) -> str:
+        return f"Stats of {self._sproc}"
+
+    @property
+    def sprocs(self) -> tuple[str, ...]:
+        return (self._sproc,)
+
+    def read(self, backend: Backend) -> Text:
         """In the worker thread: now, and against the time before."""
-        now = feed.ask(self._stats)
+        now = backend.stats(self._sproc)
         if self._before is not None:
             done = now.runs + now.calls - self._before.runs - self._before.calls
             self._runs.append(max(0, done) / self.EVERY_S)
             self._errors.append(max(0, now.errors - self._before.errors) / self.EVERY_S)
         self._before = now
         return drawn(now, tuple(self._runs), tuple(self._errors))
-
-    def _stats(self, registry: Registry) -> Stats:
-        name = self.sprocs[0]
-        with reading(Keys.stats_prefix, registry.keys, name):
-            return Stats.parse(registry.client.hgetall(raw(registry.keys.stats(name))))
 
 
 def drawn(stats: Stats, runs: tuple[float, ...], errors: tuple[float, ...]) -> Text:

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
-from luasprocs.state.desired import read_suspended, read_sync_state
-from luasprocs_tui.screens.live import LiveText
-from luasprocs_tui.texts import wanted, wanted_of
-from luasprocs_tui.widgets.dialog import coloured
+from luasprocs_tui.screens.data import TextScreen
+from luasprocs_tui.values.differences import git_lines
+from luasprocs_tui.values.lines import coloured
+from luasprocs_tui.values.sync_status import sync_line, sync_lines
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from luasprocs_tui.feed import Feed
+    from luasprocs_tui.backend.protocol import Backend
 
 
-class WantedScreen(LiveText):
+class WantedScreen(TextScreen):
     """The plan, its problems, drift; of one sproc the diff."""
 
+    PLACE = "wanted"
     EVERY_S = 2.0
 
     def __init__(self, name: str = "") -> None:
         super().__init__()
-        self.NAME = f"Git and live: {name}" if name else "Git and live"  # type: ignore[misc]  # its own
-        self.sprocs = (name,) if name else ()
+        self._sproc = name
 
-    def read(self, feed: Feed) -> Text:
-        """In the worker thread."""
-        if self.sprocs:
-            return coloured("\n".join(feed.ask(partial(wanted_of, self.sprocs[0]))))
-        state, suspended = feed.ask(read_sync_state), feed.ask(read_suspended)
-        return coloured("\n".join(wanted(state, str(suspended) if suspended else "")))
+    @property
+    def heading(self) -> str:
+        return f"Git and live: {self._sproc}" if self._sproc else "Git and live"
+
+    @property
+    def sprocs(self) -> tuple[str, ...]:
+        return (self._sproc,) if self._sproc else ()
+
+    def read(self, backend: Backend) -> Text:
+        if self._sproc:
+            found = backend.git_difference(self._sproc)
+            wants = sync_line(backend.sync_status().state, "") if found.waits else ""
+            return coloured("\n".join(git_lines(found, wants)))
+        status = backend.sync_status()
+        return coloured("\n".join(sync_lines(status.state, str(status.suspended) if status.suspended else "")))

@@ -26,7 +26,6 @@ class CommandLine(ModalScreen["str | None"]):
         self._names = names
 
     def compose(self) -> ComposeResult:
-        """One line."""
         yield Input(placeholder=":", suggester=SuggestFromList(self._names), id="command")
 
     @on(Input.Submitted)

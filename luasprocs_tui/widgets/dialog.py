@@ -11,14 +11,13 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, OptionList, Static
 
-from luasprocs_tui.safe import clean
+from luasprocs_tui.values.lines import coloured
+from luasprocs_tui.values.safe import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from textual.app import ComposeResult
-
-TEXT_LIMIT = 20_000
 
 
 class Confirm(ModalScreen[bool]):
@@ -32,7 +31,6 @@ class Confirm(ModalScreen[bool]):
         self._title, self._text, self._go, self._typed = title, text, go, typed
 
     def compose(self) -> ComposeResult:
-        """Title, what will happen, buttons."""
         with Vertical(classes="dialog"):
             yield Label(Text(clean(self._title), style="bold"))
             with VerticalScroll():
@@ -69,7 +67,6 @@ class Ask(ModalScreen["tuple[str, ...] | None"]):
         self._values = [*values, *[""] * (len(labels) - len(values))]
 
     def compose(self) -> ComposeResult:
-        """Title, lines, buttons."""
         with Vertical(classes="dialog"):
             yield Label(Text(clean(self._title), style="bold"))
             for number, (label, value) in enumerate(zip(self._labels, self._values, strict=True)):
@@ -108,17 +105,14 @@ class Choose(ModalScreen["str | None"]):
         self._title, self._options = title, options
 
     def compose(self) -> ComposeResult:
-        """Title and options."""
         with Vertical(classes="dialog"):
             yield Label(Text(clean(self._title), style="bold"))
             yield OptionList(*(Text(clean(said, 200)) for _, said in self._options))
 
     def action_down(self) -> None:
-        """Moves down."""
         self.query_one(OptionList).action_cursor_down()
 
     def action_up(self) -> None:
-        """Moves up."""
         self.query_one(OptionList).action_cursor_up()
 
     @on(OptionList.OptionSelected)
@@ -136,20 +130,10 @@ class Show(ModalScreen[None]):
         self._title, self._text = title, text
 
     def compose(self) -> ComposeResult:
-        """Title and text."""
         with Vertical(classes="dialog"):
             yield Label(Text(clean(self._title), style="bold"))
             with VerticalScroll(id="text"):
                 yield Static(coloured(self._text))
 
     def on_mount(self) -> None:
-        """It scrolls by keys."""
         self.query_one("#text").focus()
-
-
-def coloured(text: str) -> Text:
-    """Safe lines; those of a diff in its colours."""
-    styles = {"+": "green", "-": "red", "@": "cyan"}
-    cut = text if len(text) <= TEXT_LIMIT else f"{text[:TEXT_LIMIT]}\n… ({len(text)} characters)"
-    lines = [Text(clean(line, 2000), style=styles.get(line[:1], "")) for line in cut.split("\n")]
-    return Text("\n").join(lines)

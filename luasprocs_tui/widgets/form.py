@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
-from textual import on, work
+from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
-from luasprocs_tui.safe import clean
-from luasprocs_tui.widgets.dialog import TEXT_LIMIT
+from luasprocs_tui.values.lines import TEXT_LIMIT
+from luasprocs_tui.values.safe import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +27,8 @@ REST_S = 0.5
 class Form(ModalScreen["dict[str, str | None] | None"]):
     """One field a key of the header; what changed is marked. Gives the changes, None for a key that was emptied.
 
-    `check`: for a key what is wrong with a value; `preview`: in a thread, what a key's value would do with all the values, or "".
+    `check`: for a key what is wrong with a value; `preview(key, values, then)` calls `then` later, in the app's thread, with
+    what a key's value would do with all the values, or "".
     """
 
     AUTO_FOCUS = "Input"
@@ -42,7 +43,7 @@ class Form(ModalScreen["dict[str, str | None] | None"]):
         values: Mapping[str, str],
         keys: Sequence[str],
         check: Mapping[str, Callable[[str], str]],
-        preview: Callable[[str, Mapping[str, str]], str],
+        preview: Callable[[str, Mapping[str, str], Callable[[str], object]], object],
     ) -> None:
         super().__init__()
         self._title, self._check, self._preview = title, check, preview
@@ -54,7 +55,6 @@ class Form(ModalScreen["dict[str, str | None] | None"]):
         self._warned = False
 
     def compose(self) -> ComposeResult:
-        """Title, fields, what the value would do, buttons."""
         with Vertical(classes="dialog"):
             yield Label(Text(clean(self._title), style="bold"))
             with VerticalScroll(id="fields", can_focus=False):
@@ -97,10 +97,8 @@ class Form(ModalScreen["dict[str, str | None] | None"]):
             self._rest.stop()
         self._rest = self.set_timer(REST_S, lambda: self._look(key, self.current)) if key else None
 
-    @work(thread=True, exclusive=True, exit_on_error=False, group="preview")
     def _look(self, key: str, values: Mapping[str, str]) -> None:
-        said = self._preview(key, values)
-        self.app.call_from_thread(self._say_if_still, key, values, said)
+        self._preview(key, values, lambda said: self._say_if_still(key, values, said))
 
     def _say_if_still(self, key: str, values: Mapping[str, str], said: str) -> None:
         if self.is_attached and self.current == values and not self._wrong_with(key) and key == self._looked_at:

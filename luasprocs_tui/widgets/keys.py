@@ -32,7 +32,6 @@ class KeyLine(Widget):
             self.refresh()
 
     def render(self) -> Text:
-        """One line."""
         active = self.screen.active_bindings
         first = {one.binding.action: one for one in reversed(active.values()) if one.binding.show}
         last = [one for one in (first.get("app.help"), active.get(self.app.COMMAND_PALETTE_BINDING)) if one]

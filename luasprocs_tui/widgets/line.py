@@ -12,7 +12,6 @@ class TypedLine(Input):
         super().__init__(id=id, select_on_focus=False)
 
     def on_mount(self) -> None:
-        """Until it is wanted."""
         self.display = False
 
     def open(self, hint: str, value: str | None = None) -> None:
@@ -24,7 +23,6 @@ class TypedLine(Input):
         self.screen.set_focus(self)
 
     def close(self, *, empty: bool = False) -> None:
-        """Hides it."""
         if empty:
             self.value = ""
         self.display = False

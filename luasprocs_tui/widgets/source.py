@@ -12,7 +12,7 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from luasprocs_tui.safe import clean
+from luasprocs_tui.values.safe import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

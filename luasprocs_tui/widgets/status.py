@@ -10,18 +10,14 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Static
 
-from luasprocs_tui.numbers import age, short_number, short_rate, spark
-from luasprocs_tui.safe import clean
-from luasprocs_tui.snapshots import PULSES
+from luasprocs_tui.values.numbers import ID_SHOWN, short_number, short_rate, spark
+from luasprocs_tui.values.safe import clean
+from luasprocs_tui.values.snapshots import PULSES, State
 from luasprocs_tui.widgets.drawing import draw
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
-    from luasprocs_tui.snapshots import State
-
-STALE_AFTER_S = 6.0
-COMMIT_SHOWN = 8
 LAG_SHOWN = 1000
 """Events waiting that are worth a colour."""
 
@@ -29,11 +25,9 @@ LAG_SHOWN = 1000
 def badge_of(state: State, now_s: float) -> tuple[str, str]:
     """The badge's text, and its tone: good, bad, or wait."""
     snapshot = state.snapshot
-    if snapshot is None:
-        return ("no connection", "bad") if state.error else ("connecting", "wait")
-    age_s = now_s - snapshot.read_at_s
-    if state.error or age_s > STALE_AFTER_S:
-        return f"{'connection lost' if state.error else 'no answer'}, data {age(age_s)} old", "bad"
+    stale = state.freshness.badge(now_s)
+    if stale is not None or snapshot is None:
+        return stale or ("connecting", "wait")
     if snapshot.empty:
         return "empty", "wait"
     if snapshot.drift:
@@ -54,7 +48,7 @@ def facts_of(state: State) -> str:
     if state.snapshot and not state.snapshot.empty:
         revision, rows = state.snapshot.revision, state.snapshot.rows
         parts += [
-            f"{revision.branch} {revision.commit[:COMMIT_SHOWN]}".strip(),
+            f"{revision.branch} {revision.commit[:ID_SHOWN]}".strip(),
             f"generation {revision.generation}",
         ]
         parts.append(f"{len(rows)} sproc{'' if len(rows) == 1 else 's'}")
@@ -91,7 +85,11 @@ def pulse_of(state: State, bars: int) -> Text:
 
 
 class Status(Widget):
-    """Follows the app's `state`; once a second it says again how old the data is."""
+    """Shows a state; its screen gives it the next one, and once a second the same, which has become older."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._state = State("")
 
     def compose(self) -> ComposeResult:
         """A line of facts with a badge and the context, a line of the pulse, and a note."""
@@ -103,16 +101,21 @@ class Status(Widget):
         yield Static(id="note")
 
     def on_mount(self) -> None:
-        """Starts to follow."""
-        self.watch(self.app, "state", self.show)
-        self.set_interval(1, lambda: self.show(self.app.state))  # type: ignore[attr-defined]  # the app that has this header
+        """What it was given before; then ages go on."""
+        self.set_interval(1, self._draw)
+        self._draw()
 
     def on_resize(self) -> None:
         """More room for bars, or less."""
-        self.show(self.app.state)  # type: ignore[attr-defined]  # as above
+        self.show(self._state)
 
     def show(self, state: State) -> None:
-        """Draws a state."""
+        self._state = state
+        if self.is_mounted:
+            self._draw()
+
+    def _draw(self) -> None:
+        state = self._state
         text, tone = badge_of(state, time.monotonic())
         draw(self, "#badge", Text(f" {text} ", no_wrap=True), sized=True).set_classes(tone)
         words = (

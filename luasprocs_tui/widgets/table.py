@@ -10,12 +10,12 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
-from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from luasprocs_tui.safe import clean
+from luasprocs_tui import messages
+from luasprocs_tui.values.safe import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -99,27 +99,6 @@ class Table(ScrollView, can_focus=True):
 
     cursor: reactive[int] = reactive(0, repaint=True)
 
-    class Opened(Message):
-        """A row was opened, by key or by a second click."""
-
-        def __init__(self, key: str) -> None:
-            super().__init__()
-            self.key = key
-
-    class Moved(Message):
-        """The cursor stands on another row, or on none."""
-
-        def __init__(self, key: str | None) -> None:
-            super().__init__()
-            self.key = key
-
-    class HeadClicked(Message):
-        """The head of a column was clicked."""
-
-        def __init__(self, column: int) -> None:
-            super().__init__()
-            self.column = column
-
     def __init__(self, columns: Sequence[Column], *, id: str | None = None) -> None:  # noqa: A002  # Textual's name
         super().__init__(id=id)
         self._columns = columns
@@ -137,7 +116,6 @@ class Table(ScrollView, can_focus=True):
         self.has_focus = True
 
     def on_blur(self, event: events.Blur) -> None:
-        """As `on_focus`."""
         event.prevent_default()
         self.has_focus = False
 
@@ -255,7 +233,7 @@ class Table(ScrollView, can_focus=True):
     def _tell(self) -> None:
         if self.selected != self._told:
             self._told = self.selected
-            self.post_message(self.Moved(self.selected))
+            self.post_message(messages.CursorMoved(self, self.selected))
 
     def go_to(self, at: int) -> None:
         """Puts the cursor on a row by its place."""
@@ -268,7 +246,6 @@ class Table(ScrollView, can_focus=True):
         self._follows = self.cursor >= len(self._keys) - 1
 
     def action_page(self, by: int) -> None:
-        """Moves the cursor by screens."""
         self.action_move(by * max(1, self.size.height - 2))
 
     def action_end(self, by: int) -> None:
@@ -276,9 +253,8 @@ class Table(ScrollView, can_focus=True):
         self.action_move(by * len(self._keys))
 
     def action_open(self) -> None:
-        """Opens the row under the cursor."""
         if self.selected is not None:
-            self.post_message(self.Opened(self.selected))
+            self.post_message(messages.RowOpened(self, self.selected))
 
     def on_click(self, event: events.Click) -> None:
         """Selects the row; a second click opens it."""
@@ -296,7 +272,7 @@ class Table(ScrollView, can_focus=True):
         left = 1
         for column, size in enumerate(widths(self._columns, self._longest, self.scrollable_content_region.width - 2)):
             if size and left <= x < left + size:
-                self.post_message(self.HeadClicked(column))
+                self.post_message(messages.HeadClicked(self, column))
             left += size + GAP if size else 0
 
     def on_resize(self) -> None:

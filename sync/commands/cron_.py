@@ -8,15 +8,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
-from redis.exceptions import ResponseError
 
-from luasprocs.server.errors import is_no_function
-from luasprocs.state.schedules import Schedules, read_schedules
+from luasprocs.state.schedules import read_schedules
 from sync.console import Console
 from sync.session import Session
 
 if TYPE_CHECKING:
-    from luasprocs.state.schedules import ScheduleInfo
+    from luasprocs.state.schedules import ScheduleInfo, Schedules
 
 EVERY_S = 1.0
 _HEAD = ("name", "schedule", "zone", "in", "next utc", "last utc", "missed", "state")
@@ -33,21 +31,12 @@ def command(flags: dict[str, object], watch: bool, as_json: bool) -> int:
     try:
         while True:
             with session.named_errors():
-                _show(console, _read(session), as_json=as_json, again=watch)
+                _show(console, read_schedules(session.registry), as_json=as_json, again=watch)
             if not watch:
                 return 0
             time.sleep(EVERY_S)
     except KeyboardInterrupt:
         return 130  # quietly: it is how one ends this
-
-
-def _read(session: Session) -> Schedules:
-    try:
-        return read_schedules(session.registry)
-    except ResponseError as error:
-        if not is_no_function(error):
-            raise
-        return Schedules(0)  # nothing was ever synced here
 
 
 def _show(console: Console, found: Schedules, *, as_json: bool, again: bool) -> None:

@@ -1,4 +1,4 @@
-"""`luasprocs daemon`: the service."""
+"""`luasprocs daemon`: keeps a registry in sync and runs sprocs."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ import click
 
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import LuasprocsError, RepositoryError, SettingsError
-from luasprocs.runtime.daemon import Daemon, daemon_id
-from luasprocs.runtime.service import serve
+from luasprocs.runtime.daemon import Daemon
+from luasprocs.runtime.identity import Identity
+from luasprocs.runtime.log_once import LogOnce
+from luasprocs.runtime.process import serve
+from luasprocs.runtime.upkeep import Retention
 from luasprocs.runtime.workers import WorkerRules
-from luasprocs.server.endpoint import Endpoint
 from sync.console import Console
 from sync.reconcile.decision import State
 from sync.reconcile.policy import Policy
-from sync.service.follow import Follower
+from sync.service.follower import Follower
 from sync.service.logs import log_to_stderr
-from sync.service.look import Look, Rules
+from sync.service.rules import Rules
 from sync.service.sources import Checkout, Mirror
-from sync.service.supervisor import Service
+from sync.service.supervisor import Supervisor
 from sync.session import Session
 
 if TYPE_CHECKING:
+    from sync.service.reconciliation import Reconciliation
     from sync.service.sources import Source
     from sync.service.supervisor import Part
     from sync.settings import HostSettings
@@ -73,7 +76,7 @@ def command(
 
 
 def source_of(session: Session, *, worktree: bool = False, revision: str | None = None) -> Source:
-    """What the settings say to follow."""
+    """The source that the settings name."""
     settings = session.settings
     if settings.remote:
         if worktree:
@@ -98,12 +101,12 @@ def run_daemon(
     runtime: bool = True,
     beside: Part | None = None,
 ) -> int:
-    """Runs one by the host's settings; it syncs if it has a source. `beside`: runs with it. Returns the exit code."""
+    """Runs a daemon by the host's settings; it syncs if `source`. `beside`: another part to run. Returns the exit code."""
     settings = session.settings
     daemon = _runtime(settings, url, keys) if runtime else None
     follower = None
     if source is not None:
-        name = daemon.id if daemon else daemon_id()
+        name = daemon.identity.id if daemon else Identity.of_process().id
         follower = Follower(
             url,
             keys,
@@ -112,16 +115,16 @@ def run_daemon(
             name,
             settings.interval_ms / 1000,
         )
-    service = Service(daemon, follower)
+    supervisor = Supervisor(daemon, follower)
     if beside is not None:
-        service.add(beside)
+        supervisor.add(beside)
     if settings.http:
         from sync.service.http import Http  # noqa: PLC0415  # 20 MB, which a daemon without it needn't hold
 
         secret = settings.webhook_secret
-        service.add(Http(settings.http, secret, url, keys, service, settings.interval_ms / 1000))
+        supervisor.add(Http(settings.http, secret, url, keys, supervisor, settings.interval_ms / 1000))
     try:
-        return serve(service)
+        return serve(supervisor)
     except* SettingsError as group:
         raise group.exceptions[0] from None
 
@@ -130,10 +133,8 @@ def _runtime(settings: HostSettings, url: str, keys: Keys) -> Daemon:
     return Daemon(
         url,
         keys,
-        Endpoint.of(url).db,
-        executions_limit=settings.executions_limit,
-        executions_age_ms=settings.executions_age_ms,
-        workers=WorkerRules(
+        Retention(settings.executions_limit, settings.executions_age_ms),
+        WorkerRules(
             count=settings.workers,
             folder=settings.files.absolute(),
             writable=tuple(path.absolute() for path in settings.writable),
@@ -144,10 +145,10 @@ def _runtime(settings: HostSettings, url: str, keys: Keys) -> Daemon:
 
 
 def _keys(settings: HostSettings, source: Source, *, patient: bool) -> Keys:
-    """The registry's names: as the host says, else as the source's luasprocs.toml does; it is waited for."""
+    """The registry's namespace: from the host's settings, else from the source's luasprocs.toml. `patient`: waits for it."""
     if settings.namespace is not None:
         return Keys(settings.namespace)
-    told = ""
+    said = LogOnce()
     while True:
         try:
             if source.remote:
@@ -156,19 +157,22 @@ def _keys(settings: HostSettings, source: Source, *, patient: bool) -> Keys:
         except LuasprocsError as error:
             if not patient:
                 raise
-            if str(error) != told:
-                told = str(error)
-                log.warning("%s; trying again", told)
+            said.say("source", f"{error}; trying again")
             time.sleep(RETRY_S)
 
 
 def _once(session: Session, keys: Keys, source: Source) -> int:
     follower = Follower(
-        session.url, keys, source, Rules(session.settings.heal, Policy.of(session.settings)), daemon_id(), 0
+        session.url,
+        keys,
+        source,
+        Rules(session.settings.heal, Policy.of(session.settings)),
+        Identity.of_process().id,
+        0,
     )
-    look = asyncio.run(follower.once())
+    done = asyncio.run(follower.once())
     console = Console.of_process()
-    state = look.state
+    state = done.state
     if state.problems:
         for problem in state.problems:
             console.error(problem)
@@ -176,9 +180,9 @@ def _once(session: Session, keys: Keys, source: Source) -> int:
     if state.state != State.SYNCED:
         console.error(f"{state.state}: {state.reason}")
         return 2
-    console.line(_said(look))
+    console.line(_said(done))
     return 0
 
 
-def _said(look: Look) -> str:
-    return f"synced {look.summary}" if look.applied else f"in sync with {look.state.commit[:10]}"
+def _said(done: Reconciliation) -> str:
+    return f"synced {done.summary}" if done.applied else f"in sync with {done.state.commit[:10]}"

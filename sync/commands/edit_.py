@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
-import os
-import subprocess
 import tempfile
+from functools import partial
 
 import click
 
-from luasprocs.errors import EditConflictError, NoSprocError, ProblemsError, SettingsError
+from luasprocs.errors import EditConflictError, ProblemsError, SettingsError
 from luasprocs.language.values import shown
+from luasprocs.operations.diff import unified
+from luasprocs.operations.edit import edit, edit_metadata, undo
 from luasprocs.operations.editor import in_editor
-from luasprocs.registry.edits import edit, edit_metadata, undo
-from luasprocs.registry.live import read_sprocs
+from luasprocs.operations.identity import author
+from luasprocs.operations.sprocs import live_sproc
 from sync.console import Console
-from sync.git.identity import applied_by
+from sync.git.config import run_git
 from sync.session import Session
 
 
@@ -33,16 +33,13 @@ def command(flags: dict[str, object], name: str, sets: tuple[str, ...], unsets: 
     if undoing and (sets or unsets):
         raise SettingsError("--undo goes back to what git has: leave out --set and --unset")
     console, session = Console.of_process(), Session(flags)
-    by = _author(session)
+    by = author(partial(_configured, session))
     with session.named_errors():
         if undoing:
             revision = undo(session.registry, name, by=by)
             console.line(f"{name} is as git has it again, generation {revision.generation}")
             return 0
-        found = read_sprocs(session.registry, [name])
-        if not found:
-            raise NoSprocError(f"no sproc named {name!r} is live: see luasprocs list")
-        [sproc] = found
+        sproc = live_sproc(session.registry, name)
         if sets or unsets:
             changes: dict[str, str | None] = dict(map(_pair, sets)) | dict.fromkeys(unsets)
             revision = edit_metadata(session.registry, name, changes, base=sproc.blob, by=by)
@@ -70,22 +67,8 @@ def _pair(text: str) -> tuple[str, str]:
     return key.strip(), value.strip()
 
 
-def _author(session: Session) -> str:
-    """As git would name who commits here; else user@host."""
-    name, mail = os.environ.get("GIT_AUTHOR_NAME", ""), os.environ.get("GIT_AUTHOR_EMAIL", "")
-    if not (name and mail):
-        asked = [
-            subprocess.run(
-                ["git", "config", f"user.{what}"],
-                cwd=session.settings.repo,
-                capture_output=True,
-                text=True,
-                check=False,
-            ).stdout.strip()
-            for what in ("name", "email")
-        ]
-        name, mail = name or asked[0], mail or asked[1]
-    return f"{name} <{mail}>" if name and mail else applied_by()
+def _configured(session: Session, what: str) -> str:
+    return run_git(session.settings.repo, "config", f"user.{what}").stdout.decode("utf-8", "replace").strip()
 
 
 def _kept(source: bytes) -> str:
@@ -97,6 +80,5 @@ def _kept(source: bytes) -> str:
 def _show_conflict(console: Console, name: str, theirs: bytes, mine: bytes) -> None:
     """Both, as a diff."""
     console.line(f"{name} was changed while you edited it; what is live now, and what you wrote ({_kept(mine)}):")
-    lines = (theirs.decode("utf-8", "replace").splitlines(), mine.decode("utf-8", "replace").splitlines())
-    for line in difflib.unified_diff(*lines, f"live/{name}", f"yours/{name}", lineterm=""):
+    for line in unified(theirs, mine, f"live/{name}", f"yours/{name}"):
         console.line(line)

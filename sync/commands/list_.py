@@ -5,27 +5,11 @@ from __future__ import annotations
 import click
 
 from luasprocs.language.sproc import Sproc
+from luasprocs.language.triggers import described
 from luasprocs.registry.live import read_live, read_sprocs
 from luasprocs.state.paused import read_paused
 from sync.console import Console
 from sync.session import Session
-
-
-def trigger_text(sproc: Sproc) -> str:
-    """What runs a sproc, in a few words."""
-    metadata = sproc.metadata
-    if metadata.library:
-        return "library"
-    parts = []
-    if metadata.events:
-        parts.append(f"{','.join(metadata.events)} on {','.join(metadata.keys)}")
-    if metadata.cron:
-        parts.append(f"cron {metadata.cron}")
-    if metadata.every_ms:
-        parts.append(f"every {sproc.values['every']}")
-    if metadata.runasync:
-        parts.append("async")
-    return "; ".join(parts) or "call"
 
 
 @click.command("list")
@@ -63,7 +47,7 @@ def _row(name: str, sproc: Sproc | None, *, drifted: bool, paused: bool) -> tupl
     """`sproc` is None where the list names one that isn't there, or is no hash."""
     if sproc is None:
         return name, "?", "drift", ""
-    state = "drift" if drifted else "ok" if sproc.metadata.enabled else "disabled"
+    state = "drift" if drifted else "ok" if sproc.enabled else "disabled"
     if paused:
         state = "paused" if state == "ok" else f"{state}, paused"
-    return name, trigger_text(sproc), state, sproc.metadata.description
+    return name, described(sproc.values), state, sproc.values.get("description", "")

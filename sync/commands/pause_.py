@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from luasprocs.state.paused import pause
+from luasprocs.operations.pause import pause
 from sync.console import Console
 from sync.session import Session
 
 if TYPE_CHECKING:
-    from luasprocs.state.paused import Paused
+    from luasprocs.operations.pause import Paused
 
 
 @click.command("pause")

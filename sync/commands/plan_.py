@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from luasprocs.errors import EngineVersionError, OwnerError
+from luasprocs.operations.diff import difference_of
 from luasprocs.registry.live import read_sprocs
 from sync.console import Console
-from sync.reconcile.desired import check_sprocs
-from sync.reconcile.desired import read_sprocs as read_desired
-from sync.reconcile.plan import unified
+from sync.reconcile.desired_sprocs import check_sprocs
+from sync.reconcile.desired_sprocs import read_sprocs as read_desired
 from sync.reconcile.policy import Policy
-from sync.reconcile.reconciler import Options, Prepared, Syncer
+from sync.reconcile.syncer import Options, Prepared, Syncer
 from sync.session import Session
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _print(console: Console, prepared: Prepared, wanted: Mapping[str, Sproc], th
     plan = prepared.plan
     for name in sorted({*plan.created, *plan.updated, *plan.deleted}):
         old, new = there.get(name), wanted.get(name)
-        for line in unified(name, old.source if old else None, new.source if new else None):
+        for line in difference_of(name, old.source if old else None, new.source if new else None):
             console.line(line, *([_COLOURS[line[0]]] if line[:1] in _COLOURS else []))
     for repair in plan.repairs:
         console.line(f"! to repair: {repair}", "yellow")

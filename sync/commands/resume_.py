@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from luasprocs.state.paused import resume
+from luasprocs.operations.pause import resume
 from sync.commands.pause_ import print_paused
 from sync.console import Console
 from sync.session import Session

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 import click
 
 from luasprocs.errors import RepositoryError
+from luasprocs.operations.identity import user_at_host
+from luasprocs.operations.rollback import rollback
 from sync.commands.sync_ import print_outcome
 from sync.console import Console
-from sync.reconcile.reconciler import rollback
+from sync.reconcile.syncer import require_owner
 from sync.session import Session
 
 if TYPE_CHECKING:
-    from sync.git.repository import Repository
+    from collections.abc import Callable
+
+    from luasprocs.registry.live import Live
 
 
 @click.command("rollback")
@@ -25,14 +29,16 @@ def command(flags: dict[str, object], generation: int | None, adopt: bool, as_js
     """Make live what was at GENERATION (default: the one before), as a new generation, pinned until the next sync."""
     console, session = Console.of_process(), Session(flags)
     with session.named_errors():
-        outcome = rollback(session.registry, generation, None if adopt else _repository(session))
+        outcome = rollback(session.registry, generation, by=user_at_host(), check=_check(session, adopt=adopt))
     print_outcome(console, outcome, as_json=as_json, verb="rolled back")
 
 
-def _repository(session: Session) -> Repository | None:
-    """The one around here, if it can be used: a rollback works without."""
-    try:
-        session.repository.resolve()
-    except RepositoryError:
-        return None
-    return session.repository
+def _check(session: Session, *, adopt: bool) -> Callable[[Live], None]:
+    """That the registry is the repository's around here, if that can be used: a rollback works without."""
+    if not adopt:
+        try:
+            session.repository.resolve()
+            return require_owner(session.registry, session.repository)
+        except RepositoryError:
+            pass
+    return lambda live: None

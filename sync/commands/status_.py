@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from luasprocs.errors import RepositoryError
 from luasprocs.registry.edits import edits_of
-from luasprocs.registry.live import Live, engine_of, read_live
 from luasprocs.server.info import warnings
 from luasprocs.server.urls import redacted
 from luasprocs.state.daemons import Running, read_running
-from luasprocs.state.desired import read_sync_state
 from luasprocs.state.executions import time_text
 from luasprocs.state.jobs import count_jobs
 from sync.console import Console
-from sync.reconcile.decision import State
-from sync.reconcile.desired import WORKTREE
-from sync.reconcile.plan import diff
 from sync.reconcile.policy import Policy
+from sync.reconcile.standing import Standing, read_standing
 from sync.session import Session
 
 if TYPE_CHECKING:
+    from luasprocs.registry.live import Live
     from luasprocs.state.daemons import DaemonInfo
-    from luasprocs.state.desired import SyncState
     from luasprocs.state.executions import Gap
     from sync.reconcile.desired import Desired
 
@@ -39,31 +36,24 @@ def command(flags: dict[str, object], as_json: bool) -> int:
     console, session = Console.of_process(), Session(flags)
     desired, unreadable = _desired(session)
     with session.named_errors():
-        live = read_live(session.registry, len(desired.entries) if desired else 0)
         running = read_running(session.registry, GAPS_SHOWN)
-        seen = read_sync_state(session.registry)
-        unfit = _of_files(seen) if running.alive else ""
-        refused = _refused(session, live, desired, seen) or unfit
+        forbidden = partial(_forbidden, session, desired)
+        standing = read_standing(session.registry, desired, unreadable, forbidden, followed=bool(running.alive))
         jobs = count_jobs(session.registry)
-    drift = [*live.drift, *map(str, live.faults)]
-    stale = "" if live.empty else live.engine_stale(engine_of(live, session.keys, live.revision.owner))
-    drift += [problem for problem in (stale, unreadable) if problem]
-    behind = desired is not None and bool(diff(desired.entries, live.sprocs))
-    in_sync = not (drift or behind or unfit or live.empty or live.revision.pinned)
     if as_json:
-        console.json({**_as_json(live, drift, running, in_sync=in_sync), "refused": refused or None, "jobs": jobs})
+        console.json({**_as_json(standing, running), "refused": standing.refused or None, "jobs": jobs})
     else:
-        _print(console, session, live, running)
+        _print(console, session, standing.live, running)
         if any(jobs.values()):
             console.line(f"jobs        {', '.join(f'{count} {state}' for state, count in jobs.items())}")
-        _print_state(console, live, drift, desired, behind=behind)
-        if not (drift or behind or unfit or live.empty):
+        _print_state(console, standing, desired)
+        if standing.as_wanted:
             console.line("in sync", "green")
-        if refused:
-            console.line(f"refused     {refused}", "red")
-    for warning in (*warnings(live.info), *running.faults):
+        if standing.refused:
+            console.line(f"refused     {standing.refused}", "red")
+    for warning in (*warnings(standing.live.info), *running.faults):
         console.warn(warning)
-    return 0 if in_sync else 1
+    return 0 if standing.in_sync else 1
 
 
 def _desired(session: Session) -> tuple[Desired | None, str]:
@@ -79,33 +69,22 @@ def _desired(session: Session) -> tuple[Desired | None, str]:
         return None, f"git: {error}"
 
 
-def _refused(session: Session, live: Live, desired: Desired | None, seen: SyncState) -> str:
-    """Why what git wants is not made live: by this host's policy, or as a daemon saw it; "" if nothing is known."""
-    if desired and (
-        why := Policy.of(session.settings).refusal(
-            session.repository, desired.commit, live.revision.commit, desired.folder
-        )
-    ):
-        return why
-    wanted = desired.commit.sha if desired else seen.commit  # what a daemon saw long ago says nothing about today
-    return seen.reason if seen.state == State.REFUSED and seen.commit == wanted != live.revision.commit else ""
+def _forbidden(session: Session, desired: Desired | None, live: str) -> str:
+    if desired is None:
+        return ""
+    return Policy.of(session.settings).refusal(session.repository, desired.commit, live, desired.folder)
 
 
-def _of_files(seen: SyncState) -> str:
-    """Why saved files are not made live, as the daemon sees it that follows them."""
-    return seen.reason if seen.state == State.REFUSED and seen.commit == WORKTREE else ""
-
-
-def _as_json(live: Live, drift: list[str], running: Running, *, in_sync: bool) -> dict[str, object]:
-    revision = live.revision
+def _as_json(standing: Standing, running: Running) -> dict[str, object]:
+    live, revision = standing.live, standing.live.revision
     return {
         "commit": revision.commit or None,
         "generation": revision.generation,
         "branch": revision.branch or None,
         "applied_at": revision.applied_at or None,
         "count": len(live.sprocs),
-        "in_sync": in_sync,
-        "drift": drift,
+        "in_sync": standing.in_sync,
+        "drift": list(standing.drift),
         "pinned": revision.pinned or None,
         "daemons": [_daemon_json(daemon, running.now_ms) for daemon in running.daemons],
         "gaps": [_gap_json(gap) for gap in running.gaps],
@@ -171,15 +150,16 @@ def _print_daemon(console: Console, daemon: DaemonInfo, now_ms: int) -> None:
     console.line(f"daemon      {daemon.id}: {facts}")
 
 
-def _print_state(console: Console, live: Live, drift: list[str], desired: Desired | None, *, behind: bool) -> None:
+def _print_state(console: Console, standing: Standing, desired: Desired | None) -> None:
     """Whether that is what git wants."""
+    live = standing.live
     if live.empty:
         return
     if live.revision.pinned:
         console.line(f"pinned      rolled back from {live.revision.pinned[:10]}; the next sync lifts it", "yellow")
-    if behind and desired:
+    if standing.behind and desired:
         console.line(f"git         wants {desired.commit.sha[:10]}: luasprocs plan shows the difference", "yellow")
     for one in edits_of(live):
         console.line(f"edited      {one.name} live by {one.edit.by}, not yet committed", "yellow")
-    for what in drift:
+    for what in standing.drift:
         console.line(f"drift       {what}", "red")

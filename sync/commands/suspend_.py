@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
+from luasprocs.operations.identity import user_at_host
 from luasprocs.state.desired import read_suspended, suspend
 from sync.console import Console
-from sync.git.identity import applied_by
 from sync.session import Session
 
 
@@ -17,7 +17,7 @@ def command(flags: dict[str, object], why: tuple[str, ...]) -> None:
     """Stop syncs, of daemons, hooks and `luasprocs sync`, until `luasprocs unsuspend`. Looking goes on; sprocs run on."""
     console, session = Console.of_process(), Session(flags)
     with session.named_errors():
-        if suspend(session.registry, applied_by(), " ".join(why)):
+        if suspend(session.registry, user_at_host(), " ".join(why)):
             console.line("suspended: nothing is synced until luasprocs unsuspend")
         else:
             console.line(f"it was suspended already, {read_suspended(session.registry)}")

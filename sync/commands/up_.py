@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from luasprocs.errors import LuasprocsError, ProblemsError, ServerError, SettingsError
+from luasprocs.errors import LuasprocsError, PortTakenError, ProblemsError, ServerError, SettingsError
+from luasprocs.operations.local_server import SERVER_FILE, published
 from luasprocs.server.embedded import EmbeddedServer
 from sync.commands.daemon_ import run_daemon, source_of
 from sync.commands.sync_ import Progress, print_outcome
 from sync.console import Console
-from sync.reconcile.reconciler import Options, Syncer
+from sync.reconcile.syncer import Options, Syncer
 from sync.service.logs import log_to_stderr
 from sync.session import Session
-from sync.settings import SERVER_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,16 +95,13 @@ def _end(*_: object) -> None:
 @contextlib.contextmanager
 def _server(folder: Path) -> Iterator[EmbeddedServer]:
     """The server, and the file that tells other commands where it is, for as long as it runs."""
-    server, path = _started(folder), folder / SERVER_FILE.name
+    server = _started(folder)
     try:
         (folder / ".gitignore").write_text("*\n", encoding="ascii")
         (folder / PORT_FILE).write_text(f"{server.port}\n", encoding="ascii")
-        written = path.with_suffix(".new")
-        written.write_text(f'# Where `luasprocs up` serves; it removes this file.\nredis = "{server.url}"\n', "utf-8")
-        written.replace(path)
-        yield server
+        with published(folder.parent, server.url):
+            yield server
     finally:
-        path.unlink(missing_ok=True)
         server.stop()
 
 
@@ -115,11 +112,8 @@ def _started(folder: Path) -> EmbeddedServer:
     except (OSError, ValueError):
         port = 0
     if 0 < port < PORT_LIMIT:
-        try:
+        with contextlib.suppress(PortTakenError):
             return EmbeddedServer(folder, port).start()
-        except ServerError as error:
-            if "Address already in use" not in str(error):
-                raise
     return EmbeddedServer(folder).start()
 
 

@@ -67,19 +67,16 @@ class Place:
 
     @property
     def local(self) -> Path:
-        """What was there before."""
         return self.path.with_name(self.path.name + LOCAL)
 
     @property
     def text(self) -> str | None:
-        """What stands there; None: nothing."""
         if not os.path.lexists(self.path):
             return None
         return self.path.read_text("utf-8", "replace") if self.path.is_file() else ""
 
     @property
     def ours(self) -> bool:
-        """Whether luasprocs wrote it."""
         return _MARK in (self.text or "")
 
 

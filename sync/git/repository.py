@@ -257,7 +257,6 @@ class Repository:
         return tuple({head.parent, packed.parent}), tuple(path for path in (refs, tables) if path.is_dir())
 
     def environ(self) -> dict[str, str]:
-        """What git is run with here."""
         return {**os.environ, "LC_ALL": "C", "LANGUAGE": "C", **self._git.environment()}
 
     def _absolute(self, place: str) -> Path:
@@ -347,7 +346,6 @@ class Repository:
 
     @property
     def config_file(self) -> Path:
-        """Where its own settings are."""
         return self._absolute("config")
 
     def hooks_folder(self) -> Path:
@@ -364,7 +362,6 @@ class Repository:
 
     @property
     def _hash(self) -> str:
-        """`sha1` or `sha256`."""
         return text(self._must("rev-parse", "--show-object-format")).strip()
 
     def _commit(self, sha: str) -> Commit:

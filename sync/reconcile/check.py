@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
-import os
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from luasprocs.errors import Problem, ProblemsError, RepositoryError
-from luasprocs.language.compiler import misuse_problems, syntax_problems
-from luasprocs.language.sproc import (
-    SOURCE_LIMIT_BYTES,
-    SUFFIX,
-    Sproc,
-    git_blob_id,
-    name_problem,
-    problems_of,
-    read_sproc,
-)
+from luasprocs.errors import ProblemsError, RepositoryError
+from luasprocs.language.check import check
+from luasprocs.language.files import SUFFIX
+from luasprocs.language.problems import problem
+from luasprocs.language.sproc import Sproc, git_blob_id, read_sproc
 from sync.git.checkout import find_top, settings_of
-from sync.git.config import run_git
-from sync.git.entries import SUBMODULE, SYMLINK, UNFIT, records
-from sync.git.worktree import read_saved
+from sync.git.entries import SUBMODULE, UNFIT
+from sync.reconcile.workspaces import DiskWorkspace, lua_files, sproc_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-Checked = tuple[int, list[Problem]]
+    from luasprocs.errors import Problem
+
+    Checked = tuple[int, list[Problem]]
 
 
 def check_files(flags: Mapping[str, object], files: Sequence[str]) -> Checked:
@@ -39,93 +32,40 @@ def check_files(flags: Mapping[str, object], files: Sequence[str]) -> Checked:
     start = Path(str(flags.get("repo", ".")))
     top = find_top(start)
     folder = (top or start) / (settings_of(top).folder if top else "sprocs")
+    defaults = settings_of(top).defaults if top else {}
     if files:
-        wanted = {path: _name(path, folder) for path in map(Path, files)}
+        wanted = list(map(Path, files))
         foreign = {path: why for path in wanted if top and (why := _foreign(path, top))}
-        problems = [Problem(str(path), 1, 1, why) for path, why in foreign.items()]
-        sound = {path: name for path, name in wanted.items() if path not in foreign}
-        return len(wanted), sorted([*problems, *_check(sound, folder, whole=False)])
+        problems = [problem(str(path), "file.not-regular", why) for path, why in foreign.items()]
+        named = _named((path for path in wanted if path not in foreign), folder)
+        return len(wanted), _checked(DiskWorkspace(folder, named, defaults), named, problems)
     if not folder.is_dir():
         raise RepositoryError(f"there is no folder {folder}: luasprocs init makes one, luasprocs.toml names another")
     if top and (why := _foreign(folder / SUFFIX, top)):
-        return 0, [Problem(str(_short(folder)), 1, 1, why)]
-    paths, submodules = _listed(folder)
-    problems = [Problem(str(_short(path)), 1, 1, UNFIT[SUBMODULE]) for path in submodules]
-    return len(paths), sorted(
-        [*problems, *_check({_short(path): _name(path, folder) for path in paths}, folder, whole=True)]
-    )
+        return 0, [problem(str(_short(folder)), "file.not-regular", why)]
+    paths, submodules = lua_files(folder)
+    problems = [problem(str(_short(path)), "file.not-regular", UNFIT[SUBMODULE]) for path in submodules]
+    named = {sproc_name(path, folder): _short(path) for path in paths}
+    return len(paths), _checked(DiskWorkspace(folder, named, defaults, whole=True), named, problems)
 
 
-def _check(wanted: Mapping[Path, str], folder: Path, *, whole: bool) -> list[Problem]:
-    sprocs: list[Sproc] = []
-    problems: list[Problem] = []
-    for path, name in wanted.items():
-        try:
-            sprocs.append(_read(path, name))
-        except ProblemsError as error:
-            problems += error.problems
-    shown = {name: path for path, name in wanted.items()}
-    others = [] if whole else list(_libraries(sprocs, folder, set(shown)))
-    problems += (
-        dataclasses.replace(problem, path=str(shown[problem.path]))
-        for problem in problems_of([*sprocs, *others])
-        if problem.path in shown
-    )
-    for sproc in sprocs:
-        problems += syntax_problems(str(shown[sproc.name]), sproc.source)
-        problems += misuse_problems(str(shown[sproc.name]), sproc.source, sproc.metadata.runasync)
-    return sorted(set(problems))
+def _named(paths: Iterable[Path], folder: Path) -> dict[str, Path]:
+    """Files by their names as sprocs; of two of one name, which lie elsewhere, the second by its whole path."""
+    named: dict[str, Path] = {}
+    for path in paths:
+        name = sproc_name(path, folder)
+        named[name if named.get(name, path) == path else path.as_posix()] = path
+    return named
 
 
-def _libraries(sprocs: Iterable[Sproc], folder: Path, known: set[str]) -> Iterable[Sproc]:
-    """The other sprocs of the work tree, if any of these may need them: those that are sound."""
-    if not any(b"require" in sproc.source for sproc in sprocs) or not folder.is_dir():
-        return
-    for path in _lua_files(folder):
-        name = _name(path, folder)
-        if name not in known:
-            try:
-                yield _read(path, name)
-            except ProblemsError:
-                continue
-
-
-def _name(path: Path, folder: Path) -> str:
-    """A file's sproc name: its path below the sproc folder, or its own name when it lies elsewhere."""
-    try:
-        return path.absolute().resolve().relative_to(folder.resolve()).as_posix()
-    except ValueError:
-        return path.name
+def _checked(workspace: DiskWorkspace, names: Iterable[str], problems: Iterable[Problem]) -> list[Problem]:
+    return sorted({*problems, *workspace.unread(), *check(workspace, names)})
 
 
 def _short(path: Path) -> Path:
     """The path as a user would type it here."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
-
-
-def _lua_files(folder: Path) -> list[Path]:
-    return _listed(folder)[0]
-
-
-def _listed(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The `.lua` files below a folder, and the submodules: what git doesn't ignore, or all where there is no git."""
-    paths = _git_lists(folder)
-    if paths is None:
-        paths = [Path(place, name) for place, _, files in os.walk(folder) for name in files]
-    # Git lists a folder only where another repository begins, and files that are gone.
-    submodules = {path for path in paths if path.is_dir() and not path.is_symlink()}
-    files = {path for path in paths if path.name.endswith(SUFFIX) and os.path.lexists(path)} - submodules
-    return sorted(files), sorted(submodules)
-
-
-def _git_lists(folder: Path) -> list[Path] | None:
-    """The files that `sync --worktree` would see; None outside a repository."""
-    try:
-        answer = run_git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    except RepositoryError:
-        return None
-    return [folder / name for name in records(answer.stdout)] if answer.returncode == 0 else None
 
 
 def _foreign(path: Path, top: Path) -> str:
@@ -141,27 +81,12 @@ def _foreign(path: Path, top: Path) -> str:
     return ""
 
 
-def _read(path: Path, name: str) -> Sproc:
-    """Raises ProblemsError for what is in the file, RepositoryError when it can't be read."""
-    shown = str(path)
-    if path.is_symlink():
-        raise ProblemsError([Problem(shown, 1, 1, UNFIT[SYMLINK])])
-    if wrong := name_problem(name):
-        raise ProblemsError([Problem(shown, 1, 1, wrong)])
-    source = read_saved(path, SOURCE_LIMIT_BYTES)
-    if source is None:
-        raise RepositoryError(f"{shown} can't be read: No such file or directory")
-    if len(source) > SOURCE_LIMIT_BYTES:
-        said = f"the file has {path.stat().st_size:,} bytes, more than {SOURCE_LIMIT_BYTES:,}: keep data out of sprocs"
-        raise ProblemsError([Problem(shown, 1, 1, said)])
-    return read_sproc(name, shown, source, git_blob_id(source))
-
-
 def check_staged(flags: Mapping[str, object], files: Sequence[str]) -> Checked:
     """The same of the index's blobs, and only what the next commit changes if files are named."""
     # GitPython costs 90 ms, which a check of files doesn't need.
     from sync.git.repository import Repository  # noqa: PLC0415
-    from sync.reconcile.desired import problems_in, read_index  # noqa: PLC0415
+    from sync.reconcile.desired import read_index  # noqa: PLC0415
+    from sync.reconcile.desired_sprocs import problems_in  # noqa: PLC0415
 
     repository = Repository.open(str(flags["repo"]) if "repo" in flags else None)
     desired = read_index(repository)
@@ -185,14 +110,16 @@ def work_tree_sprocs(file: Path) -> tuple[str, list[Sproc]]:
     """
     top = find_top(file.absolute().parent)
     folder = (top / settings_of(top).folder) if top else file.parent
-    name = _name(file, folder)
-    sprocs = [_read(file, name)]
-    if top and folder.is_dir():
-        for path in _lua_files(folder):
-            other = _name(path, folder)
-            if other != name:
-                try:
-                    sprocs.append(_read(path, other))
-                except ProblemsError:
-                    continue
+    name = sproc_name(file, folder)
+    workspace = DiskWorkspace(folder, {name: file}, {})
+    if wrong := list(workspace.unread()):
+        raise ProblemsError(wrong)
+    (source,) = workspace.read([name]).values()
+    sprocs = [read_sproc(name, str(file), source, git_blob_id(source))]
+    others = workspace.read(one for one in workspace.names if top and one != name)
+    for other, source in others.items():
+        try:
+            sprocs.append(read_sproc(other, workspace.path(other), source, git_blob_id(source)))
+        except ProblemsError:
+            continue
     return name, sprocs

@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from luasprocs.errors import NoFolderError, Problem, ProblemsError
-from luasprocs.language.compiler import misuse_problems, required, syntax_problems
-from luasprocs.language.metadata import with_defaults
-from luasprocs.language.sproc import (
-    SOURCE_LIMIT_BYTES,
-    SUFFIX,
-    Sproc,
-    case_clashes,
-    name_problem,
-    problems_of,
-    read_sproc,
-)
+from luasprocs.errors import NoFolderError, Problem
+from luasprocs.language.files import SOURCE_LIMIT_BYTES, SUFFIX, case_clashes, name_problem, size_problem
+from luasprocs.language.problems import problem
 from sync.git.entries import SUBMODULE, SYMLINK, UNFIT
 from sync.git.repository import Commit
 from sync.git.worktree import read_saved
@@ -116,8 +106,7 @@ def _updated(repository: Repository, commit: Commit, known: Desired) -> Found | 
     entries |= found.entries
     if not entries:
         return None  # whether the folder is there at all
-    clashes = case_clashes(entries) if added else ()
-    problems = {*found.problems, *(replace(problem, path=prefix + problem.path) for problem in clashes)}
+    problems = {*found.problems, *(_clashes(entries, prefix) if added else ())}
     return Found(dict(sorted(entries.items())), tuple(sorted(problems)), found.unreadable, found.passed_over)
 
 
@@ -170,71 +159,15 @@ def read_entries(found: Iterable[Entry], folder: str) -> Found:
     passed_over: list[Problem] = []
     for entry in found:
         if not entry.path.endswith(SUFFIX) and entry.mode != SUBMODULE:
-            passed_over += (Problem(prefix + entry.path, 1, 1, why, "misuse") for why in _passed_over(entry))
+            passed_over += (problem(prefix + entry.path, "file.ignored", why) for why in _passed_over(entry))
             continue
-        problems += (Problem(prefix + entry.path, 1, 1, wrong) for wrong in _wrong_with(entry))
+        problems += _wrong_with(entry, prefix + entry.path)
         if entry.path.endswith(SUFFIX):
             entries[entry.path] = entry.blob
-            if entry.mode in UNFIT or _too_big(entry):
+            if entry.mode in UNFIT or size_problem(entry.size or 0, ""):
                 unreadable.add(entry.path)
-    problems += (replace(problem, path=prefix + problem.path) for problem in case_clashes(entries))
+    problems += _clashes(entries, prefix)
     return Found(entries, tuple(sorted(problems)), frozenset(unreadable), tuple(sorted(passed_over)))
-
-
-def read_sprocs(repository: Repository, desired: Desired, names: Iterable[str]) -> list[Sproc]:
-    """The sprocs of some names, read from git in one go.
-
-    Raises:
-        ProblemsError: with all that is wrong in these files, their syntax too, and all of `desired.problems`.
-    """
-    sprocs, problems = _read(repository, desired, names)
-    if problems or desired.problems:
-        raise ProblemsError({*problems, *desired.problems, *_problems_among(repository, desired, sprocs)})
-    return sprocs
-
-
-def each_sproc(repository: Repository, desired: Desired, names: Iterable[str]) -> Iterator[Sproc]:
-    """What `read_sprocs` reads, each one as soon as it is, so that its reader can work while others do.
-
-    Raises:
-        ProblemsError: as `read_sprocs`, but after the last one; before the first where no blob is needed to tell.
-    """
-    if desired.problems:
-        read_sprocs(repository, desired, names)
-    sprocs: list[Sproc] = []
-    problems: list[Problem] = []
-    for sproc in _each(repository, desired, names, problems):
-        sprocs.append(sproc)
-        yield sproc
-    if problems:
-        raise ProblemsError({*problems, *_problems_among(repository, desired, sprocs)})
-
-
-def check_sprocs(repository: Repository, desired: Desired, sprocs: Iterable[Sproc], *, syntax: bool = True) -> None:
-    """Refuses sprocs that can't work: their syntax, and `require` of what is no library of `desired`.
-
-    `syntax` False leaves their syntax to the server, which compiles them anyway.
-
-    Raises:
-        ProblemsError: with all that is wrong, `desired.problems` too.
-    """
-    if problems := {*desired.problems, *_problems_among(repository, desired, sprocs, syntax=syntax)}:
-        raise ProblemsError(problems)
-
-
-def problems_in(repository: Repository, desired: Desired, names: Iterable[str] | None = None) -> list[Problem]:
-    """All that is wrong with some sprocs (None: all of them), misuse too; sorted."""
-    wanted = desired.entries if names is None else set(names)
-    sprocs, problems = _read(repository, desired, wanted)
-    paths = {desired.path(name) for name in wanted}
-    early = (problem for problem in desired.problems if names is None or problem.path in paths)
-    misuse = (
-        problem
-        for sproc in sprocs
-        for problem in misuse_problems(desired.path(sproc.name), sproc.source, sproc.metadata.runasync)
-    )
-    passed_over = desired.passed_over if names is None else ()
-    return sorted({*early, *problems, *passed_over, *_problems_among(repository, desired, sprocs), *misuse})
 
 
 def _settings(repository: Repository, revision: str) -> RepositorySettings:
@@ -249,51 +182,14 @@ def _passed_over(entry: Entry) -> Iterator[str]:
         yield "a symlink is passed over, and all that is behind it: copy the files"
 
 
-def _wrong_with(entry: Entry) -> Iterator[str]:
+def _wrong_with(entry: Entry, path: str) -> Iterator[Problem]:
     if wrong := name_problem(entry.path) if entry.path.endswith(SUFFIX) else None:
-        yield wrong
+        yield problem(path, "name.invalid", wrong)
     if entry.mode in UNFIT:
-        yield UNFIT[entry.mode]
-    elif _too_big(entry):
-        yield f"the file has {entry.size:,} bytes, more than {SOURCE_LIMIT_BYTES:,}: keep data out of sprocs"
+        yield problem(path, "file.not-regular", UNFIT[entry.mode])
+    elif large := size_problem(entry.size or 0, path):
+        yield large
 
 
-def _too_big(entry: Entry) -> bool:
-    return (entry.size or 0) > SOURCE_LIMIT_BYTES
-
-
-def _read(repository: Repository, desired: Desired, names: Iterable[str]) -> tuple[list[Sproc], list[Problem]]:
-    """The sound ones, and what is wrong with the others."""
-    problems: list[Problem] = []
-    return list(_each(repository, desired, names, problems)), problems
-
-
-def _each(repository: Repository, desired: Desired, names: Iterable[str], problems: list[Problem]) -> Iterator[Sproc]:
-    """The sound ones; what is wrong with the others is added to `problems`."""
-    wanted = {name: desired.entries[name] for name in sorted(set(names) - desired.unreadable)}
-    missing = repository.blobs(blob for blob in wanted.values() if blob not in desired.sources)
-    sources = {**desired.sources, **missing}
-    defaults = desired.settings.defaults
-    for name, blob in wanted.items():
-        try:
-            sproc = read_sproc(name, desired.path(name), sources[blob], blob, desired.commit.sha)
-        except ProblemsError as error:
-            problems += error.problems
-            continue
-        yield replace(sproc, values=with_defaults(sproc.values, defaults)) if defaults else sproc
-
-
-def _problems_among(
-    repository: Repository, desired: Desired, sprocs: Iterable[Sproc], *, syntax: bool = True
-) -> list[Problem]:
-    """Wrong syntax, and `require` of what is no library; of others only those are read that they require."""
-    checked = {sproc.name: sproc for sproc in sprocs}
-    needed = {name for sproc in checked.values() for name, *_ in required(sproc.source)}
-    others, _ = _read(repository, desired, (needed & desired.entries.keys()) - checked.keys())
-    # One that is broken itself is told about by itself, not by those that require it.
-    broken = (needed & desired.entries.keys()) - checked.keys() - {sproc.name for sproc in others}
-    absent = (Sproc(name, b"", "", {"library": "yes"}) for name in broken)
-    among = problems_of((*checked.values(), *others, *absent)) if needed else ()
-    placed = (replace(problem, path=desired.path(problem.path)) for problem in among if problem.path in checked)
-    wrong = (syntax_problems(desired.path(sproc.name), sproc.source) for sproc in checked.values() if syntax)
-    return [*placed, *chain.from_iterable(wrong)]
+def _clashes(names: Iterable[str], prefix: str) -> Iterator[Problem]:
+    return (problem(prefix + name, "name.clash", what) for name, what in case_clashes(names))

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from luasprocs.errors import ProblemsError, RepositoryError
 from luasprocs.language import header
-from luasprocs.language.sproc import SOURCE_LIMIT_BYTES
+from luasprocs.language.files import SOURCE_LIMIT_BYTES
+from luasprocs.operations.identity import user_at_host
 from luasprocs.registry.edits import LiveEdit, blob_like, edits_of, parse_edit
 from luasprocs.registry.live import read_sprocs
 from luasprocs.server.registry import Registry
-from sync.git.identity import applied_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,7 +48,7 @@ def commit_pending(
         return Committed()
     if not desired.branch:
         return Committed("", {one.name: "no branch is followed that it could be committed to" for one in edits})
-    claim = f"{applied_by()} {secrets.token_hex(8)}"
+    claim = f"{user_at_host()} {secrets.token_hex(8)}"
     if not registry.client.set(registry.keys.edit_claim, claim, nx=True, px=CLAIM_MS):
         return Committed()  # another daemon is at it
     try:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from luasprocs.errors import RepositoryError
+from luasprocs.operations.diff import difference_of
 from luasprocs.registry.live import read_sprocs
 from luasprocs.server.registry import Registry
-from sync.reconcile.plan import unified
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from luasprocs.registry.plan import Plan
     from sync.git.repository import Repository
     from sync.reconcile.desired import Desired
-    from sync.reconcile.plan import Plan
 
 SPROCS = 100
 """So many are shown; of those beyond, how many they are."""
@@ -55,7 +55,7 @@ class Diffs:
         said: list[str] = []
         room = CHARACTERS_IN_ALL
         for name in shown:
-            one = _cut("\n".join(unified(name, live.get(name), git.get(blobs.get(name, "")))))
+            one = _cut("\n".join(difference_of(name, live.get(name), git.get(blobs.get(name, "")))))
             room -= len(one)
             if room < 0:
                 break

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import EngineVersionError, OwnerError, PruneError, RepositoryError, ServerError
 from luasprocs.registry.history import read_history
+from luasprocs.registry.plan import Outcome, Plan
 from luasprocs.server.registry import Registry
 from luasprocs.state.desired import read_suspended
 from sync.git.repository import Repository
-from sync.reconcile.desired import problems_in, read_commit
-from sync.reconcile.plan import Plan
+from sync.reconcile.desired import read_commit
+from sync.reconcile.desired_sprocs import problems_in
 from sync.reconcile.policy import Policy
-from sync.reconcile.reconciler import Options, Outcome, Prepared, Syncer
+from sync.reconcile.syncer import Options, Prepared, Syncer
 from sync.session import Session
 
 if TYPE_CHECKING:

@@ -1,1 +1,1 @@
-"""The daemon as a service: sources, looks, HTTP."""
+"""The daemon as a service: sources, reconciliation, HTTP."""

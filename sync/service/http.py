@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     from aiohttp.web_protocol import RequestHandler
 
     from luasprocs.contract.keys import Keys
-    from sync.service.supervisor import Service
+    from sync.service.supervisor import Supervisor
 
 log = logging.getLogger("luasprocs.daemon")
 
 END_WITHIN_S = 3.0
-"""For answers that are under way when the service ends."""
+"""How long responses under way may take when the service ends."""
 STALE_INTERVALS = 3
 STALE_LEAST_S = 30.0
-"""The last success may be so many intervals ago, and so long anyway."""
+"""The last success may be this many intervals ago, or this long if that is more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """So that nobody who connects holds up the daemon, or uses up its files.
+    """Limits that keep clients from blocking the daemon or using up its file descriptors.
 
-    `connections`: with one more the oldest goes; `idle_s`: how long one may say nothing; `body_s`: how long a body may take.
+    `connections`: beyond it the oldest is closed; `idle_s`: how long one may be silent; `body_s`: how long a body may take.
     """
 
     connections: int = 100
@@ -46,17 +46,19 @@ class Http:
 
     limits = Limits()
 
-    def __init__(self, address: str, secret: str, url: str, keys: Keys, service: Service, interval_s: float) -> None:
+    def __init__(
+        self, address: str, secret: str, url: str, keys: Keys, supervisor: Supervisor, interval_s: float
+    ) -> None:
         self._host, self._port = address.rsplit(":", 1)
-        self._service, self._stale_s = service, max(STALE_LEAST_S, STALE_INTERVALS * interval_s)
-        self._metrics = Metrics(url, keys, service)
+        self._supervisor, self._stale_s = supervisor, max(STALE_LEAST_S, STALE_INTERVALS * interval_s)
+        self._metrics = Metrics(url, keys, supervisor)
         self._webhook = Webhook(secret.encode()) if secret else None
         self._stop = asyncio.Event()
         self._later: asyncio.TimerHandle | None = None
         self._measuring = asyncio.Lock()
 
     async def run(self) -> None:
-        """Until `stop`.
+        """Serves until `stop`.
 
         Raises:
             SettingsError: the address can't be listened at.
@@ -93,13 +95,12 @@ class Http:
             raise SettingsError(f"http={self._host}:{self._port}: {error.strerror or error}") from error
 
     def stop(self) -> None:
-        """Ends it."""
         self._stop.set()
 
     def unready(self) -> list[str]:
-        """Why it is not ready, as sentences; none where it is."""
+        """Why it is not ready, as sentences; empty if it is."""
         reasons = []
-        runtime, follower = self._service.runtime, self._service.follower
+        runtime, follower = self._supervisor.runtime, self._supervisor.follower
         if runtime is not None and not runtime.listening:
             reasons.append("the runtime does not listen: no connection to Redis")
         if follower is not None:
@@ -108,14 +109,14 @@ class Http:
                 reasons.append("the registry is not watched: no connection to Redis")
             if time.time() - health.last_success > self._stale_s:
                 reasons.append(f"git and Redis were not looked at with success for {self._stale_s:.0f} s")
-            if health.look is not None and health.look.evicts:
+            if health.last is not None and health.last.evicts:
                 reasons.append(
-                    f"maxmemory-policy {health.look.evicts} removes sprocs: set noeviction or a volatile-* policy"
+                    f"maxmemory-policy {health.last.evicts} removes sprocs: set noeviction or a volatile-* policy"
                 )
         return reasons
 
     async def _healthz(self, _: web.Request) -> web.Response:
-        return web.json_response({"alive": True, "status": self._service.status})
+        return web.json_response({"alive": True, "status": self._supervisor.status})
 
     async def _readyz(self, _: web.Request) -> web.Response:
         reasons = self.unready()
@@ -127,7 +128,7 @@ class Http:
         return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
     async def _hook(self, request: web.Request) -> web.Response:
-        if self._webhook is None or self._service.follower is None:
+        if self._webhook is None or self._supervisor.follower is None:
             return web.json_response({"text": "no webhook: set webhook_secret"}, status=404)
         if (request.content_length or 0) > BODY_LIMIT_BYTES:
             return web.json_response({"text": "the body is too large"}, status=413)
@@ -140,14 +141,14 @@ class Http:
             return web.json_response({"text": f"no whole body within {self.limits.body_s:.0f} s"}, status=408)
         verdict = self._webhook.judge(request.headers, body, time.monotonic())
         if verdict.look:
-            self._look()
+            self._reconcile()
         elif verdict.later and self._later is None:
-            self._later = asyncio.get_running_loop().call_later(1 / PER_SECOND, self._look)
+            self._later = asyncio.get_running_loop().call_later(1 / PER_SECOND, self._reconcile)
         return web.json_response({"text": verdict.text}, status=verdict.status)
 
-    def _look(self) -> None:
+    def _reconcile(self) -> None:
         if self._later:
             self._later.cancel()
             self._later = None
-        if self._service.follower is not None:
-            self._service.follower.wake(fetch=True)
+        if self._supervisor.follower is not None:
+            self._supervisor.follower.wake(fetch=True)

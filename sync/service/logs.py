@@ -1,4 +1,4 @@
-"""What the daemon says on standard error: lines for people, or JSON."""
+"""The daemon's log on standard error: lines for people, or JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FORMATS = ("human", "json")
 
 
 def log_to_stderr(form: str = "human") -> None:
-    """The daemon's logger writes there; `form`: one of FORMATS."""
+    """Sends the daemon's log to standard error; `form`: one of FORMATS."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if form == "json" else _Lines("%(asctime)s %(levelname)s %(message)s"))
     logger = logging.getLogger("luasprocs.daemon")
@@ -29,10 +29,10 @@ class _Lines(logging.Formatter):
 
 
 class _Json(_Lines):
-    """An object a line: `event`, `level`, `time`, and `exception`, the traceback, where there is one."""
+    """One object per line: `event`, `level`, `time`, and `exception` if there is a traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, whatever the message holds."""
+        """One line, even if the message has several."""
         said = {"event": record.getMessage(), "level": record.levelname.lower(), "time": self.formatTime(record)}
         if record.exc_info:
             said["exception"] = self.formatException(record.exc_info)

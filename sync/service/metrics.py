@@ -1,4 +1,4 @@
-"""What a daemon says to Prometheus: its own state, and the registry's counters."""
+"""Metrics for Prometheus: the daemon's state, and the registry's counters."""
 
 from __future__ import annotations
 
@@ -19,26 +19,24 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from luasprocs.contract.keys import Keys
-    from sync.service.supervisor import Service
+    from sync.service.supervisor import Supervisor
 
 _COUNTED = ("calls", "runs", "errors", "skipped", "missed", "duration_us_total")
 
 
 class Metrics:
-    """Reads when it is asked, in a thread. A server that is away is a metric, no error."""
+    """Reads the registry for each scrape, in a thread. A server that is down is a metric, not an error."""
 
-    def __init__(self, url: str, keys: Keys, service: Service) -> None:
-        self._keys, self._service = keys, service
+    def __init__(self, url: str, keys: Keys, supervisor: Supervisor) -> None:
+        self._keys, self._supervisor = keys, supervisor
         self._client = connect(url)
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
     def text(self) -> bytes:
-        """The exposition format."""
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
-        """All families."""
         yield from self._own()
         try:
             found = list(self._of_registry())
@@ -48,11 +46,11 @@ class Metrics:
         yield from found
 
     def _own(self) -> Iterator[Metric]:
-        """Of this daemon: what it syncs, what it runs."""
-        runtime, follower = self._service.runtime, self._service.follower
+        """Metrics of this daemon: its sync, its runs."""
+        runtime, follower = self._supervisor.runtime, self._supervisor.follower
         if follower is not None:
             health = follower.health
-            look = health.look
+            last = health.last
             yield CounterMetricFamily("luasprocs_syncs", "Syncs that changed the registry.", value=health.syncs)
             yield CounterMetricFamily(
                 "luasprocs_look_failures", "Looks at git or Redis that failed.", value=health.failures
@@ -65,14 +63,14 @@ class Metrics:
                 "luasprocs_last_success_timestamp_seconds", "When git and Redis were last looked at with success.",
                 value=health.last_success,
             )  # fmt: skip
-            if look is not None:
+            if last is not None:
                 state = GaugeMetricFamily("luasprocs_sync_state", "1 for the state that it is in.", labels=["state"])
-                state.add_metric([str(look.state.state)], 1)
+                state.add_metric([str(last.state.state)], 1)
                 yield state
                 yield GaugeMetricFamily(
-                    "luasprocs_drift", "Sprocs that were changed by hand.", value=len(look.state.drift)
+                    "luasprocs_drift", "Sprocs that were changed by hand.", value=len(last.state.drift)
                 )
-                problems = len(look.state.problems)
+                problems = len(last.state.problems)
                 yield GaugeMetricFamily("luasprocs_problems", "Problems of the commit that git wants.", value=problems)
         if runtime is not None:
             info = runtime.info()

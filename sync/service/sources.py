@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 FETCH_TIMEOUT_S = 120
 _REMOTE = re.compile(r"(?P<scheme>https?|ssh|git|file)://|[\w.-]+@[\w.-]+:")
 _SECRET = re.compile(r"(?<=://)[^/@\s]+(?=@)")
-# So that a remote that says nothing ends the fetch, and nobody is asked for a password.
+# A silent remote ends the fetch, and git never prompts for a password.
 _PATIENCE = ("-c", "http.lowSpeedLimit=100", "-c", "http.lowSpeedTime=20", "-c", "credential.interactive=never")
 _UNATTENDED = {"GIT_TERMINAL_PROMPT": "0", "SSH_ASKPASS_REQUIRE": "never"}
-# Behind options of the host's own, which win: ssh takes what comes first.
+# After the host's own options, which win: ssh takes the first value.
 _SSH_OPTIONS = ("-oBatchMode=yes", "-oConnectTimeout=10", "-oServerAliveInterval=10")
 _SSH_HINTS = {
     "Host key verification failed": "is its key in ~/.ssh/known_hosts of the user who runs this? ssh-keyscan HOST shows it",
@@ -38,7 +38,7 @@ _SSH_HINTS = {
 
 
 class Watched(NamedTuple):
-    """Folders: of `alone` the files that are `names`, of `whole` all that is below."""
+    """Folders to watch: the files `names` directly in `alone`, and everything below `whole`."""
 
     alone: tuple[Path, ...] = ()
     whole: tuple[Path, ...] = ()
@@ -46,26 +46,26 @@ class Watched(NamedTuple):
 
 
 class Source(Protocol):
-    """What a daemon follows. `remote`: whether it must be fetched; `name`: as messages show it, without secrets."""
+    """What a daemon follows. `remote`: whether it has to be fetched; `name`: for messages, without secrets."""
 
     repository: Repository
     name: str
     remote: bool
 
     def refresh(self) -> None:
-        """Asks the remote, if there is one. Raises RepositoryError."""
+        """Fetches from the remote, if there is one. Raises RepositoryError."""
 
     def desired(self) -> Desired:
         """What is wanted now. Raises RepositoryError, SettingsError."""
 
     def watched(self) -> Watched:
-        """Folders that change when it does; none for a remote."""
+        """The folders that change when the source does; none for a remote."""
 
     def publish(self, sha: str, before: str, branch: str) -> None:
-        """Takes a commit that was made here to where it is followed. Raises RepositoryError: that failed, and it is undone."""
+        """Publishes a commit that was made here to the followed branch. Raises RepositoryError: it failed, and is undone."""
 
     def give_up(self) -> None:
-        """What another thread waits for is not worth it any more: its call raises RepositoryError."""
+        """Interrupts a fetch or push of another thread, which raises RepositoryError."""
 
     @property
     def writable(self) -> bool:
@@ -85,10 +85,10 @@ class Checkout:
         self._last: Desired | None = None
 
     def refresh(self) -> None:
-        """Nothing to ask."""
+        """There is no remote."""
 
     def desired(self) -> Desired:
-        """Of the branch's commit, or of the files."""
+        """The sprocs of the branch's commit, or of the files."""
         if self._worktree:
             # What the first look does not see is not wanted.
             found = read_worktree(self.repository, wait=self._folder is None)
@@ -99,18 +99,18 @@ class Checkout:
         return self._last
 
     def publish(self, sha: str, before: str, branch: str) -> None:
-        """It is there."""
+        """The commit is there already."""
 
     def give_up(self) -> None:
-        """Nobody is waited for."""
+        """There is no remote to wait for."""
 
     @property
     def writable(self) -> bool:
-        """By the rights of git's folder; saved files are their editor's business."""
+        """Whether git's folder is writable; files on disk are never committed."""
         return not self._worktree and self.repository.writable
 
     def watched(self) -> Watched:
-        """Where sprocs are saved, or where git keeps its refs."""
+        """The folder of sprocs, or git's folders of refs."""
         if not self._worktree:
             return Watched(*self.repository.ref_places(), frozenset({"HEAD", "packed-refs"}))
         top, below = self.repository.path, self._folder or ""
@@ -120,7 +120,7 @@ class Checkout:
 
 
 class Mirror:
-    """A remote, fetched into a bare repository of its own below `folder`.
+    """A remote, mirrored in a bare repository below `folder`.
 
     `revision`: a branch, a tag or a commit; None: the remote's HEAD.
 
@@ -143,7 +143,7 @@ class Mirror:
             raise RepositoryError(
                 f"the mirror {str(place)!r} is in use by another daemon: name another one, --mirror DIR"
             ) from error
-        # Nobody else writes here, so what a killed git left locked is nobody's.
+        # Nobody else writes here: lock files are leftovers of a killed git.
         for lock in (*place.glob("*.lock"), *place.glob("refs/**/*.lock")):
             if lock.name != "luasprocs.lock":
                 lock.unlink(missing_ok=True)
@@ -152,7 +152,7 @@ class Mirror:
         self._ssh = self._ssh_command()
 
     def refresh(self) -> None:
-        """Fetches branches and tags, and which branch is its HEAD."""
+        """Fetches branches, tags, and the name of the HEAD branch."""
         refs = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
         options = ("--prune", "--no-tags", "--no-write-fetch-head", "--force", "--update-head-ok")
         self._git(*_PATIENCE, "fetch", "--quiet", *options, "origin", *refs)
@@ -162,12 +162,12 @@ class Mirror:
                 self._git("symbolic-ref", "HEAD", found[1])
 
     def desired(self) -> Desired:
-        """Of the commit that the revision is now."""
+        """The sprocs of the revision's current commit."""
         self._last = read_commit(self.repository, self._revision, self._last)
         return self._last
 
     def publish(self, sha: str, before: str, branch: str) -> None:
-        """Pushes. What is refused since the remote has moved on is undone here, and comes again on top of that."""
+        """Pushes. If the remote has moved on, the commit is undone here and made again on top of the new one."""
         try:
             self._git(*_PATIENCE, "push", "--quiet", "origin", f"{sha}:refs/heads/{branch}")
         except RepositoryError:
@@ -175,16 +175,16 @@ class Mirror:
             raise
 
     def give_up(self) -> None:
-        """Ends the git that waits for the remote."""
+        """Kills the git process that waits for the remote."""
         self._asking.give_up()
 
     @property
     def writable(self) -> bool:
-        """Pushing tells."""
+        """Only a push can tell."""
         return True
 
     def watched(self) -> Watched:
-        """Nothing: it is asked now and then."""
+        """Nothing: the remote is fetched periodically."""
         return Watched()
 
     def _git(self, *arguments: str) -> str:
@@ -203,7 +203,7 @@ class Mirror:
         return self._asking.run(*arguments, folder=self.repository.path, environ=environ, timeout_s=FETCH_TIMEOUT_S)
 
     def _ssh_command(self) -> dict[str, str]:
-        """What git is told to run: the command that it would take, made to ask nobody. None: another program, GIT_SSH."""
+        """The variable that makes git's ssh command non-interactive; empty if GIT_SSH names another program."""
         _, output, _ = self._run("config", "core.sshCommand")
         given = os.environ.get("GIT_SSH_COMMAND") or output.decode("utf-8", "surrogateescape").strip()
         if not given and os.environ.get("GIT_SSH"):
@@ -212,9 +212,9 @@ class Mirror:
 
 
 def with_setting(environ: Mapping[str, str], name: str, value: str) -> dict[str, str]:
-    """Variables that give git a setting beside those that `environ` gives it.
+    """Environment variables that add a git setting to those of `environ`.
 
-    What is in a command line, every user of the machine can read.
+    Every user of the machine can read a command line, so secrets are passed this way.
     """
     given = environ.get("GIT_CONFIG_COUNT", "")
     count = int(given) if given.isdecimal() else 0
@@ -226,7 +226,7 @@ def with_setting(environ: Mapping[str, str], name: str, value: str) -> dict[str,
 
 
 def unattended(command: str) -> str:
-    """An ssh command that asks nobody and doesn't wait for ever; what isn't OpenSSH's is left as it is."""
+    """An ssh command that never prompts and never waits for ever; other programs than OpenSSH's stay as they are."""
     try:
         program = Path(shlex.split(command)[0]).name
     except (ValueError, IndexError):
@@ -235,7 +235,7 @@ def unattended(command: str) -> str:
 
 
 def _of_remote(stderr: str) -> str:
-    """What git and ssh complained of, without ssh's frames, and what to look at."""
+    """The errors of git and ssh without ssh's banner lines, and a hint."""
     said = complaint("\n".join(line for line in stderr.splitlines() if line.strip("@ ")))
     return said + "".join(f" ({hint})" for words, hint in _SSH_HINTS.items() if words in said)
 

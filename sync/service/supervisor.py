@@ -1,4 +1,4 @@
-"""The daemon as one service: syncing and running side by side, each failing and coming back without the other."""
+"""The daemon as one service: sync and runtime side by side; each can fail and restart without the other."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from luasprocs.runtime.daemon import Daemon
-    from sync.service.follow import Follower
-    from sync.service.look import Look
+    from sync.service.follower import Follower
+    from sync.service.reconciliation import Reconciliation
 
 log = logging.getLogger("luasprocs.daemon")
 
 RESTART_S = 1.0
-"""After a failure that nobody foresaw."""
+"""The delay after an unexpected failure."""
 
 
 class Part(Protocol):
-    """What a service runs until it is stopped."""
+    """A part of the service."""
 
     async def run(self) -> None:
-        """Until `stop`."""
+        """Runs until `stop`."""
 
     def stop(self) -> None:
-        """`run` returns when what is under way has ended."""
+        """Ends `run` after the work under way."""
 
 
-class Service:
-    """Runs its parts. Ready when the runtime listens and the sync has looked once; whichever there are."""
+class Supervisor:
+    """Runs its parts. Ready when the runtime listens and the sync has reconciled once, if there are both."""
 
     def __init__(self, runtime: Daemon | None, follower: Follower | None) -> None:
         self.runtime, self.follower = runtime, follower
@@ -43,31 +43,31 @@ class Service:
         if runtime is not None:
             runtime.on_ready(lambda: self._arrived(runtime))
         if follower is not None:
-            follower.on_look(lambda look: self._looked(look, follower))
+            follower.on_reconciled(lambda done: self._reconciled(done, follower))
 
     def add(self, part: Part) -> None:
-        """Runs it, too; it isn't waited for."""
+        """Adds a part that readiness doesn't wait for."""
         self._parts.append(part)
 
     def on_ready(self, ready: Callable[[], None]) -> None:
-        """`ready` is called when all of it serves, and again when the runtime has connected again."""
+        """Registers a callback: called when all parts are ready, and again when the runtime has reconnected."""
         self._ready = ready
 
     @property
     def status(self) -> str:
-        """In a few words, for a service manager."""
-        look = self.follower.health.look if self.follower else None
-        said = (f"{look.state.state} {look.state.commit[:10]}".strip(),) if look else ()
+        """A short text for service managers."""
+        last = self.follower.health.last if self.follower else None
+        said = (f"{last.state.state} {last.state.commit[:10]}".strip(),) if last else ()
         return ", ".join((*said, *((self.runtime.status,) if self.runtime else ())))
 
     async def run(self) -> None:
-        """Until `stop`."""
+        """Runs until `stop`."""
         async with asyncio.TaskGroup() as group:
             for part in self._parts:
                 group.create_task(self._kept_running(part))
 
     def stop(self) -> None:
-        """No new work; `run` returns when what is under way has ended."""
+        """Begins no new work; `run` returns when the work under way has ended."""
         self._stopping = True
         for part in self._parts:
             part.stop()
@@ -92,6 +92,6 @@ class Service:
         if not self._waiting and (was_waiting or part is self.runtime):
             self._ready()
 
-    def _looked(self, look: Look, follower: Follower) -> None:
-        if look.failing != "redis" and follower in self._waiting:
+    def _reconciled(self, done: Reconciliation, follower: Follower) -> None:
+        if done.failing != "redis" and follower in self._waiting:
             self._arrived(follower)

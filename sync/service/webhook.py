@@ -1,6 +1,6 @@
-"""A webhook that says "look": whose it is, by GitHub's, GitLab's and Gitea's headers. Pure but for the clock it is given.
+"""Authenticates webhooks by the headers of GitHub, GitLab and Gitea. Pure; the caller passes the time.
 
-The body is never parsed: a valid one says that something was pushed, and the daemon looks for itself.
+The body is never parsed: a valid request means that something was pushed, and the daemon fetches.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 BODY_LIMIT_BYTES = 1024 * 1024
 REPLAY_WINDOW_S = 600.0
-"""A signature that was seen within so long is a replay, whatever else the request says: it changes nothing."""
+"""A signature that was seen within this time is a replay, which changes nothing."""
 SEEN_LIMIT = 10_000
 BURST = 10
 PER_SECOND = 1.0
-"""So many requests at once, and so many a second on average, make the daemon look; others are told to come later."""
+"""So many requests at once, and so many per second on average, make the daemon fetch; others get status 429."""
 _PROOFS = ("x-hub-signature-256", "x-gitea-signature", "x-gitlab-token")
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """An HTTP status and a sentence; `look`: the daemon is to look; `later`: in a second, since it looked just now."""
+    """An HTTP status and a sentence; `look`: fetch now; `later`: fetch in a second, as there were too many requests."""
 
     status: int
     text: str
@@ -38,13 +38,13 @@ UNPROVEN = Verdict(403, "no valid signature: X-Hub-Signature-256, X-Gitea-Signat
 
 
 def claims(headers: Mapping[str, str]) -> bool:
-    """Whether there is anything to judge. Of others the body need not be read."""
+    """Whether the request carries a signature or token; if not, its body need not be read."""
     return any(name.lower() in _PROOFS for name in headers)
 
 
 @dataclass(slots=True)
 class Webhook:
-    """Judges requests. `secret`: shared with the forge; times are monotonic seconds."""
+    """Checks requests. `secret`: shared with the forge; times are monotonic seconds."""
 
     secret: bytes
     _seen: OrderedDict[bytes, float] = field(default_factory=OrderedDict)
@@ -52,7 +52,7 @@ class Webhook:
     _filled: float = 0.0
 
     def judge(self, headers: Mapping[str, str], body: bytes, now: float) -> Verdict:
-        """What to answer. `headers` by their names, whatever the case of these."""
+        """The answer to a request. Names of headers may have any case."""
         if len(body) > BODY_LIMIT_BYTES:
             return Verdict(413, f"the body has more than {BODY_LIMIT_BYTES} bytes")
         proof = self._proof(headers, body)
@@ -66,9 +66,9 @@ class Webhook:
         return Verdict(202, "looking", look=True)
 
     def _proof(self, headers: Mapping[str, str], body: bytes) -> bytes:
-        """What proves the sender, the same for a request that is sent again; empty where nothing does.
+        """The proof of the sender, the same if the request is sent again; empty if there is none.
 
-        Only what is signed counts: who caught a request could give it another delivery's id.
+        Only signed content counts: an attacker could replay a request under another delivery id.
         """
         given = {name.lower(): value.strip().encode("utf-8", "surrogatepass") for name, value in headers.items()}
         hub, gitea, gitlab = (given.get(name, b"") for name in _PROOFS)
@@ -76,7 +76,7 @@ class Webhook:
             wanted = hmac.new(self.secret, body, hashlib.sha256).hexdigest().encode()
             if any(hmac.compare_digest(one, wanted) for one in (hub.removeprefix(b"sha256="), gitea)):
                 return wanted
-        if gitlab and hmac.compare_digest(gitlab, self.secret):  # who knows the token needs no replay
+        if gitlab and hmac.compare_digest(gitlab, self.secret):  # whoever knows the token needs no replay
             event = given.get("x-gitlab-event-uuid") or given.get("idempotency-key") or body
             return b"gitlab" + hashlib.sha256(event).digest()
         return b""

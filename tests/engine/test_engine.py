@@ -10,7 +10,8 @@ from redis.exceptions import ResponseError
 from luasprocs.contract.keys import Keys
 from luasprocs.engine import CHUNKS, render
 from luasprocs.errors import NoSprocError, ScriptError, SprocDisabledError
-from luasprocs.language.compiler import GLOBALS, uses
+from luasprocs.language.compiler import uses
+from luasprocs.language.sandbox import GLOBALS
 from luasprocs.server import acl
 from luasprocs.server.script_errors import readable_error, script_error
 from tests.live import put, sproc

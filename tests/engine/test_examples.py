@@ -24,8 +24,6 @@ DAY_MS = 24 * 60 * 60 * 1000
 
 
 class Examples:
-    """The examples, live on one server."""
-
     def __init__(self, client: redis.Redis) -> None:
         self.redis: Any = client
         make_live(client, SPROCS)

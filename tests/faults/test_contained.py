@@ -39,7 +39,6 @@ def records(client, **wanted):
 
 
 def good_ran(client, count=20):
-    """The good sproc runs for further events."""
     for number in range(count):
         client.set(f"ev:after:{number}", "x")
     return until(lambda: all(client.hget("fired", f"ev:after:{number}") == b"1" for number in range(count)))

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from luasprocs.contract.keys import Keys
-from luasprocs.runtime.jobs import SHORT_US
+from luasprocs.operations.pause import pause, resume
 from luasprocs.runtime.pool import DEPTH
+from luasprocs.runtime.workload import SHORT_US
 from luasprocs.server.registry import Registry
 from luasprocs.state.executions import read_executions
 from luasprocs.state.jobs import read_jobs
-from luasprocs.state.paused import pause, resume
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
 from tests.soak import SOAK
@@ -56,7 +56,6 @@ def tried(client: Redis, times: int) -> None:
 
 
 def runs(client: Redis) -> int:
-    """How many jobs are under way."""
     return sum(job.state == "running" for job in read_jobs(Registry(client, KEYS)))
 
 

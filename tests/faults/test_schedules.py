@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from luasprocs.contract.keys import Keys
+from luasprocs.operations.pause import pause, resume
 from luasprocs.server.registry import Registry
 from luasprocs.state.executions import read_executions
-from luasprocs.state.paused import pause, resume
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
 from tests.paths import ROOT

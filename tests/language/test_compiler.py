@@ -7,15 +7,17 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luasprocs.language import compiler as lua
-from luasprocs.language.compiler import misuse_problems, syntax_problems
+from luasprocs.language import sandbox
+from luasprocs.language.analysis import analyse
+from luasprocs.language.compiler import syntax_problems
 from tests.servers import Server
 
 
 def misuse(source: str | bytes, *, runasync: bool = False) -> list[str]:
     text = source.encode() if isinstance(source, str) else source
-    assert syntax_problems("a.lua", text) == []
-    return [str(problem) for problem in misuse_problems("a.lua", text, runasync)]
+    found = analyse(text, "a.lua", {"runasync": "yes"} if runasync else {})
+    assert found.sound
+    return [str(problem) for problem in found.problems]
 
 
 @pytest.mark.parametrize(
@@ -49,7 +51,7 @@ def test_a_syntax_error_has_its_own_line_and_column(source, place, word):
 def test_it_runs_nothing(tmp_path):
     trap = tmp_path / "trap"
     assert syntax_problems("a.lua", f"io.open({str(trap)!r}, 'w'):write('x') while true do end".encode()) == []
-    assert misuse_problems("a.lua", f"io.open({str(trap)!r}, 'w') while true do end".encode(), runasync=True) == []
+    assert analyse(f"-- runasync=yes\nio.open({str(trap)!r}, 'w') while true do end").problems == ()
     assert not trap.exists()
 
 
@@ -59,7 +61,7 @@ SOURCES = st.binary() | st.text("abc=()[]{}'\"\\-.:,;<>~ \n\r\t\0end 123#", max_
 @given(SOURCES)
 def test_any_bytes_get_an_answer_within_the_file(source):
     lines = source.replace(b"\r", b"\n").count(b"\n") + 1
-    for problem in [*syntax_problems("a.lua", source), *misuse_problems("a.lua", source, runasync=False)]:
+    for problem in syntax_problems("a.lua", source):
         assert 1 <= problem.line <= lines
         assert 1 <= problem.column <= len(source) + 1
         assert problem.message.isprintable() or "\ufffd" in problem.message
@@ -138,18 +140,18 @@ def test_a_table_of_many_values_is_no_code():
 def test_every_command_of_the_server_is_known(server: Server):
     client = server.client(decode_responses=True)
     names = {name.lower() for name in client.command_list() if "|" not in name}
-    assert names <= lua._commands().keys(), names - lua._commands().keys()
+    assert names <= sandbox.commands().keys(), names - sandbox.commands().keys()
 
 
 def test_what_is_called_misuse_is_refused_by_the_server(server: Server):
     client = server.client(decode_responses=True)
     here = set(client.command_list())
-    for name in (name for name, mark in lua._commands().items() if mark and name in here):
+    for name in (name for name, mark in sandbox.commands().items() if mark and name in here):
         with pytest.raises(redis.ResponseError, match=r"not allowed from script|[Ww]rong number"):
             client.eval(f"return redis.call('{name}')", 0)
     for source in ("x = 1", "function f() end", "return print", "return io.open", "return os.time()", "return debug"):
         assert misuse(source)
         with pytest.raises(redis.ResponseError):
             client.eval(source, 0)
-    for name in lua.GLOBALS - {"server", "os"}:
+    for name in sandbox.GLOBALS - {"server", "os"}:
         assert client.eval(f"return type({name})", 0) != "nil"

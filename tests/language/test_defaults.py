@@ -6,10 +6,11 @@ import pytest
 
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import ProblemsError
+from luasprocs.operations.rollback import rollback
 from luasprocs.server.registry import Registry
 from sync.git.repository import Repository
 from sync.reconcile.desired import read_commit
-from sync.reconcile.reconciler import Syncer, rollback
+from sync.reconcile.syncer import Syncer
 from tests.gitrepo import GitRepo
 
 KEYS = Keys()
@@ -39,7 +40,7 @@ def test_changed_defaults_reach_every_sproc_and_survive_a_rollback(server, git):
     git.write("sprocs/a.lua", "return 2")
     git.commit("three")
     assert sync(client, git).plan.updated == ("a.lua",)
-    rollback(Registry(client, KEYS))
+    rollback(Registry(client, KEYS), by="ann@host")
     stored = client.hgetall(KEYS.name("a.lua"))
     assert (stored[b"source"], stored[b"owner"]) == (b"return 1", b"team")
 
@@ -48,7 +49,7 @@ def test_changed_defaults_reach_every_sproc_and_survive_a_rollback(server, git):
 def test_a_library_that_goes_is_refused_while_others_require_it(server, git, gone):
     client = server.client()
     git.write("sprocs/a.lua", "local l = require('l.lua') return l.x")
-    path = git.write("sprocs/l.lua", "-- library=yes\nreturn {x = 1}")
+    path = git.write("sprocs/l.lua", "-- library=Yes\nreturn {x = 1}")
     git.commit("one")
     sync(client, git)
     if gone:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from redis.exceptions import ResponseError
 
-from luasprocs.language.metadata import KEYS as METADATA_KEYS
+from luasprocs.contract.metadata import KEYS as METADATA_KEYS
 from sync.reply import formatted
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from luasprocs.errors import ProblemsError
 from luasprocs.language import header
+from luasprocs.language.places import Lines, Range
 
 
 def problems(source: bytes) -> list[str]:
@@ -17,7 +18,7 @@ def problems(source: bytes) -> list[str]:
 
 
 def values(source: bytes) -> dict[str, str]:
-    return header.parse(source, "a.lua").values
+    return header.parse(source, "a.lua")
 
 
 @pytest.mark.parametrize(
@@ -46,11 +47,11 @@ def test_the_leading_comments_and_nothing_below_are_the_header(source, expected)
 
 
 def test_a_field_knows_its_line_and_column():
-    found = header.parse("-- ä\r\n\r\n--[[ event = set\n\tkey=a*\n]]".encode(), "a.lua").fields
-    assert [(field.key, field.value, field.line, field.column) for field in found] == [
-        ("event", "set", 3, 6),
-        ("key", "a*", 4, 2),
-    ]
+    text = "-- ä\r\n\r\n--[[ event = set\n\tkey=a*\n]]"
+    assert header.fields_of(text, Lines(text)) == (
+        header.Field("event", "set", Range(3, 6, 3, 11), Range(3, 14, 3, 17)),
+        header.Field("key", "a*", Range(4, 2, 4, 5), Range(4, 6, 4, 8)),
+    )
 
 
 def test_all_problems_of_a_file_are_told_at_once_and_in_their_places():
@@ -182,7 +183,7 @@ def test_parse_raises_nothing_but_problems_on_any_bytes(source):
         assert error.problems
         assert all(problem.line >= 1 and problem.column >= 1 for problem in error.problems)
     else:
-        assert header.write(source, found.values) == source
+        assert header.write(source, found) == source
 
 
 @given(sources() | st.text("-[]= \n\r\tevntkysx_'").map(str.encode))
@@ -190,7 +191,7 @@ def test_parse_raises_nothing_but_problems_on_any_bytes(source):
 @example(b"---[[ event=set\n--[=x\n-- key=a\n--[==[\nvalue=no]==]")
 def test_the_fast_way_reads_what_parse_reads(source):
     try:
-        expected = header.parse(source, "a.lua").values
+        expected = header.parse(source, "a.lua")
     except ProblemsError as error:
         with pytest.raises(ProblemsError) as raised:
             header.values_of(source, "a.lua")

@@ -12,8 +12,10 @@ import redis
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from luasprocs.contract.metadata import KEYS
 from luasprocs.errors import SettingsError
-from luasprocs.language.metadata import KEYS, Metadata, contradictions, metadata_of, parse_value
+from luasprocs.language.metadata import parse_value, says_yes, typed
+from luasprocs.language.rules import contradictions
 from luasprocs.language.values import EVENTS
 
 if TYPE_CHECKING:
@@ -110,28 +112,67 @@ def test_any_text_is_a_value_or_a_settings_error(key, text):
         parse_value(key, text)
 
 
-def test_defaults_are_those_of_the_reference():
-    assert metadata_of({}) == Metadata()
-    default = Metadata()
-    assert (default.cron, default.every_ms, default.timezone, default.misfire) == (None, None, "UTC", "once")
-    assert (default.events, default.keys, default.types, default.value) == ((), (), (), True)
-    assert (default.runasync, default.timeout_ms, default.memory_bytes) == (False, 1000, 64 * 1024 * 1024)
-    assert (default.overlap, default.retries, default.backoff_ms, default.catchup) == ("queue", 0, 1000, "no")
-    assert (default.reentrant, default.readonly, default.enabled, default.library) == (False, False, True, False)
+ASYNC = {"runasync": "yes"}
 
 
-def test_some_defaults_follow_other_keys():
-    assert metadata_of({"event": "set"}).keys == ("*",)
-    assert metadata_of({"event": "set", "key": "a,b"}).keys == ("a", "b")
-    assert metadata_of({"runasync": "yes"}).timeout_ms == 30_000
-    assert metadata_of({"runasync": "yes", "timeout": "2s"}).timeout_ms == 2_000
-    assert metadata_of({"cron": "@daily"}).overlap == "skip"
-    assert metadata_of({"cron": "@daily", "overlap": "allow"}).overlap == "allow"
+@pytest.mark.parametrize(
+    ("values", "key", "expected"),
+    [
+        ({}, "timeout", 1_000),
+        (ASYNC, "timeout", 30_000),
+        ({"runasync": "YES"}, "timeout", 30_000),
+        ({**ASYNC, "timeout": "2s"}, "timeout", 2_000),
+        (ASYNC, "memory", 64 * 1024 * 1024),
+        ({}, "overlap", "queue"),
+        ({"cron": "@daily"}, "overlap", "skip"),
+        ({"every": "15s"}, "overlap", "skip"),
+        ({"every": "15s", "misfire": "all"}, "overlap", "queue"),
+        ({"cron": "@daily", "misfire": "once"}, "overlap", "skip"),
+        ({"cron": "@daily", "overlap": "allow"}, "overlap", "allow"),
+        ({}, "misfire", "once"),
+        ({}, "timezone", "UTC"),
+        ({}, "retries", 0),
+        ({}, "backoff", 1_000),
+        ({}, "catchup", "no"),
+        ({}, "cron", None),
+        ({}, "event", None),
+        ({}, "key", None),
+        ({"event": "set"}, "key", ("*",)),
+        ({"event": "set", "key": ""}, "key", ("*",)),
+        ({"event": "set", "key": "a,b"}, "key", ("a", "b")),
+    ],
+)
+def test_a_default_depends_on_the_other_keys(values, key, expected):
+    assert typed(values, key) == expected
 
 
-def test_a_registry_hash_gives_its_metadata_and_keeps_own_keys():
-    fields = {"source": "x", "sha": "1", "blob": "2", "commit": "3", "edit": "", "every": "5s", "x_b": "2", "x_a": " 1"}
-    assert metadata_of(fields) == Metadata(every_ms=5000, extra=(("x_a", " 1"), ("x_b", "2")))
+def test_every_default_is_a_value_of_its_key():
+    for name, key in KEYS.items():
+        for default in key.defaults:
+            parse_value(name, default.value)
+
+
+def test_a_value_broken_by_hand_is_a_settings_error():
+    with pytest.raises(SettingsError, match="timeout='soon'"):
+        typed({"timeout": "soon"}, "timeout")
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "expected"),
+    [
+        ("yes", "library", True),
+        ("YES ", "library", True),
+        ("no", "library", False),
+        ("", "library", False),
+        ("perhaps", "library", False),
+        ("No", "enabled", False),
+        ("", "enabled", True),
+        ("perhaps", "enabled", True),
+    ],
+)
+def test_a_flag_is_its_default_where_it_is_neither_yes_nor_no(text, key, expected):
+    assert says_yes({key: text}, key) is expected
+    assert says_yes({}, key) is (key == "enabled")
 
 
 @pytest.mark.parametrize(

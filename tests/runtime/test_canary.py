@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import time
 
-import pytest
-
 from luasprocs.contract.keys import Keys
-from luasprocs.runtime.canary import PROBES, channels, judge
 from luasprocs.server.acl import rule
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
@@ -119,32 +116,3 @@ def test_writes_that_an_acl_refuses_prove_nothing(server):
         daemon.until("CONFIG is refused")
         time.sleep(4)
         assert MISSING not in daemon.output
-
-
-def test_what_is_listened_to():
-    assert channels({"K", "$"}, 0, b"c") == {b"__keyspace@0__:c"}
-    assert channels({"E", "$", "x"}, 3, b"c") == {b"__keyevent@3__:setrange", b"__keyevent@3__:expired"}
-    assert channels({"K", "E", "$", "x"}, 0, b"c") == {b"__keyspace@0__:c", b"__keyevent@0__:setrange"}
-    assert channels({"K", "e", "d"}, 0, b"c") == set()
-
-
-@pytest.mark.parametrize(
-    ("wanted", "heard", "missing"),
-    [
-        ("K$h", "K$ Kh", ""),
-        ("K$h", "K$", "h"),
-        ("K$h", "", "K$h"),
-        ("KE$h", "K$ Kh E$", ""),
-        ("KE$h", "K$ Kh", "E"),
-        ("KE$h", "E$", "K"),
-        ("KE$h", "Kh", "$"),
-        ("KE$h", "", "KE$h"),
-        ("E$h", "E$", "h"),
-        ("E$h", "", "E$h"),
-        ("Ke", "", ""),
-    ],
-)
-def test_what_is_missing(wanted, heard, missing):
-    proven = set(wanted) & PROBES.keys()
-    found = judge(set(wanted), proven, {(word[0], PROBES[word[1]].event) for word in heard.split()})
-    assert found == set(missing)

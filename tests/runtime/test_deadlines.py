@@ -1,4 +1,4 @@
-"""`expired` in time: what is known of deadlines, and a daemon that touches what is due.
+"""`expired` in time: a daemon that touches what is due.
 
 The server looks for nothing that is due by itself here: what expires, the daemon has touched.
 How late it comes, `bench/` measures.
@@ -7,15 +7,11 @@ How late it comes, `bench/` measures.
 from __future__ import annotations
 
 import os
-import random
 import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from luasprocs.runtime.expiry_queue import NEVER, Schedule
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
 from tests.until import PATIENCE_S
@@ -144,64 +140,3 @@ def test_a_lost_connection_is_opened_again(lazy):
         daemon.until("deadlines are unknown")
         client.set("due:missed", "x", px=1500)
         fires(client, "due:missed")
-
-
-def test_due_keys_are_taken_in_order():
-    schedule = Schedule()
-    for key, at in ((b"c", 30), (b"a", 10), (b"b", 20)):
-        schedule.learn(key, at)
-    assert schedule.next == 10
-    assert schedule.due(10, 9) == []
-    assert schedule.due(11, 9) == [b"a"]
-    assert schedule.due(99, 1) == [b"b"]
-    assert schedule.due(99, 9) == [b"c"]
-    assert schedule.next == NEVER
-
-
-def test_the_last_word_counts():
-    schedule = Schedule()
-    schedule.learn(b"a", 10)
-    schedule.learn(b"a", 50)
-    schedule.learn(b"b", 10)
-    schedule.learn(b"b", -1)
-    schedule.learn(b"c", 50)
-    schedule.learn(b"c", 10)
-    assert schedule.due(20, 9) == [b"c"]
-    assert len(schedule) == 1
-    assert schedule.due(99, 9) == [b"a"]
-
-
-def test_of_too_many_the_nearest_are_kept():
-    schedule = Schedule(limit=100)
-    order = list(range(1000))
-    random.Random(1).shuffle(order)
-    for at in order:
-        schedule.learn(b"%d" % at, at)
-        assert len(schedule) <= 100
-    assert schedule.horizon < 100
-    taken = schedule.due(10_000, 1000)
-    assert taken == [b"%d" % at for at in range(len(taken))]
-    assert len(taken) >= 50
-
-
-def test_one_key_whose_deadline_moves_takes_no_more_room():
-    schedule = Schedule(limit=100)
-    for at in range(10_000):
-        schedule.learn(b"a", at)
-    assert len(schedule._heap) <= 101
-    assert schedule.horizon == NEVER
-    assert schedule.due(NEVER, 9) == [b"a"]
-
-
-@given(
-    st.lists(st.tuples(st.sampled_from([b"a", b"b", b"c", b"d"]), st.integers(-2, 20)), max_size=60), st.integers(0, 25)
-)
-def test_it_is_as_a_dictionary_would_be(learnt, now):
-    schedule, plain = Schedule(), {}
-    for key, at in learnt:
-        schedule.learn(key, at)
-        plain[key] = at
-    due = [key for key, at in plain.items() if 0 <= at < now]
-    found = schedule.due(now, 100)
-    assert sorted(found) == sorted(due)
-    assert [plain[key] for key in found] == sorted(plain[key] for key in due)

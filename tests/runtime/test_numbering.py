@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luasprocs.runtime.bindings import Bindings, Bound, binding_of
-from luasprocs.runtime.numbering import CHUNK_EVENTS, Cause, Numbering, Segment, Source, Tick
+from luasprocs.runtime.numbering import CHUNK_EVENTS, Numbering, Tick
+from luasprocs.runtime.source import Cause, Segment, Source
 
 EVERY = b"__keyevent@0__:set"
 OTHER = b"__keyspace@0__:o*"
@@ -258,8 +259,10 @@ def test_a_broken_connection_begins_a_segment_and_keeps_what_is_pending():
     feed = Feed()
     feed.tick(1)
     feed.event(b"k1")
-    feed.numbering.restart([feed.source()])
+    feed.numbering.disconnect()
     feed.event(b"lost")
+    assert feed.tick(4) == []
+    feed.source().subscribed = True
     assert feed.tick(5) == [feed.source()]
     feed.event(b"k2")
     assert feed.pending() == [(1, 1, b"k1"), (5, 1, b"k2")]
@@ -272,7 +275,8 @@ def test_coverage_reaches_back_as_far_as_something_is_pending():
     feed.tick(3)
     assert feed.source().covers == 3
     feed.event(b"k")
-    feed.numbering.restart([feed.source()])
+    feed.numbering.disconnect()
+    feed.source().subscribed = True
     feed.tick(8)
     assert feed.source().covers == 3
     feed.source().drop_until((3, 1))

@@ -1,9 +1,26 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
+
+from tests.live import put, sproc
+from tests.tui.pilot import TO_ACT_ON
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from tests.servers import Server
 
 
 @pytest.fixture
 def size(server_kind: str) -> tuple[int, int]:
     """A small screen on one server, a large one on the other."""
     return (80, 24) if server_kind == "valkey" else (160, 45)
+
+
+@pytest.fixture
+def client(server: Server) -> Redis:
+    found = server.client()
+    put(found, *(sproc(name, source) for name, source in TO_ACT_ON.items()))
+    return found

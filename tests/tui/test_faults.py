@@ -1,21 +1,16 @@
-"""What happens to Redis while the screen is open: everything gone, the password changed, functions gone; and a long source."""
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from luasprocs.contract.keys import Keys
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.settings import Context
 from luasprocs_tui.widgets.table import Table
 from tests.live import put, sproc
-from tests.tui.test_sprocs_screen import listed, screen_of, until
+from tests.tui.pilot import listed, screen_of, until
 
 if TYPE_CHECKING:
     from tests.conftest import OwnServer
     from tests.servers import Server
-
-KEYS = Keys()
 
 
 def app(url: str) -> TuiApp:
@@ -69,9 +64,9 @@ async def test_functions_that_are_gone_are_a_problem_and_come_back(server: Serve
         client.function_flush()
         await until(pilot, lambda: "the engine is not loaded" in screen_of(pilot), "the problem")
         await pilot.press("R", "enter")
-        await until(pilot, lambda: "unction not found" in screen_of(pilot), "why it can't run")
+        await until(pilot, lambda: "no engine is loaded here" in screen_of(pilot), "why it can't run")
         await pilot.press("c")
-        await until(pilot, lambda: "unction not found" in screen_of(pilot), "why there are no schedules")
+        await until(pilot, lambda: "schedules can't be read" in screen_of(pilot), "why there are no schedules")
         put(client, sproc("a.lua", "-- every=1h\nreturn 1"))
         await until(pilot, lambda: "every 1h" in screen_of(pilot), "the schedules again")
 

@@ -38,7 +38,6 @@ class SlowApp(KeysInOrder):
 
 
 def send(pilot: Pilot[None], *keys: str) -> None:
-    """All at once, as one packet brings them."""
     driver = pilot.app._driver
     assert driver is not None
     for key in keys:

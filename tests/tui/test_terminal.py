@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
-from luasprocs.language.metadata import KEYS as METADATA_KEYS
-from luasprocs.registry.edits import edit_metadata
+from luasprocs.contract.metadata import KEYS as METADATA_KEYS
+from luasprocs.operations.edit import edit_metadata
 from luasprocs.registry.live import read_sprocs
 from luasprocs.server.registry import Registry
 from tests.gitrepo import GitRepo
@@ -55,12 +55,10 @@ class Terminal:
         self._tmux("send-keys", *keys)
 
     def type(self, text: str) -> None:
-        """Types text as it is."""
         self._tmux("send-keys", "-l", text)
 
     @property
     def screen(self) -> str:
-        """What stands there."""
         return self._tmux("capture-pane", "-p")
 
     def shows(self, *texts: str) -> str:

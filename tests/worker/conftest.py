@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The working folder."""
     made = tmp_path / "files"
     made.mkdir()
     return made

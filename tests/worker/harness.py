@@ -31,8 +31,6 @@ class EndedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How a job ended."""
-
     status: str
     duration_us: int
     reply: str
@@ -123,7 +121,6 @@ class WorkerProcess:
         return job_id
 
     def run(self, name: str, *args: Any, timeout_s: float = TIMEOUT_S, **options: Any) -> Done:
-        """One job to its end."""
         job_id = self.send_job(name, *args, **options)
         what, done_id, status, duration_us, reply, error = self.read(timeout_s)
         assert (what, done_id) == (b"done", job_id.encode())

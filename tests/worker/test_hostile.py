@@ -31,7 +31,6 @@ def memory_of(pid: int) -> int:
 
 
 def resident_of(pid: int) -> int:
-    """Bytes that a process has in memory now."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
 
 

@@ -38,7 +38,6 @@ def installer(runtime: LuaRuntime) -> Any:
 
 
 def install(runtime: LuaRuntime) -> None:
-    """Puts them into a runtime's globals."""
     installer(runtime)(runtime.globals())
 
 

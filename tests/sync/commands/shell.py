@@ -58,7 +58,6 @@ class Shell:
         return self.server.client()
 
     def __call__(self, *args: str) -> Result:
-        """Runs a command line in this process."""
         self.capture.readouterr()
         code = run(args)
         out, err = self.capture.readouterr()

@@ -115,7 +115,8 @@ def test_json_is_one_problem_a_line(git: GitRepo, check: Check) -> None:
     assert (code, errors) == (1, [])
     (problem,) = map(json.loads, out.splitlines())
     assert problem.pop("message")
-    assert problem == {"path": "sprocs/a.lua", "line": 2, "column": 4, "kind": "error"}
+    place = {"path": "sprocs/a.lua", "line": 2, "column": 4, "end_line": 2, "end_column": 8}
+    assert problem == {**place, "kind": "error", "code": "header.unknown-key"}
 
 
 @pytest.mark.parametrize("args", [(), ("nope.lua",)])

@@ -13,9 +13,9 @@ import pytest
 from luasprocs import connect
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import JobError, NoSprocError, ScriptError
+from luasprocs.operations.pause import resume
 from luasprocs.server.registry import Registry
 from luasprocs.state.jobs import act
-from luasprocs.state.paused import resume
 from tests.until import until
 
 if TYPE_CHECKING:
@@ -219,8 +219,8 @@ def test_what_waiting_prints(live: Shell, start_daemon: StartDaemon) -> None:
 def test_waiting_for_a_paused_one_says_so(
     live: Shell, start_daemon: StartDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sync.commands.execute_.WARN_AFTER_S", 0.0)
-    monkeypatch.setattr("sync.commands.execute_.POLL_S", 0.01)
+    monkeypatch.setattr("luasprocs.operations.wait.LATE_AFTER_S", 0.0)
+    monkeypatch.setattr("luasprocs.operations.wait.POLL_S", 0.01)
     start_daemon(live.server.url)
     live.ok("pause", "hello.lua")
 

@@ -33,7 +33,7 @@ def live(shell: Shell) -> Shell:
 
 def test_a_list_in_a_pipe_is_separated_by_tabs(live: Shell) -> None:
     assert live.ok("list").rows == [
-        ["dream.lua", "set,rename_to on dream*", "ok", "what was dreamt"],
+        ["dream.lua", "set,rename_to dream*", "ok", "what was dreamt"],
         ["lib.lua", "library", "ok", ""],
         ["off.lua", "call", "disabled", ""],
         ["plain.lua", "call", "ok", ""],

@@ -12,7 +12,7 @@ from luasprocs.server.acl import rule
 from luasprocs.server.registry import Registry
 from luasprocs.state.executions import Tail
 from luasprocs.state.jobs import read_jobs
-from luasprocs_tui.feed import Feed
+from luasprocs_tui.backend.registry_backend import RegistryBackend
 from tests.daemons import DaemonProcess
 from tests.gitrepo import GitRepo
 from tests.sync.service.service import generation_of
@@ -80,7 +80,6 @@ def as_role(server, monkeypatch):
 
 
 def deployers(shell, shop, server) -> Work:  # noqa: C901  # a list of small steps
-    """What a deployer does."""
     numbers = iter(range(100, 10_000))
 
     def cli(*words: str, code: int = 0) -> Callable[[], None]:
@@ -137,7 +136,6 @@ def deployers(shell, shop, server) -> Work:  # noqa: C901  # a list of small ste
 
 
 def viewers(shell, server) -> Work:
-    """What a viewer does."""
 
     def cli(*words: str) -> Callable[[], None]:
         def run() -> None:
@@ -161,7 +159,7 @@ def viewers(shell, server) -> Work:
         Tail(Registry(server.client(username="worker", password="pw"), KEYS), "0-0").read(1)
 
     def screen() -> None:
-        pulse = Feed(server.url.replace("redis://", "redis://worker:pw@")).read().pulse
+        pulse = RegistryBackend(server.url.replace("redis://", "redis://worker:pw@")).snapshot((), full=False).pulse
         assert pulse is not None
         assert pulse.recorded is not None
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 import pytest
 import redis
 
-from sync.settings import SERVER_FILE
+from luasprocs.operations.local_server import SERVER_FILE
 from tests.sync.commands.shell import Shell
 from tests.until import PATIENCE_S, until
 

@@ -119,7 +119,7 @@ def in_python(code: str, environ: dict[str, str], cwd: Path | None = None) -> su
 def test_without_git_on_path_it_says_so(repo, tmp_path):
     code = f"""
         from luasprocs.errors import RepositoryError
-        from sync.repository import Repository
+        from sync.git.repository import Repository
         try:
             Repository.open({str(repo.path)!r})
         except RepositoryError as error:
@@ -131,7 +131,7 @@ def test_without_git_on_path_it_says_so(repo, tmp_path):
 
 def test_an_emptied_environment_will_do(repo):
     code = f"""
-        from sync.repository import Repository
+        from sync.git.repository import Repository
         opened = Repository.open({str(repo.path)!r})
         print(opened.resolve().subject, len(opened.tree(opened.resolve(), "sprocs")))
     """
@@ -183,7 +183,7 @@ HOOK = """\
 while read old new ref; do
   {python} -c '
 import sys
-from sync.repository import Repository
+from sync.git.repository import Repository
 for folder in (None, sys.argv[1]):
     opened = Repository.open(folder)
     commit = opened.resolve(sys.argv[2])
@@ -220,7 +220,7 @@ def test_a_pre_commit_hook_sees_the_index_of_commit_all(repo, tmp_path, here):
         ".git/hooks/pre-commit",
         f"""#!/bin/sh
 {sys.executable} -c '
-from sync.repository import Repository
+from sync.git.repository import Repository
 opened = Repository.open({"None" if here else '"."'})
 print(sorted(opened.blobs(entry.blob for entry in opened.index("sprocs")).values()), file=open("{out}", "w"))
 '

@@ -8,21 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from luasprocs.errors import Problem, ProblemsError, RepositoryError, SettingsError
-from luasprocs.language.metadata import with_defaults
-from luasprocs.language.sproc import SOURCE_LIMIT_BYTES, git_blob_id
+from luasprocs.language.files import SOURCE_LIMIT_BYTES
+from luasprocs.language.rules import with_defaults
+from luasprocs.language.sproc import git_blob_id
 from sync.git.entries import CONFLICT, SPECIAL, SUBMODULE, SYMLINK, Entry
 from sync.git.repository import Repository
-from sync.reconcile.desired import (
-    INDEX,
-    WORKTREE,
-    check_sprocs,
-    problems_in,
-    read_commit,
-    read_entries,
-    read_index,
-    read_sprocs,
-    read_worktree,
-)
+from sync.reconcile.desired import INDEX, WORKTREE, read_commit, read_entries, read_index, read_worktree
+from sync.reconcile.desired_sprocs import check_sprocs, problems_in, read_sprocs
 from tests.gitrepo import SETTINGS, GitRepo
 
 if TYPE_CHECKING:

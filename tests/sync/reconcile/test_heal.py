@@ -7,10 +7,11 @@ import pytest
 import luasprocs
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import ScriptError
+from luasprocs.operations.rollback import rollback
 from luasprocs.server.registry import Registry
 from sync.git.repository import Repository
 from sync.reconcile.desired import read_commit
-from sync.reconcile.reconciler import Syncer, rollback
+from sync.reconcile.syncer import Syncer
 from tests.gitrepo import GitRepo
 from tests.live import put, sproc
 
@@ -74,7 +75,7 @@ def test_a_rollback_goes_back_past_a_heal(client, git, harm):
     git.write("sprocs/b.lua", "return 3")
     git.commit("two")
     sync(client, git)
-    rollback(Registry(client, KEYS), 1)
+    rollback(Registry(client, KEYS), 1, by="ann@host")
     assert client.lrange(KEYS.list, 0, -1) == [b"a.lua", b"b.lua"]
     assert client.execute_command("FCALL", "luasprocs_execute", 0, "b.lua") == 2
 
@@ -84,7 +85,7 @@ def test_a_rollback_restores_metadata_edited_by_hand(client, git):
     git.commit("two")
     sync(client, git)
     client.hset(KEYS.name("a.lua"), "key", "by hand")
-    rollback(Registry(client, KEYS))
+    rollback(Registry(client, KEYS), by="ann@host")
     assert client.hget(KEYS.name("a.lua"), "key") == b"k"
 
 

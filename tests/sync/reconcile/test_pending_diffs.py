@@ -8,11 +8,11 @@ import pytest
 
 from luasprocs.contract.keys import Keys
 from luasprocs.registry.live import read_live
+from luasprocs.registry.plan import Plan, diff
 from luasprocs.server.registry import Registry
 from sync.git.repository import Repository
 from sync.reconcile import pending_diffs as waiting
 from sync.reconcile.desired import Desired, read_commit, read_worktree
-from sync.reconcile.plan import Plan, diff
 from tests.gitrepo import SETTINGS, GitRepo
 from tests.live import put, sproc
 

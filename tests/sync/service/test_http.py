@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 
 from sync.git.repository import Repository
-from sync.service.follow import Follower
+from sync.service.follower import Follower
 from sync.service.http import Http, Limits
-from sync.service.look import Rules
+from sync.service.rules import Rules
 from sync.service.sources import Checkout
-from sync.service.supervisor import Service as Parts
+from sync.service.supervisor import Supervisor
 from tests.gitrepo import GitRepo
 from tests.sync.service.service import KEYS, Service, commit_of, live
 from tests.until import until
@@ -161,7 +161,7 @@ async def http(repo):
     """One within this process, of a daemon that does nothing, with little patience; and its port."""
     follower = Follower("redis://127.0.0.1:1/0", KEYS, Checkout(Repository.open(repo.path)), Rules(), "d", 1.0)
     port = free_port()
-    found = Http(f"127.0.0.1:{port}", SECRET, "redis://127.0.0.1:1/0", KEYS, Parts(None, follower), 1.0)
+    found = Http(f"127.0.0.1:{port}", SECRET, "redis://127.0.0.1:1/0", KEYS, Supervisor(None, follower), 1.0)
     found.limits = Limits(connections=10, idle_s=0.5, body_s=0.5)
     serving = asyncio.create_task(found.run())
     await listens(port)
@@ -221,7 +221,6 @@ def free_port() -> int:
 
 
 async def listens(port: int) -> None:
-    """Waits until it does."""
     async with asyncio.timeout(5):
         while True:
             with contextlib.suppress(OSError):

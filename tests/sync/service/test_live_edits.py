@@ -11,13 +11,15 @@ from dataclasses import replace
 import pytest
 
 from luasprocs.errors import EditConflictError, NoSprocError, ProblemsError, RegistryError
-from luasprocs.registry.edits import edit, edit_metadata, edits_of, undo
+from luasprocs.operations.edit import edit, edit_metadata, undo
+from luasprocs.operations.rollback import rollback
+from luasprocs.registry.edits import edits_of
 from luasprocs.registry.live import read_live, read_sprocs
 from luasprocs.server.registry import Registry
 from sync.git.repository import Repository
 from sync.reconcile.desired import read_commit
 from sync.reconcile.live_edits import commit_pending
-from sync.reconcile.reconciler import Options, Syncer, rollback
+from sync.reconcile.syncer import Options, Syncer
 from tests.gitrepo import GitRepo
 from tests.sync.service.service import KEYS, Service, commit_of, live, source_of, stands, state_of
 from tests.until import until
@@ -120,7 +122,7 @@ def test_a_sync_keeps_an_edit_until_git_changes_the_file(server, repo):
     subprocess.run([*sync, "--discard-edits"], cwd=repo.path, check=True, env=repo.environ, capture_output=True)
     assert source_of(client, "a.lua") == EVENT + "-- more\n"
     wish(client, timeout="4s")
-    rollback(Registry(client, KEYS), 1)
+    rollback(Registry(client, KEYS), 1, by="ann@host")
     assert edited(client) == []
     assert source_of(client, "a.lua") == EVENT
 

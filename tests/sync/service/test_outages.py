@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from luasprocs.errors import RepositoryError
-from luasprocs.registry.edits import edit_metadata
+from luasprocs.operations.edit import edit_metadata
 from luasprocs.registry.live import read_sprocs
 from luasprocs.server.registry import Registry
 from sync.git.remote import Asking
@@ -157,7 +157,6 @@ def small_disk(tmp_path):
 
 
 def fill(place):
-    """Leaves nothing free."""
     with (place / "filler").open("wb", buffering=0) as file:
         try:
             while True:

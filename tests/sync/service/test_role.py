@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from redis.exceptions import RedisError, ResponseError
 
-from luasprocs.registry.edits import edit_metadata
+from luasprocs.operations.edit import edit_metadata
+from luasprocs.operations.pause import resume
 from luasprocs.registry.live import read_sprocs
 from luasprocs.server.acl import rule
 from luasprocs.server.registry import Registry
 from luasprocs.state import requests as control
-from luasprocs.state.paused import resume
 from tests.gitrepo import GitRepo
 from tests.sync.service.service import KEYS, Service
 from tests.until import PATIENCE_S, until

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from luasprocs.registry.edits import edit_metadata
+from luasprocs.operations.edit import edit_metadata
 from luasprocs.registry.live import read_sprocs
 from luasprocs.server.registry import Registry
 from sync.service.sources import unattended, with_setting

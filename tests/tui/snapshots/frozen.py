@@ -12,11 +12,12 @@ from textual.widgets import Input
 
 from luasprocs.registry.live import Revision
 from luasprocs.state.executions import Execution
+from luasprocs_tui import messages
 from luasprocs_tui.app import TuiApp
-from luasprocs_tui.rows import Counters, Row
 from luasprocs_tui.screens.sprocs import SprocsScreen
 from luasprocs_tui.settings import Context
-from luasprocs_tui.snapshots import Pulse, Snapshot
+from luasprocs_tui.values.rows import Counters, Row
+from luasprocs_tui.values.snapshots import Pulse, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -97,30 +98,28 @@ def app(monkeypatch: pytest.MonkeyPatch, name: str, **settings: Any) -> tuple[Tu
     monkeypatch.setattr(TuiApp, "_follow", lambda _: None)
     monkeypatch.setattr(SprocsScreen, "_now_ms", lambda _: NOW_MS)
     # Data is never old, however slow the machine.
-    for place in ("widgets.status", "screens.live", "screens.executions"):
-        monkeypatch.setattr(f"luasprocs_tui.{place}.STALE_AFTER_S", math.inf)
+    monkeypatch.setattr("luasprocs_tui.values.freshness.STALE_AFTER_S", math.inf)
     monkeypatch.setattr(Input, "_toggle_cursor", lambda _: None)  # no blinking
     context = settings.pop("context", Context("", "redis://redis.example.com:6379/0"))
     return TuiApp(context, **settings), size
 
 
 def made_of(pilot: Pilot[None]) -> TuiApp:
-    """The app itself."""
     assert isinstance(pilot.app, TuiApp)
     return pilot.app
 
 
 def opened(
-    screen: Callable[[], Screen[Any]] | None = None, *messages: Callable[[], Any], press: tuple[str, ...] = ()
+    screen: Callable[[], Screen[Any]] | None = None, *sent: Callable[[], Any], press: tuple[str, ...] = ()
 ) -> Callable[[Pilot[None]], Awaitable[None]]:
     """Before the picture: the data comes, a screen is opened, its data comes, keys are pressed."""
 
     async def before(pilot: Pilot[None]) -> None:
-        pilot.app.post_message(TuiApp.Fresh(snapshot()))
+        pilot.app.post_message(messages.SnapshotRead(snapshot()))
         await pilot.pause()
         if screen is not None:
             await pilot.app.push_screen(screen())
-        for message in messages:
+        for message in sent:
             pilot.app.screen.post_message(message())
         await pilot.pause()
         await pilot.press(*press)

@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.state.schedules import ScheduleInfo
+from luasprocs_tui import messages
 from luasprocs_tui.screens.cron import CronScreen
-from luasprocs_tui.screens.live import Live
 from tests.tui.snapshots.frozen import NOW_MS, app, opened, shown
 
 if TYPE_CHECKING:
@@ -20,4 +20,4 @@ ROWS = [
 @shown
 def test_schedules(snap_compare: Any, monkeypatch: pytest.MonkeyPatch, shown: str) -> None:
     made, size = app(monkeypatch, shown)
-    assert snap_compare(made, terminal_size=size, run_before=opened(CronScreen, lambda: Live.Came(ROWS)))
+    assert snap_compare(made, terminal_size=size, run_before=opened(CronScreen, lambda: messages.DataRead(ROWS)))

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from luasprocs.language.metadata import KEYS as METADATA_KEYS
-from luasprocs_tui.texts import checks
+from luasprocs.contract.metadata import KEYS as METADATA_KEYS
+from luasprocs_tui.controller.previews import checks
 from luasprocs_tui.widgets.dialog import Ask, Choose, Confirm, Show
 from luasprocs_tui.widgets.form import Form
 from tests.tui.snapshots.frozen import app, opened, shown
@@ -18,7 +18,7 @@ DIFF = "--- live/sc1.lua\n+++ generation 6/sc1.lua\n@@ -1 +1 @@\n-return 'HELLO'
 @shown
 def test_a_form(snap_compare: Any, monkeypatch: pytest.MonkeyPatch, shown: str) -> None:
     made, size = app(monkeypatch, shown)
-    form = lambda: Form("Header of charge.lua", VALUES, (*METADATA_KEYS, "x_team"), checks(), lambda *_: "")  # noqa: E731
+    form = lambda: Form("Header of charge.lua", VALUES, (*METADATA_KEYS, "x_team"), checks(), lambda *_: None)  # noqa: E731
     assert snap_compare(made, terminal_size=size, run_before=opened(form, press=("2", "tab", "x")))
 
 

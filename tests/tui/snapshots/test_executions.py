@@ -3,16 +3,17 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from luasprocs_tui.records import Batch
+from luasprocs_tui import messages
 from luasprocs_tui.screens.executions import ExecutionsScreen
+from luasprocs_tui.values.snapshots import Batch
 from tests.tui.snapshots.frozen import RECORDS, app, opened, shown
 
 if TYPE_CHECKING:
     import pytest
 
 
-def came() -> ExecutionsScreen.Came:
-    return ExecutionsScreen.Came(Batch(RECORDS, time.monotonic(), whole=True))
+def came() -> messages.RecordsRead:
+    return messages.RecordsRead(Batch(RECORDS, time.monotonic(), whole=True))
 
 
 @shown

@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.registry.history import Generation
+from luasprocs_tui import messages
 from luasprocs_tui.screens.history import HistoryScreen
-from luasprocs_tui.screens.live import Live
 from tests.tui.snapshots.frozen import app, opened, shown
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ ROWS = [
 def test_generations(snap_compare: Any, monkeypatch: pytest.MonkeyPatch, shown: str) -> None:
     made, size = app(monkeypatch, shown)
     assert snap_compare(
-        made, terminal_size=size, run_before=opened(HistoryScreen, lambda: Live.Came(ROWS), press=("j",))
+        made, terminal_size=size, run_before=opened(HistoryScreen, lambda: messages.DataRead(ROWS), press=("j",))
     )
 
 
 @shown
 def test_of_one_sproc(snap_compare: Any, monkeypatch: pytest.MonkeyPatch, shown: str) -> None:
     made, size = app(monkeypatch, shown)
-    before = opened(lambda: HistoryScreen("sc1.lua"), lambda: Live.Came(ROWS[1:]))
+    before = opened(lambda: HistoryScreen("sc1.lua"), lambda: messages.DataRead(ROWS[1:]))
     assert snap_compare(made, terminal_size=size, run_before=before)

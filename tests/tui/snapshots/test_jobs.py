@@ -4,17 +4,17 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.state.jobs import JobRecord
+from luasprocs_tui import messages
 from luasprocs_tui.screens.jobs import JobsScreen
-from luasprocs_tui.screens.live import Live
 from tests.tui.snapshots.frozen import app, opened, shown
 
 if TYPE_CHECKING:
     import pytest
 
 
-def came() -> Live.Came:
+def came() -> messages.DataRead[list[JobRecord]]:
     since_ms = int(time.time() * 1000) - 90_500
-    return Live.Came(
+    return messages.DataRead(
         [
             JobRecord(
                 "1-1", "orders/export.lua", "running", "event", 1, since_ms, ("order:1",), ("set",), daemon="host-1"

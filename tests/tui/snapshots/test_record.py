@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from luasprocs_tui import messages
 from luasprocs_tui.screens.record import RecordScreen
 from tests.tui.snapshots.frozen import RECORD, RECORDS, app, opened, shown
 
@@ -16,7 +17,7 @@ LINES = [Text(line) for line in ("local card = nil", "", "error('no card')", "re
 @shown
 def test_a_failed_run(snap_compare: Any, monkeypatch: pytest.MonkeyPatch, shown: str) -> None:
     made, size = app(monkeypatch, shown)
-    before = opened(lambda: RecordScreen(RECORD, RECORDS[:2], 3), lambda: RecordScreen.Loaded(LINES))
+    before = opened(lambda: RecordScreen(RECORD, RECORDS[:2], 3), lambda: messages.SourceRead(LINES, ""))
     assert snap_compare(made, terminal_size=size, run_before=before)
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.state.stats import Stats
-from luasprocs_tui.screens.live import Live
+from luasprocs_tui import messages
 from luasprocs_tui.screens.stats import StatsScreen, drawn
 from tests.tui.snapshots.frozen import app, opened, shown
 
@@ -28,12 +28,12 @@ def test_stats(snap_compare: Any, monkeypatch: pytest.MonkeyPatch, shown: str) -
     made, size = app(monkeypatch, shown)
     text = drawn(STATS, (1.0, 5.0, 20.0, 40.0, 3.0), (0.0, 0.0, 2.0, 0.0, 1.0))
     assert snap_compare(
-        made, terminal_size=size, run_before=opened(lambda: StatsScreen("charge.lua"), lambda: Live.Came(text))
+        made, terminal_size=size, run_before=opened(lambda: StatsScreen("charge.lua"), lambda: messages.DataRead(text))
     )
 
 
 @shown
 def test_of_what_never_ran(snap_compare: Any, monkeypatch: pytest.MonkeyPatch, shown: str) -> None:
     made, size = app(monkeypatch, shown)
-    before = opened(lambda: StatsScreen("charge.lua"), lambda: Live.Came(drawn(Stats(), (), ())))
+    before = opened(lambda: StatsScreen("charge.lua"), lambda: messages.DataRead(drawn(Stats(), (), ())))
     assert snap_compare(made, terminal_size=size, run_before=before)

@@ -3,10 +3,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.state.desired import SyncState
-from luasprocs_tui.screens.live import Live
+from luasprocs_tui import messages
 from luasprocs_tui.screens.wanted import WantedScreen
-from luasprocs_tui.texts import wanted
-from luasprocs_tui.widgets.dialog import coloured
+from luasprocs_tui.values.lines import coloured
+from luasprocs_tui.values.sync_status import sync_lines
 from tests.tui.snapshots.frozen import app, opened, shown
 
 if TYPE_CHECKING:
@@ -33,5 +33,5 @@ STATE = SyncState(
 @shown
 def test_what_git_wants(snap_compare: Any, monkeypatch: pytest.MonkeyPatch, shown: str) -> None:
     made, size = app(monkeypatch, shown)
-    text = coloured("\n".join(wanted(STATE, "")))
-    assert snap_compare(made, terminal_size=size, run_before=opened(WantedScreen, lambda: Live.Came(text)))
+    text = coloured("\n".join(sync_lines(STATE, "")))
+    assert snap_compare(made, terminal_size=size, run_before=opened(WantedScreen, lambda: messages.DataRead(text)))

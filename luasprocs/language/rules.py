@@ -1,0 +1,35 @@
+"""Which keys of a header go together. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from luasprocs.language import triggers
+from luasprocs.language.metadata import says_yes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+def contradictions(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Keys that don't go with the others, each with why. Takes valid values as written."""
+    if says_yes(values, "library"):
+        for key in triggers.KINDS:
+            if key in values:
+                yield key, f"a library never runs alone, others require it: drop {key} or library=yes"
+        if says_yes(values, "runasync"):
+            yield "runasync", "a library runs where its caller runs: drop runasync or library=yes"
+    yield from triggers.contradictions(values)
+    if "memory" in values and not says_yes(values, "runasync"):
+        yield "memory", "memory needs runasync=yes: on the server a sproc's memory is the server's"
+
+
+def with_defaults(values: Mapping[str, str], defaults: Mapping[str, str]) -> Mapping[str, str]:
+    """Metadata as written, and the defaults for what it doesn't say, as far as they fit. Pure."""
+    if not defaults:
+        return values
+    merged = {**defaults, **values}
+    # `timezone` by default is for those that have a cron, and says nothing wrong about the others.
+    while unfit := {key for key, _ in contradictions(merged)} - values.keys():
+        merged = {key: value for key, value in merged.items() if key not in unfit}
+    return merged

@@ -1,0 +1,84 @@
+"""The names and strings of a Lua source, with where they stand; comments and numbers are passed over. Pure.
+
+As Lua 5.1's `llex.c` has them. A source that doesn't compile is read as far as that makes sense.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_TOKEN = re.compile(
+    r"""
+      --\[(?P<comment>=*+)\[ (?s:.*?) (?:\](?P=comment)\]|\Z)
+    | --[^\r\n]*+
+    | \[(?P<level>=*+)\[ (?:\r\n|\n\r|[\r\n])? (?P<long>(?s:.*?)) (?:\](?P=level)\]|\Z)
+    | (?P<quote>["']) (?P<short>(?: \\(?:\r\n|\n\r|(?s:.)) | (?!(?P=quote))[^\\\r\n] )*+)
+      (?P=quote)?
+    | \.?[0-9][0-9.]*+ (?:[eE][+-]?)? [A-Za-z0-9_]*+
+    | (?P<name>[A-Za-z_][A-Za-z0-9_]*+)
+    """,
+    re.VERBOSE,
+)
+_ESCAPE = re.compile(rb"\\(\d{1,3}|\r\n|\n\r|.)", re.DOTALL)
+_BLANKS = frozenset(" \t\v\f\r\n")
+_LINE_END = re.compile(r"\r\n|\n\r|\r")
+_ESCAPED = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
+_LINE_ENDS = frozenset({b"\r\n", b"\n\r", b"\r", b"\n"})
+
+
+class Token(NamedTuple):
+    """A name (keywords are names, too) or a string literal from `start` to `end`, of a string without its quotes.
+
+    `value`: what the literal means, bytes that are no UTF-8 as surrogates.
+    """
+
+    literal: bool
+    value: str
+    start: int
+    end: int
+
+
+def tokens(text: str) -> Iterator[Token]:
+    """Those of a source, in its order."""
+    for found in _TOKEN.finditer(text):
+        kind = found.lastgroup
+        if kind == "name":
+            yield Token(False, found["name"], *found.span("name"))
+        elif kind == "long":
+            yield Token(True, _LINE_END.sub("\n", found["long"]), *found.span("long"))
+        elif kind == "short":
+            yield Token(True, _meaning(found["short"]), *found.span("short"))
+
+
+def follows_dot(text: str, start: int) -> bool:
+    """Whether what starts there is a field or a method of something: `a.b`, `a:b`, not `a..b`."""
+    at = start - 1
+    while at >= 0 and text[at] in _BLANKS:
+        at -= 1
+    return at >= 0 and (text[at] == ":" or (text[at] == "." and text[at - 1 : at] != "."))
+
+
+def precedes_equals(text: str, end: int) -> bool:
+    """Whether `=` follows what ends there: it is assigned to, or is a field of a table that is made."""
+    while end < len(text) and text[end] in _BLANKS:
+        end += 1
+    return text[end : end + 1] == "=" != text[end + 1 : end + 2]
+
+
+def _meaning(written: str) -> str:
+    """What a short literal means."""
+    if "\\" not in written:
+        return written
+    raw = written.encode("utf-8", "surrogateescape")
+    return _ESCAPE.sub(_unescaped, raw).decode("utf-8", "surrogateescape")
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    escape = found[1]
+    if escape.isdigit():
+        return bytes([min(int(escape), 255)])  # a larger one doesn't compile
+    return b"\n" if escape in _LINE_ENDS else _ESCAPED.get(escape, escape)

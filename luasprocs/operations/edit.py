@@ -1,0 +1,109 @@
+"""Edits a live sproc: the change is active at once, and a daemon commits it to git."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from luasprocs.errors import ConflictError, EditConflictError, RegistryError
+from luasprocs.language import header
+from luasprocs.language.rules import with_defaults
+from luasprocs.language.sproc import read_sproc
+from luasprocs.operations.sprocs import live_sproc
+from luasprocs.registry.apply import apply
+from luasprocs.registry.edits import PAST_LIMIT, Edit, blob_like, parse_edit
+from luasprocs.registry.history import read_blobs
+from luasprocs.registry.live import read_live
+from luasprocs.registry.transaction import Change
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from luasprocs.language.sproc import Sproc
+    from luasprocs.registry.live import Live, Revision
+    from luasprocs.server.registry import Registry
+
+ATTEMPTS = 5
+
+
+def edit(registry: Registry, name: str, source: bytes, *, base: str, by: str) -> Revision:
+    """Makes `source` live in place of the blob `base` that the editor saw, as a new generation.
+
+    Raises:
+        EditConflictError: something else is live now. NoSprocError: nothing of that name is.
+        ProblemsError: the source is broken. ConflictError: others kept changing the registry.
+        OwnerError, redis.RedisError: see `luasprocs.registry.apply`.
+    """
+    for attempt in range(ATTEMPTS):
+        live = read_live(registry)
+        now = _unchanged(registry, name, base)
+        try:
+            return apply(registry, live, _change(live, _edited(live, now, source, by), by, f"edit {name}"))
+        except ConflictError:
+            if attempt == ATTEMPTS - 1:
+                raise
+            time.sleep(0.02 * 2**attempt)
+    raise AssertionError("unreachable")
+
+
+def edit_metadata(registry: Registry, name: str, changes: Mapping[str, str | None], *, base: str, by: str) -> Revision:
+    """Edits some keys of the header: their new values as written, None removes one. The rest stays, byte for byte.
+
+    Raises:
+        See `edit`.
+    """
+    now = _unchanged(registry, name, base)
+    return edit(registry, name, header.write(now.source, changes, name), base=base, by=by)
+
+
+def undo(registry: Registry, name: str, *, by: str) -> Revision:
+    """Makes live what git has of an edited sproc.
+
+    Raises:
+        RegistryError: the sproc is not edited, or git's source is not kept any more. NoSprocError: nothing of that name is live.
+    """
+    now = live_sproc(registry, name)
+    found = parse_edit(now.edit)
+    if found is None or found.base == now.blob:
+        raise RegistryError(f"{name} is not edited live: there is nothing to undo")
+    source = read_blobs(registry, [found.base])[found.base]
+    return edit(registry, name, source, base=now.blob, by=by)
+
+
+def _unchanged(registry: Registry, name: str, base: str) -> Sproc:
+    now = live_sproc(registry, name)
+    if now.blob != base:
+        raise EditConflictError(f"{name} was changed meanwhile: look at it again", now.source)
+    return now
+
+
+def _edited(live: Live, now: Sproc, source: bytes, by: str) -> Sproc:
+    blob = blob_like(now.blob, source)
+    before = parse_edit(now.edit)
+    base, past = (before.base, (*before.past, now.blob)[-PAST_LIMIT:]) if before else (now.blob, ())
+    sproc = read_sproc(now.name, now.name, source, blob, now.commit)
+    values = with_defaults(sproc.values, json.loads(live.revision.defaults or "{}"))
+    # Back to `base` it is an edit all the same, if git may already have what was live in between.
+    stored = "" if blob == base and not past else Edit(by, round(time.time(), 3), base, past).stored()
+    return replace(sproc, values=values, edit=stored)
+
+
+def _change(live: Live, sproc: Sproc, by: str, subject: str) -> Change:
+    revision = live.revision
+    return Change(
+        commit=revision.commit,
+        branch=revision.branch,
+        owner=revision.owner,
+        author=by,
+        subject=subject,
+        applied_by=by,
+        put=(sproc,),
+        deleted=(),
+        names=tuple(live.sprocs),
+        adopt=True,
+        pinned=revision.pinned,
+        defaults=revision.defaults,
+        action="edit",
+    )

@@ -1,0 +1,200 @@
+"""What is wrong with a registry and what runs it, the worst first. Pure: everything comes from one snapshot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from luasprocs.contract.codes import FindingCode, Level
+from luasprocs.operations.snapshot import DAY_MS
+from luasprocs.registry.edits import edits_of
+from luasprocs.server.info import warnings
+from luasprocs.state.executions import time_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from luasprocs.operations.snapshot import Snapshot
+
+LEVELS: tuple[Level, ...] = ("error", "warning", "info")
+NAMES_SHOWN = 5
+SHA_SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong. `message`: a sentence; `hint`: what to do; `level`: "" for the code's own.
+
+    `names`: the sprocs, daemons or sources that it is about; `by`: who did it; `since_ms`: since when, unix milliseconds, 0 if
+    nobody knows.
+    """
+
+    code: FindingCode
+    message: str
+    hint: str = ""
+    level: Level | None = None
+    names: tuple[str, ...] = ()
+    by: str = ""
+    since_ms: int = 0
+
+    @property
+    def severity(self) -> Level:
+        """How bad it is."""
+        return self.level or self.code.level
+
+    def as_json(self) -> dict[str, Any]:
+        """As `luasprocs status --json` shows it: `level`, `code`, `message`, `hint`, and what else is known."""
+        known: dict[str, Any] = {"names": list(self.names), "by": self.by}
+        if self.since_ms:
+            known["since"] = time_text(self.since_ms)
+        head = {"level": self.severity, "code": str(self.code), "message": self.message, "hint": self.hint}
+        return head | {name: value for name, value in known.items() if value}
+
+
+def worst_first(found: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings in order: by level, then as the contract lists their codes."""
+    codes = list(FindingCode)
+    return tuple(sorted(found, key=lambda one: (LEVELS.index(one.severity), codes.index(one.code))))
+
+
+def findings(snapshot: Snapshot) -> tuple[Finding, ...]:
+    """What is wrong, the worst first; nothing if all is well. At most one finding of a code."""
+    if snapshot.unreachable:
+        return (Finding(FindingCode.UNREACHABLE, snapshot.unreachable, "start the server, or name another by --redis"),)
+    return worst_first(found for find in _ALL for found in find(snapshot))
+
+
+def _registry(snapshot: Snapshot) -> Iterator[Finding]:
+    live = snapshot.live
+    if live is None:
+        return
+    if snapshot.engine:
+        yield Finding(FindingCode.ENGINE_DIFFERS, snapshot.engine, "luasprocs sync loads the right one")
+    if changed := (*live.drift, *map(str, live.faults)):
+        said = [f"changed by hand: {_listed(live.drift)}"] if live.drift else []
+        message = "; ".join((*said, *map(str, live.faults)))
+        yield Finding(FindingCode.DRIFT, message, "luasprocs sync puts it right", names=changed)
+    for what in warnings(live.info):
+        # Without a limit the server evicts nothing.
+        level: Level | None = None if live.info.maxmemory_bytes else "info"
+        yield Finding(FindingCode.EVICTING, what, "set maxmemory-policy noeviction", level)
+    if edits := edits_of(live):
+        names, first = tuple(one.name for one in edits), min(edits, key=lambda one: one.edit.at).edit
+        yield Finding(
+            FindingCode.UNSAVED_EDIT,
+            f"edited live and not committed: {_listed(names)}",
+            "a daemon that follows git commits it; luasprocs edit --undo takes it back",
+            names=names,
+            by=first.by,
+            since_ms=int(first.at * 1000),
+        )
+
+
+_STATES = {
+    FindingCode.REFUSED: "commit what is right, or luasprocs sync with the option that the reason names",
+    FindingCode.DIVERGED: "luasprocs sync decides for what git has",
+    FindingCode.UNKNOWN: "fetch the live commit, or luasprocs sync decides for what git has",
+    FindingCode.BEHIND: "pull, or luasprocs sync decides for what git has",
+    FindingCode.DEGRADED: "look at the daemon's log",
+}
+
+
+def _git(snapshot: Snapshot) -> Iterator[Finding]:
+    """What the daemon that follows git saw, unless what it waited for was applied since."""
+    sync, live = snapshot.sync, snapshot.live
+    code = next((one for one in _STATES if one == sync.state), None)
+    if code is None or (
+        live and live.revision.commit == sync.commit and _ms(live.revision.applied_at) > sync.at * 1000
+    ):
+        return
+    reason = sync.reason or f"git wants {sync.commit[:SHA_SHOWN]}, which is not live"
+    names = tuple(sorted({*sync.created, *sync.updated, *sync.deleted}))
+    yield Finding(code, reason, _STATES[code], names=names, by=sync.daemon, since_ms=int(sync.at * 1000))
+
+
+def _held(snapshot: Snapshot) -> Iterator[Finding]:
+    """What somebody has stopped on purpose."""
+    if held := snapshot.suspended:
+        message = f"syncs are suspended {held}"
+        since_ms = int(held.since * 1000)
+        yield Finding(FindingCode.SUSPENDED, message, "luasprocs unsuspend", by=held.by, since_ms=since_ms)
+    live = snapshot.live
+    if live and live.revision.pinned:
+        back = snapshot.rolled_back
+        yield Finding(
+            FindingCode.PINNED,
+            f"rolled back from commit {live.revision.pinned[:SHA_SHOWN]}",
+            "a newer commit, or luasprocs sync, goes on from there",
+            by=back.applied_by if back else live.revision.applied_by,
+            since_ms=_ms(back.applied_at if back else live.revision.applied_at),
+        )
+    if snapshot.paused:
+        names = tuple(sorted(snapshot.paused))
+        yield Finding(FindingCode.PAUSED, f"paused: {_listed(names)}", "luasprocs resume", names=names)
+
+
+def _ms(when: str) -> int:
+    """An ISO 8601 time with its offset in unix milliseconds; 0 for none."""
+    try:
+        return int(datetime.fromisoformat(when).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return 0
+
+
+def _daemons(snapshot: Snapshot) -> Iterator[Finding]:
+    alive = snapshot.running.alive
+    silent = tuple(one for one in snapshot.running.daemons if one not in alive)
+    waits = [
+        what
+        for what, there in (
+            ("events", snapshot.live and snapshot.live.triggers),
+            ("schedules", snapshot.schedules),
+            ("async runs", snapshot.open_jobs),
+        )
+        if there
+    ]
+    last_ms = max((one.heard_ms for one in silent), default=0)
+    if waits and not alive:
+        message = f"no daemon is alive, so nothing runs: {', '.join(waits)}"
+        names = tuple(one.id for one in silent)
+        yield Finding(FindingCode.NO_DAEMON, message, "luasprocs daemon", names=names, since_ms=last_ms)
+    elif silent:
+        names = tuple(one.id for one in silent)
+        message = f"sends no heartbeat and has not ended in order: {_listed(names)}"
+        hint = "look at its host; after ten minutes it is forgotten"
+        yield Finding(FindingCode.DAEMON_SILENT, message, hint, names=names, since_ms=last_ms)
+
+
+def _runs(snapshot: Snapshot) -> Iterator[Finding]:
+    if failing := snapshot.failing:
+        worst = max(failing, key=lambda one: one.times)
+        names = tuple(one.name for one in failing)
+        message = f"the last run failed: {_listed(names)}; {worst.name} {worst.times} times in a row: {worst.error}"
+        since_ms = min((one.since_ms for one in failing if one.since_ms), default=0)
+        yield Finding(FindingCode.FAILING, message, "luasprocs logs --status error", names=names, since_ms=since_ms)
+    if dead := snapshot.dead_jobs:
+        message = f"{dead} job{'s have' if dead > 1 else ' has'} used up the retries"
+        yield Finding(FindingCode.DEAD_JOBS, message, "luasprocs jobs list --state dead; then retry or drop")
+    if gaps := [gap for gap in snapshot.running.gaps if gap.time_ms >= snapshot.now_ms - DAY_MS]:
+        last = gaps[-1]
+        message = (
+            f"events of {last.source} were missed from {time_text(last.from_ms)} to {time_text(last.to_ms)}: {last.why}"
+        )
+        more = f" (and {len(gaps) - 1} more)" if len(gaps) > 1 else ""
+        names = tuple(sorted({gap.source for gap in gaps}))
+        hint = "luasprocs logs --status gap"
+        yield Finding(FindingCode.GAP, message + more, hint, names=names, since_ms=gaps[0].from_ms)
+    if missed := snapshot.missed:
+        names, last_missed = tuple(one.name for one in missed), max(missed, key=lambda one: one.at_ms)
+        message = f"scheduled times were missed: {_listed(names)}; the last: {last_missed.why}"
+        yield Finding(FindingCode.MISSED, message, "luasprocs logs --status missed", names=names)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Some names, and how many more there are."""
+    more = len(names) - NAMES_SHOWN
+    return ", ".join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+_ALL = (_registry, _git, _held, _daemons, _runs)

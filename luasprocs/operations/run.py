@@ -1,0 +1,95 @@
+"""Runs a live sproc as a person asks for it: recorded, or enqueued if it is async."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import ResponseError
+
+from luasprocs.client import command, enqueue_command
+from luasprocs.contract.encoding import raw, text
+from luasprocs.contract.refusals import Refusal
+from luasprocs.errors import NoSprocError, ScriptError
+from luasprocs.server.errors import is_missing_function, named
+from luasprocs.server.script_errors import code_of, script_errors
+from luasprocs.state.executions import newest_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from luasprocs.client import Argument
+    from luasprocs.server.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A sproc's reply, as redis-py gives it. `recorded`: False if the user's ACL forbids the record."""
+
+    reply: Any
+    recorded: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    """An async run. `job`: its id, None if `overlap=skip` left it out.
+
+    Its records have `origin`, and are newer than `since_ms` (unix milliseconds of the server's clock).
+    """
+
+    sproc: str
+    job: str | None
+    origin: str
+    since_ms: int = 0
+
+
+def run(
+    registry: Registry, name: str, keys: Sequence[Argument] = (), args: Sequence[Argument] = (), *, by: str
+) -> Ran | Enqueued:
+    """Runs a sproc by name and records the run; an async one is enqueued. `by`: who asks, for the record.
+
+    Raises:
+        NoSprocError, SprocDisabledError: there is none of that name, or it is off.
+        ScriptError: it raised an error, or its reply is nested too deep.
+        redis.RedisError: the connection or a right failed, or the server refused what the sproc did (memory, a replica).
+    """
+    head = [len(keys), *keys, raw(name)]
+    with _own_errors(name):
+        try:
+            return Ran(registry.client.execute_command("FCALL", registry.keys.function("run"), *head, raw(by), *args))
+        except ResponseError as error:
+            code = code_of(error)
+            if code == Refusal.ASYNC:
+                return _enqueue(registry, name, keys, args, by)
+            if code != Refusal.NORECORD:
+                raise
+        return Ran(registry.client.execute_command(*command(registry.keys, name, keys, args)), recorded=False)
+
+
+@contextlib.contextmanager
+def _own_errors(name: str) -> Iterator[None]:
+    """Inside, what a sproc's run answers becomes this package's error; what the server itself refuses stays redis-py's."""
+    try:
+        with script_errors(name):
+            yield
+    except ScriptError as error:
+        cause = error.__cause__
+        if not isinstance(cause, ResponseError):
+            raise
+        if is_missing_function(cause):
+            raise NoSprocError(
+                f"no engine is loaded here, so no sproc named {name!r}: nothing was synced, or functions were "
+                "flushed; luasprocs sync loads it"
+            ) from cause
+        if named(cause, "") is not None:
+            raise cause from None
+        raise
+
+
+def _enqueue(registry: Registry, name: str, keys: Sequence[Argument], args: Sequence[Argument], by: str) -> Enqueued:
+    origin = f"{by}/{secrets.token_hex(4)}"  # by which its records are found
+    since_ms = int(newest_id(registry).partition("-")[0])
+    reply: Any = registry.client.execute_command(*enqueue_command(registry.keys, name, keys, args, origin))
+    return Enqueued(name, None if reply is None else text(reply), origin, since_ms)

@@ -1,0 +1,1 @@
+"""A server of one's own with sprocs in it, for tests: `luasprocs.testing` is its public name."""

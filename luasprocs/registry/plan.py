@@ -1,0 +1,95 @@
+"""What a change would do: name to blob as it is wanted, against what is live. Pure; one pass over the names, no source needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from luasprocs.registry.edits import is_edited, parse_edit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from luasprocs.registry.live import LiveSproc
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Names by what happens to them, sorted. `drifted`: those of `updated` whose source git didn't change: edited by hand.
+
+    `edited`: live edits that are kept, as nothing in git has changed since; `overwritten`: those of `updated` that are not;
+    `undone`: as git has them, but remembered as edits until a sync forgets that.
+
+    `repairs`: what else is wrong with the registry and is mended, as sentences.
+    """
+
+    created: tuple[str, ...]
+    updated: tuple[str, ...]
+    deleted: tuple[str, ...]
+    unchanged: int
+    drifted: tuple[str, ...] = ()
+    repairs: tuple[str, ...] = ()
+    edited: tuple[str, ...] = ()
+    overwritten: tuple[str, ...] = ()
+    undone: tuple[str, ...] = ()
+
+    @property
+    def names_changed(self) -> tuple[str, ...]:
+        """Whose sources are needed to apply this."""
+        return tuple(sorted((*self.created, *self.updated, *self.undone)))
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to do to the sprocs or the registry."""
+        return bool(self.created or self.updated or self.deleted or self.repairs)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a sync or a rollback did. `changed` is false when nothing had to be done; `duration_ms` is wall-clock time."""
+
+    commit: str
+    generation: int
+    plan: Plan
+    changed: bool
+    duration_ms: int
+
+
+def diff(
+    desired: Mapping[str, str],
+    live: Mapping[str, LiveSproc],
+    *,
+    prune: bool = True,
+    again: bool = False,
+    repairs: tuple[str, ...] = (),
+    discard_edits: bool = True,
+) -> Plan:
+    """Compares name to blob with what is live. A live sproc that was changed by hand counts as changed; `again`: all do.
+
+    A live edit stays until git has it or something else in its place (an earlier one that it was made on is no such thing); with
+    `discard_edits` it goes.
+    """
+    created = sorted(desired.keys() - live.keys())
+    both = desired.keys() & live.keys()
+    edits = {name for name in both if live[name].edit}
+    undone = {name for name in edits if not again and live[name].blob == desired[name] and not is_edited(live[name])}
+    kept = (
+        set() if discard_edits else {name for name in edits if live[name].blob != desired[name] in _made_on(live[name])}
+    )
+    updated = sorted(
+        name
+        for name in both - kept - undone
+        if again or name in edits or live[name].blob != desired[name] or not live[name].intact
+    )
+    drifted = tuple(name for name in updated if live[name].blob == desired[name] and not live[name].intact)
+    deleted = sorted(live.keys() - desired.keys()) if prune else []
+    overwritten = tuple(sorted(name for name in edits - kept if live[name].blob != desired[name]))
+    unchanged = len(both) - len(updated)
+    return Plan(
+        *(tuple(created), tuple(updated), tuple(deleted), unchanged, drifted, repairs),
+        *(tuple(sorted(kept)), overwritten, tuple(sorted(undone))),
+    )
+
+
+def _made_on(sproc: LiveSproc) -> frozenset[str]:
+    edit = parse_edit(sproc.edit)
+    return edit.blobs if edit else frozenset()

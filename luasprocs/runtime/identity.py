@@ -1,0 +1,29 @@
+"""Who a daemon is."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import time
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """`id`: host, process and a random part; `started_s`: unix time by the local clock."""
+
+    id: str
+    host: str
+    pid: int
+    started_s: int
+
+    @classmethod
+    def of_process(cls) -> Identity:
+        host, pid = socket.gethostname(), os.getpid()
+        return cls(f"{host}-{pid}-{secrets.token_hex(3)}", host, pid, round(time.time()))
+
+    def info(self) -> dict[str, Any]:
+        """Its fields in the heartbeat."""
+        return {"pid": self.pid, "host": self.host, "started": self.started_s}

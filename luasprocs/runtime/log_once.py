@@ -1,0 +1,24 @@
+"""Logs a lasting condition once, and not each time it is found again."""
+
+from __future__ import annotations
+
+import logging
+
+log = logging.getLogger("luasprocs.daemon")
+
+
+class LogOnce:
+    """Remembers the last text of each topic."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, str] = {}
+
+    def say(self, topic: str, text: str, level: int = logging.WARNING) -> None:
+        """Logs a text unless it is the last one logged on this topic."""
+        if self._last.get(topic) != text:
+            self._last[topic] = text
+            log.log(level, "%s", text)
+
+    def forget(self, topic: str) -> None:
+        """The condition is over: if it comes back, it is logged again."""
+        self._last.pop(topic, None)

@@ -1,0 +1,123 @@
+"""A shard, which is one server with a registry: the daemon's sessions with it, one after another."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from redis import exceptions
+
+from luasprocs.runtime.cancelling import end
+from luasprocs.runtime.link import Link, LinkLostError
+from luasprocs.runtime.session import Session
+from luasprocs.runtime.watchdog import stop_overdue
+from luasprocs.server.errors import is_busy, named
+from luasprocs.server.urls import redacted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from luasprocs.runtime.identity import Identity
+    from luasprocs.runtime.link import Address
+    from luasprocs.runtime.shard_state import ShardState
+    from luasprocs.runtime.upkeep import Retention
+
+log = logging.getLogger("luasprocs.daemon")
+
+RETRY_FIRST_S = 0.05
+RETRY_LONGEST_S = 0.8
+"""Short enough to go on within two seconds of the server's return."""
+STOP_TIMEOUT_S = 10.0
+LEAVE_TIMEOUT_S = 2.0
+
+
+class Shard:
+    """`listening`: whether ticks arrive; `on_listening`: called when they do, after each connect; `state`: outlives sessions."""
+
+    def __init__(
+        self,
+        address: Address,
+        identity: Identity,
+        state: ShardState,
+        retention: Retention,
+        on_listening: Callable[[], None],
+    ) -> None:
+        self.listening = False
+        self.state = state
+        self._address, self._identity, self._retention = address, identity, retention
+        self._on_listening = on_listening
+        self._link: Link | None = None
+        self._session: Session | None = None
+        self._stop = asyncio.Event()
+
+    def stop(self) -> None:
+        """Begins no new work; `run` returns when the work under way has ended."""
+        self.state.stop()
+        self._stop.set()
+
+    async def run(self) -> None:
+        sessions = asyncio.create_task(self._sessions())
+        stopped = asyncio.create_task(self._stop.wait())
+        await asyncio.wait((sessions, stopped), return_when=asyncio.FIRST_COMPLETED)
+        if sessions.done():
+            stopped.cancel()
+            sessions.result()
+            return
+        await self._end_of_work()
+        await end(sessions)
+
+    async def _end_of_work(self) -> None:
+        """Waits for the work under way, then ends the lease."""
+        deadline_s = time.monotonic() + STOP_TIMEOUT_S
+        while self._session and self._session.in_flight and time.monotonic() < deadline_s:  # noqa: ASYNC110  # once
+            await asyncio.sleep(0.005)
+        await self.state.workload.end(deadline_s)
+        if self._session is not None and self._link is not None and self._link.is_open:
+            try:
+                async with asyncio.timeout(LEAVE_TIMEOUT_S):
+                    await self._session.leave()
+            except (exceptions.RedisError, TimeoutError) as error:
+                log.warning("the lease could not be ended: %s", error)
+
+    async def _sessions(self) -> None:
+        wait_s = RETRY_FIRST_S
+        while True:
+            try:
+                session = await self._connect()
+                wait_s = RETRY_FIRST_S
+                await session.run()
+            except LinkLostError as lost:
+                log.warning("%s; connecting again", lost)
+            except exceptions.RedisError as error:
+                await self._failed(error)
+                wait_s = min(wait_s * 2, RETRY_LONGEST_S)
+            finally:
+                self._disconnect()
+            await asyncio.sleep(wait_s)
+
+    async def _connect(self) -> Session:
+        self._link = await Link.open(self._address, self._identity.id, self.state.said)
+        session = Session(self._link, self.state, self._identity, self._retention, self._hears)
+        await session.start()
+        self._session = session
+        log.info("connected to %s", redacted(self._address.url))
+        self.state.said.forget("connection")
+        return session
+
+    def _disconnect(self) -> None:
+        if self._link is not None:
+            self._link.close()
+        self._link, self._session, self.listening = None, None, False
+
+    async def _failed(self, error: exceptions.RedisError) -> None:
+        if is_busy(error):
+            await stop_overdue(self._address, self.state.numbering.bindings, self.state.said)
+        said = str(named(error, self._address.url) or error)
+        self.state.said.say("connection", f"{said}; trying again")
+
+    def _hears(self) -> None:
+        if not self.listening:
+            self.listening = True
+            self._on_listening()

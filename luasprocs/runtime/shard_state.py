@@ -1,0 +1,45 @@
+"""What outlives the sessions of a shard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from luasprocs.runtime.log_once import LogOnce
+from luasprocs.runtime.numbering import Numbering
+
+if TYPE_CHECKING:
+    from luasprocs.runtime.workload import Workload
+
+
+@dataclass(slots=True)
+class ShardState:
+    """Events that have not run yet, jobs at hand, and counters; passed to each new session.
+
+    `runs`: events run; `schedule_runs`: times of schedules run; `timeouts`: consecutive timeouts on events by sproc.
+    `stopping`: no new work is begun; `schedules`: whether schedules run here.
+    """
+
+    workload: Workload
+    schedules: bool = True
+    numbering: Numbering = field(default_factory=Numbering)
+    said: LogOnce = field(default_factory=LogOnce)
+    timeouts: dict[bytes, int] = field(default_factory=dict)
+    runs: int = 0
+    schedule_runs: int = 0
+    stopping: bool = False
+
+    def stop(self) -> None:
+        self.stopping = True
+        self.workload.stop()
+
+    def info(self) -> dict[str, int]:
+        """Counters for the heartbeat and metrics."""
+        return {
+            "lag": self.numbering.lag,
+            "read": self.numbering.events_read,
+            "runs": self.runs,
+            "jobs": self.workload.running,
+            "jobs_done": self.workload.done,
+            "ticks": self.schedule_runs,
+        }

@@ -1,0 +1,128 @@
+"""Requests the ticks that number events, and checks that they arrive."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from redis import exceptions
+
+from luasprocs.contract.limits import TICK_MS
+from luasprocs.contract.replies import Ticked
+from luasprocs.runtime.engine import until_engine
+from luasprocs.runtime.link import LinkLostError
+from luasprocs.runtime.wire import connect
+from luasprocs.server.errors import is_missing_function, is_read_only
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from luasprocs.runtime.link import Link
+    from luasprocs.runtime.numbering import Numbering
+
+log = logging.getLogger("luasprocs.daemon")
+
+TICKS_UNHEARD = 8
+"""After so many missing ticks the event connection counts as broken."""
+HUNG_S = 5.0
+FORCE_EVERY_S = 0.2
+
+
+class Ticks(Protocol):
+    """Callbacks of the ticker."""
+
+    async def answered(self) -> None:
+        """The server has answered a request for a tick."""
+
+    def engine_back(self) -> None:
+        """The engine was missing, and is back."""
+
+    def ticked(self, count: int) -> None:
+        """`count` ticks were requested so far."""
+
+
+class Ticker:
+    """Requests a tick every TICK_MS; the server publishes it unless another daemon was first."""
+
+    def __init__(self, link: Link, numbering: Numbering, ticks: Ticks) -> None:
+        self._link, self._numbering, self._ticks = link, numbering, ticks
+        self._unheard = 0
+        self._forced_s = 0.0
+        link.said.forget("tick")
+
+    async def force(self) -> None:
+        """Publishes a tick now: it starts the numbering of new subscriptions. Raises redis.RedisError."""
+        await self._link.call("tick", TICK_MS, 1)
+
+    def force_soon(self) -> None:
+        """Does the same in the background, at a limited rate."""
+        if time.monotonic() - self._forced_s > FORCE_EVERY_S:
+            self._forced_s = time.monotonic()
+            self._link.post("tick", 1, 1)
+
+    async def run(self) -> None:
+        """Runs until the session ends.
+
+        Raises:
+            LinkLostError: ticks no longer arrive. redis.ConnectionError: the connection broke.
+        """
+        count = 0
+        while True:
+            started_s = time.monotonic()
+            try:
+                self._check_heard(Ticked.of(await self._in_time(self._link.call("tick", TICK_MS, 0))))
+                await self._ticks.answered()
+            except exceptions.ResponseError as error:
+                self._refused(error)
+                if is_missing_function(error):
+                    await until_engine(self._link)
+                    self._ticks.engine_back()
+            count += 1
+            self._ticks.ticked(count)
+            await asyncio.sleep(max(0.0, TICK_MS / 1000 - (time.monotonic() - started_s)))
+
+    async def _in_time(self, call: Coroutine[Any, Any, Any]) -> Any:
+        """The answer. If it takes long, a second connection tells a hung server from a dead connection."""
+        task = asyncio.ensure_future(call)
+        task.add_done_callback(_retrieve)
+        while True:
+            done, _ = await asyncio.wait((task,), timeout=HUNG_S)
+            if done:
+                return task.result()
+            try:
+                probe = await connect(self._link.address.url)
+                probe.close()
+            except exceptions.ResponseError:  # BUSY: it is there, and runs a script
+                continue
+            except exceptions.RedisError:
+                log.warning("no answer for %.0f s, and the server takes no connection: waiting", HUNG_S)
+                continue
+            if (await asyncio.wait((task,), timeout=1))[0]:  # it hung, and answers now
+                return task.result()
+            task.cancel()
+            raise LinkLostError("the connection hangs while the server answers others")
+
+    def _refused(self, error: exceptions.ResponseError) -> None:
+        self._link.say("tick", f"the tick was refused: {error}")
+        if is_read_only(error):
+            self._count_unheard("the server is a replica now: connecting to the URL again to find its master")
+
+    def _check_heard(self, ticked: Ticked) -> None:
+        now = self._numbering.now
+        if now is None or now.epoch != ticked.epoch or ticked.tick - now.tick > TICKS_UNHEARD:
+            self._count_unheard("ticks don't arrive on the event connection: it is dead, or on a demoted master")
+        else:
+            self._unheard = 0
+
+    def _count_unheard(self, why: str) -> None:
+        self._unheard += 1
+        if self._unheard > TICKS_UNHEARD:
+            raise LinkLostError(why)
+
+
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    """Marks its error as seen, in case its waiter was cancelled: the end of the session says why."""
+    if not task.cancelled():
+        task.exception()

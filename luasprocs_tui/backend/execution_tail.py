@@ -1,0 +1,60 @@
+"""The executions, read batch by batch in a worker thread. Knows no widget."""
+
+from __future__ import annotations
+
+import time
+
+from luasprocs.server import connection as server
+from luasprocs.server.registry import Registry
+from luasprocs.state.executions import Execution, Tail, Wanted, newest_id, read_executions
+from luasprocs_tui.values.snapshots import RECORDS_LIMIT, Batch
+
+BATCH_RECORDS = 500
+"""How many are read before a pause."""
+
+
+class ExecutionTail:
+    """One registry's executions, or (`name`) one sproc's. An error changes nothing: the next `read` goes on from the last id."""
+
+    def __init__(self, registry: Registry, shown: str, name: str = "") -> None:
+        self._name = name
+        self._registry = registry
+        self._shown = shown
+        self._tail: Tail | None = None
+
+    def read(self) -> Batch:
+        """What came since the last time; first the last ones that there are.
+
+        Raises:
+            ServerError: the server doesn't answer, or refuses.
+            RegistryError: the key is not a stream.
+        """
+        with server.errors_named(self._shown):
+            if self._tail is None:
+                return self._newest()
+            found = self._behind(self._tail)
+            if len(found) == RECORDS_LIMIT:  # perhaps more came than are kept: only the last ones matter
+                return self._newest()
+        return Batch(tuple(self._of_name(found)), time.monotonic())
+
+    @staticmethod
+    def _behind(tail: Tail) -> list[Execution]:
+        found: list[Execution] = []
+        while len(found) < RECORDS_LIMIT:
+            began_s = time.thread_time()
+            batch = tail.read(min(BATCH_RECORDS, RECORDS_LIMIT - len(found)))
+            found += batch
+            if len(batch) < BATCH_RECORDS:
+                break
+            time.sleep(2 * (time.thread_time() - began_s))  # what draws has its turn first; a slow network is no work
+        return found
+
+    def _of_name(self, found: list[Execution]) -> list[Execution]:
+        return [one for one in found if one.sproc == self._name] if self._name else found
+
+    def _newest(self) -> Batch:
+        last_id = newest_id(self._registry)
+        wanted = Wanted(sprocs=(self._name,) if self._name else ())
+        found = read_executions(self._registry, RECORDS_LIMIT, until_id=last_id, wanted=wanted)
+        self._tail = Tail(self._registry, last_id)
+        return Batch(tuple(self._of_name(found)), time.monotonic(), whole=True)

@@ -1,0 +1,121 @@
+"""What the screen asks of a registry, and does to it. Nothing else here knows Redis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from luasprocs.language.sproc import Sproc
+    from luasprocs.operations.diff import Difference, GitDifference
+    from luasprocs.operations.pause import Paused
+    from luasprocs.operations.run import Enqueued, Ran
+    from luasprocs.registry.history import Generation
+    from luasprocs.state.desired import Suspended, SyncState
+    from luasprocs.state.jobs import JobRecord
+    from luasprocs.state.schedules import Schedules
+    from luasprocs.state.stats import Stats
+    from luasprocs_tui.values.snapshots import Batch, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class SyncStatus:
+    """What git wants, and who suspended syncs; None: nobody has."""
+
+    state: SyncState
+    suspended: Suspended | None = None
+
+
+class Tail(Protocol):
+    """Executions as they come; for one thread."""
+
+    def read(self) -> Batch:
+        """What came since the last time; first the last ones that there are."""
+
+
+class Backend(Protocol):
+    """One registry. Every method blocks, and may be called in any thread; `snapshot` always in the same one.
+
+    Raises:
+        LuasprocsError: it could not be done. OutcomeUnknownError: a change may have been done or not.
+    """
+
+    # What there is.
+
+    def snapshot(self, visible: Sequence[str], *, full: bool) -> Snapshot:
+        """The registry now. `visible`: names whose counters matter most; `full`: look at every sproc."""
+
+    def tail(self, sproc: str) -> Tail:
+        """The executions, of one sproc if it is named."""
+
+    def sproc(self, name: str) -> Sproc | None:
+        """A sproc with its source; None if it is gone."""
+
+    def schedules(self) -> Schedules:
+        """All of them."""
+
+    def jobs(self) -> Sequence[JobRecord]:
+        """Async runs, up to a thousand of each state."""
+
+    def stats(self, name: str) -> Stats:
+        """What is counted of a sproc."""
+
+    def history(self) -> Sequence[Generation]:
+        """Generations, the newest first."""
+
+    def sync_status(self) -> SyncStatus:
+        """What git wants."""
+
+    # What differs, and what a change would do.
+
+    def git_difference(self, name: str) -> GitDifference:
+        """How a live sproc differs from git."""
+
+    def generation_differences(self, generation: Generation, sproc: str) -> Sequence[Difference]:
+        """What a generation changed, of one sproc if it is named."""
+
+    def rollback_differences(self, generation: int) -> Sequence[Difference]:
+        """What a rollback would change."""
+
+    def now_ms(self) -> int:
+        """The server's clock."""
+
+    def count_keys(self, glob: str, limit: int) -> tuple[int, bool]:
+        """How many keys match, of `limit` that are looked at; and whether those were all."""
+
+    # Changes.
+
+    def toggle_pause(self, names: Sequence[str]) -> Paused:
+        """Pauses those that aren't paused; if all are, resumes them."""
+
+    def run(self, name: str, keys: Sequence[str], args: Sequence[str]) -> Ran | Enqueued:
+        """Runs a sproc, recorded; an async one is enqueued."""
+
+    def edit_header(self, base: Sproc, changes: Mapping[str, str | None]) -> Sproc | None:
+        """Edits keys of a header live. The sproc as it is now if that isn't `base`: nothing was done then."""
+
+    def edit_source(self, base: Sproc, source: bytes) -> Sproc | None:
+        """Edits all of it live. Gives what `edit_header` gives."""
+
+    def undo(self, names: Sequence[str]) -> None:
+        """Takes live edits back, one by one: the first that can't be ends it."""
+
+    def retry(self, job_id: str) -> str:
+        """Runs a job again. The state that it had."""
+
+    def drop(self, job_id: str) -> str:
+        """Forgets a job. The state that it had."""
+
+    def sync(self) -> str:
+        """Asks the daemons to sync. Their answer."""
+
+    def roll_back(self, generation: int) -> str:
+        """Asks the daemons to roll back. Their answer."""
+
+    def toggle_suspend(self) -> bool:
+        """Suspends syncs, or lets them go on. Whether they are suspended now."""
+
+    def close(self) -> None:
+        """Ends what other threads are reading: a hung server must keep nobody from quitting."""

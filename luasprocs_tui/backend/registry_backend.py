@@ -1,0 +1,191 @@
+"""The registry on a real server: `luasprocs.operations`, and what `luasprocs.state` and `luasprocs.registry` read."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from luasprocs.contract.encoding import raw, time_ms
+from luasprocs.contract.keys import Keys
+from luasprocs.errors import EditConflictError, JobError, OutcomeUnknownError, RegistryError, ServerUnreachableError
+from luasprocs.operations import diff, edit, pause
+from luasprocs.operations.identity import author
+from luasprocs.operations.request import request
+from luasprocs.operations.run import Enqueued, Ran, run
+from luasprocs.operations.sprocs import live_sproc
+from luasprocs.registry.history import read_history
+from luasprocs.registry.live import read_sprocs
+from luasprocs.server.connection import connect, errors_named
+from luasprocs.server.reading import reading
+from luasprocs.server.registry import Registry
+from luasprocs.server.urls import redacted
+from luasprocs.state import jobs
+from luasprocs.state.desired import read_suspended, read_sync_state, suspend, unsuspend
+from luasprocs.state.schedules import read_schedules
+from luasprocs.state.stats import Stats
+from luasprocs_tui.backend.execution_tail import ExecutionTail
+from luasprocs_tui.backend.protocol import SyncStatus
+from luasprocs_tui.backend.snapshot_reader import SnapshotReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Literal
+
+    from luasprocs.language.sproc import Sproc
+    from luasprocs.operations.diff import Difference, GitDifference
+    from luasprocs.operations.pause import Paused
+    from luasprocs.registry.history import Generation
+    from luasprocs.state.jobs import JobRecord
+    from luasprocs.state.schedules import Schedules
+    from luasprocs_tui.values.snapshots import Snapshot
+
+REPLY_TIMEOUT_S = 10.0
+"""A server that answers nothing for so long is lost; the header says the data's age long before."""
+SCAN_COUNT = 1000
+
+
+class RegistryBackend:
+    """A `Backend`. Nothing is sent before the first call.
+
+    Raises:
+        SettingsError: the URL or the namespace can't be used.
+    """
+
+    def __init__(self, url: str, namespace: str = "") -> None:
+        self._server = redacted(url)
+        self._registry = Registry(connect(url, socket_timeout=REPLY_TIMEOUT_S), Keys(namespace))
+        self._snapshots = SnapshotReader(self._registry)
+
+    def snapshot(self, visible: Sequence[str], *, full: bool) -> Snapshot:
+        with errors_named(self._server):
+            return self._snapshots.read(visible, full=full)
+
+    def tail(self, sproc: str) -> ExecutionTail:
+        return ExecutionTail(self._registry, self._server, sproc)
+
+    def sproc(self, name: str) -> Sproc | None:
+        with errors_named(self._server):
+            return next(iter(read_sprocs(self._registry, [name])), None)
+
+    def schedules(self) -> Schedules:
+        with errors_named(self._server):
+            found = read_schedules(self._registry)
+        if not found.now_ms:
+            raise RegistryError("schedules can't be read: no engine is loaded here; luasprocs sync loads it")
+        return found
+
+    def jobs(self) -> Sequence[JobRecord]:
+        with errors_named(self._server):
+            return jobs.read_jobs(self._registry)
+
+    def stats(self, name: str) -> Stats:
+        with errors_named(self._server), reading(Keys.stats_prefix, self._registry.keys, name):
+            return Stats.parse(self._registry.client.hgetall(raw(self._registry.keys.stats(name))))
+
+    def history(self) -> Sequence[Generation]:
+        with errors_named(self._server):
+            return read_history(self._registry)
+
+    def sync_status(self) -> SyncStatus:
+        with errors_named(self._server):
+            return SyncStatus(read_sync_state(self._registry), read_suspended(self._registry))
+
+    def git_difference(self, name: str) -> GitDifference:
+        with errors_named(self._server):
+            return diff.git_difference(self._registry, name)
+
+    def generation_differences(self, generation: Generation, sproc: str) -> Sequence[Difference]:
+        with errors_named(self._server):
+            return diff.generation_differences(self._registry, generation, sproc)
+
+    def rollback_differences(self, generation: int) -> Sequence[Difference]:
+        with errors_named(self._server):
+            return diff.rollback_differences(self._registry, generation)
+
+    def now_ms(self) -> int:
+        with errors_named(self._server):
+            return time_ms(self._registry.client.time())
+
+    def count_keys(self, glob: str, limit: int) -> tuple[int, bool]:
+        cursor, found = 0, 0
+        with errors_named(self._server):
+            for _ in range(0, limit, SCAN_COUNT):
+                reply: Any = self._registry.client.scan(cursor, match=raw(glob), count=SCAN_COUNT)
+                cursor, some = reply
+                found += len(some)
+                if not cursor:
+                    return found, True
+        return found, False
+
+    def toggle_pause(self, names: Sequence[str]) -> Paused:
+        with self._changing():
+            return pause.toggle_pause(self._registry, names)
+
+    def run(self, name: str, keys: Sequence[str], args: Sequence[str]) -> Ran | Enqueued:
+        with self._changing():
+            return run(self._registry, name, [*map(raw, keys)], [*map(raw, args)], by=author())
+
+    def edit_header(self, base: Sproc, changes: Mapping[str, str | None]) -> Sproc | None:
+        return self._edit(
+            base, lambda by: edit.edit_metadata(self._registry, base.name, changes, base=base.blob, by=by)
+        )
+
+    def edit_source(self, base: Sproc, source: bytes) -> Sproc | None:
+        return self._edit(base, lambda by: edit.edit(self._registry, base.name, source, base=base.blob, by=by))
+
+    def _edit(self, base: Sproc, change: Callable[[str], object]) -> Sproc | None:
+        with self._changing():
+            try:
+                change(author())
+            except EditConflictError:
+                return live_sproc(self._registry, base.name)
+        return None
+
+    def undo(self, names: Sequence[str]) -> None:
+        with self._changing():
+            for name in names:
+                edit.undo(self._registry, name, by=author())
+
+    def retry(self, job_id: str) -> str:
+        return self._job("retry", job_id)
+
+    def drop(self, job_id: str) -> str:
+        return self._job("drop", job_id)
+
+    def _job(self, action: Literal["retry", "drop"], job_id: str) -> str:
+        with self._changing():
+            ((_, was),) = jobs.act(self._registry, action, [job_id])
+            if isinstance(was, JobError):
+                raise was
+        return was
+
+    def sync(self) -> str:
+        with self._changing():
+            return request(self._registry, "sync", by=author()).text
+
+    def roll_back(self, generation: int) -> str:
+        with self._changing():
+            return request(self._registry, "rollback", by=author(), generation=str(generation)).text
+
+    def toggle_suspend(self) -> bool:
+        with self._changing():
+            if read_suspended(self._registry):
+                unsuspend(self._registry)
+                return False
+            suspend(self._registry, author())
+            return True
+
+    def close(self) -> None:
+        self._registry.client.connection_pool.disconnect(inuse_connections=True)
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Inside, a connection that breaks is an unknown outcome; where there was none to begin with, nothing was done."""
+        with errors_named(self._server):
+            pool = self._registry.client.connection_pool
+            pool.release(pool.get_connection())
+        try:
+            with errors_named(self._server):
+                yield
+        except ServerUnreachableError as error:
+            raise OutcomeUnknownError(f"unknown whether it was done, look before you repeat it: {error}") from error

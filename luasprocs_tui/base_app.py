@@ -1,0 +1,27 @@
+"""What every part of the screen may ask of the app: its state, a toast, and keys that wait."""
+
+from __future__ import annotations
+
+from textual.reactive import reactive
+
+from luasprocs_tui.keys_in_order import KeysInOrder
+from luasprocs_tui.values.safe import clean
+from luasprocs_tui.values.snapshots import State
+
+
+class BaseApp(KeysInOrder):
+    """The app as those below its screens know it."""
+
+    state: reactive[State] = reactive(State(""))
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing may be changed here."""
+        return self.state.read_only
+
+    def toast(self, text: str, *, bad: bool = False) -> None:
+        """Says it for some seconds."""
+        self.notify(clean(text, 600), severity="error" if bad else "information", markup=False, timeout=8 if bad else 4)
+
+    def refresh_now(self) -> None:
+        """Reads what is shown again now."""

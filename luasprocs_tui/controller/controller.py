@@ -1,0 +1,126 @@
+"""What can be done to the registry of one context: each method is what an action of a screen ends in."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from luasprocs_tui.controller.edits import Edits
+from luasprocs_tui.controller.runner import Question, Runner
+from luasprocs_tui.controller.runs import Runs
+from luasprocs_tui.values.differences import generation_lines, rollback_lines
+from luasprocs_tui.values.sync_status import sync_lines
+from luasprocs_tui.widgets.dialog import Show
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from luasprocs.operations.pause import Paused
+    from luasprocs.registry.history import Generation
+    from luasprocs.state.jobs import JobRecord
+    from luasprocs_tui.backend.protocol import Backend, SyncStatus
+    from luasprocs_tui.base_app import BaseApp
+    from luasprocs_tui.settings import Context
+    from luasprocs_tui.threads import Threads
+
+
+class Controller:
+    """`edits` changes sources and headers, `runs` runs sprocs; the rest is here."""
+
+    def __init__(self, app: BaseApp, context: Context, backend: Backend, threads: Threads) -> None:
+        self._app, self._context, self._backend = app, context, backend
+        self._runner = Runner(app, context, threads)
+        self.edits = Edits(self._runner, backend)
+        self.runs = Runs(self._runner, backend)
+
+    def _do(self, change: Callable[[], str]) -> None:
+        self._runner.change(change, self._app.toast)
+
+    def toggle_pause(self, names: Sequence[str]) -> None:
+        """Pauses those that aren't paused; if all are, resumes them."""
+        if not names:
+            return
+        verb = "Resume" if self._app.state.paused >= set(names) else "Pause"
+        self._runner.sure_in_production(
+            Question(f"{verb} {listed(names)}?", "\n".join(names), verb, names[0]),
+            partial(self._do, lambda: _paused(self._backend.toggle_pause(names))),
+        )
+
+    def undo(self, names: Sequence[str]) -> None:
+
+        def change() -> str:
+            self._backend.undo(names)
+            return f"{listed(names)} {_are(names, 'is', 'are')} as git has {_are(names, 'it', 'them')} again"
+
+        if names:
+            question = Question(f"Undo the edit of {listed(names)}?", "\n".join(names), "Undo", names[0])
+            self._runner.sure_in_production(question, partial(self._do, change))
+
+    def toggle_suspend(self) -> None:
+
+        def change() -> str:
+            return "syncs are suspended" if self._backend.toggle_suspend() else "syncs apply again"
+
+        snapshot = self._app.state.snapshot
+        verb = "Let syncs go on" if snapshot and snapshot.suspended else "Suspend syncs"
+        self._runner.sure_in_production(Question(f"{verb}?", "", verb, self._context.name), partial(self._do, change))
+
+    def sync(self) -> None:
+        """Asks a daemon to sync, after showing what waits if names are to be deleted or this is production."""
+
+        def read(status: SyncStatus) -> None:
+            act = partial(self._do, self._backend.sync)
+            if status.state.deleted or self._context.production:
+                lines = sync_lines(status.state, "")
+                self._runner.sure(Question("Sync?", "\n".join(lines), "Sync", self._context.name), act)
+            else:
+                act()
+
+        self._runner.change(self._backend.sync_status, read)
+
+    def roll_back(self, generation: int) -> None:
+
+        def shown(lines: Sequence[str]) -> None:
+            title = f"Roll back to generation {generation}?"
+            question = Question(title, "\n".join(lines), "Roll back", self._context.name or "rollback")
+            self._runner.sure(question, partial(self._do, lambda: self._backend.roll_back(generation)))
+
+        self._runner.change(lambda: rollback_lines(generation, self._backend.rollback_differences(generation)), shown)
+
+    def show_generation(self, generation: Generation, sproc: str) -> None:
+        """Shows what a generation changed."""
+        self._runner.read(
+            lambda: generation_lines(generation, self._backend.generation_differences(generation, sproc)),
+            lambda lines: self._app.push_screen(Show(f"Generation {generation.generation}", "\n".join(lines))),
+        )
+
+    def retry(self, job: JobRecord) -> None:
+        """Runs a job again."""
+        question = Question(f"Run job {job.id} again?", _about(job), "Retry", job.sproc)
+        change = lambda: f"{job.id} was {self._backend.retry(job.id)} and is to run again"  # noqa: E731  # one value
+        self._runner.sure_in_production(question, partial(self._do, change))
+
+    def drop(self, job: JobRecord) -> None:
+        """Forgets a job, after asking."""
+        question = Question(f"Drop job {job.id}?", _about(job), "Drop", job.sproc)
+        change = lambda: f"{job.id} was {self._backend.drop(job.id)} and is dropped"  # noqa: E731  # one value
+        self._runner.sure(question, partial(self._do, change))
+
+
+def listed(names: Sequence[str]) -> str:
+    """Some names in a sentence."""
+    return names[0] if len(names) == 1 else f"{len(names)} sprocs"
+
+
+def _are(names: Sequence[str], one: str, several: str) -> str:
+    return one if len(names) == 1 else several
+
+
+def _paused(done: Paused) -> str:
+    names = (*done.changed, *done.unchanged)
+    said = ("is paused", "are paused") if done.paused else ("goes on", "go on")
+    return f"{listed(names)} {_are(names, *said)}"
+
+
+def _about(job: JobRecord) -> str:
+    return f"{job.sproc}, {job.state}: {' '.join((*job.keys, *job.args))}\n{job.error}"

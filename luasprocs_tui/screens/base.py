@@ -1,0 +1,129 @@
+"""What all screens have: the header that follows the app's state, and the actions that each of them can do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from luasprocs_tui import actions, messages
+from luasprocs_tui.screens.low_repaint import LowRepaintScreen
+from luasprocs_tui.widgets.status import Status
+
+if TYPE_CHECKING:
+    from luasprocs_tui.connection import Connection
+    from luasprocs_tui.controller.controller import Controller
+    from luasprocs_tui.shell import Shell
+    from luasprocs_tui.values.snapshots import State
+
+
+class BaseScreen(LowRepaintScreen):
+    """Its actions can be typed as commands on every screen. What it opens, it asks the app for."""
+
+    PLACE: ClassVar[str]
+    """Its name in the table of actions."""
+
+    @property
+    def shell(self) -> Shell:
+        """The app that has this screen."""
+        return cast("Shell", self.app)
+
+    @property
+    def controller(self) -> Controller:
+        """What can be done to the registry that is shown."""
+        return self.shell.controller
+
+    @property
+    def sprocs(self) -> tuple[str, ...]:
+        """The sprocs that an action means: those marked, of the screen, or under its cursor."""
+        return ()
+
+    @property
+    def subject(self) -> str:
+        """The sproc whose own screen this is: what is opened from here is of that one. "" for none."""
+        return "".join(self.sprocs[:1])
+
+    @property
+    def one_sproc(self) -> str:
+        """The sproc that an action means which is done to one; "" for none, and for several, which is said."""
+        names = self.sprocs
+        if len(names) > 1:
+            self.shell.toast(
+                f"{len(names)} sprocs are marked: this is done to one (esc takes the marks away)", bad=True
+            )
+        return names[0] if len(names) == 1 else ""
+
+    def on_mount(self) -> None:
+        """Follows the app's state."""
+        self.watch(self.shell, "state", self.show_state)
+
+    def show_state(self, state: State) -> None:
+        self.query_one(Status).show(state)
+
+    def start(self, connection: Connection) -> None:
+        """Begins to read what it shows, once it is opened."""
+
+    def read_again(self) -> None:
+        """Reads what it shows again now."""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What writes is greyed out with --read-only."""
+        found = actions.of(action)
+        if found is not None and found.writes and self.shell.read_only:
+            return None
+        return super().check_action(action, parameters)
+
+    def action_back(self) -> None:
+        """Leaves for the screen that it was opened from."""
+        self.app.pop_screen()
+
+    def action_executions(self) -> None:
+        """Opens the executions: of one sproc from its own screens."""
+        self.post_message(messages.OpenExecutions(self.subject))
+
+    def action_cron(self) -> None:
+        self.post_message(messages.OpenSchedules())
+
+    def action_jobs(self) -> None:
+        self.post_message(messages.OpenJobs())
+
+    def action_history(self) -> None:
+        """Opens the generations: those of one sproc from its own screens."""
+        self.post_message(messages.OpenHistory(self.subject))
+
+    def action_wanted(self) -> None:
+        """Opens what git wants: of one sproc from its own screens."""
+        self.post_message(messages.OpenWanted(self.subject))
+
+    def action_execute(self, typed: str = "") -> None:
+        """Runs what was typed behind the command; else asks for keys and arguments, and runs what is meant."""
+        if typed:
+            self.controller.runs.typed(typed)
+        elif name := self.one_sproc:
+            self.controller.runs.ask(name)
+
+    def action_sync(self) -> None:
+        self.controller.sync()
+
+    def action_suspend(self) -> None:
+        self.controller.toggle_suspend()
+
+
+class SprocActions(BaseScreen):
+    """A screen that has sprocs."""
+
+    def action_stats(self) -> None:
+        if names := self.sprocs:
+            self.post_message(messages.OpenStats(names[0]))
+
+    def action_pause(self) -> None:
+        self.controller.toggle_pause(self.sprocs)
+
+    def action_edit(self) -> None:
+        if name := self.one_sproc:
+            self.controller.edits.header(name)
+
+    def action_edit_source(self) -> None:
+        if name := self.one_sproc:
+            self.controller.edits.source(name)
+
+    def action_undo(self) -> None:
+        self.controller.undo(self.sprocs)

@@ -1,0 +1,174 @@
+"""Screens that show all of what was read: a table (schedules, jobs, generations), or a text (stats, what git wants)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+
+from rich.text import Text
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from luasprocs_tui import messages
+from luasprocs_tui.screens.polled import PolledScreen
+from luasprocs_tui.values.freshness import Freshness
+from luasprocs_tui.values.numbers import age
+from luasprocs_tui.values.safe import clean
+from luasprocs_tui.widgets.drawing import draw
+from luasprocs_tui.widgets.keys import KeyLine
+from luasprocs_tui.widgets.status import Status
+from luasprocs_tui.widgets.table import Column, Line, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.app import ComposeResult
+    from textual.message import Message
+
+    from luasprocs_tui.backend.protocol import Backend
+
+T = TypeVar("T")
+
+
+class DataScreen(PolledScreen, Generic[T]):
+    """Subclasses say how to `read`, and how to `show` what was read."""
+
+    GROUP = "data"
+    EVERY_S: ClassVar[float] = 1.0
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "Back", id="live.back")]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._freshness = Freshness()
+
+    @property
+    def every_s(self) -> float:
+        return self.EVERY_S
+
+    @property
+    def heading(self) -> str:
+        """Its name, as it stands in the title."""
+        raise NotImplementedError
+
+    def read(self, backend: Backend) -> T:
+        """In a thread: all there is."""
+        raise NotImplementedError
+
+    def show(self, found: T) -> None:
+        raise NotImplementedError
+
+    def content(self) -> ComposeResult:
+        """Between title and footer."""
+        raise NotImplementedError
+
+    def reader(self, backend: Backend) -> Callable[[], Message]:
+        return lambda: messages.DataRead(self.read(backend))
+
+    def compose(self) -> ComposeResult:
+        yield Status()
+        yield Static(id="title")
+        yield from self.content()
+        yield KeyLine()
+
+    def on_mount(self) -> None:
+        """Starts to say how old it is."""
+        self.set_interval(1, self.say)
+        self.say()
+
+    @on(messages.DataRead)
+    def _data_read(self, event: messages.DataRead[T]) -> None:
+        self._freshness = Freshness(time.monotonic())
+        self.show(event.found)
+        self.say()
+
+    @on(messages.ReadFailed)
+    def _read_failed(self, event: messages.ReadFailed) -> None:
+        self._freshness = Freshness(self._freshness.read_at_s, event.reason)
+        self.say()
+
+    def say(self) -> None:
+        if not self.is_mounted:
+            return
+        title = Text.assemble((clean(self.heading, 200), "bold"), "  ", clean(self._state(), 400))
+        title.no_wrap, title.overflow = True, "ellipsis"
+        draw(self, "#title", title)
+
+    def _state(self) -> str:
+        now_s, error = time.monotonic(), self._freshness.error
+        if self._freshness.read_at_s is None:
+            return error or "loading …"
+        if self._freshness.stale(now_s):
+            return f"data {age(self._freshness.age_s(now_s))} old: {error or 'no answer'}"
+        return self.fresh()
+
+    def fresh(self) -> str:
+        """What is said behind the name as long as it is fresh."""
+        return ""
+
+
+class TableScreen(DataScreen[Sequence[T]], Generic[T]):
+    """A table. Subclasses say what the `line` of a row is, and what is said below (`about`)."""
+
+    COLUMNS: ClassVar[Sequence[Column]] = ()
+    NONE: ClassVar[str] = "none"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: dict[str, T] = {}
+
+    def line(self, row: T) -> Line:
+        raise NotImplementedError
+
+    def about(self, row: T) -> str:
+        raise NotImplementedError
+
+    def content(self) -> ComposeResult:
+        yield Table(self.COLUMNS, id="rows")
+        yield Static(id="detail")
+
+    def on_mount(self) -> None:
+        self.set_focus(self.query_one(Table))
+
+    @property
+    def selected(self) -> T | None:
+        return self._rows.get(self.query_one(Table).selected or "")
+
+    def show(self, found: Sequence[T]) -> None:
+        """The rows; the cursor stays on its own."""
+        lines = [self.line(row) for row in found]
+        self._rows = {line.key: row for line, row in zip(lines, found, strict=True)}
+        table = self.query_one(Table)
+        table.measure(lines)
+        table.show_lines(lines)
+
+    @on(messages.CursorMoved)
+    def _moved(self) -> None:
+        self.say()
+
+    def say(self) -> None:
+        super().say()
+        if self.is_mounted:
+            row = self.selected
+            said = clean(self.about(row), 400) if row is not None else ""
+            draw(self, "#detail", Text(said, no_wrap=True, overflow="ellipsis"))
+
+    def fresh(self) -> str:
+        return str(len(self._rows)) if self._rows else self.NONE
+
+
+class TextScreen(DataScreen[Text]):
+    """A text, which `read` makes, safe, in the thread."""
+
+    def content(self) -> ComposeResult:
+        with VerticalScroll(id="text"):
+            yield Static(id="body")
+
+    def on_mount(self) -> None:
+        self.query_one("#text").focus()
+
+    def show(self, found: Text) -> None:
+        """Draws it; the place stays."""
+        draw(self, "#body", found, sized=True)

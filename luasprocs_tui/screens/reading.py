@@ -1,0 +1,19 @@
+"""What more than one screen reads in a thread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from luasprocs_tui import messages
+from luasprocs_tui.widgets.source import lines_of
+
+if TYPE_CHECKING:
+    from luasprocs_tui.backend.protocol import Backend
+
+
+def read_source(backend: Backend, name: str, *, dark: bool) -> messages.SourceRead | messages.ReadFailed:
+    """In a thread: a sproc's source, for a dark screen or a light one."""
+    sproc = backend.sproc(name)
+    if sproc is None:
+        return messages.ReadFailed("is gone: it was deleted meanwhile")
+    return messages.SourceRead(lines_of(sproc.source, dark=dark), sproc.commit)

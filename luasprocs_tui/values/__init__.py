@@ -1,0 +1,1 @@
+"""What the screen shows, as frozen values, and how it is written. Pure: no Redis, no widget."""

@@ -1,0 +1,34 @@
+"""How old what is shown is, and how that is said. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from luasprocs_tui.values.numbers import age
+
+STALE_AFTER_S = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """`read_at_s`: when it was last read, of the monotonic clock, None for never; `error`: why the last read failed, or ""."""
+
+    read_at_s: float | None = None
+    error: str = ""
+
+    def age_s(self, now_s: float) -> float:
+        """Seconds since it was last read; 0 if it never was."""
+        return 0.0 if self.read_at_s is None else now_s - self.read_at_s
+
+    def stale(self, now_s: float) -> bool:
+        """Whether it can't be believed any more."""
+        return bool(self.error) or self.age_s(now_s) > STALE_AFTER_S
+
+    def badge(self, now_s: float) -> tuple[str, str] | None:
+        """Text and tone (bad, wait) of a badge that says what is wrong; None if nothing is."""
+        if self.read_at_s is None:
+            return ("no connection", "bad") if self.error else ("connecting", "wait")
+        if self.stale(now_s):
+            lost = "connection lost" if self.error else "no answer"
+            return f"{lost}, data {age(self.age_s(now_s))} old", "bad"
+        return None

@@ -1,0 +1,18 @@
+"""Texts of several lines, safe and with colours. Pure."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from luasprocs_tui.values.safe import clean
+
+TEXT_LIMIT = 20_000
+"""Characters shown of a text."""
+
+
+def coloured(text: str) -> Text:
+    """Safe lines; those of a diff in its colours."""
+    styles = {"+": "green", "-": "red", "@": "cyan"}
+    cut = text if len(text) <= TEXT_LIMIT else f"{text[:TEXT_LIMIT]}\n… ({len(text)} characters)"
+    lines = [Text(clean(line, 2000), style=styles.get(line[:1], "")) for line in cut.split("\n")]
+    return Text("\n").join(lines)

@@ -1,0 +1,85 @@
+"""The rows of the list: a sproc's trigger, state and counts, as frozen values. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from luasprocs.language.metadata import says_yes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FAILING_S = 60.0
+"""A sproc whose errors grew so lately is failing."""
+_SCHEDULES_KEPT = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What a sproc's stats say; None where nothing was counted yet. `per_s`: runs and calls a second since the last look.
+
+    `p50_us`, `p99_us`: durations; `last_run_s`: unix time; `failing`: its errors grew lately, as far as was looked.
+    """
+
+    calls: int | None = None
+    runs: int | None = None
+    errors: int | None = None
+    per_s: float | None = None
+    last_run_s: int = 0
+    p50_us: int | None = None
+    p99_us: int | None = None
+    failing: bool = False
+
+
+NOTHING_COUNTED = Counters()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One sproc in the list. `state`: ok, drift (changed by hand), edited (live, not committed), paused or disabled.
+
+    `schedule`: cron, every and tz of its header, "" each where there is none; `commit`: that its last edit here became, or "".
+    """
+
+    name: str
+    trigger: str = ""
+    state: str = "ok"
+    description: str = ""
+    counters: Counters = NOTHING_COUNTED
+    schedule: tuple[str, str, str] = ("", "", "")
+    commit: str = ""
+
+    @property
+    def shown_state(self) -> str:
+        """As the list says it: what fails says so, and an edit that was committed says as what."""
+        if self.state == "ok" and self.counters.failing:
+            return "failing"
+        return self.commit[:8] if self.state == "ok" and self.commit else self.state
+
+    def due_ms(self, now_ms: float) -> int | None:
+        """When its schedule is due next; None for none, and for one that is paused or disabled."""
+        if not any(self.schedule[:2]) or self.state in {"paused", "disabled"}:
+            return None
+        found = _due_ms(self.schedule, int(now_ms // 1000))
+        return found if found is None or found > now_ms else _due_ms(self.schedule, int(now_ms // 1000) + 1)
+
+
+@lru_cache(_SCHEDULES_KEPT)
+def _due_ms(schedule: tuple[str, str, str], now_s: int) -> int | None:
+    from luasprocs.language.recurrence import Recurrence  # noqa: PLC0415  # time zones take 7 ms of the first paint
+
+    try:
+        return Recurrence.parse(*schedule).next_after(now_s * 1000)
+    except ValueError:  # somebody changed the registry by hand
+        return None
+
+
+def state_of(fields: Mapping[str, str], *, intact: bool, edited: bool = False) -> str:
+    """The state of a sproc, the worst first."""
+    if not intact:
+        return "drift"
+    if edited:
+        return "edited"
+    return "ok" if says_yes(fields, "enabled") else "disabled"

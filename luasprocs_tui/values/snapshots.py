@@ -1,0 +1,97 @@
+"""What threads read and screens draw, as frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from luasprocs_tui.values.freshness import Freshness
+
+if TYPE_CHECKING:
+    from luasprocs.registry.live import Revision
+    from luasprocs.state.executions import Execution
+    from luasprocs_tui.values.rows import Row
+
+PULSES = 60
+"""So many rates are kept for a line of bars."""
+RECORDS_LIMIT = 5000
+"""So many executions are kept in memory, and read at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """How all of it goes. `now_ms`: the server's clock at `at_s` of the monotonic one.
+
+    `per_s`: events read a second, the newest last; `lag`: events read and not yet run; `gaps`: stretches of time whose events
+    were not run; `recorded`: runs since the records began, None where that can't be read.
+    """
+
+    now_ms: int
+    at_s: float
+    daemons: int = 0
+    lag: int = 0
+    gaps: int = 0
+    recorded: int | None = None
+    runs_per_s: float | None = None
+    per_s: tuple[float, ...] = ()
+
+    def server_ms(self, now_s: float) -> float:
+        """The server's clock at a monotonic time."""
+        return self.now_ms + (now_s - self.at_s) * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The registry at one moment. `problems`: sentences; `read_at_s`: of the monotonic clock; `longest`: name and trigger, what
+    the columns must hold; `pulse`: None where it can't be read.
+    """
+
+    revision: Revision
+    rows: tuple[Row, ...]
+    problems: tuple[str, ...]
+    drift: tuple[str, ...]
+    read_at_s: float
+    longest: tuple[str, ...] = ()
+    suspended: bool = False
+    pulse: Pulse | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Nothing was ever applied here."""
+        return not self.revision.generation and not self.rows
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records that came, the newest last. `whole`: they stand for all there are, not behind those before.
+
+    `read_at_s`: of the monotonic clock.
+    """
+
+    records: tuple[Execution, ...]
+    read_at_s: float
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the screen shows. `server`: without its password; `error`: why the last read failed; `context`: its name, or ""."""
+
+    server: str
+    snapshot: Snapshot | None = None
+    error: str = ""
+    context: str = ""
+    production: bool = False
+    read_only: bool = False
+
+    @property
+    def freshness(self) -> Freshness:
+        """How old the snapshot is."""
+        return Freshness(self.snapshot.read_at_s if self.snapshot else None, self.error)
+
+    @property
+    def paused(self) -> frozenset[str]:
+        """Names of what is paused, as far as is known."""
+        return (
+            frozenset(row.name for row in self.snapshot.rows if row.state == "paused") if self.snapshot else frozenset()
+        )

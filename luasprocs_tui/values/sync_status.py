@@ -1,0 +1,41 @@
+"""What git wants and is not live, as lines of text. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from luasprocs.state.executions import time_text
+from luasprocs_tui.values.numbers import ID_SHOWN
+
+if TYPE_CHECKING:
+    from luasprocs.state.desired import SyncState
+
+
+def sync_line(state: SyncState, suspended: str) -> str:
+    """What git wants, in one line. `suspended`: by whom and why, or ""."""
+    if suspended:
+        return f"syncs are suspended {suspended}"
+    if not state.state:
+        return "no daemon syncs here"
+    wants = f"git wants {state.commit[:ID_SHOWN]} {state.subject}".strip()
+    return f"{state.state}: {wants}" + (f"; {state.reason}" if state.reason else "")
+
+
+def sync_lines(state: SyncState, suspended: str) -> list[str]:
+    """What git wants and is not live, name by name, and why."""
+    lines = [sync_line(state, suspended)]
+    if state.state:
+        lines += [
+            f"{state.source}  {state.branch} {state.commit}",
+            f"seen {time_text(int(state.at * 1000))} by {state.daemon}",
+        ]
+    named = (
+        (f"+{one}" for one in state.created),
+        (f"~{one}" for one in state.updated),
+        (f"-{one}" for one in state.deleted),
+    )
+    changes = [line for kind in named for line in kind]
+    lines += ["", *(changes or ["nothing that git has waits to be applied"])]
+    lines += ["", "problems", *state.problems] if state.problems else []
+    lines += ["", *(f"edited by hand: {name}" for name in state.drift)] if state.drift else []
+    return [*lines, *(line for diff in state.diffs for line in ("", *diff.splitlines()))]

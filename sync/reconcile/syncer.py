@@ -1,0 +1,235 @@
+"""From a commit to a live registry: read both, compare, apply.
+
+git commit -> Desired -> Plan -> Change -> MULTI -> registry
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from luasprocs.contract.encoding import raw, text
+from luasprocs.errors import ConflictError, NoFolderError, OwnerError, PolicyError, PruneError
+from luasprocs.language.metadata import says_yes
+from luasprocs.operations.identity import user_at_host
+from luasprocs.registry.apply import apply, check_owner
+from luasprocs.registry.live import Live, engine_of, read_live
+from luasprocs.registry.plan import Outcome, Plan, diff
+from luasprocs.registry.server_compile import Proof, prove
+from luasprocs.registry.transaction import Change
+from luasprocs.server.info import require_usable
+from luasprocs.server.registry import Registry
+from sync.reconcile.desired import WORKTREE, read_commit
+from sync.reconcile.desired_sprocs import check_sprocs, each_sproc
+from sync.reconcile.desired_sprocs import read_sprocs as read_desired
+from sync.reconcile.policy import ANY, Policy
+from sync.reconcile.prune import prune_refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sync.git.repository import Commit, Repository
+    from sync.reconcile.desired import Desired
+
+ATTEMPTS = 5
+"""How often a sync plans again because another one was first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a sync may do beside its main job, and which commits it takes."""
+
+    prune: bool = True
+    prune_all: bool = False
+    adopt: bool = False
+    policy: Policy = ANY
+    discard_edits: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan with what it was made from. `refusal`: why no sync applies it, or ""; `forbidden`: the host's policy says so."""
+
+    live: Live
+    plan: Plan
+    owner: str
+    refusal: str = ""
+    forbidden: bool = False
+
+
+def owner_of(repository: Repository, live: Live, configured: str, first: Commit | None = None) -> str:
+    """This repository's identity: as configured, else its root commit.
+
+    A registry whose commit this repository knows is its own, even if its history was rewritten or is shallow.
+
+    Raises:
+        OwnerError: a shallow clone can't tell whether it is the owner.
+    """
+    if configured:
+        return configured
+    identity = repository.identity(first)
+    theirs = live.revision.owner
+    if not theirs or theirs == identity.id:
+        return identity.id
+    if live.revision.commit and repository.knows(live.revision.commit):
+        return theirs if identity.shallow else identity.id
+    if identity.shallow:
+        raise OwnerError(
+            "this clone is shallow, so nobody can tell whether it is the repository that owns the registry: "
+            'git fetch --unshallow, or put owner = "…" into luasprocs.toml, or sync with --adopt'
+        )
+    return identity.id
+
+
+@dataclass(frozen=True, slots=True)
+class Syncer:
+    """A repository and the registry that it is kept in. `progress` hears how many sprocs of how many were compiled."""
+
+    registry: Registry
+    repository: Repository
+    options: Options = Options()
+    progress: Callable[[int, int], None] = lambda done, total: None
+
+    def prepare(self, desired: Desired, live: Live | None = None) -> Prepared:
+        """Reads what is live in one round trip, unless that is given, and compares. Writes nothing.
+
+        Raises:
+            ServerError, OwnerError, EngineVersionError: the server or the registry can't take this repository's sprocs.
+            NoFolderError: there is no sproc folder, and never was.
+        """
+        live = live or read_live(self.registry, len(desired.entries))
+        require_usable(live.info, writes=True)
+        owner, may_take = self._owner(live, desired)
+        check_owner(live, self.registry.keys, owner, adopt=may_take)
+        if desired.absent and live.empty:
+            raise NoFolderError(desired.absent)
+        stale = "" if live.empty else live.engine_stale(engine_of(live, self.registry.keys, owner))
+        repairs = (*map(str, live.faults), *([stale] if stale else ()))
+        again = live.revision.defaults != _defaults_of(desired)
+        plan = diff(
+            desired.entries,
+            live.sprocs,
+            prune=self.options.prune,
+            again=again,
+            repairs=repairs,
+            discard_edits=self.options.discard_edits,
+        )
+        if against := self.options.policy.refusal(
+            self.repository, desired.commit, live.revision.commit, desired.folder
+        ):
+            return Prepared(live, plan, owner, against, forbidden=True)
+        command = "sync --worktree" if desired.commit.sha == WORKTREE else "sync"
+        refusal = prune_refusal(plan, len(desired.entries), len(live.sprocs), desired.absent, command)
+        return Prepared(live, plan, owner, "" if self.options.prune_all else refusal)
+
+    def sync(self, desired: Desired, prepared: Prepared | None = None) -> Outcome:
+        """Makes the registry equal to `desired`, as `prepared`; plans again when another sync was first.
+
+        Raises:
+            ProblemsError: sprocs are broken; nothing was applied. PolicyError, PruneError, OwnerError, ServerError: see there.
+            ConflictError: others kept changing the registry.
+        """
+        started = time.monotonic()
+        for attempt in range(ATTEMPTS):
+            prepared = prepared or self.prepare(desired)
+            plan, live = prepared.plan, prepared.live
+            if prepared.refusal:
+                error = PolicyError if prepared.forbidden else PruneError
+                raise error(f"nothing was synced: {prepared.refusal}")
+            try:
+                generation = self._apply(desired, prepared)
+            except ConflictError:
+                if attempt == ATTEMPTS - 1:
+                    raise
+                time.sleep(0.02 * 2**attempt)
+                prepared = None
+                continue
+            changed = generation != live.revision.generation
+            return Outcome(desired.commit.sha, generation, plan, changed, _since_ms(started))
+        raise AssertionError("unreachable")
+
+    def _owner(self, live: Live, desired: Desired) -> tuple[str, bool]:
+        """The owner to write, and whether the registry may be taken without asking."""
+        configured, commit = desired.settings.owner, desired.commit
+        if self.options.adopt:
+            return configured or self.repository.identity(commit).id, True
+        owner = owner_of(self.repository, live, configured, commit)
+        known = not configured and bool(live.revision.commit) and self.repository.knows(live.revision.commit)
+        return owner, known and (live.about is None or live.about.db == str(live.info.db))
+
+    def _apply(self, desired: Desired, prepared: Prepared) -> int:
+        """The generation that is live afterwards."""
+        live, plan = prepared.live, prepared.plan
+        revision = live.revision
+        same = (revision.commit, revision.owner, revision.pinned) == (desired.commit.sha, prepared.owner, "")
+        if same and not plan and not plan.undone:
+            return revision.generation
+        proof = self._prove(desired, prepared)
+        check_sprocs(self.repository, desired, proof.sprocs, syntax=False)
+        if self.loses_libraries(plan):
+            check_sprocs(
+                self.repository, desired, read_desired(self.repository, desired, desired.entries), syntax=False
+            )
+        kept = () if self.options.prune else live.sprocs.keys() - desired.entries.keys()
+        change = Change(
+            commit=desired.commit.sha,
+            branch=desired.branch,
+            owner=prepared.owner,
+            author=desired.commit.author,
+            subject=desired.commit.subject,
+            applied_by=user_at_host(),
+            put=proof.sprocs,
+            deleted=plan.deleted,
+            names=tuple(sorted({*desired.entries, *kept})),
+            adopt=True,  # prepare has checked the owner
+            defaults=_defaults_of(desired),
+            generations_kept=desired.settings.keep_generations,
+        )
+        return apply(self.registry, live, change, proof=proof).generation
+
+    def _prove(self, desired: Desired, prepared: Prepared) -> Proof:
+        """Reads what changes while the server compiles it."""
+        names = prepared.plan.names_changed
+        proof = prove(
+            self.registry,
+            prepared.live,
+            engine_of(prepared.live, self.registry.keys, prepared.owner),
+            each_sproc(self.repository, desired, names),
+            lambda done: self.progress(done, len(names)),
+        )
+        if proof.problems:
+            check_sprocs(self.repository, desired, proof.sprocs)  # says the same with paths and columns
+        return proof
+
+    def loses_libraries(self, plan: Plan) -> bool:
+        """Whether sprocs that don't change may require one that does."""
+        pipe = self.registry.client.pipeline(transaction=False)
+        for name in (*plan.deleted, *plan.updated):
+            pipe.hget(raw(self.registry.keys.name(name)), "library")
+        replies = pipe.execute(raise_on_error=False)
+        return any(says_yes({"library": text(reply)}, "library") for reply in replies if isinstance(reply, bytes))
+
+
+def _defaults_of(desired: Desired) -> str:
+    return json.dumps(dict(desired.settings.defaults), sort_keys=True) if desired.settings.defaults else ""
+
+
+def _since_ms(started: float) -> int:
+    return round((time.monotonic() - started) * 1000)
+
+
+def require_owner(registry: Registry, repository: Repository) -> Callable[[Live], None]:
+    """A check of what is live, for operations that need no git: the registry is this repository's, or nobody's.
+
+    Raises, when it is called:
+        OwnerError: another repository owns it.
+    """
+
+    def check(live: Live) -> None:
+        if live.revision.owner:
+            owner = owner_of(repository, live, read_commit(repository).settings.owner)
+            check_owner(live, registry.keys, owner, adopt=False)
+
+    return check

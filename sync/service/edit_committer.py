@@ -1,0 +1,54 @@
+"""Commits what was edited live, before a sync replaces it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from luasprocs.errors import RepositoryError
+from luasprocs.registry.edits import edits_of
+from sync.reconcile.desired import WORKTREE
+from sync.reconcile.live_edits import commit_pending
+
+if TYPE_CHECKING:
+    from luasprocs.registry.live import Live
+    from luasprocs.server.registry import Registry
+    from sync.reconcile.desired import Desired
+    from sync.service.rules import Rules
+    from sync.service.sources import Source
+
+
+class EditCommitter:
+    """Commits live edits of one registry; remembers which ones wait, and why."""
+
+    def __init__(self, registry: Registry, source: Source, rules: Rules) -> None:
+        self._registry, self._source, self._rules = registry, source, rules
+        self._waiting: dict[str, str] = {}
+
+    @property
+    def waiting(self) -> str:
+        """A sentence about the edits that wait, and why; "" if none does."""
+        return "; ".join(f"the live edit of {name} waits: {why}" for name, why in sorted(self._waiting.items()))
+
+    def commit(self, desired: Desired, live: Live) -> Desired | None:
+        """Commits live edits. Returns the new desired state, or None if nothing was committed."""
+        self._waiting = {}
+        if not self._may_commit(desired, live):
+            return None
+        try:
+            done = commit_pending(
+                *(self._registry, live, self._source.repository, desired), sign=self._rules.policy.signed
+            )
+            self._waiting = dict(done.waiting)
+            if not done.sha:
+                return None
+            self._source.publish(done.sha, desired.commit.sha, desired.branch)
+            return self._source.desired()
+        except RepositoryError as error:
+            self._waiting = {one.name: str(error) for one in edits_of(live)}
+            return None
+
+    def _may_commit(self, desired: Desired, live: Live) -> bool:
+        mode = self._rules.live_edits or ("commit" if self._source.writable else "keep")
+        if mode != "commit" or desired.commit.sha == WORKTREE or not any(one.edit for one in live.sprocs.values()):
+            return False
+        return live.revision.commit == desired.commit.sha or not live.revision.pinned

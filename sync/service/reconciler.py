@@ -1,0 +1,228 @@
+"""Reconciles one registry with one source. Blocking; a daemon calls it in a thread."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from luasprocs.errors import ConflictError, LuasprocsError, ProblemsError, RepositoryError, ServerError, SettingsError
+from luasprocs.operations.identity import user_at_host
+from luasprocs.operations.rollback import rollback
+from luasprocs.registry.live import read_live, reread
+from luasprocs.state import requests
+from luasprocs.state.desired import SyncState
+from sync.git.worktree import PATIENCE_S
+from sync.reconcile.decision import Decision, State, decide
+from sync.reconcile.desired import WORKTREE
+from sync.reconcile.pending_diffs import Diffs
+from sync.reconcile.syncer import Options, Prepared, Syncer
+from sync.service.edit_committer import EditCommitter
+from sync.service.facts import read_facts
+from sync.service.publisher import Publisher
+from sync.service.reconciliation import Reconciliation, summary
+
+if TYPE_CHECKING:
+    from luasprocs.registry.live import Live
+    from luasprocs.registry.plan import Plan
+    from luasprocs.server.registry import Registry
+    from sync.reconcile.desired import Desired
+    from sync.service.rules import Rules
+    from sync.service.sources import Source
+
+LIFTABLE = (State.BEHIND, State.DIVERGED, State.UNKNOWN, State.PINNED)
+"""The states that an operator's `sync` overrides."""
+
+
+class Reconciler:
+    """Remembers what it saw, so that reconciling is cheap if nothing is new.
+
+    Raises, from every method, ServerError and redis.RedisError: the server can't be asked.
+    """
+
+    def __init__(self, registry: Registry, source: Source, rules: Rules, daemon: str) -> None:
+        self._registry, self._source, self._rules, self._daemon = registry, source, rules, daemon
+        self._edits = EditCommitter(registry, source, rules)
+        self._publisher = Publisher(registry, daemon)
+        self._diffs = Diffs(registry)
+        self._live: Live | None = None
+        self._seen = ""
+        self._refused: tuple[str, int, SyncState] | None = None
+        self._applying = False
+        self._moving_since_s = 0.0
+
+    def doubt(self) -> None:
+        """Reads the whole registry next time: what is known of it may be wrong."""
+        self._live = None
+
+    def heard(self, keys: list[bytes] | None) -> bool:
+        """Keys of the registry changed, None: perhaps all. Returns whether to reconcile: not after its own writes."""
+        if self._applying:
+            return False
+        asked = {self._registry.keys.control.encode(), self._registry.keys.suspended.encode()}
+        if keys is None or not asked.issuperset(keys):
+            self.doubt()
+        return True
+
+    def reconcile(self, *, fetch: bool = True) -> Reconciliation:
+        """Fetches if `fetch`, applies what may be applied, answers requests, and publishes the resulting state."""
+        late = self._refresh() if fetch else ""
+        asked = requests.take(self._registry, self._daemon)
+        done = self._reconcile()
+        for request in asked:
+            done = self._answer(request, done)
+        if late and not done.failing:
+            done = done.without_fetch(late)
+        self._publisher.publish(done.state)
+        return done
+
+    def _refresh(self) -> str:
+        """Fetches. Returns why it failed, or ""."""
+        try:
+            self._source.refresh()
+        except RepositoryError as error:
+            return str(error)
+        return ""
+
+    def _reconcile(self, *, forced: bool = False) -> Reconciliation:
+        try:
+            desired = self._source.desired()
+        except (RepositoryError, SettingsError) as error:
+            return Reconciliation.failed("git", str(error))
+        namespace = desired.settings.namespace
+        if namespace and namespace != self._registry.keys.namespace:
+            why = f"luasprocs.toml says namespace {namespace!r}, which this daemon does not serve: restart it"
+            return Reconciliation(self._state(desired, State.REFUSED, why))
+        live = self._read(desired)
+        decision = self._decide(desired, live)
+        if decision.apply and (made := self._edits.commit(desired, live)):
+            desired, decision = made, self._decide(made, live)
+        self._seen = desired.commit.sha
+        if forced and decision.state in LIFTABLE:
+            decision = Decision(True, State.APPLYING)
+        last = (desired.commit.sha, live.revision.generation)
+        if self._refused and not forced and last[0] != WORKTREE and self._refused[:2] == last:
+            return Reconciliation.seen(live, self._refused[2])
+        return self._again_if_moving(desired.moving, self._apply(desired, live, decision))
+
+    def _read(self, desired: Desired) -> Live:
+        """Reads what is live; if nobody has changed it since the last time, by one short command."""
+        known = self._live and reread(self._registry, self._live)
+        live = known or read_live(self._registry, len(desired.entries))
+        self._live = live
+        return live
+
+    def _decide(self, desired: Desired, live: Live) -> Decision:
+        return decide(read_facts(self._registry, self._source, desired, live, self._seen))
+
+    def _again_if_moving(self, moving: str, done: Reconciliation) -> Reconciliation:
+        """Files that are being written are checked again soon; if that never ends, the state says so."""
+        if not moving:
+            self._moving_since_s = 0.0
+            return done
+        self._moving_since_s = self._moving_since_s or time.monotonic()
+        done = done._replace(again=True)
+        if time.monotonic() - self._moving_since_s < PATIENCE_S:
+            return done
+        return done.because(f"{moving} is being written all the time: it stays as it was before")
+
+    def _apply(self, desired: Desired, live: Live, decision: Decision) -> Reconciliation:
+        options = Options(policy=self._rules.policy, discard_edits=self._rules.live_edits == "revert")
+        syncer = Syncer(self._registry, self._source.repository, options)
+        try:
+            prepared = syncer.prepare(desired, live)
+        except ServerError:
+            raise
+        except LuasprocsError as error:
+            return self._refuse(desired, live, str(error))
+        plan = prepared.plan
+        if not decision.apply:
+            return Reconciliation.seen(live, self._state(desired, decision.state, decision.reason, plan))
+        if prepared.refusal:
+            return self._refuse(desired, live, prepared.refusal, plan=plan)
+        drifted = live.revision.commit == desired.commit.sha and bool(plan) and desired.commit.sha != WORKTREE
+        if drifted and self._rules.heal == "warn":
+            why = "the registry was changed by hand: luasprocs sync puts it right, or luasprocs plan shows how"
+            return Reconciliation.seen(live, self._state(desired, State.DRIFT, why, plan))
+        return self._sync(syncer, desired, prepared)
+
+    def _sync(self, syncer: Syncer, desired: Desired, prepared: Prepared) -> Reconciliation:
+        live = prepared.live
+        self._applying = True
+        try:
+            outcome = syncer.sync(desired, prepared)
+        except ProblemsError as error:
+            return self._refuse(desired, live, _first_of(error), tuple(map(str, error.problems)))
+        except ConflictError as error:
+            self.doubt()
+            return Reconciliation.seen(live, self._state(desired, State.APPLYING, str(error)))._replace(again=True)
+        except ServerError:
+            self.doubt()
+            raise
+        except LuasprocsError as error:
+            return self._refuse(desired, live, str(error))
+        finally:
+            self._applying = False
+        self._refused = None
+        if outcome.changed:
+            self.doubt()
+        done = Reconciliation.seen(live, self._state(desired, State.SYNCED, self._edits.waiting))
+        return done._replace(
+            applied=outcome.changed, summary=summary(outcome), generation=outcome.generation, again=outcome.changed
+        )
+
+    def _refuse(
+        self, desired: Desired, live: Live, why: str, problems: tuple[str, ...] = (), plan: Plan | None = None
+    ) -> Reconciliation:
+        state = self._state(desired, State.REFUSED, why, plan, problems)
+        if problems:  # the same files need not be read and compiled again to find the same
+            self._refused = (desired.commit.sha, live.revision.generation, state)
+        return Reconciliation.seen(live, state)
+
+    def _state(
+        self, desired: Desired, state: State, reason: str = "", plan: Plan | None = None, problems: tuple[str, ...] = ()
+    ) -> SyncState:
+        return SyncState(
+            source=self._source.name,
+            commit=desired.commit.sha,
+            branch=desired.branch,
+            subject=desired.commit.subject,
+            state=state,
+            reason=reason,
+            created=plan.created if plan else (),
+            updated=plan.updated if plan else (),
+            deleted=plan.deleted if plan else (),
+            diffs=self._diffs.of(self._source.repository, desired, plan) if plan else (),
+            drift=plan.drifted if plan else (),
+            problems=problems,
+            at=time.time(),
+            daemon=self._daemon,
+        )
+
+    def _answer(self, request: requests.Request, done: Reconciliation) -> Reconciliation:
+        """Carries out a request. Returns the resulting reconciliation."""
+        try:
+            ok, said, done = self._do(request, done)
+        except ServerError:
+            raise
+        except (LuasprocsError, ValueError) as error:
+            ok, said = False, str(error)
+        requests.answer(self._registry, request, requests.Answer(ok, said, self._daemon))
+        return done
+
+    def _do(self, request: requests.Request, done: Reconciliation) -> tuple[bool, str, Reconciliation]:
+        if request.action == "rollback":
+            wanted = request.arguments.get("generation", "")
+            outcome = rollback(self._registry, int(wanted) if wanted else None, by=user_at_host())
+            self.doubt()
+            said = f"rolled back to {outcome.commit[:12]}, generation {outcome.generation}"
+            return True, said, self._reconcile()
+        if request.action == "fetch":
+            self._source.refresh()
+        done = self._reconcile(forced=request.action == "sync")
+        ok = done.state.state == State.SYNCED
+        return ok, done.summary or done.state.reason or str(done.state.state), done
+
+
+def _first_of(error: ProblemsError) -> str:
+    first, more = error.problems[0], len(error.problems) - 1
+    return f"{first}" + (f" (and {more} more)" if more else "")

@@ -1,0 +1,57 @@
+"""The result of reconciling a registry with git."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from luasprocs.state.desired import SyncState
+from sync.reconcile.decision import State
+
+if TYPE_CHECKING:
+    from luasprocs.registry.live import Live
+    from luasprocs.registry.plan import Outcome
+
+
+class Reconciliation(NamedTuple):
+    """`failing`: `git` or `redis` if it could not be read; `again`: reconcile again at once.
+
+    `applied`: whether a sync was done; `summary`: which one. `evicts`: the eviction policy that may lose the registry, or "".
+    """
+
+    state: SyncState
+    applied: bool = False
+    summary: str = ""
+    failing: str = ""
+    again: bool = False
+    generation: int = 0
+    evicts: str = ""
+
+    @classmethod
+    def failed(cls, what: str, why: str) -> Reconciliation:
+        """The result if `git` or `redis` could not be read."""
+        state = State.UNREACHABLE if what == "redis" else State.DEGRADED
+        return cls(SyncState(state=state, reason=why, at=time.time()), failing=what)
+
+    @classmethod
+    def seen(cls, live: Live, state: SyncState) -> Reconciliation:
+        """The result with what is known of the live registry."""
+        evicts = live.info.maxmemory_policy if live.info.evicts else ""
+        return cls(replace(state, at=time.time()), generation=live.revision.generation, evicts=evicts)
+
+    def without_fetch(self, why: str) -> Reconciliation:
+        """The same after a failed fetch: the registry is kept equal to what was fetched before."""
+        return self._replace(state=replace(self.state, state=State.DEGRADED, reason=why), failing="git")
+
+    def because(self, reason: str) -> Reconciliation:
+        """The same with one more reason."""
+        reasons = "; ".join(filter(None, (self.state.reason, reason)))
+        return self._replace(state=replace(self.state, reason=reasons))
+
+
+def summary(outcome: Outcome) -> str:
+    """One line about a sync."""
+    plan = outcome.plan
+    what = f"{len(plan.created)} created, {len(plan.updated)} updated, {len(plan.deleted)} deleted"
+    return f"{outcome.commit[:10]} as generation {outcome.generation}: {what} ({outcome.duration_ms} ms)"

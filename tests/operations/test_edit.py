@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from luasprocs.errors import EditConflictError, NoSprocError, ProblemsError, RegistryError
+from luasprocs.operations.edit import edit, edit_metadata, undo
+from luasprocs.operations.sprocs import live_sproc
+from luasprocs.registry.edits import edits_of, parse_edit
+from luasprocs.registry.history import read_history
+from luasprocs.registry.live import read_live
+from tests.live import put, sproc
+
+if TYPE_CHECKING:
+    from luasprocs.server.registry import Registry
+
+FIRST = b"-- description=one\n-- owner=ann\nreturn 1\n"
+
+
+@pytest.fixture
+def live(registry: Registry) -> Registry:
+    put(registry.client, sproc("a.lua", FIRST), sproc("b.lua", "return 2"))
+    return registry
+
+
+def test_an_edit_is_live_at_once_and_remembered(live: Registry) -> None:
+    before = live_sproc(live, "a.lua")
+    revision = edit(live, "a.lua", b"return 3\n", base=before.blob, by="Ann <ann@host>")
+    after = live_sproc(live, "a.lua")
+    assert (after.source, revision.generation) == (b"return 3\n", 2)
+    stored = parse_edit(after.edit)
+    assert stored is not None
+    assert (stored.by, stored.base) == ("Ann <ann@host>", before.blob)
+    assert [one.name for one in edits_of(read_live(live))] == ["a.lua"]
+    newest = read_history(live, 1)[0]
+    assert (newest.action, newest.author, newest.subject) == ("edit", "Ann <ann@host>", "edit a.lua")
+
+
+def test_keys_of_the_header_change_and_the_rest_stays(live: Registry) -> None:
+    base = live_sproc(live, "a.lua").blob
+    edit_metadata(live, "a.lua", {"description": "two", "owner": None, "tags": "x"}, base=base, by="ann")
+    sproc = live_sproc(live, "a.lua")
+    assert sproc.values == {"description": "two", "tags": "x"}
+    assert sproc.source.endswith(b"return 1\n")
+
+
+def test_undo_brings_back_what_git_has(live: Registry) -> None:
+    for source in (b"return 3\n", b"return 4\n"):
+        edit(live, "a.lua", source, base=live_sproc(live, "a.lua").blob, by="ann")
+    undo(live, "a.lua", by="ben")
+    assert live_sproc(live, "a.lua").source == FIRST
+    assert edits_of(read_live(live)) == ()
+    with pytest.raises(RegistryError, match="nothing to undo"):
+        undo(live, "a.lua", by="ben")
+
+
+def test_who_edits_what_was_changed_meanwhile_gets_the_other_source(live: Registry) -> None:
+    base = live_sproc(live, "a.lua").blob
+    edit(live, "a.lua", b"return 3\n", base=base, by="ben")
+    with pytest.raises(EditConflictError) as caught:
+        edit(live, "a.lua", b"return 4\n", base=base, by="ann")
+    assert caught.value.theirs == b"return 3\n"
+    with pytest.raises(EditConflictError):
+        edit_metadata(live, "a.lua", {"tags": "x"}, base=base, by="ann")
+    assert live_sproc(live, "a.lua").source == b"return 3\n"
+
+
+def test_what_is_broken_or_gone_changes_nothing(live: Registry) -> None:
+    base = live_sproc(live, "a.lua").blob
+    for source in (b"return (\n", b"-- evnt=set\n-- runasync=perhaps\nreturn 1\n"):
+        with pytest.raises(ProblemsError):
+            edit(live, "a.lua", source, base=base, by="ann")
+    with pytest.raises(NoSprocError, match=r"no sproc named 'nope\.lua' is live"):
+        edit(live, "nope.lua", b"return 1", base=base, by="ann")
+    with pytest.raises(NoSprocError):
+        undo(live, "nope.lua", by="ann")
+    assert live_sproc(live, "a.lua").blob == base

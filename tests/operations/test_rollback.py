@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from luasprocs.errors import OwnerError, RegistryError
+from luasprocs.operations.diff import rollback_differences
+from luasprocs.operations.rollback import rollback
+from luasprocs.operations.sprocs import live_sproc
+from luasprocs.registry.history import read_history
+from luasprocs.registry.live import Live, read_live
+from tests.live import put, sproc
+
+if TYPE_CHECKING:
+    from luasprocs.server.registry import Registry
+
+
+@pytest.fixture
+def live(registry: Registry) -> Registry:
+    """Three generations: a; another a, and b; b and c."""
+    put(registry.client, sproc("a.lua", "return 1"), commit="c1")
+    put(registry.client, sproc("a.lua", "return 2"), sproc("b.lua", "return 1"), commit="c2")
+    put(registry.client, sproc("b.lua", "return 1"), sproc("c.lua", "return 1"), commit="c3")
+    return registry
+
+
+def test_without_a_generation_it_is_the_one_before(live: Registry) -> None:
+    outcome = rollback(live, by="ann@host")
+    assert (outcome.commit, outcome.generation) == ("c2", 4)
+    assert (outcome.plan.created, outcome.plan.deleted) == (("a.lua",), ("c.lua",))
+    found = read_live(live)
+    assert sorted(found.sprocs) == ["a.lua", "b.lua"]
+    assert live_sproc(live, "a.lua").source == b"return 2"
+    assert (found.revision.pinned, found.revision.applied_by) == ("c3", "ann@host")
+    assert read_history(live, 1)[0].action == "rollback to 2"
+
+
+def test_the_preview_is_what_the_rollback_then_does(live: Registry) -> None:
+    before = {name: live_sproc(live, name).source for name in read_live(live).sprocs}
+    previewed = rollback_differences(live, 1)
+    generation = read_live(live).revision.generation
+    assert generation == 3  # nothing was done
+    rollback(live, 1, by="ann")
+    after = {name: live_sproc(live, name).source for name in read_live(live).sprocs}
+    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert {one.name: (one.before, one.after) for one in previewed} == {
+        name: (before.get(name), after.get(name)) for name in changed
+    }
+    assert [one.name for one in previewed] == ["a.lua", "b.lua", "c.lua"]
+    assert previewed[0].lines("live", "then") == ["--- live/a.lua", "+++ then/a.lua", "@@ -0,0 +1 @@", "+return 1"]
+
+
+def test_what_can_not_be_done_is_said(live: Registry) -> None:
+    for wanted in (3, 9, 0):
+        with pytest.raises(RegistryError):
+            rollback(live, wanted, by="ann")
+        with pytest.raises(RegistryError):
+            rollback_differences(live, wanted)
+    assert read_live(live).revision.generation == 3
+
+
+def test_with_one_generation_there_is_no_way_back(registry: Registry) -> None:
+    put(registry.client, sproc("a.lua", "return 1"))
+    with pytest.raises(RegistryError, match="no earlier generation"):
+        rollback(registry, by="ann")
+
+
+def test_who_asks_may_refuse_first(live: Registry) -> None:
+    def refuse(found: Live) -> None:
+        raise OwnerError(found.revision.owner)
+
+    with pytest.raises(OwnerError, match="tests"):
+        rollback(live, 1, by="ann", check=refuse)
+    assert read_live(live).revision.generation == 3

@@ -1,0 +1,161 @@
+"""The snapshot as it is read from servers: what is done there is what is found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from luasprocs.contract.codes import FindingCode as Code
+from luasprocs.contract.keys import Keys
+from luasprocs.errors import ServerAuthenticationError, ServerRightsError
+from luasprocs.operations.edit import edit
+from luasprocs.operations.findings import Finding, findings
+from luasprocs.operations.pause import pause
+from luasprocs.operations.rollback import rollback
+from luasprocs.operations.run import run
+from luasprocs.operations.snapshot import read_snapshot
+from luasprocs.operations.sprocs import live_sproc
+from luasprocs.server.connection import connect
+from luasprocs.server.registry import Registry
+from luasprocs.state.desired import SyncState, publish, suspend
+from tests.live import put, sproc
+from tests.until import until
+
+if TYPE_CHECKING:
+    from tests.conftest import OwnServer, StartDaemon
+    from tests.servers import Server
+
+URL = "redis://127.0.0.1/0"
+
+
+def found(registry: Registry) -> dict[Code, Finding]:
+    return {one.code: one for one in findings(read_snapshot(registry, URL))}
+
+
+def test_nothing_was_ever_synced(registry: Registry) -> None:
+    assert found(registry) == {}
+
+
+def test_only_calls_need_no_daemon(registry: Registry) -> None:
+    put(registry.client, sproc("a.lua", "return 1"))
+    assert found(registry) == {}
+
+
+@pytest.mark.parametrize("header", ["event=set\n-- key=k", "every=1h", "runasync=yes"])
+def test_triggers_without_a_daemon(registry: Registry, header: str) -> None:
+    put(registry.client, sproc("a.lua", f"-- {header}\nreturn 1"))
+    if header == "runasync=yes":
+        assert found(registry) == {}
+        run(registry, "a.lua", by="ann")
+    assert found(registry).keys() == {Code.NO_DAEMON}
+
+
+def test_a_daemon_that_is_killed_falls_silent(registry: Registry, server: Server, start_daemon: StartDaemon) -> None:
+    put(registry.client, sproc("a.lua", "-- event=set\n-- key=k\nreturn 1"))
+    killed = start_daemon(server.url)
+    until(lambda: not found(registry))
+    killed.kill()
+    until(lambda: found(registry).keys() == {Code.NO_DAEMON})
+    start_daemon(server.url)
+    until(lambda: found(registry).keys() >= {Code.DAEMON_SILENT})
+    assert Code.NO_DAEMON not in found(registry)
+
+
+def test_what_was_done_by_hand(registry: Registry) -> None:
+    put(registry.client, sproc("a.lua", "return 1"), sproc("b.lua", "return 1"))
+    registry.client.hset(registry.keys.name("a.lua"), "source", "return 2")
+    assert found(registry)[Code.DRIFT].names == ("a.lua",)
+    registry.client.execute_command("FUNCTION", "FLUSH")
+    assert "not loaded" in found(registry)[Code.ENGINE_DIFFERS].message
+
+
+def test_what_was_done_on_purpose(registry: Registry) -> None:
+    put(registry.client, sproc("a.lua", "return 1"), commit="c1")
+    put(registry.client, sproc("a.lua", "return 2"), commit="c2")
+    rollback(registry, by="ben@host")
+    edit(registry, "a.lua", b"return 3", base=live_sproc(registry, "a.lua").blob, by="Ann <ann@host>")
+    suspend(registry, "cem@host", "a freeze")
+    pause(registry, ["a.lua"])
+    held = found(registry)
+    assert held.keys() == {Code.PINNED, Code.UNSAVED_EDIT, Code.SUSPENDED, Code.PAUSED}
+    assert {code: one.by for code, one in held.items() if one.by} == {
+        Code.PINNED: "ben@host",
+        Code.UNSAVED_EDIT: "Ann <ann@host>",
+        Code.SUSPENDED: "cem@host",
+    }
+    assert all(held[code].since_ms for code in (Code.PINNED, Code.UNSAVED_EDIT, Code.SUSPENDED))
+
+
+def test_a_run_that_failed(registry: Registry) -> None:
+    put(registry.client, sproc("a.lua", "if ARGV[1] == 'no' then error('boom') end"))
+    for word in (b"no", b"yes", b"no", b"no"):
+        try:
+            run(registry, "a.lua", [], [word], by="ann")
+        except Exception as error:  # noqa: BLE001
+            assert "boom" in str(error)
+    failing = found(registry)[Code.FAILING]
+    assert failing.names == ("a.lua",)
+    assert "a.lua 2 times in a row" in failing.message
+    assert "boom" in failing.message
+    run(registry, "a.lua", by="ann")
+    assert found(registry) == {}
+
+
+def test_every_run_failed_and_no_record_is_kept(registry: Registry) -> None:
+    put(registry.client, sproc("a.lua", "error('boom')"), sproc("b.lua", "return 1"))
+    registry.client.hset(registry.keys.stats("a.lua"), mapping={"runs": "702", "errors": "702", "last_error": "boom"})
+    registry.client.hset(registry.keys.stats("b.lua"), mapping={"runs": "2", "errors": "1"})
+    assert "a.lua 702 times in a row: boom" in found(registry)[Code.FAILING].message
+    registry.client.set(registry.keys.stats("a.lua"), "no hash")
+    assert found(registry) == {}
+
+
+def test_what_a_daemon_saw_of_git(registry: Registry) -> None:
+    put(registry.client, sproc("a.lua", "return 1"), commit="c1")
+    for state in ("refused", "diverged", "unknown", "behind", "degraded"):
+        publish(registry, SyncState(commit="c2", state=state, reason="why", at=2e9, daemon="d"))
+        assert found(registry).keys() == {Code(state)}  # type: ignore[call-arg]  # a member by its word
+
+
+def test_dead_jobs_gaps_and_missed_times(registry: Registry, server: Server, start_daemon: StartDaemon) -> None:
+    put(
+        registry.client,
+        sproc("dies.lua", "-- runasync=yes\nerror('no')"),
+        sproc("often.lua", "-- every=1s\n-- misfire=skip\nreturn 1"),
+    )
+    start_daemon(server.url)
+    run(registry, "dies.lua", by="ann")
+    until(lambda: Code.DEAD_JOBS in found(registry))
+    assert found(registry)[Code.FAILING].names == ("dies.lua",)
+    now_ms = read_snapshot(registry, URL).now_ms
+    fields = {"source": "__keyspace@0__:k", "from_ms": now_ms - 10, "to_ms": now_ms, "why": "a restart", "daemon": "d"}
+    registry.client.xadd(registry.keys.gaps, fields)  # type: ignore[arg-type]
+    assert found(registry)[Code.GAP].names == ("__keyspace@0__:k",)
+    missed = {"sproc": "often.lua", "trigger": "cron", "status": "missed", "error": "3 times"}
+    registry.client.xadd(registry.keys.executions, missed)  # type: ignore[arg-type]
+    assert found(registry)[Code.MISSED].names == ("often.lua",)
+
+
+def test_a_policy_that_evicts(own_server: OwnServer) -> None:
+    own = own_server("--maxmemory", "200mb", "--maxmemory-policy", "allkeys-lru")
+    registry = Registry(connect(own.url), Keys())
+    put(registry.client, sproc("a.lua", "return 1"))
+    assert found(registry).keys() == {Code.EVICTING}
+    registry.client.close()
+
+
+def test_a_server_that_is_gone_makes_a_snapshot_and_a_refusal_does_not(own_server: OwnServer) -> None:
+    own = own_server()
+    registry = Registry(connect(own.url), Keys())
+    wrong = Registry(connect(own.url.replace("//", "//ann:x@")), Keys())
+    with pytest.raises(ServerAuthenticationError):
+        read_snapshot(wrong, own.url)
+    own.client().execute_command("ACL", "SETUSER", "ben", "on", "nopass", "+client", "+ping")
+    with pytest.raises(ServerRightsError):
+        read_snapshot(Registry(connect(own.url.replace("//", "//ben:x@")), Keys()), own.url)
+    own.kill()
+    snapshot = read_snapshot(registry, own.url.replace("//", "//ann:s3cret@"))
+    assert "nothing answers" in snapshot.unreachable
+    assert "s3cret" not in snapshot.unreachable
+    assert [one.code for one in findings(snapshot)] == [Code.UNREACHABLE]

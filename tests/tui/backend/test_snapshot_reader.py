@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from luasprocs.server.registry import Registry
+from luasprocs_tui.app import TuiApp
+from luasprocs_tui.backend.snapshot_reader import SnapshotReader
+from luasprocs_tui.settings import Context
+from tests.live import put, sproc
+from tests.tui.pilot import KEYS, SOURCES, listed, put_sources
+
+if TYPE_CHECKING:
+    from tests.servers import Server
+
+
+def test_a_small_registry_is_read_whole_once_and_then_glanced_at(server: Server):
+    client = server.client()
+    put_sources(client, SOURCES)
+    reader = SnapshotReader(Registry(client, KEYS))
+    reader.read()
+    reader._full_again_at_s = float("inf")
+    client.hset(KEYS.stats("sc1.lua"), "calls", 5)
+    rows = {row.name: row for row in reader.read(["sc1.lua"]).rows}
+    assert rows["sc1.lua"].counters.calls == 5
+    put_sources(client, {**SOURCES, "new.lua": b"return 1\n"})
+    assert "new.lua" in {row.name for row in reader.read(["sc1.lua"]).rows}
+
+
+async def test_redis_is_asked_twice_a_second_at_most_and_never_by_keys(server: Server) -> None:
+    client = server.client()
+    put(client, *(sproc(f"s{number:03}.lua", "return 1") for number in range(100)))
+    async with TuiApp(Context("", server.url)).run_test(size=(100, 24)) as pilot:
+        await listed(pilot)
+        client.config_resetstat()
+        started = time.monotonic()
+        for _ in range(12):
+            await pilot.press(*"jjk")
+        await pilot.press("slash", *"s01", "escape", "o", "O", "T", "T")
+        await pilot.pause(1)
+        passed = time.monotonic() - started
+        commands: Any = client.info("commandstats")
+        looks = commands.get("cmdstat_smembers", {}).get("calls", 0)
+        assert looks <= passed * 2 + 1, (looks, passed)

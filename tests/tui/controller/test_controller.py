@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.widgets import Button
+
+from luasprocs_tui.app import TuiApp
+from luasprocs_tui.settings import Context
+from luasprocs_tui.widgets.dialog import Confirm
+from tests.live import put, sproc
+from tests.tui.pilot import KEYS, TO_ACT_ON, app, choose, listed, screen_of, until
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from tests.conftest import OwnServer
+    from tests.servers import Server
+
+
+async def test_pause_and_resume(server: Server, client: Redis) -> None:
+    async with app(server).run_test(size=(100, 30), notifications=True) as pilot:
+        await choose(pilot, "a.lua")
+        await pilot.press("p")
+        await until(pilot, lambda: bool(client.sismember(KEYS.paused, "a.lua")), "the pause in Redis")
+        await until(pilot, lambda: "paused" in screen_of(pilot), "the pause on the screen")
+        await pilot.press("p")
+        await until(pilot, lambda: not client.exists(KEYS.paused), "the resume")
+
+
+async def test_a_deed_that_nothing_answers_is_unknown_and_one_that_was_never_sent_is_not(own_server: OwnServer) -> None:
+    own = own_server()
+    client = own.client()
+    put(client, *(sproc(name, source) for name, source in TO_ACT_ON.items()))
+    async with app(own).run_test(size=(100, 30), notifications=True) as pilot:
+        await choose(pilot, "a.lua")
+        client.client_pause(600_000, all=False)  # writes only: a connection that is made first is no write
+        await pilot.press("p")
+        await until(pilot, lambda: "unknown whether it was done" in screen_of(pilot), "what is not known")
+        client.client_unpause()
+        await until(pilot, lambda: "unknown whether" not in screen_of(pilot), "its end")
+        own.kill()
+        await pilot.press("p")
+        await until(pilot, lambda: "nothing answers at" in screen_of(pilot), "what is wrong")
+        await pilot.pause(0.5)
+        assert "unknown" not in screen_of(pilot)
+
+
+async def test_in_production_the_name_must_be_typed(server: Server) -> None:
+    client = server.client()
+    put(client, sproc("a.lua", "-- event=set\nreturn redis.call('INCR', 'ran')"))
+    app = TuiApp(Context("shop", server.url, production=True), refresh_s=0.2)
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await listed(pilot)
+        assert "shop PRODUCTION" in screen_of(pilot)
+        await pilot.press("p")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm), "the question")
+        await pilot.press(*"a.lu", "enter")
+        assert pilot.app.screen.query_one("#go", Button).disabled
+        await pilot.press("escape")
+        assert not client.exists(KEYS.paused)
+        await pilot.press("p", *"a.lua", "enter")
+        await until(pilot, lambda: bool(client.sismember(KEYS.paused, "a.lua")), "the pause")
+        await pilot.press("colon", *"execute", "space", *"a.lua", "enter")
+        await until(pilot, lambda: "Run a.lua?" in screen_of(pilot), "the question about the run")
+        assert not client.exists("ran")
+        await pilot.press(*"a.lua", "enter")
+        await until(pilot, lambda: client.get("ran") == b"1", "the run")

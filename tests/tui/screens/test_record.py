@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from redis.exceptions import ResponseError
+from textual.widgets import Input
+
+from luasprocs_tui.screens.executions import ExecutionsScreen
+from luasprocs_tui.screens.record import RecordScreen
+from luasprocs_tui.widgets.dialog import Ask, Show
+from tests.live import put, sproc
+from tests.tui.pilot import KEYS, app, listed, record, screen_of, shown, until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from redis import Redis
+
+    from tests.servers import Server
+
+
+async def test_a_record_shows_all_of_it_and_its_chain_and_is_exported(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    client = server.client()
+    put(client, sproc("a.lua", "return KEYS[1]"))
+    record(client, "first.lua", origin="7-0", depth="1")
+    record(client, "other.lua", origin="8-0", depth="1")
+    record(client, "a.lua", origin="7-0", depth="2", reply='{"answer": [42]}', key="order:1", commit="c0ffee")
+    async with app(server).run_test(size=(100, 40), notifications=True) as pilot:
+        await listed(pilot)
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ExecutionsScreen) and len(shown(pilot)) == 3, "all")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, RecordScreen), "the record")
+        await until(pilot, lambda: '"answer": [' in screen_of(pilot), "the reply, indented")
+        assert all(text in screen_of(pilot) for text in ("order:1", "c0ffee", "first.lua", "> ")), screen_of(pilot)
+        assert "other.lua" not in screen_of(pilot)
+        await pilot.press("w")
+        await until(pilot, lambda: bool(exported(tmp_path)), "the file")
+        assert exported(tmp_path)[0]["reply"] == '{"answer": [42]}'
+        await pilot.press("w")
+        await until(pilot, lambda: "File exists" in screen_of(pilot), "that nothing is written over")
+        await pilot.press("R")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Ask), "the question")
+        assert pilot.app.screen.query_one("#line-0", Input).value == "order:1"
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Show) and "order:1" in screen_of(pilot), "the reply")
+
+
+def exported(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(file.read_text(encoding="utf-8")) for file in folder.glob("luasprocs-*.json")]
+
+
+async def test_a_failing_execution_opens_at_its_line(server: Server, client: Redis) -> None:
+    source = "local a = 1\n" * 60 + "error('here')\n" + "local b = 2\n" * 60
+    put(client, sproc("long.lua", source))
+    with pytest.raises(ResponseError):
+        client.execute_command("FCALL", KEYS.function("run"), 0, "long.lua", "me")
+    async with app(server).run_test(size=(100, 24)) as pilot:
+        await listed(pilot)
+        await pilot.press("x")
+        await until(pilot, lambda: "long.lua" in screen_of(pilot), "the record")
+        await pilot.press("enter")
+        await until(pilot, lambda: "> 61  error('here')" in screen_of(pilot), "the line in the record")
+        await pilot.press("s")
+        await until(pilot, lambda: "61> error('here')" in screen_of(pilot), "the marked line")

@@ -1,0 +1,337 @@
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from textual.widgets import Input
+
+from luasprocs.contract.encoding import raw
+from luasprocs.contract.keys import Keys
+from luasprocs.language.sproc import Sproc
+from luasprocs.operations.edit import edit_metadata
+from luasprocs.registry.live import read_live, read_sprocs
+from luasprocs.server.registry import Registry
+from luasprocs_tui.app import TuiApp
+from luasprocs_tui.screens.sprocs import line_of
+from luasprocs_tui.settings import Context
+from luasprocs_tui.values.rows import Counters, Row
+from luasprocs_tui.widgets.table import Table
+from tests.live import put, sproc
+from tests.tui.pilot import (
+    HOSTILE,
+    KEYS,
+    SOURCES,
+    apply_sprocs,
+    assert_harmless,
+    listed,
+    put_sources,
+    screen_of,
+    text_of,
+    until,
+)
+from tests.until import PATIENCE_S
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.servers import Server
+
+
+def hostile_sprocs(names: Iterable[str]) -> list[Sproc]:
+    source = b"-- \x1b[31m [/red] \xff\xe2\x80\xae\nreturn 1\n"
+    return [Sproc(name, source, "b" * 40, {"description": name, "cron": "[/x]\x1b[1m\x9b"}) for name in names]
+
+
+async def test_it_lists_each_sproc_with_trigger_state_and_counters(server: Server, size: tuple[int, int]):
+    client = server.client()
+    put_sources(client, SOURCES)
+    client.hset(KEYS.stats("sc1.lua"), mapping={"calls": 12345, "runs": 7, "errors": 2})
+    async with TuiApp(Context("", server.url)).run_test(size=size) as pilot:
+        await listed(pilot)
+        shown = screen_of(pilot)
+        lines = {line.split()[0]: line for line in reversed(shown.splitlines()) if ".lua" in line}
+        assert pilot.app.screen.query_one(Table).visible_keys == tuple(sorted(SOURCES))
+        assert "set dream*" in lines["sc2.lua"]
+        assert "cron */15 * * * * *" in lines["sc3.lua"]
+        assert "library" in lines["utils.lua"]
+        assert "disabled" in lines["billing/charge.lua"]
+        assert [word for word in ("12.3k", "7", "2") if word in lines["sc1.lua"].split()] == ["12.3k", "7", "2"]
+        assert text_of(pilot, "#badge").strip() == "in sync"
+        assert "main c0ffeec0" in shown
+        assert "generation 1" in shown
+        assert all(len(line) <= size[0] for line in shown.splitlines())
+
+
+async def test_the_filter_takes_words_of_every_column_and_escape_ends_it(server: Server):
+    put_sources(server.client(), SOURCES)
+    async with TuiApp(Context("", server.url)).run_test() as pilot:
+        await listed(pilot)
+        table = pilot.app.screen.query_one(Table)
+        await pilot.press("slash", *"DREAM", "space", *"sc")
+        assert list(table.visible_keys) == ["sc2.lua"]
+        await pilot.press("q")  # typed into the filter, not "quit"
+        assert not table.visible_keys
+        assert "nothing matches" in text_of(pilot, "#detail")
+        await pilot.press("backspace", "enter")
+        assert pilot.app.focused is table
+        assert list(table.visible_keys) == ["sc2.lua"]
+        await pilot.press("escape")
+        assert len(table.visible_keys) == len(SOURCES)
+        assert not pilot.app.screen.query_one(Input).display
+
+
+async def test_filter_and_selection_survive_a_refresh_in_which_rows_come_and_go(server: Server):
+    client = server.client()
+    put_sources(client, SOURCES)
+    async with TuiApp(Context("", server.url), refresh_s=0.05).run_test() as pilot:
+        await listed(pilot)
+        table = pilot.app.screen.query_one(Table)
+        await pilot.press("slash", *"sc", "enter", "down")
+        assert table.selected == "sc2.lua"
+        put_sources(client, {**SOURCES, "sc0.lua": b"return 0\n"})
+        await until(pilot, lambda: "sc0.lua" in table.visible_keys, "the new sproc")
+        assert table.selected == "sc2.lua"
+        assert "utils.lua" not in table.visible_keys
+
+
+async def test_an_empty_registry_says_what_to_do(server: Server):
+    async with TuiApp(Context("", server.url)).run_test() as pilot:
+        await listed(pilot)
+        assert text_of(pilot, "#badge").strip() == "empty"
+        assert "luasprocs sync" in screen_of(pilot)
+        await pilot.press("enter", "down", "G", "pagedown", "up")
+        assert pilot.app.is_running
+
+
+async def test_a_registry_edited_by_hand_shows_drift_and_the_name(server: Server):
+    client = server.client()
+    put_sources(client, SOURCES)
+    client.hset(KEYS.name("sc1.lua"), "source", "return 'other'")
+    async with TuiApp(Context("", server.url)).run_test() as pilot:
+        await listed(pilot)
+        assert text_of(pilot, "#badge").strip() == "drift 1"
+        assert "edited by hand: sc1.lua" in screen_of(pilot)
+        assert any("sc1.lua" in line and "drift" in line for line in screen_of(pilot).splitlines())
+
+
+async def test_an_engine_that_is_gone_is_a_problem_and_the_list_still_shows(server: Server):
+    client = server.client()
+    put_sources(client, SOURCES)
+    client.execute_command("FUNCTION", "FLUSH")
+    async with TuiApp(Context("", server.url)).run_test() as pilot:
+        await listed(pilot)
+        assert text_of(pilot, "#badge").strip() == "problem"
+        assert "the engine is not loaded" in screen_of(pilot)
+        assert pilot.app.screen.query_one(Table).visible_keys == tuple(SOURCES)
+
+
+async def test_keys_of_the_wrong_type_are_shown_not_fatal(server: Server):
+    client = server.client()
+    put_sources(client, SOURCES)
+    for key in (KEYS.stats("sc1.lua"), KEYS.name("sc2.lua"), KEYS.triggers):
+        client.set(key, "wrong")
+    async with TuiApp(Context("", server.url)).run_test() as pilot:
+        await listed(pilot)
+        assert pilot.app.screen.query_one(Table).visible_keys == tuple(SOURCES)
+        assert "is not a hash" in screen_of(pilot)
+
+
+async def test_hostile_names_and_headers_never_reach_the_terminal(server: Server, size: tuple[int, int]):
+    apply_sprocs(server.client(), hostile_sprocs(HOSTILE))
+    async with TuiApp(Context("", server.url)).run_test(size=size) as pilot:
+        await listed(pilot)
+        assert len(pilot.app.screen.query_one(Table).visible_keys) == len(HOSTILE)
+        for _ in HOSTILE:
+            assert_harmless(screen_of(pilot))
+            await pilot.press("enter")
+            await until(pilot, lambda: "2 lines" in text_of(pilot, "#title"), "the source")
+            assert_harmless(screen_of(pilot))
+            await pilot.press("escape", "down")
+        assert "[/foo].lua" in screen_of(pilot)
+
+
+async def test_a_fuzzed_registry_never_crashes_the_screen(server: Server):
+    dice = random.Random(20)
+    alphabet = [
+        *"ab[]/@=\\\"'",
+        "\x1b",
+        "\x9b",
+        "\x00",
+        "\u202e",
+        "\u2028",
+        "漢",
+        "👩",
+        "\u0301",
+        "\udc80",
+        "\U000e0001",
+    ]
+    names = {"".join(dice.choices(alphabet, k=dice.randint(1, 30))) for _ in range(150)}
+    pipe = server.client().pipeline()
+    for name in names:
+        value = raw("".join(dice.choices(alphabet, k=200)))
+        pipe.rpush(KEYS.list, raw(name))
+        pipe.hset(raw(KEYS.name(name)), mapping=dict.fromkeys(("source", "event", "key", "cron", "description"), value))
+        pipe.hset(raw(KEYS.stats(name)), mapping={"calls": value, "runs": b"9" * 40, "errors": b"-1"})
+    pipe.hset(KEYS.revision, mapping=dict.fromkeys(("commit", "branch", "generation", "pinned"), b"\x1b[31m[/x]\xff"))
+    pipe.execute()
+    async with TuiApp(Context("", server.url)).run_test() as pilot:
+        await listed(pilot)
+        for _ in range(8):
+            assert_harmless(screen_of(pilot))
+            await pilot.press("enter")
+            await until(pilot, lambda: "line" in text_of(pilot, "#title"), "the source")
+            assert_harmless(screen_of(pilot))
+            await pilot.press("escape", "pagedown")
+
+
+async def test_ten_thousand_names_scroll_and_filter(server: Server):
+    pipe = server.client().pipeline()
+    names = [f"n{number:05}.lua" for number in range(10_000)]
+    pipe.rpush(KEYS.list, *names)
+    for name in names:
+        pipe.hset(KEYS.name(name), mapping={"source": "return 1", "description": f"the {name}"})
+    pipe.execute()
+    async with TuiApp(Context("", server.url)).run_test() as pilot:
+        await listed(pilot)
+        table = pilot.app.screen.query_one(Table)
+        await pilot.press("G")
+        assert table.selected == "n09999.lua"
+        assert "n09999.lua" in screen_of(pilot)
+        await pilot.press("up", "slash", *"777", "enter", "g")
+        assert table.selected == "n00777.lua"
+
+
+async def test_a_namespace_has_its_own_list(server: Server):
+    put_sources(server.client(), {"mine.lua": b"return 1\n"}, Keys("shop"))
+    async with TuiApp(Context("", server.url, "shop")).run_test() as pilot:
+        await listed(pilot)
+        assert pilot.app.screen.query_one(Table).visible_keys == ("mine.lua",)
+
+
+async def test_no_color_leaves_cursor_and_states_readable(server: Server, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    put_sources(server.client(), SOURCES)
+    async with TuiApp(Context("", server.url)).run_test() as pilot:
+        await listed(pilot)
+        assert "disabled" in screen_of(pilot)
+        strips = pilot.app.screen._compositor.render_strips()
+        styles = [segment.style for strip in strips for segment in strip if segment.style]
+        colours = [one.triplet for style in styles for one in (style.color, style.bgcolor) if one and one.triplet]
+        assert colours
+        assert all(red == green == blue for red, green, blue in colours)
+
+
+async def test_sorted_by_each_column_and_the_other_way_round(server: Server):
+    client = server.client()
+    put_sources(client, dict.fromkeys(("b.lua", "c.lua", "a.lua"), b"return 1\n"))
+    for name, errors in (("a.lua", 2), ("b.lua", 12), ("c.lua", 1)):
+        client.hset(Keys().stats(name), "errors", errors)
+    async with TuiApp(Context("", server.url), refresh_s=0.2).run_test(size=(120, 30)) as pilot:
+        await listed(pilot)
+        table = pilot.app.screen.query_one(Table)
+        before = table.visible_keys
+        await pilot.press("o")
+        assert table.visible_keys == ("a.lua", "b.lua", "c.lua")
+        assert "NAME↑" in screen_of(pilot)
+        await pilot.press("O")
+        assert table.visible_keys == ("c.lua", "b.lua", "a.lua")
+        await pilot.press(*"oooooo")
+        assert table.visible_keys == ("b.lua", "a.lua", "c.lua")
+        assert "ERRORS↓" in screen_of(pilot)
+        await pilot.press(*"oooooo")
+        assert table.visible_keys == before
+
+
+async def test_folders_open_and_close_and_are_marked_whole(server: Server) -> None:
+    client = server.client()
+    put(client, *(sproc(name, "-- event=set\nreturn 1") for name in ("a/b.lua", "a/c.lua", "z.lua")))
+    async with TuiApp(Context("", server.url), refresh_s=0.2).run_test(size=(100, 24), notifications=True) as pilot:
+        await listed(pilot)
+        table = pilot.app.screen.query_one(Table)
+        await pilot.press("T")
+        await until(pilot, lambda: table.visible_keys == ("z.lua", "a/", "a/b.lua", "a/c.lua"), "the folders")
+        await pilot.press("g", "j", "enter")
+        await until(pilot, lambda: table.visible_keys == ("z.lua", "a/"), "a closed folder")
+        await pilot.press("e", "R")  # of a folder there is nothing to edit or run
+        await pilot.press("space")
+        await until(pilot, lambda: "2 marked" in text_of(pilot, "#detail"), "the marks")
+        await pilot.press("p")
+        await until(pilot, lambda: client.smembers(KEYS.paused) == {b"a/b.lua", b"a/c.lua"}, "the pauses")
+        await pilot.press("e")
+        await until(pilot, lambda: "2 sprocs are marked" in screen_of(pilot), "why nothing is edited")
+        await pilot.press("escape", "k", "p")
+        await until(pilot, lambda: client.scard(KEYS.paused) == 3, "the third")
+        await pilot.press("T")
+        await until(pilot, lambda: table.visible_keys == ("a/b.lua", "a/c.lua", "z.lua"), "the flat list")
+
+
+async def test_a_click_on_a_head_sorts(server: Server) -> None:
+    put(server.client(), *(sproc(name, "return 1") for name in ("b.lua", "a.lua")))
+    async with TuiApp(Context("", server.url)).run_test(size=(100, 24)) as pilot:
+        await listed(pilot)
+        table = pilot.app.screen.query_one(Table)
+        await pilot.click(Table, offset=(2, 0))
+        await until(pilot, lambda: "NAME↑" in screen_of(pilot) and table.visible_keys == ("a.lua", "b.lua"), "a to b")
+        await pilot.click(Table, offset=(2, 0))
+        await until(pilot, lambda: "NAME↓" in screen_of(pilot) and table.visible_keys == ("b.lua", "a.lua"), "b to a")
+
+
+async def test_countdowns_and_rates_go_on(server: Server) -> None:
+    client = server.client()
+    night = sproc("night.lua", "-- cron=0 0 * * *\n-- timezone=Asia/Kolkata\nreturn 1")
+    put(client, sproc("tick.lua", "-- every=1h\nreturn 1"), sproc("busy.lua", "return 1"), night)
+    async with TuiApp(Context("", server.url), refresh_s=0.2).run_test(size=(160, 24)) as pilot:
+        await listed(pilot)
+        app = pilot.app
+        assert isinstance(app, TuiApp)
+        assert app.state.snapshot is not None
+        due_ms = {row.name: row.due_ms(time.time() * 1000) for row in app.state.snapshot.rows}["night.lua"]
+        assert due_ms is not None
+        assert due_ms % 86_400_000 == 66_600_000  # 18:30 UTC
+        await until(pilot, lambda: any(f" {left}m " in screen_of(pilot) for left in range(60)), "the countdown")
+        stopped = time.monotonic() + PATIENCE_S
+        while time.monotonic() < stopped and "failing" not in screen_of(pilot):
+            client.hincrby(KEYS.stats("busy.lua"), "runs", 50)
+            client.hincrby(KEYS.stats("busy.lua"), "errors", 1)
+            await pilot.pause(0.2)
+        line = next(line for line in screen_of(pilot).splitlines() if "busy.lua" in line)
+        assert "failing" in line
+        rate = line.split()[line.split().index("failing") + 1 :]
+        assert any(word.isdigit() and 20 < int(word) < 1000 for word in rate), line
+
+
+async def test_an_edit_says_as_which_commit_it_was_committed(server: Server) -> None:
+    client = server.client()
+    put(client, sproc("a.lua", "-- event=set\nreturn 1"))
+    async with TuiApp(Context("", server.url), refresh_s=0.2).run_test(size=(100, 24)) as pilot:
+        await listed(pilot)
+        base = read_sprocs(Registry(client, KEYS), ["a.lua"])[0]
+        edit_metadata(Registry(client, KEYS), "a.lua", {"timeout": "2s"}, base=base.blob, by="Ann <ann@example.com>")
+        await until(pilot, lambda: "edited" in screen_of(pilot), "the edit")
+        source = read_sprocs(Registry(client, KEYS), ["a.lua"])[0].source.decode()
+        put(client, sproc("a.lua", source, commit="decade" * 6), commit="decade" * 6)
+        live = read_live(Registry(client, KEYS))
+        assert not live.sprocs["a.lua"].edit
+        await until(pilot, lambda: "decadede" in screen_of(pilot).split("STATE")[1], "the commit's id")
+
+
+async def test_marks_that_a_filter_hides_are_left_alone_and_said(server: Server) -> None:
+    client = server.client()
+    put(client, *(sproc(name, "-- event=set\nreturn 1") for name in ("a.lua", "b.lua", "slow.lua")))
+    async with TuiApp(Context("", server.url), refresh_s=0.2).run_test(size=(100, 24), notifications=True) as pilot:
+        await listed(pilot)
+        await pilot.press("g", "space", "slash", *"slow", "enter")
+        await until(pilot, lambda: "1 marked, 1 of them hidden" in text_of(pilot, "#detail"), "what is hidden")
+        await pilot.press("p")
+        await until(pilot, lambda: client.smembers(KEYS.paused) == {b"slow.lua"}, "the pause of what is seen")
+        await pilot.press("slash", "space", *"~[", "enter")
+        await until(pilot, lambda: "no regular expression yet" in text_of(pilot, "#detail"), "what is wrong with it")
+
+
+def test_one_that_fails_stands_out_whatever_else_it_is() -> None:
+    failing = Counters(failing=True)
+    for state, tone in (("ok", "bad"), ("paused", "bad"), ("edited", "bad"), ("disabled", "bad")):
+        assert line_of(Row("a.lua", state=state, counters=failing), 0).tone == tone
+    assert line_of(Row("a.lua", state="paused"), 0).tone == "off"

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.live import put, sproc
+from tests.tui.pilot import KEYS, app, listed, screen_of, until
+
+if TYPE_CHECKING:
+    from tests.servers import Server
+
+
+async def test_stats_that_are_none_are_said(server: Server) -> None:
+    client = server.client()
+    put(client, sproc("a.lua", "return 1"))
+    async with app(server).run_test(size=(100, 24)) as pilot:
+        await listed(pilot)
+        await pilot.press("i")
+        await until(pilot, lambda: "no run was recorded yet" in screen_of(pilot), "nothing")
+        client.set(KEYS.stats("a.lua"), "no hash")
+        await until(pilot, lambda: "is not a hash" in screen_of(pilot), "what is wrong")

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from luasprocs.server.registry import Registry
+from luasprocs.state.desired import SyncState, publish
+from tests.live import put, sproc
+from tests.tui.pilot import KEYS, app, listed, screen_of, until
+
+if TYPE_CHECKING:
+    from tests.servers import Server
+
+
+async def test_what_waits_is_a_diff_for_all_and_for_each(server: Server) -> None:
+    client = server.client()
+    put(client, sproc("a.lua", "return 1"), sproc("b.lua", "return 2"))
+    diffs = (
+        "--- live/a.lua\n+++ git/a.lua\n@@ -1 +1 @@\n-return 1\n+return 'other'",
+        "--- live/b.lua\n+++ /dev/null\n@@ -1 +0,0 @@\n-return 2",
+        "--- /dev/null\n+++ git/c.lua\n@@ -0,0 +1 @@\n+return 'third'",
+    )
+    state = SyncState(
+        commit="c0ffee" * 6, subject="Louder", state="suspended", reason="by ann: a freeze", updated=("a.lua",)
+    )
+    publish(Registry(client, KEYS), replace(state, created=("c.lua",), deleted=("b.lua",), diffs=diffs))
+    async with app(server).run_test(size=(100, 40)) as pilot:
+        await listed(pilot)
+        await pilot.press("g", "colon", *"wanted", "enter")
+        await until(pilot, lambda: "+return 'third'" in screen_of(pilot), "the whole plan")
+        assert all(one in screen_of(pilot) for one in ("-return 1", "+return 'other'", "-return 2", "by ann: a freeze"))
+        await pilot.press("escape", "enter", "v")
+        await until(pilot, lambda: "git wants another source of it" in screen_of(pilot), "what waits of one")
+        assert "+return 'other'" in screen_of(pilot)
+        assert "return 2" not in screen_of(pilot)

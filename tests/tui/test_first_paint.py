@@ -1,0 +1,22 @@
+"""What stands between a start and the first paint."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+HEAVY = {"redis", "lupa", "git", "aiohttp", "prometheus_client", "zoneinfo", "tomllib", "pygments"}
+LATER = {"backend", "connection", "controller"}
+"""Parts of the screen that are imported after the first paint."""
+
+
+def test_nothing_of_redis_is_imported_before_it() -> None:
+    code = "import json, sys, luasprocs_tui.__main__, luasprocs_tui.cli; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found = set(json.loads(done.stdout))
+    assert not HEAVY & {name.partition(".")[0] for name in found}
+    own = {name.split(".")[1] for name in found if name.startswith("luasprocs_tui.")}
+    assert not LATER & own
+    assert "luasprocs_tui.screens.sprocs" in found
+    assert "luasprocs_tui.screens.opening" not in found

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.widgets import Input
+
+from luasprocs_tui.widgets.form import Form
+from tests.tui.pilot import KEYS, app, choose, screen_of, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from redis import Redis
+
+    from tests.servers import Server
+
+
+async def test_what_a_value_would_do_comes_too_late_for_a_warning(server: Server) -> None:
+    answers: list[Callable[[], object]] = []
+
+    def slow(key: str, values: Mapping[str, str], then: Callable[[str], object]) -> None:
+        answers.append(lambda: then(f"{values[key]} matches 0 keys now"))
+
+    async with app(server).run_test(size=(100, 30)) as pilot:
+        form = Form("a.lua", {"key": "nap*"}, ["key"], {}, slow)
+        pilot.app.push_screen(form)
+        await until(pilot, lambda: pilot.app.screen is form, "the form")
+        form.query_one("#value-key", Input).value = "doze*"
+        await until(pilot, lambda: len(answers) == 1, "the question")
+        await pilot.press("escape")
+        await until(pilot, lambda: "(key) is not applied" in screen_of(pilot), "the warning")
+        answers[0]()
+        await pilot.pause()
+        assert "(key) is not applied" in screen_of(pilot)
+
+
+async def test_what_was_typed_into_the_form_goes_with_the_second_escape(server: Server, client: Redis) -> None:
+    async with app(server).run_test(size=(100, 30), notifications=True) as pilot:
+        await choose(pilot, "a.lua")
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Form), "the form")
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, Form), "an unchanged form is left at once")
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Form), "the form again")
+        for value in ("nap*", "doze*"):
+            pilot.app.screen.query_one("#value-key", Input).value = value
+            await pilot.pause()
+            await pilot.press("escape")
+            await until(pilot, lambda: "(key) is not applied" in screen_of(pilot), "the warning")
+            assert isinstance(pilot.app.screen, Form)
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, Form), "the end")
+        assert client.hget(KEYS.name("a.lua"), "key") == b"dream*"

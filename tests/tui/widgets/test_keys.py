@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from luasprocs_tui.app import TuiApp
+from luasprocs_tui.settings import Context
+from luasprocs_tui.widgets.keys import KeyLine
+from tests.live import put, sproc
+from tests.tui.pilot import listed, screen_of, until
+
+if TYPE_CHECKING:
+    from textual.pilot import Pilot
+
+    from tests.servers import Server
+
+
+def app_for(server: Server, *, read_only: bool = False) -> TuiApp:
+    put(server.client(), *(sproc(f"{letter}.lua", "-- event=set\nreturn 1") for letter in "abc"))
+    return TuiApp(Context("", server.url, read_only=read_only), refresh_s=0.2)
+
+
+def line_of(pilot: Pilot[None]) -> str:
+    return pilot.app.screen.query_one(KeyLine).render().plain
+
+
+async def test_a_click_presses_the_key_that_stands_there(server: Server) -> None:
+    async with app_for(server).run_test(size=(160, 24)) as pilot:
+        await listed(pilot)
+        at = line_of(pilot).index("Executions")
+        await pilot.click(KeyLine, offset=(at, 0))
+        await until(pilot, lambda: "none recorded yet" in screen_of(pilot), "the executions")
+        await pilot.click(KeyLine, offset=(line_of(pilot).index("Back"), 0))
+        await until(pilot, lambda: "none recorded yet" not in screen_of(pilot), "the list")
+
+
+async def test_what_has_no_room_is_left_out_and_what_is_not_allowed_is_dim(server: Server) -> None:
+    async with app_for(server, read_only=True).run_test(size=(60, 24)) as pilot:
+        await listed(pilot)
+        assert len(line_of(pilot)) == 60
+        assert line_of(pilot).rstrip().endswith("palette")
+        assert "…" in line_of(pilot)
+        await pilot.resize_terminal(160, 24)
+        await until(pilot, lambda: "Pause" in line_of(pilot) and "…" not in line_of(pilot), "all of it")
+        text = pilot.app.screen.query_one(KeyLine).render()
+        dim = {line_of(pilot)[span.start : span.end].strip() for span in text.spans if "dim" in str(span.style)}
+        assert "Pause" in dim
+        assert "Filter" not in dim
