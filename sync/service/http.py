@@ -139,7 +139,7 @@ class Http:
                 body = await request.read()
         except TimeoutError:
             return web.json_response({"text": f"no whole body within {self.limits.body_s:.0f} s"}, status=408)
-        verdict = self._webhook.judge(request.headers, body, time.monotonic())
+        verdict = self._webhook.judge(request.headers, body, time.monotonic(), time.time())
         if verdict.look:
             self._reconcile()
         elif verdict.later and self._later is None:
