@@ -27,7 +27,15 @@ local function load_entry(name)
   return later[name or ''] or once('compile').load_entry(name)
 end
 
+-- The entry whose call has not returned. Another call begins only after it: so one that is still here then has raised.
+local under_way
+function core.settle()
+  if under_way then under_way.raised, under_way = under_way.raised + 1, nil end
+end
+local settle = core.settle
+
 redis.register_function(K.EXECUTE, function(keys, args)
+  if under_way then settle() end
   local entry = entries[args[1]]
   if not entry then
     entry = load_entry(args[1])
@@ -37,12 +45,20 @@ redis.register_function(K.EXECUTE, function(keys, args)
   entry.left = left
   if left <= 0 then use('flush').serve.flush() end
   local run = entry.run_named
-  if run then return run(keys, args) end
+  if run then
+    under_way = entry
+    local reply = run(keys, args)
+    under_way = nil
+    return reply
+  end
   local last = #args -- table.remove would take 5% of a call's time
   for place = 2, last do args[place - 1] = args[place] end
   args[last] = nil
   if entry.guarded then return use('guard').reply_of(entry, keys, args) end
-  return entry.run(keys, args)
+  under_way = entry
+  local reply = entry.run(keys, args)
+  under_way = nil
+  return reply
 end)
 
 core.use, core.once, core.load_entry = use, once, load_entry
