@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 STAMP := .venv/.installed
 
-.PHONY: demo test bench soak tui lint house servers clean
+.PHONY: demo test test-servers servers-page bench soak tui lint house servers clean
 
 demo: $(STAMP)
 	$(BIN)/luasprocs demo
@@ -13,6 +13,23 @@ demo: $(STAMP)
 # Most tests wait for real processes most of the time: six at once, on two cores too.
 test: $(STAMP) servers lint
 	$(BIN)/pytest -n 6 --dist loadgroup
+
+# The tests that a server matters to, on Redis 8.0 and Valkey 8.1, or on those that LUASPROCS_TEST_SERVERS names; SHORT=1: a part of them.
+# docs/servers.md must say the same as this run.
+test-servers: export LUASPROCS_TEST_SERVERS := $(or $(LUASPROCS_TEST_SERVERS),redis8,valkey81)
+test-servers: export LUASPROCS_TEST_RESULTS := yes
+test-servers: $(STAMP)
+	.ci/fetch-servers
+	$(BIN)/pytest -n 6 --dist loadgroup $$($(BIN)/python -m tests.tried $(if $(SHORT),short,files))
+	$(BIN)/python -m tests.tried check
+
+# Writes the tables of docs/servers.md, from a run on all four.
+servers-page: export LUASPROCS_TEST_SERVERS := redis,redis8,valkey81,valkey
+servers-page: export LUASPROCS_TEST_RESULTS := yes
+servers-page: $(STAMP) servers
+	.ci/fetch-servers
+	$(BIN)/pytest -n 6 --dist loadgroup $$($(BIN)/python -m tests.tried files)
+	$(BIN)/python -m tests.tried write
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

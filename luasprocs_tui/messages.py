@@ -1,6 +1,7 @@
 """Every message of the screen: what threads have read, what widgets tell their screen, what a screen asks the app to open.
 
-Handlers name the class: `@on(messages.SnapshotRead)`. A newer reading replaces one that nobody has dealt with yet.
+Handlers name the class: `@on(messages.SnapshotRead)`. A newer reading replaces one that nobody has dealt with yet. No message is
+compared or printed: what a dataclass makes for that would come before the first paint.
 """
 
 from __future__ import annotations
@@ -33,28 +34,28 @@ class Replaceable(Message, bubble=False):
 # What was read in a thread; to the app, or to the screen that shows it.
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class SnapshotRead(Replaceable, bubble=False):
     """The registry was read."""
 
     snapshot: Snapshot
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class DataRead(Replaceable, Generic[T], bubble=False):
     """What a screen shows was read: all of it."""
 
     found: T
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class RecordsRead(Message, bubble=False):
     """Records came, perhaps none. They stand behind those before, so none is replaced."""
 
     batch: Batch
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class SourceRead(Replaceable, bubble=False):
     """A sproc's source was read, as safe lines."""
 
@@ -62,7 +63,7 @@ class SourceRead(Replaceable, bubble=False):
     commit: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ReadFailed(Replaceable, bubble=False):
     """Nothing could be read, and why."""
 
@@ -72,7 +73,7 @@ class ReadFailed(Replaceable, bubble=False):
 # What a table tells its screen.
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class TableMessage(Message):
     """Of one table, which `@on(…, "#id")` can name."""
 
@@ -83,14 +84,14 @@ class TableMessage(Message):
         return self.table
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class RowOpened(TableMessage):
     """A row was opened, by key or by a second click."""
 
     key: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class CursorMoved(TableMessage):
     """The cursor stands on another row, or on none."""
 
@@ -101,21 +102,21 @@ class CursorMoved(TableMessage):
         return isinstance(message, CursorMoved) and message.table is self.table
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class HeadClicked(TableMessage):
     """The head of a column was clicked."""
 
     column: int
 
 
-# What a screen asks the app to open. `sproc`: of that one alone, "" for all.
+# What a screen asks the app to open.
 
 
 class Open(Message):
     """A screen."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class OpenSource(Open):
     """A sproc's source, at a line if one is given (from 1)."""
 
@@ -123,7 +124,7 @@ class OpenSource(Open):
     line: int = 0
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class OpenRecord(Open):
     """A record. `chain`: records of the same origin; `line`: of its error, 0 for none."""
 
@@ -132,32 +133,27 @@ class OpenRecord(Open):
     line: int
 
 
-@dataclass(eq=False)
-class OpenExecutions(Open):
+@dataclass(eq=False, repr=False)
+class OpenOf(Open):
+    """A screen of one sproc, or (`sproc` is "") of all."""
+
+    sproc: str
+
+
+class OpenExecutions(OpenOf):
     """The executions as they come."""
 
-    sproc: str
 
-
-@dataclass(eq=False)
-class OpenHistory(Open):
+class OpenHistory(OpenOf):
     """The generations."""
 
-    sproc: str
 
-
-@dataclass(eq=False)
-class OpenWanted(Open):
+class OpenWanted(OpenOf):
     """What git wants against what is live."""
 
-    sproc: str
 
-
-@dataclass(eq=False)
-class OpenStats(Open):
+class OpenStats(OpenOf):
     """What is counted of a sproc."""
-
-    sproc: str
 
 
 class OpenSchedules(Open):

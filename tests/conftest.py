@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 import tests.soak  # noqa: F401  # chooses the examples, before a test module asks for them
+from tests import tried
 from tests.daemons import DaemonProcess
-from tests.servers import KINDS, MISSING_REDIS, Server, binary_of, in_ci
+from tests.servers import CHOSEN, KINDS, KNOWN, MISSING, Server, in_ci, missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -50,11 +51,14 @@ class OwnServer(Protocol):
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    if in_ci() and not hasattr(session.config, "workerinput") and binary_of("redis") is None:
-        pytest.exit(f"{MISSING_REDIS}: in CI every test runs on both servers", returncode=1)
+    if unknown := [kind for kind, program in CHOSEN.items() if kind not in KNOWN and not program]:
+        pytest.exit(f"LUASPROCS_TEST_SERVERS has {', '.join(unknown)}: take {', '.join(KNOWN)}, or NAME=PROGRAM", 1)
+    if in_ci() and not hasattr(session.config, "workerinput") and (left_out := [*filter(None, map(missing, KINDS))]):
+        pytest.exit(f"{'; '.join(left_out)}: in CI every test runs on each server", 1)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    tried.mark(items)
     left_out = [item for item in items if _on_the_other_server(item)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
@@ -68,8 +72,20 @@ def _on_the_other_server(item: pytest.Item) -> bool:
     either = any(HERE / one in where for one in EITHER_SERVER) and not any(HERE / one in where for one in BOTH_SERVERS)
     if not kind or not either:
         return False
-    same = item.nodeid.replace("redis", "valkey")
-    return str(kind) != KINDS[zlib.crc32(same.encode()) % 2]
+    same = item.nodeid.replace(kind, KINDS[0])
+    return str(kind) != KINDS[zlib.crc32(same.encode()) % len(KINDS)]
+
+
+_results = tried.Results()
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    _results.add(report)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if tried.KEEP and not hasattr(session.config, "workerinput"):
+        _results.keep()
 
 
 def pytest_collection_finish() -> None:
@@ -79,12 +95,12 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    left_out = sum(MISSING_REDIS in str(report.longrepr) for report in terminalreporter.getreports("skipped"))
-    if left_out:
-        terminalreporter.section("LEFT OUT", sep="!", red=True, bold=True)
-        terminalreporter.line(
-            f"{left_out} tests did not run on Redis: {MISSING_REDIS} (apt-get install redis-server)", red=True
-        )
+    skipped = [str(report.longrepr) for report in terminalreporter.getreports("skipped")]
+    if not any(MISSING in why for why in skipped):
+        return
+    terminalreporter.section("LEFT OUT", sep="!", red=True, bold=True)
+    for why in filter(None, map(missing, KINDS)):
+        terminalreporter.line(f"{sum(why in one for one in skipped)} tests did not run: {why}", red=True)
 
 
 @pytest.fixture(scope="session")
@@ -98,10 +114,10 @@ def _running() -> Iterator[dict[str, Server]]:
 
 @pytest.fixture(params=KINDS)
 def server_kind(request: pytest.FixtureRequest) -> str:
-    """`valkey`, then `redis`."""
+    """`valkey`, then `redis`; or what `LUASPROCS_TEST_SERVERS` names."""
     kind: str = request.param
-    if binary_of(kind) is None:
-        pytest.skip(MISSING_REDIS)
+    if why := missing(kind):
+        pytest.skip(why)
     return kind
 
 

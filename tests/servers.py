@@ -1,8 +1,9 @@
-"""The two real servers that tests run against: the embedded Valkey, and redis-server from PATH."""
+"""The real servers of the tests: the embedded Valkey and redis-server from PATH, or what `LUASPROCS_TEST_SERVERS` names."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -18,8 +19,20 @@ from luasprocs.server.embedded import EmbeddedServer, find_binary
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-KINDS = ("valkey", "redis")
-MISSING_REDIS = "redis-server is not on PATH"
+UNPACKED = Path(__file__).parents[1] / ".servers" / "bin"
+"""What `.ci/fetch-servers` made."""
+KNOWN = {
+    "valkey": "the embedded Valkey",
+    "redis": "redis-server of PATH (apt-get install redis-server)",
+    "redis8": "Redis 8.0 of Debian 13 (.ci/fetch-servers)",
+    "valkey81": "Valkey 8.1 of Debian 13 (.ci/fetch-servers)",
+}
+CHOSEN = dict(word.partition("=")[::2] for word in os.environ.get("LUASPROCS_TEST_SERVERS", "valkey,redis").split(","))
+"""The kinds that this run tests: some of KNOWN, or others with their program, `redis82=/opt/redis/bin/redis-server`."""
+KINDS = tuple(CHOSEN)
+MISSING = "there is no server: "
+NOT_HERE = "this server has no "
+"""How a skip begins that says what a server can't: docs/servers.md has it as a row of its own."""
 QUIET = (
     *("--loglevel", "warning"),
     *("--shutdown-timeout", "0"),
@@ -32,21 +45,40 @@ def in_ci() -> bool:
     return os.environ.get("CI", "") not in {"", "0", "false"}
 
 
+def product_of(kind: str) -> str:
+    """`redis` or `valkey`."""
+    return "valkey" if kind.startswith("valkey") else "redis"
+
+
 def binary_of(kind: str) -> Path | None:
-    """The server's program; None when this machine has none (only redis-server can be missing)."""
+    """The server's program; None if this machine has none."""
     if kind == "valkey":
         return find_binary()
-    found = shutil.which("redis-server")
+    program = CHOSEN.get(kind) or (UNPACKED / f"{product_of(kind)}-server" if kind in {"redis8", "valkey81"} else None)
+    found = shutil.which(program or "redis-server")
     return Path(found) if found else None
 
 
+def missing(kind: str) -> str:
+    """Why the server can't be tested; "" if it can be."""
+    return "" if binary_of(kind) else MISSING + KNOWN.get(kind, CHOSEN[kind])
+
+
+def version_of(kind: str) -> str:
+    """`Redis 8.0.2`, as the program says it."""
+    said = subprocess.run([str(binary_of(kind)), "--version"], capture_output=True, check=True, timeout=30).stdout
+    found = re.search(rb"v=(\d+\.\d+\.\d+)", said)
+    assert found, said
+    return f"{product_of(kind).capitalize()} {found[1].decode()}"
+
+
 class Server:
-    """A running server, and the clients that a test opened on it."""
+    """A running server, and the clients that a test opened on it. `kind`: its product, `valkey` or `redis`."""
 
     def __init__(
         self, kind: str, folder: Path, options: Sequence[str] = (), *, port: int = 0, persistent: bool = False
     ) -> None:
-        self.kind = kind
+        self.kind = product_of(kind)
         self.process = EmbeddedServer(folder, port, persistent, binary=binary_of(kind), options=(*QUIET, *options))
         self._clients: list[redis.Redis] = []
         self._settings: dict[str, str] = {}

@@ -18,7 +18,7 @@ from luasprocs.language.compiler import PREFIX
 if TYPE_CHECKING:
     from luasprocs.contract.keys import Keys
 
-VERSION = 3
+VERSION = 4
 """Raised with every change that an older luasprocs must not undo."""
 
 LOADED = ("core", "register")
@@ -55,7 +55,7 @@ def render(keys: Keys, owner: str, db: int) -> Engine:
     )
     texts = "".join(f"\n--@ {name}\n{lua.chunk(source(name), literals)}" for name in CHUNKS)
     loaded = "".join(f"(function(...) {lua.chunk(source(name), literals)}end)(core);\n" for name in LOADED)
-    body = f"core.chunks = [===[{texts}\n--@ \n]===]\n{loaded}"
+    body = f"core.chunks = [===[\n{texts}\n--@ \n]===]\n{loaded}"
     text_id = hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest()
     text = f'#!lua name={keys.library}\nlocal core = {{ text_id = "{text_id}" }}\n{body}'
     return Engine(text, text_id, keys.library, owner, db, keys.namespace)

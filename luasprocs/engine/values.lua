@@ -102,10 +102,17 @@ local function read_json(key)
   return '', #value .. ' bytes'
 end
 
+-- The type of a key, `none` if it is gone. OBJECT looks first, as TYPE of a key that is gone publishes `keymiss`: an event that no
+-- client caused, whose run would read the key again.
+local function type_of(key)
+  if not redis.call('OBJECT', 'ENCODING', key) then return 'none' end
+  return redis.call('TYPE', key).ok
+end
+
 -- Takes a key and whether its value is wanted. Returns value, type (`none` for a key that is gone), and the whole size where the
 -- value was cut. Raises what a command raises.
 function values.read(key, wanted)
-  local kind = redis.call('TYPE', key).ok
+  local kind = type_of(key)
   if not wanted or kind == 'none' then return '', kind end
   if kind == 'string' then
     local value, cut = read_string(key)

@@ -10,8 +10,10 @@ from luasprocs.runtime.identity import Identity
 from luasprocs.runtime.link import Address
 from luasprocs.runtime.pool import Pool
 from luasprocs.runtime.shard import Shard
+from luasprocs.runtime.shard_state import ShardState
 from luasprocs.runtime.upkeep import Retention
 from luasprocs.runtime.workers import WorkerRules, WorkerSetup
+from luasprocs.runtime.workload import Workload
 from luasprocs.server.endpoint import Endpoint
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Daemon:
-    """Runs sprocs on events, schedules and demand, until `stop`. `schedules`: False leaves those to somebody else."""
+    """Runs sprocs on events, schedules and demand, until `stop`. `schedules`: whether it runs schedules, too."""
 
     def __init__(
         self,
@@ -37,9 +39,8 @@ class Daemon:
         self._pool = Pool(WorkerSetup(url, keys.namespace, db, self.identity.id, workers or WorkerRules()))
         self._ready: Callable[[], None] = lambda: None
         address = Address(url, keys, db)
-        self._shards = (Shard(address, self.identity, self._pool, retention or Retention(), self._hears),)
-        for shard in self._shards:
-            shard.state.schedules = schedules
+        state = ShardState(Workload(self._pool), schedules)
+        self._shards = (Shard(address, self.identity, state, retention or Retention(), self._hears),)
 
     def on_ready(self, ready: Callable[[], None]) -> None:
         """Registers a callback: called when the daemon listens to all shards, and again after each reconnection."""

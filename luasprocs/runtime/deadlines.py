@@ -1,4 +1,4 @@
-"""Makes `expired` events come in time: with many keys, Redis itself expires them late. EXISTS on a due key expires it.
+"""Makes `expired` events come in time: with many keys, Redis itself expires them late. OBJECT on a due key expires it.
 
 Deadlines are learnt from one SCAN, and from events on a connection of its own, which are never numbered. If no trigger wants
 `expired`, there is neither. Several daemons may touch the same key: Redis publishes its expiry once.
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 KEY_LIMIT_BYTES = 1024
 """Longer keys are left to Redis."""
 BATCH_KEYS = 100
-"""Keys of one EXISTS or one batch of PEXPIRETIME: dispatches on the same connection wait for it, about 0.1 ms."""
+"""Keys of one batch of OBJECT or PEXPIRETIME: dispatches on the same connection wait for it, about 0.1 ms."""
 SCAN_COUNT = 500
 """Keys of one page, about 0.5 ms."""
 RESCAN_LEAD_MS = 10_000
@@ -157,12 +157,10 @@ class Deadlines:
         self._ahead_ms = now - (sent + self._clock_at) * 500
 
     async def _touch(self, keys: list[bytes]) -> None:
-        try:
-            left = await self._link.command("EXISTS", *keys)
-        except exceptions.ResponseError:
-            left = len(keys)  # each is asked for alone, and says why
-        if left:
-            await self._learn(keys)
+        """By OBJECT: other reads of a missing key publish `keymiss`, which no client caused."""
+        replies = await pipelined(self._link.commands, [(b"OBJECT", b"ENCODING", key) for key in keys])
+        if left := [key for key, reply in zip(keys, replies, strict=True) if reply is not None]:
+            await self._learn(left)  # if the reply is an error, this one says why
 
     async def _learn(self, keys: list[bytes]) -> None:
         """Reads deadlines by PEXPIRETIME: -1 for none, -2 for a missing key."""

@@ -66,7 +66,8 @@ class Notifications:
                 set_now = await self._set(current.decode(), wanted, missing)
             self.ok_ms = self._numbering.now.ms if self._numbering.now else self.ok_ms
         except (exceptions.ResponseError, ValueError) as error:
-            self._refused(error, wanted)
+            if self._refused(error, wanted):
+                return await self.ensure()  # at once: until then nothing is published
         return set_now
 
     async def _set(self, current: str, wanted: set[str], missing: set[str]) -> bool:
@@ -80,17 +81,20 @@ class Notifications:
             self._link.post("blind", self._link.daemon, self.ok_ms, why, *blind)
         return True
 
-    def _refused(self, error: Exception, wanted: set[str]) -> None:
+    def _refused(self, error: Exception, wanted: set[str]) -> bool:
+        """Whether the server lacks some classes, and takes the others."""
         known = flags.known_to(error)
         if known and not wanted <= known:
             self._unknown |= wanted - known
             letters = "".join(sorted(self._unknown))
             log.warning("this server has no events of class %s (%s): sprocs never run on them", letters, SETTING)
-        elif is_lasting(error):
+            return True
+        if is_lasting(error):
             self.refused.set()
             log.warning(
                 "CONFIG is refused (%s): probe writes show whether the server publishes what triggers need", error
             )
+        return False
 
     async def _raise_output_limit(self) -> None:
         """Raises the output buffer limit, if CONFIG is allowed, so that a burst doesn't disconnect the listener."""

@@ -91,7 +91,8 @@ class Numbering:
             self.cause = None
             return
         _, depth, roots, origin, name = payload.split(b" ", 4)
-        if origin == b"-" and self.now:
+        # Depth 0 is a direct call, which counts as what a client does: the events that it causes begin their chains.
+        if origin == b"-" and self.now and depth != b"0":
             origin = b"%s.%d.%d" % (self.now.epoch[:6].encode(), self.now.tick, self._markers)
         self.cause = Cause(name, int(depth), int(roots), origin)
         self.last_begun = name

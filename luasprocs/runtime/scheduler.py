@@ -79,7 +79,7 @@ class Scheduler:
         Raises:
             redis.ConnectionError: the connection broke.
         """
-        while self._state.schedules and not self._state.stopping:
+        while not self._state.stopping:
             try:
                 if self._rebind or self._unsure or self._may_look():
                     await self._look()

@@ -90,11 +90,10 @@ class Session:
                 await self._binder.bind()
                 self._dispatcher.start()
                 await self._ticker.force()
-                for part in (
-                    *(self._binder, self._ticker, self._deadlines, self._jobs, self._scheduler),
-                    *(self._canary, self._watchdog),
-                ):
+                for part in (self._binder, self._ticker, self._deadlines, self._jobs, self._canary, self._watchdog):
                     link.spawn(part.run())
+                if self._state.schedules:
+                    link.spawn(self._scheduler.run())
         finally:
             link.close()
             self._dispatcher.close()

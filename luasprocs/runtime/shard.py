@@ -12,9 +12,7 @@ from redis import exceptions
 from luasprocs.runtime.cancelling import end
 from luasprocs.runtime.link import Link, LinkLostError
 from luasprocs.runtime.session import Session
-from luasprocs.runtime.shard_state import ShardState
 from luasprocs.runtime.watchdog import stop_overdue
-from luasprocs.runtime.workload import Workload
 from luasprocs.server.errors import is_busy, named
 from luasprocs.server.urls import redacted
 
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 
     from luasprocs.runtime.identity import Identity
     from luasprocs.runtime.link import Address
-    from luasprocs.runtime.pool import Pool
+    from luasprocs.runtime.shard_state import ShardState
     from luasprocs.runtime.upkeep import Retention
 
 log = logging.getLogger("luasprocs.daemon")
@@ -42,12 +40,12 @@ class Shard:
         self,
         address: Address,
         identity: Identity,
-        pool: Pool,
+        state: ShardState,
         retention: Retention,
         on_listening: Callable[[], None],
     ) -> None:
         self.listening = False
-        self.state = ShardState(Workload(pool))
+        self.state = state
         self._address, self._identity, self._retention = address, identity, retention
         self._on_listening = on_listening
         self._link: Link | None = None

@@ -17,17 +17,17 @@ class ShardState:
     """Events that have not run yet, jobs at hand, and counters; passed to each new session.
 
     `runs`: events run; `schedule_runs`: times of schedules run; `timeouts`: consecutive timeouts on events by sproc.
-    `stopping`: no new work is begun; `schedules`: whether their runs are begun here.
+    `stopping`: no new work is begun; `schedules`: whether schedules run here.
     """
 
     workload: Workload
+    schedules: bool = True
     numbering: Numbering = field(default_factory=Numbering)
     said: LogOnce = field(default_factory=LogOnce)
     timeouts: dict[bytes, int] = field(default_factory=dict)
     runs: int = 0
     schedule_runs: int = 0
     stopping: bool = False
-    schedules: bool = True
 
     def stop(self) -> None:
         self.stopping = True

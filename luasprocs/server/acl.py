@@ -42,7 +42,7 @@ _OPERATING = "lrem srem"
 _RUNTIME = (
     "subscribe psubscribe unsubscribe punsubscribe config|get config|set function|kill function|stats scan get set xtrim "
     "xgroup xreadgroup xack xclaim xautoclaim zscore smismember incrby pexpire pexpiretime "
-    "getrange strlen hlen hscan scard sscan"
+    "getrange strlen hlen hscan scard sscan object|encoding"
 )
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ERRORS: dict[str, type[ScriptError]] = {Refusal.NOSPROC: NoSprocError, Refusal.DISABLED: SprocDisabledError}
-_REFUSALS: dict[str, Refusal] = {one.value: one for one in Refusal}
 _PLACE = re.compile(r" script: (?:\S+, )?on @(?P<place>.+?(?::\d+)?)\.$")
 
 
@@ -45,12 +44,6 @@ def code_of(error: ResponseError) -> str:
     """The first word of a reply that is an error, which says what kind it is: a `Refusal`, `WRONGTYPE`, … ("" for `ERR`)."""
     code = str(error.args[0]).partition(" ")[0] if error.args else ""
     return code if code.isupper() and code != "ERR" else ""
-
-
-def refusal(error: ResponseError) -> Refusal | None:
-    """Why the engine refused to run what was called; None for an error of the sproc itself, whose text names a place in it."""
-    text = str(error)
-    return None if _PLACE.search(text) else _REFUSALS.get(text.partition(" ")[0])
 
 
 def readable_error(text: str) -> str:

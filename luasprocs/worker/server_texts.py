@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from luasprocs.server.info import parse_info
+from luasprocs.server.info import ServerInfo, parse_info
 from luasprocs.worker.replies import Typed
 
 if TYPE_CHECKING:
@@ -15,14 +15,17 @@ _REDIS = {
     b"api": b"redis",
     b"no_arguments": b"Please specify at least one argument for this redis lib call",
     b"bad_arguments": b"Lua redis lib command arguments must be strings or integers",
-    b"bad_level": b"Invalid debug level.",
+    b"bad_level": b"Invalid log level.",
 }
+_REDIS_OLD = {**_REDIS, b"bad_level": b"Invalid debug level."}
 _VALKEY = {
     b"api": b"server",
     b"no_arguments": b"Please specify at least one argument for this call",
     b"bad_arguments": b"Command arguments must be strings or integers",
     b"bad_level": b"Invalid log level.",
 }
+_LOG_SINCE = (7, 4)
+"""Since then Redis speaks of a log level."""
 _SHORTEST_SINCE = (7, 2)
 """Since then numbers become arguments by their shortest text; before by `%.17g`."""
 
@@ -42,9 +45,15 @@ def server_facts(connection: Connection) -> dict[bytes, Any]:
         versions |= {b"valkey": own, b"valkey_number": _number(own)}
     return {
         b"versions": versions,
-        b"texts": _VALKEY if info.kind == "valkey" and info.version >= (8,) else _REDIS,
+        b"texts": _texts(info),
         b"modern": info.kind == "valkey" or info.version >= _SHORTEST_SINCE,
     }
+
+
+def _texts(info: ServerInfo) -> dict[bytes, bytes]:
+    if info.kind == "valkey" and info.version >= (8,):
+        return _VALKEY
+    return _REDIS if info.kind == "redis" and info.version >= _LOG_SINCE else _REDIS_OLD
 
 
 def _number(version: bytes) -> int:

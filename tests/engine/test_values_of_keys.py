@@ -12,7 +12,7 @@ from luasprocs.server.registry import Registry
 from luasprocs.state.barrier import wait_for_events
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
-from tests.servers import KINDS, MISSING_REDIS, Server, binary_of
+from tests.servers import KINDS, Server, missing
 from tests.until import PATIENCE_S
 
 LIMIT_BYTES = 512 * 1024
@@ -29,11 +29,17 @@ EVENTS = (
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def running(request, tmp_path_factory):
+def server_kind(request):
+    """As elsewhere, for a whole module."""
+    if why := missing(request.param):
+        pytest.skip(why)
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def running(server_kind, tmp_path_factory):
     """A server where a daemon runs a sproc that keeps what it got."""
-    if binary_of(request.param) is None:
-        pytest.skip(MISSING_REDIS)
-    server = Server(request.param, tmp_path_factory.mktemp("values")).start()
+    server = Server(server_kind, tmp_path_factory.mktemp("values")).start()
     put(server.client(), sproc("take.lua", TAKE.format(events=EVENTS, more="")))
     with DaemonProcess(server.url):
         yield server

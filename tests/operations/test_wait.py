@@ -21,7 +21,7 @@ SOURCES = {
     "job.lua": "-- runasync=yes\nreturn ARGV[1]",
     "again.lua": "-- runasync=yes\n-- retries=1\n-- backoff=500ms\nerror('no')",
     "single.lua": "-- runasync=yes\n-- overlap=skip\nreturn 1",
-    "slow.lua": "-- runasync=yes\nlocal t = os.time()\nwhile os.time() < t + 2 do end",
+    "slow.lua": "-- runasync=yes\nlocal t = os.time()\nwhile os.time() < t + 6 do end",
 }
 
 
@@ -66,10 +66,11 @@ def test_without_a_daemon_it_ends_in_time_and_says_why(live: Registry) -> None:
 def test_why_it_takes_long(live: Registry, server: Server, start_daemon: StartDaemon) -> None:
     start_daemon(server.url)
     slow, behind = enqueued(live, "slow.lua"), enqueued(live, "slow.lua")
-    assert delay_of(live, behind) == Delay.TURN
+    until(lambda: delay_of(live, behind) == Delay.TURN)
     until(lambda: delay_of(live, slow) == Delay.RUNNING)
     pause(live, ["job.lua"])
-    assert delay_of(live, enqueued(live, "job.lua")) == Delay.PAUSED
+    paused = enqueued(live, "job.lua")
+    until(lambda: delay_of(live, paused) == Delay.PAUSED)
 
 
 def test_one_that_overlap_left_out_never_ends(live: Registry) -> None:

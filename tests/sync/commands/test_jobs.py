@@ -219,8 +219,8 @@ def test_what_waiting_prints(live: Shell, start_daemon: StartDaemon) -> None:
 def test_waiting_for_a_paused_one_says_so(
     live: Shell, start_daemon: StartDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sync.commands.execute_.WARN_AFTER_S", 0.0)
-    monkeypatch.setattr("sync.commands.execute_.POLL_S", 0.01)
+    monkeypatch.setattr("luasprocs.operations.wait.LATE_AFTER_S", 0.0)
+    monkeypatch.setattr("luasprocs.operations.wait.POLL_S", 0.01)
     start_daemon(live.server.url)
     live.ok("pause", "hello.lua")
 
