@@ -178,4 +178,5 @@ DESIRED: Fields = (
     Field("drift", "JSON: sprocs that were changed by hand"),
     Field("at", "when this was published (unix seconds)"),
     Field("daemon", "the daemon that published it"),
+    Field("generation", "the generation that was live then: if another is, this says nothing any more", number=True),
 )

@@ -30,7 +30,7 @@ def registry(server: Server) -> Registry:
 
 
 def stats_of(registry: Registry, name: str) -> Stats:
-    return Stats.parse(registry.client.hgetall(raw(KEYS.stats(name))))  # type: ignore[arg-type]
+    return Stats.parse(registry.client.hgetall(raw(KEYS.stats(name))))
 
 
 def outcome(registry: Registry, name: str) -> tuple[str, int]:
