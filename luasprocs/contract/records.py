@@ -53,7 +53,7 @@ REVISION: Fields = (
 
 HISTORY: Fields = (
     Field("generation", "the generation that this apply made", number=True),
-    Field("action", "`sync`, `edit`, or `rollback to N`"),
+    Field("action", "`sync`, `heal`, `edit`, or `rollback to N`"),
     Field("commit", "the commit that became live"),
     Field("author", "its author"),
     Field("subject", "its subject"),
@@ -63,6 +63,7 @@ HISTORY: Fields = (
     Field("created", "JSON: name to blob"),
     Field("updated", "JSON: name to [old blob, new blob]"),
     Field("deleted", "JSON: name to old blob"),
+    Field("healed", "JSON: what had been changed by hand and was put right, names and sentences"),
 )
 
 EXECUTION: Fields = (

@@ -15,7 +15,7 @@ from sync.git.worktree import PATIENCE_S
 from sync.reconcile.decision import Decision, State, decide
 from sync.reconcile.desired import WORKTREE
 from sync.reconcile.pending_diffs import Diffs
-from sync.reconcile.reconciler import Options, Prepared, Syncer
+from sync.reconcile.syncer import Options, Prepared, Syncer
 from sync.service.edit_committer import EditCommitter
 from sync.service.facts import read_facts
 from sync.service.publisher import Publisher
@@ -166,8 +166,13 @@ class Reconciler:
         if outcome.changed:
             self.doubt()
         done = Reconciliation.seen(live, self._state(desired, State.SYNCED, self._edits.waiting))
+        same = live.revision.commit == desired.commit.sha != WORKTREE
         return done._replace(
-            applied=outcome.changed, summary=summary(outcome), generation=outcome.generation, again=outcome.changed
+            applied=outcome.changed,
+            summary=summary(outcome),
+            generation=outcome.generation,
+            again=outcome.changed,
+            healed=outcome.plan.healed(same=same) if outcome.changed and not live.empty else (),
         )
 
     def _refuse(
