@@ -18,13 +18,26 @@ from luasprocs.language.compiler import PREFIX
 if TYPE_CHECKING:
     from luasprocs.contract.keys import Keys
 
-VERSION = 4
+VERSION = 6
 """Raised with every change that an older luasprocs must not undo."""
 
 LOADED = ("core", "register")
 """Chunks that are compiled when the engine is loaded, in this order."""
 HELPERS = (
-    *("compile", "header", "pin", "problem", "prelude", "readable", "runs", "records", "values", "batch", "jobs"),
+    *(
+        "compile",
+        "header",
+        "pin",
+        "problem",
+        "prelude",
+        "readable",
+        "runs",
+        "records",
+        "values",
+        "batch",
+        "jobs",
+        "served",
+    ),
 )
 """Chunks that serve no function; with those that do they are text until they are used, see core.lua."""
 CHUNKS = tuple(sorted({*HELPERS, *(one.chunk for one in FUNCTIONS.values())} - set(LOADED)))

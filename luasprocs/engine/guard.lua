@@ -108,10 +108,15 @@ local function run(entry, keys, args, begin)
 end
 guard.run = run
 
+-- Counts a direct call that failed. Returns its reply.
+local function counted(entry, ok, reply)
+  if not ok or (type(reply) == 'table' and rawget(reply, 'err') ~= nil) then entry.raised = entry.raised + 1 end
+  return reply
+end
+
 -- A direct call of a guarded sproc.
 function guard.reply_of(entry, keys, args)
-  local _, reply = run(entry, keys, args, entry.begin)
-  return reply
+  return counted(entry, run(entry, keys, args, entry.begin))
 end
 
 -- Undoes what a sproc may have changed for whatever runs after it in the same call.
@@ -140,8 +145,7 @@ function guard.serve.execute_ro(keys, args)
   end
   guard.shift(args)
   entry.left = entry.left - 1
-  local _, reply = run(entry, keys, args)
-  return reply
+  return counted(entry, run(entry, keys, args))
 end
 
 return guard

@@ -173,6 +173,8 @@ class Syncer:
             check_sprocs(
                 self.repository, desired, read_desired(self.repository, desired, desired.entries), syntax=False
             )
+        same_commit = revision.commit == desired.commit.sha != WORKTREE
+        healed = () if live.empty else plan.healed(same=same_commit)
         kept = () if self.options.prune else live.sprocs.keys() - desired.entries.keys()
         change = Change(
             commit=desired.commit.sha,
@@ -186,6 +188,8 @@ class Syncer:
             names=tuple(sorted({*desired.entries, *kept})),
             adopt=True,  # prepare has checked the owner
             defaults=_defaults_of(desired),
+            action="heal" if same_commit and healed else "sync",
+            healed=healed,
             generations_kept=desired.settings.keep_generations,
         )
         return apply(self.registry, live, change, proof=proof).generation
