@@ -7,6 +7,7 @@ local serve = {}
 function serve.flush()
   local added = 0
   for name, entry in pairs(core.entries) do
+    if entry.counted then entry.left = entry.left - entry.counted() end
     local calls = K.FLUSH_EVERY - entry.left
     if calls > 0 then
       local reply = redis.pcall('HINCRBY', K.STATS_PREFIX .. name, 'calls', calls)
