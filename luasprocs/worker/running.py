@@ -147,7 +147,8 @@ class Runner:
             denials.append(b"a file was written beyond the size that a file may have")
         if not denials:
             return ("ok" if ok else "error"), reply, error
-        return "denied", reply, cut(b"; ".join([*([error] if error else []), b"denied: " + b"; ".join(denials)]))
+        said = b"; ".join(denials)
+        return "denied", reply, cut(error + b"; denied: " + said if error else said)
 
     def _run_in_lua(self, job: Job, source: Source) -> tuple[bool, bytes | None, bytes, bytes]:
         shared, kept = source.plain and job.memory_bytes >= SHARED_MEMORY_BYTES, False
