@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("luasprocs.daemon")
 
 SETTING = "notify-keyspace-events"
-PUBSUB_LIMIT_BYTES = 256 * 1024 * 1024
+PUBSUB_LIMIT_BYTES = 512 * 1024 * 1024
 
 
 class Notifications:
