@@ -13,9 +13,7 @@ from bench.pairs import Result, ratio
 from bench.servers import kinds, running
 from luasprocs.contract.keys import Keys
 from luasprocs.language.sproc import git_blob_id, read_sproc
-from luasprocs.registry.apply import apply
-from luasprocs.registry.live import read_live
-from luasprocs.registry.transaction import Change
+from luasprocs.operations.put import put
 from luasprocs.server.registry import Registry
 
 if TYPE_CHECKING:
@@ -51,12 +49,8 @@ def _throughput(port: int, *command: str) -> float:
 
 
 def _live(client: Redis, **sources: bytes) -> None:
-    put = tuple(
-        read_sproc(f"{name}.lua", f"{name}.lua", source, git_blob_id(source), "") for name, source in sources.items()
-    )
-    names = tuple(sorted(sproc.name for sproc in put))
-    change = Change("bench", "main", "bench", "", "", "bench", put, (), names, adopt=True)
-    apply(Registry(client, Keys()), read_live(Registry(client, Keys())), change)
+    named = ((f"{name}.lua", source) for name, source in sources.items())
+    put(Registry(client, Keys()), [read_sproc(name, name, source, git_blob_id(source)) for name, source in named])
 
 
 def _against_evalsha(

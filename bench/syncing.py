@@ -21,7 +21,7 @@ from luasprocs.server.connection import connect
 from luasprocs.server.registry import Registry
 from sync.git.repository import Repository
 from sync.reconcile.desired import read_commit
-from sync.reconcile.reconciler import Syncer
+from sync.reconcile.syncer import Syncer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -183,7 +183,7 @@ def untrue(page: str, results: Mapping[str, Mapping[str, str]]) -> list[str]:
         said, shown = _cells(page.partition(f"<!-- {name}: made")[2]), _cells(table)
         for (row, version), cell in shown.items():
             if "not tried" not in {cell, said.get((row, version), "not tried")} and said[row, version] != cell:
-                wrong.append(f"{row}: on Redis or Valkey {version} the page says {said[row, version]}, this run {cell}")
+                wrong.append(f"{row}: on {version} the page says {said[row, version]}, this run {cell}")
     return wrong
 
 

@@ -143,6 +143,16 @@ FUNCTIONS: dict[str, Function] = {
             reads=True,
         ),
         Function(
+            "deadlines",
+            "daemons",
+            "triggers",
+            "expires the keys that are due, and reads when the others are",
+            "for each key its deadline in ms, -1 if it has none, -2 if it is gone; or why it can't be read",
+            (),
+            ("key",),
+            reads=True,
+        ),
+        Function(
             "tick",
             "daemons",
             "ticks",

@@ -56,4 +56,13 @@ function serve.schedules()
   return reply
 end
 
+-- OBJECT looks first: PEXPIRETIME of a missing key publishes `keymiss`, which no client caused.
+function serve.deadlines(_, keys)
+  local reply = {}
+  for i, key in ipairs(keys) do
+    reply[i] = redis.pcall('OBJECT', 'ENCODING', key) and redis.pcall('PEXPIRETIME', key) or -2
+  end
+  return reply
+end
+
 return { serve = serve }

@@ -7,14 +7,15 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from luasprocs.errors import ConflictError, EditConflictError, NoSprocError, RegistryError
+from luasprocs.errors import ConflictError, EditConflictError, RegistryError
 from luasprocs.language import header
 from luasprocs.language.rules import with_defaults
 from luasprocs.language.sproc import read_sproc
+from luasprocs.operations.sprocs import live_sproc
 from luasprocs.registry.apply import apply
 from luasprocs.registry.edits import PAST_LIMIT, Edit, blob_like, parse_edit
 from luasprocs.registry.history import read_blobs
-from luasprocs.registry.live import read_live, read_sprocs
+from luasprocs.registry.live import read_live
 from luasprocs.registry.transaction import Change
 
 if TYPE_CHECKING:
@@ -25,18 +26,6 @@ if TYPE_CHECKING:
     from luasprocs.server.registry import Registry
 
 ATTEMPTS = 5
-
-
-def live_sproc(registry: Registry, name: str) -> Sproc:
-    """A live sproc with its source.
-
-    Raises:
-        NoSprocError: there is none of that name.
-    """
-    found = read_sprocs(registry, [name])
-    if not found:
-        raise NoSprocError(f"no sproc named {name!r} is live: see luasprocs list")
-    return found[0]
 
 
 def edit(registry: Registry, name: str, source: bytes, *, base: str, by: str) -> Revision:

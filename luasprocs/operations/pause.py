@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from luasprocs.contract.encoding import raw
 from luasprocs.contract.keys import Keys
-from luasprocs.errors import NoSprocError
+from luasprocs.operations.sprocs import not_live
 from luasprocs.server.reading import reading
 from luasprocs.state.paused import SCHEDULES_CHANGED, read_paused, unscheduling
 
@@ -81,4 +81,4 @@ def _require_known(registry: Registry, names: Sequence[str], *, paused: bool) ->
     known = dict(zip(names, pipe.execute(), strict=True))
     missing = [name for name in names if not known[name] and (paused or name not in before)]
     if missing:
-        raise NoSprocError(f"no sproc named {', '.join(map(repr, missing))} is live: see luasprocs list")
+        raise not_live(*missing)

@@ -1,4 +1,4 @@
-"""Makes `expired` events come in time: with many keys, Redis itself expires them late. OBJECT on a due key expires it.
+"""Makes `expired` events come in time: with many keys, Redis itself expires them late. Reading a due key expires it.
 
 Deadlines are learnt from one SCAN, and from events on a connection of its own, which are never numbered. If no trigger wants
 `expired`, there is neither. Several daemons may touch the same key: Redis publishes its expiry once.
@@ -19,7 +19,7 @@ from luasprocs.runtime.deadline_listener import DeadlineListener
 from luasprocs.runtime.expiring import Expiring, expiring
 from luasprocs.runtime.expiry_queue import KEYS_LIMIT, NEVER, ExpiryQueue
 from luasprocs.runtime.numbering import OWN
-from luasprocs.runtime.wire import connect, pipelined
+from luasprocs.runtime.wire import connect
 from luasprocs.server.errors import is_forbidden
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 KEY_LIMIT_BYTES = 1024
 """Longer keys are left to Redis."""
 BATCH_KEYS = 100
-"""Keys of one batch of OBJECT or PEXPIRETIME: dispatches on the same connection wait for it, about 0.1 ms."""
+"""Keys of one call of `deadlines`: dispatches on the same connection wait for it, about 0.1 ms."""
 SCAN_COUNT = 500
 """Keys of one page, about 0.5 ms."""
 RESCAN_LEAD_MS = 10_000
@@ -133,7 +133,7 @@ class Deadlines:
             if time.monotonic() - self._clock_at > CLOCK_EVERY_S:
                 await self._set_clock()
             if due := self._queue.due(self._now_ms(), BATCH_KEYS):
-                await self._touch(due)
+                await self._learn(due)
             elif self._asked:
                 some = [key for _, key in zip(range(BATCH_KEYS), self._asked, strict=False)]
                 for key in some:
@@ -156,15 +156,12 @@ class Deadlines:
         self._clock_at = time.monotonic()
         self._ahead_ms = now - (sent + self._clock_at) * 500
 
-    async def _touch(self, keys: list[bytes]) -> None:
-        """By OBJECT: other reads of a missing key publish `keymiss`, which no client caused."""
-        replies = await pipelined(self._link.commands, [(b"OBJECT", b"ENCODING", key) for key in keys])
-        if left := [key for key, reply in zip(keys, replies, strict=True) if reply is not None]:
-            await self._learn(left)  # if the reply is an error, this one says why
-
     async def _learn(self, keys: list[bytes]) -> None:
-        """Reads deadlines by PEXPIRETIME: -1 for none, -2 for a missing key."""
-        replies = await pipelined(self._link.commands, [(b"PEXPIRETIME", key) for key in keys])
+        """Reads deadlines, -1 for none, -2 for a missing key; that expires those that are due."""
+        try:
+            replies = await self._link.read("deadlines", *keys)
+        except exceptions.ResponseError as error:
+            replies = [error] * len(keys)
         soonest = int(self._now_ms()) + AGAIN_MS
         for key, reply in zip(keys, replies, strict=True):
             if isinstance(reply, int):

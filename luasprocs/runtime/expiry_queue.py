@@ -24,7 +24,7 @@ class ExpiryQueue:
 
     @property
     def next(self) -> float:
-        """The nearest deadline, perhaps an outdated one, which costs one EXISTS."""
+        """The nearest deadline, perhaps an outdated one, which costs one look."""
         return self._heap[0][0] if self._heap else NEVER
 
     def learn(self, key: bytes, deadline: int) -> None:

@@ -186,6 +186,11 @@ def is_wrong_type(error: object) -> bool:
     return isinstance(error, exceptions.ResponseError) and "WRONGTYPE" in str(error)
 
 
+def is_missing_key(error: object) -> bool:
+    """Whether XINFO found no key."""
+    return isinstance(error, exceptions.ResponseError) and "no such key" in str(error)
+
+
 def is_no_group(error: object) -> bool:
     """Whether a stream, or its consumer group, does not exist."""
     return isinstance(error, exceptions.ResponseError) and str(error).startswith("NOGROUP")

@@ -7,9 +7,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import ResponseError
-
 from luasprocs.contract.encoding import time_ms
+from luasprocs.server.errors import is_missing_key
 from luasprocs.state.daemons import parse_heartbeats
 from luasprocs.state.stats import Stats
 from luasprocs_tui.values.rows import FAILING_S, NOTHING_COUNTED, Counters
@@ -71,7 +70,7 @@ class PulseCounter:
 
 def _added(stream: Any) -> int | None:
     """Records that were ever added; none where there is no stream yet, None where it can't be read."""
-    if isinstance(stream, ResponseError) and "no such key" in str(stream):
+    if is_missing_key(stream):
         return 0
     return stream.get("entries-added") if isinstance(stream, dict) else None
 

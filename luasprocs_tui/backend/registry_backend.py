@@ -12,6 +12,7 @@ from luasprocs.operations import diff, edit, pause
 from luasprocs.operations.identity import author
 from luasprocs.operations.request import request
 from luasprocs.operations.run import Enqueued, Ran, run
+from luasprocs.operations.sprocs import live_sproc
 from luasprocs.registry.history import read_history
 from luasprocs.registry.live import read_sprocs
 from luasprocs.server.connection import connect, errors_named
@@ -137,7 +138,7 @@ class RegistryBackend:
             try:
                 change(author())
             except EditConflictError:
-                return edit.live_sproc(self._registry, base.name)
+                return live_sproc(self._registry, base.name)
         return None
 
     def undo(self, names: Sequence[str]) -> None:

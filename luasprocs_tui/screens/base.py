@@ -71,6 +71,10 @@ class BaseScreen(LowRepaintScreen):
             return None
         return super().check_action(action, parameters)
 
+    def action_back(self) -> None:
+        """Leaves for the screen that it was opened from."""
+        self.app.pop_screen()
+
     def action_executions(self) -> None:
         """Opens the executions: of one sproc from its own screens."""
         self.post_message(messages.OpenExecutions(self.subject))

@@ -38,7 +38,7 @@ class DataScreen(PolledScreen, Generic[T]):
 
     GROUP = "data"
     EVERY_S: ClassVar[float] = 1.0
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "app.pop_screen", "Back", id="live.back")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "Back", id="live.back")]
 
     def __init__(self) -> None:
         super().__init__()

@@ -40,7 +40,7 @@ class RecordScreen(BaseScreen):
 
     PLACE = "record"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "app.pop_screen", "Back", id="record.back"),
+        Binding("escape", "back", "Back", id="record.back"),
         *actions.bindings("record"),
     ]
 

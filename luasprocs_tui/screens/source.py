@@ -37,7 +37,7 @@ class SourceScreen(SprocActions, PolledScreen):
     PLACE = "source"
     GROUP = "source"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "app.pop_screen", "Back", id="source.back"),
+        Binding("escape", "back", "Back", id="source.back"),
         *actions.bindings("source"),
     ]
 

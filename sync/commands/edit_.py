@@ -10,9 +10,10 @@ import click
 from luasprocs.errors import EditConflictError, ProblemsError, SettingsError
 from luasprocs.language.values import shown
 from luasprocs.operations.diff import unified
-from luasprocs.operations.edit import edit, edit_metadata, live_sproc, undo
+from luasprocs.operations.edit import edit, edit_metadata, undo
 from luasprocs.operations.editor import in_editor
 from luasprocs.operations.identity import author
+from luasprocs.operations.sprocs import live_sproc
 from sync.console import Console
 from sync.git.config import run_git
 from sync.session import Session

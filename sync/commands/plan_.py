@@ -14,7 +14,7 @@ from sync.console import Console
 from sync.reconcile.desired_sprocs import check_sprocs
 from sync.reconcile.desired_sprocs import read_sprocs as read_desired
 from sync.reconcile.policy import Policy
-from sync.reconcile.reconciler import Options, Prepared, Syncer
+from sync.reconcile.syncer import Options, Prepared, Syncer
 from sync.session import Session
 
 if TYPE_CHECKING:

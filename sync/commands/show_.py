@@ -8,8 +8,8 @@ import click
 
 from luasprocs.contract.encoding import raw, text
 from luasprocs.contract.keys import Keys
-from luasprocs.errors import NoSprocError, RegistryError
-from luasprocs.registry.live import sproc_of
+from luasprocs.errors import RegistryError
+from luasprocs.operations.sprocs import live_sproc
 from luasprocs.server.reading import reading
 from luasprocs.state.paused import read_paused
 from sync.console import Console, safe
@@ -25,13 +25,9 @@ def command(flags: dict[str, object], name: str, as_json: bool, source_only: boo
     """Show one live sproc: metadata, counters, source."""
     console, session = Console.of_process(), Session(flags)
     with session.named_errors():
-        with reading(Keys.name_prefix, session.keys, name):
-            found: Any = session.client.hgetall(raw(session.keys.name(name)))
-        if not found:
-            raise NoSprocError(f"no sproc named {name!r} is live: see luasprocs list")
+        sproc = live_sproc(session.registry, name)
         stats = _stats(console, session, name)
         paused = name in read_paused(session.registry)
-    sproc = sproc_of(name, found)
     source = sproc.source.decode("utf-8", "replace")
     if source_only:
         click.echo(sproc.source, nl=False)

@@ -12,7 +12,7 @@ from luasprocs.registry.plan import Outcome
 from luasprocs.state.desired import read_suspended
 from sync.console import Console
 from sync.reconcile.policy import Policy
-from sync.reconcile.reconciler import Options, Syncer
+from sync.reconcile.syncer import Options, Syncer
 from sync.session import Session
 
 PROGRESS_AFTER_S = 1.0

@@ -17,7 +17,7 @@ from luasprocs.server.embedded import EmbeddedServer
 from sync.commands.daemon_ import run_daemon, source_of
 from sync.commands.sync_ import Progress, print_outcome
 from sync.console import Console
-from sync.reconcile.reconciler import Options, Syncer
+from sync.reconcile.syncer import Options, Syncer
 from sync.service.logs import log_to_stderr
 from sync.session import Session
 

@@ -20,7 +20,7 @@ from sync.git.repository import Repository
 from sync.reconcile.desired import read_commit
 from sync.reconcile.desired_sprocs import problems_in
 from sync.reconcile.policy import Policy
-from sync.reconcile.reconciler import Options, Prepared, Syncer
+from sync.reconcile.syncer import Options, Prepared, Syncer
 from sync.session import Session
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from sync.git.worktree import PATIENCE_S
 from sync.reconcile.decision import Decision, State, decide
 from sync.reconcile.desired import WORKTREE
 from sync.reconcile.pending_diffs import Diffs
-from sync.reconcile.reconciler import Options, Prepared, Syncer
+from sync.reconcile.syncer import Options, Prepared, Syncer
 from sync.service.edit_committer import EditCommitter
 from sync.service.facts import read_facts
 from sync.service.publisher import Publisher

@@ -6,7 +6,8 @@ import pytest
 
 from luasprocs.errors import RegistryError
 from luasprocs.operations.diff import Difference, GitDifference, difference_of, generation_differences, git_difference
-from luasprocs.operations.edit import edit, live_sproc
+from luasprocs.operations.edit import edit
+from luasprocs.operations.sprocs import live_sproc
 from luasprocs.registry.history import read_history
 from luasprocs.state.desired import SyncState, publish
 from tests.live import put, sproc

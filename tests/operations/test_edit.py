@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from luasprocs.errors import EditConflictError, NoSprocError, ProblemsError, RegistryError
-from luasprocs.operations.edit import edit, edit_metadata, live_sproc, undo
+from luasprocs.operations.edit import edit, edit_metadata, undo
+from luasprocs.operations.sprocs import live_sproc
 from luasprocs.registry.edits import edits_of, parse_edit
 from luasprocs.registry.history import read_history
 from luasprocs.registry.live import read_live

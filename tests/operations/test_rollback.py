@@ -6,8 +6,8 @@ import pytest
 
 from luasprocs.errors import OwnerError, RegistryError
 from luasprocs.operations.diff import rollback_differences
-from luasprocs.operations.edit import live_sproc
 from luasprocs.operations.rollback import rollback
+from luasprocs.operations.sprocs import live_sproc
 from luasprocs.registry.history import read_history
 from luasprocs.registry.live import Live, read_live
 from tests.live import put, sproc

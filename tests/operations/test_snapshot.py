@@ -9,12 +9,13 @@ import pytest
 from luasprocs.contract.codes import FindingCode as Code
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import ServerAuthenticationError, ServerRightsError
-from luasprocs.operations.edit import edit, live_sproc
+from luasprocs.operations.edit import edit
 from luasprocs.operations.findings import Finding, findings
 from luasprocs.operations.pause import pause
 from luasprocs.operations.rollback import rollback
 from luasprocs.operations.run import run
 from luasprocs.operations.snapshot import read_snapshot
+from luasprocs.operations.sprocs import live_sproc
 from luasprocs.server.connection import connect
 from luasprocs.server.registry import Registry
 from luasprocs.state.desired import SyncState, publish, suspend

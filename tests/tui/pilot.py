@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,9 +12,7 @@ from textual.widgets import Static
 
 from luasprocs.contract.keys import Keys
 from luasprocs.language.sproc import Sproc, git_blob_id, read_sproc
-from luasprocs.registry.apply import apply
-from luasprocs.registry.live import read_live
-from luasprocs.registry.transaction import Change
+from luasprocs.operations.put import DIRECTLY, put
 from luasprocs.server.registry import Registry
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.screens.executions import ExecutionsScreen
@@ -65,10 +64,16 @@ def put_sources(client: redis.Redis, sources: dict[str, bytes], keys: Keys = KEY
 
 
 def apply_sprocs(client: redis.Redis, sprocs: Iterable[Sproc], keys: Keys = KEYS) -> None:
-    found = tuple(sprocs)
-    names = tuple(sorted(sproc.name for sproc in found))
-    change = Change("c0ffee" * 6, "main", "repository", "Ann", "First", "ann@host", found, (), names)
-    apply(Registry(client, keys), read_live(Registry(client, keys)), change)
+    about = replace(
+        DIRECTLY,
+        commit="c0ffee" * 6,
+        branch="main",
+        owner="repository",
+        author="Ann",
+        subject="First",
+        applied_by="ann@host",
+    )
+    put(Registry(client, keys), sprocs, about=about)
 
 
 async def until(pilot: Pilot[None], true: Callable[[], bool], what: str) -> None:

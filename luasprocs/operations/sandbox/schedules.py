@@ -6,6 +6,7 @@ import heapq
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.encoding import raw, text
+from luasprocs.contract.replies import Schedule
 from luasprocs.errors import RegistryError
 from luasprocs.language.recurrence import Recurrence
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
     from luasprocs.server.registry import Registry
 
-_ROW = 7
 _WHO = "sandbox"
 
 
@@ -26,17 +26,16 @@ def run_due(registry: Registry, after_ms: int, until_ms: int) -> Iterator[int]:
     Raises:
         RegistryError: a schedule can't be used, or the sprocs were changed by what ran. redis.RedisError: the server failed.
     """
-    generation, _, *rows = registry.call_ro("schedules")
-    recurrences = {}
-    for at in range(0, len(rows), _ROW):
-        name, cron, every, zone, _misfire, paused, _held = map(text, rows[at : at + _ROW])
-        if paused:
+    reply: Any = registry.call_ro("schedules")
+    generation, recurrences = reply[0], {}
+    for one in Schedule.each(reply):
+        if one.paused:
             continue
         try:
-            recurrences[name] = Recurrence.parse(cron, every, zone)
+            recurrences[one.name] = Recurrence.parse(one.cron, one.every, one.timezone)
         except ValueError as error:
-            raise RegistryError(f"the schedule of {name} can't be used: {error}") from error
-    heap = [(due, name) for name, one in recurrences.items() if (due := one.next_after(after_ms)) is not None]
+            raise RegistryError(f"the schedule of {one.name} can't be used: {error}") from error
+    heap = [(due, name) for name, times in recurrences.items() if (due := times.next_after(after_ms)) is not None]
     heapq.heapify(heap)
     while heap and heap[0][0] <= until_ms:
         due_ms, name = heapq.heappop(heap)

@@ -17,7 +17,7 @@ from luasprocs.server.connection import connect, errors_named
 from luasprocs.server.registry import Registry
 from sync.git.repository import Repository
 from sync.reconcile.desired import read_commit
-from sync.reconcile.reconciler import Syncer
+from sync.reconcile.syncer import Syncer
 from tests.gitrepo import GitRepo
 from tests.proxy import Proxy
 

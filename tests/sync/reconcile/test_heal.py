@@ -11,7 +11,7 @@ from luasprocs.operations.rollback import rollback
 from luasprocs.server.registry import Registry
 from sync.git.repository import Repository
 from sync.reconcile.desired import read_commit
-from sync.reconcile.reconciler import Syncer
+from sync.reconcile.syncer import Syncer
 from tests.gitrepo import GitRepo
 from tests.live import put, sproc
 

@@ -19,7 +19,7 @@ from luasprocs.server.registry import Registry
 from sync.git.repository import Repository
 from sync.reconcile.desired import read_commit
 from sync.reconcile.live_edits import commit_pending
-from sync.reconcile.reconciler import Options, Syncer
+from sync.reconcile.syncer import Options, Syncer
 from tests.gitrepo import GitRepo
 from tests.sync.service.service import KEYS, Service, commit_of, live, source_of, stands, state_of
 from tests.until import until

@@ -18,7 +18,7 @@ from luasprocs.registry.live import read_live
 from luasprocs.server.registry import Registry
 from sync.git.repository import Repository
 from sync.reconcile.desired import read_commit
-from sync.reconcile.reconciler import Options, Syncer
+from sync.reconcile.syncer import Options, Syncer
 from tests.gitrepo import SETTINGS, GitRepo
 from tests.live import put, sproc
 
