@@ -97,6 +97,7 @@ _STATES = {
     FindingCode.UNKNOWN: "fetch the live commit, or luasprocs sync decides for what git has",
     FindingCode.BEHIND: "pull, or luasprocs sync decides for what git has",
     FindingCode.DEGRADED: "look at the daemon's log",
+    FindingCode.ENGINE_DIFFERS: "run one build of luasprocs everywhere, then luasprocs sync",
 }
 
 
@@ -104,6 +105,8 @@ def _git(snapshot: Snapshot) -> Iterator[Finding]:
     """What the daemon that follows git saw, unless what it waited for was applied since."""
     sync, live = snapshot.sync, snapshot.live
     code = next((one for one in _STATES if one == sync.state), None)
+    if code is FindingCode.ENGINE_DIFFERS and snapshot.engine:
+        return  # the registry says so itself
     if code is None or (
         live and live.revision.commit == sync.commit and _ms(live.revision.applied_at) > sync.at * 1000
     ):
