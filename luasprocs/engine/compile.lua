@@ -106,7 +106,7 @@ local function wrapped(source)
 end
 
 local function flush()
-  core.use 'flush'.serve.flush()
+  core.use 'flush'.write()
 end
 
 -- The function that runs a source which compiles, made once, and what `wrapped` returns beside it. A source that uses `...` itself, or assigns to what

@@ -112,6 +112,7 @@ _STATES = {
     FindingCode.UNKNOWN: "fetch the live commit, or luasprocs sync decides for what git has",
     FindingCode.BEHIND: "pull, or luasprocs sync decides for what git has",
     FindingCode.DEGRADED: "look at the daemon's log",
+    FindingCode.ENGINE_DIFFERS: "run one build of luasprocs everywhere, then luasprocs sync",
 }
 
 
@@ -132,6 +133,8 @@ def _git(snapshot: Snapshot) -> Iterator[Finding]:
     """What the daemon that follows git saw, unless something was applied since: it will look again, if it is there."""
     sync, live = snapshot.sync, snapshot.live
     code = next((one for one in _STATES if one == sync.state), None)
+    if code is FindingCode.ENGINE_DIFFERS and snapshot.sprocs and snapshot.sprocs.engine:
+        return  # the registry says so itself
     if code is None or (live and sync.generation and live.revision.generation > sync.generation):
         return
     reason = sync.reason or f"git wants {sync.commit[:SHA_SHOWN]}, which is not live"
