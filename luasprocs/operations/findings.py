@@ -61,7 +61,9 @@ def worst_first(found: Iterable[Finding]) -> tuple[Finding, ...]:
 def findings(snapshot: Snapshot) -> tuple[Finding, ...]:
     """What is wrong, the worst first; nothing if all is well. At most one finding of a code."""
     if snapshot.unreachable:
-        return (Finding(FindingCode.UNREACHABLE, snapshot.unreachable, "start the server, or name another by --redis"),)
+        return (
+            Finding(FindingCode.UNREACHABLE, snapshot.unreachable, "start the server, or name another with --redis"),
+        )
     return worst_first(found for find in _ALL for found in find(snapshot))
 
 
@@ -70,11 +72,11 @@ def _registry(snapshot: Snapshot) -> Iterator[Finding]:
     if live is None:
         return
     if snapshot.engine:
-        yield Finding(FindingCode.ENGINE_DIFFERS, snapshot.engine, "luasprocs sync loads the right one")
+        yield Finding(FindingCode.ENGINE_DIFFERS, snapshot.engine, "luasprocs sync loads the one it needs")
     if changed := (*live.drift, *map(str, live.faults)):
         said = [f"changed by hand: {_listed(live.drift)}"] if live.drift else []
         message = "; ".join((*said, *map(str, live.faults)))
-        yield Finding(FindingCode.DRIFT, message, "luasprocs sync puts it right", names=changed)
+        yield Finding(FindingCode.DRIFT, message, "luasprocs sync repairs it", names=changed)
     for what in warnings(live.info):
         # Without a limit the server evicts nothing.
         level: Level | None = None if live.info.maxmemory_bytes else "info"
@@ -83,8 +85,8 @@ def _registry(snapshot: Snapshot) -> Iterator[Finding]:
         names, first = tuple(one.name for one in edits), min(edits, key=lambda one: one.edit.at).edit
         yield Finding(
             FindingCode.UNSAVED_EDIT,
-            f"edited live and not committed: {_listed(names)}",
-            "a daemon that follows git commits it; luasprocs edit --undo takes it back",
+            f"live edits that are not committed: {_listed(names)}",
+            "a daemon that follows git commits it; luasprocs edit --undo undoes it",
             names=names,
             by=first.by,
             since_ms=int(first.at * 1000),
@@ -92,11 +94,11 @@ def _registry(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 _STATES = {
-    FindingCode.REFUSED: "commit what is right, or luasprocs sync with the option that the reason names",
-    FindingCode.DIVERGED: "luasprocs sync decides for what git has",
-    FindingCode.UNKNOWN: "fetch the live commit, or luasprocs sync decides for what git has",
-    FindingCode.BEHIND: "pull, or luasprocs sync decides for what git has",
-    FindingCode.DEGRADED: "look at the daemon's log",
+    FindingCode.REFUSED: "fix the commit, or run luasprocs sync with the option that the reason names",
+    FindingCode.DIVERGED: "run luasprocs sync to apply what git has",
+    FindingCode.UNKNOWN: "fetch the live commit, or run luasprocs sync to apply what git has",
+    FindingCode.BEHIND: "pull, or run luasprocs sync to apply what git has",
+    FindingCode.DEGRADED: "see the daemon's log",
 }
 
 
@@ -125,7 +127,7 @@ def _held(snapshot: Snapshot) -> Iterator[Finding]:
         yield Finding(
             FindingCode.PINNED,
             f"rolled back from commit {live.revision.pinned[:SHA_SHOWN]}",
-            "a newer commit, or luasprocs sync, goes on from there",
+            "push a newer commit or run luasprocs sync",
             by=back.applied_by if back else live.revision.applied_by,
             since_ms=_ms(back.applied_at if back else live.revision.applied_at),
         )
@@ -161,8 +163,8 @@ def _daemons(snapshot: Snapshot) -> Iterator[Finding]:
         yield Finding(FindingCode.NO_DAEMON, message, "luasprocs daemon", names=names, since_ms=last_ms)
     elif silent:
         names = tuple(one.id for one in silent)
-        message = f"sends no heartbeat and has not ended in order: {_listed(names)}"
-        hint = "look at its host; after ten minutes it is forgotten"
+        message = f"no heartbeat, and not stopped in order: {_listed(names)}"
+        hint = "check its host; it is removed from the list after ten minutes"
         yield Finding(FindingCode.DAEMON_SILENT, message, hint, names=names, since_ms=last_ms)
 
 

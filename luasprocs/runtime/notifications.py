@@ -75,7 +75,7 @@ class Notifications:
         await self._link.command("CONFIG", "SET", SETTING, setting)
         if missing == {"n"} and "A" in current:
             return False  # with A, CONFIG GET doesn't show n: it may have been on
-        log.warning("%s was %r: set to %r, as triggers need it", SETTING, current, setting)
+        log.warning("set %s from %r to %r, because triggers need it", SETTING, current, setting)
         if blind := self.blind_to(missing):
             why = f"{SETTING} lacked {''.join(sorted(missing))}"
             self._link.post("blind", self._link.daemon, self.ok_ms, why, *blind)
@@ -87,13 +87,11 @@ class Notifications:
         if known and not wanted <= known:
             self._unknown |= wanted - known
             letters = "".join(sorted(self._unknown))
-            log.warning("this server has no events of class %s (%s): sprocs never run on them", letters, SETTING)
+            log.warning("this server has no events of class %s (%s): triggers on them never fire", letters, SETTING)
             return True
         if is_lasting(error):
             self.refused.set()
-            log.warning(
-                "CONFIG is refused (%s): probe writes show whether the server publishes what triggers need", error
-            )
+            log.warning("CONFIG is refused (%s): test writes check which events the server publishes", error)
         return False
 
     async def _raise_output_limit(self) -> None:
@@ -107,4 +105,4 @@ class Notifications:
                 await self._link.command("CONFIG", "SET", "client-output-buffer-limit", value)
                 log.info("client-output-buffer-limit of pubsub raised to %d MB", PUBSUB_LIMIT_BYTES >> 20)
         except (exceptions.ResponseError, ValueError):
-            log.warning("CONFIG is refused: a burst beyond the server's client-output-buffer-limit pubsub causes a gap")
+            log.warning("CONFIG is refused: a burst beyond client-output-buffer-limit pubsub causes a gap")

@@ -131,7 +131,7 @@ def read_suspended(registry: Registry) -> Suspended | None:
     """Who suspended the sync, or None. A key of another type counts: somebody meant something by it."""
     stored = _hash(registry.client, registry.keys.suspended)
     if stored is None:
-        return Suspended(0.0, "", f"{registry.keys.suspended} is no hash")
+        return Suspended(0.0, "", f"{registry.keys.suspended} is not a hash")
     if not stored:
         return None
     found = {text(name): text(value) for name, value in stored.items()}

@@ -11,17 +11,15 @@ from sync.session import Session
 
 @click.command("acl")
 @click.argument("role", type=click.Choice(ROLES))
-@click.option("--user", default=None, help="The user's name; default: luasprocs-ROLE.")
-@click.option(
-    "--key", "keys", multiple=True, help="The keys that sprocs use, as a glob (caller, daemon); may be repeated."
-)
+@click.option("--user", default=None, help="The user's name [default: luasprocs-ROLE].")
+@click.option("--key", "keys", multiple=True, help="A glob of keys that sprocs use (caller, daemon); repeatable.")
 @click.option(
     "--command",
     "commands",
     multiple=True,
-    help="A command that sprocs use, or a @category (caller, daemon); may be repeated; default: @read and @write.",
+    help="A command or @category that sprocs use (caller, daemon); repeatable [default: @read and @write].",
 )
-@click.option("--json", "as_json", is_flag=True, help="As a JSON list of the rule's words.")
+@click.option("--json", "as_json", is_flag=True, help="Print the rule's words as a JSON list.")
 @click.pass_obj
 def command(
     flags: dict[str, object],
@@ -31,7 +29,7 @@ def command(
     commands: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Print the ACL SETUSER command for ROLE; replace PASSWORD in it."""
+    """Print the ACL SETUSER command for ROLE. Replace PASSWORD in it."""
     console, session = Console.of_process(), Session(flags)
     own_keys, own_commands = keys or None, commands or OWN_COMMANDS
     if as_json:

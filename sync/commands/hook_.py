@@ -23,15 +23,15 @@ KINDS = click.Choice(["receive", "pre-commit"])
 
 @click.group("hook")
 def command() -> None:
-    """Git hooks: `pre-commit` checks what is committed; `receive` refuses or makes live what is pushed."""
+    """Install git hooks. `pre-commit` checks each commit; `receive` checks each push and makes it live."""
 
 
 @command.command("install")
 @click.argument("kind", type=KINDS)
-@click.option("--redis", metavar="URL", help="For receive: the server, kept in git config luasprocs.redis.")
+@click.option("--redis", metavar="URL", help="For receive: the server's URL, stored as git config luasprocs.redis.")
 @click.pass_obj
 def install_(flags: dict[str, object], kind: str, redis: str | None) -> None:
-    """Install the hooks here; one that is there already is kept and runs first."""
+    """Install the hooks here. An existing hook is kept and runs first."""
     from sync.git.hooks import install  # noqa: PLC0415  # as in `run`: hooks must start fast
     from sync.session import Session  # noqa: PLC0415
 
@@ -48,14 +48,14 @@ def install_(flags: dict[str, object], kind: str, redis: str | None) -> None:
         console.line(_keep_url(repository, session))
         if not repository.config_scope("receive.advertisePushOptions"):
             repository.configure("receive.advertisePushOptions", "true")
-            console.line("git push -o prune-all is understood (receive.advertisePushOptions)")
+            console.line("git push -o prune-all is enabled (receive.advertisePushOptions)")
 
 
 @command.command("uninstall")
 @click.argument("kind", type=KINDS)
 @click.pass_obj
 def uninstall_(flags: dict[str, object], kind: str) -> None:
-    """Take the hooks away; what was there before comes back. Settings stay."""
+    """Remove the hooks, and restore earlier ones. Settings stay."""
     from sync.git.hooks import uninstall  # noqa: PLC0415
     from sync.session import Session  # noqa: PLC0415
 
@@ -84,9 +84,9 @@ def _pre_receive(flags: dict[str, object], console: Console) -> int:
         console.warn(f"not compared with what is live: {verdict.unsure}")
     if verdict.problems:
         console.problems(verdict.problems)
-        console.error("the push is refused for what is above (luasprocs check finds it before a commit)")
+        console.error("push refused: see the problems above (luasprocs check finds them before a commit)")
     if verdict.refusal:
-        console.error(f"the push is refused: {verdict.refusal}")
+        console.error(f"push refused: {verdict.refusal}")
     return 1 if verdict.problems or verdict.refusal else 0
 
 
@@ -99,7 +99,7 @@ def _post_receive(flags: dict[str, object], console: Console) -> int:
         elif update is not None:
             console.line(f"luasprocs: {receiver.branch} was deleted; nothing is pruned, what is live stays")
         elif branches:
-            console.line(f"luasprocs: nothing live changes: {receiver.branch or 'no branch'} is what is followed")
+            console.line(f"luasprocs: nothing changes: the followed branch is {receiver.branch or 'none'}")
     except ProblemsError as error:
         console.problems(error.problems)
         console.error("not live: the sprocs above are broken")
@@ -107,8 +107,8 @@ def _post_receive(flags: dict[str, object], console: Console) -> int:
         from sync.reconcile.push import reason  # noqa: PLC0415
 
         said = reason(error) if isinstance(error, LuasprocsError) else f"{type(error).__name__}: {error}"
-        console.error(f"the push was taken, but is not live: {said}")
-        console.error("a daemon makes it live as soon as it can, or luasprocs sync in this repository")
+        console.error(f"push accepted, but not live: {said}")
+        console.error("a daemon, or luasprocs sync in this repository, makes it live")
     return 0
 
 
@@ -144,6 +144,6 @@ def _keep_url(repository: Repository, session: Session) -> str:
         kept = mode & (0o660 if repository.config_scope("core.sharedRepository") else 0o600)
         if kept != mode:
             path.chmod(kept)
-            closed = f", which may hold a password and has the mode {kept:o} now"
+            closed = f", which may hold a password; its mode is now {kept:o}"
     repository.configure("luasprocs.redis", settings.redis)
     return f"Redis is {settings.redis_shown}, kept in {path}{closed}"

@@ -29,10 +29,10 @@ GAPS_SHOWN = 10
 
 
 @click.command("status")
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def command(flags: dict[str, object], as_json: bool) -> int:
-    """Show what is live: commit, generation, drift, daemons, gaps. Exit code 1 when it is not in sync."""
+    """Show what is live: commit, generation, drift, daemons, gaps. The exit code is 1 if it is not in sync."""
     console, session = Console.of_process(), Session(flags)
     desired, unreadable = _desired(session)
     with session.named_errors():
@@ -121,18 +121,18 @@ def _print(console: Console, session: Session, live: Live, running: Running) -> 
     revision = live.revision
     console.line(f"server      {redacted(session.url)} ({live.info.kind} {'.'.join(map(str, live.info.version))})")
     if live.empty:
-        console.line("registry    empty: nothing was ever synced here (luasprocs sync)")
+        console.line("registry    empty: run luasprocs sync")
     elif revision.commit:
         console.line(f"commit      {revision.commit[:10]} on {revision.branch or 'no branch'}")
         console.line(f"generation  {revision.generation}, applied {revision.applied_at[:19]}Z by {revision.applied_by}")
     else:
-        console.line("commit      unknown: the registry's revision is gone", "red")
+        console.line("commit      unknown: the registry's revision is missing", "red")
     if not live.empty:
         console.line(f"sprocs      {len(live.sprocs)}")
     for daemon in running.daemons:
         _print_daemon(console, daemon, running.now_ms)
     if live.triggers and not running.alive:
-        console.line("daemons     none is alive, so no event runs: luasprocs daemon", "yellow")
+        console.line("daemons     none is alive, so no event runs: start one with luasprocs daemon", "yellow")
     for gap in running.gaps:
         console.line(
             f"gap         {gap.source} from {time_text(gap.from_ms)} to {time_text(gap.to_ms)}: {gap.why}", "yellow"
@@ -140,9 +140,9 @@ def _print(console: Console, session: Session, live: Live, running: Running) -> 
 
 
 def _print_daemon(console: Console, daemon: DaemonInfo, now_ms: int) -> None:
-    age = f"heard of {daemon.age_ms(now_ms) / 1000:.1f} s ago"
+    age = f"last seen {daemon.age_ms(now_ms) / 1000:.1f} s ago"
     if not daemon.alive(now_ms):
-        console.line(f"daemon      {daemon.id}: gone, last {age}", "dim")
+        console.line(f"daemon      {daemon.id}: gone; {age}", "dim")
         return
     covered = f"{len(daemon.covers)} source{'s' if len(daemon.covers) != 1 else ''}"
     runs = f"{daemon.runs} run{'s' if daemon.runs != 1 else ''}"
@@ -156,10 +156,13 @@ def _print_state(console: Console, standing: Standing, desired: Desired | None) 
     if live.empty:
         return
     if live.revision.pinned:
-        console.line(f"pinned      rolled back from {live.revision.pinned[:10]}; the next sync lifts it", "yellow")
+        console.line(
+            f"pinned      rolled back from {live.revision.pinned[:10]}; the next luasprocs sync removes the pin",
+            "yellow",
+        )
     if standing.behind and desired:
         console.line(f"git         wants {desired.commit.sha[:10]}: luasprocs plan shows the difference", "yellow")
     for one in edits_of(live):
-        console.line(f"edited      {one.name} live by {one.edit.by}, not yet committed", "yellow")
+        console.line(f"edited      {one.name}, live, by {one.edit.by}; not committed yet", "yellow")
     for what in standing.drift:
         console.line(f"drift       {what}", "red")

@@ -108,7 +108,7 @@ class Http:
             if not health.connected:
                 reasons.append("the registry is not watched: no connection to Redis")
             if time.time() - health.last_success > self._stale_s:
-                reasons.append(f"git and Redis were not looked at with success for {self._stale_s:.0f} s")
+                reasons.append(f"no successful check of git and Redis for {self._stale_s:.0f} s")
             if health.last is not None and health.last.evicts:
                 reasons.append(
                     f"maxmemory-policy {health.last.evicts} removes sprocs: set noeviction or a volatile-* policy"

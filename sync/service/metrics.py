@@ -53,14 +53,14 @@ class Metrics:
             last = health.last
             yield CounterMetricFamily("luasprocs_syncs", "Syncs that changed the registry.", value=health.syncs)
             yield CounterMetricFamily(
-                "luasprocs_look_failures", "Looks at git or Redis that failed.", value=health.failures
+                "luasprocs_look_failures", "Failed checks of git or Redis.", value=health.failures
             )
-            yield CounterMetricFamily("luasprocs_fetches", "Times that a remote was asked.", value=health.fetches)
+            yield CounterMetricFamily("luasprocs_fetches", "Fetches of the remote.", value=health.fetches)
             yield GaugeMetricFamily(
                 "luasprocs_sync_seconds", "How long the last sync took.", value=health.last_ms / 1000
             )
             yield GaugeMetricFamily(
-                "luasprocs_last_success_timestamp_seconds", "When git and Redis were last looked at with success.",
+                "luasprocs_last_success_timestamp_seconds", "Time of the last successful check of git and Redis.",
                 value=health.last_success,
             )  # fmt: skip
             if last is not None:
@@ -102,7 +102,7 @@ class Metrics:
             queue.add_metric([state], count)
         yield queue
         running = read_running(Registry(self._client, keys), 1)
-        yield GaugeMetricFamily("luasprocs_daemons", "Daemons that were heard of lately.", value=len(running.alive))
+        yield GaugeMetricFamily("luasprocs_daemons", "Daemons with a recent heartbeat.", value=len(running.alive))
         yield from self._of_sprocs(sorted(map(text, names or ())))
 
     def _of_sprocs(self, names: list[str]) -> Iterator[Metric]:

@@ -54,7 +54,7 @@ def test_what_rollback_needs_and_is_gone(shell: Shell, key: str) -> None:
     shell.redis.delete(key)
     status = shell("status")
     assert status.code == 1
-    assert f"{key} is gone" in status.out or "it is gone, which rollback needs" in status.out
+    assert f"{key} is gone" in status.out or "it is missing; rollback needs it" in status.out
     assert "repaired" in shell.ok("sync").out
     shell.ok("status")
 
