@@ -16,6 +16,7 @@ from luasprocs.errors import (
     ServerRightsError,
     ServerUnreachableError,
 )
+from luasprocs.server.states import MISSING_FUNCTION
 from luasprocs.server.urls import redacted
 
 if TYPE_CHECKING:
@@ -170,18 +171,17 @@ def errors_named(url: str) -> Iterator[None]:
 
 # What a single refusal is about, by the server's own words: no other module looks at them.
 
-_MISSING_FUNCTION = "unction not found"  # Redis: "Function", later "function"
 _KILLED = ("killed by user", "Script killed")
 _EVENT_CLASSES = re.compile(r"Invalid event class character\. Use '([^']+)'")
 _STATES = (
     *("OOM", "BUSY", "LOADING", "READONLY", "MISCONF", "MASTERDOWN", "NOPERM", "CLUSTERDOWN", "NOREPLICAS", "NOAUTH"),
-    *(_MISSING_FUNCTION, *_IN_SCRIPT),
+    *(MISSING_FUNCTION, *_IN_SCRIPT),
 )
 
 
 def is_missing_function(error: object) -> bool:
     """Whether the engine is not loaded: nothing was synced here, or somebody flushed functions."""
-    return _MISSING_FUNCTION in str(error)
+    return MISSING_FUNCTION in str(error)
 
 
 def is_too_deep(error: object) -> bool:
