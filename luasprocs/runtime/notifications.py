@@ -86,7 +86,7 @@ class Notifications:
         else:
             await self._link.command(*words)
         if not unseen:
-            log.warning("%s was %r: set to %r, as triggers need it", SETTING, current, setting)
+            log.warning("set %s from %r to %r, because triggers need it", SETTING, current, setting)
         return not unseen
 
     def _refused(self, error: Exception, wanted: set[str]) -> bool:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     type=click.File(encoding="utf-8"),
     help="The user's password, a line (`-`: standard input); printed as its hash. Without it nobody can log in yet.",
 )
-@click.option("--json", "as_json", is_flag=True, help="As a JSON list of the rule's words.")
+@click.option("--json", "as_json", is_flag=True, help="Print the rule's words as a JSON list.")
 @click.pass_obj
 def command(flags: dict[str, object], /, role: str, user: str | None, as_json: bool, **options: Any) -> None:
     """Print the ACL SETUSER command for ROLE."""

@@ -37,7 +37,7 @@ def command() -> None:
 @click.option("--redis", metavar="URL", help="For receive: the server's URL, stored as git config luasprocs.redis.")
 @click.pass_obj
 def install_(flags: dict[str, object], kind: str, redis: str | None) -> None:
-    """Install the hooks here; one that is there already is kept and runs first."""
+    """Install the hooks here. An existing hook is kept and runs first."""
     from sync.git.hooks import install, note  # noqa: PLC0415  # as in `run`: hooks must start fast
     from sync.session import Session  # noqa: PLC0415
 
@@ -55,7 +55,7 @@ def install_(flags: dict[str, object], kind: str, redis: str | None) -> None:
         if not repository.config_scope(PUSH_OPTIONS):
             repository.configure(PUSH_OPTIONS, "true")
             made.append(PUSH_OPTIONS)
-            console.line(f"git push -o prune-all is understood ({PUSH_OPTIONS})")
+            console.line(f"git push -o prune-all is enabled ({PUSH_OPTIONS})")
         note(repository, kind, made)
 
 
@@ -125,7 +125,7 @@ def _pre_receive(flags: dict[str, object], console: Console, given: bytes) -> in
         console.problems(verdict.problems)
         console.error("push refused: see the problems above (luasprocs check finds them before a commit)")
     if verdict.refusal:
-        console.error(f"the push is refused: {verdict.refusal}")
+        console.error(f"push refused: {verdict.refusal}")
     if verdict.problems or verdict.refusal:
         return 1
     note_push(receiver.repository.git_folder, update.new, pusher(os.environ))
@@ -188,7 +188,7 @@ def _keep_url(console: Console, repository: Repository, session: Session) -> lis
         if kept != mode:
             path.chmod(kept)
             made.append(f"{MODE}={mode:o}")
-            closed = f", which may hold a password and has the mode {kept:o} now"
+            closed = f", which may hold a password; its mode is now {kept:o}"
     if repository.config_scope(URL) == "local":
         made.remove(URL)
     repository.configure(URL, settings.redis)

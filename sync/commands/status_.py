@@ -36,7 +36,7 @@ GAPS_SHOWN = 10
 @click.option(
     "--acknowledge", "known", is_flag=True, help="The gaps and missed times so far are known: findings no more."
 )
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def command(flags: dict[str, object], known: bool, as_json: bool) -> int:
     """Show what is live and what is wrong, worst first. Exit code 1 if there is an error or a warning."""
