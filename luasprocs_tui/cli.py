@@ -38,9 +38,9 @@ SWITCH_S = 0.001
     default="",
     help="The registry's namespace (LUASPROCS_NAMESPACE).",
 )
-@click.option("--context", "name", metavar="NAME", help="One of the settings' contexts, instead of --redis.")
+@click.option("--context", "name", metavar="NAME", help="A context of the settings, instead of --redis.")
 @click.option("--theme", metavar="NAME", help="dark, light or contrast.")
-@click.option("--read-only", is_flag=True, help="Change nothing, whatever is pressed.")
+@click.option("--read-only", is_flag=True, help="Forbid every change.")
 @click.option(
     "--command", "command", metavar="NAME", default="", help="Start with a command: cron, jobs, 'filter -t cron', …"
 )

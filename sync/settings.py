@@ -235,7 +235,7 @@ def _known(values: Mapping[str, str], place: str) -> _Layer:
     for key, value in values.items():
         name = names.get(key.lower().replace("_", "").replace("-", ""))
         if name is None:
-            raise SettingsError(f"{place}{plain(key)} is no setting{nearest(key, _HOST)}")
+            raise SettingsError(f"{place}unknown setting {plain(key)}{nearest(key, _HOST)}")
         layer[name] = (value, f"{place}{key}")
     return layer
 
@@ -276,7 +276,7 @@ def _remote(value: str) -> str:
 def _address(value: str) -> str:
     host, colon, port = value.rpartition(":")
     if not (colon and port.isdecimal() and int(port) < 65536):
-        raise ValueError(f"{shown(value)} is no address: host:port, like 127.0.0.1:9700")
+        raise ValueError(f"{shown(value)} is not an address: use host:port, like 127.0.0.1:9700")
     return f"{host or '0.0.0.0'}:{port}"  # noqa: S104  # as who leaves out the host means
 
 
@@ -299,7 +299,7 @@ def _yes(value: str) -> bool:
 def _one_of(*words: str) -> Callable[[str], str]:
     def choose(value: str) -> str:
         if value not in words:
-            raise ValueError(f"{shown(value)} is none of {', '.join(words)}{nearest(value, words)}")
+            raise ValueError(f"{shown(value)} is not one of {', '.join(words)}{nearest(value, words)}")
         return value
 
     return choose
@@ -309,12 +309,12 @@ def _interval(value: str) -> int:
     try:
         return duration_ms(value)
     except ValueError:
-        raise ValueError(f"{shown(value)} is no duration, like 30s or 5m") from None
+        raise ValueError(f"{shown(value)} is not a duration, like 30s or 5m") from None
 
 
 def _count(value: str) -> int:
     if not (value.isdecimal() and value.isascii() and 0 < int(value) <= _COUNT_LIMIT):
-        raise ValueError(f"{shown(value)} is no whole number from 1 to {_COUNT_LIMIT}")
+        raise ValueError(f"{shown(value)} is not a whole number from 1 to {_COUNT_LIMIT}")
     return int(value)
 
 
@@ -326,7 +326,7 @@ def _path(value: str) -> Path:
 
 def _workers(value: str) -> int:
     if not (value.isdecimal() and value.isascii() and 0 < int(value) <= _WORKERS_LIMIT):
-        raise ValueError(f"{shown(value)} is no whole number from 1 to {_WORKERS_LIMIT}")
+        raise ValueError(f"{shown(value)} is not a whole number from 1 to {_WORKERS_LIMIT}")
     return int(value)
 
 
@@ -383,7 +383,9 @@ def _repository_value(key: str, value: object) -> object:
         case "defaults", dict():
             return dict(value)
     if key not in _TOP:
-        raise ValueError(f"{shown(key)} is no setting{nearest(key, _TOP)}; the host's go elsewhere (--config FILE)")
+        raise ValueError(
+            f"unknown setting {shown(key)}{nearest(key, _TOP)}; settings of the host go into --config FILE"
+        )
     raise ValueError(f"{key} must be {_TOP[key]}")
 
 

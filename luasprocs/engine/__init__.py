@@ -18,9 +18,9 @@ from luasprocs.language.compiler import PREFIX
 if TYPE_CHECKING:
     from luasprocs.contract.keys import Keys
 
-VERSION = 9
+VERSION = 10
 """Raised with every change of the engine's text, or of what it is made from: an older luasprocs must not undo it."""
-TEXTS = {8: "45c8d1156f1e4b323c31083145bd7eb809fd0cb2", 9: "49835afd7a8adce6e1918034518c2e89b3f20c88"}
+TEXTS = {10: "6e8bd7b9c83589c9dea9431b2940525121e7f65a"}
 """The last VERSIONs, and the ids of their texts for one registry. A VERSION that somebody may run keeps its text."""
 
 LOADED = ("core", "register")

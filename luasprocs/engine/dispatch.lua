@@ -131,7 +131,7 @@ local function refused(place, name, entry, stretch, paused)
   if state == 'timeout' and meant then return 'timeout', 'it ran past its timeout and was stopped' end
   if paused then return 'skipped', 'paused: luasprocs resume ' .. name end
   if not within_budget(route, #stretch) then
-    return 'skipped', 'the budget of ' .. K.RUNS_BUDGET .. ' runs for each original event is used up'
+    return 'skipped', 'the limit of ' .. K.RUNS_BUDGET .. ' runs per original event is reached'
   end
 end
 

@@ -247,11 +247,11 @@ def _faults(keys: Keys, read: Sequence[Any], types: Sequence[bytes]) -> list[Fau
     faults = [Fault(key.within(keys), f"{key.within(keys)} is not a {key.kind}") for key in wrong]
     kinds = dict(zip(_TYPED, types, strict=True))
     if kinds[Keys.blobs] == b"none" != kinds[Keys.replaced]:
-        said = f"{keys.replaced} names sources that are not kept: {keys.blobs} is gone, which rollback needs"
+        said = f"{keys.replaced} names sources that are not kept: {keys.blobs} is missing; rollback needs it"
         faults.append(Fault(keys.replaced, said))
     revision, *_, last = read
     if not isinstance(revision, Exception) and revision and last == []:
-        faults.append(Fault(keys.history, f"{keys.history} is gone, which rollback needs"))
+        faults.append(Fault(keys.history, f"{keys.history} is missing; rollback needs it"))
     return faults
 
 

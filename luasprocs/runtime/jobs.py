@@ -162,7 +162,7 @@ class Jobs:
             unreported.extend(ended)  # reported again on the next connection; a second report is answered LOST
             return
         if isinstance(reply, Exception):
-            log.warning("the end of job %s could not be recorded: %s", ended[0][0].id.decode(), reply)
+            log.warning("could not record the end of job %s: %s", ended[0][0].id.decode(), reply)
             asyncio.get_running_loop().call_later(LOOK_EVERY_S, unreported.extend, ended)
         else:
             for job, _ in ended:

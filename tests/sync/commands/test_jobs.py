@@ -58,7 +58,7 @@ def test_no_jobs(shell: Shell) -> None:
 
 def test_execute_enqueues_and_jobs_lists(live: Shell) -> None:
     said = live("execute", "hello.lua", "world", "--key", "k1")
-    assert (said.code, said.err) == (0, "luasprocs: warning: no daemon is alive: luasprocs daemon runs it\n")
+    assert (said.code, said.err) == (0, "luasprocs: warning: no daemon is alive: start one with luasprocs daemon\n")
     job = said.out.strip()
     [row] = live.ok("jobs").rows
     assert (row[0], row[1], row[2], row[-1]) == (job, "hello.lua", "queued", "k1 world")
