@@ -24,7 +24,20 @@ VERSION = 4
 LOADED = ("core", "register")
 """Chunks that are compiled when the engine is loaded, in this order."""
 HELPERS = (
-    *("compile", "header", "pin", "problem", "prelude", "readable", "runs", "records", "values", "batch", "jobs"),
+    *(
+        "compile",
+        "header",
+        "pin",
+        "problem",
+        "prelude",
+        "readable",
+        "runs",
+        "records",
+        "values",
+        "batch",
+        "jobs",
+        "served",
+    ),
 )
 """Chunks that serve no function; with those that do they are text until they are used, see core.lua."""
 CHUNKS = tuple(sorted({*HELPERS, *(one.chunk for one in FUNCTIONS.values())} - set(LOADED)))

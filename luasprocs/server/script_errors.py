@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import InvalidResponse, ResponseError
 
-from luasprocs.contract.codes import Refusal
+from luasprocs.contract.refusals import Refusal
 from luasprocs.errors import NoSprocError, ScriptError, SprocDisabledError
 
 if TYPE_CHECKING:
