@@ -18,7 +18,7 @@ from luasprocs.language.compiler import PREFIX
 if TYPE_CHECKING:
     from luasprocs.contract.keys import Keys
 
-VERSION = 4
+VERSION = 6
 """Raised with every change that an older luasprocs must not undo."""
 
 LOADED = ("core", "register")

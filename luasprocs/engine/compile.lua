@@ -31,6 +31,25 @@ local function fetch(name)
   return values
 end
 
+-- What a source may call cjson and math for without changing anything that outlives the run, see guard.lua.
+local SETTLED_USES = {
+  cjson = { '%f[%w_]cjson%.encode%f[^%w_]', '%f[%w_]cjson%.decode%f[^%w_]', '%f[%w_]cjson%.null%f[^%w_]' }, math = { '%f[%w_]math%.[%w_]+' },
+}
+
+-- Whether a source may change the settings of cjson or the order of random numbers, as far as a pattern can tell.
+local function may_unsettle(source)
+  if source:find('randomseed', 1, true) or source:find('%f[%w_]_G%f[^%w_]') or source:find('%f[%w_]load') then return true end
+  for word, patterns in pairs(SETTLED_USES) do
+    local _, uses = source:gsub('%f[%w_]' .. word .. '%f[^%w_]', '')
+    for _, pattern in ipairs(patterns) do
+      local _, settled = source:gsub(pattern, '')
+      uses = uses - settled
+    end
+    if uses > 0 then return true end
+  end
+  return false
+end
+
 -- require(name) inside a sproc: what the library sproc of that name returned, run once after each load.
 local function load_library(name)
   local guard = core.use 'guard'
@@ -41,6 +60,7 @@ local function load_library(name)
   if not header.flag(values, 'library') then error('require ' .. quoted(name) .. ': it is not library=yes', 3) end
   local chunk, problem = loadstring(K.PREFIX .. values.source, '@' .. name)
   if not chunk then error(problem, 0) end
+  if may_unsettle(values.source) then guard.unsettle() end
   loading[name] = true
   local ok, result = pcall(chunk, {}, {}, { name = name, trigger = 'require', call = guard.call_sproc, enqueue = guard.enqueue }, guard.require, redis)
   loading[name] = nil
@@ -138,9 +158,13 @@ local function recorded(values)
   return record ~= 'all' and record or nil
 end
 
--- Whether a source may raise something that is no string: redis-server 7.0 crashes where such an error reaches it.
+-- Whether a source may raise something that is no string: redis-server 7.0 crashes where such an error reaches it. Or return an error,
+-- which is one more that failed.
 local function may_raise(source)
-  return (source:find('error', 1, true) or source:find('assert', 1, true) or not is_tame(source)) and true or false
+  for _, word in ipairs({ 'err', 'assert', 'pcall' }) do
+    if source:find(word, 1, true) then return true end
+  end
+  return not is_tame(source)
 end
 
 -- A header's comma list of types as a set; nil is any.
@@ -177,11 +201,15 @@ local function load_entry(name)
   local guard = not tame and core.use 'guard' or {} -- a tame source names neither `sproc` nor `require`
   sproc.call, sproc.enqueue = guard.call_sproc, guard.enqueue
   local run, counted = runner(source, name, chunk, sproc, guard.require)
+  local unsettles = may_unsettle(source)
+  local guarded = begin ~= nil or may_raise(source) or unsettles
+  if unsettles or source:find('require', 1, true) then run = core.use 'guard'.settled(run, unsettles) end
   local entry = {
     name = name,
     run = run,
     counted = counted,
-    left = K.FLUSH_EVERY, -- less the calls that `counted` doesn't count
+    left = K.FLUSH_EVERY, -- less the direct calls that `counted` doesn't count
+    raised = 0, -- direct calls that failed
     readonly = header.flag(values, 'readonly'),
     types = types,
     value = wants_value,
@@ -190,7 +218,7 @@ local function load_entry(name)
     sproc = sproc,
     tame = tame,
     begin = begin,
-    guarded = begin ~= nil or may_raise(source), -- see guard.lua
+    guarded = guarded, -- see guard.lua
   }
   entry.direct = not entry.guarded and counted and run or called(entry)
   entries[name], core.direct[name] = entry, entry.direct

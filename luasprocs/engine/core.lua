@@ -28,12 +28,30 @@ local function load_entry(name)
   return later[name or ''] or once('compile').load_entry(name)
 end
 
+-- The name whose call has not returned. Another call begins only after it: so one that is still here then has raised.
+local under_way
+local function settle()
+  local entry = entries[under_way]
+  under_way = nil
+  if entry then entry.raised = entry.raised + 1 end
+end
+function core.settle()
+  if under_way then settle() end
+end
+
 redis.register_function(K.EXECUTE, function(keys, args)
-  local run = direct[args[1]]
-  if run then return run(keys, args, true) end
-  local entry = load_entry(args[1])
-  if entry.refused then return { err = entry.refused } end
-  return entry.direct(keys, args, true)
+  if under_way then settle() end
+  local name = args[1]
+  local run = direct[name]
+  if not run then
+    local entry = load_entry(name)
+    if entry.refused then return { err = entry.refused } end
+    run = entry.direct
+  end
+  under_way = name
+  local reply = run(keys, args, true)
+  under_way = nil
+  return reply
 end)
 
 core.use, core.once, core.load_entry = use, once, load_entry

@@ -1,4 +1,4 @@
--- Direct calls are counted in their sprocs' entries; this writes what they count.
+-- Direct calls, and those that raised, are counted in their sprocs' entries; this writes what they count.
 local core = ...
 local serve = {}
 
@@ -6,6 +6,7 @@ local serve = {}
 -- A caller's ACL may forbid it: then the counts wait for somebody who may.
 function serve.flush()
   local added = 0
+  core.settle()
   for name, entry in pairs(core.entries) do
     if entry.counted then entry.left = entry.left - entry.counted() end
     local calls = K.FLUSH_EVERY - entry.left
@@ -15,6 +16,9 @@ function serve.flush()
         added = added + calls
         entry.left = K.FLUSH_EVERY
       end
+    end
+    if entry.raised > 0 and type(redis.pcall('HINCRBY', K.STATS_PREFIX .. name, 'call_errors', entry.raised)) == 'number' then
+      entry.raised = 0
     end
   end
   return added

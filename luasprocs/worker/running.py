@@ -197,7 +197,8 @@ class _Host:
         self._job, self._limit_bytes = job, self.used_bytes + job.memory_bytes
         table = self._runtime.table_from
         answer: tuple[bool, bytes | None, bytes, bytes] = self._run(
-            source, job.memory_bytes, job.name, job.trigger, job.id, int(job.attempt), table(job.keys), table(job.args)
+            *(source, job.memory_bytes, job.name, job.trigger, job.id, int(job.attempt), _seed()),
+            *(table(job.keys), table(job.args)),
         )
         return answer
 
@@ -296,6 +297,11 @@ def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _no_attributes(*_: object) -> str:
     raise AttributeError("nothing of Python is there")
+
+
+def _seed() -> int:
+    """For `math.random`, which nobody foresees."""
+    return int.from_bytes(os.urandom(4), "big") >> 1
 
 
 def cut(text: bytes) -> bytes:
