@@ -90,6 +90,7 @@ KEYS: Mapping[str, Key] = {
         Key("catchup", "choice", "event", ("no", "scan"), defaults=(Default("no"),)),
         _flag("reentrant", "no", "event"),
         _flag("readonly", "no"),
+        Key("record", "choice", choices=("all", "errors", "none"), defaults=(Default("all"),)),
         _flag("enabled", "yes"),
         _flag("library", "no"),
     )
