@@ -18,9 +18,9 @@ from luasprocs.language.compiler import PREFIX
 if TYPE_CHECKING:
     from luasprocs.contract.keys import Keys
 
-VERSION = 10
+VERSION = 11
 """Raised with every change of the engine's text, or of what it is made from: an older luasprocs must not undo it."""
-TEXTS = {10: "5b0f0aa1723e37d28c74965c9481a16b2f1fc96c"}
+TEXTS = {11: "1bd5947244db7075f09d3e3552a52bbef3f83158"}
 """The last VERSIONs, and the ids of their texts for one registry. A VERSION that somebody may run keeps its text."""
 
 LOADED = ("core", "register")
