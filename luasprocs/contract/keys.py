@@ -228,5 +228,20 @@ class Keys:
         return f"{self.library}_{name}"
 
 
+def everyones(channel: Key) -> bytes:
+    """The pattern of a channel in all registries of a server."""
+    return b"*" + channel.within(Keys()).replace("*", r"\*").encode()
+
+
+def namespace_of(channel: Key, name: bytes) -> str:
+    """The namespace in a channel's name.
+
+    Raises:
+        SettingsError: there is none that can be.
+    """
+    prefix = name.decode("utf-8", "replace").removesuffix(channel.within(Keys()))
+    return Keys(prefix.removesuffix(":")).namespace
+
+
 KEYS: tuple[Key, ...] = tuple(one for one in vars(Keys).values() if isinstance(one, Key))
 """All keys, then all channels, as documentation lists them."""

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from luasprocs.contract import limits, records
-from luasprocs.contract.functions import FUNCTIONS
+from luasprocs.contract.functions import FUNCTIONS, Function
 from luasprocs.contract.keys import KEYS
 from luasprocs.contract.metadata import KEYS as METADATA
 
@@ -49,6 +49,7 @@ def constants(keys: Keys, **more: object) -> dict[str, str]:
         **{key.attribute.upper(): literal(key.within(keys)) for key in KEYS},
         **{name.upper(): literal(keys.function(name)) for name in ("execute", "enqueue")},
         **{f"USAGE_{name.upper()}": literal(_usage(keys, name)) for name in ("execute", "enqueue", "call", "cron")},
+        "NOT_A_WORKER": literal("NOPERM only a worker says what caused a write"),
         "SERVED": literal(list(_served(keys))),
         "DIGESTED": literal(records.DIGESTED),
         "EXECUTION_FIELDS": literal(records.names_of(records.EXECUTION)),
@@ -69,8 +70,16 @@ def _served(keys: Keys) -> Iterable[object]:
         functions = [one for one in FUNCTIONS.values() if one.chunk == chunk]
         yield from (
             chunk,
-            [part for one in functions for part in (keys.function(one.name), one.name, one.reads and "no-writes")],
+            [
+                part
+                for one in functions
+                for part in (keys.function(one.name), one.name, one.reads and "no-writes", _rule(keys, one))
+            ],
         )
+
+
+def _rule(keys: Keys, one: Function) -> str:
+    return one.rule.replace(f"luasprocs_{one.name}", keys.function(one.name))
 
 
 def _defaults() -> str:
