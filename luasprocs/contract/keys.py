@@ -93,6 +93,13 @@ class Keys:
         healed="the next heartbeat replaces it",
     )
     paused = Key("Paused", "set", "paused sprocs (`luasprocs pause`); survives syncs", checked=True)
+    pauses = Key("Pauses", "hash", "of these, sproc to `ms by`: since when it is paused, and by whom", checked=True)
+    acknowledged = Key(
+        "Acknowledged",
+        "hash",
+        "`gap` or `missed` to `until ms by`: those up to `until` are known (`luasprocs status --acknowledge`)",
+        checked=True,
+    )
     catchups = Key(
         "Catchups",
         "hash",
@@ -173,15 +180,16 @@ class Keys:
     ticks = Key(
         "Ticks",
         "channel",
-        "`epoch tick ms run_id forced`, four times a second and whenever a client asks (`luasprocs wait`, a "
+        "`secret epoch tick ms run_id forced`, four times a second and whenever a client asks (`luasprocs wait`, a "
         "daemon that joins)",
     )
     markers = Key(
         "Markers",
         "channel",
-        "`begin depth roots origin name` and `end` around a run: events between the two were caused by it",
+        "`secret begin depth roots origin name` and `secret end` around a run: events between the two were caused by it, in each "
+        "registry of the server",
     )
-    generations = Key("Generations", "channel", "the generation, published inside each apply's MULTI")
+    generations = Key("Generations", "channel", "`secret generation`, published inside each apply's MULTI")
     wakes = Key(
         "Wakes",
         "channel",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from luasprocs.contract import codes, limits, records
+from luasprocs.contract import limits, records
 from luasprocs.contract.functions import FUNCTIONS
 from luasprocs.contract.keys import KEYS
+from luasprocs.contract.refusals import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -114,7 +115,7 @@ def page() -> str:
         ),
         "## Refusals\n",
         REFUSALS,
-        _table(("code", "meaning"), ((f"`{one}`", one.meaning) for one in codes.Refusal)),
+        _table(("code", "meaning"), ((f"`{one}`", one.meaning) for one in Refusal)),
     ]
     return "\n".join(parts)
 

@@ -52,7 +52,7 @@ local function admit(job, overlap)
   end
   local turn = redis.pcall('HGET', writable(K.RUNNING, 'hash'), job.sproc)
   if turn and overlap == 'skip' and turn ~= K.PAUSED_TURN and job.attempt == 1 then
-    record_job(job, { status = 'skipped', error = 'overlap=skip: the run before it has not ended' })
+    pcall(record_job, job, { status = 'skipped', error = 'overlap=skip: the run before it has not ended' }) -- a caller may have no right to
     return false
   end
   if turn or paused then

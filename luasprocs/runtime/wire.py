@@ -14,6 +14,7 @@ import hiredis
 from redis import exceptions
 
 from luasprocs.server.endpoint import CLIENT_NAME, Endpoint
+from luasprocs.server.errors import connect_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -163,7 +164,7 @@ async def connect(url: str, kind: type[Wire] = Wire, *, busy: bool = False) -> W
                 wire.close()
                 raise
     except TimeoutError as error:
-        raise exceptions.TimeoutError("Timeout connecting to server") from error
+        raise connect_timeout() from error
     except OSError as error:
         raise exceptions.ConnectionError(f"{error.strerror or error}") from error
     return wire

@@ -123,6 +123,8 @@ class Worker:
         self.load = 0
         self.short = True
         self._ended = False
+        self._kept = False
+        """Whether the process is a keeper above the worker, see luasprocs/worker/descendants.py."""
         self._turn = asyncio.Lock()
         self._process = process
         self._reader = hiredis.Reader()
@@ -161,6 +163,7 @@ class Worker:
             await worker.end()
             said = answer[1].decode("utf-8", "replace") if answer else "it ended while it started; stderr says why"
             raise WorkerError(f"a worker can't run: {said}")
+        worker._kept = json.loads(answer[1])["pid"] != process.pid
         return worker
 
     async def run(self, job: Job, generation: bytes, begins: Begins) -> Outcome:
@@ -225,10 +228,11 @@ class Worker:
         """Kills it and all processes that it started."""
         self._ended = True
         if self._process.returncode is None:
-            try:
-                os.killpg(self._process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                return
+            with contextlib.suppress(ProcessLookupError):
+                if self._kept:
+                    self._process.terminate()
+                else:
+                    os.killpg(self._process.pid, signal.SIGKILL)
 
     async def end(self) -> None:
         """Kills it, and waits for its end."""

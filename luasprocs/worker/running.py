@@ -151,7 +151,8 @@ class Runner:
             denials.append(b"a file was written beyond the size that a file may have")
         if not denials:
             return ("ok" if ok else "error"), reply, error
-        return "denied", reply, cut(b"; ".join([*([error] if error else []), b"denied: " + b"; ".join(denials)]))
+        said = b"; ".join(denials)
+        return "denied", reply, cut(error + b"; denied: " + said if error else said)
 
     def _run_in_lua(self, job: Job, source: Source) -> tuple[bool, bytes | None, bytes, bytes]:
         shared, kept = source.plain and job.memory_bytes >= SHARED_MEMORY_BYTES, False
@@ -201,7 +202,8 @@ class _Host:
         self._job, self._limit_bytes = job, self.used_bytes + job.memory_bytes
         table = self._runtime.table_from
         answer: tuple[bool, bytes | None, bytes, bytes] = self._run(
-            source, job.memory_bytes, job.name, job.trigger, job.id, int(job.attempt), table(job.keys), table(job.args)
+            *(source, job.memory_bytes, job.name, job.trigger, job.id, int(job.attempt), _seed()),
+            *(table(job.keys), table(job.args)),
         )
         return answer
 
@@ -303,6 +305,11 @@ def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _no_attributes(*_: object) -> str:
     raise AttributeError("nothing of Python is there")
+
+
+def _seed() -> int:
+    """For `math.random`, which nobody foresees."""
+    return int.from_bytes(os.urandom(4), "big") >> 1
 
 
 def cut(text: bytes) -> bytes:

@@ -22,6 +22,7 @@ from sync.reconcile.decision import State
 from sync.reconcile.policy import Policy
 from sync.service.follower import Follower
 from sync.service.logs import log_to_stderr
+from sync.service.observer import Observer
 from sync.service.rules import Rules
 from sync.service.sources import Checkout, Mirror
 from sync.service.supervisor import Supervisor
@@ -118,11 +119,13 @@ def run_daemon(
     supervisor = Supervisor(daemon, follower)
     if beside is not None:
         supervisor.add(beside)
+    observer = Observer(url, keys, supervisor)
+    supervisor.add(observer)
     if settings.http:
         from sync.service.http import Http  # noqa: PLC0415  # 20 MB, which a daemon without it needn't hold
 
         secret = settings.webhook_secret
-        supervisor.add(Http(settings.http, secret, url, keys, supervisor, settings.interval_ms / 1000))
+        supervisor.add(Http(settings.http, secret, observer, supervisor, settings.interval_ms / 1000))
     try:
         return serve(supervisor)
     except* SettingsError as group:

@@ -22,6 +22,7 @@ from luasprocs.registry.server_compile import Proof, prove
 from luasprocs.registry.transaction import Change
 from luasprocs.server.info import require_usable
 from luasprocs.server.registry import Registry
+from sync.git.pusher import who_pushed
 from sync.reconcile.desired import WORKTREE, read_commit
 from sync.reconcile.desired_sprocs import check_sprocs, each_sproc
 from sync.reconcile.desired_sprocs import read_sprocs as read_desired
@@ -176,6 +177,8 @@ class Syncer:
             check_sprocs(
                 self.repository, desired, read_desired(self.repository, desired, desired.entries), syntax=False
             )
+        same_commit = revision.commit == desired.commit.sha != WORKTREE
+        healed = () if live.empty else plan.healed(same=same_commit)
         kept = () if self.options.prune else live.sprocs.keys() - desired.entries.keys()
         change = Change(
             commit=desired.commit.sha,
@@ -183,12 +186,14 @@ class Syncer:
             owner=prepared.owner,
             author=desired.commit.author,
             subject=desired.commit.subject,
-            applied_by=user_at_host(),
+            applied_by=_applied_by(self.repository, desired.commit),
             put=proof.sprocs,
             deleted=plan.deleted,
             names=tuple(sorted({*desired.entries, *kept})),
             adopt=True,  # prepare has checked the owner
             defaults=_defaults_of(desired),
+            action="heal" if same_commit and healed else "sync",
+            healed=healed,
             generations_kept=desired.settings.keep_generations,
         )
         return apply(self.registry, live, change, proof=proof).generation
@@ -214,6 +219,12 @@ class Syncer:
             pipe.hget(raw(self.registry.keys.name(name)), "library")
         replies = pipe.execute(raise_on_error=False)
         return any(says_yes({"library": text(reply)}, "library") for reply in replies if isinstance(reply, bytes))
+
+
+def _applied_by(repository: Repository, commit: Commit) -> str:
+    """Who makes it live, behind who pushed it, where that is known and is somebody else."""
+    own, who = user_at_host(), who_pushed(repository.git_folder, commit.sha)
+    return f"{who}, by push to {own}" if who and who != own.partition("@")[0] else own
 
 
 def _defaults_of(desired: Desired) -> str:

@@ -177,8 +177,13 @@ class Reconciler:
         if outcome.changed:
             self.doubt()
         done = Reconciliation.seen(live, self._state(desired, State.SYNCED, self._edits.waiting))
+        same = live.revision.commit == desired.commit.sha != WORKTREE
         return done._replace(
-            applied=outcome.changed, summary=summary(outcome), generation=outcome.generation, again=outcome.changed
+            applied=outcome.changed,
+            summary=summary(outcome),
+            generation=outcome.generation,
+            again=outcome.changed,
+            healed=outcome.plan.healed(same=same) if outcome.changed and not live.empty else (),
         )
 
     def _refuse(

@@ -234,7 +234,7 @@ def test_pause_stop_and_restart(own_server, tmp_path):
     put(client, sproc("good.lua", COUNT), sproc("slow.lua", slow))
     daemon = DaemonProcess(own.url, cwd=tmp_path)
     with daemon:
-        pause(Registry(client, KEYS), ["good.lua"])
+        pause(Registry(client, KEYS), ["good.lua"], by="ann")
         enqueue(client, "good.lua")
         time.sleep(0.5)
         assert client.get("good") is None
