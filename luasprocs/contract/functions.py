@@ -245,9 +245,36 @@ FUNCTIONS: dict[str, Function] = {
             "workers",
             "hands at most `limit` jobs to a daemon; `stale` 1: those of dead daemons first",
             "the generation; then a list for each job: entry, id, sproc, trigger, depth, origin, attempt, "
-            "timeout, memory, number of keys, the "
+            "what its header says of timeout and the other keys that jobs are told, number of keys, the "
             "keys, number of arguments, the arguments",
             ("daemon", "limit", "stale"),
+        ),
+        Function(
+            "held",
+            "daemons",
+            "workers",
+            "reads the jobs that a daemon was handed and doesn't know: the reply of a `take` was lost with its connection",
+            "as `take`",
+            ("daemon",),
+            ("known",),
+        ),
+        Function(
+            "begun",
+            "daemons",
+            "workers",
+            "counts a try of jobs whose runs begin; daemons that die before that count for nothing",
+            "OK",
+            ("daemon",),
+            ("entry",),
+        ),
+        Function(
+            "back",
+            "daemons",
+            "workers",
+            "puts jobs that have not begun back among those that any daemon may take",
+            "how many",
+            ("daemon",),
+            ("entry",),
         ),
         Function(
             "finish",

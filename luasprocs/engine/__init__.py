@@ -18,8 +18,10 @@ from luasprocs.language.compiler import PREFIX
 if TYPE_CHECKING:
     from luasprocs.contract.keys import Keys
 
-VERSION = 6
-"""Raised with every change that an older luasprocs must not undo."""
+VERSION = 11
+"""Raised with every change of the engine's text, or of what it is made from: an older luasprocs must not undo it."""
+TEXTS = {11: "1bd5947244db7075f09d3e3552a52bbef3f83158"}
+"""The last VERSIONs, and the ids of their texts for one registry. A VERSION that somebody may run keeps its text."""
 
 LOADED = ("core", "register")
 """Chunks that are compiled when the engine is loaded, in this order."""

@@ -94,7 +94,7 @@ class StatsCounter:
         self._seen: dict[str, _Seen] = {}
 
     def look(self, name: str, reply: Any) -> Counters:
-        """From the hash, or from its counts alone: durations stay then. Of what is no hash nothing was counted."""
+        """From the hash, or from its counts alone: durations stay then. Of what is not a hash nothing was counted."""
         stats = Stats() if isinstance(reply, Exception) or not reply else Stats.parse(reply)
         now_s, before = time.monotonic(), self._seen.get(name)
         counts = stats.calls + stats.runs

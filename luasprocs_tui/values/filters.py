@@ -64,7 +64,7 @@ def problem_of(text: str) -> str:
             try:
                 re.compile(word[1:])
             except re.error as error:
-                return f"{word} is no regular expression yet: {error}"
+                return f"{word} is not a regular expression yet: {error}"
     return ""
 
 

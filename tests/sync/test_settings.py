@@ -199,7 +199,7 @@ def test_a_committed_server_file_sends_nobody_to_another_machine(repo):
         ({}, {"LUASPROCS_NAMESPACE": "a b"}, r"^LUASPROCS_NAMESPACE: namespace 'a b' can't be used"),
         ({}, {"LUASPROCS_HEAL": "atuo"}, r"^LUASPROCS_HEAL: 'atuo' is none of auto, warn; did you mean 'auto'"),
         ({}, {"LUASPROCS_LIVE_EDITS": "x"}, r"^LUASPROCS_LIVE_EDITS: 'x' is none of commit, keep, revert"),
-        ({}, {"LUASPROCS_INTERVAL": "30"}, r"^LUASPROCS_INTERVAL: '30' is no duration, like 30s"),
+        ({}, {"LUASPROCS_INTERVAL": "30"}, r"^LUASPROCS_INTERVAL: '30' is not a duration, like 30s"),
         ({}, {"LUASPROCS_DEBUG": "maybe"}, r"^LUASPROCS_DEBUG: 'maybe' is neither yes nor no"),
         ({"config": "/nowhere/x.toml"}, {}, r"^'/nowhere/x.toml' can't be read: No such file"),
     ],

@@ -85,7 +85,7 @@ def test_an_edit_by_hand_is_told_from_a_change_in_git(shell: Shell) -> None:
     said = shell("plan")
 
     assert said.code == 1
-    assert "! edited by hand: a.lua" in said.out
+    assert "! changed by hand: a.lua" in said.out
     assert "-return 'by hand'" in said.out
 
 
@@ -102,7 +102,7 @@ def test_it_says_what_sync_would_refuse(shell: Shell) -> None:
     for revision, why in (("few", "remove 5 of 9"), ("HEAD", "no folder 'sprocs'")):
         said = shell("plan", "--revision", revision)
         assert said.code == 1
-        assert said.err.startswith("luasprocs: warning: sync would refuse this: ")
+        assert said.err.startswith("luasprocs: warning: sync would refuse: ")
         assert why in said.err
         assert "-return 1" in said.out
         assert why in shell("plan", "--revision", revision, "--json").json["refused"]
