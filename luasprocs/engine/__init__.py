@@ -18,9 +18,9 @@ from luasprocs.language.compiler import PREFIX
 if TYPE_CHECKING:
     from luasprocs.contract.keys import Keys
 
-VERSION = 9
+VERSION = 11
 """Raised with every change of the engine's text, or of what it is made from: an older luasprocs must not undo it."""
-TEXTS = {8: "45c8d1156f1e4b323c31083145bd7eb809fd0cb2", 9: "6d2ca5858430de007ef0bb452134d60d64ef35b5"}
+TEXTS = {11: "1bd5947244db7075f09d3e3552a52bbef3f83158"}
 """The last VERSIONs, and the ids of their texts for one registry. A VERSION that somebody may run keeps its text."""
 
 LOADED = ("core", "register")

@@ -71,7 +71,8 @@ def apply(
     """
     check_owner(live, registry.keys, change.owner, adopt=change.adopt)
     if proof is None:
-        proof = prove(registry, live, engine_of(live, registry.keys, change.owner), change.put, progress)
+        engine = engine_of(live, registry.keys, change.owner)
+        proof = prove(registry, live, engine, change.put, progress, adopt=change.adopt)
     if proof.problems:
         raise ProblemsError(proof.problems)
     engine = proof.engine
@@ -183,6 +184,6 @@ def _read_back(registry: Registry, revision: Revision, engine: Engine, change: C
         return
     if now != revision or length != len(change.names) or not right:
         raise ConflictError("the registry differs from what was sent: sync again to repair it")
-    loaded = About.of(about)
-    if loaded.text_id != engine.id or loaded.generation != str(revision.generation):
+    loaded = About.parse(about)
+    if loaded is None or loaded.text_id != engine.id or loaded.generation != str(revision.generation):
         raise ConflictError("the engine was not replaced: sync again to repair it")

@@ -197,7 +197,7 @@ def reread(registry: Registry, live: Live) -> Live | None:
     _raise_other((info, revision, about))
     if isinstance(revision, Exception) or isinstance(about, Exception):
         return None
-    same = (Revision.parse(revision), About.of(about)) == (live.revision, live.about)
+    same = (Revision.parse(revision), About.parse(about)) == (live.revision, live.about)
     return replace(live, info=parse_info(info, db=live.info.db)) if same else None
 
 
@@ -229,7 +229,7 @@ def _live(registry: Registry, replies: Sequence[Any]) -> Live:
     db = registry.client.connection_pool.connection_kwargs.get("db") or 0
     return Live(
         revision=Revision() if isinstance(revision, Exception) else Revision.parse(revision),
-        about=None if isinstance(about, Exception) else About.of(about),
+        about=About.parse(about),
         sprocs={},
         info=parse_info(info, db=int(db)),
         triggers={} if isinstance(triggers, Exception) else _names_by_source(triggers),

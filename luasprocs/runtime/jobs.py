@@ -14,6 +14,7 @@ from redis import exceptions
 
 from luasprocs.contract.codes import Status
 from luasprocs.contract.encoding import text
+from luasprocs.contract.metadata import TOLD
 from luasprocs.errors import SettingsError
 from luasprocs.language.metadata import typed
 from luasprocs.runtime.workers import Job, Outcome, WorkerError
@@ -192,7 +193,8 @@ class Jobs:
 
 def parse_job(row: list[Any]) -> Job:
     """Parses a row of the engine's `take`."""
-    entry, job_id, name, trigger, depth, origin, attempt, timeout, memory, count, *rest = row
+    entry, job_id, name, trigger, depth, origin, attempt, *told = row
+    count, *rest = told[len(TOLD) :]
     return Job(
         entry=entry,
         id=job_id,
@@ -201,8 +203,7 @@ def parse_job(row: list[Any]) -> Job:
         depth=int(depth),
         origin=origin,
         attempt=int(attempt),
-        timeout_ms=_typed("timeout", timeout),
-        memory_bytes=_typed("memory", memory),
+        header={key: _typed(key, value) for key, value in zip(TOLD, told, strict=False)},
         keys=tuple(rest[:count]),
         args=tuple(rest[count + 1 :]),
     )

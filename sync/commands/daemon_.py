@@ -64,9 +64,13 @@ def command(
     if no_sync and (once or no_runtime or worktree or remote):
         raise SettingsError("--no-sync can't be combined with --once, --no-runtime, --worktree or --remote")
     given = {"branch": branch, "remote": remote}
-    session = Session({**flags, **{name: value for name, value in given.items() if value is not None}})
+    exposed: list[str] = []  # said as the settings want it, once they are read
+    flags = {**flags, **{name: value for name, value in given.items() if value is not None}}
+    session = Session(flags, warn=exposed.append)
     settings = session.settings
     log_to_stderr(settings.log_format)
+    for said in exposed:
+        log.warning("%s", said)
     if no_sync:
         return run_daemon(session, session.url, session.keys)
     source = source_of(session, worktree=worktree, revision=revision)

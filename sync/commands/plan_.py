@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +11,7 @@ import click
 from luasprocs.errors import EngineVersionError, OwnerError
 from luasprocs.operations.diff import difference_of
 from luasprocs.registry.live import read_sprocs
+from luasprocs.state.desired import read_suspended
 from sync.console import Console
 from sync.reconcile.desired_sprocs import check_sprocs
 from sync.reconcile.desired_sprocs import read_sprocs as read_desired
@@ -57,6 +59,8 @@ def command(
                 nothing: dict[str, list[str]] = {"created": [], "updated": [], "deleted": []}
                 console.json({"commit": desired.commit.sha, **nothing, "refused": str(error)})
             raise
+        if not prepared.refusal and (suspended := read_suspended(session.registry)):
+            prepared = replace(prepared, refusal=f"syncs are suspended {suspended}: luasprocs unsuspend")
         plan = prepared.plan
         wanted = read_desired(session.repository, desired, plan.names_changed)
         check_sprocs(session.repository, desired, wanted)

@@ -207,6 +207,7 @@ class Syncer:
             engine_of(prepared.live, self.registry.keys, prepared.owner),
             each_sproc(self.repository, desired, names),
             lambda done: self.progress(done, len(names)),
+            adopt=self.options.adopt,
         )
         if proof.problems:
             check_sprocs(self.repository, desired, proof.sprocs)  # says the same with paths and columns
