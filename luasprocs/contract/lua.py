@@ -42,8 +42,8 @@ LIMITS: Mapping[str, str] = {name: literal(value) for name, value in vars(limits
 """The limits, as literals by name."""
 
 
-def constants(keys: Keys, **more: object) -> dict[str, str]:
-    """All constants that a chunk of one registry's engine may use, as literals by name."""
+def constants(keys: Keys, *, full: bool = False, **more: object) -> dict[str, str]:
+    """All constants that a chunk of one registry's engine may use, as literals by name. `full`: a sproc has `oom=allow`."""
     return {
         **LIMITS,
         **{name: literal(value) for name, value in more.items()},
@@ -51,9 +51,11 @@ def constants(keys: Keys, **more: object) -> dict[str, str]:
         **{name.upper(): literal(keys.function(name)) for name in ("execute", "enqueue")},
         **{f"USAGE_{name.upper()}": literal(_usage(keys, name)) for name in ("execute", "enqueue", "call", "cron")},
         "REGISTERED": literal(
-            [part for one in _served() for part in (keys.function(one.name), one.reads and "no-writes")]
+            [part for one in _served() for part in (keys.function(one.name), _flag_of(one, full=full))]
         ),
         "SERVED": literal([part for one in _served() for part in (one.chunk, one.name)]),
+        "EXECUTE_FLAGS": literal(["allow-oom"] if full else []),
+        "FULL": literal(full),
         "DIGESTED": literal(records.DIGESTED),
         "EXECUTION_FIELDS": literal(records.names_of(records.EXECUTION)),
         "EXECUTION_EMPTY": literal(["0" if field.number else "" for field in records.EXECUTION]),
@@ -70,6 +72,11 @@ def _usage(keys: Keys, name: str) -> str:
 def _served() -> list[Function]:
     """The functions that register.lua registers; core.lua registers its own."""
     return [one for one in FUNCTIONS.values() if one.chunk != "core"]
+
+
+def _flag_of(one: Function, *, full: bool) -> str | bool:
+    """The flag of a function, or false."""
+    return "no-writes" if one.reads else full and one.full and "allow-oom"
 
 
 def _defaults() -> str:

@@ -18,7 +18,7 @@ end
 local function fetch(name)
   if not name then return nil, refusal('ERR', 'no sproc named: ' .. K.USAGE_EXECUTE) end
   core.once 'pin'()
-  local values, problem = header.read(name, 'source', 'enabled', 'library', 'runasync', 'readonly', 'type', 'value', 'retries', 'event', 'reentrant', 'record')
+  local values, problem = header.read(name, 'source', 'enabled', 'library', 'runasync', 'readonly', 'type', 'value', 'retries', 'event', 'reentrant', 'record', 'oom')
   if not values then
     if problem:find('WRONGTYPE', 1, true) ~= 1 then return nil, { refused = problem, code = 'ERR' } end
     return nil, refusal('DIRTY', 'the registry of ' .. quoted(name) .. ' was changed by hand: sync again')
@@ -151,6 +151,8 @@ local function load_entry(name)
   local guard = not tame and core.use 'guard' or {} -- a tame source names neither `sproc` nor `require`
   sproc.call, sproc.enqueue = guard.call_sproc, guard.enqueue
   local run, guarded = runner(source, name, chunk, sproc, guard.require), begin ~= nil or may_raise(source)
+  local asks_first = K.FULL and core.use('room').asks(source, values, tame)
+  guarded = guarded or asks_first
   local entry = {
     name = name,
     run = run,
@@ -166,6 +168,7 @@ local function load_entry(name)
     tame = tame,
     begin = begin,
     guarded = guarded, -- see guard.lua
+    asks = asks_first, -- see room.lua
   }
   entries[name] = entry
   return entry

@@ -27,7 +27,7 @@ local function load_entry(name)
   return later[name or ''] or once('compile').load_entry(name)
 end
 
-redis.register_function(K.EXECUTE, function(keys, args)
+redis.register_function({ function_name = K.EXECUTE, flags = K.EXECUTE_FLAGS, callback = function(keys, args)
   local entry = entries[args[1]]
   if not entry then
     entry = load_entry(args[1])
@@ -43,6 +43,6 @@ redis.register_function(K.EXECUTE, function(keys, args)
   args[last] = nil
   if entry.guarded then return use('guard').reply_of(entry, keys, args) end
   return entry.run(keys, args)
-end)
+end })
 
 core.use, core.once, core.load_entry = use, once, load_entry

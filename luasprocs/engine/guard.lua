@@ -3,11 +3,17 @@ local core = ...
 local entries, load_entry, text_of = core.entries, core.load_entry, core.use 'problem'
 local guard = { loaded = {}, loading = {} } -- of library sprocs: name -> what it returned; name -> whether it is being loaded
 
+-- Why an entry can't run in a server that is full; nothing when it can.
+function guard.no_room(entry)
+  return entry.asks and core.use('room').lacks() or nil
+end
+
 -- sproc.call(name, keys, args) inside a sproc: runs another one in the same atomic step and returns what it returned.
 -- Raises what it raised, and the refusal of a name that can't run.
 function guard.call_sproc(name, keys, args)
   local entry = entries[name] or load_entry(name)
-  if entry.refused then error({ err = entry.refused }, 0) end
+  local refused = entry.refused or guard.no_room(entry)
+  if refused then error({ err = refused }, 0) end
   entry.left = entry.left - 1
   -- No tail call: a sproc that calls itself for ever must run into Lua's stack limit.
   local reply = entry.run(keys or {}, args or {})
@@ -63,7 +69,15 @@ guard.run = run
 
 -- A direct call of a guarded sproc.
 function guard.reply_of(entry, keys, args)
+  local refused = guard.no_room(entry)
+  if refused then return { err = refused } end
   local _, reply = run(entry, keys, args, entry.begin)
+  return reply
+end
+
+-- The same by a function of its own, to which the server has given room; `reads`: it may not write, and so not publish.
+function guard.own_reply_of(entry, keys, args, reads)
+  local _, reply = run(entry, keys, args, not reads and entry.begin or nil)
   return reply
 end
 

@@ -34,7 +34,7 @@ _LOOKING = "hkeys xread xinfo|stream"
 """At jobs, at executions as they come, and how many there were."""
 _WATCHING = "ttl subscribe unsubscribe"
 _WRITES = (
-    "multi exec watch fcall function|load publish exists zrangebyscore del hset hdel hincrby rpush lpop "
+    "multi exec watch fcall function|load function|list publish exists zrangebyscore del hset hdel hincrby rpush lpop "
     "sadd xadd xdel zadd zrem"
 )
 _OPERATING = "lrem srem"
@@ -140,6 +140,7 @@ def _caller(keys: Keys) -> tuple[str, ...]:
         *("+fcall", "+fcall_ro", "resetchannels"),
         _selector("exists hget hmget smembers sismember", *(f"%R~{pattern}" for pattern in read)),
         _selector("hincrby", f"~{escaped(keys.stats_prefix)}*"),
+        _selector("info"),  # whether there is room, for sprocs without oom=allow beside one that has it
         _selector("publish", "resetchannels", f"&{escaped(keys.markers)}"),
     )
 
