@@ -163,8 +163,19 @@ end
 local function unable(item, now, spent_us)
   if item.is_held ~= item.held then return 'held ' .. (item.is_held or '') end
   if item.is_paused then return 'paused' end
+  if item.is_full then return 'later' end
   if item.at > now + K.AHEAD_MS then return 'early' end
   if spent_us > K.HOLD_US then return 'later' end
+end
+
+-- In a full server only sprocs run that may. Returns the error reply if there is none: all wait then; otherwise the others come later.
+local function no_room(items)
+  if not K.FULL then return end
+  local room, names = core.use 'room', {}
+  for n, item in ipairs(items) do names[n] = item.name end
+  local full, all = room.ask(names)
+  for _, item in ipairs(full and items or {}) do item.is_full = room.waits(item.name) end
+  return all and redis.error_reply(full) or nil
 end
 
 -- Runs what can run. `marks` gets what SCHEDULED holds from now on; `shown`: countdowns, as far as no record that comes later brings them.
@@ -201,6 +212,8 @@ function modes.run(args)
   local now, reply = now_ms(), { 'ok' }
   reply[2] = now
   local items, rows, marks, shown = items_of(args), {}, {}, {}
+  local full = no_room(items)
+  if full then return full end
   local ok, problem = pcall(run_items, items, reply, rows, marks, shown, now, later)
   -- Whatever happened: what has begun does not run again.
   for first = 1, #marks, 1000 do redis.call('HSET', K.SCHEDULED, unpack(marks, first, math.min(#marks, first + 999))) end

@@ -257,7 +257,8 @@ function serve.call(keys, args)
   if not name then return redis.error_reply('ERR ' .. K.USAGE_CALL) end
   core.use 'pin'()
   local entry = core.entries[name] or core.load_entry(name)
-  if entry.refused then return { err = entry.refused } end
+  local refused = entry.refused or guard.no_room(entry)
+  if refused then return { err = refused } end
   entry.left = entry.left - 1
   core.origin, core.depth = origin, depth
   local _, reply = guard.run(entry, keys, args, core.triggers and runs.begin_marker(depth, 1, origin, name) or nil)
