@@ -75,12 +75,6 @@ function guard.reply_of(entry, keys, args)
   return reply
 end
 
--- The same by a function of its own, to which the server has given room; `reads`: it may not write, and so not publish.
-function guard.own_reply_of(entry, keys, args, reads)
-  local _, reply = run(entry, keys, args, not reads and entry.begin or nil)
-  return reply
-end
-
 -- Undoes what a sproc may have changed for whatever runs after it in the same call.
 function guard.put_back()
   redis.setresp(2)

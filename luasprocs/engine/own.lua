@@ -18,8 +18,9 @@ for place = 1, #OWN, 3 do -- ipairs is not there while a library loads
       local left = entry.left - 1
       entry.left = left
       if left <= 0 and not reads then core.use('flush').serve.flush() end
-      if entry.guarded then return core.use('guard').own_reply_of(entry, keys, args, reads) end
-      return entry.run(keys, args)
+      if not entry.guarded then return entry.run(keys, args) end
+      local _, reply = core.use('guard').run(entry, keys, args, not reads and entry.begin or nil) -- what only reads may not publish
+      return reply
     end,
   })
 end

@@ -13,7 +13,7 @@ from tests.live import put, sproc
 
 COMPILED_LIMIT_BYTES = 12 * 1024
 """At load; it was 23 kB when the engine was three parts."""
-HELD_LIMIT_BYTES = {"loaded": 100 * 1024, "used": 290 * 1024}
+HELD_LIMIT_BYTES = {"loaded": 106 * 1024, "used": 300 * 1024}
 """Of the server's Lua, text included: after a load, and when daemons have called all functions. It was 106 kB and 291 kB."""
 
 STUB = b"redis = { register_function = function(a, b) kept = kept or {}; kept[#kept + 1] = b or a.callback end }"
