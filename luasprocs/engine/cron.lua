@@ -168,16 +168,6 @@ local function unable(item, now, spent_us)
   if spent_us > K.HOLD_US then return 'later' end
 end
 
--- In a full server only sprocs run that may. Returns the error reply if there is none: all wait then; otherwise the others come later.
-local function no_room(items)
-  if not K.FULL then return end
-  local room, names = core.use 'room', {}
-  for n, item in ipairs(items) do names[n] = item.name end
-  local full, all = room.ask(names)
-  for _, item in ipairs(full and items or {}) do item.is_full = room.waits(item.name) end
-  return all and redis.error_reply(full) or nil
-end
-
 -- Runs what can run. `marks` gets what SCHEDULED holds from now on; `shown`: countdowns, as far as no record that comes later brings them.
 local function run_items(items, answers, rows, marks, shown, now, later)
   local started_us = clock_us()
@@ -212,7 +202,7 @@ function modes.run(args)
   local now, reply = now_ms(), { 'ok' }
   reply[2] = now
   local items, rows, marks, shown = items_of(args), {}, {}, {}
-  local full = no_room(items)
+  local full = K.FULL and core.use('room').refuse_items(items)
   if full then return full end
   local ok, problem = pcall(run_items, items, reply, rows, marks, shown, now, later)
   -- Whatever happened: what has begun does not run again.

@@ -207,15 +207,6 @@ local function claim(sent, mark)
   return at_count
 end
 
--- Looks for room, once for a batch. Returns the error reply if nothing of it may run now: its events wait then. Beside a sproc that may, an
--- async one is enqueued, and the others don't run.
-local function no_room(batch)
-  if not K.FULL then return end
-  local full, all = core.use('room').ask(batch.names)
-  batch.full = full
-  return all and redis.error_reply(full) or nil
-end
-
 -- Runs a batch, whatever breaks it off, and moves the watermark.
 local function run_claimed(batch, sent)
   local last = batches.count_of(batch, batch.first + batch.size - 1)
@@ -250,7 +241,7 @@ function serve.dispatch(_, args)
     return { 'ran', mark_tick, mark_count, 0, 0 }
   end
   batch.daemon, batch.first = daemon, first
-  local full = no_room(batch)
+  local full = K.FULL and core.use('room').refuse_batch(batch)
   if full then return full end
   batches.read_values(batch, first)
   local last = run_claimed(batch, sent)
@@ -265,7 +256,7 @@ function serve.catchup(_, args)
   for i = 5, #args do flat[#flat + 1], flat[#flat + 2] = args[i], 'catchup' end
   local batch = batches.read(flat, 1)
   batch.daemon = daemon
-  local full = no_room(batch)
+  local full = K.FULL and core.use('room').refuse_batch(batch)
   if full then return full end
   if batch.total > 0 then
     batches.read_values(batch, 1)

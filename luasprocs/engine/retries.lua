@@ -1,21 +1,16 @@
 -- What becomes of runs that failed, and what an operator may do with jobs.
 local core = ...
-local prelude, jobs, runs, guard = core.use 'prelude', core.use 'jobs', core.use 'runs', core.use 'guard'
+local prelude, jobs, runs = core.use 'prelude', core.use 'jobs', core.use 'runs'
 local now_ms, writable, is_paused = prelude.now_ms, prelude.writable, prelude.is_paused
 local read_job, admit, pass_turn, rules = jobs.read, jobs.admit, jobs.pass_turn, jobs.rules
 local serve = {}
-
--- Whether a run on the server must wait: its sproc is paused, or the server is full and has no room for it.
-local function waits(name)
-  return is_paused(name) or (K.FULL and guard.no_room(core.entries[name] or core.load_entry(name)))
-end
 
 function serve.due()
   local reply = { '' }
   local due = redis.call('ZRANGEBYSCORE', writable(K.DELAYED, 'zset'), '-inf', now_ms(), 'LIMIT', 0, K.DUE_LIMIT)
   for _, text in ipairs(due) do
     local job = read_job(text)
-    if job and job.server and waits(job.sproc) then
+    if job and job.server and (is_paused(job.sproc) or K.FULL and core.use('room').refuse(job.sproc)) then
       redis.call('ZADD', K.DELAYED, now_ms() + K.PAUSED_AGAIN_MS, text)
     elseif job and job.server then
       reply[#reply + 1] = text
@@ -46,7 +41,7 @@ function serve.retry(_, args)
   prelude.serve_generation()
   if not redis.call('ZSCORE', K.DELAYED, text) then return redis.status_reply('GONE') end
   local job = read_job(text)
-  local full = K.FULL and verdict == '' and guard.no_room(core.entries[job.sproc] or core.load_entry(job.sproc))
+  local full = K.FULL and verdict == '' and core.use('room').refuse(job.sproc)
   if full then return redis.error_reply(full) end
   local row = verdict == '' and run_again(job) or { status = verdict, error = 'it ran past its timeout and was stopped' }
   redis.call('ZREM', K.DELAYED, text)

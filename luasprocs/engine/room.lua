@@ -26,20 +26,39 @@ function room.lacks()
   return "OOM this server's used memory > 'maxmemory', and the sproc is not oom=allow"
 end
 
--- Whether a triggered run of a sproc waits in a full server: it may not add to it, or makes a job.
-function room.waits(name)
+-- Why a run of a sproc must wait; nothing if it may run.
+function room.refuse(name)
   local entry = core.entries[name] or core.load_entry(name)
-  return entry.asks or entry.is_async
+  return entry.asks and room.lacks() or nil
 end
 
--- Asks once for several sprocs. Returns why those that wait may not run; and whether that is all of them.
-function room.ask(names)
+-- Asks once for several sprocs. Returns why those that `waits` may not run, and whether that is all of them: what makes a job waits, too.
+local function ask(names, waits)
   local waiting = 0
-  for _, name in ipairs(names) do
-    if room.waits(name) then waiting = waiting + 1 end
+  for n, name in ipairs(names) do
+    local entry = core.entries[name] or core.load_entry(name)
+    waits[n] = entry.asks or entry.is_async or false
+    if waits[n] then waiting = waiting + 1 end
   end
   local full = waiting > 0 and room.lacks() or nil
   return full, full and waiting == #names
+end
+
+-- Returns the error reply if nothing of a batch of events may run now: they wait then. Beside a sproc that may, an async one is enqueued,
+-- and the others don't run.
+function room.refuse_batch(batch)
+  local full, all = ask(batch.names, {})
+  batch.full = full
+  return all and redis.error_reply(full) or nil
+end
+
+-- The same of scheduled times. Beside one that may run, the others come later.
+function room.refuse_items(items)
+  local names, waits = {}, {}
+  for n, item in ipairs(items) do names[n] = item.name end
+  local full, all = ask(names, waits)
+  for n, item in ipairs(full and items or {}) do item.is_full = waits[n] end
+  return all and redis.error_reply(full) or nil
 end
 
 return room

@@ -11,6 +11,7 @@ from luasprocs.contract.keys import Keys
 from luasprocs.engine import CHUNKS, render
 from luasprocs.errors import NoSprocError, ScriptError, SprocDisabledError
 from luasprocs.language.compiler import uses
+from luasprocs.language.needs import Needs, Own
 from luasprocs.language.sandbox import GLOBALS
 from luasprocs.server import acl
 from luasprocs.server.script_errors import readable_error, script_error
@@ -99,7 +100,8 @@ def test_what_require_and_call_refuse_names_the_sprocs_line_not_the_engines(call
 
 
 def test_the_engine_uses_no_global_that_the_server_has_not():
-    text = render(Keys(), "owner", 0).text.split("\n", 1)[1]
+    everything = Needs((Own("f", "a.lua"),), ("a.lua",))
+    text = render(Keys(), "owner", 0, needs=everything).text.split("\n", 1)[1]
     together = re.findall(r"\[===\[(.*?)\]===\]", text, re.DOTALL)[0]
     chunks = re.split(r"\n--@ .*\n", together)[1:-1]
     assert len(chunks) == len(CHUNKS)
