@@ -263,7 +263,7 @@ FUNCTIONS: dict[str, Function] = {
             "workers",
             "hands at most `limit` jobs to a daemon; `stale` 1: those of dead daemons first",
             "the generation; then a list for each job: entry, id, sproc, trigger, depth, origin, attempt, "
-            "timeout, memory, number of keys, the "
+            "what its header says of timeout and the other keys that jobs are told, number of keys, the "
             "keys, number of arguments, the arguments",
             ("daemon", "limit", "stale"),
         ),

@@ -9,6 +9,7 @@ from luasprocs.contract import limits, records
 from luasprocs.contract.functions import FUNCTIONS, Function
 from luasprocs.contract.keys import KEYS
 from luasprocs.contract.metadata import KEYS as METADATA
+from luasprocs.contract.metadata import TOLD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,6 +62,7 @@ def constants(keys: Keys, **more: object) -> dict[str, str]:
         "BUCKET_PREFIX": literal(records.BUCKET_PREFIX),
         "LONGEST_BUCKET": literal(records.LONGEST_BUCKET),
         "DEFAULTS": _defaults(),
+        "TOLD": literal(TOLD),
     }
 
 

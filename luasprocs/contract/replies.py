@@ -33,6 +33,13 @@ class About(NamedTuple):
         version, *rest = reply
         return cls(int(version), *(text(part) for part in rest))
 
+    @classmethod
+    def parse(cls, reply: object) -> About | None:
+        """The same of a reply that may be of somebody else's function; then None."""
+        if not isinstance(reply, list) or len(reply) != len(cls._fields) or type(reply[0]) is not int:
+            return None
+        return cls.of(reply) if all(isinstance(part, bytes | str) for part in reply[1:]) else None
+
 
 class Inspected(NamedTuple):
     """One sproc as it stands: `intact`: its hash is as it was applied; `edit`: its field of that name, of a live edit."""

@@ -19,9 +19,9 @@ from luasprocs.language.compiler import PREFIX
 if TYPE_CHECKING:
     from luasprocs.contract.keys import Keys
 
-VERSION = 8
+VERSION = 11
 """Raised with every change of the engine's text, or of what it is made from: an older luasprocs must not undo it."""
-TEXTS = {8: "45c8d1156f1e4b323c31083145bd7eb809fd0cb2"}
+TEXTS = {5: "dc66e4a96f6d107fbd37bf69157594aa81537bae"}
 """The last VERSIONs, and the ids of their texts for one registry. A VERSION that somebody may run keeps its text."""
 
 LOADED = ("core", "register")

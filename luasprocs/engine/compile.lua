@@ -18,7 +18,7 @@ end
 local function fetch(name)
   if not name then return nil, refusal('ERR', 'no sproc named: ' .. K.USAGE_EXECUTE) end
   core.once 'pin'()
-  local values, problem = header.read(name, 'source', 'enabled', 'library', 'runasync', 'readonly', 'type', 'value', 'retries', 'event', 'reentrant')
+  local values, problem = header.read(name, 'source', 'enabled', 'library', 'runasync', 'readonly', 'type', 'value', 'retries', 'event', 'reentrant', 'record')
   if not values then
     if problem:find('WRONGTYPE', 1, true) ~= 1 then return nil, { refused = problem, code = 'ERR' } end
     return nil, refusal('DIRTY', 'the registry of ' .. quoted(name) .. ' was changed by hand: sync again')
@@ -152,6 +152,12 @@ local function is_tame(source)
   return uses == 0
 end
 
+-- Which of a sproc's records are written: nothing for all of them.
+local function recorded(values)
+  local record = header.value(values, 'record')
+  return record ~= 'all' and record or nil
+end
+
 -- Whether a source may raise something that is no string: redis-server 7.0 crashes where such an error reaches it. Or return an error,
 -- which is one more that failed.
 local function may_raise(source)
@@ -184,7 +190,7 @@ local function load_entry(name)
   if header.flag(values, 'runasync') then
     local how = 'it runs in a worker, not on the server; luasprocs execute, sproc.enqueue or FCALL ' .. K.ENQUEUE .. ' enqueues it'
     local later = refusal('ASYNC', quoted(name) .. ' is runasync=yes: ' .. how)
-    later.is_async, later.types, later.value = true, types, wants_value
+    later.is_async, later.types, later.value, later.record = true, types, wants_value, recorded(values)
     core.later[name] = later
     return later
   end
@@ -208,6 +214,7 @@ local function load_entry(name)
     types = types,
     value = wants_value,
     retried = header.number(values, 'retries') > 0,
+    record = recorded(values),
     sproc = sproc,
     tame = tame,
     begin = begin,

@@ -50,7 +50,7 @@ end
 local function run_each(batch, entry, stretch, tally)
   local args, places, values, kinds = batch.args, batch.places, batch.values, batch.kinds
   local replies, problems, durations = {}, {}, {}
-  local sproc, tame, any_cut = entry.sproc, entry.tame, next(batch.cuts) ~= nil
+  local sproc, tame, any_cut, keeps_replies = entry.sproc, entry.tame, next(batch.cuts) ~= nil, not entry.record
   local xpcall = xpcall
   local together, unclocked = #stretch >= CLOCK_STRETCH and CLOCK_RUNS or 1, 0
   running = entry
@@ -76,13 +76,13 @@ local function run_each(batch, entry, stretch, tally)
       count_error(tally, problems[n], 1, 'error')
     else
       if tally.last_status ~= 'ok' then count_ok(tally) end
-      if reply then replies[n] = readable(reply) end
+      if reply and keeps_replies then replies[n] = readable(reply) end
     end
   end
   return replies, problems, durations
 end
 
--- Runs a sproc for a stretch of events between one begin and one end marker, then records each run.
+-- Runs a sproc for a stretch of events between one begin and one end marker, then records each run that its header wants recorded.
 local function run_stretch(batch, entry, stretch, tally)
   local args, places, route, name = batch.args, batch.places, stretch.route, entry.name
   local roots = route.roots > 0 and route.roots or #stretch
@@ -91,6 +91,7 @@ local function run_stretch(batch, entry, stretch, tally)
   local replies, problems, durations = run_each(batch, entry, stretch, tally)
   runs.mend()
   redis.call('PUBLISH', K.MARKERS, core.proof .. 'end')
+  if entry.record and not next(problems) then return end
   -- Numbers as text: a number costs more to hand over.
   local row = {
     sproc = name, trigger = 'event', origin = route.origin, depth = tostring(route.depth), commit = runs.commit_of(entry), daemon = batch.daemon,
@@ -131,7 +132,7 @@ local function refused(place, name, entry, stretch, paused)
   if state == 'timeout' and meant then return 'timeout', 'it ran past its timeout and was stopped' end
   if paused then return 'skipped', 'paused: luasprocs resume ' .. name end
   if not within_budget(route, #stretch) then
-    return 'skipped', 'the budget of ' .. K.RUNS_BUDGET .. ' runs for each original event is used up'
+    return 'skipped', 'the limit of ' .. K.RUNS_BUDGET .. ' runs per original event is reached'
   end
 end
 

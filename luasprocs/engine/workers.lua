@@ -74,10 +74,9 @@ end
 
 -- A job as its daemon gets it.
 local function row_of(entry_id, job)
-  local said = rules(job.sproc)
-  local row = {
-    entry_id, job.id, job.sproc, job.trigger, tostring(job.depth), job.origin, tostring(job.attempt), said.timeout, said.memory, #job.keys,
-  }
+  local row = { entry_id, job.id, job.sproc, job.trigger, tostring(job.depth), job.origin, tostring(job.attempt) }
+  for _, value in ipairs(rules(job.sproc).told) do row[#row + 1] = value end
+  row[#row + 1] = #job.keys
   for _, key in ipairs(job.keys) do row[#row + 1] = key end
   row[#row + 1] = #job.args
   for _, arg in ipairs(job.args) do row[#row + 1] = arg end

@@ -82,15 +82,15 @@ def require_problems(workspace: Workspace, checked: Mapping[str, Unit]) -> Itera
             if one.name in libraries or (unit.runasync and not one.name.endswith(SUFFIX)):
                 continue
             if one.name in units:
-                what = f"require of {shown(one.name)}, which is not library=yes: say so in its header"
+                what = f"{shown(one.name)} is required but has no library=yes in its header"
                 yield problem(workspace.path(name), "require.not-library", what, one.range)
                 continue
             right = nearest(one.name, sound) or nearest(one.name, workspace.names)
-            what = f"require of {shown(one.name)}, but there is no such library sproc{right}"
+            what = f"required library {shown(one.name)} does not exist{right}"
             yield problem(workspace.path(name), "require.unknown", what, one.range)
     needs = {name: [one for one in units[name].requires if one.name in libraries] for name in sorted(libraries)}
     for name, at, circle in _circles(needs, checked):
-        what = f"require in a circle, which no run gets out of: {' -> '.join(circle)}"
+        what = f"circular require: {' -> '.join(circle)}"
         yield problem(workspace.path(name), "require.circle", what, at.range)
 
 

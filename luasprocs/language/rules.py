@@ -16,7 +16,7 @@ def contradictions(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     if says_yes(values, "library"):
         for key in triggers.KINDS:
             if key in values:
-                yield key, f"a library never runs alone, others require it: drop {key} or library=yes"
+                yield key, f"a library only runs when required: remove {key} or library=yes"
         if says_yes(values, "runasync"):
             yield "runasync", "a library runs where its caller runs: drop runasync or library=yes"
     yield from triggers.contradictions(values)

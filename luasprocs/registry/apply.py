@@ -71,7 +71,8 @@ def apply(
     """
     check_owner(live, registry.keys, change.owner, adopt=change.adopt)
     if proof is None:
-        proof = prove(registry, live, engine_of(live, registry.keys, change.owner), change.put, progress)
+        engine = engine_of(live, registry.keys, change.owner)
+        proof = prove(registry, live, engine, change.put, progress, adopt=change.adopt)
     if proof.problems:
         raise ProblemsError(proof.problems)
     engine = proof.engine
@@ -156,9 +157,7 @@ def _execute(connection: Any, transaction: Transaction) -> None:
         raise ConflictError(f"the server refused the change, nothing was applied: {error}") from error
     failed = [reply for reply in replies if isinstance(reply, Exception)]
     if failed:
-        raise ConflictError(
-            f"part of the change failed inside EXEC ({failed[0]}): the registry is dirty, sync again to repair it"
-        )
+        raise ConflictError(f"part of the change failed inside EXEC ({failed[0]}): sync again to repair the registry")
 
 
 def _read_back(registry: Registry, revision: Revision, engine: Engine, change: Change) -> None:
@@ -184,7 +183,7 @@ def _read_back(registry: Registry, revision: Revision, engine: Engine, change: C
     if now.generation > revision.generation:
         return
     if now != revision or length != len(change.names) or not right:
-        raise ConflictError("read back after the change: not what was sent; sync again to repair it")
-    loaded = About.of(about)
-    if loaded.text_id != engine.id or loaded.generation != str(revision.generation):
-        raise ConflictError("read back after the change: the engine was not replaced; sync again to repair it")
+        raise ConflictError("the registry differs from what was sent: sync again to repair it")
+    loaded = About.parse(about)
+    if loaded is None or loaded.text_id != engine.id or loaded.generation != str(revision.generation):
+        raise ConflictError("the engine was not replaced: sync again to repair it")

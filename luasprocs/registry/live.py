@@ -197,7 +197,7 @@ def reread(registry: Registry, live: Live) -> Live | None:
     _raise_other((info, revision, about))
     if isinstance(revision, Exception) or isinstance(about, Exception):
         return None
-    same = (Revision.parse(revision), About.of(about)) == (live.revision, live.about)
+    same = (Revision.parse(revision), About.parse(about)) == (live.revision, live.about)
     return replace(live, info=parse_info(info, db=live.info.db)) if same else None
 
 
@@ -229,7 +229,7 @@ def _live(registry: Registry, replies: Sequence[Any]) -> Live:
     db = registry.client.connection_pool.connection_kwargs.get("db") or 0
     return Live(
         revision=Revision() if isinstance(revision, Exception) else Revision.parse(revision),
-        about=None if isinstance(about, Exception) else About.of(about),
+        about=About.parse(about),
         sprocs={},
         info=parse_info(info, db=int(db)),
         triggers={} if isinstance(triggers, Exception) else _names_by_source(triggers),
@@ -247,11 +247,11 @@ def _faults(keys: Keys, read: Sequence[Any], types: Sequence[bytes]) -> list[Fau
     faults = [Fault(key.within(keys), f"{key.within(keys)} is not a {key.kind}") for key in wrong]
     kinds = dict(zip(_TYPED, types, strict=True))
     if kinds[Keys.blobs] == b"none" != kinds[Keys.replaced]:
-        said = f"{keys.replaced} names sources that are not kept: {keys.blobs} is gone, which rollback needs"
+        said = f"{keys.replaced} names sources that are not kept: {keys.blobs} is missing; rollback needs it"
         faults.append(Fault(keys.replaced, said))
     revision, *_, last = read
     if not isinstance(revision, Exception) and revision and last == []:
-        faults.append(Fault(keys.history, f"{keys.history} is gone, which rollback needs"))
+        faults.append(Fault(keys.history, f"{keys.history} is missing; rollback needs it"))
     return faults
 
 

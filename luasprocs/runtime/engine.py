@@ -25,7 +25,7 @@ async def until_engine(link: Link) -> None:
     while not await _answers(link):
         if await _load(link):
             continue
-        link.say("engine", "nothing was synced here yet: waiting for luasprocs sync to make sprocs live")
+        link.say("engine", "nothing is synced here yet: waiting for luasprocs sync")
         await asyncio.sleep(ENGINE_POLL_S)
     link.said.forget("engine")
 
@@ -50,5 +50,5 @@ async def _load(link: Link) -> bool:
     secret = proof.decode().strip() if proof else new_secret()
     engine = render(link.keys, revision.owner, link.address.db, secret)
     await link.command("FUNCTION", "LOAD", "REPLACE", engine.text)
-    log.warning("the engine was not loaded (somebody flushed functions, or the server lost them): loaded again")
+    log.warning("the engine was missing (functions were flushed or lost): loaded it again")
     return True

@@ -131,7 +131,7 @@ _BY_CLASS: tuple[tuple[type[exceptions.RedisError], type[ServerError], str], ...
     (
         exceptions.InvalidResponse,
         ServerUnreachableError,
-        "what answers at {place} is no Redis server: --redis or LUASPROCS_REDIS says where it is",
+        "the server at {place} is not Redis: check --redis or LUASPROCS_REDIS",
     ),
 )
 

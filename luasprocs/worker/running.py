@@ -304,7 +304,7 @@ def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _no_attributes(*_: object) -> str:
-    raise AttributeError("nothing of Python is there")
+    raise AttributeError("Python is not available here")
 
 
 def _seed() -> int:

@@ -79,7 +79,7 @@ def owner_of(repository: Repository, live: Live, configured: str, first: Commit 
         return theirs if identity.shallow else identity.id
     if identity.shallow:
         raise OwnerError(
-            "this clone is shallow, so nobody can tell whether it is the repository that owns the registry: "
+            "this clone is shallow, so its ownership of the registry can't be checked: "
             'git fetch --unshallow, or put owner = "…" into luasprocs.toml, or sync with --adopt'
         )
     return identity.id
@@ -207,6 +207,7 @@ class Syncer:
             engine_of(prepared.live, self.registry.keys, prepared.owner),
             each_sproc(self.repository, desired, names),
             lambda done: self.progress(done, len(names)),
+            adopt=self.options.adopt,
         )
         if proof.problems:
             check_sprocs(self.repository, desired, proof.sprocs)  # says the same with paths and columns

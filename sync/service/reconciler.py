@@ -145,7 +145,7 @@ class Reconciler:
             return self._refuse(desired, live, prepared.refusal, plan=plan)
         drifted = live.revision.commit == desired.commit.sha and bool(plan) and desired.commit.sha != WORKTREE
         if drifted and self._rules.heal == "warn":
-            why = "the registry was changed by hand: luasprocs sync puts it right, or luasprocs plan shows how"
+            why = "the registry was changed by hand: luasprocs sync repairs it, or luasprocs plan shows how"
             return Reconciliation.seen(live, self._state(desired, State.DRIFT, why, plan))
         foreign = live.about.text_id if live.about and only_engine(live, plan) else ""
         if foreign and not forced and not self._engines.may_replace(foreign):

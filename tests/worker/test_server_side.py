@@ -157,7 +157,7 @@ def test_a_connection_lost_inside_a_job_is_an_error_and_the_next_command_has_ano
         assert cut.status == "error"
         assert cut.error.startswith(
             (
-                "ERR the connection was lost: whether the server ran the command is unknown",
+                "ERR the connection was lost: it is unknown whether the server ran the command",
                 "ERR the server can't be reached",
             )
         )
