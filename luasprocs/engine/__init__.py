@@ -19,9 +19,9 @@ from luasprocs.language.compiler import PREFIX
 if TYPE_CHECKING:
     from luasprocs.contract.keys import Keys
 
-VERSION = 11
+VERSION = 12
 """Raised with every change of the engine's text, or of what it is made from: an older luasprocs must not undo it."""
-TEXTS = {5: "dc66e4a96f6d107fbd37bf69157594aa81537bae"}
+TEXTS = {12: "f13410b4cd6f994a3fe4d5083e756b6e79598166"}
 """The last VERSIONs, and the ids of their texts for one registry. A VERSION that somebody may run keeps its text."""
 
 LOADED = ("core", "register")
