@@ -19,9 +19,9 @@ from luasprocs.language.compiler import PREFIX
 if TYPE_CHECKING:
     from luasprocs.contract.keys import Keys
 
-VERSION = 12
+VERSION = 11
 """Raised with every change of the engine's text, or of what it is made from: an older luasprocs must not undo it."""
-TEXTS = {12: "f13410b4cd6f994a3fe4d5083e756b6e79598166"}
+TEXTS = {11: "dc66e4a96f6d107fbd37bf69157594aa81537bae"}
 """The last VERSIONs, and the ids of their texts for one registry. A VERSION that somebody may run keeps its text."""
 
 LOADED = ("core", "register")
