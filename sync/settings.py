@@ -235,7 +235,7 @@ def _known(values: Mapping[str, str], place: str) -> _Layer:
     for key, value in values.items():
         name = names.get(key.lower().replace("_", "").replace("-", ""))
         if name is None:
-            raise SettingsError(f"{place}unknown setting {plain(key)}{nearest(key, _HOST)}")
+            raise SettingsError(f"{place}{plain(key)}: unknown setting{nearest(key, _HOST)}")
         layer[name] = (value, f"{place}{key}")
     return layer
 

@@ -5,6 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+_KINDS = {
+    **dict.fromkeys(
+        (
+            *("interval_ms", "first_tick", "first_ms", "from_ms", "tick", "tick_ms", "prev_tick", "prev_count"),
+            *("start_tick", "ms", "limit", "stale", "forced", "depth", "roots", "resp", "duration_us"),
+        ),
+        "n",
+    ),
+    **dict.fromkeys(("start_ms", "left_ms"), "o"),
+    **dict.fromkeys(("origin", "daemon", "epoch", "entry"), "w"),
+}
+"""Arguments that the engine checks: whole numbers, those that may be empty, and words without blanks."""
 Caller: TypeAlias = Literal["applications", "syncs", "daemons", "workers"]
 
 
@@ -25,6 +37,12 @@ class Function:
     each: tuple[str, ...] = ()
     keys: bool = False
     reads: bool = False
+
+    @property
+    def rule(self) -> str:
+        """What the engine checks its arguments by, see arguments.lua."""
+        usage = self.usage
+        return "|".join((usage, *("".join(_KINDS.get(name, ".") for name in some) for some in (self.takes, self.each))))
 
     @property
     def usage(self) -> str:

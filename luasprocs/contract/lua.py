@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from luasprocs.contract import limits, records
-from luasprocs.contract.functions import FUNCTIONS
+from luasprocs.contract.functions import FUNCTIONS, Function
 from luasprocs.contract.keys import KEYS
 from luasprocs.contract.metadata import KEYS as METADATA
 from luasprocs.contract.metadata import TOLD
@@ -51,10 +51,11 @@ def constants(keys: Keys, **more: object) -> dict[str, str]:
         **{key.attribute.upper(): literal(key.within(keys)) for key in KEYS},
         **{name.upper(): literal(keys.function(name)) for name in ("execute", "enqueue")},
         **{f"USAGE_{name.upper()}": literal(_usage(keys, name)) for name in ("execute", "enqueue", "call", "cron")},
+        "NOT_A_WORKER": literal("NOPERM only a worker says what caused a write"),
         "REGISTERED": literal(
             [part for one in _served() for part in (keys.function(one.name), one.reads and "no-writes")]
         ),
-        "SERVED": literal([part for one in _served() for part in (one.chunk, one.name)]),
+        "SERVED": literal([part for one in _served() for part in (one.chunk, one.name, _rule(keys, one))]),
         "DIGESTED": literal(records.DIGESTED),
         "EXECUTION_FIELDS": literal(records.names_of(records.EXECUTION)),
         "EXECUTION_EMPTY": literal(["0" if field.number else "" for field in records.EXECUTION]),
@@ -72,6 +73,10 @@ def _usage(keys: Keys, name: str) -> str:
 def _served() -> list[Function]:
     """The functions that register.lua registers; core.lua registers its own."""
     return [one for one in FUNCTIONS.values() if one.chunk != "core"]
+
+
+def _rule(keys: Keys, one: Function) -> str:
+    return one.rule.replace(f"luasprocs_{one.name}", keys.function(one.name))
 
 
 def _defaults() -> str:

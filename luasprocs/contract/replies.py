@@ -19,6 +19,13 @@ class About(NamedTuple):
     namespace: str
     text_id: str
     generation: str
+    proof: str = ""
+    """What stands before all that the engine publishes: its secret and a blank; "" to who may not know it."""
+
+    @property
+    def secret(self) -> str:
+        """As an engine takes it."""
+        return self.proof.strip()
 
     @classmethod
     def of(cls, reply: Sequence[Any]) -> About:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import secrets
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
 
 VERSION = 11
 """Raised with every change of the engine's text, or of what it is made from: an older luasprocs must not undo it."""
-TEXTS = {11: "1bd5947244db7075f09d3e3552a52bbef3f83158"}
+TEXTS = {11: "dc66e4a96f6d107fbd37bf69157594aa81537bae"}
 """The last VERSIONs, and the ids of their texts for one registry. A VERSION that somebody may run keeps its text."""
 
 LOADED = ("core", "register")
 """Chunks that are compiled when the engine is loaded, in this order."""
 HELPERS = (
     *(
+        "arguments",
         "compile",
         "header",
         "pin",
@@ -47,7 +49,10 @@ CHUNKS = tuple(sorted({*HELPERS, *(one.chunk for one in FUNCTIONS.values())} - s
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """The engine of one registry: `text` for FUNCTION LOAD, `id` its SHA1, `library` its name."""
+    """The engine of one registry: `text` for FUNCTION LOAD, `library` its name, `id` the SHA1 of all but the secret.
+
+    `secret`: stands before all that it publishes for daemons, who alone can read it.
+    """
 
     text: str
     id: str
@@ -55,6 +60,12 @@ class Engine:
     owner: str
     db: int
     namespace: str
+    secret: str = ""
+
+
+def new_secret() -> str:
+    """A secret for a registry that has none."""
+    return secrets.token_hex(8)
 
 
 @functools.cache
@@ -63,7 +74,7 @@ def source(name: str) -> str:
     return resources.files(__package__).joinpath(f"{name}.lua").read_text(encoding="utf-8")
 
 
-def render(keys: Keys, owner: str, db: int) -> Engine:
+def render(keys: Keys, owner: str, db: int, secret: str = "") -> Engine:
     """The engine for one registry: keys and function names carry the namespace; owner and db are part of the text."""
     literals = lua.constants(
         keys, PREFIX=PREFIX.decode(), OWNER=owner, DB=str(db), NAMESPACE=keys.namespace, VERSION=VERSION
@@ -72,5 +83,5 @@ def render(keys: Keys, owner: str, db: int) -> Engine:
     loaded = "".join(f"(function(...) {lua.chunk(source(name), literals)}end)(core);\n" for name in LOADED)
     body = f"core.chunks = [===[\n{texts}\n--@ \n]===]\n{loaded}"
     text_id = hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest()
-    text = f'#!lua name={keys.library}\nlocal core = {{ text_id = "{text_id}" }}\n{body}'
-    return Engine(text, text_id, keys.library, owner, db, keys.namespace)
+    text = f'#!lua name={keys.library}\nlocal core = {{ text_id = "{text_id}", proof = "{secret} " }}\n{body}'
+    return Engine(text, text_id, keys.library, owner, db, keys.namespace, secret)

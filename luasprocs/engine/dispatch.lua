@@ -86,11 +86,11 @@ end
 local function run_stretch(batch, entry, stretch, tally)
   local args, places, route, name = batch.args, batch.places, stretch.route, entry.name
   local roots = route.roots > 0 and route.roots or #stretch
-  redis.call('PUBLISH', K.MARKERS, runs.begin_marker(route.depth, roots, route.origin, name))
+  redis.call('PUBLISH', K.MARKERS, core.proof .. runs.begin_marker(route.depth, roots, route.origin, name))
   runs.tell(entry, 'event', route.origin, route.depth)
   local replies, problems, durations = run_each(batch, entry, stretch, tally)
   runs.mend()
-  redis.call('PUBLISH', K.MARKERS, 'end')
+  redis.call('PUBLISH', K.MARKERS, core.proof .. 'end')
   if entry.record and not next(problems) then return end
   -- Numbers as text: a number costs more to hand over.
   local row = {

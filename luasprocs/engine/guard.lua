@@ -99,11 +99,11 @@ local explain = guard.explain
 -- Runs an entry under xpcall; between two markers if there is the text of a begin marker. What arrives between these on a
 -- listener's connection was caused by this run. Returns whether it went well, and the reply or an error reply.
 local function run(entry, keys, args, begin)
-  if begin then redis.call('PUBLISH', K.MARKERS, begin) end
+  if begin then redis.call('PUBLISH', K.MARKERS, core.proof .. begin) end
   settle()
   running, running_keys, running_args = entry, keys, args
   local ok, reply = xpcall(run_handed, explain)
-  if begin then redis.call('PUBLISH', K.MARKERS, 'end') end
+  if begin then redis.call('PUBLISH', K.MARKERS, core.proof .. 'end') end
   return ok, reply
 end
 guard.run = run

@@ -231,21 +231,28 @@ local function from_sproc(name, keys, args)
   return id
 end
 
+-- Whether the user may speak for a job: only then it says what caused a write. Who may take jobs may.
+local function may_speak()
+  return redis.acl_check_cmd('XREADGROUP', 'GROUP', GROUP, 'd', 'STREAMS', K.JOBS, '>')
+end
+
 function serve.effect(_, args)
+  if not may_speak() then return redis.error_reply(K.NOT_A_WORKER) end
   local depth, roots, origin, name, resp, command = args[1], args[2], args[3], args[4], args[6], args[7]
   core.use 'pin'()
   if command and command:lower() == 'select' then
     return redis.error_reply('ERR SELECT is not there in an async sproc: it works in the db of its registry')
   end
-  if core.triggers then redis.call('PUBLISH', K.MARKERS, runs.begin_marker(depth, roots, origin, name)) end
+  if core.triggers then redis.call('PUBLISH', K.MARKERS, core.proof .. runs.begin_marker(depth, roots, origin, name)) end
   if resp == '3' then redis.setresp(3) end
   local reply = redis.pcall(unpack(args, 7))
   redis.setresp(2)
-  if core.triggers then redis.call('PUBLISH', K.MARKERS, 'end') end
+  if core.triggers then redis.call('PUBLISH', K.MARKERS, core.proof .. 'end') end
   return reply
 end
 
 function serve.call(keys, args)
+  if not may_speak() then return redis.error_reply(K.NOT_A_WORKER) end
   local name, origin, depth = caused(args)
   if not name then return redis.error_reply('ERR ' .. K.USAGE_CALL) end
   core.use 'pin'()

@@ -219,7 +219,8 @@ def _runs(snapshot: Snapshot) -> Iterator[Finding]:
     if snapshot.sprocs and (failing := snapshot.sprocs.failing):
         worst = max(failing, key=lambda one: one.times)
         names = tuple(one.name for one in failing)
-        message = f"the last run failed: {_listed(names)}; {worst.name} {worst.times} times in a row: {worst.error}"
+        times = f" {worst.times} times in a row" if worst.times > 1 else ""
+        message = f"the last run failed: {_listed(names)}; {worst.name}{times}: {worst.error}"
         since_ms = min((one.since_ms for one in failing if one.since_ms), default=0)
         yield Finding(FindingCode.FAILING, message, "luasprocs logs --status error", names=names, since_ms=since_ms)
     if dead := snapshot.dead_jobs:

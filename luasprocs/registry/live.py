@@ -12,7 +12,7 @@ from luasprocs.contract.keys import KEYS, Keys
 from luasprocs.contract.limits import TRIGGERS_DIGEST
 from luasprocs.contract.records import DIGESTED
 from luasprocs.contract.replies import About, Inspected
-from luasprocs.engine import Engine, render
+from luasprocs.engine import Engine, new_secret, render
 from luasprocs.language.sproc import Sproc
 from luasprocs.server.errors import is_missing_function, is_wrong_type
 from luasprocs.server.info import ServerInfo, parse_info
@@ -295,7 +295,7 @@ def _with(live: Live, keys: Keys, sprocs: Mapping[str, LiveSproc], listed: Seque
 
 def engine_of(live: Live, keys: Keys, owner: str) -> Engine:
     """The engine that this registry needs."""
-    return render(keys, owner, live.info.db)
+    return render(keys, owner, live.info.db, (live.about and live.about.secret) or new_secret())
 
 
 def read_sprocs(registry: Registry, names: Iterable[str]) -> list[Sproc]:

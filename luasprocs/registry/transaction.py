@@ -101,7 +101,7 @@ class Transaction:
         yield packed("DEL", self.keys.revision)
         yield _hset(self.keys.revision, self.revision.fields())
         yield packed("FUNCTION", "LOAD", "REPLACE", self.engine.text)
-        yield packed("PUBLISH", self.keys.generations, self.revision.generation)
+        yield packed("PUBLISH", self.keys.generations, f"{self.engine.secret} {self.revision.generation}")
 
     def _sprocs(self) -> Iterator[bytes]:
         deleted = self.change.deleted

@@ -64,7 +64,7 @@ class Dispatcher:
         self._refusal = ""
         # MULTI, so that the end marker comes even if FUNCTION KILL ends the dispatch.
         self._multi = packed(b"MULTI")
-        self._end = packed(b"PUBLISH", link.keys.markers, b"end") + packed(b"EXEC")
+        self._markers = link.keys.markers.encode()
 
     def start(self) -> None:
         """Allows sending: the triggers are bound."""
@@ -119,7 +119,8 @@ class Dispatcher:
         words += batch_words(chunk)
         source.flight += 1
         self.in_flight += 1
-        payload = self._multi + packed(*words) + self._end
+        end = packed(b"PUBLISH", self._markers, self._numbering.proof + b"end")
+        payload = self._multi + packed(*words) + end + packed(b"EXEC")
         self._link.send(payload, _ignore, self._queued, _ignore, partial(self._answered, source, chunk))
 
     def _queued(self, reply: Any) -> None:

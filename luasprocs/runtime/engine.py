@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from redis import exceptions
 
-from luasprocs.engine import VERSION, render
+from luasprocs.engine import VERSION, new_secret, render
 from luasprocs.registry.live import Revision
 from luasprocs.server.errors import is_missing_function
 
@@ -46,7 +46,9 @@ async def _load(link: Link) -> bool:
     revision = Revision.parse(dict(zip(stored[::2], stored[1::2], strict=True)))
     if not revision.generation or revision.engine > VERSION:
         return False
-    engine = render(link.keys, revision.owner, link.address.db)
+    proof = await link.command("HGET", link.keys.events, "proof")
+    secret = proof.decode().strip() if proof else new_secret()
+    engine = render(link.keys, revision.owner, link.address.db, secret)
     await link.command("FUNCTION", "LOAD", "REPLACE", engine.text)
     log.warning("the engine was missing (functions were flushed or lost): loaded it again")
     return True

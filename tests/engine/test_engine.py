@@ -188,7 +188,7 @@ def heard(listener):
     listener.ping()
     found = []
     while (message := listener.get_message(timeout=5))["type"] != "pong":
-        found.append(message["data"])
+        found.append(message["data"].partition(b" ")[2])  # behind the engine's secret
     return found
 
 

@@ -68,7 +68,7 @@ def test_all_problems_of_a_file_are_told_at_once_and_in_their_places():
     ]
     assert "did you mean 'event'" in told[0]
     assert "library=yes" in told[1]
-    assert "no event 'get'" in told[2]
+    assert "unknown event 'get'" in told[2]
     assert "line 2" in told[3]
     assert "expected yes or no" in told[4]
     assert "it has 4 fields" in told[6]
@@ -127,10 +127,10 @@ def test_write_changes_only_the_lines_it_must(source, changes, expected):
         (b"--[[ event=set ]]", {"description": "a ]] b"}, "end the block comment"),
         (b"-- event=set", {"description": "a\nb"}, "control character"),
         (b"-- event=set", {"description": "a\udcffb"}, "control character"),
-        (b"-- event=set", {"event": "get"}, "no event 'get'"),
+        (b"-- event=set", {"event": "get"}, "unknown event 'get'"),
         (b"-- event=set", {"evnt": "set"}, "did you mean 'event'"),
         (b"-- event=set\n-- key=a", {"event": None}, "key needs event"),
-        (b"-- event=set\n-- event=del", {"event": "hset"}, "stands on line 1 already"),
+        (b"-- event=set\n-- event=del", {"event": "hset"}, "is already on line 1"),
         (b"\xff\xfe-", {"event": "set"}, "UTF-16"),
     ],
 )
