@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from luasprocs.contract import lua
 from luasprocs.contract.functions import FUNCTIONS
-from luasprocs.language.compiler import PREFIX
+from luasprocs.language.compiler import PREFIX, ROOMY
 
 if TYPE_CHECKING:
     from luasprocs.contract.keys import Keys
@@ -26,6 +26,7 @@ LOADED = ("core", "register")
 HELPERS = (
     *(
         "compile",
+        "eval",
         "header",
         "pin",
         "problem",
@@ -63,9 +64,9 @@ def source(name: str) -> str:
 
 def render(keys: Keys, owner: str, db: int) -> Engine:
     """The engine for one registry: keys and function names carry the namespace; owner and db are part of the text."""
-    literals = lua.constants(
-        keys, PREFIX=PREFIX.decode(), OWNER=owner, DB=str(db), NAMESPACE=keys.namespace, VERSION=VERSION
-    )
+    heads = {"PREFIX": PREFIX.decode(), "ROOMY": ROOMY.decode()}
+    about = {"OWNER": owner, "DB": str(db), "NAMESPACE": keys.namespace, "VERSION": VERSION}
+    literals = lua.constants(keys, **heads, **about)
     texts = "".join(f"\n--@ {name}\n{lua.chunk(source(name), literals)}" for name in CHUNKS)
     loaded = "".join(f"(function(...) {lua.chunk(source(name), literals)}end)(core);\n" for name in LOADED)
     body = f"core.chunks = [===[\n{texts}\n--@ \n]===]\n{loaded}"
