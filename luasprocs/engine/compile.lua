@@ -195,7 +195,7 @@ local function load_entry(name)
     core.later[name] = later
     return later
   end
-  local source = values.source
+  local source = eval.compilable(values.source)
   local chunk, problem = eval.load(source, name)
   if not chunk then return refusal('ERR', problem) end
   local tame, begin, sproc = is_tame(source), marker_of(name, values), { name = name, trigger = 'call' }

@@ -29,6 +29,11 @@ function eval.head(source)
   return too and 'local server = redis; ' or ''
 end
 
+-- A source as Lua takes it: its first line `#!lua flags=…` is a comment. Its header says what that means.
+function eval.compilable(source)
+  return source:sub(1, 2) == '#!' and '--' .. source:sub(3) or source
+end
+
 -- As `load`, for what needs more room than the names leave that every source is handed. `redis` is the global then.
 local function roomy(source, name)
   local head = names_nothing(source) and K.PREFIX .. eval.head(source) .. 'return function() ' or K.ROOMY
@@ -38,6 +43,7 @@ end
 
 -- A source as a function of KEYS, ARGV, sproc, require, redis; or nothing, and what Lua says.
 function eval.load(source, name)
+  source = eval.compilable(source)
   local chunk, problem = loadstring(K.PREFIX .. eval.head(source) .. source, '@' .. name)
   if not chunk and problem:find(' has more than ', 1, true) then return roomy(source, name) end
   return chunk, problem

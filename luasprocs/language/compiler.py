@@ -11,6 +11,7 @@ from lupa import lua51
 from luasprocs.language.bytecode import Use, uses_of
 from luasprocs.language.places import Lines, Range
 from luasprocs.language.problems import problem
+from luasprocs.language.shebang import compilable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,6 +74,7 @@ def _refusal(source: bytes) -> tuple[int, bytes] | None:
 
 def _compiled(source: bytes, dumped: bool) -> tuple[Any, bytes]:
     """Bytecode or True; or False and what Lua says."""
+    source = compilable(source)
     answer = _compiler()(PREFIX + source, dumped)
     if isinstance(answer, tuple) and _NO_ROOM in answer[1]:
         answer = _compiler()(ROOMY + source + b"\nend", dumped)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.language.compiler import uses
 from luasprocs.language.places import Lines, Range
+from luasprocs.language.shebang import compilable
 from luasprocs.language.tokens import Token, follows_dot, precedes_equals, tokens
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def references(source: bytes) -> tuple[Reference, ...]:
     found = uses(source)
     if not found:
         return ()
-    text = source.decode("utf-8", "surrogateescape")
+    text = compilable(source).decode("utf-8", "surrogateescape")
     places = _Places(text, {use.name for use in found})
     placed = {Reference(use.what, use.name, use.detail, places.range_of(use)) for use in found}
     return tuple(sorted(placed, key=lambda one: (one.range, one)))

@@ -46,6 +46,7 @@ _INSTEAD = {
     "setfenv": "the server's Lua has no environments to set",
     "getfenv": "the server's Lua has no environments to get",
     "debug": "error('', level) tells a line",
+    "redis.register_function": "a file with `-- function=NAME` in its header is a function",
     "table.unpack": "unpack(…) is its name in Lua 5.1",
     "table.pack": "{ … } makes a table in Lua 5.1",
     "string.trim": "text:match('^%s*(.-)%s*$') trims",

@@ -324,3 +324,12 @@ def test_a_source_has_as_much_room_as_under_eval(call, source):
         199,
         1,
     }
+
+
+def test_a_first_line_of_a_script_is_a_header(call):
+    reads = sproc("a.lua", "#!lua flags=no-writes\nreturn redis.call('GET', KEYS[1])")
+    call.client.set("k", "v")
+    assert call("a.lua", reads, keys=("k",), command="FCALL_RO", function="luasprocs_execute_ro") == b"v"
+    assert "b.lua:2: boom" in call("b.lua", sproc("b.lua", "#!lua\nerror('boom')"))
+    library = sproc("lib.lua", "#!lua\n-- library=yes\nreturn 7")
+    assert call("c.lua", sproc("c.lua", "#!lua\nreturn select('#', ...) + require('lib.lua')"), library) == 12

@@ -35,7 +35,7 @@ def misuse(source: str | bytes, *, runasync: bool = False) -> list[str]:
         ("end", "1:1", "near 'end'"),
         ("a=\x1b[31m", "1:3", "near 'char(27)'"),
         ("goto x", "1:6", "'=' expected"),
-        ("#!lua flags=no-writes\nreturn 1", "1:1", "near '#'"),
+        ("#!lua flags=no-writes\nreturn return", "2:8", "unexpected symbol near 'return'"),
         ("x=" + "(" * 300, "1:1", "too many syntax levels"),
         ("\n".join(f"local a{at}" for at in range(300)), "202:1", "more than 200 local variables"),
         ("\x1bLua", "1:1", "char(27)"),

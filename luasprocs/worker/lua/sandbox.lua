@@ -35,6 +35,7 @@ end
 
 -- A sproc's source as a function of KEYS, ARGV, sproc, require, redis; or nothing, and what Lua says. As the engine's eval.lua.
 local function load_sproc(source, name)
+  if sub(source, 1, 2) == '#!' then source = '--' .. sub(source, 3) end
   local chunk, problem = load_text(core.PREFIX .. source, '@' .. name)
   if chunk or not find(problem, ' has more than ', 1, true) then return chunk, problem end
   local make
