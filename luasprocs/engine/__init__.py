@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from luasprocs.contract import lua
 from luasprocs.contract.functions import FUNCTIONS
-from luasprocs.language.compiler import PREFIX
+from luasprocs.language.compiler import PREFIX, ROOMY
 from luasprocs.language.needs import NOTHING
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ HELPERS = (
     *(
         "arguments",
         "compile",
+        "eval",
         "header",
         "pin",
         "problem",
@@ -83,6 +84,7 @@ def render(keys: Keys, owner: str, db: int, secret: str = "", needs: Needs = NOT
         keys,
         full=bool(needs.allowed),
         PREFIX=PREFIX.decode(),
+        ROOMY=ROOMY.decode(),
         OWNER=owner,
         DB=str(db),
         NAMESPACE=keys.namespace,

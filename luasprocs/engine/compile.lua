@@ -1,6 +1,6 @@
 -- Compiles a sproc when it is used first. Nothing of this file is kept but what it puts into the core's tables.
 local core = ...
-local entries, header, api = core.entries, core.once 'header', redis
+local entries, header, eval = core.entries, core.once 'header', core.once 'eval'
 
 -- What a library reaches through a metatable and an upvalue doesn't: 2% of a call's time for a handful of uses.
 local SHARED = { 'tonumber', 'tostring', 'type', 'pairs', 'ipairs', 'unpack', 'math', 'string', 'table', 'cjson' }
@@ -58,11 +58,11 @@ local function load_library(name)
   local values, refused = fetch(name)
   if not values then error(refused.refused, 3) end
   if not header.flag(values, 'library') then error('require ' .. quoted(name) .. ': it is not library=yes', 3) end
-  local chunk, problem = loadstring(K.PREFIX .. values.source, '@' .. name)
+  local chunk, problem = eval.load(values.source, name)
   if not chunk then error(problem, 0) end
   if may_unsettle(values.source) then guard.unsettle() end
   loading[name] = true
-  local ok, result = pcall(chunk, {}, {}, { name = name, trigger = 'require', call = guard.call_sproc, enqueue = guard.enqueue }, guard.require, redis)
+  local ok, result = pcall(chunk, {}, {}, { name = name, trigger = 'require', call = guard.call_sproc, enqueue = guard.enqueue }, guard.require, eval.api(values.source))
   loading[name] = nil
   if not ok then error(result, 0) end
   if result == nil then result = true end
@@ -100,7 +100,7 @@ local function wrapped(source)
   local names = table.concat(shared, ', ')
   local copies = #shared > 0 and 'local ' .. names .. ' = ' .. names .. '; ' or ''
   local count = COUNT:format(K.FLUSH_EVERY, source:find('ARGV', 1, true) and SHIFT or '')
-  return 'local sproc, require, redis, luasprocs_flush = ...; local luasprocs_calls = 0; ' .. copies
+  return 'local sproc, require, redis, luasprocs_flush = ...; local luasprocs_calls = 0; ' .. eval.head(source) .. copies
     .. 'return function(KEYS, ARGV, luasprocs_direct) ' .. count .. source
     .. '\nend, function() local calls = luasprocs_calls; luasprocs_calls = 0; return calls end'
 end
@@ -109,9 +109,10 @@ local function flush()
   core.use 'flush'.write()
 end
 
--- The function that runs a source which compiles, made once, and what `wrapped` returns beside it. A source that uses `...` itself, or assigns to what
--- is handed over, can't be wrapped, and stays a chunk.
+-- The function that runs a source which compiles, made once, and what `wrapped` returns beside it. A source that uses `...` itself, assigns to what
+-- is handed over, or has more locals or upvalues than that leaves, can't be wrapped, and stays a chunk.
 local function runner(source, name, chunk, sproc, require_library)
+  local api = eval.api(source)
   local fixed = not (assigns(source, 'redis') or assigns(source, 'sproc') or assigns(source, 'require') or source:find('luasprocs_', 1, true))
   local make = fixed and loadstring(wrapped(source), '@' .. name)
   if make then return make(sproc, require_library, api, flush) end
@@ -195,8 +196,8 @@ local function load_entry(name)
     core.later[name] = later
     return later
   end
-  local source = values.source
-  local chunk, problem = loadstring(K.PREFIX .. source, '@' .. name)
+  local source = eval.compilable(values.source)
+  local chunk, problem = eval.load(source, name)
   if not chunk then return refusal('ERR', problem) end
   local tame, begin, sproc = is_tame(source), marker_of(name, values), { name = name, trigger = 'call' }
   local guard = not tame and core.use 'guard' or {} -- a tame source names neither `sproc` nor `require`

@@ -245,7 +245,9 @@ function serve.effect(_, args)
   end
   if core.triggers then redis.call('PUBLISH', K.MARKERS, core.proof .. runs.begin_marker(depth, roots, origin, name)) end
   if resp == '3' then redis.setresp(3) end
-  local reply = redis.pcall(unpack(args, 7))
+  for i = 7, #args do args[i - 6] = args[i] end -- unpack takes as many as EVAL's from the first, fewer from another
+  for i = #args, #args - 5, -1 do args[i] = nil end
+  local reply = redis.pcall(unpack(args))
   redis.setresp(2)
   if core.triggers then redis.call('PUBLISH', K.MARKERS, core.proof .. 'end') end
   return reply
