@@ -72,7 +72,7 @@ def test_the_whole_source_in_an_editor(live: Shell, monkeypatch: pytest.MonkeyPa
     editor(live, monkeypatch, "t = 'return return'")
     broken = live("edit", "a.lua")
     assert broken.code == 1
-    assert "is kept in" in broken.err
+    assert "is saved in" in broken.err
     editor(live, monkeypatch, "sys.exit(3)")
     assert live("edit", "a.lua").code == 2
     monkeypatch.setenv("EDITOR", "/nonexistent/editor")
@@ -88,7 +88,7 @@ def test_a_change_meanwhile_is_shown(live: Shell, monkeypatch: pytest.MonkeyPatc
     )
     said = live("edit", "a.lua")
     assert said.code == 2
-    assert "was changed meanwhile" in said.err
+    assert "has changed meanwhile" in said.err
     assert "-- timeout=5s" in said.out
     assert "+-- mine" in said.out
     assert b"timeout=5s" in source(live)
