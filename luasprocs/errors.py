@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 class Problem:
     """One thing wrong with a sproc: where it stands and what would be right.
 
-    `line` and `column` count from 1, columns in characters; `kind` is "error" (nothing is applied) or "misuse" (it loads,
-    but fails when it gets there). `code`: one of `luasprocs.language.problems.CODES`, "" for what a server says. `end_line` and
-    `end_column`: up to and without there, 0 if that is not known.
+    `line` and `column` count from 1, columns in characters; `kind` is "error" (nothing is applied), "misuse" (it loads, but fails
+    when it gets there) or "warning" (it may be meant so). `code`: one of `luasprocs.language.problems.CODES`, "" for what a
+    server says. `end_line` and `end_column`: up to and without there, 0 if that is not known.
     """
 
     path: str

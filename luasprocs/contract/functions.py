@@ -25,6 +25,7 @@ class Function:
     """One function. `name`: behind the library's, as `Keys.function` takes it; `chunk`: the file of the engine that serves it.
 
     `takes`: its arguments, of which every call has all. `each`: those that follow, as often as wanted, always together.
+    `full`: in a full server it serves sprocs with `oom=allow`, if one is live.
     `keys`: whether it takes KEYS. `reads`: it writes nothing, so FCALL_RO serves it, on replicas too.
     """
 
@@ -37,6 +38,7 @@ class Function:
     each: tuple[str, ...] = ()
     keys: bool = False
     reads: bool = False
+    full: bool = False
 
     @property
     def rule(self) -> str:
@@ -67,7 +69,17 @@ class Function:
 FUNCTIONS: dict[str, Function] = {
     one.name: one
     for one in (
-        Function("execute", "applications", "core", "runs a sproc", "the sproc's", ("name",), ("arg",), keys=True),
+        Function(
+            "execute",
+            "applications",
+            "core",
+            "runs a sproc",
+            "the sproc's",
+            ("name",),
+            ("arg",),
+            keys=True,
+            full=True,
+        ),
         Function(
             "execute_ro",
             "applications",
@@ -88,6 +100,7 @@ FUNCTIONS: dict[str, Function] = {
             ("name", "by"),
             ("arg",),
             keys=True,
+            full=True,
         ),
         Function(
             "enqueue",
@@ -177,6 +190,7 @@ FUNCTIONS: dict[str, Function] = {
             "publishes the next tick, unless the last one is newer than `interval_ms` and `forced` isn't 1",
             "epoch, tick",
             ("interval_ms", "forced"),
+            full=True,
         ),
         Function(
             "cover",
@@ -188,6 +202,7 @@ FUNCTIONS: dict[str, Function] = {
             "OK; EPOCH if the epoch is another",
             ("daemon", "epoch"),
             ("source", "first_tick", "first_ms", "left_ms"),
+            full=True,
         ),
         Function(
             "beat",
@@ -201,8 +216,17 @@ FUNCTIONS: dict[str, Function] = {
             "EPOCH, or two lists: sprocs whose catch-up scan no daemon works on, and sources without a watermark",
             ("daemon", "epoch", "info"),
             ("source", "prev_tick", "prev_count", "tick", "ms", "start_ms"),
+            full=True,
         ),
-        Function("leave", "daemons", "ticks", "removes the heartbeat of a daemon that stops", "OK", ("daemon",)),
+        Function(
+            "leave",
+            "daemons",
+            "ticks",
+            "removes the heartbeat of a daemon that stops",
+            "OK",
+            ("daemon",),
+            full=True,
+        ),
         Function(
             "blind",
             "daemons",
@@ -212,6 +236,7 @@ FUNCTIONS: dict[str, Function] = {
             "how many gaps it recorded",
             ("daemon", "from_ms", "why"),
             ("source",),
+            full=True,
         ),
         Function(
             "dispatch",
@@ -236,6 +261,7 @@ FUNCTIONS: dict[str, Function] = {
                 "start_ms",
             ),
             ("word",),
+            full=True,
         ),
         Function(
             "catchup",
@@ -247,6 +273,7 @@ FUNCTIONS: dict[str, Function] = {
             "how many ran, and the scan's state; -1 if the scan ended or began anew meanwhile",
             ("name", "daemon", "before", "cursor"),
             ("key",),
+            full=True,
         ),
         Function(
             "cron",
@@ -256,6 +283,7 @@ FUNCTIONS: dict[str, Function] = {
             "depends on the mode",
             ("mode",),
             ("word",),
+            full=True,
         ),
         Function(
             "take",
@@ -309,6 +337,7 @@ FUNCTIONS: dict[str, Function] = {
             "retries",
             "puts retries that are due among the jobs, and resumes sprocs that are not paused any more",
             "milliseconds until the next retry, or empty; then the server-side runs that are due, for `retry`",
+            full=True,
         ),
         Function(
             "retry",
@@ -317,6 +346,7 @@ FUNCTIONS: dict[str, Function] = {
             "runs a failed server-side run again; `verdict`: empty, or the status to record in place of a run",
             "OK, or GONE if another daemon has done it",
             ("daemon", "job", "verdict"),
+            full=True,
         ),
         Function(
             "job",
@@ -347,6 +377,7 @@ FUNCTIONS: dict[str, Function] = {
             ("name", "origin", "depth"),
             ("arg",),
             keys=True,
+            full=True,
         ),
     )
 }

@@ -75,13 +75,21 @@ class Keys:
     digests = Key(
         "Digests",
         "hash",
-        "name to the SHA1 of its hash as applied, which reveals edits by hand; the empty name has that of the triggers",
+        "name to the SHA1 of its hash as applied, which reveals edits by hand; the empty name has that of the triggers, "
+        "`functions` that of `Functions`",
         checked=True,
     )
     triggers = Key(
         "Triggers",
         "hash",
         "event source (a channel or pattern) to sproc names, one per line; absent without triggers",
+        checked=True,
+    )
+    functions = Key(
+        "Functions",
+        "hash",
+        "each function of a sproc's own (`function=`) to `flags sproc`; `allow-oom` to the sprocs with `oom=allow`, one per "
+        "line; absent without either",
         checked=True,
     )
     events = Key("Events", "hash", "how far events have run: see below", checked=True)

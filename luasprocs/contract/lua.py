@@ -43,8 +43,8 @@ LIMITS: Mapping[str, str] = {name: literal(value) for name, value in vars(limits
 """The limits, as literals by name."""
 
 
-def constants(keys: Keys, **more: object) -> dict[str, str]:
-    """All constants that a chunk of one registry's engine may use, as literals by name."""
+def constants(keys: Keys, *, full: bool = False, **more: object) -> dict[str, str]:
+    """All constants that a chunk of one registry's engine may use, as literals by name. `full`: a sproc has `oom=allow`."""
     return {
         **LIMITS,
         **{name: literal(value) for name, value in more.items()},
@@ -53,9 +53,11 @@ def constants(keys: Keys, **more: object) -> dict[str, str]:
         **{f"USAGE_{name.upper()}": literal(_usage(keys, name)) for name in ("execute", "enqueue", "call", "cron")},
         "NOT_A_WORKER": literal("NOPERM only a worker says what caused a write"),
         "REGISTERED": literal(
-            [part for one in _served() for part in (keys.function(one.name), one.reads and "no-writes")]
+            [part for one in _served() for part in (keys.function(one.name), _flag_of(one, full=full))]
         ),
         "SERVED": literal([part for one in _served() for part in (one.chunk, one.name, _rule(keys, one))]),
+        "EXECUTE_FLAGS": literal(["allow-oom"] if full else []),
+        "FULL": literal(full),
         "DIGESTED": literal(records.DIGESTED),
         "EXECUTION_FIELDS": literal(records.names_of(records.EXECUTION)),
         "EXECUTION_EMPTY": literal(["0" if field.number else "" for field in records.EXECUTION]),
@@ -77,6 +79,11 @@ def _served() -> list[Function]:
 
 def _rule(keys: Keys, one: Function) -> str:
     return one.rule.replace(f"luasprocs_{one.name}", keys.function(one.name))
+
+
+def _flag_of(one: Function, *, full: bool) -> str | bool:
+    """The flag of a function, or false."""
+    return "no-writes" if one.reads else full and one.full and "allow-oom"
 
 
 def _defaults() -> str:

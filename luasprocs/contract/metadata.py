@@ -12,7 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Kind: TypeAlias = Literal[
-    "flag", "text", "list", "events", "keys", "types", "cron", "duration", "timezone", "choice", "size", "number"
+    "flag",
+    "text",
+    "list",
+    "events",
+    "keys",
+    "types",
+    "cron",
+    "duration",
+    "timezone",
+    "choice",
+    "size",
+    "number",
+    "function",
 ]
 Scope: TypeAlias = Literal["any", "event", "schedule", "async"]
 
@@ -91,6 +103,8 @@ KEYS: Mapping[str, Key] = {
         Key("catchup", "choice", "event", ("no", "scan"), defaults=(Default("no"),)),
         _flag("reentrant", "no", "event"),
         _flag("readonly", "no"),
+        Key("oom", "choice", choices=("deny", "allow"), defaults=(Default("deny"),)),
+        Key("function", "function"),
         Key("record", "choice", choices=("all", "errors", "none"), defaults=(Default("all"),)),
         _flag("enabled", "yes"),
         _flag("library", "no"),

@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING
 
 from luasprocs.contract import lua
 from luasprocs.contract.functions import FUNCTIONS
-from luasprocs.language.compiler import PREFIX
+from luasprocs.language.compiler import PREFIX, ROOMY
+from luasprocs.language.needs import NOTHING
 
 if TYPE_CHECKING:
     from luasprocs.contract.keys import Keys
+    from luasprocs.language.needs import Needs
 
-VERSION = 11
+VERSION = 12
 """Raised with every change of the engine's text, or of what it is made from: an older luasprocs must not undo it."""
-TEXTS = {11: "dc66e4a96f6d107fbd37bf69157594aa81537bae"}
+TEXTS = {12: "b6417f4b220e3adff1d38edbc4415078f91be161"}
 """The last VERSIONs, and the ids of their texts for one registry. A VERSION that somebody may run keeps its text."""
 
 LOADED = ("core", "register")
@@ -30,6 +32,7 @@ HELPERS = (
     *(
         "arguments",
         "compile",
+        "eval",
         "header",
         "pin",
         "problem",
@@ -41,6 +44,7 @@ HELPERS = (
         "batch",
         "jobs",
         "served",
+        "room",
     ),
 )
 """Chunks that serve no function; with those that do they are text until they are used, see core.lua."""
@@ -74,13 +78,23 @@ def source(name: str) -> str:
     return resources.files(__package__).joinpath(f"{name}.lua").read_text(encoding="utf-8")
 
 
-def render(keys: Keys, owner: str, db: int, secret: str = "") -> Engine:
-    """The engine for one registry: keys and function names carry the namespace; owner and db are part of the text."""
+def render(keys: Keys, owner: str, db: int, secret: str = "", needs: Needs = NOTHING) -> Engine:
+    """The engine for one registry: keys and function names carry the namespace; owner, db and needs are part of the text."""
     literals = lua.constants(
-        keys, PREFIX=PREFIX.decode(), OWNER=owner, DB=str(db), NAMESPACE=keys.namespace, VERSION=VERSION
+        keys,
+        full=bool(needs.allowed),
+        PREFIX=PREFIX.decode(),
+        ROOMY=ROOMY.decode(),
+        OWNER=owner,
+        DB=str(db),
+        NAMESPACE=keys.namespace,
+        VERSION=VERSION,
+        OWN=[part for one in needs.functions for part in (one.function, one.sproc, one.flags)],
     )
-    texts = "".join(f"\n--@ {name}\n{lua.chunk(source(name), literals)}" for name in CHUNKS)
-    loaded = "".join(f"(function(...) {lua.chunk(source(name), literals)}end)(core);\n" for name in LOADED)
+    at_load = (*LOADED, "own") if needs.functions else LOADED
+    later = (name for name in CHUNKS if needs.allowed or name != "room")
+    texts = "".join(f"\n--@ {name}\n{lua.chunk(source(name), literals)}" for name in later)
+    loaded = "".join(f"(function(...) {lua.chunk(source(name), literals)}end)(core);\n" for name in at_load)
     body = f"core.chunks = [===[\n{texts}\n--@ \n]===]\n{loaded}"
     text_id = hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest()
     text = f'#!lua name={keys.library}\nlocal core = {{ text_id = "{text_id}", proof = "{secret} " }}\n{body}'

@@ -9,10 +9,10 @@ end
 
 function serve.compile(_, args)
   pin()
-  local problems = {}
+  local load, problems = core.once('eval').load, {}
   for i = 1, #args, 2 do
     local name, source = args[i], args[i + 1]
-    local chunk, problem = loadstring(K.PREFIX .. source, '@' .. name)
+    local chunk, problem = load(source, name)
     if not chunk then problems[#problems + 1], problems[#problems + 2] = name, problem end
   end
   return problems

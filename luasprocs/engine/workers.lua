@@ -245,7 +245,9 @@ function serve.effect(_, args)
   end
   if core.triggers then redis.call('PUBLISH', K.MARKERS, core.proof .. runs.begin_marker(depth, roots, origin, name)) end
   if resp == '3' then redis.setresp(3) end
-  local reply = redis.pcall(unpack(args, 7))
+  for i = 7, #args do args[i - 6] = args[i] end -- unpack takes as many as EVAL's from the first, fewer from another
+  for i = #args, #args - 5, -1 do args[i] = nil end
+  local reply = redis.pcall(unpack(args))
   redis.setresp(2)
   if core.triggers then redis.call('PUBLISH', K.MARKERS, core.proof .. 'end') end
   return reply
@@ -257,7 +259,8 @@ function serve.call(keys, args)
   if not name then return redis.error_reply('ERR ' .. K.USAGE_CALL) end
   core.use 'pin'()
   local entry = core.entries[name] or core.load_entry(name)
-  if entry.refused then return { err = entry.refused } end
+  local refused = entry.refused or guard.no_room(entry)
+  if refused then return { err = refused } end
   entry.left = entry.left - 1
   core.origin, core.depth = origin, depth
   local _, reply = guard.run(entry, keys, args, core.triggers and runs.begin_marker(depth, 1, origin, name) or nil)

@@ -125,6 +125,8 @@ _DURATION_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000
 DURATION_LIMIT_MS = 3660 * _DURATION_MS["d"]
 _SIZE = re.compile(r"([0-9]{1,9})(kb|mb|gb)", re.IGNORECASE)
 _SIZE_BYTES = {"kb": 1024, "mb": 1024**2, "gb": 1024**3}
+_FUNCTION = re.compile("[A-Za-z0-9_]{1,100}")
+_ENGINES = re.compile("(?:^|_)luasprocs_", re.IGNORECASE)
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*")
 
 
@@ -226,6 +228,15 @@ def keys_of(text: str) -> tuple[str, ...]:
             if low and low.isascii() != high.isascii():  # a C program's `char`, which is signed on x86 and not on ARM
                 raise ValueError(f"the range {low}-{high} depends on the machine: list the characters")
     return _items(text[start + 1 : end] for start, end in pairwise([*cuts, len(text)]))
+
+
+def function_of(text: str) -> str:
+    """A name for a Redis function; those of the engine's own, in whatever namespace, are taken."""
+    if not _FUNCTION.fullmatch(text):
+        raise ValueError
+    if _ENGINES.search(text):
+        raise ValueError("names with luasprocs_ are the engine's own")
+    return text
 
 
 def types_of(text: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from redis import exceptions
 
 from luasprocs.engine import VERSION, new_secret, render
-from luasprocs.registry.live import Revision
+from luasprocs.registry.live import Revision, needs_in
 from luasprocs.server.errors import is_missing_function
 
 if TYPE_CHECKING:
@@ -42,13 +42,18 @@ async def _answers(link: Link) -> bool:
 
 async def _load(link: Link) -> bool:
     """Loads the registry's engine. Returns whether it could: not if there is no registry, or a newer one."""
-    stored = await link.command("HGETALL", link.keys.revision)
-    revision = Revision.parse(dict(zip(stored[::2], stored[1::2], strict=True)))
+    revision = Revision.parse(await _hash(link, link.keys.revision))
     if not revision.generation or revision.engine > VERSION:
         return False
     proof = await link.command("HGET", link.keys.events, "proof")
     secret = proof.decode().strip() if proof else new_secret()
-    engine = render(link.keys, revision.owner, link.address.db, secret)
+    needs = needs_in(await _hash(link, link.keys.functions))
+    engine = render(link.keys, revision.owner, link.address.db, secret, needs)
     await link.command("FUNCTION", "LOAD", "REPLACE", engine.text)
     log.warning("the engine was missing (functions were flushed or lost): loaded it again")
     return True
+
+
+async def _hash(link: Link, key: str) -> dict[bytes, bytes]:
+    stored = await link.command("HGETALL", key)
+    return dict(zip(stored[::2], stored[1::2], strict=True))

@@ -234,6 +234,11 @@ def is_read_only(error: object) -> bool:
     return str(error).startswith("READONLY")
 
 
+def is_full(error: object) -> bool:
+    """Whether the server is out of memory, or an engine says so in its place."""
+    return str(error).startswith("OOM ")
+
+
 def is_killed(error: object) -> bool:
     """Whether FUNCTION KILL or SCRIPT KILL ended the call: it had written nothing."""
     return any(words in str(error) for words in _KILLED)

@@ -27,4 +27,4 @@ def command(flags: dict[str, object], files: tuple[str, ...], staged: bool, as_j
         console.problems(problems)
     elif console.terminal and count:
         console.line(f"{count} sproc{'s' if count != 1 else ''} fine", "green")
-    return 1 if problems else 0
+    return 1 if any(one.kind != "warning" for one in problems) else 0

@@ -149,7 +149,8 @@ class Receiver:
         return [name for name, blob in desired.entries.items() if before.entries.get(name) != blob]
 
     def _problems(self, desired: Desired, names: Iterable[str]) -> tuple[Problem, ...]:
-        return tuple(sorted({*desired.problems, *problems_in(self.repository, desired, names)}))
+        found = {*desired.problems, *problems_in(self.repository, desired, names)}
+        return tuple(sorted(one for one in found if one.kind != "warning"))
 
 
 def push_options(environ: Mapping[str, str]) -> list[str]:

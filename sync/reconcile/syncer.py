@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from luasprocs.contract.encoding import raw, text
-from luasprocs.errors import ConflictError, NoFolderError, OwnerError, PolicyError, PruneError
+from luasprocs.errors import ConflictError, NoFolderError, OwnerError, PolicyError, ProblemsError, PruneError
 from luasprocs.language.metadata import says_yes
 from luasprocs.operations.identity import user_at_host
 from luasprocs.registry.apply import apply, check_owner
@@ -196,7 +196,10 @@ class Syncer:
             healed=healed,
             generations_kept=desired.settings.keep_generations,
         )
-        return apply(self.registry, live, change, proof=proof).generation
+        try:
+            return apply(self.registry, live, change, proof=proof).generation
+        except ProblemsError as error:  # it knows names, not files
+            raise ProblemsError(replace(one, path=desired.path(one.path)) for one in error.problems) from error
 
     def _prove(self, desired: Desired, prepared: Prepared) -> Proof:
         """Reads what changes while the server compiles it."""

@@ -90,7 +90,7 @@ def test_words_that_the_engine_writes_are_those_of_the_contract():
     assert set(re.findall(r"\btrigger = '(\w+)'", ENGINE["records"] + ENGINE["ticks"] + ENGINE["dispatch"])) <= set(
         Trigger
     )
-    codes = set(re.findall(r"refusal\('([A-Z]+)'", whole)) | set(re.findall(r"[\"']([A-Z]{4,}) (?:this|')", whole))
+    codes = set(re.findall(r"refusal\('([A-Z]+)'", whole)) | set(re.findall(r"[\"']([A-Z]{3,}) (?:this|')", whole))
     assert codes - {"ERR"} == set(Refusal)
 
 

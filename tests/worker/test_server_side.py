@@ -12,6 +12,7 @@ import subprocess
 import pytest
 
 from luasprocs.contract.keys import Keys
+from tests.evaluated import locals_of
 from tests.live import put, sproc
 from tests.proxy import Proxy
 from tests.until import until
@@ -241,3 +242,20 @@ def test_a_job_of_nothing_costs_little(bench):
     assert sorted(took_us)[10] < 600, took_us
     took_us = [bench.worker.run("t.lua", generation=generation).duration_us for _ in range(100)]
     assert sorted(took_us)[10] < 2500, took_us
+
+
+@pytest.mark.parametrize("count", [7994, 7995, 7999])
+def test_a_command_may_have_as_many_words_as_under_eval(bench, count):
+    """unpack gives 7,999 values at most, here as on the server."""
+    body = f"local t = {{ 'RPUSH', 'list' }} for i = 3, {count} do t[i] = i end return redis.call(unpack(t))"
+    generation = bench.live(s=f"--runasync=yes\n{body}", t="-- event=set\n-- key=x\nreturn 1")
+    done = bench.worker.run("s.lua", generation=generation)
+    assert (done.status, done.reply, done.error) == ("ok", str(count - 2), "")
+
+
+def test_what_unpack_refuses_names_a_line(bench):
+    body = "local t = {} for i = 1, 8000 do t[i] = i end\nlocal n = select('#', unpack(t)) return n"
+    done = bench.worker.run("s.lua", generation=bench.live(s=f"--runasync=yes\n{body}"))
+    assert (done.status, done.error) == ("error", "ERR s.lua:3: too many results to unpack")
+    done = bench.worker.run("s.lua", generation=bench.live(s="--runasync=yes\n" + locals_of(200).decode()))
+    assert (done.status, done.reply) == ("ok", "199")
