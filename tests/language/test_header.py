@@ -119,7 +119,7 @@ def test_prose_is_prose(line):
         ("#!lua name=lib", "a.lua:1:7:", "function=NAME"),
         ("#!js", "a.lua:1:1:", "another language"),
         ("#!lua flag=no-writes", "a.lua:1:7:", "unknown option"),
-        ("#!lua flags=no-writes\n-- readonly=no", "a.lua:2:4:", "stands on line 1 already"),
+        ("#!lua flags=no-writes\n-- readonly=no", "a.lua:2:4:", "already on line 1"),
     ],
 )
 def test_what_is_wrong_with_a_first_line_is_told_in_its_place(first, place, word):
