@@ -18,7 +18,7 @@ end
 local function fetch(name)
   if not name then return nil, refusal('ERR', 'no sproc named: ' .. K.USAGE_EXECUTE) end
   core.once 'pin'()
-  local values, problem = header.read(name, 'source', 'enabled', 'library', 'runasync', 'readonly', 'type', 'value', 'retries', 'event', 'reentrant', 'record')
+  local values, problem = header.read(name, 'source', 'enabled', 'library', 'runasync', 'readonly', 'type', 'value', 'retries', 'event', 'reentrant', 'record', 'oom')
   if not values then
     if problem:find('WRONGTYPE', 1, true) ~= 1 then return nil, { refused = problem, code = 'ERR' } end
     return nil, refusal('DIRTY', 'the registry of ' .. quoted(name) .. ' was changed by hand: sync again')
@@ -85,8 +85,8 @@ local function assigns(source, name)
 end
 
 -- A direct call is counted by its sproc itself, in an upvalue, and a source that looks at ARGV takes the name off it: in Lua's own
--- code both cost next to nothing, done by the caller 5% of a call's time. `luasprocs_direct`: true for a call by name; false-like for any
--- other run; anything else for one that is to be counted and has no name among its arguments.
+-- code both cost next to nothing, done by the caller 5% of a call's time. `luasprocs_direct`: true for a call by name, `own` or `reads` for
+-- one by a function of its own, which has no name among its arguments; nil for any other run.
 local COUNT = 'if luasprocs_direct then luasprocs_calls = luasprocs_calls + 1 if luasprocs_calls >= %d then luasprocs_flush() end %s end '
 local SHIFT = 'if luasprocs_direct == true then local n = #ARGV for i = 2, n do ARGV[i - 1] = ARGV[i] end ARGV[n] = nil end'
 
@@ -106,7 +106,7 @@ local function wrapped(source)
 end
 
 local function flush()
-  core.use 'flush'.serve.flush()
+  core.use 'flush'.write()
 end
 
 -- The function that runs a source which compiles, made once, and what `wrapped` returns beside it. A source that uses `...` itself, assigns to what
@@ -126,8 +126,9 @@ local function called(entry)
     if entry.left <= 0 then flush() end
     local guard = core.use 'guard'
     if named == true then guard.shift(args) end
-    if entry.guarded then return guard.reply_of(entry, keys, args) end
-    return entry.run(keys, args)
+    if not entry.guarded then return entry.run(keys, args) end
+    if named == true then return guard.reply_of(entry, keys, args) end
+    return guard.own_reply_of(entry, keys, args, named == 'reads')
   end
 end
 
@@ -202,8 +203,8 @@ local function load_entry(name)
   local guard = not tame and core.use 'guard' or {} -- a tame source names neither `sproc` nor `require`
   sproc.call, sproc.enqueue = guard.call_sproc, guard.enqueue
   local run, counted = runner(source, name, chunk, sproc, guard.require)
-  local unsettles = may_unsettle(source)
-  local guarded = begin ~= nil or may_raise(source) or unsettles
+  local unsettles, asks_first = may_unsettle(source), K.FULL and core.use('room').asks(source, values, tame)
+  local guarded = begin ~= nil or may_raise(source) or unsettles or asks_first
   if unsettles or source:find('require', 1, true) then run = core.use 'guard'.settled(run, unsettles) end
   local entry = {
     name = name,
@@ -220,6 +221,7 @@ local function load_entry(name)
     tame = tame,
     begin = begin,
     guarded = guarded, -- see guard.lua
+    asks = asks_first, -- see room.lua
   }
   entry.direct = not entry.guarded and counted and run or called(entry)
   entries[name], core.direct[name] = entry, entry.direct

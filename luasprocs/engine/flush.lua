@@ -4,9 +4,8 @@ local serve = {}
 
 -- Adds the calls counted since the last flush to each sproc's stats. Returns how many were added.
 -- A caller's ACL may forbid it: then the counts wait for somebody who may.
-function serve.flush()
+local function write()
   local added = 0
-  core.settle()
   for name, entry in pairs(core.entries) do
     if entry.counted then entry.left = entry.left - entry.counted() end
     local calls = K.FLUSH_EVERY - entry.left
@@ -24,4 +23,10 @@ function serve.flush()
   return added
 end
 
-return { serve = serve }
+function serve.flush()
+  core.settle()
+  if core.settle_own then core.settle_own() end
+  return write()
+end
+
+return { serve = serve, write = write } -- `write`: while a direct call is under way

@@ -4,7 +4,7 @@ local pin, serve = core.use 'pin', {}
 
 function serve.about()
   pin()
-  return { K.VERSION, K.OWNER, K.DB, K.NAMESPACE, core.text_id, core.generation or '' }
+  return { K.VERSION, K.OWNER, K.DB, K.NAMESPACE, core.text_id, core.generation or '', redis.acl_check_cmd('FUNCTION', 'LOAD', '') and core.proof or '' }
 end
 
 function serve.compile(_, args)

@@ -9,14 +9,14 @@ local json, now_ms, writable, is_paused = prelude.json, prelude.now_ms, prelude.
 local function run_rules(name)
   local entry = core.entries[name] or core.load_entry(name)
   if entry.rules then return entry.rules end
-  local values = header.read(name, 'overlap', 'retries', 'backoff', 'timeout', 'memory', 'runasync', 'cron', 'every', 'misfire') or {}
+  local values = header.read(name, 'overlap', 'retries', 'backoff', 'runasync', 'cron', 'every', 'misfire', unpack(K.TOLD)) or {}
   entry.rules = {
     overlap = header.value(values, 'overlap'):lower(),
     retries = header.number(values, 'retries'),
     backoff_ms = header.duration_ms(values, 'backoff'),
-    timeout = header.value(values, 'timeout'),
-    memory = header.value(values, 'memory'),
+    told = {},
   }
+  for place, key in ipairs(K.TOLD) do entry.rules.told[place] = header.value(values, key) end
   return entry.rules
 end
 
@@ -170,6 +170,6 @@ local function remove_entry(entry_id)
 end
 
 return {
-  rules = run_rules, record = record_job, admit = admit, read = read_job, pass_turn = pass_turn, enqueue = enqueue_job,
+  rules = run_rules, record = record_job, add = add_job, admit = admit, read = read_job, pass_turn = pass_turn, enqueue = enqueue_job,
   bury = bury, retry_or_bury = retry_or_bury, retry_run = retry_run, text_in = job_text, job_in = job_of, remove_entry = remove_entry,
 }

@@ -16,19 +16,20 @@ _ALIASES = {
     "@annually": "0 0 1 1 *",
 }
 _LIMIT_CHARS = 200
+_DAY_OF_MONTH, _DAY_OF_WEEK = "day of month", "day of week"
 _FIELDS = {
     "second": range(60),
     "minute": range(60),
     "hour": range(24),
-    "day of month": range(1, 32),
+    _DAY_OF_MONTH: range(1, 32),
     "month": range(1, 13),
-    "day of week": range(8),
+    _DAY_OF_WEEK: range(8),
 }
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 _NAMES = {
     "month": {name: at for at, name in enumerate(_MONTHS, 1)},
-    "day of week": {name: at for at, name in enumerate(_DAYS)},
+    _DAY_OF_WEEK: {name: at for at, name in enumerate(_DAYS)},
 }
 _MONTH_DAYS = (0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _LAST = 0  # the month's last day, or its last weekday: there is one in any month
@@ -55,7 +56,7 @@ def cron_of(text: str) -> str:
                 or f"{name} {shown(field)} is not within {span[0]}-{span[-1]}, a list, range or step of it"
             ) from None
     both = padded[3].startswith("*") or padded[5].startswith("*")
-    if both and min(allowed["day of month"]) > max(_MONTH_DAYS[month] for month in allowed["month"]):
+    if both and min(allowed[_DAY_OF_MONTH]) > max(_MONTH_DAYS[month] for month in allowed["month"]):
         raise ValueError("no such month has that day")
     return " ".join(",".join(map(_plain_step, field.split(","))) for field in fields)
 
@@ -114,12 +115,12 @@ def _field(name: str, field: str) -> set[int]:
 
 def _term(name: str, term: str) -> set[int]:
     """The numbers that `*`, `5`, `MON`, `1-5`, `*/2`, `3/10`, `L`, `LW`, `FRI#2` or `5L` stand for."""
-    if name == "day of week" and (found := _WEEKDAY_OF_MONTH.fullmatch(term)):
+    if name == _DAY_OF_WEEK and (found := _WEEKDAY_OF_MONTH.fullmatch(term)):
         return {_number(name, found[1] or found[2])}
     base, slash, step = term.partition("/")
     if slash and not (step.isdecimal() and step.isascii() and int(step)):
         raise ValueError
-    if name == "day of month" and base in {"L", "LW"}:
+    if name == _DAY_OF_MONTH and base in {"L", "LW"}:
         return {_LAST}
     span = _FIELDS[name]
     if base == "*":

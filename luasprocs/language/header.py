@@ -60,7 +60,7 @@ def problems_of(fields: Iterable[Field], path: str) -> Iterator[Problem]:
     for field in fields:
         if field.key in first:
             line = first[field.key].key_range.line
-            what = f"{field.key} stands on line {line} already: keep one of them"
+            what = f"{field.key} is already on line {line}: keep one of them"
             yield problem(path, "header.duplicate-key", what, field.key_range)
             continue
         first[field.key] = field

@@ -24,6 +24,7 @@ CODES = {
     "header.duplicate-key": "The key stands in the header twice.",
     "header.bad-value": "The key can't have this value.",
     "header.contradiction": "The key doesn't go with the others, or needs one that is missing.",
+    "function.taken": "Another sproc or another library has a function of this name.",
     "header.unwritable": "A new value can't be written where the key stands.",
     "header.lookalike": "A line of prose looks like a key.",
     "header.first-line": "The first line `#!lua` has what a sproc can't have.",

@@ -81,7 +81,7 @@ def _write(found: Reference) -> tuple[str, str]:
     name = found.name
     if found.detail:
         return _WRITE, f"function {name} is global, which the server refuses: write `local function {name}`"
-    return _WRITE, f"{name} is written as a global, which the server refuses: write `local {name}`"
+    return _WRITE, f"assignment to the global {name}, which the server refuses: write `local {name}`"
 
 
 def _read(found: Reference) -> tuple[str, str] | None:
@@ -113,8 +113,8 @@ def _command(command: str, next_word: str, *, runasync: bool) -> tuple[str, str]
     if "." in name or known == "":  # a module's commands have a dot
         return None
     if known is None:
-        return "lua.unknown-command", f"no Redis or Valkey has a command {shown(command)}{nearest(name, _whole())}"
-    return None if runasync else ("lua.forbidden-command", f"no server lets a script call {command.upper()}")
+        return "lua.unknown-command", f"unknown command {shown(command)}{nearest(name, _whole())}"
+    return None if runasync else ("lua.forbidden-command", f"scripts may not call {command.upper()}")
 
 
 def _whole() -> list[str]:

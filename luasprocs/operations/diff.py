@@ -91,7 +91,7 @@ def git_difference(registry: Registry, name: str) -> GitDifference:
     """
     found = read_sprocs(registry, [name])
     if not found:
-        raise RegistryError(f"{name} is gone: it was deleted meanwhile")
+        raise RegistryError(f"{name} was deleted meanwhile")
     sproc, edit = found[0], parse_edit(found[0].edit)
     heads = {f"--- live/{name}", f"+++ git/{name}"}
     for diff in read_sync_state(registry).diffs:
@@ -113,7 +113,7 @@ def rollback_differences(registry: Registry, generation: int) -> tuple[Differenc
     """
     live = read_live(registry)
     if generation == live.revision.generation:
-        raise RegistryError(f"generation {generation} is what is live")
+        raise RegistryError(f"generation {generation} is already live")
     blobs = {name: sproc.blob for name, sproc in live.sprocs.items()}
     _, wanted = state_at(generation, blobs, read_history(registry))
     changed = sorted(name for name in blobs.keys() | wanted.keys() if blobs.get(name) != wanted.get(name))

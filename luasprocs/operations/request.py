@@ -25,7 +25,7 @@ def request(
     asked = requests.request(registry, action, by, **arguments)
     answer = requests.wait_for_answer(registry, asked, within_s)
     if answer is None:
-        raise OutcomeUnknownError(f"no daemon has answered within {within_s:.0f} s: does one sync here?")
+        raise OutcomeUnknownError(f"no daemon answered within {within_s:.0f} s: is one syncing here?")
     if not answer.ok:
         raise RegistryError(answer.text)
     return answer

@@ -68,7 +68,7 @@ def rollback(
     try:
         revision = apply(registry, live, change)
     except ConflictError as error:
-        raise ConflictError(f"not rolled back ({error}): look at luasprocs history, then roll back again") from error
+        raise ConflictError(f"not rolled back ({error}): check luasprocs history, then try again") from error
     return Outcome(entry.commit, revision.generation, plan, True, round((time.monotonic() - started_s) * 1000))
 
 

@@ -14,6 +14,7 @@ from redis import exceptions
 
 from luasprocs.contract.codes import Status
 from luasprocs.contract.encoding import text
+from luasprocs.contract.metadata import TOLD
 from luasprocs.errors import SettingsError
 from luasprocs.language.metadata import typed
 from luasprocs.runtime.workers import Job, Outcome, WorkerError
@@ -28,7 +29,9 @@ log = logging.getLogger("luasprocs.daemon")
 LOOK_EVERY_S = 1.0
 """Finds jobs of dead daemons and due retries, and covers for lost wake-ups."""
 REST_S = 0.005
-NO_WORKER_REST_S = 10.0
+HELD_EVERY_S = 5.0
+"""A session looks first for jobs whose `take` was cut off; the server may be at that only after it has begun."""
+NO_WORKER_REST_S = 2.0
 REPORTED_AT_ONCE = 50
 
 
@@ -41,6 +44,7 @@ class Jobs:
         self._next_due_s = math.inf
         self._reporting = False
         workload.ended = self._ended
+        workload.begun = self._begun
 
     def wake(self, *, delayed: bool = False) -> None:
         """Looks for jobs; `delayed`: for retries, too."""
@@ -54,7 +58,7 @@ class Jobs:
         Raises:
             redis.ConnectionError: the connection broke.
         """
-        looked_s = -math.inf
+        looked_s = held_s = -math.inf
         while True:
             self._wake.clear()
             self._report_soon()
@@ -64,6 +68,10 @@ class Jobs:
             if stale or self._rest_s() == 0:
                 await self._start_retries()
             try:
+                await self._return_unbegun()
+                if time.monotonic() - held_s >= HELD_EVERY_S:
+                    held_s = time.monotonic()
+                    await self._find_held()
                 if self._workload.room and await self._prepared():
                     await self._take(stale=stale)
             except exceptions.ResponseError as error:
@@ -91,6 +99,27 @@ class Jobs:
             return False
         self._link.said.forget("jobs")
         return True
+
+    async def _find_held(self) -> None:
+        """Finds jobs that the server has handed to this daemon in a reply that was lost with its connection."""
+        if not self._workload.stopping:
+            generation, *rows = await self._link.call("held", self._link.daemon, *self._workload.at_hand)
+            self._workload.generation = generation
+            self._workload.add(map(parse_job, rows))
+
+    async def _return_unbegun(self) -> None:
+        """Puts back jobs that no worker could begin: another daemon may have one."""
+        unbegun = self._workload.unbegun
+        while unbegun:
+            some = list(unbegun)[:REPORTED_AT_ONCE]
+            await self._link.call("back", self._link.daemon, *(job.entry for job in some))
+            for job in some:
+                unbegun.popleft()
+                self._workload.settled(job)
+
+    def _begun(self, entry: bytes) -> None:
+        if self._link.is_open:
+            self._link.send(self._link.packed("begun", self._link.daemon, entry), lambda _: None)
 
     async def _take(self, *, stale: bool) -> None:
         while room := self._workload.room:
@@ -134,8 +163,11 @@ class Jobs:
             unreported.extend(ended)  # reported again on the next connection; a second report is answered LOST
             return
         if isinstance(reply, Exception):
-            log.warning("the end of job %s could not be recorded: %s", ended[0][0].id.decode(), reply)
+            log.warning("could not record the end of job %s: %s", ended[0][0].id.decode(), reply)
             asyncio.get_running_loop().call_later(LOOK_EVERY_S, unreported.extend, ended)
+        else:
+            for job, _ in ended:
+                self._workload.settled(job)
         if unreported:
             self._report_soon()
 
@@ -161,7 +193,8 @@ class Jobs:
 
 def parse_job(row: list[Any]) -> Job:
     """Parses a row of the engine's `take`."""
-    entry, job_id, name, trigger, depth, origin, attempt, timeout, memory, count, *rest = row
+    entry, job_id, name, trigger, depth, origin, attempt, *told = row
+    count, *rest = told[len(TOLD) :]
     return Job(
         entry=entry,
         id=job_id,
@@ -170,8 +203,7 @@ def parse_job(row: list[Any]) -> Job:
         depth=int(depth),
         origin=origin,
         attempt=int(attempt),
-        timeout_ms=_typed("timeout", timeout),
-        memory_bytes=_typed("memory", memory),
+        header={key: _typed(key, value) for key, value in zip(TOLD, told, strict=False)},
         keys=tuple(rest[:count]),
         args=tuple(rest[count + 1 :]),
     )

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from redis import exceptions
+
+from luasprocs.contract.keys import Keys, namespace_of
+from luasprocs.contract.replies import About
+from luasprocs.errors import SettingsError
 from luasprocs.runtime.binder import Binder
 from luasprocs.runtime.canary import Canary
 from luasprocs.runtime.coverage import Coverage
@@ -32,9 +38,6 @@ if TYPE_CHECKING:
     from luasprocs.runtime.upkeep import Retention
 
 log = logging.getLogger("luasprocs.daemon")
-
-BEATS_EVERY = 2
-"""Ticks between two heartbeats."""
 
 
 class Session:
@@ -83,6 +86,7 @@ class Session:
         link = self._link
         try:
             await until_engine(link)
+            await self._binder.learn()
             await self._notifications.start()
             link.events.attach(link.keys, self._numbering, self)
             await link.events.subscribe_control()
@@ -90,7 +94,10 @@ class Session:
                 await self._binder.bind()
                 self._dispatcher.start()
                 await self._ticker.force()
-                for part in (self._binder, self._ticker, self._deadlines, self._jobs, self._canary, self._watchdog):
+                for part in (
+                    *(self._binder, self._ticker, self._coverage, self._deadlines, self._jobs),
+                    *(self._canary, self._watchdog),
+                ):
                     link.spawn(part.run())
                 if self._state.schedules:
                     link.spawn(self._scheduler.run())
@@ -106,7 +113,8 @@ class Session:
 
     def _info(self) -> dict[str, Any]:
         """The fields of the heartbeat."""
-        return {**self._identity.info(), **self._state.info(), "schedules": len(self._scheduler)}
+        counted = {"schedules": len(self._scheduler), "ignored": self._numbering.ignored}
+        return {**self._identity.info(), **self._state.info(), **counted}
 
     # Messages of the event connection (listener.Control).
 
@@ -137,6 +145,18 @@ class Session:
         if what == SCHEDULES_CHANGED:
             self._scheduler.rebind()
         self._jobs.wake(delayed=what in {b"delayed", SCHEDULES_CHANGED})
+
+    def foreigner(self, channel: bytes) -> None:
+        """Learns another registry's secret; then the triggers are read, which lets held events go."""
+        self._link.spawn(self._learn(channel))
+
+    async def _learn(self, channel: bytes) -> None:
+        proof = ""
+        with contextlib.suppress(SettingsError, exceptions.ResponseError):
+            function = Keys(namespace_of(Keys.markers, channel)).function("about")
+            proof = About.of(await self._link.command("FCALL_RO", function, 0)).proof
+        self._numbering.foreign[channel] = proof.encode()
+        self._binder.rebind()
 
     def flush(self) -> None:
         """Sends the events of one read."""
@@ -170,10 +190,10 @@ class Session:
         self._binder.rebind()
 
     def ticked(self, count: int) -> None:
-        """Does upkeep and sends heartbeats."""
+        """Does upkeep, and says what came from elsewhere."""
+        if self._numbering.ignored:
+            self._link.say("ignored", "messages on luasprocs' channels did not come from the engine: they are ignored")
         self._upkeep.ticked(count)
-        if count % BEATS_EVERY == 0 and self._numbering.now is not None:
-            self._coverage.beat(self._numbering.now)
 
     async def _ensure_published(self) -> None:
         if await self._notifications.ensure():

@@ -16,13 +16,16 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import hiredis
 
 from luasprocs.contract.codes import Status
 from luasprocs.errors import LuasprocsError
 from luasprocs.runtime.wire import packed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 log = logging.getLogger("luasprocs.daemon")
 
@@ -78,7 +81,10 @@ class WorkerSetup:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run, as the engine's `take` returns it. `entry`: its id in the stream; `keys`, `args`: KEYS and ARGV."""
+    """One run, as the engine's `take` returns it. `entry`: its id in the stream; `keys`, `args`: KEYS and ARGV.
+
+    `header`: what its sproc's header says, typed, for each of the contract's TOLD keys.
+    """
 
     entry: bytes
     id: bytes
@@ -87,8 +93,7 @@ class Job:
     depth: int
     origin: bytes
     attempt: int
-    timeout_ms: int
-    memory_bytes: int
+    header: Mapping[str, Any]
     keys: tuple[bytes, ...]
     args: tuple[bytes, ...]
 
@@ -104,7 +109,10 @@ class Outcome:
 
 
 class NotBegunError(Exception):
-    """The worker died during an earlier job."""
+    """The worker died during an earlier job, or can't read the job's source."""
+
+
+Begins: TypeAlias = "Callable[[Job], asyncio.TimerHandle | None]"
 
 
 class Worker:
@@ -131,14 +139,17 @@ class Worker:
         Raises:
             WorkerError: it can't run jobs here; the text says why.
         """
-        _make(setup.rules.folder)
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-m", "luasprocs.worker"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "HOME": str(setup.rules.folder)},
-            start_new_session=True,
-        )
+        try:
+            _make(setup.rules.folder)
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-m", "luasprocs.worker"),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "HOME": str(setup.rules.folder)},
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise WorkerError(f"a worker can't be started: {error}") from None
         worker = cls(process)
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
@@ -157,24 +168,33 @@ class Worker:
         worker._kept = json.loads(answer[1])["pid"] != process.pid
         return worker
 
-    async def run(self, job: Job, generation: bytes) -> Outcome:
+    async def run(self, job: Job, generation: bytes, begins: Begins) -> Outcome:
         """Runs a job with a generation's sources. Timeouts and crashes are outcomes, too; the worker is not `alive` afterwards.
+
+        `begins`: called when the run begins; the timer that it may return ends with it.
 
         Raises:
             NotBegunError: the worker ended before the job began.
         """
         self.load += 1
+        timer, first = None, self.load == 1 and self.alive
         try:
+            if first:
+                timer = begins(job)
             if self.alive:
                 self._write(
                     *("job", job.id, job.name, job.trigger, job.depth, 1, job.origin, job.attempt, generation),
-                    *(job.timeout_ms, job.memory_bytes, len(job.keys), *job.keys, *job.args),
+                    *(job.header["timeout"], job.header["memory"], len(job.keys), *job.keys, *job.args),
                 )
             async with self._turn:
                 if self._ended:
                     raise NotBegunError
+                if not first:
+                    timer = begins(job)
                 return await self._answered(job)
         finally:
+            if timer is not None:
+                timer.cancel()
             self.load -= 1
             self.short = self.short or not self.load
 
@@ -182,7 +202,7 @@ class Worker:
         """Waits for the outcome of the running job."""
         started = time.perf_counter()
         try:
-            async with asyncio.timeout(job.timeout_ms / 1000):
+            async with asyncio.timeout(job.header["timeout"] / 1000):
                 answer = await self._read()
         except TimeoutError:
             self.kill()
@@ -190,6 +210,10 @@ class Worker:
         except BaseException:
             self.kill()
             raise
+        if answer is not None and answer[:2] == [b"unbegun", job.id]:
+            log.warning("a worker could not begin a job: %s", answer[2].decode("utf-8", "replace"))
+            self.kill()
+            raise NotBegunError
         if answer is None or answer[:2] != [b"done", job.id]:
             self._ended = True
             code = None if answer is not None else await self._process.wait()

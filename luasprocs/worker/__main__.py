@@ -4,6 +4,7 @@
                        job <id> <name> <trigger> <depth> <roots> <origin> <attempt> <generation> <timeout_ms> <memory_bytes> <nkeys> key… arg…
     worker -> daemon   ready <json>   or   failed <text>
                        done <id> <status> <duration_us> <reply> <error>
+                       unbegun <id> <text>: the server can't give its source now
 
 It ends when stdin does. The daemon kills it after a timeout; nothing here watches the clock.
 """  # noqa: E501  # a message is a line
@@ -27,7 +28,7 @@ from luasprocs.worker.confinement import CLIBS, EXEC, ConfinementError, Rules, c
 from luasprocs.worker.connection import Connection, LostError, RefusedError
 from luasprocs.worker.descendants import Descendants, keep
 from luasprocs.worker.output import Output
-from luasprocs.worker.running import LEAST_MEMORY_BYTES, Job, Runner
+from luasprocs.worker.running import LEAST_MEMORY_BYTES, UNBEGUN, Job, Runner
 from luasprocs.worker.sources import Sources
 
 if TYPE_CHECKING:
@@ -95,6 +96,9 @@ def main() -> int:
             if runner.connection.unreachable and runner.connection.named:
                 sys.stderr.write("worker: the server can't be reached any more; a new worker looks up its name\n")
                 return EXIT_UNREACHABLE
+            if outcome.status == UNBEGUN:
+                daemon.say("unbegun", job.id, outcome.error)
+                continue
             daemon.say("done", job.id, outcome.status, outcome.duration_us, outcome.reply, outcome.error)
     except BrokenPipeError:
         return 0

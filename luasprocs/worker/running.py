@@ -12,6 +12,7 @@ from lupa import lua51
 
 from luasprocs.contract.limits import TEXT_LIMIT_BYTES
 from luasprocs.language.compiler import PREFIX, ROOMY
+from luasprocs.server.states import passes
 from luasprocs.worker import lua
 from luasprocs.worker.confinement import CLIBS, EXEC, limit_memory, lua_paths
 from luasprocs.worker.connection import Connection, LostError
@@ -38,6 +39,9 @@ KEPT_BYTES = 1 << 19
 SHARED_MEMORY_BYTES = 8 << 20
 """A job that may have less gets a Lua of its own: the collector's pace is that of what a Lua holds."""
 _NO_LIMIT_BYTES = 1 << 50
+PASSES_REST_S = 0.05
+UNBEGUN = "unbegun"
+"""The server can't give the source: the job is for another worker, or for later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ NOTHING = Job(b"0", b"-", b"call", b"1", b"1", b"-", b"1", b"", _NO_LIMIT_BYTES,
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How it ended. `status`: ok, error, denied."""
+    """How it ended. `status`: ok, error, denied, or UNBEGUN."""
 
     status: str
     duration_us: int
@@ -135,7 +139,7 @@ class Runner:
         try:
             source, refused = self.sources.sproc(job.name)
         except LostError as lost:
-            return "error", None, str(lost).encode()
+            return UNBEGUN, None, str(lost).encode()
         if source is None:
             return "error", None, refused
         try:
@@ -148,7 +152,8 @@ class Runner:
             denials.append(b"a file was written beyond the size that a file may have")
         if not denials:
             return ("ok" if ok else "error"), reply, error
-        return "denied", reply, cut(b"; ".join([*([error] if error else []), b"denied: " + b"; ".join(denials)]))
+        said = b"; ".join(denials)
+        return "denied", reply, cut(error + b"; denied: " + said if error else said)
 
     def _run_in_lua(self, job: Job, source: Source) -> tuple[bool, bytes | None, bytes, bytes]:
         shared, kept = source.plain and job.memory_bytes >= SHARED_MEMORY_BYTES, False
@@ -235,6 +240,9 @@ class _Host:
         self._lift()
         try:
             reply = self._runner.connection.call(*words)
+            while type(reply) is Problem and passes(reply.text):
+                time.sleep(PASSES_REST_S)
+                reply = self._runner.connection.call(*words)
             if type(reply) is Problem:
                 return False, reply.text
             return True, to_lua(self._runtime, reply, resp)
@@ -297,7 +305,7 @@ def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _no_attributes(*_: object) -> str:
-    raise AttributeError("nothing of Python is there")
+    raise AttributeError("Python is not available here")
 
 
 def _seed() -> int:

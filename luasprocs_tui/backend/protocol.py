@@ -115,7 +115,7 @@ class Backend(Protocol):
         """Asks the daemons to roll back. Their answer."""
 
     def toggle_suspend(self) -> bool:
-        """Suspends syncs, or lets them go on. Whether they are suspended now."""
+        """Suspends syncs, or allows them again. Whether they are suspended now."""
 
     def close(self) -> None:
         """Ends what other threads are reading: a hung server must keep nobody from quitting."""

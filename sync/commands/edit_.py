@@ -21,12 +21,12 @@ from sync.session import Session
 
 @click.command("edit")
 @click.argument("name")
-@click.option("--set", "sets", metavar="KEY=VALUE", multiple=True, help="A key of the header; may be repeated.")
-@click.option("--unset", "unsets", metavar="KEY", multiple=True, help="Takes a key out; may be repeated.")
-@click.option("--undo", "undoing", is_flag=True, help="Back to what git has.")
+@click.option("--set", "sets", metavar="KEY=VALUE", multiple=True, help="Set a header key; repeatable.")
+@click.option("--unset", "unsets", metavar="KEY", multiple=True, help="Remove a header key; repeatable.")
+@click.option("--undo", "undoing", is_flag=True, help="Return to git's source.")
 @click.pass_obj
 def command(flags: dict[str, object], name: str, sets: tuple[str, ...], unsets: tuple[str, ...], undoing: bool) -> int:
-    """Change the live sproc NAME: it acts at once, and a daemon that follows git commits it to its file.
+    """Change the live sproc NAME at once. A daemon that follows git commits the edit.
 
     Without --set, --unset or --undo the source opens in $VISUAL or $EDITOR.
     """
@@ -37,7 +37,7 @@ def command(flags: dict[str, object], name: str, sets: tuple[str, ...], unsets: 
     with session.named_errors():
         if undoing:
             revision = undo(session.registry, name, by=by)
-            console.line(f"{name} is as git has it again, generation {revision.generation}")
+            console.line(f"{name} is back to git's source, generation {revision.generation}")
             return 0
         sproc = live_sproc(session.registry, name)
         if sets or unsets:
@@ -54,7 +54,7 @@ def command(flags: dict[str, object], name: str, sets: tuple[str, ...], unsets: 
                 _show_conflict(console, name, error.theirs, source)
                 raise
             except ProblemsError:
-                console.error(f"what you wrote is kept in {_kept(source)}")
+                console.error(f"your text is saved in {_kept(source)}")
                 raise
     console.line(f"{name} is edited live, generation {revision.generation}")
     return 0
@@ -63,7 +63,7 @@ def command(flags: dict[str, object], name: str, sets: tuple[str, ...], unsets: 
 def _pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise SettingsError(f"--set {shown(text)} is no KEY=VALUE")
+        raise SettingsError(f"--set {shown(text)} is not KEY=VALUE")
     return key.strip(), value.strip()
 
 
@@ -79,6 +79,6 @@ def _kept(source: bytes) -> str:
 
 def _show_conflict(console: Console, name: str, theirs: bytes, mine: bytes) -> None:
     """Both, as a diff."""
-    console.line(f"{name} was changed while you edited it; what is live now, and what you wrote ({_kept(mine)}):")
+    console.line(f"{name} has changed meanwhile. The live text against yours ({_kept(mine)}):")
     for line in unified(theirs, mine, f"live/{name}", f"yours/{name}"):
         console.line(line)

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 @click.command("rollback")
 @click.argument("generation", type=click.IntRange(1), required=False)
-@click.option("--adopt", is_flag=True, help="Also where the registry belongs to another repository than the one here.")
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@click.option("--adopt", is_flag=True, help="Also roll back a registry of another repository.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def command(flags: dict[str, object], generation: int | None, adopt: bool, as_json: bool) -> None:
-    """Make live what was at GENERATION (default: the one before), as a new generation, pinned until the next sync."""
+    """Make GENERATION live again (default: the previous one), as a new generation that is pinned until the next sync."""
     console, session = Console.of_process(), Session(flags)
     with session.named_errors():
         outcome = rollback(session.registry, generation, by=user_at_host(), check=_check(session, adopt=adopt))

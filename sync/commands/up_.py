@@ -13,6 +13,7 @@ import click
 
 from luasprocs.errors import LuasprocsError, PortTakenError, ProblemsError, ServerError, SettingsError
 from luasprocs.operations.local_server import SERVER_FILE, published
+from luasprocs.runtime.log_once import LogOnce
 from luasprocs.server.embedded import EmbeddedServer
 from sync.commands.daemon_ import run_daemon, source_of
 from sync.commands.sync_ import Progress, print_outcome
@@ -36,7 +37,7 @@ PORT_LIMIT = 65536
 def command(flags: dict[str, object]) -> int:
     """Start an embedded Valkey in the repository's .luasprocs, and a daemon that syncs and runs, until Ctrl-C or SIGTERM.
 
-    Other commands in the repository find this server by themselves. Its data stays there for the next time.
+    Other commands in the repository find this server. Its data is kept for the next start.
     """
     if flags.get("redis") is not None:
         raise SettingsError("up starts a server of its own: leave out --redis, or run luasprocs daemon on that one")
@@ -46,8 +47,8 @@ def command(flags: dict[str, object]) -> int:
     with _server(top / SERVER_FILE.parent) as server:
         session = Session({**flags, "redis": server.url})
         console.line(f"Valkey at {server.url}, its data in {server.folder}", "bold")
-        source = outer.settings.source("redis")
-        if source != "the default" and str(SERVER_FILE) not in source:
+        source = outer.settings.sources.get("redis")
+        if source and str(SERVER_FILE) not in source:
             console.warn(
                 f"{source} names another server, which other commands will use: luasprocs --redis {server.url}"
             )
@@ -66,19 +67,17 @@ class _Reviver:
 
     async def run(self) -> None:
         """Until `stop`."""
-        told = ""
+        once = LogOnce()
         while not self._stopped.is_set():
             try:
                 if await asyncio.to_thread(self._server.revive):
                     log.error(
-                        "Valkey had ended by itself, which its log may explain (%s): started it again",
+                        "Valkey ended unexpectedly (see %s): restarted it",
                         self._server.log_path,
                     )
-                told = ""
+                once.forget("revive")
             except ServerError as error:
-                if str(error) != told:
-                    log.error("%s; trying again", error)  # noqa: TRY400  # it says what is wrong
-                told = str(error)
+                once.say("revive", f"{error}; trying again", logging.ERROR)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY_S):
                     await self._stopped.wait()
@@ -133,12 +132,12 @@ def _sync(console: Console, session: Session) -> None:
         return
     finally:
         progress.close()
-    console.warn("HEAD is not live: the next commit that is right will be")
+    console.warn("HEAD is not live: fix it and commit again")
 
 
 def _say_what_next(console: Console, server: EmbeddedServer) -> None:
     console.line(
-        "until Ctrl-C each commit here is live at once, and events run sprocs; in another terminal, in this repository:"
+        "Each commit here is live at once, and events run sprocs, until Ctrl-C. In another terminal, in this repository:"
     )
     console.line("  luasprocs status           what is live")
     console.line("  luasprocs execute NAME     run one")

@@ -16,6 +16,7 @@ class State(StrEnum):
     SYNCED = "synced"
     APPLYING = "applying"
     DRIFT = "drift"
+    ENGINE_DIFFERS = "engine_differs"
     BEHIND = "behind"
     DIVERGED = "diverged"
     UNKNOWN = "unknown"
@@ -71,7 +72,7 @@ def decide(facts: Facts) -> Decision:
         return Decision(
             False,
             State.PINNED,
-            f"commit {facts.pinned[:12]} was rolled back: a newer commit, or luasprocs sync, goes on from there",
+            f"commit {facts.pinned[:12]} was rolled back: push a newer commit or run luasprocs sync",
         )
     if facts.worktree or not facts.live or facts.wanted == facts.live or facts.ahead or facts.live == "worktree":
         return APPLY
@@ -81,12 +82,12 @@ def decide(facts: Facts) -> Decision:
         return Decision(
             False,
             State.UNKNOWN,
-            f"{live} is live and is not in this repository: fetch it, or luasprocs sync applies {wanted} all the same",
+            f"{live} is live but not in this repository: fetch it, or run luasprocs sync to apply {wanted} anyway",
         )
     if facts.moved:
         return APPLY  # the history was rewritten, and just now
     return Decision(
         False,
         State.DIVERGED,
-        f"{live} is live and neither descends from {wanted} nor the other way round: luasprocs sync decides",
+        f"{live} is live; neither it nor {wanted} descends from the other: run luasprocs sync to choose {wanted}",
     )

@@ -47,7 +47,7 @@ def commit_pending(
     if not edits:
         return Committed()
     if not desired.branch:
-        return Committed("", {one.name: "no branch is followed that it could be committed to" for one in edits})
+        return Committed("", {one.name: "no followed branch to commit to" for one in edits})
     claim = f"{user_at_host()} {secrets.token_hex(8)}"
     if not registry.client.set(registry.keys.edit_claim, claim, nx=True, px=CLAIM_MS):
         return Committed()  # another daemon is at it

@@ -68,7 +68,7 @@ def read_updates(given: bytes) -> list[Update]:
     for line in given.splitlines():
         found = _LINE.fullmatch(line)
         if found is None:
-            raise RepositoryError(f"git's hook got {line!r}, which is no ref's update: it is for git to start it")
+            raise RepositoryError(f"{line!r} is not a ref update: only git should start this hook")
         old, new = ("" if _NOTHING.fullmatch(one.decode()) else one.decode() for one in found.groups()[:2])
         updates.append(Update(old, new, os.fsdecode(found[3])))
     return updates

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from luasprocs.contract.encoding import raw, text
-from luasprocs.errors import ConflictError, NoFolderError, OwnerError, PolicyError, PruneError
+from luasprocs.errors import ConflictError, NoFolderError, OwnerError, PolicyError, ProblemsError, PruneError
 from luasprocs.language.metadata import says_yes
 from luasprocs.operations.identity import user_at_host
 from luasprocs.registry.apply import apply, check_owner
 from luasprocs.registry.live import Live, engine_of, read_live
 from luasprocs.registry.plan import Outcome, Plan, diff
+from luasprocs.registry.reload import only_engine, reload_engine
 from luasprocs.registry.server_compile import Proof, prove
 from luasprocs.registry.transaction import Change
 from luasprocs.server.info import require_usable
@@ -78,7 +79,7 @@ def owner_of(repository: Repository, live: Live, configured: str, first: Commit 
         return theirs if identity.shallow else identity.id
     if identity.shallow:
         raise OwnerError(
-            "this clone is shallow, so nobody can tell whether it is the repository that owns the registry: "
+            "this clone is shallow, so its ownership of the registry can't be checked: "
             'git fetch --unshallow, or put owner = "…" into luasprocs.toml, or sync with --adopt'
         )
     return identity.id
@@ -147,7 +148,7 @@ class Syncer:
                 time.sleep(0.02 * 2**attempt)
                 prepared = None
                 continue
-            changed = generation != live.revision.generation
+            changed = generation != live.revision.generation or bool(plan)
             return Outcome(desired.commit.sha, generation, plan, changed, _since_ms(started))
         raise AssertionError("unreachable")
 
@@ -166,6 +167,9 @@ class Syncer:
         revision = live.revision
         same = (revision.commit, revision.owner, revision.pinned) == (desired.commit.sha, prepared.owner, "")
         if same and not plan and not plan.undone:
+            return revision.generation
+        if same and only_engine(live, plan):
+            reload_engine(self.registry, live, engine_of(live, self.registry.keys, prepared.owner))
             return revision.generation
         proof = self._prove(desired, prepared)
         check_sprocs(self.repository, desired, proof.sprocs, syntax=False)
@@ -192,7 +196,10 @@ class Syncer:
             healed=healed,
             generations_kept=desired.settings.keep_generations,
         )
-        return apply(self.registry, live, change, proof=proof).generation
+        try:
+            return apply(self.registry, live, change, proof=proof).generation
+        except ProblemsError as error:  # it knows names, not files
+            raise ProblemsError(replace(one, path=desired.path(one.path)) for one in error.problems) from error
 
     def _prove(self, desired: Desired, prepared: Prepared) -> Proof:
         """Reads what changes while the server compiles it."""
@@ -203,6 +210,7 @@ class Syncer:
             engine_of(prepared.live, self.registry.keys, prepared.owner),
             each_sproc(self.repository, desired, names),
             lambda done: self.progress(done, len(names)),
+            adopt=self.options.adopt,
         )
         if proof.problems:
             check_sprocs(self.repository, desired, proof.sprocs)  # says the same with paths and columns

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from luasprocs.engine import VERSION
 from luasprocs.errors import ConflictError, LuasprocsError, ProblemsError, RepositoryError, ServerError, SettingsError
 from luasprocs.operations.identity import user_at_host
 from luasprocs.operations.rollback import rollback
 from luasprocs.registry.live import read_live, reread
+from luasprocs.registry.reload import only_engine
 from luasprocs.state import requests
 from luasprocs.state.desired import SyncState
 from sync.git.worktree import PATIENCE_S
@@ -17,6 +19,7 @@ from sync.reconcile.desired import WORKTREE
 from sync.reconcile.pending_diffs import Diffs
 from sync.reconcile.syncer import Options, Prepared, Syncer
 from sync.service.edit_committer import EditCommitter
+from sync.service.engines import REPLACED_LIMIT, Engines
 from sync.service.facts import read_facts
 from sync.service.publisher import Publisher
 from sync.service.reconciliation import Reconciliation, summary
@@ -47,6 +50,7 @@ class Reconciler:
         self._live: Live | None = None
         self._seen = ""
         self._refused: tuple[str, int, SyncState] | None = None
+        self._engines = Engines()
         self._applying = False
         self._moving_since_s = 0.0
 
@@ -102,7 +106,7 @@ class Reconciler:
         last = (desired.commit.sha, live.revision.generation)
         if self._refused and not forced and last[0] != WORKTREE and self._refused[:2] == last:
             return Reconciliation.seen(live, self._refused[2])
-        return self._again_if_moving(desired.moving, self._apply(desired, live, decision))
+        return self._again_if_moving(desired.moving, self._apply(desired, live, decision, forced=forced))
 
     def _read(self, desired: Desired) -> Live:
         """Reads what is live; if nobody has changed it since the last time, by one short command."""
@@ -125,7 +129,7 @@ class Reconciler:
             return done
         return done.because(f"{moving} is being written all the time: it stays as it was before")
 
-    def _apply(self, desired: Desired, live: Live, decision: Decision) -> Reconciliation:
+    def _apply(self, desired: Desired, live: Live, decision: Decision, *, forced: bool) -> Reconciliation:
         options = Options(policy=self._rules.policy, discard_edits=self._rules.live_edits == "revert")
         syncer = Syncer(self._registry, self._source.repository, options)
         try:
@@ -141,8 +145,15 @@ class Reconciler:
             return self._refuse(desired, live, prepared.refusal, plan=plan)
         drifted = live.revision.commit == desired.commit.sha and bool(plan) and desired.commit.sha != WORKTREE
         if drifted and self._rules.heal == "warn":
-            why = "the registry was changed by hand: luasprocs sync puts it right, or luasprocs plan shows how"
+            why = "the registry was changed by hand: luasprocs sync repairs it, or luasprocs plan shows how"
             return Reconciliation.seen(live, self._state(desired, State.DRIFT, why, plan))
+        foreign = live.about.text_id if live.about and only_engine(live, plan) else ""
+        if foreign and not forced and not self._engines.may_replace(foreign):
+            why = (
+                f"another luasprocs of the same engine version {VERSION} has replaced the engine {REPLACED_LIMIT} times within "
+                "ten minutes: run one build everywhere, then luasprocs sync"
+            )
+            return Reconciliation.seen(live, self._state(desired, State.ENGINE_DIFFERS, why, plan))
         return self._sync(syncer, desired, prepared)
 
     def _sync(self, syncer: Syncer, desired: Desired, prepared: Prepared) -> Reconciliation:

@@ -38,6 +38,7 @@ WORKSPACES = {
     "require.unknown": {"a.lua": "return require 'b.lua'"},
     "require.not-library": {"a.lua": "return require 'b.lua'", "b.lua": "return 1"},
     "require.circle": circle("a.lua", "b.lua"),
+    "function.taken": {"a.lua": "-- function=f", "b.lua": "-- function=F"},
 }
 ELSEWHERE = {
     "file.not-regular",  # tests/sync/reconcile/test_check.py

@@ -48,6 +48,7 @@ def values(source: bytes) -> dict[str, str]:
         (b"-- see @timeout 30s\n-- mail ann@owner.org", {}),
         (b"--[[\n  @event set\n  @x_own\n]]", {"event": "set", "x_own": ""}),
         (b"#!lua flags=no-writes,allow-stale\n-- owner=ann\nreturn 1", {"readonly": "yes", "owner": "ann"}),
+        (b"#!lua flags=allow-oom", {"oom": "allow"}),
         (b"#!lua\nreturn 1", {}),
         ("-- description=träumt 💤".encode(), {"description": "träumt 💤"}),
     ],
@@ -78,7 +79,7 @@ def test_all_problems_of_a_file_are_told_at_once_and_in_their_places():
     ]
     assert "did you mean 'event'" in told[0]
     assert "library=yes" in told[1]
-    assert "no event 'get'" in told[2]
+    assert "unknown event 'get'" in told[2]
     assert "line 2" in told[3]
     assert "expected yes or no" in told[4]
     assert "it has 4 fields" in told[6]
@@ -119,7 +120,7 @@ def test_prose_is_prose(line):
         ("#!lua name=lib", "a.lua:1:7:", "function=NAME"),
         ("#!js", "a.lua:1:1:", "another language"),
         ("#!lua flag=no-writes", "a.lua:1:7:", "unknown option"),
-        ("#!lua flags=no-writes\n-- readonly=no", "a.lua:2:4:", "stands on line 1 already"),
+        ("#!lua flags=no-writes\n-- readonly=no", "a.lua:2:4:", "already on line 1"),
     ],
 )
 def test_what_is_wrong_with_a_first_line_is_told_in_its_place(first, place, word):
@@ -192,10 +193,10 @@ def test_write_changes_only_the_lines_it_must(source, changes, expected):
         (b"--[[ event=set ]]", {"description": "a ]] b"}, "end the block comment"),
         (b"-- event=set", {"description": "a\nb"}, "control character"),
         (b"-- event=set", {"description": "a\udcffb"}, "control character"),
-        (b"-- event=set", {"event": "get"}, "no event 'get'"),
+        (b"-- event=set", {"event": "get"}, "unknown event 'get'"),
         (b"-- event=set", {"evnt": "set"}, "did you mean 'event'"),
         (b"-- event=set\n-- key=a", {"event": None}, "key needs event"),
-        (b"-- event=set\n-- event=del", {"event": "hset"}, "stands on line 1 already"),
+        (b"-- event=set\n-- event=del", {"event": "hset"}, "is already on line 1"),
         (b"\xff\xfe-", {"event": "set"}, "UTF-16"),
     ],
 )

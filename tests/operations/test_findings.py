@@ -116,7 +116,7 @@ CASES: dict[str, tuple[Snapshot, Code, str]] = {
     "a daemon that fell silent": (
         snapshot(running=Running(NOW_MS, (ALIVE, SILENT))),
         Code.DAEMON_SILENT,
-        "ended in order: host-2-def for 60 s, with 7 events and 2 jobs at hand",
+        "stopped in order: host-2-def for 60 s, with 7 events and 2 jobs at hand",
     ),
     "failing": (
         snapshot(failing=(Failing("a.lua", 3, 5, "x"), Failing("b.lua", 702, 9, "boom"))),
@@ -144,14 +144,21 @@ CASES: dict[str, tuple[Snapshot, Code, str]] = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_each_code_alone(case: str) -> None:
-    found, code, said = CASES[case]
+    found, code, _ = CASES[case]
     [one] = findings(found)
     assert (one.code, one.severity) == (code, code.level)
-    assert said in one.message
     assert one.hint
     as_json = one.as_json()
     assert (as_json["level"], as_json["code"], as_json["message"]) == (one.severity, code.value, one.message)
     assert as_json["hint"] == one.hint
+
+
+@pytest.mark.wording
+@pytest.mark.parametrize("case", CASES)
+def test_each_says_what_it_is_about(case: str) -> None:
+    found, _, said = CASES[case]
+    [one] = findings(found)
+    assert said in one.message
 
 
 def test_every_code_that_can_be_known_has_a_case() -> None:

@@ -114,6 +114,16 @@ def test_direct_calls_that_fail_are_counted(registry: Registry, source: str, flu
     assert (stats_of(registry, "b.lua").calls, stats_of(registry, "b.lua").call_errors) == (1, 0)
 
 
+def test_a_thousand_calls_are_written_by_the_last_of_them_and_none_counts_as_failed(registry: Registry) -> None:
+    put(registry.client, sproc("a.lua", "return ARGV[1]"))
+    pipe = registry.client.pipeline(transaction=False)
+    for number in range(1001):
+        pipe.fcall(KEYS.function("execute"), 0, "a.lua", number)
+    assert pipe.execute() == [b"%d" % number for number in range(1001)]
+    found = stats_of(registry, "a.lua")
+    assert (found.calls, found.call_errors) == (1000, 0)
+
+
 def test_calls_by_fcall_ro(registry: Registry) -> None:
     put(registry.client, sproc("a.lua", "-- readonly=yes\nreturn redis.call('LLEN', KEYS[1])"))
     registry.client.set("text", "x")

@@ -30,7 +30,7 @@ def markers(bench, act) -> list[str]:
         bench.client.publish(Keys().markers, "over")
         found = []
         while (message := pubsub.get_message(timeout=30)) and message["data"] != b"over":
-            found.append(message["data"].decode())
+            found.append(message["data"].decode().partition(" ")[2])  # behind the engine's secret
         return found
 
 
@@ -158,7 +158,7 @@ def test_a_connection_lost_inside_a_job_is_an_error_and_the_next_command_has_ano
         assert cut.status == "error"
         assert cut.error.startswith(
             (
-                "ERR the connection was lost: whether the server ran the command is unknown",
+                "ERR the connection was lost: it is unknown whether the server ran the command",
                 "ERR the server can't be reached",
             )
         )
@@ -175,7 +175,7 @@ def test_a_server_that_restarts(bench, own_server):
     assert worker.run("s.lua").reply == "fine"
     own.kill()
     done = worker.run("s.lua", generation="2")
-    assert done.error.startswith("ERR the server can't be reached: ")
+    assert (done.status, done.error[:31]) == ("unbegun", "ERR the server can't be reached")
     own.restart()
     put(own.client(), sproc("s.lua", f"--runasync=yes\n{ECHO}"))
     assert worker.run("s.lua", generation="3").reply == "fine"

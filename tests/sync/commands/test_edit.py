@@ -44,7 +44,7 @@ def test_keys_are_set_and_taken_out_and_undone(live: Shell) -> None:
     assert b"-- key=nap*\n" in source(live)
     assert live.redis.hget(KEYS.name("a.lua"), "timeout") == b"2s"
     status = live("status")
-    assert "unsaved_edit edited live and not committed: a.lua by " in status.out
+    assert "unsaved_edit live edits that are not committed: a.lua by " in status.out
     assert "drift" not in status.out
     live.ok("edit", "a.lua", "--unset", "timeout")
     assert b"timeout" not in source(live)
