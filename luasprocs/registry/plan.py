@@ -50,13 +50,17 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a sync or a rollback did. `changed` is false when nothing had to be done; `duration_ms` is wall-clock time."""
+    """What a sync or a rollback did. `changed` is false when nothing had to be done; `duration_ms` is wall-clock time.
+
+    `warnings`: what is odd about sprocs that it put, as `file:line:column: message`.
+    """
 
     commit: str
     generation: int
     plan: Plan
     changed: bool
     duration_ms: int
+    warnings: tuple[str, ...] = ()
 
 
 def diff(

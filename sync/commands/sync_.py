@@ -67,6 +67,7 @@ def print_outcome(
                 "deleted": plan.deleted,
                 "unchanged": plan.unchanged,
                 "duration_ms": outcome.duration_ms,
+                "warnings": outcome.warnings,
             }
         )
         return
@@ -85,6 +86,8 @@ def print_outcome(
         console.line(f"! kept the live edit of {name} (replace it with sync --discard-edits)", "yellow")
     for repair in plan.repairs:
         console.line(f"! repaired: {repair}", "yellow")
+    for warning in outcome.warnings[:LINES]:
+        console.line(f"! {warning}", "yellow")
     what = f"{len(plan.created)} created, {len(plan.updated)} updated, {len(plan.deleted)} deleted, {plan.unchanged} unchanged"
     head = f"{verb} {outcome.commit[:10]}" if outcome.changed else f"in sync with {outcome.commit[:10]}"
     console.line(f"{head} as generation {outcome.generation}: {what} ({outcome.duration_ms} ms)")

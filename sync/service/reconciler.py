@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 LIFTABLE = (State.BEHIND, State.DIVERGED, State.UNKNOWN, State.PINNED)
 """The states that an operator's `sync` overrides."""
+
+log = logging.getLogger("luasprocs.daemon")
 
 
 class Reconciler:
@@ -174,6 +177,8 @@ class Reconciler:
         finally:
             self._applying = False
         self._refused = None
+        for warning in outcome.warnings:
+            log.warning("%s", warning)
         if outcome.changed:
             self.doubt()
         done = Reconciliation.seen(live, self._state(desired, State.SYNCED, self._edits.waiting))
