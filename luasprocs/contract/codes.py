@@ -69,6 +69,13 @@ class Refusal(Code):
     DIRTY = "DIRTY", "a key of the registry was changed by hand: sync again"
 
 
+class RequestRefusal(Code):
+    """Why a daemon answers a request without doing what it asks for."""
+
+    EXPIRED = "expired", "its deadline had passed"
+    OVERTAKEN = "overtaken", "another generation was made since it was asked for"
+
+
 class FindingCode(Code):
     """What is wrong with a registry, as `luasprocs status` and the screen show it; the worst first."""
 

@@ -48,18 +48,24 @@ REVISION: Fields = (
     Field("owner", "which repository owns the registry"),
     Field("engine", "the engine's version", number=True),
     Field("pinned", "the commit that a rollback left, or empty"),
+    Field(
+        "held",
+        "what the rollback keeps out, JSON, or empty: `by`, `at`, `why`, and `blobs`: each sproc that was rolled back "
+        "to the blobs that git may have of it (an empty one: git has no such file)",
+    ),
     Field("defaults", "the metadata defaults of luasprocs.toml as JSON, if any"),
 )
 
 HISTORY: Fields = (
     Field("generation", "the generation that this apply made", number=True),
-    Field("action", "`sync`, `edit`, or `rollback to N`"),
+    Field("action", "`sync`, `edit`, `unpin`, or `rollback to N`"),
     Field("commit", "the commit that became live"),
     Field("author", "its author"),
     Field("subject", "its subject"),
     Field("branch", "its branch"),
     Field("applied_at", "when (ISO 8601, UTC)"),
     Field("applied_by", "who (user@host)"),
+    Field("why", "why, if somebody said so"),
     Field("created", "JSON: name to blob"),
     Field("updated", "JSON: name to [old blob, new blob]"),
     Field("deleted", "JSON: name to old blob"),

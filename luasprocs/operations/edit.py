@@ -104,6 +104,7 @@ def _change(live: Live, sproc: Sproc, by: str, subject: str) -> Change:
         names=tuple(live.sprocs),
         adopt=True,
         pinned=revision.pinned,
+        held=revision.held,
         defaults=revision.defaults,
         action="edit",
     )

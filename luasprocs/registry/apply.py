@@ -106,6 +106,7 @@ def _revision(live: Live, change: Change) -> Revision:
         owner=change.owner,
         engine=VERSION,
         pinned=change.pinned,
+        held=change.held,
         defaults=change.defaults,
     )
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One apply. `created` and `deleted`: name to blob; `updated`: name to old and new blob."""
+    """One apply. `created` and `deleted`: name to blob; `updated`: name to old and new blob; `why`: if somebody said so."""
 
     generation: int
     action: str
@@ -33,6 +33,7 @@ class Generation:
     created: Mapping[str, str]
     updated: Mapping[str, tuple[str, str]]
     deleted: Mapping[str, str]
+    why: str = ""
 
 
 def read_history(registry: Registry, count: int | None = None) -> list[Generation]:
@@ -53,7 +54,7 @@ def read_history(registry: Registry, count: int | None = None) -> list[Generatio
 
 
 def _generation(stored: Mapping[str, str]) -> Generation:
-    found: dict[str, Any] = {field.name: stored[field.name] for field in HISTORY}
+    found: dict[str, Any] = {field.name: stored[field.name] for field in HISTORY if field.name in stored}
     found |= {kind: json.loads(stored[kind]) for kind in ("created", "updated", "deleted")}
     found["updated"] = {name: (old, new) for name, (old, new) in found["updated"].items()}
     found["generation"] = int(stored["generation"])
@@ -82,6 +83,18 @@ def state_at(
     raise RegistryError(
         f"generation {generation} is not in the history (the oldest kept is {oldest or 'none'}): see luasprocs history"
     )
+
+
+def before_last_change(name: str, history: Iterable[Generation]) -> int:
+    """The generation before the last one that changed a sproc. `history`: the newest first.
+
+    Raises:
+        RegistryError: none that is kept changed it.
+    """
+    for entry in history:
+        if name in {*entry.created, *entry.updated, *entry.deleted}:
+            return entry.generation - 1
+    raise RegistryError(f"{name} has not changed in the generations that are kept: see luasprocs history")
 
 
 def read_blobs(registry: Registry, blobs: Iterable[str], *, strict: bool = True) -> dict[str, bytes]:

@@ -49,8 +49,10 @@ class Change:
     names: tuple[str, ...]
     adopt: bool = False
     pinned: str = ""
+    held: str = ""
     defaults: str = ""
     action: str = "sync"
+    why: str = ""
     generations_kept: int = GENERATIONS_KEPT
 
 
@@ -149,6 +151,7 @@ class Transaction:
             "branch": change.branch,
             "applied_at": self.revision.applied_at,
             "applied_by": change.applied_by,
+            "why": change.why,
             "created": json.dumps(created),
             "updated": json.dumps(updated),
             "deleted": json.dumps({name: self._old(name) for name in change.deleted}),

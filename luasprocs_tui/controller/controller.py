@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from luasprocs.operations.pause import Paused
+    from luasprocs.operations.rollback import Preview
     from luasprocs.registry.history import Generation
     from luasprocs.state.jobs import JobRecord
     from luasprocs_tui.backend.protocol import Backend, SyncStatus
@@ -69,7 +70,7 @@ class Controller:
         """Asks a daemon to sync, after showing what waits if names are to be deleted or this is production."""
 
         def read(status: SyncStatus) -> None:
-            act = partial(self._do, self._backend.sync)
+            act = partial(self._do, lambda: self._backend.sync(status.generation))
             if status.state.deleted or self._context.production:
                 lines = sync_lines(status.state, "")
                 self._runner.sure(Question("Sync?", "\n".join(lines), "Sync", self._context.name), act)
@@ -80,12 +81,14 @@ class Controller:
 
     def roll_back(self, generation: int) -> None:
 
-        def shown(lines: Sequence[str]) -> None:
+        def shown(found: Preview) -> None:
             title = f"Roll back to generation {generation}?"
-            question = Question(title, "\n".join(lines), "Roll back", self._context.name or "rollback")
-            self._runner.sure(question, partial(self._do, lambda: self._backend.roll_back(generation)))
+            text = "\n".join(rollback_lines(generation, found.differences))
+            question = Question(title, text, "Roll back", self._context.name or "rollback")
+            act = partial(self._do, lambda: self._backend.roll_back(generation, found.live))
+            self._runner.sure(question, act)
 
-        self._runner.change(lambda: rollback_lines(generation, self._backend.rollback_differences(generation)), shown)
+        self._runner.change(lambda: self._backend.rollback_preview(generation), shown)
 
     def show_generation(self, generation: Generation, sproc: str) -> None:
         """Shows what a generation changed."""

@@ -8,6 +8,7 @@ import time
 import click
 
 from luasprocs.errors import RegistryError
+from luasprocs.language.values import some_of
 from luasprocs.registry.plan import Outcome
 from luasprocs.state.desired import read_suspended
 from sync.console import Console
@@ -80,9 +81,14 @@ def print_outcome(
         if len(names) > LINES and not verbose:
             console.line(f"{sign} … {len(names) - LINES:,} more (--verbose shows all)", style)
     for name in plan.overwritten:
-        console.line(f"! the live edit of {name} was replaced, since git has another source", "yellow")
+        console.line(f"! the live edit of {name} was replaced", "yellow")
     for name in plan.edited:
-        console.line(f"! {name} is edited live and stays so: sync --discard-edits replaces it", "yellow")
+        waits = " though git has changed it, too: edit --merge puts both together," if name in plan.overtaken else ":"
+        console.line(f"! {name} is edited live and stays so{waits} sync --discard-edits replaces it", "yellow")
+    if plan.held:
+        console.line(
+            f"! a rollback keeps out {some_of(plan.held)}: luasprocs sync or luasprocs unpin lifts that", "yellow"
+        )
     for repair in plan.repairs:
         console.line(f"! repaired: {repair}", "yellow")
     what = f"{len(plan.created)} created, {len(plan.updated)} updated, {len(plan.deleted)} deleted, {plan.unchanged} unchanged"
@@ -116,7 +122,7 @@ def command(
     desired = session.desired(revision, worktree=worktree)
     for problem in desired.passed_over:
         console.warn(str(problem))
-    options = Options(not no_prune, prune_all, adopt, Policy.of(session.settings), discard_edits)
+    options = Options(not no_prune, prune_all, adopt, Policy.of(session.settings), discard_edits, unpin=True)
     progress = Progress()
     try:
         with session.named_errors():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import EngineVersionError, OwnerError, PruneError, RepositoryError, ServerError
 from luasprocs.registry.history import read_history
-from luasprocs.registry.plan import Outcome, Plan
+from luasprocs.registry.plan import Outcome
 from luasprocs.server.registry import Registry
 from luasprocs.state.desired import read_suspended
 from sync.git.repository import Repository
@@ -168,6 +168,7 @@ def _by_others(syncer: Syncer, outcome: Outcome) -> Applied:
             created, updated, deleted = (
                 tuple(sorted(names)) for names in (entry.created, entry.updated, entry.deleted)
             )
-            plan = Plan(created, updated, deleted, outcome.plan.unchanged - len(created) - len(updated))
+            unchanged = outcome.plan.unchanged - len(created) - len(updated)
+            plan = replace(outcome.plan, created=created, updated=updated, deleted=deleted, unchanged=unchanged)
             return Applied(replace(outcome, plan=plan, changed=True), entry.applied_by)
     return Applied(outcome)

@@ -5,23 +5,29 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from luasprocs.contract.codes import RequestRefusal
 from luasprocs.errors import ConflictError, LuasprocsError, ProblemsError, RepositoryError, ServerError, SettingsError
+from luasprocs.language.values import some_of
 from luasprocs.operations.identity import user_at_host
 from luasprocs.operations.rollback import rollback
+from luasprocs.registry.history import read_history
 from luasprocs.registry.live import read_live, reread
 from luasprocs.state import requests
 from luasprocs.state.desired import SyncState
 from sync.git.worktree import PATIENCE_S
-from sync.reconcile.decision import Decision, State, decide
+from sync.reconcile.decision import GOES_ON, Decision, State, decide
 from sync.reconcile.desired import WORKTREE
 from sync.reconcile.pending_diffs import Diffs
 from sync.reconcile.syncer import Options, Prepared, Syncer
 from sync.service.edit_committer import EditCommitter
-from sync.service.facts import read_facts
+from sync.service.facts import contained_by, read_facts
 from sync.service.publisher import Publisher
-from sync.service.reconciliation import Reconciliation, summary
+from sync.service.reconciliation import Reconciliation, kept_out, summary
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from luasprocs.registry.history import Generation
     from luasprocs.registry.live import Live
     from luasprocs.registry.plan import Plan
     from luasprocs.server.registry import Registry
@@ -31,6 +37,8 @@ if TYPE_CHECKING:
 
 LIFTABLE = (State.BEHIND, State.DIVERGED, State.UNKNOWN, State.PINNED)
 """The states that an operator's `sync` overrides."""
+BY_LIMIT = 200
+"""Characters of a name that somebody has written into a request."""
 
 
 class Reconciler:
@@ -45,7 +53,7 @@ class Reconciler:
         self._publisher = Publisher(registry, daemon)
         self._diffs = Diffs(registry)
         self._live: Live | None = None
-        self._seen = ""
+        self._contained: frozenset[str] | None = None
         self._refused: tuple[str, int, SyncState] | None = None
         self._applying = False
         self._moving_since_s = 0.0
@@ -67,9 +75,10 @@ class Reconciler:
         """Fetches if `fetch`, applies what may be applied, answers requests, and publishes the resulting state."""
         late = self._refresh() if fetch else ""
         asked = requests.take(self._registry, self._daemon)
-        done = self._reconcile()
-        for request in asked:
-            done = self._answer(request, done)
+        done: Reconciliation | None = None
+        for request in asked:  # before anything of its own makes another generation
+            done = self._answer(request)
+        done = done or self._reconcile()
         if late and not done.failing:
             done = done.without_fetch(late)
         self._publisher.publish(done.state)
@@ -96,13 +105,12 @@ class Reconciler:
         decision = self._decide(desired, live)
         if decision.apply and (made := self._edits.commit(desired, live)):
             desired, decision = made, self._decide(made, live)
-        self._seen = desired.commit.sha
         if forced and decision.state in LIFTABLE:
             decision = Decision(True, State.APPLYING)
         last = (desired.commit.sha, live.revision.generation)
         if self._refused and not forced and last[0] != WORKTREE and self._refused[:2] == last:
             return Reconciliation.seen(live, self._refused[2])
-        return self._again_if_moving(desired.moving, self._apply(desired, live, decision))
+        return self._again_if_moving(desired.moving, self._apply(desired, live, decision, unpin=forced))
 
     def _read(self, desired: Desired) -> Live:
         """Reads what is live; if nobody has changed it since the last time, by one short command."""
@@ -112,7 +120,9 @@ class Reconciler:
         return live
 
     def _decide(self, desired: Desired, live: Live) -> Decision:
-        return decide(read_facts(self._registry, self._source, desired, live, self._seen))
+        facts = read_facts(self._registry, self._source, desired, live, self._contained)
+        self._contained = contained_by(facts)
+        return decide(facts)
 
     def _again_if_moving(self, moving: str, done: Reconciliation) -> Reconciliation:
         """Files that are being written are checked again soon; if that never ends, the state says so."""
@@ -125,8 +135,11 @@ class Reconciler:
             return done
         return done.because(f"{moving} is being written all the time: it stays as it was before")
 
-    def _apply(self, desired: Desired, live: Live, decision: Decision) -> Reconciliation:
-        options = Options(policy=self._rules.policy, discard_edits=self._rules.live_edits == "revert")
+    def _apply(self, desired: Desired, live: Live, decision: Decision, *, unpin: bool) -> Reconciliation:
+        discard = self._rules.live_edits == "revert"
+        options = Options(
+            policy=self._rules.policy, discard_edits=discard, unpin=unpin or not decision.apply, attempts=1
+        )
         syncer = Syncer(self._registry, self._source.repository, options)
         try:
             prepared = syncer.prepare(desired, live)
@@ -163,12 +176,22 @@ class Reconciler:
         finally:
             self._applying = False
         self._refused = None
+        self._contained = (self._contained or frozenset()) | {desired.commit.sha}
         if outcome.changed:
             self.doubt()
-        done = Reconciliation.seen(live, self._state(desired, State.SYNCED, self._edits.waiting))
+        done = Reconciliation.seen(live, self._stands(desired, prepared))
         return done._replace(
             applied=outcome.changed, summary=summary(outcome), generation=outcome.generation, again=outcome.changed
         )
+
+    def _stands(self, desired: Desired, done: Prepared) -> SyncState:
+        """The state after a sync: pinned as long as anything is held, and why live edits wait."""
+        plan, waiting = done.plan, self._edits.waiting(done.plan.overtaken)
+        if not plan.held:
+            return self._state(desired, State.SYNCED, waiting)
+        held = f"a rollback {done.pin} keeps out {some_of(plan.held)}: {GOES_ON}"
+        reason = "; ".join(filter(None, (held, waiting)))
+        return self._state(desired, State.PINNED, reason, kept_out(plan, desired, done.live.sprocs))
 
     def _refuse(
         self, desired: Desired, live: Live, why: str, problems: tuple[str, ...] = (), plan: Plan | None = None
@@ -198,10 +221,16 @@ class Reconciler:
             daemon=self._daemon,
         )
 
-    def _answer(self, request: requests.Request, done: Reconciliation) -> Reconciliation:
-        """Carries out a request. Returns the resulting reconciliation."""
+    def _answer(self, request: requests.Request) -> Reconciliation | None:
+        """Carries out a request, if it still holds. Returns the resulting reconciliation, if there was one."""
+        now_ms, generation = requests.now_and_generation(self._registry)
+        if refusal := request.refused(now_ms, generation):
+            said = _refusal(refusal, request, read_history(self._registry, 1), now_ms)
+            requests.answer(self._registry, request, requests.Answer(False, said, self._daemon, refusal))
+            return None
+        done = None
         try:
-            ok, said, done = self._do(request, done)
+            ok, said, done = self._do(request)
         except ServerError:
             raise
         except (LuasprocsError, ValueError) as error:
@@ -209,10 +238,11 @@ class Reconciler:
         requests.answer(self._registry, request, requests.Answer(ok, said, self._daemon))
         return done
 
-    def _do(self, request: requests.Request, done: Reconciliation) -> tuple[bool, str, Reconciliation]:
+    def _do(self, request: requests.Request) -> tuple[bool, str, Reconciliation]:
         if request.action == "rollback":
-            wanted = request.arguments.get("generation", "")
-            outcome = rollback(self._registry, int(wanted) if wanted else None, by=user_at_host())
+            wanted, why = request.arguments.get("generation", ""), request.arguments.get("why", "")
+            by = request.by[:BY_LIMIT] or user_at_host()
+            outcome = rollback(self._registry, int(wanted) if wanted else None, by=by, why=why, check=_is(request.on))
             self.doubt()
             said = f"rolled back to {outcome.commit[:12]}, generation {outcome.generation}"
             return True, said, self._reconcile()
@@ -221,6 +251,27 @@ class Reconciler:
         done = self._reconcile(forced=request.action == "sync")
         ok = done.state.state == State.SYNCED
         return ok, done.summary or done.state.reason or str(done.state.state), done
+
+
+def _is(generation: int) -> Callable[[Live], None]:
+    """A check that this generation is live."""
+
+    def check(live: Live) -> None:
+        if live.revision.generation != generation:
+            raise ConflictError(f"generation {live.revision.generation} came meanwhile: look at luasprocs history")
+
+    return check
+
+
+def _refusal(refusal: RequestRefusal, request: requests.Request, newest: Sequence[Generation], now_ms: int) -> str:
+    """A refusal as a sentence."""
+    if refusal == RequestRefusal.EXPIRED:
+        late_s = (now_ms - request.deadline_ms) // 1000
+        late = f"its time ended {late_s} s ago" if request.deadline_ms else "it says no deadline"
+        return f"the {request.action} has expired ({late}): nothing was done; ask again"
+    last = newest[0] if newest else None
+    what = f"{last.action}, generation {last.generation} by {last.applied_by}" if last else "another generation"
+    return f"the {request.action} was overtaken by {what}: nothing was done; look at luasprocs history, then ask again"
 
 
 def _first_of(error: ProblemsError) -> str:
