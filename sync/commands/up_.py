@@ -19,6 +19,7 @@ from sync.commands.sync_ import Progress, print_outcome
 from sync.console import Console
 from sync.reconcile.syncer import Options, Syncer
 from sync.service.logs import log_to_stderr
+from sync.service.namespace import Chosen
 from sync.session import Session
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def command(flags: dict[str, object]) -> int:
         _sync(console, session)
         _say_what_next(console, server)
         log_to_stderr(session.settings.log_format)
-        return run_daemon(session, session.url, session.keys, source_of(session), beside=_Reviver(server))
+        return run_daemon(session, session.url, Chosen(session.keys), source_of(session), beside=_Reviver(server))
 
 
 class _Reviver:

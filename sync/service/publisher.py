@@ -29,3 +29,9 @@ class Publisher:
         if last is None or last.daemon == self._daemon or last.state != State.SYNCED:
             publish(self._registry, state)
         self._published = state.said
+
+    def withdraw(self) -> None:
+        """Takes back what it has published last: it was the state of another registry. Raises redis.RedisError."""
+        if read_sync_state(self._registry).daemon == self._daemon:
+            self._registry.client.delete(self._registry.keys.desired)
+        self._published = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from luasprocs.contract.codes import RequestRefusal
@@ -79,9 +80,12 @@ class Reconciler:
         for request in asked:  # before anything of its own makes another generation
             done = self._answer(request)
         done = done or self._reconcile()
-        if late and not done.failing:
+        if late and done.failing != "redis":
             done = done.without_fetch(late)
-        self._publisher.publish(done.state)
+        if done.elsewhere is None:
+            self._publisher.publish(done.state)
+        else:
+            self._publisher.withdraw()
         return done
 
     def _refresh(self) -> str:
@@ -96,11 +100,13 @@ class Reconciler:
         try:
             desired = self._source.desired()
         except (RepositoryError, SettingsError) as error:
-            return Reconciliation.failed("git", str(error))
+            failed = Reconciliation.failed("git", str(error))
+            return failed._replace(state=replace(failed.state, source=self._source.name, daemon=self._daemon))
         namespace = desired.settings.namespace
         if namespace and namespace != self._registry.keys.namespace:
             why = f"luasprocs.toml says namespace {namespace!r}, which this daemon does not serve: restart it"
-            return Reconciliation(self._state(desired, State.REFUSED, why))
+            elsewhere = namespace if self._rules.movable else None
+            return Reconciliation(self._state(desired, State.REFUSED, why), elsewhere=elsewhere)
         live = self._read(desired)
         decision = self._decide(desired, live)
         if decision.apply and (made := self._edits.commit(desired, live)):

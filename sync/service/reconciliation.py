@@ -22,6 +22,7 @@ class Reconciliation(NamedTuple):
     """`failing`: `git` or `redis` if it could not be read; `again`: reconcile again at once.
 
     `applied`: whether a sync was done; `summary`: which one. `evicts`: the eviction policy that may lose the registry, or "".
+    `elsewhere`: the namespace that is to be served instead, as git says so.
     """
 
     state: SyncState
@@ -31,6 +32,7 @@ class Reconciliation(NamedTuple):
     again: bool = False
     generation: int = 0
     evicts: str = ""
+    elsewhere: str | None = None
 
     @classmethod
     def failed(cls, what: str, why: str) -> Reconciliation:
