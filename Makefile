@@ -5,14 +5,16 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 STAMP := .venv/.installed
 
-.PHONY: demo test test-servers servers-page bench soak tui lint house servers clean
+.PHONY: demo test test-wording test-servers servers-page bench soak tui lint house servers clean
 
 demo: $(STAMP)
 	$(BIN)/luasprocs demo
 
 # Most tests wait for real processes most of the time: six at once, on two cores too.
+test: export LUASPROCS_TEST_RESULTS := yes
 test: $(STAMP) servers lint
 	$(BIN)/pytest -n 6 --dist loadgroup
+	$(BIN)/python -m tests.tried check
 
 # The tests that a server matters to, on Redis 8.0 and Valkey 8.1, or on those that LUASPROCS_TEST_SERVERS names; SHORT=1: a part of them.
 # docs/servers.md must say the same as this run.
@@ -22,6 +24,12 @@ test-servers: $(STAMP)
 	.ci/fetch-servers
 	$(BIN)/pytest -n 6 --dist loadgroup $$($(BIN)/python -m tests.tried $(if $(SHORT),short,files))
 	$(BIN)/python -m tests.tried check
+
+# The tests of engine, operations, command line and screen, while every message has other words: see tests/rewording/sitecustomize.py.
+test-wording: export LUASPROCS_TEST_SERVERS := valkey
+test-wording: export PYTHONPATH := $(CURDIR)/tests/rewording
+test-wording: $(STAMP)
+	$(BIN)/pytest -n 6 --dist loadgroup --assert=plain tests/engine tests/operations tests/sync/commands tests/tui --ignore tests/tui/snapshots
 
 # Writes the tables of docs/servers.md, from a run on all four.
 servers-page: export LUASPROCS_TEST_SERVERS := redis,redis8,valkey81,valkey

@@ -88,4 +88,4 @@ def results() -> Iterator[Result]:
             subprocess.run(install, check=True, capture_output=True)
             with_hooks, without = partial(_pushed_live, clone, server.url), partial(_push, clone, "plain")
             title = f"git push, {SPROCS} sprocs, with hooks - without, {kind} (ms)"
-            yield difference(title, with_hooks, without, PAIRS, at_most=500)
+            yield difference(title, with_hooks, without, PAIRS, at_most=350)

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import sys
 import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
+from luasprocs.operations.terminal import Replacing, clean
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from luasprocs.errors import Problem
 
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_ESCAPES = Replacing(lambda character: ascii(character)[1:-1], {"\t": "\t", "\n": "\n", "\r": "\\x0d"})
 _STYLES = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
 _DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
 def safe(text: str) -> str:
-    """Text that can't drive a terminal: control characters and bidirectional overrides as escapes."""
-    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text).encode("utf-8", "replace").decode()
+    """Text that neither drives a terminal nor deceives its reader: hostile characters as escapes."""
+    return clean(text, _ESCAPES)
 
 
 def width(text: str) -> int:

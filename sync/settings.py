@@ -125,7 +125,7 @@ class HostSettings:
         return redacted(self.redis)
 
     def source(self, name: str) -> str:
-        """Who set a setting: `--redis`, `LUASPROCS_REDIS`, a file, …, or `the default`."""
+        """Who set a setting: `--redis`, `LUASPROCS_REDIS`, a file, …, or `the default`; for people to read."""
         return self.sources.get(name, "the default")
 
 

@@ -28,6 +28,17 @@ class Proxy:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._pairs: dict[socket.socket, socket.socket] = {}
         self._clients: set[socket.socket] = set()
+        self._armed: tuple[bytes, bool] | None = None
+        self._deaf: set[socket.socket] = set()
+        self.command_cut = threading.Event()
+
+    def cut_command(self, word: bytes, *, after: bool) -> None:
+        """Cuts the connection of the next command with this word, before the server has it, or `after` the server has run it.
+
+        `command_cut` is set when that has happened.
+        """
+        self.command_cut.clear()
+        self._armed = (word, after)
 
     @property
     def port(self) -> int:
@@ -90,6 +101,11 @@ class Proxy:
         target = self._pairs[source]
         with contextlib.suppress(OSError):
             data = source.recv(65536)
+            if data and self._armed and source in self._clients and self._armed[0] in data:
+                self._cut_one(selector, source, data)
+                return
+            if data and target in self._deaf:
+                return
             if data:
                 room = len(data) if self.cut_at is None else max(0, self.cut_at - self.total)
                 self._count(source, data[:room])
@@ -99,6 +115,21 @@ class Proxy:
                 return
         for one in (source, target):
             self._drop(selector, one)
+
+    def _cut_one(self, selector: selectors.BaseSelector, client: socket.socket, data: bytes) -> None:
+        assert self._armed is not None
+        (_, after), self._armed = self._armed, None
+        server = self._pairs[client]
+        if after:  # the server reads all of it, then the end; what it says goes nowhere
+            server.sendall(data)
+            server.shutdown(socket.SHUT_WR)
+            selector.unregister(client)
+            self._deaf.add(client)
+            client.shutdown(socket.SHUT_RDWR)
+        else:
+            self._drop(selector, client)
+            self._drop(selector, server)
+        self.command_cut.set()
 
     def _count(self, source: socket.socket, data: bytes) -> None:
         self.total += len(data)
@@ -117,7 +148,9 @@ class Proxy:
 
     def _drop(self, selector: selectors.BaseSelector, one: socket.socket) -> None:
         if self._pairs.pop(one, None) is not None:
-            selector.unregister(one)
+            if one not in self._deaf:
+                selector.unregister(one)
+            self._deaf.discard(one)
             one.close()
 
     def _close_pairs(self) -> None:

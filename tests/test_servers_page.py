@@ -30,7 +30,7 @@ def test_the_files_of_each_row_are_there_and_each_row_is_on_the_page():
 
 @pytest.mark.parametrize(
     ("end", "cell"),
-    [("passed", "yes"), ("failed", "no"), (NOT_HERE + "VADD", "not there"), ("no TLS", "not there (1)")],
+    [("passed", "yes"), ("failed", "no"), (NOT_HERE + "VADD", "not there"), ("no TLS", "left out (1)")],
 )
 def test_a_cell_says_how_the_tests_of_its_row_ended(end, cell):
     results = {"Redis 9.9.9": {"tests/registry/test_apply.py::test_a": end}}

@@ -105,14 +105,14 @@ class Results:
 
 
 def _cell(tests: Mapping[str, str], wanted: Iterable[str]) -> tuple[str, set[str]]:
-    """`yes`, `no`, or `not tried`; and why some tests were skipped."""
+    """How the tests of a row ended; and why some were left out."""
     ends = {test: end for test, end in tests.items() for one in wanted if test.startswith(one)}
     if any(not any(test.startswith(one) for test in tests) for one in wanted):
         return "not tried", set()
     if "failed" in ends.values():
         return "no", set()
     skipped = {end for end in ends.values() if end != "passed" and not end.startswith(NOT_HERE)}
-    return ("yes" if "passed" in ends.values() else "not there"), skipped
+    return ("yes" if "passed" in ends.values() else "left out" if skipped else "not there"), skipped
 
 
 def _columns(results: Mapping[str, Any]) -> list[str]:

@@ -1,24 +1,12 @@
-"""Words that code looks at, where people read sentences: triggers, statuses, refusals, findings."""
+"""Words that code looks at, where people read sentences: triggers, statuses, states of jobs, findings."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Literal, TypeAlias
 
+from luasprocs.contract.refusals import Code
+
 Level: TypeAlias = Literal["error", "warning", "info"]
-
-
-class Code(StrEnum):
-    """A word, and its meaning for documentation."""
-
-    meaning: str
-
-    def __new__(cls, value: str, meaning: str) -> Code:
-        """A member is its word."""
-        code = str.__new__(cls, value)
-        code._value_ = value
-        code.meaning = meaning
-        return code
 
 
 class Trigger(Code):
@@ -54,19 +42,6 @@ class JobState(Code):
     WAITING = "waiting", "it waits for its sproc's turn"
     DELAYED = "delayed", "it is tried again later"
     DEAD = "dead", "it used up its retries"
-
-
-class Refusal(Code):
-    """The first word of an error by which the engine refuses to run something."""
-
-    NOSPROC = "NOSPROC", "no sproc of that name is live"
-    DISABLED = "DISABLED", "the sproc's header says `enabled=no`"
-    LIBRARY = "LIBRARY", "the sproc is `library=yes`: other sprocs require it"
-    ASYNC = "ASYNC", "the sproc is `runasync=yes`: enqueue it"
-    NOTASYNC = "NOTASYNC", "the sproc is not `runasync=yes`: call it"
-    NOTREADONLY = "NOTREADONLY", "the sproc is not `readonly=yes`: call it with FCALL"
-    NORECORD = "NORECORD", "the user may not write records"
-    DIRTY = "DIRTY", "a key of the registry was changed by hand: sync again"
 
 
 class RequestRefusal(Code):

@@ -93,6 +93,13 @@ class Keys:
         healed="the next heartbeat replaces it",
     )
     paused = Key("Paused", "set", "paused sprocs (`luasprocs pause`); survives syncs", checked=True)
+    pauses = Key("Pauses", "hash", "of these, sproc to `ms by`: since when it is paused, and by whom", checked=True)
+    acknowledged = Key(
+        "Acknowledged",
+        "hash",
+        "`gap` or `missed` to `until ms by`: those up to `until` are known (`luasprocs status --acknowledge`)",
+        checked=True,
+    )
     catchups = Key(
         "Catchups",
         "hash",

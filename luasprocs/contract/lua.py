@@ -11,8 +11,9 @@ from luasprocs.contract.keys import KEYS
 from luasprocs.contract.metadata import KEYS as METADATA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
+    from luasprocs.contract.functions import Function
     from luasprocs.contract.keys import Keys
 
 _USED = re.compile(r"\bK\.([A-Z_]+)\b")
@@ -49,7 +50,10 @@ def constants(keys: Keys, **more: object) -> dict[str, str]:
         **{key.attribute.upper(): literal(key.within(keys)) for key in KEYS},
         **{name.upper(): literal(keys.function(name)) for name in ("execute", "enqueue")},
         **{f"USAGE_{name.upper()}": literal(_usage(keys, name)) for name in ("execute", "enqueue", "call", "cron")},
-        "SERVED": literal(list(_served(keys))),
+        "REGISTERED": literal(
+            [part for one in _served() for part in (keys.function(one.name), one.reads and "no-writes")]
+        ),
+        "SERVED": literal([part for one in _served() for part in (one.chunk, one.name)]),
         "DIGESTED": literal(records.DIGESTED),
         "EXECUTION_FIELDS": literal(records.names_of(records.EXECUTION)),
         "EXECUTION_EMPTY": literal(["0" if field.number else "" for field in records.EXECUTION]),
@@ -63,14 +67,9 @@ def _usage(keys: Keys, name: str) -> str:
     return FUNCTIONS[name].usage.replace(f"luasprocs_{name}", keys.function(name))
 
 
-def _served(keys: Keys) -> Iterable[object]:
-    """What register.lua registers: each chunk, and its functions' full names, names, and flags or false."""
-    for chunk in dict.fromkeys(one.chunk for one in FUNCTIONS.values() if one.chunk != "core"):
-        functions = [one for one in FUNCTIONS.values() if one.chunk == chunk]
-        yield from (
-            chunk,
-            [part for one in functions for part in (keys.function(one.name), one.name, one.reads and "no-writes")],
-        )
+def _served() -> list[Function]:
+    """The functions that register.lua registers; core.lua registers its own."""
+    return [one for one in FUNCTIONS.values() if one.chunk != "core"]
 
 
 def _defaults() -> str:

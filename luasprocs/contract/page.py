@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from luasprocs.contract import codes, limits, records
 from luasprocs.contract.functions import FUNCTIONS
 from luasprocs.contract.keys import KEYS
+from luasprocs.contract.refusals import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -117,7 +118,7 @@ def page() -> str:
         ),
         "## Refusals\n",
         REFUSALS,
-        _table(("code", "meaning"), ((f"`{one}`", one.meaning) for one in codes.Refusal)),
+        _table(("code", "meaning"), ((f"`{one}`", one.meaning) for one in Refusal)),
     ]
     return "\n".join(parts)
 

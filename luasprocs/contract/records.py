@@ -44,31 +44,33 @@ REVISION: Fields = (
     Field("branch", "its branch"),
     Field("generation", "counts applies", number=True),
     Field("applied_at", "when (ISO 8601, UTC)"),
-    Field("applied_by", "who (user@host)"),
+    Field("applied_by", "who (user@host, or WHO, by push to user@host)"),
     Field("owner", "which repository owns the registry"),
     Field("engine", "the engine's version", number=True),
     Field("pinned", "the commit that a rollback left, or empty"),
     Field(
         "held",
         "what the rollback keeps out, JSON, or empty: `by`, `at`, `why`, and `blobs`: each sproc that was rolled back "
-        "to the blobs that git may have of it (an empty one: git has no such file)",
+        "to the blobs that git may have of it (an empty one: git has no such file); `lifted`: sprocs that were unpinned, "
+        "which the next sync brings",
     ),
     Field("defaults", "the metadata defaults of luasprocs.toml as JSON, if any"),
 )
 
 HISTORY: Fields = (
     Field("generation", "the generation that this apply made", number=True),
-    Field("action", "`sync`, `edit`, `unpin`, or `rollback to N`"),
+    Field("action", "`sync`, `heal`, `edit`, `unpin`, or `rollback to N`"),
     Field("commit", "the commit that became live"),
     Field("author", "its author"),
     Field("subject", "its subject"),
     Field("branch", "its branch"),
     Field("applied_at", "when (ISO 8601, UTC)"),
-    Field("applied_by", "who (user@host)"),
-    Field("why", "why, if somebody said so"),
+    Field("applied_by", "who (user@host, or WHO, by push to user@host)"),
     Field("created", "JSON: name to blob"),
     Field("updated", "JSON: name to [old blob, new blob]"),
     Field("deleted", "JSON: name to old blob"),
+    Field("healed", "JSON: what had been changed by hand and was put right, names and sentences"),
+    Field("why", "why, if somebody said so"),
 )
 
 EXECUTION: Fields = (
@@ -91,13 +93,18 @@ EXECUTION: Fields = (
 )
 
 STATS: Fields = (
-    Field("calls", "direct calls, written every 1,000 and at each apply", number=True),
+    Field("calls", "direct calls, written every 1,000, by daemons every five seconds, and at each apply", number=True),
+    Field("call_errors", "direct calls that failed, written with `calls`", number=True),
     Field("runs", "recorded runs", number=True),
     Field("errors", "runs that failed, and events that were given up (poison, timeout)", number=True),
     Field("skipped", "events that it was not run for", number=True),
     Field("missed", "scheduled times that were given up", number=True),
     Field("last_run", "unix seconds", number=True),
     Field("last_error", "the text of the last error"),
+    Field("last_status", "how the last recorded run ended: a status, see `Executions`"),
+    Field("failed_in_a_row", "recorded runs that failed since the last that did not", number=True),
+    Field("failing_since", "the first of these (unix milliseconds)", number=True),
+    Field("last_missed", "when scheduled times were last given up (unix milliseconds)", number=True),
     Field("duration_us_total", "microseconds of all recorded runs", number=True),
     Field("duration_us_max", "microseconds of the longest", number=True),
 )
@@ -179,4 +186,5 @@ DESIRED: Fields = (
     Field("drift", "JSON: sprocs that were changed by hand"),
     Field("at", "when this was published (unix seconds)"),
     Field("daemon", "the daemon that published it"),
+    Field("generation", "the generation that was live then: if another is, this says nothing any more", number=True),
 )

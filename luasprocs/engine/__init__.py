@@ -18,13 +18,28 @@ from luasprocs.language.compiler import PREFIX
 if TYPE_CHECKING:
     from luasprocs.contract.keys import Keys
 
-VERSION = 4
-"""Raised with every change that an older luasprocs must not undo."""
+VERSION = 8
+"""Raised with every change of the engine's text, or of what it is made from: an older luasprocs must not undo it."""
+TEXTS = {8: "45c8d1156f1e4b323c31083145bd7eb809fd0cb2"}
+"""The last VERSIONs, and the ids of their texts for one registry. A VERSION that somebody may run keeps its text."""
 
 LOADED = ("core", "register")
 """Chunks that are compiled when the engine is loaded, in this order."""
 HELPERS = (
-    *("compile", "header", "pin", "problem", "prelude", "readable", "runs", "records", "values", "batch", "jobs"),
+    *(
+        "compile",
+        "header",
+        "pin",
+        "problem",
+        "prelude",
+        "readable",
+        "runs",
+        "records",
+        "values",
+        "batch",
+        "jobs",
+        "served",
+    ),
 )
 """Chunks that serve no function; with those that do they are text until they are used, see core.lua."""
 CHUNKS = tuple(sorted({*HELPERS, *(one.chunk for one in FUNCTIONS.values())} - set(LOADED)))

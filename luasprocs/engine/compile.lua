@@ -31,6 +31,25 @@ local function fetch(name)
   return values
 end
 
+-- What a source may call cjson and math for without changing anything that outlives the run, see guard.lua.
+local SETTLED_USES = {
+  cjson = { '%f[%w_]cjson%.encode%f[^%w_]', '%f[%w_]cjson%.decode%f[^%w_]', '%f[%w_]cjson%.null%f[^%w_]' }, math = { '%f[%w_]math%.[%w_]+' },
+}
+
+-- Whether a source may change the settings of cjson or the order of random numbers, as far as a pattern can tell.
+local function may_unsettle(source)
+  if source:find('randomseed', 1, true) or source:find('%f[%w_]_G%f[^%w_]') or source:find('%f[%w_]load') then return true end
+  for word, patterns in pairs(SETTLED_USES) do
+    local _, uses = source:gsub('%f[%w_]' .. word .. '%f[^%w_]', '')
+    for _, pattern in ipairs(patterns) do
+      local _, settled = source:gsub(pattern, '')
+      uses = uses - settled
+    end
+    if uses > 0 then return true end
+  end
+  return false
+end
+
 -- require(name) inside a sproc: what the library sproc of that name returned, run once after each load.
 local function load_library(name)
   local guard = core.use 'guard'
@@ -41,6 +60,7 @@ local function load_library(name)
   if not header.flag(values, 'library') then error('require ' .. quoted(name) .. ': it is not library=yes', 3) end
   local chunk, problem = loadstring(K.PREFIX .. values.source, '@' .. name)
   if not chunk then error(problem, 0) end
+  if may_unsettle(values.source) then guard.unsettle() end
   loading[name] = true
   local ok, result = pcall(chunk, {}, {}, { name = name, trigger = 'require', call = guard.call_sproc, enqueue = guard.enqueue }, guard.require, redis)
   loading[name] = nil
@@ -64,24 +84,50 @@ local function assigns(source, name)
   return false
 end
 
--- The start of the function that a source is made into, all on its first line.
-local function head(source)
+-- A direct call is counted by its sproc itself, in an upvalue, and a source that looks at ARGV takes the name off it: in Lua's own
+-- code both cost next to nothing, done by the caller 5% of a call's time. `luasprocs_direct`: true for a call by name; false-like for any
+-- other run; anything else for one that is to be counted and has no name among its arguments.
+local COUNT = 'if luasprocs_direct then luasprocs_calls = luasprocs_calls + 1 if luasprocs_calls >= %d then luasprocs_flush() end %s end '
+local SHIFT = 'if luasprocs_direct == true then local n = #ARGV for i = 2, n do ARGV[i - 1] = ARGV[i] end ARGV[n] = nil end'
+
+-- A source as Lua that returns the function which runs it, of fixed arity, and one that says how often it was called since it was last asked. What is
+-- added stands on the first line and behind the last.
+local function wrapped(source)
   local shared = {}
   for _, name in ipairs(SHARED) do
     if source:find('%f[%w_]' .. name .. '%f[^%w_]') and not assigns(source, name) then shared[#shared + 1] = name end
   end
   local names = table.concat(shared, ', ')
   local copies = #shared > 0 and 'local ' .. names .. ' = ' .. names .. '; ' or ''
-  return 'local sproc, require, redis = ...; ' .. copies .. 'return function(KEYS, ARGV) '
+  local count = COUNT:format(K.FLUSH_EVERY, source:find('ARGV', 1, true) and SHIFT or '')
+  return 'local sproc, require, redis, luasprocs_flush = ...; local luasprocs_calls = 0; ' .. copies
+    .. 'return function(KEYS, ARGV, luasprocs_direct) ' .. count .. source
+    .. '\nend, function() local calls = luasprocs_calls; luasprocs_calls = 0; return calls end'
 end
 
--- The function that runs a source which compiles: made once, of fixed arity, which is faster than a chunk.
--- A source that uses `...` itself, or assigns to what is handed over, can't be made so, and stays a chunk.
+local function flush()
+  core.use 'flush'.write()
+end
+
+-- The function that runs a source which compiles, made once, and what `wrapped` returns beside it. A source that uses `...` itself, or assigns to what
+-- is handed over, can't be wrapped, and stays a chunk.
 local function runner(source, name, chunk, sproc, require_library)
-  local fixed = not (assigns(source, 'redis') or assigns(source, 'sproc') or assigns(source, 'require'))
-  local make = fixed and loadstring(head(source) .. source .. '\nend', '@' .. name)
-  if make then return make(sproc, require_library, api) end
+  local fixed = not (assigns(source, 'redis') or assigns(source, 'sproc') or assigns(source, 'require') or source:find('luasprocs_', 1, true))
+  local make = fixed and loadstring(wrapped(source), '@' .. name)
+  if make then return make(sproc, require_library, api, flush) end
   return function(keys, args) return chunk(keys, args, sproc, require_library, api) end
+end
+
+-- What a direct call runs that can't call its sproc's function as it is.
+local function called(entry)
+  return function(keys, args, named)
+    entry.left = entry.left - 1
+    if entry.left <= 0 then flush() end
+    local guard = core.use 'guard'
+    if named == true then guard.shift(args) end
+    if entry.guarded then return guard.reply_of(entry, keys, args) end
+    return entry.run(keys, args)
+  end
 end
 
 -- What redis may be followed by in a source that changes neither db nor protocol nor replication: a command named by a literal.
@@ -106,9 +152,13 @@ local function is_tame(source)
   return uses == 0
 end
 
--- Whether a source may raise something that is no string: redis-server 7.0 crashes where such an error reaches it.
+-- Whether a source may raise something that is no string: redis-server 7.0 crashes where such an error reaches it. Or return an error,
+-- which is one more that failed.
 local function may_raise(source)
-  return (source:find('error', 1, true) or source:find('assert', 1, true) or not is_tame(source)) and true or false
+  for _, word in ipairs({ 'err', 'assert', 'pcall' }) do
+    if source:find(word, 1, true) then return true end
+  end
+  return not is_tame(source)
 end
 
 -- A header's comma list of types as a set; nil is any.
@@ -144,13 +194,16 @@ local function load_entry(name)
   local tame, begin, sproc = is_tame(source), marker_of(name, values), { name = name, trigger = 'call' }
   local guard = not tame and core.use 'guard' or {} -- a tame source names neither `sproc` nor `require`
   sproc.call, sproc.enqueue = guard.call_sproc, guard.enqueue
-  local run, guarded = runner(source, name, chunk, sproc, guard.require), begin ~= nil or may_raise(source)
+  local run, counted = runner(source, name, chunk, sproc, guard.require)
+  local unsettles = may_unsettle(source)
+  local guarded = begin ~= nil or may_raise(source) or unsettles
+  if unsettles or source:find('require', 1, true) then run = core.use 'guard'.settled(run, unsettles) end
   local entry = {
     name = name,
     run = run,
-    -- For a direct call whose arguments begin with the sproc's name: of a source that doesn't see them it need not go.
-    run_named = not guarded and not source:find('ARGV', 1, true) and not source:find('...', 1, true) and run or nil,
-    left = K.FLUSH_EVERY,
+    counted = counted,
+    left = K.FLUSH_EVERY, -- less the direct calls that `counted` doesn't count
+    raised = 0, -- direct calls that failed
     readonly = header.flag(values, 'readonly'),
     types = types,
     value = wants_value,
@@ -160,7 +213,8 @@ local function load_entry(name)
     begin = begin,
     guarded = guarded, -- see guard.lua
   }
-  entries[name] = entry
+  entry.direct = not entry.guarded and counted and run or called(entry)
+  entries[name], core.direct[name] = entry, entry.direct
   return entry
 end
 

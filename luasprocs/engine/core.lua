@@ -2,8 +2,9 @@
 -- The server's garbage collector goes, every 50 calls, through all that is compiled, at the expense of whoever calls. So this file holds as
 -- little as it can. `core.use 'name'` gives what the chunk of that file returned, as Lua's own require would.
 local core = ...
-local kept, chunks, entries, later = {}, core.chunks, {}, {}
+local kept, chunks, entries, direct, later = {}, core.chunks, {}, {}, {}
 core.entries = entries -- name -> a compiled sproc, see compile.lua. FUNCTION LOAD REPLACE, part of every apply, empties it: no call checks versions.
+core.direct = direct -- name -> what a direct call of it runs, see compile.lua
 core.later = later -- name -> a sproc that runs in workers
 
 -- Compiles a chunk and runs it once more: for what must not be kept. All chunks are one text, each behind a line with its name.
@@ -27,22 +28,30 @@ local function load_entry(name)
   return later[name or ''] or once('compile').load_entry(name)
 end
 
+-- The name whose call has not returned. Another call begins only after it: so one that is still here then has raised.
+local under_way
+local function settle()
+  local entry = entries[under_way]
+  under_way = nil
+  if entry then entry.raised = entry.raised + 1 end
+end
+function core.settle()
+  if under_way then settle() end
+end
+
 redis.register_function(K.EXECUTE, function(keys, args)
-  local entry = entries[args[1]]
-  if not entry then
-    entry = load_entry(args[1])
+  if under_way then settle() end
+  local name = args[1]
+  local run = direct[name]
+  if not run then
+    local entry = load_entry(name)
     if entry.refused then return { err = entry.refused } end
+    run = entry.direct
   end
-  local left = entry.left - 1
-  entry.left = left
-  if left <= 0 then use('flush').serve.flush() end
-  local run = entry.run_named
-  if run then return run(keys, args) end
-  local last = #args -- table.remove would take 5% of a call's time
-  for place = 2, last do args[place - 1] = args[place] end
-  args[last] = nil
-  if entry.guarded then return use('guard').reply_of(entry, keys, args) end
-  return entry.run(keys, args)
+  under_way = name
+  local reply = run(keys, args, true)
+  under_way = nil
+  return reply
 end)
 
 core.use, core.once, core.load_entry = use, once, load_entry

@@ -4,7 +4,8 @@ local entries, load_entry, explain, put_back = core.entries, core.load_entry, co
 local prelude, records, runs = core.use 'prelude', core.use 'records', core.use 'runs'
 local ticks, batches, jobs = core.use 'ticks', core.use 'batch', core.use 'jobs'
 local clock_us, readable, said, failed = prelude.clock_us, core.use('readable').readable, runs.said, runs.failed
-local count, count_error, new_tally, write_stats = records.count, records.count_error, records.new_tally, records.write_stats
+local count, count_ok, count_error = records.count, records.count_ok, records.count_error
+local new_tally, write_stats = records.new_tally, records.write_stats
 local floor, tostring = math.floor, tostring
 local serve = {}
 -- Reading the clock takes as long as a small command. In a long stretch of short runs it is read once for a few of them, and each
@@ -24,7 +25,7 @@ local function record_skipped(batch, name, stretch, status, why)
   if status == 'skipped' then
     tally.skipped = #stretch
   else
-    count_error(tally, why, #stretch)
+    count_error(tally, why, #stretch, status)
   end
   write_stats(name, tally)
 end
@@ -72,9 +73,10 @@ local function run_each(batch, entry, stretch, tally)
     end
     if failed(ok, reply) then
       problems[n] = said(reply)
-      count_error(tally, problems[n])
-    elseif reply then
-      replies[n] = readable(reply)
+      count_error(tally, problems[n], 1, 'error')
+    else
+      if tally.last_status ~= 'ok' then count_ok(tally) end
+      if reply then replies[n] = readable(reply) end
     end
   end
   return replies, problems, durations

@@ -1,12 +1,13 @@
--- Direct calls are counted in their sprocs' entries; this writes what they count.
+-- Direct calls, and those that raised, are counted in their sprocs' entries; this writes what they count.
 local core = ...
 local serve = {}
 
 -- Adds the calls counted since the last flush to each sproc's stats. Returns how many were added.
 -- A caller's ACL may forbid it: then the counts wait for somebody who may.
-function serve.flush()
+local function write()
   local added = 0
   for name, entry in pairs(core.entries) do
+    if entry.counted then entry.left = entry.left - entry.counted() end
     local calls = K.FLUSH_EVERY - entry.left
     if calls > 0 then
       local reply = redis.pcall('HINCRBY', K.STATS_PREFIX .. name, 'calls', calls)
@@ -15,8 +16,16 @@ function serve.flush()
         entry.left = K.FLUSH_EVERY
       end
     end
+    if entry.raised > 0 and type(redis.pcall('HINCRBY', K.STATS_PREFIX .. name, 'call_errors', entry.raised)) == 'number' then
+      entry.raised = 0
+    end
   end
   return added
 end
 
-return { serve = serve }
+function serve.flush()
+  core.settle()
+  return write()
+end
+
+return { serve = serve, write = write } -- `write`: while a direct call is under way

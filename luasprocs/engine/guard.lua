@@ -3,6 +3,51 @@ local core = ...
 local entries, load_entry, text_of = core.entries, core.load_entry, core.use 'problem'
 local guard = { loaded = {}, loading = {} } -- of library sprocs: name -> what it returned; name -> whether it is being loaded
 
+-- What outlives a run on the server: the settings of cjson (they say what they are when called without arguments), and random numbers.
+local SETTINGS = {
+  'encode_number_precision', 'encode_sparse_array', 'encode_max_depth', 'encode_keep_buffer', 'encode_invalid_numbers', 'decode_max_depth',
+  'decode_invalid_numbers', 'decode_array_with_array_mt',
+}
+local held -- as the outermost run found them
+
+local function hold()
+  local kept = { seed = math.random(2147483647) }
+  for _, name in ipairs(SETTINGS) do
+    local setting = cjson[name]
+    if setting then kept[#kept + 1] = { setting, setting() } end
+  end
+  return kept
+end
+
+local function put(kept)
+  for _, setting in ipairs(kept) do setting[1](unpack(setting, 2)) end
+  math.randomseed(kept.seed)
+end
+
+-- Puts back what a run that raised or was killed has left.
+local function settle()
+  if held then put(held) end
+  held = nil
+end
+
+-- A library that may change them is about to be loaded: from now on so may all that require one.
+function guard.unsettle()
+  guard.unsettled, held = true, held or hold()
+end
+
+-- The function that runs a sproc, and puts back what it has changed. Without `always` only a library may have.
+function guard.settled(run, always)
+  return function(keys, args)
+    local outer, own = held, (always or guard.unsettled) and hold() or nil
+    held = outer or own
+    local reply = run(keys, args)
+    local kept = own or (not outer and held)
+    if kept then put(kept) end
+    held = outer
+    return reply
+  end
+end
+
 -- sproc.call(name, keys, args) inside a sproc: runs another one in the same atomic step and returns what it returned.
 -- Raises what it raised, and the refusal of a name that can't run.
 function guard.call_sproc(name, keys, args)
@@ -36,6 +81,7 @@ end
 -- There is no `debug` here: error('', level) puts the place of that level into its message. The engine's own places are passed over.
 -- A refusal of the engine names no place: so an error that does is the sproc's own.
 function guard.explain(problem)
+  settle()
   local text = type(problem) == 'string' and 'ERR ' .. problem or text_of(problem)
   for level = 3, 16 do
     local _, where = pcall(error, '', level)
@@ -54,6 +100,7 @@ local explain = guard.explain
 -- listener's connection was caused by this run. Returns whether it went well, and the reply or an error reply.
 local function run(entry, keys, args, begin)
   if begin then redis.call('PUBLISH', K.MARKERS, begin) end
+  settle()
   running, running_keys, running_args = entry, keys, args
   local ok, reply = xpcall(run_handed, explain)
   if begin then redis.call('PUBLISH', K.MARKERS, 'end') end
@@ -61,10 +108,15 @@ local function run(entry, keys, args, begin)
 end
 guard.run = run
 
+-- Counts a direct call that failed. Returns its reply.
+local function counted(entry, ok, reply)
+  if not ok or (type(reply) == 'table' and rawget(reply, 'err') ~= nil) then entry.raised = entry.raised + 1 end
+  return reply
+end
+
 -- A direct call of a guarded sproc.
 function guard.reply_of(entry, keys, args)
-  local _, reply = run(entry, keys, args, entry.begin)
-  return reply
+  return counted(entry, run(entry, keys, args, entry.begin))
 end
 
 -- Undoes what a sproc may have changed for whatever runs after it in the same call.
@@ -72,6 +124,7 @@ function guard.put_back()
   redis.setresp(2)
   redis.set_repl(redis.REPL_ALL)
   redis.call('SELECT', K.DB)
+  settle()
 end
 
 -- Takes the first argument off.
@@ -92,8 +145,7 @@ function guard.serve.execute_ro(keys, args)
   end
   guard.shift(args)
   entry.left = entry.left - 1
-  local _, reply = run(entry, keys, args)
-  return reply
+  return counted(entry, run(entry, keys, args))
 end
 
 return guard

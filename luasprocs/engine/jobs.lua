@@ -52,7 +52,7 @@ local function admit(job, overlap)
   end
   local turn = redis.pcall('HGET', writable(K.RUNNING, 'hash'), job.sproc)
   if turn and overlap == 'skip' and turn ~= K.PAUSED_TURN and job.attempt == 1 then
-    record_job(job, { status = 'skipped', error = 'overlap=skip: the run before it has not ended' })
+    pcall(record_job, job, { status = 'skipped', error = 'overlap=skip: the run before it has not ended' }) -- a caller may have no right to
     return false
   end
   if turn or paused then
@@ -170,6 +170,6 @@ local function remove_entry(entry_id)
 end
 
 return {
-  rules = run_rules, record = record_job, admit = admit, read = read_job, pass_turn = pass_turn, enqueue = enqueue_job,
+  rules = run_rules, record = record_job, add = add_job, admit = admit, read = read_job, pass_turn = pass_turn, enqueue = enqueue_job,
   bury = bury, retry_or_bury = retry_or_bury, retry_run = retry_run, text_in = job_text, job_in = job_of, remove_entry = remove_entry,
 }

@@ -48,6 +48,7 @@ function prelude.serve_generation()
   local registered = redis.pcall('HGET', K.REVISION, 'generation')
   if registered ~= core.generation then
     empty(core.entries)
+    empty(core.direct)
     empty(core.later)
     empty(core.use 'guard'.loaded)
     core.generation = nil

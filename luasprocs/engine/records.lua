@@ -46,7 +46,7 @@ end
 
 -- What the runs of one sproc add to its stats; `count` collects, `write_stats` writes.
 function records.new_tally()
-  return { runs = 0, errors = 0, skipped = 0, missed = 0, duration_us_total = 0, longest_us = 0, buckets = {} }
+  return { runs = 0, errors = 0, skipped = 0, missed = 0, duration_us_total = 0, longest_us = 0, buckets = {}, in_a_row = 0 }
 end
 
 function records.count(tally, runs, duration_us)
@@ -57,16 +57,35 @@ function records.count(tally, runs, duration_us)
   tally.buckets[bucket] = (tally.buckets[bucket] or 0) + runs
 end
 
-function records.count_error(tally, problem, errors)
-  tally.errors = tally.errors + (errors or 1)
-  tally.last_error = problem
+-- `status`: a word of the contract's failures.
+function records.count_error(tally, problem, errors, status)
+  tally.errors = tally.errors + errors
+  tally.in_a_row = tally.in_a_row + errors
+  tally.last_error, tally.last_status = problem, status
+end
+
+-- A run that went well ends the row of those that failed.
+function records.count_ok(tally)
+  tally.in_a_row, tally.last_status, tally.any_ok = 0, 'ok', true
 end
 
 local SUMS = { 'runs', 'errors', 'skipped', 'missed', 'duration_us_total' } -- fields of stats that are sums, and in a tally
 
+-- How the last run ended, and how many have failed in a row since when. `was`, `row`: both as they stand.
+local function set_outcome(set, tally, was, row)
+  row = tally.any_ok and 0 or tonumber(row) or 0
+  if tally.last_status ~= was then set('last_status', tally.last_status) end
+  if tally.in_a_row > 0 then
+    if row == 0 then set('failing_since', string.format('%d', prelude.now_ms())) end
+    set('failed_in_a_row', row + tally.in_a_row)
+  elseif was ~= 'ok' then
+    set('failed_in_a_row', 0)
+  end
+end
+
 -- One read and one write, as handing a command over takes longer than what it does.
 function records.write_stats(name, tally)
-  local stats, fields, added = K.STATS_PREFIX .. name, { 'duration_us_max' }, { 0 }
+  local stats, fields, added = K.STATS_PREFIX .. name, { 'duration_us_max', 'last_status', 'failed_in_a_row' }, { 0, 0, 0 }
   for i = 1, #SUMS do
     local number = tally[SUMS[i]]
     if number > 0 then fields[#fields + 1], added[#added + 1] = SUMS[i], number end
@@ -78,12 +97,14 @@ function records.write_stats(name, tally)
   local function set(field, value)
     pairs_of[at + 1], pairs_of[at + 2], at = field, value, at + 2
   end
-  for place = 2, #fields do set(fields[place], (tonumber(held[place]) or 0) + added[place]) end
+  for place = 4, #fields do set(fields[place], (tonumber(held[place]) or 0) + added[place]) end
   if tally.runs > 0 then
     if tally.longest_us > (tonumber(held[1]) or 0) then set('duration_us_max', tally.longest_us) end
     set('last_run', redis.call('TIME')[1])
   end
+  if tally.missed > 0 then set('last_missed', string.format('%d', prelude.now_ms())) end
   if tally.last_error then set('last_error', tally.last_error) end
+  if tally.last_status then set_outcome(set, tally, held[2], held[3]) end
   if at > 1 then redis.call('HSET', unpack(pairs_of, 1, at)) end
 end
 
@@ -94,8 +115,10 @@ function records.record(row)
   if row.ran then records.count(tally, 1, row.duration_us or 0) end
   if row.status == 'skipped' then
     tally.skipped = 1
-  elseif row.status ~= 'ok' then
-    records.count_error(tally, row.error)
+  elseif row.status == 'ok' then
+    records.count_ok(tally)
+  else
+    records.count_error(tally, row.error, 1, row.status)
   end
   records.write_stats(row.sproc, tally)
 end

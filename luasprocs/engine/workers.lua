@@ -28,7 +28,13 @@ local function refuse(entry_id, job, why, daemon)
   pass_turn(job.sproc, job.id)
 end
 
--- Entries whose daemon is dead, claimed for another: `{ { id, fields }, ... }`. Those that were delivered too often are buried.
+-- An entry by its id; nothing once it was deleted.
+local function entry_of(entry_id)
+  return redis.call('XRANGE', K.JOBS, entry_id, entry_id)[1]
+end
+
+-- Entries whose daemon is dead, claimed for another: `{ { id, fields }, ... }`. Those that too many daemons died with are buried.
+-- A pending entry's deliveries are 1, and one more for each time that its run began: being handed over is no try.
 local function claim_stale(daemon)
   local pending = redis.pcall('XPENDING', K.JOBS, GROUP, '-', '+', K.PENDING_LIMIT)
   if pending.err or #pending == 0 then return {} end
@@ -40,11 +46,12 @@ local function claim_stale(daemon)
       living[consumer] = type(beat) == 'string' and ticks.alive(beat, tick, now)
     end
     if not living[consumer] and #found < K.TAKE_LIMIT then
-      local entry = redis.call('XCLAIM', K.JOBS, GROUP, daemon, 0, entry_id)[1]
+      local claimed = redis.call('XCLAIM', K.JOBS, GROUP, daemon, 0, entry_id, 'JUSTID')[1]
+      local entry = claimed and entry_of(entry_id)
       if entry then
-        local job = jobs.job_in(entry[2])
-        if job and deliveries >= math.max(K.DELIVERIES_LIMIT, rules(job.sproc).retries + 1) then
-          refuse(entry_id, job, deliveries .. ' daemons died while it ran', daemon)
+        local job, died = jobs.job_in(entry[2]), deliveries - 1
+        if job and died >= math.max(K.DELIVERIES_LIMIT, rules(job.sproc).retries + 1) then
+          refuse(entry_id, job, died .. ' daemons died while it ran', daemon)
         else
           found[#found + 1] = entry
         end
@@ -90,16 +97,9 @@ local function read_new(daemon, count)
   return found and found[1] and found[1][2] or {}
 end
 
-function serve.take(_, args)
-  local daemon, limit, stale = args[1], tonumber(args[2]), args[3] == '1'
-  prelude.serve_generation()
+-- The reply that hands entries to a daemon, without those that can't run now.
+local function handed(taken, daemon)
   local reply = { core.generation or '' }
-  local taken = stale and claim_stale(daemon) or {}
-  if #taken < limit then
-    local fresh, problem = read_new(daemon, limit - #taken)
-    if not fresh then return redis.error_reply(problem) end
-    for _, entry in ipairs(fresh) do taken[#taken + 1] = entry end
-  end
   local pauses, waits = redis.pcall('EXISTS', K.PAUSED) == 1, false
   for _, entry in ipairs(taken) do
     local entry_id, fields = entry[1], entry[2]
@@ -118,12 +118,66 @@ function serve.take(_, args)
   return reply
 end
 
+function serve.take(_, args)
+  local daemon, limit, stale = args[1], tonumber(args[2]), args[3] == '1'
+  prelude.serve_generation()
+  local taken = stale and claim_stale(daemon) or {}
+  if #taken < limit then
+    local fresh, problem = read_new(daemon, limit - #taken)
+    if not fresh then return redis.error_reply(problem) end
+    for _, entry in ipairs(fresh) do taken[#taken + 1] = entry end
+  end
+  return handed(taken, daemon)
+end
+
+-- Whether a daemon has an entry: its deliveries.
+local function deliveries_of(entry_id, daemon)
+  local found = redis.pcall('XPENDING', K.JOBS, GROUP, entry_id, entry_id, 1, daemon)
+  return not found.err and found[1] and found[1][4]
+end
+
+function serve.held(_, args)
+  local daemon, known, lost = args[1], {}, {}
+  prelude.serve_generation()
+  for i = 2, #args do known[args[i]] = true end
+  local pending = redis.pcall('XPENDING', K.JOBS, GROUP, '-', '+', K.PENDING_LIMIT, daemon)
+  for _, one in ipairs(pending.err and {} or pending) do
+    local entry = not known[one[1]] and entry_of(one[1])
+    if entry then lost[#lost + 1] = entry end
+  end
+  return handed(lost, daemon)
+end
+
+function serve.begun(_, args)
+  for i = 2, #args do
+    local deliveries = deliveries_of(args[i], args[1])
+    if deliveries then redis.call('XCLAIM', K.JOBS, GROUP, args[1], 0, args[i], 'RETRYCOUNT', deliveries + 1, 'JUSTID') end
+  end
+  return redis.status_reply('OK')
+end
+
+function serve.back(_, args)
+  local put_back = 0
+  for i = 2, #args do
+    local entry = deliveries_of(args[i], args[1]) and entry_of(args[i])
+    local text = entry and jobs.text_in(entry[2])
+    local job = text and jobs.read(text)
+    if job then
+      redis.call('XACK', K.JOBS, GROUP, args[i])
+      remove_entry(args[i])
+      jobs.add(job, text)
+      put_back = put_back + 1
+    end
+  end
+  return put_back
+end
+
 -- A job's run has ended. Returns OK, or LOST where another daemon has claimed it meanwhile: then only the record is written.
 local function finish(daemon, entry_id, status, duration_us, reply, problem)
-  local found = redis.call('XRANGE', K.JOBS, entry_id, entry_id)[1]
+  local found = entry_of(entry_id)
   local job = found and jobs.job_in(found[2])
   if not job then return 'LOST' end
-  local mine = redis.call('XPENDING', K.JOBS, GROUP, entry_id, entry_id, 1, daemon)[1]
+  local mine = deliveries_of(entry_id, daemon)
   record(job, { status = status, duration_us = tonumber(duration_us), reply = reply, error = problem, daemon = daemon })
   if not mine then return 'LOST' end
   redis.call('XACK', K.JOBS, GROUP, entry_id)

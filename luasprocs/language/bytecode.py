@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MOVE, LOADK, GETUPVAL, GETGLOBAL, GETTABLE, SETGLOBAL = 0, 1, 4, 5, 6, 7
+SETTABLE = 9
 CALL, TAILCALL, SETLIST, CLOSURE = 28, 29, 34, 36
-_FINDS = frozenset({MOVE, GETUPVAL, GETGLOBAL, GETTABLE, SETGLOBAL})
+_FINDS = frozenset({MOVE, GETUPVAL, GETGLOBAL, GETTABLE, SETGLOBAL, SETTABLE})
 _NO_TARGET = frozenset({7, 8, 9, 22, 23, 24, 25, 26, 30, 35})  # their A is no register that they write
 _CALLS = {
     **{(table, field): "command" for table in ("redis", "server") for field in ("call", "pcall")},
@@ -59,9 +60,11 @@ class Function(NamedTuple):
 
 
 class Use(NamedTuple):
-    """A name in the bytecode: `what` is "read" or "write" (a global), "command", "require", "call" or "enqueue" (a sproc).
+    """A name in the bytecode: `what` is "read" or "write" (a global), "field" (written into one), "command", "require", "call" or
+    "enqueue" (a sproc).
 
-    `detail` is, of a global read, the field taken from it; of one written, "function" if it becomes one.
+    `detail` is, of a global read or a field, the field; of a global written, "function" if it becomes one; of a command, the
+    next word.
     """
 
     what: str
@@ -91,6 +94,10 @@ def _uses_in(function: Function, names: tuple[str, ...]) -> Iterator[Use]:
             yield Use("write", _name(function, step.bx), line, "function" if _is_closure(function, at) else "")
         elif step.op == GETGLOBAL:
             yield Use("read", _name(function, step.bx), line, _field(function, at + 1, step.a))
+        elif step.op == SETTABLE:
+            if table := _table_in(function, at, step.a, names):
+                field = _name(function, step.b - CONSTANT_BIT) if step.b & CONSTANT_BIT else ""
+                yield Use("field", table, line, field)
         elif step.op == GETTABLE:
             if what := _CALLS.get((_name_in(function, at - 1, step.b, names), _field(function, at, step.b))):
                 yield from _call_of(function, at + 1, step.a, what)
@@ -125,15 +132,30 @@ def _name_in(function: Function, at: int, register: int, names: tuple[str, ...])
     return _name(function, load.bx) if load.op == GETGLOBAL else ""
 
 
+def _table_in(function: Function, at: int, register: int, names: tuple[str, ...]) -> str:
+    """The name of the global, or first local, that is in a register when the instruction at `at` runs, as far as one can tell."""
+    if register < len(names):
+        return names[register]
+    for before in range(at - 1, -1, -1):
+        step = function.step(before)
+        if step.a == register and step.op not in _NO_TARGET and not _is_number(function, before):
+            return _name_in(function, before, register, names) if step.op in {MOVE, GETUPVAL, GETGLOBAL} else ""
+    return ""
+
+
 def _call_of(function: Function, at: int, register: int, what: str) -> Iterator[Use]:
     """The use, if what is in a register is called with a literal that the instruction at `at` loads."""
     load = function.step(at)
     literal = _name(function, load.bx) if load.op == LOADK and load.a == register + 1 else ""
-    for later in range(at + 1, len(function.words) if literal else 0):
+    after = function.step(at + 1)
+    second = _name(function, after.bx) if after.op == LOADK and after.a == register + 2 else ""
+    for later in range(at + (2 if second else 1), len(function.words) if literal else 0):
         step = function.step(later)
         if step.op in {CALL, TAILCALL} and step.a == register:
-            yield Use(what, literal, function.lines[at])
+            yield Use(what, literal, function.lines[at], second if what == "command" else "")
             return
+        if step.op not in _NO_TARGET and step.a == register + 2:
+            second = ""
         if step.op not in _NO_TARGET and step.a in {register, register + 1}:
             return  # something else becomes of the literal, as in redis.call('S' .. 'ET')
 

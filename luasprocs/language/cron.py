@@ -1,4 +1,4 @@
-"""What a cron expression may be: exactly what the library `cronsim` accepts, without importing it. Pure."""
+"""What a cron expression may be: what the library `cronsim` accepts, without importing it, in cronie's meaning. Pure."""
 
 from __future__ import annotations
 
@@ -16,30 +16,32 @@ _ALIASES = {
     "@annually": "0 0 1 1 *",
 }
 _LIMIT_CHARS = 200
+_DAY_OF_MONTH, _DAY_OF_WEEK = "day of month", "day of week"
 _FIELDS = {
     "second": range(60),
     "minute": range(60),
     "hour": range(24),
-    "day of month": range(1, 32),
+    _DAY_OF_MONTH: range(1, 32),
     "month": range(1, 13),
-    "day of week": range(8),
+    _DAY_OF_WEEK: range(8),
 }
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 _NAMES = {
     "month": {name: at for at, name in enumerate(_MONTHS, 1)},
-    "day of week": {name: at for at, name in enumerate(_DAYS)},
+    _DAY_OF_WEEK: {name: at for at, name in enumerate(_DAYS)},
 }
 _MONTH_DAYS = (0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _LAST = 0  # the month's last day, or its last weekday: there is one in any month
+_ZONE = re.compile(r"UTC|GMT|[A-Za-z]+/[A-Za-z_+-]+(/[A-Za-z_+-]+)?|[A-Z]{3,4}([0-9][A-Z]{3})?")
 _WEEKDAY_OF_MONTH = re.compile(r"([^#]+)#0*[1-5]|([0-9]+)L")
 
 
 def cron_of(text: str) -> str:
     """Cron's 5 fields, 6 with seconds first, `@daily` and its kin spelled out; what `cronsim` accepts."""
     fields = _ALIASES.get(text.lower(), text).upper().split()
-    if text.startswith("@") and len(fields) == 1:
-        raise ValueError("a server has no reboot to wait for" if text.lower() == "@reboot" else "")
+    if hint := _other_dialect(text, fields):
+        raise ValueError(hint)
     if len(fields) not in {5, 6} or len(text) > _LIMIT_CHARS:
         raise ValueError(f"it has {len(fields)} field{'s' * (len(fields) != 1)}")
     padded = fields if len(fields) == 6 else ["0", *fields]
@@ -50,12 +52,58 @@ def cron_of(text: str) -> str:
         except ValueError:
             span = _FIELDS[name]
             raise ValueError(
-                f"{name} {shown(field)} is not within {span[0]}-{span[-1]}, a list, range or step of it"
+                _hint(name, field)
+                or f"{name} {shown(field)} is not within {span[0]}-{span[-1]}, a list, range or step of it"
             ) from None
     both = padded[3].startswith("*") or padded[5].startswith("*")
-    if both and min(allowed["day of month"]) > max(_MONTH_DAYS[month] for month in allowed["month"]):
+    if both and min(allowed[_DAY_OF_MONTH]) > max(_MONTH_DAYS[month] for month in allowed["month"]):
         raise ValueError("no such month has that day")
-    return " ".join(fields)
+    return " ".join(",".join(map(_plain_step, field.split(","))) for field in fields)
+
+
+def _plain_step(term: str) -> str:
+    """`13-13/8` as cronie takes it: at 13, and no other time."""
+    low, dash, rest = term.partition("-")
+    high, slash, _ = rest.partition("/")
+    return low if dash and slash and low == high else term
+
+
+def _other_dialect(text: str, fields: list[str]) -> str:
+    """What to write instead of what other schedulers have, or ""."""
+    word, _, rest = text.partition(" ")
+    if word.lower() == "@every":
+        return f"write every={rest.strip() or '5m'} in place of cron"
+    if word.lower() == "@reboot":
+        return "a server has no reboot to wait for"
+    if fields and fields[0].startswith("@"):
+        return f"there are {', '.join(_ALIASES)}"
+    if text.upper().startswith(("TZ=", "CRON_TZ=")):
+        zone = word.partition("=")[2]
+        return f"write timezone={zone} in a line of its own"
+    if len(fields) in {6, 7} and _ZONE.fullmatch(zone := text.rsplit(maxsplit=1)[-1]) and fields[-1] not in _DAYS:
+        return f"its last word looks like a time zone: write timezone={zone} in a line of its own"
+    if len(fields) == 7:
+        return "it has 7 fields: leave out the year"
+    return ""
+
+
+def _hint(name: str, field: str) -> str:
+    """The same of one field."""
+    if "?" in field:
+        return f"{name} {shown(field)}: write * in place of ?"
+    ends = re.fullmatch(r"(\w+)-(\w+)", field)
+    names = _NAMES.get(name, {})
+    if name == "day of week" and ends and ends[2] in {"SUN", "0"}:
+        return f"day of week {shown(field)} begins after it ends, as the week begins with SUN: write {ends[1]}-7"
+    if ends and {ends[1], ends[2]} <= names.keys():
+        end = max(names.values())
+        return f"{name} {shown(field)} begins after it ends: write {names[ends[1]]}-{end},{min(names.values())}-{names[ends[2]]}"
+    if ends and ends[1].isdecimal() and ends[2].isdecimal():
+        span = _FIELDS[name]
+        if int(ends[1]) in span and int(ends[2]) in span:
+            last = 6 if name == "day of week" else span[-1]
+            return f"{name} {shown(field)} begins after it ends: write {ends[1]}-{last},{span[0]}-{ends[2]}"
+    return ""
 
 
 def _field(name: str, field: str) -> set[int]:
@@ -67,12 +115,12 @@ def _field(name: str, field: str) -> set[int]:
 
 def _term(name: str, term: str) -> set[int]:
     """The numbers that `*`, `5`, `MON`, `1-5`, `*/2`, `3/10`, `L`, `LW`, `FRI#2` or `5L` stand for."""
-    if name == "day of week" and (found := _WEEKDAY_OF_MONTH.fullmatch(term)):
+    if name == _DAY_OF_WEEK and (found := _WEEKDAY_OF_MONTH.fullmatch(term)):
         return {_number(name, found[1] or found[2])}
     base, slash, step = term.partition("/")
     if slash and not (step.isdecimal() and step.isascii() and int(step)):
         raise ValueError
-    if name == "day of month" and base in {"L", "LW"}:
+    if name == _DAY_OF_MONTH and base in {"L", "LW"}:
         return {_LAST}
     span = _FIELDS[name]
     if base == "*":
@@ -84,8 +132,8 @@ def _term(name: str, term: str) -> set[int]:
         if last < first:
             raise ValueError
         numbers = range(first, last + 1)
-    if slash and len(numbers) == 1:
-        numbers = range(numbers[0], span[-1] + 1)
+        if slash and not dash:  # cronsim and others: from there on; cronie takes no step of one number
+            numbers = range(first, span[-1] + 1)
     return set(numbers[:: int(step)] if slash else numbers)
 
 

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 class Reference(NamedTuple):
     """A name, and where it stands; of a literal without its quotes.
 
-    `what`: "read" or "write" (a global), "command", "require" (a library), "call" or "enqueue" (a sproc). `detail`: of a global
-    read, the field taken from it; of one written, "function" if it becomes one.
+    `what`: "read" or "write" (a global), "field" (written into one), "command", "require" (a library), "call" or "enqueue" (a
+    sproc). `detail`: of a global read or a field, the field; of a global written, "function" if it becomes one; of a command, the
+    next word.
     """
 
     what: str
@@ -78,6 +79,8 @@ class _Places:
             return below if below and (above is None or self._line(below) == use.line) else above
         if use.what == "write":
             return self._later(self._nearest("assigned", use), self._nearest("read", use))
+        if use.what == "field":
+            return self._later(self._nearest("defined", use), self._nearest("read", use))
         if use.what == "read":
             return self._nearest("read", use) or self._nearest("assigned", use)
         return self._nearest("literal", use)

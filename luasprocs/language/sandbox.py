@@ -32,6 +32,11 @@ GLOBALS = frozenset(
 )
 """What the sandbox of Redis or Valkey has; `server`, and `os` with nothing but `clock`, are Valkey's."""
 
+_TABLES = frozenset(
+    {"_G", "redis", "server", "cjson", "cmsgpack", "struct", "bit", "string", "table", "math", "coroutine", "os"}
+)
+"""Those of them that nobody may write into."""
+
 _UNKNOWN, _WRITE = "lua.unknown-global", "lua.global-write"
 _INSTEAD = {
     "print": "redis.log(redis.LOG_NOTICE, …) writes to the server's log",
@@ -56,7 +61,10 @@ def misuses(found: Sequence[Reference], *, runasync: bool) -> Iterator[tuple[Ref
     for one in found:
         wrong = None
         if one.what == "command":
-            wrong = _command(one.name, runasync=runasync)
+            wrong = _command(one.name, one.detail, runasync=runasync)
+        elif one.what == "field" and not runasync and one.name in _TABLES:
+            what = f"{one.name}.{one.detail}" if one.detail else f"a field of {one.name}"
+            wrong = _WRITE, f"{what} is written, which the server refuses, as {one.name} is read-only: write a local"
         elif one.what == "write" and not runasync:
             wrong = _write(one)
         elif one.what == "read" and not runasync and one.name not in written:
@@ -82,19 +90,26 @@ def _read(found: Reference) -> tuple[str, str] | None:
     return _UNKNOWN, f"the server has no global {shown(name)}{right}"
 
 
-def _command(command: str, *, runasync: bool) -> tuple[str, str] | None:
+def _command(command: str, next_word: str, *, runasync: bool) -> tuple[str, str] | None:
     name = command.lower()
     known = commands().get(name)
+    sub = f"{name}|{next_word.lower()}"
+    if sub in commands():
+        command, known = f"{command} {next_word}", "noscript"
     if "." in name or known == "":  # a module's commands have a dot
         return None
     if known is None:
-        return "lua.unknown-command", f"no Redis or Valkey has a command {shown(command)}{nearest(name, commands())}"
+        return "lua.unknown-command", f"no Redis or Valkey has a command {shown(command)}{nearest(name, _whole())}"
     return None if runasync else ("lua.forbidden-command", f"no server lets a script call {command.upper()}")
+
+
+def _whole() -> list[str]:
+    return [name for name in commands() if "|" not in name]
 
 
 @cache
 def commands() -> dict[str, str]:
-    """Every command, in lower case: "", or "noscript"."""
+    """Every command, and subcommands as `client|list`, in lower case: "", or "noscript"."""
     text = Path(__file__).with_name("commands.txt").read_text(encoding="ascii")
     parts = (line.partition(" ") for line in text.splitlines() if not line.startswith("#"))
     return {name: mark for name, _, mark in parts}

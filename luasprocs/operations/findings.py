@@ -9,15 +9,21 @@ from typing import TYPE_CHECKING, Any
 from luasprocs.contract.codes import FindingCode, Level
 from luasprocs.operations.snapshot import DAY_MS
 from luasprocs.registry.edits import edits_of
+from luasprocs.registry.pins import pin_of
 from luasprocs.server.info import warnings
+from luasprocs.state.acknowledged import Acknowledged
 from luasprocs.state.executions import time_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from luasprocs.operations.snapshot import Snapshot
+    from luasprocs.state.executions import Gap
+    from luasprocs.state.paused import Pause
 
 LEVELS: tuple[Level, ...] = ("error", "warning", "info")
+BAD: tuple[Level, ...] = ("error", "warning")
+"""Levels by which a registry is not well."""
 NAMES_SHOWN = 5
 SHA_SHOWN = 12
 
@@ -43,6 +49,11 @@ class Finding:
         """How bad it is."""
         return self.level or self.code.level
 
+    @property
+    def bad(self) -> bool:
+        """Whether it is an error or a warning."""
+        return self.severity in BAD
+
     def as_json(self) -> dict[str, Any]:
         """As `luasprocs status --json` shows it: `level`, `code`, `message`, `hint`, and what else is known."""
         known: dict[str, Any] = {"names": list(self.names), "by": self.by}
@@ -62,15 +73,19 @@ def findings(snapshot: Snapshot) -> tuple[Finding, ...]:
     """What is wrong, the worst first; nothing if all is well. At most one finding of a code."""
     if snapshot.unreachable:
         return (Finding(FindingCode.UNREACHABLE, snapshot.unreachable, "start the server, or name another by --redis"),)
-    return worst_first(found for find in _ALL for found in find(snapshot))
+    found: dict[FindingCode, Finding] = {}
+    for find in _ALL:
+        for one in find(snapshot):
+            found.setdefault(one.code, one)
+    return worst_first(found.values())
 
 
 def _registry(snapshot: Snapshot) -> Iterator[Finding]:
-    live = snapshot.live
-    if live is None:
+    sprocs, live = snapshot.sprocs, snapshot.live
+    if sprocs is None or live is None:
         return
-    if snapshot.engine:
-        yield Finding(FindingCode.ENGINE_DIFFERS, snapshot.engine, "luasprocs sync loads the right one")
+    if sprocs.engine:
+        yield Finding(FindingCode.ENGINE_DIFFERS, sprocs.engine, "luasprocs sync loads the right one")
     if changed := (*live.drift, *map(str, live.faults)):
         said = [f"changed by hand: {_listed(live.drift)}"] if live.drift else []
         message = "; ".join((*said, *map(str, live.faults)))
@@ -81,13 +96,14 @@ def _registry(snapshot: Snapshot) -> Iterator[Finding]:
         yield Finding(FindingCode.EVICTING, what, "set maxmemory-policy noeviction", level)
     if edits := edits_of(live):
         names, first = tuple(one.name for one in edits), min(edits, key=lambda one: one.edit.at).edit
+        since_ms = int(first.at * 1000)
         yield Finding(
             FindingCode.UNSAVED_EDIT,
-            f"edited live and not committed: {_listed(names)}",
-            "a daemon that follows git commits it; luasprocs edit --undo takes it back",
+            f"edited live and not committed: {_listed(names)}{_by(first.by, since_ms)}",
+            "a daemon that follows git commits it, unless git has changed it, too: luasprocs edit --merge; --undo takes it back",
             names=names,
             by=first.by,
-            since_ms=int(first.at * 1000),
+            since_ms=since_ms,
         )
 
 
@@ -97,16 +113,30 @@ _STATES = {
     FindingCode.UNKNOWN: "fetch the live commit, or luasprocs sync decides for what git has",
     FindingCode.BEHIND: "pull, or luasprocs sync decides for what git has",
     FindingCode.DEGRADED: "look at the daemon's log",
+    FindingCode.ENGINE_DIFFERS: "run one build of luasprocs everywhere, then luasprocs sync",
 }
 
 
+def _wanted(snapshot: Snapshot) -> Iterator[Finding]:
+    """What the repository at hand wants."""
+    if (wanted := snapshot.wanted) is None:
+        return
+    if wanted.unreadable:
+        yield Finding(FindingCode.DEGRADED, wanted.unreadable, "look at the repository with git")
+    if wanted.refused:
+        yield Finding(FindingCode.REFUSED, wanted.refused, _STATES[FindingCode.REFUSED])
+    if wanted.differs:
+        message = f"git wants {wanted.commit[:SHA_SHOWN]}, which is not live"
+        yield Finding(FindingCode.BEHIND, message, "luasprocs plan shows the difference, luasprocs sync makes it live")
+
+
 def _git(snapshot: Snapshot) -> Iterator[Finding]:
-    """What the daemon that follows git saw, unless what it waited for was applied since."""
+    """What the daemon that follows git saw, unless something was applied since: it will look again, if it is there."""
     sync, live = snapshot.sync, snapshot.live
     code = next((one for one in _STATES if one == sync.state), None)
-    if code is None or (
-        live and live.revision.commit == sync.commit and _ms(live.revision.applied_at) > sync.at * 1000
-    ):
+    if code is FindingCode.ENGINE_DIFFERS and snapshot.sprocs and snapshot.sprocs.engine:
+        return  # the registry says so itself
+    if code is None or (live and sync.generation and live.revision.generation > sync.generation):
         return
     reason = sync.reason or f"git wants {sync.commit[:SHA_SHOWN]}, which is not live"
     names = tuple(sorted({*sync.created, *sync.updated, *sync.deleted}))
@@ -116,22 +146,39 @@ def _git(snapshot: Snapshot) -> Iterator[Finding]:
 def _held(snapshot: Snapshot) -> Iterator[Finding]:
     """What somebody has stopped on purpose."""
     if held := snapshot.suspended:
-        message = f"syncs are suspended {held}"
         since_ms = int(held.since * 1000)
+        why = f": {held.reason}" if held.reason else ""
+        message = f"syncs are suspended{_by(held.by or 'somebody', since_ms)}{why}"
         yield Finding(FindingCode.SUSPENDED, message, "luasprocs unsuspend", by=held.by, since_ms=since_ms)
     live = snapshot.live
     if live and live.revision.pinned:
-        back = snapshot.rolled_back
+        pin = pin_of(live.revision)
+        since_ms, names = _ms(pin.at), tuple(sorted(pin.blobs))
+        out = f", which keeps out what git has of {_listed(names)}" if names else ""
+        why = f": {pin.why}" if pin.why else ""
         yield Finding(
             FindingCode.PINNED,
-            f"rolled back from commit {live.revision.pinned[:SHA_SHOWN]}",
-            "a newer commit, or luasprocs sync, goes on from there",
-            by=back.applied_by if back else live.revision.applied_by,
-            since_ms=_ms(back.applied_at if back else live.revision.applied_at),
+            f"rolled back from commit {live.revision.pinned[:SHA_SHOWN]}{_by(pin.by, since_ms)}{out}{why}",
+            "a change of it in git, luasprocs sync, or luasprocs unpin goes on from there",
+            names=names,
+            by=pin.by,
+            since_ms=since_ms,
         )
-    if snapshot.paused:
-        names = tuple(sorted(snapshot.paused))
-        yield Finding(FindingCode.PAUSED, f"paused: {_listed(names)}", "luasprocs resume", names=names)
+    if pauses := snapshot.paused:
+        names = tuple(one.name for one in pauses)
+        first = min(pauses, key=lambda one: one.since_ms)
+        message = f"paused: {_listed([_paused(one) for one in pauses])}"
+        hint = "luasprocs resume"
+        yield Finding(FindingCode.PAUSED, message, hint, names=names, by=first.by, since_ms=first.since_ms)
+
+
+def _paused(one: Pause) -> str:
+    return f"{one.name}{_by(one.by, one.since_ms)}"
+
+
+def _by(by: str, since_ms: int) -> str:
+    """` by ann@host since 2026-11-29T10:00:00Z`, as far as it is known."""
+    return (f" by {by}" if by else "") + (f" since {time_text(since_ms // 1000 * 1000)[:19]}Z" if since_ms else "")
 
 
 def _ms(when: str) -> int:
@@ -143,31 +190,34 @@ def _ms(when: str) -> int:
 
 
 def _daemons(snapshot: Snapshot) -> Iterator[Finding]:
-    alive = snapshot.running.alive
+    alive, now_ms = snapshot.running.alive, snapshot.now_ms
     silent = tuple(one for one in snapshot.running.daemons if one not in alive)
+    last_ms = max((one.heard_ms for one in silent), default=0)
     waits = [
         what
         for what, there in (
             ("events", snapshot.live and snapshot.live.triggers),
-            ("schedules", snapshot.schedules),
-            ("async runs", snapshot.open_jobs),
+            ("schedules", snapshot.sprocs and snapshot.sprocs.schedules),
+            ("async runs", snapshot.open_jobs or snapshot.delayed_jobs),
         )
         if there
     ]
-    last_ms = max((one.heard_ms for one in silent), default=0)
     if waits and not alive:
         message = f"no daemon is alive, so nothing runs: {', '.join(waits)}"
+        yield Finding(FindingCode.NO_DAEMON, message, "luasprocs daemon", since_ms=last_ms)
+    if silent:
         names = tuple(one.id for one in silent)
-        yield Finding(FindingCode.NO_DAEMON, message, "luasprocs daemon", names=names, since_ms=last_ms)
-    elif silent:
-        names = tuple(one.id for one in silent)
-        message = f"sends no heartbeat and has not ended in order: {_listed(names)}"
+        each = [
+            f"{one.id} for {one.age_ms(now_ms) / 1000:.0f} s, with {one.lag} events and {one.jobs} jobs at hand"
+            for one in silent
+        ]
+        message = f"sends no heartbeat and has not ended in order: {_listed(each)}"
         hint = "look at its host; after ten minutes it is forgotten"
         yield Finding(FindingCode.DAEMON_SILENT, message, hint, names=names, since_ms=last_ms)
 
 
 def _runs(snapshot: Snapshot) -> Iterator[Finding]:
-    if failing := snapshot.failing:
+    if snapshot.sprocs and (failing := snapshot.sprocs.failing):
         worst = max(failing, key=lambda one: one.times)
         names = tuple(one.name for one in failing)
         message = f"the last run failed: {_listed(names)}; {worst.name} {worst.times} times in a row: {worst.error}"
@@ -176,19 +226,40 @@ def _runs(snapshot: Snapshot) -> Iterator[Finding]:
     if dead := snapshot.dead_jobs:
         message = f"{dead} job{'s have' if dead > 1 else ' has'} used up the retries"
         yield Finding(FindingCode.DEAD_JOBS, message, "luasprocs jobs list --state dead; then retry or drop")
-    if gaps := [gap for gap in snapshot.running.gaps if gap.time_ms >= snapshot.now_ms - DAY_MS]:
+    if gaps := gaps_of(snapshot):
         last = gaps[-1]
         message = (
             f"events of {last.source} were missed from {time_text(last.from_ms)} to {time_text(last.to_ms)}: {last.why}"
         )
         more = f" (and {len(gaps) - 1} more)" if len(gaps) > 1 else ""
         names = tuple(sorted({gap.source for gap in gaps}))
-        hint = "luasprocs logs --status gap"
+        hint = "luasprocs logs --status gap; luasprocs status --acknowledge"
         yield Finding(FindingCode.GAP, message + more, hint, names=names, since_ms=gaps[0].from_ms)
-    if missed := snapshot.missed:
-        names, last_missed = tuple(one.name for one in missed), max(missed, key=lambda one: one.at_ms)
-        message = f"scheduled times were missed: {_listed(names)}; the last: {last_missed.why}"
-        yield Finding(FindingCode.MISSED, message, "luasprocs logs --status missed", names=names)
+    after_ms = _unknown_after_ms(snapshot, FindingCode.MISSED)
+    if missed := [one for one in snapshot.sprocs.missed if one.at_ms > after_ms] if snapshot.sprocs else []:
+        names, last_ms = tuple(one.name for one in missed), max(one.at_ms for one in missed)
+        message = f"scheduled times were missed: {_listed(names)}; the last noticed {time_text(last_ms)}"
+        hint = "luasprocs logs --status missed; luasprocs status --acknowledge"
+        yield Finding(FindingCode.MISSED, message, hint, names=names, since_ms=min(one.at_ms for one in missed))
+
+
+def gaps_of(snapshot: Snapshot) -> list[Gap]:
+    """The gaps that count."""
+    after_ms = _unknown_after_ms(snapshot, FindingCode.GAP)
+    return [gap for gap in snapshot.running.gaps if gap.time_ms > after_ms]
+
+
+def until_ms(snapshot: Snapshot) -> dict[FindingCode, int]:
+    """What whoever has seen this snapshot can acknowledge: up to when, of each code that there is something of."""
+    gaps = [gap.time_ms for gap in gaps_of(snapshot)]
+    after_ms = _unknown_after_ms(snapshot, FindingCode.MISSED)
+    missed = [one.at_ms for one in (snapshot.sprocs.missed if snapshot.sprocs else ()) if one.at_ms > after_ms]
+    return {code: max(times) for code, times in ((FindingCode.GAP, gaps), (FindingCode.MISSED, missed)) if times}
+
+
+def _unknown_after_ms(snapshot: Snapshot, code: FindingCode) -> int:
+    """What is as old as that doesn't count: a day has passed, or somebody knows it."""
+    return max(snapshot.now_ms - DAY_MS, snapshot.acknowledged.get(code, Acknowledged()).until_ms)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -197,4 +268,4 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-_ALL = (_registry, _git, _held, _daemons, _runs)
+_ALL = (_registry, _wanted, _git, _held, _daemons, _runs)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from luasprocs.contract.encoding import raw
+from luasprocs.contract.encoding import raw, text, time_ms
 from luasprocs.contract.keys import Keys
 from luasprocs.operations.sprocs import not_live
 from luasprocs.server.reading import reading
-from luasprocs.state.paused import SCHEDULES_CHANGED, read_paused, unscheduling
+from luasprocs.state.paused import SCHEDULES_CHANGED, pausing, read_paused, resuming
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,13 +26,13 @@ class Paused:
     paused: bool
 
 
-def pause(registry: Registry, names: Sequence[str]) -> Paused:
-    """Stops the triggers of sprocs.
+def pause(registry: Registry, names: Sequence[str], *, by: str) -> Paused:
+    """Stops the triggers of sprocs. `by`: who does.
 
     Raises:
         NoSprocError: one of the names is not live; nothing is changed. RegistryError: somebody wrote over the key.
     """
-    return _set(registry, names, paused=True)
+    return _set(registry, names, by=by, paused=True)
 
 
 def resume(registry: Registry, names: Sequence[str]) -> Paused:
@@ -44,33 +44,31 @@ def resume(registry: Registry, names: Sequence[str]) -> Paused:
     return _set(registry, names, paused=False)
 
 
-def toggle_pause(registry: Registry, names: Sequence[str]) -> Paused:
+def toggle_pause(registry: Registry, names: Sequence[str], *, by: str) -> Paused:
     """Pauses those that are not paused; if all are, resumes them.
 
     Raises:
         See `pause` and `resume`.
     """
     runs = sorted(set(names) - read_paused(registry))
-    return pause(registry, runs) if runs else resume(registry, names)
+    return pause(registry, runs, by=by) if runs else resume(registry, names)
 
 
-def _set(registry: Registry, names: Sequence[str], *, paused: bool) -> Paused:
+def _set(registry: Registry, names: Sequence[str], *, paused: bool, by: str = "") -> Paused:
     wanted = tuple(dict.fromkeys(names))
     _require_known(registry, wanted, paused=paused)
-    pipe = registry.client.pipeline(transaction=True)
-    for name in wanted:
-        (pipe.sadd if paused else pipe.srem)(registry.keys.paused, raw(name))
-    for name in wanted if paused else ():
-        for words in unscheduling(registry.keys, raw(name)):
-            pipe.execute_command(*words)
-    pipe.publish(registry.keys.wakes, SCHEDULES_CHANGED)
     with reading(Keys.paused, registry.keys):
-        changed = dict(zip(wanted, pipe.execute(), strict=False))
-    return Paused(
-        changed=tuple(name for name in wanted if changed[name]),
-        unchanged=tuple(name for name in wanted if not changed[name]),
-        paused=paused,
-    )
+        members: Any = registry.client.smembers(registry.keys.paused)
+        before = set(map(text, members))
+        changed = tuple(name for name in wanted if (name in before) != paused)
+        pipe = registry.client.pipeline(transaction=True)
+        at_ms = time_ms(registry.client.time()) if paused else 0
+        for name in map(raw, changed):
+            for words in pausing(registry.keys, name, at_ms, by) if paused else resuming(registry.keys, name):
+                pipe.execute_command(*words)
+        pipe.publish(registry.keys.wakes, SCHEDULES_CHANGED)
+        pipe.execute()
+    return Paused(changed=changed, unchanged=tuple(name for name in wanted if name not in changed), paused=paused)
 
 
 def _require_known(registry: Registry, names: Sequence[str], *, paused: bool) -> None:

@@ -111,11 +111,9 @@ def unpin(registry: Registry, names: Iterable[str] = (), *, by: str, why: str = 
     lifted = sorted(set(names)) or sorted(pin.blobs)
     if unknown := [name for name in lifted if name not in pin.blobs]:
         raise RegistryError(f"no rollback keeps anything of {unknown[0]} out: luasprocs status lists what is kept out")
-    left = pin.only(pin.blobs.keys() - set(lifted))
+    left = pin.without(lifted)
     change = replace(_same_sprocs(live, by), subject=f"unpin {', '.join(lifted)}".strip(), why=why, action="unpin")
-    if left.blobs:
-        change = replace(change, pinned=revision.pinned, held=left.stored())
-    apply(registry, live, change)
+    apply(registry, live, replace(change, pinned=revision.pinned if left.blobs else "", held=left.stored()))
     return tuple(lifted)
 
 

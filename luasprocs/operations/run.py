@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import ResponseError
 
 from luasprocs.client import command, enqueue_command
-from luasprocs.contract.codes import Refusal
 from luasprocs.contract.encoding import raw, text
+from luasprocs.contract.refusals import Refusal
 from luasprocs.errors import NoSprocError, ScriptError
 from luasprocs.server.errors import is_missing_function, named
 from luasprocs.server.script_errors import code_of, script_errors

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One apply. `created` and `deleted`: name to blob; `updated`: name to old and new blob; `why`: if somebody said so."""
+    """One apply. `created` and `deleted`: name to blob; `updated`: name to old and new blob.
+
+    `healed`: what had been changed by hand and was put right, names and sentences; `why`: if somebody said so.
+    """
 
     generation: int
     action: str
@@ -33,6 +36,7 @@ class Generation:
     created: Mapping[str, str]
     updated: Mapping[str, tuple[str, str]]
     deleted: Mapping[str, str]
+    healed: tuple[str, ...] = ()
     why: str = ""
 
 
@@ -54,7 +58,9 @@ def read_history(registry: Registry, count: int | None = None) -> list[Generatio
 
 
 def _generation(stored: Mapping[str, str]) -> Generation:
-    found: dict[str, Any] = {field.name: stored[field.name] for field in HISTORY if field.name in stored}
+    found: dict[str, Any] = {field.name: stored[field.name] for field in HISTORY if field.name not in {"healed", "why"}}
+    found["healed"] = tuple(map(str, json.loads(stored.get("healed", "[]"))))
+    found["why"] = stored.get("why", "")
     found |= {kind: json.loads(stored[kind]) for kind in ("created", "updated", "deleted")}
     found["updated"] = {name: (old, new) for name, (old, new) in found["updated"].items()}
     found["generation"] = int(stored["generation"])

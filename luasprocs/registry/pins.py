@@ -19,12 +19,16 @@ ABSENT = ""
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """`by`, `at` (ISO 8601, UTC), `why`: of the last rollback. `blobs`: each sproc to what git may have of it and is kept out."""
+    """`by`, `at` (ISO 8601, UTC), `why`: of the last rollback. `blobs`: each sproc to what git may have of it and is kept out.
+
+    `lifted`: sprocs that were unpinned since; the next sync brings what git has of them, and forgets this.
+    """
 
     by: str = ""
     at: str = ""
     why: str = ""
     blobs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lifted: tuple[str, ...] = ()
 
     def stored(self) -> str:
         """As it stands in `Revision`."""
@@ -39,9 +43,13 @@ class Pin:
         return tuple(sorted(name for name in self.blobs if self.holds(name, desired.get(name, ABSENT))))
 
     def only(self, names: Iterable[str]) -> Pin:
-        """The same of some sprocs."""
+        """The same of some sprocs, as a sync leaves it."""
         kept = set(names)
-        return replace(self, blobs={name: blobs for name, blobs in self.blobs.items() if name in kept})
+        return replace(self, blobs={name: blobs for name, blobs in self.blobs.items() if name in kept}, lifted=())
+
+    def without(self, names: Iterable[str]) -> Pin:
+        """The same, once some sprocs are unpinned."""
+        return replace(self.only(self.blobs.keys() - set(names)), lifted=tuple(sorted({*self.lifted, *names})))
 
     def __str__(self) -> str:
         """`by ann@host: broke the shop`."""
@@ -56,7 +64,7 @@ def pin_of(revision: Revision) -> Pin:
     try:
         found = json.loads(revision.held)
         blobs = {str(name): tuple(map(str, some)) for name, some in found["blobs"].items()}
-        return Pin(str(found["by"]), str(found["at"]), str(found["why"]), blobs)
+        return Pin(str(found["by"]), str(found["at"]), str(found["why"]), blobs, tuple(map(str, found["lifted"])))
     except (ValueError, KeyError, TypeError, AttributeError):
         return NO_PIN
 

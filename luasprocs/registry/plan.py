@@ -42,6 +42,11 @@ class Plan:
         """Whose sources are needed to apply this."""
         return tuple(sorted((*self.created, *self.updated, *self.undone)))
 
+    def healed(self, *, same: bool) -> tuple[str, ...]:
+        """What somebody has changed by hand and this puts right. `same`: git wants the commit that is live."""
+        whole = (*self.created, *self.updated, *self.deleted) if same else self.drifted
+        return (*sorted(set(whole) - set(self.overwritten)), *self.repairs)
+
     def __bool__(self) -> bool:
         """Whether there is anything to do to the sprocs or the registry."""
         return bool(self.created or self.updated or self.deleted or self.repairs)

@@ -52,6 +52,7 @@ class Change:
     held: str = ""
     defaults: str = ""
     action: str = "sync"
+    healed: tuple[str, ...] = ()
     why: str = ""
     generations_kept: int = GENERATIONS_KEPT
 
@@ -155,6 +156,7 @@ class Transaction:
             "created": json.dumps(created),
             "updated": json.dumps(updated),
             "deleted": json.dumps({name: self._old(name) for name in change.deleted}),
+            "healed": json.dumps(change.healed),
         }
         return packed("XADD", self.keys.history, "MAXLEN", change.generations_kept, "*", *_flat(entry))
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("luasprocs.daemon")
 
 MEND_EVERY_S = 0.2
+BEAT_EVERY_S = 0.5
 
 
 class Coverage:
@@ -75,6 +76,13 @@ class Coverage:
             self._link.post("tick", 1, 1)
         else:
             self.cover([source])
+
+    async def run(self) -> None:
+        """Sends heartbeats at a pace of their own: a backlog of events, or a slow tick, doesn't hold them up."""
+        while True:
+            await asyncio.sleep(BEAT_EVERY_S)
+            if self._numbering.now is not None:
+                self.beat(self._numbering.now)
 
     def beat(self, tick: Tick) -> None:
         """Sends the heartbeat, and moves the watermarks of sources without pending events."""

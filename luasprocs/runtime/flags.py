@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 ALL = "g$lshzxetd"
 """What `A` stands for."""
+EVERYWHERE = frozenset(f"KE{ALL}nm")
+"""What each server that luasprocs runs on has."""
 _RARE = {"new": "n", "keymiss": "m", "overwritten": "o", "type_changed": "c"}
 _CLASSES = {
     "$": "set setrange incrby incrbyfloat append setbit pfadd",

@@ -28,7 +28,9 @@ log = logging.getLogger("luasprocs.daemon")
 LOOK_EVERY_S = 1.0
 """Finds jobs of dead daemons and due retries, and covers for lost wake-ups."""
 REST_S = 0.005
-NO_WORKER_REST_S = 10.0
+HELD_EVERY_S = 5.0
+"""A session looks first for jobs whose `take` was cut off; the server may be at that only after it has begun."""
+NO_WORKER_REST_S = 2.0
 REPORTED_AT_ONCE = 50
 
 
@@ -41,6 +43,7 @@ class Jobs:
         self._next_due_s = math.inf
         self._reporting = False
         workload.ended = self._ended
+        workload.begun = self._begun
 
     def wake(self, *, delayed: bool = False) -> None:
         """Looks for jobs; `delayed`: for retries, too."""
@@ -54,7 +57,7 @@ class Jobs:
         Raises:
             redis.ConnectionError: the connection broke.
         """
-        looked_s = -math.inf
+        looked_s = held_s = -math.inf
         while True:
             self._wake.clear()
             self._report_soon()
@@ -64,6 +67,10 @@ class Jobs:
             if stale or self._rest_s() == 0:
                 await self._start_retries()
             try:
+                await self._return_unbegun()
+                if time.monotonic() - held_s >= HELD_EVERY_S:
+                    held_s = time.monotonic()
+                    await self._find_held()
                 if self._workload.room and await self._prepared():
                     await self._take(stale=stale)
             except exceptions.ResponseError as error:
@@ -91,6 +98,27 @@ class Jobs:
             return False
         self._link.said.forget("jobs")
         return True
+
+    async def _find_held(self) -> None:
+        """Finds jobs that the server has handed to this daemon in a reply that was lost with its connection."""
+        if not self._workload.stopping:
+            generation, *rows = await self._link.call("held", self._link.daemon, *self._workload.at_hand)
+            self._workload.generation = generation
+            self._workload.add(map(parse_job, rows))
+
+    async def _return_unbegun(self) -> None:
+        """Puts back jobs that no worker could begin: another daemon may have one."""
+        unbegun = self._workload.unbegun
+        while unbegun:
+            some = list(unbegun)[:REPORTED_AT_ONCE]
+            await self._link.call("back", self._link.daemon, *(job.entry for job in some))
+            for job in some:
+                unbegun.popleft()
+                self._workload.settled(job)
+
+    def _begun(self, entry: bytes) -> None:
+        if self._link.is_open:
+            self._link.send(self._link.packed("begun", self._link.daemon, entry), lambda _: None)
 
     async def _take(self, *, stale: bool) -> None:
         while room := self._workload.room:
@@ -136,6 +164,9 @@ class Jobs:
         if isinstance(reply, Exception):
             log.warning("the end of job %s could not be recorded: %s", ended[0][0].id.decode(), reply)
             asyncio.get_running_loop().call_later(LOOK_EVERY_S, unreported.extend, ended)
+        else:
+            for job, _ in ended:
+                self._workload.settled(job)
         if unreported:
             self._report_soon()
 

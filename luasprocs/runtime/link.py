@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 
 from luasprocs.contract.functions import FUNCTIONS
 from luasprocs.runtime.listener import Listener
-from luasprocs.runtime.wire import Wire, connect, packed
+from luasprocs.runtime.wire import Wire, connect, packed, raised
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
@@ -104,6 +105,15 @@ class Link:
         """Sends any other command. Raises as `call`."""
         return await self.commands.call(*words)
 
+    async def together(self, *commands: bytes) -> list[Any]:
+        """Runs packed commands in one MULTI. Raises as `call`."""
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        multi, execute = packed("MULTI"), packed("EXEC")
+        ignored = [_ignore] * (len(commands) + 1)
+        self.send(b"".join((multi, *commands, execute)), *ignored, partial(_resolve, done))
+        replies: list[Any] = raised(await done)
+        return [raised(reply) for reply in replies]
+
     def post(self, function: str, *words: Argument) -> None:
         """Calls an engine function in the background; a refusal is logged."""
         self.spawn(self._posted(function, words))
@@ -141,6 +151,15 @@ class Link:
         await asyncio.wait((self.commands.lost, self.events.lost), return_when=asyncio.FIRST_COMPLETED)
         name, wire = ("event", self.events) if self.commands.open else ("command", self.commands)
         raise LinkLostError(f"the {name} connection broke: {wire.lost.result() or 'closed by the server'}")
+
+
+def _resolve(future: asyncio.Future[Any], reply: Any) -> None:
+    if not future.done():
+        future.set_result(reply)
+
+
+def _ignore(_: Any) -> None:
+    """Of a command that was queued in a MULTI: EXEC tells."""
 
 
 def _cause(group: ExceptionGroup[Exception]) -> Exception:

@@ -11,6 +11,7 @@ from redis import exceptions
 from luasprocs.contract.encoding import time_ms
 from luasprocs.runtime import flags
 from luasprocs.runtime.bindings import Bindings
+from luasprocs.runtime.wire import packed
 from luasprocs.server.errors import is_lasting
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("luasprocs.daemon")
 
 SETTING = "notify-keyspace-events"
-PUBSUB_LIMIT_BYTES = 256 * 1024 * 1024
+PUBSUB_LIMIT_BYTES = 512 * 1024 * 1024
 
 
 class Notifications:
@@ -72,14 +73,21 @@ class Notifications:
 
     async def _set(self, current: str, wanted: set[str], missing: set[str]) -> bool:
         setting = flags.merged(current, wanted)
-        await self._link.command("CONFIG", "SET", SETTING, setting)
-        if missing == {"n"} and "A" in current:
-            return False  # with A, CONFIG GET doesn't show n: it may have been on
-        log.warning("%s was %r: set to %r, as triggers need it", SETTING, current, setting)
-        if blind := self.blind_to(missing):
+        words: tuple[str, ...] = ("CONFIG", "SET", SETTING, setting)
+        unseen = missing == {"n"} and "A" in current  # with A, CONFIG GET doesn't show n: it may have been on
+        blind = [] if unseen else self.blind_to(missing)
+        if not missing <= flags.EVERYWHERE:  # it may be refused: then nobody was blind
+            await self._link.command(*words)
+            words = ("PING",)
+        if blind:
             why = f"{SETTING} lacked {''.join(sorted(missing))}"
-            self._link.post("blind", self._link.daemon, self.ok_ms, why, *blind)
-        return True
+            gap = self._link.packed("blind", self._link.daemon, self.ok_ms, why, *blind)
+            await self._link.together(packed(*words), gap)  # or a lost connection would leave it without a record
+        else:
+            await self._link.command(*words)
+        if not unseen:
+            log.warning("%s was %r: set to %r, as triggers need it", SETTING, current, setting)
+        return not unseen
 
     def _refused(self, error: Exception, wanted: set[str]) -> bool:
         """Whether the server lacks some classes, and takes the others."""

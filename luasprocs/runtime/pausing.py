@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from redis import exceptions
 
-from luasprocs.state.paused import pausing
+from luasprocs.contract.encoding import time_ms
+from luasprocs.state.paused import SCHEDULES_CHANGED, pausing
 
 if TYPE_CHECKING:
     from luasprocs.runtime.link import Link
@@ -24,7 +25,9 @@ def pause(link: Link, name: bytes) -> None:
 
 async def _pause(link: Link, name: bytes) -> None:
     try:
-        for words in pausing(link.keys, name):
+        at_ms = time_ms(await link.command("TIME"))
+        for words in pausing(link.keys, name, at_ms, f"daemon {link.daemon}"):
             await link.command(*words)
+        await link.command("PUBLISH", link.keys.wakes, SCHEDULES_CHANGED)
     except exceptions.ResponseError as error:
         log.warning("%s could not be paused: %s", name.decode("utf-8", "replace"), error)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import time
 from typing import TYPE_CHECKING
 
-from luasprocs.contract.codes import Status
-from luasprocs.runtime.workers import NotBegunError, Outcome, Worker, WorkerError
+from luasprocs.runtime.workers import NotBegunError, Worker, WorkerError
 
 if TYPE_CHECKING:
-    from luasprocs.runtime.workers import Job, WorkerSetup
+    from luasprocs.runtime.workers import Begins, Job, Outcome, WorkerSetup
 
+START_AGAIN_S = 2.0
+"""After a worker that could not be started."""
 DEPTH = 3
 """Jobs that one worker may hold: it begins the next one without a round trip."""
 
@@ -30,6 +33,7 @@ class Pool:
         self._workers: list[Worker] = []
         self._ending: set[asyncio.Task[None]] = set()
         self._starting = 0
+        self._start_again_s, self._refused = 0.0, ""
         self._freed = asyncio.Event()
 
     @property
@@ -46,17 +50,19 @@ class Pool:
         if not self._workers:
             self._workers.append(await Worker.start(self.setup))
 
-    async def run(self, job: Job, generation: bytes, *, short: bool = False) -> Outcome:
-        """Runs a job with a generation's sources. `short`: it may queue behind other short jobs, up to DEPTH on one worker."""
+    async def run(self, job: Job, generation: bytes, begins: Begins, *, short: bool = False) -> Outcome:
+        """Runs a job with a generation's sources. `short`: it may queue behind other short jobs, up to DEPTH on one worker.
+
+        Raises:
+            WorkerError: no worker could begin it.
+        """
         while True:
             try:
                 worker = await self._take(short=short)
                 worker.short = worker.short and short
-                return await worker.run(job, generation)
+                return await worker.run(job, generation, begins)
             except NotBegunError:
                 continue
-            except WorkerError as error:
-                return Outcome(Status.ERROR, 0, error=str(error).encode())
             finally:
                 self._drop_dead()
                 self._freed.set()
@@ -78,8 +84,12 @@ class Pool:
             worker = min(living, key=lambda one: one.load, default=None)
             if worker is not None and not worker.load:
                 return worker
-            if len(living) + self._starting < self.size:
-                return await self._started()
+            if len(living) + self._starting < self.size and time.monotonic() >= self._start_again_s:
+                with contextlib.suppress(WorkerError):
+                    return await self._started()
+                continue  # those that have started do
+            if self._refused and not living and not self._starting:
+                raise WorkerError(self._refused)
             shared = [one for one in living if short and one.short and one.load < DEPTH]
             if shared:
                 return min(shared, key=lambda one: one.load)
@@ -89,8 +99,12 @@ class Pool:
         self._starting += 1
         try:
             worker = await Worker.start(self.setup)
+        except WorkerError as error:
+            self._start_again_s, self._refused = time.monotonic() + START_AGAIN_S, str(error)
+            raise
         finally:
             self._starting -= 1
+            self._freed.set()
         self._workers.append(worker)
         return worker
 

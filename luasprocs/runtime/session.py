@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("luasprocs.daemon")
 
-BEATS_EVERY = 2
-"""Ticks between two heartbeats."""
-
 
 class Session:
     """`state` outlives the session; `listening` is called with each tick once all sources are numbered."""
@@ -90,7 +87,10 @@ class Session:
                 await self._binder.bind()
                 self._dispatcher.start()
                 await self._ticker.force()
-                for part in (self._binder, self._ticker, self._deadlines, self._jobs, self._canary, self._watchdog):
+                for part in (
+                    *(self._binder, self._ticker, self._coverage, self._deadlines, self._jobs),
+                    *(self._canary, self._watchdog),
+                ):
                     link.spawn(part.run())
                 if self._state.schedules:
                     link.spawn(self._scheduler.run())
@@ -170,10 +170,8 @@ class Session:
         self._binder.rebind()
 
     def ticked(self, count: int) -> None:
-        """Does upkeep and sends heartbeats."""
+        """Does upkeep."""
         self._upkeep.ticked(count)
-        if count % BEATS_EVERY == 0 and self._numbering.now is not None:
-            self._coverage.beat(self._numbering.now)
 
     async def _ensure_published(self) -> None:
         if await self._notifications.ensure():

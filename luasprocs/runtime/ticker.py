@@ -48,7 +48,7 @@ class Ticker:
 
     def __init__(self, link: Link, numbering: Numbering, ticks: Ticks) -> None:
         self._link, self._numbering, self._ticks = link, numbering, ticks
-        self._unheard = 0
+        self._unheard = self._read_bytes = 0
         self._forced_s = 0.0
         link.said.forget("tick")
 
@@ -110,8 +110,10 @@ class Ticker:
             self._count_unheard("the server is a replica now: connecting to the URL again to find its master")
 
     def _check_heard(self, ticked: Ticked) -> None:
-        now = self._numbering.now
-        if now is None or now.epoch != ticked.epoch or ticked.tick - now.tick > TICKS_UNHEARD:
+        """A tick may lie behind a backlog of events: while anything is read, the connection is alive."""
+        now, read_bytes = self._numbering.now, self._link.events.read_bytes
+        reads, self._read_bytes = read_bytes != self._read_bytes, read_bytes
+        if not reads and (now is None or now.epoch != ticked.epoch or ticked.tick - now.tick > TICKS_UNHEARD):
             self._count_unheard("ticks don't arrive on the event connection: it is dead, or on a demoted master")
         else:
             self._unheard = 0

@@ -14,6 +14,7 @@ import hiredis
 from redis import exceptions
 
 from luasprocs.server.endpoint import CLIENT_NAME, Endpoint
+from luasprocs.server.errors import connect_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,15 +24,22 @@ if TYPE_CHECKING:
 Argument: TypeAlias = bytes | str | int
 
 
-class Wire(asyncio.Protocol):
+READ_BYTES = 32 * 1024
+"""Of one read: about 300 events, so that a backlog of them keeps nothing else waiting for more than some milliseconds."""
+
+
+class Wire(asyncio.BufferedProtocol):
     """A connection. Replies go to the handlers of the commands, in order; `lost` is done when the connection breaks.
 
-    A reply that is an error is an `hiredis.ReplyError`, or the ConnectionError that broke the connection.
+    A reply that is an error is an `hiredis.ReplyError`, or the ConnectionError that broke the connection. `read_bytes`: how
+    much was read so far.
     """
 
     def __init__(self) -> None:
         self.lost: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
         self._transport: asyncio.WriteTransport | None = None
+        self.read_bytes = 0
+        self._buffer = bytearray(READ_BYTES)
         self._reader = hiredis.Reader(replyError=hiredis.ReplyError)
         self._handlers: deque[Handler] = deque()
         self.receive: Handler = self._answer
@@ -40,10 +48,14 @@ class Wire(asyncio.Protocol):
         assert isinstance(transport, asyncio.WriteTransport)  # noqa: S101
         self._transport = transport
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002  # asyncio's
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.read_bytes += nbytes
         reader = self._reader
         try:
-            reader.feed(data)
+            reader.feed(self._buffer, 0, nbytes)  # type: ignore[arg-type]  # any buffer, its stub says bytes
             gets = reader.gets
             while (message := gets()) is not False:
                 self.receive(message)
@@ -152,7 +164,7 @@ async def connect(url: str, kind: type[Wire] = Wire, *, busy: bool = False) -> W
                 wire.close()
                 raise
     except TimeoutError as error:
-        raise exceptions.TimeoutError("Timeout connecting to server") from error
+        raise connect_timeout() from error
     except OSError as error:
         raise exceptions.ConnectionError(f"{error.strerror or error}") from error
     return wire

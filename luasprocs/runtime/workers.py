@@ -16,13 +16,16 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import hiredis
 
 from luasprocs.contract.codes import Status
 from luasprocs.errors import LuasprocsError
 from luasprocs.runtime.wire import packed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 log = logging.getLogger("luasprocs.daemon")
 
@@ -104,7 +107,10 @@ class Outcome:
 
 
 class NotBegunError(Exception):
-    """The worker died during an earlier job."""
+    """The worker died during an earlier job, or can't read the job's source."""
+
+
+Begins: TypeAlias = "Callable[[Job], asyncio.TimerHandle | None]"
 
 
 class Worker:
@@ -117,6 +123,8 @@ class Worker:
         self.load = 0
         self.short = True
         self._ended = False
+        self._kept = False
+        """Whether the process is a keeper above the worker, see luasprocs/worker/descendants.py."""
         self._turn = asyncio.Lock()
         self._process = process
         self._reader = hiredis.Reader()
@@ -129,14 +137,17 @@ class Worker:
         Raises:
             WorkerError: it can't run jobs here; the text says why.
         """
-        _make(setup.rules.folder)
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-m", "luasprocs.worker"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "HOME": str(setup.rules.folder)},
-            start_new_session=True,
-        )
+        try:
+            _make(setup.rules.folder)
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-m", "luasprocs.worker"),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "HOME": str(setup.rules.folder)},
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise WorkerError(f"a worker can't be started: {error}") from None
         worker = cls(process)
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
@@ -152,16 +163,22 @@ class Worker:
             await worker.end()
             said = answer[1].decode("utf-8", "replace") if answer else "it ended while it started; stderr says why"
             raise WorkerError(f"a worker can't run: {said}")
+        worker._kept = json.loads(answer[1])["pid"] != process.pid
         return worker
 
-    async def run(self, job: Job, generation: bytes) -> Outcome:
+    async def run(self, job: Job, generation: bytes, begins: Begins) -> Outcome:
         """Runs a job with a generation's sources. Timeouts and crashes are outcomes, too; the worker is not `alive` afterwards.
+
+        `begins`: called when the run begins; the timer that it may return ends with it.
 
         Raises:
             NotBegunError: the worker ended before the job began.
         """
         self.load += 1
+        timer, first = None, self.load == 1 and self.alive
         try:
+            if first:
+                timer = begins(job)
             if self.alive:
                 self._write(
                     *("job", job.id, job.name, job.trigger, job.depth, 1, job.origin, job.attempt, generation),
@@ -170,8 +187,12 @@ class Worker:
             async with self._turn:
                 if self._ended:
                     raise NotBegunError
+                if not first:
+                    timer = begins(job)
                 return await self._answered(job)
         finally:
+            if timer is not None:
+                timer.cancel()
             self.load -= 1
             self.short = self.short or not self.load
 
@@ -187,6 +208,10 @@ class Worker:
         except BaseException:
             self.kill()
             raise
+        if answer is not None and answer[:2] == [b"unbegun", job.id]:
+            log.warning("a worker could not begin a job: %s", answer[2].decode("utf-8", "replace"))
+            self.kill()
+            raise NotBegunError
         if answer is None or answer[:2] != [b"done", job.id]:
             self._ended = True
             code = None if answer is not None else await self._process.wait()
@@ -203,10 +228,11 @@ class Worker:
         """Kills it and all processes that it started."""
         self._ended = True
         if self._process.returncode is None:
-            try:
-                os.killpg(self._process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                return
+            with contextlib.suppress(ProcessLookupError):
+                if self._kept:
+                    self._process.terminate()
+                else:
+                    os.killpg(self._process.pid, signal.SIGKILL)
 
     async def end(self) -> None:
         """Kills it, and waits for its end."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from luasprocs.contract.codes import Status
 from luasprocs.runtime.pool import DEPTH
+from luasprocs.runtime.workers import WorkerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,12 +24,16 @@ SHORT_US = 5000
 AHEAD = 16
 """Jobs taken in advance while runs are short, at least half of them at a time: such a run takes less than a round trip."""
 NAMES_LIMIT = 10_000
+TRY_S = 0.02
+"""A run that was short the last time counts as a try after so long: telling the server of each takes longer than it does."""
 
 
 class Workload:
     """`generation`: the newest one known here, whose sources new runs use; `ended`: called after each run.
 
-    `unreported`: jobs with outcomes that the server doesn't know yet; `done`: how many have ended.
+    `unreported`: jobs with outcomes that the server doesn't know yet; `done`: how many have ended. `begun`: called with a
+    job's entry when its run begins; `unbegun`: jobs that no worker could begin. `at_hand`: entries of all jobs that were
+    handed to this daemon, until the server knows what became of them.
     """
 
     def __init__(self, pool: Pool) -> None:
@@ -36,13 +41,16 @@ class Workload:
         self.generation = b""
         self.done = 0
         self.unreported: deque[tuple[Job, Outcome]] = deque()
+        self.unbegun: deque[Job] = deque()
+        self.at_hand: set[bytes] = set()
         self.ended: Callable[[], None] = lambda: None
+        self.begun: Callable[[bytes], None] = lambda _: None
         self._queued: deque[Job] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._took_us: dict[bytes, int] = {}
         self._long = 0
         self._last_short = False
-        self._stopping = False
+        self.stopping = False
 
     @property
     def running(self) -> int:
@@ -52,7 +60,7 @@ class Workload:
     @property
     def room(self) -> int:
         """How many more jobs to take: some in advance, if those at hand are short."""
-        if self._stopping:
+        if self.stopping:
             return 0
         at_hand = self.running + len(self._queued)
         short = self._last_short and not self._long and all(map(self._is_short, self._queued))
@@ -62,13 +70,20 @@ class Workload:
         return room if room >= AHEAD // 2 else 0
 
     def add(self, jobs: Iterable[Job]) -> None:
-        """Queues jobs; each runs when a worker is free."""
-        self._queued.extend(jobs)
+        """Queues jobs that aren't at hand already; each runs when a worker is free."""
+        for job in jobs:
+            if job.entry not in self.at_hand:
+                self.at_hand.add(job.entry)
+                self._queued.append(job)
         self._start()
+
+    def settled(self, job: Job) -> None:
+        """The server knows what became of a job."""
+        self.at_hand.discard(job.entry)
 
     def stop(self) -> None:
         """Begins no more jobs; those that have not begun are left to other daemons."""
-        self._stopping = True
+        self.stopping = True
         self._queued.clear()
 
     async def end(self, deadline_s: float) -> None:
@@ -90,7 +105,7 @@ class Workload:
         return self._took_us.get(job.name, SHORT_US) < SHORT_US
 
     def _start(self) -> None:
-        while self._queued and not self._stopping:
+        while self._queued and not self.stopping:
             limit = self.pool.size * (DEPTH if self._is_short(self._queued[0]) else 1)
             if self.running >= limit:
                 return
@@ -102,16 +117,29 @@ class Workload:
         short = self._is_short(job)
         self._long += not short
         try:
-            outcome = await self.pool.run(job, self.generation, short=short)
+            outcome = await self.pool.run(job, self.generation, self._begins, short=short)
+        except WorkerError:
+            self.unbegun.append(job)
+        else:
+            self._note(job, outcome)
         finally:
             self._long -= not short
+        if task := asyncio.current_task():
+            self._tasks.discard(task)
+        self._start()
+        self.ended()
+
+    def _note(self, job: Job, outcome: Outcome) -> None:
         self.done += 1
         if len(self._took_us) > NAMES_LIMIT:
             self._took_us.clear()
         self._took_us[job.name] = outcome.duration_us if outcome.status == Status.OK else SHORT_US
         self._last_short = self._is_short(job)
         self.unreported.append((job, outcome))
-        if task := asyncio.current_task():
-            self._tasks.discard(task)
-        self._start()
-        self.ended()
+
+    def _begins(self, job: Job) -> asyncio.TimerHandle | None:
+        """Counts the run that begins as a try. Of one that was short the last time, only if it takes long."""
+        if not self._is_short(job):
+            self.begun(job.entry)
+            return None
+        return asyncio.get_running_loop().call_later(TRY_S, self.begun, job.entry)

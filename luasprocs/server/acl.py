@@ -6,6 +6,7 @@ parts (selectors, in parentheses): the application's commands reach its keys onl
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shlex
 from typing import TYPE_CHECKING
@@ -40,10 +41,12 @@ _WRITES = (
 _OPERATING = "lrem srem"
 """Dropping jobs, resuming sprocs."""
 _RUNTIME = (
-    "subscribe psubscribe unsubscribe punsubscribe config|get config|set function|kill function|stats scan get set xtrim "
+    "subscribe psubscribe unsubscribe punsubscribe function|kill function|stats scan get set xtrim "
     "xgroup xreadgroup xack xclaim xautoclaim zscore smismember incrby pexpire pexpiretime "
     "getrange strlen hlen hscan scard sscan object|encoding"
 )
+_CONFIG = "config|get config|set"
+"""No rule can say which settings: whoever has CONFIG SET may change `requirepass`, too."""
 
 
 def rule(
@@ -52,12 +55,13 @@ def rule(
     *,
     own_keys: Iterable[str] | None = None,
     own_commands: Iterable[str] = OWN_COMMANDS,
+    config: bool = True,
 ) -> tuple[str, ...]:
     """The words of ACL SETUSER behind the user's name, without a password.
 
     `own_keys` (globs) and `own_commands` (names or `@categories`) are what sprocs use: those that a caller
     calls or a daemon runs; what the engine itself does there, to read the values of events, is added. The other
-    roles run none. A caller whose `own_keys` cover the registry may change sprocs.
+    roles run none. A caller whose `own_keys` cover the registry may change sprocs. `config` False: a daemon gets no CONFIG.
 
     Raises:
         SettingsError: there is no such role, or a key or command can't stand in a rule.
@@ -74,8 +78,16 @@ def rule(
     pattern = registry_pattern(keys)
     match role:
         case "daemon":
+            runtime = f"{_READS} {_WRITES} {_RUNTIME} {_CONFIG if config else ''}"
             # A PSUBSCRIBE pattern must stand in the rule letter by letter: only `&*` allows what triggers need.
-            words = (*own, *_plus(f"{_READS} {_WRITES} {_RUNTIME}"), f"~{pattern}", "resetchannels", "&*", *own_globs)
+            words = (
+                *own,
+                *_plus(runtime),
+                f"~{pattern}",
+                "resetchannels",
+                "&*",
+                *own_globs,
+            )
         case "deployer":
             commands = _plus(f"{_READS} {_LOOKING} {_WRITES} {_OPERATING}")
             words = (*_by_category("@connection"), *commands, f"~{pattern}", "resetchannels", f"&{pattern}")
@@ -89,24 +101,19 @@ def rule(
     return ("reset", "on", *words)
 
 
-def setuser(
-    role: str,
-    keys: Keys,
-    user: str = "",
-    *,
-    own_keys: Iterable[str] | None = None,
-    own_commands: Iterable[str] = OWN_COMMANDS,
-) -> str:
-    """The whole command, for redis-cli's own prompt or behind it in a shell; PASSWORD is to be replaced.
+def setuser(user: str, words: Iterable[str], password: str = "") -> str:
+    """The whole command, for redis-cli's own prompt or behind it in a shell. `words`: of `rule`.
+
+    The password stands there as its hash. Without one nobody can log in until the user is given one.
 
     Raises:
-        SettingsError: as `rule`, or the user's name can't stand there.
+        SettingsError: the user's name can't stand there.
     """
-    user = user or f"luasprocs-{role}"
     if not _WORD.fullmatch(user) or not user.isprintable():
         raise SettingsError(f"{user!r} can't be an ACL user's name: take no blanks, parentheses or control characters")
-    reset, on, *words = rule(role, keys, own_keys=own_keys, own_commands=own_commands)
-    return shlex.join(["ACL", "SETUSER", user, reset, on, ">PASSWORD", *words])
+    reset, on, *rest = words
+    secret = [f"#{hashlib.sha256(password.encode()).hexdigest()}"] if password else []
+    return shlex.join(["ACL", "SETUSER", user, reset, on, *secret, *rest])
 
 
 def escaped(name: str) -> str:
@@ -134,13 +141,16 @@ def _by_category(*commands: str) -> tuple[str, ...]:
 
 
 def _caller(keys: Keys) -> tuple[str, ...]:
-    """What the engine does in a caller's name. Without HINCRBY on the stats, calls would go uncounted."""
+    """What the engine does in a caller's name: calls and enqueues. Without HINCRBY on the stats, calls would go uncounted."""
     read = (f"{escaped(keys.name_prefix)}*", *map(escaped, (keys.revision, keys.triggers, keys.paused)))
     return (
-        *("+fcall", "+fcall_ro", "resetchannels"),
+        *("+fcall", "+fcall_ro", "+time", "resetchannels"),  # TIME is in no category, and rate limits ask for it
         _selector("exists hget hmget smembers sismember", *(f"%R~{pattern}" for pattern in read)),
         _selector("hincrby", f"~{escaped(keys.stats_prefix)}*"),
-        _selector("publish", "resetchannels", f"&{escaped(keys.markers)}"),
+        _selector("publish", "resetchannels", *(f"&{escaped(channel)}" for channel in (keys.markers, keys.wakes))),
+        _selector("type xadd", f"~{escaped(keys.jobs)}"),
+        _selector("type hget hset", f"~{escaped(keys.running)}"),
+        _selector("type rpush", f"~{escaped(keys.waiting_prefix)}*"),
     )
 
 

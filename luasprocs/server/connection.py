@@ -32,6 +32,7 @@ def _settings(url: str, given: Mapping[str, Any]) -> dict[str, Any]:
         "driver_info": None,  # CLIENT SETINFO would cost each connection two round trips
         "protocol": 2,
         "decode_responses": False,
+        "encoding_errors": "surrogateescape",  # names of git's are bytes, and not always UTF-8
         **given,
     }
 

@@ -16,6 +16,7 @@ from luasprocs.errors import (
     ServerRightsError,
     ServerUnreachableError,
 )
+from luasprocs.server.states import MISSING_FUNCTION
 from luasprocs.server.urls import redacted
 
 if TYPE_CHECKING:
@@ -63,9 +64,12 @@ def _code(error: exceptions.RedisError) -> str:
     return found[1] if found else ""
 
 
+# As hiredis says it, and as redis-py does.
+_TOO_DEEP = "nesting depth"
+_CONNECT_TIMEOUT, _CLOSED = "Timeout connecting", "closed by server"
 # What has no code, by the URL's scheme and what it says; then by redis-py's class.
 _BY_TEXT: tuple[tuple[str, str, type[ServerError], str], ...] = (
-    ("", "nesting depth", ServerError, "a reply of {place} is nested too deep to be read"),
+    ("", _TOO_DEEP, ServerError, "a reply of {place} is nested too deep to be read"),
     (
         "",
         "DB index is out of range",
@@ -92,7 +96,7 @@ _BY_TEXT: tuple[tuple[str, str, type[ServerError], str], ...] = (
     ),
     (
         "rediss:",
-        "Timeout connecting",
+        _CONNECT_TIMEOUT,
         ServerUnreachableError,
         "no connection in time to {place}: is it up, and does it speak TLS? If not, write redis://",
     ),
@@ -105,7 +109,7 @@ _BY_TEXT: tuple[tuple[str, str, type[ServerError], str], ...] = (
             ServerUnreachableError,
             "the connection to {place} broke: is the server up? If it wants TLS, write rediss:// ({said})",
         )
-        for words in ("reset by peer", "closed by server")
+        for words in ("reset by peer", _CLOSED)
     ),
 )
 _BY_CLASS: tuple[tuple[type[exceptions.RedisError], type[ServerError], str], ...] = (
@@ -167,18 +171,32 @@ def errors_named(url: str) -> Iterator[None]:
 
 # What a single refusal is about, by the server's own words: no other module looks at them.
 
-_MISSING_FUNCTION = "unction not found"  # Redis: "Function", later "function"
 _KILLED = ("killed by user", "Script killed")
 _EVENT_CLASSES = re.compile(r"Invalid event class character\. Use '([^']+)'")
 _STATES = (
     *("OOM", "BUSY", "LOADING", "READONLY", "MISCONF", "MASTERDOWN", "NOPERM", "CLUSTERDOWN", "NOREPLICAS", "NOAUTH"),
-    *(_MISSING_FUNCTION, *_IN_SCRIPT),
+    *(MISSING_FUNCTION, *_IN_SCRIPT),
 )
 
 
 def is_missing_function(error: object) -> bool:
     """Whether the engine is not loaded: nothing was synced here, or somebody flushed functions."""
-    return _MISSING_FUNCTION in str(error)
+    return MISSING_FUNCTION in str(error)
+
+
+def is_too_deep(error: object) -> bool:
+    """Whether a reply is nested too deep to be read."""
+    return _TOO_DEEP in str(error)
+
+
+def connect_timeout() -> exceptions.TimeoutError:
+    """That no connection came about in time, as redis-py says it."""
+    return exceptions.TimeoutError(f"{_CONNECT_TIMEOUT} to server")
+
+
+def connection_closed() -> exceptions.ConnectionError:
+    """That the server closed the connection, as redis-py says it."""
+    return exceptions.ConnectionError(f"Connection {_CLOSED}.")
 
 
 def is_wrong_type(error: object) -> bool:

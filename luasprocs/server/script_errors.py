@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import InvalidResponse, ResponseError
 
-from luasprocs.contract.codes import Refusal
+from luasprocs.contract.refusals import Refusal
 from luasprocs.errors import NoSprocError, ScriptError, SprocDisabledError
+from luasprocs.server.errors import is_too_deep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +31,7 @@ def script_errors(name: str) -> Iterator[None]:
     except ResponseError as error:
         raise script_error(error) from error
     except (InvalidResponse, RecursionError) as error:
-        if isinstance(error, InvalidResponse) and "nesting depth" not in str(error):
+        if isinstance(error, InvalidResponse) and not is_too_deep(error):
             raise
         raise ScriptError(f"the reply of {name} is nested too deep to be read: does a table hold itself?") from error
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.encoding import raw, text, time_ms
 from luasprocs.contract.keys import Keys
-from luasprocs.contract.limits import TICK_MS
+from luasprocs.contract.limits import LEASE_TICKS, TICK_MS
 from luasprocs.contract.replies import Ticked
 from luasprocs.errors import RegistryError, WaitError
 from luasprocs.server.errors import is_missing_function, is_wrong_type
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 POLL_FIRST_S = 0.002
 POLL_LONGEST_S = 0.02
 GRACE_S = 0.3
-"""How long a daemon without a valid heartbeat has to answer the tick: the server's clock may just have jumped."""
+"""How long a daemon without a valid heartbeat has to answer the tick: the server's clock may just have jumped, or a script
+have kept the server from hearing of anybody. After that, ticks tell: a daemon that several passed by is dead."""
 SHOWN_SOURCES = 5
 _MARK = re.compile(rb"(\d+) (\d+) \d+")
 
@@ -47,11 +48,15 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What one look found. `marks`: sources that are behind, with their tick; None: they have no watermark yet."""
+    """What one look found. `marks`: sources that are behind, with their tick; None: they have no watermark yet.
+
+    `alive`: a daemon was heard of lately, by the clock; `ticked_lately`: by the ticks since then.
+    """
 
     epoch: str
     marks: dict[str, int | None]
     alive: bool
+    ticked_lately: bool
 
 
 def wait_for_events(registry: Registry, timeout_s: float = 60.0) -> Passed:
@@ -74,7 +79,9 @@ def wait_for_events(registry: Registry, timeout_s: float = 60.0) -> Passed:
         else:
             pending = set(found.marks)
         if pending and not found.alive and waited_s > GRACE_S:
-            raise WaitError("no daemon is alive, so no event runs: start one, luasprocs daemon")
+            if not found.ticked_lately:
+                raise WaitError("no daemon is alive, so no event runs: start one, luasprocs daemon")
+            registry.client.execute_command("FCALL", *registry.words("tick", TICK_MS, 0))
         if pending and waited_s > timeout_s:
             raise WaitError(f"not all events have run within {timeout_s:g} s: {_lagging(found, passed.tick)}")
         if pending:
@@ -105,19 +112,21 @@ def _look(registry: Registry, pending: Iterable[str], tick: int) -> _Look:
     sources = sorted(pending)
     fields = [raw(source) for source in sources]
     pipe = registry.client.pipeline(transaction=True)
-    pipe.hmget(registry.keys.events, ["epoch", *fields])
+    pipe.hmget(registry.keys.events, ["epoch", "tick", *fields])
     pipe.hmget(registry.keys.triggers, fields)
     pipe.hgetall(registry.keys.daemons)
     pipe.time()
     events, bound, beats, now = pipe.execute(raise_on_error=False)
     for key, reply in ((Keys.events, events), (Keys.triggers, bound), (Keys.daemons, beats), (Keys.daemons, now)):
         _must(key, registry.keys, reply)
-    marks = zip(sources, events[1:], bound, strict=True)
+    marks = zip(sources, events[2:], bound, strict=True)
+    daemons = parse_heartbeats(beats)
     behind = {source: _tick_of(mark) for source, mark, names in marks if names is not None}
     return _Look(
         epoch=text(events[0] or b""),
         marks={source: at for source, at in behind.items() if at is None or at < tick},
-        alive=any(daemon.alive(time_ms(now)) for daemon in parse_heartbeats(beats)),
+        alive=any(daemon.alive(time_ms(now)) for daemon in daemons),
+        ticked_lately=any(int(events[1] or 0) - daemon.tick < LEASE_TICKS for daemon in daemons),
     )
 
 

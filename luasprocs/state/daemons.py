@@ -24,7 +24,7 @@ class DaemonInfo:
     """A daemon as its last heartbeat tells. `heard_ms`: when, by the server's clock, at tick `tick`.
 
     `covers`: event source to the first tick that it numbers without a break. `lag`: events read and not yet run; `read`: events
-    read; `runs`: events run; `started_s`: unix time, by its own clock.
+    read; `runs`: events run; `jobs`: async runs under way; `started_s`: unix time, by its own clock.
     """
 
     id: str
@@ -38,6 +38,7 @@ class DaemonInfo:
     lag: int = 0
     read: int = 0
     runs: int = 0
+    jobs: int = 0
 
     def age_ms(self, now_ms: int) -> int:
         """How long ago it was heard of, by the server's clock."""
@@ -93,6 +94,7 @@ def _parse(name: str, beat: str) -> DaemonInfo | None:
         lag=_count(said.get("lag")),
         read=_count(said.get("read")),
         runs=_count(said.get("runs")),
+        jobs=_count(said.get("jobs")),
     )
 
 

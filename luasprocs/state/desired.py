@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ResponseError
 
-from luasprocs.contract.encoding import text
+from luasprocs.contract.encoding import text, texts
 from luasprocs.server.errors import is_wrong_type
 from luasprocs.server.registry import Registry
 
@@ -29,7 +29,7 @@ class SyncState:
     `source`: the repository; `commit`, `branch`, `subject`: what git wants; `state`: a word of sync.decision.State; `reason`:
     why it waits, or what failed; `created`, `updated`, `deleted`: what would be applied and isn't; `diffs`: the same, a
     unified diff each; `problems`: as `file:line:column: message`; `drift`: sprocs edited by hand; `at`: unix seconds;
-    `daemon`: who says so.
+    `daemon`: who says so; `generation`: what was live then, 0 if nobody knows.
     """
 
     source: str = ""
@@ -46,6 +46,7 @@ class SyncState:
     drift: tuple[str, ...] = ()
     at: float = 0.0
     daemon: str = ""
+    generation: int = 0
 
     @property
     def said(self) -> tuple[object, ...]:
@@ -81,7 +82,7 @@ def _stored(value: Any) -> str:
 def _parsed(value: str, default: object) -> Any:
     if isinstance(default, tuple):
         return tuple(map(str, json.loads(value)))
-    return float(value) if isinstance(default, float) else value
+    return type(default)(value) if isinstance(default, int | float) else value
 
 
 def read_sync_state(registry: Registry) -> SyncState:
@@ -104,6 +105,20 @@ class Suspended:
     since: float
     by: str
     reason: str = ""
+
+    @classmethod
+    def parse(cls, stored: Mapping[Any, Any] | None, key: str) -> Suspended | None:
+        """From the hash; None for a key of another type."""
+        if stored is None:
+            return cls(0.0, "", f"{key} is no hash")
+        if not stored:
+            return None
+        found = texts(stored)
+        try:
+            since = float(found.get("since", "0"))
+        except ValueError:
+            since = 0.0
+        return cls(since, found.get("by", ""), found.get("reason", ""))
 
     def __str__(self) -> str:
         """`by ann@host: a freeze`."""
@@ -129,17 +144,7 @@ def unsuspend(registry: Registry) -> bool:
 
 def read_suspended(registry: Registry) -> Suspended | None:
     """Who suspended the sync, or None. A key of another type counts: somebody meant something by it."""
-    stored = _hash(registry.client, registry.keys.suspended)
-    if stored is None:
-        return Suspended(0.0, "", f"{registry.keys.suspended} is no hash")
-    if not stored:
-        return None
-    found = {text(name): text(value) for name, value in stored.items()}
-    try:
-        since = float(found.get("since", "0"))
-    except ValueError:
-        since = 0.0
-    return Suspended(since, found.get("by", ""), found.get("reason", ""))
+    return Suspended.parse(_hash(registry.client, registry.keys.suspended), registry.keys.suspended)
 
 
 def _hash(client: Redis, key: str) -> Any:

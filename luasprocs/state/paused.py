@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ResponseError
 
-from luasprocs.contract.encoding import raw, text
+from luasprocs.contract.encoding import number, raw, text
 from luasprocs.contract.keys import Keys
 from luasprocs.server.errors import is_wrong_type
 
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
 
 SCHEDULES_CHANGED = b"schedules"
 """What daemons hear on the channel of wakes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A paused sproc. `since_ms`: unix milliseconds, 0 if nobody knows; `by`: who did it, or ""."""
+
+    name: str
+    since_ms: int = 0
+    by: str = ""
 
 
 def read_paused(registry: Registry) -> frozenset[str]:
@@ -29,9 +39,23 @@ def read_paused(registry: Registry) -> frozenset[str]:
     return frozenset(map(text, found))
 
 
-def pausing(keys: Keys, name: bytes) -> tuple[tuple[bytes | str, ...], ...]:
+def parse_pauses(paused: Any, pauses: Any) -> tuple[Pause, ...]:
+    """From the set and the hash, by name; of what was paused by hand nobody knows by whom."""
+    known = {text(name): text(value).partition(" ") for name, value in pauses.items()}
+    return tuple(
+        Pause(name, number(known[name][0]), known[name][2]) if name in known else Pause(name)
+        for name in sorted(map(text, paused))
+    )
+
+
+def pausing(keys: Keys, name: bytes, at_ms: int, by: str) -> tuple[tuple[bytes | str, ...], ...]:
     """The commands that pause a sproc."""
-    return ("SADD", keys.paused, name), *unscheduling(keys, name), ("PUBLISH", keys.wakes, SCHEDULES_CHANGED)
+    return ("HSET", keys.pauses, name, f"{at_ms} {by}"), ("SADD", keys.paused, name), *unscheduling(keys, name)
+
+
+def resuming(keys: Keys, name: bytes) -> tuple[tuple[bytes | str, ...], ...]:
+    """The commands that resume one."""
+    return ("HDEL", keys.pauses, name), ("SREM", keys.paused, name)
 
 
 def unscheduling(keys: Keys, name: bytes) -> tuple[tuple[bytes | str, ...], ...]:

@@ -128,8 +128,13 @@ def withdraw(registry: Registry, request_id: str) -> bool:
 
 
 def take(registry: Registry, daemon: str) -> list[Request]:
-    """Requests for this daemon, in order; those that a dead one has left too."""
+    """Requests for this daemon, in order; those that a dead one has left too.
+
+    A daemon answers all that it has taken before it takes more. So what it has not answered was in a reply that was lost with
+    its connection: it comes again, and first.
+    """
     try:
+        known: Any = registry.client.xreadgroup(GROUP, daemon, {registry.keys.control: "0"}, count=LIMIT)
         fresh: Any = registry.client.xreadgroup(GROUP, daemon, {registry.keys.control: ">"}, count=LIMIT)
     except ResponseError as error:
         if not (is_no_group(error) or is_wrong_type(error)):
@@ -137,12 +142,14 @@ def take(registry: Registry, daemon: str) -> list[Request]:
         if is_wrong_type(error):
             registry.client.delete(registry.keys.control)
         registry.client.xgroup_create(registry.keys.control, GROUP, "0", mkstream=True)
-        fresh = registry.client.xreadgroup(GROUP, daemon, {registry.keys.control: ">"}, count=LIMIT)
-    streams = fresh.items() if isinstance(fresh, dict) else fresh
-    entries = [entry for _, found in streams for entry in _flat(found)]
+        known, fresh = {}, registry.client.xreadgroup(GROUP, daemon, {registry.keys.control: ">"}, count=LIMIT)
+    entries = [*_entries(known), *_entries(fresh)]
     left: Any = registry.client.xautoclaim(registry.keys.control, GROUP, daemon, STALE_MS, count=LIMIT)
-    requests = []
+    requests, seen = [], set()
     for entry, fields in (*left[1], *entries):
+        if entry in seen:
+            continue
+        seen.add(entry)
         found = {text(name): text(value) for name, value in (fields or {}).items()}
         if found.get("request") in ACTIONS:
             requests.append(_request(text(entry), found))
@@ -159,6 +166,11 @@ def answer(registry: Registry, asked: Request, given: Answer) -> None:
         pipe.xadd(registry.keys.control, fields, maxlen=LIMIT)
         pipe.xack(registry.keys.control, GROUP, asked.id)
         pipe.execute()
+
+
+def _entries(streams: Any) -> list[Any]:
+    pairs = streams.items() if isinstance(streams, dict) else streams
+    return [entry for _, found in pairs for entry in _flat(found)]
 
 
 def _flat(found: Any) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from luasprocs.contract.codes import FAILED
 from luasprocs.contract.encoding import number, texts
 from luasprocs.contract.records import BUCKET_PREFIX, STATS
 
@@ -12,21 +13,30 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-_COUNTS = tuple(one.name for one in STATS if one.number and one.name not in {"missed", "last_run"})
+_UNITS = {"last_run": "last_run_s", "failing_since": "failing_since_ms", "last_missed": "last_missed_ms"}
+"""Fields whose attribute names the unit as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """What is counted of one sproc. `last_run_s`: unix time; `buckets`: upper bound in microseconds to runs, rising, not
-    cumulative; None is the bound of the longest.
+    """What is counted of one sproc. `last_run_s`, `failing_since_ms`, `last_missed_ms`: unix time.
+
+    `last_status`: how the last recorded run ended, "" if none was; `failed_in_a_row`: how many failed since one that did not.
+    `buckets`: upper bound in microseconds to runs, rising, not cumulative; None is the bound of the longest.
     """
 
     calls: int = 0
+    call_errors: int = 0
     runs: int = 0
     errors: int = 0
     skipped: int = 0
+    missed: int = 0
     last_run_s: int = 0
     last_error: str = ""
+    last_status: str = ""
+    failed_in_a_row: int = 0
+    failing_since_ms: int = 0
+    last_missed_ms: int = 0
     duration_us_total: int = 0
     duration_us_max: int = 0
     buckets: tuple[tuple[int | None, int], ...] = ()
@@ -42,10 +52,12 @@ class Stats:
         }
         buckets = sorted((number(bound), runs) for bound, runs in bounds.items() if runs and number(bound))
         longest = bounds.get("inf", 0)
+        values: dict[str, Any] = {
+            _UNITS.get(one.name, one.name): number(found.get(one.name, "")) if one.number else found.get(one.name, "")
+            for one in STATS
+        }
         return cls(
-            **{name: number(found.get(name, "")) for name in _COUNTS},
-            last_run_s=number(found.get("last_run", "")),
-            last_error=found.get("last_error", ""),
+            **values,
             buckets=(*buckets, *([(None, longest)] if longest else [])),
         )
 
@@ -62,6 +74,11 @@ class Stats:
                 return min(round(reached), self.duration_us_max or round(reached))
             before, below = before + runs, top
         return None
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last recorded run failed."""
+        return self.last_status in FAILED
 
     @property
     def p50_us(self) -> int | None:

@@ -4,6 +4,7 @@
                        job <id> <name> <trigger> <depth> <roots> <origin> <attempt> <generation> <timeout_ms> <memory_bytes> <nkeys> key… arg…
     worker -> daemon   ready <json>   or   failed <text>
                        done <id> <status> <duration_us> <reply> <error>
+                       unbegun <id> <text>: the server can't give its source now
 
 It ends when stdin does. The daemon kills it after a timeout; nothing here watches the clock.
 """  # noqa: E501  # a message is a line
@@ -23,10 +24,11 @@ import hiredis
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import LuasprocsError
 from luasprocs.server.urls import redacted
-from luasprocs.worker.confinement import ConfinementError, Rules, confine, data_bytes
+from luasprocs.worker.confinement import CLIBS, EXEC, ConfinementError, Rules, confine, data_bytes
 from luasprocs.worker.connection import Connection, LostError, RefusedError
+from luasprocs.worker.descendants import Descendants, keep
 from luasprocs.worker.output import Output
-from luasprocs.worker.running import LEAST_MEMORY_BYTES, Job, Runner
+from luasprocs.worker.running import LEAST_MEMORY_BYTES, UNBEGUN, Job, Runner
 from luasprocs.worker.sources import Sources
 
 if TYPE_CHECKING:
@@ -53,6 +55,11 @@ class Daemon:
             while (message := self._reader.gets()) is not False:
                 yield message
 
+    @property
+    def pipes(self) -> tuple[int, ...]:
+        """All that lead to the daemon."""
+        return self._in, self._out, 1
+
     def say(self, *words: Any) -> None:
         """Sends a message; one who hung up needs none."""
         data = hiredis.pack_command(words)
@@ -67,10 +74,15 @@ def main() -> int:
     first = next(messages, None)
     if first is None:
         return 0
+    told = json.loads(first[1])
     # A fatal error of Python's own goes to the daemon's log, what jobs print to a pipe.
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
+    started: Descendants | None = None
     try:
-        runner, said = _set_up(json.loads(first[1]))
+        if {EXEC, CLIBS} & set(told.get("allow", ())):
+            keep(daemon.pipes)
+            started = Descendants()
+        runner, said = _set_up(told)
     except (ConfinementError, LuasprocsError, LostError, RefusedError, OSError) as error:
         daemon.say("failed", str(error))
         return EXIT_FAILED
@@ -79,9 +91,14 @@ def main() -> int:
         for message in messages:
             job = _job(message)
             outcome = runner.run(job)
+            if started:
+                started.end()
             if runner.connection.unreachable and runner.connection.named:
                 sys.stderr.write("worker: the server can't be reached any more; a new worker looks up its name\n")
                 return EXIT_UNREACHABLE
+            if outcome.status == UNBEGUN:
+                daemon.say("unbegun", job.id, outcome.error)
+                continue
             daemon.say("done", job.id, outcome.status, outcome.duration_us, outcome.reply, outcome.error)
     except BrokenPipeError:
         return 0

@@ -12,6 +12,7 @@ from lupa import lua51
 
 from luasprocs.contract.limits import TEXT_LIMIT_BYTES
 from luasprocs.language.compiler import PREFIX
+from luasprocs.server.states import passes
 from luasprocs.worker import lua
 from luasprocs.worker.confinement import CLIBS, EXEC, limit_memory, lua_paths
 from luasprocs.worker.connection import Connection, LostError
@@ -38,6 +39,9 @@ KEPT_BYTES = 1 << 19
 SHARED_MEMORY_BYTES = 8 << 20
 """A job that may have less gets a Lua of its own: the collector's pace is that of what a Lua holds."""
 _NO_LIMIT_BYTES = 1 << 50
+PASSES_REST_S = 0.05
+UNBEGUN = "unbegun"
+"""The server can't give the source: the job is for another worker, or for later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ NOTHING = Job(b"0", b"-", b"call", b"1", b"1", b"-", b"1", b"", _NO_LIMIT_BYTES,
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How it ended. `status`: ok, error, denied."""
+    """How it ended. `status`: ok, error, denied, or UNBEGUN."""
 
     status: str
     duration_us: int
@@ -134,7 +138,7 @@ class Runner:
         try:
             source, refused = self.sources.sproc(job.name)
         except LostError as lost:
-            return "error", None, str(lost).encode()
+            return UNBEGUN, None, str(lost).encode()
         if source is None:
             return "error", None, refused
         try:
@@ -147,7 +151,8 @@ class Runner:
             denials.append(b"a file was written beyond the size that a file may have")
         if not denials:
             return ("ok" if ok else "error"), reply, error
-        return "denied", reply, cut(b"; ".join([*([error] if error else []), b"denied: " + b"; ".join(denials)]))
+        said = b"; ".join(denials)
+        return "denied", reply, cut(error + b"; denied: " + said if error else said)
 
     def _run_in_lua(self, job: Job, source: Source) -> tuple[bool, bytes | None, bytes, bytes]:
         shared, kept = source.plain and job.memory_bytes >= SHARED_MEMORY_BYTES, False
@@ -197,7 +202,8 @@ class _Host:
         self._job, self._limit_bytes = job, self.used_bytes + job.memory_bytes
         table = self._runtime.table_from
         answer: tuple[bool, bytes | None, bytes, bytes] = self._run(
-            source, job.memory_bytes, job.name, job.trigger, job.id, int(job.attempt), table(job.keys), table(job.args)
+            *(source, job.memory_bytes, job.name, job.trigger, job.id, int(job.attempt), _seed()),
+            *(table(job.keys), table(job.args)),
         )
         return answer
 
@@ -233,6 +239,9 @@ class _Host:
         self._lift()
         try:
             reply = self._runner.connection.call(*words)
+            while type(reply) is Problem and passes(reply.text):
+                time.sleep(PASSES_REST_S)
+                reply = self._runner.connection.call(*words)
             if type(reply) is Problem:
                 return False, reply.text
             return True, to_lua(self._runtime, reply, resp)
@@ -296,6 +305,11 @@ def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _no_attributes(*_: object) -> str:
     raise AttributeError("nothing of Python is there")
+
+
+def _seed() -> int:
+    """For `math.random`, which nobody foresees."""
+    return int.from_bytes(os.urandom(4), "big") >> 1
 
 
 def cut(text: bytes) -> bytes:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from luasprocs.contract.encoding import text
 from luasprocs.language.metadata import says_yes
+from luasprocs.server.states import passes
 from luasprocs.worker.connection import LostError
 from luasprocs.worker.lua import is_plain
 from luasprocs.worker.replies import Problem
@@ -70,6 +71,8 @@ class Sources:
         except LostError:  # reading twice does no harm
             found = self._connection.call(*command)
         if isinstance(found, Problem):
+            if passes(found.text):
+                raise LostError(found.text.decode("utf-8", "replace"))
             return None, found.text
         source, enabled, is_library = found
         quoted = b"'" + name + b"'"

@@ -122,7 +122,7 @@ class RegistryBackend:
 
     def toggle_pause(self, names: Sequence[str]) -> Paused:
         with self._changing():
-            return pause.toggle_pause(self._registry, names)
+            return pause.toggle_pause(self._registry, names, by=author())
 
     def run(self, name: str, keys: Sequence[str], args: Sequence[str]) -> Ran | Enqueued:
         with self._changing():

@@ -6,25 +6,13 @@ terminal, because control characters don't pass here.
 
 from __future__ import annotations
 
-import unicodedata
+from luasprocs.operations import terminal
 
 CHARACTERS_LIMIT = 4096
 """Of one text drawn; a terminal shows less, and cleaning 1 MB at each key press would freeze it."""
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-_REFUSED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # controls, bidi and invisible ones, lone surrogates, line breaks
-
-
-class _Table(dict[int, str]):
-    """For str.translate; it learns each character once."""
-
-    def __missing__(self, code: int) -> str:
-        character = chr(code)
-        self[code] = REPLACEMENT if unicodedata.category(character) in _REFUSED else character
-        return self[code]
-
-
-_TABLE = _Table({ord("\n"): " ", ord("\r"): " ", ord("\t"): " "})
+_TABLE = terminal.Replacing(lambda _: REPLACEMENT, {"\n": " ", "\r": " ", "\t": " "})
 
 
 def clean(text: str, limit: int = CHARACTERS_LIMIT) -> str:
@@ -33,4 +21,4 @@ def clean(text: str, limit: int = CHARACTERS_LIMIT) -> str:
     Blanks stand for tabs and line breaks, U+FFFD for all else; what is longer than `limit` ends in `…`.
     """
     short = text if len(text) <= limit else text[: limit - 1] + "…"
-    return short if short.isascii() and short.isprintable() else short.translate(_TABLE)
+    return terminal.clean(short, _TABLE)

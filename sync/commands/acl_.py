@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
+from luasprocs.errors import SettingsError
 from luasprocs.server.acl import OWN_COMMANDS, ROLES, rule, setuser
 from sync.console import Console
 from sync.session import Session
+
+if TYPE_CHECKING:
+    from typing import TextIO
 
 
 @click.command("acl")
@@ -21,20 +27,35 @@ from sync.session import Session
     multiple=True,
     help="A command that sprocs use, or a @category (caller, daemon); may be repeated; default: @read and @write.",
 )
+@click.option("--no-config", is_flag=True, help="Without CONFIG, which reaches all of the server's settings (daemon).")
+@click.option(
+    "--password-file",
+    type=click.File(encoding="utf-8"),
+    help="The user's password, a line (`-`: standard input); printed as its hash. Without it nobody can log in yet.",
+)
 @click.option("--json", "as_json", is_flag=True, help="As a JSON list of the rule's words.")
 @click.pass_obj
-def command(
-    flags: dict[str, object],
-    role: str,
-    user: str | None,
-    keys: tuple[str, ...],
-    commands: tuple[str, ...],
-    as_json: bool,
-) -> None:
-    """Print the ACL SETUSER command for ROLE; replace PASSWORD in it."""
+def command(flags: dict[str, object], /, role: str, user: str | None, as_json: bool, **options: Any) -> None:
+    """Print the ACL SETUSER command for ROLE."""
     console, session = Console.of_process(), Session(flags)
-    own_keys, own_commands = keys or None, commands or OWN_COMMANDS
+    own_keys, own_commands = options["keys"] or None, options["commands"] or OWN_COMMANDS
+    words = rule(role, session.keys, own_keys=own_keys, own_commands=own_commands, config=not options["no_config"])
     if as_json:
-        console.json(list(rule(role, session.keys, own_keys=own_keys, own_commands=own_commands)))
-    else:
-        console.line(setuser(role, session.keys, user or "", own_keys=own_keys, own_commands=own_commands))
+        console.json(list(words))
+        return
+    user = f"luasprocs-{role}" if user is None else user
+    password = _password(options["password_file"])
+    console.line(setuser(user, words, password))
+    if not password:
+        console.warn(
+            f"{user} has no password, so nobody can log in: give one by --password-file, or ACL SETUSER {user} '>…'"
+        )
+
+
+def _password(file: TextIO | None) -> str:
+    if file is None:
+        return ""
+    password: str = file.readline().rstrip("\r\n")
+    if not password:
+        raise SettingsError(f"{file.name} has no password: write one into its first line")
+    return password

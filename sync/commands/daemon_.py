@@ -21,6 +21,7 @@ from sync.reconcile.policy import Policy
 from sync.service.follower import Follower
 from sync.service.logs import log_to_stderr
 from sync.service.namespace import Chosen, choose, fetched
+from sync.service.observer import Observer
 from sync.service.rules import Rules
 from sync.service.sources import FETCH_TIMEOUT_S, Checkout, Mirror
 from sync.service.supervisor import Supervisor
@@ -128,11 +129,13 @@ def _supervisor(session: Session, url: str, chosen: Chosen, source: Source | Non
             settings.interval_ms / 1000,
         )
     supervisor = Supervisor(daemon, follower)
+    observer = Observer(url, keys, supervisor)
+    supervisor.add(observer)
     if settings.http:
         from sync.service.http import Http  # noqa: PLC0415  # 20 MB, which a daemon without it needn't hold
 
         secret = settings.webhook_secret
-        supervisor.add(Http(settings.http, secret, url, keys, supervisor, settings.interval_ms / 1000))
+        supervisor.add(Http(settings.http, secret, observer, supervisor, settings.interval_ms / 1000))
     return supervisor
 
 

@@ -101,8 +101,7 @@ def _say_enqueued(console: Console, session: Session, done: Enqueued, *, waiting
     elif record.status == "ok":
         console.line(record.reply)
     else:
-        said = readable_error(record.error)
-        console.error(said if said.startswith(f"{record.status}:") else f"{record.status}: {said}")
+        console.error(f"{record.status}: {readable_error(record.error)}")
     return 0 if record.status == "ok" else 1
 
 

@@ -6,6 +6,7 @@ import gc
 import os
 import stat
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,16 +15,21 @@ from luasprocs.errors import LuasprocsError, ProblemsError
 from sync.console import Console
 
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from sync.git.repository import Repository
     from sync.reconcile.push import Receiver, Update
     from sync.session import Session
 
+URL, PUSH_OPTIONS = "luasprocs.redis", "receive.advertisePushOptions"
+MODE = "mode"
+"""The rights that the file of git's settings had before."""
 KINDS = click.Choice(["receive", "pre-commit"])
 
 
 @click.group("hook")
 def command() -> None:
-    """Git hooks: `pre-commit` checks what is committed; `receive` refuses or makes live what is pushed."""
+    """Git hooks: `pre-commit` checks what is committed or merged; `receive` refuses or makes live what is pushed."""
 
 
 @command.command("install")
@@ -32,7 +38,7 @@ def command() -> None:
 @click.pass_obj
 def install_(flags: dict[str, object], kind: str, redis: str | None) -> None:
     """Install the hooks here; one that is there already is kept and runs first."""
-    from sync.git.hooks import install  # noqa: PLC0415  # as in `run`: hooks must start fast
+    from sync.git.hooks import install, note  # noqa: PLC0415  # as in `run`: hooks must start fast
     from sync.session import Session  # noqa: PLC0415
 
     console, session = Console.of_process(), Session({**flags, **({"redis": redis} if redis else {})})
@@ -45,38 +51,71 @@ def install_(flags: dict[str, object], kind: str, redis: str | None) -> None:
         console.line(
             f"follows {branch}" if branch else "follows no branch: HEAD is detached, and luasprocs.branch not set"
         )
-        console.line(_keep_url(repository, session))
-        if not repository.config_scope("receive.advertisePushOptions"):
-            repository.configure("receive.advertisePushOptions", "true")
-            console.line("git push -o prune-all is understood (receive.advertisePushOptions)")
+        made = _keep_url(console, repository, session)
+        if not repository.config_scope(PUSH_OPTIONS):
+            repository.configure(PUSH_OPTIONS, "true")
+            made.append(PUSH_OPTIONS)
+            console.line(f"git push -o prune-all is understood ({PUSH_OPTIONS})")
+        note(repository, kind, made)
 
 
 @command.command("uninstall")
 @click.argument("kind", type=KINDS)
 @click.pass_obj
 def uninstall_(flags: dict[str, object], kind: str) -> None:
-    """Take the hooks away; what was there before comes back. Settings stay."""
+    """Take the hooks away, and what their installation has set; what was there before comes back."""
     from sync.git.hooks import uninstall  # noqa: PLC0415
+    from sync.git.pusher import FILE  # noqa: PLC0415
     from sync.session import Session  # noqa: PLC0415
 
-    console = Console.of_process()
-    for said in uninstall(Session(flags).repository, kind):
+    console, repository = Console.of_process(), Session(flags).repository
+    done, made = uninstall(repository, kind)
+    for said in done:
         console.line(said)
+    for word in made:
+        name, _, value = word.partition("=")
+        if name == MODE:
+            repository.config_file.chmod(int(value, 8))
+        elif repository.unset(name):
+            console.line(f"{name} is not set any more in {repository.config_file}")
+    if kind == "receive":
+        (repository.git_folder / FILE).unlink(missing_ok=True)
+    if kind == "receive" and repository.config_scope(URL) == "local":
+        console.line(f"{URL} stays, as this installation has not set it: git config --unset {URL}")
 
 
 @command.command("run", hidden=True)
 @click.argument("hook", type=click.Choice(["pre-receive", "post-receive"]))
+@click.option("--git", "git_pid", type=int, help="The process that runs both hooks: this one waits for the second.")
 @click.pass_obj
-def run_(flags: dict[str, object], hook: str) -> int:
+def run_(flags: dict[str, object], hook: str, git_pid: int | None) -> int:
     """What git starts."""
     gc.disable()  # measured: 16 ms of what is imported, in a process that lives for a quarter of a second
     os.environ.pop("LUASPROCS_REPO", None)  # of whoever pushes; git says which repository this is
-    console = Console.of_process()
-    return _pre_receive(flags, console) if hook == "pre-receive" else _post_receive(flags, console)
+    console, given = Console.of_process(), sys.stdin.buffer.read()
+    if hook == "post-receive":
+        return _post_receive(flags, console, given)
+    code = _pre_receive(flags, console, given)
+    if code == 0 and git_pid is not None:
+        _wait_for_post_receive(flags, git_pid)
+    return code
 
 
-def _pre_receive(flags: dict[str, object], console: Console) -> int:
-    receiver, update, _ = _receiver(flags)
+def _wait_for_post_receive(flags: dict[str, object], git_pid: int) -> None:
+    from sync.git.handover import wait_behind  # noqa: PLC0415  # as in `install_`
+
+    def answer(given: bytes, out: TextIO) -> None:
+        _post_receive(flags, Console(out, out, terminal=False, colour=False), given)
+
+    sys.stdout.flush()
+    sys.stderr.flush()
+    wait_behind(Path(os.environ.get("GIT_DIR", ".")), git_pid, answer)
+
+
+def _pre_receive(flags: dict[str, object], console: Console, given: bytes) -> int:
+    from sync.git.pusher import note_push, pusher  # noqa: PLC0415  # as in `install_`
+
+    receiver, update, _ = _receiver(flags, given)
     if update is None or not update.new:
         return 0
     verdict = receiver.judge(update)
@@ -87,13 +126,16 @@ def _pre_receive(flags: dict[str, object], console: Console) -> int:
         console.error("the push is refused for what is above (luasprocs check finds it before a commit)")
     if verdict.refusal:
         console.error(f"the push is refused: {verdict.refusal}")
-    return 1 if verdict.problems or verdict.refusal else 0
+    if verdict.problems or verdict.refusal:
+        return 1
+    note_push(receiver.repository.git_folder, update.new, pusher(os.environ))
+    return 0
 
 
-def _post_receive(flags: dict[str, object], console: Console) -> int:
+def _post_receive(flags: dict[str, object], console: Console, given: bytes) -> int:
     """Always 0: the push is done, whatever becomes of it."""
     try:
-        receiver, update, branches = _receiver(flags)
+        receiver, update, branches = _receiver(flags, given)
         if update is not None and update.new:
             _make_live(receiver, console)
         elif update is not None:
@@ -123,27 +165,32 @@ def _make_live(receiver: Receiver, console: Console) -> None:
         print_outcome(console, done.outcome, as_json=False, verb=verb)
 
 
-def _receiver(flags: dict[str, object]) -> tuple[Receiver, Update | None, int]:
+def _receiver(flags: dict[str, object], given: bytes) -> tuple[Receiver, Update | None, int]:
     """With the followed branch's update, and how many branches the push moved."""
     from sync.reconcile.push import Receiver, read_updates  # noqa: PLC0415  # 150 ms, which `check` needn't pay
 
-    updates = read_updates(sys.stdin.buffer.read())
+    updates = read_updates(given)
     receiver = Receiver(flags, os.environ)
     return receiver, receiver.of_branch(updates), sum(update.ref.startswith("refs/heads/") for update in updates)
 
 
-def _keep_url(repository: Repository, session: Session) -> str:
-    """Puts a URL that the installer named where hooks find it, whoever pushes. Returns what was done."""
+def _keep_url(console: Console, repository: Repository, session: Session) -> list[str]:
+    """Puts a URL that the installer named where hooks find it, whoever pushes. Returns what was set."""
     settings = session.settings
     source = settings.source("redis")
     if source not in {"--redis", "LUASPROCS_REDIS"}:
-        return f"Redis is {settings.redis_shown}, by {source}"
-    path, closed = repository.config_file, ""
+        console.line(f"Redis is {settings.redis_shown}, by {source}")
+        return []
+    path, closed, made = repository.config_file, "", [URL]
     if settings.redis_shown != settings.redis:
         mode = stat.S_IMODE(path.stat().st_mode)
         kept = mode & (0o660 if repository.config_scope("core.sharedRepository") else 0o600)
         if kept != mode:
             path.chmod(kept)
+            made.append(f"{MODE}={mode:o}")
             closed = f", which may hold a password and has the mode {kept:o} now"
-    repository.configure("luasprocs.redis", settings.redis)
-    return f"Redis is {settings.redis_shown}, kept in {path}{closed}"
+    if repository.config_scope(URL) == "local":
+        made.remove(URL)
+    repository.configure(URL, settings.redis)
+    console.line(f"Redis is {settings.redis_shown}, kept in {path}{closed}")
+    return made

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from luasprocs.operations.identity import user_at_host
 from luasprocs.operations.pause import pause
 from sync.console import Console
 from sync.session import Session
@@ -22,7 +23,7 @@ def command(flags: dict[str, object], names: tuple[str, ...], as_json: bool) -> 
     """Stop the triggers of live sprocs until `luasprocs resume`; direct calls go on. Their events are skipped, not kept."""
     console, session = Console.of_process(), Session(flags)
     with session.named_errors():
-        done = pause(session.registry, names)
+        done = pause(session.registry, names, by=user_at_host())
     print_paused(console, done, "paused", "was paused already", as_json=as_json)
 
 

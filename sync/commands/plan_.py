@@ -48,7 +48,7 @@ def command(
         console.warn(str(problem))
     started = time.monotonic()
     with session.named_errors():
-        options = Options(not no_prune, prune_all, adopt, Policy.of(session.settings), unpin=True)
+        options = Options(not no_prune, prune_all, adopt, Policy.of(session.settings))
         try:
             prepared = Syncer(session.registry, session.repository, options).prepare(desired)
         except (OwnerError, EngineVersionError) as error:

@@ -1,59 +1,76 @@
-"""`luasprocs status`: what is live, and whether it is what git wants."""
+"""`luasprocs status`: what is live, and what is wrong."""
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
-from luasprocs.errors import RepositoryError
-from luasprocs.registry.edits import edits_of
-from luasprocs.server.info import warnings
+from luasprocs.errors import RepositoryError, ServerUnreachableError
+from luasprocs.operations.findings import findings, until_ms
+from luasprocs.operations.identity import user_at_host
+from luasprocs.operations.snapshot import read_snapshot
 from luasprocs.server.urls import redacted
-from luasprocs.state.daemons import Running, read_running
+from luasprocs.state.acknowledged import acknowledge
 from luasprocs.state.executions import time_text
-from luasprocs.state.jobs import count_jobs
 from sync.console import Console
+from sync.finding_lines import print_findings
 from sync.reconcile.policy import Policy
-from sync.reconcile.standing import Standing, read_standing
+from sync.reconcile.standing import standing_of, wanted_of
 from sync.session import Session
 
 if TYPE_CHECKING:
+    from luasprocs.operations.findings import Finding
+    from luasprocs.operations.snapshot import Snapshot
     from luasprocs.registry.live import Live
     from luasprocs.state.daemons import DaemonInfo
     from luasprocs.state.executions import Gap
     from sync.reconcile.desired import Desired
+    from sync.reconcile.standing import Standing
 
 GAPS_SHOWN = 10
 
 
 @click.command("status")
+@click.option(
+    "--acknowledge", "known", is_flag=True, help="The gaps and missed times so far are known: findings no more."
+)
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @click.pass_obj
-def command(flags: dict[str, object], as_json: bool) -> int:
-    """Show what is live: commit, generation, drift, daemons, gaps. Exit code 1 when it is not in sync."""
+def command(flags: dict[str, object], known: bool, as_json: bool) -> int:
+    """Show what is live and what is wrong, worst first. Exit code 1 if there is an error or a warning."""
     console, session = Console.of_process(), Session(flags)
     desired, unreadable = _desired(session)
     with session.named_errors():
-        running = read_running(session.registry, GAPS_SHOWN)
-        forbidden = partial(_forbidden, session, desired)
-        standing = read_standing(session.registry, desired, unreadable, forbidden, followed=bool(running.alive))
-        jobs = count_jobs(session.registry)
+        snapshot = _read(session, desired, unreadable)
+        if known and (until := until_ms(snapshot)):
+            acknowledge(session.registry, until, user_at_host())
+            snapshot = _read(session, desired, unreadable)
+    found, live = findings(snapshot), snapshot.live
+    if live is None:
+        if not as_json:
+            raise ServerUnreachableError(snapshot.unreachable)
+        console.json({"findings": [one.as_json() for one in found]})
+        return 1
+    standing = standing_of(snapshot, live)
     if as_json:
-        console.json({**_as_json(standing, running), "refused": standing.refused or None, "jobs": jobs})
+        console.json(_as_json(snapshot, live, standing, found))
     else:
-        _print(console, session, standing.live, running)
-        if any(jobs.values()):
-            console.line(f"jobs        {', '.join(f'{count} {state}' for state, count in jobs.items())}")
-        _print_state(console, standing, desired)
-        if standing.as_wanted:
-            console.line("in sync", "green")
-        if standing.refused:
-            console.line(f"refused     {standing.refused}", "red")
-    for warning in (*warnings(standing.live.info), *running.faults):
-        console.warn(warning)
-    return 0 if standing.in_sync else 1
+        _print(console, session, snapshot, live)
+        print_findings(console, found)
+    well = standing.in_sync and not any(one.bad for one in found)
+    if well and not as_json:
+        console.line("in sync", "green")
+    return 0 if well else 1
+
+
+def _read(session: Session, desired: Desired | None, unreadable: str) -> Snapshot:
+    snapshot = read_snapshot(session.registry, session.url, len(desired.entries) if desired else 0)
+    if (live := snapshot.live) is None:
+        return snapshot
+    forbidden = _forbidden(session, desired, live.revision.commit)
+    return replace(snapshot, wanted=wanted_of(live, desired, unreadable, forbidden))
 
 
 def _desired(session: Session) -> tuple[Desired | None, str]:
@@ -75,8 +92,8 @@ def _forbidden(session: Session, desired: Desired | None, live: str) -> str:
     return Policy.of(session.settings).refusal(session.repository, desired.commit, live, desired.folder)
 
 
-def _as_json(standing: Standing, running: Running) -> dict[str, object]:
-    live, revision = standing.live, standing.live.revision
+def _as_json(snapshot: Snapshot, live: Live, standing: Standing, found: tuple[Finding, ...]) -> dict[str, object]:
+    revision, running = live.revision, snapshot.running
     return {
         "commit": revision.commit or None,
         "generation": revision.generation,
@@ -87,8 +104,15 @@ def _as_json(standing: Standing, running: Running) -> dict[str, object]:
         "drift": list(standing.drift),
         "pinned": revision.pinned or None,
         "daemons": [_daemon_json(daemon, running.now_ms) for daemon in running.daemons],
-        "gaps": [_gap_json(gap) for gap in running.gaps],
+        "gaps": [_gap_json(gap) for gap in running.gaps[-GAPS_SHOWN:]],
+        "refused": standing.refused or None,
+        "jobs": _jobs(snapshot),
+        "findings": [one.as_json() for one in found],
     }
+
+
+def _jobs(snapshot: Snapshot) -> dict[str, int]:
+    return {"open": snapshot.open_jobs, "delayed": snapshot.delayed_jobs, "dead": snapshot.dead_jobs}
 
 
 def _daemon_json(daemon: DaemonInfo, now_ms: int) -> dict[str, object]:
@@ -116,9 +140,9 @@ def _gap_json(gap: Gap) -> dict[str, object]:
     }
 
 
-def _print(console: Console, session: Session, live: Live, running: Running) -> None:
+def _print(console: Console, session: Session, snapshot: Snapshot, live: Live) -> None:
     """The server, what is applied there, and what runs it."""
-    revision = live.revision
+    revision, running = live.revision, snapshot.running
     console.line(f"server      {redacted(session.url)} ({live.info.kind} {'.'.join(map(str, live.info.version))})")
     if live.empty:
         console.line("registry    empty: nothing was ever synced here (luasprocs sync)")
@@ -131,12 +155,8 @@ def _print(console: Console, session: Session, live: Live, running: Running) -> 
         console.line(f"sprocs      {len(live.sprocs)}")
     for daemon in running.daemons:
         _print_daemon(console, daemon, running.now_ms)
-    if live.triggers and not running.alive:
-        console.line("daemons     none is alive, so no event runs: luasprocs daemon", "yellow")
-    for gap in running.gaps:
-        console.line(
-            f"gap         {gap.source} from {time_text(gap.from_ms)} to {time_text(gap.to_ms)}: {gap.why}", "yellow"
-        )
+    if any(_jobs(snapshot).values()):
+        console.line(f"jobs        {', '.join(f'{count} {state}' for state, count in _jobs(snapshot).items())}")
 
 
 def _print_daemon(console: Console, daemon: DaemonInfo, now_ms: int) -> None:
@@ -148,18 +168,3 @@ def _print_daemon(console: Console, daemon: DaemonInfo, now_ms: int) -> None:
     runs = f"{daemon.runs} run{'s' if daemon.runs != 1 else ''}"
     facts = f"pid {daemon.pid} on {daemon.host}, {covered}, lag {daemon.lag}, {runs} by events, {age}"
     console.line(f"daemon      {daemon.id}: {facts}")
-
-
-def _print_state(console: Console, standing: Standing, desired: Desired | None) -> None:
-    """Whether that is what git wants."""
-    live = standing.live
-    if live.empty:
-        return
-    if live.revision.pinned:
-        console.line(f"pinned      rolled back from {live.revision.pinned[:10]}; the next sync lifts it", "yellow")
-    if standing.behind and desired:
-        console.line(f"git         wants {desired.commit.sha[:10]}: luasprocs plan shows the difference", "yellow")
-    for one in edits_of(live):
-        console.line(f"edited      {one.name} live by {one.edit.by}, not yet committed", "yellow")
-    for what in standing.drift:
-        console.line(f"drift       {what}", "red")

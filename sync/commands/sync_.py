@@ -122,7 +122,7 @@ def command(
     desired = session.desired(revision, worktree=worktree)
     for problem in desired.passed_over:
         console.warn(str(problem))
-    options = Options(not no_prune, prune_all, adopt, Policy.of(session.settings), discard_edits, unpin=True)
+    options = Options(not no_prune, prune_all, adopt, Policy.of(session.settings), discard_edits)
     progress = Progress()
     try:
         with session.named_errors():

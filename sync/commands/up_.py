@@ -13,6 +13,7 @@ import click
 
 from luasprocs.errors import LuasprocsError, PortTakenError, ProblemsError, ServerError, SettingsError
 from luasprocs.operations.local_server import SERVER_FILE, published
+from luasprocs.runtime.log_once import LogOnce
 from luasprocs.server.embedded import EmbeddedServer
 from sync.commands.daemon_ import run_daemon, source_of
 from sync.commands.sync_ import Progress, print_outcome
@@ -47,8 +48,8 @@ def command(flags: dict[str, object]) -> int:
     with _server(top / SERVER_FILE.parent) as server:
         session = Session({**flags, "redis": server.url})
         console.line(f"Valkey at {server.url}, its data in {server.folder}", "bold")
-        source = outer.settings.source("redis")
-        if source != "the default" and str(SERVER_FILE) not in source:
+        source = outer.settings.sources.get("redis")
+        if source and str(SERVER_FILE) not in source:
             console.warn(
                 f"{source} names another server, which other commands will use: luasprocs --redis {server.url}"
             )
@@ -67,7 +68,7 @@ class _Reviver:
 
     async def run(self) -> None:
         """Until `stop`."""
-        told = ""
+        once = LogOnce()
         while not self._stopped.is_set():
             try:
                 if await asyncio.to_thread(self._server.revive):
@@ -75,11 +76,9 @@ class _Reviver:
                         "Valkey had ended by itself, which its log may explain (%s): started it again",
                         self._server.log_path,
                     )
-                told = ""
+                once.forget("revive")
             except ServerError as error:
-                if str(error) != told:
-                    log.error("%s; trying again", error)  # noqa: TRY400  # it says what is wrong
-                told = str(error)
+                once.say("revive", f"{error}; trying again", logging.ERROR)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY_S):
                     await self._stopped.wait()
@@ -124,7 +123,7 @@ def _sync(console: Console, session: Session) -> None:
     try:
         desired = session.desired(None, worktree=False)
         with session.named_errors():
-            outcome = Syncer(session.registry, session.repository, Options(), progress).sync(desired)
+            outcome = Syncer(session.registry, session.repository, Options(keep_pin=True), progress).sync(desired)
     except ProblemsError as error:
         console.problems(error.problems)
     except LuasprocsError as error:

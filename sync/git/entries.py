@@ -58,10 +58,10 @@ def below(path: str, folder: str) -> str:
 
 
 def read_tree_entry(line: str) -> Entry:
-    """A line of `ls-tree -l`."""
+    """A line of `ls-tree -l`, which has no size of a blob that is missing."""
     about, _, path = line.partition("\t")
     mode, _, blob, size = about.split()
-    return Entry(path, mode, blob, None if size == "-" else int(size))
+    return Entry(path, mode, blob, int(size) if size.isdecimal() else None)
 
 
 def read_staged(line: str) -> tuple[str, tuple[str, str]]:

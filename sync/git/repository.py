@@ -10,11 +10,13 @@ import os
 import re
 import shlex
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from luasprocs.errors import NoFolderError, RepositoryError
+from luasprocs.language.values import shown
+from sync.git.cleaned import Cleaned
 from sync.git.config import complaint, git_config, pinned, run_git
 from sync.git.entries import SYMLINK, Entry, below, read_batch, read_staged, read_tree_entry, records, text
 from sync.git.signature import Signature, read_signature
@@ -31,11 +33,17 @@ if TYPE_CHECKING:
 _OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _END_OF_NAME = re.compile(r"[~^:]|@\{")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
+_SECONDS = re.compile(r"[0-9]{1,18}")
+_NAME_LIMIT = 1000
+"""Characters of a revision; git's own limit is what a command line holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit. `sha`: 40 or 64 hex digits; `author`: `Name <mail>`; `time`: of committing, unix seconds."""
+    """A commit. `sha`: 40 or 64 hex digits; `author`: `Name <mail>`; `time`: of committing, unix seconds, 0 if it has none.
+
+    In texts U+FFFD stands for bytes that are no UTF-8.
+    """
 
     sha: str
     author: str
@@ -54,16 +62,19 @@ class Identity:
 class Repository:
     """A git repository, opened by `Repository.open`. Every method may raise RepositoryError.
 
-    `path`: the top of the work tree, of a bare repository its own folder. `bare`: there is no work tree.
+    `path`: the top of the work tree, of a bare repository its own folder. `git_folder`: where git keeps it. `bare`: there is no
+    work tree.
     """
 
     def __init__(self, path: Path, git_folder: Path, *, bare: bool, here: bool) -> None:
         self.path = path
+        self.git_folder = git_folder
         self.bare = bare
         self._start = None if here else path
         self._git = git.Git(str(path))
         self._identity: tuple[str, Identity] | None = None
         self._saved: Saved | None = None
+        self._cleaned: Cleaned | None = None
         # GitPython adds to the environment and can't take away: what a hook left there is overridden.
         self._git.update_environment(**pinned(path, git_folder, os.environ, bare=bare, here=here))
 
@@ -101,8 +112,8 @@ class Repository:
             RepositoryError: there is no such commit, none at all yet, or the name is two things.
         """
         name = "HEAD" if revision is None else revision
-        if not name or name.startswith("-") or _UNSAFE.search(name):
-            raise RepositoryError(f"{name!r} can't be a revision: name a commit, a branch or a tag")
+        if not name or name.startswith("-") or _UNSAFE.search(name) or len(name) > _NAME_LIMIT:
+            raise RepositoryError(f"{shown(name)} can't be a revision: name a commit, a branch or a tag")
         # HEAD and a whole object id mean one thing only, even if somebody made a branch of that name.
         warn = "false" if name == "HEAD" or _OBJECT_ID.fullmatch(name) else "true"
         options = ("-c", f"core.warnAmbiguousRefs={warn}")
@@ -111,7 +122,10 @@ class Repository:
             raise RepositoryError(self._ambiguous(name))
         if status != 0:
             raise RepositoryError(self._unknown(name))
-        return self._commit(text(output).strip())
+        sha = text(output).strip()
+        if not _OBJECT_ID.fullmatch(sha):  # `^HEAD`: all but these
+            raise RepositoryError(f"{shown(name)} is no single commit: name a commit, a branch or a tag")
+        return self._commit(sha)
 
     def branch_named(self, revision: str) -> str | None:
         """The branch that a revision is the name of, short or as `refs/heads/…`."""
@@ -125,15 +139,24 @@ class Repository:
             NoFolderError: there is none. RepositoryError: a file, a symlink or a submodule stands in its place.
         """
         status, output, stderr = self._run("ls-tree", "-r", "-z", "-l", "--full-tree", f"{commit.sha}:{folder}")
-        if status != 0 and (why := re.search("Not a valid object name|not a tree object", stderr)):
-            kind = NoFolderError if why[0].startswith("Not") else RepositoryError
-            raise kind(
-                f"commit {commit.sha[:12]} of {self._shown} has no folder {folder!r}: commit sprocs there, "
-                'or name their folder in luasprocs.toml (folder = "…")'
-            )
         if status != 0:
-            raise RepositoryError(f"git can't list {commit.sha[:12]} of {self._shown}: {complaint(stderr)}")
+            raise self._no_folder(commit, folder, complaint(stderr))
         return [read_tree_entry(line) for line in records(output)]
+
+    def _no_folder(self, commit: Commit, folder: str, said: str) -> RepositoryError:
+        """Why a folder can't be listed. Objects that are missing must never look like a folder that somebody deleted."""
+        status, above, _ = (
+            self._run("ls-tree", "-z", "--full-tree", commit.sha, "--", folder) if folder else (1, b"", "")
+        )
+        if status != 0 or above.startswith(b"040000 "):
+            return RepositoryError(
+                f"git can't list {commit.sha[:12]} of {self._shown}: {said}: git fsck tells more, git fetch may bring it"
+            )
+        kind = RepositoryError if above else NoFolderError
+        return kind(
+            f"commit {commit.sha[:12]} of {self._shown} has no folder {folder!r}: commit sprocs there, "
+            'or name their folder in luasprocs.toml (folder = "…")'
+        )
 
     def index(self, folder: str) -> list[Entry]:
         """All staged files below `folder`, their paths relative to it; none where there is no such folder."""
@@ -147,10 +170,10 @@ class Repository:
         ]
 
     def worktree(self, folder: str, suffix: str, limit_bytes: int, *, wait: bool = True) -> OnDisk:
-        """All files on disk below `folder` that git doesn't ignore, and their bytes by blob id.
+        """All files on disk below `folder` that git doesn't ignore, and their bytes by blob id: as `git add` would store them.
 
-        Only names ending in `suffix` are read, up to `limit_bytes`; the blob of others is "". Git's filters are
-        not applied. A file that is being written is waited for, or else here as it was in the last look.
+        Only names ending in `suffix` are read, up to `limit_bytes`; the blob of others is "". A file that is being written is
+        waited for, or else here as it was in the last look.
         """
         if self.bare:
             raise RepositoryError(f"{self._shown} is a bare repository and has no work tree: leave out --worktree")
@@ -167,7 +190,20 @@ class Repository:
             found = {below(path, folder) for path in records(self._must(*arguments, "--", folder or "."))}
             return saved.read(top, found, suffix, limit_bytes)
 
-        return when_settled(look) if wait else look()
+        seen = when_settled(look) if wait else look()
+        prefix = f"{folder}/" if folder else ""
+        stored = self._clean({prefix + one.path: seen.sources[one.blob] for one in seen.entries if one.blob})
+        if not stored:
+            return seen
+        entries = [_stored_as(one, stored.get(prefix + one.path)) for one in seen.entries]
+        return OnDisk(entries, seen.sources | dict(stored.values()), seen.moving)
+
+    def _clean(self, sources: Mapping[str, bytes]) -> dict[str, tuple[str, bytes]]:
+        """Blob and bytes of those files, by path from the top, that git would not store as they are on disk."""
+        if self._cleaned is None:
+            index, objects = (self._absolute(place).absolute() for place in ("index", "objects"))
+            self._cleaned = Cleaned(self._must, self.path, index, objects)
+        return self._cleaned.of(sources)
 
     def blobs(self, ids: Iterable[str]) -> dict[str, bytes]:
         """The contents of blobs by their ids, all through one process."""
@@ -183,6 +219,8 @@ class Repository:
             RepositoryError: it is over `limit_bytes`.
         """
         words = text(self._ask("--batch-check", [f"{revision}:{path}"])).split()
+        if len(words) != 3 and self._run("rev-parse", "--verify", "--quiet", f"{revision}:{path}")[0] == 0:
+            raise RepositoryError(f"{path} is missing in {self._shown}: git fsck tells more, git fetch may bring it")
         if len(words) != 3 or words[1] != "blob":
             return None
         if int(words[2]) > limit_bytes:
@@ -278,6 +316,8 @@ class Repository:
             here = file.read_bytes() if file.is_file() and not file.is_symlink() else None
         except OSError as error:
             return f"{path} can't be read: {error.strerror}"
+        if here is not None and path in (stored := self._clean({path: here})):
+            here = stored[path][1]
         staged = text(self._must("ls-files", "-s", "--", path)).splitlines()
         blob = (
             staged[0].split()[1] if len(staged) == 1 else ""
@@ -316,7 +356,10 @@ class Repository:
             sha = text(made).strip()
         if checked_out:
             for path, (mode, blob) in blobs.items():
-                _replace(self.path / path, files[path])
+                on_disk = self._must(
+                    "cat-file", "--filters", f"--path={path}", blob
+                )  # with the line ends that are wanted here
+                _replace(self.path / path, on_disk)
                 self._must("update-index", "--cacheinfo", f"{mode},{blob},{path}")
         self._must("update-ref", "-m", "luasprocs: live edit", f"refs/heads/{branch}", sha, parent)
         if checked_out:
@@ -344,6 +387,10 @@ class Repository:
         self._must("config", "--local", "--replace-all", name, value)
         return self.config_file
 
+    def unset(self, name: str) -> bool:
+        """Takes one of this repository's own settings away. Returns whether it was set."""
+        return self._run("config", "--local", "--unset-all", name)[0] == 0
+
     @property
     def config_file(self) -> Path:
         return self._absolute("config")
@@ -367,8 +414,9 @@ class Repository:
     def _commit(self, sha: str) -> Commit:
         # Plumbing, so that no log.* setting of the user (signatures, colours) changes what is read.
         output = self._must("rev-list", "--max-count=1", "--encoding=UTF-8", "--format=%an <%ae>%x00%ct%x00%s", sha)
-        author, time, subject = text(output).partition("\n")[2].removesuffix("\n").split("\0")
-        return Commit(sha, author, subject, int(time))
+        author, _, rest = output.decode("utf-8", "replace").partition("\n")[2].removesuffix("\n").partition("\0")
+        time, _, subject = rest.partition("\0")
+        return Commit(sha, author, subject, int(time) if _SECONDS.fullmatch(time) else 0)
 
     def _ambiguous(self, name: str) -> str:
         short = _END_OF_NAME.split(name)[0]
@@ -425,6 +473,10 @@ class Repository:
         except git.GitCommandNotFound as error:
             raise RepositoryError("git is not on PATH: install git, or put its folder into PATH") from error
         return status, output, stderr
+
+
+def _stored_as(entry: Entry, stored: tuple[str, bytes] | None) -> Entry:
+    return replace(entry, blob=stored[0], size=len(stored[1])) if stored else entry
 
 
 def _replace(path: Path, content: bytes) -> None:

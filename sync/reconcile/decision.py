@@ -16,6 +16,7 @@ class State(StrEnum):
     SYNCED = "synced"
     APPLYING = "applying"
     DRIFT = "drift"
+    ENGINE_DIFFERS = "engine_differs"
     BEHIND = "behind"
     DIVERGED = "diverged"
     UNKNOWN = "unknown"

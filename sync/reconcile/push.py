@@ -14,6 +14,7 @@ from luasprocs.contract.keys import Keys
 from luasprocs.errors import EngineVersionError, OwnerError, PruneError, RepositoryError, ServerError
 from luasprocs.registry.history import read_history
 from luasprocs.registry.plan import Outcome
+from luasprocs.server.connection import connect, errors_named
 from luasprocs.server.registry import Registry
 from luasprocs.state.desired import read_suspended
 from sync.git.repository import Repository
@@ -26,9 +27,13 @@ from sync.session import Session
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from redis import Redis
+
     from luasprocs.errors import Problem
     from sync.reconcile.desired import Desired
 
+PATIENCE_S = 3.0
+"""How long a hook waits for a server that says nothing: whoever pushes waits with it."""
 PRUNE_ALL = "prune-all"
 """The push option: `git push -o prune-all`."""
 _LINE = re.compile(rb"([0-9a-f]{40,64}) ([0-9a-f]{40,64}) (refs/.+)")
@@ -89,7 +94,8 @@ class Receiver:
         # By git's own variables: new objects are in quarantine while a push is judged.
         self.repository = Repository.open(None)
         self.branch = self._session.settings.branch or self.repository.branch
-        self._options = Options(prune_all=PRUNE_ALL in push_options(environ), policy=Policy.of(self._session.settings))
+        prune_all, policy = PRUNE_ALL in push_options(environ), Policy.of(self._session.settings)
+        self._options = Options(prune_all=prune_all, policy=policy, keep_pin=True)
 
     def of_branch(self, updates: Iterable[Update]) -> Update | None:
         """The update of the followed branch, if there is one."""
@@ -99,8 +105,8 @@ class Receiver:
         """Whether the branch may move there. Redis may be gone: then only the files and signatures are judged."""
         desired = read_commit(self.repository, update.new)
         try:
-            with self._session.named_errors():
-                syncer = self._syncer(desired)
+            with errors_named(self._session.url), self._hasty() as client:
+                syncer = self._syncer(desired, client)
                 prepared = syncer.prepare(desired)
                 whole = bool(desired.entries) and syncer.loses_libraries(prepared.plan)
         except (ServerError, OwnerError, EngineVersionError) as error:
@@ -117,16 +123,21 @@ class Receiver:
         """
         desired = read_commit(self.repository, f"refs/heads/{self.branch}")
         with self._session.named_errors():
-            syncer = self._syncer(desired)
+            with self._hasty() as client:
+                client.ping()
+            syncer = self._syncer(desired, self._session.client)
             if suspended := read_suspended(syncer.registry):
                 return f"nothing was made live: the sync is suspended {suspended} (luasprocs unsuspend)"
             outcome = syncer.sync(desired)
             return Applied(outcome) if outcome.changed else _by_others(syncer, outcome)
 
-    def _syncer(self, desired: Desired) -> Syncer:
+    def _hasty(self) -> Redis:
+        return connect(self._session.url, socket_timeout=PATIENCE_S, socket_connect_timeout=PATIENCE_S)
+
+    def _syncer(self, desired: Desired, client: Redis) -> Syncer:
         named = self._session.settings.namespace
         keys = Keys(desired.settings.namespace if named is None else named)
-        return Syncer(Registry(self._session.client, keys), self.repository, self._options)
+        return Syncer(Registry(client, keys), self.repository, self._options)
 
     def _changed(self, desired: Desired, old: str) -> Iterable[str]:
         """Names whose files are others than in the commit before, where that is known."""

@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from luasprocs.registry.live import Live, engine_of, read_live
+from luasprocs.operations.snapshot import Snapshot, Wanted
 from luasprocs.registry.plan import diff
-from luasprocs.state.desired import read_sync_state
 from sync.reconcile.decision import State
 from sync.reconcile.desired import WORKTREE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from luasprocs.server.registry import Registry
+    from luasprocs.registry.live import Live
     from luasprocs.state.desired import SyncState
     from sync.reconcile.desired import Desired
 
@@ -26,50 +23,46 @@ class Standing:
     `refused`: why what git wants is not made live, as far as it is known; `unfit`: the same of saved files that a daemon follows.
     """
 
-    live: Live
     drift: tuple[str, ...]
     behind: bool
     refused: str
     unfit: str
-
-    @property
-    def as_wanted(self) -> bool:
-        """What is live is what git wants, or what a rollback wanted."""
-        return not (self.drift or self.behind or self.unfit or self.live.empty)
+    empty: bool
+    pinned: bool
 
     @property
     def in_sync(self) -> bool:
         """What is live is what git wants."""
-        return self.as_wanted and not self.live.revision.pinned
+        return not (self.drift or self.behind or self.unfit or self.empty or self.pinned)
 
 
-def read_standing(
-    registry: Registry,
-    desired: Desired | None,
-    unreadable: str = "",
-    forbidden: Callable[[str], str] = lambda live: "",
-    *,
-    followed: bool,
-) -> Standing:
-    """Compares what is live with what a repository wants (None: there is none; `unreadable`: why nobody can tell).
+def wanted_of(live: Live, desired: Desired | None, unreadable: str, forbidden: str) -> Wanted | None:
+    """What a repository wants (None: there is none; `unreadable`: why nobody can tell).
 
-    `forbidden`: why this host's policy forbids what is wanted where a commit is live, or "". `followed`: whether a daemon is
-    alive, which may follow saved files.
+    `forbidden`: why this host's policy forbids what is wanted, or "".
     """
-    live = read_live(registry, len(desired.entries) if desired else 0)
-    seen = read_sync_state(registry)
-    stale = "" if live.empty else live.engine_stale(engine_of(live, registry.keys, live.revision.owner))
-    unfit = seen.reason if followed and seen.state == State.REFUSED and seen.commit == WORKTREE else ""
+    if desired is None:
+        return Wanted(unreadable=unreadable) if unreadable else None
+    return Wanted(desired.commit.sha, bool(diff(desired.entries, live.sprocs)), forbidden)
+
+
+def standing_of(snapshot: Snapshot, live: Live) -> Standing:
+    """Compares what is live with what a repository wants."""
+    seen, wanted = snapshot.sync, snapshot.wanted or Wanted()
+    engine = snapshot.sprocs.engine if snapshot.sprocs else ""
+    # A daemon that is alive may follow saved files.
+    followed = bool(snapshot.running.alive) and seen.state == State.REFUSED and seen.commit == WORKTREE
+    unfit = seen.reason if followed else ""
     return Standing(
-        live=live,
-        drift=(*live.drift, *map(str, live.faults), *filter(None, (stale, unreadable))),
-        behind=desired is not None and bool(diff(desired.entries, live.sprocs)),
-        refused=forbidden(live.revision.commit) or _refused(live, desired, seen) or unfit,
+        drift=(*live.drift, *map(str, live.faults), *filter(None, (engine, wanted.unreadable))),
+        behind=wanted.differs,
+        refused=wanted.refused or _refused(live, wanted.commit or seen.commit, seen) or unfit,
         unfit=unfit,
+        empty=live.empty,
+        pinned=bool(live.revision.pinned),
     )
 
 
-def _refused(live: Live, desired: Desired | None, seen: SyncState) -> str:
+def _refused(live: Live, wanted: str, seen: SyncState) -> str:
     """Why what git wants is not made live, as a daemon saw it; what it saw long ago says nothing about today."""
-    wanted = desired.commit.sha if desired else seen.commit
     return seen.reason if seen.state == State.REFUSED and seen.commit == wanted != live.revision.commit else ""

@@ -18,10 +18,12 @@ from luasprocs.registry.apply import apply, check_owner
 from luasprocs.registry.live import Live, engine_of, read_live
 from luasprocs.registry.pins import NO_PIN, Pin, pin_of
 from luasprocs.registry.plan import Outcome, Plan, diff
+from luasprocs.registry.reload import only_engine, reload_engine
 from luasprocs.registry.server_compile import Proof, prove
 from luasprocs.registry.transaction import Change
 from luasprocs.server.info import require_usable
 from luasprocs.server.registry import Registry
+from sync.git.pusher import who_pushed
 from sync.reconcile.desired import WORKTREE, read_commit
 from sync.reconcile.desired_sprocs import check_sprocs, each_sproc
 from sync.reconcile.desired_sprocs import read_sprocs as read_desired
@@ -40,7 +42,7 @@ ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a sync may do beside its main job, and which commits it takes. `unpin`: lifts what a rollback keeps out.
+    """What a sync may do beside its main job, and which commits it takes. `keep_pin`: what a rollback keeps out stays out.
 
     `attempts`: how often it plans again because another one was first; who decides by what is live takes 1.
     """
@@ -50,7 +52,7 @@ class Options:
     adopt: bool = False
     policy: Policy = ANY
     discard_edits: bool = False
-    unpin: bool = False
+    keep_pin: bool = False
     attempts: int = ATTEMPTS
 
 
@@ -72,6 +74,15 @@ class Prepared:
     def pinned(self) -> str:
         """The commit that a rollback left, as long as anything of it is kept out."""
         return self.live.revision.pinned if self.pin.blobs else ""
+
+    def same_commit(self, desired: Desired) -> bool:
+        """Whether git wants what was applied, so that what differs was changed by hand."""
+        return self.live.revision.commit == desired.commit.sha != WORKTREE and not self.repins
+
+    @property
+    def repins(self) -> bool:
+        """Whether the pin changes: then not all that is done puts right what somebody changed by hand."""
+        return (self.live.revision.pinned, self.live.revision.held) != (self.pinned, self.held)
 
     @property
     def held(self) -> str:
@@ -128,7 +139,7 @@ class Syncer:
         stale = "" if live.empty else live.engine_stale(engine_of(live, self.registry.keys, owner))
         repairs = (*map(str, live.faults), *([stale] if stale else ()))
         again = live.revision.defaults != _defaults_of(desired)
-        before = NO_PIN if self.options.unpin else pin_of(live.revision)
+        before = pin_of(live.revision) if self.options.keep_pin else NO_PIN
         pin = before.only(before.held(desired.entries))
         plan = diff(
             desired.entries,
@@ -169,7 +180,7 @@ class Syncer:
                 time.sleep(0.02 * 2**attempt)
                 prepared = None
                 continue
-            changed = generation != live.revision.generation
+            changed = generation != live.revision.generation or bool(plan)
             return Outcome(desired.commit.sha, generation, plan, changed, _since_ms(started))
         raise AssertionError("unreachable")
 
@@ -186,9 +197,11 @@ class Syncer:
         """The generation that is live afterwards."""
         live, plan = prepared.live, prepared.plan
         revision = live.revision
-        wanted = (desired.commit.sha, prepared.owner, prepared.pinned, prepared.held)
-        same = (revision.commit, revision.owner, revision.pinned, revision.held) == wanted
+        same = (revision.commit, revision.owner) == (desired.commit.sha, prepared.owner) and not prepared.repins
         if same and not plan and not plan.undone:
+            return revision.generation
+        if same and only_engine(live, plan):
+            reload_engine(self.registry, live, engine_of(live, self.registry.keys, prepared.owner))
             return revision.generation
         proof = self._prove(desired, prepared)
         check_sprocs(self.repository, desired, proof.sprocs, syntax=False)
@@ -198,13 +211,15 @@ class Syncer:
             )
         names = desired.entries.keys() - set(plan.held) if plan.held else desired.entries.keys()
         stay = live.sprocs.keys() - names if not self.options.prune else live.sprocs.keys() & {*plan.held, *plan.edited}
+        same_commit = prepared.same_commit(desired)
+        healed = () if live.empty else plan.healed(same=same_commit)
         change = Change(
             commit=desired.commit.sha,
             branch=desired.branch,
             owner=prepared.owner,
             author=desired.commit.author,
             subject=desired.commit.subject,
-            applied_by=user_at_host(),
+            applied_by=_applied_by(self.repository, desired.commit),
             put=proof.sprocs,
             deleted=plan.deleted,
             names=tuple(sorted({*names, *stay})),
@@ -212,6 +227,8 @@ class Syncer:
             pinned=prepared.pinned,
             held=prepared.held,
             defaults=_defaults_of(desired),
+            action="heal" if same_commit and healed else "sync",
+            healed=healed,
             generations_kept=desired.settings.keep_generations,
         )
         return apply(self.registry, live, change, proof=proof).generation
@@ -237,6 +254,12 @@ class Syncer:
             pipe.hget(raw(self.registry.keys.name(name)), "library")
         replies = pipe.execute(raise_on_error=False)
         return any(says_yes({"library": text(reply)}, "library") for reply in replies if isinstance(reply, bytes))
+
+
+def _applied_by(repository: Repository, commit: Commit) -> str:
+    """Who makes it live, behind who pushed it, where that is known and is somebody else."""
+    own, who = user_at_host(), who_pushed(repository.git_folder, commit.sha)
+    return f"{who}, by push to {own}" if who and who != own.partition("@")[0] else own
 
 
 def _defaults_of(desired: Desired) -> str:

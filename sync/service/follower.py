@@ -48,14 +48,15 @@ JITTER = 0.25
 class SyncHealth:
     """For probes. Times are unix seconds, 0.0 for never; `connected`: the registry is watched right now.
 
-    `last`: the last reconciliation; `syncs`: how many were applied; `failures`: how many failed; `last_ms`: how long the last
-    apply took.
+    `last`: the last reconciliation; `syncs`: how many were applied; `heals`: how many of these put right what was changed by
+    hand; `failures`: how many failed; `last_ms`: how long the last apply took.
     """
 
     last: Reconciliation | None = None
     last_success: float = 0.0
     connected: bool = False
     syncs: int = 0
+    heals: int = 0
     failures: int = 0
     last_ms: int = 0
     fetches: int = 0
@@ -67,6 +68,7 @@ class SyncHealth:
             last=done,
             last_success=self.last_success if done.failing else time.time(),
             syncs=self.syncs + done.applied,
+            heals=self.heals + bool(done.healed),
             failures=self.failures + bool(done.failing),
             last_ms=took_ms if done.applied else self.last_ms,
             fetches=self.fetches + fetched,
@@ -192,6 +194,8 @@ class Follower:
     def _tell(self, done: Reconciliation) -> None:
         """Logs what is new since the last time."""
         state, reason = done.state.state, done.state.reason
+        if done.healed:
+            log.warning("repaired what was not as it was applied: %s", ", ".join(done.healed))
         if done.applied:
             log.info("synced: %s", done.summary)
         elif (state, reason) != self._told and reason:

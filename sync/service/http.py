@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from luasprocs.contract.codes import FindingCode
 from luasprocs.errors import SettingsError
 from sync.service.metrics import Metrics
 from sync.service.webhook import BODY_LIMIT_BYTES, PER_SECOND, UNPROVEN, Webhook, claims
@@ -17,13 +18,15 @@ from sync.service.webhook import BODY_LIMIT_BYTES, PER_SECOND, UNPROVEN, Webhook
 if TYPE_CHECKING:
     from aiohttp.web_protocol import RequestHandler
 
-    from luasprocs.contract.keys import Keys
+    from sync.service.observer import Observer
     from sync.service.supervisor import Supervisor
 
 log = logging.getLogger("luasprocs.daemon")
 
 END_WITHIN_S = 3.0
 """How long responses under way may take when the service ends."""
+UNREADY = (FindingCode.UNREACHABLE, FindingCode.EVICTING)
+"""Findings by which this daemon can't do its work; the others are the registry's."""
 STALE_INTERVALS = 3
 STALE_LEAST_S = 30.0
 """The last success may be this many intervals ago, or this long if that is more."""
@@ -47,15 +50,15 @@ class Http:
     limits = Limits()
 
     def __init__(
-        self, address: str, secret: str, url: str, keys: Keys, supervisor: Supervisor, interval_s: float
+        self, address: str, secret: str, observer: Observer, supervisor: Supervisor, interval_s: float
     ) -> None:
         self._host, self._port = address.rsplit(":", 1)
         self._supervisor, self._stale_s = supervisor, max(STALE_LEAST_S, STALE_INTERVALS * interval_s)
-        self._metrics = Metrics(url, keys, supervisor)
+        self._observer = observer
+        self._metrics = Metrics(observer, supervisor)
         self._webhook = Webhook(secret.encode()) if secret else None
         self._stop = asyncio.Event()
         self._later: asyncio.TimerHandle | None = None
-        self._measuring = asyncio.Lock()
 
     async def run(self) -> None:
         """Serves until `stop`.
@@ -109,22 +112,21 @@ class Http:
                 reasons.append("the registry is not watched: no connection to Redis")
             if time.time() - health.last_success > self._stale_s:
                 reasons.append(f"git and Redis were not looked at with success for {self._stale_s:.0f} s")
-            if health.last is not None and health.last.evicts:
-                reasons.append(
-                    f"maxmemory-policy {health.last.evicts} removes sprocs: set noeviction or a volatile-* policy"
-                )
-        return reasons
+        return reasons + [one.message for one in self._observer.found if one.code in UNREADY]
 
     async def _healthz(self, _: web.Request) -> web.Response:
         return web.json_response({"alive": True, "status": self._supervisor.status})
 
     async def _readyz(self, _: web.Request) -> web.Response:
+        await self._observer.fresh()
         reasons = self.unready()
-        return web.json_response({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)
+        found = [one.as_json() for one in self._observer.found]
+        said = {"ready": not reasons, "reasons": reasons, "findings": found}
+        return web.json_response(said, status=503 if reasons else 200)
 
     async def _serve_metrics(self, _: web.Request) -> web.Response:
-        async with self._measuring:  # one thread, however many ask
-            body = await asyncio.to_thread(self._metrics.text)
+        await self._observer.fresh()
+        body = self._metrics.text()
         return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
     async def _hook(self, request: web.Request) -> web.Response:
@@ -139,7 +141,7 @@ class Http:
                 body = await request.read()
         except TimeoutError:
             return web.json_response({"text": f"no whole body within {self.limits.body_s:.0f} s"}, status=408)
-        verdict = self._webhook.judge(request.headers, body, time.monotonic())
+        verdict = self._webhook.judge(request.headers, body, time.monotonic(), time.time())
         if verdict.look:
             self._reconcile()
         elif verdict.later and self._later is None:

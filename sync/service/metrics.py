@@ -1,35 +1,36 @@
-"""Metrics for Prometheus: the daemon's state, and the registry's counters."""
+"""Metrics for Prometheus: counters of this daemon's own, and gauges of the registry, the same from every daemon."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
-from redis.exceptions import RedisError, ResponseError
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 
-from luasprocs.contract.encoding import raw, text
-from luasprocs.server.connection import connect
-from luasprocs.server.registry import Registry
-from luasprocs.state.daemons import read_running
+from luasprocs.contract.codes import FindingCode
+from luasprocs.contract.limits import BUCKETS_US
+from sync.reconcile.decision import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from prometheus_client.metrics_core import Metric
 
-    from luasprocs.contract.keys import Keys
+    from luasprocs.operations.snapshot import Snapshot
+    from luasprocs.state.stats import Stats
+    from sync.service.follower import Follower
+    from sync.service.observer import Observer, Seen
     from sync.service.supervisor import Supervisor
 
-_COUNTED = ("calls", "runs", "errors", "skipped", "missed", "duration_us_total")
+US_A_S = 1_000_000
 
 
 class Metrics:
-    """Reads the registry for each scrape, in a thread. A server that is down is a metric, not an error."""
+    """From what is known: nothing here waits for anybody."""
 
-    def __init__(self, url: str, keys: Keys, supervisor: Supervisor) -> None:
-        self._keys, self._supervisor = keys, supervisor
-        self._client = connect(url)
+    def __init__(self, observer: Observer, supervisor: Supervisor) -> None:
+        self._observer, self._supervisor = observer, supervisor
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -37,94 +38,100 @@ class Metrics:
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
-        yield from self._own()
-        try:
-            found = list(self._of_registry())
-        except RedisError:
-            found = []
-        yield GaugeMetricFamily("luasprocs_redis_up", "Whether the registry can be read.", value=bool(found))
-        yield from found
+        up, seen = self._observer.up, self._observer.seen
+        yield GaugeMetricFamily("luasprocs_redis_up", "Whether Redis answers.", value=up)
+        found = {one.code for one in self._observer.found}
+        finding = GaugeMetricFamily("luasprocs_finding", "1 for what is wrong, by code.", labels=["code"])
+        for code in FindingCode:
+            finding.add_metric([code.value], code in found)
+        yield finding
+        if self._supervisor.follower is not None:
+            yield from _of_sync(self._supervisor.follower, up=up)
+        yield from self._of_runtime()
+        if seen.at_s:
+            age_s = max(0.0, time.time() - seen.at_s)
+            yield GaugeMetricFamily("luasprocs_registry_age_seconds", "How old luasprocs_registry_* is.", value=age_s)
+            yield from _of_registry(seen.snapshot)
+            yield from _of_sprocs(seen)
 
-    def _own(self) -> Iterator[Metric]:
-        """Metrics of this daemon: its sync, its runs."""
-        runtime, follower = self._supervisor.runtime, self._supervisor.follower
-        if follower is not None:
-            health = follower.health
-            last = health.last
-            yield CounterMetricFamily("luasprocs_syncs", "Syncs that changed the registry.", value=health.syncs)
-            yield CounterMetricFamily(
-                "luasprocs_look_failures", "Looks at git or Redis that failed.", value=health.failures
-            )
-            yield CounterMetricFamily("luasprocs_fetches", "Times that a remote was asked.", value=health.fetches)
-            yield GaugeMetricFamily(
-                "luasprocs_sync_seconds", "How long the last sync took.", value=health.last_ms / 1000
-            )
-            yield GaugeMetricFamily(
-                "luasprocs_last_success_timestamp_seconds", "When git and Redis were last looked at with success.",
-                value=health.last_success,
-            )  # fmt: skip
-            if last is not None:
-                state = GaugeMetricFamily("luasprocs_sync_state", "1 for the state that it is in.", labels=["state"])
-                state.add_metric([str(last.state.state)], 1)
-                yield state
-                yield GaugeMetricFamily(
-                    "luasprocs_drift", "Sprocs that were changed by hand.", value=len(last.state.drift)
-                )
-                problems = len(last.state.problems)
-                yield GaugeMetricFamily("luasprocs_problems", "Problems of the commit that git wants.", value=problems)
-        if runtime is not None:
-            info = runtime.info()
-            yield GaugeMetricFamily("luasprocs_lag", "Events read here and not yet run.", value=info["lag"])
-            yield CounterMetricFamily("luasprocs_events_read", "Events read here.", value=info["read"])
-            yield CounterMetricFamily("luasprocs_runs", "Events run by this daemon's dispatches.", value=info["runs"])
-            yield GaugeMetricFamily("luasprocs_jobs_running", "Async runs under way here.", value=info["jobs"])
+    def _of_runtime(self) -> Iterator[Metric]:
+        if (runtime := self._supervisor.runtime) is None:
+            return
+        info = runtime.info()
+        yield GaugeMetricFamily("luasprocs_lag", "Events read here and not yet run.", value=info["lag"])
+        yield CounterMetricFamily("luasprocs_events_read", "Events read here.", value=info["read"])
+        yield CounterMetricFamily("luasprocs_runs", "Events run by this daemon's dispatches.", value=info["runs"])
+        yield CounterMetricFamily("luasprocs_schedule_runs", "Scheduled runs of this daemon.", value=info["ticks"])
+        yield CounterMetricFamily("luasprocs_jobs_done", "Async runs that ended here.", value=info["jobs_done"])
+        yield GaugeMetricFamily("luasprocs_jobs_running", "Async runs under way here.", value=info["jobs"])
 
-    def _of_registry(self) -> Iterator[Metric]:
-        keys = self._keys
-        pipe = self._client.pipeline(transaction=False)
-        pipe.hmget(keys.revision, "commit", "branch", "generation")
-        pipe.lrange(keys.list, 0, -1)
-        for command, key in (("XLEN", keys.gaps), ("XLEN", keys.jobs), ("ZCARD", keys.delayed), ("XLEN", keys.dead)):
-            pipe.execute_command(command, key)
-        replies = pipe.execute(raise_on_error=False)
-        for reply in replies:
-            if isinstance(reply, Exception) and not isinstance(reply, ResponseError):
-                raise reply
-        revision, names, *counts = (None if isinstance(reply, Exception) else reply for reply in replies)
-        commit, branch, generation = (text(part or b"") for part in revision or (b"", b"", b""))
-        yield InfoMetricFamily("luasprocs_revision", "What is live.", value={"commit": commit, "branch": branch})
-        yield GaugeMetricFamily("luasprocs_generation", "Counts applies.", value=int(generation or 0))
-        yield GaugeMetricFamily("luasprocs_sprocs", "Live sprocs.", value=len(names or ()))
-        gaps, jobs, delayed, dead = (count or 0 for count in counts)
-        yield GaugeMetricFamily("luasprocs_gaps", "Gaps that are kept.", value=gaps)
-        queue = GaugeMetricFamily("luasprocs_jobs", "Async runs by state.", labels=["state"])
-        for state, count in (("open", jobs), ("delayed", delayed), ("dead", dead)):
-            queue.add_metric([state], count)
-        yield queue
-        running = read_running(Registry(self._client, keys), 1)
-        yield GaugeMetricFamily("luasprocs_daemons", "Daemons that were heard of lately.", value=len(running.alive))
-        yield from self._of_sprocs(sorted(map(text, names or ())))
 
-    def _of_sprocs(self, names: list[str]) -> Iterator[Metric]:
-        pipe = self._client.pipeline(transaction=False)
-        for name in names:
-            pipe.hmget(raw(self._keys.stats(name)), *_COUNTED)
-        counted: list[Any] = pipe.execute(raise_on_error=False) if names else []
-        executions = CounterMetricFamily(
-            "luasprocs_executions", "By sproc and how they ended.", labels=["sproc", "status"]
-        )
-        seconds = CounterMetricFamily("luasprocs_execution_seconds", "Time that recorded runs took.", labels=["sproc"])
-        for name, found in zip(names, counted, strict=True):
-            if isinstance(found, Exception) or not any(found):
-                continue
-            calls, runs, errors, skipped, missed, total_us = (int(one or 0) for one in found)
-            label = name.encode("utf-8", "replace").decode()
-            for status, count in (
-                *(("call", calls), ("ok", max(0, runs - errors)), ("error", errors)),
-                *(("skipped", max(0, skipped - missed)), ("missed", missed)),
-            ):
-                if count:
-                    executions.add_metric([label, status], count)
-            seconds.add_metric([label], total_us / 1_000_000)
-        yield executions
-        yield seconds
+def _of_sync(follower: Follower, *, up: bool) -> Iterator[Metric]:
+    health = follower.health
+    yield CounterMetricFamily("luasprocs_syncs", "Syncs that changed the registry.", value=health.syncs)
+    yield CounterMetricFamily("luasprocs_heals", "Of these, repairs of what was changed by hand.", value=health.heals)
+    yield CounterMetricFamily("luasprocs_look_failures", "Looks at git or Redis that failed.", value=health.failures)
+    yield CounterMetricFamily("luasprocs_fetches", "Times that a remote was asked.", value=health.fetches)
+    yield GaugeMetricFamily("luasprocs_sync_seconds", "How long the last sync took.", value=health.last_ms / 1000)
+    yield GaugeMetricFamily(
+        "luasprocs_last_success_timestamp_seconds", "When git and Redis were last looked at with success.",
+        value=health.last_success,
+    )  # fmt: skip
+    if (last := health.last) is not None:
+        state = GaugeMetricFamily("luasprocs_sync_state", "1 for the state that it is in.", labels=["state"])
+        state.add_metric([str(last.state.state) if up else State.UNREACHABLE.value], 1)
+        yield state
+        yield GaugeMetricFamily("luasprocs_drift", "Sprocs that were changed by hand.", value=len(last.state.drift))
+        problems = len(last.state.problems)
+        yield GaugeMetricFamily("luasprocs_problems", "Problems of the commit that git wants.", value=problems)
+
+
+def _of_registry(snapshot: Snapshot) -> Iterator[Metric]:
+    if (live := snapshot.live) is None:
+        return
+    revision = {"commit": live.revision.commit, "branch": live.revision.branch}
+    yield InfoMetricFamily("luasprocs_registry_revision", "What is live.", value=revision)
+    for name, says, value in (
+        ("generation", "Counts applies.", live.revision.generation),
+        ("sprocs", "Live sprocs.", len(live.sprocs)),
+        ("daemons", "Daemons that were heard of lately.", len(snapshot.running.alive)),
+        ("gaps", "Gaps that are kept, 100 at most.", len(snapshot.running.gaps)),
+    ):
+        yield GaugeMetricFamily(f"luasprocs_registry_{name}", says, value=value)
+    queue = GaugeMetricFamily("luasprocs_registry_jobs", "Async runs by state.", labels=["state"])
+    counts = (("open", snapshot.open_jobs), ("delayed", snapshot.delayed_jobs), ("dead", snapshot.dead_jobs))
+    for state, count in counts:
+        queue.add_metric([state], count)
+    yield queue
+
+
+def _of_sprocs(seen: Seen) -> Iterator[Metric]:
+    """What all daemons and callers have done: gauges, as each daemon says the same."""
+    executions = GaugeMetricFamily(
+        "luasprocs_registry_executions", "Runs and calls by sproc and how they ended.", labels=["sproc", "status"]
+    )
+    seconds = HistogramMetricFamily(
+        "luasprocs_registry_execution_seconds", "How long recorded runs took.", labels=["sproc"]
+    )
+    for name, stats in sorted(seen.stats.items()):
+        label = name.encode("utf-8", "replace").decode()
+        for status, count in (
+            *(("call", stats.calls - stats.call_errors), ("call_error", stats.call_errors)),
+            *(("ok", stats.runs - stats.errors), ("error", stats.errors)),
+            *(("skipped", stats.skipped - stats.missed), ("missed", stats.missed)),
+        ):
+            if count > 0:
+                executions.add_metric([label, status], count)
+        if stats.runs:
+            seconds.add_metric([label], _buckets(stats), stats.duration_us_total / US_A_S)
+    yield executions
+    yield seconds
+
+
+def _buckets(stats: Stats) -> list[tuple[str, float]]:
+    """Cumulative, each bound in seconds."""
+    counted, total, found = dict(stats.buckets), 0, list[tuple[str, float]]()
+    for bound in (*BUCKETS_US, None):
+        total += counted.get(bound, 0)
+        found.append(("+Inf" if bound is None else str(bound / US_A_S), total))
+    return found

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+from luasprocs.contract.encoding import number, text
 from luasprocs.state.desired import publish, read_sync_state
 from sync.reconcile.decision import State
 
@@ -23,6 +25,7 @@ class Publisher:
 
     def publish(self, state: SyncState) -> None:
         """A daemon that waits never replaces the state of another one that is in sync. Raises redis.RedisError."""
+        state = replace(state, generation=self._generation())
         if state.said == self._published:
             return
         last = read_sync_state(self._registry) if state.state in WAITING else None
@@ -35,3 +38,7 @@ class Publisher:
         if read_sync_state(self._registry).daemon == self._daemon:
             self._registry.client.delete(self._registry.keys.desired)
         self._published = ()
+
+    def _generation(self) -> int:
+        found: Any = self._registry.client.hget(self._registry.keys.revision, "generation")
+        return number(text(found or b""))

@@ -6,13 +6,14 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from luasprocs.contract.codes import RequestRefusal
+from luasprocs.engine import VERSION
 from luasprocs.errors import ConflictError, LuasprocsError, ProblemsError, RepositoryError, ServerError, SettingsError
 from luasprocs.language.values import some_of
 from luasprocs.operations.identity import user_at_host
 from luasprocs.operations.rollback import rollback
 from luasprocs.registry.history import read_history
 from luasprocs.registry.live import read_live, reread
+from luasprocs.registry.reload import only_engine
 from luasprocs.state import requests
 from luasprocs.state.desired import SyncState
 from sync.git.worktree import PATIENCE_S
@@ -21,14 +22,13 @@ from sync.reconcile.desired import WORKTREE
 from sync.reconcile.pending_diffs import Diffs
 from sync.reconcile.syncer import Options, Prepared, Syncer
 from sync.service.edit_committer import EditCommitter
+from sync.service.engines import REPLACED_LIMIT, Engines
 from sync.service.facts import contained_by, read_facts
 from sync.service.publisher import Publisher
 from sync.service.reconciliation import Reconciliation, kept_out, summary
+from sync.service.requested import refusal_text, still
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from luasprocs.registry.history import Generation
     from luasprocs.registry.live import Live
     from luasprocs.registry.plan import Plan
     from luasprocs.server.registry import Registry
@@ -56,6 +56,7 @@ class Reconciler:
         self._live: Live | None = None
         self._contained: frozenset[str] | None = None
         self._refused: tuple[str, int, SyncState] | None = None
+        self._engines = Engines()
         self._applying = False
         self._moving_since_s = 0.0
 
@@ -116,7 +117,7 @@ class Reconciler:
         last = (desired.commit.sha, live.revision.generation)
         if self._refused and not forced and last[0] != WORKTREE and self._refused[:2] == last:
             return Reconciliation.seen(live, self._refused[2])
-        return self._again_if_moving(desired.moving, self._apply(desired, live, decision, unpin=forced))
+        return self._again_if_moving(desired.moving, self._apply(desired, live, decision, forced=forced))
 
     def _read(self, desired: Desired) -> Live:
         """Reads what is live; if nobody has changed it since the last time, by one short command."""
@@ -141,11 +142,9 @@ class Reconciler:
             return done
         return done.because(f"{moving} is being written all the time: it stays as it was before")
 
-    def _apply(self, desired: Desired, live: Live, decision: Decision, *, unpin: bool) -> Reconciliation:
-        discard = self._rules.live_edits == "revert"
-        options = Options(
-            policy=self._rules.policy, discard_edits=discard, unpin=unpin or not decision.apply, attempts=1
-        )
+    def _apply(self, desired: Desired, live: Live, decision: Decision, *, forced: bool) -> Reconciliation:
+        discard, keep = self._rules.live_edits == "revert", decision.apply and not forced
+        options = Options(policy=self._rules.policy, discard_edits=discard, keep_pin=keep, attempts=1)
         syncer = Syncer(self._registry, self._source.repository, options)
         try:
             prepared = syncer.prepare(desired, live)
@@ -158,10 +157,16 @@ class Reconciler:
             return Reconciliation.seen(live, self._state(desired, decision.state, decision.reason, plan))
         if prepared.refusal:
             return self._refuse(desired, live, prepared.refusal, plan=plan)
-        drifted = live.revision.commit == desired.commit.sha and bool(plan) and desired.commit.sha != WORKTREE
-        if drifted and self._rules.heal == "warn":
+        if prepared.same_commit(desired) and plan and not forced and self._rules.heal == "warn":
             why = "the registry was changed by hand: luasprocs sync puts it right, or luasprocs plan shows how"
             return Reconciliation.seen(live, self._state(desired, State.DRIFT, why, plan))
+        foreign = live.about.text_id if live.about and only_engine(live, plan) else ""
+        if foreign and not forced and not self._engines.may_replace(foreign):
+            why = (
+                f"another luasprocs of the same engine version {VERSION} has replaced the engine {REPLACED_LIMIT} times within "
+                "ten minutes: run one build everywhere, then luasprocs sync"
+            )
+            return Reconciliation.seen(live, self._state(desired, State.ENGINE_DIFFERS, why, plan))
         return self._sync(syncer, desired, prepared)
 
     def _sync(self, syncer: Syncer, desired: Desired, prepared: Prepared) -> Reconciliation:
@@ -186,8 +191,13 @@ class Reconciler:
         if outcome.changed:
             self.doubt()
         done = Reconciliation.seen(live, self._stands(desired, prepared))
+        same = prepared.same_commit(desired)
         return done._replace(
-            applied=outcome.changed, summary=summary(outcome), generation=outcome.generation, again=outcome.changed
+            applied=outcome.changed,
+            summary=summary(outcome),
+            generation=outcome.generation,
+            again=outcome.changed,
+            healed=outcome.plan.healed(same=same) if outcome.changed and not live.empty else (),
         )
 
     def _stands(self, desired: Desired, done: Prepared) -> SyncState:
@@ -231,7 +241,7 @@ class Reconciler:
         """Carries out a request, if it still holds. Returns the resulting reconciliation, if there was one."""
         now_ms, generation = requests.now_and_generation(self._registry)
         if refusal := request.refused(now_ms, generation):
-            said = _refusal(refusal, request, read_history(self._registry, 1), now_ms)
+            said = refusal_text(refusal, request, read_history(self._registry, 1), now_ms)
             requests.answer(self._registry, request, requests.Answer(False, said, self._daemon, refusal))
             return None
         done = None
@@ -248,7 +258,7 @@ class Reconciler:
         if request.action == "rollback":
             wanted, why = request.arguments.get("generation", ""), request.arguments.get("why", "")
             by = request.by[:BY_LIMIT] or user_at_host()
-            outcome = rollback(self._registry, int(wanted) if wanted else None, by=by, why=why, check=_is(request.on))
+            outcome = rollback(self._registry, int(wanted) if wanted else None, by=by, why=why, check=still(request.on))
             self.doubt()
             said = f"rolled back to {outcome.commit[:12]}, generation {outcome.generation}"
             return True, said, self._reconcile()
@@ -257,27 +267,6 @@ class Reconciler:
         done = self._reconcile(forced=request.action == "sync")
         ok = done.state.state == State.SYNCED
         return ok, done.summary or done.state.reason or str(done.state.state), done
-
-
-def _is(generation: int) -> Callable[[Live], None]:
-    """A check that this generation is live."""
-
-    def check(live: Live) -> None:
-        if live.revision.generation != generation:
-            raise ConflictError(f"generation {live.revision.generation} came meanwhile: look at luasprocs history")
-
-    return check
-
-
-def _refusal(refusal: RequestRefusal, request: requests.Request, newest: Sequence[Generation], now_ms: int) -> str:
-    """A refusal as a sentence."""
-    if refusal == RequestRefusal.EXPIRED:
-        late_s = (now_ms - request.deadline_ms) // 1000
-        late = f"its time ended {late_s} s ago" if request.deadline_ms else "it says no deadline"
-        return f"the {request.action} has expired ({late}): nothing was done; ask again"
-    last = newest[0] if newest else None
-    what = f"{last.action}, generation {last.generation} by {last.applied_by}" if last else "another generation"
-    return f"the {request.action} was overtaken by {what}: nothing was done; look at luasprocs history, then ask again"
 
 
 def _first_of(error: ProblemsError) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Reconciliation(NamedTuple):
     """`failing`: `git` or `redis` if it could not be read; `again`: reconcile again at once.
 
-    `applied`: whether a sync was done; `summary`: which one. `evicts`: the eviction policy that may lose the registry, or "".
+    `applied`: whether a sync was done; `summary`: which one. `healed`: what it put right that somebody had changed by hand.
     `elsewhere`: the namespace that is to be served instead, as git says so.
     """
 
@@ -31,7 +31,7 @@ class Reconciliation(NamedTuple):
     failing: str = ""
     again: bool = False
     generation: int = 0
-    evicts: str = ""
+    healed: tuple[str, ...] = ()
     elsewhere: str | None = None
 
     @classmethod
@@ -43,8 +43,7 @@ class Reconciliation(NamedTuple):
     @classmethod
     def seen(cls, live: Live, state: SyncState) -> Reconciliation:
         """The result with what is known of the live registry."""
-        evicts = live.info.maxmemory_policy if live.info.evicts else ""
-        return cls(replace(state, at=time.time()), generation=live.revision.generation, evicts=evicts)
+        return cls(replace(state, at=time.time()), generation=live.revision.generation)
 
     def without_fetch(self, why: str) -> Reconciliation:
         """The same after a failed fetch: the registry is kept equal to what was fetched before."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from redis import exceptions
 
 from luasprocs.runtime.wire import Wire, connect, packed
+from luasprocs.server.errors import connection_closed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,4 +85,4 @@ async def watch_registry(
         raise exceptions.TimeoutError("Timeout reading from socket") from error
     finally:
         told.close()
-    raise exceptions.ConnectionError("Connection closed by server.")
+    raise connection_closed()

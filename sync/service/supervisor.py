@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Protocol
 
 from luasprocs.errors import SettingsError
+from sync.reconcile.decision import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,10 +61,18 @@ class Supervisor:
         self._ready = ready
 
     @property
+    def ready(self) -> bool:
+        """Whether all parts have been ready once, and it is not about to end."""
+        return not (self._waiting or self._stopping)
+
+    @property
     def status(self) -> str:
         """A short text for service managers."""
-        last = self.follower.health.last if self.follower else None
-        said = (f"{last.state.state} {last.state.commit[:10]}".strip(),) if last else ()
+        health = self.follower.health if self.follower else None
+        said: tuple[str, ...] = ()
+        if health and health.last:
+            state = health.last.state
+            said = (f"{state.state} {state.commit[:10]}".strip() if health.connected else str(State.UNREACHABLE),)
         return ", ".join((*said, *((self.runtime.status,) if self.runtime else ())))
 
     async def run(self) -> None:

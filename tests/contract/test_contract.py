@@ -10,12 +10,13 @@ from dataclasses import fields
 import pytest
 
 from luasprocs.contract import lua, records
-from luasprocs.contract.codes import Refusal, Status, Trigger
+from luasprocs.contract.codes import Status, Trigger
 from luasprocs.contract.functions import FUNCTIONS
 from luasprocs.contract.keys import KEYS, Keys
 from luasprocs.contract.metadata import KEYS as METADATA
 from luasprocs.contract.page import page
 from luasprocs.contract.records import names_of
+from luasprocs.contract.refusals import Refusal
 from luasprocs.engine import CHUNKS, LOADED, source
 from luasprocs.registry.history import Generation
 from luasprocs.registry.live import Revision

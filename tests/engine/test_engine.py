@@ -131,7 +131,7 @@ def test_a_readonly_sproc_runs_by_fcall_ro_and_may_not_write(call):
     assert call("r.lua", reader, keys=("k",), **ro) == b"v"
     assert "not readonly=yes" in call("w.lua", sproc("w.lua", "return 1"), **ro)
     writer = sproc("w.lua", "-- readonly=yes\nreturn redis.call('SET', 'k', '1')")
-    assert "rite commands are not allowed" in call("w.lua", writer, **ro)
+    assert " commands are not allowed" in call("w.lua", writer, **ro)
 
 
 def test_direct_calls_are_counted(call):

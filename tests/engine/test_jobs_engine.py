@@ -147,14 +147,43 @@ def test_jobs_of_a_dead_daemon_go_to_another_but_not_for_ever(engine: Engine) ->
     [claimed] = other.take(stale=True)
     assert claimed == row
     assert engine.finish(row) == b"LOST"
-    for number in range(3, 10):
+    for number in range(3, 20):  # that daemons die with it before it begins is no try
+        [entry, *_] = Engine(engine.client, f"d{number}").take(stale=True)[0]
+    for number in range(20, 30):
         one = Engine(engine.client, f"d{number}")
         if not one.take(stale=True):
             break
+        assert one.call("begun", one.daemon, entry) == b"OK"
+    assert number == 25
     [letter] = dead(engine)
     assert b"daemons died while it ran" in letter[b"error"]
     assert engine.client.xpending(KEYS.jobs, "workers")["pending"] == 0
     assert not engine.client.exists(KEYS.running)
+
+
+def test_a_daemon_asks_for_the_jobs_that_it_was_handed_and_never_heard_of(engine: Engine) -> None:
+    put(engine.client, sproc("a.lua", "-- runasync=yes\n-- overlap=allow\nreturn 1"))
+    for _ in range(3):
+        engine.enqueue("a.lua")
+    known, *lost = engine.take()
+    assert engine.call("held", "d1", known[0])[1:] == lost
+    assert engine.call("held", "d1", *(row[0] for row in (known, *lost)))[1:] == []
+    assert engine.call("held", "d2")[1:] == []
+    assert engine.finish(lost[0]) == b"OK"
+    assert engine.call("held", "d1", known[0])[1:] == lost[1:]
+
+
+def test_a_job_that_did_not_begin_goes_back_with_its_turn(engine: Engine) -> None:
+    put(engine.client, sproc("a.lua", ASYNC))
+    for number in range(2):
+        engine.enqueue("a.lua", number)
+    [row] = engine.take()
+    assert engine.call("back", "d2", row[0]) == 0
+    assert engine.call("back", "d1", row[0]) == 1
+    assert engine.call("back", "d1", row[0]) == 0
+    [again] = Engine(engine.client, "d2").take()
+    assert again[1:] == row[1:]
+    assert engine.finish(row) == b"LOST"
 
 
 def test_what_can_not_run_is_refused_or_buried(engine: Engine) -> None:

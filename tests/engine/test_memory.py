@@ -11,10 +11,13 @@ from luasprocs.contract.keys import Keys
 from luasprocs.engine import render
 from tests.live import put, sproc
 
-COMPILED_LIMIT_BYTES = 14 * 1024
+COMPILED_LIMIT_BYTES = 12 * 1024
 """At load; it was 23 kB when the engine was three parts."""
-HELD_LIMIT_BYTES = {"loaded": 100 * 1024, "used": 290 * 1024}
-"""Of the server's Lua, text included: after a load, and when daemons have called all functions. It was 106 kB and 291 kB."""
+HELD_LIMIT_BYTES = {"loaded": 104 * 1024, "used": 300 * 1024}
+"""Of the server's Lua, text included: after a load, and when daemons have called all functions.
+
+It was 106 kB and 291 kB, before sprocs' settings of cjson were put back.
+"""
 
 STUB = b"redis = { register_function = function(a, b) kept = kept or {}; kept[#kept + 1] = b or a.callback end }"
 HELD = b"function() collectgarbage('collect') collectgarbage('collect') return collectgarbage('count') * 1024 end"

@@ -234,7 +234,7 @@ def test_pause_stop_and_restart(own_server, tmp_path):
     put(client, sproc("good.lua", COUNT), sproc("slow.lua", slow))
     daemon = DaemonProcess(own.url, cwd=tmp_path)
     with daemon:
-        pause(Registry(client, KEYS), ["good.lua"])
+        pause(Registry(client, KEYS), ["good.lua"], by="ann")
         enqueue(client, "good.lua")
         time.sleep(0.5)
         assert client.get("good") is None
@@ -264,3 +264,65 @@ def test_pause_stop_and_restart(own_server, tmp_path):
     client.set("go", "1")
     with daemon:
         until(lambda: own.client().lrange("slow", 0, -1) == [b"1", b"2", b"3"])
+
+
+def test_jobs_wait_for_an_engine_that_was_flushed(server, tmp_path):
+    client = server.client()
+    long = (
+        "-- runasync=yes\n-- overlap=allow\nfor i = 1, 200 do sproc.call('called.lua', {}, {ARGV[1]}) end\n"
+        "redis.call('HINCRBY', 'ran', ARGV[1], 1)\n"
+    )
+    put(client, sproc("long.lua", long), sproc("called.lua", "redis.call('HINCRBY', 'called', ARGV[1], 1)"))
+    with DaemonProcess(server.url, cwd=tmp_path, environ={"LUASPROCS_WORKERS": "2"}) as daemon:
+        for number in range(40):
+            enqueue(client, "long.lua", number)
+        for turn in range(1, 6):
+            until(lambda: client.hlen("ran") >= turn * 6)  # noqa: B023  # called at once
+            client.execute_command("FUNCTION", "FLUSH")
+        settle(client, 60)
+        assert "Traceback" not in daemon.output
+    assert client.xlen(KEYS.dead) == 0
+    ran: Any = client.hgetall("ran")
+    assert ran == {b"%d" % number: b"1" for number in range(40)}
+    called: Any = client.hgetall("called")
+    assert set(called.values()) == {b"200"}
+
+
+def test_jobs_that_no_worker_can_begin_go_back(own_server, tmp_path):
+    """The server takes no more connections: what has not begun is no failure, and counts as no try."""
+    own = own_server()
+    client = own.client()
+    slow = (
+        "-- runasync=yes\n-- overlap=allow\nlocal t = os.clock() + 0.02\nwhile os.clock() < t do end\n"
+        "redis.call('HINCRBY', 'ran', ARGV[1], 1)\nredis.call('HSET', 'attempts', ARGV[1], sproc.attempt)\n"
+    )
+    put(client, sproc("slow.lua", slow), sproc("held.lua", "-- runasync=yes\nwhile true do end\n"))
+    with DaemonProcess(own.url, cwd=tmp_path, environ={"LUASPROCS_WORKERS": "3"}) as daemon:
+        enqueue(client, "slow.lua", 0)
+        until(lambda: client.hlen("ran") == 1)
+        [worker] = workers_of(daemon)
+        limit(client, 0)
+        for number in range(1, 30):  # one worker does them: no second one can connect
+            enqueue(client, "slow.lua", number)
+        until(lambda: client.hlen("ran") == 30)
+        enqueue(client, "held.lua")
+        until(lambda: cpu(worker) and runs(client))
+        for number in range(30, 60):
+            enqueue(client, "slow.lua", number)
+        limit(client, -1)
+        os.kill(worker, signal.SIGKILL)
+        daemon.until("async sprocs wait")
+        until(lambda: [job.state for job in read_jobs(Registry(client, KEYS))].count("queued") == 30)
+        client.config_set("maxclients", 100)
+        settle(client, 60)
+        assert "Traceback" not in daemon.output
+    ran: Any = client.hgetall("ran")
+    assert ran == {b"%d" % number: b"1" for number in range(60)}
+    assert set(client.hvals("attempts")) == {b"1"}
+    assert [job.sproc for job in read_jobs(Registry(client, KEYS)) if job.state == "dead"] == ["held.lua"]
+
+
+def limit(client: Redis, more: int) -> None:
+    """So many more clients than now may be connected."""
+    found: Any = client.info("clients")
+    client.config_set("maxclients", found["connected_clients"] + more)

@@ -172,7 +172,7 @@ def test_pause_takes_the_countdown_away_and_nothing_is_missed(server):
     with DaemonProcess(server.url):
         until(lambda: ran(client, "a.lua"))
         until(lambda: 0 < client.pttl(countdown) <= 1000)
-        pause(Registry(client, KEYS), ["a.lua"])
+        pause(Registry(client, KEYS), ["a.lua"], by="ann")
         assert not client.exists(countdown)
         before = ran(client, "a.lua")
         time.sleep(2.2)

@@ -25,8 +25,8 @@ def library() -> str:
 
 
 def test_a_server_whose_clock_is_set_forward_and_back(server_kind, own_server, tmp_path, monkeypatch):
-    if server_kind == "redis":
-        pytest.skip("Debian's Redis does not start with libfaketime: its jemalloc asks for the time too early")
+    if server_kind != "valkey":
+        pytest.skip("Debian's servers do not start with libfaketime: their jemalloc asks for the time too early")
     shift = tmp_path / "shift"
     shift.write_text("+0")
     with monkeypatch.context() as faked:

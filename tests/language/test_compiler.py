@@ -143,15 +143,69 @@ def test_every_command_of_the_server_is_known(server: Server):
     assert names <= sandbox.commands().keys(), names - sandbox.commands().keys()
 
 
+FIELDS = {
+    "function table.x() end": (1, 10, "table.x"),
+    "table.x = 1": (1, 1, "table.x"),
+    "string.trim = function(s) return s end": (1, 1, "string.trim"),
+    "_G.x = 1": (1, 1, "_G.x"),
+    "_G['x'] = 1": (1, 1, "_G.x"),
+    "math.pi = 3": (1, 1, "math.pi"),
+    "local t = table\nt.x = 1": (1, 11, "table.x"),
+    "redis.x = 1": (1, 1, "redis.x"),
+    "local f = function() redis.x = 1 end f()": (1, 22, "redis.x"),
+    "cjson[ARGV[1]] = 1": (1, 1, "a field of cjson"),
+    "table.x = ARGV[1] and 1 or 2": (1, 1, "table.x"),
+}
+
+
+@pytest.mark.parametrize("source", FIELDS)
+def test_a_field_of_what_is_read_only_is_misuse_on_the_server_only(source):
+    line, column, what = FIELDS[source]
+    told = misuse(source)
+    assert [one for one in told if f"{line}:{column}: {what} is written, which the server refuses" in one], told
+    assert misuse(source, runasync=True) == []
+
+
+def test_a_field_of_a_table_of_its_own_is_no_misuse():
+    source = """
+local t, s = { redis = 1 }, string
+t.x, t.string, KEYS[1] = 1, 2, 3
+function t.f() end
+function t:g() self.x = 1 end
+local redis2 = { call = 1 } redis2.call = 2
+s = {} s.x = 1
+return setmetatable({}, { __index = table })
+"""
+    assert misuse(source) == []
+
+
+@pytest.mark.parametrize("command", ["CLIENT LIST", "config GET", "Function Load", "SCRIPT FLUSH", "acl whoami"])
+def test_a_subcommand_that_no_server_lets_a_script_call_is_misuse(command):
+    name, sub = command.split()
+    (told,) = misuse(f"return redis.call('{name}', '{sub}', KEYS[1])")
+    assert f"no server lets a script call {command.upper()}" in told
+    assert misuse(f"return redis.call('{name}', '{sub}')", runasync=True) == []
+    assert misuse(f"return redis.call('{name}', '{sub}' .. ARGV[1])") == []
+    assert misuse("return redis.call('OBJECT', 'ENCODING', KEYS[1]), redis.call('MEMORY', 'USAGE', KEYS[1])") == []
+
+
 def test_what_is_called_misuse_is_refused_by_the_server(server: Server):
     client = server.client(decode_responses=True)
     here = set(client.command_list())
     for name in (name for name, mark in sandbox.commands().items() if mark and name in here):
         with pytest.raises(redis.ResponseError, match=r"not allowed from script|[Ww]rong number"):
-            client.eval(f"return redis.call('{name}')", 0)
-    for source in ("x = 1", "function f() end", "return print", "return io.open", "return os.time()", "return debug"):
+            client.eval("return redis.call(unpack(ARGV))", 0, *name.split("|"))
+    for source in (
+        "x = 1",
+        "function f() end",
+        "return print",
+        "return io.open",
+        "return os.time()",
+        "return debug",
+        *FIELDS,
+    ):
         assert misuse(source)
         with pytest.raises(redis.ResponseError):
-            client.eval(source, 0)
+            client.eval(source, 0, "1")
     for name in sandbox.GLOBALS - {"server", "os"}:
         assert client.eval(f"return type({name})", 0) != "nil"

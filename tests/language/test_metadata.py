@@ -85,7 +85,21 @@ def test_a_value_becomes_what_it_means(key, text, expected):
         ("cron", "60 * * * *", "minute '60'"),
         ("cron", "0 0 30 feb *", "no such month has that day"),
         ("cron", "@reboot", "no reboot"),
-        ("cron", "@often", "expected 5 cron fields"),
+        ("cron", "@often", "there are @hourly, @daily"),
+        ("cron", "@every 5m", "write every=5m in place of cron"),
+        ("cron", "@every", "write every=5m"),
+        ("cron", "0 0 * * MON-SUN", "write MON-7"),
+        ("cron", "0 0 * * mon-0", "write MON-7"),
+        ("cron", "0 0 * * FRI-MON", "write 5-6,0-1"),
+        ("cron", "0 0 * * 5-1", "write 5-6,0-1"),
+        ("cron", "0 22-2 * * *", "write 22-23,0-2"),
+        ("cron", "0 0 1 NOV-FEB *", "write 11-12,1-2"),
+        ("cron", "0 0 ? * MON", "day of month '?': write * in place of ?"),
+        ("cron", "0 9 * * * Europe/Berlin", "write timezone=Europe/Berlin in a line of its own"),
+        ("cron", "0 0 9 * * * America/Argentina/Salta", "write timezone=America/Argentina/Salta"),
+        ("cron", "0 9 * * * UTC", "write timezone=UTC"),
+        ("cron", "CRON_TZ=Europe/Berlin 0 9 * * *", "write timezone=Europe/Berlin"),
+        ("cron", "0 0 9 * * ? 2026", "7 fields: leave out the year"),
         ("cron", "9" * 5000 + " * * * *", "5 fields"),
         ("timezone", "Mars/Base", "knows no such zone"),
         ("timezone", "../../etc/passwd", "IANA"),
@@ -273,3 +287,20 @@ def test_every_event_that_a_server_publishes_is_known(server: Server):
     assert seen <= EVENTS, seen - EVENTS
     # Left: what no command here brings about, or only newer servers do.
     assert EVENTS - seen <= {"overwritten", "type_changed", "hexpire", "hexpired", "hpersist", "evicted"}, EVENTS - seen
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("0 13-13/8 * * *", "0 13 * * *"),
+        ("59-59/5 * * * *", "59 * * * *"),
+        ("0 0 * * MON-MON/2", "0 0 * * MON"),
+        ("0 0 1,5-5/3,7 * *", "0 0 1,5,7 * *"),
+        ("0 13-14/8 * * *", "0 13-14/8 * * *"),
+        ("0 0 * * 5-7", "0 0 * * 5-7"),
+        ("0 0 9 * * SUN", "0 0 9 * * SUN"),
+    ],
+)
+def test_a_step_of_a_range_of_one_is_that_one_as_cronie_has_it(written, meant):
+    """`cronsim` runs 13-13/8 at 13 and at 21."""
+    assert parse_value("cron", written) == meant

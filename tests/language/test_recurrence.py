@@ -170,3 +170,10 @@ def test_newest_and_count_agree_with_next(cron, start_s, span_s, number):
     assert recurrence.newest(after, until, number) == every[-number:]
     assert recurrence.count(after, until, 10**9) == len(every)
     assert recurrence.count(after, until, 5) == min(5, len(every))
+
+
+def test_a_step_of_a_range_of_one_is_due_once_a_day():
+    recurrence = Recurrence.parse("0 13-13/8 * * *", "", "UTC")
+    first = recurrence.next_after(ms("2026-01-01T00:00"))
+    assert first is not None
+    assert [first, recurrence.next_after(first)] == [ms("2026-01-01T13:00"), ms("2026-01-02T13:00")]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from luasprocs.contract.codes import FindingCode as Code
 from luasprocs.contract.keys import Keys
-from luasprocs.errors import ServerAuthenticationError, ServerRightsError
+from luasprocs.errors import RegistryError, ServerAuthenticationError, ServerRightsError
 from luasprocs.operations.edit import edit
-from luasprocs.operations.findings import Finding, findings
+from luasprocs.operations.findings import Finding, findings, until_ms
 from luasprocs.operations.pause import pause
 from luasprocs.operations.rollback import rollback
 from luasprocs.operations.run import run
@@ -18,6 +20,7 @@ from luasprocs.operations.snapshot import read_snapshot
 from luasprocs.operations.sprocs import live_sproc
 from luasprocs.server.connection import connect
 from luasprocs.server.registry import Registry
+from luasprocs.state.acknowledged import acknowledge
 from luasprocs.state.desired import SyncState, publish, suspend
 from tests.live import put, sproc
 from tests.until import until
@@ -56,10 +59,20 @@ def test_a_daemon_that_is_killed_falls_silent(registry: Registry, server: Server
     killed = start_daemon(server.url)
     until(lambda: not found(registry))
     killed.kill()
-    until(lambda: found(registry).keys() == {Code.NO_DAEMON})
+    until(lambda: found(registry).keys() == {Code.NO_DAEMON, Code.DAEMON_SILENT})
     start_daemon(server.url)
-    until(lambda: found(registry).keys() >= {Code.DAEMON_SILENT})
-    assert Code.NO_DAEMON not in found(registry)
+    until(lambda: found(registry).keys() == {Code.DAEMON_SILENT})
+
+
+def test_a_daemon_that_is_stopped_falls_silent(registry: Registry, server: Server, start_daemon: StartDaemon) -> None:
+    """It holds its connections, so nobody else says that it is gone."""
+    put(registry.client, sproc("a.lua", "-- event=set\n-- key=k\nreturn 1"))
+    stopped = start_daemon(server.url)
+    until(lambda: not found(registry))
+    os.kill(stopped.pid, signal.SIGSTOP)
+    until(lambda: found(registry).keys() == {Code.NO_DAEMON, Code.DAEMON_SILENT})
+    os.kill(stopped.pid, signal.SIGCONT)
+    until(lambda: not found(registry))
 
 
 def test_what_was_done_by_hand(registry: Registry) -> None:
@@ -76,15 +89,16 @@ def test_what_was_done_on_purpose(registry: Registry) -> None:
     rollback(registry, by="ben@host")
     edit(registry, "a.lua", b"return 3", base=live_sproc(registry, "a.lua").blob, by="Ann <ann@host>")
     suspend(registry, "cem@host", "a freeze")
-    pause(registry, ["a.lua"])
+    pause(registry, ["a.lua"], by="dan@host")
     held = found(registry)
     assert held.keys() == {Code.PINNED, Code.UNSAVED_EDIT, Code.SUSPENDED, Code.PAUSED}
     assert {code: one.by for code, one in held.items() if one.by} == {
         Code.PINNED: "ben@host",
         Code.UNSAVED_EDIT: "Ann <ann@host>",
         Code.SUSPENDED: "cem@host",
+        Code.PAUSED: "dan@host",
     }
-    assert all(held[code].since_ms for code in (Code.PINNED, Code.UNSAVED_EDIT, Code.SUSPENDED))
+    assert all(held[code].since_ms for code in (Code.PINNED, Code.UNSAVED_EDIT, Code.SUSPENDED, Code.PAUSED))
 
 
 def test_a_run_that_failed(registry: Registry) -> None:
@@ -102,13 +116,25 @@ def test_a_run_that_failed(registry: Registry) -> None:
     assert found(registry) == {}
 
 
-def test_every_run_failed_and_no_record_is_kept(registry: Registry) -> None:
-    put(registry.client, sproc("a.lua", "error('boom')"), sproc("b.lua", "return 1"))
-    registry.client.hset(registry.keys.stats("a.lua"), mapping={"runs": "702", "errors": "702", "last_error": "boom"})
-    registry.client.hset(registry.keys.stats("b.lua"), mapping={"runs": "2", "errors": "1"})
-    assert "a.lua 702 times in a row: boom" in found(registry)[Code.FAILING].message
+def test_stats_that_are_no_hash_say_nothing(registry: Registry) -> None:
+    put(registry.client, sproc("a.lua", "return 1"))
     registry.client.set(registry.keys.stats("a.lua"), "no hash")
     assert found(registry) == {}
+
+
+def test_the_last_run_counts_however_many_records_came_since(
+    registry: Registry, server: Server, start_daemon: StartDaemon
+) -> None:
+    put(
+        registry.client,
+        sproc("nightly.lua", "-- every=1s\nif redis.call('EXISTS', 'stop') == 0 then error('boom') end"),
+        sproc("often.lua", "-- event=set\n-- key=k\nreturn 1"),
+    )
+    daemon = start_daemon(server.url)
+    until(lambda: Code.FAILING in found(registry))
+    daemon.stop()
+    registry.client.xtrim(registry.keys.executions, maxlen=0, approximate=False)
+    assert found(registry)[Code.FAILING].names == ("nightly.lua",)
 
 
 def test_what_a_daemon_saw_of_git(registry: Registry) -> None:
@@ -132,9 +158,17 @@ def test_dead_jobs_gaps_and_missed_times(registry: Registry, server: Server, sta
     fields = {"source": "__keyspace@0__:k", "from_ms": now_ms - 10, "to_ms": now_ms, "why": "a restart", "daemon": "d"}
     registry.client.xadd(registry.keys.gaps, fields)  # type: ignore[arg-type]
     assert found(registry)[Code.GAP].names == ("__keyspace@0__:k",)
-    missed = {"sproc": "often.lua", "trigger": "cron", "status": "missed", "error": "3 times"}
-    registry.client.xadd(registry.keys.executions, missed)  # type: ignore[arg-type]
+    registry.client.hset(registry.keys.stats("often.lua"), "last_missed", now_ms)
     assert found(registry)[Code.MISSED].names == ("often.lua",)
+    acknowledge(registry, until_ms(read_snapshot(registry, URL)), "ann@host")
+    assert found(registry).keys() == {Code.DEAD_JOBS, Code.FAILING}
+    known = read_snapshot(registry, URL).acknowledged[Code.GAP]
+    assert (known.by, known.at_ms >= now_ms) == ("ann@host", True)
+    registry.client.delete(registry.keys.acknowledged)
+    registry.client.set(registry.keys.acknowledged, "x")
+    assert {Code.GAP, Code.MISSED, Code.DRIFT} <= found(registry).keys()
+    with pytest.raises(RegistryError, match="is not a hash"):
+        acknowledge(registry, {Code.GAP: 5}, "ann")
 
 
 def test_a_policy_that_evicts(own_server: OwnServer) -> None:

@@ -68,7 +68,7 @@ def test_why_it_takes_long(live: Registry, server: Server, start_daemon: StartDa
     slow, behind = enqueued(live, "slow.lua"), enqueued(live, "slow.lua")
     until(lambda: delay_of(live, behind) == Delay.TURN)
     until(lambda: delay_of(live, slow) == Delay.RUNNING)
-    pause(live, ["job.lua"])
+    pause(live, ["job.lua"], by="ann")
     paused = enqueued(live, "job.lua")
     until(lambda: delay_of(live, paused) == Delay.PAUSED)
 

@@ -55,10 +55,29 @@ end)"""
 
 @pytest.mark.parametrize("role", ROLES)
 def test_each_rule_is_taken_by_the_server_as_printed(server, keys, role):
-    printed = setuser(role, keys)
+    printed = setuser(f"luasprocs-{role}", rule(role, keys), "s3cret pass")
+    assert "s3cret" not in printed
     assert server.cli(*shlex.split(printed)) == "OK\n"
     assert f"luasprocs-{role}".encode() in server.client().execute_command("ACL", "USERS")
-    assert server.client(username=f"luasprocs-{role}", password="PASSWORD").ping()
+    assert server.client(username=f"luasprocs-{role}", password="s3cret pass").ping()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_without_a_password_nobody_can_log_in(server, role):
+    assert server.cli(*shlex.split(setuser("ann", rule(role, Keys())))) == "OK\n"
+    for password in ("PASSWORD", "", "ann"):
+        with pytest.raises(redis.exceptions.AuthenticationError):
+            server.client().execute_command("AUTH", "ann", password)
+
+
+def test_a_daemon_has_config_only_if_it_may(server):
+    admin = server.client()
+    client = user_of(server, "daemon", Keys())
+    client.execute_command("CONFIG", "SET", "requirepass", "")  # as security.md says
+    without = user_of(server, "daemon", Keys(), config=False)
+    for command in (("CONFIG", "SET", "notify-keyspace-events", "KA"), ("CONFIG", "GET", "requirepass")):
+        refused(without, *command)
+    assert admin.ping()
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -201,12 +220,12 @@ def test_a_new_rule_replaces_the_old_one(filled):
 
 @pytest.mark.parametrize("word", ["", "a b", "x)", "(+@all", "a\nb", "\x1b", "a\tb"])
 def test_what_would_break_out_of_a_rule_is_refused(word):
-    for options in ({"own_keys": [word]}, {"own_commands": [word]}):
+    for keys, commands in (([word], ["get"]), (["app:*"], [word])):
         with pytest.raises(SettingsError, match="can't stand in an ACL rule"):
-            rule("caller", Keys(), **options)
+            rule("caller", Keys(), own_keys=keys, own_commands=commands)
     if word:
         with pytest.raises(SettingsError, match="ACL user's name"):
-            setuser("caller", Keys(), word)
+            setuser(word, rule("caller", Keys()))
 
 
 def test_an_unknown_role_is_refused_with_the_known_ones():

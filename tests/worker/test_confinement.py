@@ -40,7 +40,7 @@ def test_what_is_not_its_own_can_t_be_read(bench, folder, path):
         return
     assert done.status == "denied"
     assert done.reply == f"{path}: Permission denied"
-    assert f"denied: open: {path}: Permission denied" in done.error
+    assert f"open: {path}: Permission denied" in done.error
 
 
 def test_the_daemon_s_environment_settings_and_netrc_can_t_be_read(bench, folder, monkeypatch):
@@ -130,7 +130,7 @@ def test_nothing_can_be_moved_or_removed_outside(bench, folder):
     ):
         done = bench.run(source)
         assert done.status == "denied", source
-        assert done.error.startswith("denied: "), source
+        assert done.error.startswith(("open: ", "rename: ", "remove: ", "os.", "io.")), (source, done.error)
     assert [path.name for path in outside.iterdir()] == ["theirs"]
     assert (folder / "mine").exists()
 

@@ -136,7 +136,4 @@ def test_c_libraries_are_loaded_only_where_the_host_allows_them(bench, folder):
     bench.start(lua_path=str(outside))
     done = bench.run("return require('answer')")
     assert done.status == "denied"
-    assert (
-        f"denied: require {outside}/answer.so: it is a C library, and the host's setting `allow` has no clibs"
-        in done.error
-    )
+    assert f"require {outside}/answer.so: it is a C library, and the host's setting `allow` has no clibs" in done.error

@@ -35,3 +35,19 @@ def test_the_examples_of_the_docs_run(bench, folder):
     assert (done.status, done.reply) == ("ok", "1")
     assert [path.read_text() for path in folder.iterdir()] == ["order:1\t2 apples\n"]
     assert bench.worker.run("once.lua", generation=generation, attempt=2).reply == "done in try 2"
+
+
+def test_a_seed_of_one_job_is_not_the_next_one_s(bench):
+    """Nor of one that has a Lua of its own, as it is the process that draws."""
+    generation = bench.live(
+        seed="-- runasync=yes\nmath.randomseed(42) return math.random(2^30)",
+        draw="-- runasync=yes\nreturn math.random(2^30)",
+        apart="-- runasync=yes\nreturn loadstring('return math.random(2^30)')()",
+    )
+    runs = [
+        [bench.worker.run(f"{name}.lua", generation=generation) for name in ("seed", "draw", "seed", "apart")]
+        for _ in range(4)
+    ]
+    assert {done.status for some in runs for done in some} == {"ok"}
+    assert len({some[place].reply for some in runs for place in (0, 2)}) == 1
+    assert len({some[place].reply for some in runs for place in (1, 3)}) == 8

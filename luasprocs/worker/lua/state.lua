@@ -6,6 +6,7 @@ local code, install, facts, plain, fence, lift = ...
 local next, type, format, concat, setmetatable, setfenv = next, type, string.format, table.concat, setmetatable, setfenv
 local loadstring, collectgarbage, globals_of_all = loadstring, collectgarbage, _G
 local set_any_metatable, metatable_of_strings = debug.setmetatable, getmetatable('')
+local randomseed = math.randomseed
 local input, output, stdin, stdout = io.input, io.output, io.stdin, io.stdout
 local MOST_KB = 512 -- that one job leaves to the next: the collector waits for as much again
 
@@ -79,9 +80,10 @@ local function copied(list)
   return own
 end
 
-return function(source, memory_bytes, name, trigger, id, attempt, keys, args)
+return function(source, memory_bytes, name, trigger, id, attempt, seed, keys, args)
   if plain then globals_of_one() end
   core.memory_bytes = memory_bytes
+  randomseed(seed) -- the process has one order of random numbers, which the job before may have set
   core.sproc = { name = name, trigger = trigger, id = id, attempt = attempt, call = call, enqueue = enqueue }
   return put_back(run(source, name, copied(keys), copied(args)))
 end

@@ -261,7 +261,7 @@ def test_an_async_schedule_runs_in_a_worker_each_time(sandbox: Sandbox) -> None:
 
 def test_a_paused_schedule_and_one_that_is_put_later_owe_nothing(sandbox: Sandbox) -> None:
     sandbox.put("a.lua", "-- every=1h\nreturn 1")
-    pause(sandbox.registry, ["a.lua"])
+    pause(sandbox.registry, ["a.lua"], by="ann")
     assert sandbox.advance("5h") == ()
     sandbox.put("b.lua", "-- every=1h\nreturn 1")
     assert [one.sproc for one in sandbox.advance("1h")] == ["b.lua"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.gitrepo import SETTINGS, GitRepo
+from tests.sync.commands.hub import Hub
 from tests.sync.commands.shell import Shell
 
 if TYPE_CHECKING:
@@ -43,3 +44,8 @@ def shell(
     """A user in an empty repository; LUASPROCS_REDIS names the server."""
     monkeypatch.setenv("LUASPROCS_REDIS", server.url)
     return Shell(repo, server, capsysbinary)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, server: Server, shell: Shell) -> Hub:
+    return Hub(tmp_path, server, shell)

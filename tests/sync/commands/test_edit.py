@@ -44,14 +44,14 @@ def test_keys_are_set_and_taken_out_and_undone(live: Shell) -> None:
     assert b"-- key=nap*\n" in source(live)
     assert live.redis.hget(KEYS.name("a.lua"), "timeout") == b"2s"
     status = live("status")
-    assert "edited      a.lua live by" in status.out
+    assert "unsaved_edit edited live and not committed: a.lua by " in status.out
     assert "drift" not in status.out
     live.ok("edit", "a.lua", "--unset", "timeout")
     assert b"timeout" not in source(live)
     live.ok("edit", "a.lua", "--undo")
     assert source(live) == EVENT.encode()
     assert live("edit", "a.lua", "--undo").code == 2
-    assert live.ok("status").code == 0
+    assert {one["code"] for one in live("status", "--json").json["findings"]} == {"no_daemon"}
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
-from redis.exceptions import ResponseError
+from redis.exceptions import AuthenticationError, ResponseError
+
+from tests.paths import ROOT
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.sync.commands.shell import Shell
 
 
@@ -64,7 +70,9 @@ def test_acl_prints_a_rule_that_the_server_takes(shell: Shell) -> None:
     shell.ok("sync")
     for role in ("daemon", "deployer", "caller", "viewer"):
         words = shell.ok("acl", role, "--json").json
-        assert shell.ok("acl", role).out.startswith(f"ACL SETUSER luasprocs-{role} ")
+        printed = shell("acl", role)
+        assert printed.out.startswith(f"ACL SETUSER luasprocs-{role} reset on ")
+        assert "has no password, so nobody can log in" in printed.err
         shell.redis.execute_command("ACL", "SETUSER", f"luasprocs-{role}", *words, ">secret")
 
     def url(role: str) -> str:
@@ -89,3 +97,24 @@ def test_acl_names_the_commands_that_sprocs_use_and_no_others_are_given(shell: S
     for name, key in (("b.lua", "app:1"), ("a.lua", "other")):
         with pytest.raises(ResponseError):
             called.execute_command("FCALL", "luasprocs_execute", 1, key, name)
+
+
+def test_the_pipe_of_the_security_page_makes_a_user_with_that_password(shell: Shell, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^luasprocs acl daemon .*\| redis-cli", page, re.MULTILINE)
+    secret = tmp_path / "password"
+    secret.write_text("s3cret\nmore\n")
+    words = shlex.split(line.partition("|")[0])[1:]
+    words[words.index("--password-file") + 1] = str(secret)
+    printed = shell.ok(*words).out
+    assert shell.server.cli(*shlex.split(printed)) == "OK\n"
+    assert shell.server.client(username="luasprocs-daemon", password="s3cret").ping()
+    for password in ("PASSWORD", "more"):
+        with pytest.raises(AuthenticationError):
+            shell.redis.execute_command("AUTH", "luasprocs-daemon", password)
+
+
+def test_a_password_file_without_a_password_is_refused(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n")
+    said = shell("acl", "daemon", "--password-file", str(tmp_path / "empty"))
+    assert (said.code, "has no password" in said.err, said.out) == (2, True, "")

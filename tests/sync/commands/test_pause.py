@@ -73,7 +73,7 @@ def test_list_and_show_say_so(live: Shell) -> None:
 
 def test_it_is_no_drift_and_survives_a_sync(live: Shell) -> None:
     live.ok("pause", "dream.lua")
-    live.ok("status")
+    assert {one["code"] for one in live("status", "--json").json["findings"]} == {"no_daemon", "paused"}
     live.commit(dream=DREAM + "-- changed\n")
     live.ok("sync")
     assert live.ok("pause", "dream.lua").out == "dream.lua was paused already\n"

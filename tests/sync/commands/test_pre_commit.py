@@ -94,8 +94,33 @@ def test_the_framework_finds_what_is_staged(ours: GitRepo, tmp_path_factory: pyt
         assert f"sprocs/{name}:{where}" in done.stderr.decode() + done.stdout.decode(), name
 
     shop.git("rm", "-q", "--force", "--", *(f"sprocs/{name}" for name in (*FAULTS, "Case.lua")))
-    shop.write("README", "no sproc\n")
-    shop.git("add", "README")
-    code, said = pre_commit(folder, environ, "run", "--files", "README")
-    assert (code, "Skipped" in said) == (0, True), said
     shop.git("commit", "-qm", "fine")
+
+    # A commit that only deletes a library breaks those that require it, though no file is left to be looked at.
+    shop.write("sprocs/lib.lua", "-- library=yes\nreturn {}\n")
+    shop.write("sprocs/user.lua", "return require('lib.lua')\n")
+    shop.git("add", "--all")
+    shop.git("commit", "-qm", "library")
+    shop.git("rm", "-q", "sprocs/lib.lua")
+    code, said = pre_commit(folder, environ, "run")
+    assert (code, "sprocs/user.lua:1:17: require of 'lib.lua'" in said) == (1, True), said
+
+    # Nor does a clean merge look at files.
+    shop.git("reset", "-q", "--hard")
+    shop.git("checkout", "-q", "-b", "side")
+    shop.write("sprocs/other.lua", "return require('lib.lua')\n")
+    shop.git("add", "--all")
+    shop.git("commit", "-qm", "other")
+    shop.git("checkout", "-q", "main")
+    shop.git("rm", "-q", "sprocs/lib.lua", "sprocs/user.lua")
+    shop.git("commit", "-qm", "no library")
+    assert pre_commit(folder, environ, "install", "--hook-type", "pre-merge-commit")[0] == 0
+    done = subprocess.run(
+        ["git", "merge", "--no-edit", "side"],
+        cwd=folder,
+        env=environ | {"PATH": os.environ["PATH"]},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "sprocs/other.lua:1:17: require of 'lib.lua'" in done.stderr.decode() + done.stdout.decode()

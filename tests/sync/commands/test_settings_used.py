@@ -60,7 +60,7 @@ def test_a_namespace_of_luasprocs_toml_is_used_by_every_command(shell: Shell) ->
     assert shell.ok("show", "a.lua", "--json").json["name"] == "a.lua"
     assert shell.ok("status", "--json").json["in_sync"]
     assert len(shell.ok("history").rows) == 1
-    assert "{shop}:" in shell.ok("acl", "caller").out
+    assert "{shop}:" in shell("acl", "caller").out
 
 
 def test_a_namespace_of_the_flag_wins_over_luasprocs_toml(shell: Shell) -> None:

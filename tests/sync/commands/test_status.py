@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.keys import Keys
+from luasprocs.operations.identity import user_at_host
 from tests.sync.service.service import Service
 from tests.until import until
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 FIELDS = [
     *("commit", "generation", "branch", "applied_at", "count"),
-    *("in_sync", "drift", "pinned", "daemons", "gaps", "refused", "jobs"),
+    *("in_sync", "drift", "pinned", "daemons", "gaps", "refused", "jobs", "findings"),
 ]
 
 
@@ -41,6 +42,7 @@ def test_in_sync(shell: Shell) -> None:
         "gaps": [],
         "refused": None,
         "jobs": {"open": 0, "delayed": 0, "dead": 0},
+        "findings": [],
     }
     assert shell.ok("status").out.endswith("in sync\n")
 
@@ -110,7 +112,7 @@ def test_a_rollback_is_pinned_until_the_next_sync(shell: Shell) -> None:
 
     assert said.code == 1
     assert (said.json["commit"], said.json["pinned"], said.json["in_sync"]) == (old, new, False)
-    assert f"rolled back from {new[:10]}" in shell("status").out
+    assert f"rolled back from commit {new[:10]}" in shell("status").out
     shell.ok("sync")
     assert shell.ok("status", "--json").json["pinned"] is None
 
@@ -126,9 +128,14 @@ def test_an_evicting_server_is_warned_of(shell: Shell) -> None:
     shell.commit(a="return 1")
     shell.ok("sync")
     shell.redis.config_set("maxmemory-policy", "allkeys-lru")
+    said = shell.ok("status")
+    assert "evicting    maxmemory-policy allkeys-lru removes sprocs as soon as maxmemory is set" in said.out
+    (one,) = shell.ok("status", "--json").json["findings"]
+    assert (one["level"], one["code"]) == ("info", "evicting")
+    shell.redis.config_set("maxmemory", "500mb")
     said = shell("status")
-    assert said.code == 0
-    assert "maxmemory-policy" in said.err
+    assert (said.code, "in sync" in said.out) == (1, False)
+    shell.redis.config_set("maxmemory", "0")
     shell.redis.config_set("maxmemory-policy", "noeviction")
 
 
@@ -138,7 +145,7 @@ DREAM = "-- event=set\n-- key=dream*\nredis.call('SET', 'sc2', KEYS[1] .. '=' ..
 def test_daemons_are_listed(shell: Shell, start_daemon: StartDaemon) -> None:
     shell.commit(dream=DREAM)
     shell.ok("sync")
-    assert "none is alive, so no event runs" in shell.ok("status").out
+    assert "no daemon is alive, so nothing runs: events" in shell("status").out
     daemon = start_daemon(shell.server.url)
     shell.redis.set("dream", "1")
     shell.ok("wait")
@@ -157,11 +164,11 @@ def test_daemons_are_listed(shell: Shell, start_daemon: StartDaemon) -> None:
     said = shell.ok("status").out
     where = f"pid {daemon.pid} on {found['host']}"
     assert f"daemon      {found['id']}: {where}, 1 source, lag 0, 1 run by events, heard of " in said
-    assert "none is alive" not in said
+    assert said.endswith("in sync\n")
 
     assert daemon.stop() == 0
-    assert shell.ok("status", "--json").json["daemons"] == []
-    assert "none is alive" in shell.ok("status").out
+    assert shell("status", "--json").json["daemons"] == []
+    assert "no daemon is alive" in shell("status").out
 
 
 def test_a_daemon_that_was_killed_is_shown_as_dead(shell: Shell, start_daemon: StartDaemon) -> None:
@@ -174,12 +181,15 @@ def test_a_daemon_that_was_killed_is_shown_as_dead(shell: Shell, start_daemon: S
     ((name, beat),) = found.items()
     heard_ms, rest = beat.split(b" ", 1)
     shell.redis.hset(Keys().daemons, name, b"%d %s" % (int(heard_ms) - 5000, rest))
-    (dead,) = shell.ok("status", "--json").json["daemons"]
+    (dead,) = shell("status", "--json").json["daemons"]
     assert not dead["alive"]
     assert dead["age_ms"] >= 5000
-    said = shell.ok("status").out
-    assert f"daemon      {dead['id']}: gone, last heard of " in said
-    assert "none is alive" in said
+    said = shell("status")
+    assert said.code == 1
+    assert f"daemon      {dead['id']}: gone, last heard of " in said.out
+    assert "no_daemon   no daemon is alive" in said.out
+    assert f"daemon_silent sends no heartbeat and has not ended in order: {dead['id']} for " in said.out
+    assert "in sync" not in said.out
 
 
 def test_gaps_are_listed(shell: Shell) -> None:
@@ -187,7 +197,7 @@ def test_gaps_are_listed(shell: Shell) -> None:
     shell.ok("sync")
     gap = ("source", "__keyspace@0__:dream*", "from_ms", 1700000000123, "to_ms", 1700000001000)
     shell.redis.execute_command("XADD", Keys().gaps, "*", *gap, "why", "no daemon listened", "daemon", "d")
-    assert shell.ok("status", "--json").json["gaps"] == [
+    assert shell("status", "--json").json["gaps"] == [
         {
             "source": "__keyspace@0__:dream*",
             "from": "2023-11-14T22:13:20.123Z",
@@ -196,8 +206,61 @@ def test_gaps_are_listed(shell: Shell) -> None:
             "daemon": "d",
         }
     ]
-    line = "gap         __keyspace@0__:dream* from 2023-11-14T22:13:20.123Z to 2023-11-14T22:13:21.000Z: no daemon listened\n"
-    assert line in shell.ok("status").out
+    line = (
+        "gap         events of __keyspace@0__:dream* were missed from 2023-11-14T22:13:20.123Z to 2023-11-14T22:13:21.000Z: "
+        "no daemon listened\n"
+    )
+    assert line in shell("status").out
+
+
+def test_gaps_are_acknowledged(shell: Shell) -> None:
+    shell.commit(dream="return 1")
+    shell.ok("sync")
+    gap = {"source": "s", "from_ms": 1, "to_ms": 2, "why": "w", "daemon": "d"}
+    shell.redis.xadd(Keys().gaps, gap)  # type: ignore[arg-type]
+    shell.redis.hset(Keys().stats("dream.lua"), "last_missed", shell.redis.time()[0] * 1000)
+    assert [one["code"] for one in shell("status", "--json").json["findings"]] == ["gap", "missed"]
+    assert shell.ok("status", "--acknowledge").out.endswith("in sync\n")
+    assert shell.ok("status", "--json").json["findings"] == []
+    assert len(shell.ok("status", "--json").json["gaps"]) == 1, "what happened is still told"
+    kept: Any = shell.redis.hgetall(Keys().acknowledged)
+    assert all(value.decode().split(" ")[2] == user_at_host() for value in kept.values())
+    shell.ok("status", "--acknowledge")
+    assert shell.redis.hgetall(Keys().acknowledged) == kept, "there was nothing more to know"
+    shell.redis.xadd(Keys().gaps, gap)  # type: ignore[arg-type]
+    assert [one["code"] for one in shell("status", "--json").json["findings"]] == ["gap"]
+
+
+def test_what_is_stopped_says_by_whom_and_since_when(shell: Shell) -> None:
+    shell.commit(a="return 1")
+    shell.ok("sync")
+    shell.ok("suspend", "a", "freeze")
+    shell.ok("pause", "a.lua")
+    said = shell("status")
+    assert said.code == 1
+    assert "in sync" not in said.out
+    lines = said.out.splitlines()
+    since = datetime.now(UTC).strftime("%Y-%m-%dT")
+    assert any(line.startswith(f"suspended   syncs are suspended by {user_at_host()} since {since}") for line in lines)
+    assert any(line.startswith(f"paused      paused: a.lua by {user_at_host()} since {since}") for line in lines)
+    suspended, paused = shell("status", "--json").json["findings"]
+    assert (suspended["code"], suspended["by"], paused["code"], paused["names"]) == (
+        *("suspended", user_at_host()),
+        *("paused", ["a.lua"]),
+    )
+    assert {"since", "hint", "level"} <= suspended.keys() & paused.keys()
+    assert shell("status", "--json").json["in_sync"]
+
+
+def test_a_server_that_does_not_answer_is_a_finding(shell: Shell) -> None:
+    shell.commit(a="return 1")
+    gone = ("--redis", "redis://ann:s3cret@127.0.0.1:1/0")
+    said = shell(*gone, "status", "--json")
+    assert said.code == 1
+    assert [(one["level"], one["code"]) for one in said.json["findings"]] == [("error", "unreachable")]
+    text = shell(*gone, "status")
+    assert (text.code, "nothing answers" in text.err) == (2, True), "it could not look"
+    assert "s3cret" not in said.out + text.out + text.err
 
 
 def test_only_the_last_gaps_are_listed(shell: Shell) -> None:
@@ -214,8 +277,7 @@ def test_heartbeats_and_gaps_that_somebody_wrote_over(shell: Shell) -> None:
     shell.redis.set(Keys().gaps, "text")
     said = shell("status", "--json")
     assert (said.code, said.json["daemons"], said.json["gaps"]) == (1, [], [])  # a sync repairs them
-    assert f"{Keys().daemons} is not a hash" in said.err
-    assert f"{Keys().gaps} is not a stream" in said.err
+    assert said.json["findings"][0]["names"] == [f"{Keys().daemons} is not a hash", f"{Keys().gaps} is not a stream"]
 
 
 def test_saved_files_that_are_refused_are_not_in_sync(shell: Shell) -> None:

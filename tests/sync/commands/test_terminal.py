@@ -12,9 +12,11 @@ from luasprocs.contract.keys import Keys
 if TYPE_CHECKING:
     from tests.sync.commands.shell import Shell
 
-HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp\r\nnew line\ttab"
+HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202egnp\u200b\u2060\u00ad\ufeff\u3164\ufe0f\u2028\U000e0041\r\nnew line\ttab"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_DANGER = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_DANGER = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200b-\u200f\u2060\u00ad\ufeff\u3164\ufe00-\ufe0f\u2028\u2029\U000e0000-\U000e01ef]"
+)
 
 
 def harmful(text: str) -> list[str]:

@@ -9,6 +9,7 @@ import hmac
 import json
 import os
 import re
+import signal
 import socket
 import time
 import urllib.error
@@ -17,9 +18,12 @@ from typing import Any
 
 import pytest
 
+from luasprocs.registry.history import read_history
+from luasprocs.server.registry import Registry
 from sync.git.repository import Repository
 from sync.service.follower import Follower
 from sync.service.http import Http, Limits
+from sync.service.observer import Observer
 from sync.service.rules import Rules
 from sync.service.sources import Checkout
 from sync.service.supervisor import Supervisor
@@ -73,6 +77,61 @@ def test_ready_as_long_as_redis_is_there(own_server, repo):
         assert b"allkeys-lru" in ask(service, "/readyz")[1]
 
 
+def within_a_second(service: Service, path: str) -> tuple[int, bytes]:
+    started_s = time.monotonic()
+    found = ask(service, path)
+    assert time.monotonic() - started_s < 1, "whatever Redis does"
+    return found
+
+
+def test_a_hung_server_is_told_within_a_second_with_what_was_known(own_server, repo):
+    own = own_server()
+    with serve(own, repo) as service:
+        live(own.client(), repo.git("rev-parse", "HEAD"))
+        until(lambda: b"luasprocs_registry_daemons 1.0" in ask(service, "/metrics")[1])
+        os.kill(own.pid, signal.SIGSTOP)
+        try:
+            text = within_a_second(service, "/metrics")[1].decode()
+            assert "luasprocs_redis_up 0.0\n" in text
+            assert 'luasprocs_finding{code="unreachable"} 1.0\n' in text
+            assert "luasprocs_registry_daemons 1.0\n" in text
+            assert 'luasprocs_sync_state{state="unreachable"} 1.0\n' in text
+            assert 'state="synced"' not in text
+            assert within_a_second(service, "/healthz")[0] == 200
+            status, said = within_a_second(service, "/readyz")
+            assert (status, json.loads(said)["findings"][0]["code"]) == (503, "unreachable")
+            until(lambda: b"synced" not in within_a_second(service, "/healthz")[1])
+            age = re.search(rb"\nluasprocs_registry_age_seconds (\S+)", within_a_second(service, "/metrics")[1])
+            assert age
+            assert float(age[1]) > 0.5
+        finally:
+            os.kill(own.pid, signal.SIGCONT)
+        until(lambda: ask(service, "/readyz")[0] == 200)
+        assert b"luasprocs_redis_up 1.0" in ask(service, "/metrics")[1]
+
+
+def test_a_finding_is_logged_when_it_begins_and_when_it_ends(server, repo):
+    client = server.client()
+    with serve(server, repo) as service:
+        live(client, repo.git("rev-parse", "HEAD"))
+        client.set("ev:2", "bad")
+        service.until("finding: failing: the last run failed: b.lua")
+        client.set("ev:1", "good")
+        service.until("finding ended: failing")
+        assert service.output.count("finding: ") == service.output.count("finding ended: ") == 1, service.output
+
+
+def test_what_is_healed_is_a_warning_a_metric_and_a_mark(server, repo):
+    client = server.client()
+    with serve(server, repo) as service:
+        live(client, repo.git("rev-parse", "HEAD"))
+        client.hset(KEYS.name("a.lua"), "source", "return 'by hand'")
+        service.until("WARNING repaired what was not as it was applied: a.lua")
+        assert b"luasprocs_heals_total 1.0" in ask(service, "/metrics")[1]
+    newest = read_history(Registry(client, KEYS))[0]
+    assert (newest.action, newest.healed, list(newest.updated)) == ("heal", ("a.lua",), ["a.lua"])
+
+
 def test_metrics(server, repo):
     client = server.client()
     with serve(server, repo) as service:
@@ -81,18 +140,26 @@ def test_metrics(server, repo):
         client.set("ev:1", "good")
         client.set("ev:2", "bad")
         until(lambda: client.hget(KEYS.stats("b.lua"), "errors") == b"1")
+        for _ in range(3):
+            client.fcall(KEYS.function("execute"), 0, "a.lua")
         text = ask(service, "/metrics")[1].decode()
     for line in (
-        f'luasprocs_revision_info{{branch="main",commit="{commit}"}} 1.0',
-        "luasprocs_generation 1.0",
-        "luasprocs_sprocs 2.0",
-        'luasprocs_executions_total{sproc="b.lua",status="ok"} 1.0',
-        'luasprocs_executions_total{sproc="b.lua",status="error"} 1.0',
-        "luasprocs_daemons 1.0",
-        "luasprocs_gaps 0.0",
+        f'luasprocs_registry_revision_info{{branch="main",commit="{commit}"}} 1.0',
+        "luasprocs_registry_generation 1.0",
+        "luasprocs_registry_sprocs 2.0",
+        'luasprocs_registry_executions{sproc="b.lua",status="ok"} 1.0',
+        'luasprocs_registry_executions{sproc="b.lua",status="error"} 1.0',
+        'luasprocs_registry_executions{sproc="a.lua",status="call"} 3.0',
+        'luasprocs_registry_execution_seconds_bucket{le="+Inf",sproc="b.lua"} 2.0',
+        'luasprocs_registry_execution_seconds_count{sproc="b.lua"} 2.0',
+        "luasprocs_registry_daemons 1.0",
+        "luasprocs_registry_gaps 0.0",
         "luasprocs_redis_up 1.0",
+        'luasprocs_finding{code="failing"} 1.0',
+        'luasprocs_finding{code="gap"} 0.0',
         'luasprocs_sync_state{state="synced"} 1.0',
         "luasprocs_syncs_total 1.0",
+        "luasprocs_events_read_total 2.0",
         "luasprocs_lag 0.0",
     ):
         assert f"{line}\n" in text, text
@@ -161,7 +228,9 @@ async def http(repo):
     """One within this process, of a daemon that does nothing, with little patience; and its port."""
     follower = Follower("redis://127.0.0.1:1/0", KEYS, Checkout(Repository.open(repo.path)), Rules(), "d", 1.0)
     port = free_port()
-    found = Http(f"127.0.0.1:{port}", SECRET, "redis://127.0.0.1:1/0", KEYS, Supervisor(None, follower), 1.0)
+    supervisor = Supervisor(None, follower)
+    observer = Observer("redis://127.0.0.1:1/0", KEYS, supervisor)
+    found = Http(f"127.0.0.1:{port}", SECRET, observer, supervisor, 1.0)
     found.limits = Limits(connections=10, idle_s=0.5, body_s=0.5)
     serving = asyncio.create_task(found.run())
     await listens(port)

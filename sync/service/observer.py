@@ -1,0 +1,162 @@
+"""Looks at the registry again and again, so that probes can tell at any time what is known of it, and since when."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import RedisError, ResponseError
+
+from luasprocs.contract.encoding import raw
+from luasprocs.errors import LuasprocsError, ServerUnreachableError
+from luasprocs.operations.findings import findings
+from luasprocs.operations.snapshot import SPROCS_A_PIPELINE, Snapshot, read_around, sprocs_of
+from luasprocs.registry.live import read_live
+from luasprocs.runtime.log_once import LogOnce
+from luasprocs.server.connection import connect
+from luasprocs.server.errors import errors_named
+from luasprocs.server.registry import Registry
+from luasprocs.server.urls import redacted
+from luasprocs.state.stats import Stats
+from sync.service.finding_log import FindingLog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from luasprocs.contract.keys import Keys
+    from luasprocs.operations.findings import Finding
+    from luasprocs.operations.snapshot import Sprocs
+    from sync.service.supervisor import Supervisor
+
+log = logging.getLogger("luasprocs.daemon")
+
+EVERY_S = 2.0
+REST_FACTOR = 50
+"""How many times its own duration a look at every sproc waits for the next, unless it is asked for."""
+ANSWER_WITHIN_S = 0.7
+"""How long a probe waits for a look before it is told what is known."""
+HUNG_AFTER_S = 0.5
+TIMEOUT_S = 2.0
+SETTLED_S = 15.0
+"""After its start a daemon has so long until it listens; what is missing before isn't worth a line in the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The last whole look. `at_s`: when, unix seconds, 0.0 for never; `stats`: of live sproc that has run or was called."""
+
+    snapshot: Snapshot = field(default_factory=Snapshot)
+    stats: Mapping[str, Stats] = field(default_factory=dict)
+    at_s: float = 0.0
+
+
+class Observer:
+    """A part of the service. `seen`: the last look that went well."""
+
+    def __init__(self, url: str, keys: Keys, supervisor: Supervisor) -> None:
+        self.seen = Seen()
+        self._answered, self._asked_s = False, 0.0
+        self._url, self._supervisor = url, supervisor
+        client = connect(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
+        self._registry = Registry(client, keys)
+        # A thread of its own: with a hung server all others may be waiting for it.
+        self._thread = ThreadPoolExecutor(1, "luasprocs-observer")
+        self._looking: asyncio.Task[None] | None = None
+        self._sprocs: Sprocs | None = None
+        self._full_again_s = 0.0
+        self._why_down = ""
+        self._stop = asyncio.Event()
+        self._said, self._findings_log = LogOnce(), FindingLog()
+
+    @property
+    def up(self) -> bool:
+        """Whether the server answers."""
+        waits = bool(self._asked_s) and time.monotonic() - self._asked_s > HUNG_AFTER_S
+        return self._answered and not waits
+
+    @property
+    def found(self) -> tuple[Finding, ...]:
+        """What is wrong, the worst first."""
+        if self.up:
+            return findings(self.seen.snapshot)
+        why = self._why_down or f"{redacted(self._url)} does not answer"
+        return findings(Snapshot(unreachable=why))
+
+    async def fresh(self) -> Seen:
+        """Looks at everything now; if that takes too long, what was known before."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                if self._looking is not None:  # it may have begun before what is asked for happened
+                    await asyncio.wait((self._looking,))
+                await asyncio.wait((self._begin(full=True),))
+        return self.seen
+
+    async def run(self) -> None:
+        """Looks until `stop`, and logs each finding when it begins and when it ends."""
+        started_s = time.monotonic()
+        try:
+            while not self._stop.is_set():
+                await asyncio.wait((self._begin(full=time.monotonic() >= self._full_again_s),))
+                if self._supervisor.ready or time.monotonic() > started_s + SETTLED_S:
+                    self._findings_log.heard(self.found)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(EVERY_S):
+                        await self._stop.wait()
+        finally:
+            self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def _begin(self, *, full: bool) -> asyncio.Task[None]:
+        """The look under way, or a new one."""
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look(full=full))
+        return self._looking
+
+    async def _look(self, *, full: bool) -> None:
+        self._asked_s = time.monotonic()
+        loop = asyncio.get_running_loop()
+        try:
+            with errors_named(self._url):
+                await loop.run_in_executor(self._thread, self._registry.client.ping)
+                self._answered, self._asked_s, self._why_down = True, 0.0, ""
+                self.seen = await loop.run_in_executor(self._thread, self._read, full)
+            self._said.forget("findings")
+        except ServerUnreachableError as error:
+            self._answered, self._why_down = False, str(error)
+        except (LuasprocsError, RedisError) as error:
+            self._said.say("findings", f"findings can't be told: {error}")
+        finally:
+            self._looking, self._asked_s = None, 0.0
+
+    def _read(self, full: bool) -> Seen:
+        """In the thread."""
+        stats = self.seen.stats
+        if full or self._sprocs is None:
+            started_s = time.monotonic()
+            with contextlib.suppress(ResponseError):  # the engine isn't there, or this user may not: counts come later
+                self._registry.client.fcall(self._registry.keys.function("flush"), 0)
+            live = read_live(self._registry, len(self._sprocs.live.sprocs) if self._sprocs else 0)
+            stats = self._stats(live.sprocs)
+            self._sprocs = sprocs_of(self._registry, live, stats)
+            done_s = time.monotonic()
+            self._full_again_s = done_s + REST_FACTOR * (done_s - started_s)
+        return Seen(read_around(self._registry, self._sprocs), stats, time.time())
+
+    def _stats(self, names: Iterable[str]) -> dict[str, Stats]:
+        wanted, found = list(names), dict[str, Stats]()
+        for start in range(0, len(wanted), SPROCS_A_PIPELINE):
+            some = wanted[start : start + SPROCS_A_PIPELINE]
+            pipe: Any = self._registry.client.pipeline(transaction=False)
+            for name in some:
+                pipe.hgetall(raw(self._registry.keys.stats(name)))
+            for name, reply in zip(some, pipe.execute(raise_on_error=False), strict=True):
+                if isinstance(reply, dict) and reply:
+                    found[name] = Stats.parse(reply)
+        return found

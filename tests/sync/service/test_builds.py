@@ -1,0 +1,81 @@
+"""Daemons of two builds whose engines differ and say that they are of one VERSION: they don't replace each other's for ever."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import luasprocs
+import sync
+from luasprocs.contract.codes import FindingCode
+from luasprocs.contract.keys import Keys
+from luasprocs.registry.live import read_live
+from luasprocs.server.registry import Registry
+from sync.service.engines import REPLACED_LIMIT
+from tests.daemons import DaemonProcess
+from tests.gitrepo import GitRepo
+from tests.until import until
+
+pytestmark = pytest.mark.timeout(120)
+KEYS = Keys()
+COMMAND = ("daemon",)
+
+
+def other_build(folder: Path) -> Path:
+    """A copy of this luasprocs with another text of the engine."""
+    for package in (luasprocs, sync):
+        place = Path(str(package.__file__)).parent
+        shutil.copytree(place, folder / place.name, ignore=shutil.ignore_patterns("__pycache__"))
+    chunk = folder / "luasprocs" / "engine" / "prelude.lua"
+    chunk.write_text(
+        chunk.read_text(encoding="utf-8").replace("local prelude = {}", "local prelude, _ = {}, 1"), encoding="utf-8"
+    )
+    return folder
+
+
+def test_two_builds_of_one_version_stop_after_some_turns(server, tmp_path):
+    client = server.client()
+    registry = Registry(client, KEYS)
+    repo = GitRepo(tmp_path / "repo")
+    repo.write("sprocs/a.lua", "return 1\n")
+    repo.commit()
+    often = {"LUASPROCS_INTERVAL": "1s"}
+    elsewhere = {**often, "PYTHONPATH": str(other_build(tmp_path / "build"))}
+    said = "has replaced the engine"
+    with DaemonProcess(server.url, command=COMMAND, cwd=repo.path, environ=often) as one:
+        until(lambda: read_live(registry).revision.generation == 1)
+        first = read_live(registry)
+        with DaemonProcess(server.url, command=COMMAND, cwd=repo.path, environ=elsewhere, forked=False) as other:
+            until(lambda: said in one.output or said in other.output)
+            build = often if said in one.output else elsewhere
+            assert client.execute_command("FCALL", KEYS.function("execute"), 0, "a.lua") == 1
+            assert FindingCode.ENGINE_DIFFERS in codes(server.url, build)  # as the build says that has given up
+            for daemon in (one, other):
+                assert daemon.output.count("synced:") <= REPLACED_LIMIT + 1
+    live = read_live(registry)
+    assert live.revision == first.revision
+    assert client.xlen(KEYS.history) == 1
+    assert live.sprocs == first.sprocs
+
+
+CODES = """
+import sys, redis
+from luasprocs.contract.keys import Keys
+from luasprocs.operations.findings import findings
+from luasprocs.operations.snapshot import read_snapshot
+from luasprocs.server.registry import Registry
+registry = Registry(redis.Redis.from_url(sys.argv[1]), Keys())
+print(*(finding.code for finding in findings(read_snapshot(registry, sys.argv[1]))))
+"""
+
+
+def codes(url: str, environ: dict[str, str]) -> list[str]:
+    """The findings, as that build sees them."""
+    command = [sys.executable, "-c", CODES, url]
+    done = subprocess.run(command, env={**os.environ, **environ}, capture_output=True, check=True, cwd="/")
+    return done.stdout.decode().split()
