@@ -12,6 +12,7 @@ from luasprocs.contract.replies import About
 from luasprocs.engine import VERSION, Engine
 from luasprocs.errors import ConflictError, EngineVersionError, OwnerError, ProblemsError
 from luasprocs.language.triggers.event import as_fields, sources, trigger_of
+from luasprocs.registry.edits import edits_of
 from luasprocs.registry.live import INSPECT_CHUNK, Live, Revision, engine_of, read_sprocs
 from luasprocs.registry.server_compile import Proof, prove
 from luasprocs.registry.transaction import Change, Transaction, batched
@@ -132,7 +133,8 @@ def _outdated(registry: Registry, live: Live, generation: int) -> list[Any]:
     if generation < 1 or live.faulty(registry.keys.replaced):
         return []
     found: list[Any] = registry.client.zrangebyscore(registry.keys.replaced, "-inf", generation)
-    return found
+    bases = {raw(one.edit.base) for one in edits_of(live)}  # which an undo needs, however long the edit waits
+    return [blob for blob in found if blob not in bases]
 
 
 def _triggers(registry: Registry, live: Live, change: Change) -> Mapping[str, str]:

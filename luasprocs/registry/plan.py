@@ -54,13 +54,17 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a sync or a rollback did. `changed` is false when nothing had to be done; `duration_ms` is wall-clock time."""
+    """What a sync or a rollback did. `changed` is false when nothing had to be done; `duration_ms` is wall-clock time.
+
+    `pin`: who rolled back and why, if `plan.held` is kept out by that.
+    """
 
     commit: str
     generation: int
     plan: Plan
     changed: bool
     duration_ms: int
+    pin: str = ""
 
 
 def diff(

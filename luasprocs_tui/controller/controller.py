@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from luasprocs.operations.drafts import Drafts
+from luasprocs.server.urls import redacted
 from luasprocs_tui.controller.edits import Edits
 from luasprocs_tui.controller.runner import Question, Runner
 from luasprocs_tui.controller.runs import Runs
@@ -31,7 +33,7 @@ class Controller:
     def __init__(self, app: BaseApp, context: Context, backend: Backend, threads: Threads) -> None:
         self._app, self._context, self._backend = app, context, backend
         self._runner = Runner(app, context, threads)
-        self.edits = Edits(self._runner, backend)
+        self.edits = Edits(self._runner, backend, Drafts(f"{redacted(context.url)} {context.namespace}"))
         self.runs = Runs(self._runner, backend)
 
     def _do(self, change: Callable[[], str]) -> None:

@@ -86,9 +86,8 @@ def print_outcome(
         waits = " though git has changed it, too: edit --merge puts both together," if name in plan.overtaken else ":"
         console.line(f"! {name} is edited live and stays so{waits} sync --discard-edits replaces it", "yellow")
     if plan.held:
-        console.line(
-            f"! a rollback keeps out {some_of(plan.held)}: luasprocs sync or luasprocs unpin lifts that", "yellow"
-        )
+        out = f"! a rollback {outcome.pin} keeps out what git has of {some_of(plan.held)}"
+        console.line(f"{out} (luasprocs sync or luasprocs unpin lets it in)", "yellow")
     for repair in plan.repairs:
         console.line(f"! repaired: {repair}", "yellow")
     what = f"{len(plan.created)} created, {len(plan.updated)} updated, {len(plan.deleted)} deleted, {plan.unchanged} unchanged"

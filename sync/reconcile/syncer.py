@@ -181,7 +181,8 @@ class Syncer:
                 prepared = None
                 continue
             changed = generation != live.revision.generation or bool(plan)
-            return Outcome(desired.commit.sha, generation, plan, changed, _since_ms(started))
+            pin = str(prepared.pin) if plan.held else ""
+            return Outcome(desired.commit.sha, generation, plan, changed, _since_ms(started), pin)
         raise AssertionError("unreachable")
 
     def _owner(self, live: Live, desired: Desired) -> tuple[str, bool]:
