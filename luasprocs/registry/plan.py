@@ -87,7 +87,7 @@ def diff(
     both = desired.keys() & live.keys()
     edits = {name for name in live if live[name].edit}
     undone = {name for name in edits & both if not again and _as_git_again(live[name], desired[name])}
-    kept = set() if discard_edits else {name for name in edits - undone if live[name].blob != desired.get(name)}
+    kept = set() if discard_edits else {name for name in edits - undone if _waits(live[name], desired.get(name))}
     updated = sorted(
         name
         for name in both - kept - undone
@@ -112,6 +112,11 @@ def diff(
 
 def _as_git_again(sproc: LiveSproc, blob: str) -> bool:
     return sproc.blob == blob and not is_edited(sproc)
+
+
+def _waits(sproc: LiveSproc, blob: str | None) -> bool:
+    """Whether an edit stays: git has not got it. One that came back to what git had goes, unless git has it half-way."""
+    return sproc.blob != blob and (is_edited(sproc) or blob in _made_on(sproc))
 
 
 def _made_on(sproc: LiveSproc) -> frozenset[str]:
