@@ -12,6 +12,7 @@ SUITES = {
     "sync": syncing.results,
     "calls": calls.results,
     "events": events.throughput,
+    "unrecorded": events.unrecorded,
     "unwanted": events.unwanted,
     "latency": event_latency.results,
     "cron": cron.results,

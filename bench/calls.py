@@ -37,6 +37,7 @@ ARGS = ("10", "100", "1795433077")
 ONE_COMMAND = b"return redis.call('INCR', KEYS[1])"
 BODIES = {"a token bucket": (BODY, ARGS), "one command": (ONE_COMMAND, ())}
 OWN = "-- event=del\n-- key=nothing\n"
+NAMED = b"-- function=incr\n"
 OTHER = "-- event=set\n-- key=nothing\nreturn 1\n"
 
 
@@ -76,8 +77,25 @@ def _against_evalsha(
             )
 
 
+def _by_its_own_name() -> Iterator[Result]:
+    """FCALL of a sproc's own function, against EVALSHA of a body of one command."""
+    for kind in kinds():
+        with running(kind) as server, Redis(port=server.port, protocol=2) as client:
+            _live(client, incr=NAMED + ONE_COMMAND)
+            sha = str(client.script_load(ONE_COMMAND))
+            assert (client.fcall("incr", 1, "k"), client.evalsha(sha, 1, "k")) == (1, 2)
+            yield ratio(
+                f"FCALL of a function of its own / EVALSHA of one command, {kind} (requests/s)",
+                partial(_throughput, server.port, "FCALL", "incr", "1", "k"),
+                partial(_throughput, server.port, "EVALSHA", sha, "1", "k"),
+                PAIRS,
+                at_least=1.0,
+            )
+
+
 def results() -> Iterator[Result]:
     """One ratio for each server and body: alone, beside a trigger of another sproc, and of a sproc that has one itself."""
+    yield from _by_its_own_name()
     for what, (body, args) in BODIES.items():
         yield from _against_evalsha(what, body, args, 0.95, bucket=body)
         yield from _against_evalsha(f"{what}, beside a trigger", body, args, 0.9, bucket=body, other=OTHER.encode())

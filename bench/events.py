@@ -110,6 +110,21 @@ def _bare(server_port: int) -> float:
                 loop.kill()
 
 
+def _recorded(server_port: int, record: str) -> float:
+    """The same of one daemon, with that key in the header."""
+    with Redis(port=server_port, protocol=2) as client:
+        live(client, f"-- event=set\n-- key=dream:*\n-- record={record}\n{BODY}\n")
+    return _ours(server_port)
+
+
+def unrecorded() -> Iterator[Result]:
+    """What records cost."""
+    for kind in kinds():
+        with running(kind) as server:
+            none, whole = (partial(_recorded, server.port, record) for record in ("none", "all"))
+            yield ratio(f"events with record=none / record=all, {kind} (events/s)", none, whole, PAIRS, at_least=1.4)
+
+
 def throughput() -> Iterator[Result]:
     """One daemon against the bare loop, two against one."""
     for kind in kinds():

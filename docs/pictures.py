@@ -37,7 +37,7 @@ COLUMNS, LINES = 110, 30
 PATIENCE_S = 60
 SHOWN = {
     "terminal": ("$ luasprocs sync", "+ order.lua", "42", "~ order.lua", "ERR order.lua:4:", "rolled back"),
-    "screen": ("in sync", "orders/count.lua", "orders/check.lua", "failing"),
+    "screen": ("failing 1", "orders/count.lua", "orders/check.lua", "failing"),
     "executions": ("orders/check.lua", "error", "ok"),
     "record": ("status    error", "> 6", "ERR orders/check.lua:6: order", "is odd"),
 }

@@ -1,7 +1,7 @@
 """Every error that luasprocs raises on purpose.
 
-    LuasprocsError                     exit code 2: it could not
-    ├── ProblemsError                  1: sprocs are broken; all problems at once
+    LuasprocsError                     exit code 2: failure
+    ├── ProblemsError                  1: problems found, all of them at once
     ├── SettingsError                  a setting or an argument can't be used
     ├── ServerError                    the server can't serve
     │   ├── ServerUnreachableError
@@ -11,17 +11,17 @@
     │   ├── ServerRightsError          an ACL refuses
     │   ├── ServerMemoryError          out of memory
     │   └── PortTakenError             another program has the embedded server's port
-    ├── RepositoryError                git can't give what was asked
+    ├── RepositoryError                git can't read or write what was asked
     │   └── NoFolderError              a commit has no sproc folder
     ├── RegistryError                  the registry can't be changed as asked
-    │   ├── OwnerError                 it belongs to another repository (or another db's engine)
-    │   ├── PruneError                 it would remove what nobody asked to remove
-    │   ├── PolicyError                the host takes no such commit
+    │   ├── OwnerError                 it belongs to another repository, or its engine serves another db
+    │   ├── PruneError                 the change would remove more sprocs than was allowed
+    │   ├── PolicyError                the host's policy refuses the commit
     │   ├── EditConflictError          a sproc changed while it was edited
     │   ├── EngineVersionError         a newer luasprocs made it
     │   ├── NotDoneError               no daemon did it, and none will
-    │   └── ConflictError              others kept changing it
-    ├── WaitError                      what was waited for has not come
+    │   └── ConflictError              concurrent changes won every time
+    ├── WaitError                      not all that was waited for has come
     ├── OutcomeUnknownError            it may have been done
     └── ScriptError                    1: a sproc raised an error
         ├── NoSprocError               2
@@ -43,9 +43,9 @@ if TYPE_CHECKING:
 class Problem:
     """One thing wrong with a sproc: where it stands and what would be right.
 
-    `line` and `column` count from 1, columns in characters; `kind` is "error" (nothing is applied) or "misuse" (it loads,
-    but fails when it gets there). `code`: one of `luasprocs.language.problems.CODES`, "" for what a server says. `end_line` and
-    `end_column`: up to and without there, 0 if that is not known.
+    `line` and `column` count from 1, columns in characters; `kind` is "error" (nothing is applied), "misuse" (it loads, but fails
+    when it gets there) or "warning" (it may be meant so). `code`: one of `luasprocs.language.problems.CODES`, "" for what a
+    server says. `end_line` and `end_column`: up to and without there, 0 if that is not known.
     """
 
     path: str

@@ -128,7 +128,7 @@ class TuiApp(Shell):
         if found is None:
             self.toast(f"there is no command {clean(name, 60)}: ? lists them", bad=True)
         elif argument.strip() and not found.takes:
-            self.toast(f"{name} takes nothing behind it: it is done to what is selected", bad=True)
+            self.toast(f"{name} takes no argument: it applies to the selection", bad=True)
         elif found.name not in actions.ANYWHERE and not {_place(self.screen), "everywhere"} & set(found.where):
             self.toast(f"{name} is not for this screen", bad=True)
         elif found.writes and self.read_only:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from luasprocs.errors import LuasprocsError
-from luasprocs.server.urls import checked
+from luasprocs.operations.exposure import exposure
+from luasprocs.server.urls import checked, redacted
 from luasprocs_tui import actions
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.settings import Context, ScreenSettings, default_url, read_settings, settings_file
@@ -37,9 +38,9 @@ SWITCH_S = 0.001
     default="",
     help="The registry's namespace (LUASPROCS_NAMESPACE).",
 )
-@click.option("--context", "name", metavar="NAME", help="One of the settings' contexts, instead of --redis.")
+@click.option("--context", "name", metavar="NAME", help="A context of the settings, instead of --redis.")
 @click.option("--theme", metavar="NAME", help="dark, light or contrast.")
-@click.option("--read-only", is_flag=True, help="Change nothing, whatever is pressed.")
+@click.option("--read-only", is_flag=True, help="Forbid every change.")
 @click.option(
     "--command", "command", metavar="NAME", default="", help="Start with a command: cron, jobs, 'filter -t cron', …"
 )
@@ -52,6 +53,10 @@ def cli(url: str | None, namespace: str, name: str | None, theme: str | None, re
     """
     settings = read_settings(settings_file(os.environ))
     context = _context(settings, name, url, namespace)
+    if name is not None and context.url != redacted(context.url):
+        said = exposure("a password of Redis", settings_file(os.environ))
+        if said:
+            click.echo(f"luasprocs-tui: warning: {said}", err=True)
     app = TuiApp(context, settings, read_only=read_only)
     if theme is not None:
         app.action_theme(_known("theme", theme, ("dark", "light", "contrast")))

@@ -149,7 +149,7 @@ class OpenHistory(OpenOf):
 
 
 class OpenWanted(OpenOf):
-    """What git wants against what is live."""
+    """Compares what git wants with what is live."""
 
 
 class OpenStats(OpenOf):

@@ -88,7 +88,7 @@ def read_settings(file: Path) -> ScreenSettings:
 
 def _known(key: str, known: Mapping[str, Callable[[Any], Any]]) -> Callable[[Any], Any]:
     if key not in known:
-        raise ValueError(f"{shown(key)} is no setting{nearest(key, known)}: there are {', '.join(known)}")
+        raise ValueError(f"unknown setting {shown(key)}{nearest(key, known)}: there are {', '.join(known)}")
     return known[key]
 
 
@@ -130,7 +130,7 @@ def _keys(value: Any) -> dict[str, str]:
 
 def _table(name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ValueError(f"{name} is no table")  # noqa: TRY004  # it is a value that the file has
+        raise ValueError(f"{name} is not a table")  # noqa: TRY004  # it is a value that the file has
     return value
 
 

@@ -1,6 +1,6 @@
 """The command line: `luasprocs [OPTIONS] COMMAND`.
 
-One place maps errors to exit codes: 0 fine; 1 it found what was asked about; 2 it could not; 130 interrupted.
+One place maps errors to exit codes: 0 success, 1 problems found, 2 failure, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS = {
-    "init": "Write a luasprocs.toml and a first sproc.",
-    "check": "Find what is wrong with sprocs: header, Lua syntax, sandbox misuse.",
+    "init": "Create luasprocs.toml and a first sproc.",
+    "check": "Check sprocs: header, Lua syntax, use of the sandbox.",
     "try": "Run a file on a throw-away server with the work tree's sprocs.",
     "plan": "Show what sync would do, as a diff.",
     "sync": "Make Redis equal to a commit.",
-    "status": "Show what is live, and whether it is what git wants.",
-    "history": "Show what was live.",
+    "status": "Show what is live, and whether it matches git.",
+    "history": "List the generations.",
     "rollback": "Go back to an earlier generation, without git.",
     "unpin": "Let come again what a rollback keeps out.",
     "list": "List the live sprocs.",
     "show": "Show one live sproc.",
     "edit": "Change a live sproc; a daemon commits it.",
     "execute": "Run a live sproc by name.",
-    "logs": "Show the executions: by event, cron, async and luasprocs execute.",
+    "logs": "Show recorded runs: by event, cron, async and luasprocs execute.",
     "cron": "Show schedules and their countdowns.",
-    "jobs": "Show async runs that run, wait or failed; retry or drop them.",
+    "jobs": "List, retry or drop async jobs.",
     "wait": "Wait until every event up to now has run.",
     "pause": "Stop a sproc's triggers.",
-    "resume": "Start them again.",
-    "suspend": "Stop syncs, until unsuspend.",
-    "unsuspend": "Let them apply again.",
-    "daemon": "The service: keeps Redis equal to git, runs sprocs on events and schedules.",
-    "up": "An embedded Valkey and a daemon, here.",
-    "hook": "Git hooks: check before a commit; refuse or make live what is pushed.",
+    "resume": "Start a sproc's triggers again.",
+    "suspend": "Stop all syncs.",
+    "unsuspend": "Allow syncs again.",
+    "daemon": "Run the service: keep Redis equal to git, run sprocs on events and schedules.",
+    "up": "Start an embedded Valkey and a daemon in this repository.",
+    "hook": "Install git hooks that check commits, and make pushes live.",
     "acl": "Print the least-privilege ACL rule for a role.",
-    "demo": "The whole tour on an embedded server.",
+    "demo": "Take the whole tour, on an embedded server.",
     "completion": "Print the completion script for a shell.",
 }
 
@@ -98,8 +98,8 @@ class _Commands(click.Group):
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option("--redis", metavar="URL", help="redis://, rediss:// or unix:// (LUASPROCS_REDIS).")
 @click.option("--namespace", metavar="NS", help="The registry's namespace, if it has one.")
-@click.option("--repo", metavar="DIR", help="The git repository; default: the one around this folder.")
-@click.option("--config", metavar="FILE", help="The host's settings, as TOML.")
+@click.option("--repo", metavar="DIR", help="The git repository [default: the one that contains this folder].")
+@click.option("--config", metavar="FILE", help="A TOML file with the host's settings.")
 @click.option("--debug", is_flag=True, help="Show tracebacks (LUASPROCS_DEBUG).")
 @click.version_option(package_name="luasprocs", prog_name="luasprocs")
 @click.pass_context
@@ -156,7 +156,7 @@ def _show(console: Console, error: Exception) -> None:
         place = f": {error.filename}" if error.filename else ""
         console.error(f"{error.strerror or error}{place}")
     else:
-        console.error(f"{type(error).__name__}: {error} (luasprocs --debug shows where)")
+        console.error(f"{type(error).__name__}: {error} (run with --debug for the traceback)")
 
 
 if __name__ == "__main__":

@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
-import shlex
 import shutil
-import subprocess
-import sys
-import time
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from redis.exceptions import ResponseError
-
-from luasprocs.contract.keys import Keys
-from luasprocs.errors import LuasprocsError
 from luasprocs.server.connection import connect
 from luasprocs.server.embedded import EmbeddedServer
-from luasprocs.server.registry import Registry
-from luasprocs.state.executions import read_executions
 from luasprocs.worker import landlock
-from sync.reply import formatted
+from sync.demo_findings import FindingSteps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from redis import Redis
 
-    from sync.console import Console
 
 BROKEN = "-- key=lost*\nreturn redis.call('GET' 'x')\n"
 COMMAND_TIMEOUT_S = 60
@@ -46,22 +31,8 @@ def examples() -> Path:
     return installed if installed.is_dir() else Path(__file__).resolve().parent.parent / "sprocs"
 
 
-class DemoError(LuasprocsError):
-    """A step of the tour didn't do what it should."""
-
-
-class Tour:
+class Tour(FindingSteps):
     """One run of the demo in `folder`."""
-
-    def __init__(self, console: Console, folder: Path) -> None:
-        self._console = console
-        self._folder = folder
-        self._repository = folder / "shop"
-        self._keys = Keys()
-        self._environ = {
-            name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "LUASPROCS_"))
-        }
-        self._environ |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "NO_COLOR": "1"}
 
     def run(self) -> None:
         """The whole tour.
@@ -81,6 +52,7 @@ class Tour:
                 self._dream(client)
                 second = self._change(client)
                 self._refuse(client, second)
+                self._find(client)
                 self._roll_back(client, first)
             finally:
                 client.close()
@@ -138,7 +110,7 @@ class Tour:
             self._say("this kernel has no Landlock: async sprocs run unconfined, which only a setting allows")
             self._environ["LUASPROCS_ALLOW"] = "unconfined"
         self._say("a daemon runs sprocs by themselves: sc2.lua whenever a key dream* is set")
-        with self._daemon():
+        with self._daemon("--no-sync"):
             self._redis(client, "SET", "dream", "something")
             self._run("luasprocs", "wait")
             self._expect("what sc2.lua made of it", self._redis(client, "GET", "sc2"), b"dream=something")
@@ -173,43 +145,6 @@ class Tour:
         self._console.line(f"  {text.rstrip()}")
         self._expect("the file", text.splitlines()[-1:], ["file:hello\tworld"])
 
-    def _recorded(self, client: Redis, name: str) -> int:
-        return sum(one.sproc == name and one.status == "ok" for one in read_executions(Registry(client, self._keys)))
-
-    def _wait_for(self, what: str, condition: Callable[[], Any]) -> None:
-        deadline = time.monotonic() + COMMAND_TIMEOUT_S
-        while not condition():
-            if time.monotonic() > deadline:
-                raise DemoError(f"waited {COMMAND_TIMEOUT_S} s for {what}")
-            time.sleep(0.01)
-
-    @contextlib.contextmanager
-    def _daemon(self) -> Iterator[None]:
-        """A daemon in the background, which must end in order."""
-        words = ("luasprocs", "daemon", "--no-sync")
-        self._console.line(f"$ {shlex.join(words)} &", "bold")
-        log = self._folder / "daemon.log"
-        with log.open("wb") as output:
-            command = [sys.executable, "-m", "sync.cli", *words[1:]]
-            process = subprocess.Popen(
-                command, cwd=self._repository, env=self._environ, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-            )
-        try:
-            deadline = time.monotonic() + COMMAND_TIMEOUT_S
-            while "listening" not in (said := log.read_text("utf-8", "replace")):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise DemoError(f"the daemon does not listen: {said}")
-                time.sleep(0.02)
-            for line in said.splitlines():
-                self._console.line(f"  {line}")
-            yield
-            self._console.line("$ kill %1", "bold")
-            process.terminate()
-            self._expect("the daemon's exit code", process.wait(COMMAND_TIMEOUT_S), 0)
-        finally:
-            process.kill()
-            process.wait()
-
     def _change(self, client: Redis) -> str:
         self._say("a change: edit, look, commit, sync")
         path = self._repository / "sprocs" / "sc1.lua"
@@ -233,58 +168,9 @@ class Tour:
 
     def _roll_back(self, client: Redis, first: str) -> None:
         self._say("and back, without git")
-        self._run("luasprocs", "rollback")
+        self._run("luasprocs", "rollback", "1")
         self._expect("the first commit is live again", client.hget(self._keys.revision, "commit"), first.encode())
         source = (examples() / "sc1.lua").read_bytes()
         self._expect("sc1.lua is the first one again", client.hget(self._keys.name("sc1.lua"), "source"), source)
         self._run("luasprocs", "history")
-        self._expect("three generations", client.xlen(self._keys.history), 3)
-
-    def _head(self) -> str:
-        return self._capture(["git", "rev-parse", "HEAD"])[1].strip()
-
-    def _run(self, *words: str, code: int = 0) -> str:
-        """Runs a command as a person would, and shows it with what it printed, which it returns."""
-        self._console.line(f"$ {shlex.join(words)}", "bold")
-        command = [sys.executable, "-m", "sync.cli", *words[1:]] if words[0] == "luasprocs" else list(words)
-        ended, printed = self._capture(command)
-        for line in printed.splitlines():
-            self._console.line(f"  {line}")
-        self._expect(f"the exit code of {shlex.join(words)}", ended, code)
-        return printed
-
-    def _capture(self, command: list[str]) -> tuple[int, str]:
-        done = subprocess.run(
-            command,
-            cwd=self._repository,
-            env=self._environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=COMMAND_TIMEOUT_S,
-            check=False,
-        )
-        return done.returncode, done.stdout.decode("utf-8", "replace")
-
-    def _redis(self, client: Redis, *words: str | int) -> Any:
-        """Sends a command as redis-cli would, and shows it with its reply."""
-        self._console.line(f"redis> {shlex.join(map(str, words))}", "bold")
-        connection = client.connection_pool.get_connection()
-        try:
-            connection.send_command(*words)
-            reply = connection.read_response()
-        except ResponseError as error:
-            reply = error
-        finally:
-            client.connection_pool.release(connection)
-        for line in formatted(reply).splitlines():
-            self._console.line(f"  {line}")
-        return reply
-
-    def _say(self, text: str) -> None:
-        self._console.line()
-        self._console.line(f"# {text}", "cyan")
-
-    def _expect(self, what: str, found: Any, wanted: Any) -> None:
-        if found != wanted:
-            raise DemoError(f"{what}: found {found!r:.300}, wanted {wanted!r:.300}")
+        self._expect("four generations", client.xlen(self._keys.history), 4)

@@ -12,13 +12,14 @@ from luasprocs.contract.keys import Keys
 from luasprocs.errors import RepositoryError
 from luasprocs.server.connection import connect, errors_named
 from luasprocs.server.registry import Registry
+from sync.console import Console
 from sync.git.checkout import find_settings
 from sync.git.repository import Repository
 from sync.reconcile.desired import read_commit, read_worktree
 from sync.settings import HostSettings, host_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from redis import Redis
 
@@ -26,16 +27,20 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """One run of a command. `flags`: the options that stood before the command's name."""
+    """One run of a command. `flags`: the options that stood before the command's name; `warn`: hears of exposed secrets."""
 
-    def __init__(self, flags: Mapping[str, object]) -> None:
+    def __init__(self, flags: Mapping[str, object], warn: Callable[[str], None] | None = None) -> None:
+        self._warn = warn or Console.of_process().warn
         self._flags = flags
         self._namespace: str | None = None
 
     @functools.cached_property
     def settings(self) -> HostSettings:
         """The host's settings."""
-        return host_settings(self._flags, os.environ)
+        settings = host_settings(self._flags, os.environ)
+        for said in settings.exposed:
+            self._warn(said)
+        return settings
 
     @property
     def url(self) -> str:

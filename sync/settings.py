@@ -6,22 +6,24 @@ Read once, frozen, passed down. Imports neither GitPython nor redis: every comma
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import LuasprocsError, SettingsError
 from luasprocs.language.metadata import parse_value
 from luasprocs.language.values import duration_ms, nearest, shown
+from luasprocs.operations.exposure import exposure
 from luasprocs.operations.local_server import local_server
 from luasprocs.server.urls import checked, redacted
-from sync.git.config import git_config
+from sync.git.config import git_config, git_origins
 from sync.toml import CONTROL, parsed, place_of, plain, read_bytes, scalar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     # A setting's name to its value, and who set it.
     _Layer = Mapping[str, tuple[str, str]]
@@ -91,7 +93,7 @@ class HostSettings:
     `remote`: what the daemon mirrors below `mirror`, perhaps with a password. `log_format`: human or json.
     `http`: host:port for probes, metrics and the webhook, "" for none.
     `require_signed`, `require_fast_forward`: which commits may become live (sync.policy).
-    `sources`: for each setting that somebody set, who did, for messages.
+    `sources`: for each setting that somebody set, who did, for messages. `exposed`: secrets in files that others can read.
     """
 
     redis: str = field(default=DEFAULT_REDIS, repr=False)
@@ -118,6 +120,7 @@ class HostSettings:
     lua_path: str = ""
     allow: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
+    exposed: tuple[str, ...] = ()
 
     @property
     def redis_shown(self) -> str:
@@ -143,7 +146,44 @@ def host_settings(flags: Mapping[str, object], environ: Mapping[str, str] = os.e
     for name in _HOST:
         if found := _first(layers, name):
             values[_FIELDS.get(name, name)], sources[name] = _host_value(name, *found), found[1]
-    return HostSettings(**values, sources=MappingProxyType(sources))
+    settings = HostSettings(**values, sources=MappingProxyType(sources))
+    return replace(settings, exposed=_exposed(settings, layers))
+
+
+def _exposed(settings: HostSettings, layers: Sequence[_Layer]) -> tuple[str, ...]:
+    """What to say of each secret in a file that others can read."""
+    secrets = {
+        "redis": settings.redis != settings.redis_shown and "a password of Redis",
+        "remote": _has_password(settings.remote) and "the password of the remote",
+        "webhook_secret": settings.webhook_secret and "the webhook's secret",
+    }
+    said = []
+    for name, what in secrets.items():
+        at = next((place for place, layer in enumerate(layers) if name in layer), None)
+        if what and at is not None and at >= len(_NO_FILES) and (file := _file_of(name, settings, at - len(_NO_FILES))):
+            said.append(exposure(what, file))
+    return tuple(filter(None, said))
+
+
+def _file_of(name: str, settings: HostSettings, place: int) -> Path | None:
+    """The file that one of the layers behind the environment has a setting from."""
+    folder = settings.repo or Path.cwd()
+    if place == 0:
+        return settings.config
+    if place == 1:
+        origins = git_origins(settings.repo)
+        return next(
+            (file for key, file in origins.items() if key.replace("-", "").lower() == name.replace("_", "")), None
+        )
+    found = local_server(folder.absolute())
+    return found.file if found else None
+
+
+def _has_password(remote: str) -> bool:
+    try:
+        return bool(urlsplit(remote).password)
+    except ValueError:
+        return False
 
 
 def debug_wanted(flags: Mapping[str, object], environ: Mapping[str, str] = os.environ) -> bool:
@@ -154,6 +194,10 @@ def debug_wanted(flags: Mapping[str, object], environ: Mapping[str, str] = os.en
         return bool(found and _yes(found[0]))
     except (LuasprocsError, ValueError):
         return False
+
+
+_NO_FILES = ("flags", "environment")
+"""The layers in front of those that are files."""
 
 
 def _layers(flags: Mapping[str, object], environ: Mapping[str, str]) -> list[_Layer]:
@@ -191,7 +235,7 @@ def _known(values: Mapping[str, str], place: str) -> _Layer:
     for key, value in values.items():
         name = names.get(key.lower().replace("_", "").replace("-", ""))
         if name is None:
-            raise SettingsError(f"{place}{plain(key)} is no setting{nearest(key, _HOST)}")
+            raise SettingsError(f"{place}{plain(key)}: unknown setting{nearest(key, _HOST)}")
         layer[name] = (value, f"{place}{key}")
     return layer
 
@@ -232,7 +276,7 @@ def _remote(value: str) -> str:
 def _address(value: str) -> str:
     host, colon, port = value.rpartition(":")
     if not (colon and port.isdecimal() and int(port) < 65536):
-        raise ValueError(f"{shown(value)} is no address: host:port, like 127.0.0.1:9700")
+        raise ValueError(f"{shown(value)} is not an address: use host:port, like 127.0.0.1:9700")
     return f"{host or '0.0.0.0'}:{port}"  # noqa: S104  # as who leaves out the host means
 
 
@@ -255,7 +299,7 @@ def _yes(value: str) -> bool:
 def _one_of(*words: str) -> Callable[[str], str]:
     def choose(value: str) -> str:
         if value not in words:
-            raise ValueError(f"{shown(value)} is none of {', '.join(words)}{nearest(value, words)}")
+            raise ValueError(f"{shown(value)} is not one of {', '.join(words)}{nearest(value, words)}")
         return value
 
     return choose
@@ -265,12 +309,12 @@ def _interval(value: str) -> int:
     try:
         return duration_ms(value)
     except ValueError:
-        raise ValueError(f"{shown(value)} is no duration, like 30s or 5m") from None
+        raise ValueError(f"{shown(value)} is not a duration, like 30s or 5m") from None
 
 
 def _count(value: str) -> int:
     if not (value.isdecimal() and value.isascii() and 0 < int(value) <= _COUNT_LIMIT):
-        raise ValueError(f"{shown(value)} is no whole number from 1 to {_COUNT_LIMIT}")
+        raise ValueError(f"{shown(value)} is not a whole number from 1 to {_COUNT_LIMIT}")
     return int(value)
 
 
@@ -282,7 +326,7 @@ def _path(value: str) -> Path:
 
 def _workers(value: str) -> int:
     if not (value.isdecimal() and value.isascii() and 0 < int(value) <= _WORKERS_LIMIT):
-        raise ValueError(f"{shown(value)} is no whole number from 1 to {_WORKERS_LIMIT}")
+        raise ValueError(f"{shown(value)} is not a whole number from 1 to {_WORKERS_LIMIT}")
     return int(value)
 
 
@@ -339,7 +383,9 @@ def _repository_value(key: str, value: object) -> object:
         case "defaults", dict():
             return dict(value)
     if key not in _TOP:
-        raise ValueError(f"{shown(key)} is no setting{nearest(key, _TOP)}; the host's go elsewhere (--config FILE)")
+        raise ValueError(
+            f"unknown setting {shown(key)}{nearest(key, _TOP)}; settings of the host go into --config FILE"
+        )
     raise ValueError(f"{key} must be {_TOP[key]}")
 
 

@@ -38,7 +38,7 @@ def scalar(value: object) -> str:
 def parsed(source: bytes, path: str) -> tuple[str, dict[str, Any]]:
     """A TOML file's text and table."""
     if len(source) > LIMIT_BYTES:
-        raise SettingsError(f"{path} has more than {LIMIT_BYTES:,} bytes: it is no settings file")
+        raise SettingsError(f"{path} has more than {LIMIT_BYTES:,} bytes: it can't be a settings file")
     try:
         text = source.decode()
         return text, tomllib.loads(text)
@@ -50,7 +50,7 @@ def parsed(source: bytes, path: str) -> tuple[str, dict[str, Any]]:
         end = f"{text.count(chr(10)) + 1}:{len(text) - text.rfind(chr(10))}"
         place = f"{found[2]}:{found[3]}" if found else end if _AT_END in str(error) else "1:1"
         why = found[1] if found else str(error).removesuffix(_AT_END)
-        raise SettingsError(f"{path}:{place}: no valid TOML: {plain(why)}") from None
+        raise SettingsError(f"{path}:{place}: invalid TOML: {plain(why)}") from None
 
 
 def place_of(text: str, key: str, table: str = "") -> str:

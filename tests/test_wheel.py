@@ -64,7 +64,13 @@ def test_the_wheel_carries_every_file_that_is_no_module(wheel):
         *files_of("luasprocs/worker", "*.lua"),
         *files_of("luasprocs_tui", "*.tcss"),
         *examples,
-        *("luasprocs/language/commands.txt", "luasprocs/py.typed", "sync/py.typed", "luasprocs_tui/py.typed"),
+        *(
+            "luasprocs/language/commands.txt",
+            "luasprocs/language/globals.txt",
+            "luasprocs/py.typed",
+            "sync/py.typed",
+            "luasprocs_tui/py.typed",
+        ),
     }
     assert expected - packed == set()
 

@@ -5,6 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+_KINDS = {
+    **dict.fromkeys(
+        (
+            *("interval_ms", "first_tick", "first_ms", "from_ms", "tick", "tick_ms", "prev_tick", "prev_count"),
+            *("start_tick", "ms", "limit", "stale", "forced", "depth", "roots", "resp", "duration_us"),
+        ),
+        "n",
+    ),
+    **dict.fromkeys(("start_ms", "left_ms"), "o"),
+    **dict.fromkeys(("origin", "daemon", "epoch", "entry"), "w"),
+}
+"""Arguments that the engine checks: whole numbers, those that may be empty, and words without blanks."""
 Caller: TypeAlias = Literal["applications", "syncs", "daemons", "workers"]
 
 
@@ -13,6 +25,7 @@ class Function:
     """One function. `name`: behind the library's, as `Keys.function` takes it; `chunk`: the file of the engine that serves it.
 
     `takes`: its arguments, of which every call has all. `each`: those that follow, as often as wanted, always together.
+    `full`: in a full server it serves sprocs with `oom=allow`, if one is live.
     `keys`: whether it takes KEYS. `reads`: it writes nothing, so FCALL_RO serves it, on replicas too.
     """
 
@@ -25,6 +38,13 @@ class Function:
     each: tuple[str, ...] = ()
     keys: bool = False
     reads: bool = False
+    full: bool = False
+
+    @property
+    def rule(self) -> str:
+        """What the engine checks its arguments by, see arguments.lua."""
+        usage = self.usage
+        return "|".join((usage, *("".join(_KINDS.get(name, ".") for name in some) for some in (self.takes, self.each))))
 
     @property
     def usage(self) -> str:
@@ -49,7 +69,17 @@ class Function:
 FUNCTIONS: dict[str, Function] = {
     one.name: one
     for one in (
-        Function("execute", "applications", "core", "runs a sproc", "the sproc's", ("name",), ("arg",), keys=True),
+        Function(
+            "execute",
+            "applications",
+            "core",
+            "runs a sproc",
+            "the sproc's",
+            ("name",),
+            ("arg",),
+            keys=True,
+            full=True,
+        ),
         Function(
             "execute_ro",
             "applications",
@@ -70,6 +100,7 @@ FUNCTIONS: dict[str, Function] = {
             ("name", "by"),
             ("arg",),
             keys=True,
+            full=True,
         ),
         Function(
             "enqueue",
@@ -159,6 +190,7 @@ FUNCTIONS: dict[str, Function] = {
             "publishes the next tick, unless the last one is newer than `interval_ms` and `forced` isn't 1",
             "epoch, tick",
             ("interval_ms", "forced"),
+            full=True,
         ),
         Function(
             "cover",
@@ -170,6 +202,7 @@ FUNCTIONS: dict[str, Function] = {
             "OK; EPOCH if the epoch is another",
             ("daemon", "epoch"),
             ("source", "first_tick", "first_ms", "left_ms"),
+            full=True,
         ),
         Function(
             "beat",
@@ -183,8 +216,17 @@ FUNCTIONS: dict[str, Function] = {
             "EPOCH, or two lists: sprocs whose catch-up scan no daemon works on, and sources without a watermark",
             ("daemon", "epoch", "info"),
             ("source", "prev_tick", "prev_count", "tick", "ms", "start_ms"),
+            full=True,
         ),
-        Function("leave", "daemons", "ticks", "removes the heartbeat of a daemon that stops", "OK", ("daemon",)),
+        Function(
+            "leave",
+            "daemons",
+            "ticks",
+            "removes the heartbeat of a daemon that stops",
+            "OK",
+            ("daemon",),
+            full=True,
+        ),
         Function(
             "blind",
             "daemons",
@@ -194,6 +236,7 @@ FUNCTIONS: dict[str, Function] = {
             "how many gaps it recorded",
             ("daemon", "from_ms", "why"),
             ("source",),
+            full=True,
         ),
         Function(
             "dispatch",
@@ -218,6 +261,7 @@ FUNCTIONS: dict[str, Function] = {
                 "start_ms",
             ),
             ("word",),
+            full=True,
         ),
         Function(
             "catchup",
@@ -229,6 +273,7 @@ FUNCTIONS: dict[str, Function] = {
             "how many ran, and the scan's state; -1 if the scan ended or began anew meanwhile",
             ("name", "daemon", "before", "cursor"),
             ("key",),
+            full=True,
         ),
         Function(
             "cron",
@@ -238,6 +283,7 @@ FUNCTIONS: dict[str, Function] = {
             "depends on the mode",
             ("mode",),
             ("word",),
+            full=True,
         ),
         Function(
             "take",
@@ -245,7 +291,7 @@ FUNCTIONS: dict[str, Function] = {
             "workers",
             "hands at most `limit` jobs to a daemon; `stale` 1: those of dead daemons first",
             "the generation; then a list for each job: entry, id, sproc, trigger, depth, origin, attempt, "
-            "timeout, memory, number of keys, the "
+            "what its header says of timeout and the other keys that jobs are told, number of keys, the "
             "keys, number of arguments, the arguments",
             ("daemon", "limit", "stale"),
         ),
@@ -291,6 +337,7 @@ FUNCTIONS: dict[str, Function] = {
             "retries",
             "puts retries that are due among the jobs, and resumes sprocs that are not paused any more",
             "milliseconds until the next retry, or empty; then the server-side runs that are due, for `retry`",
+            full=True,
         ),
         Function(
             "retry",
@@ -299,6 +346,7 @@ FUNCTIONS: dict[str, Function] = {
             "runs a failed server-side run again; `verdict`: empty, or the status to record in place of a run",
             "OK, or GONE if another daemon has done it",
             ("daemon", "job", "verdict"),
+            full=True,
         ),
         Function(
             "job",
@@ -329,6 +377,7 @@ FUNCTIONS: dict[str, Function] = {
             ("name", "origin", "depth"),
             ("arg",),
             keys=True,
+            full=True,
         ),
     )
 }

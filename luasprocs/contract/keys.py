@@ -75,13 +75,21 @@ class Keys:
     digests = Key(
         "Digests",
         "hash",
-        "name to the SHA1 of its hash as applied, which reveals edits by hand; the empty name has that of the triggers",
+        "name to the SHA1 of its hash as applied, which reveals edits by hand; the empty name has that of the triggers, "
+        "`functions` that of `Functions`",
         checked=True,
     )
     triggers = Key(
         "Triggers",
         "hash",
         "event source (a channel or pattern) to sproc names, one per line; absent without triggers",
+        checked=True,
+    )
+    functions = Key(
+        "Functions",
+        "hash",
+        "each function of a sproc's own (`function=`) to `flags sproc`; `allow-oom` to the sprocs with `oom=allow`, one per "
+        "line; absent without either",
         checked=True,
     )
     events = Key("Events", "hash", "how far events have run: see below", checked=True)
@@ -180,15 +188,16 @@ class Keys:
     ticks = Key(
         "Ticks",
         "channel",
-        "`epoch tick ms run_id forced`, four times a second and whenever a client asks (`luasprocs wait`, a "
+        "`secret epoch tick ms run_id forced`, four times a second and whenever a client asks (`luasprocs wait`, a "
         "daemon that joins)",
     )
     markers = Key(
         "Markers",
         "channel",
-        "`begin depth roots origin name` and `end` around a run: events between the two were caused by it",
+        "`secret begin depth roots origin name` and `secret end` around a run: events between the two were caused by it, in each "
+        "registry of the server",
     )
-    generations = Key("Generations", "channel", "the generation, published inside each apply's MULTI")
+    generations = Key("Generations", "channel", "`secret generation`, published inside each apply's MULTI")
     wakes = Key(
         "Wakes",
         "channel",
@@ -233,6 +242,21 @@ class Keys:
     def function(self, name: str) -> str:
         """An engine function's name: `execute` gives `luasprocs_execute`, or `shop_luasprocs_execute`."""
         return f"{self.library}_{name}"
+
+
+def everyones(channel: Key) -> bytes:
+    """The pattern of a channel in all registries of a server."""
+    return b"*" + channel.within(Keys()).replace("*", r"\*").encode()
+
+
+def namespace_of(channel: Key, name: bytes) -> str:
+    """The namespace in a channel's name.
+
+    Raises:
+        SettingsError: there is none that can be.
+    """
+    prefix = name.decode("utf-8", "replace").removesuffix(channel.within(Keys()))
+    return Keys(prefix.removesuffix(":")).namespace
 
 
 KEYS: tuple[Key, ...] = tuple(one for one in vars(Keys).values() if isinstance(one, Key))

@@ -66,9 +66,35 @@ BUCKETS_US = (
 )
 """Upper bounds of the histogram's buckets, in microseconds; a longer run counts in `le_inf`."""
 
+FREE_COMMANDS = (
+    *(
+        "del",
+        "unlink",
+        "exists",
+        "expire",
+        "pexpire",
+        "expireat",
+        "pexpireat",
+        "persist",
+        "ttl",
+        "pttl",
+        "type",
+        "time",
+    ),
+    *("get", "mget", "getrange", "strlen", "getdel", "getex", "getbit", "bitcount", "pfcount", "publish"),
+    *("hget", "hmget", "hgetall", "hexists", "hlen", "hkeys", "hvals", "hstrlen", "hdel"),
+    *("lrange", "llen", "lindex", "lpop", "rpop", "lrem", "ltrim"),
+    *("smembers", "sismember", "smismember", "scard", "srandmember", "srem", "spop"),
+    *("zrange", "zscore", "zmscore", "zcard", "zcount", "zrank", "zrem", "zrangebyscore", "zrevrange", "zrevrank"),
+    *("zremrangebyscore", "zremrangebyrank", "zpopmin", "zpopmax"),
+    *("xrange", "xrevrange", "xlen", "xdel", "xack", "xtrim"),
+)
+"""What a full server refuses to nobody: a sproc that proves to do nothing else needs no room."""
+
 WORKERS_GROUP = "workers"
 """The consumer group of jobs."""
 PAUSED_TURN = "paused"
 """Who holds the turn of a paused sproc that has jobs."""
 TRIGGERS_DIGEST = ""
-"""Where the digests' hash keeps that of the triggers; no sproc has this name."""
+FUNCTIONS_DIGEST = "functions"
+"""Where the digests' hash keeps those of the triggers and of what sprocs need of the engine; no sproc has these names."""

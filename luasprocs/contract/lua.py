@@ -6,9 +6,10 @@ import re
 from typing import TYPE_CHECKING
 
 from luasprocs.contract import limits, records
-from luasprocs.contract.functions import FUNCTIONS
+from luasprocs.contract.functions import FUNCTIONS, Function
 from luasprocs.contract.keys import KEYS
 from luasprocs.contract.metadata import KEYS as METADATA
+from luasprocs.contract.metadata import TOLD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,24 +43,28 @@ LIMITS: Mapping[str, str] = {name: literal(value) for name, value in vars(limits
 """The limits, as literals by name."""
 
 
-def constants(keys: Keys, **more: object) -> dict[str, str]:
-    """All constants that a chunk of one registry's engine may use, as literals by name."""
+def constants(keys: Keys, *, full: bool = False, **more: object) -> dict[str, str]:
+    """All constants that a chunk of one registry's engine may use, as literals by name. `full`: a sproc has `oom=allow`."""
     return {
         **LIMITS,
         **{name: literal(value) for name, value in more.items()},
         **{key.attribute.upper(): literal(key.within(keys)) for key in KEYS},
         **{name.upper(): literal(keys.function(name)) for name in ("execute", "enqueue")},
         **{f"USAGE_{name.upper()}": literal(_usage(keys, name)) for name in ("execute", "enqueue", "call", "cron")},
+        "NOT_A_WORKER": literal("NOPERM only a worker says what caused a write"),
         "REGISTERED": literal(
-            [part for one in _served() for part in (keys.function(one.name), one.reads and "no-writes")]
+            [part for one in _served() for part in (keys.function(one.name), _flag_of(one, full=full))]
         ),
-        "SERVED": literal([part for one in _served() for part in (one.chunk, one.name)]),
+        "SERVED": literal([part for one in _served() for part in (one.chunk, one.name, _rule(keys, one))]),
+        "EXECUTE_FLAGS": literal(["allow-oom"] if full else []),
+        "FULL": literal(full),
         "DIGESTED": literal(records.DIGESTED),
         "EXECUTION_FIELDS": literal(records.names_of(records.EXECUTION)),
         "EXECUTION_EMPTY": literal(["0" if field.number else "" for field in records.EXECUTION]),
         "BUCKET_PREFIX": literal(records.BUCKET_PREFIX),
         "LONGEST_BUCKET": literal(records.LONGEST_BUCKET),
         "DEFAULTS": _defaults(),
+        "TOLD": literal(TOLD),
     }
 
 
@@ -70,6 +75,15 @@ def _usage(keys: Keys, name: str) -> str:
 def _served() -> list[Function]:
     """The functions that register.lua registers; core.lua registers its own."""
     return [one for one in FUNCTIONS.values() if one.chunk != "core"]
+
+
+def _rule(keys: Keys, one: Function) -> str:
+    return one.rule.replace(f"luasprocs_{one.name}", keys.function(one.name))
+
+
+def _flag_of(one: Function, *, full: bool) -> str | bool:
+    """The flag of a function, or false."""
+    return "no-writes" if one.reads else full and one.full and "allow-oom"
 
 
 def _defaults() -> str:

@@ -12,7 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Kind: TypeAlias = Literal[
-    "flag", "text", "list", "events", "keys", "types", "cron", "duration", "timezone", "choice", "size", "number"
+    "flag",
+    "text",
+    "list",
+    "events",
+    "keys",
+    "types",
+    "cron",
+    "duration",
+    "timezone",
+    "choice",
+    "size",
+    "number",
+    "function",
 ]
 Scope: TypeAlias = Literal["any", "event", "schedule", "async"]
 
@@ -36,7 +48,7 @@ class Default(NamedTuple):
 class Key:
     """One key. `choices`: of a `choice`; `limit`: of a `number`; `defaults`: the first that applies counts, "" without one.
 
-    `scope`: the sprocs for which it means something.
+    `scope`: the sprocs for which it means something. `told`: its value goes to the daemon with each job.
     """
 
     name: str
@@ -45,6 +57,7 @@ class Key:
     choices: tuple[str, ...] = ()
     limit: int = 0
     defaults: tuple[Default, ...] = ()
+    told: bool = False
 
     def default(self, values: Mapping[str, str]) -> str:
         """Its value where a header with these other values doesn't say it; "" for none."""
@@ -70,8 +83,8 @@ KEYS: Mapping[str, Key] = {
         Key("timezone", "timezone", "schedule", defaults=(Default("UTC"),)),
         Key("misfire", "choice", "schedule", ("skip", "once", "all"), defaults=(Default("once"),)),
         _flag("runasync", "no"),
-        Key("timeout", "duration", defaults=(Default("30s", "runasync=yes"), Default("1s"))),
-        Key("memory", "size", "async", defaults=(Default("64MB"),)),
+        Key("timeout", "duration", defaults=(Default("30s", "runasync=yes"), Default("1s")), told=True),
+        Key("memory", "size", "async", defaults=(Default("64MB"),), told=True),
         # The times that `misfire=all` makes up for come all at once.
         Key(
             "overlap",
@@ -90,11 +103,17 @@ KEYS: Mapping[str, Key] = {
         Key("catchup", "choice", "event", ("no", "scan"), defaults=(Default("no"),)),
         _flag("reentrant", "no", "event"),
         _flag("readonly", "no"),
+        Key("oom", "choice", choices=("deny", "allow"), defaults=(Default("deny"),)),
+        Key("function", "function"),
+        Key("record", "choice", choices=("all", "errors", "none"), defaults=(Default("all"),)),
         _flag("enabled", "yes"),
         _flag("library", "no"),
     )
 }
 """In the order in which forms and digests have them."""
+
+TOLD = tuple(key.name for key in KEYS.values() if key.told)
+"""What a job carries of its sproc's header, in this order."""
 
 EXTRA_PREFIX = "x_"
 """What keys of one's own start with."""

@@ -29,7 +29,8 @@ changes it; the next sync repairs it.
 """
 EXECUTION = """One entry per recorded run; `luasprocs logs` shows them. Runs by event, by schedule, in workers and by
 `luasprocs execute` are recorded. Plain `FCALL`s are only counted, in `Stats`. The entry's id has the server's
-time in milliseconds.
+time in milliseconds. A sproc with `record=errors` leaves no entry of a run that ended well, one with `record=none`
+none at all; `Stats` counts every run.
 """
 SKIPPED = """Events in a row that a sproc is skipped for share one entry; its `error` says why, and how many they are.
 """

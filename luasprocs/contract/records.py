@@ -132,6 +132,7 @@ EVENTS: Fields = (
     Field("left:<source>", "up to when an older epoch had run it, until the gap is recorded"),
     Field("blind:<source>", "when its missing notification flags were last recorded as a gap"),
     Field("limit", "about how many executions are kept, as the daemon was told", number=True),
+    Field("proof", "what stands before each of the engine's messages: its secret, and a blank"),
 )
 
 HEARTBEAT: Fields = (

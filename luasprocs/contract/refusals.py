@@ -28,4 +28,5 @@ class Refusal(Code):
     NOTASYNC = "NOTASYNC", "the sproc is not `runasync=yes`: call it"
     NOTREADONLY = "NOTREADONLY", "the sproc is not `readonly=yes`: call it with FCALL"
     NORECORD = "NORECORD", "the user may not write records"
+    OOM = "OOM", "the server is full, and the sproc's header doesn't say `oom=allow`; the server's own code"
     DIRTY = "DIRTY", "a key of the registry was changed by hand: sync again"

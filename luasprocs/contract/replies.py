@@ -19,12 +19,26 @@ class About(NamedTuple):
     namespace: str
     text_id: str
     generation: str
+    proof: str = ""
+    """What stands before all that the engine publishes: its secret and a blank; "" to who may not know it."""
+
+    @property
+    def secret(self) -> str:
+        """As an engine takes it."""
+        return self.proof.strip()
 
     @classmethod
     def of(cls, reply: Sequence[Any]) -> About:
         """From the reply of `about`."""
         version, *rest = reply
         return cls(int(version), *(text(part) for part in rest))
+
+    @classmethod
+    def parse(cls, reply: object) -> About | None:
+        """The same of a reply that may be of somebody else's function; then None."""
+        if not isinstance(reply, list) or len(reply) != len(cls._fields) or type(reply[0]) is not int:
+            return None
+        return cls.of(reply) if all(isinstance(part, bytes | str) for part in reply[1:]) else None
 
 
 class Inspected(NamedTuple):

@@ -7,27 +7,32 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import secrets
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
 
 from luasprocs.contract import lua
 from luasprocs.contract.functions import FUNCTIONS
-from luasprocs.language.compiler import PREFIX
+from luasprocs.language.compiler import PREFIX, ROOMY
+from luasprocs.language.needs import NOTHING
 
 if TYPE_CHECKING:
     from luasprocs.contract.keys import Keys
+    from luasprocs.language.needs import Needs
 
-VERSION = 8
+VERSION = 12
 """Raised with every change of the engine's text, or of what it is made from: an older luasprocs must not undo it."""
-TEXTS = {8: "45c8d1156f1e4b323c31083145bd7eb809fd0cb2"}
+TEXTS = {12: "b6417f4b220e3adff1d38edbc4415078f91be161"}
 """The last VERSIONs, and the ids of their texts for one registry. A VERSION that somebody may run keeps its text."""
 
 LOADED = ("core", "register")
 """Chunks that are compiled when the engine is loaded, in this order."""
 HELPERS = (
     *(
+        "arguments",
         "compile",
+        "eval",
         "header",
         "pin",
         "problem",
@@ -39,6 +44,7 @@ HELPERS = (
         "batch",
         "jobs",
         "served",
+        "room",
     ),
 )
 """Chunks that serve no function; with those that do they are text until they are used, see core.lua."""
@@ -47,7 +53,10 @@ CHUNKS = tuple(sorted({*HELPERS, *(one.chunk for one in FUNCTIONS.values())} - s
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """The engine of one registry: `text` for FUNCTION LOAD, `id` its SHA1, `library` its name."""
+    """The engine of one registry: `text` for FUNCTION LOAD, `library` its name, `id` the SHA1 of all but the secret.
+
+    `secret`: stands before all that it publishes for daemons, who alone can read it.
+    """
 
     text: str
     id: str
@@ -55,6 +64,12 @@ class Engine:
     owner: str
     db: int
     namespace: str
+    secret: str = ""
+
+
+def new_secret() -> str:
+    """A secret for a registry that has none."""
+    return secrets.token_hex(8)
 
 
 @functools.cache
@@ -63,14 +78,24 @@ def source(name: str) -> str:
     return resources.files(__package__).joinpath(f"{name}.lua").read_text(encoding="utf-8")
 
 
-def render(keys: Keys, owner: str, db: int) -> Engine:
-    """The engine for one registry: keys and function names carry the namespace; owner and db are part of the text."""
+def render(keys: Keys, owner: str, db: int, secret: str = "", needs: Needs = NOTHING) -> Engine:
+    """The engine for one registry: keys and function names carry the namespace; owner, db and needs are part of the text."""
     literals = lua.constants(
-        keys, PREFIX=PREFIX.decode(), OWNER=owner, DB=str(db), NAMESPACE=keys.namespace, VERSION=VERSION
+        keys,
+        full=bool(needs.allowed),
+        PREFIX=PREFIX.decode(),
+        ROOMY=ROOMY.decode(),
+        OWNER=owner,
+        DB=str(db),
+        NAMESPACE=keys.namespace,
+        VERSION=VERSION,
+        OWN=[part for one in needs.functions for part in (one.function, one.sproc, one.flags)],
     )
-    texts = "".join(f"\n--@ {name}\n{lua.chunk(source(name), literals)}" for name in CHUNKS)
-    loaded = "".join(f"(function(...) {lua.chunk(source(name), literals)}end)(core);\n" for name in LOADED)
+    at_load = (*LOADED, "own") if needs.functions else LOADED
+    later = (name for name in CHUNKS if needs.allowed or name != "room")
+    texts = "".join(f"\n--@ {name}\n{lua.chunk(source(name), literals)}" for name in later)
+    loaded = "".join(f"(function(...) {lua.chunk(source(name), literals)}end)(core);\n" for name in at_load)
     body = f"core.chunks = [===[\n{texts}\n--@ \n]===]\n{loaded}"
     text_id = hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest()
-    text = f'#!lua name={keys.library}\nlocal core = {{ text_id = "{text_id}" }}\n{body}'
-    return Engine(text, text_id, keys.library, owner, db, keys.namespace)
+    text = f'#!lua name={keys.library}\nlocal core = {{ text_id = "{text_id}", proof = "{secret} " }}\n{body}'
+    return Engine(text, text_id, keys.library, owner, db, keys.namespace, secret)

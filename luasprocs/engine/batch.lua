@@ -28,10 +28,15 @@ end
 -- Returns that, with room for what is known of each event that is run: its route, the place of its key, value, type and cut.
 local function read(args, at)
   local names, routes = {}, {}
-  local many = tonumber(args[at])
+  local function counted() -- no more than there are words
+    local number = tonumber(args[at])
+    if not number or number < 0 or number > #args then error('ERR a batch that is none', 0) end
+    return number
+  end
+  local many = counted()
   for i = 1, many do names[i] = args[at + i] end
   at = at + many + 1
-  many = tonumber(args[at])
+  many = counted()
   at = at + 1
   for i = 1, many do
     local depth, roots, origin, state, picks = unpack(args, at, at + ROUTE_WORDS - 1)

@@ -1,6 +1,6 @@
 -- Compiles a sproc when it is used first. Nothing of this file is kept but what it puts into the core's tables.
 local core = ...
-local entries, header, api = core.entries, core.once 'header', redis
+local entries, header, eval = core.entries, core.once 'header', core.once 'eval'
 
 -- What a library reaches through a metatable and an upvalue doesn't: 2% of a call's time for a handful of uses.
 local SHARED = { 'tonumber', 'tostring', 'type', 'pairs', 'ipairs', 'unpack', 'math', 'string', 'table', 'cjson' }
@@ -18,7 +18,7 @@ end
 local function fetch(name)
   if not name then return nil, refusal('ERR', 'no sproc named: ' .. K.USAGE_EXECUTE) end
   core.once 'pin'()
-  local values, problem = header.read(name, 'source', 'enabled', 'library', 'runasync', 'readonly', 'type', 'value', 'retries', 'event', 'reentrant')
+  local values, problem = header.read(name, 'source', 'enabled', 'library', 'runasync', 'readonly', 'type', 'value', 'retries', 'event', 'reentrant', 'record', 'oom')
   if not values then
     if problem:find('WRONGTYPE', 1, true) ~= 1 then return nil, { refused = problem, code = 'ERR' } end
     return nil, refusal('DIRTY', 'the registry of ' .. quoted(name) .. ' was changed by hand: sync again')
@@ -58,11 +58,11 @@ local function load_library(name)
   local values, refused = fetch(name)
   if not values then error(refused.refused, 3) end
   if not header.flag(values, 'library') then error('require ' .. quoted(name) .. ': it is not library=yes', 3) end
-  local chunk, problem = loadstring(K.PREFIX .. values.source, '@' .. name)
+  local chunk, problem = eval.load(values.source, name)
   if not chunk then error(problem, 0) end
   if may_unsettle(values.source) then guard.unsettle() end
   loading[name] = true
-  local ok, result = pcall(chunk, {}, {}, { name = name, trigger = 'require', call = guard.call_sproc, enqueue = guard.enqueue }, guard.require, redis)
+  local ok, result = pcall(chunk, {}, {}, { name = name, trigger = 'require', call = guard.call_sproc, enqueue = guard.enqueue }, guard.require, eval.api(values.source))
   loading[name] = nil
   if not ok then error(result, 0) end
   if result == nil then result = true end
@@ -85,8 +85,8 @@ local function assigns(source, name)
 end
 
 -- A direct call is counted by its sproc itself, in an upvalue, and a source that looks at ARGV takes the name off it: in Lua's own
--- code both cost next to nothing, done by the caller 5% of a call's time. `luasprocs_direct`: true for a call by name; false-like for any
--- other run; anything else for one that is to be counted and has no name among its arguments.
+-- code both cost next to nothing, done by the caller 5% of a call's time. `luasprocs_direct`: true for a call by name, `own` or `reads` for
+-- one by a function of its own, which has no name among its arguments; nil for any other run.
 local COUNT = 'if luasprocs_direct then luasprocs_calls = luasprocs_calls + 1 if luasprocs_calls >= %d then luasprocs_flush() end %s end '
 local SHIFT = 'if luasprocs_direct == true then local n = #ARGV for i = 2, n do ARGV[i - 1] = ARGV[i] end ARGV[n] = nil end'
 
@@ -100,7 +100,7 @@ local function wrapped(source)
   local names = table.concat(shared, ', ')
   local copies = #shared > 0 and 'local ' .. names .. ' = ' .. names .. '; ' or ''
   local count = COUNT:format(K.FLUSH_EVERY, source:find('ARGV', 1, true) and SHIFT or '')
-  return 'local sproc, require, redis, luasprocs_flush = ...; local luasprocs_calls = 0; ' .. copies
+  return 'local sproc, require, redis, luasprocs_flush = ...; local luasprocs_calls = 0; ' .. eval.head(source) .. copies
     .. 'return function(KEYS, ARGV, luasprocs_direct) ' .. count .. source
     .. '\nend, function() local calls = luasprocs_calls; luasprocs_calls = 0; return calls end'
 end
@@ -109,9 +109,10 @@ local function flush()
   core.use 'flush'.write()
 end
 
--- The function that runs a source which compiles, made once, and what `wrapped` returns beside it. A source that uses `...` itself, or assigns to what
--- is handed over, can't be wrapped, and stays a chunk.
+-- The function that runs a source which compiles, made once, and what `wrapped` returns beside it. A source that uses `...` itself, assigns to what
+-- is handed over, or has more locals or upvalues than that leaves, can't be wrapped, and stays a chunk.
 local function runner(source, name, chunk, sproc, require_library)
+  local api = eval.api(source)
   local fixed = not (assigns(source, 'redis') or assigns(source, 'sproc') or assigns(source, 'require') or source:find('luasprocs_', 1, true))
   local make = fixed and loadstring(wrapped(source), '@' .. name)
   if make then return make(sproc, require_library, api, flush) end
@@ -125,8 +126,9 @@ local function called(entry)
     if entry.left <= 0 then flush() end
     local guard = core.use 'guard'
     if named == true then guard.shift(args) end
-    if entry.guarded then return guard.reply_of(entry, keys, args) end
-    return entry.run(keys, args)
+    if not entry.guarded then return entry.run(keys, args) end
+    if named == true then return guard.reply_of(entry, keys, args) end
+    return guard.own_reply_of(entry, keys, args, named == 'reads')
   end
 end
 
@@ -150,6 +152,12 @@ local function is_tame(source)
     uses = uses - tame
   end
   return uses == 0
+end
+
+-- Which of a sproc's records are written: nothing for all of them.
+local function recorded(values)
+  local record = header.value(values, 'record')
+  return record ~= 'all' and record or nil
 end
 
 -- Whether a source may raise something that is no string: redis-server 7.0 crashes where such an error reaches it. Or return an error,
@@ -184,19 +192,19 @@ local function load_entry(name)
   if header.flag(values, 'runasync') then
     local how = 'it runs in a worker, not on the server; luasprocs execute, sproc.enqueue or FCALL ' .. K.ENQUEUE .. ' enqueues it'
     local later = refusal('ASYNC', quoted(name) .. ' is runasync=yes: ' .. how)
-    later.is_async, later.types, later.value = true, types, wants_value
+    later.is_async, later.types, later.value, later.record = true, types, wants_value, recorded(values)
     core.later[name] = later
     return later
   end
-  local source = values.source
-  local chunk, problem = loadstring(K.PREFIX .. source, '@' .. name)
+  local source = eval.compilable(values.source)
+  local chunk, problem = eval.load(source, name)
   if not chunk then return refusal('ERR', problem) end
   local tame, begin, sproc = is_tame(source), marker_of(name, values), { name = name, trigger = 'call' }
   local guard = not tame and core.use 'guard' or {} -- a tame source names neither `sproc` nor `require`
   sproc.call, sproc.enqueue = guard.call_sproc, guard.enqueue
   local run, counted = runner(source, name, chunk, sproc, guard.require)
-  local unsettles = may_unsettle(source)
-  local guarded = begin ~= nil or may_raise(source) or unsettles
+  local unsettles, asks_first = may_unsettle(source), K.FULL and core.use('room').asks(source, values, tame)
+  local guarded = begin ~= nil or may_raise(source) or unsettles or asks_first
   if unsettles or source:find('require', 1, true) then run = core.use 'guard'.settled(run, unsettles) end
   local entry = {
     name = name,
@@ -208,10 +216,12 @@ local function load_entry(name)
     types = types,
     value = wants_value,
     retried = header.number(values, 'retries') > 0,
+    record = recorded(values),
     sproc = sproc,
     tame = tame,
     begin = begin,
     guarded = guarded, -- see guard.lua
+    asks = asks_first, -- see room.lua
   }
   entry.direct = not entry.guarded and counted and run or called(entry)
   entries[name], core.direct[name] = entry, entry.direct

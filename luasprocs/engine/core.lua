@@ -39,7 +39,7 @@ function core.settle()
   if under_way then settle() end
 end
 
-redis.register_function(K.EXECUTE, function(keys, args)
+redis.register_function({ function_name = K.EXECUTE, flags = K.EXECUTE_FLAGS, callback = function(keys, args)
   if under_way then settle() end
   local name = args[1]
   local run = direct[name]
@@ -52,6 +52,6 @@ redis.register_function(K.EXECUTE, function(keys, args)
   local reply = run(keys, args, true)
   under_way = nil
   return reply
-end)
+end })
 
 core.use, core.once, core.load_entry = use, once, load_entry

@@ -163,6 +163,7 @@ end
 local function unable(item, now, spent_us)
   if item.is_held ~= item.held then return 'held ' .. (item.is_held or '') end
   if item.is_paused then return 'paused' end
+  if item.is_full then return 'later' end
   if item.at > now + K.AHEAD_MS then return 'early' end
   if spent_us > K.HOLD_US then return 'later' end
 end
@@ -201,6 +202,8 @@ function modes.run(args)
   local now, reply = now_ms(), { 'ok' }
   reply[2] = now
   local items, rows, marks, shown = items_of(args), {}, {}, {}
+  local full = K.FULL and core.use('room').refuse_items(items)
+  if full then return full end
   local ok, problem = pcall(run_items, items, reply, rows, marks, shown, now, later)
   -- Whatever happened: what has begun does not run again.
   for first = 1, #marks, 1000 do redis.call('HSET', K.SCHEDULED, unpack(marks, first, math.min(#marks, first + 999))) end

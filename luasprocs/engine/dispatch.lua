@@ -50,7 +50,7 @@ end
 local function run_each(batch, entry, stretch, tally)
   local args, places, values, kinds = batch.args, batch.places, batch.values, batch.kinds
   local replies, problems, durations = {}, {}, {}
-  local sproc, tame, any_cut = entry.sproc, entry.tame, next(batch.cuts) ~= nil
+  local sproc, tame, any_cut, keeps_replies = entry.sproc, entry.tame, next(batch.cuts) ~= nil, not entry.record
   local xpcall = xpcall
   local together, unclocked = #stretch >= CLOCK_STRETCH and CLOCK_RUNS or 1, 0
   running = entry
@@ -76,21 +76,22 @@ local function run_each(batch, entry, stretch, tally)
       count_error(tally, problems[n], 1, 'error')
     else
       if tally.last_status ~= 'ok' then count_ok(tally) end
-      if reply then replies[n] = readable(reply) end
+      if reply and keeps_replies then replies[n] = readable(reply) end
     end
   end
   return replies, problems, durations
 end
 
--- Runs a sproc for a stretch of events between one begin and one end marker, then records each run.
+-- Runs a sproc for a stretch of events between one begin and one end marker, then records each run that its header wants recorded.
 local function run_stretch(batch, entry, stretch, tally)
   local args, places, route, name = batch.args, batch.places, stretch.route, entry.name
   local roots = route.roots > 0 and route.roots or #stretch
-  redis.call('PUBLISH', K.MARKERS, runs.begin_marker(route.depth, roots, route.origin, name))
+  redis.call('PUBLISH', K.MARKERS, core.proof .. runs.begin_marker(route.depth, roots, route.origin, name))
   runs.tell(entry, 'event', route.origin, route.depth)
   local replies, problems, durations = run_each(batch, entry, stretch, tally)
   runs.mend()
-  redis.call('PUBLISH', K.MARKERS, 'end')
+  redis.call('PUBLISH', K.MARKERS, core.proof .. 'end')
+  if entry.record and not next(problems) then return end
   -- Numbers as text: a number costs more to hand over.
   local row = {
     sproc = name, trigger = 'event', origin = route.origin, depth = tostring(route.depth), commit = runs.commit_of(entry), daemon = batch.daemon,
@@ -131,7 +132,18 @@ local function refused(place, name, entry, stretch, paused)
   if state == 'timeout' and meant then return 'timeout', 'it ran past its timeout and was stopped' end
   if paused then return 'skipped', 'paused: luasprocs resume ' .. name end
   if not within_budget(route, #stretch) then
-    return 'skipped', 'the budget of ' .. K.RUNS_BUDGET .. ' runs for each original event is used up'
+    return 'skipped', 'the limit of ' .. K.RUNS_BUDGET .. ' runs per original event is reached'
+  end
+end
+
+-- A stretch that a full server has no room for, beside one that it has: each event is an error, and tried again if the header says so.
+local function leave_stretch(batch, name, entry, stretch)
+  record_skipped(batch, name, stretch, 'error', batch.full)
+  if not entry.retried then return end
+  local route = stretch.route
+  for _, n in ipairs(stretch) do
+    local key, event = batch.args[batch.places[n]], batch.args[batch.places[n] + 1]
+    jobs.retry_run(name, 'event', { key }, { batch.values[n], event, batch.kinds[n] }, route, batch.full)
   end
 end
 
@@ -143,6 +155,8 @@ local function do_stretch(batch, place, entry, stretch, paused, tally)
     record_skipped(batch, name, stretch, status, why)
   elseif entry.is_async then
     enqueue_stretch(batch, name, stretch)
+  elseif batch.full and entry.asks then
+    leave_stretch(batch, name, entry, stretch)
   else
     run_stretch(batch, entry, stretch, tally)
   end
@@ -227,6 +241,8 @@ function serve.dispatch(_, args)
     return { 'ran', mark_tick, mark_count, 0, 0 }
   end
   batch.daemon, batch.first = daemon, first
+  local full = K.FULL and core.use('room').refuse_batch(batch)
+  if full then return full end
   batches.read_values(batch, first)
   local last = run_claimed(batch, sent)
   return { 'ran', sent.tick, last, batch.size, clock_us() - started_us }
@@ -240,6 +256,8 @@ function serve.catchup(_, args)
   for i = 5, #args do flat[#flat + 1], flat[#flat + 2] = args[i], 'catchup' end
   local batch = batches.read(flat, 1)
   batch.daemon = daemon
+  local full = K.FULL and core.use('room').refuse_batch(batch)
+  if full then return full end
   if batch.total > 0 then
     batches.read_values(batch, 1)
     run_sproc(batch, 1)

@@ -25,6 +25,7 @@ end
 
 function serve.flush()
   core.settle()
+  if core.settle_own then core.settle_own() end
   return write()
 end
 

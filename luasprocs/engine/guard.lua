@@ -48,11 +48,17 @@ function guard.settled(run, always)
   end
 end
 
+-- Why an entry can't run in a server that is full; nothing when it can.
+function guard.no_room(entry)
+  return entry.asks and core.use('room').lacks() or nil
+end
+
 -- sproc.call(name, keys, args) inside a sproc: runs another one in the same atomic step and returns what it returned.
 -- Raises what it raised, and the refusal of a name that can't run.
 function guard.call_sproc(name, keys, args)
   local entry = entries[name] or load_entry(name)
-  if entry.refused then error({ err = entry.refused }, 0) end
+  local refused = entry.refused or guard.no_room(entry)
+  if refused then error({ err = refused }, 0) end
   entry.left = entry.left - 1
   -- No tail call: a sproc that calls itself for ever must run into Lua's stack limit.
   local reply = entry.run(keys or {}, args or {})
@@ -99,11 +105,11 @@ local explain = guard.explain
 -- Runs an entry under xpcall; between two markers if there is the text of a begin marker. What arrives between these on a
 -- listener's connection was caused by this run. Returns whether it went well, and the reply or an error reply.
 local function run(entry, keys, args, begin)
-  if begin then redis.call('PUBLISH', K.MARKERS, begin) end
+  if begin then redis.call('PUBLISH', K.MARKERS, core.proof .. begin) end
   settle()
   running, running_keys, running_args = entry, keys, args
   local ok, reply = xpcall(run_handed, explain)
-  if begin then redis.call('PUBLISH', K.MARKERS, 'end') end
+  if begin then redis.call('PUBLISH', K.MARKERS, core.proof .. 'end') end
   return ok, reply
 end
 guard.run = run
@@ -116,7 +122,14 @@ end
 
 -- A direct call of a guarded sproc.
 function guard.reply_of(entry, keys, args)
+  local refused = guard.no_room(entry)
+  if refused then return { err = refused } end
   return counted(entry, run(entry, keys, args, entry.begin))
+end
+
+-- The same by a function of its own, to which the server has given room; `reads`: it may not write, and so not publish.
+function guard.own_reply_of(entry, keys, args, reads)
+  return counted(entry, run(entry, keys, args, not reads and entry.begin or nil))
 end
 
 -- Undoes what a sproc may have changed for whatever runs after it in the same call.

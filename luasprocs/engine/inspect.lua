@@ -4,15 +4,15 @@ local pin, serve = core.use 'pin', {}
 
 function serve.about()
   pin()
-  return { K.VERSION, K.OWNER, K.DB, K.NAMESPACE, core.text_id, core.generation or '' }
+  return { K.VERSION, K.OWNER, K.DB, K.NAMESPACE, core.text_id, core.generation or '', redis.acl_check_cmd('FUNCTION', 'LOAD', '') and core.proof or '' }
 end
 
 function serve.compile(_, args)
   pin()
-  local problems = {}
+  local load, problems = core.once('eval').load, {}
   for i = 1, #args, 2 do
     local name, source = args[i], args[i + 1]
-    local chunk, problem = loadstring(K.PREFIX .. source, '@' .. name)
+    local chunk, problem = load(source, name)
     if not chunk then problems[#problems + 1], problems[#problems + 2] = name, problem end
   end
   return problems

@@ -9,14 +9,14 @@ local json, now_ms, writable, is_paused = prelude.json, prelude.now_ms, prelude.
 local function run_rules(name)
   local entry = core.entries[name] or core.load_entry(name)
   if entry.rules then return entry.rules end
-  local values = header.read(name, 'overlap', 'retries', 'backoff', 'timeout', 'memory', 'runasync', 'cron', 'every', 'misfire') or {}
+  local values = header.read(name, 'overlap', 'retries', 'backoff', 'runasync', 'cron', 'every', 'misfire', unpack(K.TOLD)) or {}
   entry.rules = {
     overlap = header.value(values, 'overlap'):lower(),
     retries = header.number(values, 'retries'),
     backoff_ms = header.duration_ms(values, 'backoff'),
-    timeout = header.value(values, 'timeout'),
-    memory = header.value(values, 'memory'),
+    told = {},
   }
+  for place, key in ipairs(K.TOLD) do entry.rules.told[place] = header.value(values, key) end
   return entry.rules
 end
 

@@ -19,7 +19,8 @@ function serve.run(keys, args)
   guard.shift(args)
   guard.shift(args)
   local entry = core.entries[name or ''] or core.load_entry(name)
-  if entry.refused then return { err = entry.refused } end
+  local refused = entry.refused or guard.no_room(entry)
+  if refused then return { err = refused } end
   -- Asked before the run: afterwards the sproc's writes would stay, and the caller would hear of an error.
   local may = redis.acl_check_cmd('XADD', K.EXECUTIONS, '*', 'sproc', name)
     and redis.acl_check_cmd('HINCRBY', K.STATS_PREFIX .. name, 'runs', '1')

@@ -1,6 +1,6 @@
 -- Writes what ran: the Executions stream, and each sproc's stats.
 local core = ...
-local prelude = core.use 'prelude'
+local prelude, header = core.use 'prelude', core.use 'header'
 local FIELDS, EMPTY, BUCKETS_US = K.EXECUTION_FIELDS, K.EXECUTION_EMPTY, K.BUCKETS_US
 local records = {}
 
@@ -25,8 +25,21 @@ local function add(command)
   return command('XADD', K.EXECUTIONS, 'MAXLEN', '~', limit(), unpack(words, 1, last))
 end
 
--- The one writer of records: takes a table of the contract's fields; what it lacks is empty.
+-- Whether a sproc's header wants a record: `errors` wants all that is not ok, `none` nothing.
+local function wanted(name, status)
+  local entry = core.entries[name] or core.later[name]
+  local record
+  if entry then
+    record = entry.record
+  else -- it is live no more, or was not run since the load
+    record = header.value(header.read(name, 'record') or {}, 'record')
+  end
+  return not record or record == 'all' or (record == 'errors' and status ~= 'ok')
+end
+
+-- The one writer of records: takes a table of the contract's fields; what it lacks is empty. What is about no sproc is always written.
 function records.write(row)
+  if row.sproc and not wanted(row.sproc, row.status) then return end
   for place = 1, #FIELDS do words[place * 2 + 1] = row[FIELDS[place]] or EMPTY[place] end
   if type(add(redis.pcall)) == 'table' then
     prelude.writable(K.EXECUTIONS, 'stream')

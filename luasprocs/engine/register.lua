@@ -3,7 +3,9 @@ local core = ...
 local REGISTERED = K.REGISTERED
 
 local function serve(place, keys, args)
-  local chunk, name = core.use('served')(place)
+  local chunk, name, rule = core.use('served')(place)
+  local wrong = core.use 'arguments'(args, rule)
+  if wrong then return redis.error_reply(wrong) end
   local made = chunk == 'inspect' and core.once(chunk) or core.use(chunk) -- syncs are seldom
   return made.serve[name](keys, args)
 end

@@ -10,7 +10,7 @@ function serve.due()
   local due = redis.call('ZRANGEBYSCORE', writable(K.DELAYED, 'zset'), '-inf', now_ms(), 'LIMIT', 0, K.DUE_LIMIT)
   for _, text in ipairs(due) do
     local job = read_job(text)
-    if job and job.server and is_paused(job.sproc) then
+    if job and job.server and (is_paused(job.sproc) or K.FULL and core.use('room').refuse(job.sproc)) then
       redis.call('ZADD', K.DELAYED, now_ms() + K.PAUSED_AGAIN_MS, text)
     elseif job and job.server then
       reply[#reply + 1] = text
@@ -41,6 +41,8 @@ function serve.retry(_, args)
   prelude.serve_generation()
   if not redis.call('ZSCORE', K.DELAYED, text) then return redis.status_reply('GONE') end
   local job = read_job(text)
+  local full = K.FULL and verdict == '' and core.use('room').refuse(job.sproc)
+  if full then return redis.error_reply(full) end
   local row = verdict == '' and run_again(job) or { status = verdict, error = 'it ran past its timeout and was stopped' }
   redis.call('ZREM', K.DELAYED, text)
   row.trigger, row.daemon = job.trigger, daemon

@@ -1,6 +1,8 @@
--- Which chunk serves a function, and its name there, by its place in K.REGISTERED: what has no part in a plain call is not kept for it.
+-- Which chunk serves a function, its name there, and what its arguments are (see arguments.lua), by its place in K.REGISTERED: what has no
+-- part in a plain call is not kept for it.
 local SERVED = K.SERVED
 
 return function(place)
-  return SERVED[place], SERVED[place + 1]
+  local at = (place - 1) / 2 * 3
+  return SERVED[at + 1], SERVED[at + 2], SERVED[at + 3]
 end

@@ -87,7 +87,7 @@ function serve.tick(_, args)
   local interval_ms, forced = tonumber(args[1]), args[2] == '1'
   runs.mend()
   local run_id = server_id()
-  local found = redis.pcall('HMGET', K.EVENTS, 'epoch', 'tick', 'at')
+  local found = redis.pcall('HMGET', K.EVENTS, 'epoch', 'tick', 'at', 'proof')
   if found.err then found = redis.call('HMGET', writable(K.EVENTS, 'hash'), 'epoch', 'tick', 'at') end
   local epoch, now = found[1], now_ms()
   if not epoch or epoch:sub(14) ~= run_id then
@@ -96,8 +96,9 @@ function serve.tick(_, args)
   local since = now - tonumber(found[3] or 0)
   if not forced and since >= 0 and since < interval_ms then return { epoch, tonumber(found[2]) } end
   local tick = redis.call('HINCRBY', K.EVENTS, 'tick', 1)
+  if found[4] ~= core.proof then redis.call('HSET', K.EVENTS, 'proof', core.proof) end
   redis.call('HSET', K.EVENTS, 'at', now)
-  redis.call('PUBLISH', K.TICKS, table.concat({ epoch, tick, now, run_id, forced and 1 or 0 }, ' '))
+  redis.call('PUBLISH', K.TICKS, core.proof .. table.concat({ epoch, tick, now, run_id, forced and 1 or 0 }, ' '))
   return { epoch, tick }
 end
 

@@ -74,10 +74,9 @@ end
 
 -- A job as its daemon gets it.
 local function row_of(entry_id, job)
-  local said = rules(job.sproc)
-  local row = {
-    entry_id, job.id, job.sproc, job.trigger, tostring(job.depth), job.origin, tostring(job.attempt), said.timeout, said.memory, #job.keys,
-  }
+  local row = { entry_id, job.id, job.sproc, job.trigger, tostring(job.depth), job.origin, tostring(job.attempt) }
+  for _, value in ipairs(rules(job.sproc).told) do row[#row + 1] = value end
+  row[#row + 1] = #job.keys
   for _, key in ipairs(job.keys) do row[#row + 1] = key end
   row[#row + 1] = #job.args
   for _, arg in ipairs(job.args) do row[#row + 1] = arg end
@@ -232,26 +231,36 @@ local function from_sproc(name, keys, args)
   return id
 end
 
+-- Whether the user may speak for a job: only then it says what caused a write. Who may take jobs may.
+local function may_speak()
+  return redis.acl_check_cmd('XREADGROUP', 'GROUP', GROUP, 'd', 'STREAMS', K.JOBS, '>')
+end
+
 function serve.effect(_, args)
+  if not may_speak() then return redis.error_reply(K.NOT_A_WORKER) end
   local depth, roots, origin, name, resp, command = args[1], args[2], args[3], args[4], args[6], args[7]
   core.use 'pin'()
   if command and command:lower() == 'select' then
     return redis.error_reply('ERR SELECT is not there in an async sproc: it works in the db of its registry')
   end
-  if core.triggers then redis.call('PUBLISH', K.MARKERS, runs.begin_marker(depth, roots, origin, name)) end
+  if core.triggers then redis.call('PUBLISH', K.MARKERS, core.proof .. runs.begin_marker(depth, roots, origin, name)) end
   if resp == '3' then redis.setresp(3) end
-  local reply = redis.pcall(unpack(args, 7))
+  for i = 7, #args do args[i - 6] = args[i] end -- unpack takes as many as EVAL's from the first, fewer from another
+  for i = #args, #args - 5, -1 do args[i] = nil end
+  local reply = redis.pcall(unpack(args))
   redis.setresp(2)
-  if core.triggers then redis.call('PUBLISH', K.MARKERS, 'end') end
+  if core.triggers then redis.call('PUBLISH', K.MARKERS, core.proof .. 'end') end
   return reply
 end
 
 function serve.call(keys, args)
+  if not may_speak() then return redis.error_reply(K.NOT_A_WORKER) end
   local name, origin, depth = caused(args)
   if not name then return redis.error_reply('ERR ' .. K.USAGE_CALL) end
   core.use 'pin'()
   local entry = core.entries[name] or core.load_entry(name)
-  if entry.refused then return { err = entry.refused } end
+  local refused = entry.refused or guard.no_room(entry)
+  if refused then return { err = refused } end
   entry.left = entry.left - 1
   core.origin, core.depth = origin, depth
   local _, reply = guard.run(entry, keys, args, core.triggers and runs.begin_marker(depth, 1, origin, name) or nil)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from luasprocs.language.compiler import syntax_problems
 from luasprocs.language.decoding import decoded
 from luasprocs.language.files import size_problem
-from luasprocs.language.header import Field, fields_of, problems_of, value_problem
+from luasprocs.language.header import Field, fields_of, line_problems, problems_of, value_problem
 from luasprocs.language.metadata import says_yes
 from luasprocs.language.places import Lines
 from luasprocs.language.problems import problem
@@ -69,8 +69,10 @@ def analyse(source: bytes | str, path: str = "", defaults: Mapping[str, str] = _
     if large := size_problem(len(raw), path):
         return Analysis("", problems=(large,))
     text, problems = decoded(raw, path)
-    fields = fields_of(text, Lines(text))
+    lines = Lines(text)
+    fields = fields_of(text, lines)
     problems += problems_of(fields, path)
+    problems += line_problems(text, path, lines)
     body = text.encode("utf-8", "surrogateescape")
     if all(one.code not in _NO_TEXT for one in problems):
         problems += syntax_problems(path, body)

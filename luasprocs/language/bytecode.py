@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 MOVE, LOADK, GETUPVAL, GETGLOBAL, GETTABLE, SETGLOBAL = 0, 1, 4, 5, 6, 7
 SETTABLE = 9
 CALL, TAILCALL, SETLIST, CLOSURE = 28, 29, 34, 36
+_TESTS = frozenset({23, 26, 27})  # EQ, TEST, TESTSET
 _FINDS = frozenset({MOVE, GETUPVAL, GETGLOBAL, GETTABLE, SETGLOBAL, SETTABLE})
 _NO_TARGET = frozenset({7, 8, 9, 22, 23, 24, 25, 26, 30, 35})  # their A is no register that they write
 _CALLS = {
@@ -22,6 +23,7 @@ _CALLS = {
 }
 CONSTANT_BIT = 256  # a register number with this bit names a constant
 
+_HANDED = "redis"
 _HEADER_BYTES = 12
 _NIL, _BOOLEAN, _NUMBER, _STRING = 0, 1, 3, 4
 
@@ -46,6 +48,7 @@ class Function(NamedTuple):
     constants: tuple[Constant, ...]
     nested: tuple[Function, ...]
     upvalues: tuple[bytes, ...]
+    locals: tuple[bytes, ...]
 
     def step(self, at: int) -> Instruction:
         """One instruction, taken apart."""
@@ -60,11 +63,11 @@ class Function(NamedTuple):
 
 
 class Use(NamedTuple):
-    """A name in the bytecode: `what` is "read" or "write" (a global), "field" (written into one), "command", "require", "call" or
-    "enqueue" (a sproc).
+    """A name in the bytecode: `what` is "read" or "write" (a global), "field" (written into one), "member" (taken from `redis`),
+    "command", "require", "call" or "enqueue" (a sproc).
 
-    `detail` is, of a global read or a field, the field; of a global written, "function" if it becomes one; of a command, the
-    next word.
+    `detail` is, of a global read, a field or a member, the field; of a global written, "function" if it becomes one; of a
+    command, the next word.
     """
 
     what: str
@@ -81,8 +84,25 @@ def read_chunk(chunk: bytes) -> Function:
 def uses_of(chunk: bytes, names: tuple[str, ...]) -> Iterator[Use]:
     """The uses in a dumped chunk whose first statement makes locals of these names."""
     main = read_chunk(chunk)
-    for function in main.walk():
-        yield from _uses_in(function, names if function is main else ())
+    functions = list(main.walk())
+    # An upvalue `redis` is the one that is handed over, unless there is another local of that name.
+    sole = sum(function.locals.count(_HANDED.encode()) for function in functions) < 2
+    tested = {one for function in functions for one in _tested(function, names if function is main else ())}
+    for function in functions:
+        for use in _uses_in(function, names if function is main else ()):
+            known = use.what != "member" or (sole and (use.name, use.detail) not in tested)
+            if use.what == "read" and (use.name, use.detail) in tested:
+                yield use._replace(detail="")
+            elif known:
+                yield use
+
+
+def _tested(function: Function, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Fields that the source looks whether they are there, as in `table.unpack or unpack`."""
+    for at in range(1, len(function.words) - 1):
+        step, after = function.step(at), function.step(at + 1)
+        if step.op == GETTABLE and after.op in _TESTS and step.a in {after.a, after.b, after.c}:
+            yield _name_in(function, at - 1, step.b, names), _field(function, at, step.b)
 
 
 def _uses_in(function: Function, names: tuple[str, ...]) -> Iterator[Use]:
@@ -99,10 +119,19 @@ def _uses_in(function: Function, names: tuple[str, ...]) -> Iterator[Use]:
                 field = _name(function, step.b - CONSTANT_BIT) if step.b & CONSTANT_BIT else ""
                 yield Use("field", table, line, field)
         elif step.op == GETTABLE:
-            if what := _CALLS.get((_name_in(function, at - 1, step.b, names), _field(function, at, step.b))):
-                yield from _call_of(function, at + 1, step.a, what)
+            yield from _taken(function, at, names)
         elif _name_in(function, at, step.a, names) == "require":
             yield from _call_of(function, at + 1, step.a, "require")
+
+
+def _taken(function: Function, at: int, names: tuple[str, ...]) -> Iterator[Use]:
+    """The use of what the instruction at `at` takes from a table."""
+    step = function.step(at)
+    table, field = _name_in(function, at - 1, step.b, names), _field(function, at, step.b)
+    if what := _CALLS.get((table, field)):
+        yield from _call_of(function, at + 1, step.a, what)
+    elif table == _HANDED and field and not _is_global(function, at - 1, step.b, names):
+        yield Use("member", table, function.lines[at], field)
 
 
 def _is_number(function: Function, at: int) -> bool:
@@ -130,6 +159,10 @@ def _name_in(function: Function, at: int, register: int, names: tuple[str, ...])
     if load.op == GETUPVAL:
         return function.upvalues[load.b].decode("utf-8", "surrogateescape")
     return _name(function, load.bx) if load.op == GETGLOBAL else ""
+
+
+def _is_global(function: Function, at: int, register: int, names: tuple[str, ...]) -> bool:
+    return register >= len(names) and function.step(at).op == GETGLOBAL
 
 
 def _table_in(function: Function, at: int, register: int, names: tuple[str, ...]) -> str:
@@ -193,11 +226,14 @@ class _Reader:
         constants = tuple(self._constant() for _ in range(self._next(self._int)))
         nested = tuple(self.function() for _ in range(self._next(self._int)))
         lines = self._words()
-        for _ in range(self._next(self._int)):  # locals
-            self._string()
-            self._at += 2 * self._int.size
+        names = tuple(self._local() for _ in range(self._next(self._int)))
         upvalues = tuple(self._string() for _ in range(self._next(self._int)))
-        return Function(words, lines, constants, nested, upvalues)
+        return Function(words, lines, constants, nested, upvalues, names)
+
+    def _local(self) -> bytes:
+        name = self._string()
+        self._at += 2 * self._int.size
+        return name
 
     def _next(self, kind: struct.Struct) -> int:
         (value,) = kind.unpack_from(self._chunk, self._at)

@@ -9,6 +9,9 @@ from luasprocs.language import header
 from luasprocs.language.analysis import analyse
 from luasprocs.language.files import SUFFIX, case_clashes, name_problem
 from luasprocs.language.metadata import says_yes
+from luasprocs.language.needs import KEY as FUNCTION
+from luasprocs.language.needs import own_of, shared
+from luasprocs.language.places import START
 from luasprocs.language.problems import problem
 from luasprocs.language.references import Reference, required
 from luasprocs.language.rules import with_defaults
@@ -56,6 +59,7 @@ def check(workspace: Workspace, names: Iterable[str] | None = None, analysed: An
     problems = {one for analysis in found.values() for one in analysis.problems}
     problems |= {problem(path(name), "name.invalid", wrong) for name in wanted if (wrong := name_problem(name))}
     problems |= set(clash_problems(workspace, wanted))
+    problems |= set(function_problems(workspace, found))
     problems |= set(require_problems(workspace, {name: _unit(one) for name, one in found.items()}))
     return sorted(problems)
 
@@ -65,6 +69,23 @@ def clash_problems(workspace: Workspace, names: Collection[str]) -> Iterator[Pro
     for name, what in case_clashes(workspace.names):
         if name in names:
             yield problem(workspace.path(name), "name.clash", what)
+
+
+def function_problems(workspace: Workspace, checked: Mapping[str, Analysis]) -> Iterator[Problem]:
+    """Functions of the same name as another sproc's. The others' headers are read if one of these has a function."""
+    mine = [own for name, one in checked.items() if (own := own_of(name, one.values))]
+    if not mine:
+        return
+    others = workspace.read(sorted(set(workspace.names) - checked.keys()))
+    values = {name: _values(source, workspace.defaults) for name, source in others.items()}
+    theirs = [own for name, one in values.items() if (own := own_of(name, one))]
+    for one, first in shared([*mine, *theirs]).items():
+        told, other = (one, first) if one.sproc in checked else (first, one)
+        if told.sproc not in checked:
+            continue
+        place = next((field.value_range for field in checked[told.sproc].fields if field.key == FUNCTION), START)
+        what = f"function {told.function} is {other.sproc}'s already: give one another name"
+        yield problem(workspace.path(told.sproc), "function.taken", what, place)
 
 
 def require_problems(workspace: Workspace, checked: Mapping[str, Unit]) -> Iterator[Problem]:
@@ -82,15 +103,15 @@ def require_problems(workspace: Workspace, checked: Mapping[str, Unit]) -> Itera
             if one.name in libraries or (unit.runasync and not one.name.endswith(SUFFIX)):
                 continue
             if one.name in units:
-                what = f"require of {shown(one.name)}, which is not library=yes: say so in its header"
+                what = f"{shown(one.name)} is required but has no library=yes in its header"
                 yield problem(workspace.path(name), "require.not-library", what, one.range)
                 continue
             right = nearest(one.name, sound) or nearest(one.name, workspace.names)
-            what = f"require of {shown(one.name)}, but there is no such library sproc{right}"
+            what = f"required library {shown(one.name)} does not exist{right}"
             yield problem(workspace.path(name), "require.unknown", what, one.range)
     needs = {name: [one for one in units[name].requires if one.name in libraries] for name in sorted(libraries)}
     for name, at, circle in _circles(needs, checked):
-        what = f"require in a circle, which no run gets out of: {' -> '.join(circle)}"
+        what = f"circular require: {' -> '.join(circle)}"
         yield problem(workspace.path(name), "require.circle", what, at.range)
 
 
@@ -110,6 +131,14 @@ def _with_required(workspace: Workspace, checked: Mapping[str, Unit]) -> dict[st
         units |= found
         new = found.values()
     return units
+
+
+def _values(source: bytes, defaults: Mapping[str, str]) -> Mapping[str, str]:
+    """A header's values; none of one that is broken."""
+    try:
+        return with_defaults(header.values_of(source, ""), defaults)
+    except ProblemsError:
+        return {}
 
 
 def _read(source: bytes, defaults: Mapping[str, str]) -> Unit:

@@ -11,6 +11,7 @@ from lupa import lua51
 from luasprocs.language.bytecode import Use, uses_of
 from luasprocs.language.places import Lines, Range
 from luasprocs.language.problems import problem
+from luasprocs.language.shebang import compilable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,12 +20,15 @@ if TYPE_CHECKING:
 
 LOCALS = ("KEYS", "ARGV", "sproc", "require", "redis")
 PREFIX = f"local {', '.join(LOCALS)} = ...; ".encode()  # the engine's, on the source's first line
+ROOMY = f"local {', '.join(LOCALS[:-1])} = ...; return function() ".encode()
+"""The same for a source that needs as many locals and upvalues as EVAL gives it: engine/eval.lua says more."""
 
 _MESSAGE = re.compile(rb"s:(\d+): (.*)", re.DOTALL)
 _NEAR = re.compile(rb"(.*?) near '(.*)'", re.DOTALL)
 _LINE_END = re.compile(rb"\r\n?|\n\r?")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _MESSAGE_CHARS = 300
+_NO_ROOM = b" has more than "  # … 200 local variables, 60 upvalues
 _COLUMNS_LIMIT = 10_000  # in longer lines nothing is looked for
 _TOKENS_TRIED = 20
 _COMPILE = b"""
@@ -47,7 +51,7 @@ def syntax_problems(path: str, source: bytes) -> list[Problem]:
 
 def uses(source: bytes) -> list[Use]:
     """The globals, Redis commands, libraries and sprocs that a source names, each with its line; none if it doesn't compile."""
-    dumped = _compiler()(PREFIX + source, True)
+    dumped, _ = _compiled(source, True)
     return list(dict.fromkeys(uses_of(dumped, LOCALS))) if isinstance(dumped, bytes) else []
 
 
@@ -61,11 +65,20 @@ def _compiler() -> Callable[[bytes, bool], Any]:
 
 def _refusal(source: bytes) -> tuple[int, bytes] | None:
     """The line and message of what is wrong; None when it compiles."""
-    answer = _compiler()(PREFIX + source, False)
-    if answer is True:
+    compiled, message = _compiled(source, False)
+    if compiled:
         return None
-    found = _MESSAGE.fullmatch(answer[1])
-    return (int(found[1]), found[2]) if found else (1, answer[1])
+    found = _MESSAGE.fullmatch(message)
+    return (int(found[1]), found[2]) if found else (1, message)
+
+
+def _compiled(source: bytes, dumped: bool) -> tuple[Any, bytes]:
+    """Bytecode or True; or False and what Lua says."""
+    source = compilable(source)
+    answer = _compiler()(PREFIX + source, dumped)
+    if isinstance(answer, tuple) and _NO_ROOM in answer[1]:
+        answer = _compiler()(ROOMY + source + b"\nend", dumped)
+    return answer if isinstance(answer, tuple) else (answer, b"")
 
 
 def _place_of(source: bytes, refused: tuple[int, bytes]) -> Range:

@@ -52,7 +52,7 @@ def case_clashes(names: Iterable[str]) -> list[tuple[str, str]]:
     for name in sorted(names):
         kept = first.setdefault(_folded(name), name)
         if kept != name:
-            what = f"the name {shown(name)} is {shown(kept)} where case doesn't count: rename one of them"
+            what = f"the names {shown(name)} and {shown(kept)} differ only in case: rename one of them"
             clashes.append((name, what))
     return clashes
 

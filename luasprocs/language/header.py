@@ -1,4 +1,4 @@
-"""The header of a sproc: `key=value` lines in leading comments, read and written back byte for byte. Pure.
+"""The header of a sproc: what its fields say and what is wrong with them, read and written back byte for byte. Pure.
 
 It ends at the first line of code. Lines count as Lua counts them: they agree with the server's errors.
 """
@@ -9,7 +9,9 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.errors import ProblemsError, SettingsError
+from luasprocs.language import shebang
 from luasprocs.language.decoding import BOM, decoded
+from luasprocs.language.fields import BLANKS, Found, lookalikes, pairs, scan, written
 from luasprocs.language.metadata import is_key, parse_value
 from luasprocs.language.places import Lines, Range
 from luasprocs.language.problems import problem
@@ -20,13 +22,6 @@ if TYPE_CHECKING:
 
     from luasprocs.errors import Problem
 
-_BLANKS = " \t\v\f"
-# A comment that is never closed is Lua's error to report; here it goes to the end.
-_COMMENT = re.compile(r"[ \t\v\f\r\n]*--(?:\[(=*)\[(.*?)(?:\]\1\]|\Z)|-*([^\r\n]*))", re.DOTALL)
-_FIELD = re.compile(r"[ \t\v\f]*+([A-Za-z_][A-Za-z0-9_]*+)[ \t\v\f]*+=(?!=)[ \t\v\f]*+([^\r\n]*)")
-# The same in one go, where the header is line comments that end with "\n", as nearly every one is.
-_LINE_COMMENTS = re.compile(r"(?:[ \t\v\f\n]*+--(?!\[=*\[)[^\r\n]*+)*+[ \t\v\f\n]*+")
-_LINE_FIELD = re.compile(r"^[ \t\v\f]*+--++" + _FIELD.pattern, re.MULTILINE)
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _LINE = re.compile(r"[^\r\n]+")
 
@@ -40,29 +35,23 @@ class Field(NamedTuple):
     value_range: Range
 
 
-class _Found(NamedTuple):
-    """A field's place in the text: of key and value, and of the content of the comment that has them."""
-
-    key: str
-    value: str
-    key_at: int
-    value_at: int
-    content_at: int
-    content_end: int
-    block: bool
-
-
 def fields_of(text: str, lines: Lines) -> tuple[Field, ...]:
-    """The fields of a header, in the file's order, whatever is wrong with them."""
-    return tuple(
+    """The fields of a header, in the file's order, whatever is wrong with them; the flags of its first line are some of them."""
+    flags = (
+        Field(*said, lines.range(flag.start, flag.end), lines.range(flag.start, flag.end))
+        for flag in shebang.flags(text)
+        if (said := shebang.FLAGS.get(flag.name))
+    )
+    found = (
         Field(
             place.key,
             place.value,
             lines.range(place.key_at, place.key_at + len(place.key)),
             lines.range(place.value_at, place.value_at + len(place.value)),
         )
-        for place in _scan(text)
+        for place in scan(text)
     )
+    return (*flags, *found)
 
 
 def problems_of(fields: Iterable[Field], path: str) -> Iterator[Problem]:
@@ -71,7 +60,7 @@ def problems_of(fields: Iterable[Field], path: str) -> Iterator[Problem]:
     for field in fields:
         if field.key in first:
             line = first[field.key].key_range.line
-            what = f"{field.key} stands on line {line} already: keep one of them"
+            what = f"{field.key} is already on line {line}: keep one of them"
             yield problem(path, "header.duplicate-key", what, field.key_range)
             continue
         first[field.key] = field
@@ -82,6 +71,14 @@ def problems_of(fields: Iterable[Field], path: str) -> Iterator[Problem]:
                 yield problem(path, "header.unknown-key", wrong, field.key_range)
     for key, why in contradictions({key: field.value for key, field in first.items()}):
         yield problem(path, "header.contradiction", why, first[key].key_range)
+
+
+def line_problems(text: str, path: str, lines: Lines) -> Iterator[Problem]:
+    """What is wrong with a first line `#!lua`, and what only looks like a field."""
+    yield from shebang.problems(text, path, lines)
+    for one in lookalikes(text):
+        what = f"this is prose, not the key {one.meant}: write `-- {one.right}` if it is meant"
+        yield problem(path, "header.lookalike", what, lines.range(one.key_at, one.key_at + len(one.key)))
 
 
 def value_problem(key: str, value: str) -> str:
@@ -100,8 +97,10 @@ def parse(source: bytes, path: str) -> dict[str, str]:
         ProblemsError: all that is wrong with the encoding and the header.
     """
     text, problems = decoded(source, path)
-    fields = fields_of(text, Lines(text))
+    lines = Lines(text)
+    fields = fields_of(text, lines)
     problems += problems_of(fields, path)
+    problems += (one for one in shebang.problems(text, path, lines))
     if problems:
         raise ProblemsError(problems)
     return {field.key: field.value for field in fields}
@@ -115,13 +114,13 @@ def values_of(source: bytes, path: str) -> dict[str, str]:
     """
     try:
         text = source.decode()
-        found = _pairs(text)
+        found = pairs(text)
         values = dict(found)
         for key, value in values.items():
             parse_value(key, value)
     except (UnicodeDecodeError, SettingsError):
         return parse(source, path)
-    if len(values) < len(found) or "\0" in text or text.startswith(BOM) or any(contradictions(values)):
+    if len(values) < len(found) or "\0" in text or text.startswith((BOM, "#!")) or any(contradictions(values)):
         return parse(source, path)
     return values
 
@@ -135,11 +134,13 @@ def write(source: bytes, changes: Mapping[str, str | None], path: str = "") -> b
         ProblemsError: the header would not be valid, or can't be written (a line end in a value).
     """
     text, problems = decoded(source, path)
-    wanted = {key: value.strip(_BLANKS) for key, value in changes.items() if value is not None}
+    wanted = {key: value.strip(BLANKS) for key, value in changes.items() if value is not None}
     problems += _refused(text, wanted, path)
     if problems:
         raise ProblemsError(problems)
-    expected = {place.key: place.value for place in _scan(text) if place.key not in changes} | wanted
+    for key in changes:
+        text = shebang.without(text, key)
+    expected = {one.key: one.value for one in fields_of(text, Lines(text)) if one.key not in changes} | wanted
     for key, value in wanted.items():
         text = _with(text, key, value)
     for key in changes.keys() - wanted.keys():
@@ -163,63 +164,48 @@ def _refused(text: str, wanted: Mapping[str, str], path: str) -> Iterator[Proble
             yield problem(path, code, wrong, Range(line, 1, line, 1))
 
 
-def _scan(text: str) -> Iterator[_Found]:
-    """The fields of the leading comments."""
-    at = 0
-    while comment := _COMMENT.match(text, at):
-        at = comment.end()
-        block = comment.start(3) < 0
-        start, end = comment.span(2 if block else 3)
-        for line_at, line_end in (
-            (line.span() for line in _LINE.finditer(text, start, end)) if block else ((start, end),)
-        ):
-            if field := _FIELD.match(text, line_at, line_end):
-                key, value = field.groups()
-                yield _Found(key, value.rstrip(_BLANKS), field.start(1), field.start(2), start, end, block)
-
-
-def _pairs(text: str) -> list[tuple[str, str]]:
-    """Keys and values of the fields that `_scan` finds, several times faster for line comments."""
-    end = _LINE_COMMENTS.match(text).end()  # type: ignore[union-attr]  # it matches nothing, too
-    if text.startswith(("--", "\r"), end):
-        return [(place.key, place.value) for place in _scan(text)]
-    return [(key, value.rstrip(_BLANKS)) for key, value in _LINE_FIELD.findall(text, 0, end)]
-
-
 def _with(text: str, key: str, value: str) -> str:
     """The text with a key set: in its place, below the last field, or at the top."""
-    found = list(_scan(text))
-    blank = " " if value.startswith("=") else ""  # `key==` would be prose
+    found = list(scan(text))
     for place in found:
         if place.key == key:
-            before = text[: place.value_at]
-            return before + blank * before.endswith("=") + value + text[place.value_at + len(place.value) :]
+            return _rewritten(text, place, value)
     if not found:
-        return f"-- {key}={blank}{value}{_line_end(text, 0)}{text}"
+        first = shebang.LINE.match(text)
+        at = first.end() if first else 0
+        end = _line_end(text, at)
+        new = f"-- {written(key, value)}"
+        return text[:at] + (end + new if first else new + end) + text[at:]
     last = found[-1]
     line_at, line_end = _line_of(text, last)
-    around = text[last.key_at + len(last.key) : last.value_at] if last.value else "="
-    around += blank * around.endswith("=")
-    new = _line_end(text, line_end) + text[line_at : last.key_at] + key + around + value
+    new = _line_end(text, line_end) + text[line_at : last.start] + written(key, value, marked=last.marked)
     # Where a block closes on that line, the new one goes before what closes it.
     at = last.value_at + len(last.value) if last.block and line_end == last.content_end else line_end
     return text[:at] + new + text[at:]
 
 
+def _rewritten(text: str, place: Found, value: str) -> str:
+    """The text with another value for a field: with the blanks around the old one, if they may stay."""
+    end, kept = place.value_at + len(place.value), place.key_at + len(place.key) < place.value_at
+    if value == place.value or (kept and not (value.startswith("=") and not place.marked)):
+        return text[: place.value_at] + value + text[end:]
+    return text[: place.start] + written(place.key, value, marked=place.marked) + text[end:]
+
+
 def _without(text: str, key: str) -> str:
     """The text without a key, and without its line where nothing else stands on it."""
-    while place := next((place for place in _scan(text) if place.key == key), None):
+    while place := next((place for place in scan(text) if place.key == key), None):
         start, end = _line_of(text, place)
         if _whole(text, place):
             after = _LINE_END.match(text, end)
             end = after.end() if after else end
         else:
-            start, end = place.key_at, place.value_at + len(place.value)
+            start, end = place.start, place.value_at + len(place.value)
         text = text[:start] + text[end:]
     return text
 
 
-def _line_of(text: str, place: _Found) -> tuple[int, int]:
+def _line_of(text: str, place: Found) -> tuple[int, int]:
     """Where a field's line starts and ends: in a block without what opens and closes it."""
     end = _LINE.match(text, place.value_at, place.content_end)
     line_end = end.end() if end else place.value_at
@@ -229,10 +215,10 @@ def _line_of(text: str, place: _Found) -> tuple[int, int]:
     dashes = text.rindex("--", before, place.key_at)
     while dashes > before and text[dashes - 1] == "-":
         dashes -= 1
-    return (before if not text[before:dashes].strip(_BLANKS) else dashes), line_end
+    return (before if not text[before:dashes].strip(BLANKS) else dashes), line_end
 
 
-def _whole(text: str, place: _Found) -> bool:
+def _whole(text: str, place: Found) -> bool:
     """Whether nothing but the field stands on its line."""
     start, end = _line_of(text, place)
     if not place.block:

@@ -17,6 +17,7 @@ from luasprocs.language.values import (
     duration_ms,
     events_of,
     flag,
+    function_of,
     keys_of,
     listed,
     nearest,
@@ -57,6 +58,7 @@ _KINDS: Mapping[Kind, _Reading] = {
     "cron": _Reading(cron_of, "5 cron fields, 6 with seconds first, or @hourly, @daily, @weekly, @monthly, @yearly"),
     "duration": _Reading(duration_ms, "a duration above zero, like 15s, 5m, 500ms, 1m30s"),
     "timezone": _Reading(timezone_of, "an IANA time zone, like Europe/Berlin or UTC"),
+    "function": _Reading(function_of, "a function's name of letters, digits and _, like reserve"),
     "size": _Reading(size_bytes, "a size, like 64MB, 1GB, 512kB"),
 }
 

@@ -24,7 +24,11 @@ CODES = {
     "header.duplicate-key": "The key stands in the header twice.",
     "header.bad-value": "The key can't have this value.",
     "header.contradiction": "The key doesn't go with the others, or needs one that is missing.",
+    "function.taken": "Another sproc or another library has a function of this name.",
     "header.unwritable": "A new value can't be written where the key stands.",
+    "header.lookalike": "A line of prose looks like a key.",
+    "header.first-line": "The first line `#!lua` has what a sproc can't have.",
+    "header.functions-library": "The file is a Functions library, not a sproc.",
     "lua.syntax": "Lua can't compile the source.",
     "lua.unknown-global": "The server's sandbox has no such global or field.",
     "lua.global-write": "The source writes a global, which the server refuses.",
@@ -46,10 +50,12 @@ MISUSE = frozenset(
     }
 )
 """What keeps no sproc from being applied."""
+WARNINGS = frozenset({"header.lookalike"})
+"""What may be right as it is."""
 
 
 def problem(path: str, code: str, message: str, place: Range = START) -> Problem:
     """A problem of a code of CODES; its kind follows from the code."""
     line, column, end_line, end_column = place
-    kind = "misuse" if code in MISUSE else "error"
+    kind = "misuse" if code in MISUSE else "warning" if code in WARNINGS else "error"
     return Problem(path, line, column, message, kind, code, end_line, end_column)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.language.compiler import uses
 from luasprocs.language.places import Lines, Range
+from luasprocs.language.shebang import compilable
 from luasprocs.language.tokens import Token, follows_dot, precedes_equals, tokens
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
 class Reference(NamedTuple):
     """A name, and where it stands; of a literal without its quotes.
 
-    `what`: "read" or "write" (a global), "field" (written into one), "command", "require" (a library), "call" or "enqueue" (a
-    sproc). `detail`: of a global read or a field, the field; of a global written, "function" if it becomes one; of a command, the
-    next word.
+    `what`: "read" or "write" (a global), "field" (written into one), "member" (taken from `redis`), "command", "require" (a
+    library), "call" or "enqueue" (a sproc). `detail`: of a global read, a field or a member, the field; of a global written,
+    "function" if it becomes one; of a command, the next word.
     """
 
     what: str
@@ -40,7 +41,7 @@ def references(source: bytes) -> tuple[Reference, ...]:
     found = uses(source)
     if not found:
         return ()
-    text = source.decode("utf-8", "surrogateescape")
+    text = compilable(source).decode("utf-8", "surrogateescape")
     places = _Places(text, {use.name for use in found})
     placed = {Reference(use.what, use.name, use.detail, places.range_of(use)) for use in found}
     return tuple(sorted(placed, key=lambda one: (one.range, one)))
@@ -81,7 +82,7 @@ class _Places:
             return self._later(self._nearest("assigned", use), self._nearest("read", use))
         if use.what == "field":
             return self._later(self._nearest("defined", use), self._nearest("read", use))
-        if use.what == "read":
+        if use.what in {"read", "member"}:
             return self._nearest("read", use) or self._nearest("assigned", use)
         return self._nearest("literal", use)
 

@@ -11,14 +11,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
+_OF_A_CALL = frozenset({"function", "oom"})
+"""What only a sproc has that the server runs by itself."""
+
+
 def contradictions(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Keys that don't go with the others, each with why. Takes valid values as written."""
     if says_yes(values, "library"):
-        for key in triggers.KINDS:
+        for key in (*triggers.KINDS, *_OF_A_CALL):
             if key in values:
-                yield key, f"a library never runs alone, others require it: drop {key} or library=yes"
+                yield key, f"a library only runs when required: remove {key} or library=yes"
         if says_yes(values, "runasync"):
             yield "runasync", "a library runs where its caller runs: drop runasync or library=yes"
+    elif says_yes(values, "runasync"):
+        for key in values.keys() & _OF_A_CALL:
+            yield key, f"{key} is about runs on the server: drop {key} or runasync=yes"
     yield from triggers.contradictions(values)
     if "memory" in values and not says_yes(values, "runasync"):
         yield "memory", "memory needs runasync=yes: on the server a sproc's memory is the server's"

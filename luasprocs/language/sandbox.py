@@ -1,4 +1,4 @@
-"""What the server's sandbox has and lets a script do: globals and commands. Pure, but for a table that is read once."""
+"""What the server's sandbox has and lets a script do: globals, their members, commands. Pure, but for two tables."""
 
 from __future__ import annotations
 
@@ -9,33 +9,30 @@ from typing import TYPE_CHECKING
 from luasprocs.language.values import nearest, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from luasprocs.language.references import Reference
 
-GLOBALS = frozenset(
-    {"_G", "_VERSION", "redis", "server", "cjson", "cmsgpack", "struct", "bit", "string", "table", "math"}
-    | {"coroutine", "os", "assert", "collectgarbage", "error", "gcinfo", "getmetatable", "ipairs", "load"}
-    | {
-        "loadstring",
-        "next",
-        "pairs",
-        "pcall",
-        "rawequal",
-        "rawget",
-        "rawset",
-        "select",
-        "setmetatable",
-        "tonumber",
-    }
-    | {"tostring", "type", "unpack", "xpcall"}
-)
-"""What the sandbox of Redis or Valkey has; `server`, and `os` with nothing but `clock`, are Valkey's."""
 
-_TABLES = frozenset(
-    {"_G", "redis", "server", "cjson", "cmsgpack", "struct", "bit", "string", "table", "math", "coroutine", "os"}
-)
+def _lines(file: str) -> list[str]:
+    text = Path(__file__).with_name(file).read_text(encoding="ascii")
+    return [line for line in text.splitlines() if not line.startswith("#")]
+
+
+def _members() -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for name, *fields in map(str.split, _lines("globals.txt")):
+        found.setdefault(name, set()).update(fields)
+    return {name: frozenset(fields) for name, fields in found.items()}
+
+
+MEMBERS: Mapping[str, frozenset[str]] = _members()
+"""What the sandbox of Redis or Valkey has, and of each table what is in it; `server`, for one, is Valkey's."""
+GLOBALS = MEMBERS.keys()
+
+_TABLES = {"_G", *(name for name, fields in MEMBERS.items() if fields)}
 """Those of them that nobody may write into."""
+_NOT_ASYNC = {"acl_check_cmd", "set_repl"}
 
 _UNKNOWN, _WRITE = "lua.unknown-global", "lua.global-write"
 _INSTEAD = {
@@ -49,6 +46,11 @@ _INSTEAD = {
     "setfenv": "the server's Lua has no environments to set",
     "getfenv": "the server's Lua has no environments to get",
     "debug": "error('', level) tells a line",
+    "redis.register_function": "a file with `-- function=NAME` in its header is a function",
+    "table.unpack": "unpack(…) is its name in Lua 5.1",
+    "table.pack": "{ … } makes a table in Lua 5.1",
+    "string.trim": "text:match('^%s*(.-)%s*$') trims",
+    "string.split": "for word in text:gmatch('[^,]+') splits",
 }
 
 
@@ -67,6 +69,8 @@ def misuses(found: Sequence[Reference], *, runasync: bool) -> Iterator[tuple[Ref
             wrong = _WRITE, f"{what} is written, which the server refuses, as {one.name} is read-only: write a local"
         elif one.what == "write" and not runasync:
             wrong = _write(one)
+        elif one.what == "member":
+            wrong = _member(one.name, one.detail, runasync=runasync)
         elif one.what == "read" and not runasync and one.name not in written:
             wrong = _read(one)
         if wrong:
@@ -77,17 +81,27 @@ def _write(found: Reference) -> tuple[str, str]:
     name = found.name
     if found.detail:
         return _WRITE, f"function {name} is global, which the server refuses: write `local function {name}`"
-    return _WRITE, f"{name} is written as a global, which the server refuses: write `local {name}`"
+    return _WRITE, f"assignment to the global {name}, which the server refuses: write `local {name}`"
 
 
 def _read(found: Reference) -> tuple[str, str] | None:
     name = found.name
-    if name == "os" and found.detail not in {"", "clock"}:
-        return _UNKNOWN, f"the server has no os.{found.detail}: {_INSTEAD['os']}"
     if name in GLOBALS:
-        return None
+        return _member(name, found.detail, runasync=False)
     right = f": {_INSTEAD[name]}" if name in _INSTEAD else nearest(name, GLOBALS)
     return _UNKNOWN, f"the server has no global {shown(name)}{right}"
+
+
+def _member(table: str, field: str, *, runasync: bool) -> tuple[str, str] | None:
+    """What is wrong with a field that is taken from a table of the sandbox."""
+    known = MEMBERS[table]
+    if runasync:
+        known = known - _NOT_ASYNC
+    if not field or not known or field in known:
+        return None
+    where = "an async sproc" if runasync else "the server"
+    right = _INSTEAD.get(f"{table}.{field}") or (_INSTEAD["os"] if table == "os" else "")
+    return _UNKNOWN, f"{where} has no {table}.{field}{f': {right}' if right else nearest(field, known)}"
 
 
 def _command(command: str, next_word: str, *, runasync: bool) -> tuple[str, str] | None:
@@ -99,8 +113,8 @@ def _command(command: str, next_word: str, *, runasync: bool) -> tuple[str, str]
     if "." in name or known == "":  # a module's commands have a dot
         return None
     if known is None:
-        return "lua.unknown-command", f"no Redis or Valkey has a command {shown(command)}{nearest(name, _whole())}"
-    return None if runasync else ("lua.forbidden-command", f"no server lets a script call {command.upper()}")
+        return "lua.unknown-command", f"unknown command {shown(command)}{nearest(name, _whole())}"
+    return None if runasync else ("lua.forbidden-command", f"scripts may not call {command.upper()}")
 
 
 def _whole() -> list[str]:
@@ -110,6 +124,5 @@ def _whole() -> list[str]:
 @cache
 def commands() -> dict[str, str]:
     """Every command, and subcommands as `client|list`, in lower case: "", or "noscript"."""
-    text = Path(__file__).with_name("commands.txt").read_text(encoding="ascii")
-    parts = (line.partition(" ") for line in text.splitlines() if not line.startswith("#"))
+    parts = (line.partition(" ") for line in _lines("commands.txt"))
     return {name: mark for name, _, mark in parts}

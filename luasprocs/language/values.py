@@ -126,6 +126,8 @@ _DURATION_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000
 DURATION_LIMIT_MS = 3660 * _DURATION_MS["d"]
 _SIZE = re.compile(r"([0-9]{1,9})(kb|mb|gb)", re.IGNORECASE)
 _SIZE_BYTES = {"kb": 1024, "mb": 1024**2, "gb": 1024**3}
+_FUNCTION = re.compile("[A-Za-z0-9_]{1,100}")
+_ENGINES = re.compile("(?:^|_)luasprocs_", re.IGNORECASE)
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*")
 
 
@@ -209,7 +211,7 @@ def events_of(text: str) -> tuple[str, ...]:
         if event not in EVENTS and event != "*" and not _MODULE_EVENT.fullmatch(event):
             word = event.lower()
             right = f"; did you mean {_EVENT_OF[word]!r}?" if word in _EVENT_OF else nearest(event, EVENTS)
-            raise ValueError(f"Redis publishes no event {shown(event)}{right}")
+            raise ValueError(f"unknown event {shown(event)}{right}")
     return events
 
 
@@ -221,12 +223,21 @@ def keys_of(text: str) -> tuple[str, ...]:
         if found[0] == "," and not bracket:
             cuts.append(found.start())
     if bracket:
-        raise ValueError(r"its `[` is never closed; write \[ for the character itself")
+        raise ValueError(r"its `[` is not closed; write \[ for the character itself")
     for one in _GLOB_CLASS.finditer(text):
         for low, high in _GLOB_RANGE.findall(one[1] or ""):
             if low and low.isascii() != high.isascii():  # a C program's `char`, which is signed on x86 and not on ARM
-                raise ValueError(f"the range {low}-{high} holds other bytes on other machines: name the characters")
+                raise ValueError(f"the range {low}-{high} depends on the machine: list the characters")
     return _items(text[start + 1 : end] for start, end in pairwise([*cuts, len(text)]))
+
+
+def function_of(text: str) -> str:
+    """A name for a Redis function; those of the engine's own, in whatever namespace, are taken."""
+    if not _FUNCTION.fullmatch(text):
+        raise ValueError
+    if _ENGINES.search(text):
+        raise ValueError("names with luasprocs_ are the engine's own")
+    return text
 
 
 def types_of(text: str) -> tuple[str, ...]:
@@ -234,7 +245,7 @@ def types_of(text: str) -> tuple[str, ...]:
     types = _items(text.split(","))
     for kind in types:
         if kind not in TYPES and not _MODULE_TYPE.fullmatch(kind):
-            raise ValueError(f"no type is called {shown(kind)}{nearest(kind, (*TYPES, 'ReJSON-RL', 'vectorset'))}")
+            raise ValueError(f"unknown type {shown(kind)}{nearest(kind, (*TYPES, 'ReJSON-RL', 'vectorset'))}")
     return types
 
 
@@ -248,7 +259,7 @@ def timezone_of(text: str) -> str:
         try:
             zoneinfo.ZoneInfo(text)
         except (KeyError, ValueError, OSError):
-            raise ValueError("this machine knows no such zone") from None
+            raise ValueError("unknown time zone on this machine") from None
     return text
 
 

@@ -91,7 +91,7 @@ def git_difference(registry: Registry, name: str) -> GitDifference:
     """
     found = read_sprocs(registry, [name])
     if not found:
-        raise RegistryError(f"{name} is gone: it was deleted meanwhile")
+        raise RegistryError(f"{name} was deleted meanwhile")
     sproc, edit = found[0], parse_edit(found[0].edit)
     heads = {f"--- live/{name}", f"+++ git/{name}"}
     for diff in read_sync_state(registry).diffs:

@@ -72,7 +72,7 @@ def undo(registry: Registry, name: str, *, by: str) -> Revision:
     now = live_sproc(registry, name)
     found = parse_edit(now.edit)
     if found is None or found.base == now.blob:
-        raise RegistryError(f"{name} is not edited live: there is nothing to undo")
+        raise RegistryError(f"{name} has no live edit to undo")
     source = read_blobs(registry, [found.base])[found.base]
     return edit(registry, name, source, base=now.blob, by=by)
 
@@ -80,7 +80,7 @@ def undo(registry: Registry, name: str, *, by: str) -> Revision:
 def _unchanged(registry: Registry, name: str, base: str) -> Sproc:
     now = live_sproc(registry, name)
     if now.blob != base:
-        raise EditConflictError(f"{name} was changed meanwhile: look at it again", now.source)
+        raise EditConflictError(f"{name} has changed meanwhile: read it again", now.source)
     return now
 
 

@@ -72,7 +72,9 @@ def worst_first(found: Iterable[Finding]) -> tuple[Finding, ...]:
 def findings(snapshot: Snapshot) -> tuple[Finding, ...]:
     """What is wrong, the worst first; nothing if all is well. At most one finding of a code."""
     if snapshot.unreachable:
-        return (Finding(FindingCode.UNREACHABLE, snapshot.unreachable, "start the server, or name another by --redis"),)
+        return (
+            Finding(FindingCode.UNREACHABLE, snapshot.unreachable, "start the server, or name another with --redis"),
+        )
     found: dict[FindingCode, Finding] = {}
     for find in _ALL:
         for one in find(snapshot):
@@ -85,11 +87,11 @@ def _registry(snapshot: Snapshot) -> Iterator[Finding]:
     if sprocs is None or live is None:
         return
     if sprocs.engine:
-        yield Finding(FindingCode.ENGINE_DIFFERS, sprocs.engine, "luasprocs sync loads the right one")
+        yield Finding(FindingCode.ENGINE_DIFFERS, sprocs.engine, "luasprocs sync loads the one it needs")
     if changed := (*live.drift, *map(str, live.faults)):
         said = [f"changed by hand: {_listed(live.drift)}"] if live.drift else []
         message = "; ".join((*said, *map(str, live.faults)))
-        yield Finding(FindingCode.DRIFT, message, "luasprocs sync puts it right", names=changed)
+        yield Finding(FindingCode.DRIFT, message, "luasprocs sync repairs it", names=changed)
     for what in warnings(live.info):
         # Without a limit the server evicts nothing.
         level: Level | None = None if live.info.maxmemory_bytes else "info"
@@ -99,8 +101,8 @@ def _registry(snapshot: Snapshot) -> Iterator[Finding]:
         since_ms = int(first.at * 1000)
         yield Finding(
             FindingCode.UNSAVED_EDIT,
-            f"edited live and not committed: {_listed(names)}{_by(first.by, since_ms)}",
-            "a daemon that follows git commits it, unless git has changed it, too: luasprocs edit --merge; --undo takes it back",
+            f"live edits that are not committed: {_listed(names)}{_by(first.by, since_ms)}",
+            "a daemon that follows git commits it, unless git has changed it, too: luasprocs edit --merge; --undo undoes it",
             names=names,
             by=first.by,
             since_ms=since_ms,
@@ -108,11 +110,11 @@ def _registry(snapshot: Snapshot) -> Iterator[Finding]:
 
 
 _STATES = {
-    FindingCode.REFUSED: "commit what is right, or luasprocs sync with the option that the reason names",
-    FindingCode.DIVERGED: "luasprocs sync decides for what git has",
-    FindingCode.UNKNOWN: "fetch the live commit, or luasprocs sync decides for what git has",
-    FindingCode.BEHIND: "pull, or luasprocs sync decides for what git has",
-    FindingCode.DEGRADED: "look at the daemon's log",
+    FindingCode.REFUSED: "fix the commit, or run luasprocs sync with the option that the reason names",
+    FindingCode.DIVERGED: "run luasprocs sync to apply what git has",
+    FindingCode.UNKNOWN: "fetch the live commit, or run luasprocs sync to apply what git has",
+    FindingCode.BEHIND: "pull, or run luasprocs sync to apply what git has",
+    FindingCode.DEGRADED: "see the daemon's log",
     FindingCode.ENGINE_DIFFERS: "run one build of luasprocs everywhere, then luasprocs sync",
 }
 
@@ -211,8 +213,8 @@ def _daemons(snapshot: Snapshot) -> Iterator[Finding]:
             f"{one.id} for {one.age_ms(now_ms) / 1000:.0f} s, with {one.lag} events and {one.jobs} jobs at hand"
             for one in silent
         ]
-        message = f"sends no heartbeat and has not ended in order: {_listed(each)}"
-        hint = "look at its host; after ten minutes it is forgotten"
+        message = f"no heartbeat, and not stopped in order: {_listed(each)}"
+        hint = "check its host; it is removed from the list after ten minutes"
         yield Finding(FindingCode.DAEMON_SILENT, message, hint, names=names, since_ms=last_ms)
 
 
@@ -220,7 +222,8 @@ def _runs(snapshot: Snapshot) -> Iterator[Finding]:
     if snapshot.sprocs and (failing := snapshot.sprocs.failing):
         worst = max(failing, key=lambda one: one.times)
         names = tuple(one.name for one in failing)
-        message = f"the last run failed: {_listed(names)}; {worst.name} {worst.times} times in a row: {worst.error}"
+        times = f" {worst.times} times in a row" if worst.times > 1 else ""
+        message = f"the last run failed: {_listed(names)}; {worst.name}{times}: {worst.error}"
         since_ms = min((one.since_ms for one in failing if one.since_ms), default=0)
         yield Finding(FindingCode.FAILING, message, "luasprocs logs --status error", names=names, since_ms=since_ms)
     if dead := snapshot.dead_jobs:

@@ -70,5 +70,5 @@ def _url_in(file: Path) -> str:
         raise SettingsError(f'{file} has no redis = "URL": remove it, or give --redis URL')
     url = checked(found)
     if url.scheme != "unix" and url.hostname not in LOCAL_HOSTS:
-        raise SettingsError(f"{file} names a server on another machine, which `up` never does: remove it")
+        raise SettingsError(f"{file} names a server on another machine; `up` never writes that: remove the file")
     return found

@@ -94,7 +94,7 @@ def rollback(
     try:
         revision = apply(registry, live, change)
     except ConflictError as error:
-        raise ConflictError(f"not rolled back ({error}): look at luasprocs history, then roll back again") from error
+        raise ConflictError(f"not rolled back ({error}): check luasprocs history, then try again") from error
     return Outcome(change.commit, revision.generation, way.plan, True, round((time.monotonic() - started_s) * 1000))
 
 
@@ -138,7 +138,7 @@ def _way(registry: Registry, live: Live, generation: int | None, sproc: str) -> 
     history = read_history(registry)
     wanted = _default(live, history, sproc) if generation is None else generation
     if wanted == live.revision.generation:
-        raise RegistryError(f"generation {wanted} is what is live")
+        raise RegistryError(f"generation {wanted} is already live")
     entry, blobs = state_at(wanted, {name: sproc.blob for name, sproc in live.sprocs.items()}, history)
     others = live.sprocs.keys() - {sproc} if sproc else ()
     if sproc:

@@ -80,8 +80,8 @@ def _own_errors(name: str) -> Iterator[None]:
             raise
         if is_missing_function(cause):
             raise NoSprocError(
-                f"no engine is loaded here, so no sproc named {name!r}: nothing was synced, or functions were "
-                "flushed; luasprocs sync loads it"
+                f"no sproc named {name!r}: no engine is loaded, because nothing was synced or functions were flushed. "
+                "Run luasprocs sync"
             ) from cause
         if named(cause, "") is not None:
             raise cause from None

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import time
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ResponseError
 
+from luasprocs.contract.codes import Status, Trigger
+from luasprocs.contract.encoding import raw, text
 from luasprocs.errors import JobError, WaitError
+from luasprocs.language.metadata import typed
 from luasprocs.state.daemons import read_running
-from luasprocs.state.executions import read_executions
+from luasprocs.state.executions import START, Execution, read_executions
 from luasprocs.state.jobs import read_jobs
 from luasprocs.state.paused import read_paused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from luasprocs.operations.run import Enqueued
     from luasprocs.server.registry import Registry
-    from luasprocs.state.executions import Execution
+    from luasprocs.state.jobs import JobRecord
 
 POLL_S = 0.02
 LATE_AFTER_S = 3.0
@@ -47,6 +50,8 @@ def wait_for_job(
 ) -> Execution:
     """The record of a job's last try, after its retries. `timeout_s` None: however long that takes.
 
+    Of a sproc that records not all (`record=`), one that only tells how it ended, if there is none: its id is START.
+
     `tried` hears of each try that failed, from 1; `late` once, after 3 s without a record, why there is none.
 
     Raises:
@@ -56,15 +61,18 @@ def wait_for_job(
     if enqueued.job is None:
         raise JobError(f"{enqueued.sproc} runs already, and its overlap is skip: nothing was enqueued")
     started_s, told, is_late, over = time.monotonic(), 0, False, False
+    unrecorded = _unrecorded(registry, enqueued.sproc)
     while True:
         tries = [
             one
             for one in read_executions(registry, None, enqueued.since_ms)
             if (one.sproc, one.origin) == (enqueued.sproc, enqueued.origin)
         ]
+        if over and unrecorded:
+            return _ended(registry, enqueued, tries)
         if tries and (over or tries[-1].status == "ok"):
             return tries[-1]
-        if tries and (over := _is_over(registry, enqueued.job)):
+        if (tries or unrecorded) and (over := _is_over(registry, enqueued.job)):
             continue  # what it did meanwhile is in its records
         if len(tries) > told:
             told = len(tries)
@@ -100,8 +108,30 @@ def daemon_alive(registry: Registry) -> bool:
         return True
 
 
+def _unrecorded(registry: Registry, name: str) -> bool:
+    """Whether a sproc's header keeps records of its runs from being written."""
+    found: Any = registry.client.hget(raw(registry.keys.name(name)), "record")
+    return bool(typed({"record": text(found)} if found else {}, "record") != "all")
+
+
+def _ended(registry: Registry, enqueued: Enqueued, tries: Sequence[Execution]) -> Execution:
+    """How a job ended of which not all is recorded: one that failed is dead, or has its record."""
+    job = _job(registry, enqueued.job or "")
+    if tries and (job or tries[-1].status == "ok"):
+        return tries[-1]
+    status, error = (Status.ERROR, job.error) if job else (Status.OK, "")
+    return Execution(
+        START, 0, sproc=enqueued.sproc, trigger=Trigger.ASYNC, origin=enqueued.origin, status=status, error=error
+    )
+
+
+def _job(registry: Registry, job_id: str) -> JobRecord | None:
+    return next((job for job in read_jobs(registry) if job.id == job_id), None)
+
+
 def _state_of(registry: Registry, job_id: str) -> str:
-    return next((job.state for job in read_jobs(registry) if job.id == job_id), "")
+    job = _job(registry, job_id)
+    return job.state if job else ""
 
 
 def _is_over(registry: Registry, job_id: str) -> bool:

@@ -9,10 +9,12 @@ from redis.exceptions import ExecAbortError, WatchError
 
 from luasprocs.contract.encoding import raw
 from luasprocs.contract.replies import About
-from luasprocs.engine import VERSION, Engine
+from luasprocs.engine import VERSION, Engine, render
 from luasprocs.errors import ConflictError, EngineVersionError, OwnerError, ProblemsError
+from luasprocs.language.needs import Needs, needs_of
 from luasprocs.language.triggers.event import as_fields, sources, trigger_of
 from luasprocs.registry.edits import edits_of
+from luasprocs.registry.functions import function_problems
 from luasprocs.registry.live import INSPECT_CHUNK, Live, Revision, engine_of, read_sprocs
 from luasprocs.registry.server_compile import Proof, prove
 from luasprocs.registry.transaction import Change, Transaction, batched
@@ -72,10 +74,18 @@ def apply(
     """
     check_owner(live, registry.keys, change.owner, adopt=change.adopt)
     if proof is None:
-        proof = prove(registry, live, engine_of(live, registry.keys, change.owner), change.put, progress)
+        engine = engine_of(live, registry.keys, change.owner)
+        proof = prove(registry, live, engine, change.put, progress, adopt=change.adopt)
     if proof.problems:
         raise ProblemsError(proof.problems)
-    engine = proof.engine
+    needs = _needs(registry, live, change)
+    if problems := list(function_problems(registry, live, needs, change.put)):
+        raise ProblemsError(problems)
+    engine = (
+        proof.engine
+        if needs == live.needs
+        else render(registry.keys, change.owner, live.info.db, proof.engine.secret, needs)
+    )
     revision = _revision(live, change)
     with borrowed(registry.client) as connection:
         connection.send_command("WATCH", *_singles(registry.keys))
@@ -91,6 +101,7 @@ def apply(
             replaced={sproc.name: sproc for sproc in read_sprocs(registry, _touched(live, change))},
             outdated=_outdated(registry, live, revision.generation - change.generations_kept),
             bound=_triggers(registry, live, change),
+            needed=needs.as_fields(),
         )
         _execute(connection, transaction)
     _read_back(registry, revision, engine, change)
@@ -118,7 +129,16 @@ def _touched(live: Live, change: Change) -> list[str]:
 
 
 def _singles(keys: Keys) -> tuple[str, ...]:
-    return (keys.revision, keys.list, keys.triggers, keys.history, keys.blobs, keys.replaced, keys.digests)
+    return (
+        keys.revision,
+        keys.list,
+        keys.triggers,
+        keys.functions,
+        keys.history,
+        keys.blobs,
+        keys.replaced,
+        keys.digests,
+    )
 
 
 def _still(registry: Registry, live: Live) -> None:
@@ -135,6 +155,15 @@ def _outdated(registry: Registry, live: Live, generation: int) -> list[Any]:
     found: list[Any] = registry.client.zrangebyscore(registry.keys.replaced, "-inf", generation)
     bases = {raw(one.edit.base) for one in edits_of(live)}  # which an undo needs, however long the edit waits
     return [blob for blob in found if blob not in bases]
+
+
+def _needs(registry: Registry, live: Live, change: Change) -> Needs:
+    """What the engine is to have after the change: for the sprocs put, and for the live ones that stay."""
+    put = {sproc.name for sproc in change.put}
+    known = {one.sproc for one in live.needs.functions} | {*live.needs.allowed}
+    kept = (set(change.names) & (set(change.names) if live.faults else known)) - put
+    found = [*change.put, *(read_sprocs(registry, sorted(kept)) if kept else ())]
+    return needs_of((sproc.name, sproc.values) for sproc in found)
 
 
 def _triggers(registry: Registry, live: Live, change: Change) -> Mapping[str, str]:
@@ -159,9 +188,7 @@ def _execute(connection: Any, transaction: Transaction) -> None:
         raise ConflictError(f"the server refused the change, nothing was applied: {error}") from error
     failed = [reply for reply in replies if isinstance(reply, Exception)]
     if failed:
-        raise ConflictError(
-            f"part of the change failed inside EXEC ({failed[0]}): the registry is dirty, sync again to repair it"
-        )
+        raise ConflictError(f"part of the change failed inside EXEC ({failed[0]}): sync again to repair the registry")
 
 
 def _read_back(registry: Registry, revision: Revision, engine: Engine, change: Change) -> None:
@@ -187,7 +214,7 @@ def _read_back(registry: Registry, revision: Revision, engine: Engine, change: C
     if now.generation > revision.generation:
         return
     if now != revision or length != len(change.names) or not right:
-        raise ConflictError("read back after the change: not what was sent; sync again to repair it")
-    loaded = About.of(about)
-    if loaded.text_id != engine.id or loaded.generation != str(revision.generation):
-        raise ConflictError("read back after the change: the engine was not replaced; sync again to repair it")
+        raise ConflictError("the registry differs from what was sent: sync again to repair it")
+    loaded = About.parse(about)
+    if loaded is None or loaded.text_id != engine.id or loaded.generation != str(revision.generation):
+        raise ConflictError("the engine was not replaced: sync again to repair it")

@@ -117,6 +117,6 @@ def read_blobs(registry: Registry, blobs: Iterable[str], *, strict: bool = True)
     missing = [blob for blob, source in zip(wanted, sources, strict=True) if source is None]
     if missing and strict:
         raise RegistryError(
-            f"the source of blob {missing[0]} is not kept any more: sync an older commit with --revision instead"
+            f"the source of blob {missing[0]} is no longer kept: use sync --revision with an older commit"
         )
     return {blob: source for blob, source in zip(wanted, sources, strict=True) if source is not None}

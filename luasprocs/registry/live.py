@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.encoding import raw, text
 from luasprocs.contract.keys import KEYS, Keys
-from luasprocs.contract.limits import TRIGGERS_DIGEST
+from luasprocs.contract.limits import FUNCTIONS_DIGEST, TRIGGERS_DIGEST
 from luasprocs.contract.records import DIGESTED
 from luasprocs.contract.replies import About, Inspected
-from luasprocs.engine import Engine, render
+from luasprocs.engine import Engine, new_secret, render
+from luasprocs.language.needs import NOTHING, Needs
 from luasprocs.language.sproc import Sproc
 from luasprocs.server.errors import is_missing_function, is_wrong_type
 from luasprocs.server.info import ServerInfo, parse_info
@@ -90,6 +91,7 @@ class Live:
     sprocs: Mapping[str, LiveSproc]
     info: ServerInfo
     triggers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    needs: Needs = NOTHING
     faults: tuple[Fault, ...] = ()
     last_generation: int = 0
 
@@ -168,15 +170,16 @@ def read_live(registry: Registry, expected: int = 0) -> Live:
     pipe.execute_command("FCALL_RO", *registry.words("about"))
     pipe.llen(registry.keys.list)
     pipe.hgetall(registry.keys.triggers)
+    pipe.hgetall(registry.keys.functions)
     pipe.xrevrange(registry.keys.history, count=1)
     for key in _TYPED:
         pipe.type(key.within(registry.keys))
-    pipe.hget(registry.keys.digests, TRIGGERS_DIGEST)
+    pipe.hmget(registry.keys.digests, TRIGGERS_DIGEST, FUNCTIONS_DIGEST)
     chunks = max(1, -(-expected // INSPECT_CHUNK))
     _queue_inspect(pipe, registry, range(chunks))
     replies = pipe.execute(raise_on_error=False)
     _raise_other(replies)
-    ahead = 7 + len(_TYPED)
+    ahead = 8 + len(_TYPED)
     live, length = _live(registry, replies[:ahead]), replies[3]
     if live.about is None:
         return _with(live, registry.keys, *_read_without_engine(registry))
@@ -199,7 +202,7 @@ def reread(registry: Registry, live: Live) -> Live | None:
     _raise_other((info, revision, about))
     if isinstance(revision, Exception) or isinstance(about, Exception):
         return None
-    same = (Revision.parse(revision), About.of(about)) == (live.revision, live.about)
+    same = (Revision.parse(revision), About.parse(about)) == (live.revision, live.about)
     return replace(live, info=parse_info(info, db=live.info.db)) if same else None
 
 
@@ -216,25 +219,29 @@ def _raise_other(replies: Sequence[Any]) -> None:
             raise reply
 
 
-_READ = (Keys.revision, Keys.list, Keys.triggers, Keys.history)
+_READ = (Keys.revision, Keys.list, Keys.triggers, Keys.functions, Keys.history)
 """Keys that are read whole, or in part."""
 _TYPED = tuple(key for key in KEYS if key.checked and key not in _READ)
 """Keys that are asked for their type alone."""
 
 
 def _live(registry: Registry, replies: Sequence[Any]) -> Live:
-    info, revision, about, length, triggers, last, *types, triggers_digest = replies
-    faults = _faults(registry.keys, (revision, length, triggers, last), types)
-    if not faults and digest(triggers).encode() != (triggers_digest or digest({}).encode()):
-        key = registry.keys.triggers
-        faults.append(Fault(key, f"{key} is not a hash as it was applied"))
+    info, revision, about, length, triggers, functions, last, *types, digests = replies
+    faults = _faults(registry.keys, (revision, length, triggers, functions, last), types)
+    if not faults:
+        found = ((registry.keys.triggers, triggers), (registry.keys.functions, functions))
+        for (key, stored), applied in zip(found, digests, strict=True):
+            if digest(stored).encode() != (applied or digest({}).encode()):
+                faults.append(Fault(key, f"{key} is not a hash as it was applied"))
+    needs = NOTHING if any(fault.key == registry.keys.functions for fault in faults) else needs_in(functions)
     db = registry.client.connection_pool.connection_kwargs.get("db") or 0
     return Live(
         revision=Revision() if isinstance(revision, Exception) else Revision.parse(revision),
-        about=None if isinstance(about, Exception) else About.of(about),
+        about=About.parse(about),
         sprocs={},
         info=parse_info(info, db=int(db)),
         triggers={} if isinstance(triggers, Exception) else _names_by_source(triggers),
+        needs=needs,
         faults=tuple(faults),
         last_generation=0
         if isinstance(last, Exception) or not last
@@ -249,16 +256,21 @@ def _faults(keys: Keys, read: Sequence[Any], types: Sequence[bytes]) -> list[Fau
     faults = [Fault(key.within(keys), f"{key.within(keys)} is not a {key.kind}") for key in wrong]
     kinds = dict(zip(_TYPED, types, strict=True))
     if kinds[Keys.blobs] == b"none" != kinds[Keys.replaced]:
-        said = f"{keys.replaced} names sources that are not kept: {keys.blobs} is gone, which rollback needs"
+        said = f"{keys.replaced} names sources that are not kept: {keys.blobs} is missing; rollback needs it"
         faults.append(Fault(keys.replaced, said))
     revision, *_, last = read
     if not isinstance(revision, Exception) and revision and last == []:
-        faults.append(Fault(keys.history, f"{keys.history} is gone, which rollback needs"))
+        faults.append(Fault(keys.history, f"{keys.history} is missing; rollback needs it"))
     return faults
 
 
 def _names_by_source(stored: Mapping[bytes, bytes]) -> dict[str, tuple[str, ...]]:
     return {text(source): tuple(text(names).split("\n")) for source, names in stored.items()}
+
+
+def needs_in(stored: Mapping[bytes, bytes]) -> Needs:
+    """What the registry says that its sprocs need of the engine."""
+    return Needs.parse({text(name): text(value) for name, value in stored.items()})
 
 
 def inspected(replies: Iterable[Any]) -> dict[str, LiveSproc]:
@@ -297,7 +309,7 @@ def _with(live: Live, keys: Keys, sprocs: Mapping[str, LiveSproc], listed: Seque
 
 def engine_of(live: Live, keys: Keys, owner: str) -> Engine:
     """The engine that this registry needs."""
-    return render(keys, owner, live.info.db)
+    return render(keys, owner, live.info.db, (live.about and live.about.secret) or new_secret(), live.needs)
 
 
 def read_sprocs(registry: Registry, names: Iterable[str]) -> list[Sproc]:

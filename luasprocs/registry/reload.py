@@ -41,7 +41,7 @@ def reload_engine(registry: Registry, live: Live, engine: Engine) -> None:
                 (
                     *counts,
                     packed("FUNCTION", "LOAD", "REPLACE", engine.text),
-                    packed("PUBLISH", keys.generations, live.revision.generation),
+                    packed("PUBLISH", keys.generations, f"{engine.secret} {live.revision.generation}"),
                 )
             ),
         )

@@ -45,16 +45,18 @@ def prove(
     engine: Engine,
     sprocs: Iterable[Sproc],
     progress: Callable[[int], None] = lambda _: None,
+    *,
+    adopt: bool = False,
 ) -> Proof:
     """Compiles `sprocs` on this very server, after the engine was loaded there. `progress` hears how many are compiled.
 
     While the server compiles, the next ones are taken from the iterable and their rows are made: what takes the client long
-    is best done there.
+    is best done there. `adopt`: even a library that is not luasprocs' is replaced.
 
     Raises:
-        OwnerError: another library has the engine's names.
+        OwnerError: another library has the engine's name, or names of its functions.
     """
-    _load_engine(registry.client, live, engine)
+    _load_engine(registry.client, live, engine, adopt=adopt)
     problems: list[Problem] = []
     proven: list[Sproc] = []
     rows: list[Row] = []
@@ -101,15 +103,18 @@ def _compile_problem(name: str, message: str) -> Problem:
     return Problem(name, int(line), 1, said.strip()) if line.isdecimal() else Problem(name, 1, 1, message)
 
 
-def _load_engine(client: Redis, live: Live, engine: Engine) -> None:
+def _load_engine(client: Redis, live: Live, engine: Engine, *, adopt: bool) -> None:
     """Loads the engine, unless it is there: harmless, it only empties a cache."""
     if live.about is not None and live.about.text_id == engine.id:
         return
     try:
-        client.execute_command("FUNCTION", "LOAD", "REPLACE", engine.text)
+        # Where no engine answers, a library of its name is somebody else's: without REPLACE the server refuses to touch it.
+        replace = ("REPLACE",) if adopt or live.about is not None else ()
+        client.execute_command("FUNCTION", "LOAD", *replace, engine.text)
     except ResponseError as error:
         if is_name_taken(error):
             raise OwnerError(
-                f"another function library has the engine's names: {error}; take a namespace of your own"
+                f"another function library has the engine's names: {error}; give this repository a namespace, or "
+                f"replace a library named {engine.library} by sync --adopt"
             ) from error
         raise

@@ -8,7 +8,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from luasprocs.contract.encoding import raw
-from luasprocs.contract.limits import TRIGGERS_DIGEST
+from luasprocs.contract.limits import FUNCTIONS_DIGEST, TRIGGERS_DIGEST
 from luasprocs.language.sproc import Sproc, git_blob_id
 from luasprocs.language.triggers.event import as_fields
 from luasprocs.registry.live import Live, Revision, digest, fields_of
@@ -82,7 +82,7 @@ class Transaction:
     """Everything an apply writes. Keys are deleted before they are written: one of the wrong type can't fail half-way.
 
     `rows`: those of `change.put`; `replaced`: the live sprocs that `change` overwrites or deletes; `outdated`: blobs
-    that no kept generation replaced; `bound`: the triggers hash as it will be.
+    that no kept generation replaced; `bound`, `needed`: the hashes of triggers and functions as they will be.
     """
 
     keys: Keys
@@ -94,6 +94,7 @@ class Transaction:
     replaced: Mapping[str, Sproc]
     outdated: Sequence[bytes]
     bound: Mapping[str, str]
+    needed: Mapping[str, str]
 
     def commands(self) -> Iterator[bytes]:
         """The commands between MULTI and EXEC, packed."""
@@ -102,12 +103,13 @@ class Transaction:
         yield packed("FCALL", self.keys.function("flush"), 0)  # the load below forgets counted calls
         yield from self._sprocs()
         yield from self._names()
+        yield from self._functions()
         yield self._history()
         yield from self._blobs()
         yield packed("DEL", self.keys.revision)
         yield _hset(self.keys.revision, self.revision.fields())
         yield packed("FUNCTION", "LOAD", "REPLACE", self.engine.text)
-        yield packed("PUBLISH", self.keys.generations, self.revision.generation)
+        yield packed("PUBLISH", self.keys.generations, f"{self.engine.secret} {self.revision.generation}")
 
     def _sprocs(self) -> Iterator[bytes]:
         deleted = self.change.deleted
@@ -142,6 +144,14 @@ class Transaction:
                 yield _hset(self.keys.triggers, self.bound)
             bound = {raw(source): raw(some) for source, some in self.bound.items()}
             yield packed("HSET", self.keys.digests, TRIGGERS_DIGEST, digest(bound))
+
+    def _functions(self) -> Iterator[bytes]:
+        if self.needed != self.live.needs.as_fields() or self.live.faulty(self.keys.functions, self.keys.digests):
+            yield packed("DEL", self.keys.functions)
+            if self.needed:
+                yield _hset(self.keys.functions, self.needed)
+            stored = {raw(name): raw(value) for name, value in self.needed.items()}
+            yield packed("HSET", self.keys.digests, FUNCTIONS_DIGEST, digest(stored))
 
     def _history(self) -> bytes:
         change, live = self.change, self.live.sprocs

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from redis import exceptions
 
+from luasprocs.contract.replies import About
 from luasprocs.runtime.bindings import Bindings, parse_bindings
 from luasprocs.runtime.engine import ENGINE_POLL_S, until_engine
 
@@ -70,11 +71,21 @@ class Binder:
             )
         self._rebinding.bound(bindings)
 
+    async def learn(self) -> None:
+        """Learns by what the engine's messages are known. Raises redis.RedisError."""
+        about = About.of(await self._link.read("about"))
+        if not about.proof:
+            self._link.say(
+                "proof", "this user may not load functions, so that the engine's messages can't be told from others'"
+            )
+        self._numbering.proof = about.proof.encode()
+
     async def _read(self) -> Bindings:
         """The triggers of the newest generation: reads again if one is applied meanwhile."""
         while True:
             self._changed.clear()
             try:
+                await self.learn()
                 bindings = parse_bindings(await self._link.read("bound"))
             except exceptions.ResponseError as error:
                 log.warning("the triggers can't be read: %s", error)

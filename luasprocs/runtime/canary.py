@@ -138,7 +138,7 @@ class Canary:
             await self._record(self._missing, now)
             self._blind.clear()
             self._healed()
-            log.info("notifications are published again; the events missed meanwhile are recorded as a gap")
+            log.info("notifications work again; missed events are recorded as a gap")
         self._missing = missing
         if not missing:
             self._ok_ms = now

@@ -69,9 +69,7 @@ class Coverage:
             return
         self._mended = time.monotonic()
         if source.segment is not None and source.registered is source.segment:
-            log.warning(
-                "%s has lost its watermark: its events are numbered anew", source.name.decode("utf-8", "replace")
-            )
+            log.warning("%s lost its watermark: numbering starts anew", source.name.decode("utf-8", "replace"))
             self.start_anew([source])
             self._link.post("tick", 1, 1)
         else:

@@ -171,7 +171,7 @@ class Deadlines:
             else:  # BUSY and its like
                 self._queue.learn(key, soonest + 100)
         if self._queue.horizon < NEVER:
-            self._say(f"more than {KEYS_LIMIT} keys have a deadline: the later ones are scanned for again in time")
+            self._say(f"more than {KEYS_LIMIT} keys with a TTL: later ones are scanned for in time")
         self._woken.set()
 
     def _look_ahead(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from dataclasses import replace
 from functools import partial
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from luasprocs.runtime.batch import batch_words
 from luasprocs.runtime.numbering import CHUNK_EVENTS
 from luasprocs.runtime.wire import packed
-from luasprocs.server.errors import is_killed, is_server_state
+from luasprocs.server.errors import is_full, is_killed, is_server_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +30,8 @@ BATCH_US = 1500
 BEHIND_REST_S = 0.01
 ERROR_REST_S = 0.1
 TIMEOUTS_TO_PAUSE = 3
+FULL_S = 1.0
+"""How long a server that was full is taken for full: it queues nothing then, but may run sprocs with `oom=allow`."""
 
 
 def _ignore(_: Any) -> None:
@@ -62,9 +65,11 @@ class Dispatcher:
         self._stale, self._broken, self._unregistered, self._pause = stale, broken, unregistered, pause
         self._ready: deque[Source] = deque()
         self._refusal = ""
+        self._full_until_s = 0.0
         # MULTI, so that the end marker comes even if FUNCTION KILL ends the dispatch.
         self._multi = packed(b"MULTI")
-        self._end = packed(b"PUBLISH", link.keys.markers, b"end") + packed(b"EXEC")
+        self._markers = link.keys.markers.encode()
+        self._exec = packed(b"EXEC")
 
     def start(self) -> None:
         """Allows sending: the triggers are bound."""
@@ -119,12 +124,20 @@ class Dispatcher:
         words += batch_words(chunk)
         source.flight += 1
         self.in_flight += 1
-        payload = self._multi + packed(*words) + self._end
-        self._link.send(payload, _ignore, self._queued, _ignore, partial(self._answered, source, chunk))
+        payload = packed(*words) + packed(b"PUBLISH", self._markers, self._numbering.proof + b"end")
+        answered = partial(self._answered, source, chunk)
+        if time.monotonic() < self._full_until_s:
+            self._link.send(payload, partial(self._answered_alone, answered), _ignore)
+        else:
+            self._link.send(self._multi + payload + self._exec, _ignore, self._queued, _ignore, answered)
 
     def _queued(self, reply: Any) -> None:
         """Remembers why a dispatch was refused when it was queued: EXEC only says that it was."""
         self._refusal = str(reply) if isinstance(reply, Exception) else ""
+
+    def _answered_alone(self, answered: Callable[[Any], None], reply: Any) -> None:
+        self._refusal = ""
+        answered([reply])
 
     def _answered(self, source: Source, chunk: Chunk, reply: Any) -> None:
         source.flight -= 1
@@ -133,7 +146,7 @@ class Dispatcher:
         # An answer about another epoch, or about a source that was unsubscribed meanwhile, says nothing about pending events.
         if self._numbering.sources.get(source.name) is source and self._numbering.is_current(source, chunk.segment):
             if isinstance(answer, Exception):
-                self._failed(source, chunk, self._refusal or str(answer))
+                self._failed(source, chunk, self._refusal or str(answer), queued=not isinstance(reply, list))
             else:
                 self._judge(source, chunk, answer)
         if source.pending and not source.refused and source not in self._ready:
@@ -173,7 +186,11 @@ class Dispatcher:
         elif source.refused and not source.flight:
             self._come_back(source, 0)
 
-    def _failed(self, source: Source, chunk: Chunk, why: str) -> None:
+    def _failed(self, source: Source, chunk: Chunk, why: str, *, queued: bool) -> None:
+        if is_full(why):
+            self._full_until_s = time.monotonic() + FULL_S
+            self._refuse(source, chunk, 0 if queued else ERROR_REST_S)
+            return
         if is_server_state(why) or not self._link.is_open:  # that says nothing about the events
             self._refuse(source, chunk, ERROR_REST_S)
             return

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from redis import exceptions
 
-from luasprocs.engine import VERSION, render
-from luasprocs.registry.live import Revision
+from luasprocs.engine import VERSION, new_secret, render
+from luasprocs.registry.live import Revision, needs_in
 from luasprocs.server.errors import is_missing_function
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ async def until_engine(link: Link) -> None:
     while not await _answers(link):
         if await _load(link):
             continue
-        link.say("engine", "nothing was synced here yet: waiting for luasprocs sync to make sprocs live")
+        link.say("engine", "nothing is synced here yet: waiting for luasprocs sync")
         await asyncio.sleep(ENGINE_POLL_S)
     link.said.forget("engine")
 
@@ -42,11 +42,18 @@ async def _answers(link: Link) -> bool:
 
 async def _load(link: Link) -> bool:
     """Loads the registry's engine. Returns whether it could: not if there is no registry, or a newer one."""
-    stored = await link.command("HGETALL", link.keys.revision)
-    revision = Revision.parse(dict(zip(stored[::2], stored[1::2], strict=True)))
+    revision = Revision.parse(await _hash(link, link.keys.revision))
     if not revision.generation or revision.engine > VERSION:
         return False
-    engine = render(link.keys, revision.owner, link.address.db)
+    proof = await link.command("HGET", link.keys.events, "proof")
+    secret = proof.decode().strip() if proof else new_secret()
+    needs = needs_in(await _hash(link, link.keys.functions))
+    engine = render(link.keys, revision.owner, link.address.db, secret, needs)
     await link.command("FUNCTION", "LOAD", "REPLACE", engine.text)
-    log.warning("the engine was not loaded (somebody flushed functions, or the server lost them): loaded again")
+    log.warning("the engine was missing (functions were flushed or lost): loaded it again")
     return True
+
+
+async def _hash(link: Link, key: str) -> dict[bytes, bytes]:
+    stored = await link.command("HGETALL", key)
+    return dict(zip(stored[::2], stored[1::2], strict=True))

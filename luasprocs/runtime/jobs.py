@@ -14,6 +14,7 @@ from redis import exceptions
 
 from luasprocs.contract.codes import Status
 from luasprocs.contract.encoding import text
+from luasprocs.contract.metadata import TOLD
 from luasprocs.errors import SettingsError
 from luasprocs.language.metadata import typed
 from luasprocs.runtime.workers import Job, Outcome, WorkerError
@@ -162,7 +163,7 @@ class Jobs:
             unreported.extend(ended)  # reported again on the next connection; a second report is answered LOST
             return
         if isinstance(reply, Exception):
-            log.warning("the end of job %s could not be recorded: %s", ended[0][0].id.decode(), reply)
+            log.warning("could not record the end of job %s: %s", ended[0][0].id.decode(), reply)
             asyncio.get_running_loop().call_later(LOOK_EVERY_S, unreported.extend, ended)
         else:
             for job, _ in ended:
@@ -192,7 +193,8 @@ class Jobs:
 
 def parse_job(row: list[Any]) -> Job:
     """Parses a row of the engine's `take`."""
-    entry, job_id, name, trigger, depth, origin, attempt, timeout, memory, count, *rest = row
+    entry, job_id, name, trigger, depth, origin, attempt, *told = row
+    count, *rest = told[len(TOLD) :]
     return Job(
         entry=entry,
         id=job_id,
@@ -201,8 +203,7 @@ def parse_job(row: list[Any]) -> Job:
         depth=int(depth),
         origin=origin,
         attempt=int(attempt),
-        timeout_ms=_typed("timeout", timeout),
-        memory_bytes=_typed("memory", memory),
+        header={key: _typed(key, value) for key, value in zip(TOLD, told, strict=False)},
         keys=tuple(rest[:count]),
         args=tuple(rest[count + 1 :]),
     )

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from redis import exceptions
 
+from luasprocs.contract.keys import Keys, everyones
 from luasprocs.runtime.numbering import Tick
 from luasprocs.runtime.wire import Wire, packed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from luasprocs.contract.keys import Keys
     from luasprocs.runtime.numbering import Numbering
     from luasprocs.runtime.source import Source
 
 SUBSCRIBE_AT_ONCE = 500
+ASK_EVERY_S = 5.0
+"""After which the secret of another registry is asked for again, if its markers have another one."""
+FOREIGN_LIMIT = 1000
+"""Registries on one server whose markers are heard."""
 
 
 class _Place(NamedTuple):
@@ -38,6 +43,9 @@ class Control(Protocol):
     def wake(self, what: bytes) -> None:
         """There may be jobs, or sprocs were paused or resumed."""
 
+    def foreigner(self, channel: bytes) -> None:
+        """Another registry's markers came, whose secret isn't known; events are held until it is."""
+
     def flush(self) -> None:
         """All messages of one read are numbered."""
 
@@ -55,14 +63,17 @@ class Listener(Wire):
         self._channels: dict[bytes, _Place] = {}
         self._patterns: dict[bytes, _Place] = {}
         self._ticks, self._markers = keys.ticks.encode(), keys.markers.encode()
+        self._everyone = everyones(Keys.markers)
+        self._asked_s: dict[bytes, float] = {}
         self._generations, self._wakes = keys.generations.encode(), keys.wakes.encode()
         self._awaited: set[bytes] = set()
         self._confirmed = asyncio.Event()
         self.receive = self._notice
 
     async def subscribe_control(self) -> None:
-        """Subscribes to ticks, markers, generations and wake-ups; waits until the server confirms it."""
-        await self._subscribe(b"SUBSCRIBE", (self._ticks, self._markers, self._generations, self._wakes))
+        """Subscribes to ticks, generations, wake-ups, and all registries' markers; waits until the server confirms it."""
+        await self._subscribe(b"SUBSCRIBE", (self._ticks, self._generations, self._wakes))
+        await self._subscribe(b"PSUBSCRIBE", (self._everyone,))
 
     async def subscribe(self, sources: Iterable[Source]) -> None:
         """Subscribes to sources; waits until the server confirms it. Numbering starts at the next tick."""
@@ -121,6 +132,8 @@ class Listener(Wire):
             self._other(message)
             return
         if place is None:
+            if message[1] == self._everyone:
+                self._marked(channel, payload)
             return
         source, cut, keyspace = place
         if keyspace:
@@ -129,16 +142,44 @@ class Listener(Wire):
             self._numbering.event(source, payload, channel[cut:])
 
     def _heard(self, channel: bytes, payload: bytes) -> None:
+        """Anybody may publish here: what has not the engine's secret is ignored. A wake-up only makes the daemon look."""
         assert self._control is not None  # noqa: S101  # nothing was subscribed before
-        if channel == self._markers:
-            self._numbering.marker(payload)
+        if channel == self._wakes:
+            self._control.wake(payload)
+            return
+        proof = self._numbering.proof
+        if not proof or not payload.startswith(proof):
+            self._numbering.ignored += 1
         elif channel == self._ticks:
-            self._control.tick(Tick.parse(payload))
+            self._control.tick(Tick.parse(payload[len(proof) :]))
         elif channel == self._generations:
             self._numbering.hold()
             self._control.generation()
-        elif channel == self._wakes:
-            self._control.wake(payload)
+
+    def _marked(self, channel: bytes, payload: bytes) -> None:
+        """A marker of this registry, or of another one on this server, whose secret is asked for when it is heard first."""
+        numbering = self._numbering
+        if channel == self._markers:
+            proof = numbering.proof
+            if proof and payload.startswith(proof):
+                numbering.marker(payload[len(proof) :])
+            else:
+                numbering.ignored += 1
+            return
+        assert self._control is not None  # noqa: S101
+        if not payload.startswith(numbering.foreign.get(channel) or b" ") and self._may_ask(channel):
+            numbering.hold()
+            self._control.foreigner(channel)
+        numbering.foreign_marker(channel, payload)
+
+    def _may_ask(self, channel: bytes) -> bool:
+        now_s, known = time.monotonic(), self._asked_s
+        if now_s - known.get(channel, -ASK_EVERY_S) < ASK_EVERY_S or (
+            channel not in known and len(known) >= FOREIGN_LIMIT
+        ):
+            return False
+        known[channel] = now_s
+        return True
 
     def _other(self, message: Any) -> None:
         """Handles confirmations, and errors, which end the connection: an ACL refuses a subscription."""

@@ -86,7 +86,7 @@ class Notifications:
         else:
             await self._link.command(*words)
         if not unseen:
-            log.warning("%s was %r: set to %r, as triggers need it", SETTING, current, setting)
+            log.warning("set %s from %r to %r, because triggers need it", SETTING, current, setting)
         return not unseen
 
     def _refused(self, error: Exception, wanted: set[str]) -> bool:
@@ -95,13 +95,11 @@ class Notifications:
         if known and not wanted <= known:
             self._unknown |= wanted - known
             letters = "".join(sorted(self._unknown))
-            log.warning("this server has no events of class %s (%s): sprocs never run on them", letters, SETTING)
+            log.warning("this server has no events of class %s (%s): triggers on them never fire", letters, SETTING)
             return True
         if is_lasting(error):
             self.refused.set()
-            log.warning(
-                "CONFIG is refused (%s): probe writes show whether the server publishes what triggers need", error
-            )
+            log.warning("CONFIG is refused (%s): test writes check which events the server publishes", error)
         return False
 
     async def _raise_output_limit(self) -> None:
@@ -115,4 +113,4 @@ class Notifications:
                 await self._link.command("CONFIG", "SET", "client-output-buffer-limit", value)
                 log.info("client-output-buffer-limit of pubsub raised to %d MB", PUBSUB_LIMIT_BYTES >> 20)
         except (exceptions.ResponseError, ValueError):
-            log.warning("CONFIG is refused: a burst beyond the server's client-output-buffer-limit pubsub causes a gap")
+            log.warning("CONFIG is refused: a burst beyond client-output-buffer-limit pubsub causes a gap")

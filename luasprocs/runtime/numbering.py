@@ -44,8 +44,20 @@ class _Held(NamedTuple):
     event: Event
 
 
+class _HeldCause(NamedTuple):
+    """What events after it were caused by. `channel`: of another registry, if its `proof` is right; else b""."""
+
+    channel: bytes
+    proof: bytes
+    cause: Cause | None
+
+
 class Numbering:
-    """All sources of one shard. `wake`: called when a source has events to send."""
+    """All sources of one shard. `wake`: called when a source has events to send.
+
+    `proof`: what stands before each message of the engine; `foreign`: the same of other registries, by their channel of markers;
+    `ignored`: messages without it.
+    """
 
     def __init__(self, wake: Callable[[Source], None] = lambda _: None) -> None:
         self.wake = wake
@@ -55,8 +67,11 @@ class Numbering:
         self.events_read = 0
         self.cause: Cause | None = None
         self.last_begun = b""
+        self.proof = b""
+        self.foreign: dict[bytes, bytes] = {}
+        self.ignored = 0
         self._markers = 0
-        self._held: list[_Held] | None = None
+        self._held: list[_Held | _HeldCause] | None = None
 
     @property
     def holding(self) -> bool:
@@ -75,7 +90,8 @@ class Numbering:
 
     def tick(self, tick: Tick) -> list[Source]:
         """Handles a tick. Returns the sources whose numbering begins with it."""
-        self.now, self.cause, self._markers = tick, None, 0
+        self.now, self._markers = tick, 0
+        self._caused(None)
         started = []
         for source in self.sources.values():
             source.count = 0
@@ -85,17 +101,42 @@ class Numbering:
         return started
 
     def marker(self, payload: bytes) -> None:
-        """Handles a marker: `begin depth roots origin name`, or `end`."""
+        """Handles a marker of this registry, without its proof: `begin depth roots origin name`, or `end`."""
+        cause = self._parsed(payload)
+        self._caused(cause)
+        if cause is not None:
+            self.last_begun = cause.name
+
+    def foreign_marker(self, channel: bytes, payload: bytes) -> None:
+        """Handles a marker of another registry on this server: a chain goes on here, but its sprocs are none of these."""
+        secret, _, said = payload.partition(b" ")
+        proof = secret + b" "
+        if self._held is None and self.foreign.get(channel) != proof:
+            self.ignored += 1
+            return
+        try:
+            cause = self._parsed(said)
+        except ValueError:
+            self.ignored += 1
+            return
+        self._caused(cause._replace(name=b"") if cause else None, channel, proof)
+
+    def _parsed(self, payload: bytes) -> Cause | None:
         self._markers += 1
         if not payload.startswith(b"begin "):
-            self.cause = None
-            return
+            return None
         _, depth, roots, origin, name = payload.split(b" ", 4)
         # Depth 0 is a direct call, which counts as what a client does: the events that it causes begin their chains.
         if origin == b"-" and self.now and depth != b"0":
             origin = b"%s.%d.%d" % (self.now.epoch[:6].encode(), self.now.tick, self._markers)
-        self.cause = Cause(name, int(depth), int(roots), origin)
-        self.last_begun = name
+        return Cause(name, int(depth), int(roots), origin)
+
+    def _caused(self, cause: Cause | None, channel: bytes = b"", proof: bytes = b"") -> None:
+        """What the events from here on were caused by; of held ones that is known when they are let go."""
+        if self._held is None:
+            self.cause = cause
+        else:
+            self._held.append(_HeldCause(channel, proof, cause))
 
     def event(self, source: Source, key: bytes, event: bytes) -> None:
         """Handles one message of a source."""
@@ -104,11 +145,11 @@ class Numbering:
             return
         self.events_read += 1
         source.count += 1
-        cause = self.cause if event != b"expired" else None
         if self._held is not None:
-            found = Event(source.count, key, event, NONE, cause)
+            found = Event(source.count, key, event, NONE, None)
             self._held.append(_Held(source, now.tick, now.ms, segment, found))
             return
+        cause = self.cause if event != b"expired" else None
         names = source.binding.match(key, event)
         if names and cause is not None:
             names = self._not_itself(names, cause)
@@ -134,11 +175,22 @@ class Numbering:
         held, self._held = self._held or [], None
         for source in new:
             self.sources[source.name] = source
-        for source, tick, ms, segment, event in held:
-            known = self.sources.get(source.name) is source and self.is_current(source, segment)
-            if known and (names := self._names(source, event)):
-                self._queue(source, tick, ms, segment, event._replace(names=names))
+        for one in held:
+            if isinstance(one, _Held):
+                self._let_go(one)
+            elif not one.channel or self.foreign.get(one.channel) == one.proof:
+                self.cause = one.cause
+            else:
+                self.ignored += 1
         return new, left
+
+    def _let_go(self, held: _Held) -> None:
+        source, tick, ms, segment, event = held
+        if event.event != b"expired":
+            event = event._replace(cause=self.cause)
+        known = self.sources.get(source.name) is source and self.is_current(source, segment)
+        if known and (names := self._names(source, event)):
+            self._queue(source, tick, ms, segment, event._replace(names=names))
 
     def is_current(self, source: Source, segment: Segment) -> bool:
         """Whether its numbers are valid: it is of the current epoch and of the current life of its source."""

@@ -54,7 +54,7 @@ async def _serve(daemon: Process) -> int:
             log.warning("a second signal: ending at once")
             os._exit(INTERRUPTED)
         first_s = time.monotonic()
-        log.info("stopping: no new work; runs under way finish first")
+        log.info("stopping: waiting for running sprocs")
         notify("STOPPING=1")
         daemon.stop()
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from redis import exceptions
+
+from luasprocs.contract.keys import Keys, namespace_of
+from luasprocs.contract.replies import About
+from luasprocs.errors import SettingsError
 from luasprocs.runtime.binder import Binder
 from luasprocs.runtime.canary import Canary
 from luasprocs.runtime.coverage import Coverage
@@ -80,6 +86,7 @@ class Session:
         link = self._link
         try:
             await until_engine(link)
+            await self._binder.learn()
             await self._notifications.start()
             link.events.attach(link.keys, self._numbering, self)
             await link.events.subscribe_control()
@@ -106,7 +113,8 @@ class Session:
 
     def _info(self) -> dict[str, Any]:
         """The fields of the heartbeat."""
-        return {**self._identity.info(), **self._state.info(), "schedules": len(self._scheduler)}
+        counted = {"schedules": len(self._scheduler), "ignored": self._numbering.ignored}
+        return {**self._identity.info(), **self._state.info(), **counted}
 
     # Messages of the event connection (listener.Control).
 
@@ -137,6 +145,18 @@ class Session:
         if what == SCHEDULES_CHANGED:
             self._scheduler.rebind()
         self._jobs.wake(delayed=what in {b"delayed", SCHEDULES_CHANGED})
+
+    def foreigner(self, channel: bytes) -> None:
+        """Learns another registry's secret; then the triggers are read, which lets held events go."""
+        self._link.spawn(self._learn(channel))
+
+    async def _learn(self, channel: bytes) -> None:
+        proof = ""
+        with contextlib.suppress(SettingsError, exceptions.ResponseError):
+            function = Keys(namespace_of(Keys.markers, channel)).function("about")
+            proof = About.of(await self._link.command("FCALL_RO", function, 0)).proof
+        self._numbering.foreign[channel] = proof.encode()
+        self._binder.rebind()
 
     def flush(self) -> None:
         """Sends the events of one read."""
@@ -170,7 +190,9 @@ class Session:
         self._binder.rebind()
 
     def ticked(self, count: int) -> None:
-        """Does upkeep."""
+        """Does upkeep, and says what came from elsewhere."""
+        if self._numbering.ignored:
+            self._link.say("ignored", "messages on luasprocs' channels did not come from the engine: they are ignored")
         self._upkeep.ticked(count)
 
     async def _ensure_published(self) -> None:

@@ -79,7 +79,7 @@ class Shard:
                 async with asyncio.timeout(LEAVE_TIMEOUT_S):
                     await self._session.leave()
             except (exceptions.RedisError, TimeoutError) as error:
-                log.warning("the lease could not be ended: %s", error)
+                log.warning("could not release the lease: %s", error)
 
     async def _sessions(self) -> None:
         wait_s = RETRY_FIRST_S

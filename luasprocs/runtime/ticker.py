@@ -102,12 +102,12 @@ class Ticker:
             if (await asyncio.wait((task,), timeout=1))[0]:  # it hung, and answers now
                 return task.result()
             task.cancel()
-            raise LinkLostError("the connection hangs while the server answers others")
+            raise LinkLostError("the connection hangs, though the server answers others")
 
     def _refused(self, error: exceptions.ResponseError) -> None:
         self._link.say("tick", f"the tick was refused: {error}")
         if is_read_only(error):
-            self._count_unheard("the server is a replica now: connecting to the URL again to find its master")
+            self._count_unheard("the server is now a replica: connecting again to find its master")
 
     def _check_heard(self, ticked: Ticked) -> None:
         """A tick may lie behind a backlog of events: while anything is read, the connection is alive."""

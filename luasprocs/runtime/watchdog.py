@@ -69,7 +69,7 @@ async def stop_overdue(address: Address, bindings: Bindings, said: LogOnce) -> N
                 await _kill(wire, name, said)
     except (exceptions.RedisError, TimeoutError) as error:
         if is_forbidden(error):
-            said.say("watchdog", f"runs that never end can't be stopped: {error}")
+            said.say("watchdog", f"can't stop endless runs: {error}")
     finally:
         wire.close()
 

@@ -25,7 +25,7 @@ from luasprocs.errors import LuasprocsError
 from luasprocs.runtime.wire import packed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 log = logging.getLogger("luasprocs.daemon")
 
@@ -81,7 +81,10 @@ class WorkerSetup:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run, as the engine's `take` returns it. `entry`: its id in the stream; `keys`, `args`: KEYS and ARGV."""
+    """One run, as the engine's `take` returns it. `entry`: its id in the stream; `keys`, `args`: KEYS and ARGV.
+
+    `header`: what its sproc's header says, typed, for each of the contract's TOLD keys.
+    """
 
     entry: bytes
     id: bytes
@@ -90,8 +93,7 @@ class Job:
     depth: int
     origin: bytes
     attempt: int
-    timeout_ms: int
-    memory_bytes: int
+    header: Mapping[str, Any]
     keys: tuple[bytes, ...]
     args: tuple[bytes, ...]
 
@@ -182,7 +184,7 @@ class Worker:
             if self.alive:
                 self._write(
                     *("job", job.id, job.name, job.trigger, job.depth, 1, job.origin, job.attempt, generation),
-                    *(job.timeout_ms, job.memory_bytes, len(job.keys), *job.keys, *job.args),
+                    *(job.header["timeout"], job.header["memory"], len(job.keys), *job.keys, *job.args),
                 )
             async with self._turn:
                 if self._ended:
@@ -200,7 +202,7 @@ class Worker:
         """Waits for the outcome of the running job."""
         started = time.perf_counter()
         try:
-            async with asyncio.timeout(job.timeout_ms / 1000):
+            async with asyncio.timeout(job.header["timeout"] / 1000):
                 answer = await self._read()
         except TimeoutError:
             self.kill()

@@ -35,7 +35,7 @@ _LOOKING = "hkeys xread xinfo|stream"
 """At jobs, at executions as they come, and how many there were."""
 _WATCHING = "ttl subscribe unsubscribe"
 _WRITES = (
-    "multi exec watch fcall function|load publish exists zrangebyscore del hset hdel hincrby rpush lpop "
+    "multi exec watch fcall function|load function|list publish exists zrangebyscore del hset hdel hincrby rpush lpop "
     "sadd xadd xdel zadd zrem"
 )
 _OPERATING = "lrem srem"
@@ -151,6 +151,7 @@ def _caller(keys: Keys) -> tuple[str, ...]:
         _selector("type xadd", f"~{escaped(keys.jobs)}"),
         _selector("type hget hset", f"~{escaped(keys.running)}"),
         _selector("type rpush", f"~{escaped(keys.waiting_prefix)}*"),
+        _selector("info"),  # whether there is room, for sprocs without oom=allow beside one that has it
     )
 
 

@@ -131,7 +131,7 @@ _BY_CLASS: tuple[tuple[type[exceptions.RedisError], type[ServerError], str], ...
     (
         exceptions.InvalidResponse,
         ServerUnreachableError,
-        "what answers at {place} is no Redis server: --redis or LUASPROCS_REDIS says where it is",
+        "the server at {place} is not Redis: check --redis or LUASPROCS_REDIS",
     ),
 )
 
@@ -232,6 +232,11 @@ def is_busy(error: object) -> bool:
 def is_read_only(error: object) -> bool:
     """Whether the server is a replica that takes no writes."""
     return str(error).startswith("READONLY")
+
+
+def is_full(error: object) -> bool:
+    """Whether the server is out of memory, or an engine says so in its place."""
+    return str(error).startswith("OOM ")
 
 
 def is_killed(error: object) -> bool:

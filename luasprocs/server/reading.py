@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def wrong_type(key: Key, keys: Keys, member: str = "") -> RegistryError:
     """The error that a key of another type is. `member`: which one of a family, as a sproc's name."""
     name = key.within(keys) + member
-    return RegistryError(f"{name} is not a {key.kind}: somebody wrote over it, {key.healed}")
+    return RegistryError(f"{name} is not a {key.kind}: it was overwritten; {key.healed}")
 
 
 @contextlib.contextmanager

@@ -80,7 +80,7 @@ def wait_for_events(registry: Registry, timeout_s: float = 60.0) -> Passed:
             pending = set(found.marks)
         if pending and not found.alive and waited_s > GRACE_S:
             if not found.ticked_lately:
-                raise WaitError("no daemon is alive, so no event runs: start one, luasprocs daemon")
+                raise WaitError("no daemon is alive, so no event runs: start one with luasprocs daemon")
             registry.client.execute_command("FCALL", *registry.words("tick", TICK_MS, 0))
         if pending and waited_s > timeout_s:
             raise WaitError(f"not all events have run within {timeout_s:g} s: {_lagging(found, passed.tick)}")
@@ -101,7 +101,7 @@ def _tick(registry: Registry) -> tuple[Passed, list[str]]:
     if not sources:
         return Passed(), []
     if is_missing_function(ticked):
-        raise RegistryError("the engine is not loaded (somebody flushed functions): luasprocs sync loads it")
+        raise RegistryError("the engine is not loaded (functions were flushed): luasprocs sync loads it")
     _must(Keys.events, registry.keys, ticked)
     epoch, tick = Ticked.of(ticked)
     return Passed(epoch, tick, len(sources)), sources

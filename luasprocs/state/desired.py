@@ -110,7 +110,7 @@ class Suspended:
     def parse(cls, stored: Mapping[Any, Any] | None, key: str) -> Suspended | None:
         """From the hash; None for a key of another type."""
         if stored is None:
-            return cls(0.0, "", f"{key} is no hash")
+            return cls(0.0, "", f"{key} is not a hash")
         if not stored:
             return None
         found = texts(stored)

@@ -75,7 +75,7 @@ class Connection:
         except (OSError, EOFError, ValueError) as error:
             self.close()
             why = "nothing came in time" if isinstance(error, TimeoutError) else "the connection was lost"
-            raise LostError(f"ERR {why}: whether the server ran the command is unknown") from error
+            raise LostError(f"ERR {why}: it is unknown whether the server ran the command") from error
         except MemoryError:
             self.close()
             raise

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lupa import lua51
 
 from luasprocs.contract.limits import TEXT_LIMIT_BYTES
-from luasprocs.language.compiler import PREFIX
+from luasprocs.language.compiler import PREFIX, ROOMY
 from luasprocs.server.states import passes
 from luasprocs.worker import lua
 from luasprocs.worker.confinement import CLIBS, EXEC, limit_memory, lua_paths
@@ -21,7 +21,7 @@ from luasprocs.worker.programs import Programs, temporary_name
 from luasprocs.worker.replies import Problem, TooLargeError
 from luasprocs.worker.server_texts import server_facts
 from luasprocs.worker.sources import Source
-from luasprocs.worker.values import shortest, to_lua
+from luasprocs.worker.values import shortest, to_lua, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,6 +114,7 @@ class Runner:
     def facts(self) -> dict[bytes, Any]:
         return {
             b"PREFIX": PREFIX,
+            b"ROOMY": ROOMY,
             b"lua_path": self._paths[0].encode(),
             b"c_path": self._paths[1].encode(),
             b"allow_exec": EXEC in self._rules.allow,
@@ -220,15 +221,15 @@ class _Host:
         """While Python makes Lua values there is no limit: Lua would jump over Python's frames, which hangs the process."""
         self._runtime.set_max_memory(0)
 
-    def _command(self, resp: int, *words: bytes) -> tuple[bool, Any]:
-        job = self._job
+    def _command(self, resp: int, *passed: Any) -> tuple[bool, Any]:
+        job, words = self._job, words_of(passed)
         return self._asked(
             resp, b"FCALL", self._runner.functions["effect"], b"0", job.depth, job.roots, job.origin, job.name, b"pcall",
             b"%d" % resp, *words,
         )  # fmt: skip
 
-    def _procedure(self, what: bytes, name: bytes, count: int, *words: bytes) -> tuple[bool, Any]:
-        job = self._job
+    def _procedure(self, what: bytes, name: bytes, count: int, *passed: Any) -> tuple[bool, Any]:
+        job, words = self._job, words_of(passed)
         function = self._runner.functions[what.decode()]
         return self._asked(
             2, b"FCALL", function, b"%d" % count, *words[:count], name, job.origin, job.depth, *words[count:]
@@ -304,7 +305,7 @@ def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _no_attributes(*_: object) -> str:
-    raise AttributeError("nothing of Python is there")
+    raise AttributeError("Python is not available here")
 
 
 def _seed() -> int:

@@ -51,6 +51,14 @@ def _typed(runtime: LuaRuntime, reply: Typed, resp: int) -> Any:
     return runtime.table_from({reply.kind.encode(): value})
 
 
+def words_of(passed: tuple[Any, ...]) -> tuple[bytes, ...]:
+    """What Lua has passed, one by one or in a table."""
+    if len(passed) != 1 or isinstance(passed[0], bytes):
+        return passed
+    table = passed[0]
+    return tuple(table[place] for place in range(1, len(table) + 1))
+
+
 def shortest(number: float) -> bytes:
     """The shortest text of a number that reads as the same, as Redis writes it since 7.2 (its fpconv): 1e+100, 1.5e-7."""
     if not math.isfinite(number):

@@ -117,7 +117,7 @@ class Backend(Protocol):
         """Asks the daemons to roll back, if the generation `on` is still live. Their answer."""
 
     def toggle_suspend(self) -> bool:
-        """Suspends syncs, or lets them go on. Whether they are suspended now."""
+        """Suspends syncs, or allows them again. Whether they are suspended now."""
 
     def close(self) -> None:
         """Ends what other threads are reading: a hung server must keep nobody from quitting."""

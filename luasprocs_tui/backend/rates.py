@@ -11,7 +11,7 @@ from luasprocs.contract.encoding import time_ms
 from luasprocs.server.errors import is_missing_key
 from luasprocs.state.daemons import parse_heartbeats
 from luasprocs.state.stats import Stats
-from luasprocs_tui.values.rows import FAILING_S, NOTHING_COUNTED, Counters
+from luasprocs_tui.values.rows import NOTHING_COUNTED, Counters
 from luasprocs_tui.values.snapshots import PULSES, Pulse
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class _Seen:
     at_s: float
     counts: int
     counters: Counters
-    failed_at_s: float
+    stats: Stats
 
 
 class StatsCounter:
@@ -94,16 +94,14 @@ class StatsCounter:
         self._seen: dict[str, _Seen] = {}
 
     def look(self, name: str, reply: Any) -> Counters:
-        """From the hash, or from its counts alone: durations stay then. Of what is no hash nothing was counted."""
+        """From the hash, or from its counts alone: durations stay then. Of what is not a hash nothing was counted."""
         stats = Stats() if isinstance(reply, Exception) or not reply else Stats.parse(reply)
         now_s, before = time.monotonic(), self._seen.get(name)
-        counts, failed_at_s = stats.calls + stats.runs, -FAILING_S
+        counts = stats.calls + stats.runs
         known = before.counters if before else NOTHING_COUNTED
         if isinstance(reply, Exception) or not reply:  # what it counts next is new
-            self._seen[name] = _Seen(now_s, 0, NOTHING_COUNTED, failed_at_s)
+            self._seen[name] = _Seen(now_s, 0, NOTHING_COUNTED, stats)
             return NOTHING_COUNTED
-        if before:
-            failed_at_s = now_s if stats.errors > (known.errors or 0) else before.failed_at_s
         soon = before is not None and now_s - before.at_s < LEAST_S
         found = Counters(
             calls=_counted(reply, b"calls", stats.calls),
@@ -113,11 +111,16 @@ class StatsCounter:
             last_run_s=stats.last_run_s,
             p50_us=stats.p50_us if stats.buckets else known.p50_us,
             p99_us=stats.p99_us if stats.buckets else known.p99_us,
-            failing=now_s - failed_at_s < FAILING_S,
+            failing=stats.failing,
         )
-        since = before if before and soon else _Seen(now_s, counts, found, failed_at_s)
-        self._seen[name] = _Seen(since.at_s, since.counts, found, failed_at_s)
+        since = before if before and soon else _Seen(now_s, counts, found, stats)
+        self._seen[name] = _Seen(since.at_s, since.counts, found, stats)
         return found
+
+    @property
+    def known(self) -> dict[str, Stats]:
+        """What was looked at last, of each."""
+        return {name: seen.stats for name, seen in self._seen.items()}
 
     def keep(self, names: Iterable[str]) -> None:
         """Forgets all others."""

@@ -191,4 +191,4 @@ class RegistryBackend:
             with errors_named(self._server):
                 yield
         except ServerUnreachableError as error:
-            raise OutcomeUnknownError(f"unknown whether it was done, look before you repeat it: {error}") from error
+            raise OutcomeUnknownError(f"outcome unknown, check before you repeat it: {error}") from error

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from luasprocs.contract.encoding import raw, text
 from luasprocs.language.triggers import HEADER_KEYS, described, schedule_of
+from luasprocs.operations.findings import findings
+from luasprocs.operations.snapshot import failing_in, missed_in, read_around, sprocs_of
 from luasprocs.registry.edits import is_edited
-from luasprocs.registry.live import Live, LiveSproc, engine_of, read_live
+from luasprocs.registry.live import LiveSproc, read_live
 from luasprocs_tui.backend.rates import PulseCounter, StatsCounter
 from luasprocs_tui.values.rows import Row, state_of
 from luasprocs_tui.values.snapshots import Snapshot
@@ -22,6 +24,9 @@ from luasprocs_tui.values.snapshots import Snapshot
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from luasprocs.operations.findings import Finding
+    from luasprocs.operations.snapshot import Sprocs
+    from luasprocs.registry.live import Live
     from luasprocs.server.registry import Registry
     from luasprocs_tui.values.rows import Counters
     from luasprocs_tui.values.snapshots import Pulse
@@ -32,7 +37,10 @@ REST_FACTOR = 20
 """How many times its own duration a full read waits for the next: at most 5% of the server's time."""
 
 PIPELINE_COMMANDS = 1000
-COUNTED = (b"calls", b"runs", b"errors", b"last_run")
+COUNTED = (
+    *(b"calls", b"runs", b"errors", b"last_run"),
+    *(b"last_status", b"failed_in_a_row", b"failing_since", b"last_error", b"last_missed"),
+)
 HEADER_FIELDS = ("description", *HEADER_KEYS, "runasync", "enabled", "library", "commit")
 
 
@@ -46,7 +54,7 @@ class SnapshotReader:
         self._seen: list[Any] = []
         self._paused: frozenset[str] = frozenset()
         self._edited: dict[str, str] = {}
-        self._suspended = False
+        self._sprocs: Sprocs | None = None
         self._full_again_at_s = 0.0
         self._pulse = PulseCounter()
         self._stats = StatsCounter()
@@ -65,9 +73,15 @@ class SnapshotReader:
                 replace(row, counters=counters[row.name]) if row.name in counters else row for row in self._last.rows
             )
             self._last = replace(self._last, rows=rows, read_at_s=time.monotonic())
-        self._last = replace(self._last, pulse=pulse, suspended=self._suspended)
+        self._last = replace(self._last, pulse=pulse, findings=self._findings())
         self._seen = seen
         return self._last
+
+    def _findings(self) -> tuple[Finding, ...]:
+        assert self._sprocs is not None  # noqa: S101  # read before
+        stats = self._stats.known
+        sprocs = replace(self._sprocs, failing=failing_in(stats), missed=missed_in(stats))
+        return findings(read_around(self._registry, sprocs))
 
     def _glance(self, visible: Sequence[str]) -> tuple[list[Any], dict[str, Counters], Pulse | None]:
         pipe: Any = self._registry.client.pipeline(transaction=False)
@@ -78,11 +92,9 @@ class SnapshotReader:
         pipe.hgetall(self._registry.keys.daemons)
         pipe.xlen(self._registry.keys.gaps)
         pipe.xinfo_stream(self._registry.keys.executions)
-        pipe.type(self._registry.keys.suspended)
         for name in visible:
             pipe.hgetall(raw(self._registry.keys.stats(name)))
-        revision, about, paused, now, beats, gaps, stream, suspended, *stats = pipe.execute(raise_on_error=False)
-        self._suspended = suspended == b"hash"
+        revision, about, paused, now, beats, gaps, stream, *stats = pipe.execute(raise_on_error=False)
         self._paused = frozenset() if isinstance(paused, Exception) else frozenset(map(text, paused))
         seen = [str(reply) if isinstance(reply, Exception) else reply for reply in (revision, about, paused)]
         counters = {name: self._stats.look(name, reply) for name, reply in zip(visible, stats, strict=True)}
@@ -95,6 +107,7 @@ class SnapshotReader:
         names = [row.name for row in self._known.values()]
         counted = {**self._counted([name for name in names if name not in counters]), **counters}
         self._stats.keep(names)
+        self._sprocs = sprocs_of(self._registry, live, self._stats.known)
         rows = [
             replace(row, counters=counted[row.name], state="paused" if row.name in self._paused else row.state)
             for row in self._known.values()
@@ -102,7 +115,7 @@ class SnapshotReader:
         done_s = time.monotonic()
         self._full_again_at_s = done_s + REST_FACTOR * (done_s - started_s)
         longest = (max(names, key=len, default=""), max((row.trigger for row in rows), key=len, default=""))
-        return Snapshot(live.revision, tuple(rows), self._problems(live), live.drift, done_s, longest)
+        return Snapshot(live.revision, tuple(rows), done_s, longest)
 
     def _counted(self, names: Sequence[str]) -> dict[str, Counters]:
         """Of every sproc the counts; durations too once the list stands, of those that have run."""
@@ -153,13 +166,6 @@ class SnapshotReader:
                     pipe.hgetall(key)
             replies += pipe.execute(raise_on_error=False)
         return replies
-
-    def _problems(self, live: Live) -> tuple[str, ...]:
-        stale = "" if live.empty else live.engine_stale(engine_of(live, self._registry.keys, live.revision.owner))
-        edited = (
-            f"edited by hand: {', '.join(live.drift[:5])}{', …' if len(live.drift) > 5 else ''}" if live.drift else ""
-        )
-        return tuple(filter(None, (*map(str, live.faults), stale, edited)))
 
 
 def _fields(names: Sequence[T], reply: Any, otherwise: Any = None) -> Any:

@@ -62,7 +62,7 @@ class Controller:
     def toggle_suspend(self) -> None:
 
         def change() -> str:
-            return "syncs are suspended" if self._backend.toggle_suspend() else "syncs apply again"
+            return "syncs are suspended" if self._backend.toggle_suspend() else "syncs are allowed again"
 
         snapshot = self._app.state.snapshot
         verb = "Let syncs go on" if snapshot and snapshot.suspended else "Suspend syncs"

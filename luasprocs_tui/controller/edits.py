@@ -38,7 +38,7 @@ class Edits:
 
     def _header(self, sproc: Sproc | None) -> None:
         if sproc is None:
-            self._app.toast("it is gone: it was deleted meanwhile", bad=True)
+            self._app.toast("it was deleted meanwhile", bad=True)
             return
         values = values_of(sproc.source, sproc.name)
         own = [key for key in values if key not in METADATA_KEYS]
@@ -67,7 +67,7 @@ class Edits:
 
     def _source(self, sproc: Sproc | None) -> None:
         if sproc is None:
-            self._app.toast("it is gone: it was deleted meanwhile", bad=True)
+            self._app.toast("it was deleted meanwhile", bad=True)
             return
         problem = ""
         with self._app.suspend():  # which would leave the terminal as it is, were anything raised here

@@ -42,7 +42,7 @@ class Runner:
             self.app.toast("read-only: nothing is changed", bad=True)
             return
         if self._under_way:
-            self.app.toast("what was asked for before is still under way: nothing more is done", bad=True)
+            self.app.toast("the previous action is still running", bad=True)
             return
 
         def alone() -> T:

@@ -35,7 +35,7 @@ class Runs:
             try:
                 keys, args = map(shlex.split, typed)
             except ValueError as error:
-                self._app.toast(f"the words can't be told apart: {error}", bad=True)
+                self._app.toast(f"can't split the arguments: {error}", bad=True)
                 self._ask(name, typed)
                 return
             self._run(name, keys, args)
@@ -72,7 +72,7 @@ def run_words(typed: str) -> tuple[str, list[str], list[str]]:
     try:
         words = shlex.split(typed)
     except ValueError as error:
-        raise SettingsError(f"the words can't be told apart: {error}") from error
+        raise SettingsError(f"can't split the arguments: {error}") from error
     keys: list[str] = []
     rest: list[str] = []
     left = iter(words)
@@ -82,7 +82,7 @@ def run_words(typed: str) -> tuple[str, list[str], list[str]]:
         elif word == "--key":
             key = next(left, None)
             if key is None:
-                raise SettingsError("--key lacks its value")
+                raise SettingsError("--key needs a value")
             keys.append(key)
         elif word.startswith("--key="):
             keys.append(word.removeprefix("--key="))

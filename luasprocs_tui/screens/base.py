@@ -47,7 +47,7 @@ class BaseScreen(LowRepaintScreen):
         names = self.sprocs
         if len(names) > 1:
             self.shell.toast(
-                f"{len(names)} sprocs are marked: this is done to one (esc takes the marks away)", bad=True
+                f"{len(names)} sprocs are marked, but this applies to one (esc clears the marks)", bad=True
             )
         return names[0] if len(names) == 1 else ""
 

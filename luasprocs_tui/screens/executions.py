@@ -198,7 +198,7 @@ class ExecutionsScreen(PolledScreen):
 
     def action_find(self, text: str | None = None) -> None:
         """Opens the search, or goes to the next match of a text."""
-        self.query_one("#find", TypedLine).open("find: words, ~regex; n and N go on", text or "")
+        self.query_one("#find", TypedLine).open("find: words or ~regex; n and N jump to matches", text or "")
         if text is not None:
             self.query_one("#find", TypedLine).close()
             self.set_focus(self.query_one(Table))
@@ -266,7 +266,7 @@ class ExecutionsScreen(PolledScreen):
         if not self._kept:
             return "Executions: none recorded yet"
         kept = len(self._kept)
-        older = " (older ones are not kept here)" if kept == RECORDS_LIMIT else ""
+        older = " (older ones are not shown)" if kept == RECORDS_LIMIT else ""
         if self.sproc or self._filter.value.strip():
             return f"{len(self._records)}{of} of the last {kept} executions{older}"
         return f"{kept} execution{'' if kept == 1 else 's'}{older}"

@@ -15,5 +15,5 @@ def read_source(backend: Backend, name: str, *, dark: bool) -> messages.SourceRe
     """In a thread: a sproc's source, for a dark screen or a light one."""
     sproc = backend.sproc(name)
     if sproc is None:
-        return messages.ReadFailed("is gone: it was deleted meanwhile")
+        return messages.ReadFailed("was deleted meanwhile")
     return messages.SourceRead(lines_of(sproc.source, dark=dark), sproc.commit)

@@ -71,10 +71,10 @@ def header_conflict(opened: Sproc, changes: Mapping[str, str | None], current: S
     """What another has changed since, and what would be applied on top of it."""
     theirs = unified(opened.source, current.source, "as you opened it", "as it is now")
     mine = [f"{key} = {value}" if value is not None else f"{key} is removed" for key, value in changes.items()]
-    return "\n".join(("Another has changed it meanwhile:", *theirs, "", "You wrote:", *mine))
+    return "\n".join(("Changed meanwhile:", *theirs, "", "You wrote:", *mine))
 
 
 def source_conflict(mine: bytes, current: Sproc) -> str:
     """What applying a source would make of what it is now."""
     changed = unified(current.source, mine, "as it is now", "as you wrote it")
-    return "\n".join(("Another has changed it meanwhile. Yours would replace it:", *changed))
+    return "\n".join(("Changed meanwhile. Your text would replace this:", *changed))

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Test = Callable[[T], bool]
 
-HINT = "words; ~regex; -t cron: by trigger; -s paused: by state, failing: with errors"
+HINT = "words; ~regex; -t cron: by trigger; -s paused: by state, failing: the last run failed"
 EXECUTIONS_HINT = "words; ~regex; -n name, -t trigger, -s status: error, failed"
 
 
 def matcher(text: str) -> Test[Row]:
     """A test of rows: each word must stand in name, trigger, state or description, whatever its case.
 
-    `~` begins a regular expression; `-t WORD` looks at the trigger, `-s WORD` at the state, `-s failing` finds what has errors.
+    `~` begins a regular expression; `-t WORD` looks at the trigger, `-s WORD` at the state, `-s failing` at the last run.
     What is half typed, such as an open bracket or a flag without its word, leaves everything.
     """
 
@@ -30,7 +30,7 @@ def matcher(text: str) -> Test[Row]:
         return f"{row.name}\n{row.trigger}\n{row.shown_state}\n{row.description}"
 
     def state(row: Row, word: str) -> bool:
-        return bool(row.counters.errors) if word == "failing" else word in row.shown_state.casefold()
+        return row.counters.failing if word == "failing" else word in row.shown_state.casefold()
 
     return _matcher(text, whole, {"-t": lambda row, word: word in row.trigger.casefold(), "-s": state})
 
@@ -64,7 +64,7 @@ def problem_of(text: str) -> str:
             try:
                 re.compile(word[1:])
             except re.error as error:
-                return f"{word} is no regular expression yet: {error}"
+                return f"{word} is not a regular expression yet: {error}"
     return ""
 
 

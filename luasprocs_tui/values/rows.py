@@ -11,8 +11,6 @@ from luasprocs.language.metadata import says_yes
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FAILING_S = 60.0
-"""A sproc whose errors grew so lately is failing."""
 _SCHEDULES_KEPT = 20_000
 
 
@@ -20,7 +18,7 @@ _SCHEDULES_KEPT = 20_000
 class Counters:
     """What a sproc's stats say; None where nothing was counted yet. `per_s`: runs and calls a second since the last look.
 
-    `p50_us`, `p99_us`: durations; `last_run_s`: unix time; `failing`: its errors grew lately, as far as was looked.
+    `p50_us`, `p99_us`: durations; `last_run_s`: unix time; `failing`: its last run failed.
     """
 
     calls: int | None = None

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from luasprocs.contract.codes import FindingCode
 from luasprocs_tui.values.freshness import Freshness
 
 if TYPE_CHECKING:
+    from luasprocs.operations.findings import Finding
     from luasprocs.registry.live import Revision
     from luasprocs.state.executions import Execution
     from luasprocs_tui.values.rows import Row
@@ -42,18 +44,21 @@ class Pulse:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The registry at one moment. `problems`: sentences; `read_at_s`: of the monotonic clock; `longest`: name and trigger, what
-    the columns must hold; `pulse`: None where it can't be read.
+    """The registry at one moment. `read_at_s`: of the monotonic clock; `longest`: name and trigger, what the columns must hold;
+    `findings`: what is wrong, the worst first; `pulse`: None where it can't be read.
     """
 
     revision: Revision
     rows: tuple[Row, ...]
-    problems: tuple[str, ...]
-    drift: tuple[str, ...]
     read_at_s: float
     longest: tuple[str, ...] = ()
-    suspended: bool = False
+    findings: tuple[Finding, ...] = ()
     pulse: Pulse | None = None
+
+    @property
+    def suspended(self) -> bool:
+        """Whether syncs are suspended."""
+        return any(one.code == FindingCode.SUSPENDED for one in self.findings)
 
     @property
     def empty(self) -> bool:

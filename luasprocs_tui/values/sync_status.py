@@ -35,7 +35,7 @@ def sync_lines(state: SyncState, suspended: str) -> list[str]:
         (f"-{one}" for one in state.deleted),
     )
     changes = [line for kind in named for line in kind]
-    lines += ["", *(changes or ["nothing that git has waits to be applied"])]
+    lines += ["", *(changes or ["nothing waits to be applied"])]
     lines += ["", "problems", *state.problems] if state.problems else []
     lines += ["", *(f"edited by hand: {name}" for name in state.drift)] if state.drift else []
     return [*lines, *(line for diff in state.diffs for line in ("", *diff.splitlines()))]

@@ -118,9 +118,7 @@ class Form(ModalScreen["dict[str, str | None] | None"]):
             return
         self._warned = True
         self._look_soon("")
-        self._say(
-            f"what you changed ({', '.join(self.changes)}) is not applied: esc again gives it up, ctrl+s applies it"
-        )
+        self._say(f"unsaved changes ({', '.join(self.changes)}): esc again discards them, ctrl+s applies them")
 
     def action_apply(self) -> None:
         """Gives the changes, if all of them are sound."""

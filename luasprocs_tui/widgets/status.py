@@ -30,16 +30,11 @@ def badge_of(state: State, now_s: float) -> tuple[str, str]:
         return stale or ("connecting", "wait")
     if snapshot.empty:
         return "empty", "wait"
-    if snapshot.drift:
-        return f"drift {len(snapshot.drift)}", "bad"
-    if snapshot.problems:
-        return "problem", "bad"
-    if snapshot.suspended:
-        return "suspended", "wait"
-    if snapshot.revision.pinned:
-        return "pinned", "wait"
-    edited = sum(row.state == "edited" for row in snapshot.rows)
-    return (f"edited {edited}", "wait") if edited else ("in sync", "good")
+    if not snapshot.findings:
+        return "in sync", "good"
+    worst = snapshot.findings[0]
+    count = f" {len(worst.names)}" if worst.names else ""
+    return worst.code.replace("_", " ") + count, "bad" if worst.severity == "error" else "wait"
 
 
 def facts_of(state: State) -> str:
@@ -63,7 +58,10 @@ def note_of(state: State) -> str:
         return ""
     if state.snapshot.empty:
         return "No sprocs here yet. In a git repository of sprocs, run: luasprocs sync"
-    return "; ".join(state.snapshot.problems)
+    if not state.snapshot.findings:
+        return ""
+    worst, *others = state.snapshot.findings
+    return "; ".join((worst.message, worst.hint, *(f"{one.code.replace('_', ' ')}: {one.message}" for one in others)))
 
 
 def pulse_of(state: State, bars: int) -> Text:

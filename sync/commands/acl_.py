@@ -17,15 +17,13 @@ if TYPE_CHECKING:
 
 @click.command("acl")
 @click.argument("role", type=click.Choice(ROLES))
-@click.option("--user", default=None, help="The user's name; default: luasprocs-ROLE.")
-@click.option(
-    "--key", "keys", multiple=True, help="The keys that sprocs use, as a glob (caller, daemon); may be repeated."
-)
+@click.option("--user", default=None, help="The user's name [default: luasprocs-ROLE].")
+@click.option("--key", "keys", multiple=True, help="A glob of keys that sprocs use (caller, daemon); repeatable.")
 @click.option(
     "--command",
     "commands",
     multiple=True,
-    help="A command that sprocs use, or a @category (caller, daemon); may be repeated; default: @read and @write.",
+    help="A command or @category that sprocs use (caller, daemon); repeatable [default: @read and @write].",
 )
 @click.option("--no-config", is_flag=True, help="Without CONFIG, which reaches all of the server's settings (daemon).")
 @click.option(
@@ -33,7 +31,7 @@ if TYPE_CHECKING:
     type=click.File(encoding="utf-8"),
     help="The user's password, a line (`-`: standard input); printed as its hash. Without it nobody can log in yet.",
 )
-@click.option("--json", "as_json", is_flag=True, help="As a JSON list of the rule's words.")
+@click.option("--json", "as_json", is_flag=True, help="Print the rule's words as a JSON list.")
 @click.pass_obj
 def command(flags: dict[str, object], /, role: str, user: str | None, as_json: bool, **options: Any) -> None:
     """Print the ACL SETUSER command for ROLE."""

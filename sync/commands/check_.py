@@ -10,18 +10,16 @@ from sync.reconcile.check import check_files, check_staged
 
 @click.command("check")
 @click.argument("files", nargs=-1, type=click.Path())
-@click.option("--staged", is_flag=True, help="What is staged for the next commit, not the work tree.")
-@click.option("--json", "as_json", is_flag=True, help="One problem a line, as JSON.")
+@click.option("--staged", is_flag=True, help="Check what is staged for the next commit instead of the work tree.")
+@click.option("--json", "as_json", is_flag=True, help="Print each problem as a JSON line.")
 @click.pass_obj
 def command(flags: dict[str, object], files: tuple[str, ...], staged: bool, as_json: bool) -> int:
-    """Find what is wrong with FILE… (default: every sproc of the work tree): header, Lua syntax, sandbox misuse."""
+    """Check FILE… (default: every sproc of the work tree): header, Lua syntax, use of the sandbox."""
     console = Console.of_process()
     count, problems = check_staged(flags, files) if staged else check_files(flags, files)
     if not files and not count and not problems:
         where = "the index" if staged else "the work tree"
-        console.warn(
-            f"{where} has no sprocs: a sync of that is refused while some are live, unless --prune-all is given"
-        )
+        console.warn(f"{where} has no sprocs: while sprocs are live, sync refuses that without --prune-all")
     if as_json:
         for problem in problems:
             console.json({name: getattr(problem, name) for name in problem.__slots__})
@@ -29,4 +27,4 @@ def command(flags: dict[str, object], files: tuple[str, ...], staged: bool, as_j
         console.problems(problems)
     elif console.terminal and count:
         console.line(f"{count} sproc{'s' if count != 1 else ''} fine", "green")
-    return 1 if problems else 0
+    return 1 if any(one.kind != "warning" for one in problems) else 0

@@ -12,7 +12,7 @@ from luasprocs.errors import SettingsError
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
-    """Print the completion script for SHELL, to be sourced: eval "$(luasprocs completion bash)"."""
+    """Print a completion script for SHELL. To load it: eval "$(luasprocs completion bash)"."""
     kind = get_completion_class(shell)
     if kind is None:
         raise SettingsError(f"no completion for {shell}")

@@ -22,11 +22,11 @@ _CLEAR = "\x1b[H\x1b[J"
 
 
 @click.command("cron")
-@click.option("--watch", is_flag=True, help="Again each second, until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+@click.option("--watch", is_flag=True, help="Refresh each second until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @click.pass_obj
 def command(flags: dict[str, object], watch: bool, as_json: bool) -> int:
-    """Show schedules: when each is due and what it counts down, when it ran last, how many times were missed."""
+    """Show schedules: next time, countdown, last run, and missed times."""
     console, session = Console.of_process(), Session(flags)
     try:
         while True:

@@ -38,14 +38,14 @@ log = logging.getLogger("luasprocs.daemon")
 
 @click.command("daemon")
 @click.option(
-    "--branch", metavar="B", help="The branch to follow; default: what is checked out, of a bare one its HEAD."
+    "--branch", metavar="B", help="The branch to follow [default: the one checked out; in a bare repository, HEAD]."
 )
-@click.option("--worktree", is_flag=True, help="Follow the files as they are saved, for development.")
-@click.option("--remote", metavar="URL", help="Follow a remote: https, ssh, file; it is mirrored and fetched.")
+@click.option("--worktree", is_flag=True, help="Follow the saved files instead of commits, for development.")
+@click.option("--remote", metavar="URL", help="Mirror and follow a remote: https, ssh or file.")
 @click.option("--revision", metavar="REV", help="With --remote: a tag or a commit instead of a branch.")
-@click.option("--once", is_flag=True, help="Sync once and end: 0 in sync, 1 broken sprocs, 2 it could not.")
-@click.option("--no-sync", is_flag=True, help="Run sprocs only; syncing is left to others.")
-@click.option("--no-runtime", is_flag=True, help="Sync only; running sprocs is left to others.")
+@click.option("--once", is_flag=True, help="Sync once and exit: 0 for success, 1 for broken sprocs, 2 for failure.")
+@click.option("--no-sync", is_flag=True, help="Only run sprocs.")
+@click.option("--no-runtime", is_flag=True, help="Only sync.")
 @click.pass_obj
 def command(
     flags: dict[str, object],
@@ -57,13 +57,17 @@ def command(
     no_sync: bool,
     no_runtime: bool,
 ) -> int:
-    """Keep Redis equal to a git branch and run sprocs on events and schedules, until SIGTERM. Any number may run."""
+    """Keep Redis equal to a git branch and run sprocs on events and schedules, until SIGTERM. Run as many as you like."""
     if no_sync and (once or no_runtime or worktree or remote):
-        raise SettingsError("--no-sync leaves nothing to --once, --no-runtime, --worktree or --remote: leave it out")
+        raise SettingsError("--no-sync can't be combined with --once, --no-runtime, --worktree or --remote")
     given = {"branch": branch, "remote": remote}
-    session = Session({**flags, **{name: value for name, value in given.items() if value is not None}})
+    exposed: list[str] = []  # said as the settings want it, once they are read
+    flags = {**flags, **{name: value for name, value in given.items() if value is not None}}
+    session = Session(flags, warn=exposed.append)
     settings = session.settings
     log_to_stderr(settings.log_format)
+    for said in exposed:
+        log.warning("%s", said)
     if no_sync:
         return run_daemon(session, session.url, Chosen(session.keys))
     source = source_of(session, worktree=worktree, revision=revision)

@@ -13,10 +13,10 @@ from sync.demo_traffic import show
 
 
 @click.command("demo")
-@click.option("--screen", is_flag=True, help="Open luasprocs-tui on a server with everything moving instead.")
+@click.option("--screen", is_flag=True, help="Open luasprocs-tui on a server where everything moves.")
 @click.pass_obj
 def command(flags: dict[str, object], screen: bool) -> int:
-    """Start a server, make a repository, sync it, run sprocs, change, refuse, roll back; check each value on the way."""
+    """Start a server and a repository; sync, run, change, refuse and roll back sprocs; check every value."""
     console = Console.of_process()
     with tempfile.TemporaryDirectory(prefix="luasprocs-demo-") as folder:
         if screen:

@@ -33,13 +33,11 @@ if TYPE_CHECKING:
 
 @click.command("edit")
 @click.argument("name")
-@click.option("--set", "sets", metavar="KEY=VALUE", multiple=True, help="A key of the header; may be repeated.")
-@click.option("--unset", "unsets", metavar="KEY", multiple=True, help="Takes a key out; may be repeated.")
-@click.option("--undo", "undoing", is_flag=True, help="Back to what git has.")
-@click.option(
-    "--merge", "merging", is_flag=True, help="Puts the live edit onto what git has made of the file meanwhile."
-)
-@click.option("--drop", "dropping", is_flag=True, help="Forgets the draft of an edit that was not applied.")
+@click.option("--set", "sets", metavar="KEY=VALUE", multiple=True, help="Set a header key; repeatable.")
+@click.option("--unset", "unsets", metavar="KEY", multiple=True, help="Remove a header key; repeatable.")
+@click.option("--undo", "undoing", is_flag=True, help="Return to git's source.")
+@click.option("--merge", "merging", is_flag=True, help="Merge the live edit with git's newer version of the file.")
+@click.option("--drop", "dropping", is_flag=True, help="Drop the draft of an edit that was not applied.")
 @click.pass_obj
 def command(
     flags: dict[str, object],
@@ -50,7 +48,7 @@ def command(
     merging: bool,
     dropping: bool,
 ) -> None:
-    """Change the live sproc NAME: it acts at once, and a daemon that follows git commits it to its file.
+    """Change the live sproc NAME at once. A daemon that follows git commits the edit.
 
     Without an option the source opens in $VISUAL or $EDITOR: your draft of it, if an earlier edit was not applied.
     """
@@ -68,7 +66,7 @@ def command(
             return
         if undoing:
             revision = undo(session.registry, name, by=by)
-            said = f"{name} is as git has it again"
+            said = f"{name} is back to git's source"
         elif desired is not None:
             found = put_together(session.registry, session.repository, desired, name)
             revision = _merge(console, session.registry, drafts, found, by)
@@ -112,14 +110,12 @@ def _keeping(console: Console, draft: Draft) -> Iterator[None]:
     try:
         yield
     except EditConflictError as error:
-        console.line(
-            f"{draft.name} was changed while you edited it; what is live now, and what you wrote ({draft.path}):"
-        )
+        console.line(f"{draft.name} has changed meanwhile. The live text against yours ({draft.path}):")
         for line in unified(error.theirs, draft.source, f"live/{draft.name}", f"yours/{draft.name}"):
             console.line(line)
         raise
     except LuasprocsError:
-        console.error(f"what you wrote is kept in {draft.path}")
+        console.error(f"your text is saved in {draft.path}")
         raise
 
 
@@ -143,7 +139,7 @@ def _merge(console: Console, registry: Registry, drafts: Drafts, found: Overtake
 def _pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise SettingsError(f"--set {shown(text)} is no KEY=VALUE")
+        raise SettingsError(f"--set {shown(text)} is not KEY=VALUE")
     return key.strip(), value.strip()
 
 

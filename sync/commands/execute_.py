@@ -20,13 +20,13 @@ from sync.reply import as_json as reply_as_json
 from sync.reply import formatted, plain
 from sync.session import Session
 
-NO_DAEMON = "no daemon is alive: luasprocs daemon runs it"
+NO_DAEMON = "no daemon is alive: start one with luasprocs daemon"
 _DELAYS = {
     Delay.NO_DAEMON: f"it has not run yet: {NO_DAEMON}",
-    Delay.PAUSED: "it has not run yet: it is paused: luasprocs resume",
-    Delay.RUNNING: "it runs and has not ended",
-    Delay.TURN: "it has not run yet: it waits for an earlier run of it to end (luasprocs jobs), as its overlap is queue",
-    Delay.BUSY: "it has not run yet: the daemons have others to run, or run nothing (--no-runtime): luasprocs status tells",
+    Delay.PAUSED: "it has not run yet: the sproc is paused (luasprocs resume)",
+    Delay.RUNNING: "it is still running",
+    Delay.TURN: "it has not run yet: it waits for an earlier run (luasprocs jobs), because of overlap=queue",
+    Delay.BUSY: "it has not run yet: all daemons are busy or have --no-runtime (see luasprocs status)",
 }
 
 
@@ -57,16 +57,16 @@ class RunCommand(click.Command):
 @click.command("execute", cls=RunCommand)
 @click.argument("name")
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
-@click.option("--key", "keys", multiple=True, help="A key, KEYS[1] and on; may be repeated.")
-@click.option("--wait", "waiting", is_flag=True, help="Wait for the end of an async one, and print what it recorded.")
-@click.option("--json", "as_json", is_flag=True, help="The reply as JSON.")
+@click.option("--key", "keys", multiple=True, help="A key: the first is KEYS[1]; repeatable.")
+@click.option("--wait", "waiting", is_flag=True, help="Wait until an async run ends, and print its record.")
+@click.option("--json", "as_json", is_flag=True, help="Print the reply as JSON.")
 @click.pass_obj
 def command(
     flags: dict[str, object], name: str, args: tuple[str, ...], keys: tuple[str, ...], waiting: bool, as_json: bool
 ) -> int:
     """Run the live sproc NAME with ARG… as ARGV, and print its reply as redis-cli would.
 
-    An async one is enqueued, and the job's id printed. A -- stands before arguments that start with --.
+    An async sproc is enqueued; its job id is printed. Put -- before arguments that start with --.
     """
     console, session = Console.of_process(), Session(flags)
     with session.named_errors():
@@ -83,7 +83,7 @@ def command(
 def _say_enqueued(console: Console, session: Session, done: Enqueued, *, waiting: bool, as_json: bool) -> int:
     """Says what was enqueued; `waiting`: what it recorded at its end. Returns the exit code."""
     if done.job is None:
-        console.error(f"{done.sproc} runs already, and its overlap is skip: nothing was enqueued")
+        console.error(f"nothing enqueued: {done.sproc} is running, and has overlap=skip")
         return 1
     if not waiting:
         if not daemon_alive(session.registry):

@@ -12,8 +12,8 @@ from sync.session import Session
 
 
 @click.command("history")
-@click.option("--json", "as_json", is_flag=True, help="One object a line.")
-@click.option("-n", "count", type=click.IntRange(1), default=None, help="So many at most.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+@click.option("-n", "count", type=click.IntRange(1), default=None, help="Show at most this many.")
 @click.pass_obj
 def command(flags: dict[str, object], as_json: bool, count: int | None) -> None:
     """Show the generations, newest first: when, by whom, which commit, what changed."""

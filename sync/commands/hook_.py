@@ -34,10 +34,10 @@ def command() -> None:
 
 @command.command("install")
 @click.argument("kind", type=KINDS)
-@click.option("--redis", metavar="URL", help="For receive: the server, kept in git config luasprocs.redis.")
+@click.option("--redis", metavar="URL", help="For receive: the server's URL, stored as git config luasprocs.redis.")
 @click.pass_obj
 def install_(flags: dict[str, object], kind: str, redis: str | None) -> None:
-    """Install the hooks here; one that is there already is kept and runs first."""
+    """Install the hooks here. An existing hook is kept and runs first."""
     from sync.git.hooks import install, note  # noqa: PLC0415  # as in `run`: hooks must start fast
     from sync.session import Session  # noqa: PLC0415
 
@@ -55,7 +55,7 @@ def install_(flags: dict[str, object], kind: str, redis: str | None) -> None:
         if not repository.config_scope(PUSH_OPTIONS):
             repository.configure(PUSH_OPTIONS, "true")
             made.append(PUSH_OPTIONS)
-            console.line(f"git push -o prune-all is understood ({PUSH_OPTIONS})")
+            console.line(f"git push -o prune-all is enabled ({PUSH_OPTIONS})")
         note(repository, kind, made)
 
 
@@ -123,9 +123,9 @@ def _pre_receive(flags: dict[str, object], console: Console, given: bytes) -> in
         console.warn(f"not compared with what is live: {verdict.unsure}")
     if verdict.problems:
         console.problems(verdict.problems)
-        console.error("the push is refused for what is above (luasprocs check finds it before a commit)")
+        console.error("push refused: see the problems above (luasprocs check finds them before a commit)")
     if verdict.refusal:
-        console.error(f"the push is refused: {verdict.refusal}")
+        console.error(f"push refused: {verdict.refusal}")
     if verdict.problems or verdict.refusal:
         return 1
     note_push(receiver.repository.git_folder, update.new, pusher(os.environ))
@@ -141,7 +141,7 @@ def _post_receive(flags: dict[str, object], console: Console, given: bytes) -> i
         elif update is not None:
             console.line(f"luasprocs: {receiver.branch} was deleted; nothing is pruned, what is live stays")
         elif branches:
-            console.line(f"luasprocs: nothing live changes: {receiver.branch or 'no branch'} is what is followed")
+            console.line(f"luasprocs: nothing changes: the followed branch is {receiver.branch or 'none'}")
     except ProblemsError as error:
         console.problems(error.problems)
         console.error("not live: the sprocs above are broken")
@@ -149,8 +149,8 @@ def _post_receive(flags: dict[str, object], console: Console, given: bytes) -> i
         from sync.reconcile.push import reason  # noqa: PLC0415
 
         said = reason(error) if isinstance(error, LuasprocsError) else f"{type(error).__name__}: {error}"
-        console.error(f"the push was taken, but is not live: {said}")
-        console.error("a daemon makes it live as soon as it can, or luasprocs sync in this repository")
+        console.error(f"push accepted, but not live: {said}")
+        console.error("a daemon, or luasprocs sync in this repository, makes it live")
     return 0
 
 
@@ -188,7 +188,7 @@ def _keep_url(console: Console, repository: Repository, session: Session) -> lis
         if kept != mode:
             path.chmod(kept)
             made.append(f"{MODE}={mode:o}")
-            closed = f", which may hold a password and has the mode {kept:o} now"
+            closed = f", which may hold a password; its mode is now {kept:o}"
     if repository.config_scope(URL) == "local":
         made.remove(URL)
     repository.configure(URL, settings.redis)

@@ -28,7 +28,7 @@ return 'hello ' .. (ARGV[1] or 'world') .. ', number ' .. count
 @click.command("init")
 @click.pass_obj
 def command(flags: dict[str, str]) -> None:
-    """Write luasprocs.toml and sprocs/hello.lua here, where there are none."""
+    """Create luasprocs.toml and sprocs/hello.lua here, unless they exist."""
     console = Console.of_process()
     folder = Path(flags.get("repo", "."))
     if not folder.is_dir():
@@ -42,7 +42,7 @@ def command(flags: dict[str, str]) -> None:
     for name, content in wanted.items():
         path = folder / name
         if path.exists():
-            console.line(f"{name} is there already, left as it is")
+            console.line(f"{name} exists, not changed")
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(path, content)

@@ -1,4 +1,4 @@
-"""`luasprocs jobs`: async runs that run, wait or failed."""
+"""`luasprocs jobs`: async jobs."""
 
 from __future__ import annotations
 
@@ -22,22 +22,24 @@ MANY = 100_000
 
 def _listing(act: Callable[..., None]) -> Callable[..., None]:
     """The ways to say what is listed, and how."""
-    act = click.option("--json", "as_json", is_flag=True, help="One object a line.")(act)
+    act = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")(act)
     states = ", ".join(jobs.STATES)
-    act = click.option("--state", metavar="STATE", type=click.Choice(jobs.STATES), help=f"Only these: {states}.")(act)
-    return click.option("--sproc", metavar="NAME", help="Only a sproc's.")(act)
+    act = click.option(
+        "--state", metavar="STATE", type=click.Choice(jobs.STATES), help=f"Only jobs in this state: {states}."
+    )(act)
+    return click.option("--sproc", metavar="NAME", help="Only jobs of this sproc.")(act)
 
 
 @click.group("jobs", invoke_without_command=True)
 @_listing
 @click.pass_context
 def command(context: click.Context, /, **which: Any) -> None:
-    """Async runs that run, wait or failed, and retries of failed runs. Alone it lists them."""
+    """Manage async jobs, and retries of failed runs. Without a subcommand, list them."""
     if context.invoked_subcommand is None:
         context.invoke(list_, **which)
     elif any(which.values()):
         given = next(f"--{name.removeprefix('as_')}" for name, value in which.items() if value)
-        raise click.UsageError(f"{given} stands behind what it belongs to: luasprocs jobs list {given}")
+        raise click.UsageError(f"put {given} after the subcommand: luasprocs jobs list {given}")
 
 
 @command.command("list")
@@ -89,10 +91,10 @@ def _chosen(*states: str) -> Callable[[Callable[..., None]], Callable[..., None]
 
     def given(act: Callable[..., None]) -> Callable[..., None]:
         act = click.option(
-            "--state", type=click.Choice(states), help="For --sproc and --all: jobs in this state instead."
+            "--state", type=click.Choice(states), help="With --sproc or --all: jobs in this state instead of dead ones."
         )(act)
-        act = click.option("--all", "every", is_flag=True, help="All that are dead.")(act)
-        act = click.option("--sproc", metavar="NAME", help="A sproc's, all that are dead.")(act)
+        act = click.option("--all", "every", is_flag=True, help="All dead jobs.")(act)
+        act = click.option("--sproc", metavar="NAME", help="All dead jobs of this sproc.")(act)
         return click.argument("ids", metavar="[ID]…", nargs=-1)(act)
 
     return given
@@ -102,16 +104,16 @@ def _chosen(*states: str) -> Callable[[Callable[..., None]], Callable[..., None]
 @_chosen("dead", "delayed")
 @click.pass_obj
 def retry(flags: dict[str, object], /, **which: Any) -> None:
-    """Run dead jobs again, their attempts counted anew; delayed ones now."""
-    _each(flags, "retry", "is to run again", **which)
+    """Run dead jobs again, with a fresh count of tries, and delayed ones now."""
+    _each(flags, "retry", "queued again", **which)
 
 
 @command.command("drop")
 @_chosen("dead", "delayed", "waiting", "queued")
 @click.pass_obj
 def drop(flags: dict[str, object], /, **which: Any) -> None:
-    """Forget jobs that don't run."""
-    _each(flags, "drop", "is dropped", **which)
+    """Delete jobs that are not running."""
+    _each(flags, "drop", "dropped", **which)
 
 
 def _each(
@@ -124,9 +126,9 @@ def _each(
     state: str | None,
 ) -> None:
     if [bool(ids), sproc is not None, every].count(True) != 1:
-        raise click.UsageError("which jobs? Either their ids (luasprocs jobs list), or --sproc NAME, or --all")
+        raise click.UsageError("name job ids (luasprocs jobs list), --sproc NAME or --all")
     if ids and state:
-        raise click.UsageError("--state chooses among those of --sproc or --all: ids are enough")
+        raise click.UsageError("--state needs --sproc or --all; leave it out with ids")
     console, session = Console.of_process(), Session(flags)
     with session.named_errors():
         state = state or ("" if ids else "dead")
@@ -142,8 +144,8 @@ def _each(
             if isinstance(was, JobError):
                 refused.append(was)
             else:
-                console.line(f"{job_id} was {was} and {done}")
+                console.line(f"{job_id} was {was}: {done}")
         if refused and ids:
             raise JobError("\n".join(map(str, refused)))
         if refused:  # somebody else was there first
-            console.line(f"{len(refused)} not {state} any more: left alone")
+            console.line(f"{len(refused)} no longer {state}: not changed")

@@ -13,7 +13,7 @@ from sync.session import Session
 
 
 @click.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @click.pass_obj
 def command(flags: dict[str, object], as_json: bool) -> None:
     """List the live sprocs: name, trigger, state, description."""
@@ -44,7 +44,7 @@ def command(flags: dict[str, object], as_json: bool) -> None:
 
 
 def _row(name: str, sproc: Sproc | None, *, drifted: bool, paused: bool) -> tuple[str, str, str, str]:
-    """`sproc` is None where the list names one that isn't there, or is no hash."""
+    """`sproc` is None where the list names one that isn't there, or is not a hash."""
     if sproc is None:
         return name, "?", "drift", ""
     state = "drift" if drifted else "ok" if sproc.enabled else "disabled"

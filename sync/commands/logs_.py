@@ -25,15 +25,15 @@ RETRY_S = 1.0
 
 
 @click.command("logs")
-@click.option("-f", "--follow", "following", is_flag=True, help="Go on with what comes, until Ctrl-C.")
-@click.option("--sproc", "sprocs", metavar="NAME", multiple=True, help="This sproc; a glob, too; may be repeated.")
+@click.option("-f", "--follow", "following", is_flag=True, help="Follow new runs until Ctrl-C.")
+@click.option("--sproc", "sprocs", metavar="NAME", multiple=True, help="Only this sproc, or a glob; repeatable.")
 @click.option(
     "--trigger",
     "triggers",
     multiple=True,
     type=click.Choice(TRIGGERS),
     metavar="KIND",
-    help=f"Run by this ({', '.join(TRIGGERS)}); may be repeated.",
+    help=f"Only this trigger: {', '.join(TRIGGERS)}; repeatable.",
 )
 @click.option(
     "--status",
@@ -41,11 +41,15 @@ RETRY_S = 1.0
     multiple=True,
     type=click.Choice(STATUSES),
     metavar="STATUS",
-    help=f"Ended so ({', '.join(STATUSES)}); may be repeated.",
+    help=f"Only this status: {', '.join(STATUSES)}; repeatable.",
 )
-@click.option("--since", metavar="WHEN", help="From then on: 15m ago, or an ISO time, UTC if it says no other.")
-@click.option("-n", "count", type=click.IntRange(0), help=f"The last so many; default: {COUNT}, all with --since.")
-@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+@click.option(
+    "--since",
+    metavar="WHEN",
+    help="Start here: 15m for the last 15 minutes, or an ISO time (UTC unless it has an offset).",
+)
+@click.option("-n", "count", type=click.IntRange(0), help=f"Show the last N [default: {COUNT}; all with --since].")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @click.pass_obj
 def command(
     flags: dict[str, object],
@@ -57,7 +61,7 @@ def command(
     count: int | None,
     as_json: bool,
 ) -> int:
-    """Show recorded executions, the newest last: runs by event, cron, async and `luasprocs execute`; gaps, too.
+    """Show recorded runs and gaps, newest last. Recorded are runs by event, cron, async and `luasprocs execute`.
 
     In a pipe, separated by tabs: time, sproc, trigger, event, key, status, milliseconds, error or reply.
     """
@@ -147,7 +151,7 @@ def _time_ms(since: str) -> int:
         found = datetime.fromisoformat(since)
     except ValueError:
         raise SettingsError(
-            f"--since {shown(since)} is no duration (15m, 1h30m) and no time (2026-01-31, 2026-01-31T12:00, …+02:00)"
+            f"--since {shown(since)} is neither a duration (15m, 1h30m) nor a time (2026-01-31, 2026-01-31T12:00, …+02:00)"
         ) from None
     known = found if found.tzinfo else found.replace(tzinfo=UTC)
     return max(0, int(known.timestamp() * 1000))

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @click.command("pause")
 @click.argument("names", metavar="NAME…", nargs=-1, required=True)
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def command(flags: dict[str, object], names: tuple[str, ...], as_json: bool) -> None:
-    """Stop the triggers of live sprocs until `luasprocs resume`; direct calls go on. Their events are skipped, not kept."""
+    """Stop the triggers of live sprocs until `luasprocs resume`. Events are skipped, not kept. Direct calls still work."""
     console, session = Console.of_process(), Session(flags)
     with session.named_errors():
         done = pause(session.registry, names, by=user_at_host())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,7 @@ from luasprocs.errors import EngineVersionError, OwnerError
 from luasprocs.operations.diff import difference_of
 from luasprocs.registry.live import read_sprocs
 from luasprocs.registry.pins import pin_of
+from luasprocs.state.desired import read_suspended
 from sync.console import Console
 from sync.reconcile.desired_sprocs import check_sprocs
 from sync.reconcile.desired_sprocs import read_sprocs as read_desired
@@ -25,12 +27,12 @@ if TYPE_CHECKING:
 
 
 @click.command("plan")
-@click.option("--revision", metavar="REV", help="A branch, tag or commit; default: what is checked out.")
-@click.option("--worktree", is_flag=True, help="The files as they are saved, committed or not.")
-@click.option("--no-prune", is_flag=True, help="As sync --no-prune would.")
-@click.option("--prune-all", is_flag=True, help="As sync --prune-all would.")
-@click.option("--adopt", is_flag=True, help="As sync --adopt would.")
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@click.option("--revision", metavar="REV", help="A branch, tag or commit [default: what is checked out].")
+@click.option("--worktree", is_flag=True, help="Use the saved files, committed or not.")
+@click.option("--no-prune", is_flag=True, help="Plan for sync --no-prune.")
+@click.option("--prune-all", is_flag=True, help="Plan for sync --prune-all.")
+@click.option("--adopt", is_flag=True, help="Plan for sync --adopt.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def command(
     flags: dict[str, object],
@@ -41,7 +43,7 @@ def command(
     adopt: bool,
     as_json: bool,
 ) -> int:
-    """Show what sync would do, as a unified diff. Exit code 1 when there is something to do."""
+    """Show what sync would do, as a unified diff. The exit code is 1 if there are changes."""
     console, session = Console.of_process(), Session(flags)
     desired = session.desired(revision, worktree=worktree)
     for problem in desired.passed_over:
@@ -56,6 +58,8 @@ def command(
                 nothing: dict[str, list[str]] = {"created": [], "updated": [], "deleted": []}
                 console.json({"commit": desired.commit.sha, **nothing, "refused": str(error)})
             raise
+        if not prepared.refusal and (suspended := read_suspended(session.registry)):
+            prepared = replace(prepared, refusal=f"syncs are suspended {suspended}: luasprocs unsuspend")
         plan = prepared.plan
         wanted = read_desired(session.repository, desired, plan.names_changed)
         check_sprocs(session.repository, desired, wanted)
@@ -65,7 +69,7 @@ def command(
     else:
         _print(console, prepared, {sproc.name: sproc for sproc in wanted}, there)
     if prepared.refusal:
-        console.warn(f"sync would refuse this: {prepared.refusal}")
+        console.warn(f"sync would refuse: {prepared.refusal}")
     return 1 if plan else 0
 
 
@@ -100,7 +104,7 @@ def _print(console: Console, prepared: Prepared, wanted: Mapping[str, Sproc], th
     for name in sorted(pin.blobs.keys() & {*plan.created, *plan.updated, *plan.deleted}):
         console.line(f"! a rollback {pin} keeps this out, and sync lifts that: {name}", "yellow")
     for name in plan.drifted:
-        console.line(f"! edited by hand: {name}", "yellow")
+        console.line(f"! changed by hand: {name}", "yellow")
     if not plan:
         console.line(f"nothing to do: {plan.unchanged} unchanged")
         return

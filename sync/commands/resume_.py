@@ -12,7 +12,7 @@ from sync.session import Session
 
 @click.command("resume")
 @click.argument("names", metavar="NAME…", nargs=-1, required=True)
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def command(flags: dict[str, object], names: tuple[str, ...], as_json: bool) -> None:
     """Start the triggers of paused sprocs again."""

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 @click.command("rollback")
 @click.argument("generation", type=click.IntRange(1), required=False)
-@click.option("--sproc", metavar="NAME", default="", help="This sproc alone; default: to before its last change.")
-@click.option("--why", metavar="TEXT", default="", help="Why, for the history and everybody whose sync is held.")
-@click.option("--dry-run", is_flag=True, help="Show what would change, as a unified diff; change nothing.")
-@click.option("--adopt", is_flag=True, help="Also where the registry belongs to another repository than the one here.")
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@click.option("--sproc", metavar="NAME", default="", help="Roll back one sproc [default: to before its last change].")
+@click.option("--why", metavar="TEXT", default="", help="The reason, for the history and for messages about the pin.")
+@click.option("--dry-run", is_flag=True, help="Show the difference, change nothing.")
+@click.option("--adopt", is_flag=True, help="Also roll back a registry of another repository.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def command(
     flags: dict[str, object],
@@ -39,7 +39,7 @@ def command(
     adopt: bool,
     as_json: bool,
 ) -> None:
-    """Make live what was at GENERATION (default: the one before), as a new generation.
+    """Make GENERATION live again (default: the previous one), as a new generation.
 
     What git has of the sprocs that change is kept out until git changes them, or somebody runs `sync` or `unpin`.
     """

@@ -18,8 +18,8 @@ from sync.session import Session
 
 @click.command("show")
 @click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
-@click.option("--source", "source_only", is_flag=True, help="The source alone, byte for byte.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--source", "source_only", is_flag=True, help="Print only the source, byte for byte.")
 @click.pass_obj
 def command(flags: dict[str, object], name: str, as_json: bool, source_only: bool) -> None:
     """Show one live sproc: metadata, counters, source."""

@@ -36,7 +36,7 @@ GAPS_SHOWN = 10
 @click.option(
     "--acknowledge", "known", is_flag=True, help="The gaps and missed times so far are known: findings no more."
 )
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def command(flags: dict[str, object], known: bool, as_json: bool) -> int:
     """Show what is live and what is wrong, worst first. Exit code 1 if there is an error or a warning."""
@@ -145,12 +145,12 @@ def _print(console: Console, session: Session, snapshot: Snapshot, live: Live) -
     revision, running = live.revision, snapshot.running
     console.line(f"server      {redacted(session.url)} ({live.info.kind} {'.'.join(map(str, live.info.version))})")
     if live.empty:
-        console.line("registry    empty: nothing was ever synced here (luasprocs sync)")
+        console.line("registry    empty: run luasprocs sync")
     elif revision.commit:
         console.line(f"commit      {revision.commit[:10]} on {revision.branch or 'no branch'}")
         console.line(f"generation  {revision.generation}, applied {revision.applied_at[:19]}Z by {revision.applied_by}")
     else:
-        console.line("commit      unknown: the registry's revision is gone", "red")
+        console.line("commit      unknown: the registry's revision is missing", "red")
     if not live.empty:
         console.line(f"sprocs      {len(live.sprocs)}")
     for daemon in running.daemons:
@@ -160,9 +160,9 @@ def _print(console: Console, session: Session, snapshot: Snapshot, live: Live) -
 
 
 def _print_daemon(console: Console, daemon: DaemonInfo, now_ms: int) -> None:
-    age = f"heard of {daemon.age_ms(now_ms) / 1000:.1f} s ago"
+    age = f"last seen {daemon.age_ms(now_ms) / 1000:.1f} s ago"
     if not daemon.alive(now_ms):
-        console.line(f"daemon      {daemon.id}: gone, last {age}", "dim")
+        console.line(f"daemon      {daemon.id}: gone; {age}", "dim")
         return
     covered = f"{len(daemon.covers)} source{'s' if len(daemon.covers) != 1 else ''}"
     runs = f"{daemon.runs} run{'s' if daemon.runs != 1 else ''}"

@@ -14,10 +14,13 @@ from sync.session import Session
 @click.argument("why", nargs=-1)
 @click.pass_obj
 def command(flags: dict[str, object], why: tuple[str, ...]) -> None:
-    """Stop syncs, of daemons, hooks and `luasprocs sync`, until `luasprocs unsuspend`. Looking goes on; sprocs run on."""
+    """Stop all syncs (daemons, hooks, `luasprocs sync`) until `luasprocs unsuspend`.
+
+    Daemons still check for changes, and sprocs still run.
+    """
     console, session = Console.of_process(), Session(flags)
     with session.named_errors():
         if suspend(session.registry, user_at_host(), " ".join(why)):
             console.line("suspended: nothing is synced until luasprocs unsuspend")
         else:
-            console.line(f"it was suspended already, {read_suspended(session.registry)}")
+            console.line(f"already suspended {read_suspended(session.registry)}")

@@ -25,7 +25,7 @@ LINES = 50
 def require_not_suspended(session: Session) -> None:
     """Raises RegistryError while syncs are suspended."""
     if suspended := read_suspended(session.registry):
-        raise RegistryError(f"syncs are suspended {suspended}: luasprocs unsuspend lets them apply again")
+        raise RegistryError(f"syncs are suspended {suspended}: luasprocs unsuspend allows them")
 
 
 class Progress:
@@ -81,10 +81,10 @@ def print_outcome(
         if len(names) > LINES and not verbose:
             console.line(f"{sign} … {len(names) - LINES:,} more (--verbose shows all)", style)
     for name in plan.overwritten:
-        console.line(f"! the live edit of {name} was replaced", "yellow")
+        console.line(f"! replaced the live edit of {name}", "yellow")
     for name in plan.edited:
-        waits = " though git has changed it, too: edit --merge puts both together," if name in plan.overtaken else ":"
-        console.line(f"! {name} is edited live and stays so{waits} sync --discard-edits replaces it", "yellow")
+        merge = "git has changed it, too: merge them with edit --merge, or " if name in plan.overtaken else ""
+        console.line(f"! kept the live edit of {name} ({merge}replace it with sync --discard-edits)", "yellow")
     if plan.held:
         out = f"! a rollback {outcome.pin} keeps out what git has of {some_of(plan.held)}"
         console.line(f"{out} (luasprocs sync or luasprocs unpin lets it in)", "yellow")
@@ -96,14 +96,14 @@ def print_outcome(
 
 
 @click.command("sync")
-@click.option("--revision", metavar="REV", help="A branch, tag or commit; default: what is checked out.")
-@click.option("--worktree", is_flag=True, help="The files as they are saved, committed or not.")
+@click.option("--revision", metavar="REV", help="A branch, tag or commit [default: what is checked out].")
+@click.option("--worktree", is_flag=True, help="Use the saved files, committed or not.")
 @click.option("--no-prune", is_flag=True, help="Keep live sprocs that the commit doesn't have.")
-@click.option("--prune-all", is_flag=True, help="Remove sprocs, however many.")
-@click.option("--adopt", is_flag=True, help="Take over a registry or an engine of another repository or db.")
-@click.option("--discard-edits", is_flag=True, help="Replace what was edited live and is not yet committed.")
-@click.option("-v", "--verbose", is_flag=True, help="Every name, however many.")
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@click.option("--prune-all", is_flag=True, help="Allow removing any number of sprocs.")
+@click.option("--adopt", is_flag=True, help="Take over a registry of another repository, or an engine of another db.")
+@click.option("--discard-edits", is_flag=True, help="Replace live edits that are not committed yet.")
+@click.option("-v", "--verbose", is_flag=True, help="List every name.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def command(
     flags: dict[str, object],

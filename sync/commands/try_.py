@@ -20,13 +20,13 @@ from sync.reconcile.check import work_tree_sprocs
 @click.command("try", cls=RunCommand)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
-@click.option("--key", "keys", multiple=True, help="A key, KEYS[1] and on; may be repeated.")
-@click.option("--json", "as_json", is_flag=True, help="The reply as JSON.")
+@click.option("--key", "keys", multiple=True, help="A key: the first is KEYS[1]; repeatable.")
+@click.option("--json", "as_json", is_flag=True, help="Print the reply as JSON.")
 @click.pass_obj
 def command(flags: dict[str, str], file: Path, args: tuple[str, ...], keys: tuple[str, ...], as_json: bool) -> None:
     """Run FILE on a throw-away embedded server with the work tree's sprocs, and print its reply.
 
-    A -- stands before arguments that start with --.
+    Put -- before arguments that start with --.
     """
     console = Console.of_process()
     name, sprocs = work_tree_sprocs(file)

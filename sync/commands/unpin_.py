@@ -12,7 +12,7 @@ from sync.session import Session
 
 @click.command("unpin")
 @click.argument("names", nargs=-1)
-@click.option("--why", metavar="TEXT", default="", help="Why, for the history.")
+@click.option("--why", metavar="TEXT", default="", help="The reason, for the history.")
 @click.pass_obj
 def command(flags: dict[str, object], names: tuple[str, ...], why: str) -> None:
     """Let git's versions come again that a rollback keeps out: of NAMES, or of all sprocs. The next sync brings them."""

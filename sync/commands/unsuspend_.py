@@ -12,8 +12,8 @@ from sync.session import Session
 @click.command("unsuspend")
 @click.pass_obj
 def command(flags: dict[str, object]) -> None:
-    """Let syncs apply again; a daemon catches up at once."""
+    """Allow syncs again. A daemon catches up at once."""
     console, session = Console.of_process(), Session(flags)
     with session.named_errors():
         lifted = unsuspend(session.registry)
-    console.line("syncs apply again" if lifted else "it was not suspended")
+    console.line("syncs are allowed again" if lifted else "syncs were not suspended")

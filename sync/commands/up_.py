@@ -38,7 +38,7 @@ PORT_LIMIT = 65536
 def command(flags: dict[str, object]) -> int:
     """Start an embedded Valkey in the repository's .luasprocs, and a daemon that syncs and runs, until Ctrl-C or SIGTERM.
 
-    Other commands in the repository find this server by themselves. Its data stays there for the next time.
+    Other commands in the repository find this server. Its data is kept for the next start.
     """
     if flags.get("redis") is not None:
         raise SettingsError("up starts a server of its own: leave out --redis, or run luasprocs daemon on that one")
@@ -73,7 +73,7 @@ class _Reviver:
             try:
                 if await asyncio.to_thread(self._server.revive):
                     log.error(
-                        "Valkey had ended by itself, which its log may explain (%s): started it again",
+                        "Valkey ended unexpectedly (see %s): restarted it",
                         self._server.log_path,
                     )
                 once.forget("revive")
@@ -133,12 +133,12 @@ def _sync(console: Console, session: Session) -> None:
         return
     finally:
         progress.close()
-    console.warn("HEAD is not live: the next commit that is right will be")
+    console.warn("HEAD is not live: fix it and commit again")
 
 
 def _say_what_next(console: Console, server: EmbeddedServer) -> None:
     console.line(
-        "until Ctrl-C each commit here is live at once, and events run sprocs; in another terminal, in this repository:"
+        "Each commit here is live at once, and events run sprocs, until Ctrl-C. In another terminal, in this repository:"
     )
     console.line("  luasprocs status           what is live")
     console.line("  luasprocs execute NAME     run one")

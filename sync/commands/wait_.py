@@ -14,16 +14,16 @@ from sync.session import Session
 
 
 @click.command("wait")
-@click.option("--timeout", metavar="DURATION", default="60s", help="How long at most; default: 60s.")
-@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@click.option("--timeout", metavar="DURATION", default="60s", help="Give up after this time [default: 60s].")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def command(flags: dict[str, object], timeout: str, as_json: bool) -> None:
-    """Wait until every event up to now has run. What those runs cause in turn may still be under way: wait again for it."""
+    """Wait until every event up to now has run. Runs that those runs caused may still be under way: wait again for them."""
     console, session = Console.of_process(), Session(flags)
     try:
         timeout_s = duration_ms(timeout) / 1000
     except ValueError:
-        raise SettingsError(f"--timeout {shown(timeout)} is no duration, like 60s or 5m") from None
+        raise SettingsError(f"--timeout {shown(timeout)} is not a duration, like 60s or 5m") from None
     started_s = time.monotonic()
     with session.named_errors():
         passed = wait_for_events(session.registry, timeout_s)

@@ -96,6 +96,22 @@ def git_config(folder: Path | None = None) -> dict[str, str]:
     return parse_config(answer.stdout)
 
 
+def git_origins(folder: Path | None = None) -> dict[str, Path]:
+    """The files that the same settings come from, by key; those of the environment and the command line are in none."""
+    answer = run_git(folder, "config", "-z", "--show-origin", "--get-regexp", r"^luasprocs\.")
+    parts = answer.stdout.decode("utf-8", "surrogateescape").split("\0")
+    top = run_git(folder, "rev-parse", "--show-toplevel").stdout.decode("utf-8", "surrogateescape").rstrip("\n")
+    found = {}
+    for origin, entry in zip(parts[::2], parts[1::2], strict=False):
+        kind, _, path = origin.partition(":")
+        if kind == "file":
+            places = [Path(place) / path for place in (top or ".", folder or ".")]
+            found[entry.partition("\n")[0].partition(".")[2]] = next(
+                (one for one in places if one.is_file()), places[0]
+            )
+    return found
+
+
 def parse_config(output: bytes) -> dict[str, str]:
     """`git config -z --get-regexp`: each entry a key, a newline, a value; no newline at all means "true"."""
     entries = (entry.partition("\n") for entry in output.decode("utf-8", "surrogateescape").split("\0") if entry)

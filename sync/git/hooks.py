@@ -196,7 +196,7 @@ def _require_keepable(place: Place) -> None:
     if place.text is None or place.ours:
         return
     if not place.path.is_file():
-        raise RepositoryError(f"{str(place.path)!r} is no file that could be kept: take it away first")
+        raise RepositoryError(f"{str(place.path)!r} is not a regular file: remove it first")
     if os.path.lexists(place.local):
         raise RepositoryError(
             f"{str(place.path)!r} is another program's hook, and {place.local.name!r} is taken: make one of the two"

@@ -131,7 +131,7 @@ def when_settled(look: Callable[[], OnDisk]) -> OnDisk:
     until = time.monotonic() + PATIENCE_S
     while (seen := look()).moving:
         if time.monotonic() > until:
-            raise RepositoryError(f"{seen.moving!r} is being written all the time: leave it alone for a moment")
+            raise RepositoryError(f"{seen.moving!r} keeps changing: try again when it is stable")
         time.sleep(LOOK_AGAIN_S)
     return seen
 
@@ -156,7 +156,7 @@ def read_saved(path: Path, limit_bytes: int) -> bytes | None:
             if not _is_moving(source, _age_s(written_ns)):
                 return source
             if time.monotonic() > until:
-                raise RepositoryError(f"{str(path)!r} is being written all the time: leave it alone for a moment")
+                raise RepositoryError(f"{str(path)!r} keeps changing: try again when it is stable")
         time.sleep(LOOK_AGAIN_S)
 
 
@@ -196,7 +196,7 @@ def _read(path: str, limit_bytes: int) -> tuple[bytes, int]:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise RepositoryError(f"{path!r} can't be read: it is no regular file")
+                raise RepositoryError(f"{path!r} is not a regular file")
             with open(descriptor, "rb", closefd=False) as file:
                 source = file.read(limit_bytes + 1)
             return source, os.fstat(descriptor).st_mtime_ns

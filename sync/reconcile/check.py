@@ -75,9 +75,9 @@ def _foreign(path: Path, top: Path) -> str:
         return ""
     for folder in takewhile(lambda folder: folder != top, above):
         if folder.is_symlink():
-            return f"the folder {folder.name!r} is a symlink, which no sync follows: make it a folder"
+            return f"the folder {folder.name!r} is a symlink: sync doesn't follow it"
         if (folder / ".git").exists():
-            return f"the folder {folder.name!r} is a submodule, which no sync enters: move the sprocs out of it"
+            return f"the folder {folder.name!r} is a submodule: move the sprocs out of it"
     return ""
 
 

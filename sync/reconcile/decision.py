@@ -81,12 +81,12 @@ def decide(facts: Facts) -> Decision:
         return Decision(
             False,
             State.UNKNOWN,
-            f"{live} is live and is not in this repository: fetch it, or luasprocs sync applies {wanted} all the same",
+            f"{live} is live but not in this repository: fetch it, or run luasprocs sync to apply {wanted} anyway",
         )
     if facts.moved:
         return APPLY  # the history was rewritten
     return Decision(
         False,
         State.DIVERGED,
-        f"{live} is live and neither descends from {wanted} nor the other way round: luasprocs sync decides",
+        f"{live} is live; neither it nor {wanted} descends from the other: run luasprocs sync to choose {wanted}",
     )

@@ -177,9 +177,9 @@ def _settings(repository: Repository, revision: str) -> RepositorySettings:
 def _passed_over(entry: Entry) -> Iterator[str]:
     """Why a file that was meant as a sproc is none."""
     if entry.path.lower().endswith(SUFFIX):
-        yield f"the name ends in {entry.path[-len(SUFFIX) :]}, so this is no sproc: write {SUFFIX}"
+        yield f"the name ends in {entry.path[-len(SUFFIX) :]}: rename it to {SUFFIX}"
     elif entry.mode == SYMLINK:
-        yield "a symlink is passed over, and all that is behind it: copy the files"
+        yield "symlinks are ignored: copy the files"
 
 
 def _wrong_with(entry: Entry, path: str) -> Iterator[Problem]:

@@ -49,7 +49,7 @@ ANY = Policy()
 
 def _unsigned(repository: Repository, commit: Commit, live: str, folder: str) -> str:
     if commit.sha in {WORKTREE, INDEX}:
-        return f"require_signed is set, and {commit.subject} is no commit that somebody signed: commit it, signed"
+        return f"require_signed is set, and {commit.subject} has no signature: sign it"
     if why := _not_good(repository, commit):
         return f"require_signed is set, and {why} (git commit --amend --no-edit -S signs the last one)"
     if not repository.knows(live):

@@ -22,12 +22,10 @@ def prune_refusal(plan: Plan, desired: int, live: int, absent: str = "", sync: s
         return ""
     if not desired:
         why = absent or "the commit has no sprocs"
-        return (
-            f"{why}; {live} are live: {sync} with --prune-all if all of them shall go, or with --no-prune to keep them"
-        )
+        return f"{why}; {live} are live: {sync} with --prune-all to allow it, or with --no-prune to keep them"
     if len(plan.deleted) > max(PRUNE_FREE, live * PRUNE_LIMIT):
         return (
-            f"it would remove {len(plan.deleted)} of {live} sprocs: {sync} with --prune-all if they shall go, "
+            f"it would remove {len(plan.deleted)} of {live} sprocs: {sync} with --prune-all to allow it, "
             "or with --no-prune to keep them"
         )
     return ""

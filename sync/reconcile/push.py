@@ -68,7 +68,7 @@ def read_updates(given: bytes) -> list[Update]:
     for line in given.splitlines():
         found = _LINE.fullmatch(line)
         if found is None:
-            raise RepositoryError(f"git's hook got {line!r}, which is no ref's update: it is for git to start it")
+            raise RepositoryError(f"{line!r} is not a ref update: only git should start this hook")
         old, new = ("" if _NOTHING.fullmatch(one.decode()) else one.decode() for one in found.groups()[:2])
         updates.append(Update(old, new, os.fsdecode(found[3])))
     return updates
@@ -150,7 +150,8 @@ class Receiver:
         return [name for name, blob in desired.entries.items() if before.entries.get(name) != blob]
 
     def _problems(self, desired: Desired, names: Iterable[str]) -> tuple[Problem, ...]:
-        return tuple(sorted({*desired.problems, *problems_in(self.repository, desired, names)}))
+        found = {*desired.problems, *problems_in(self.repository, desired, names)}
+        return tuple(sorted(one for one in found if one.kind != "warning"))
 
 
 def push_options(environ: Mapping[str, str]) -> list[str]:

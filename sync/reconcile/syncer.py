@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from luasprocs.contract.encoding import raw, text
-from luasprocs.errors import ConflictError, NoFolderError, OwnerError, PolicyError, PruneError
+from luasprocs.errors import ConflictError, NoFolderError, OwnerError, PolicyError, ProblemsError, PruneError
 from luasprocs.language.metadata import says_yes
 from luasprocs.operations.identity import user_at_host
 from luasprocs.registry.apply import apply, check_owner
@@ -108,7 +108,7 @@ def owner_of(repository: Repository, live: Live, configured: str, first: Commit 
         return theirs if identity.shallow else identity.id
     if identity.shallow:
         raise OwnerError(
-            "this clone is shallow, so nobody can tell whether it is the repository that owns the registry: "
+            "this clone is shallow, so its ownership of the registry can't be checked: "
             'git fetch --unshallow, or put owner = "…" into luasprocs.toml, or sync with --adopt'
         )
     return identity.id
@@ -232,7 +232,10 @@ class Syncer:
             healed=healed,
             generations_kept=desired.settings.keep_generations,
         )
-        return apply(self.registry, live, change, proof=proof).generation
+        try:
+            return apply(self.registry, live, change, proof=proof).generation
+        except ProblemsError as error:  # it knows names, not files
+            raise ProblemsError(replace(one, path=desired.path(one.path)) for one in error.problems) from error
 
     def _prove(self, desired: Desired, prepared: Prepared) -> Proof:
         """Reads what changes while the server compiles it."""
@@ -243,6 +246,7 @@ class Syncer:
             engine_of(prepared.live, self.registry.keys, prepared.owner),
             each_sproc(self.repository, desired, names),
             lambda done: self.progress(done, len(names)),
+            adopt=self.options.adopt,
         )
         if proof.problems:
             check_sprocs(self.repository, desired, proof.sprocs)  # says the same with paths and columns

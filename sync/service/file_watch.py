@@ -67,7 +67,7 @@ class FileWatch:
             ):
                 self._changed()
         except (OSError, RuntimeError) as error:
-            log.warning("%s can't be watched: %s; checking every %d s", self._source.name, error, self._interval_s)
+            log.warning("can't watch %s: %s; checking every %d s", self._source.name, error, self._interval_s)
 
 
 def _places(watched: Watched) -> list[tuple[str, int]]:

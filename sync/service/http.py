@@ -111,7 +111,7 @@ class Http:
             if not health.connected:
                 reasons.append("the registry is not watched: no connection to Redis")
             if time.time() - health.last_success > self._stale_s:
-                reasons.append(f"git and Redis were not looked at with success for {self._stale_s:.0f} s")
+                reasons.append(f"no successful check of git and Redis for {self._stale_s:.0f} s")
         return reasons + [one.message for one in self._observer.found if one.code in UNREADY]
 
     async def _healthz(self, _: web.Request) -> web.Response:

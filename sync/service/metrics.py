@@ -70,11 +70,11 @@ def _of_sync(follower: Follower, *, up: bool) -> Iterator[Metric]:
     health = follower.health
     yield CounterMetricFamily("luasprocs_syncs", "Syncs that changed the registry.", value=health.syncs)
     yield CounterMetricFamily("luasprocs_heals", "Of these, repairs of what was changed by hand.", value=health.heals)
-    yield CounterMetricFamily("luasprocs_look_failures", "Looks at git or Redis that failed.", value=health.failures)
-    yield CounterMetricFamily("luasprocs_fetches", "Times that a remote was asked.", value=health.fetches)
+    yield CounterMetricFamily("luasprocs_look_failures", "Failed checks of git or Redis.", value=health.failures)
+    yield CounterMetricFamily("luasprocs_fetches", "Fetches of the remote.", value=health.fetches)
     yield GaugeMetricFamily("luasprocs_sync_seconds", "How long the last sync took.", value=health.last_ms / 1000)
     yield GaugeMetricFamily(
-        "luasprocs_last_success_timestamp_seconds", "When git and Redis were last looked at with success.",
+        "luasprocs_last_success_timestamp_seconds", "Time of the last successful check of git and Redis.",
         value=health.last_success,
     )  # fmt: skip
     if (last := health.last) is not None:
@@ -94,7 +94,7 @@ def _of_registry(snapshot: Snapshot) -> Iterator[Metric]:
     for name, says, value in (
         ("generation", "Counts applies.", live.revision.generation),
         ("sprocs", "Live sprocs.", len(live.sprocs)),
-        ("daemons", "Daemons that were heard of lately.", len(snapshot.running.alive)),
+        ("daemons", "Daemons with a recent heartbeat.", len(snapshot.running.alive)),
         ("gaps", "Gaps that are kept, 100 at most.", len(snapshot.running.gaps)),
     ):
         yield GaugeMetricFamily(f"luasprocs_registry_{name}", says, value=value)

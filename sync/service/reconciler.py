@@ -158,7 +158,7 @@ class Reconciler:
         if prepared.refusal:
             return self._refuse(desired, live, prepared.refusal, plan=plan)
         if prepared.same_commit(desired) and plan and not forced and self._rules.heal == "warn":
-            why = "the registry was changed by hand: luasprocs sync puts it right, or luasprocs plan shows how"
+            why = "the registry was changed by hand: luasprocs sync repairs it, or luasprocs plan shows how"
             return Reconciliation.seen(live, self._state(desired, State.DRIFT, why, plan))
         foreign = live.about.text_id if live.about and only_engine(live, plan) else ""
         if foreign and not forced and not self._engines.may_replace(foreign):

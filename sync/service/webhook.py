@@ -84,7 +84,7 @@ class Webhook:
         if self._replayed(proof, now):
             return Verdict(200, "seen before")
         if not self._within_rate(now):
-            return Verdict(429, "too many requests: one look for all of them in a second", later=True)
+            return Verdict(429, "too many requests: one fetch within a second serves them all", later=True)
         self._seen[proof] = now
         return Verdict(202, "looking", look=True)
 

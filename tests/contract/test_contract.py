@@ -90,12 +90,14 @@ def test_words_that_the_engine_writes_are_those_of_the_contract():
     assert set(re.findall(r"\btrigger = '(\w+)'", ENGINE["records"] + ENGINE["ticks"] + ENGINE["dispatch"])) <= set(
         Trigger
     )
-    codes = set(re.findall(r"refusal\('([A-Z]+)'", whole)) | set(re.findall(r"[\"']([A-Z]{4,}) (?:this|')", whole))
+    codes = set(re.findall(r"refusal\('([A-Z]+)'", whole)) | set(re.findall(r"[\"']([A-Z]{3,}) (?:this|')", whole))
     assert codes - {"ERR"} == set(Refusal)
 
 
 def test_no_code_of_the_engine_looks_for_words_of_its_own_messages():
-    looked_for = set(re.findall(r":find\(['\"]([^'\"]+)['\"]", "\n".join(ENGINE.values())))
+    looked_for = set(re.findall(r":find\(['\"]([^'\"]+)['\"]", "\n".join(ENGINE.values()))) - {
+        " has more than "
+    }  # Lua's own
     assert not [words for words in looked_for if re.search(r"[a-z] [a-z]", words)]
 
 

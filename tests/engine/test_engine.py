@@ -11,9 +11,11 @@ from luasprocs.contract.keys import Keys
 from luasprocs.engine import CHUNKS, render
 from luasprocs.errors import NoSprocError, ScriptError, SprocDisabledError
 from luasprocs.language.compiler import uses
+from luasprocs.language.needs import Needs, Own
 from luasprocs.language.sandbox import GLOBALS
 from luasprocs.server import acl
 from luasprocs.server.script_errors import readable_error, script_error
+from tests.evaluated import locals_of, upvalues_of
 from tests.live import put, sproc
 
 TRIGGER = sproc("trigger.lua", "-- event=set\n-- key=never\nreturn 1")
@@ -99,7 +101,8 @@ def test_what_require_and_call_refuse_names_the_sprocs_line_not_the_engines(call
 
 
 def test_the_engine_uses_no_global_that_the_server_has_not():
-    text = render(Keys(), "owner", 0).text.split("\n", 1)[1]
+    everything = Needs((Own("f", "a.lua"),), ("a.lua",))
+    text = render(Keys(), "owner", 0, needs=everything).text.split("\n", 1)[1]
     together = re.findall(r"\[===\[(.*?)\]===\]", text, re.DOTALL)[0]
     chunks = re.split(r"\n--@ .*\n", together)[1:-1]
     assert len(chunks) == len(CHUNKS)
@@ -188,7 +191,7 @@ def heard(listener):
     listener.ping()
     found = []
     while (message := listener.get_message(timeout=5))["type"] != "pong":
-        found.append(message["data"])
+        found.append(message["data"].partition(b" ")[2])  # behind the engine's secret
     return found
 
 
@@ -295,3 +298,40 @@ def test_a_first_call_from_another_db_changes_nothing(server):
         other.fcall("luasprocs_execute", 0, "a.lua")
     assert client.fcall("luasprocs_execute", 0, "a.lua") == 1
     assert client.execute_command("FCALL_RO", "luasprocs_about", 0)[5] == b"1"
+
+
+def test_what_does_nothing_under_eval_does_nothing_here(call):
+    names = "redis.replicate_commands(), redis.breakpoint(), redis.debug('x') == nil"
+    body = f"return {{ {names}, #KEYS, redis.call('ECHO', 'x'), redis.REPL_ALL }}"
+    assert call("a.lua", sproc("a.lua", body), keys=("k",)) == call.client.eval(body, 1, "k")
+    library = sproc("lib.lua", f"-- library=yes\nreturn function() {body} end")
+    assert call("a.lua", sproc("a.lua", "return require('lib.lua')()"), library)[0] == 1
+    written = "redis.debug() redis.x = 1"
+    assert "a.lua:1: Attempt to modify a readonly table" in call("a.lua", sproc("a.lua", written))
+    there = call.client.eval("return pcall(function() return server end) and 1 or 0", 0)
+    body = "server.replicate_commands() return server.call('ECHO', 'x')"
+    assert not there or call("a.lua", sproc("a.lua", body)) == b"x"
+
+
+ROOM = [locals_of(196), locals_of(200), upvalues_of(57), upvalues_of(58)]
+
+
+@pytest.mark.parametrize("source", ROOM, ids=["196 locals", "200 locals", "57 upvalues", "58 upvalues"])
+def test_a_source_has_as_much_room_as_under_eval(call, source):
+    got = call("a.lua", sproc("a.lua", source.decode()), keys=("k",), args=("a", "b"))
+    assert got == call.client.eval(source, 1, "k", "a", "b")
+    body = b"-- library=yes\n" + source.replace(b"return f()", b"return tonumber(f()) + 1")
+    assert call("a.lua", sproc("a.lua", "return require('lib.lua') + 0"), sproc("lib.lua", body.decode())) in {
+        195,
+        199,
+        1,
+    }
+
+
+def test_a_first_line_of_a_script_is_a_header(call):
+    reads = sproc("a.lua", "#!lua flags=no-writes\nreturn redis.call('GET', KEYS[1])")
+    call.client.set("k", "v")
+    assert call("a.lua", reads, keys=("k",), command="FCALL_RO", function="luasprocs_execute_ro") == b"v"
+    assert "b.lua:2: boom" in call("b.lua", sproc("b.lua", "#!lua\nerror('boom')"))
+    library = sproc("lib.lua", "#!lua\n-- library=yes\nreturn 7")
+    assert call("c.lua", sproc("c.lua", "#!lua\nreturn select('#', ...) + require('lib.lua')"), library) == 12

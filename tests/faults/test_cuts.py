@@ -41,6 +41,7 @@ SPROCS = (
         "-- event=set\n-- key=again:*\n-- retries=9\n-- backoff=5ms\n"
         "if redis.call('HINCRBY', 'tries', KEYS[1], 1) == 1 then error('the first time') end\n",
     ),
+    sproc("gone.lua", "-- event=expired\n-- key=due:*\nreturn 1\n"),
     sproc("scan.lua", "-- event=set\n-- key=scanned:*\n-- catchup=scan\nredis.call('HINCRBY', 'scans', KEYS[1], 1)\n"),
 )
 NOT_SENT = {"execute", "execute_ro", "run", "about", "compile", "inspect", "verify", "job", "leave", "back"}
@@ -66,6 +67,7 @@ class Work:
         self._enqueue("turns.lua", self.turns)
         self.turns += 1
         self.client.set(f"again:{self.jobs}", 1)
+        self.client.set(f"due:{self.jobs}", 1, px=50)
         if b"catchup" in word:
             self.client.hset(KEYS.catchups, "scan.lua", "0 0")
         if b"blind" in word or word == b"CONFIG":

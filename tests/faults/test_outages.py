@@ -91,7 +91,7 @@ def test_functions_flushed_under_load(server):
         daemon.kill()
     check(writers.ledger, ran)
     assert gaps(client) == []
-    assert "loaded again" in daemon.output
+    assert "loaded it again" in daemon.output
 
 
 def test_out_of_memory_and_back(server):

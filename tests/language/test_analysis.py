@@ -10,7 +10,7 @@ from luasprocs.language.analysis import Analysis, analyse
 from luasprocs.language.check import check
 from luasprocs.language.files import SOURCE_LIMIT_BYTES
 from luasprocs.language.places import Lines, Range
-from luasprocs.language.problems import CODES, MISUSE
+from luasprocs.language.problems import CODES, MISUSE, WARNINGS
 from tests.language.test_check import LIBRARY, Texts, circle
 
 FILES = {
@@ -23,6 +23,9 @@ FILES = {
     "header.duplicate-key": b"-- event=set\n-- event=set",
     "header.bad-value": b"-- event=get",
     "header.contradiction": b"-- key=a",
+    "header.lookalike": b"-- event = set",
+    "header.first-line": b"#!lua flags=no-write\nreturn 1",
+    "header.functions-library": b"#!lua name=lib\nreturn 1",
     "lua.syntax": b"local = 1",
     "lua.unknown-global": b"return io",
     "lua.global-write": b"x = 1",
@@ -35,6 +38,7 @@ WORKSPACES = {
     "require.unknown": {"a.lua": "return require 'b.lua'"},
     "require.not-library": {"a.lua": "return require 'b.lua'", "b.lua": "return 1"},
     "require.circle": circle("a.lua", "b.lua"),
+    "function.taken": {"a.lua": "-- function=f", "b.lua": "-- function=F"},
 }
 ELSEWHERE = {
     "file.not-regular",  # tests/sync/reconcile/test_check.py
@@ -46,7 +50,8 @@ ELSEWHERE = {
 @pytest.mark.parametrize(("code", "source"), FILES.items(), ids=FILES)
 def test_each_code_of_a_file_has_a_file_that_has_it_alone(code, source):
     (problem,) = analyse(source, "a.lua").problems
-    assert (problem.path, problem.code, problem.kind) == ("a.lua", code, "misuse" if code in MISUSE else "error")
+    kind = "misuse" if code in MISUSE else "warning" if code in WARNINGS else "error"
+    assert (problem.path, problem.code, problem.kind) == ("a.lua", code, kind)
     assert (problem.end_line, problem.end_column) >= (problem.line, problem.column)
 
 
@@ -70,7 +75,7 @@ def shown(source: bytes | str) -> list[tuple[str, str, str]]:
 
 
 def test_header_and_body_are_both_told_though_both_are_broken():
-    source = "-- evnt=set\n--[[ event = get, set\n\ttimeout=5 ]] foo()\nlocal x = = 1"
+    source = "-- evnt=set\n--[[ event=get, set\n\ttimeout=5 ]] foo()\nlocal x = = 1"
     assert shown(source) == [
         ("header.unknown-key", "evnt", "1"),
         ("header.bad-value", "get, set", "2"),

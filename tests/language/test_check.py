@@ -63,7 +63,7 @@ def test_require_of_what_is_no_library_is_found_and_nothing_else():
     ]
     unknown, not_library = check(Texts(texts))
     assert "did you mean 'lib/time.lua'" in unknown.message
-    assert "not library=yes" in not_library.message
+    assert "no library=yes" in not_library.message
 
 
 def test_an_async_sproc_may_require_an_installed_library():

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from luasprocs.errors import ProblemsError
 from luasprocs.language import header
+from luasprocs.language.analysis import analyse
 from luasprocs.language.places import Lines, Range
 
 
@@ -30,7 +31,7 @@ def values(source: bytes) -> dict[str, str]:
             b"-- Copies what was dreamt.\n-- event=set\n-- key=dream*\nreturn 1",
             {"event": "set", "key": "dream*"},
         ),
-        (b"--event = set\r\n\r\n  --   key\t=\tdream*  \r\nreturn 1", {"event": "set", "key": "dream*"}),
+        (b"--event=set\r\n\r\n  --   @key\tdream*  \r\nreturn 1", {"event": "set", "key": "dream*"}),
         (b"--[[\n  Prose.\n  event=set\n]]\n-- key=a*\nx=1", {"event": "set", "key": "a*"}),
         (b"--[==[ event=set ]==] return 1", {"event": "set"}),
         (b"--[==[ description=a ]] b\n]==]", {"description": "a ]] b"}),
@@ -38,7 +39,16 @@ def values(source: bytes) -> dict[str, str]:
         (b"local x --[[ event=get ]]", {}),
         (b"-- event=set\r-- key=a*\rreturn 1", {"event": "set", "key": "a*"}),
         (b"-- a == b\n-- two words = 3\n-- run-async=yes\n-- =x\n--- enabled=no", {"enabled": "no"}),
-        (b"-- x_what ever=1\n-- x_own= a = b ", {"x_own": "a = b"}),
+        (b"-- x_what ever=1\n-- x_own=a = b ", {"x_own": "a = b"}),
+        (b"-- timeout = 30s\n-- timeout= 30s\n-- args=key, ttl\n-- n = 5 of them\n-- KEYS[1]=x", {}),
+        (
+            b"-- @timeout 30s\n--- @param key\n---@return x\n-- @owner =a\n-- @event=set",
+            {"timeout": "30s", "owner": "=a"},
+        ),
+        (b"-- see @timeout 30s\n-- mail ann@owner.org", {}),
+        (b"--[[\n  @event set\n  @x_own\n]]", {"event": "set", "x_own": ""}),
+        (b"#!lua flags=no-writes,allow-stale\n-- owner=ann\nreturn 1", {"readonly": "yes", "owner": "ann"}),
+        (b"#!lua\nreturn 1", {}),
         ("-- description=träumt 💤".encode(), {"description": "träumt 💤"}),
     ],
 )
@@ -47,9 +57,9 @@ def test_the_leading_comments_and_nothing_below_are_the_header(source, expected)
 
 
 def test_a_field_knows_its_line_and_column():
-    text = "-- ä\r\n\r\n--[[ event = set\n\tkey=a*\n]]"
+    text = "-- ä\r\n\r\n--[[ @event  set\n\tkey=a*\n]]"
     assert header.fields_of(text, Lines(text)) == (
-        header.Field("event", "set", Range(3, 6, 3, 11), Range(3, 14, 3, 17)),
+        header.Field("event", "set", Range(3, 7, 3, 12), Range(3, 14, 3, 17)),
         header.Field("key", "a*", Range(4, 2, 4, 5), Range(4, 6, 4, 8)),
     )
 
@@ -68,10 +78,54 @@ def test_all_problems_of_a_file_are_told_at_once_and_in_their_places():
     ]
     assert "did you mean 'event'" in told[0]
     assert "library=yes" in told[1]
-    assert "no event 'get'" in told[2]
+    assert "unknown event 'get'" in told[2]
     assert "line 2" in told[3]
     assert "expected yes or no" in told[4]
     assert "it has 4 fields" in told[6]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("timeout = 30s", "not the key timeout: write `-- timeout=30s` if"),
+        ("timeout= 30s", "write `-- timeout=30s`"),
+        ("owner = =a", "write `-- @owner =a`"),
+        ("tiemout = 30s", "not the key timeout: write `-- timeout=30s`"),
+        ("args = key, ttl", "not the key tags: write"),
+        ("args=key, ttl", "not the key tags: write"),
+    ],
+)
+def test_what_only_looks_like_a_key_is_prose_and_a_warning(line, told):
+    found = analyse(f"-- {line}\nreturn 1", "a.lua")
+    (problem,) = found.problems
+    assert (problem.kind, problem.code, str(problem)[:11]) == ("warning", "header.lookalike", "a.lua:1:4: ")
+    assert told in problem.message
+    assert found.sound
+    assert found.values == {}
+
+
+@pytest.mark.parametrize(
+    "line", ["n = 5", "x=1", "a == b", "KEYS[1] = the lock", "usage: event = set", "@param key", "see owner=ann"]
+)
+def test_prose_is_prose(line):
+    assert analyse(f"-- {line}\nreturn 1").problems == ()
+
+
+@pytest.mark.parametrize(
+    ("first", "place", "word"),
+    [
+        ("#!lua flags=no-write", "a.lua:1:13:", "unknown flag 'no-write'; did you mean 'no-writes'?"),
+        ("#!lua flags=allow-stale,x", "a.lua:1:25:", "unknown flag 'x'"),
+        ("#!lua name=lib", "a.lua:1:7:", "function=NAME"),
+        ("#!js", "a.lua:1:1:", "another language"),
+        ("#!lua flag=no-writes", "a.lua:1:7:", "unknown option"),
+        ("#!lua flags=no-writes\n-- readonly=no", "a.lua:2:4:", "already on line 1"),
+    ],
+)
+def test_what_is_wrong_with_a_first_line_is_told_in_its_place(first, place, word):
+    (told,) = problems(f"{first}\nreturn 1".encode())
+    assert told.startswith(place)
+    assert word in told
 
 
 @pytest.mark.parametrize(
@@ -97,11 +151,11 @@ def test_what_is_no_clean_utf8_is_a_named_problem(source, place, word):
         (b"return 1", {"event": "set"}, b"-- event=set\nreturn 1"),
         (b"return 1\r\n", {"event": "set", "key": "a"}, b"-- event=set\r\n-- key=a\r\nreturn 1\r\n"),
         (b"", {"event": "set"}, b"-- event=set\n"),
-        (b"-- event  =\tset \r\nx", {"event": "hset"}, b"-- event  =\thset \r\nx"),
+        (b"-- @event  \tset \r\nx", {"event": "hset"}, b"-- @event  \thset \r\nx"),
         (
-            b"  ---  event = set\r\n-- Prose.\r\nx",
+            b"  ---  @event  set\r\n-- Prose.\r\nx",
             {"key": "a"},
-            b"  ---  event = set\r\n  ---  key = a\r\n-- Prose.\r\nx",
+            b"  ---  @event  set\r\n  ---  @key a\r\n-- Prose.\r\nx",
         ),
         (b"-- event=set", {"key": "a"}, b"-- event=set\n-- key=a"),
         (b"--[[\n  event=set\n]]\nx", {"key": "a"}, b"--[[\n  event=set\n  key=a\n]]\nx"),
@@ -113,8 +167,19 @@ def test_what_is_no_clean_utf8_is_a_named_problem(source, place, word):
         (b"-- enabled=no\n", {"enabled": "no", "owner": None}, b"-- enabled=no\n"),
         (b"-- description=\nx", {"description": " new "}, b"-- description=new\nx"),
         (b"-- evnt=set\nx", {"evnt": None}, b"x"),
-        (b"-- owner=a\n", {"owner": "=b", "x_c": "=d"}, b"-- owner= =b\n-- x_c= =d\n"),
+        (b"-- owner=a\n", {"owner": "=b", "x_c": "=d"}, b"-- @owner =b\n-- @x_c =d\n"),
         (b"--[[ event=set \n]]", {"key": "a"}, b"--[[ event=set \n key=a\n]]"),
+        (b"-- @owner\nx", {"owner": "b"}, b"-- @owner b\nx"),
+        (b"-- @owner a\nx", {"owner": None}, b"x"),
+        (b"--[[ @owner a ]] x=1", {"owner": None}, b"--[[  ]] x=1"),
+        (b"-- event = set\nx", {"event": "del"}, b"-- event=del\n-- event = set\nx"),
+        (b"#!lua flags=no-writes\nx", {"readonly": "no"}, b"#!lua\n-- readonly=no\nx"),
+        (
+            b"#!lua flags=no-writes,allow-stale\n-- owner=a\n",
+            {"readonly": None},
+            b"#!lua flags=allow-stale\n-- owner=a\n",
+        ),
+        (b"#!lua flags=no-writes\n-- owner=a\n", {"owner": "b"}, b"#!lua flags=no-writes\n-- owner=b\n"),
     ],
 )
 def test_write_changes_only_the_lines_it_must(source, changes, expected):
@@ -127,10 +192,10 @@ def test_write_changes_only_the_lines_it_must(source, changes, expected):
         (b"--[[ event=set ]]", {"description": "a ]] b"}, "end the block comment"),
         (b"-- event=set", {"description": "a\nb"}, "control character"),
         (b"-- event=set", {"description": "a\udcffb"}, "control character"),
-        (b"-- event=set", {"event": "get"}, "no event 'get'"),
+        (b"-- event=set", {"event": "get"}, "unknown event 'get'"),
         (b"-- event=set", {"evnt": "set"}, "did you mean 'event'"),
         (b"-- event=set\n-- key=a", {"event": None}, "key needs event"),
-        (b"-- event=set\n-- event=del", {"event": "hset"}, "stands on line 1 already"),
+        (b"-- event=set\n-- event=del", {"event": "hset"}, "is already on line 1"),
         (b"\xff\xfe-", {"event": "set"}, "UTF-16"),
     ],
 )
@@ -161,7 +226,7 @@ def sources(draw):
     text = draw(st.sampled_from(["", "-- Prose, as == it comes." + end, end, "--[[ A block. ]]" + end]))
     block = draw(st.sampled_from([None, "", "=="]))
     lines = [
-        draw(BLANKS) + key + draw(BLANKS) + "=" + draw(BLANKS) + value + draw(BLANKS)
+        draw(BLANKS) + draw(st.sampled_from([f"{key}={value}", f"@{key} \t{value}", f"{key} = {value}"])) + draw(BLANKS)
         for key, value in draw(VALUES).items()
         if block is None or "]" not in value
     ]

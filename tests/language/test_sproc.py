@@ -29,7 +29,7 @@ def problems(name: str, source: bytes) -> list[str]:
 
 
 def test_a_sproc_has_its_values_as_written_and_typed():
-    found = read_sproc("a.lua", "sprocs/a.lua", b"-- event = set\n-- enabled=NO\nreturn 1", "b10b", "c0ffee")
+    found = read_sproc("a.lua", "sprocs/a.lua", b"-- event=set\n-- enabled=NO\nreturn 1", "b10b", "c0ffee")
     assert (found.name, found.blob, found.commit) == ("a.lua", "b10b", "c0ffee")
     assert found.values == {"event": "set", "enabled": "NO"}
     assert found.enabled is False

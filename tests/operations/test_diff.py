@@ -55,7 +55,7 @@ def test_a_live_sproc_against_git(registry: Registry) -> None:
 
     registry.client.hset(registry.keys.name("a.lua"), "source", "return 9\n")
     publish(registry, SyncState())
-    with pytest.raises(RegistryError, match="is gone"):
+    with pytest.raises(RegistryError, match="was deleted meanwhile"):
         git_difference(registry, "nope.lua")
 
 

@@ -51,7 +51,7 @@ def test_undo_brings_back_what_git_has(live: Registry) -> None:
     undo(live, "a.lua", by="ben")
     assert live_sproc(live, "a.lua").source == FIRST
     assert edits_of(read_live(live)) == ()
-    with pytest.raises(RegistryError, match="nothing to undo"):
+    with pytest.raises(RegistryError, match="no live edit to undo"):
         undo(live, "a.lua", by="ben")
 
 

@@ -116,7 +116,7 @@ CASES: dict[str, tuple[Snapshot, Code, str]] = {
     "a daemon that fell silent": (
         snapshot(running=Running(NOW_MS, (ALIVE, SILENT))),
         Code.DAEMON_SILENT,
-        "ended in order: host-2-def for 60 s, with 7 events and 2 jobs at hand",
+        "stopped in order: host-2-def for 60 s, with 7 events and 2 jobs at hand",
     ),
     "failing": (
         snapshot(failing=(Failing("a.lua", 3, 5, "x"), Failing("b.lua", 702, 9, "boom"))),

@@ -132,6 +132,25 @@ def test_another_library_with_the_engines_names_is_refused(client):
     assert client.dbsize() == 0
 
 
+FOREIGN = (
+    "#!lua name=luasprocs\n"
+    "redis.register_function{function_name='%s', flags={'no-writes'}, callback=function() return %s end}"
+)
+
+
+@pytest.mark.parametrize("function", ["theirs", "luasprocs_about"])
+@pytest.mark.parametrize("reply", ["1", "{1}", "{1, 'a', 'b', 'c', 'd', 5}", "{}", "'x'", "{ok='x'}"])
+def test_a_library_of_that_name_that_is_not_ours_is_left_alone(client, function, reply):
+    client.function_load(FOREIGN % (function, reply))
+    before = client.execute_command("FUNCTION", "LIST", "WITHCODE")
+    with pytest.raises(OwnerError, match="sync --adopt"):
+        put(client, sproc("a.lua", "return 1"))
+    assert client.dbsize() == 0
+    assert client.execute_command("FUNCTION", "LIST", "WITHCODE") == before
+    put(client, sproc("a.lua", "return 1"), adopt=True)
+    assert client.fcall("luasprocs_execute", 0, "a.lua") == 1
+
+
 def test_a_newer_engine_is_never_replaced(client):
     put(client, sproc("a.lua", "return 1"))
     client.hset(KEYS.revision, "engine", VERSION + 1)

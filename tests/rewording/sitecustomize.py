@@ -75,6 +75,8 @@ LOOKING = {
     *("compile", "match", "search", "fullmatch", "sub", "getattr", "cast", "TypeVar"),
 }
 COMPARING = {"startswith", "endswith", "count", "find", "index"}
+VALUE = "\0"
+"""Where an f-string has a value: a word beside it, a plural's, is only a part of one."""
 STYLE = re.compile(r"((bold|dim|italic|reverse|underline|red|green|yellow|cyan|magenta|white|on|not) ?)+")
 WORD = re.compile(r"(?<![^\s(\"'`])[A-Za-z]?[a-z]+(?=[,;:.?!)\"'`…]*(?:\s|$))")
 KEPT = {"luasprocs"}
@@ -85,8 +87,12 @@ def is_sentence(text: str) -> bool:
     return len(WORD.findall(text)) > 1 and "\n" not in text.rstrip("\n") and not STYLE.fullmatch(text)
 
 
+def backwards(word: str) -> str:
+    return word[::-1].capitalize() if word[0].isupper() else word[::-1]
+
+
 def reworded(text: str) -> str:
-    return WORD.sub(lambda found: found[0] if found[0] in KEPT else found[0][::-1], text)
+    return WORD.sub(lambda found: found[0] if found[0] in KEPT else backwards(found[0]), text)
 
 
 class Rewording(ast.NodeTransformer):
@@ -101,13 +107,15 @@ class Rewording(ast.NodeTransformer):
         return node
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.JoinedStr:
-        parts = [part.value if isinstance(part, ast.Constant) else "" for part in node.values]
-        whole = " ".join(str(part) for part in parts)
+        texts = [str(part.value) if isinstance(part, ast.Constant) else VALUE for part in node.values]
+        whole = "".join(texts)
+        changed = filter(None, re.split(f"({VALUE})", reworded(whole) if is_sentence(whole) else whole))
         for part in node.values:
+            text = next(changed)
             if isinstance(part, ast.FormattedValue):
                 part.value = self.visit(part.value)  # not its format
-            elif isinstance(part, ast.Constant) and is_sentence(whole):
-                part.value = reworded(str(part.value))
+            elif isinstance(part, ast.Constant):
+                part.value = text
         return node
 
     def visit_Compare(self, node: ast.Compare) -> ast.Compare:
@@ -153,7 +161,7 @@ PLAIN_KINDS = ((list, list), (tuple, tuple), ((Set, set), set), (ValuesView, lis
 def in_either_words(value: object) -> object:
     """Of a text, or of all texts in a container: each word or its reverse, whichever comes first."""
     if isinstance(value, str):
-        return WORD.sub(lambda found: min(found[0], found[0][::-1]), value)
+        return WORD.sub(lambda found: min(found[0], backwards(found[0])), value)
     if isinstance(value, bytes):
         return str(in_either_words(value.decode("latin-1"))).encode("latin-1")
     for kinds, plain in PLAIN_KINDS:

@@ -17,11 +17,11 @@ def test_a_row_is_read():
     found = job(b"2s", b"8MB", (b"k",), (b"x", b"y"))
     assert (found.entry, found.id, found.name, found.trigger, found.origin) == (b"1-1", b"id", b"a.lua", b"call", b"-")
     assert (found.depth, found.attempt) == (1, 2)
-    assert (found.timeout_ms, found.memory_bytes) == (2000, 8 * 1024**2)
+    assert found.header == {"timeout": 2000, "memory": 8 * 1024**2}
     assert (found.keys, found.args) == ((b"k",), (b"x", b"y"))
 
 
 @pytest.mark.parametrize("written", [b"", b"soon", b"\xff"])
 def test_what_is_not_said_or_was_broken_by_hand_has_its_default(written):
     found = job(written, written)
-    assert (found.timeout_ms, found.memory_bytes) == (30_000, 64 * 1024**2)
+    assert found.header == {"timeout": 30_000, "memory": 64 * 1024**2}

@@ -19,7 +19,7 @@ SLOW = "-- runasync=yes\nwhile true do end\n"
 
 def job(number, name=b"quick.lua"):
     place = b"%d-1" % number
-    return Job(place, b"id%d" % number, name, b"call", 1, b"-", 1, 30_000, 64 * 1024**2, (), ())
+    return Job(place, b"id%d" % number, name, b"call", 1, b"-", 1, {"timeout": 30_000, "memory": 64 * 1024**2}, (), ())
 
 
 @pytest.fixture

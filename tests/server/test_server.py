@@ -326,7 +326,7 @@ def test_a_socket_that_never_answers_is_an_error_within_the_timeout():
 def test_a_server_that_is_no_redis_is_named():
     with (
         answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as url,
-        pytest.raises(ServerUnreachableError, match="no Redis server"),
+        pytest.raises(ServerUnreachableError, match="is not Redis"),
     ):
         ask(url, socket_timeout=2)
 

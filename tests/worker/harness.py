@@ -122,7 +122,10 @@ class WorkerProcess:
 
     def run(self, name: str, *args: Any, timeout_s: float = TIMEOUT_S, **options: Any) -> Done:
         job_id = self.send_job(name, *args, **options)
-        what, done_id, status, duration_us, reply, error = self.read(timeout_s)
+        what, done_id, *rest = self.read(timeout_s)
+        if what == b"unbegun":
+            return Done("unbegun", 0, "", rest[0].decode("utf-8", "replace"))
+        status, duration_us, reply, error = rest
         assert (what, done_id) == (b"done", job_id.encode())
         return Done(
             status.decode(), int(duration_us), reply.decode("utf-8", "replace"), error.decode("utf-8", "replace")

@@ -46,7 +46,8 @@ def described(values: Mapping[str, str]) -> str:
     """What runs a sproc, in words: `set dream*, cron */5 * * * *`, `every 15s`, `async call`, `library`."""
     if says_yes(values, "library"):
         return "library"
-    found = ", ".join(kind.words(values) for kind in kinds_of(values)) or "call"
+    called = [f"FCALL {values['function']}"] if "function" in values else []
+    found = ", ".join([*(kind.words(values) for kind in kinds_of(values)), *called]) or "call"
     return f"async {found}" if says_yes(values, "runasync") else found
 
 

@@ -13,8 +13,8 @@ KEY = "cron"
 SCOPE: Scope = "schedule"
 EXCLUDES: tuple[str, ...] = ()
 NEEDED_BY = {
-    "timezone": "nothing else depends on the time of day",
-    "misfire": "there are no ticks to miss",
+    "timezone": "only cron uses a time zone",
+    "misfire": "only schedules can miss a time",
 }
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 KEY = "every"
 SCOPE: Scope = "schedule"
 EXCLUDES = ("cron",)
-NEEDED_BY = {"misfire": "there are no ticks to miss"}
+NEEDED_BY = {"misfire": "only schedules can miss a time"}
 
 
 def words(values: Mapping[str, str]) -> str:

@@ -263,7 +263,7 @@ def _duration_ms(duration: str | timedelta) -> int:
     try:
         found = duration_ms(duration) if isinstance(duration, str) else round(duration / timedelta(milliseconds=1))
     except ValueError as error:
-        raise SettingsError(f"{duration!r} is no duration, like 90s or 1h30m") from error
+        raise SettingsError(f"{duration!r} is not a duration, like 90s or 1h30m") from error
     if found < 0:
         raise SettingsError("the sandbox's clock goes forward only")
     return found

@@ -57,7 +57,7 @@ local function require_sproc(name)
   if loading[name] then error('require \'' .. name .. '\' requires itself', 3) end
   local source, refused = fenced(fetch(name))
   if not source then error(refused, 3) end
-  local chunk, problem = load_text(core.PREFIX .. source, '@' .. name)
+  local chunk, problem = core.load_sproc(source, name)
   if not chunk then error(problem, 0) end
   loading[name] = true
   local api = { name = name, trigger = 'require', id = core.sproc.id, attempt = core.sproc.attempt, call = core.sproc.call, enqueue = core.sproc.enqueue }

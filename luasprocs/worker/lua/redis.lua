@@ -36,9 +36,15 @@ local function words_of(...)
   return words
 end
 
+-- Many words go to Python as they are, in a table: Lua's stack has no room for all that unpack may give and some more.
+local function passed(words)
+  if #words > 1000 then return words end
+  return unpack(words)
+end
+
 -- Sends a command. Returns its reply, and whether it is a refusal of the server.
 local function sent(words)
-  local ok, reply = fenced(command(core.resp or 2, unpack(words)))
+  local ok, reply = fenced(command(core.resp or 2, passed(words)))
   if ok then return reply end
   return problem_of(reply, true), true
 end
@@ -110,6 +116,11 @@ function redis.set_repl()
   error(problem_of('ERR ' .. texts.api .. '.set_repl is not there in an async sproc'), 0)
 end
 
+-- As under EVAL, where they do nothing any more.
+function redis.replicate_commands() return true end
+function redis.breakpoint() return false end
+function redis.debug() end
+
 if core.versions.valkey then
   redis.SERVER_NAME, redis.VALKEY_VERSION, redis.VALKEY_VERSION_NUM = 'valkey', core.versions.valkey, core.versions.valkey_number
   _G.server = redis
@@ -131,7 +142,7 @@ local function run_function(what, name, keys, args)
   listed(args, rest)
   local _ = concat(words), concat(rest) -- fails where the memory does
   for i = 1, #rest do words[#words + 1] = rest[i] end
-  local ok, reply = fenced(procedure(what, tostring(name), count, unpack(words)))
+  local ok, reply = fenced(procedure(what, tostring(name), count, passed(words)))
   if ok then return reply end
   local text = gsub(reply, ' script: .*on @.+:%d+%.$', '') -- what the server adds to what the other sproc raised
   local raised = match(text, '^ERR (.+%.lua:%d+: .*)$')

@@ -1,5 +1,5 @@
 -- Runs the sproc, and turns what it returned or raised into a record's texts, by the engine's own files.
-local place, load_text = core.place, core.load_text
+local place, load_sproc = core.place, core.load_sproc
 local text_of, short, readable = core.problem, core.readable.short, core.readable.readable
 local type, rawget, xpcall, error, concat = type, rawget, xpcall, error, table.concat
 local json = cjson -- loaded when it is used first
@@ -24,7 +24,7 @@ return function(source, name, keys, args)
   explained = false
   fence()
   local ok, reply = xpcall(function()
-    local chunk, problem = load_text(core.PREFIX .. source, '@' .. name)
+    local chunk, problem = load_sproc(source, name)
     if not chunk then error(problem, 0) end
     local answer = chunk(keys, args, core.sproc, core.require, core.redis)
     return answer

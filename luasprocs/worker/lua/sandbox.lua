@@ -2,7 +2,7 @@
 -- A library's functions are kept as locals: a sproc may overwrite its globals.
 local type, rawget, pcall, error = type, rawget, pcall, error
 local loadstring, real_load, getinfo = loadstring, load, debug.getinfo
-local sub, byte, gsub = string.sub, string.byte, string.gsub
+local sub, byte, gsub, find = string.sub, string.byte, string.gsub, string.find
 
 -- A host's function answers with Lua's memory limit lifted, as running into it there would hang the process. `fence` puts it back.
 local function fenced(...)
@@ -31,6 +31,16 @@ local function load_text(text, name)
     return nil, BYTECODE
   end
   return loadstring(text, name)
+end
+
+-- A sproc's source as a function of KEYS, ARGV, sproc, require, redis; or nothing, and what Lua says. As the engine's eval.lua.
+local function load_sproc(source, name)
+  if sub(source, 1, 2) == '#!' then source = '--' .. sub(source, 3) end
+  local chunk, problem = load_text(core.PREFIX .. source, '@' .. name)
+  if chunk or not find(problem, ' has more than ', 1, true) then return chunk, problem end
+  local make
+  make, problem = load_text(core.ROOMY .. source .. '\nend', '@' .. name)
+  return make and function(...) return make(...)() end, problem
 end
 
 -- load(reader, name): as Lua's, for sources only.
@@ -84,4 +94,4 @@ _G.loadstring, _G.load, _G.pcall = load_text, load_pieces, protected
 local traceback = debug.traceback
 _G.debug = { traceback = traceback, getinfo = tame_info }
 
-core.fenced, core.denied, core.place, core.load_text = fenced, denied, place, load_text
+core.fenced, core.denied, core.place, core.load_text, core.load_sproc = fenced, denied, place, load_text, load_sproc

@@ -81,7 +81,7 @@ def test_all_that_is_wrong_is_told_and_nothing_is_changed(sandbox: Sandbox) -> N
             {"a.lua": "-- evnt=set\nreturn 1", "b.lua": "return (\n", "c.txt": "return 1", "d.lua": "return 1"}
         )
     assert {problem.path for problem in caught.value.problems} == {"a.lua", "b.lua", "c.txt"}
-    with pytest.raises(ProblemsError, match=r"a\.lua:1:\d+: require of 'nope\.lua'"):
+    with pytest.raises(ProblemsError, match=r"a\.lua:1:\d+: required library 'nope\.lua'"):
         sandbox.put("a.lua", "return require('nope.lua')")
     assert names(sandbox) == ["lib.lua"]
     sandbox.put("a.lua", "return require('lib.lua')")

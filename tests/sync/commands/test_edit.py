@@ -45,7 +45,7 @@ def test_keys_are_set_and_taken_out_and_undone(live: Shell) -> None:
     assert b"-- key=nap*\n" in source(live)
     assert live.redis.hget(KEYS.name("a.lua"), "timeout") == b"2s"
     status = live("status")
-    assert "unsaved_edit edited live and not committed: a.lua by " in status.out
+    assert "unsaved_edit live edits that are not committed: a.lua by " in status.out
     assert "drift" not in status.out
     live.ok("edit", "a.lua", "--unset", "timeout")
     assert b"timeout" not in source(live)
@@ -73,7 +73,7 @@ def test_the_whole_source_in_an_editor(live: Shell, monkeypatch: pytest.MonkeyPa
     editor(live, monkeypatch, "t = 'return return'")
     broken = live("edit", "a.lua")
     assert broken.code == 1
-    assert "is kept in" in broken.err
+    assert "is saved in" in broken.err
     editor(live, monkeypatch, "sys.exit(3)")
     assert live("edit", "a.lua").code == 2
     monkeypatch.setenv("EDITOR", "/nonexistent/editor")
@@ -109,7 +109,7 @@ def test_a_draft_replaces_what_it_was_made_on_and_nothing_else(live: Shell, monk
     editor(live, monkeypatch, "t = 'return 9'")
     said = live("edit", "a.lua")
     assert said.code == 2
-    assert "was changed meanwhile" in said.err
+    assert "changed meanwhile" in said.err
     assert b"timeout=5s" in source(live)
     editor(live, monkeypatch, "assert t == 'return 9'")
     assert live("edit", "a.lua").out == "nothing was changed\n"
@@ -126,7 +126,7 @@ def test_an_edit_that_git_has_overtaken_waits_and_is_merged(live: Shell, monkeyp
     theirs = long.replace("local a = 1", "local a = 7")
     commit = live.commit(a=theirs)
     synced = live.ok("sync")
-    assert "a.lua is edited live and stays so though git has changed it, too" in synced.out
+    assert "kept the live edit of a.lua (git has changed it, too" in synced.out
     assert source(live) == long.replace("return a", "return d").encode()
     assert "edited live, not committed, and git has changed it, too: a.lua" in live("plan").out
     live.ok("edit", "--merge", "a.lua")
@@ -147,7 +147,7 @@ def test_where_both_changed_a_line_somebody_decides(live: Shell, monkeypatch: py
     undecided = live("edit", "--merge", "a.lua")
     assert (undecided.code, source(live)) == (2, EVENT.replace("return 1", "return 2").encode())
     assert "marks of a conflict" in undecided.err
-    assert "is kept in" in undecided.err
+    assert "is saved in" in undecided.err
     live.ok("edit", "--drop", "a.lua")
     editor(live, monkeypatch, f"t = {EVENT.replace('return 1', 'return 23')!r}")
     live.ok("edit", "--merge", "a.lua")
@@ -162,7 +162,7 @@ def test_an_edit_of_what_git_has_deleted_waits(live: Shell) -> None:
     live.ok("edit", "a.lua", "--set", "timeout=5s")
     (live.repo / "sprocs" / "a.lua").unlink()
     live.commit()
-    assert "a.lua is edited live and stays so" in live.ok("sync").out
+    assert "kept the live edit of a.lua" in live.ok("sync").out
     assert b"timeout=5s" in source(live)
     assert live("edit", "--merge", "a.lua").code == 2
     live.ok("sync", "--discard-edits")
@@ -178,7 +178,7 @@ def test_a_change_meanwhile_is_shown(live: Shell, monkeypatch: pytest.MonkeyPatc
     )
     said = live("edit", "a.lua")
     assert said.code == 2
-    assert "was changed meanwhile" in said.err
+    assert "changed meanwhile" in said.err
     assert "-- timeout=5s" in said.out
     assert "+-- mine" in said.out
     assert b"timeout=5s" in source(live)

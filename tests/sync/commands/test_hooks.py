@@ -114,7 +114,7 @@ def test_broken_settings_are_refused(hub):
     hub.commit(a="return 1")
     code, said = hub.push()
     assert code != 0
-    assert "luasprocs.toml:1:1: 'foldr' is no setting" in said
+    assert "luasprocs.toml:1:1: unknown setting 'foldr'" in said
 
 
 @on_valkey

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from luasprocs.operations.identity import user_at_host
+
 if TYPE_CHECKING:
     from tests.sync.commands.shell import Shell
 
@@ -83,7 +85,7 @@ def test_an_edit_by_hand_is_told_from_a_change_in_git(shell: Shell) -> None:
     said = shell("plan")
 
     assert said.code == 1
-    assert "! edited by hand: a.lua" in said.out
+    assert "! changed by hand: a.lua" in said.out
     assert "-return 'by hand'" in said.out
 
 
@@ -100,7 +102,7 @@ def test_it_says_what_sync_would_refuse(shell: Shell) -> None:
     for revision, why in (("few", "remove 5 of 9"), ("HEAD", "no folder 'sprocs'")):
         said = shell("plan", "--revision", revision)
         assert said.code == 1
-        assert said.err.startswith("luasprocs: warning: sync would refuse this: ")
+        assert said.err.startswith("luasprocs: warning: sync would refuse: ")
         assert why in said.err
         assert "-return 1" in said.out
         assert why in shell("plan", "--revision", revision, "--json").json["refused"]
@@ -111,3 +113,14 @@ def test_it_says_what_sync_would_refuse(shell: Shell) -> None:
         kept = shell("plan", "--revision", revision, "--no-prune", "--json")
         assert (kept.code, kept.err, kept.json["refused"], kept.json["deleted"]) == (0, "", None, [])
     assert shell.everything() == before
+
+
+def test_what_is_refused_while_syncs_are_suspended(shell: Shell) -> None:
+    shell.commit(a="return 1")
+    shell.ok("suspend", "a", "freeze")
+    said = shell("plan", "--json")
+    assert (said.code, said.json["created"]) == (1, ["a.lua"])
+    assert said.json["refused"].startswith(f"syncs are suspended by {user_at_host()}: a freeze")
+    assert "sync would refuse this: syncs are suspended" in shell("plan").err
+    shell.ok("unsuspend")
+    assert shell("plan", "--json").json["refused"] is None

@@ -188,7 +188,7 @@ def test_a_daemon_that_was_killed_is_shown_as_dead(shell: Shell, start_daemon: S
     assert said.code == 1
     assert f"daemon      {dead['id']}: gone, last heard of " in said.out
     assert "no_daemon   no daemon is alive" in said.out
-    assert f"daemon_silent sends no heartbeat and has not ended in order: {dead['id']} for " in said.out
+    assert f"daemon_silent no heartbeat, and not stopped in order: {dead['id']} for " in said.out
     assert "in sync" not in said.out
 
 

@@ -137,7 +137,7 @@ def test_a_timeout_says_which_sources_lag(shell: Shell, start_daemon: StartDaemo
 def test_a_timeout_that_is_none(shell: Shell, timeout: str) -> None:
     said = shell("wait", "--timeout", timeout)
     assert said.code == 2
-    assert "is no duration, like 60s or 5m" in said.err
+    assert "is not a duration, like 60s or 5m" in said.err
 
 
 def test_a_new_epoch_starts_it_again(shell: Shell, start_daemon: StartDaemon) -> None:

@@ -123,9 +123,9 @@ def test_a_name_that_is_no_utf8_is_a_problem(repo):
         (b"return '\0'", 1, 9, "NUL"),
         (b"-- fine\nreturn '\xff'", 2, 9, "not UTF-8"),
         (b"-- evnt=set\nreturn 1", 1, 4, "did you mean 'event'"),
-        (b"-- event=get\nreturn 1", 1, 10, "no event 'get'"),
+        (b"-- event=get\nreturn 1", 1, 10, "unknown event 'get'"),
         (b"-- event=set\n\nreturn redis.call('GET' 'x')", 3, 25, "expected near"),
-        (b"return require('nowhere.lua')", 1, 1, "no such library"),
+        (b"return require('nowhere.lua')", 1, 1, "required library 'nowhere.lua' does not exist"),
     ],
 )
 def test_a_bad_file_is_a_problem_with_its_place(repo, source, line, column, message):
@@ -241,7 +241,7 @@ def test_a_changed_sproc_may_require_a_library_that_did_not_change(repo):
     repository = Repository.open(repo.path)
     desired = read_commit(repository)
     check_sprocs(repository, desired, read_sprocs(repository, desired, ["a.lua"]))
-    with pytest.raises(ProblemsError, match=r"^sprocs/b\.lua:1:\d+: .*not library=yes"):
+    with pytest.raises(ProblemsError, match=r"^sprocs/b\.lua:1:\d+: .*no library=yes"):
         check_sprocs(repository, desired, read_sprocs(repository, desired, ["b.lua"]))
 
 
@@ -307,7 +307,9 @@ def test_a_broken_settings_file_stops_before_anything_is_read(repo):
     repo.write("luasprocs.toml", 'foldr = "x"')
     repo.commit()
     for read in (read_commit, read_index, read_worktree):
-        with pytest.raises(SettingsError, match=r"^luasprocs\.toml:1:1: 'foldr' is no setting; did you mean 'folder'"):
+        with pytest.raises(
+            SettingsError, match=r"^luasprocs\.toml:1:1: unknown setting 'foldr'; did you mean 'folder'"
+        ):
             read(Repository.open(repo.path))
 
 

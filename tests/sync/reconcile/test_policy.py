@@ -244,7 +244,7 @@ def test_sync_plan_and_daemon_refuse_alike(shell: Shell, ssh_keys: Path) -> None
 
     said = shell("sync")
     assert (said.code, f"commit {unsigned[:12]} of Ann Author <{ANN}>" in said.err) == (2, True)
-    assert "sync would refuse this: require_signed is set" in shell("plan").err
+    assert "sync would refuse: require_signed is set" in shell("plan").err
     assert shell.ok("execute", "a.lua").out == "1\n"
     said = shell.process("daemon", "--once")
     assert said.code == 2

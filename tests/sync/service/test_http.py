@@ -101,6 +101,7 @@ def test_a_hung_server_is_told_within_a_second_with_what_was_known(own_server, r
             status, said = within_a_second(service, "/readyz")
             assert (status, json.loads(said)["findings"][0]["code"]) == (503, "unreachable")
             until(lambda: b"synced" not in within_a_second(service, "/healthz")[1])
+            assert b"luasprocs_redis_up 0.0\n" in within_a_second(service, "/metrics")[1]
             age = re.search(rb"\nluasprocs_registry_age_seconds (\S+)", within_a_second(service, "/metrics")[1])
             assert age
             assert float(age[1]) > 0.5

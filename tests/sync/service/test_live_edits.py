@@ -110,13 +110,13 @@ def test_a_sync_keeps_an_edit_even_if_git_has_changed_the_file(server, repo):
     repo.write("sprocs/b.lua", "return 2\n")
     repo.commit("something else")
     done = subprocess.run(sync, cwd=repo.path, check=True, env=repo.environ, capture_output=True, text=True)
-    assert "! a.lua is edited live and stays so" in done.stdout
+    assert "! kept the live edit of a.lua" in done.stdout
     assert edited(client) == ["a.lua"]
     assert "timeout=2s" in source_of(client, "a.lua")
     repo.write("sprocs/a.lua", EVENT + "-- more\n")
     repo.commit("the file itself")
     done = subprocess.run(sync, cwd=repo.path, check=True, env=repo.environ, capture_output=True, text=True)
-    assert "a.lua is edited live and stays so though git has changed it, too" in done.stdout
+    assert "kept the live edit of a.lua (git has changed it, too" in done.stdout
     assert edited(client) == ["a.lua"]
     assert "timeout=2s" in source_of(client, "a.lua")
     wish(client, timeout="3s")

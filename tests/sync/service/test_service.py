@@ -69,7 +69,7 @@ def test_a_signal_ends_it_with_0(live: Server, start_daemon: StartDaemon, number
     daemon = start_daemon(live.url)
     daemon.process.send_signal(number)
     assert daemon.wait() == 0
-    assert "stopping: no new work; runs under way finish first" in daemon.output
+    assert "stopping: waiting for running sprocs" in daemon.output
     assert daemon.output.endswith("INFO stopped\n")
     assert live.client().hlen("__*_Sproc_Daemons_*__") == 0, "its lease is given back"
 

@@ -38,7 +38,9 @@ def test_what_is_counted_of_a_sproc(monkeypatch: pytest.MonkeyPatch) -> None:
     first = counter.look("a", {b"runs": b"10", b"errors": b"1", b"le_50": b"10", b"duration_us_max": b"40"})
     assert (first.runs, first.calls, first.failing, first.per_s) == (10, None, False, None)
     assert first.p50_us == 25
-    second = counter.look("a", {b"runs": b"20", b"errors": b"2"})  # its counts alone
+    second = counter.look(
+        "a", {b"runs": b"20", b"errors": b"2", b"last_status": b"timeout", b"failed_in_a_row": b"1"}
+    )  # its counts alone
     assert second.failing
     assert second.per_s is None
     monkeypatch.setattr("luasprocs_tui.backend.rates.LEAST_S", 0.0)
@@ -46,6 +48,7 @@ def test_what_is_counted_of_a_sproc(monkeypatch: pytest.MonkeyPatch) -> None:
     third = counter.look("a", {b"runs": b"30", b"errors": b"2"})
     assert third.per_s is not None
     assert 10 < third.per_s < 2100
-    counter.look("b", {})
-    assert counter.look("b", {b"runs": b"1", b"errors": b"1"}).failing, "its first run failed"
+    assert not third.failing, "the last run went well"
+    assert StatsCounter().look("a", {b"runs": b"1", b"last_status": b"error"}).failing, "before it was opened"
+    assert counter.known["a"].runs == 30
     assert third.p50_us == 25

@@ -341,7 +341,7 @@ async def test_hostile_records_never_reach_the_terminal(server: Server, size: tu
         await until(pilot, lambda: isinstance(pilot.app.screen, RecordScreen), "the record")
         assert_harmless(screen_of(pilot))
         await pilot.press("s")  # a sproc that is not there
-        await until(pilot, lambda: "is gone" in text_of(pilot, "#title"), "the message")
+        await until(pilot, lambda: "was deleted" in text_of(pilot, "#title"), "the message")
         assert_harmless(screen_of(pilot))
 
 

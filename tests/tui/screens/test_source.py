@@ -24,7 +24,7 @@ async def test_an_open_source_follows_what_is_live(server: Server) -> None:
         await pilot.press("p")
         await until(pilot, lambda: "paused" in text_of(pilot, "#title"), "the state")
         put(client, sproc("b.lua", "return 1"))
-        await until(pilot, lambda: "is gone" in text_of(pilot, "#title"), "that it is gone")
+        await until(pilot, lambda: "was deleted" in text_of(pilot, "#title"), "that it is gone")
 
 
 async def test_enter_opens_the_source_with_line_numbers_and_escape_goes_back(server: Server, size: tuple[int, int]):
@@ -46,4 +46,4 @@ async def test_a_sproc_that_went_meanwhile_says_so(server: Server):
         await listed(pilot)
         client.delete(KEYS.name("billing/charge.lua"))
         await pilot.press("enter")
-        await until(pilot, lambda: "is gone" in text_of(pilot, "#title"), "the message")
+        await until(pilot, lambda: "was deleted" in text_of(pilot, "#title"), "the message")

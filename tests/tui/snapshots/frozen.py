@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from textual.widgets import Input
 
+from luasprocs.contract.codes import FindingCode
+from luasprocs.operations.findings import Finding
 from luasprocs.registry.live import Revision
 from luasprocs.state.executions import Execution
 from luasprocs_tui import messages
@@ -78,6 +80,17 @@ RECORDS = (
 )
 
 
+FINDINGS = (
+    Finding(
+        FindingCode.FAILING,
+        "the last run failed: billing/charge.lua; billing/charge.lua 12 times in a row: no such card",
+        "luasprocs logs --status error",
+        names=("billing/charge.lua",),
+    ),
+    Finding(FindingCode.DRIFT, "changed by hand: sc3.lua", "luasprocs sync puts it right", names=("sc3.lua",)),
+)
+
+
 def snapshot() -> Snapshot:
     """The registry at one moment, which is now."""
     pulse = Pulse(NOW_MS, time.monotonic(), 2, 3, 1, 1234, 12.0, tuple(map(float, range(12))))
@@ -85,7 +98,7 @@ def snapshot() -> Snapshot:
         Revision(), generation=7, commit="c0ffee" * 6, branch="main", applied_at="2026-09-21T12:00:00+00:00"
     )
     return Snapshot(
-        revision, ROWS, (), ("sc3.lua",), time.monotonic(), ("billing/charge.lua", "cron 30 2 * * *"), pulse=pulse
+        revision, ROWS, time.monotonic(), ("billing/charge.lua", "cron 30 2 * * *"), findings=FINDINGS, pulse=pulse
     )
 
 

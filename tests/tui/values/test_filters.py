@@ -28,14 +28,14 @@ RECORD = Execution("1-1", 1, "a.lua", "event", "order:1", "set", "1-0", 1, "erro
         ("-t dream", True),
         ("-t cron", False),
         ("-t", True),
-        ("-s ok", True),
+        ("-s ok", False),
         ("-s paused", False),
         ("-s failing", True),
         ("card -s failing -t set", True),
     ],
 )
 def test_what_the_filter_finds(typed: str, matches: bool):
-    row = Row("billing/charge.lua", "set dream*", "ok", "Charge a CARD", Counters(None, 3, 1))
+    row = Row("billing/charge.lua", "set dream*", "ok", "Charge a CARD", Counters(None, 3, 1, failing=True))
     if typed == "~^charge":
         row = replace(row, name="charge.lua")
     assert matcher(typed)(row) == matches

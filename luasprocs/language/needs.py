@@ -1,0 +1,92 @@
+"""What live sprocs need of the engine beside what it always has: functions of their own, room in a full server. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from luasprocs.language.metadata import says_yes, typed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+KEY = "function"
+ALLOW_OOM, NO_WRITES = "allow-oom", "no-writes"
+"""Flags of Redis Functions; the first is the field, too, that names the sprocs with `oom=allow`: no function can be called so."""
+
+_NAME = re.compile("[A-Za-z0-9_]+")
+_FIELD = re.compile(r"([a-z,-]*) (.+)", re.DOTALL)
+
+
+class Own(NamedTuple):
+    """A function of a sproc's own. Names of functions are the same in upper and lower case: `folded`."""
+
+    function: str
+    sproc: str
+    flags: tuple[str, ...] = ()
+
+    @property
+    def folded(self) -> str:
+        return self.function.lower()
+
+
+class Needs(NamedTuple):
+    """`functions`: by name; `allowed`: the sprocs with `oom=allow`, sorted."""
+
+    functions: tuple[Own, ...] = ()
+    allowed: tuple[str, ...] = ()
+
+    def as_fields(self) -> dict[str, str]:
+        """As the registry holds them: a function to `flags sproc`, and the names of those with `oom=allow`, one a line."""
+        fields = {one.function: f"{','.join(one.flags)} {one.sproc}" for one in self.functions}
+        return fields | ({ALLOW_OOM: "\n".join(self.allowed)} if self.allowed else {})
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, str]) -> Needs:
+        """From there; what somebody else wrote is left out."""
+        own = []
+        for name, value in sorted(fields.items()):
+            found = _FIELD.fullmatch(value)
+            if found and _NAME.fullmatch(name):
+                own.append(Own(name, found[2], tuple(filter(None, found[1].split(",")))))
+        allowed = fields.get(ALLOW_OOM, "")
+        return cls(tuple(own), tuple(allowed.split("\n")) if allowed else ())
+
+
+NOTHING = Needs()
+
+
+def own_of(name: str, values: Mapping[str, str]) -> Own | None:
+    """The function that a sproc's header asks for; None for one without, and for one that is disabled."""
+    if KEY not in values or not says_yes(values, "enabled"):
+        return None
+    flags = {NO_WRITES: says_yes(values, "readonly"), ALLOW_OOM: _allowed(values)}
+    return Own(values[KEY], name, tuple(flag for flag, said in flags.items() if said))
+
+
+def needs_of(sprocs: Iterable[tuple[str, Mapping[str, str]]]) -> Needs:
+    """What sprocs need, by their names and values as written."""
+    own: list[Own] = []
+    allowed: list[str] = []
+    for name, values in sprocs:
+        if found := own_of(name, values):
+            own.append(found)
+        if _allowed(values) and says_yes(values, "enabled"):
+            allowed.append(name)
+    return Needs(tuple(sorted(own)), tuple(sorted(allowed)))
+
+
+def shared(functions: Iterable[Own]) -> dict[Own, Own]:
+    """Of functions that have one name all but the first, each with the first."""
+    first: dict[str, Own] = {}
+    return {
+        one: first[one.folded] for one in sorted(functions, key=_order) if first.setdefault(one.folded, one) is not one
+    }
+
+
+def _order(own: Own) -> tuple[str, str]:
+    return own.folded, own.sproc
+
+
+def _allowed(values: Mapping[str, str]) -> bool:
+    return bool(typed(values, "oom") == "allow")

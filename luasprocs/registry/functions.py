@@ -1,0 +1,73 @@
+"""Functions of sprocs' own: whose names are taken, before anything is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from luasprocs.contract.encoding import text
+from luasprocs.language.header import fields_of
+from luasprocs.language.needs import KEY, shared
+from luasprocs.language.places import START, Lines
+from luasprocs.language.problems import problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from luasprocs.errors import Problem
+    from luasprocs.language.needs import Needs, Own
+    from luasprocs.language.places import Range
+    from luasprocs.language.sproc import Sproc
+    from luasprocs.registry.live import Live
+    from luasprocs.server.registry import Registry
+
+
+def function_problems(registry: Registry, live: Live, needs: Needs, put: Iterable[Sproc]) -> Iterator[Problem]:
+    """Functions that are to be, `needs`, but have the name of another one, of a sproc or of another library of the server.
+
+    The server is asked if there are new ones. `put`: where to find a header's line.
+
+    Raises:
+        redis.RedisError: the connection or a right failed.
+    """
+    sources = {sproc.name: sproc.source for sproc in put}
+    doubled = shared(needs.functions)
+    for one, first in doubled.items():
+        put_one, other = (one, first) if one.sproc in sources else (first, one)
+        yield _problem(put_one, f"function {one.function} is {other.sproc}'s already: give one another name", sources)
+    mine = {one.folded for one in live.needs.functions} if live.about else set()
+    new = [one for one in needs.functions if one.folded not in mine and one not in doubled]
+    taken = _others(registry) if new else {}
+    for one in new:
+        if one.folded in taken:
+            what = (
+                f"function {one.function} belongs to the library {taken[one.folded]} on this server: take another name"
+            )
+            yield _problem(one, what, sources)
+
+
+def _problem(one: Own, what: str, sources: dict[str, bytes]) -> Problem:
+    return problem(one.sproc, "function.taken", what, _place(sources.get(one.sproc, b"")))
+
+
+def _place(source: bytes) -> Range:
+    """Where a header names its function."""
+    found = source.decode("utf-8", "surrogateescape")
+    return next((one.value_range for one in fields_of(found, Lines(found)) if one.key == KEY), START)
+
+
+def _others(registry: Registry) -> dict[str, str]:
+    """Each function of other libraries on the server, in lower case, with its library."""
+    found: dict[str, str] = {}
+    libraries: Any = registry.client.execute_command("FUNCTION", "LIST")
+    for stored in libraries:
+        library = _pairs(stored)
+        name = text(library["library_name"])
+        if name != registry.keys.library:
+            found |= {text(_pairs(one)["name"]).lower(): name for one in library["functions"]}
+    return found
+
+
+def _pairs(stored: Any) -> dict[str, Any]:
+    """A map, as RESP3 has it, or flat."""
+    pairs = stored.items() if isinstance(stored, dict) else zip(stored[::2], stored[1::2], strict=True)
+    return {text(name): value for name, value in pairs}

@@ -1,0 +1,232 @@
+"""`oom=deny|allow`: in a full server only what may runs, and leaves its traces; the others are refused before any effect."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import redis
+from redis.exceptions import OutOfMemoryError, ResponseError
+
+from luasprocs.client import Sprocs
+from luasprocs.contract.keys import Keys
+from luasprocs.contract.limits import FREE_COMMANDS
+from luasprocs.errors import ProblemsError, ScriptError
+from luasprocs.operations.run import Ran, run
+from luasprocs.server import acl
+from luasprocs.server.registry import Registry
+from luasprocs.state.barrier import wait_for_events
+from luasprocs.state.executions import read_executions
+from luasprocs.state.stats import Stats
+from tests.daemons import DaemonProcess
+from tests.live import put, sproc
+from tests.until import until
+
+KEYS = Keys()
+WRITES = "redis.call('INCR', 'ran:' .. sproc.name)\nreturn 'ran'"
+ALLOW = sproc("allow.lua", "-- oom=allow\n-- function=allowed\n" + WRITES)
+DENY = sproc("deny.lua", "-- function=denied\n" + WRITES)
+
+
+@pytest.fixture
+def registry(server):
+    found = Registry(server.client(), KEYS)
+    yield found
+    found.client.config_set("maxmemory", 0)
+
+
+def fill(registry, full=True):
+    registry.client.config_set("maxmemory-policy", "noeviction")
+    registry.client.config_set("maxmemory", 1000 if full else 0)
+
+
+def ran(registry, name):
+    return int(registry.client.get(f"ran:{name}") or 0)
+
+
+def execute(registry, name, function="luasprocs_execute"):
+    return registry.client.execute_command("FCALL", function, 0, name)
+
+
+def test_it_runs_in_a_full_server_by_every_way_to_call_it(registry):
+    put(registry.client, ALLOW, DENY, sproc("outer.lua", "-- oom=allow\nreturn sproc.call(ARGV[1])"))
+    fill(registry)
+    with pytest.raises(OutOfMemoryError):
+        registry.client.set("x", 1)
+    assert execute(registry, "allow.lua") == b"ran"
+    assert registry.client.fcall("allowed", 0) == b"ran"
+    assert Sprocs(registry.client).execute("allow.lua", reply=str) == "ran"
+    done = run(registry, "allow.lua", by="ann")
+    assert isinstance(done, Ran)
+    assert done.reply == b"ran"
+    assert registry.client.fcall("luasprocs_execute", 0, "outer.lua", "allow.lua") == b"ran"
+    assert ran(registry, "allow.lua") == 5
+    assert [one.status for one in read_executions(registry)] == ["ok"]
+    assert Stats.parse(registry.client.hgetall(KEYS.stats("allow.lua"))).runs == 1
+
+
+def test_the_others_are_refused_as_the_server_refuses(registry):
+    put(registry.client, ALLOW, DENY, sproc("outer.lua", "-- oom=allow\nreturn sproc.call(ARGV[1])"))
+    assert execute(registry, "deny.lua") == b"ran"
+    fill(registry)
+    for call in (
+        lambda: execute(registry, "deny.lua"),
+        lambda: registry.client.fcall("denied", 0),
+        lambda: run(registry, "deny.lua", by="ann"),
+        lambda: registry.client.fcall("luasprocs_call", 0, "deny.lua", "-", 1),
+        lambda: registry.client.fcall("luasprocs_execute", 0, "outer.lua", "deny.lua"),
+    ):
+        with pytest.raises(OutOfMemoryError):
+            call()
+    with pytest.raises(ScriptError, match="maxmemory"):
+        Sprocs(registry.client).execute("deny.lua")
+    assert ran(registry, "deny.lua") == 1
+    assert read_executions(registry) == []
+    fill(registry, full=False)
+    assert execute(registry, "deny.lua") == b"ran"
+
+
+def test_without_one_that_may_nothing_is_flagged_and_all_are_refused(registry):
+    put(registry.client, DENY, sproc("reads.lua", "return redis.call('GET', 'x')"))
+
+    def flags():
+        found = str(registry.client.execute_command("FUNCTION", "LIST"))
+        return found.count("allow-oom")
+
+    assert flags() == 0
+    fill(registry)
+    for name in ("deny.lua", "reads.lua"):
+        with pytest.raises(OutOfMemoryError):
+            execute(registry, name)
+    fill(registry, full=False)
+    put(registry.client, DENY, ALLOW)
+    assert flags() > 10
+    put(registry.client, DENY)
+    assert flags() == 0
+
+
+def test_what_needs_no_room_is_not_asked(registry):
+    free = {
+        "readonly.lua": "-- readonly=yes\nlocal name = 'GET'\nreturn redis.call(name, 'x')",
+        "unlock.lua": "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end",
+        "pure.lua": "return #ARGV",
+    }
+    asking = {
+        "adds.lua": "redis.call('GET', 'x') redis.call('SET', 'x', 1)",
+        "hidden.lua": "local call = redis.call return call('GET', 'x')",
+        "named.lua": "return redis.call(ARGV[1] or 'GET', 'x')",
+    }
+    put(registry.client, ALLOW, *(sproc(name, source) for name, source in {**free, **asking}.items()))
+    registry.client.set("lock", "me")
+    fill(registry)
+    assert registry.client.fcall("luasprocs_execute", 1, "lock", "unlock.lua", "me") == 1
+    for name in free:
+        registry.client.fcall("luasprocs_execute", 1, "k", name)
+    for name in asking:
+        with pytest.raises(OutOfMemoryError):
+            execute(registry, name)
+
+
+def test_commands_that_need_no_room_are_those_of_the_server(server):
+    connection = server.client().connection_pool.get_connection()
+    for command in FREE_COMMANDS:
+        connection.send_command("COMMAND", "INFO", command)
+        [found] = connection.read_response()
+        assert found, command
+        assert b"denyoom" not in found[2], command
+
+
+def test_a_server_that_makes_room_refuses_nothing(registry):
+    put(registry.client, ALLOW, DENY)
+    used = registry.client.info("memory")["used_memory"]
+    registry.client.config_set("maxmemory-policy", "allkeys-random")
+    registry.client.config_set("maxmemory", used + 10_000_000)
+    assert execute(registry, "deny.lua") == b"ran"
+    fill(registry)
+    registry.client.config_set("maxmemory", used + 10_000_000)
+    assert execute(registry, "deny.lua") == b"ran"
+
+
+@pytest.mark.timeout(120)
+def test_events_schedules_and_retries_run_and_those_of_others_wait(registry, server):
+    def on(kind, line, oom):
+        return sproc(f"{kind}_{oom}.lua", f"-- {line}\n-- oom={oom}\n" + WRITES)
+
+    retried = "-- event=set\n-- key=r\n-- retries=9\n-- backoff=50ms\n-- oom={}\n"
+    fails = "if redis.call('INCR', 'ran:' .. sproc.name) < 3 then error('not yet') end"
+    put(
+        registry.client,
+        *(on("event", f"event=del\n-- key={oom}", oom) for oom in ("allow", "deny")),
+        *(on("both", "event=del\n-- key=both", oom) for oom in ("allow", "deny")),
+        *(on("cron", "every=1s", oom) for oom in ("allow", "deny")),
+        *(sproc(f"retry_{oom}.lua", retried.format(oom) + fails) for oom in ("allow", "deny")),
+    )
+    for key in ("allow", "deny", "both"):
+        registry.client.set(key, 1)
+    with DaemonProcess(server.url):
+        until(lambda: ran(registry, "cron_deny.lua") and ran(registry, "cron_allow.lua"))
+        fill(registry)
+        before = {name: ran(registry, f"cron_{name}.lua") for name in ("allow", "deny")}
+        registry.client.delete("allow", "deny", "both")
+        until(lambda: ran(registry, "event_allow.lua") == 1)
+        until(lambda: ran(registry, "both_allow.lua") == 1)
+        until(lambda: ran(registry, "cron_allow.lua") > before["allow"] + 2)
+        assert (ran(registry, "event_deny.lua"), ran(registry, "both_deny.lua")) == (0, 0)
+        assert ran(registry, "cron_deny.lua") <= before["deny"] + 1
+        found = {one.sproc: one for one in read_executions(registry, None) if one.event == "del"}
+        assert {name: one.status for name, one in found.items()} == {
+            "event_allow.lua": "ok", "both_allow.lua": "ok", "both_deny.lua": "error",
+        }  # fmt: skip
+        assert found["both_deny.lua"].error.startswith("OOM ")
+        assert Stats.parse(registry.client.hgetall(KEYS.stats("event_allow.lua"))).runs == 1
+        fill(registry, full=False)
+        registry.client.set("r", 1)
+        until(lambda: ran(registry, "retry_allow.lua"))
+        fill(registry)
+        until(partial(lambda: ran(registry, "retry_allow.lua") == 3))
+        fill(registry, full=False)
+        until(lambda: ran(registry, "event_deny.lua") == 1)
+        until(lambda: ran(registry, "retry_deny.lua") == 3)
+        until(lambda: ran(registry, "cron_deny.lua") > before["deny"] + 1)
+        wait_for_events(registry, 30)
+    assert [one for one in read_executions(registry, None) if one.status == "gap"] == []
+    assert (ran(registry, "event_allow.lua"), ran(registry, "event_deny.lua"), ran(registry, "both_deny.lua")) == (
+        1,
+        1,
+        0,
+    )
+
+
+def test_a_callers_rule_lets_the_engine_ask(registry, server):
+    put(registry.client, ALLOW, sproc("adds.lua", "return redis.call('SET', KEYS[1], 1)"))
+    registry.client.execute_command("ACL", "SETUSER", "app", *acl.rule("caller", KEYS), ">pw")
+    app = server.client(username="app", password="pw")
+    assert app.fcall("luasprocs_execute", 1, "app:1", "adds.lua") == b"OK"
+    fill(registry)
+    with pytest.raises(OutOfMemoryError):
+        app.fcall("luasprocs_execute", 1, "app:1", "adds.lua")
+
+
+def test_who_may_not_ask_is_told_so(registry, server):
+    put(registry.client, ALLOW, sproc("adds.lua", "return redis.call('SET', KEYS[1], 1)"))
+    words = [word for word in acl.rule("caller", KEYS) if word != "(+info)"]
+    registry.client.execute_command("ACL", "SETUSER", "app", *words, ">pw")
+    app = server.client(username="app", password="pw")
+    with pytest.raises(ResponseError, match=r"can't run this command|permissions to run|info"):
+        app.fcall("luasprocs_execute", 1, "app:1", "adds.lua")
+    assert registry.client.get("app:1") is None
+
+
+@pytest.mark.parametrize("other", ["runasync=yes", "library=yes"])
+def test_it_is_about_runs_on_the_server(other):
+    with pytest.raises(ProblemsError, match="oom or"):
+        sproc("a.lua", f"-- oom=allow\n-- {other}\nreturn 1")
+
+
+def test_after_setresp_3_it_is_asked_as_well(registry):
+    source = "-- oom=allow\nredis.setresp(3) return sproc.call('deny.lua')"
+    put(registry.client, ALLOW, DENY, sproc("three.lua", source))
+    assert execute(registry, "three.lua") == b"ran"
+    fill(registry)
+    with pytest.raises(redis.OutOfMemoryError):
+        execute(registry, "three.lua")
