@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Generation:
     """One apply. `created` and `deleted`: name to blob; `updated`: name to old and new blob.
 
-    `healed`: what had been changed by hand and was put right, names and sentences.
+    `healed`: what had been changed by hand and was put right, names and sentences; `why`: if somebody said so.
     """
 
     generation: int
@@ -37,6 +37,7 @@ class Generation:
     updated: Mapping[str, tuple[str, str]]
     deleted: Mapping[str, str]
     healed: tuple[str, ...] = ()
+    why: str = ""
 
 
 def read_history(registry: Registry, count: int | None = None) -> list[Generation]:
@@ -57,8 +58,9 @@ def read_history(registry: Registry, count: int | None = None) -> list[Generatio
 
 
 def _generation(stored: Mapping[str, str]) -> Generation:
-    found: dict[str, Any] = {field.name: stored[field.name] for field in HISTORY if field.name != "healed"}
+    found: dict[str, Any] = {field.name: stored[field.name] for field in HISTORY if field.name not in {"healed", "why"}}
     found["healed"] = tuple(map(str, json.loads(stored.get("healed", "[]"))))
+    found["why"] = stored.get("why", "")
     found |= {kind: json.loads(stored[kind]) for kind in ("created", "updated", "deleted")}
     found["updated"] = {name: (old, new) for name, (old, new) in found["updated"].items()}
     found["generation"] = int(stored["generation"])
@@ -87,6 +89,18 @@ def state_at(
     raise RegistryError(
         f"generation {generation} is not in the history (the oldest kept is {oldest or 'none'}): see luasprocs history"
     )
+
+
+def before_last_change(name: str, history: Iterable[Generation]) -> int:
+    """The generation before the last one that changed a sproc. `history`: the newest first.
+
+    Raises:
+        RegistryError: none that is kept changed it.
+    """
+    for entry in history:
+        if name in {*entry.created, *entry.updated, *entry.deleted}:
+            return entry.generation - 1
+    raise RegistryError(f"{name} has not changed in the generations that are kept: see luasprocs history")
 
 
 def read_blobs(registry: Registry, blobs: Iterable[str], *, strict: bool = True) -> dict[str, bytes]:

@@ -13,6 +13,7 @@ from luasprocs.language.files import SOURCE_LIMIT_BYTES
 from luasprocs.operations.identity import user_at_host
 from luasprocs.registry.edits import LiveEdit, blob_like, edits_of, parse_edit
 from luasprocs.registry.live import read_sprocs
+from luasprocs.registry.pins import ABSENT, pin_of
 from luasprocs.server.registry import Registry
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from sync.reconcile.desired import Desired
 
 CLAIM_MS = 10_000
+WAYS_OUT = "luasprocs edit --merge puts both together, edit --undo or sync --discard-edits takes git's"
 _PERSON = re.compile(r"[^<>\n]+ <[^<>\n]+>")
 
 
@@ -43,16 +45,20 @@ def commit_pending(
     Raises:
         RepositoryError: git can't make the commit. redis.RedisError: the server can't be asked.
     """
-    edits = [one for one in edits_of(live, undone=True) if desired.entries.get(one.name) != live.sprocs[one.name].blob]
+    git, pin = desired.entries, pin_of(live.revision)
+    edits = [one for one in edits_of(live, undone=True) if git.get(one.name) != live.sprocs[one.name].blob]
+    held = {one.name: "a rollback holds it" for one in edits if pin.holds(one.name, git.get(one.name, ABSENT))}
+    edits = [one for one in edits if one.name not in held]
     if not edits:
-        return Committed()
+        return Committed("", held)
     if not desired.branch:
-        return Committed("", {one.name: "no followed branch to commit to" for one in edits})
+        return Committed("", held | {one.name: "no branch is followed that it could be committed to" for one in edits})
     claim = f"{user_at_host()} {secrets.token_hex(8)}"
     if not registry.client.set(registry.keys.edit_claim, claim, nx=True, px=CLAIM_MS):
-        return Committed()  # another daemon is at it
+        return Committed("", held)  # another daemon is at it
     try:
-        return _commit(registry, repository, desired, edits, sign=sign)
+        done = _commit(registry, repository, desired, edits, sign=sign)
+        return Committed(done.sha, held | dict(done.waiting))
     finally:
         if (
             registry.client.get(registry.keys.edit_claim) == claim.encode()
@@ -92,7 +98,7 @@ def _merged(repository: Repository, desired: Desired, sproc: Sproc, one: LiveEdi
     path = desired.path(one.name)
     theirs = repository.file(desired.commit.sha, path, SOURCE_LIMIT_BYTES)
     if theirs is None:
-        return b"", f"{path} is not in {desired.commit.sha[:10]} any more"
+        return b"", f"{path} is not in {desired.commit.sha[:10]} any more: {WAYS_OUT}"
     if blob_like(sproc.blob, theirs) in one.edit.blobs:
         return sproc.source, ""
     try:
@@ -102,7 +108,7 @@ def _merged(repository: Repository, desired: Desired, sproc: Sproc, one: LiveEdi
             return header.write(theirs, changes, path), ""
     except (RepositoryError, ProblemsError):
         pass
-    return b"", f"{path} was changed in git, too ({desired.commit.sha[:10]}): edit it again on top of that"
+    return b"", f"{path} was changed in git, too ({desired.commit.sha[:10]}): {WAYS_OUT}"
 
 
 def _header_changes(base: bytes, edited: bytes) -> dict[str, str | None]:

@@ -28,6 +28,7 @@ def test_json_has_what_scripts_rely_on(shell: Shell) -> None:
         "updated": ["b.lua"],
         "deleted": ["a.lua"],
         "unchanged": 1,
+        "warnings": [],
     }
 
 
