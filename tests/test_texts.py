@@ -25,6 +25,7 @@ READERS = {
 """Modules that look at the text of an error of somebody else, and whose."""
 SPEAKERS = {
     "luasprocs/server/errors.py": "their home",
+    "luasprocs/contract/lua.py": "the engine refuses with a server's code what it gives workers alone",
     "luasprocs/server/states.py": "those that workers know, too, without redis-py",
     "luasprocs/server/embedded.py": "it reads the log and raw replies of its own server, without redis-py",
     "luasprocs/worker/server_texts.py": "a worker's sproc gets the server's texts",

@@ -59,7 +59,7 @@ def wait_for_job(
         redis.RedisError: the connection or a right failed.
     """
     if enqueued.job is None:
-        raise JobError(f"{enqueued.sproc} runs already, and its overlap is skip: nothing was enqueued")
+        raise JobError(f"nothing enqueued: {enqueued.sproc} is running, and has overlap=skip")
     started_s, told, is_late, over = time.monotonic(), 0, False, False
     unrecorded = _unrecorded(registry, enqueued.sproc)
     while True:

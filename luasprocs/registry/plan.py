@@ -56,6 +56,7 @@ class Plan:
 class Outcome:
     """What a sync or a rollback did. `changed` is false when nothing had to be done; `duration_ms` is wall-clock time.
 
+    `warnings`: what is odd about sprocs that it put, as `file:line:column: message`.
     `pin`: who rolled back and why, if `plan.held` is kept out by that.
     """
 
@@ -65,6 +66,7 @@ class Outcome:
     changed: bool
     duration_ms: int
     pin: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def diff(

@@ -68,6 +68,7 @@ def print_outcome(
                 "deleted": plan.deleted,
                 "unchanged": plan.unchanged,
                 "duration_ms": outcome.duration_ms,
+                "warnings": outcome.warnings,
             }
         )
         return
@@ -90,6 +91,8 @@ def print_outcome(
         console.line(f"{out} (luasprocs sync or luasprocs unpin lets it in)", "yellow")
     for repair in plan.repairs:
         console.line(f"! repaired: {repair}", "yellow")
+    for warning in outcome.warnings[:LINES]:
+        console.line(f"! {warning}", "yellow")
     what = f"{len(plan.created)} created, {len(plan.updated)} updated, {len(plan.deleted)} deleted, {plan.unchanged} unchanged"
     head = f"{verb} {outcome.commit[:10]}" if outcome.changed else f"in sync with {outcome.commit[:10]}"
     console.line(f"{head} as generation {outcome.generation}: {what} ({outcome.duration_ms} ms)")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from luasprocs.contract.encoding import raw, text
 from luasprocs.errors import ConflictError, NoFolderError, OwnerError, PolicyError, ProblemsError, PruneError
+from luasprocs.language.header import warnings_in
 from luasprocs.language.metadata import says_yes
 from luasprocs.operations.identity import user_at_host
 from luasprocs.registry.apply import apply, check_owner
@@ -173,7 +174,7 @@ class Syncer:
                 error = PolicyError if prepared.forbidden else PruneError
                 raise error(f"nothing was synced: {prepared.refusal}")
             try:
-                generation = self._apply(desired, prepared)
+                generation, warnings = self._apply(desired, prepared)
             except ConflictError:
                 if attempt == self.options.attempts - 1:
                     raise
@@ -182,7 +183,7 @@ class Syncer:
                 continue
             changed = generation != live.revision.generation or bool(plan)
             pin = str(prepared.pin) if plan.held else ""
-            return Outcome(desired.commit.sha, generation, plan, changed, _since_ms(started), pin)
+            return Outcome(desired.commit.sha, generation, plan, changed, _since_ms(started), pin, warnings)
         raise AssertionError("unreachable")
 
     def _owner(self, live: Live, desired: Desired) -> tuple[str, bool]:
@@ -194,16 +195,16 @@ class Syncer:
         known = not configured and bool(live.revision.commit) and self.repository.knows(live.revision.commit)
         return owner, known and (live.about is None or live.about.db == str(live.info.db))
 
-    def _apply(self, desired: Desired, prepared: Prepared) -> int:
-        """The generation that is live afterwards."""
+    def _apply(self, desired: Desired, prepared: Prepared) -> tuple[int, tuple[str, ...]]:
+        """The generation that is live afterwards, and what is odd about the sprocs put."""
         live, plan = prepared.live, prepared.plan
         revision = live.revision
         same = (revision.commit, revision.owner) == (desired.commit.sha, prepared.owner) and not prepared.repins
         if same and not plan and not plan.undone:
-            return revision.generation
+            return revision.generation, ()
         if same and only_engine(live, plan):
             reload_engine(self.registry, live, engine_of(live, self.registry.keys, prepared.owner))
-            return revision.generation
+            return revision.generation, ()
         proof = self._prove(desired, prepared)
         check_sprocs(self.repository, desired, proof.sprocs, syntax=False)
         if self.loses_libraries(plan):
@@ -233,9 +234,12 @@ class Syncer:
             generations_kept=desired.settings.keep_generations,
         )
         try:
-            return apply(self.registry, live, change, proof=proof).generation
+            generation = apply(self.registry, live, change, proof=proof).generation
         except ProblemsError as error:  # it knows names, not files
             raise ProblemsError(replace(one, path=desired.path(one.path)) for one in error.problems) from error
+        return generation, tuple(
+            str(one) for put in proof.sprocs for one in warnings_in(put.source, desired.path(put.name))
+        )
 
     def _prove(self, desired: Desired, prepared: Prepared) -> Proof:
         """Reads what changes while the server compiles it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -40,6 +41,8 @@ LIFTABLE = (State.BEHIND, State.DIVERGED, State.UNKNOWN, State.PINNED)
 """The states that an operator's `sync` overrides."""
 BY_LIMIT = 200
 """Characters of a name that somebody has written into a request."""
+
+log = logging.getLogger("luasprocs.daemon")
 
 
 class Reconciler:
@@ -187,6 +190,8 @@ class Reconciler:
         finally:
             self._applying = False
         self._refused = None
+        for warning in outcome.warnings:
+            log.warning("%s", warning)
         self._contained = (self._contained or frozenset()) | {desired.commit.sha}
         if outcome.changed:
             self.doubt()

@@ -75,5 +75,5 @@ def test_why_it_takes_long(live: Registry, server: Server, start_daemon: StartDa
 
 def test_one_that_overlap_left_out_never_ends(live: Registry) -> None:
     enqueued(live, "single.lua")
-    with pytest.raises(JobError, match="overlap is skip"):
+    with pytest.raises(JobError, match="overlap=skip"):
         wait_for_job(live, enqueued(live, "single.lua"))

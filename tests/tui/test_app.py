@@ -64,7 +64,7 @@ async def test_a_command_with_words_that_it_does_not_take_does_nothing(server: S
     async with TuiApp(Context("", server.url), refresh_s=0.2).run_test(size=(100, 24), notifications=True) as pilot:
         await listed(pilot)
         await pilot.press("colon", *"pause", "space", *"b.lua", "enter")
-        await until(pilot, lambda: "pause takes nothing behind it" in screen_of(pilot), "the refusal")
+        await until(pilot, lambda: "pause takes no argument" in screen_of(pilot), "the refusal")
         await pilot.press("colon", *"retry", "enter")
         await until(pilot, lambda: "retry is not for this screen" in screen_of(pilot), "the other refusal")
         assert not client.exists(KEYS.paused)

@@ -64,7 +64,7 @@ async def test_functions_that_are_gone_are_a_problem_and_come_back(server: Serve
         client.function_flush()
         await until(pilot, lambda: "the engine is not loaded" in screen_of(pilot), "the problem")
         await pilot.press("R", "enter")
-        await until(pilot, lambda: "no engine is loaded here" in screen_of(pilot), "why it can't run")
+        await until(pilot, lambda: "no engine is loaded" in screen_of(pilot), "why it can't run")
         await pilot.press("c")
         await until(pilot, lambda: "schedules can't be read" in screen_of(pilot), "why there are no schedules")
         put(client, sproc("a.lua", "-- every=1h\nreturn 1"))

@@ -53,7 +53,7 @@ def test_settings_are_read(tmp_path: Path) -> None:
         ("[contexts.a]\nredis = 'http://h'", "contexts.a: the Redis URL can't be used"),
         ("[contexts.a]\nredis = 7", "contexts.a: take a text"),
         ("[contexts.a]\nredis = 'redis://h'\nproduction = 'yes'", "contexts.a: take true or false"),
-        ("contexts = 1", "contexts is no table"),
+        ("contexts = 1", "contexts is not a table"),
         ("[keys]\npaus = 'P'", "keys.paus: no such action; did you mean 'pause'?"),
         ("[keys]\npause = ''", "keys.pause: take a key"),
         ("[keys]\npause = 'e'", "keys: pause and edit both have 'e' in source"),

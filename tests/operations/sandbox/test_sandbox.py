@@ -195,7 +195,7 @@ def test_a_job_that_does_not_end_ends_the_test() -> None:
         sandbox.put("endless.lua", "-- runasync=yes\n-- overlap=skip\n-- timeout=3s\nwhile true do end")
         with pytest.raises(WaitError, match="has not ended within 1 s"):
             sandbox.run_job("endless.lua")
-        with pytest.raises(JobError, match="overlap is skip"):
+        with pytest.raises(JobError, match="overlap=skip"):
             sandbox.run_job("endless.lua")
         with pytest.raises(WaitError, match="jobs have ended within 1 s"):
             sandbox.settle()

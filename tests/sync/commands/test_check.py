@@ -172,7 +172,7 @@ def test_a_symlink_in_place_of_the_sproc_folder_is_found_before_sync_refuses_it(
     for args, place in (((), "sprocs"), (("sprocs/a.lua",), "sprocs/a.lua")):
         code, errors, _ = check(*args)
         assert code == 1
-        assert errors[0].startswith(f"{place}:1:1: the folder 'sprocs' is a symlink, which no sync follows")
+        assert errors[0].startswith(f"{place}:1:1: the folder 'sprocs' is a symlink: sync doesn't follow it")
     assert check("real/a.lua")[0] == 0
 
 

@@ -122,7 +122,7 @@ def test_a_reply_nested_too_deep_is_said_so_whoever_could_not_read_it(shell: She
 def test_before_any_sync_it_says_so(shell: Shell) -> None:
     result = shell("execute", "a.lua")
     assert result.code == 2
-    assert "no engine is loaded here" in result.err
+    assert "no engine is loaded" in result.err
 
 
 def test_each_run_is_recorded(live: Shell) -> None:

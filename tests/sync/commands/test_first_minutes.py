@@ -37,7 +37,7 @@ def test_init_leaves_what_is_there(shell: Shell) -> None:
     shell.write("a.lua", "return 1")
     (shell.repo / "luasprocs.toml").write_text("# mine\n")
     said = shell.ok("init")
-    assert "luasprocs.toml is there already" in said.out
+    assert "luasprocs.toml exists" in said.out
     assert (shell.repo / "luasprocs.toml").read_text() == "# mine\n"
     assert [path.name for path in (shell.repo / "sprocs").iterdir()] == ["a.lua"]
 

@@ -130,7 +130,7 @@ def test_a_surprise_is_one_line_and_ends_with_2(shell: Shell) -> None:
     assert (said.code, said.out) == (2, "")
     assert said.err.count("\n") == 1
     assert "TypeError" in said.err
-    assert "luasprocs --debug" in said.err
+    assert "--debug" in said.err
 
 
 def test_a_traceback_is_shown_only_on_demand(shell: Shell) -> None:

@@ -64,7 +64,7 @@ def test_a_push_starts_one_interpreter(hub: Hub, starts: Path) -> None:
 
 def test_a_branch_that_is_not_followed_needs_no_second_one_either(hub: Hub, starts: Path) -> None:
     hub.commit(a="return 1")
-    assert "nothing live changes" in hub.pushed("origin", "main:topic")
+    assert "nothing changes" in hub.pushed("origin", "main:topic")
     assert len(starts.read_text().splitlines()) == 1
 
 
@@ -138,7 +138,7 @@ def test_a_server_that_hangs_holds_a_push_for_seconds(own_server, tmp_path: Path
         os.kill(server.pid, signal.SIGCONT)
     assert (code, broken != 0) == (0, True)
     assert "warning: not compared with what is live" in said
-    assert "the push was taken, but is not live" in said
+    assert "push accepted, but not live" in said
 
 
 def test_uninstalling_leaves_nothing(server: Server, shell: Shell, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_a_broken_push_is_refused_with_all_places_and_nothing_changes(hub):
     assert code != 0
     for place in ("a.lua:2:", "b.lua:1:4: ", "c.lua:1:1: ", "d.lua:1:", "e.lua:1:"):
         assert f"remote: sprocs/{place}" in said
-    assert "the push is refused for what is above" in said
+    assert "push refused: see the problems above" in said
     assert hub.bare.git("rev-parse", "main") == ref
     assert hub.shell.everything() == before
     assert hub.live() == "one"
@@ -144,7 +144,7 @@ def test_other_branches_and_tags_change_nothing(hub):
     hub.clone.git("checkout", "-qb", "topic")
     hub.commit(a=BROKEN)
     hub.clone.git("tag", "main")  # as the followed branch
-    assert "nothing live changes: main is what is followed" in hub.pushed("origin", "topic", "refs/tags/main")
+    assert "nothing changes: main is what is followed" in hub.pushed("origin", "topic", "refs/tags/main")
     assert hub.shell.everything() == before
 
 
@@ -223,7 +223,7 @@ def test_without_redis_files_are_judged_and_the_push_is_taken(hub):
     hub.commit(a="return 'one'", b="return 1")
     said = hub.pushed()
     assert "warning: not compared with what is live" in said
-    assert "the push was taken, but is not live" in said
+    assert "push accepted, but not live" in said
     assert "luasprocs sync in this repository" in said
     hub.commit(a=BROKEN)
     code, said = hub.push()
@@ -263,7 +263,7 @@ def test_a_passworded_server_never_shows_its_password(hub):
         url = f"redis://pusher:{password}@127.0.0.1:{hub.server.port}"
         said = hub.shell("--repo", str(hub.bare.path), "--redis", url, "hook", "install", "receive")
         assert (said.code, password in said.out + said.err) == (0, False)
-        assert "has the mode 600 now" in said.out or password == "hunter3"
+        assert "its mode is now 600" in said.out or password == "hunter3"
         assert (hub.bare.path / "config").stat().st_mode & 0o777 == 0o600
         hub.commit(a=f"return '{password}'")
         assert password not in hub.pushed()

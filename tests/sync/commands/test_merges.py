@@ -10,7 +10,7 @@ from tests.gitrepo import GitRepo
 from tests.sync.commands.shell import Shell
 
 LIBRARY, USER = "-- library=yes\nreturn {}\n", "return require('lib.lua')\n"
-SAID = "sprocs/user.lua:1:17: require of 'lib.lua', but there is no such library sproc"
+SAID = "sprocs/user.lua:1:17: required library 'lib.lua' does not exist"
 LATE = "git has made the commit all the same: mend this before you push"
 
 

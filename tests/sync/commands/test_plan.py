@@ -121,6 +121,6 @@ def test_what_is_refused_while_syncs_are_suspended(shell: Shell) -> None:
     said = shell("plan", "--json")
     assert (said.code, said.json["created"]) == (1, ["a.lua"])
     assert said.json["refused"].startswith(f"syncs are suspended by {user_at_host()}: a freeze")
-    assert "sync would refuse this: syncs are suspended" in shell("plan").err
+    assert "sync would refuse: syncs are suspended" in shell("plan").err
     shell.ok("unsuspend")
     assert shell("plan", "--json").json["refused"] is None

@@ -51,7 +51,7 @@ def test_never_synced(shell: Shell) -> None:
     shell.commit(a="return 1")
     said = shell("status")
     assert said.code == 1
-    assert "nothing was ever synced" in said.out
+    assert "registry    empty" in said.out
     empty = shell("status", "--json")
     assert empty.code == 1
     assert list(empty.json) == FIELDS
@@ -163,7 +163,7 @@ def test_daemons_are_listed(shell: Shell, start_daemon: StartDaemon) -> None:
     assert datetime.fromisoformat(found["started_at"]).tzinfo is not None
     said = shell.ok("status").out
     where = f"pid {daemon.pid} on {found['host']}"
-    assert f"daemon      {found['id']}: {where}, 1 source, lag 0, 1 run by events, heard of " in said
+    assert f"daemon      {found['id']}: {where}, 1 source, lag 0, 1 run by events, last seen " in said
     assert said.endswith("in sync\n")
 
     assert daemon.stop() == 0
@@ -186,7 +186,7 @@ def test_a_daemon_that_was_killed_is_shown_as_dead(shell: Shell, start_daemon: S
     assert dead["age_ms"] >= 5000
     said = shell("status")
     assert said.code == 1
-    assert f"daemon      {dead['id']}: gone, last heard of " in said.out
+    assert f"daemon      {dead['id']}: gone; last seen " in said.out
     assert "no_daemon   no daemon is alive" in said.out
     assert f"daemon_silent no heartbeat, and not stopped in order: {dead['id']} for " in said.out
     assert "in sync" not in said.out

@@ -168,7 +168,7 @@ def test_a_second_one_in_the_same_repository_is_refused(alone: Shell, up: Up) ->
 
 
 def test_without_a_commit_it_waits_for_one(alone: Shell, up: Up) -> None:
-    up.start().until("nothing was synced here yet")
+    up.start().until("nothing is synced here yet")
     assert "has no commit yet" in up.said
     alone.commit(sc2=DREAM)
     alone.ok("sync")
@@ -210,7 +210,7 @@ def test_a_valkey_that_dies_is_started_again(alone: Shell, up: Up) -> None:
         time.sleep(1.1)  # its log is on disk once a second
         for times in (1, 2):
             os.kill(client.info("server")["process_id"], signal.SIGKILL)
-            up.until("started it again", times)
+            up.until("restarted it", times)
             assert until(lambda: client.get("kept")) == b"x"
         client.set("dream1", "y")
         until(lambda: client.set("dream2", "y") and client.get("sc2"))

@@ -30,7 +30,7 @@ def test_a_request_that_was_made_before_the_server_died_is_unknown(own_server: O
 
     killer = threading.Thread(target=kill)
     killer.start()
-    with pytest.raises(OutcomeUnknownError, match="unknown whether it was done"):
+    with pytest.raises(OutcomeUnknownError, match="outcome unknown"):
         backend.sync()
     killer.join()
     with pytest.raises(ServerUnreachableError, match="nothing answers"):

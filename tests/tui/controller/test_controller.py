@@ -35,9 +35,9 @@ async def test_a_deed_that_nothing_answers_is_unknown_and_one_that_was_never_sen
         await choose(pilot, "a.lua")
         client.client_pause(600_000, all=False)  # writes only: a connection that is made first is no write
         await pilot.press("p")
-        await until(pilot, lambda: "unknown whether it was done" in screen_of(pilot), "what is not known")
+        await until(pilot, lambda: "outcome unknown" in screen_of(pilot), "what is not known")
         client.client_unpause()
-        await until(pilot, lambda: "unknown whether" not in screen_of(pilot), "its end")
+        await until(pilot, lambda: "outcome unknown" not in screen_of(pilot), "its end")
         own.kill()
         await pilot.press("p")
         await until(pilot, lambda: "nothing answers at" in screen_of(pilot), "what is wrong")

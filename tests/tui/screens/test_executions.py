@@ -228,7 +228,7 @@ async def test_no_more_than_the_limit_is_kept_and_what_is_shown_stays_in_place(s
     async with app_for(server).run_test() as pilot:
         await opened(pilot)
         assert kept(pilot) == numbered(501, RECORDS_LIMIT + 500)
-        assert "older ones are not kept" in text_of(pilot, "#tail-facts")
+        assert "older ones are not shown" in text_of(pilot, "#tail-facts")
         await pilot.press("pageup", "pageup")
         shown, selected = table_of(pilot).visible_keys, table_of(pilot).selected
         add(client, *numbered(RECORDS_LIMIT + 501, RECORDS_LIMIT + 600))

@@ -327,7 +327,7 @@ async def test_marks_that_a_filter_hides_are_left_alone_and_said(server: Server)
         await pilot.press("p")
         await until(pilot, lambda: client.smembers(KEYS.paused) == {b"slow.lua"}, "the pause of what is seen")
         await pilot.press("slash", "space", *"~[", "enter")
-        await until(pilot, lambda: "no regular expression yet" in text_of(pilot, "#detail"), "what is wrong with it")
+        await until(pilot, lambda: "not a regular expression yet" in text_of(pilot, "#detail"), "what is wrong with it")
 
 
 def test_one_that_fails_stands_out_whatever_else_it_is() -> None:

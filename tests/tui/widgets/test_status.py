@@ -33,7 +33,9 @@ async def test_the_badge_says_what_else_than_in_sync_it_is(server: Server) -> No
         suspend(Registry(client, KEYS), "ann")
         await until(pilot, lambda: text_of(pilot, "#badge").strip() == "suspended", "the suspension")
         assert "syncs are suspended by ann since" in text_of(pilot, "#note")
-        assert "unsaved edit: edited live and not committed: a.lua by Ann" in text_of(pilot, "#note").replace("\n", " ")
+        assert "unsaved edit: live edits that are not committed: a.lua by Ann" in text_of(pilot, "#note").replace(
+            "\n", " "
+        )
         publish(Registry(client, KEYS), SyncState(commit="c2", state="refused", reason="a.lua:1: no", daemon="d"))
         await until(pilot, lambda: text_of(pilot, "#badge").strip() == "refused", "the refusal")
         assert "a.lua:1: no" in text_of(pilot, "#note")
