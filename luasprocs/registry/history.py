@@ -81,11 +81,12 @@ def state_at(
         oldest = entry.generation
         if entry.generation == generation:
             return entry, blobs
-        for name in entry.created:
+        healed = set(entry.healed)  # which was so before somebody changed it by hand
+        for name in entry.created.keys() - healed:
             blobs.pop(name, None)
         # Of a hash that was lost before a sync healed it nothing is known: it has no old blob.
-        blobs.update({name: old for name, (old, _) in entry.updated.items() if old})
-        blobs.update({name: old for name, old in entry.deleted.items() if old})
+        replaced = {name: old for name, (old, _) in entry.updated.items()} | dict(entry.deleted)
+        blobs.update({name: old for name, old in replaced.items() if old and name not in healed})
     raise RegistryError(
         f"generation {generation} is not in the history (the oldest kept is {oldest or 'none'}): see luasprocs history"
     )

@@ -7,9 +7,10 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from luasprocs.errors import ProblemsError, RepositoryError
+from luasprocs.errors import ProblemsError, RegistryError, RepositoryError
 from luasprocs.language import header
 from luasprocs.language.files import SOURCE_LIMIT_BYTES
+from luasprocs.operations.edit import edit
 from luasprocs.operations.identity import user_at_host
 from luasprocs.registry.edits import LiveEdit, blob_like, edits_of, parse_edit
 from luasprocs.registry.live import read_sprocs
@@ -77,8 +78,10 @@ def _commit(
     waiting: dict[str, str] = {}
     for one in edits:
         path = desired.path(one.name)
-        content, why = _merged(repository, desired, sprocs[one.name], one)
+        content, onto, why = _merged(repository, desired, sprocs[one.name], one)
         why = why or repository.why_dirty(desired.branch, path, content)
+        if not why and onto is not None:
+            why = _live_too(registry, sprocs[one.name], content, onto, one.edit.by)
         if why:
             waiting[one.name] = why
         elif blob_like(git := desired.entries.get(one.name, ""), content) != git:
@@ -93,22 +96,33 @@ def _commit(
     return Committed(sha, waiting)
 
 
-def _merged(repository: Repository, desired: Desired, sproc: Sproc, one: LiveEdit) -> tuple[bytes, str]:
-    """What the file shall be; or why that can't be told. Where git has changed it too, the edit's header goes into git's file."""
+def _merged(repository: Repository, desired: Desired, sproc: Sproc, one: LiveEdit) -> tuple[bytes, bytes | None, str]:
+    """What the file shall be; or why that can't be told. Where git has changed it too, the edit's header goes into git's file,
+    which is the second then.
+    """
     path = desired.path(one.name)
     theirs = repository.file(desired.commit.sha, path, SOURCE_LIMIT_BYTES)
     if theirs is None:
-        return b"", f"{path} is not in {desired.commit.sha[:10]} any more: {WAYS_OUT}"
+        return b"", None, f"{path} is not in {desired.commit.sha[:10]} any more: {WAYS_OUT}"
     if blob_like(sproc.blob, theirs) in one.edit.blobs:
-        return sproc.source, ""
+        return sproc.source, None, ""
     try:
         base = repository.blobs([one.edit.base])[one.edit.base]
         changes = _header_changes(base, sproc.source)
         if header.write(base, changes, path) == sproc.source:
-            return header.write(theirs, changes, path), ""
+            return header.write(theirs, changes, path), theirs, ""
     except (RepositoryError, ProblemsError):
         pass
-    return b"", f"{path} was changed in git, too ({desired.commit.sha[:10]}): {WAYS_OUT}"
+    return b"", None, f"{path} was changed in git, too ({desired.commit.sha[:10]}): {WAYS_OUT}"
+
+
+def _live_too(registry: Registry, sproc: Sproc, merged: bytes, theirs: bytes, by: str) -> str:
+    """Makes live what is going to be committed. Returns why it could not, or ""."""
+    try:
+        edit(registry, sproc.name, merged, base=sproc.blob, by=by, onto=theirs)
+    except (RegistryError, ProblemsError) as error:
+        return str(error)
+    return ""
 
 
 def _header_changes(base: bytes, edited: bytes) -> dict[str, str | None]:

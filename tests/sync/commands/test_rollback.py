@@ -39,6 +39,7 @@ def test_back_to_any_generation_without_git(shell: Shell) -> None:
         "created": [],
         "updated": ["a.lua"],
         "deleted": ["only2.lua", "only3.lua"],
+        "warnings": [],
     }
     assert shell.ok("execute", "a.lua").out == "1\n"
     assert [row[0] for row in shell.ok("list").rows] == ["a.lua", "only1.lua"]

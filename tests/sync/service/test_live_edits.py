@@ -98,7 +98,7 @@ def test_compare_and_set(server, repo):
     undo(Registry(client, KEYS), "a.lua", by=ANN)
     assert edited(client) == []
     assert source_of(client, "a.lua") == EVENT
-    with pytest.raises(RegistryError, match="not edited live"):
+    with pytest.raises(RegistryError, match="no live edit to undo"):
         undo(Registry(client, KEYS), "a.lua", by=ANN)
 
 
@@ -234,7 +234,7 @@ def test_what_is_edited_back_is_no_edit(server, repo):
     wish(client, timeout="1s")
     wish(client, timeout=None)
     assert edited(client) == []
-    with pytest.raises(RegistryError, match="is not edited live"):
+    with pytest.raises(RegistryError, match="no live edit to undo"):
         undo(Registry(client, KEYS), "a.lua", by=ANN)
     with Service(server.url, repo.path):
         until(lambda: not read_live(Registry(client, KEYS)).sprocs["a.lua"].edit)
