@@ -92,7 +92,7 @@ def _merged(repository: Repository, desired: Desired, sproc: Sproc, one: LiveEdi
     path = desired.path(one.name)
     theirs = repository.file(desired.commit.sha, path, SOURCE_LIMIT_BYTES)
     if theirs is None:
-        return b"", f"{path} is not in {desired.commit.sha[:10]} any more"
+        return b"", f"{path} is no longer in {desired.commit.sha[:10]}"
     if blob_like(sproc.blob, theirs) in one.edit.blobs:
         return sproc.source, ""
     try:
