@@ -47,7 +47,7 @@ def rollback(
     if generation is None and wanted < 1:
         raise RegistryError("there is no earlier generation to roll back to: see luasprocs history")
     if wanted == live.revision.generation:
-        raise RegistryError(f"generation {wanted} is what is live")
+        raise RegistryError(f"generation {wanted} is already live")
     left = live.revision.pinned or live.revision.commit
     entry, blobs = state_at(wanted, {name: sproc.blob for name, sproc in live.sprocs.items()}, history)
     plan, put = _kept(registry, live, blobs, entry.commit)
