@@ -156,7 +156,7 @@ def write(source: bytes, changes: Mapping[str, str | None], path: str = "") -> b
     found = parse(written, path)
     if found != expected:
         wrong = ", ".join(key for key in changes if expected.get(key) != found.get(key))
-        what = f"{wrong}: the new value would end the block comment that it stands in"
+        what = f"{wrong}: the new value would end its block comment"
         raise ProblemsError([problem(path, "header.unwritable", what)])
     return written
 

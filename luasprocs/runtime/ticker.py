@@ -97,7 +97,7 @@ class Ticker:
             except exceptions.ResponseError:  # BUSY: it is there, and runs a script
                 continue
             except exceptions.RedisError:
-                log.warning("no answer for %.0f s, and the server takes no connection: waiting", HUNG_S)
+                log.warning("no answer for %.0f s, and the server accepts no connection: waiting", HUNG_S)
                 continue
             if (await asyncio.wait((task,), timeout=1))[0]:  # it hung, and answers now
                 return task.result()

@@ -64,7 +64,7 @@ def checked(url: str) -> SplitResult:
     if parts.scheme == "unix" and (len(parts.path) < 2 or host):
         raise SettingsError("the Redis URL can't be used: unix:// needs a socket's whole path: unix:///run/redis.sock")
     if parts.scheme != "unix" and not re.fullmatch(r"(/[0-9]*)?", parts.path):
-        raise SettingsError("the Redis URL can't be used: behind the host stands the db's number, as in /0")
+        raise SettingsError("the Redis URL can't be used: the db's number follows the host, as in /0")
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         _check_option(parts.scheme, name, value)
     return parts

@@ -77,7 +77,7 @@ def uninstall_(flags: dict[str, object], kind: str) -> None:
         if name == MODE:
             repository.config_file.chmod(int(value, 8))
         elif repository.unset(name):
-            console.line(f"{name} is not set any more in {repository.config_file}")
+            console.line(f"{name} is no longer set in {repository.config_file}")
     if kind == "receive":
         (repository.git_folder / FILE).unlink(missing_ok=True)
     if kind == "receive" and repository.config_scope(URL) == "local":
@@ -139,7 +139,7 @@ def _post_receive(flags: dict[str, object], console: Console, given: bytes) -> i
         if update is not None and update.new:
             _make_live(receiver, console)
         elif update is not None:
-            console.line(f"luasprocs: {receiver.branch} was deleted; nothing is pruned, what is live stays")
+            console.line(f"luasprocs: {receiver.branch} was deleted: nothing is pruned")
         elif branches:
             console.line(f"luasprocs: nothing changes: the followed branch is {receiver.branch or 'none'}")
     except ProblemsError as error:

@@ -19,7 +19,7 @@ UNFIT = {
     SYMLINK: "the file is a symlink: commit the file itself",
     SUBMODULE: "this is a submodule, which no sync enters: commit its files, or move it out of the folder",
     CONFLICT: "the file has an unresolved merge conflict: resolve it, then git add",
-    SPECIAL: "this is no regular file: replace it by one",
+    SPECIAL: "this is not a regular file: replace it with one",
 }
 """What is wrong with a sproc that is no file, by its mode."""
 

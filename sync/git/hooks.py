@@ -227,9 +227,9 @@ def _uninstall(place: Place) -> str:
     if place.text is None:
         return f"{place.hook} is not installed"
     if not place.ours:
-        return f"{place.hook} is none of luasprocs: left as it is"
+        return f"{place.hook} was not installed by luasprocs: not changed"
     if not os.path.lexists(place.local):
         place.path.unlink()
-        return f"{place.hook} taken away"
+        return f"{place.hook} removed"
     place.local.replace(place.path)
-    return f"{place.hook} taken away; {place.local.name} is {place.hook} again"
+    return f"{place.hook} removed; {place.local.name} is {place.hook} again"

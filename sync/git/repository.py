@@ -124,7 +124,7 @@ class Repository:
             raise RepositoryError(self._unknown(name))
         sha = text(output).strip()
         if not _OBJECT_ID.fullmatch(sha):  # `^HEAD`: all but these
-            raise RepositoryError(f"{shown(name)} is no single commit: name a commit, a branch or a tag")
+            raise RepositoryError(f"{shown(name)} is not a single commit: name a commit, a branch or a tag")
         return self._commit(sha)
 
     def branch_named(self, revision: str) -> str | None:

@@ -69,7 +69,7 @@ class Metrics:
 def _of_sync(follower: Follower, *, up: bool) -> Iterator[Metric]:
     health = follower.health
     yield CounterMetricFamily("luasprocs_syncs", "Syncs that changed the registry.", value=health.syncs)
-    yield CounterMetricFamily("luasprocs_heals", "Of these, repairs of what was changed by hand.", value=health.heals)
+    yield CounterMetricFamily("luasprocs_heals", "Syncs that repaired changes made by hand.", value=health.heals)
     yield CounterMetricFamily("luasprocs_look_failures", "Failed checks of git or Redis.", value=health.failures)
     yield CounterMetricFamily("luasprocs_fetches", "Fetches of the remote.", value=health.fetches)
     yield GaugeMetricFamily("luasprocs_sync_seconds", "How long the last sync took.", value=health.last_ms / 1000)
@@ -78,7 +78,7 @@ def _of_sync(follower: Follower, *, up: bool) -> Iterator[Metric]:
         value=health.last_success,
     )  # fmt: skip
     if (last := health.last) is not None:
-        state = GaugeMetricFamily("luasprocs_sync_state", "1 for the state that it is in.", labels=["state"])
+        state = GaugeMetricFamily("luasprocs_sync_state", "The sync state: 1 for the current one.", labels=["state"])
         state.add_metric([str(last.state.state) if up else State.UNREACHABLE.value], 1)
         yield state
         yield GaugeMetricFamily("luasprocs_drift", "Sprocs that were changed by hand.", value=len(last.state.drift))

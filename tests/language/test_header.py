@@ -190,7 +190,7 @@ def test_write_changes_only_the_lines_it_must(source, changes, expected):
 @pytest.mark.parametrize(
     ("source", "changes", "word"),
     [
-        (b"--[[ event=set ]]", {"description": "a ]] b"}, "end the block comment"),
+        (b"--[[ event=set ]]", {"description": "a ]] b"}, "end its block comment"),
         (b"-- event=set", {"description": "a\nb"}, "control character"),
         (b"-- event=set", {"description": "a\udcffb"}, "control character"),
         (b"-- event=set", {"event": "get"}, "unknown event 'get'"),

@@ -158,7 +158,7 @@ def test_uninstalling_leaves_nothing(server: Server, shell: Shell, tmp_path: Pat
         shell.ok("--repo", str(bare.path), "hook", "install", "receive", "--redis", url)
     assert config.stat().st_mode & 0o777 == 0o600
     said = shell.ok("--repo", str(bare.path), "hook", "uninstall", "receive").out
-    assert "luasprocs.redis is not set any more" in said
+    assert "luasprocs.redis is no longer set" in said
     assert "secret" not in said
     assert state() == before
 

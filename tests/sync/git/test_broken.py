@@ -57,7 +57,7 @@ def test_what_is_no_single_commit_is_said(repo, name):
 
 
 def test_what_is_everything_but_a_commit_says_so(repo):
-    with pytest.raises(RepositoryError, match=r"'\^HEAD' is no single commit: name a commit"):
+    with pytest.raises(RepositoryError, match=r"'\^HEAD' is not a single commit: name a commit"):
         Repository.open(repo.path).resolve("^HEAD")
 
 
