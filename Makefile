@@ -11,10 +11,8 @@ demo: $(STAMP)
 	$(BIN)/luasprocs demo
 
 # Most tests wait for real processes most of the time: six at once, on two cores too.
-test: export LUASPROCS_TEST_RESULTS := yes
 test: $(STAMP) servers lint
 	$(BIN)/pytest -n 6 --dist loadgroup
-	$(BIN)/python -m tests.tried check
 
 # The tests that a server matters to, on Redis 8.0 and Valkey 8.1, or on those that LUASPROCS_TEST_SERVERS names; SHORT=1: a part of them.
 # docs/servers.md must say the same as this run.

@@ -96,7 +96,7 @@ def test_the_demo_runs_where_there_is_no_clone(installed, bare):
     assert 'redis> GET sc2\n  "dream=something"\n' in said
     assert 'redis> FCALL luasprocs_execute 0 sc1.lua demo\n  "HELLO demo"\n' in said
     assert "luasprocs: 2 problems found" in said
-    assert "as generation 3: 0 created, 1 updated, 0 deleted" in said
+    assert "as generation 4: 0 created, 1 updated, 0 deleted" in said
 
 
 @pytest.mark.parametrize("command", ["luasprocs", "luasprocs-tui"])
