@@ -44,6 +44,15 @@ class JobState(Code):
     DEAD = "dead", "it used up its retries"
 
 
+class Action(Code):
+    """The first word of what made a generation, in the history."""
+
+    SYNC = "sync", "a sync"
+    HEAL = "heal", "a daemon's repair of what was changed by hand"
+    EDIT = "edit", "a live edit, or its undo"
+    ROLLBACK = "rollback", "a rollback"
+
+
 class FindingCode(Code):
     """What is wrong with a registry, as `luasprocs status` and the screen show it; the worst first."""
 

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from luasprocs.contract.codes import Action
 from luasprocs.errors import ConflictError, RegistryError
 from luasprocs.language.rules import with_defaults
 from luasprocs.language.sproc import Sproc, git_blob_id, read_sproc
@@ -63,7 +64,7 @@ def rollback(
         names=tuple(sorted(blobs)),
         pinned="" if entry.commit == left else left,
         defaults=live.revision.defaults,
-        action=f"rollback to {wanted}",
+        action=f"{Action.ROLLBACK} to {wanted}",
     )
     try:
         revision = apply(registry, live, change)

@@ -176,7 +176,7 @@ _COUNTED = ("last_status", "failed_in_a_row", "failing_since", "last_error", "la
 
 def _rolled_back(registry: Registry) -> Generation | None:
     """The newest rollback: what came after it has kept the pin."""
-    return next((one for one in read_history(registry) if one.action.startswith("rollback")), None)
+    return next((one for one in read_history(registry) if one.rolled_back), None)
 
 
 def read_around(registry: Registry, sprocs: Sprocs) -> Snapshot:

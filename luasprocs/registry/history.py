@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from luasprocs.contract.codes import Action
 from luasprocs.contract.encoding import text
 from luasprocs.contract.keys import Keys
 from luasprocs.contract.records import HISTORY
@@ -37,6 +38,11 @@ class Generation:
     updated: Mapping[str, tuple[str, str]]
     deleted: Mapping[str, str]
     healed: tuple[str, ...] = ()
+
+    @property
+    def rolled_back(self) -> bool:
+        """Whether a rollback made it."""
+        return self.action.partition(" ")[0] == Action.ROLLBACK
 
 
 def read_history(registry: Registry, count: int | None = None) -> list[Generation]:

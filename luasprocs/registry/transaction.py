@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from luasprocs.contract.codes import Action
 from luasprocs.contract.encoding import raw
 from luasprocs.contract.limits import FUNCTIONS_DIGEST, TRIGGERS_DIGEST
 from luasprocs.language.sproc import Sproc, git_blob_id
@@ -50,7 +51,7 @@ class Change:
     adopt: bool = False
     pinned: str = ""
     defaults: str = ""
-    action: str = "sync"
+    action: str = Action.SYNC
     healed: tuple[str, ...] = ()
     generations_kept: int = GENERATIONS_KEPT
 
