@@ -19,6 +19,7 @@
     │   ├── PolicyError                the host's policy refuses the commit
     │   ├── EditConflictError          a sproc changed while it was edited
     │   ├── EngineVersionError         a newer luasprocs made it
+    │   ├── NotDoneError               no daemon did it, and none will
     │   └── ConflictError              concurrent changes won every time
     ├── WaitError                      not all that was waited for has come
     ├── OutcomeUnknownError            it may have been done
@@ -151,6 +152,10 @@ class EngineVersionError(RegistryError):
 
 class ConflictError(RegistryError):
     """Others kept changing the registry, or a change was not what it should be."""
+
+
+class NotDoneError(RegistryError):
+    """A request to the daemons has expired or was overtaken: nothing was done, and nothing will be."""
 
 
 class JobError(RegistryError):

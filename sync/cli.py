@@ -29,6 +29,7 @@ COMMANDS = {
     "status": "Show what is live, and whether it matches git.",
     "history": "List the generations.",
     "rollback": "Go back to an earlier generation, without git.",
+    "unpin": "Let come again what a rollback keeps out.",
     "list": "List the live sprocs.",
     "show": "Show one live sproc.",
     "edit": "Change a live sproc; a daemon commits it.",

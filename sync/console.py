@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _ESCAPES = Replacing(lambda character: ascii(character)[1:-1], {"\t": "\t", "\n": "\n", "\r": "\\x0d"})
 _STYLES = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
+_DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
 def safe(text: str) -> str:
@@ -59,6 +60,10 @@ class Console:
     def line(self, text: str = "", *styles: str) -> None:
         """One line of output, safe for a terminal."""
         print(self.style(safe(text), *styles), file=self.out)
+
+    def diff_line(self, text: str) -> None:
+        """One line of a unified diff."""
+        self.line(text, *([_DIFF_STYLES[text[0]]] if text[:1] in _DIFF_STYLES else []))
 
     def nothing(self, text: str) -> None:
         """That there is nothing to list: for people, so that who counts lines in a pipe counts none."""

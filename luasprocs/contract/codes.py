@@ -53,6 +53,13 @@ class Action(Code):
     ROLLBACK = "rollback", "a rollback"
 
 
+class RequestRefusal(Code):
+    """Why a daemon answers a request without doing what it asks for."""
+
+    EXPIRED = "expired", "its deadline had passed"
+    OVERTAKEN = "overtaken", "another generation was made since it was asked for"
+
+
 class FindingCode(Code):
     """What is wrong with a registry, as `luasprocs status` and the screen show it; the worst first."""
 

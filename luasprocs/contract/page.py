@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from luasprocs.contract import limits, records
+from luasprocs.contract import codes, limits, records
 from luasprocs.contract.functions import FUNCTIONS
 from luasprocs.contract.keys import KEYS
 from luasprocs.contract.refusals import Refusal
@@ -52,9 +52,11 @@ an object with these keys:
 """
 JOB = """A job is a JSON object:
 """
-CONTROL = """A request has the fields `request` (`sync`, `rollback`, `fetch`), `by`, and `arguments` (JSON; `generation`
-for a rollback). One daemon of the consumer group `daemons` takes it and adds the answer: `answer` (the
-request's id), `ok` (1 or 0), `text`, `daemon`.
+CONTROL = """A request has the fields `request` (`sync`, `rollback`, `fetch`), `by`, `deadline` (unix milliseconds by the
+server's clock), `generation` (the one that it was made on), and `arguments` (JSON; `generation` for a rollback).
+One daemon of the consumer group `daemons` takes it and adds the answer: `answer` (the request's id), `ok` (1 or
+0), `text`, `daemon`, and `refusal`. A request without a deadline, or with one more than ten minutes ahead, is
+expired.
 """
 FUNCTIONS_HEAD = """The functions belong to the library `luasprocs`. With a namespace `shop` they are named
 `shop_luasprocs_execute` and so on.
@@ -106,6 +108,7 @@ def page() -> str:
         _fields(records.DESIRED),
         "## `Control_*__`\n",
         CONTROL,
+        _table(("refusal", "means"), ((f"`{one}`", one.meaning) for one in codes.RequestRefusal)),
         "## Channels\n",
         _table(("channel", "carries"), ((f"`{key.shown}`", key.holds) for key in channels)),
         "## Functions\n",

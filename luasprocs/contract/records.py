@@ -48,12 +48,18 @@ REVISION: Fields = (
     Field("owner", "which repository owns the registry"),
     Field("engine", "the engine's version", number=True),
     Field("pinned", "the commit that a rollback left, or empty"),
+    Field(
+        "held",
+        "what the rollback keeps out, JSON, or empty: `by`, `at`, `why`, and `blobs`: each sproc that was rolled back "
+        "to the blobs that git may have of it (an empty one: git has no such file); `lifted`: sprocs that were unpinned, "
+        "which the next sync brings",
+    ),
     Field("defaults", "the metadata defaults of luasprocs.toml as JSON, if any"),
 )
 
 HISTORY: Fields = (
     Field("generation", "the generation that this apply made", number=True),
-    Field("action", "`sync`, `heal`, `edit`, or `rollback to N`"),
+    Field("action", "`sync`, `heal`, `edit`, `unpin`, or `rollback to N`"),
     Field("commit", "the commit that became live"),
     Field("author", "its author"),
     Field("subject", "its subject"),
@@ -64,6 +70,7 @@ HISTORY: Fields = (
     Field("updated", "JSON: name to [old blob, new blob]"),
     Field("deleted", "JSON: name to old blob"),
     Field("healed", "JSON: what had been changed by hand and was put right, names and sentences"),
+    Field("why", "why, if somebody said so"),
 )
 
 EXECUTION: Fields = (

@@ -81,6 +81,13 @@ def line_problems(text: str, path: str, lines: Lines) -> Iterator[Problem]:
         yield problem(path, "header.lookalike", what, lines.range(one.key_at, one.key_at + len(one.key)))
 
 
+def warnings_in(source: bytes, path: str) -> Iterator[Problem]:
+    """What only looks like a field, in a header without problems."""
+    text = source.decode()
+    if any(True for _ in lookalikes(text)):
+        yield from line_problems(text, path, Lines(text))
+
+
 def value_problem(key: str, value: str) -> str:
     """What is wrong with a key or its value, or ""."""
     try:

@@ -11,8 +11,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+NAMES_SHOWN = 5
 EVENTS = frozenset(
     {
         "del",
@@ -260,3 +261,9 @@ def timezone_of(text: str) -> str:
         except (KeyError, ValueError, OSError):
             raise ValueError("unknown time zone on this machine") from None
     return text
+
+
+def some_of(names: Sequence[str]) -> str:
+    """Some names in a sentence, and how many more there are."""
+    more = len(names) - NAMES_SHOWN
+    return ", ".join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")

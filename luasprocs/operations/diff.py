@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from luasprocs.errors import RegistryError
 from luasprocs.registry.edits import blob_like, parse_edit
-from luasprocs.registry.history import read_blobs, read_history, state_at
-from luasprocs.registry.live import read_live, read_sprocs
+from luasprocs.registry.history import read_blobs
+from luasprocs.registry.live import read_sprocs
 from luasprocs.state.desired import read_sync_state
 
 if TYPE_CHECKING:
@@ -103,28 +103,3 @@ def git_difference(registry: Registry, name: str) -> GitDifference:
     kept = read_blobs(registry, {base}, strict=False)
     difference = Difference(name, kept.get(base), sproc.source, lost="" if base in kept else base)
     return GitDifference(sproc.commit, edit=edit, difference=difference)
-
-
-def rollback_differences(registry: Registry, generation: int) -> tuple[Difference, ...]:
-    """What a rollback to a generation would change, without changing it.
-
-    Raises:
-        RegistryError: that generation is live, or is not kept.
-    """
-    live = read_live(registry)
-    if generation == live.revision.generation:
-        raise RegistryError(f"generation {generation} is already live")
-    blobs = {name: sproc.blob for name, sproc in live.sprocs.items()}
-    _, wanted = state_at(generation, blobs, read_history(registry))
-    changed = sorted(name for name in blobs.keys() | wanted.keys() if blobs.get(name) != wanted.get(name))
-    old = read_blobs(registry, {wanted[name] for name in changed if name in wanted}, strict=False)
-    now = {sproc.name: sproc.source for sproc in read_sprocs(registry, changed)}
-    return tuple(
-        Difference(
-            name,
-            now.get(name),
-            old.get(wanted.get(name, "")),
-            lost=wanted[name] if name in wanted and wanted[name] not in old else "",
-        )
-        for name in changed
-    )

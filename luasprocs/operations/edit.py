@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 ATTEMPTS = 5
 
 
-def edit(registry: Registry, name: str, source: bytes, *, base: str, by: str) -> Revision:
+def edit(registry: Registry, name: str, source: bytes, *, base: str, by: str, onto: bytes | None = None) -> Revision:
     """Makes `source` live in place of the blob `base` that the editor saw, as a new generation.
+
+    `onto`: what git has of it and `source` was merged with, if it was: that is what an undo brings back then.
 
     Raises:
         EditConflictError: something else is live now. NoSprocError: nothing of that name is.
@@ -41,7 +43,10 @@ def edit(registry: Registry, name: str, source: bytes, *, base: str, by: str) ->
         live = read_live(registry)
         now = _unchanged(registry, name, base)
         try:
-            return apply(registry, live, _change(live, _edited(live, now, source, by), by, f"edit {name}"))
+            change = _change(live, _edited(live, now, source, by, onto), by, f"edit {name}")
+            return apply(
+                registry, live, replace(change, kept={blob_like(base, onto): onto} if onto is not None else {})
+            )
         except ConflictError:
             if attempt == ATTEMPTS - 1:
                 raise
@@ -80,10 +85,12 @@ def _unchanged(registry: Registry, name: str, base: str) -> Sproc:
     return now
 
 
-def _edited(live: Live, now: Sproc, source: bytes, by: str) -> Sproc:
+def _edited(live: Live, now: Sproc, source: bytes, by: str, onto: bytes | None) -> Sproc:
     blob = blob_like(now.blob, source)
     before = parse_edit(now.edit)
     base, past = (before.base, (*before.past, now.blob)[-PAST_LIMIT:]) if before else (now.blob, ())
+    if onto is not None:
+        base, past = blob_like(now.blob, onto), ()
     sproc = read_sproc(now.name, now.name, source, blob, now.commit)
     values = with_defaults(sproc.values, json.loads(live.revision.defaults or "{}"))
     # Back to `base` it is an edit all the same, if git may already have what was live in between.
@@ -105,6 +112,7 @@ def _change(live: Live, sproc: Sproc, by: str, subject: str) -> Change:
         names=tuple(live.sprocs),
         adopt=True,
         pinned=revision.pinned,
+        held=revision.held,
         defaults=revision.defaults,
         action=Action.EDIT,
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from luasprocs.contract.codes import FindingCode, Level
 from luasprocs.operations.snapshot import DAY_MS
 from luasprocs.registry.edits import edits_of
+from luasprocs.registry.pins import pin_of
 from luasprocs.server.info import warnings
 from luasprocs.state.acknowledged import Acknowledged
 from luasprocs.state.executions import time_text
@@ -101,7 +102,7 @@ def _registry(snapshot: Snapshot) -> Iterator[Finding]:
         yield Finding(
             FindingCode.UNSAVED_EDIT,
             f"live edits that are not committed: {_listed(names)}{_by(first.by, since_ms)}",
-            "a daemon that follows git commits it; luasprocs edit --undo undoes it",
+            "a daemon that follows git commits it, unless git has changed it, too: luasprocs edit --merge; --undo undoes it",
             names=names,
             by=first.by,
             since_ms=since_ms,
@@ -152,15 +153,17 @@ def _held(snapshot: Snapshot) -> Iterator[Finding]:
         message = f"syncs are suspended{_by(held.by or 'somebody', since_ms)}{why}"
         yield Finding(FindingCode.SUSPENDED, message, "luasprocs unsuspend", by=held.by, since_ms=since_ms)
     live = snapshot.live
-    if snapshot.sprocs and live and live.revision.pinned:
-        back = snapshot.sprocs.rolled_back
-        by = back.applied_by if back else live.revision.applied_by
-        since_ms = _ms(back.applied_at if back else live.revision.applied_at)
+    if live and live.revision.pinned:
+        pin = pin_of(live.revision)
+        since_ms, names = _ms(pin.at), tuple(sorted(pin.blobs))
+        out = f", which keeps out what git has of {_listed(names)}" if names else ""
+        why = f": {pin.why}" if pin.why else ""
         yield Finding(
             FindingCode.PINNED,
-            f"rolled back from commit {live.revision.pinned[:SHA_SHOWN]}{_by(by, since_ms)}",
-            "push a newer commit or run luasprocs sync",
-            by=by,
+            f"rolled back from commit {live.revision.pinned[:SHA_SHOWN]}{_by(pin.by, since_ms)}{out}{why}",
+            "a change of it in git, luasprocs sync, or luasprocs unpin goes on from there",
+            names=names,
+            by=pin.by,
             since_ms=since_ms,
         )
     if pauses := snapshot.paused:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.encoding import raw, time_ms
 from luasprocs.errors import ServerUnreachableError
-from luasprocs.registry.history import read_history
 from luasprocs.registry.live import Live, engine_of, read_live
 from luasprocs.server.errors import errors_named, is_wrong_type
 from luasprocs.state.acknowledged import Acknowledged, parse_acknowledged
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from luasprocs.contract.codes import FindingCode
-    from luasprocs.registry.history import Generation
     from luasprocs.server.registry import Registry
 
 GAPS = 100
@@ -68,12 +66,11 @@ class Wanted:
 class Sprocs:
     """What takes a look at every sproc. `engine`: why the loaded engine is not the one that the registry needs.
 
-    `rolled_back`: the generation that pinned it; `schedules`: how many there are.
+    `schedules`: how many there are.
     """
 
     live: Live
     engine: str = ""
-    rolled_back: Generation | None = None
     schedules: int = 0
     failing: tuple[Failing, ...] = ()
     missed: tuple[Missed, ...] = ()
@@ -136,7 +133,6 @@ def sprocs_of(registry: Registry, live: Live, stats: Mapping[str, Stats]) -> Spr
     return Sprocs(
         live=live,
         engine="" if live.empty else live.engine_stale(engine_of(live, registry.keys, live.revision.owner)),
-        rolled_back=_rolled_back(registry) if live.revision.pinned else None,
         schedules=len(read_schedules(registry).each),
         failing=failing_in(stats),
         missed=missed_in(stats),
@@ -172,11 +168,6 @@ def read_stats(registry: Registry, names: Iterable[str]) -> dict[str, Stats]:
 
 
 _COUNTED = ("last_status", "failed_in_a_row", "failing_since", "last_error", "last_missed")
-
-
-def _rolled_back(registry: Registry) -> Generation | None:
-    """The newest rollback: what came after it has kept the pin."""
-    return next((one for one in read_history(registry) if one.rolled_back), None)
 
 
 def read_around(registry: Registry, sprocs: Sprocs) -> Snapshot:

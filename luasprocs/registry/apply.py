@@ -13,6 +13,7 @@ from luasprocs.engine import VERSION, Engine, render
 from luasprocs.errors import ConflictError, EngineVersionError, OwnerError, ProblemsError
 from luasprocs.language.needs import Needs, needs_of
 from luasprocs.language.triggers.event import as_fields, sources, trigger_of
+from luasprocs.registry.edits import edits_of
 from luasprocs.registry.functions import function_problems
 from luasprocs.registry.live import INSPECT_CHUNK, Live, Revision, engine_of, read_sprocs
 from luasprocs.registry.server_compile import Proof, prove
@@ -117,6 +118,7 @@ def _revision(live: Live, change: Change) -> Revision:
         owner=change.owner,
         engine=VERSION,
         pinned=change.pinned,
+        held=change.held,
         defaults=change.defaults,
     )
 
@@ -151,7 +153,8 @@ def _outdated(registry: Registry, live: Live, generation: int) -> list[Any]:
     if generation < 1 or live.faulty(registry.keys.replaced):
         return []
     found: list[Any] = registry.client.zrangebyscore(registry.keys.replaced, "-inf", generation)
-    return found
+    bases = {raw(one.edit.base) for one in edits_of(live)}  # which an undo needs, however long the edit waits
+    return [blob for blob in found if blob not in bases]
 
 
 def _needs(registry: Registry, live: Live, change: Change) -> Needs:

@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from luasprocs.contract.codes import Action
 from luasprocs.contract.encoding import text
 from luasprocs.contract.keys import Keys
 from luasprocs.contract.records import HISTORY
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 class Generation:
     """One apply. `created` and `deleted`: name to blob; `updated`: name to old and new blob.
 
-    `healed`: what had been changed by hand and was put right, names and sentences.
+    `healed`: what had been changed by hand and was put right, names and sentences; `why`: if somebody said so.
     """
 
     generation: int
@@ -38,11 +37,7 @@ class Generation:
     updated: Mapping[str, tuple[str, str]]
     deleted: Mapping[str, str]
     healed: tuple[str, ...] = ()
-
-    @property
-    def rolled_back(self) -> bool:
-        """Whether a rollback made it."""
-        return self.action.partition(" ")[0] == Action.ROLLBACK
+    why: str = ""
 
 
 def read_history(registry: Registry, count: int | None = None) -> list[Generation]:
@@ -63,8 +58,9 @@ def read_history(registry: Registry, count: int | None = None) -> list[Generatio
 
 
 def _generation(stored: Mapping[str, str]) -> Generation:
-    found: dict[str, Any] = {field.name: stored[field.name] for field in HISTORY if field.name != "healed"}
+    found: dict[str, Any] = {field.name: stored[field.name] for field in HISTORY if field.name not in {"healed", "why"}}
     found["healed"] = tuple(map(str, json.loads(stored.get("healed", "[]"))))
+    found["why"] = stored.get("why", "")
     found |= {kind: json.loads(stored[kind]) for kind in ("created", "updated", "deleted")}
     found["updated"] = {name: (old, new) for name, (old, new) in found["updated"].items()}
     found["generation"] = int(stored["generation"])
@@ -85,14 +81,27 @@ def state_at(
         oldest = entry.generation
         if entry.generation == generation:
             return entry, blobs
-        for name in entry.created:
+        healed = set(entry.healed)  # which was so before somebody changed it by hand
+        for name in entry.created.keys() - healed:
             blobs.pop(name, None)
         # Of a hash that was lost before a sync healed it nothing is known: it has no old blob.
-        blobs.update({name: old for name, (old, _) in entry.updated.items() if old})
-        blobs.update({name: old for name, old in entry.deleted.items() if old})
+        replaced = {name: old for name, (old, _) in entry.updated.items()} | dict(entry.deleted)
+        blobs.update({name: old for name, old in replaced.items() if old and name not in healed})
     raise RegistryError(
         f"generation {generation} is not in the history (the oldest kept is {oldest or 'none'}): see luasprocs history"
     )
+
+
+def before_last_change(name: str, history: Iterable[Generation]) -> int:
+    """The generation before the last one that changed a sproc. `history`: the newest first.
+
+    Raises:
+        RegistryError: none that is kept changed it.
+    """
+    for entry in history:
+        if name in {*entry.created, *entry.updated, *entry.deleted}:
+            return entry.generation - 1
+    raise RegistryError(f"{name} has not changed in the generations that are kept: see luasprocs history")
 
 
 def read_blobs(registry: Registry, blobs: Iterable[str], *, strict: bool = True) -> dict[str, bytes]:

@@ -31,7 +31,8 @@ INSPECT_CHUNK = 250
 class Revision:
     """What is applied.
 
-    `applied_at`: ISO 8601, UTC; `engine`: its version; `pinned`: the commit that a rollback left, or "".
+    `applied_at`: ISO 8601, UTC; `engine`: its version; `pinned`: the commit that a rollback left, or ""; `held`: what that
+    rollback keeps out, see luasprocs.registry.pins.
 
     `defaults`: the metadata defaults that were merged into the sprocs, as JSON, or "".
     """
@@ -44,6 +45,7 @@ class Revision:
     owner: str = ""
     engine: int = 0
     pinned: str = ""
+    held: str = ""
     defaults: str = ""
 
     def fields(self) -> dict[str, str]:

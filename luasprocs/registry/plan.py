@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from luasprocs.registry.edits import is_edited, parse_edit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from luasprocs.registry.live import LiveSproc
 
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 class Plan:
     """Names by what happens to them, sorted. `drifted`: those of `updated` whose source git didn't change: edited by hand.
 
-    `edited`: live edits that are kept, as nothing in git has changed since; `overwritten`: those of `updated` that are not;
-    `undone`: as git has them, but remembered as edits until a sync forgets that.
+    `edited`: live edits that stay; `overtaken`: those of them whose sproc git has changed or deleted since; `overwritten`: live
+    edits that go, as somebody said so; `undone`: as git has them, but remembered as edits until a sync forgets that.
+
+    `held`: what a rollback keeps as it is.
 
     `repairs`: what else is wrong with the registry and is mended, as sentences.
     """
@@ -32,6 +34,8 @@ class Plan:
     edited: tuple[str, ...] = ()
     overwritten: tuple[str, ...] = ()
     undone: tuple[str, ...] = ()
+    overtaken: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
 
     @property
     def names_changed(self) -> tuple[str, ...]:
@@ -50,13 +54,19 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a sync or a rollback did. `changed` is false when nothing had to be done; `duration_ms` is wall-clock time."""
+    """What a sync or a rollback did. `changed` is false when nothing had to be done; `duration_ms` is wall-clock time.
+
+    `warnings`: what is odd about sprocs that it put, as `file:line:column: message`.
+    `pin`: who rolled back and why, if `plan.held` is kept out by that.
+    """
 
     commit: str
     generation: int
     plan: Plan
     changed: bool
     duration_ms: int
+    pin: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def diff(
@@ -65,34 +75,50 @@ def diff(
     *,
     prune: bool = True,
     again: bool = False,
-    repairs: tuple[str, ...] = (),
     discard_edits: bool = True,
+    held: Collection[str] = (),
 ) -> Plan:
     """Compares name to blob with what is live. A live sproc that was changed by hand counts as changed; `again`: all do.
 
-    A live edit stays until git has it or something else in its place (an earlier one that it was made on is no such thing); with
-    `discard_edits` it goes.
+    A live edit stays until git has it; with `discard_edits` it goes. `held`: names that stay as they are, whatever git has.
     """
+    if held:
+        desired = {name: blob for name, blob in desired.items() if name not in held}
+        live = {name: sproc for name, sproc in live.items() if name not in held}
     created = sorted(desired.keys() - live.keys())
     both = desired.keys() & live.keys()
-    edits = {name for name in both if live[name].edit}
-    undone = {name for name in edits if not again and live[name].blob == desired[name] and not is_edited(live[name])}
-    kept = (
-        set() if discard_edits else {name for name in edits if live[name].blob != desired[name] in _made_on(live[name])}
-    )
+    edits = {name for name in live if live[name].edit}
+    undone = {name for name in edits & both if not again and _as_git_again(live[name], desired[name])}
+    kept = set() if discard_edits else {name for name in edits - undone if _waits(live[name], desired.get(name))}
     updated = sorted(
         name
         for name in both - kept - undone
         if again or name in edits or live[name].blob != desired[name] or not live[name].intact
     )
     drifted = tuple(name for name in updated if live[name].blob == desired[name] and not live[name].intact)
-    deleted = sorted(live.keys() - desired.keys()) if prune else []
-    overwritten = tuple(sorted(name for name in edits - kept if live[name].blob != desired[name]))
-    unchanged = len(both) - len(updated)
+    deleted = sorted(live.keys() - desired.keys() - kept) if prune else []
+    replaced = edits & {*updated, *deleted}
     return Plan(
-        *(tuple(created), tuple(updated), tuple(deleted), unchanged, drifted, repairs),
-        *(tuple(sorted(kept)), overwritten, tuple(sorted(undone))),
+        created=tuple(created),
+        updated=tuple(updated),
+        deleted=tuple(deleted),
+        unchanged=len(both) - len(updated) + len(held),
+        drifted=drifted,
+        edited=tuple(sorted(kept)),
+        overwritten=tuple(sorted(name for name in replaced if live[name].blob != desired.get(name))),
+        undone=tuple(sorted(undone)),
+        overtaken=tuple(sorted(name for name in kept if desired.get(name) not in _made_on(live[name]))),
+        held=tuple(sorted(held)),
     )
+
+
+def _as_git_again(sproc: LiveSproc, blob: str) -> bool:
+    return sproc.blob == blob and not is_edited(sproc)
+
+
+def _waits(sproc: LiveSproc, blob: str | None) -> bool:
+    """Whether an edit stays: git has not got it. One that came back to what git had goes, unless git has it half-way."""
+    return sproc.blob != blob and (is_edited(sproc) or blob in _made_on(sproc))
 
 
 def _made_on(sproc: LiveSproc) -> frozenset[str]:

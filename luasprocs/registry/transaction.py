@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -37,7 +37,10 @@ def batched(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What to make live. `put` has the new and changed sprocs; `names` every name there will be, sorted."""
+    """What to make live. `put` has the new and changed sprocs; `names` every name there will be, sorted.
+
+    `kept`: sources by blob that were never live, and that somebody may want back.
+    """
 
     commit: str
     branch: str
@@ -50,9 +53,12 @@ class Change:
     names: tuple[str, ...]
     adopt: bool = False
     pinned: str = ""
+    held: str = ""
     defaults: str = ""
     action: str = Action.SYNC
     healed: tuple[str, ...] = ()
+    why: str = ""
+    kept: Mapping[str, bytes] = field(default_factory=dict)
     generations_kept: int = GENERATIONS_KEPT
 
 
@@ -161,6 +167,7 @@ class Transaction:
             "branch": change.branch,
             "applied_at": self.revision.applied_at,
             "applied_by": change.applied_by,
+            "why": change.why,
             "created": json.dumps(created),
             "updated": json.dumps(updated),
             "deleted": json.dumps({name: self._old(name) for name in change.deleted}),
@@ -169,7 +176,7 @@ class Transaction:
         return packed("XADD", self.keys.history, "MAXLEN", change.generations_kept, "*", *_flat(entry))
 
     def _blobs(self) -> Iterator[bytes]:
-        kept = {self._old(name): sproc.source for name, sproc in self.replaced.items()}
+        kept = {self._old(name): sproc.source for name, sproc in self.replaced.items()} | dict(self.change.kept)
         gone = set(self.outdated) - {blob.encode() for blob in kept}
         if gone:
             yield packed("HDEL", self.keys.blobs, *gone)

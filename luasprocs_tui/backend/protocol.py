@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from luasprocs.language.sproc import Sproc
     from luasprocs.operations.diff import Difference, GitDifference
     from luasprocs.operations.pause import Paused
+    from luasprocs.operations.rollback import Preview
     from luasprocs.operations.run import Enqueued, Ran
     from luasprocs.registry.history import Generation
     from luasprocs.state.desired import Suspended, SyncState
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SyncStatus:
-    """What git wants, and who suspended syncs; None: nobody has."""
+    """What git wants, and who suspended syncs; None: nobody has. `generation`: what is live."""
 
     state: SyncState
     suspended: Suspended | None = None
+    generation: int | None = None
 
 
 class Tail(Protocol):
@@ -76,7 +78,7 @@ class Backend(Protocol):
     def generation_differences(self, generation: Generation, sproc: str) -> Sequence[Difference]:
         """What a generation changed, of one sproc if it is named."""
 
-    def rollback_differences(self, generation: int) -> Sequence[Difference]:
+    def rollback_preview(self, generation: int) -> Preview:
         """What a rollback would change."""
 
     def now_ms(self) -> int:
@@ -108,11 +110,11 @@ class Backend(Protocol):
     def drop(self, job_id: str) -> str:
         """Forgets a job. The state that it had."""
 
-    def sync(self) -> str:
-        """Asks the daemons to sync. Their answer."""
+    def sync(self, on: int | None = None) -> str:
+        """Asks the daemons to sync, if the generation `on` is still live. Their answer."""
 
-    def roll_back(self, generation: int) -> str:
-        """Asks the daemons to roll back. Their answer."""
+    def roll_back(self, generation: int, on: int) -> str:
+        """Asks the daemons to roll back, if the generation `on` is still live. Their answer."""
 
     def toggle_suspend(self) -> bool:
         """Suspends syncs, or allows them again. Whether they are suspended now."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from luasprocs.contract.encoding import raw, time_ms
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import EditConflictError, JobError, OutcomeUnknownError, RegistryError, ServerUnreachableError
-from luasprocs.operations import diff, edit, pause
+from luasprocs.operations import diff, edit, pause, rollback
 from luasprocs.operations.identity import author
 from luasprocs.operations.request import request
 from luasprocs.operations.run import Enqueued, Ran, run
@@ -21,6 +21,7 @@ from luasprocs.server.registry import Registry
 from luasprocs.server.urls import redacted
 from luasprocs.state import jobs
 from luasprocs.state.desired import read_suspended, read_sync_state, suspend, unsuspend
+from luasprocs.state.requests import now_and_generation
 from luasprocs.state.schedules import read_schedules
 from luasprocs.state.stats import Stats
 from luasprocs_tui.backend.execution_tail import ExecutionTail
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from luasprocs.language.sproc import Sproc
     from luasprocs.operations.diff import Difference, GitDifference
     from luasprocs.operations.pause import Paused
+    from luasprocs.operations.rollback import Preview
     from luasprocs.registry.history import Generation
     from luasprocs.state.jobs import JobRecord
     from luasprocs.state.schedules import Schedules
@@ -88,7 +90,8 @@ class RegistryBackend:
 
     def sync_status(self) -> SyncStatus:
         with errors_named(self._server):
-            return SyncStatus(read_sync_state(self._registry), read_suspended(self._registry))
+            _, generation = now_and_generation(self._registry)
+            return SyncStatus(read_sync_state(self._registry), read_suspended(self._registry), generation)
 
     def git_difference(self, name: str) -> GitDifference:
         with errors_named(self._server):
@@ -98,9 +101,9 @@ class RegistryBackend:
         with errors_named(self._server):
             return diff.generation_differences(self._registry, generation, sproc)
 
-    def rollback_differences(self, generation: int) -> Sequence[Difference]:
+    def rollback_preview(self, generation: int) -> Preview:
         with errors_named(self._server):
-            return diff.rollback_differences(self._registry, generation)
+            return rollback.preview(self._registry, generation)
 
     def now_ms(self) -> int:
         with errors_named(self._server):
@@ -159,13 +162,13 @@ class RegistryBackend:
                 raise was
         return was
 
-    def sync(self) -> str:
+    def sync(self, on: int | None = None) -> str:
         with self._changing():
-            return request(self._registry, "sync", by=author()).text
+            return request(self._registry, "sync", by=author(), on=on).text
 
-    def roll_back(self, generation: int) -> str:
+    def roll_back(self, generation: int, on: int) -> str:
         with self._changing():
-            return request(self._registry, "rollback", by=author(), generation=str(generation)).text
+            return request(self._registry, "rollback", by=author(), on=on, generation=str(generation)).text
 
     def toggle_suspend(self) -> bool:
         with self._changing():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from luasprocs.operations.drafts import Drafts
+from luasprocs.server.urls import redacted
 from luasprocs_tui.controller.edits import Edits
 from luasprocs_tui.controller.runner import Question, Runner
 from luasprocs_tui.controller.runs import Runs
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from luasprocs.operations.pause import Paused
+    from luasprocs.operations.rollback import Preview
     from luasprocs.registry.history import Generation
     from luasprocs.state.jobs import JobRecord
     from luasprocs_tui.backend.protocol import Backend, SyncStatus
@@ -30,7 +33,7 @@ class Controller:
     def __init__(self, app: BaseApp, context: Context, backend: Backend, threads: Threads) -> None:
         self._app, self._context, self._backend = app, context, backend
         self._runner = Runner(app, context, threads)
-        self.edits = Edits(self._runner, backend)
+        self.edits = Edits(self._runner, backend, Drafts(f"{redacted(context.url)} {context.namespace}"))
         self.runs = Runs(self._runner, backend)
 
     def _do(self, change: Callable[[], str]) -> None:
@@ -69,7 +72,7 @@ class Controller:
         """Asks a daemon to sync, after showing what waits if names are to be deleted or this is production."""
 
         def read(status: SyncStatus) -> None:
-            act = partial(self._do, self._backend.sync)
+            act = partial(self._do, lambda: self._backend.sync(status.generation))
             if status.state.deleted or self._context.production:
                 lines = sync_lines(status.state, "")
                 self._runner.sure(Question("Sync?", "\n".join(lines), "Sync", self._context.name), act)
@@ -80,12 +83,14 @@ class Controller:
 
     def roll_back(self, generation: int) -> None:
 
-        def shown(lines: Sequence[str]) -> None:
+        def shown(found: Preview) -> None:
             title = f"Roll back to generation {generation}?"
-            question = Question(title, "\n".join(lines), "Roll back", self._context.name or "rollback")
-            self._runner.sure(question, partial(self._do, lambda: self._backend.roll_back(generation)))
+            text = "\n".join(rollback_lines(generation, found.differences))
+            question = Question(title, text, "Roll back", self._context.name or "rollback")
+            act = partial(self._do, lambda: self._backend.roll_back(generation, found.live))
+            self._runner.sure(question, act)
 
-        self._runner.change(lambda: rollback_lines(generation, self._backend.rollback_differences(generation)), shown)
+        self._runner.change(lambda: self._backend.rollback_preview(generation), shown)
 
     def show_generation(self, generation: Generation, sproc: str) -> None:
         """Shows what a generation changed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,23 +13,25 @@ from luasprocs.operations.editor import in_editor
 from luasprocs_tui.controller.previews import checks, preview
 from luasprocs_tui.controller.runner import Question, Runner
 from luasprocs_tui.values.differences import header_conflict, header_diff, source_conflict, source_diff
-from luasprocs_tui.widgets.dialog import Confirm
+from luasprocs_tui.widgets.dialog import Choose, Confirm
 from luasprocs_tui.widgets.form import Form
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from luasprocs.language.sproc import Sproc
+    from luasprocs.operations.drafts import Draft, Drafts
     from luasprocs_tui.backend.protocol import Backend
+
+
+KEPT = "what you wrote is kept as a draft, which E opens again"
 
 
 class Edits:
     """Of the sprocs of one registry."""
 
-    def __init__(self, runner: Runner, backend: Backend) -> None:
-        self._runner, self._app, self._backend = runner, runner.app, backend
-        self._drafts: dict[str, bytes] = {}
-        """Sources that could not be applied: the editor opens what was written, not what is live."""
+    def __init__(self, runner: Runner, backend: Backend, drafts: Drafts) -> None:
+        self._runner, self._app, self._backend, self._drafts = runner, runner.app, backend, drafts
 
     def header(self, name: str) -> None:
         self._runner.change(lambda: self._backend.sproc(name), self._header)
@@ -59,6 +62,7 @@ class Edits:
         self._apply(base.name, lambda: self._backend.edit_header(base, changes), conflict)
 
     def source(self, name: str) -> None:
+        """Opens the draft of a source in the editor, or what is live; what is written then replaces what it was opened on."""
         self._runner.change(lambda: self._backend.sproc(name), self._source)
 
     def _source(self, sproc: Sproc | None) -> None:
@@ -68,34 +72,75 @@ class Edits:
         problem = ""
         with self._app.suspend():  # which would leave the terminal as it is, were anything raised here
             try:
-                source = in_editor(sproc.name, self._drafts.pop(sproc.name, sproc.source))
-            except LuasprocsError as error:
+                old = self._drafts.of(sproc.name)
+                draft = old or self._drafts.begin(sproc.name, sproc.blob, sproc.source)
+                before = draft.source
+                try:
+                    in_editor(draft.path)
+                finally:
+                    source = draft.source
+            except (LuasprocsError, OSError) as error:
                 problem = str(error)
         if problem:
-            self._app.toast(problem, bad=True)
-            return
-        if source != sproc.source:
-            self._drafts[sproc.name] = source
-        diff = source_diff(sproc.source, source, sproc.name)
-        self._runner.sure_in_production(
-            Question(f"Edit {sproc.name} live?", diff, "Apply", sproc.name), partial(self._edit_source, sproc, source)
-        )
+            self._failed(sproc, problem)
+        elif source == sproc.source:
+            self._drafts.drop(sproc.name)
+            self._app.toast("nothing was changed")
+        elif source == before:
+            self._unchanged(sproc, draft)
+        else:
+            self._sure(replace(sproc, blob=draft.base), source, sproc)
+
+    def _failed(self, sproc: Sproc, problem: str) -> None:
+        draft = self._drafts.of(sproc.name)
+        if draft is not None and draft.base == sproc.blob and draft.source == sproc.source:
+            self._drafts.drop(sproc.name)  # nobody has written anything
+            draft = None
+        self._app.toast(f"{problem}; {KEPT}" if draft else problem, bad=True)
+
+    def _unchanged(self, sproc: Sproc, draft: Draft) -> None:
+        """An unchanged draft is no edit, and nothing is done with it by itself."""
+
+        def chosen(what: str | None) -> None:  # as Textual calls it
+            if what == "drop":
+                self._drafts.drop(sproc.name)
+                self._app.toast(f"the draft of {sproc.name} is dropped")
+            elif what == "apply":
+                self._sure(replace(sproc, blob=draft.base), draft.source, sproc)
+            else:
+                self._app.toast(f"nothing was changed; {KEPT}")
+
+        options = (("keep", "Keep it for later"), ("apply", "Apply it as it is"), ("drop", "Drop it"))
+        self._app.push_screen(Choose(f"Your draft of {sproc.name} is as it was", options), chosen)
+
+    def _sure(self, base: Sproc, source: bytes, live: Sproc) -> None:
+        """Applies a source in place of `base` alone, in production after a question."""
+        diff = source_diff(live.source, source, live.name)
+        question = Question(f"Edit {live.name} live?", diff, "Apply", live.name)
+        self._runner.sure_in_production(question, partial(self._edit_source, base, source))
 
     def _edit_source(self, base: Sproc, source: bytes) -> None:
         def conflict(current: Sproc) -> None:
             self._ask(base.name, source_conflict(source, current), partial(self._edit_source, current, source))
 
-        if source == base.source:
-            self._done("nothing was changed")
-        else:
-            self._apply(base.name, lambda: self._backend.edit_source(base, source), conflict)
+        def applied() -> None:
+            self._drafts.drop(base.name)
 
-    def _apply(self, name: str, edit: Callable[[], Sproc | None], conflict: Callable[[Sproc], object]) -> None:
+        self._apply(base.name, lambda: self._backend.edit_source(base, source), conflict, applied)
+
+    def _apply(
+        self,
+        name: str,
+        edit: Callable[[], Sproc | None],
+        conflict: Callable[[Sproc], object],
+        applied: Callable[[], object] = lambda: None,
+    ) -> None:
         """`edit` gives the sproc as it is now, if another has changed it meanwhile: both are shown then, and it is asked."""
 
         def done(current: Sproc | None) -> None:
             if current is None:
-                self._done(f"{name} is edited live")
+                applied()
+                self._app.toast(f"{name} is edited live")
             else:
                 conflict(current)
 
@@ -103,7 +148,3 @@ class Edits:
 
     def _ask(self, name: str, text: str, again: Callable[[], object]) -> None:
         self._runner.confirm(Confirm(f"{name} has changed since you opened it", text, "Apply yours"), again)
-
-    def _done(self, said: str) -> None:
-        self._drafts.clear()
-        self._app.toast(said)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from typing import TYPE_CHECKING
 
 import click
 
 from luasprocs.contract.keys import Keys
-from luasprocs.errors import LuasprocsError, RepositoryError, SettingsError
+from luasprocs.errors import RepositoryError, SettingsError
 from luasprocs.runtime.daemon import Daemon
 from luasprocs.runtime.identity import Identity
-from luasprocs.runtime.log_once import LogOnce
 from luasprocs.runtime.process import serve
 from luasprocs.runtime.upkeep import Retention
 from luasprocs.runtime.workers import WorkerRules
@@ -22,9 +20,10 @@ from sync.reconcile.decision import State
 from sync.reconcile.policy import Policy
 from sync.service.follower import Follower
 from sync.service.logs import log_to_stderr
+from sync.service.namespace import Chosen, choose, fetched
 from sync.service.observer import Observer
 from sync.service.rules import Rules
-from sync.service.sources import Checkout, Mirror
+from sync.service.sources import FETCH_TIMEOUT_S, Checkout, Mirror
 from sync.service.supervisor import Supervisor
 from sync.session import Session
 
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
     from sync.settings import HostSettings
 
 log = logging.getLogger("luasprocs.daemon")
-
-RETRY_S = 5.0
 
 
 @click.command("daemon")
@@ -72,12 +69,13 @@ def command(
     for said in exposed:
         log.warning("%s", said)
     if no_sync:
-        return run_daemon(session, session.url, session.keys)
+        return run_daemon(session, session.url, Chosen(session.keys))
     source = source_of(session, worktree=worktree, revision=revision)
-    keys = _keys(settings, source, patient=not once)
     if once:
+        keys = Keys(settings.namespace) if settings.namespace is not None else fetched(source, FETCH_TIMEOUT_S)
         return _once(session, keys, source)
-    return run_daemon(session, session.url, keys, source, runtime=not no_runtime)
+    chosen = choose(session.url, settings.namespace, source)
+    return run_daemon(session, session.url, chosen, source, runtime=not no_runtime)
 
 
 def source_of(session: Session, *, worktree: bool = False, revision: str | None = None) -> Source:
@@ -100,14 +98,28 @@ def source_of(session: Session, *, worktree: bool = False, revision: str | None 
 def run_daemon(
     session: Session,
     url: str,
-    keys: Keys,
+    chosen: Chosen,
     source: Source | None = None,
     *,
     runtime: bool = True,
     beside: Part | None = None,
 ) -> int:
     """Runs a daemon by the host's settings; it syncs if `source`. `beside`: another part to run. Returns the exit code."""
-    settings = session.settings
+    while True:
+        supervisor = _supervisor(session, url, chosen, source, runtime=runtime)
+        if beside is not None:
+            supervisor.add(beside)
+        try:
+            code = serve(supervisor)
+        except* SettingsError as group:
+            raise group.exceptions[0] from None
+        if supervisor.elsewhere is None:
+            return code
+        chosen = Chosen(Keys(supervisor.elsewhere))
+
+
+def _supervisor(session: Session, url: str, chosen: Chosen, source: Source | None, *, runtime: bool) -> Supervisor:
+    settings, keys = session.settings, chosen.keys
     daemon = _runtime(settings, url, keys) if runtime else None
     follower = None
     if source is not None:
@@ -116,13 +128,11 @@ def run_daemon(
             url,
             keys,
             source,
-            Rules(settings.heal, Policy.of(settings), settings.live_edits),
+            Rules(settings.heal, Policy.of(settings), settings.live_edits, movable=not chosen.sure),
             name,
             settings.interval_ms / 1000,
         )
     supervisor = Supervisor(daemon, follower)
-    if beside is not None:
-        supervisor.add(beside)
     observer = Observer(url, keys, supervisor)
     supervisor.add(observer)
     if settings.http:
@@ -130,10 +140,7 @@ def run_daemon(
 
         secret = settings.webhook_secret
         supervisor.add(Http(settings.http, secret, observer, supervisor, settings.interval_ms / 1000))
-    try:
-        return serve(supervisor)
-    except* SettingsError as group:
-        raise group.exceptions[0] from None
+    return supervisor
 
 
 def _runtime(settings: HostSettings, url: str, keys: Keys) -> Daemon:
@@ -149,23 +156,6 @@ def _runtime(settings: HostSettings, url: str, keys: Keys) -> Daemon:
             allow=settings.allow,
         ),
     )
-
-
-def _keys(settings: HostSettings, source: Source, *, patient: bool) -> Keys:
-    """The registry's namespace: from the host's settings, else from the source's luasprocs.toml. `patient`: waits for it."""
-    if settings.namespace is not None:
-        return Keys(settings.namespace)
-    said = LogOnce()
-    while True:
-        try:
-            if source.remote:
-                source.refresh()
-            return Keys(source.desired().settings.namespace)
-        except LuasprocsError as error:
-            if not patient:
-                raise
-            said.say("source", f"{error}; trying again")
-            time.sleep(RETRY_S)
 
 
 def _once(session: Session, keys: Keys, source: Source) -> int:

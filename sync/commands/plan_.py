@@ -11,6 +11,7 @@ import click
 from luasprocs.errors import EngineVersionError, OwnerError
 from luasprocs.operations.diff import difference_of
 from luasprocs.registry.live import read_sprocs
+from luasprocs.registry.pins import pin_of
 from luasprocs.state.desired import read_suspended
 from sync.console import Console
 from sync.reconcile.desired_sprocs import check_sprocs
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from luasprocs.language.sproc import Sproc
-
-_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
 
 @click.command("plan")
@@ -95,11 +94,15 @@ def _print(console: Console, prepared: Prepared, wanted: Mapping[str, Sproc], th
     for name in sorted({*plan.created, *plan.updated, *plan.deleted}):
         old, new = there.get(name), wanted.get(name)
         for line in difference_of(name, old.source if old else None, new.source if new else None):
-            console.line(line, *([_COLOURS[line[0]]] if line[:1] in _COLOURS else []))
+            console.diff_line(line)
     for repair in plan.repairs:
         console.line(f"! to repair: {repair}", "yellow")
-    for name in (*plan.edited, *plan.overwritten):
-        console.line(f"! edited live, not committed: {name}", "yellow")
+    for name in plan.edited:
+        waits = ", and git has changed it, too" if name in plan.overtaken else ""
+        console.line(f"! edited live, not committed{waits}: {name}", "yellow")
+    pin = pin_of(prepared.live.revision)
+    for name in sorted(pin.blobs.keys() & {*plan.created, *plan.updated, *plan.deleted}):
+        console.line(f"! a rollback {pin} keeps this out, and sync lifts that: {name}", "yellow")
     for name in plan.drifted:
         console.line(f"! changed by hand: {name}", "yellow")
     if not plan:

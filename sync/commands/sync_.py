@@ -8,6 +8,7 @@ import time
 import click
 
 from luasprocs.errors import RegistryError
+from luasprocs.language.values import some_of
 from luasprocs.registry.plan import Outcome
 from luasprocs.state.desired import read_suspended
 from sync.console import Console
@@ -67,6 +68,7 @@ def print_outcome(
                 "deleted": plan.deleted,
                 "unchanged": plan.unchanged,
                 "duration_ms": outcome.duration_ms,
+                "warnings": outcome.warnings,
             }
         )
         return
@@ -80,11 +82,17 @@ def print_outcome(
         if len(names) > LINES and not verbose:
             console.line(f"{sign} … {len(names) - LINES:,} more (--verbose shows all)", style)
     for name in plan.overwritten:
-        console.line(f"! replaced the live edit of {name}: git has another source", "yellow")
+        console.line(f"! replaced the live edit of {name}", "yellow")
     for name in plan.edited:
-        console.line(f"! kept the live edit of {name} (replace it with sync --discard-edits)", "yellow")
+        merge = "git has changed it, too: merge them with edit --merge, or " if name in plan.overtaken else ""
+        console.line(f"! kept the live edit of {name} ({merge}replace it with sync --discard-edits)", "yellow")
+    if plan.held:
+        out = f"! a rollback {outcome.pin} keeps out what git has of {some_of(plan.held)}"
+        console.line(f"{out} (luasprocs sync or luasprocs unpin lets it in)", "yellow")
     for repair in plan.repairs:
         console.line(f"! repaired: {repair}", "yellow")
+    for warning in outcome.warnings[:LINES]:
+        console.line(f"! {warning}", "yellow")
     what = f"{len(plan.created)} created, {len(plan.updated)} updated, {len(plan.deleted)} deleted, {plan.unchanged} unchanged"
     head = f"{verb} {outcome.commit[:10]}" if outcome.changed else f"in sync with {outcome.commit[:10]}"
     console.line(f"{head} as generation {outcome.generation}: {what} ({outcome.duration_ms} ms)")

@@ -20,6 +20,7 @@ from sync.commands.sync_ import Progress, print_outcome
 from sync.console import Console
 from sync.reconcile.syncer import Options, Syncer
 from sync.service.logs import log_to_stderr
+from sync.service.namespace import Chosen
 from sync.session import Session
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def command(flags: dict[str, object]) -> int:
         _sync(console, session)
         _say_what_next(console, server)
         log_to_stderr(session.settings.log_format)
-        return run_daemon(session, session.url, session.keys, source_of(session), beside=_Reviver(server))
+        return run_daemon(session, session.url, Chosen(session.keys), source_of(session), beside=_Reviver(server))
 
 
 class _Reviver:
@@ -122,7 +123,7 @@ def _sync(console: Console, session: Session) -> None:
     try:
         desired = session.desired(None, worktree=False)
         with session.named_errors():
-            outcome = Syncer(session.registry, session.repository, Options(), progress).sync(desired)
+            outcome = Syncer(session.registry, session.repository, Options(keep_pin=True), progress).sync(desired)
     except ProblemsError as error:
         console.problems(error.problems)
     except LuasprocsError as error:

@@ -1,7 +1,7 @@
 """Whether a daemon applies what git wants, or waits. Pure.
 
 It goes forward by itself, never backwards, and two daemons that disagree don't take turns: what is live is only replaced
-by a commit that descends from it, by one that this daemon has just seen its branch move to, or by itself (drift).
+by a commit that descends from it, by one that this daemon's branch has left it for, or by itself (drift).
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class State(StrEnum):
 class Facts:
     """What is known when git wants `wanted` and `live` is applied (commits; "" where nothing is).
 
-    `moved`: this daemon has not seen its branch at `wanted` before; `known`: the repository has `live`; `ahead`: `wanted`
-    descends from `live`; `behind`: `live` descends from `wanted`. `pinned`: the commit that a rollback left, or "";
-    `after_pin`, `before_pin`: `wanted` descends from it, or is or
-    precedes it. `worktree`: files on disk, no commit.
+    `moved`: this daemon's branch contained `live`, and does no longer: its history was rewritten; `known`: the repository has
+    `live`; `ahead`: `wanted` descends from `live`; `behind`: `live` descends from `wanted`. `pinned`: the commit that a rollback
+    left, or ""; `after_pin`, `before_pin`: `wanted` descends from it, or is or precedes it; `off_pin`: the branch contained it,
+    and does no longer. `worktree`: files on disk, no commit.
     """
 
     wanted: str
@@ -46,6 +46,7 @@ class Facts:
     pinned: str = ""
     after_pin: bool = False
     before_pin: bool = False
+    off_pin: bool = False
     suspended: str = ""
     worktree: bool = False
 
@@ -60,6 +61,8 @@ class Decision:
 
 
 APPLY = Decision(True, State.APPLYING)
+GOES_ON = "a change of it in git, luasprocs sync, or luasprocs unpin goes on from there"
+"""What ends a pin."""
 
 
 def decide(facts: Facts) -> Decision:
@@ -67,13 +70,9 @@ def decide(facts: Facts) -> Decision:
     wanted, live = facts.wanted[:12], facts.live[:12]
     if facts.suspended:
         return Decision(False, State.SUSPENDED, f"suspended {facts.suspended}: luasprocs unsuspend")
-    rewritten = facts.moved and not facts.before_pin
+    rewritten = facts.off_pin and not facts.before_pin
     if facts.pinned and not facts.worktree and not (facts.after_pin or rewritten):
-        return Decision(
-            False,
-            State.PINNED,
-            f"commit {facts.pinned[:12]} was rolled back: push a newer commit or run luasprocs sync",
-        )
+        return Decision(False, State.PINNED, f"commit {facts.pinned[:12]} was rolled back: {GOES_ON}")
     if facts.worktree or not facts.live or facts.wanted == facts.live or facts.ahead or facts.live == "worktree":
         return APPLY
     if facts.behind:
@@ -85,7 +84,7 @@ def decide(facts: Facts) -> Decision:
             f"{live} is live but not in this repository: fetch it, or run luasprocs sync to apply {wanted} anyway",
         )
     if facts.moved:
-        return APPLY  # the history was rewritten, and just now
+        return APPLY  # the history was rewritten
     return Decision(
         False,
         State.DIVERGED,

@@ -7,12 +7,14 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from luasprocs.errors import ProblemsError, RepositoryError
+from luasprocs.errors import ProblemsError, RegistryError, RepositoryError
 from luasprocs.language import header
 from luasprocs.language.files import SOURCE_LIMIT_BYTES
+from luasprocs.operations.edit import edit
 from luasprocs.operations.identity import user_at_host
 from luasprocs.registry.edits import LiveEdit, blob_like, edits_of, parse_edit
 from luasprocs.registry.live import read_sprocs
+from luasprocs.registry.pins import ABSENT, pin_of
 from luasprocs.server.registry import Registry
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from sync.reconcile.desired import Desired
 
 CLAIM_MS = 10_000
+WAYS_OUT = "luasprocs edit --merge puts both together, edit --undo or sync --discard-edits takes git's"
 _PERSON = re.compile(r"[^<>\n]+ <[^<>\n]+>")
 
 
@@ -43,16 +46,20 @@ def commit_pending(
     Raises:
         RepositoryError: git can't make the commit. redis.RedisError: the server can't be asked.
     """
-    edits = [one for one in edits_of(live, undone=True) if desired.entries.get(one.name) != live.sprocs[one.name].blob]
+    git, pin = desired.entries, pin_of(live.revision)
+    edits = [one for one in edits_of(live, undone=True) if git.get(one.name) != live.sprocs[one.name].blob]
+    held = {one.name: "a rollback holds it" for one in edits if pin.holds(one.name, git.get(one.name, ABSENT))}
+    edits = [one for one in edits if one.name not in held]
     if not edits:
-        return Committed()
+        return Committed("", held)
     if not desired.branch:
-        return Committed("", {one.name: "no followed branch to commit to" for one in edits})
+        return Committed("", held | {one.name: "no followed branch to commit to" for one in edits})
     claim = f"{user_at_host()} {secrets.token_hex(8)}"
     if not registry.client.set(registry.keys.edit_claim, claim, nx=True, px=CLAIM_MS):
-        return Committed()  # another daemon is at it
+        return Committed("", held)  # another daemon is at it
     try:
-        return _commit(registry, repository, desired, edits, sign=sign)
+        done = _commit(registry, repository, desired, edits, sign=sign)
+        return Committed(done.sha, held | dict(done.waiting))
     finally:
         if (
             registry.client.get(registry.keys.edit_claim) == claim.encode()
@@ -71,8 +78,10 @@ def _commit(
     waiting: dict[str, str] = {}
     for one in edits:
         path = desired.path(one.name)
-        content, why = _merged(repository, desired, sprocs[one.name], one)
+        content, onto, why = _merged(repository, desired, sprocs[one.name], one)
         why = why or repository.why_dirty(desired.branch, path, content)
+        if not why and onto is not None:
+            why = _live_too(registry, sprocs[one.name], content, onto, one.edit.by)
         if why:
             waiting[one.name] = why
         elif blob_like(git := desired.entries.get(one.name, ""), content) != git:
@@ -87,22 +96,33 @@ def _commit(
     return Committed(sha, waiting)
 
 
-def _merged(repository: Repository, desired: Desired, sproc: Sproc, one: LiveEdit) -> tuple[bytes, str]:
-    """What the file shall be; or why that can't be told. Where git has changed it too, the edit's header goes into git's file."""
+def _merged(repository: Repository, desired: Desired, sproc: Sproc, one: LiveEdit) -> tuple[bytes, bytes | None, str]:
+    """What the file shall be; or why that can't be told. Where git has changed it too, the edit's header goes into git's file,
+    which is the second then.
+    """
     path = desired.path(one.name)
     theirs = repository.file(desired.commit.sha, path, SOURCE_LIMIT_BYTES)
     if theirs is None:
-        return b"", f"{path} is no longer in {desired.commit.sha[:10]}"
+        return b"", None, f"{path} is no longer in {desired.commit.sha[:10]}: {WAYS_OUT}"
     if blob_like(sproc.blob, theirs) in one.edit.blobs:
-        return sproc.source, ""
+        return sproc.source, None, ""
     try:
         base = repository.blobs([one.edit.base])[one.edit.base]
         changes = _header_changes(base, sproc.source)
         if header.write(base, changes, path) == sproc.source:
-            return header.write(theirs, changes, path), ""
+            return header.write(theirs, changes, path), theirs, ""
     except (RepositoryError, ProblemsError):
         pass
-    return b"", f"{path} was changed in git, too ({desired.commit.sha[:10]}): edit it again on top of that"
+    return b"", None, f"{path} was changed in git, too ({desired.commit.sha[:10]}): {WAYS_OUT}"
+
+
+def _live_too(registry: Registry, sproc: Sproc, merged: bytes, theirs: bytes, by: str) -> str:
+    """Makes live what is going to be committed. Returns why it could not, or ""."""
+    try:
+        edit(registry, sproc.name, merged, base=sproc.blob, by=by, onto=theirs)
+    except (RegistryError, ProblemsError) as error:
+        return str(error)
+    return ""
 
 
 def _header_changes(base: bytes, edited: bytes) -> dict[str, str | None]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import EngineVersionError, OwnerError, PruneError, RepositoryError, ServerError
 from luasprocs.registry.history import read_history
-from luasprocs.registry.plan import Outcome, Plan
+from luasprocs.registry.plan import Outcome
 from luasprocs.server.connection import connect, errors_named
 from luasprocs.server.registry import Registry
 from luasprocs.state.desired import read_suspended
@@ -94,7 +94,8 @@ class Receiver:
         # By git's own variables: new objects are in quarantine while a push is judged.
         self.repository = Repository.open(None)
         self.branch = self._session.settings.branch or self.repository.branch
-        self._options = Options(prune_all=PRUNE_ALL in push_options(environ), policy=Policy.of(self._session.settings))
+        prune_all, policy = PRUNE_ALL in push_options(environ), Policy.of(self._session.settings)
+        self._options = Options(prune_all=prune_all, policy=policy, keep_pin=True)
 
     def of_branch(self, updates: Iterable[Update]) -> Update | None:
         """The update of the followed branch, if there is one."""
@@ -179,6 +180,7 @@ def _by_others(syncer: Syncer, outcome: Outcome) -> Applied:
             created, updated, deleted = (
                 tuple(sorted(names)) for names in (entry.created, entry.updated, entry.deleted)
             )
-            plan = Plan(created, updated, deleted, outcome.plan.unchanged - len(created) - len(updated))
+            unchanged = outcome.plan.unchanged - len(created) - len(updated)
+            plan = replace(outcome.plan, created=created, updated=updated, deleted=deleted, unchanged=unchanged)
             return Applied(replace(outcome, plan=plan, changed=True), entry.applied_by)
     return Applied(outcome)

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 from luasprocs.contract.codes import Action
 from luasprocs.contract.encoding import raw, text
 from luasprocs.errors import ConflictError, NoFolderError, OwnerError, PolicyError, ProblemsError, PruneError
+from luasprocs.language.header import warnings_in
 from luasprocs.language.metadata import says_yes
 from luasprocs.operations.identity import user_at_host
 from luasprocs.registry.apply import apply, check_owner
 from luasprocs.registry.live import Live, engine_of, read_live
+from luasprocs.registry.pins import NO_PIN, Pin, pin_of
 from luasprocs.registry.plan import Outcome, Plan, diff
 from luasprocs.registry.reload import only_engine, reload_engine
 from luasprocs.registry.server_compile import Proof, prove
@@ -42,24 +44,52 @@ ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a sync may do beside its main job, and which commits it takes."""
+    """What a sync may do beside its main job, and which commits it takes. `keep_pin`: what a rollback keeps out stays out.
+
+    `attempts`: how often it plans again because another one was first; who decides by what is live takes 1.
+    """
 
     prune: bool = True
     prune_all: bool = False
     adopt: bool = False
     policy: Policy = ANY
     discard_edits: bool = False
+    keep_pin: bool = False
+    attempts: int = ATTEMPTS
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A plan with what it was made from. `refusal`: why no sync applies it, or ""; `forbidden`: the host's policy says so."""
+    """A plan with what it was made from. `refusal`: why no sync applies it, or ""; `forbidden`: the host's policy says so.
+
+    `pin`: what a rollback keeps out after it.
+    """
 
     live: Live
     plan: Plan
     owner: str
     refusal: str = ""
     forbidden: bool = False
+    pin: Pin = NO_PIN
+
+    @property
+    def pinned(self) -> str:
+        """The commit that a rollback left, as long as anything of it is kept out."""
+        return self.live.revision.pinned if self.pin.blobs else ""
+
+    def same_commit(self, desired: Desired) -> bool:
+        """Whether git wants what was applied, so that what differs was changed by hand."""
+        return self.live.revision.commit == desired.commit.sha != WORKTREE and not self.repins
+
+    @property
+    def repins(self) -> bool:
+        """Whether the pin changes: then not all that is done puts right what somebody changed by hand."""
+        return (self.live.revision.pinned, self.live.revision.held) != (self.pinned, self.held)
+
+    @property
+    def held(self) -> str:
+        """The pin as `Revision` keeps it."""
+        return self.pin.stored() if self.pin.blobs else ""
 
 
 def owner_of(repository: Repository, live: Live, configured: str, first: Commit | None = None) -> str:
@@ -111,21 +141,24 @@ class Syncer:
         stale = "" if live.empty else live.engine_stale(engine_of(live, self.registry.keys, owner))
         repairs = (*map(str, live.faults), *([stale] if stale else ()))
         again = live.revision.defaults != _defaults_of(desired)
+        before = pin_of(live.revision) if self.options.keep_pin else NO_PIN
+        pin = before.only(before.held(desired.entries))
         plan = diff(
             desired.entries,
             live.sprocs,
             prune=self.options.prune,
             again=again,
-            repairs=repairs,
             discard_edits=self.options.discard_edits,
+            held=pin.blobs.keys(),
         )
+        plan = replace(plan, repairs=repairs)
         if against := self.options.policy.refusal(
             self.repository, desired.commit, live.revision.commit, desired.folder
         ):
-            return Prepared(live, plan, owner, against, forbidden=True)
+            return Prepared(live, plan, owner, against, forbidden=True, pin=pin)
         command = "sync --worktree" if desired.commit.sha == WORKTREE else "sync"
         refusal = prune_refusal(plan, len(desired.entries), len(live.sprocs), desired.absent, command)
-        return Prepared(live, plan, owner, "" if self.options.prune_all else refusal)
+        return Prepared(live, plan, owner, "" if self.options.prune_all else refusal, pin=pin)
 
     def sync(self, desired: Desired, prepared: Prepared | None = None) -> Outcome:
         """Makes the registry equal to `desired`, as `prepared`; plans again when another sync was first.
@@ -135,22 +168,23 @@ class Syncer:
             ConflictError: others kept changing the registry.
         """
         started = time.monotonic()
-        for attempt in range(ATTEMPTS):
+        for attempt in range(self.options.attempts):
             prepared = prepared or self.prepare(desired)
             plan, live = prepared.plan, prepared.live
             if prepared.refusal:
                 error = PolicyError if prepared.forbidden else PruneError
                 raise error(f"nothing was synced: {prepared.refusal}")
             try:
-                generation = self._apply(desired, prepared)
+                generation, warnings = self._apply(desired, prepared)
             except ConflictError:
-                if attempt == ATTEMPTS - 1:
+                if attempt == self.options.attempts - 1:
                     raise
                 time.sleep(0.02 * 2**attempt)
                 prepared = None
                 continue
             changed = generation != live.revision.generation or bool(plan)
-            return Outcome(desired.commit.sha, generation, plan, changed, _since_ms(started))
+            pin = str(prepared.pin) if plan.held else ""
+            return Outcome(desired.commit.sha, generation, plan, changed, _since_ms(started), pin, warnings)
         raise AssertionError("unreachable")
 
     def _owner(self, live: Live, desired: Desired) -> tuple[str, bool]:
@@ -162,25 +196,26 @@ class Syncer:
         known = not configured and bool(live.revision.commit) and self.repository.knows(live.revision.commit)
         return owner, known and (live.about is None or live.about.db == str(live.info.db))
 
-    def _apply(self, desired: Desired, prepared: Prepared) -> int:
-        """The generation that is live afterwards."""
+    def _apply(self, desired: Desired, prepared: Prepared) -> tuple[int, tuple[str, ...]]:
+        """The generation that is live afterwards, and what is odd about the sprocs put."""
         live, plan = prepared.live, prepared.plan
         revision = live.revision
-        same = (revision.commit, revision.owner, revision.pinned) == (desired.commit.sha, prepared.owner, "")
+        same = (revision.commit, revision.owner) == (desired.commit.sha, prepared.owner) and not prepared.repins
         if same and not plan and not plan.undone:
-            return revision.generation
+            return revision.generation, ()
         if same and only_engine(live, plan):
             reload_engine(self.registry, live, engine_of(live, self.registry.keys, prepared.owner))
-            return revision.generation
+            return revision.generation, ()
         proof = self._prove(desired, prepared)
         check_sprocs(self.repository, desired, proof.sprocs, syntax=False)
         if self.loses_libraries(plan):
             check_sprocs(
                 self.repository, desired, read_desired(self.repository, desired, desired.entries), syntax=False
             )
-        same_commit = revision.commit == desired.commit.sha != WORKTREE
+        names = desired.entries.keys() - set(plan.held) if plan.held else desired.entries.keys()
+        stay = live.sprocs.keys() - names if not self.options.prune else live.sprocs.keys() & {*plan.held, *plan.edited}
+        same_commit = prepared.same_commit(desired)
         healed = () if live.empty else plan.healed(same=same_commit)
-        kept = () if self.options.prune else live.sprocs.keys() - desired.entries.keys()
         change = Change(
             commit=desired.commit.sha,
             branch=desired.branch,
@@ -190,17 +225,22 @@ class Syncer:
             applied_by=_applied_by(self.repository, desired.commit),
             put=proof.sprocs,
             deleted=plan.deleted,
-            names=tuple(sorted({*desired.entries, *kept})),
+            names=tuple(sorted({*names, *stay})),
             adopt=True,  # prepare has checked the owner
+            pinned=prepared.pinned,
+            held=prepared.held,
             defaults=_defaults_of(desired),
             action=Action.HEAL if same_commit and healed else Action.SYNC,
             healed=healed,
             generations_kept=desired.settings.keep_generations,
         )
         try:
-            return apply(self.registry, live, change, proof=proof).generation
+            generation = apply(self.registry, live, change, proof=proof).generation
         except ProblemsError as error:  # it knows names, not files
             raise ProblemsError(replace(one, path=desired.path(one.path)) for one in error.problems) from error
+        return generation, tuple(
+            str(one) for put in proof.sprocs for one in warnings_in(put.source, desired.path(put.name))
+        )
 
     def _prove(self, desired: Desired, prepared: Prepared) -> Proof:
         """Reads what changes while the server compiles it."""

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from luasprocs.errors import RepositoryError
 from luasprocs.registry.edits import edits_of
 from sync.reconcile.desired import WORKTREE
-from sync.reconcile.live_edits import commit_pending
+from sync.reconcile.live_edits import WAYS_OUT, commit_pending
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from luasprocs.registry.live import Live
     from luasprocs.server.registry import Registry
     from sync.reconcile.desired import Desired
@@ -24,10 +26,10 @@ class EditCommitter:
         self._registry, self._source, self._rules = registry, source, rules
         self._waiting: dict[str, str] = {}
 
-    @property
-    def waiting(self) -> str:
-        """A sentence about the edits that wait, and why; "" if none does."""
-        return "; ".join(f"the live edit of {name} waits: {why}" for name, why in sorted(self._waiting.items()))
+    def waiting(self, overtaken: Iterable[str]) -> str:
+        """A sentence about the edits that wait, and why; "" if none does. `overtaken`: those whose file git has changed, too."""
+        found = dict.fromkeys(overtaken, f"git has changed it, too: {WAYS_OUT}") | self._waiting
+        return "; ".join(f"the live edit of {name} waits: {why}" for name, why in sorted(found.items()))
 
     def commit(self, desired: Desired, live: Live) -> Desired | None:
         """Commits live edits. Returns the new desired state, or None if nothing was committed."""
@@ -49,6 +51,4 @@ class EditCommitter:
 
     def _may_commit(self, desired: Desired, live: Live) -> bool:
         mode = self._rules.live_edits or ("commit" if self._source.writable else "keep")
-        if mode != "commit" or desired.commit.sha == WORKTREE or not any(one.edit for one in live.sprocs.values()):
-            return False
-        return live.revision.commit == desired.commit.sha or not live.revision.pinned
+        return mode == "commit" and desired.commit.sha != WORKTREE and any(one.edit for one in live.sprocs.values())

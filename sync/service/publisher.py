@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.encoding import number, text
+from luasprocs.state.daemons import read_running
 from luasprocs.state.desired import publish, read_sync_state
 from sync.reconcile.decision import State
 
@@ -24,14 +25,26 @@ class Publisher:
         self._published: tuple[object, ...] = ()
 
     def publish(self, state: SyncState) -> None:
-        """A daemon that waits never replaces the state of another one that is in sync. Raises redis.RedisError."""
+        """A daemon that waits never replaces the state of another one that lives and is in sync. Raises redis.RedisError."""
         state = replace(state, generation=self._generation())
-        if state.said == self._published:
+        last = read_sync_state(self._registry)
+        others = last.daemon != self._daemon
+        if state.said == self._published and not (others and last.state in WAITING and state.state == State.SYNCED):
             return
-        last = read_sync_state(self._registry) if state.state in WAITING else None
-        if last is None or last.daemon == self._daemon or last.state != State.SYNCED:
-            publish(self._registry, state)
+        if others and last.state == State.SYNCED and state.state in WAITING and self._lives(last.daemon):
+            return
+        publish(self._registry, state)
         self._published = state.said
+
+    def _lives(self, daemon: str) -> bool:
+        """As far as heartbeats tell: one that only syncs has none, and publishes again what it knows better."""
+        return any(one.id == daemon for one in read_running(self._registry).alive)
+
+    def withdraw(self) -> None:
+        """Takes back what it has published last: it was the state of another registry. Raises redis.RedisError."""
+        if read_sync_state(self._registry).daemon == self._daemon:
+            self._registry.client.delete(self._registry.keys.desired)
+        self._published = ()
 
     def _generation(self) -> int:
         found: Any = self._registry.client.hget(self._registry.keys.revision, "generation")

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from luasprocs.engine import VERSION
 from luasprocs.errors import ConflictError, LuasprocsError, ProblemsError, RepositoryError, ServerError, SettingsError
+from luasprocs.language.values import some_of
 from luasprocs.operations.identity import user_at_host
 from luasprocs.operations.rollback import rollback
+from luasprocs.registry.history import read_history
 from luasprocs.registry.live import read_live, reread
 from luasprocs.registry.reload import only_engine
 from luasprocs.state import requests
 from luasprocs.state.desired import SyncState
 from sync.git.worktree import PATIENCE_S
-from sync.reconcile.decision import Decision, State, decide
+from sync.reconcile.decision import GOES_ON, Decision, State, decide
 from sync.reconcile.desired import WORKTREE
 from sync.reconcile.pending_diffs import Diffs
 from sync.reconcile.syncer import Options, Prepared, Syncer
 from sync.service.edit_committer import EditCommitter
 from sync.service.engines import REPLACED_LIMIT, Engines
-from sync.service.facts import read_facts
+from sync.service.facts import contained_by, read_facts
 from sync.service.publisher import Publisher
-from sync.service.reconciliation import Reconciliation, summary
+from sync.service.reconciliation import Reconciliation, kept_out, summary
+from sync.service.requested import refusal_text, still
 
 if TYPE_CHECKING:
     from luasprocs.registry.live import Live
@@ -34,6 +39,10 @@ if TYPE_CHECKING:
 
 LIFTABLE = (State.BEHIND, State.DIVERGED, State.UNKNOWN, State.PINNED)
 """The states that an operator's `sync` overrides."""
+BY_LIMIT = 200
+"""Characters of a name that somebody has written into a request."""
+
+log = logging.getLogger("luasprocs.daemon")
 
 
 class Reconciler:
@@ -48,7 +57,7 @@ class Reconciler:
         self._publisher = Publisher(registry, daemon)
         self._diffs = Diffs(registry)
         self._live: Live | None = None
-        self._seen = ""
+        self._contained: frozenset[str] | None = None
         self._refused: tuple[str, int, SyncState] | None = None
         self._engines = Engines()
         self._applying = False
@@ -71,12 +80,16 @@ class Reconciler:
         """Fetches if `fetch`, applies what may be applied, answers requests, and publishes the resulting state."""
         late = self._refresh() if fetch else ""
         asked = requests.take(self._registry, self._daemon)
-        done = self._reconcile()
-        for request in asked:
-            done = self._answer(request, done)
-        if late and not done.failing:
+        done: Reconciliation | None = None
+        for request in asked:  # before anything of its own makes another generation
+            done = self._answer(request)
+        done = done or self._reconcile()
+        if late and done.failing != "redis":
             done = done.without_fetch(late)
-        self._publisher.publish(done.state)
+        if done.elsewhere is None:
+            self._publisher.publish(done.state)
+        else:
+            self._publisher.withdraw()
         return done
 
     def _refresh(self) -> str:
@@ -91,16 +104,17 @@ class Reconciler:
         try:
             desired = self._source.desired()
         except (RepositoryError, SettingsError) as error:
-            return Reconciliation.failed("git", str(error))
+            failed = Reconciliation.failed("git", str(error))
+            return failed._replace(state=replace(failed.state, source=self._source.name, daemon=self._daemon))
         namespace = desired.settings.namespace
         if namespace and namespace != self._registry.keys.namespace:
             why = f"luasprocs.toml says namespace {namespace!r}, which this daemon does not serve: restart it"
-            return Reconciliation(self._state(desired, State.REFUSED, why))
+            elsewhere = namespace if self._rules.movable else None
+            return Reconciliation(self._state(desired, State.REFUSED, why), elsewhere=elsewhere)
         live = self._read(desired)
         decision = self._decide(desired, live)
         if decision.apply and (made := self._edits.commit(desired, live)):
             desired, decision = made, self._decide(made, live)
-        self._seen = desired.commit.sha
         if forced and decision.state in LIFTABLE:
             decision = Decision(True, State.APPLYING)
         last = (desired.commit.sha, live.revision.generation)
@@ -116,7 +130,9 @@ class Reconciler:
         return live
 
     def _decide(self, desired: Desired, live: Live) -> Decision:
-        return decide(read_facts(self._registry, self._source, desired, live, self._seen))
+        facts = read_facts(self._registry, self._source, desired, live, self._contained)
+        self._contained = contained_by(facts)
+        return decide(facts)
 
     def _again_if_moving(self, moving: str, done: Reconciliation) -> Reconciliation:
         """Files that are being written are checked again soon; if that never ends, the state says so."""
@@ -130,7 +146,8 @@ class Reconciler:
         return done.because(f"{moving} is being written all the time: it stays as it was before")
 
     def _apply(self, desired: Desired, live: Live, decision: Decision, *, forced: bool) -> Reconciliation:
-        options = Options(policy=self._rules.policy, discard_edits=self._rules.live_edits == "revert")
+        discard, keep = self._rules.live_edits == "revert", decision.apply and not forced
+        options = Options(policy=self._rules.policy, discard_edits=discard, keep_pin=keep, attempts=1)
         syncer = Syncer(self._registry, self._source.repository, options)
         try:
             prepared = syncer.prepare(desired, live)
@@ -143,8 +160,7 @@ class Reconciler:
             return Reconciliation.seen(live, self._state(desired, decision.state, decision.reason, plan))
         if prepared.refusal:
             return self._refuse(desired, live, prepared.refusal, plan=plan)
-        drifted = live.revision.commit == desired.commit.sha and bool(plan) and desired.commit.sha != WORKTREE
-        if drifted and self._rules.heal == "warn":
+        if prepared.same_commit(desired) and plan and not forced and self._rules.heal == "warn":
             why = "the registry was changed by hand: luasprocs sync repairs it, or luasprocs plan shows how"
             return Reconciliation.seen(live, self._state(desired, State.DRIFT, why, plan))
         foreign = live.about.text_id if live.about and only_engine(live, plan) else ""
@@ -174,10 +190,13 @@ class Reconciler:
         finally:
             self._applying = False
         self._refused = None
+        for warning in outcome.warnings:
+            log.warning("%s", warning)
+        self._contained = (self._contained or frozenset()) | {desired.commit.sha}
         if outcome.changed:
             self.doubt()
-        done = Reconciliation.seen(live, self._state(desired, State.SYNCED, self._edits.waiting))
-        same = live.revision.commit == desired.commit.sha != WORKTREE
+        done = Reconciliation.seen(live, self._stands(desired, prepared))
+        same = prepared.same_commit(desired)
         return done._replace(
             applied=outcome.changed,
             summary=summary(outcome),
@@ -185,6 +204,15 @@ class Reconciler:
             again=outcome.changed,
             healed=outcome.plan.healed(same=same) if outcome.changed and not live.empty else (),
         )
+
+    def _stands(self, desired: Desired, done: Prepared) -> SyncState:
+        """The state after a sync: pinned as long as anything is held, and why live edits wait."""
+        plan, waiting = done.plan, self._edits.waiting(done.plan.overtaken)
+        if not plan.held:
+            return self._state(desired, State.SYNCED, waiting)
+        held = f"a rollback {done.pin} keeps out {some_of(plan.held)}: {GOES_ON}"
+        reason = "; ".join(filter(None, (held, waiting)))
+        return self._state(desired, State.PINNED, reason, kept_out(plan, desired, done.live.sprocs))
 
     def _refuse(
         self, desired: Desired, live: Live, why: str, problems: tuple[str, ...] = (), plan: Plan | None = None
@@ -214,10 +242,16 @@ class Reconciler:
             daemon=self._daemon,
         )
 
-    def _answer(self, request: requests.Request, done: Reconciliation) -> Reconciliation:
-        """Carries out a request. Returns the resulting reconciliation."""
+    def _answer(self, request: requests.Request) -> Reconciliation | None:
+        """Carries out a request, if it still holds. Returns the resulting reconciliation, if there was one."""
+        now_ms, generation = requests.now_and_generation(self._registry)
+        if refusal := request.refused(now_ms, generation):
+            said = refusal_text(refusal, request, read_history(self._registry, 1), now_ms)
+            requests.answer(self._registry, request, requests.Answer(False, said, self._daemon, refusal))
+            return None
+        done = None
         try:
-            ok, said, done = self._do(request, done)
+            ok, said, done = self._do(request)
         except ServerError:
             raise
         except (LuasprocsError, ValueError) as error:
@@ -225,10 +259,11 @@ class Reconciler:
         requests.answer(self._registry, request, requests.Answer(ok, said, self._daemon))
         return done
 
-    def _do(self, request: requests.Request, done: Reconciliation) -> tuple[bool, str, Reconciliation]:
+    def _do(self, request: requests.Request) -> tuple[bool, str, Reconciliation]:
         if request.action == "rollback":
-            wanted = request.arguments.get("generation", "")
-            outcome = rollback(self._registry, int(wanted) if wanted else None, by=user_at_host())
+            wanted, why = request.arguments.get("generation", ""), request.arguments.get("why", "")
+            by = request.by[:BY_LIMIT] or user_at_host()
+            outcome = rollback(self._registry, int(wanted) if wanted else None, by=by, why=why, check=still(request.on))
             self.doubt()
             said = f"rolled back to {outcome.commit[:12]}, generation {outcome.generation}"
             return True, said, self._reconcile()

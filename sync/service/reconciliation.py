@@ -6,18 +6,23 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from luasprocs.registry.plan import Plan
 from luasprocs.state.desired import SyncState
 from sync.reconcile.decision import State
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from luasprocs.registry.live import Live
     from luasprocs.registry.plan import Outcome
+    from sync.reconcile.desired import Desired
 
 
 class Reconciliation(NamedTuple):
     """`failing`: `git` or `redis` if it could not be read; `again`: reconcile again at once.
 
     `applied`: whether a sync was done; `summary`: which one. `healed`: what it put right that somebody had changed by hand.
+    `elsewhere`: the namespace that is to be served instead, as git says so.
     """
 
     state: SyncState
@@ -27,6 +32,7 @@ class Reconciliation(NamedTuple):
     again: bool = False
     generation: int = 0
     healed: tuple[str, ...] = ()
+    elsewhere: str | None = None
 
     @classmethod
     def failed(cls, what: str, why: str) -> Reconciliation:
@@ -54,3 +60,13 @@ def summary(outcome: Outcome) -> str:
     plan = outcome.plan
     what = f"{len(plan.created)} created, {len(plan.updated)} updated, {len(plan.deleted)} deleted"
     return f"{outcome.commit[:10]} as generation {outcome.generation}: {what} ({outcome.duration_ms} ms)"
+
+
+def kept_out(plan: Plan, desired: Desired, live: Collection[str]) -> Plan:
+    """What a sync would do to the sprocs that a rollback holds, if it lifted that."""
+    return Plan(
+        created=tuple(name for name in plan.held if name not in live),
+        updated=tuple(name for name in plan.held if name in live and name in desired.entries),
+        deleted=tuple(name for name in plan.held if name not in desired.entries),
+        unchanged=0,
+    )

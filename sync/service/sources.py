@@ -46,11 +46,15 @@ class Watched(NamedTuple):
 
 
 class Source(Protocol):
-    """What a daemon follows. `remote`: whether it has to be fetched; `name`: for messages, without secrets."""
+    """What a daemon follows. `remote`: whether it has to be fetched; `name`: for messages, without secrets.
+
+    `new`: nothing was known here of this source before this process.
+    """
 
     repository: Repository
     name: str
     remote: bool
+    new: bool
 
     def refresh(self) -> None:
         """Fetches from the remote, if there is one. Raises RepositoryError."""
@@ -75,7 +79,7 @@ class Source(Protocol):
 class Checkout:
     """A repository on this machine, checked out or bare. `branch` None: what HEAD is; `worktree`: the files on disk."""
 
-    remote = False
+    remote, new = False, False
 
     def __init__(self, repository: Repository, branch: str | None = None, *, worktree: bool = False) -> None:
         self.repository = repository
@@ -150,6 +154,7 @@ class Mirror:
         self.repository = initialized(place)
         self._asking = Asking()
         self._ssh = self._ssh_command()
+        self.new = not self._run("for-each-ref", "--count=1")[1]
 
     def refresh(self) -> None:
         """Fetches branches, tags, and the name of the HEAD branch."""

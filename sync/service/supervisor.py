@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("luasprocs.daemon")
 
+GIT_WITHIN_S = 10.0
+"""So long git may keep the service from being ready: what is live runs without it."""
 RESTART_S = 1.0
 """The delay after an unexpected failure."""
 
@@ -33,10 +35,14 @@ class Part(Protocol):
 
 
 class Supervisor:
-    """Runs its parts. Ready when the runtime listens and the sync has reconciled once, if there are both."""
+    """Runs its parts. Ready when the runtime listens and the sync has reconciled once; git that takes long is not waited for.
+
+    It ends if another namespace is to be served, which is `elsewhere` then.
+    """
 
     def __init__(self, runtime: Daemon | None, follower: Follower | None) -> None:
         self.runtime, self.follower = runtime, follower
+        self.elsewhere: str | None = None
         self._parts: list[Part] = [part for part in (runtime, follower) if part is not None]
         self._waiting = {part for part in (runtime, follower) if part is not None}
         self._ready: Callable[[], None] = lambda: None
@@ -71,9 +77,13 @@ class Supervisor:
 
     async def run(self) -> None:
         """Runs until `stop`."""
-        async with asyncio.TaskGroup() as group:
-            for part in self._parts:
-                group.create_task(self._kept_running(part))
+        patience = asyncio.get_running_loop().call_later(GIT_WITHIN_S, self._arrived, self.follower)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for part in self._parts:
+                    group.create_task(self._kept_running(part))
+        finally:
+            patience.cancel()
 
     def stop(self) -> None:
         """Begins no new work; `run` returns when the work under way has ended."""
@@ -102,5 +112,9 @@ class Supervisor:
             self._ready()
 
     def _reconciled(self, done: Reconciliation, follower: Follower) -> None:
+        if done.elsewhere is not None:
+            log.warning("luasprocs.toml says namespace %r: that one is served from now on", done.elsewhere)
+            self.elsewhere = done.elsewhere
+            self.stop()
         if done.failing != "redis" and follower in self._waiting:
             self._arrived(follower)

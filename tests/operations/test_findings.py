@@ -11,8 +11,8 @@ from luasprocs.contract.codes import FindingCode as Code
 from luasprocs.operations.findings import LEVELS, Finding, findings, until_ms, worst_first
 from luasprocs.operations.snapshot import DAY_MS, Failing, Missed, Snapshot, Sprocs, Wanted, failing_in, missed_in
 from luasprocs.registry.edits import Edit
-from luasprocs.registry.history import Generation
 from luasprocs.registry.live import Live, LiveSproc, Revision
+from luasprocs.registry.pins import Pin
 from luasprocs.server.info import ServerInfo
 from luasprocs.state.acknowledged import Acknowledged
 from luasprocs.state.daemons import DaemonInfo, Running
@@ -47,7 +47,7 @@ WANTED = SyncState(
 GAP = Gap("1-0", NOW_MS - 5000, "__keyspace@0__:k", NOW_MS - 9000, NOW_MS - 5000, "the server restarted", "d")
 
 
-OF_SPROCS = {"live", "engine", "rolled_back", "schedules", "failing", "missed"}
+OF_SPROCS = {"live", "engine", "schedules", "failing", "missed"}
 
 
 def snapshot(of: Snapshot = WELL, **changes: Any) -> Snapshot:
@@ -194,11 +194,10 @@ def test_who_and_since_when() -> None:
     assert (suspended.by, suspended.since_ms) == ("ann@host", 1_700_000_000_500)
     assert suspended.as_json()["since"] == "2023-11-14T22:13:20.500Z"
 
-    [pinned] = findings(revision(pinned="dead"))
-    assert (pinned.by, pinned.as_json()["since"]) == ("ann@host", "2027-01-15T07:00:00.000Z")
-    back = Generation(5, "rollback to 4", "c", "", "", "", "2027-01-15T06:00:00+00:00", "ben@host", {}, {}, {})
-    [pinned] = findings(snapshot(revision(pinned="dead"), rolled_back=back))
-    assert (pinned.by, pinned.as_json()["since"]) == ("ben@host", "2027-01-15T06:00:00.000Z")
+    pin = Pin("ben@host", "2027-01-15T06:00:00+00:00", "broke the shop", {"a.lua": ("b2",)})
+    [pinned] = findings(revision(pinned="dead", held=pin.stored()))
+    assert (pinned.by, pinned.as_json()["since"], pinned.names) == ("ben@host", "2027-01-15T06:00:00.000Z", ("a.lua",))
+    assert "keeps out what git has of a.lua: broke the shop" in pinned.message
 
     [edit] = findings(live(sprocs={"a.lua": edited("Ann <ann@host>")}))
     assert (edit.by, edit.since_ms, edit.names) == ("Ann <ann@host>", 1_700_000_000_500, ("a.lua",))

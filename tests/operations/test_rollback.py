@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from luasprocs.errors import OwnerError, RegistryError
-from luasprocs.operations.diff import rollback_differences
-from luasprocs.operations.rollback import rollback
+from luasprocs.operations.rollback import preview, rollback
 from luasprocs.operations.sprocs import live_sproc
 from luasprocs.registry.history import read_history
 from luasprocs.registry.live import Live, read_live
@@ -38,7 +37,7 @@ def test_without_a_generation_it_is_the_one_before(live: Registry) -> None:
 
 def test_the_preview_is_what_the_rollback_then_does(live: Registry) -> None:
     before = {name: live_sproc(live, name).source for name in read_live(live).sprocs}
-    previewed = rollback_differences(live, 1)
+    previewed = preview(live, 1).differences
     generation = read_live(live).revision.generation
     assert generation == 3  # nothing was done
     rollback(live, 1, by="ann")
@@ -56,7 +55,7 @@ def test_what_can_not_be_done_is_said(live: Registry) -> None:
         with pytest.raises(RegistryError):
             rollback(live, wanted, by="ann")
         with pytest.raises(RegistryError):
-            rollback_differences(live, wanted)
+            preview(live, wanted)
     assert read_live(live).revision.generation == 3
 
 

@@ -19,6 +19,7 @@ EVENT = "-- event=set\n-- key=dream*\nreturn 1\n"
 @pytest.fixture
 def live(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Shell:
     monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(shell.repo.parent / "state"))
     shell.commit(a=EVENT)
     shell.ok("sync")
     return shell
@@ -77,6 +78,95 @@ def test_the_whole_source_in_an_editor(live: Shell, monkeypatch: pytest.MonkeyPa
     assert live("edit", "a.lua").code == 2
     monkeypatch.setenv("EDITOR", "/nonexistent/editor")
     assert live("edit", "a.lua").code == 2
+    editor(live, monkeypatch, "assert t == 'return return'")
+    unchanged = live("edit", "a.lua")
+    assert (unchanged.code, unchanged.out) == (0, "nothing was changed\n")
+    assert "this is your draft of before" in unchanged.err
+    editor(live, monkeypatch, "t = 'return 3'")
+    assert "edited live" in live("edit", "a.lua").out
+    assert source(live) == b"return 3"
+    editor(live, monkeypatch, "assert t == 'return 3'")
+    assert live.ok("edit", "a.lua").out == "nothing was changed\n"
+
+
+def test_what_an_editor_that_failed_has_saved_is_kept_in_private(live: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    editor(live, monkeypatch, "p.write_text('return 7'); sys.exit(3)")
+    assert live("edit", "a.lua").code == 2
+    files = [path for path in (live.repo.parent / "state").rglob("*") if path.is_file()]
+    assert [path.read_text() for path in files] == ["return 7"]
+    assert files[0].stat().st_mode & 0o777 == 0o600
+    drafts = live.repo.parent / "state" / "luasprocs" / "drafts"
+    assert all(one.stat().st_mode & 0o777 == 0o700 for one in (drafts, *drafts.rglob("*")) if one.is_dir())
+    assert source(live) == EVENT.encode()
+    live.ok("edit", "a.lua", "--drop")
+    assert not [path for path in drafts.rglob("*") if path.is_file()]
+
+
+def test_a_draft_replaces_what_it_was_made_on_and_nothing_else(live: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    editor(live, monkeypatch, "t = 'return return'")
+    assert live("edit", "a.lua").code == 1
+    live.ok("edit", "a.lua", "--set", "timeout=5s")  # a colleague's
+    editor(live, monkeypatch, "t = 'return 9'")
+    said = live("edit", "a.lua")
+    assert said.code == 2
+    assert "changed meanwhile" in said.err
+    assert b"timeout=5s" in source(live)
+    editor(live, monkeypatch, "assert t == 'return 9'")
+    assert live("edit", "a.lua").out == "nothing was changed\n"
+    assert b"timeout=5s" in source(live)
+
+
+def test_an_edit_that_git_has_overtaken_waits_and_is_merged(live: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = "local a = 1\nlocal b = 2\nlocal c = 3\nlocal d = 4\nreturn a\n"
+    live.commit(a=long)
+    live.ok("sync")
+    editor(live, monkeypatch, "t = t.replace('return a', 'return d')")
+    live.ok("edit", "a.lua")
+    assert live("edit", "--merge", "a.lua").code == 2  # nothing to merge
+    theirs = long.replace("local a = 1", "local a = 7")
+    commit = live.commit(a=theirs)
+    synced = live.ok("sync")
+    assert "kept the live edit of a.lua (git has changed it, too" in synced.out
+    assert source(live) == long.replace("return a", "return d").encode()
+    assert "edited live, not committed, and git has changed it, too: a.lua" in live("plan").out
+    live.ok("edit", "--merge", "a.lua")
+    both = theirs.replace("return a", "return d").encode()
+    assert source(live) == both
+    live.ok("sync")
+    assert (source(live), live.redis.hget(KEYS.revision, "commit")) == (both, commit.encode())
+    live.ok("edit", "--undo", "a.lua")
+    assert source(live) == theirs.encode()
+
+
+def test_where_both_changed_a_line_somebody_decides(live: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    editor(live, monkeypatch, "t = t.replace('return 1', 'return 2')")
+    live.ok("edit", "a.lua")
+    live.commit(a=EVENT.replace("return 1", "return 3"))
+    live.ok("sync")
+    editor(live, monkeypatch, "assert '<<<<<<< live' in t and 'return 3' in t")
+    undecided = live("edit", "--merge", "a.lua")
+    assert (undecided.code, source(live)) == (2, EVENT.replace("return 1", "return 2").encode())
+    assert "marks of a conflict" in undecided.err
+    assert "is saved in" in undecided.err
+    live.ok("edit", "--drop", "a.lua")
+    editor(live, monkeypatch, f"t = {EVENT.replace('return 1', 'return 23')!r}")
+    live.ok("edit", "--merge", "a.lua")
+    assert source(live) == EVENT.replace("return 1", "return 23").encode()
+    live.ok("sync", "--discard-edits")
+    assert source(live) == EVENT.replace("return 1", "return 3").encode()
+
+
+def test_an_edit_of_what_git_has_deleted_waits(live: Shell) -> None:
+    live.commit(b="return 1")
+    live.ok("sync")
+    live.ok("edit", "a.lua", "--set", "timeout=5s")
+    (live.repo / "sprocs" / "a.lua").unlink()
+    live.commit()
+    assert "kept the live edit of a.lua" in live.ok("sync").out
+    assert b"timeout=5s" in source(live)
+    assert live("edit", "--merge", "a.lua").code == 2
+    live.ok("sync", "--discard-edits")
+    assert source(live) == b""
 
 
 def test_a_change_meanwhile_is_shown(live: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +178,7 @@ def test_a_change_meanwhile_is_shown(live: Shell, monkeypatch: pytest.MonkeyPatc
     )
     said = live("edit", "a.lua")
     assert said.code == 2
-    assert "has changed meanwhile" in said.err
+    assert "changed meanwhile" in said.err
     assert "-- timeout=5s" in said.out
     assert "+-- mine" in said.out
     assert b"timeout=5s" in source(live)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from luasprocs.contract.keys import Keys
+from luasprocs.operations.rollback import rollback
 from luasprocs.server.registry import Registry
 from luasprocs.state.desired import suspend
 from tests.daemons import DaemonProcess
@@ -51,6 +52,23 @@ def test_a_push_is_live_when_it_returns_and_says_what_changed(hub):
         assert f"remote: {line}" in said
     assert hub.live() == "two"
     assert (hub.revision()[b"commit"], hub.revision()[b"branch"]) == (commit.encode(), b"main")
+
+
+@on_redis
+def test_a_push_says_what_a_rollback_keeps_out(hub):
+    hub.commit(a="return 'one'", b="return 'b'")
+    hub.pushed()
+    hub.commit(a="return 'two'")
+    hub.pushed()
+    rollback(Registry(hub.shell.redis, Keys()), by="ann@host", why="two was wrong")
+    hub.commit(b="return 'other'")
+    said = hub.pushed()
+    assert "remote: ~ b.lua" in said
+    assert "! a rollback by ann@host: two was wrong keeps out what git has of a.lua" in said
+    assert hub.live() == "one"
+    hub.commit(a="return 'three'")
+    assert "keeps out" not in hub.pushed()
+    assert hub.live() == "three"
 
 
 @on_valkey

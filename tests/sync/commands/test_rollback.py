@@ -39,6 +39,7 @@ def test_back_to_any_generation_without_git(shell: Shell) -> None:
         "created": [],
         "updated": ["a.lua"],
         "deleted": ["only2.lua", "only3.lua"],
+        "warnings": [],
     }
     assert shell.ok("execute", "a.lua").out == "1\n"
     assert [row[0] for row in shell.ok("list").rows] == ["a.lua", "only1.lua"]
@@ -83,3 +84,32 @@ def test_history_has_one_line_a_generation_newest_first(shell: Shell) -> None:
 def test_history_of_nothing_is_empty(shell: Shell) -> None:
     assert shell.ok("history").out == ""
     assert shell.ok("history", "--json").out == ""
+
+
+def test_a_preview_changes_nothing(shell: Shell) -> None:
+    first, *_ = three_generations(shell)
+    before = shell.everything()
+    shown = shell.ok("rollback", "1", "--dry-run").out
+    assert "--- live/a.lua\n+++ generation 1/a.lua\n@@ -1 +1 @@\n-return 3\n+return 1\n" in shown
+    assert "0 to create, 1 to update, 2 to delete" in shown
+    said = shell.ok("rollback", "1", "--dry-run", "--json").json
+    assert (said["commit"], said["generation"], said["to"]) == (first, 3, 1)
+    assert (said["updated"], said["deleted"]) == (["a.lua"], ["only2.lua", "only3.lua"])
+    assert shell.everything() == before
+
+
+def test_one_sproc_with_a_reason_and_its_end(shell: Shell) -> None:
+    three_generations(shell)
+    shell.ok("rollback", "--sproc", "a.lua", "--why", "3 was wrong")
+    assert shell.ok("execute", "a.lua").out == "2\n"
+    assert [row[0] for row in shell.ok("list").rows] == ["a.lua", "only1.lua", "only2.lua", "only3.lua"]
+    assert shell.ok("history", "--json", "-n", "1").json["why"] == "3 was wrong"
+    [pinned] = [one for one in shell("status", "--json").json["findings"] if one["code"] == "pinned"]
+    assert pinned["names"] == ["a.lua"]
+    assert "3 was wrong" in pinned["message"]
+    assert shell("rollback", "--sproc", "none.lua").code == 2
+    assert shell("unpin", "only1.lua").code == 2
+    assert "a.lua" in shell.ok("unpin", "a.lua").out
+    assert shell("unpin").code == 2
+    shell.ok("sync")
+    assert shell.ok("execute", "a.lua").out == "3\n"

@@ -28,6 +28,7 @@ def test_json_has_what_scripts_rely_on(shell: Shell) -> None:
         "updated": ["b.lua"],
         "deleted": ["a.lua"],
         "unchanged": 1,
+        "warnings": [],
     }
 
 
@@ -270,3 +271,11 @@ def test_the_stored_sha_is_what_script_load_answers(shell: Shell) -> None:
     shell.ok("sync")
     sha = shell.redis.script_load("-- ä\nreturn 1")
     assert shell.redis.hget(Keys().name("a.lua"), "sha") == (sha.encode() if isinstance(sha, str) else sha)
+
+
+def test_a_line_that_only_looks_like_a_key_is_told(shell: Shell) -> None:
+    shell.commit(a="-- event = set\nreturn 1")
+    done = shell.ok("sync")
+    assert "! sprocs/a.lua:1:4: " in done.out
+    assert "event=set" in done.out
+    assert shell.ok("sync").out.count("!") == 0

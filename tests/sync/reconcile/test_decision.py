@@ -24,7 +24,11 @@ TABLE = [
     ("rolled back from this commit", replace(BASE, pinned=NEW, ahead=True, moved=True, before_pin=True), "pinned"),
     ("rolled back from a newer one", replace(BASE, pinned="c" * 40, ahead=True), "pinned"),
     ("a commit after the one rolled back", replace(BASE, pinned="c" * 40, ahead=True, after_pin=True), "applying"),
-    ("an amended commit in place of the one rolled back", replace(BASE, pinned="c" * 40, moved=True), "applying"),
+    (
+        "an amended commit in place of the one rolled back",
+        replace(BASE, pinned="c" * 40, off_pin=True, ahead=True),
+        "applying",
+    ),
     ("the same, after a restart", replace(BASE, pinned="c" * 40), "pinned"),
     ("suspended", replace(BASE, ahead=True, suspended="by ann"), "suspended"),
     ("the work tree over a commit", Facts("worktree", OLD, worktree=True), "applying"),

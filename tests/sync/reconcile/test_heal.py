@@ -80,6 +80,16 @@ def test_a_rollback_goes_back_past_a_heal(client, git, harm):
     assert client.execute_command("FCALL", "luasprocs_execute", 0, "b.lua") == 2
 
 
+def test_a_rollback_brings_back_nothing_that_a_heal_has_put_right(client, git):
+    client.hset(KEYS.name("b.lua"), "source", "return 'by hand'")
+    sync(client, git)
+    git.write("sprocs/c.lua", "return 3")
+    git.commit("two")
+    sync(client, git)
+    rollback(Registry(client, KEYS), 1, by="ann@host")
+    assert client.execute_command("FCALL", "luasprocs_execute", 0, "b.lua") == 2
+
+
 def test_a_rollback_restores_metadata_edited_by_hand(client, git):
     git.write("sprocs/b.lua", "return 3")
     git.commit("two")

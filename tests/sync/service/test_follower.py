@@ -191,6 +191,36 @@ def test_a_rollback_holds_until_a_newer_commit_or_a_request(server, repo):
         assert "999 is not in the history" in answer.text
 
 
+def test_a_request_that_nobody_answered_is_not_done_later(server, repo):
+    """Whoever asked is gone, a rollback came meanwhile, and then a daemon comes."""
+    client = server.client()
+    registry = Registry(client, KEYS)
+    first = repo.git("rev-parse", "HEAD")
+    with Service(server.url, repo.path):
+        live(client, first)
+        repo.write("sprocs/a.lua", "return 2\n")
+        live(client, repo.commit("second"))
+    overtaken = [control.request(registry, "sync", "ann", 60), control.request(registry, "rollback", "ann", 60)]
+    late = control.request(registry, "rollback", "ann", 0.05)
+    rollback(registry, by="ben@host")
+    fresh = control.request(registry, "fetch", "ann", 60)
+    with Service(server.url, repo.path):
+        stands(client, "pinned")
+        for asked in overtaken:
+            answer = control.wait_for_answer(registry, asked, 15)
+            assert answer is not None
+            assert (answer.ok, answer.refusal) == (False, "overtaken")
+            assert "overtaken by rollback to 1, generation 3 by ben@host" in answer.text
+        answer = control.wait_for_answer(registry, late, 15)
+        assert answer is not None
+        assert (answer.ok, answer.refusal) == (False, "expired")
+        answer = control.wait_for_answer(registry, fresh, 15)
+        assert answer is not None
+        assert answer.refusal == ""
+        assert (commit_of(client), generation_of(client), source_of(client, "a.lua")) == (first, 3, "return 1\n")
+        assert client.xpending(KEYS.control, control.GROUP)["pending"] == 0
+
+
 def test_suspended_it_looks_and_applies_nothing(server, repo):
     client = server.client()
     first = repo.git("rev-parse", "HEAD")

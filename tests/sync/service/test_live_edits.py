@@ -98,11 +98,11 @@ def test_compare_and_set(server, repo):
     undo(Registry(client, KEYS), "a.lua", by=ANN)
     assert edited(client) == []
     assert source_of(client, "a.lua") == EVENT
-    with pytest.raises(RegistryError, match="not edited live"):
+    with pytest.raises(RegistryError, match="no live edit to undo"):
         undo(Registry(client, KEYS), "a.lua", by=ANN)
 
 
-def test_a_sync_keeps_an_edit_until_git_changes_the_file(server, repo):
+def test_a_sync_keeps_an_edit_even_if_git_has_changed_the_file(server, repo):
     client = server.client()
     sync = [sys.executable, "-m", "sync.cli", "--redis", server.url, "sync"]
     subprocess.run(sync, cwd=repo.path, check=True, env=repo.environ, capture_output=True)
@@ -110,14 +110,15 @@ def test_a_sync_keeps_an_edit_until_git_changes_the_file(server, repo):
     repo.write("sprocs/b.lua", "return 2\n")
     repo.commit("something else")
     done = subprocess.run(sync, cwd=repo.path, check=True, env=repo.environ, capture_output=True, text=True)
-    assert "! a.lua is edited live and stays so" in done.stdout
+    assert "! kept the live edit of a.lua" in done.stdout
     assert edited(client) == ["a.lua"]
     assert "timeout=2s" in source_of(client, "a.lua")
     repo.write("sprocs/a.lua", EVENT + "-- more\n")
     repo.commit("the file itself")
     done = subprocess.run(sync, cwd=repo.path, check=True, env=repo.environ, capture_output=True, text=True)
-    assert "the live edit of a.lua was replaced" in done.stdout
-    assert edited(client) == []
+    assert "kept the live edit of a.lua (git has changed it, too" in done.stdout
+    assert edited(client) == ["a.lua"]
+    assert "timeout=2s" in source_of(client, "a.lua")
     wish(client, timeout="3s")
     subprocess.run([*sync, "--discard-edits"], cwd=repo.path, check=True, env=repo.environ, capture_output=True)
     assert source_of(client, "a.lua") == EVENT + "-- more\n"
@@ -125,6 +126,29 @@ def test_a_sync_keeps_an_edit_until_git_changes_the_file(server, repo):
     rollback(Registry(client, KEYS), 1, by="ann@host")
     assert edited(client) == []
     assert source_of(client, "a.lua") == EVENT
+
+
+@pytest.mark.parametrize("mode", ["commit", "keep"])
+def test_an_edit_that_git_has_overtaken_waits_with_both_texts_kept(server, repo, mode):
+    client = server.client()
+    registry = Registry(client, KEYS)
+    with Service(server.url, repo.path, environ={"LUASPROCS_LIVE_EDITS": "keep"}):
+        live(client, repo.git("rev-parse", "HEAD"))
+        edit(registry, "b.lua", b"return 'edited'\n", base=blob_of(client, "b.lua"), by=ANN)
+    repo.write("sprocs/b.lua", "return 'git'\n")
+    repo.write("sprocs/c.lua", "return 'c'\n")
+    second = repo.commit("in git meanwhile")
+    with Service(server.url, repo.path, environ={"LUASPROCS_LIVE_EDITS": mode}):
+        live(client, second)  # all else of it
+        until(lambda: "the live edit of b.lua waits" in state_of(client).reason)
+        assert "luasprocs edit --merge" in state_of(client).reason
+        time.sleep(1.5)  # it looks again
+        assert (source_of(client, "b.lua"), source_of(client, "c.lua")) == ("return 'edited'\n", "return 'c'\n")
+        assert edited(client) == ["b.lua"]
+        assert repo.git("rev-parse", "HEAD") == second
+        undo(registry, "b.lua", by=ANN)
+        until(lambda: source_of(client, "b.lua") == "return 'git'\n")
+        until(lambda: not state_of(client).reason)
 
 
 def test_a_file_with_changes_waits_and_says_so(server, repo):
@@ -210,7 +234,7 @@ def test_what_is_edited_back_is_no_edit(server, repo):
     wish(client, timeout="1s")
     wish(client, timeout=None)
     assert edited(client) == []
-    with pytest.raises(RegistryError, match="is not edited live"):
+    with pytest.raises(RegistryError, match="no live edit to undo"):
         undo(Registry(client, KEYS), "a.lua", by=ANN)
     with Service(server.url, repo.path):
         until(lambda: not read_live(Registry(client, KEYS)).sprocs["a.lua"].edit)

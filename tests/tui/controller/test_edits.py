@@ -1,18 +1,26 @@
 from __future__ import annotations
 
+import contextlib
+import sys
 from typing import TYPE_CHECKING
 
+from textual.app import App
 from textual.widgets import Input
 
 from luasprocs.registry.edits import edits_of
 from luasprocs.registry.live import read_live
 from luasprocs.server.registry import Registry
+from luasprocs_tui.widgets.dialog import Choose, Confirm
 from luasprocs_tui.widgets.form import Form
 from tests.live import put, sproc
 from tests.tui.pilot import KEYS, TO_ACT_ON, app, choose, screen_of, until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
     from redis import Redis
+    from textual.pilot import Pilot
 
     from tests.servers import Server
 
@@ -62,3 +70,88 @@ async def test_an_edit_of_what_changed_meanwhile_shows_both_and_asks(server: Ser
         await pilot.press("tab", "enter")
         await until(pilot, lambda: client.hget(KEYS.name("a.lua"), "key") == b"nap*", "the edit on top")
         assert "by a third" in str(client.hget(KEYS.name("a.lua"), "source"))
+
+
+def editor(path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """One that does something with the text `t`; drafts are kept below `path`."""
+    script = path / "editor.py"
+    script.write_text(
+        f"import pathlib, sys\np = pathlib.Path(sys.argv[1])\nt = p.read_text()\n{code}\np.write_text(t)\n"
+    )
+    monkeypatch.setenv("VISUAL", f"{sys.executable} {script}")
+    monkeypatch.setenv("XDG_STATE_HOME", str(path / "state"))
+    monkeypatch.setattr(App, "suspend", lambda self: contextlib.nullcontext())  # a test has no terminal to give
+
+
+def drafts(path: Path) -> list[str]:
+    return [one.read_text() for one in (path / "state").rglob("*") if one.is_file()]
+
+
+def colleague(client: Redis) -> None:
+    put(client, *(sproc(name, source + "\n-- by another\n") for name, source in TO_ACT_ON.items()))
+
+
+def live_source(client: Redis) -> str:
+    return str(client.hget(KEYS.name("hello.lua"), "source"))
+
+
+async def asked(pilot: Pilot[None], dialog: type) -> None:
+    await until(pilot, lambda: isinstance(pilot.app.screen, dialog), "the question")
+
+
+async def test_an_edit_has_one_base_its_own(
+    server: Server, client: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """E, conflict, Cancel, then E and :q! changes nothing; neither does Keep."""
+    editor(tmp_path, monkeypatch, "t = 'return return'")
+    async with app(server).run_test(size=(120, 40), notifications=True) as pilot:
+        await choose(pilot, "hello.lua")
+        await pilot.press("E")
+        await until(pilot, lambda: "hello.lua:1" in screen_of(pilot), "what is wrong")
+        colleague(client)
+        editor(tmp_path, monkeypatch, "t = 'return 1 --mine'")
+        await pilot.press("E")
+        await asked(pilot, Confirm)
+        assert "by another" in screen_of(pilot)
+        await pilot.press("escape")
+        editor(tmp_path, monkeypatch, "assert t == 'return 1 --mine'")
+        await pilot.press("E")
+        await asked(pilot, Choose)
+        await pilot.press("enter")  # keep
+        await until(pilot, lambda: "kept as a draft" in screen_of(pilot), "that it is kept")
+        assert "by another" in live_source(client)
+        assert drafts(tmp_path) == ["return 1 --mine"]
+        await pilot.press("E")
+        await asked(pilot, Choose)
+        await pilot.press("down", "enter")  # apply: on its own base, which is not live any more
+        await asked(pilot, Confirm)
+        await pilot.press("tab", "enter")
+        await until(pilot, lambda: "mine" in live_source(client), "the edit on top")
+        await until(pilot, lambda: drafts(tmp_path) == [], "no draft any more")
+
+
+async def test_drafts_outlive_another_edit_and_an_editor_that_failed(
+    server: Server, client: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    editor(tmp_path, monkeypatch, "p.write_text('return 7 --saved'); sys.exit(3)")
+    async with app(server).run_test(size=(120, 40), notifications=True) as pilot:
+        await choose(pilot, "hello.lua")
+        await pilot.press("E")
+        await until(pilot, lambda: "exit code 3" in screen_of(pilot), "that it failed")
+        assert drafts(tmp_path) == ["return 7 --saved"]
+        editor(tmp_path, monkeypatch, "t += '-- tick'")
+        await choose(pilot, "tick.lua")
+        await pilot.press("E")
+        await until(pilot, lambda: b"-- tick" in (client.hget(KEYS.name("tick.lua"), "source") or b""), "another edit")
+        await until(pilot, lambda: drafts(tmp_path) == ["return 7 --saved"], "the draft of before alone")
+        assert "saved" not in live_source(client)
+    editor(tmp_path, monkeypatch, "")
+    async with app(server).run_test(size=(120, 40), notifications=True) as pilot:  # another day
+        await choose(pilot, "hello.lua")
+        await pilot.press("E")
+        await asked(pilot, Choose)
+        await pilot.press("down", "down", "enter")  # drop
+        await until(pilot, lambda: drafts(tmp_path) == [], "that it is dropped")
+        await pilot.press("E")
+        await until(pilot, lambda: "nothing was changed" in screen_of(pilot), "an unchanged file")
+    assert "saved" not in live_source(client)

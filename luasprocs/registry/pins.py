@@ -1,0 +1,92 @@
+"""What a rollback keeps out: the blobs that git had of each sproc that was rolled back, until git has others."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from luasprocs.registry.edits import parse_edit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from luasprocs.registry.live import LiveSproc, Revision
+
+ABSENT = ""
+"""Git's blob of a sproc that git does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """`by`, `at` (ISO 8601, UTC), `why`: of the last rollback. `blobs`: each sproc to what git may have of it and is kept out.
+
+    `lifted`: sprocs that were unpinned since; the next sync brings what git has of them, and forgets this.
+    """
+
+    by: str = ""
+    at: str = ""
+    why: str = ""
+    blobs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lifted: tuple[str, ...] = ()
+
+    def stored(self) -> str:
+        """As it stands in `Revision`."""
+        return json.dumps(asdict(self))
+
+    def holds(self, name: str, blob: str) -> bool:
+        """Whether it keeps this blob (ABSENT: that git has none) of a sproc out."""
+        return blob in self.blobs.get(name, ())
+
+    def held(self, desired: Mapping[str, str]) -> tuple[str, ...]:
+        """Those sprocs that git wants as they were before the rollback, so that they stay as they are. Sorted."""
+        return tuple(sorted(name for name in self.blobs if self.holds(name, desired.get(name, ABSENT))))
+
+    def only(self, names: Iterable[str]) -> Pin:
+        """The same of some sprocs, as a sync leaves it."""
+        kept = set(names)
+        return replace(self, blobs={name: blobs for name, blobs in self.blobs.items() if name in kept}, lifted=())
+
+    def without(self, names: Iterable[str]) -> Pin:
+        """The same, once some sprocs are unpinned."""
+        return replace(self.only(self.blobs.keys() - set(names)), lifted=tuple(sorted({*self.lifted, *names})))
+
+    def __str__(self) -> str:
+        """`by ann@host: broke the shop`."""
+        return f"by {self.by or 'somebody'}" + (f": {self.why}" if self.why else "")
+
+
+NO_PIN = Pin()
+
+
+def pin_of(revision: Revision) -> Pin:
+    """What stands in `Revision`; NO_PIN if nothing does that can be read."""
+    try:
+        found = json.loads(revision.held)
+        blobs = {str(name): tuple(map(str, some)) for name, some in found["blobs"].items()}
+        return Pin(str(found["by"]), str(found["at"]), str(found["why"]), blobs, tuple(map(str, found["lifted"])))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return NO_PIN
+
+
+def pinned_after(pin: Pin, live: Mapping[str, LiveSproc], target: Mapping[str, str], names: Iterable[str]) -> Pin:
+    """The pin after a rollback of `names` to the blobs in `target`: git's blobs of them are kept out from now on.
+
+    A sproc that gets git's own blob back is held no longer.
+    """
+    blobs = dict(pin.blobs)
+    for name in names:
+        git = pin.blobs.get(name) or _of_git(live.get(name))
+        if target.get(name, ABSENT) in git:
+            blobs.pop(name, None)
+        else:
+            blobs[name] = git
+    return replace(pin, blobs=blobs)
+
+
+def _of_git(sproc: LiveSproc | None) -> tuple[str, ...]:
+    """What git may have of a live sproc: of an edited one what it was before, or one of its edits, already committed."""
+    if sproc is None:
+        return (ABSENT,)
+    edit = parse_edit(sproc.edit)
+    return tuple(dict.fromkeys((*((edit.base, *edit.past) if edit else ()), sproc.blob)))

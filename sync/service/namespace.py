@@ -1,0 +1,93 @@
+"""Which registry a daemon serves: as the host says, as git says, or, as long as git can't be asked, as Redis tells."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from redis.exceptions import RedisError
+
+from luasprocs.contract.encoding import text
+from luasprocs.contract.keys import LIBRARY, Keys
+from luasprocs.contract.replies import About
+from luasprocs.errors import LuasprocsError
+from luasprocs.server.connection import connect
+from luasprocs.server.endpoint import Endpoint
+from luasprocs.server.registry import Registry
+from luasprocs.state.desired import read_sync_state
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from sync.service.sources import Source
+
+log = logging.getLogger("luasprocs.daemon")
+
+GIT_WITHIN_S = 5.0
+"""How long a remote may take to name the namespace; then the daemon starts without it."""
+
+
+class Chosen(NamedTuple):
+    """`sure`: the host or git says so; else the daemon moves to what git says once it can be asked."""
+
+    keys: Keys
+    sure: bool = True
+
+
+def choose(url: str, given: str | None, source: Source) -> Chosen:
+    """The names of the registry. `given`: the host's namespace, None for none.
+
+    Raises:
+        SettingsError: the URL can't be used.
+    """
+    if given is not None:
+        return Chosen(Keys(given))
+    try:
+        return Chosen(Keys(source.desired().settings.namespace))  # of a mirror what was fetched before
+    except LuasprocsError:
+        pass
+    try:
+        return Chosen(fetched(source))
+    except LuasprocsError as error:
+        found = _of_source(url, source)
+        which = f"namespace {found!r}" if found else "the registry without a namespace"
+        log.warning("git does not say which namespace to serve (%s): %s is served until it does", error, which)
+        return Chosen(Keys(found), sure=False)
+
+
+def fetched(source: Source, within_s: float = GIT_WITHIN_S) -> Keys:
+    """As git says after a fetch.
+
+    Raises:
+        LuasprocsError: the remote can't be fetched in time, or what it has can't be read.
+    """
+    timer = threading.Timer(within_s, source.give_up)
+    timer.start()
+    try:
+        source.refresh()
+    finally:
+        timer.cancel()
+    return Keys(source.desired().settings.namespace)
+
+
+def _of_source(url: str, source: Source) -> str:
+    """The namespace of the registry that was last synced from this source, else ""."""
+    client = connect(url)
+    try:
+        for about in _engines(client):
+            ours = about.db == str(Endpoint.of(url).db)
+            if ours and read_sync_state(Registry(client, Keys(about.namespace))).source == source.name:
+                return about.namespace
+    except (RedisError, LuasprocsError) as error:
+        log.debug("Redis does not tell which registries it has: %s", error)
+    finally:
+        client.close()
+    return ""
+
+
+def _engines(client: Redis) -> list[About]:
+    """The engines that are loaded, as they present themselves."""
+    found: Any = client.execute_command("FUNCTION", "LIST", "LIBRARYNAME", f"*{LIBRARY}")
+    libraries = [text(dict(zip(one[::2], one[1::2], strict=True)).get(b"library_name", b"")) for one in found]
+    return [About.of(client.execute_command("FCALL_RO", f"{library}_about", 0)) for library in libraries]
