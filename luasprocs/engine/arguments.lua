@@ -21,7 +21,7 @@ return function(args, rule)
     local at = place > count and (place - count - 1) % #each + 1
     local kind, text = at and sub(each, at, at) or sub(kinds, place, place), args[place]
     if (kind == 'n' and not whole(text)) or (kind == 'o' and text ~= '' and not whole(text)) then
-      return 'ERR argument ' .. place .. ' is not a whole number from 0 to 999999999999999: ' .. usage
+      return 'ERR argument ' .. place .. ' is no whole number from 0 to 999999999999999: ' .. usage
     elseif kind == 'w' and (text == '' or #text > 200 or find(text, '%s')) then
       return 'ERR argument ' .. place .. ' is no word: ' .. usage
     end
