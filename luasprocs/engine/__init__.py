@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from luasprocs.contract.keys import Keys
     from luasprocs.language.needs import Needs
 
-VERSION = 12
+VERSION = 13
 """Raised with every change of the engine's text, or of what it is made from: an older luasprocs must not undo it."""
-TEXTS = {12: "b6417f4b220e3adff1d38edbc4415078f91be161"}
+TEXTS = {13: "bb6711de23b909796d77e70eeb63c5bbc6027567"}
 """The last VERSIONs, and the ids of their texts for one registry. A VERSION that somebody may run keeps its text."""
 
 LOADED = ("core", "register")

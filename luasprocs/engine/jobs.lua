@@ -78,9 +78,15 @@ local function string_of(value)
   return type(value) == 'string' and value or ''
 end
 
+-- A run's origin: one word, as the functions check it, for it stands among the words of a marker.
+local function origin_of(value)
+  return type(value) == 'string' and #value <= 200 and value:find('^%S+$') and value or '-'
+end
+
+-- As many digits as tostring writes without an exponent.
 local function whole_of(value, default)
   value = tonumber(value)
-  return value and value >= 0 and value < 2 ^ 53 and math.floor(value) or default
+  return value and value >= 0 and value < 1e14 and math.floor(value) or default
 end
 
 -- A job from its JSON, whoever wrote that: what it lacks is filled in, what can't be is left out. Nothing for one that is no job.
@@ -89,7 +95,7 @@ local function read_job(text)
   if not ok or type(job) ~= 'table' or type(job.id) ~= 'string' or type(job.sproc) ~= 'string' then return end
   return {
     id = job.id, sproc = job.sproc, trigger = string_of(job.trigger), keys = strings_of(job.keys), args = strings_of(job.args),
-    origin = string_of(job.origin), depth = whole_of(job.depth, 0), attempt = whole_of(job.attempt, 1),
+    origin = origin_of(job.origin), depth = whole_of(job.depth, 0), attempt = whole_of(job.attempt, 1),
     enqueued_ms = whole_of(job.enqueued_ms, 0), server = job.server == true or nil,
   }
 end

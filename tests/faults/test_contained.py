@@ -88,7 +88,7 @@ def test_fan_out_ends_at_its_budget(server):
     )
     with running(server, fan=fan) as (client, _):
         client.set("ev:start", "x")
-        assert until(lambda: any("budget" in one["error"] for one in records(client, status="skipped")))
+        assert until(lambda: any("limit of 1000 runs" in one["error"] for one in records(client, status="skipped")))
         time.sleep(1)
         runs = int(client.hget("__*_Sproc_Stats_fan.lua", "runs"))
         assert 500 < runs <= 1001

@@ -119,12 +119,14 @@ def test_each_command_cut_before_and_after_the_server_has_run_it(server, tmp_pat
         ledger_of(client, "ran"),
         {job.args[0] for job in read_jobs(Registry(client, KEYS)) if job.state == "dead"},
     )
-    assert not dead
+    assert dead <= {str(turn) for turn in range(work.turns)}, dead  # of what has no retries
+    assert len(dead) <= 2, dead  # the two cuts of an `effect`: it is unknown whether the server ran it
     assert done.keys() == {f"{kind}{number}" for kind in "ja" for number in range(work.jobs)}
     again = {name: times for name, times in done.items() if times > 1}
     assert sum(again.values()) - len(again) <= 2 * 2 * len(TWICE), again
     turns: Any = client.lrange("turns", 0, -1)
-    assert [int(turn) for turn in dict.fromkeys(turns)] == list(range(work.turns))
+    taken = [turn.decode() for turn in dict.fromkeys(turns)]
+    assert taken == [turn for turn in map(str, range(work.turns)) if turn in taken or turn not in dead]
     assert set(ledger_of(client, "times").values()) == {1}
     assert set(ledger_of(client, "tries").values()) <= {1, 2}  # 1: in a gap it fails once by its catch-up, or never ran
 

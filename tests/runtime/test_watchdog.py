@@ -16,7 +16,7 @@ async def test_a_missing_right_is_said_once(server, caplog):
     for _ in range(2):
         await stop_overdue(address, Bindings(), said)
     [message] = caplog.messages
-    assert message.startswith("runs that never end can't be stopped: NOPERM")
+    assert message.startswith("can't stop endless runs: NOPERM")
 
 
 async def test_a_server_that_is_away_is_no_error(caplog):

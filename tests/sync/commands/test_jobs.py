@@ -161,7 +161,7 @@ def test_what_somebody_wrote_by_hand_stands_in_nobodys_way(live: Shell, start_da
         b'{"id":"1-\xff","sproc":"hello.lua"}',
         '{"id":5,"sproc":"hello.lua"}',
         '{"id":"1-\\u0033","sproc":"hello.lua"}',
-        '{"id":"1-4","sproc":"hello.lua","args":["\\"id\\":\\"1-0\\""]}',
+        '{"id":"1-4","sproc":"hello.lua","origin":"two words","depth":1e15,"args":["\\"id\\":\\"1-0\\""]}',
     )
     for text in texts:
         live.redis.xadd(KEYS.dead, {"job": text})

@@ -90,7 +90,7 @@ def deployers(shell, shop, server) -> Work:  # noqa: C901  # a list of small ste
 
     def change() -> None:
         number = next(numbers)
-        shop.write("sprocs/a.lua", f"-- event=set\n-- key=ev{number}:*\nreturn {number}\n")
+        shop.write("sprocs/a.lua", f"-- event=set\n-- key=ev{number}:*\n-- function=f{number}\nreturn {number}\n")
         path = shop.path / "sprocs" / "d.lua"
         path.unlink() if path.exists() else shop.write("sprocs/d.lua", f"return {number}\n")
         shop.commit("change")
@@ -159,9 +159,11 @@ def viewers(shell, server) -> Work:
         Tail(Registry(server.client(username="worker", password="pw"), KEYS), "0-0").read(1)
 
     def screen() -> None:
-        pulse = RegistryBackend(server.url.replace("redis://", "redis://worker:pw@")).snapshot((), full=False).pulse
+        backend = RegistryBackend(server.url.replace("redis://", "redis://worker:pw@"))
+        pulse = backend.snapshot((), full=False).pulse
         assert pulse is not None
         assert pulse.recorded is not None
+        assert backend.sync_status().generation
 
     words = ("status", "list", "show a.lua", "history", "logs", "jobs", "cron", "plan")
     return [*((line, cli(*line.split())) for line in words), ("tail", tail), ("watch", watch), ("screen", screen)]

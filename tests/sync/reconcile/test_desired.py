@@ -253,7 +253,7 @@ def test_misuse_is_told_by_a_check_and_stops_no_sync(repo):
 
 
 def test_a_check_of_some_names_tells_only_of_them(repo):
-    wanted(repo, ("sprocs/a.lua", "return return"), ("sprocs/b.lua", "-- x=1\nreturn 1"))
+    wanted(repo, ("sprocs/a.lua", "return return"), ("sprocs/b.lua", "-- evnt=1\nreturn 1"))
     repository = Repository.open(repo.path)
     assert [problem.path for problem in problems_in(repository, read_commit(repository), ["b.lua"])] == ["sprocs/b.lua"]
 

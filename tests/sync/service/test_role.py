@@ -89,9 +89,9 @@ class Life:
         pipe.execute(raise_on_error=False)
 
     def _commit(self, number: int) -> None:
-        """One sproc comes or goes, two have other triggers: on a key, and on a pattern."""
+        """One sproc comes or goes with its own function, two have other triggers: on a key, and on a pattern."""
         path = self._repo.path / "sprocs" / "comes.lua"
-        path.unlink() if path.exists() else self._repo.write("sprocs/comes.lua", "return 1\n")
+        path.unlink() if path.exists() else self._repo.write("sprocs/comes.lua", "-- function=comes\nreturn 1\n")
         for key in (f"one{number}", f"some{number}*"):
             self._repo.write(f"sprocs/moves{key[:3]}.lua", ON.format("set", key) + "return 1\n")
         with contextlib.suppress(AssertionError):  # the daemon commits an edit just now
