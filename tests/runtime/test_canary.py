@@ -59,7 +59,7 @@ def test_flags_that_go_missing_are_said_and_are_a_gap(server):
         assert from_ms <= lost_at <= to_ms
         client.config_set("notify-keyspace-events", "K$")
         healed_at = server_ms(client)
-        daemon.until("published again")
+        daemon.until("notifications work again")
         assert daemon.output.count(MISSING) == 1
         assert gaps(client, 2)[-1][2] >= healed_at
         client.set("ev:2", "x")

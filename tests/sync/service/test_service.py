@@ -135,7 +135,7 @@ def test_it_is_not_ready_before_it_listens(server: Server, manager: Manager) -> 
     with_manager = {"NOTIFY_SOCKET": manager.path}
     daemon = DaemonProcess(server.url, environ=with_manager).spawn()
     try:
-        daemon.until("nothing was synced here yet")
+        daemon.until("nothing is synced here yet")
         time.sleep(0.3)
         assert "READY=1" not in manager.rest()
         put(server.client(), sproc("dream.lua", DREAM))
