@@ -32,7 +32,7 @@ def test_flags_that_another_client_resets(server):
     check(writers.ledger, ran, gaps(client))
     assert 1 <= len(gaps(client)) <= 2
     assert "K" in str(flags)
-    assert "notify-keyspace-events was ''" in daemon.output
+    assert "set notify-keyspace-events from ''" in daemon.output
 
 
 def test_flags_that_were_on_stay_on(server):

@@ -43,7 +43,7 @@ def test_the_registry_is_as_documented(client):
     revision = client.hgetall("__*_Sproc_Revision_*__")
     assert (revision[b"commit"], revision[b"generation"], revision[b"owner"]) == (b"c1", b"1", b"tests")
     assert set(revision) == {
-        b"commit", b"branch", b"generation", b"applied_at", b"applied_by", b"owner", b"engine", b"pinned", b"defaults",
+        b"commit", b"branch", b"generation", b"applied_at", b"applied_by", b"owner", b"engine", b"pinned", b"defaults", b"held",
     }  # fmt: skip
     assert client.hgetall("__*_Sproc_Triggers_*__") == {b"__keyspace@0__:dream*": b"sc2.lua"}
 

@@ -123,10 +123,10 @@ def test_an_interrupt_ends_with_130(tmp_path) -> None:
 def test_a_surprise_is_one_line_and_ends_with_2(shell: Shell) -> None:
     # Somebody else's function of the engine's name, which answers nonsense.
     shell.redis.function_load(
-        "#!lua name=other\nredis.register_function{function_name='luasprocs_about', flags={'no-writes'}, "
+        "#!lua name=other\nredis.register_function{function_name='luasprocs_schedules', flags={'no-writes'}, "
         "callback=function() return 1 end}"
     )
-    said = shell("list")
+    said = shell("cron")
     assert (said.code, said.out) == (2, "")
     assert said.err.count("\n") == 1
     assert "TypeError" in said.err

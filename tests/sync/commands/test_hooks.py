@@ -377,7 +377,7 @@ def test_what_is_no_push_is_said(hub):
         [hub.hooks / "pre-receive"], cwd=hub.bare.path, input=b"hello\n", capture_output=True, check=False
     )
     assert done.returncode != 0
-    assert b"which is no ref's update" in done.stderr
+    assert b"is not a ref update" in done.stderr
 
 
 # -- As docs/operations.md tells it
