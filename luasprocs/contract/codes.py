@@ -44,6 +44,15 @@ class JobState(Code):
     DEAD = "dead", "it used up its retries"
 
 
+class Action(Code):
+    """The first word of what made a generation, in the history."""
+
+    SYNC = "sync", "a sync"
+    HEAL = "heal", "a daemon's repair of what was changed by hand"
+    EDIT = "edit", "a live edit, or its undo"
+    ROLLBACK = "rollback", "a rollback"
+
+
 class RequestRefusal(Code):
     """Why a daemon answers a request without doing what it asks for."""
 

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from luasprocs.contract.codes import Action
 from luasprocs.errors import ConflictError, EditConflictError, RegistryError
 from luasprocs.language import header
 from luasprocs.language.rules import with_defaults
@@ -113,5 +114,5 @@ def _change(live: Live, sproc: Sproc, by: str, subject: str) -> Change:
         pinned=revision.pinned,
         held=revision.held,
         defaults=revision.defaults,
-        action="edit",
+        action=Action.EDIT,
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from luasprocs.contract.codes import Action
 from luasprocs.errors import ConflictError, RegistryError
 from luasprocs.language.rules import with_defaults
 from luasprocs.language.sproc import Sproc, git_blob_id, read_sproc
@@ -168,9 +169,7 @@ def _default(live: Live, history: Iterable[Generation], sproc: str) -> int:
 def _change(way: _Way, by: str) -> Change:
     live, to, plan = way.live, way.to, way.plan
     if lost := [way.blobs[name] for name in plan.names_changed if way.blobs[name] not in way.sources]:
-        raise RegistryError(
-            f"the source of blob {lost[0]} is not kept any more: sync an older commit with --revision instead"
-        )
+        raise RegistryError(f"the source of blob {lost[0]} is no longer kept: use sync --revision with an older commit")
     one = way.sproc
     commit = live.revision.commit if one else to.commit
     defaults = json.loads(live.revision.defaults or "{}")
@@ -186,7 +185,7 @@ def _change(way: _Way, by: str) -> Change:
         put=tuple(_with(sproc, defaults) for sproc in read),
         deleted=plan.deleted,
         names=tuple(sorted(way.blobs)),
-        action=f"rollback to {to.generation}",
+        action=f"{Action.ROLLBACK} to {to.generation}",
     )
 
 

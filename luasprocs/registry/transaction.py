@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from luasprocs.contract.codes import Action
 from luasprocs.contract.encoding import raw
 from luasprocs.contract.limits import FUNCTIONS_DIGEST, TRIGGERS_DIGEST
 from luasprocs.language.sproc import Sproc, git_blob_id
@@ -54,7 +55,7 @@ class Change:
     pinned: str = ""
     held: str = ""
     defaults: str = ""
-    action: str = "sync"
+    action: str = Action.SYNC
     healed: tuple[str, ...] = ()
     why: str = ""
     kept: Mapping[str, bytes] = field(default_factory=dict)

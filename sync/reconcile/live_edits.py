@@ -53,7 +53,7 @@ def commit_pending(
     if not edits:
         return Committed("", held)
     if not desired.branch:
-        return Committed("", held | {one.name: "no branch is followed that it could be committed to" for one in edits})
+        return Committed("", held | {one.name: "no followed branch to commit to" for one in edits})
     claim = f"{user_at_host()} {secrets.token_hex(8)}"
     if not registry.client.set(registry.keys.edit_claim, claim, nx=True, px=CLAIM_MS):
         return Committed("", held)  # another daemon is at it
@@ -103,7 +103,7 @@ def _merged(repository: Repository, desired: Desired, sproc: Sproc, one: LiveEdi
     path = desired.path(one.name)
     theirs = repository.file(desired.commit.sha, path, SOURCE_LIMIT_BYTES)
     if theirs is None:
-        return b"", None, f"{path} is not in {desired.commit.sha[:10]} any more: {WAYS_OUT}"
+        return b"", None, f"{path} is no longer in {desired.commit.sha[:10]}: {WAYS_OUT}"
     if blob_like(sproc.blob, theirs) in one.edit.blobs:
         return sproc.source, None, ""
     try:

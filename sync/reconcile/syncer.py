@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from luasprocs.contract.codes import Action
 from luasprocs.contract.encoding import raw, text
 from luasprocs.errors import ConflictError, NoFolderError, OwnerError, PolicyError, ProblemsError, PruneError
 from luasprocs.language.header import warnings_in
@@ -229,7 +230,7 @@ class Syncer:
             pinned=prepared.pinned,
             held=prepared.held,
             defaults=_defaults_of(desired),
-            action="heal" if same_commit and healed else "sync",
+            action=Action.HEAL if same_commit and healed else Action.SYNC,
             healed=healed,
             generations_kept=desired.settings.keep_generations,
         )

@@ -143,7 +143,7 @@ class Reconciler:
         done = done._replace(again=True)
         if time.monotonic() - self._moving_since_s < PATIENCE_S:
             return done
-        return done.because(f"{moving} is being written all the time: it stays as it was before")
+        return done.because(f"{moving} keeps changing: it stays as it was")
 
     def _apply(self, desired: Desired, live: Live, decision: Decision, *, forced: bool) -> Reconciliation:
         discard, keep = self._rules.live_edits == "revert", decision.apply and not forced

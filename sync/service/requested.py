@@ -20,7 +20,7 @@ def still(generation: int) -> Callable[[Live], None]:
 
     def check(live: Live) -> None:
         if live.revision.generation != generation:
-            raise ConflictError(f"generation {live.revision.generation} came meanwhile: look at luasprocs history")
+            raise ConflictError(f"generation {live.revision.generation} came meanwhile: see luasprocs history")
 
     return check
 
@@ -33,4 +33,4 @@ def refusal_text(refusal: RequestRefusal, request: Request, newest: Sequence[Gen
         return f"the {request.action} has expired ({late}): nothing was done; ask again"
     last = newest[0] if newest else None
     what = f"{last.action}, generation {last.generation} by {last.applied_by}" if last else "another generation"
-    return f"the {request.action} was overtaken by {what}: nothing was done; look at luasprocs history, then ask again"
+    return f"the {request.action} was overtaken by {what}: nothing was done; check luasprocs history, then ask again"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from textual import events
 from textual.widgets import Input
 
@@ -94,6 +95,7 @@ async def test_own_keys(server: Server) -> None:
         await until(pilot, lambda: "f5        :pause" in screen_of(pilot), "the help with the own key")
 
 
+@pytest.mark.wording  # it types the words
 async def test_the_palette_has_every_action_that_can_be_done(server: Server) -> None:
     put(server.client(), sproc("a.lua", "return 1"))
     async with TuiApp(Context("", server.url), read_only=True).run_test(size=(100, 40)) as pilot:

@@ -179,7 +179,7 @@ def test_a_deleted_branch_prunes_nothing(hub):
     hub.commit(a="return 'one'")
     hub.pushed()
     before = hub.shell.everything()
-    assert "main was deleted; nothing is pruned" in hub.pushed("origin", ":main")
+    assert "main was deleted: nothing is pruned" in hub.pushed("origin", ":main")
     assert hub.shell.everything() == before
 
 

@@ -87,7 +87,7 @@ FINDINGS = (
         "luasprocs logs --status error",
         names=("billing/charge.lua",),
     ),
-    Finding(FindingCode.DRIFT, "changed by hand: sc3.lua", "luasprocs sync puts it right", names=("sc3.lua",)),
+    Finding(FindingCode.DRIFT, "changed by hand: sc3.lua", "luasprocs sync repairs it", names=("sc3.lua",)),
 )
 
 
