@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import ResponseError
 
 from luasprocs.contract.encoding import raw, text
-from luasprocs.errors import OwnerError, Problem
+from luasprocs.contract.replies import About
+from luasprocs.errors import ConflictError, OwnerError, Problem
 from luasprocs.registry.transaction import Row, row_of
 from luasprocs.server.errors import is_name_taken
 from luasprocs.server.pipeline import borrowed, packed
@@ -16,8 +17,6 @@ from luasprocs.server.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-    from redis import Redis
 
     from luasprocs.engine import Engine
     from luasprocs.language.sproc import Sproc
@@ -56,7 +55,7 @@ def prove(
     Raises:
         OwnerError: another library has the engine's name, or names of its functions.
     """
-    _load_engine(registry.client, live, engine, adopt=adopt)
+    _load_engine(registry, live, engine, adopt=adopt)
     problems: list[Problem] = []
     proven: list[Sproc] = []
     rows: list[Row] = []
@@ -103,16 +102,27 @@ def _compile_problem(name: str, message: str) -> Problem:
     return Problem(name, int(line), 1, said.strip()) if line.isdecimal() else Problem(name, 1, 1, message)
 
 
-def _load_engine(client: Redis, live: Live, engine: Engine, *, adopt: bool) -> None:
+def _ours(registry: Registry, engine: Engine) -> bool:
+    """Whether what has the engine's names is an engine of the same repository: another process loaded it just now."""
+    try:
+        about = About.parse(registry.call_ro("about"))
+    except ResponseError:
+        return False
+    return about is not None and about.owner == engine.owner
+
+
+def _load_engine(registry: Registry, live: Live, engine: Engine, *, adopt: bool) -> None:
     """Loads the engine, unless it is there: harmless, it only empties a cache."""
     if live.about is not None and live.about.text_id == engine.id:
         return
     try:
         # Where no engine answers, a library of its name is somebody else's: without REPLACE the server refuses to touch it.
         replace = ("REPLACE",) if adopt or live.about is not None else ()
-        client.execute_command("FUNCTION", "LOAD", *replace, engine.text)
+        registry.client.execute_command("FUNCTION", "LOAD", *replace, engine.text)
     except ResponseError as error:
         if is_name_taken(error):
+            if _ours(registry, engine):
+                raise ConflictError("another sync loaded the engine first: plan again") from error
             raise OwnerError(
                 f"another function library has the engine's names: {error}; give this repository a namespace, or "
                 f"replace a library named {engine.library} by sync --adopt"
