@@ -121,7 +121,7 @@ def test_a_file_that_is_written_for_ever_holds_no_other_up(server, repo):
         try:
             repo.write("sprocs/b.lua", "return 2\n")
             until(lambda: source_of(client, "b.lua") == "return 2\n")
-            service.until("a.lua is being written all the time")
+            service.until("a.lua keeps changing")
         finally:
             over.set()
             writer.join()
