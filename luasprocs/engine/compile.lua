@@ -9,9 +9,10 @@ local function quoted(name)
   return "'" .. tostring(name) .. "'"
 end
 
--- An entry that can't run; `refused` says why, and begins with its code.
-local function refusal(code, text)
-  return { refused = code .. ' ' .. text, code = code }
+-- An entry that can't run; `refused` says why, and begins with its code, if not the server's own error.
+local function refusal(code, text, error)
+  local refused = error or code .. ' ' .. text
+  return { refused = refused, code = code, direct = function() return { err = refused } end }
 end
 
 -- Takes a name. Returns its header's values and `source`, or nothing and a refusal.
@@ -20,7 +21,7 @@ local function fetch(name)
   core.once 'pin'()
   local values, problem = header.read(name, 'source', 'enabled', 'library', 'runasync', 'readonly', 'type', 'value', 'retries', 'event', 'reentrant', 'record', 'oom')
   if not values then
-    if problem:find('WRONGTYPE', 1, true) ~= 1 then return nil, { refused = problem, code = 'ERR' } end
+    if problem:find('WRONGTYPE', 1, true) ~= 1 then return nil, refusal('ERR', nil, problem) end
     return nil, refusal('DIRTY', 'the registry of ' .. quoted(name) .. ' was changed by hand: sync again')
   end
   if not values.source then
@@ -85,10 +86,9 @@ local function assigns(source, name)
 end
 
 -- A direct call is counted by its sproc itself, in an upvalue, and a source that looks at ARGV takes the name off it: in Lua's own
--- code both cost next to nothing, done by the caller 5% of a call's time. `luasprocs_direct`: true for a call by name, `own` or `reads` for
--- one by a function of its own, which has no name among its arguments; nil for any other run.
-local COUNT = 'if luasprocs_direct then luasprocs_calls = luasprocs_calls + 1 if luasprocs_calls >= %d then luasprocs_flush() end %s end '
-local SHIFT = 'if luasprocs_direct == true then local n = #ARGV for i = 2, n do ARGV[i - 1] = ARGV[i] end ARGV[n] = nil end'
+-- code both cost next to nothing, done by the caller 5% of a call's time. `luasprocs_named`: true for a call by name; nil for any other run.
+local COUNT = 'if luasprocs_named then local n = luasprocs_calls + 1 luasprocs_calls = n if n >= %d then luasprocs_flush() end %s end '
+local SHIFT = 'n = #ARGV for i = 2, n do ARGV[i - 1] = ARGV[i] end ARGV[n] = nil'
 
 -- A source as Lua that returns the function which runs it, of fixed arity, and one that says how often it was called since it was last asked. What is
 -- added stands on the first line and behind the last.
@@ -101,7 +101,7 @@ local function wrapped(source)
   local copies = #shared > 0 and 'local ' .. names .. ' = ' .. names .. '; ' or ''
   local count = COUNT:format(K.FLUSH_EVERY, source:find('ARGV', 1, true) and SHIFT or '')
   return 'local sproc, require, redis, luasprocs_flush = ...; local luasprocs_calls = 0; ' .. eval.head(source) .. copies
-    .. 'return function(KEYS, ARGV, luasprocs_direct) ' .. count .. source
+    .. 'return function(KEYS, ARGV, luasprocs_named) ' .. count .. source
     .. '\nend, function() local calls = luasprocs_calls; luasprocs_calls = 0; return calls end'
 end
 
@@ -119,16 +119,18 @@ local function runner(source, name, chunk, sproc, require_library)
   return function(keys, args) return chunk(keys, args, sproc, require_library, api) end
 end
 
--- What a direct call runs that can't call its sproc's function as it is.
+-- What a direct call runs that can't call its sproc's function as it is: by name, or by a function of its own, which counts itself.
 local function called(entry)
   return function(keys, args, named)
-    entry.left = entry.left - 1
-    if entry.left <= 0 then flush() end
-    local guard = core.use 'guard'
-    if named == true then guard.shift(args) end
+    if named then
+      entry.left = entry.left - 1
+      if entry.left <= 0 then flush() end
+      core.use('guard').shift(args)
+    end
     if not entry.guarded then return entry.run(keys, args) end
-    if named == true then return guard.reply_of(entry, keys, args) end
-    return guard.own_reply_of(entry, keys, args, named == 'reads')
+    local guard = core.use 'guard'
+    if named then return guard.reply_of(entry, keys, args) end
+    return guard.own_reply_of(entry, keys, args)
   end
 end
 

@@ -39,18 +39,13 @@ function core.settle()
   if under_way then settle() end
 end
 
-redis.register_function({ function_name = K.EXECUTE, flags = K.EXECUTE_FLAGS, callback = function(keys, args)
+-- Each of Lua's own instructions is 0.2% of a call: `none`, which nobody passes, is a nil that is at hand.
+redis.register_function({ function_name = K.EXECUTE, flags = K.EXECUTE_FLAGS, callback = function(keys, args, none)
   if under_way then settle() end
   local name = args[1]
-  local run = direct[name]
-  if not run then
-    local entry = load_entry(name)
-    if entry.refused then return { err = entry.refused } end
-    run = entry.direct
-  end
   under_way = name
-  local reply = run(keys, args, true)
-  under_way = nil
+  local reply = (direct[name] or load_entry(name).direct)(keys, args, true)
+  under_way = none
   return reply
 end })
 

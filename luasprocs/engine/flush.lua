@@ -5,7 +5,13 @@ local serve = {}
 -- Adds the calls counted since the last flush to each sproc's stats. Returns how many were added.
 -- A caller's ACL may forbid it: then the counts wait for somebody who may.
 local function write()
+  core.use 'pace'()
   local added = 0
+  for name, count in pairs(core.own or {}) do
+    local calls, raised = count()
+    local entry = core.entries[name]
+    if entry then entry.left, entry.raised = entry.left - calls, entry.raised + raised end
+  end
   for name, entry in pairs(core.entries) do
     if entry.counted then entry.left = entry.left - entry.counted() end
     local calls = K.FLUSH_EVERY - entry.left
@@ -25,7 +31,6 @@ end
 
 function serve.flush()
   core.settle()
-  if core.settle_own then core.settle_own() end
   return write()
 end
 

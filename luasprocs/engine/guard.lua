@@ -127,9 +127,9 @@ function guard.reply_of(entry, keys, args)
   return counted(entry, run(entry, keys, args, entry.begin))
 end
 
--- The same by a function of its own, to which the server has given room; `reads`: it may not write, and so not publish.
-function guard.own_reply_of(entry, keys, args, reads)
-  return counted(entry, run(entry, keys, args, not reads and entry.begin or nil))
+-- The same by a function of its own, to which the server has given room. One that may not write may not publish.
+function guard.own_reply_of(entry, keys, args)
+  return counted(entry, run(entry, keys, args, not entry.readonly and entry.begin or nil))
 end
 
 -- Undoes what a sproc may have changed for whatever runs after it in the same call.

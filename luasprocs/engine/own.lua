@@ -2,38 +2,30 @@
 -- refuses what a flag doesn't allow.
 local core = ...
 local OWN, direct = K.OWN, core.direct
-
--- The name whose call by its own function has not returned, see core.lua.
-local under_way
-local function settle()
-  local entry = core.entries[under_way]
-  under_way = nil
-  if entry then entry.raised = entry.raised + 1 end
-end
-function core.settle_own()
-  if under_way then settle() end
-end
+local counts = {}
+core.own = counts -- name -> what takes the count of its calls by a function of its own, see flush.lua
 
 for place = 1, #OWN, 3 do -- ipairs is not there while a library loads
-  local name, flags, how = OWN[place + 1], OWN[place + 2], 'own'
-  for i = 1, #flags do
-    if flags[i] == 'no-writes' then how = 'reads' end
-  end
+  local name, begun, ended = OWN[place + 1], 0, 0
   redis.register_function({
     function_name = OWN[place],
-    flags = flags,
+    flags = OWN[place + 2],
     callback = function(keys, args)
-      if under_way then settle() end
-      local run = direct[name]
-      if not run then
-        local entry = core.load_entry(name)
-        if entry.refused then return { err = entry.refused } end
-        run = entry.direct
+      local run, number = direct[name] or core.load_entry(name).direct, begun + 1
+      if number > K.FLUSH_EVERY then
+        core.use 'flush'.write()
+        number = begun + 1
       end
-      under_way = name
-      local reply = run(keys, args, how)
-      under_way = nil
+      begun = number
+      local reply = run(keys, args)
+      ended = ended + 1
       return reply
     end,
   })
+  -- Returns the calls since it was last asked, and how many of them raised.
+  counts[name] = function()
+    local calls, raised = begun, begun - ended
+    begun, ended = 0, 0
+    return calls, raised
+  end
 end

@@ -6,5 +6,6 @@ return function()
   local found = redis.pcall('HGET', K.REVISION, 'generation')
   if type(found) ~= 'string' then return end -- no registry, or a caller in another db: the next call asks again
   core.generation = found
+  core.use 'pace'()
   core.triggers = redis.call('EXISTS', K.TRIGGERS) == 1
 end
