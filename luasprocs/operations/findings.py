@@ -210,6 +210,7 @@ def _daemons(snapshot: Snapshot) -> Iterator[Finding]:
             ("events", snapshot.live and snapshot.live.triggers),
             ("schedules", snapshot.sprocs and snapshot.sprocs.schedules),
             ("async runs", snapshot.open_jobs or snapshot.delayed_jobs),
+            ("retries", snapshot.delayed_jobs and snapshot.running.alive),
         )
         if there
     ]
@@ -218,6 +219,10 @@ def _daemons(snapshot: Snapshot) -> Iterator[Finding]:
     if waits and not alive:
         message = f"no daemon is alive, so nothing runs: {', '.join(waits)}"
         yield Finding(FindingCode.NO_DAEMON, message, "luasprocs daemon", since_ms=last_ms)
+    elif stuck := [what for what in waits if all(what in one.waits for one in alive)]:
+        each = [f"{what}: {alive[0].waits[what]}" for what in stuck]
+        names = tuple(one.id for one in alive)
+        yield Finding(FindingCode.NO_DAEMON, f"no daemon can go on with {'; '.join(each)}", "see its log", names=names)
     if silent:
         names = tuple(one.id for one in silent)
         each = [

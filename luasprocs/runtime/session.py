@@ -114,7 +114,7 @@ class Session:
     def _info(self) -> dict[str, Any]:
         """The fields of the heartbeat."""
         counted = {"schedules": len(self._scheduler), "ignored": self._numbering.ignored}
-        return {**self._identity.info(), **self._state.info(), **counted}
+        return {**self._identity.info(), **self._state.info(), **counted, "waits": self._state.waits()}
 
     # Messages of the event connection (listener.Control).
 
@@ -126,6 +126,7 @@ class Session:
                 "a new epoch: the server restarted, failed over or lost its data; events that had not run are a gap"
             )
             self._coverage.start_anew(self._numbering.sources.values())
+            self._binder.rebind()
         started = self._numbering.tick(tick)
         if started:
             self._coverage.cover(started)

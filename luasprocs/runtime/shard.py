@@ -86,14 +86,13 @@ class Shard:
         while True:
             try:
                 session = await self._connect()
-                wait_s = RETRY_FIRST_S
                 await session.run()
             except LinkLostError as lost:
                 log.warning("%s; connecting again", lost)
             except exceptions.RedisError as error:
                 await self._failed(error)
-                wait_s = min(wait_s * 2, RETRY_LONGEST_S)
             finally:
+                wait_s = RETRY_FIRST_S if self.listening else min(wait_s * 2, RETRY_LONGEST_S)
                 self._disconnect()
             await asyncio.sleep(wait_s)
 
@@ -102,8 +101,7 @@ class Shard:
         session = Session(self._link, self.state, self._identity, self._retention, self._hears)
         await session.start()
         self._session = session
-        log.info("connected to %s", redacted(self._address.url))
-        self.state.said.forget("connection")
+        self.state.said.say("connected", f"connected to {redacted(self._address.url)}", logging.INFO)
         return session
 
     def _disconnect(self) -> None:
@@ -120,4 +118,6 @@ class Shard:
     def _hears(self) -> None:
         if not self.listening:
             self.listening = True
+            self.state.said.forget("connected")
+            self.state.said.forget("connection")
             self._on_listening()

@@ -113,6 +113,11 @@ CASES: dict[str, tuple[Snapshot, Code, str]] = {
     ),
     "pinned": (revision(pinned="dead" * 10), Code.PINNED, "rolled back from commit deaddeaddead"),
     "no daemon": (snapshot(running=Running(NOW_MS)), Code.NO_DAEMON, "nothing runs: events, schedules, async runs"),
+    "no daemon that can": (
+        snapshot(running=Running(NOW_MS, (replace(ALIVE, waits={"async runs": "no worker", "retries": "x"}),))),
+        Code.NO_DAEMON,
+        "no daemon can go on with async runs: no worker",
+    ),
     "a daemon that fell silent": (
         snapshot(running=Running(NOW_MS, (ALIVE, SILENT))),
         Code.DAEMON_SILENT,
@@ -224,6 +229,12 @@ def test_what_no_daemon_runs_is_named() -> None:
     ):
         [one] = findings(snapshot(running=Running(NOW_MS), **changes))
         assert one.message == f"no daemon is alive, so nothing runs: {said}"
+
+
+def test_one_daemon_that_can_go_on_is_enough() -> None:
+    stuck = replace(ALIVE, id="other", waits={"async runs": "no worker"})
+    assert not findings(snapshot(running=Running(NOW_MS, (ALIVE, stuck))))
+    assert not findings(snapshot(running=Running(NOW_MS, (stuck,)), open_jobs=0))
 
 
 def test_without_a_limit_the_policy_is_only_told() -> None:
