@@ -49,6 +49,7 @@ HELPERS = (
         "batch",
         "jobs",
         "served",
+        "readonly",
         "room",
     ),
 )
