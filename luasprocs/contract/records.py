@@ -189,4 +189,9 @@ DESIRED: Fields = (
     Field("at", "when this was published (unix seconds)"),
     Field("daemon", "the daemon that published it"),
     Field("generation", "the generation that was live then: if another is, this says nothing any more", number=True),
+    Field(
+        "followed_until_ms",
+        "by when a daemon that follows git looks again (unix milliseconds, by the server's clock); none if it stopped in order",
+        number=True,
+    ),
 )

@@ -144,6 +144,10 @@ def _wanted(snapshot: Snapshot) -> Iterator[Finding]:
 def _git(snapshot: Snapshot) -> Iterator[Finding]:
     """What the daemon that follows git saw, unless something was applied since: it will look again, if it is there."""
     sync, live = snapshot.sync, snapshot.live
+    if 0 < sync.followed_until_ms < snapshot.now_ms:
+        since_ms = sync.followed_until_ms
+        message = f"no daemon looks at git any more; {sync.daemon} was the last to say what it wants"
+        yield Finding(FindingCode.DEGRADED, message, "luasprocs daemon", by=sync.daemon, since_ms=since_ms)
     code = next((one for one in _STATES if one == sync.state), None)
     if code is FindingCode.ENGINE_DIFFERS and snapshot.sprocs and snapshot.sprocs.engine:
         return  # the registry says so itself

@@ -113,6 +113,11 @@ CASES: dict[str, tuple[Snapshot, Code, str]] = {
     ),
     "pinned": (revision(pinned="dead" * 10), Code.PINNED, "rolled back from commit deaddeaddead"),
     "no daemon": (snapshot(running=Running(NOW_MS)), Code.NO_DAEMON, "nothing runs: events, schedules, async runs"),
+    "nobody that looks at git": (
+        snapshot(sync=replace(WELL.sync, followed_until_ms=NOW_MS - 1)),
+        Code.DEGRADED,
+        "no daemon looks at git any more; host-1-abc was the last to say what it wants",
+    ),
     "no daemon that can": (
         snapshot(running=Running(NOW_MS, (replace(ALIVE, waits={"async runs": "no worker", "retries": "x"}),))),
         Code.NO_DAEMON,
