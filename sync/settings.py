@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from luasprocs.contract.keys import Keys
+from luasprocs.contract.metadata import KEYS as METADATA_KEYS
 from luasprocs.errors import LuasprocsError, SettingsError
 from luasprocs.language.metadata import parse_value
 from luasprocs.language.values import duration_ms, nearest, shown
@@ -382,6 +383,8 @@ def _repository_value(key: str, value: object) -> object:
             return value
         case "defaults", dict():
             return dict(value)
+    if key in METADATA_KEYS:
+        raise ValueError(f"{key} is a metadata key: write it below [defaults]")
     if key not in _TOP:
         raise ValueError(
             f"unknown setting {shown(key)}{nearest(key, _TOP)}; settings of the host go into --config FILE"

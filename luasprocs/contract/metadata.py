@@ -105,6 +105,7 @@ KEYS: Mapping[str, Key] = {
         _flag("readonly", "no"),
         Key("oom", "choice", choices=("deny", "allow"), defaults=(Default("deny"),)),
         Key("function", "function"),
+        _flag("evalsha", "no"),
         Key("record", "choice", choices=("all", "errors", "none"), defaults=(Default("all"),)),
         _flag("enabled", "yes"),
         _flag("library", "no"),

@@ -13,7 +13,7 @@ from luasprocs.language.header import Field, fields_of, line_problems, problems_
 from luasprocs.language.metadata import says_yes
 from luasprocs.language.places import Lines
 from luasprocs.language.problems import problem
-from luasprocs.language.references import Reference, references
+from luasprocs.language.references import Reference, only_in_sprocs, references
 from luasprocs.language.rules import with_defaults
 from luasprocs.language.sandbox import misuses
 
@@ -78,11 +78,19 @@ def analyse(source: bytes | str, path: str = "", defaults: Mapping[str, str] = _
         problems += syntax_problems(path, body)
     found = references(body)
     values, unusable = _values_of(fields)
+    if says_yes(values, "evalsha"):
+        problems += (
+            problem(path, "lua.only-in-sprocs", _only_in_sprocs(one), one.range) for one in only_in_sprocs(body)
+        )
     values = with_defaults(values, defaults)
     # If the header doesn't tell where it runs, only what fails in both places is a problem.
     runasync = "runasync" in unusable or says_yes(values, "runasync")
     problems += (problem(path, code, why, one.range) for one, code, why in misuses(found, runasync=runasync))
     return Analysis(text, fields, values, runasync, found, tuple(sorted(set(problems))))
+
+
+def _only_in_sprocs(found: Reference) -> str:
+    return f"a script has no {found.name}, so EVALSHA fails here: drop evalsha=yes, or do without {found.name}"
 
 
 def _values_of(fields: Iterable[Field]) -> tuple[Mapping[str, str], set[str]]:

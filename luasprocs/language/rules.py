@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-_OF_A_CALL = frozenset({"function", "oom"})
+_OF_A_CALL = frozenset({"function", "oom", "evalsha"})
 """What only a sproc has that the server runs by itself."""
 
 

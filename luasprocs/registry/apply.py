@@ -158,10 +158,9 @@ def _outdated(registry: Registry, live: Live, generation: int) -> list[Any]:
 
 
 def _needs(registry: Registry, live: Live, change: Change) -> Needs:
-    """What the engine is to have after the change: for the sprocs put, and for the live ones that stay."""
+    """What is needed after the change: by the sprocs put, and by the live ones that stay."""
     put = {sproc.name for sproc in change.put}
-    known = {one.sproc for one in live.needs.functions} | {*live.needs.allowed}
-    kept = (set(change.names) & (set(change.names) if live.faults else known)) - put
+    kept = (set(change.names) & (set(change.names) if live.faults else live.needs.sprocs)) - put
     found = [*change.put, *(read_sprocs(registry, sorted(kept)) if kept else ())]
     return needs_of((sproc.name, sproc.values) for sproc in found)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from luasprocs.contract.codes import Action
 from luasprocs.contract.encoding import raw
 from luasprocs.contract.limits import FUNCTIONS_DIGEST, TRIGGERS_DIGEST
+from luasprocs.language.needs import is_script
 from luasprocs.language.sproc import Sproc, git_blob_id
 from luasprocs.language.triggers.event import as_fields
 from luasprocs.registry.live import Live, Revision, digest, fields_of
@@ -105,6 +106,7 @@ class Transaction:
         yield from self._sprocs()
         yield from self._names()
         yield from self._functions()
+        yield from (packed("SCRIPT", "LOAD", sproc.source) for sproc in self.change.put if is_script(sproc.values))
         yield self._history()
         yield from self._blobs()
         yield packed("DEL", self.keys.revision)

@@ -21,6 +21,7 @@ from luasprocs.registry.live import Live, engine_of, read_live
 from luasprocs.registry.pins import NO_PIN, Pin, pin_of
 from luasprocs.registry.plan import Outcome, Plan, diff
 from luasprocs.registry.reload import only_engine, reload_engine
+from luasprocs.registry.scripts import load_missing
 from luasprocs.registry.server_compile import Proof, prove
 from luasprocs.registry.transaction import Change
 from luasprocs.server.info import require_usable
@@ -201,6 +202,8 @@ class Syncer:
         live, plan = prepared.live, prepared.plan
         revision = live.revision
         same = (revision.commit, revision.owner) == (desired.commit.sha, prepared.owner) and not prepared.repins
+        if same:
+            load_missing(self.registry, live.needs)
         if same and not plan and not plan.undone:
             return revision.generation, ()
         if same and only_engine(live, plan):
