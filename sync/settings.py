@@ -383,7 +383,7 @@ def _repository_value(key: str, value: object) -> object:
             return value
         case "defaults", dict():
             return dict(value)
-    if key in METADATA_KEYS:
+    if key in METADATA_KEYS.keys() - _TOP.keys():
         raise ValueError(f"{key} is a metadata key: write it below [defaults]")
     if key not in _TOP:
         raise ValueError(

@@ -61,7 +61,7 @@ def test_the_top_as_folder_has_one_spelling(folder):
         ("keep_generations = true", "1:1: keep_generations must be"),
         ("defaults = 3", "1:1: defaults must be a table"),
         ('[defaults]\n\nevnt = "set"', "3:1: unknown key 'evnt'; did you mean 'event'"),
-        ('timeout = "x"\n[defaults]', "1:1: unknown setting 'timeout'"),
+        ('timeout = "x"\n[defaults]', "1:1: timeout is a metadata key"),
         ('[defaults]\ntimeout = "soon"', "2:1: timeout='soon'; expected a duration"),
         ("[defaults]\nretries = 1.5", "2:1: the value must be a text, a whole number, true or false"),
         ('defaults = { overlap = "x" }', "1:14: overlap='x'; expected skip, queue or allow"),
