@@ -114,6 +114,7 @@ FUNCTIONS: dict[str, Function] = {
             ("name", "origin", "depth"),
             ("arg",),
             keys=True,
+            full=True,
         ),
         Function("flush", "syncs", "flush", "writes the counted calls to the stats", "how many calls it wrote"),
         Function(
@@ -296,6 +297,7 @@ FUNCTIONS: dict[str, Function] = {
             "what its header says of timeout and the other keys that jobs are told, number of keys, the "
             "keys, number of arguments, the arguments",
             ("daemon", "limit", "stale"),
+            full=True,
         ),
         Function(
             "held",
@@ -305,6 +307,7 @@ FUNCTIONS: dict[str, Function] = {
             "as `take`",
             ("daemon",),
             ("known",),
+            full=True,
         ),
         Function(
             "begun",
@@ -314,6 +317,7 @@ FUNCTIONS: dict[str, Function] = {
             "OK",
             ("daemon",),
             ("entry",),
+            full=True,
         ),
         Function(
             "back",
@@ -323,6 +327,7 @@ FUNCTIONS: dict[str, Function] = {
             "how many",
             ("daemon",),
             ("entry",),
+            full=True,
         ),
         Function(
             "finish",
@@ -332,6 +337,7 @@ FUNCTIONS: dict[str, Function] = {
             "for each OK, or LOST if another daemon claimed the job meanwhile",
             ("daemon",),
             ("entry", "status", "duration_us", "reply", "error"),
+            full=True,
         ),
         Function(
             "due",
@@ -369,6 +375,7 @@ FUNCTIONS: dict[str, Function] = {
             "the command's",
             ("depth", "roots", "origin", "name", "mode", "resp"),
             ("word",),
+            full=True,
         ),
         Function(
             "call",
