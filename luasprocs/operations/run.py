@@ -13,7 +13,7 @@ from luasprocs.client import command, enqueue_command
 from luasprocs.contract.encoding import raw, text
 from luasprocs.contract.refusals import Refusal
 from luasprocs.errors import NoSprocError, ScriptError
-from luasprocs.server.errors import is_missing_function, named
+from luasprocs.server.errors import is_missing_function, is_no_writes, named
 from luasprocs.server.script_errors import code_of, script_errors
 from luasprocs.state.executions import newest_id
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A sproc's reply, as redis-py gives it. `recorded`: False if the user's ACL forbids the record."""
+    """A sproc's reply, as redis-py gives it. `recorded`: False if the user's ACL forbids the record, or the server all writes."""
 
     reply: Any
     recorded: bool = True
@@ -50,6 +50,8 @@ def run(
 ) -> Ran | Enqueued:
     """Runs a sproc by name and records the run; an async one is enqueued. `by`: who asks, for the record.
 
+    A server that takes no writes runs those with `readonly=yes` all the same.
+
     Raises:
         NoSprocError, SprocDisabledError: there is none of that name, or it is off.
         ScriptError: it raised an error, or its reply is nested too deep.
@@ -63,9 +65,25 @@ def run(
             code = code_of(error)
             if code == Refusal.ASYNC:
                 return _enqueue(registry, name, keys, args, by)
+            if is_no_writes(error):
+                return _read_only(registry, name, keys, args, error)
             if code != Refusal.NORECORD:
                 raise
         return Ran(registry.client.execute_command(*command(registry.keys, name, keys, args)), recorded=False)
+
+
+def _read_only(
+    registry: Registry, name: str, keys: Sequence[Argument], args: Sequence[Argument], refused: ResponseError
+) -> Ran:
+    """Runs a sproc by what the server lets read even now. Raises `refused` if the sproc may write."""
+    try:
+        return Ran(
+            registry.client.execute_command(*command(registry.keys, name, keys, args, readonly=True)), recorded=False
+        )
+    except ResponseError as error:
+        if code_of(error) in {Refusal.NOTREADONLY, Refusal.ASYNC}:
+            raise refused from None
+        raise
 
 
 @contextlib.contextmanager

@@ -74,7 +74,7 @@ def command(
         if isinstance(done, Enqueued):
             return _say_enqueued(console, session, done, waiting=waiting, as_json=as_json)
         if not done.recorded:
-            console.warn("this run is not recorded: the user's ACL forbids it")
+            console.warn("this run is not recorded: the user's ACL forbids it, or the server takes no writes")
         with script_errors(name):  # it can be too deep to be printed, too
             print_reply(console, done.reply, as_json=as_json)
     return 0
