@@ -142,7 +142,7 @@ def write(source: bytes, changes: Mapping[str, str | None], path: str = "") -> b
     """
     text, problems = decoded(source, path)
     wanted = {key: value.strip(BLANKS) for key, value in changes.items() if value is not None}
-    problems += _refused(text, wanted, path)
+    problems += _refused(text, changes, path)
     if problems:
         raise ProblemsError(problems)
     for key in changes:
@@ -161,11 +161,13 @@ def write(source: bytes, changes: Mapping[str, str | None], path: str = "") -> b
     return written
 
 
-def _refused(text: str, wanted: Mapping[str, str], path: str) -> Iterator[Problem]:
-    """What is wrong with new values, at the lines that they would change."""
+def _refused(text: str, changes: Mapping[str, str | None], path: str) -> Iterator[Problem]:
+    """What is wrong with new values, at the lines that they would change; and keys to remove that there can't be."""
     lines = {field.key: field.key_range.line for field in fields_of(text, Lines(text))}
-    for key, value in wanted.items():
-        if wrong := value_problem(key, value):
+    for key, value in changes.items():
+        if value is None and (key in lines or is_key(key)):
+            continue
+        if wrong := value_problem(key, (value or "").strip(BLANKS)):
             code = "header.bad-value" if is_key(key) else "header.unknown-key"
             line = lines.get(key, 1)
             yield problem(path, code, wrong, Range(line, 1, line, 1))

@@ -51,13 +51,14 @@ class Missed:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a repository at hand wants live. `differs`: that is not live.
+    """What a repository at hand wants live. `differs`: that is not live, beside live edits that wait (`edited`: there are some).
 
     `refused`: why it is not to be made live, or ""; `unreadable`: why git can't be asked, or "".
     """
 
     commit: str = ""
     differs: bool = False
+    edited: bool = False
     refused: str = ""
     unreadable: str = ""
 

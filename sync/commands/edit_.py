@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from luasprocs.server.registry import Registry
     from sync.reconcile.overtaken import Overtaken
 
+NOTHING_CHANGED = "nothing was changed"
+
 
 @click.command("edit")
 @click.argument("name")
@@ -84,12 +86,12 @@ def command(
             draft = draft or drafts.begin(name, sproc.blob, sproc.source)
             source = _written(drafts, draft, sproc.source)
             if source is None:
-                console.line("nothing was changed")
+                console.line(NOTHING_CHANGED)
                 return
             with _keeping(console, draft):
                 revision = edit(session.registry, name, source, base=draft.base, by=by)
             drafts.drop(name)
-    console.line(f"{said}, generation {revision.generation}")
+    console.line(f"{said}, generation {revision.generation}" if revision else NOTHING_CHANGED)
 
 
 def _written(drafts: Drafts, draft: Draft, live: bytes) -> bytes | None:
@@ -119,7 +121,7 @@ def _keeping(console: Console, draft: Draft) -> Iterator[None]:
         raise
 
 
-def _merge(console: Console, registry: Registry, drafts: Drafts, found: Overtaken, by: str) -> Revision:
+def _merge(console: Console, registry: Registry, drafts: Drafts, found: Overtaken, by: str) -> Revision | None:
     """Makes the merged source live; where both changed the same lines, after somebody has decided in an editor."""
     name, live, source = found.live.name, found.live.blob, found.merged.source
     if not found.merged.conflicts:

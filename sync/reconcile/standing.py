@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """`drift`: what is not as it was applied, names and sentences; `behind`: git wants something else.
+    """`drift`: what is not as it was applied, names and sentences; `behind`: git has something else, if only for a live edit.
 
     `refused`: why what git wants is not made live, as far as it is known; `unfit`: the same of saved files that a daemon follows.
     """
@@ -43,7 +43,8 @@ def wanted_of(live: Live, desired: Desired | None, unreadable: str, forbidden: s
     """
     if desired is None:
         return Wanted(unreadable=unreadable) if unreadable else None
-    return Wanted(desired.commit.sha, bool(diff(desired.entries, live.sprocs)), forbidden)
+    plan = diff(desired.entries, live.sprocs, discard_edits=False)
+    return Wanted(desired.commit.sha, bool(plan or plan.overtaken), bool(plan.edited), forbidden)
 
 
 def standing_of(snapshot: Snapshot, live: Live) -> Standing:
@@ -55,7 +56,7 @@ def standing_of(snapshot: Snapshot, live: Live) -> Standing:
     unfit = seen.reason if followed else ""
     return Standing(
         drift=(*live.drift, *map(str, live.faults), *filter(None, (engine, wanted.unreadable))),
-        behind=wanted.differs,
+        behind=wanted.differs or wanted.edited,
         refused=wanted.refused or _refused(live, wanted.commit or seen.commit, seen) or unfit,
         unfit=unfit,
         empty=live.empty,
