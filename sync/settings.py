@@ -92,7 +92,7 @@ class HostSettings:
     that they may write to; `lua_path`: more places for `require`, as package.path; `allow`: exec, clibs, unconfined.
     `remote`: what the daemon mirrors below `mirror`, perhaps with a password. `log_format`: human or json.
     `http`: host:port for probes, metrics and the webhook, "" for none.
-    `require_signed`, `require_fast_forward`: which commits may become live (sync.policy).
+    `require_signed`, `require_fast_forward`: which commits may become live (`sync.reconcile.policy`).
     `sources`: for each setting that somebody set, who did, for messages. `exposed`: secrets in files that others can read.
     """
 

@@ -74,7 +74,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class LiveSproc:
-    """One sproc as the list names it; `intact`: its hash is as it was applied; `edit`: of a live edit, see luasprocs.editing."""
+    """One sproc as the list names it; `intact`: its hash is as it was applied; `edit`: of a live edit, see `luasprocs.registry.edits`."""
 
     name: str
     blob: str
@@ -162,7 +162,7 @@ def read_live(registry: Registry, expected: int = 0) -> Live:
     """Reads the registry in one round trip, if it holds about as many sprocs as `expected`.
 
     Raises:
-        redis.RedisError: the connection, the password or a right failed (`luasprocs.server.errors_named` names it).
+        redis.RedisError: the connection, the password or a right failed (`luasprocs.server.errors.errors_named` names it).
     """
     pipe = registry.client.pipeline(transaction=False)
     pipe.info("everything")
