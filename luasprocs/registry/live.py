@@ -74,7 +74,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class LiveSproc:
-    """One sproc as the list names it; `intact`: its hash is as it was applied; `edit`: of a live edit, see `luasprocs.registry.edits`."""
+    """One sproc as the list names it; `intact`: its hash is as it was applied; `edit`: of a live edit, see `registry.edits`."""
 
     name: str
     blob: str
