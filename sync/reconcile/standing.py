@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from luasprocs.contract.codes import DesiredState
 from luasprocs.operations.snapshot import Snapshot, Wanted
 from luasprocs.registry.plan import diff
-from sync.reconcile.decision import State
 from sync.reconcile.desired import WORKTREE
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def standing_of(snapshot: Snapshot, live: Live) -> Standing:
     seen, wanted = snapshot.sync, snapshot.wanted or Wanted()
     engine = snapshot.sprocs.engine if snapshot.sprocs else ""
     # A daemon that is alive may follow saved files.
-    followed = bool(snapshot.running.alive) and seen.state == State.REFUSED and seen.commit == WORKTREE
+    followed = bool(snapshot.running.alive) and seen.state == DesiredState.REFUSED and seen.commit == WORKTREE
     unfit = seen.reason if followed else ""
     return Standing(
         drift=(*live.drift, *map(str, live.faults), *filter(None, (engine, wanted.unreadable))),
@@ -66,4 +66,4 @@ def standing_of(snapshot: Snapshot, live: Live) -> Standing:
 
 def _refused(live: Live, wanted: str, seen: SyncState) -> str:
     """Why what git wants is not made live, as a daemon saw it; what it saw long ago says nothing about today."""
-    return seen.reason if seen.state == State.REFUSED and seen.commit == wanted != live.revision.commit else ""
+    return seen.reason if seen.state == DesiredState.REFUSED and seen.commit == wanted != live.revision.commit else ""

@@ -6,9 +6,9 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from luasprocs.contract.codes import DesiredState
 from luasprocs.registry.plan import Plan
 from luasprocs.state.desired import SyncState
-from sync.reconcile.decision import State
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -37,7 +37,7 @@ class Reconciliation(NamedTuple):
     @classmethod
     def failed(cls, what: str, why: str) -> Reconciliation:
         """The result if `git` or `redis` could not be read."""
-        state = State.UNREACHABLE if what == "redis" else State.DEGRADED
+        state = DesiredState.UNREACHABLE if what == "redis" else DesiredState.DEGRADED
         return cls(SyncState(state=state, reason=why, at=time.time()), failing=what)
 
     @classmethod
@@ -47,7 +47,7 @@ class Reconciliation(NamedTuple):
 
     def without_fetch(self, why: str) -> Reconciliation:
         """The same after a failed fetch: the registry is kept equal to what was fetched before."""
-        return self._replace(state=replace(self.state, state=State.DEGRADED, reason=why), failing="git")
+        return self._replace(state=replace(self.state, state=DesiredState.DEGRADED, reason=why), failing="git")
 
     def because(self, reason: str) -> Reconciliation:
         """The same with one more reason."""
