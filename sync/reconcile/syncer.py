@@ -35,7 +35,8 @@ from sync.reconcile.prune import prune_refusal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sync.git.repository import Commit, Repository
+    from sync.git.commits import Commit
+    from sync.git.repository import Repository
     from sync.reconcile.desired import Desired
 
 ATTEMPTS = 5
