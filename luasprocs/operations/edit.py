@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from luasprocs.language.sproc import Sproc
-    from luasprocs.registry.live import Live, Revision
+    from luasprocs.registry.live import Live
+    from luasprocs.registry.revision import Revision
     from luasprocs.server.registry import Registry
 
 ATTEMPTS = 5

@@ -10,7 +10,7 @@ from luasprocs.contract.encoding import raw, text
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import NoSprocError
 from luasprocs.language.values import nearest
-from luasprocs.registry.live import sproc_of
+from luasprocs.registry.sproc_hash import sproc_of
 from luasprocs.server.reading import reading
 
 if TYPE_CHECKING:

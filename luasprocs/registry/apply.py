@@ -15,7 +15,8 @@ from luasprocs.language.needs import Needs, needs_of
 from luasprocs.language.triggers.event import as_fields, sources, trigger_of
 from luasprocs.registry.edits import edits_of
 from luasprocs.registry.functions import function_problems
-from luasprocs.registry.live import INSPECT_CHUNK, Live, Revision, engine_of, read_sprocs
+from luasprocs.registry.live import INSPECT_CHUNK, Live, engine_of, read_sprocs
+from luasprocs.registry.revision import Revision
 from luasprocs.registry.server_compile import Proof, prove
 from luasprocs.registry.transaction import Change, Transaction, batched
 from luasprocs.server.pipeline import borrowed, packed, transact

@@ -26,7 +26,7 @@ from sync.session import Session
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from luasprocs.registry.live import Revision
+    from luasprocs.registry.revision import Revision
     from luasprocs.server.registry import Registry
     from sync.reconcile.overtaken import Overtaken
 

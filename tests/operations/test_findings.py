@@ -11,8 +11,9 @@ from luasprocs.contract.codes import FindingCode as Code
 from luasprocs.operations.findings import LEVELS, Finding, findings, until_ms, worst_first
 from luasprocs.operations.snapshot import DAY_MS, Failing, Missed, Snapshot, Sprocs, Wanted, failing_in, missed_in
 from luasprocs.registry.edits import Edit
-from luasprocs.registry.live import Live, LiveSproc, Revision
+from luasprocs.registry.live import Live, LiveSproc
 from luasprocs.registry.pins import Pin
+from luasprocs.registry.revision import Revision
 from luasprocs.server.info import ServerInfo
 from luasprocs.state.acknowledged import Acknowledged
 from luasprocs.state.daemons import DaemonInfo, Running

@@ -14,7 +14,8 @@ from luasprocs.errors import ConflictError, EngineVersionError, OwnerError, Prob
 from luasprocs.language.sproc import Sproc, git_blob_id
 from luasprocs.registry.apply import apply
 from luasprocs.registry.history import read_history
-from luasprocs.registry.live import Fault, digest, engine_of, read_live, read_sprocs
+from luasprocs.registry.live import Fault, engine_of, read_live, read_sprocs
+from luasprocs.registry.sproc_hash import digest
 from luasprocs.server.registry import Registry
 from tests.live import change, put, sproc
 
