@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from luasprocs.contract.codes import Allow
 from luasprocs.contract.keys import Keys
 from luasprocs.language.values import duration_ms, nearest, shown
 from luasprocs.server.urls import checked
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _SECRET_CHARS = 16
-_ALLOWABLE = ("exec", "clibs", "unconfined")
 
 
 def url(value: str) -> str:
@@ -96,7 +96,7 @@ def paths(value: str) -> tuple[Path, ...]:
 def allowed(value: str) -> tuple[str, ...]:
     words = tuple(word.strip() for word in value.split(",") if word.strip())
     for word in words:
-        one_of(*_ALLOWABLE)(word)
+        one_of(*Allow)(word)
     return words
 
 

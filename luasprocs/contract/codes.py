@@ -53,6 +53,14 @@ class Action(Code):
     ROLLBACK = "rollback", "a rollback"
 
 
+class Allow(Code):
+    """What the host's setting `allow` lets async sprocs do."""
+
+    EXEC = "exec", "start programs"
+    CLIBS = "clibs", "load C libraries"
+    UNCONFINED = "unconfined", "run on kernels that can't confine files"
+
+
 class DesiredState(Code):
     """Where a daemon that syncs stands, in what it last saw of git."""
 
