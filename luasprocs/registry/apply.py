@@ -82,11 +82,9 @@ def apply(
     needs = _needs(registry, live, change)
     if problems := list(function_problems(registry, live, needs, change.put)):
         raise ProblemsError(problems)
-    engine = (
-        proof.engine
-        if needs == live.needs
-        else render(registry.keys, change.owner, live.info.db, proof.engine.secret, needs)
-    )
+    engine = proof.engine
+    if needs != live.needs:
+        engine = render(registry.keys, change.owner, live.info.db, engine.secret, needs)
     revision = _revision(live, change)
     with borrowed(registry.client) as connection:
         connection.send_command("WATCH", *_singles(registry.keys))

@@ -78,20 +78,23 @@ def command(
             changes: dict[str, str | None] = dict(map(_pair, sets)) | dict.fromkeys(unsets)
             revision = edit_metadata(session.registry, name, changes, base=sproc.blob, by=by)
         else:
-            sproc = live_sproc(session.registry, name)
-            if (draft := drafts.of(name)) is not None:
-                console.warn(
-                    f"this is your draft of before, from {draft.path} (luasprocs edit --drop {name} forgets it)"
-                )
-            draft = draft or drafts.begin(name, sproc.blob, sproc.source)
-            source = _written(drafts, draft, sproc.source)
-            if source is None:
-                console.line(NOTHING_CHANGED)
-                return
-            with _keeping(console, draft):
-                revision = edit(session.registry, name, source, base=draft.base, by=by)
-            drafts.drop(name)
+            revision = _edit(console, session.registry, drafts, name, by)
     console.line(f"{said}, generation {revision.generation}" if revision else NOTHING_CHANGED)
+
+
+def _edit(console: Console, registry: Registry, drafts: Drafts, name: str, by: str) -> Revision | None:
+    """Makes live what is written in the editor; None: nothing was changed."""
+    sproc = live_sproc(registry, name)
+    if (draft := drafts.of(name)) is not None:
+        console.warn(f"this is your draft of before, from {draft.path} (luasprocs edit --drop {name} forgets it)")
+    draft = draft or drafts.begin(name, sproc.blob, sproc.source)
+    source = _written(drafts, draft, sproc.source)
+    if source is None:
+        return None
+    with _keeping(console, draft):
+        revision = edit(registry, name, source, base=draft.base, by=by)
+    drafts.drop(name)
+    return revision
 
 
 def _written(drafts: Drafts, draft: Draft, live: bytes) -> bytes | None:
