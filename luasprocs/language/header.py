@@ -26,7 +26,7 @@ _LINE_END = re.compile(r"\r\n|\n|\r")
 _LINE = re.compile(r"[^\r\n]+")
 
 
-class Field(NamedTuple):
+class HeaderField(NamedTuple):
     """One `key=value` line: the value as written, without blanks around; where each of them stands."""
 
     key: str
@@ -35,15 +35,15 @@ class Field(NamedTuple):
     value_range: Range
 
 
-def fields_of(text: str, lines: Lines) -> tuple[Field, ...]:
+def fields_of(text: str, lines: Lines) -> tuple[HeaderField, ...]:
     """The fields of a header, in the file's order, whatever is wrong with them; the flags of its first line are some of them."""
     flags = (
-        Field(*said, lines.range(flag.start, flag.end), lines.range(flag.start, flag.end))
+        HeaderField(*said, lines.range(flag.start, flag.end), lines.range(flag.start, flag.end))
         for flag in shebang.flags(text)
         if (said := shebang.FLAGS.get(flag.name))
     )
     found = (
-        Field(
+        HeaderField(
             place.key,
             place.value,
             lines.range(place.key_at, place.key_at + len(place.key)),
@@ -54,9 +54,9 @@ def fields_of(text: str, lines: Lines) -> tuple[Field, ...]:
     return (*flags, *found)
 
 
-def problems_of(fields: Iterable[Field], path: str) -> Iterator[Problem]:
+def problems_of(fields: Iterable[HeaderField], path: str) -> Iterator[Problem]:
     """What is wrong with a header's fields."""
-    first: dict[str, Field] = {}
+    first: dict[str, HeaderField] = {}
     for field in fields:
         if field.key in first:
             line = first[field.key].key_range.line

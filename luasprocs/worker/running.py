@@ -19,9 +19,9 @@ from luasprocs.worker.connection import Connection, LostError
 from luasprocs.worker.libs import installer
 from luasprocs.worker.messages import Outcome, Task
 from luasprocs.worker.programs import Programs, temporary_name
-from luasprocs.worker.replies import Problem, TooLargeError
+from luasprocs.worker.replies import ErrorReply, TooLargeError
 from luasprocs.worker.server_texts import server_facts
-from luasprocs.worker.sources import Source
+from luasprocs.worker.sources import SprocSource
 from luasprocs.worker.values import shortest, to_lua, words_of
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Runner:
         """One job of nothing, before the confinement: what it reads from the package is out of reach later."""
         for way in (b"", b"local _ = _G "):
             source = way + b"return { cjson.encode({}), cmsgpack.pack(1), bit.tobit(1), struct.pack('b', 1) }"
-            self._run_in_lua(NOTHING, Source(source))
+            self._run_in_lua(NOTHING, SprocSource(source))
 
     def run(self, job: Task) -> Outcome:
         """Runs one. Whatever it does is an outcome, unless it ends the process.
@@ -133,7 +133,7 @@ class Runner:
         said = b"; ".join(denials)
         return "denied", reply, cut(error + b"; denied: " + said if error else said)
 
-    def _run_in_lua(self, job: Task, source: Source) -> tuple[bool, bytes | None, bytes, bytes]:
+    def _run_in_lua(self, job: Task, source: SprocSource) -> tuple[bool, bytes | None, bytes, bytes]:
         shared, kept = source.plain and job.memory_bytes >= SHARED_MEMORY_BYTES, False
         host = (self._kept if shared else None) or _Host(self, plain=shared)
         try:
@@ -218,10 +218,10 @@ class _Host:
         self._lift()
         try:
             reply = self._runner.connection.call(*words)
-            while type(reply) is Problem and passes(reply.text):
+            while type(reply) is ErrorReply and passes(reply.text):
                 time.sleep(PASSES_REST_S)
                 reply = self._runner.connection.call(*words)
-            if type(reply) is Problem:
+            if type(reply) is ErrorReply:
                 return False, reply.text
             return True, to_lua(self._runtime, reply, resp)
         except LostError as error:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from luasprocs.registry.live import Live
-    from luasprocs.registry.plan import Outcome
+    from luasprocs.registry.plan import SyncOutcome
     from sync.reconcile.desired import Desired
 
 
@@ -55,7 +55,7 @@ class Reconciliation(NamedTuple):
         return self._replace(state=replace(self.state, reason=reasons))
 
 
-def summary(outcome: Outcome) -> str:
+def summary(outcome: SyncOutcome) -> str:
     """One line about a sync."""
     plan = outcome.plan
     what = f"{len(plan.created)} created, {len(plan.updated)} updated, {len(plan.deleted)} deleted"
