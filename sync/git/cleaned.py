@@ -21,7 +21,7 @@ _CONTENT = frozenset({"filter", "ident", "working-tree-encoding"})
 _UNSET = frozenset({"unset", "unspecified"})
 
 
-class Git(Protocol):
+class MustGit(Protocol):
     """Runs git in the repository; raises RepositoryError if it fails."""
 
     def __call__(
@@ -47,7 +47,7 @@ class Cleaned:
     `top`: of the work tree; `index`, `objects`: where git has them.
     """
 
-    def __init__(self, git: Git, top: Path, index: Path, objects: Path) -> None:
+    def __init__(self, git: MustGit, top: Path, index: Path, objects: Path) -> None:
         self._git = git
         self._top = top
         self._index = index
