@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from luasprocs.language.compiler import syntax_problems
 from luasprocs.language.decoding import decoded
 from luasprocs.language.files import size_problem
-from luasprocs.language.header import Field, fields_of, line_problems, problems_of, value_problem
+from luasprocs.language.header import HeaderField, fields_of, line_problems, problems_of, value_problem
 from luasprocs.language.metadata import says_yes
 from luasprocs.language.places import Lines
 from luasprocs.language.problems import problem
@@ -38,7 +38,7 @@ class Analysis(NamedTuple):
     """
 
     text: str
-    fields: tuple[Field, ...] = ()
+    fields: tuple[HeaderField, ...] = ()
     values: Mapping[str, str] = _NO_DEFAULTS
     runasync: bool = False
     references: tuple[Reference, ...] = ()
@@ -93,7 +93,7 @@ def _only_in_sprocs(found: Reference) -> str:
     return f"a script has no {found.name}, so EVALSHA fails here: drop evalsha=yes, or do without {found.name}"
 
 
-def _values_of(fields: Iterable[Field]) -> tuple[Mapping[str, str], set[str]]:
+def _values_of(fields: Iterable[HeaderField]) -> tuple[Mapping[str, str], set[str]]:
     """The first value of each key that can be used; and the keys whose values can't."""
     values: dict[str, str] = {}
     unusable: set[str] = set()

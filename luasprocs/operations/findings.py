@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from luasprocs.contract.codes import FindingCode, Level
+from luasprocs.contract.codes import DesiredState, FindingCode, Level
 from luasprocs.operations.snapshot import DAY_MS
 from luasprocs.registry.edits import edits_of
 from luasprocs.registry.pins import pin_of
@@ -15,7 +15,7 @@ from luasprocs.state.acknowledged import Acknowledged
 from luasprocs.state.executions import time_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from luasprocs.operations.snapshot import Snapshot
     from luasprocs.state.executions import Gap
@@ -118,14 +118,19 @@ def _takes_no_writes(snapshot: Snapshot) -> bool:
     return bool(info and info.refuses and not (info.role == "replica" and snapshot.running.alive))
 
 
-_STATES = {
-    FindingCode.REFUSED: "fix the commit, or run luasprocs sync with the option that the reason names",
-    FindingCode.DIVERGED: "run luasprocs sync to apply what git has",
-    FindingCode.UNKNOWN: "fetch the live commit, or run luasprocs sync to apply what git has",
-    FindingCode.BEHIND: "pull, or run luasprocs sync to apply what git has",
-    FindingCode.DEGRADED: "see the daemon's log",
-    FindingCode.ENGINE_DIFFERS: "run one build of luasprocs everywhere, then luasprocs sync",
+_FIX = "fix the commit, or run luasprocs sync with the option that the reason names"
+_STATES: Mapping[str, tuple[FindingCode, str]] = {
+    DesiredState.REFUSED: (FindingCode.REFUSED, _FIX),
+    DesiredState.DIVERGED: (FindingCode.DIVERGED, "run luasprocs sync to apply what git has"),
+    DesiredState.UNKNOWN: (FindingCode.UNKNOWN, "fetch the live commit, or run luasprocs sync to apply what git has"),
+    DesiredState.BEHIND: (FindingCode.BEHIND, "pull, or run luasprocs sync to apply what git has"),
+    DesiredState.DEGRADED: (FindingCode.DEGRADED, "see the daemon's log"),
+    DesiredState.ENGINE_DIFFERS: (
+        FindingCode.ENGINE_DIFFERS,
+        "run one build of luasprocs everywhere, then luasprocs sync",
+    ),
 }
+"""What a daemon that waits is a finding of, and what to do."""
 
 
 def _wanted(snapshot: Snapshot) -> Iterator[Finding]:
@@ -135,7 +140,7 @@ def _wanted(snapshot: Snapshot) -> Iterator[Finding]:
     if wanted.unreadable:
         yield Finding(FindingCode.DEGRADED, wanted.unreadable, "look at the repository with git")
     if wanted.refused:
-        yield Finding(FindingCode.REFUSED, wanted.refused, _STATES[FindingCode.REFUSED])
+        yield Finding(FindingCode.REFUSED, wanted.refused, _FIX)
     if wanted.differs:
         message = f"git wants {wanted.commit[:SHA_SHOWN]}, which is not live"
         yield Finding(FindingCode.BEHIND, message, "luasprocs plan shows the difference, luasprocs sync makes it live")
@@ -144,14 +149,14 @@ def _wanted(snapshot: Snapshot) -> Iterator[Finding]:
 def _git(snapshot: Snapshot) -> Iterator[Finding]:
     """What the daemon that follows git saw, unless something was applied since: it will look again, if it is there."""
     sync, live = snapshot.sync, snapshot.live
-    code = next((one for one in _STATES if one == sync.state), None)
+    code, hint = _STATES.get(sync.state, (None, ""))
     if code is FindingCode.ENGINE_DIFFERS and snapshot.sprocs and snapshot.sprocs.engine:
         return  # the registry says so itself
     if code is None or (live and sync.generation and live.revision.generation > sync.generation):
         return
     reason = sync.reason or f"git wants {sync.commit[:SHA_SHOWN]}, which is not live"
     names = tuple(sorted({*sync.created, *sync.updated, *sync.deleted}))
-    yield Finding(code, reason, _STATES[code], names=names, by=sync.daemon, since_ms=int(sync.at * 1000))
+    yield Finding(code, reason, hint, names=names, by=sync.daemon, since_ms=int(sync.at * 1000))
 
 
 def _held(snapshot: Snapshot) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from luasprocs.client import command, enqueue_command
 from luasprocs.contract.encoding import raw, text
 from luasprocs.contract.refusals import Refusal
 from luasprocs.errors import NoSprocError, ScriptError
+from luasprocs.operations.sprocs import meant
 from luasprocs.server.errors import is_missing_function, is_no_writes, named
 from luasprocs.server.script_errors import code_of, script_errors
 from luasprocs.state.executions import newest_id
@@ -58,7 +59,7 @@ def run(
         redis.RedisError: the connection or a right failed, or the server refused what the sproc did (memory, a replica).
     """
     head = [len(keys), *keys, raw(name)]
-    with _own_errors(name):
+    with _own_errors(registry, name):
         try:
             return Ran(registry.client.execute_command("FCALL", registry.keys.function("run"), *head, raw(by), *args))
         except ResponseError as error:
@@ -87,11 +88,13 @@ def _read_only(
 
 
 @contextlib.contextmanager
-def _own_errors(name: str) -> Iterator[None]:
+def _own_errors(registry: Registry, name: str) -> Iterator[None]:
     """Inside, what a sproc's run answers becomes this package's error; what the server itself refuses stays redis-py's."""
     try:
         with script_errors(name):
             yield
+    except NoSprocError as error:
+        raise NoSprocError(f"{error}{meant(registry, name)}") from error
     except ScriptError as error:
         cause = error.__cause__
         if not isinstance(cause, ResponseError):

@@ -141,8 +141,12 @@ def _load_engine(registry: Registry, live: Live, engine: Engine, *, adopt: bool)
         if is_name_taken(error):
             if _ours(registry, engine):
                 raise ConflictError("another sync loaded the engine first: plan again") from error
-            raise OwnerError(
-                f"another function library has the engine's names: {error}; give this repository a namespace, or "
-                f"replace a library named {engine.library} by sync --adopt"
-            ) from error
+            raise foreign_library(engine.library, f": {error}") from error
         raise
+
+
+def foreign_library(library: str, why: str = "") -> OwnerError:
+    return OwnerError(
+        f"another function library has the engine's names{why}; give this repository a namespace, or "
+        f"replace a library named {library} by sync --adopt"
+    )

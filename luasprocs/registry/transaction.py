@@ -13,7 +13,9 @@ from luasprocs.contract.limits import FUNCTIONS_DIGEST, TRIGGERS_DIGEST
 from luasprocs.language.needs import is_script
 from luasprocs.language.sproc import Sproc, git_blob_id
 from luasprocs.language.triggers.event import as_fields
-from luasprocs.registry.live import Live, Revision, digest, fields_of
+from luasprocs.registry.live import Live
+from luasprocs.registry.revision import Revision
+from luasprocs.registry.sproc_hash import digest, fields_of
 from luasprocs.server.pipeline import packed
 
 if TYPE_CHECKING:

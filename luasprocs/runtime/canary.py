@@ -27,7 +27,7 @@ RECORD_EVERY_MS = 60_000
 EXPIRES_IN_S = 0.01
 
 
-class Needs(Protocol):
+class CanaryNeeds(Protocol):
     """The event classes that triggers need. `refused`: set once CONFIG is refused; `ok_ms`: server time without a gap."""
 
     refused: asyncio.Event
@@ -45,7 +45,7 @@ class Canary:
     `healed`: called when nothing is missing any more.
     """
 
-    def __init__(self, link: Link, needs: Needs, healed: Callable[[], None]) -> None:
+    def __init__(self, link: Link, needs: CanaryNeeds, healed: Callable[[], None]) -> None:
         self._link, self._needs, self._healed = link, needs, healed
         self._key = link.keys.canary(link.daemon).encode()
         self._ok_ms = 0

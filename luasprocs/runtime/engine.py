@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from redis import exceptions
 
 from luasprocs.engine import VERSION, new_secret, render
-from luasprocs.registry.live import Revision, needs_in
+from luasprocs.registry.live import needs_in
+from luasprocs.registry.revision import Revision
 from luasprocs.server.errors import is_missing_function
 
 if TYPE_CHECKING:

@@ -17,8 +17,9 @@ from luasprocs.contract.encoding import text
 from luasprocs.contract.metadata import TOLD
 from luasprocs.errors import SettingsError
 from luasprocs.language.metadata import typed
-from luasprocs.runtime.workers import Job, Outcome, WorkerError
+from luasprocs.runtime.workers import Job, WorkerError
 from luasprocs.server.errors import is_killed
+from luasprocs.worker.messages import Outcome
 
 if TYPE_CHECKING:
     from luasprocs.runtime.link import Link

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from luasprocs.runtime.pool import Pool
-    from luasprocs.runtime.workers import Job, Outcome
+    from luasprocs.runtime.workers import Job
+    from luasprocs.worker.messages import Outcome
 
 log = logging.getLogger("luasprocs.daemon")
 

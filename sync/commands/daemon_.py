@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from luasprocs.contract.codes import DesiredState
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import RepositoryError, SettingsError
 from luasprocs.runtime.daemon import Daemon
@@ -16,7 +17,6 @@ from luasprocs.runtime.process import serve
 from luasprocs.runtime.upkeep import Retention
 from luasprocs.runtime.workers import WorkerRules
 from sync.console import Console
-from sync.reconcile.decision import State
 from sync.reconcile.policy import Policy
 from sync.service.follower import Follower
 from sync.service.logs import log_to_stderr
@@ -174,7 +174,7 @@ def _once(session: Session, keys: Keys, source: Source) -> int:
         for problem in state.problems:
             console.error(problem)
         return 1
-    if state.state != State.SYNCED:
+    if state.state != DesiredState.SYNCED:
         console.error(f"{state.state}: {state.reason}")
         return 2
     console.line(_said(done))

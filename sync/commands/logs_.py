@@ -12,7 +12,7 @@ import click
 
 from luasprocs.errors import ServerError, ServerUnreachableError, SettingsError
 from luasprocs.language.values import duration_ms, shown
-from luasprocs.state.executions import STATUSES, TRIGGERS, Wanted, follow, newest_id, read_executions
+from luasprocs.state.executions import STATUSES, TRIGGERS, RecordFilter, follow, newest_id, read_executions
 from sync.console import Console
 from sync.execution_lines import Printer
 from sync.session import Session
@@ -66,7 +66,7 @@ def command(
     In a pipe, separated by tabs: time, sproc, trigger, event, key, status, milliseconds, error or reply.
     """
     console, session = Console.of_process(), Session(flags)
-    wanted = Wanted(sprocs, triggers, statuses)
+    wanted = RecordFilter(sprocs, triggers, statuses)
     printer = Printer(console, as_json=as_json)
     with session.named_errors():
         since_ms = 0 if since is None else _since_ms(session.client, since)
@@ -90,7 +90,7 @@ class _Follower:
     console: Console
     session: Session
     printer: Printer
-    wanted: Wanted
+    wanted: RecordFilter
     last_id: str
     lost: bool = False
 

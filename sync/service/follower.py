@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
+from luasprocs.contract.codes import DesiredState
 from luasprocs.errors import LuasprocsError
 from luasprocs.server.connection import connect
 from luasprocs.server.errors import errors_named, named
 from luasprocs.server.registry import Registry
-from sync.reconcile.decision import State
 from sync.service.file_watch import FileWatch
 from sync.service.reconciler import Reconciler
 from sync.service.reconciliation import Reconciliation
@@ -199,10 +199,10 @@ class Follower:
         if done.applied:
             log.info("synced: %s", done.summary)
         elif (state, reason) != self._told and reason:
-            problems = done.state.problems if state == State.REFUSED else ()
+            problems = done.state.problems if state == DesiredState.REFUSED else ()
             for said in problems or (reason,):
                 log.warning("%s: %s", state, said)
-        elif self._told[1] and not reason and state == State.SYNCED:
+        elif self._told[1] and not reason and state == DesiredState.SYNCED:
             log.info("in sync again")
         self._told = (state, reason)
 

@@ -6,8 +6,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Protocol
 
+from luasprocs.contract.codes import DesiredState
 from luasprocs.errors import SettingsError
-from sync.reconcile.decision import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +72,9 @@ class Supervisor:
         said: tuple[str, ...] = ()
         if health and health.last:
             state = health.last.state
-            said = (f"{state.state} {state.commit[:10]}".strip() if health.connected else str(State.UNREACHABLE),)
+            said = (
+                f"{state.state} {state.commit[:10]}".strip() if health.connected else str(DesiredState.UNREACHABLE),
+            )
         return ", ".join((*said, *((self.runtime.status,) if self.runtime else ())))
 
     async def run(self) -> None:
