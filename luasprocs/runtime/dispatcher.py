@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from luasprocs.runtime.batch import batch_words
 from luasprocs.runtime.numbering import CHUNK_EVENTS
+from luasprocs.runtime.timers import TIMEOUTS_TO_PAUSE
 from luasprocs.runtime.wire import packed
 from luasprocs.server.errors import is_full, is_killed, is_server_state
 
@@ -29,7 +30,6 @@ BATCH_US = 1500
 """How long one dispatch may block the server, estimated from the last ones."""
 BEHIND_REST_S = 0.01
 ERROR_REST_S = 0.1
-TIMEOUTS_TO_PAUSE = 3
 FULL_S = 1.0
 """How long a server that was full is taken for full: it queues nothing then, but may run sprocs with `oom=allow`."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from luasprocs.contract.limits import EXECUTIONS_LIMIT
 from luasprocs.runtime.wire import packed
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ TRIM_EVERY = 240
 class Retention:
     """How many records of executions are kept. `limit`: about so many; `age_ms`: their greatest age, 0 for any."""
 
-    limit: int = 10_000
+    limit: int = EXECUTIONS_LIMIT
     age_ms: int = 0
 
 
