@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import deque
 from dataclasses import replace
@@ -11,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.runtime.batch import batch_words
+from luasprocs.runtime.log import log
 from luasprocs.runtime.numbering import CHUNK_EVENTS
 from luasprocs.runtime.timers import TIMEOUTS_TO_PAUSE
 from luasprocs.runtime.wire import packed
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from luasprocs.runtime.link import Link
     from luasprocs.runtime.shard_state import ShardState
     from luasprocs.runtime.source import Chunk, Source
-
-log = logging.getLogger("luasprocs.daemon")
 
 IN_FLIGHT = 4
 BATCH_US = 1500

@@ -26,10 +26,10 @@ def test_what_lasts_is_said_once_and_what_flickers_never(caplog: pytest.LogCaptu
         *((), (), ()),
         *((failing,), (failing,)),
     )
-    logging.getLogger("luasprocs.daemon").addHandler(caplog.handler)
+    log.addHandler(caplog.handler)
     for found in looks:
         heard.heard(found)
-    logging.getLogger("luasprocs.daemon").removeHandler(caplog.handler)
+    log.removeHandler(caplog.handler)
     said = list(dict.fromkeys((id(record), record.levelname, record.getMessage()) for record in caplog.records))
     assert [one[1:] for one in said] == [
         ("ERROR", "finding: failing: a fails (look)"),
