@@ -120,8 +120,7 @@ _ALL = (
         "cover",
         "daemons",
         "ticks",
-        "starts each source without a watermark at the tick from which the daemon numbers it; `left_ms`: up to when "
-        "an older epoch had run it, as far as the daemon knows, or empty",
+        "starts each source without a watermark at the daemon's tick; `left_ms`: up to when an older epoch had run it, or empty",
         "OK; EPOCH if the epoch is another",
         ("daemon", "epoch"),
         ("source", "first_tick", "first_ms", "left_ms"),
