@@ -19,11 +19,12 @@ function serve.due()
       if job then admit(job, rules(job.sproc).overlap) end
     end
   end
-  local turns = redis.call('HGETALL', writable(K.RUNNING, 'hash'))
+  local turns, must_wait = redis.call('HGETALL', writable(K.RUNNING, 'hash')), K.FULL and core.use('room').asked_once()
   for i = 1, #turns, 2 do
     local name, holder, entry_id = turns[i], jobs.holder_of(turns[i + 1])
     local over = entry_id ~= '' and not redis.call('XRANGE', K.JOBS, entry_id, entry_id)[1] -- somebody removed it
-    if over or holder == K.PAUSED_TURN and not is_paused(name) then pass_turn(name, holder) end
+    local resumed = holder == K.PAUSED_TURN and not is_paused(name)
+    if over or resumed and not (must_wait and must_wait(name)) then pass_turn(name, holder) end
   end
   local first = redis.call('ZRANGE', K.DELAYED, 0, 0, 'WITHSCORES')
   if first[2] then reply[1] = string.format('%d', math.max(0, tonumber(first[2]) - now_ms())) end
