@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.keys import Keys
+from luasprocs.contract.limits import GENERATIONS_KEPT
 from luasprocs.contract.metadata import KEYS as METADATA_KEYS
 from luasprocs.errors import SettingsError
 from luasprocs.language.metadata import parse_value
@@ -38,7 +39,7 @@ class RepositorySettings:
     namespace: str = ""
     owner: str = ""
     defaults: Mapping[str, str] = field(default_factory=dict)
-    keep_generations: int = 50
+    keep_generations: int = GENERATIONS_KEPT
 
 
 def repository_settings(source: bytes | None, path: str = SETTINGS_FILE) -> RepositorySettings:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from luasprocs.contract.limits import EXECUTIONS_LIMIT
 from luasprocs.errors import LuasprocsError, SettingsError
 from luasprocs.language.values import nearest
 from luasprocs.operations.exposure import exposure
@@ -61,7 +62,7 @@ class HostSettings:
     interval_ms: int = 30_000
     require_signed: bool = False
     require_fast_forward: bool = False
-    executions_limit: int = 10_000
+    executions_limit: int = EXECUTIONS_LIMIT
     executions_age_ms: int = 7 * 86_400_000
     workers: int = 0
     files: Path = Path(".luasprocs") / "files"

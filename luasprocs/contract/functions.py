@@ -34,8 +34,7 @@ _ALL = (
         "enqueue",
         "applications",
         "workers",
-        "enqueues an async run; `origin`: who asks, `-` for nobody in particular; `depth`: of the run that asks, 1 "
-        "for a client",
+        "enqueues an async run; `origin`: who asks, `-` for nobody; `depth`: of the run that asks, 1 for a client",
         "the job's id; nil if `overlap=skip` leaves it out",
         ("name", "origin", "depth"),
         ("arg",),
@@ -66,8 +65,7 @@ _ALL = (
         "syncs",
         "inspect",
         "compares sprocs with what was applied: a stretch of the list, as LRANGE takes it",
-        "for each sproc its name, its blob, and 1 if its hash is as applied, else 0; of a live edit its `edit` field "
-        "instead of 1",
+        "for each sproc its name, its blob, and 1 if its hash is as applied (of a live edit its `edit` field), else 0",
         ("start", "stop"),
         reads=True,
     ),
@@ -86,9 +84,8 @@ _ALL = (
         "daemons",
         "triggers",
         "reads all that binds events to sprocs, at one moment",
-        "the generation; each source and its sprocs' names, one per line; an empty string; then for each sproc its "
-        "name, event, key, reentrant, catchup and timeout as written, or empty (of sprocs without a trigger those "
-        "that state a timeout)",
+        "the generation; each source and its sprocs' names, one per line; an empty string; then for each sproc its name, "
+        "event, key, reentrant, catchup and timeout as written, or empty (without a trigger, if it states a timeout)",
         reads=True,
     ),
     Function(
@@ -123,8 +120,7 @@ _ALL = (
         "cover",
         "daemons",
         "ticks",
-        "starts each source without a watermark at the tick from which the daemon numbers it; `left_ms`: up to when "
-        "an older epoch had run it, as far as the daemon knows, or empty",
+        "starts each source without a watermark at the daemon's tick; `left_ms`: up to when an older epoch had run it, or empty",
         "OK; EPOCH if the epoch is another",
         ("daemon", "epoch"),
         ("source", "first_tick", "first_ms", "left_ms"),
@@ -149,8 +145,7 @@ _ALL = (
         "blind",
         "daemons",
         "ticks",
-        "records a gap from then until now for sources whose events were not published; daemons that find the same "
-        "record it once",
+        "records a gap from then until now for sources whose events were not published; of several daemons, once",
         "how many gaps it recorded",
         ("daemon", "from_ms", "why"),
         ("source",),
@@ -184,8 +179,8 @@ _ALL = (
         "catchup",
         "daemons",
         "dispatch",
-        "runs a sproc for keys that a scan found, with the event `catchup`, and keeps the cursor; an empty one ends "
-        "the scan. `before`: the scan's state as its last step left it",
+        "runs a sproc for keys that a scan found, with the event `catchup`, and keeps the cursor (an empty one: the "
+        "scan ends). `before`: the scan's state as its last step left it",
         "how many ran, and the scan's state; -1 if the scan ended or began anew meanwhile",
         ("name", "daemon", "before", "cursor"),
         ("key",),
@@ -206,9 +201,8 @@ _ALL = (
         "daemons",
         "workers",
         "hands at most `limit` jobs to a daemon; `stale` 1: those of dead daemons first",
-        "the generation; then a list for each job: entry, id, sproc, trigger, depth, origin, attempt, what its "
-        "header says of timeout and the other keys that jobs are told, number of keys, the keys, number of "
-        "arguments, the arguments",
+        "the generation; then a list for each job: entry, id, sproc, trigger, depth, origin, attempt, what its header says "
+        "of timeout and the other keys that jobs are told, number of keys, the keys, number of arguments, the arguments",
         ("daemon", "limit", "stale"),
         full=True,
     ),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from luasprocs.contract.codes import Action
 from luasprocs.contract.encoding import raw
-from luasprocs.contract.limits import FUNCTIONS_DIGEST, TRIGGERS_DIGEST
+from luasprocs.contract.limits import FUNCTIONS_DIGEST, GENERATIONS_KEPT, TRIGGERS_DIGEST
 from luasprocs.language.needs import is_script
 from luasprocs.language.sproc import Sproc, git_blob_id
 from luasprocs.language.triggers.event import as_fields
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-GENERATIONS_KEPT = 50
-"""Generations that a rollback can go back."""
 NAMES_A_COMMAND = 1000
 
 

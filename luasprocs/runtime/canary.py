@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
 import hiredis
@@ -11,6 +10,7 @@ from redis import exceptions
 
 from luasprocs.contract.encoding import time_ms
 from luasprocs.runtime import flags
+from luasprocs.runtime.log import log
 from luasprocs.runtime.probes import PROBES, channels, judge
 from luasprocs.runtime.wire import Wire, connect, packed, pipelined
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from luasprocs.runtime.link import Link
-
-log = logging.getLogger("luasprocs.daemon")
 
 LOOK_EVERY_S = 3.0
 RECORD_EVERY_MS = 60_000

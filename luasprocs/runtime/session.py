@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from luasprocs.runtime.deadlines import Deadlines
 from luasprocs.runtime.dispatcher import Dispatcher
 from luasprocs.runtime.engine import until_engine
 from luasprocs.runtime.jobs import Jobs
+from luasprocs.runtime.log import log
 from luasprocs.runtime.notifications import Notifications
 from luasprocs.runtime.pausing import pause
 from luasprocs.runtime.scheduler import Scheduler
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from luasprocs.runtime.numbering import Tick
     from luasprocs.runtime.shard_state import ShardState
     from luasprocs.runtime.upkeep import Retention
-
-log = logging.getLogger("luasprocs.daemon")
 
 
 class Session:

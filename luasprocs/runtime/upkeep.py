@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from redis import exceptions
 
+from luasprocs.contract.limits import EXECUTIONS_LIMIT
 from luasprocs.runtime.wire import packed
 from luasprocs.server.errors import is_full
 
@@ -23,7 +24,7 @@ TRIM_EVERY = 240
 class Retention:
     """How many records of executions are kept. `limit`: about so many; `age_ms`: their greatest age, 0 for any."""
 
-    limit: int = 10_000
+    limit: int = EXECUTIONS_LIMIT
     age_ms: int = 0
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 import os
 import signal
 import sys
@@ -22,13 +21,12 @@ import hiredis
 
 from luasprocs.contract.codes import Status
 from luasprocs.errors import LuasprocsError
+from luasprocs.runtime.log import log
 from luasprocs.runtime.wire import packed
 from luasprocs.worker.messages import DONE, READY, SETUP, UNBEGUN, Outcome, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-log = logging.getLogger("luasprocs.daemon")
 
 START_TIMEOUT_S = 30.0
 GONE_TIMEOUT_S = 2.0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import deque
 from typing import TYPE_CHECKING
 
 from luasprocs.contract.codes import Status
 from luasprocs.contract.encoding import text
+from luasprocs.runtime.log import log
 from luasprocs.runtime.pool import DEPTH
 from luasprocs.runtime.workers import WorkerError
 from luasprocs.server.errors import is_full
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from luasprocs.runtime.pool import Pool
     from luasprocs.runtime.workers import Job
     from luasprocs.worker.messages import Outcome
-
-log = logging.getLogger("luasprocs.daemon")
 
 SHORT_US = 5000
 AHEAD = 16

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +12,7 @@ from luasprocs.contract.keys import Keys
 from luasprocs.errors import RepositoryError, SettingsError
 from luasprocs.runtime.daemon import Daemon
 from luasprocs.runtime.identity import Identity
+from luasprocs.runtime.log import log
 from luasprocs.runtime.process import serve
 from luasprocs.runtime.upkeep import Retention
 from luasprocs.runtime.workers import WorkerRules
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from sync.service.sources import Source
     from sync.service.supervisor import Part
     from sync.settings import HostSettings
-
-log = logging.getLogger("luasprocs.daemon")
 
 
 @click.command("daemon")

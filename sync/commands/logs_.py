@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from luasprocs.errors import ServerError, ServerUnreachableError, SettingsError
+from luasprocs.errors import NoSprocError, RegistryError, ServerError, ServerUnreachableError, SettingsError
+from luasprocs.language.metadata import typed
 from luasprocs.language.values import duration_ms, shown
+from luasprocs.operations.sprocs import live_sproc
 from luasprocs.state.executions import STATUSES, TRIGGERS, RecordFilter, follow, newest_id, read_executions
 from sync.console import Console
 from sync.execution_lines import Printer
@@ -19,6 +21,8 @@ from sync.session import Session
 
 if TYPE_CHECKING:
     from redis import Redis
+
+    from luasprocs.server.registry import Registry
 
 COUNT = 20
 RETRY_S = 1.0
@@ -73,6 +77,9 @@ def command(
         last_id = newest_id(session.registry)
         number = COUNT if count is None and since is None else count
         found = read_executions(session.registry, number, since_ms, until_id=last_id, wanted=wanted)
+        alone = len(sprocs) == 1 and not (found or triggers or statuses or since) and count != 0
+        if alone and (why := _why_nothing(session.registry, sprocs[0])):
+            console.warn(why)
     printer.show(found)
     if not following:
         return 0
@@ -81,6 +88,19 @@ def command(
     except KeyboardInterrupt:
         return 130  # quietly: it is how one ends this
     return 0
+
+
+def _why_nothing(registry: Registry, name: str) -> str:
+    """Why a sproc may have no record: it isn't live, or its header says so. "" for a glob."""
+    if set(name) & set("*?["):
+        return ""
+    try:
+        record = typed(live_sproc(registry, name).values, "record")
+    except (NoSprocError, RegistryError) as error:
+        return str(error)
+    return (
+        "" if record == "all" else f"{name} has record={record} in its header: its runs are counted, not all recorded"
+    )
 
 
 @dataclass(slots=True)

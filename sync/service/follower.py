@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import random
 import time
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from redis.exceptions import RedisError
 
 from luasprocs.contract.codes import DesiredState
 from luasprocs.errors import LuasprocsError
+from luasprocs.runtime.log import log
 from luasprocs.server.connection import connect
 from luasprocs.server.errors import errors_named, named
 from luasprocs.server.registry import Registry
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from luasprocs.contract.keys import Keys
     from sync.service.rules import Rules
     from sync.service.sources import Source
-
-log = logging.getLogger("luasprocs.daemon")
 
 RETRY_FIRST_S = 0.2
 RETRY_LONGEST_S = {"redis": 1.0, "git": 300.0}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from luasprocs.operations.findings import Finding
     from luasprocs.operations.snapshot import SprocFacts
     from sync.service.supervisor import Supervisor
-
-log = logging.getLogger("luasprocs.daemon")
 
 EVERY_S = 2.0
 REST_FACTOR = 50

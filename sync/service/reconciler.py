@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from luasprocs.operations.rollback import rollback
 from luasprocs.registry.history import read_history
 from luasprocs.registry.live import read_live, reread
 from luasprocs.registry.reload import only_engine
+from luasprocs.runtime.log import log
 from luasprocs.state import requests
 from luasprocs.state.desired import SyncState
 from sync.git.worktree import PATIENCE_S
@@ -42,8 +42,6 @@ LIFTABLE = (DesiredState.BEHIND, DesiredState.DIVERGED, DesiredState.UNKNOWN, De
 """The states that an operator's `sync` overrides."""
 BY_LIMIT = 200
 """Characters of a name that somebody has written into a request."""
-
-log = logging.getLogger("luasprocs.daemon")
 
 
 class Reconciler:
