@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import logging
 from typing import TYPE_CHECKING, TypeVar
 
 from redis import exceptions
 
 from luasprocs.contract.encoding import raw, text
 from luasprocs.language.needs import SCRIPTS, names_in
+from luasprocs.runtime.log import log
 from luasprocs.runtime.wire import pipelined
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from luasprocs.runtime.link import Link
 
-log = logging.getLogger("luasprocs.daemon")
 
 T = TypeVar("T")
 

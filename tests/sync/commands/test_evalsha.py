@@ -37,5 +37,3 @@ def test_the_repositorys_default_is_for_those_that_it_fits(shell, repo, server):
     shas = {name: sproc(name, text).sha for name, text in texts.items()}
     there = dict(zip(shas, client.script_exists(*shas.values()), strict=True))
     assert there == {"plain.lua": True, "no.lua": False, "lib.lua": False, "async.lua": False, "uses.lua": True}
-    shop.write("luasprocs.toml", 'evalsha = "yes"\n')
-    assert "[defaults]" in shell("check").err
