@@ -92,7 +92,9 @@ class Sentinels:
         for port in self.ports:
             until(self.sentinel(port).ping)
             if self._quick:
-                self.sentinel(port).execute_command("SENTINEL", "DEBUG", "info-period", 300, "publish-period", 250)
+                self.sentinel(port).execute_command(
+                    *["SENTINEL", "DEBUG", "info-period", "300", "publish-period", "250", "tilt-period", "500"]
+                )
 
     def sentinel(self, port: int) -> Any:
         return self._clients[port]

@@ -256,6 +256,14 @@ BAD_URLS = [
     f"redis://:{SECRET}@localhost?max_connections=0",
     f"redis://:{SECRET}@localhost?ssl_ca_certs=/ca",
     f"rediss://:{SECRET}@localhost?ssl_cert_reqs=maybe",
+    f"redis+sentinel://:{SECRET}@s1,s2:26379",
+    f"redis+sentinel://:{SECRET}@s1,s2:port/shop",
+    f"redis+sentinel://:{SECRET}@s1,,s2/shop",
+    f"redis+sentinel://:{SECRET}@s1/shop/one",
+    f"redis+sentinel://:{SECRET}@s1/shop?ssl_ca_certs=/ca",
+    f"redis+sentinel://s1/shop?sentinel_password={SECRET}&unknown=1",
+    f"redis://localhost?sentinel_password={SECRET}",
+    f"sentinel://:{SECRET}@s1:26379/shop",
     "unix://",
     "unix:///",
     f"unix://:{SECRET}@host/path",
@@ -285,6 +293,10 @@ def test_a_bad_url_is_refused_at_once_and_never_quoted(url):
         (f"unix://bob:{SECRET}@/run/redis.sock?db=1", "unix://bob:***@/run/redis.sock?db=1"),
         (f"redis://h?password={SECRET}&db=1&username={SECRET}", "redis://h?db=1"),
         (f"rediss://h?ssl_ca_certs=/ca.pem&ssl_password={SECRET}", "rediss://h?ssl_ca_certs=/ca.pem"),
+        (
+            f"redis+sentinel://bob:{SECRET}@s1:1,[::1]:2,s3/shop/4?sentinel_username=sue&sentinel_password={SECRET}",
+            "redis+sentinel://bob:***@s1:1,[::1]:2,s3/shop/4",
+        ),
     ],
 )
 def test_a_url_is_shown_without_secrets(url, shown):
