@@ -41,7 +41,8 @@ class Wire(asyncio.BufferedProtocol):
         self.lost: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
         self._transport: asyncio.WriteTransport | None = None
         self.read_bytes = 0
-        self._buffer = bytearray(READ_BYTES)
+        # A view: asyncio's TLS reads the second record of several into a slice, which of a bytearray is a copy.
+        self._buffer = memoryview(bytearray(READ_BYTES))
         self._reader = hiredis.Reader(replyError=hiredis.ReplyError)
         self._handlers: deque[Handler] = deque()
         self.receive: Handler = self._answer
@@ -50,7 +51,7 @@ class Wire(asyncio.BufferedProtocol):
         assert isinstance(transport, asyncio.WriteTransport)  # noqa: S101
         self._transport = transport
 
-    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002  # asyncio's
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # asyncio's
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:

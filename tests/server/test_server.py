@@ -145,6 +145,8 @@ async def test_the_daemons_own_connections_speak_tls(tls_port, certificates):
         try:
             await wire.call("SET", "key", "x")
             assert await wire.call("GET", "key") == b"x"
+            await wire.call("SET", "large", "y" * 1_000_000)
+            assert await wire.call("GET", "large") == b"y" * 1_000_000  # of many TLS records
         finally:
             wire.close()
     with pytest.raises(redis.ConnectionError) as error:
