@@ -198,6 +198,11 @@ def connect_timeout() -> exceptions.TimeoutError:
     return exceptions.TimeoutError(f"{_CONNECT_TIMEOUT} to server")
 
 
+def reply_timeout() -> exceptions.TimeoutError:
+    """That no reply came in time, as redis-py says it."""
+    return exceptions.TimeoutError("Timeout reading from socket")
+
+
 def connection_closed() -> exceptions.ConnectionError:
     """That the server closed the connection, as redis-py says it."""
     return exceptions.ConnectionError(f"Connection {_CLOSED}.")

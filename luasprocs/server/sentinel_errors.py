@@ -30,6 +30,10 @@ class Why(Enum):
         "nothing answers at {address}, the master {name} of the Sentinels at {url}; once they name another one, try again "
         "({said})"
     )
+    MOVED = (
+        "{address} does not answer, and the Sentinels at {url} name another master {name} by now: what was asked may have "
+        "been done or not; look, and try again"
+    )
     REPLICA = "{address}, the master {name} of the Sentinels at {url}, is a replica: a failover is under way; try again"
 
 

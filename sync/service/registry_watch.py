@@ -10,10 +10,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from redis import exceptions
-
 from luasprocs.runtime.wire import Wire, connect, packed
-from luasprocs.server.errors import connection_closed
+from luasprocs.server.errors import connection_closed, reply_timeout
 from luasprocs.server.sentinel import Sentinels, located
 from luasprocs.server.sentinel_errors import SentinelError
 
@@ -89,7 +87,7 @@ async def watch_registry(
         finally:
             asking.close()
     except TimeoutError as error:
-        raise exceptions.TimeoutError("Timeout reading from socket") from error
+        raise reply_timeout() from error
     finally:
         told.close()
     raise connection_closed()

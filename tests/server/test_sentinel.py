@@ -208,3 +208,32 @@ async def test_clients_follow_a_master_that_is_replaced_in_order(sentinels):
             assert port_in(client.config_get("port")) == port
             assert port_in(await asking.config_get("port")) == port
     sentinels.until_whole()
+
+
+async def test_clients_of_a_master_that_hangs_go_on_with_the_next(sentinels):
+    """Long before the time for a reply is over."""
+    with connect(sentinels.url) as client:
+        async with connect_async(sentinels.url) as asking:
+            assert client.ping()
+            assert await asking.ping()
+            old = sentinels.master
+            os.kill(old.pid, signal.SIGSTOP)
+            try:
+                waiting = asyncio.ensure_future(asking.ping())
+                with pytest.raises(SentinelError) as caught:
+                    await asyncio.to_thread(client.ping)
+                assert caught.value.why is Why.MOVED
+                with pytest.raises(SentinelError) as caught:
+                    await waiting
+                assert caught.value.why is Why.MOVED
+                assert port_in(client.config_get("port")) == sentinels.master.port != old.port
+                assert port_in(await asking.config_get("port")) == sentinels.master.port
+            finally:
+                os.kill(old.pid, signal.SIGCONT)
+    sentinels.until_whole()
+
+
+def test_one_that_waits_for_long_is_not_disturbed(sentinels):
+    with connect(sentinels.url) as client:
+        assert client.blpop(["nothing"], timeout=2) is None
+        assert client.ping()
