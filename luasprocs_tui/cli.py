@@ -29,7 +29,7 @@ SWITCH_S = 0.001
     "url",
     metavar="URL",
     envvar="LUASPROCS_REDIS",
-    help="redis://, rediss:// or unix:// (LUASPROCS_REDIS).",
+    help="redis://, rediss://, unix:// or redis+sentinel:// (LUASPROCS_REDIS).",
 )
 @click.option(
     "--namespace",

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import shutil
 import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +20,7 @@ from luasprocs.server.connection import connect, connect_async, errors_named
 from luasprocs.server.sentinel_clients import ASK_EVERY_S
 from luasprocs.server.sentinel_errors import SentinelError, Why
 from luasprocs.worker.connection import Connection
+from tests.paths import ROOT
 from tests.until import until
 
 if TYPE_CHECKING:
@@ -237,3 +243,35 @@ def test_one_that_waits_for_long_is_not_disturbed(sentinels):
     with connect(sentinels.url) as client:
         assert client.blpop(["nothing"], timeout=2) is None
         assert client.ping()
+
+
+def test_the_page_as_it_stands(tmp_path, unused_tcp_port_factory):
+    """docs/sentinel.md: its first block, a failover, and the block that stops all."""
+    if not shutil.which("redis-server") or not shutil.which("redis-cli"):
+        pytest.skip("redis-server and redis-cli are not on PATH")
+    page = (ROOT / "docs" / "sentinel.md").read_text(encoding="utf-8")
+    for port in set(re.findall(r"\b7[12]0[123]\b", page)):
+        page = page.replace(port, str(unused_tcp_port_factory()))
+    first, last = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    [url] = re.findall(r"LUASPROCS_REDIS=(\S+)", first)
+    environ = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+
+    def typed(block: str) -> str:
+        done = subprocess.run(
+            ["bash"], input=block.encode(), cwd=tmp_path, env=environ, capture_output=True, check=False, timeout=60
+        )
+        return (done.stdout + done.stderr).decode()
+
+    try:
+        assert re.search(r"registry +empty", typed(first))
+        with connect(url) as client:
+            assert client.ping()
+            port = port_in(client.config_get("port"))
+            until(
+                lambda: typed(f"redis-cli -p {url.split(':')[2].partition(',')[0]} SENTINEL FAILOVER shop").startswith(
+                    "OK"
+                )
+            )
+            until(lambda: port_in(client.config_get("port")) != port)
+    finally:
+        typed(last)
