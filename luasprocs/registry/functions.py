@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.encoding import text
 from luasprocs.language.header import fields_of
-from luasprocs.language.needs import KEY, shared
+from luasprocs.language.needs import KEY, needs_of, shared
 from luasprocs.language.places import START, Lines
 from luasprocs.language.problems import problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from luasprocs.errors import Problem
     from luasprocs.language.needs import Needs, Own
@@ -33,7 +33,9 @@ def function_problems(registry: Registry, live: Live, needs: Needs, put: Iterabl
     doubled = shared(needs.functions)
     for one, first in doubled.items():
         put_one, other = (one, first) if one.sproc in sources else (first, one)
-        yield _problem(put_one, f"function {one.function} is {other.sproc}'s already: give one another name", sources)
+        yield _problem(
+            put_one, f"function {put_one.function} is {other.sproc}'s already: give one another name", sources
+        )
     mine = {one.folded for one in live.needs.functions} if live.about else set()
     new = [one for one in needs.functions if one.folded not in mine and one not in doubled]
     taken = _others(registry) if new else {}
@@ -43,6 +45,14 @@ def function_problems(registry: Registry, live: Live, needs: Needs, put: Iterabl
                 f"function {one.function} belongs to the library {taken[one.folded]} on this server: take another name"
             )
             yield _problem(one, what, sources)
+
+
+def functions_after(live: Live, put: Sequence[Sproc], deleted: Collection[str]) -> Needs:
+    """The functions of sprocs put, and of the live ones that stay. Pure."""
+    names = {sproc.name for sproc in put}.union(deleted)
+    stay = (one for one in live.needs.functions if one.sproc not in names)
+    wanted = needs_of((sproc.name, sproc.values) for sproc in put)
+    return wanted._replace(functions=tuple(sorted((*wanted.functions, *stay))))
 
 
 def _problem(one: Own, what: str, sources: dict[str, bytes]) -> Problem:

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from luasprocs.runtime.wire import Argument, Handler
     from luasprocs.server.endpoint import Endpoint
 
-log = logging.getLogger("luasprocs.daemon")
-
 
 class LinkLostError(Exception):
     """The connections are no longer usable; the text says why."""

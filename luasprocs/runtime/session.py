@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +18,12 @@ from luasprocs.runtime.deadlines import Deadlines
 from luasprocs.runtime.dispatcher import Dispatcher
 from luasprocs.runtime.engine import until_engine
 from luasprocs.runtime.jobs import Jobs
+from luasprocs.runtime.log import log
 from luasprocs.runtime.master import MasterWatch
 from luasprocs.runtime.notifications import Notifications
 from luasprocs.runtime.pausing import pause
 from luasprocs.runtime.scheduler import Scheduler
+from luasprocs.runtime.scripts import Scripts
 from luasprocs.runtime.ticker import Ticker
 from luasprocs.runtime.upkeep import Upkeep
 from luasprocs.runtime.watchdog import Watchdog
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from luasprocs.runtime.numbering import Tick
     from luasprocs.runtime.shard_state import ShardState
     from luasprocs.runtime.upkeep import Retention
-
-log = logging.getLogger("luasprocs.daemon")
 
 
 class Session:
@@ -69,6 +68,7 @@ class Session:
         self._watchdog = Watchdog(link, numbering)
         self._master = MasterWatch(link)
         self._upkeep = Upkeep(link, numbering, retention)
+        self._scripts = Scripts(link)
 
     @property
     def in_flight(self) -> int:
@@ -98,7 +98,7 @@ class Session:
                 await self._ticker.force()
                 for part in (
                     *(self._binder, self._ticker, self._coverage, self._deadlines, self._jobs),
-                    *(self._canary, self._watchdog, self._master),
+                    *(self._canary, self._watchdog, self._scripts, self._master),
                 ):
                     link.spawn(part.run())
                 if self._state.schedules:
@@ -179,6 +179,7 @@ class Session:
         """Events, schedules and jobs go on with the new generation."""
         self._dispatcher.rebound()
         self._scheduler.rebind()
+        self._scripts.rebind()
         self._state.workload.generation = bindings.generation.encode()
 
     # With each tick (ticker.Ticks).

@@ -18,6 +18,7 @@ from sync.reconcile.desired_sprocs import check_sprocs
 from sync.reconcile.desired_sprocs import read_sprocs as read_desired
 from sync.reconcile.policy import Policy
 from sync.reconcile.syncer import Options, Prepared, Syncer
+from sync.reconcile.taken_names import refuse_foreign_engine, refuse_taken_functions
 from sync.session import Session
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ def command(
         options = Options(not no_prune, prune_all, adopt, Policy.of(session.settings))
         try:
             prepared = Syncer(session.registry, session.repository, options).prepare(desired)
+            if not adopt:
+                refuse_foreign_engine(session.registry, prepared.live)
         except (OwnerError, EngineVersionError) as error:
             if as_json:
                 nothing: dict[str, list[str]] = {"created": [], "updated": [], "deleted": []}
@@ -63,6 +66,7 @@ def command(
         plan = prepared.plan
         wanted = read_desired(session.repository, desired, plan.names_changed)
         check_sprocs(session.repository, desired, wanted)
+        refuse_taken_functions(session.registry, desired, prepared, wanted)
         there = {sproc.name: sproc for sproc in read_sprocs(session.registry, (*plan.updated, *plan.deleted))}
     if as_json:
         console.json(_as_json(prepared, desired.commit.sha, round((time.monotonic() - started) * 1000)))

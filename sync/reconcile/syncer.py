@@ -19,8 +19,9 @@ from luasprocs.operations.identity import user_at_host
 from luasprocs.registry.apply import apply, check_owner
 from luasprocs.registry.live import Live, engine_of, read_live
 from luasprocs.registry.pins import NO_PIN, Pin, pin_of
-from luasprocs.registry.plan import Outcome, Plan, diff
+from luasprocs.registry.plan import Plan, SyncOutcome, diff
 from luasprocs.registry.reload import only_engine, reload_engine
+from luasprocs.registry.scripts import load_missing
 from luasprocs.registry.server_compile import Proof, prove
 from luasprocs.registry.transaction import Change
 from luasprocs.server.info import require_usable
@@ -35,7 +36,8 @@ from sync.reconcile.prune import prune_refusal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sync.git.repository import Commit, Repository
+    from sync.git.commits import Commit
+    from sync.git.repository import Repository
     from sync.reconcile.desired import Desired
 
 ATTEMPTS = 5
@@ -160,7 +162,7 @@ class Syncer:
         refusal = prune_refusal(plan, len(desired.entries), len(live.sprocs), desired.absent, command)
         return Prepared(live, plan, owner, "" if self.options.prune_all else refusal, pin=pin)
 
-    def sync(self, desired: Desired, prepared: Prepared | None = None) -> Outcome:
+    def sync(self, desired: Desired, prepared: Prepared | None = None) -> SyncOutcome:
         """Makes the registry equal to `desired`, as `prepared`; plans again when another sync was first.
 
         Raises:
@@ -184,7 +186,7 @@ class Syncer:
                 continue
             changed = generation != live.revision.generation or bool(plan)
             pin = str(prepared.pin) if plan.held else ""
-            return Outcome(desired.commit.sha, generation, plan, changed, _since_ms(started), pin, warnings)
+            return SyncOutcome(desired.commit.sha, generation, plan, changed, _since_ms(started), pin, warnings)
         raise AssertionError("unreachable")
 
     def _owner(self, live: Live, desired: Desired) -> tuple[str, bool]:
@@ -201,6 +203,8 @@ class Syncer:
         live, plan = prepared.live, prepared.plan
         revision = live.revision
         same = (revision.commit, revision.owner) == (desired.commit.sha, prepared.owner) and not prepared.repins
+        if same:
+            load_missing(self.registry, live.needs)
         if same and not plan and not plan.undone:
             return revision.generation, ()
         if same and only_engine(live, plan):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from luasprocs.contract.codes import DesiredState
 from luasprocs.engine import VERSION
 from luasprocs.errors import ConflictError, LuasprocsError, ProblemsError, RepositoryError, ServerError, SettingsError
 from luasprocs.language.values import some_of
@@ -15,10 +15,11 @@ from luasprocs.operations.rollback import rollback
 from luasprocs.registry.history import read_history
 from luasprocs.registry.live import read_live, reread
 from luasprocs.registry.reload import only_engine
+from luasprocs.runtime.log import log
 from luasprocs.state import requests
 from luasprocs.state.desired import SyncState
 from sync.git.worktree import PATIENCE_S
-from sync.reconcile.decision import GOES_ON, Decision, State, decide
+from sync.reconcile.decision import GOES_ON, Decision, decide
 from sync.reconcile.desired import WORKTREE
 from sync.reconcile.pending_diffs import Diffs
 from sync.reconcile.syncer import Options, Prepared, Syncer
@@ -37,12 +38,10 @@ if TYPE_CHECKING:
     from sync.service.rules import Rules
     from sync.service.sources import Source
 
-LIFTABLE = (State.BEHIND, State.DIVERGED, State.UNKNOWN, State.PINNED)
+LIFTABLE = (DesiredState.BEHIND, DesiredState.DIVERGED, DesiredState.UNKNOWN, DesiredState.PINNED)
 """The states that an operator's `sync` overrides."""
 BY_LIMIT = 200
 """Characters of a name that somebody has written into a request."""
-
-log = logging.getLogger("luasprocs.daemon")
 
 
 class Reconciler:
@@ -110,13 +109,13 @@ class Reconciler:
         if namespace and namespace != self._registry.keys.namespace:
             why = f"luasprocs.toml says namespace {namespace!r}, which this daemon does not serve: restart it"
             elsewhere = namespace if self._rules.movable else None
-            return Reconciliation(self._state(desired, State.REFUSED, why), elsewhere=elsewhere)
+            return Reconciliation(self._state(desired, DesiredState.REFUSED, why), elsewhere=elsewhere)
         live = self._read(desired)
         decision = self._decide(desired, live)
         if decision.apply and (made := self._edits.commit(desired, live)):
             desired, decision = made, self._decide(made, live)
         if forced and decision.state in LIFTABLE:
-            decision = Decision(True, State.APPLYING)
+            decision = Decision(True, DesiredState.APPLYING)
         last = (desired.commit.sha, live.revision.generation)
         if self._refused and not forced and last[0] != WORKTREE and self._refused[:2] == last:
             return Reconciliation.seen(live, self._refused[2])
@@ -162,14 +161,14 @@ class Reconciler:
             return self._refuse(desired, live, prepared.refusal, plan=plan)
         if prepared.same_commit(desired) and plan and not forced and self._rules.heal == "warn":
             why = "the registry was changed by hand: luasprocs sync repairs it, or luasprocs plan shows how"
-            return Reconciliation.seen(live, self._state(desired, State.DRIFT, why, plan))
+            return Reconciliation.seen(live, self._state(desired, DesiredState.DRIFT, why, plan))
         foreign = live.about.text_id if live.about and only_engine(live, plan) else ""
         if foreign and not forced and not self._engines.may_replace(foreign):
             why = (
                 f"another luasprocs of the same engine version {VERSION} has replaced the engine {REPLACED_LIMIT} times within "
                 "ten minutes: run one build everywhere, then luasprocs sync"
             )
-            return Reconciliation.seen(live, self._state(desired, State.ENGINE_DIFFERS, why, plan))
+            return Reconciliation.seen(live, self._state(desired, DesiredState.ENGINE_DIFFERS, why, plan))
         return self._sync(syncer, desired, prepared)
 
     def _sync(self, syncer: Syncer, desired: Desired, prepared: Prepared) -> Reconciliation:
@@ -181,7 +180,9 @@ class Reconciler:
             return self._refuse(desired, live, _first_of(error), tuple(map(str, error.problems)))
         except ConflictError as error:
             self.doubt()
-            return Reconciliation.seen(live, self._state(desired, State.APPLYING, str(error)))._replace(again=True)
+            return Reconciliation.seen(live, self._state(desired, DesiredState.APPLYING, str(error)))._replace(
+                again=True
+            )
         except ServerError:
             self.doubt()
             raise
@@ -209,21 +210,26 @@ class Reconciler:
         """The state after a sync: pinned as long as anything is held, and why live edits wait."""
         plan, waiting = done.plan, self._edits.waiting(done.plan.overtaken)
         if not plan.held:
-            return self._state(desired, State.SYNCED, waiting)
+            return self._state(desired, DesiredState.SYNCED, waiting)
         held = f"a rollback {done.pin} keeps out {some_of(plan.held)}: {GOES_ON}"
         reason = "; ".join(filter(None, (held, waiting)))
-        return self._state(desired, State.PINNED, reason, kept_out(plan, desired, done.live.sprocs))
+        return self._state(desired, DesiredState.PINNED, reason, kept_out(plan, desired, done.live.sprocs))
 
     def _refuse(
         self, desired: Desired, live: Live, why: str, problems: tuple[str, ...] = (), plan: Plan | None = None
     ) -> Reconciliation:
-        state = self._state(desired, State.REFUSED, why, plan, problems)
+        state = self._state(desired, DesiredState.REFUSED, why, plan, problems)
         if problems:  # the same files need not be read and compiled again to find the same
             self._refused = (desired.commit.sha, live.revision.generation, state)
         return Reconciliation.seen(live, state)
 
     def _state(
-        self, desired: Desired, state: State, reason: str = "", plan: Plan | None = None, problems: tuple[str, ...] = ()
+        self,
+        desired: Desired,
+        state: DesiredState,
+        reason: str = "",
+        plan: Plan | None = None,
+        problems: tuple[str, ...] = (),
     ) -> SyncState:
         return SyncState(
             source=self._source.name,
@@ -270,7 +276,7 @@ class Reconciler:
         if request.action == "fetch":
             self._source.refresh()
         done = self._reconcile(forced=request.action == "sync")
-        ok = done.state.state == State.SYNCED
+        ok = done.state.state == DesiredState.SYNCED
         return ok, done.summary or done.state.reason or str(done.state.state), done
 
 
