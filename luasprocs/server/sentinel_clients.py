@@ -18,7 +18,7 @@ from redis import exceptions
 from redis.asyncio import sentinel as async_sentinel
 from redis.sentinel import SentinelConnectionPool, SentinelManagedConnection
 
-from luasprocs.server.endpoint import Endpoint
+from luasprocs.server.endpoint import CONNECT_TIMEOUT_S, Endpoint
 from luasprocs.server.errors import connect_timeout, nothing_answers, reply_timeout
 from luasprocs.server.sentinel import Sentinels, because, is_master, master_of
 from luasprocs.server.sentinel_errors import SentinelError, Why
@@ -34,13 +34,15 @@ REST_S = 10.0
 
 
 class _Asked:
-    """The Sentinels of a URL, as redis-py's pools want them."""
+    """The Sentinels of a URL, as redis-py's pools want them. `settings`: the client's, which the URL's options override."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, settings: Mapping[str, Any]) -> None:
         self.url, self.endpoint = url, Endpoint.of(url)
+        given = self.endpoint.options.get("socket_connect_timeout") or settings.get("socket_connect_timeout")
+        self.within_s = float(given or CONNECT_TIMEOUT_S)
 
     def discover_master(self, _name: str) -> tuple[str, int]:
-        return master_of(self.url)
+        return master_of(self.url, self.within_s)
 
     def moved(self, address: tuple[str, int]) -> bool:
         """Whether the Sentinels name another one; those that don't answer are no reason to leave a server."""
@@ -60,7 +62,7 @@ class _Asked:
 
 class _AsyncAsked(_Asked):
     async def discover_master(self, _name: str) -> tuple[str, int]:  # type: ignore[override]  # redis-py's asyncio pools await it
-        async with Sentinels(self.url) as sentinels:
+        async with Sentinels(self.url, self.within_s) as sentinels:
             return await sentinels.master()
 
     async def moved(self, address: tuple[str, int]) -> bool:  # type: ignore[override]
@@ -215,14 +217,14 @@ def _settings(asked: _Asked, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def client(url: str, settings: Mapping[str, Any]) -> redis.Redis:
     """A client of the master. `settings`: redis-py's."""
-    asked = _Asked(url)
+    asked = _Asked(url, settings)
     kind = _TLSConnection if asked.endpoint.tls else _Connection
     pool = _Pool.from_url(connection_class=kind, **_settings(asked, settings))
     return redis.Redis.from_pool(pool)
 
 
 def async_client(url: str, settings: Mapping[str, Any]) -> async_redis.Redis:
-    asked = _AsyncAsked(url)
+    asked = _AsyncAsked(url, settings)
     kind = _AsyncTLSConnection if asked.endpoint.tls else _AsyncConnection
     pool = _AsyncPool.from_url(connection_class=kind, **_settings(asked, settings))
     made: async_redis.Redis = async_redis.Redis.from_pool(pool)
