@@ -19,6 +19,7 @@ from luasprocs.runtime.dispatcher import Dispatcher
 from luasprocs.runtime.engine import until_engine
 from luasprocs.runtime.jobs import Jobs
 from luasprocs.runtime.log import log
+from luasprocs.runtime.master import MasterWatch
 from luasprocs.runtime.notifications import Notifications
 from luasprocs.runtime.pausing import pause
 from luasprocs.runtime.scheduler import Scheduler
@@ -65,6 +66,7 @@ class Session:
         self._scheduler = Scheduler(link, state, partial(pause, link))
         self._canary = Canary(link, self._notifications, self._deadlines.rescan)
         self._watchdog = Watchdog(link, numbering)
+        self._master = MasterWatch(link)
         self._upkeep = Upkeep(link, numbering, retention)
         self._scripts = Scripts(link)
 
@@ -96,7 +98,7 @@ class Session:
                 await self._ticker.force()
                 for part in (
                     *(self._binder, self._ticker, self._coverage, self._deadlines, self._jobs),
-                    *(self._canary, self._watchdog, self._scripts),
+                    *(self._canary, self._watchdog, self._scripts, self._master),
                 ):
                     link.spawn(part.run())
                 if self._state.schedules:

@@ -15,6 +15,7 @@ from luasprocs.runtime.log import log
 from luasprocs.runtime.session import Session
 from luasprocs.runtime.watchdog import stop_overdue
 from luasprocs.server.errors import is_busy, named
+from luasprocs.server.sentinel import Sentinels
 from luasprocs.server.urls import redacted
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from luasprocs.runtime.link import Address
     from luasprocs.runtime.shard_state import ShardState
     from luasprocs.runtime.upkeep import Retention
+    from luasprocs.server.endpoint import Endpoint
 
 RETRY_FIRST_S = 0.05
 RETRY_LONGEST_S = 0.8
@@ -97,11 +99,18 @@ class Shard:
 
     async def _connect(self) -> Session:
         self._link = await Link.open(self._address, self._identity.id, self.state.said)
+        await self._found(self._link.server)
         session = Session(self._link, self.state, self._identity, self._retention, self._hears)
         await session.start()
         self._session = session
         self.state.said.say("connected", f"connected to {redacted(self._address.url)}", logging.INFO)
         return session
+
+    async def _found(self, server: Endpoint) -> None:
+        """Tells the workers where a server is that Sentinels have named, and which others may follow it."""
+        if server.sentinels:
+            async with Sentinels(self._address.url) as sentinels:
+                self.state.workload.move((server.address, *await sentinels.others()))
 
     def _disconnect(self) -> None:
         if self._link is not None:
