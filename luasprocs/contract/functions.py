@@ -108,7 +108,7 @@ FUNCTIONS: dict[str, Function] = {
             "workers",
             "enqueues an async run; `origin`: who asks, `-` for nobody in particular; `depth`: of the run that "
             "asks, 1 for a client",
-            "the job's id; nil if `overlap=skip` leaves it out",
+            "the job's id; nil if `overlap=skip` leaves it out (a caller who may not write the jobs gets an id all the same)",
             ("name", "origin", "depth"),
             ("arg",),
             keys=True,
@@ -335,8 +335,9 @@ FUNCTIONS: dict[str, Function] = {
             "due",
             "daemons",
             "retries",
-            "puts retries that are due among the jobs, and resumes sprocs that are not paused any more",
-            "milliseconds until the next retry, or empty; then the server-side runs that are due, for `retry`",
+            "puts callers' jobs and retries that are due among the jobs, and resumes sprocs that are not paused any more",
+            "milliseconds until the next retry, or empty; then the server-side runs that are due, for `retry`; then, if "
+            "some of the callers' jobs were none, how many were dropped",
             full=True,
         ),
         Function(

@@ -44,6 +44,7 @@ HELPERS = (
         "values",
         "batch",
         "jobs",
+        "arrivals",
         "served",
         "room",
     ),

@@ -67,10 +67,11 @@ def read_jobs(registry: Registry, limit: int = LIMIT) -> list[JobRecord]:
         for name in _read(registry.client, "HKEYS", registry.keys.running)
         for found in _read(registry.client, "LRANGE", registry.keys.waiting_prefix + text(name), 0, limit - 1)
     ]
+    enqueued = _read(registry.client, "LRANGE", registry.keys.enqueued, 0, limit - 1)
     delayed = _read(registry.client, "ZRANGE", registry.keys.delayed, 0, limit - 1, "WITHSCORES")
     dead = reversed(_read(registry.client, "XREVRANGE", registry.keys.dead, "+", "-", "COUNT", limit))
     found = [_of_entry(entry, fields, running) for entry, fields in queued]
-    found += [*waiting, *_delayed(delayed)]
+    found += [*(_record(one, "queued") for one in enqueued), *waiting, *_delayed(delayed)]
     found += [_of_dead(fields) for _, fields in dead]
     jobs = [job for job in found if job is not None]
     return sorted(jobs, key=lambda job: STATES.index(job.state))
@@ -79,14 +80,16 @@ def read_jobs(registry: Registry, limit: int = LIMIT) -> list[JobRecord]:
 def count_jobs(registry: Registry) -> dict[str, int]:
     """How many are `open` (to run, or running), `delayed` and `dead`; those that wait for their sproc's turn left out."""
     pipe = registry.client.pipeline(transaction=False)
-    for command, key in (("XLEN", registry.keys.jobs), ("ZCARD", registry.keys.delayed), ("XLEN", registry.keys.dead)):
+    keys = registry.keys
+    asked = (("XLEN", keys.jobs), ("LLEN", keys.enqueued), ("ZCARD", keys.delayed), ("XLEN", keys.dead))
+    for command, key in asked:
         pipe.execute_command(command, key)
     replies = pipe.execute(raise_on_error=False)
     for reply in replies:
         if isinstance(reply, Exception) and not is_wrong_type(reply):
             raise reply
-    counts = (reply if isinstance(reply, int) else 0 for reply in replies)
-    return dict(zip(("open", "delayed", "dead"), counts, strict=True))
+    queued, enqueued, delayed, dead = (reply if isinstance(reply, int) else 0 for reply in replies)
+    return {"open": queued + enqueued, "delayed": delayed, "dead": dead}
 
 
 def act(
