@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from typing import BinaryIO
 
+    from luasprocs.operations.terminal import Printable
+
 _OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _END_OF_NAME = re.compile(r"[~^:]|@\{")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
@@ -329,7 +331,7 @@ class Repository:
         return f"{path} has changes that are not committed: commit or discard them"
 
     def commit_files(
-        self, branch: str, parent: str, files: Mapping[str, bytes], message: str, author: str, *, sign: bool
+        self, branch: str, parent: str, files: Mapping[str, bytes], message: Printable, author: str, *, sign: bool
     ) -> str:
         """A commit on a branch whose tip is `parent`, with these files. Of a checked-out one file, index and HEAD move along.
 

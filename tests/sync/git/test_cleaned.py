@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from luasprocs.operations.terminal import escaped
 from sync.git.repository import Repository
 from tests.gitrepo import GitRepo
 
@@ -102,7 +103,7 @@ def test_a_commit_of_an_edit_leaves_the_file_as_git_would_check_it_out(repo, eol
     opened, edit = Repository.open(repo.path), LF + b"-- edited\n"
     assert opened.why_dirty("main", "sprocs/lf.lua", edit) == ""
 
-    sha = opened.commit_files("main", parent, {"sprocs/lf.lua": edit}, "edit", "Ann <ann@x>", sign=False)
+    sha = opened.commit_files("main", parent, {"sprocs/lf.lua": edit}, escaped("edit"), "Ann <ann@x>", sign=False)
 
     assert path.read_bytes() == (edit.replace(b"\n", b"\r\n") if eol == "crlf" else edit)
     assert (repo.git("rev-parse", "HEAD"), repo.git("status", "--porcelain")) == (sha, "")
