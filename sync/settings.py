@@ -204,9 +204,9 @@ def _layers(flags: Mapping[str, object], environ: Mapping[str, str]) -> list[_La
     """Who set what, the nearest first."""
     layers = [_given(flags), _environment(environ)]
     config = _first(layers, "config")
-    layers.append(_file(Path(config[0]).expanduser()) if config else {})
+    layers.append(_file(_host_value("config", *config)) if config else {})
     repo = _first(layers, "repo")
-    folder = Path(repo[0]).expanduser() if repo else None
+    folder = _host_value("repo", *repo) if repo else None
     layers.append(_known(git_config(folder), "git config luasprocs."))
     if not _first(layers, "redis"):
         layers.append(_left_by_up((folder or Path.cwd()).absolute()))
@@ -321,7 +321,10 @@ def _count(value: str) -> int:
 def _path(value: str) -> Path:
     if not value or "\0" in value:
         raise ValueError("the path is empty or holds a NUL")
-    return Path(value).expanduser()
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{shown(value)} names a user who has no home folder here") from None
 
 
 def _workers(value: str) -> int:

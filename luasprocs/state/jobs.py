@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from redis.exceptions import ResponseError
 
 from luasprocs.contract.codes import JobState
-from luasprocs.contract.encoding import text
+from luasprocs.contract.encoding import raw, text
 from luasprocs.contract.limits import WORKERS_GROUP
 from luasprocs.errors import EngineVersionError, JobError
 from luasprocs.server.errors import is_no_group, is_wrong_type
@@ -65,7 +65,7 @@ def read_jobs(registry: Registry, limit: int = LIMIT) -> list[JobRecord]:
     waiting = [
         _record(found, "waiting")
         for name in _read(registry.client, "HKEYS", registry.keys.running)
-        for found in _read(registry.client, "LRANGE", registry.keys.waiting_prefix + text(name), 0, limit - 1)
+        for found in _read(registry.client, "LRANGE", raw(registry.keys.waiting_prefix) + name, 0, limit - 1)
     ]
     enqueued = _read(registry.client, "LRANGE", registry.keys.enqueued, 0, limit - 1)
     delayed = _read(registry.client, "ZRANGE", registry.keys.delayed, 0, limit - 1, "WITHSCORES")
