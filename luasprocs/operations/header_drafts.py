@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from luasprocs.contract.encoding import raw, text
+from luasprocs.contract.encoding import parsed_json, raw, text
 from luasprocs.operations.drafts import Drafts
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class HeaderDrafts:
         if found is None:
             return None
         try:
-            stored = json.loads(found.source)
+            stored = parsed_json(found.source)
             if not isinstance(stored["source"], str):
                 return None
             changes = {str(key): None if value is None else str(value) for key, value in stored["changes"].items()}

@@ -5,14 +5,13 @@ A job runs at least once: when its daemon dies, another one runs it again. Its i
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from redis.exceptions import ResponseError
 
 from luasprocs.contract.codes import JobState
-from luasprocs.contract.encoding import raw, text
+from luasprocs.contract.encoding import parsed_json, raw, text
 from luasprocs.contract.limits import WORKERS_GROUP
 from luasprocs.errors import EngineVersionError, JobError
 from luasprocs.server.errors import is_no_group, is_wrong_type
@@ -175,7 +174,7 @@ def _of_dead(fields: Any) -> JobRecord | None:
 def _record(job: Any, state: str, **more: Any) -> JobRecord | None:
     """From its JSON; None for what is no job, put there by hand."""
     try:
-        found = json.loads(text(job))
+        found = parsed_json(text(job))
         if not isinstance(found["id"], str) or not isinstance(found["sproc"], str):
             return None
         return JobRecord(

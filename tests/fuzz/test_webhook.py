@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 
@@ -25,24 +26,48 @@ NAMES = (
 
 def proofs(secret: bytes, body: bytes) -> list[bytes]:
     digest = hmac.new(secret, body, hashlib.sha256).hexdigest().encode()
-    return [b"sha256=" + digest, digest, b"v1," + digest, b"1700000000", b"msg_1", secret[:-1]]
+    near = digest[:8] + digest[8:][::-1]
+    return [b"sha256=" + digest, digest, b"sha256=" + near, near, b"v1," + digest, b"1700000000", b"msg_1", secret[:-1]]
 
 
-@examples(100)
+def proven(headers: dict[str, str], secret: bytes, body: bytes) -> bool:
+    """Whether one of them is what only who knows the secret can make of this body, as the forges' pages say."""
+    right = hmac.new(secret, body, hashlib.sha256).hexdigest()
+    given = {name.lower(): value.strip().encode("utf-8", "surrogatepass") for name, value in headers.items()}
+    return given.get("x-gitlab-token") == secret or any(
+        given.get(name) in {f"sha256={right}".encode(), right.encode()} for name in (one.lower() for one in NAMES[:5])
+    )
+
+
+@examples(250)
 @given(st.sampled_from(SECRETS), st.data())
 def test_any_headers_and_any_body(secret, data):
     body = data.draw(mutated([BODY]))
-    about_another = proofs(b"another secret of some length", body) + proofs(secret, body + b"x")
-    values = mutated(about_another).map(lambda value: value.decode("utf-8", "surrogateescape"))
+    likely = proofs(b"another secret of some length", body) + proofs(secret, body + b"x") + 3 * proofs(secret, body)
+    values = mutated(likely).map(lambda value: value.decode("utf-8", "surrogateescape"))
     headers = data.draw(st.dictionaries(st.sampled_from(NAMES), values, max_size=6))
     hook = Webhook(secret)
     verdict = hook.judge(headers, body, data.draw(st.floats(0, 1e9)), data.draw(st.sampled_from([UNIX_S, 0.0, 1e12])))
-    assert (verdict.status, verdict.look, verdict.later) in {(403, False, False), (413, False, False)}
+    if proven(headers, secret, body):
+        assert verdict.status in {202, 403}
+    else:
+        assert (verdict.status, verdict.look, verdict.later) == (403, False, False)
     assert claims(headers) in {True, False}
-    signed = {**{name: value for name, value in headers.items() if name.lower() != "x-hub-signature-256"}}
-    signed["X-Hub-Signature-256"] = proofs(secret, body)[0].decode()
-    assert hook.judge(signed, body, 1e9, UNIX_S).look
-    assert not hook.judge(signed, body, 1e9, UNIX_S).look
+
+
+@examples(100)
+@given(
+    mutated([b"1700000000", b"1699999900", b"0", "\u0661".encode()]), mutated([b"msg_1"]), st.sampled_from(SECRETS[:1])
+)
+def test_any_time_of_a_standard_webhook(timestamp, name, secret):
+    said = {"webhook-id": name, "webhook-timestamp": timestamp.strip()}
+    headers = {one: value.decode("utf-8", "surrogateescape").strip() for one, value in said.items()}
+    given = [value.encode("utf-8", "surrogatepass") for value in headers.values()]
+    signature = hmac.new(secret, b".".join((*given, BODY)), hashlib.sha256).digest()
+    headers["webhook-signature"] = "v1," + base64.b64encode(signature).decode()
+    digits = headers["webhook-timestamp"]
+    near = digits.isascii() and digits.isdigit() and len(digits) < 20 and abs(int(digits) - UNIX_S) <= 300
+    assert Webhook(secret).judge(headers, BODY, 0.0, UNIX_S).look == near
 
 
 @examples(100)
