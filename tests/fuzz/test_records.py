@@ -24,8 +24,24 @@ from tests.soak import SOAK, examples
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 if SOAK else 60)]
 BEAT = b'1700000000000 7 {"host":"h","pid":1,"version":"1","workers":2,"jobs":0,"lag":0,"sync":true,"schedules":1,"ignored":0}'
+BEATS = [BEAT, b"1700000000000 7 [1]", b'1 2 "x"', b"1 2 3", BEAT.replace(b'"h"', b"[1]").replace(b":2", b':{"a":1}')]
 NUMBERS = mutated([b"1", b"0", b"17", b"1700000000000", b"1.5e3", b"-1", b"9223372036854775807"])
-TEXTS = mutated([b"ok", b"error", b"a.lua", b"event", b"[]", b'["a.lua"]', b'{"a.lua":"b"}', b"ev:1", b"user@host"])
+TEXTS = mutated(
+    [
+        b"ok",
+        b"error",
+        b"a.lua",
+        b"event",
+        b"1",
+        b"[]",
+        b"[[1]]",
+        b'{"a":1}',
+        b'["a.lua"]',
+        b'{"a.lua":"b"}',
+        b"ev:1",
+        b"user@host",
+    ]
+)
 ID = b"1700000000000-0"
 
 
@@ -34,7 +50,7 @@ def entry(names: list[str]) -> st.SearchStrategy[dict[bytes, bytes]]:
 
 
 @examples(300)
-@given(mutated([BEAT]), mutated([b"h:1:x"]))
+@given(mutated(BEATS), mutated([b"h:1:x"]))
 def test_any_heartbeat(beat, name):
     for one in parse_heartbeats({name: beat, b"whole": BEAT}):
         assert isinstance(one.age_ms(1_700_000_000_000), int)
@@ -65,7 +81,7 @@ def test_any_counters(stored):
     assert one.runs >= 0
 
 
-@examples(100)
+@examples(300)
 @given(entry([one.name for one in fields(SyncState)]), entry([one.name for one in fields(Revision)]), TEXTS)
 def test_any_state(state, revision, edit):
     assert SyncState.parse(state).stored() is not None
