@@ -11,6 +11,7 @@ import click
 
 from luasprocs.errors import LuasprocsError
 from luasprocs.operations.exposure import exposure
+from luasprocs.operations.terminal import escaped
 from luasprocs.server.urls import checked, redacted
 from luasprocs_tui import actions
 from luasprocs_tui.app import TuiApp
@@ -54,7 +55,7 @@ def cli(url: str | None, namespace: str, name: str | None, theme: str | None, re
     if name is not None and context.url != redacted(context.url):
         said = exposure("a password of Redis", settings_file(os.environ))
         if said:
-            click.echo(f"luasprocs-tui: warning: {said}", err=True)
+            click.echo(escaped(f"luasprocs-tui: warning: {said}"), err=True)
     app = TuiApp(context, settings, read_only=read_only)
     if theme is not None:
         app.action_theme(_known("theme", theme, ("dark", "light", "contrast")))
@@ -96,7 +97,7 @@ def run(args: Sequence[str]) -> int:
         return end.exit_code
     except (click.ClickException, LuasprocsError) as error:
         said = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        click.echo(f"luasprocs-tui: {said}", err=True)
+        click.echo(escaped(f"luasprocs-tui: {said}"), err=True)
         return 2
     except (click.Abort, KeyboardInterrupt):
         return 130

@@ -78,7 +78,7 @@ def read_settings(file: Path) -> ScreenSettings:
         table = _table_in(file)
     except (FileNotFoundError, NotADirectoryError):
         return ScreenSettings()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"{file} can't be read: {error}") from error
     try:
         return ScreenSettings(**{key: _known(key, _READERS)(value) for key, value in table.items()})

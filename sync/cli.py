@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from luasprocs.errors import LuasprocsError, ProblemsError
+from luasprocs.operations.terminal import escaped
 from sync.console import Console
 
 if TYPE_CHECKING:
@@ -130,7 +132,9 @@ def run(args: Sequence[str]) -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.ClickException as error:
-        error.show()
+        said = io.StringIO()
+        error.show(said)
+        console.print(escaped(said.getvalue().rstrip("\n")), err=True)
         return 2
     except (click.Abort, KeyboardInterrupt):
         console.error("interrupted")
@@ -140,7 +144,7 @@ def run(args: Sequence[str]) -> int:
 
         if debug_wanted(flags):
             console.out.flush()
-            traceback.print_exception(error)
+            console.print(escaped("".join(traceback.format_exception(error)).rstrip("\n")), err=True)
         else:
             _show(console, error)
         return error.exit_code if isinstance(error, LuasprocsError) else 2

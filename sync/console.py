@@ -10,21 +10,16 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
-from luasprocs.operations.terminal import Replacing, clean
+from luasprocs.operations.terminal import Printable, Replacing, clean, escape, escaped, in_a_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from luasprocs.errors import Problem
 
-_ESCAPES = Replacing(lambda character: ascii(character)[1:-1], {"\t": "\t", "\n": "\n", "\r": "\\x0d"})
+_CELLS = Replacing(escape, {"\t": " ", "\n": " ", "\r": "\\x0d"})
 _STYLES = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
 _DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
-
-
-def safe(text: str) -> str:
-    """Text that neither drives a terminal nor deceives its reader: hostile characters as escapes."""
-    return clean(text, _ESCAPES)
 
 
 def width(text: str) -> int:
@@ -51,15 +46,19 @@ class Console:
         colour = "NO_COLOR" not in os.environ and (terminal or bool(os.environ.get("FORCE_COLOR")))
         return cls(sys.stdout, sys.stderr, terminal, colour)
 
-    def style(self, text: str, *names: str) -> str:
+    def style(self, text: Printable, *names: str) -> Printable:
         """`text` in a style, where there are colours."""
         if not self.colour or not names:
             return text
-        return f"\x1b[{';'.join(_STYLES[name] for name in names)}m{text}\x1b[0m"
+        return Printable(f"\x1b[{';'.join(_STYLES[name] for name in names)}m{text}\x1b[0m")
+
+    def print(self, line: Printable, *, err: bool = False) -> None:
+        """All that a command says comes by here, except what was asked for byte for byte."""
+        print(line, file=self.err if err else self.out)
 
     def line(self, text: str = "", *styles: str) -> None:
         """One line of output, safe for a terminal."""
-        print(self.style(safe(text), *styles), file=self.out)
+        self.print(self.style(escaped(text), *styles))
 
     def diff_line(self, text: str) -> None:
         """One line of a unified diff."""
@@ -67,16 +66,16 @@ class Console:
 
     def nothing(self, text: str) -> None:
         """That there is nothing to list: for people, so that who counts lines in a pipe counts none."""
-        print(safe(text), file=self.out if self.terminal else self.err)
+        self.print(escaped(text), err=not self.terminal)
 
     def json(self, value: Any) -> None:
         """One value as a line of JSON."""
-        print(json.dumps(value, ensure_ascii=True), file=self.out)
+        self.print(json_text(value))
 
     def error(self, message: str) -> None:
         """One readable line on standard error."""
         self.out.flush()
-        print(f"luasprocs: {safe(message)}", file=self.err)
+        self.print(escaped(f"luasprocs: {message}"), err=True)
 
     def warn(self, message: str) -> None:
         """A warning on standard error."""
@@ -86,26 +85,34 @@ class Console:
         """All problems, a line each, on standard error."""
         self.out.flush()
         for problem in problems:
-            line = safe(str(problem)).replace("\n", "\\n").replace("\t", "\\t")
-            print(line, file=self.err)
-        count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
-        print(f"luasprocs: {count} found", file=self.err)
+            self.print(in_a_line(str(problem)), err=True)
+        self.error(f"{len(problems)} problem{'s' if len(problems) != 1 else ''} found")
 
     def table(self, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Rows: aligned under a head on a terminal (the last column cut to fit), tab-separated without one in a pipe."""
-        texts = [[safe(str(cell)).replace("\n", " ").replace("\t", " ") for cell in row] for row in rows]
+        texts = [[cell_of(str(cell)) for cell in row] for row in rows]
         if not self.terminal:
             for row in texts:
-                print("\t".join(row), file=self.out)
+                self.print(Printable("\t".join(row)))
             return
         widths = [max(map(width, column)) for column in zip(head, *texts, strict=True)]
         room = max(10, shutil.get_terminal_size().columns - sum(widths[:-1]) - 2 * (len(widths) - 1))
-        print(self.style(_row([name.upper() for name in head], widths, room), "bold"), file=self.out)
+        self.print(self.style(_row([escaped(name.upper()) for name in head], widths, room), "bold"))
         for row in texts:
-            print(_row(row, widths, room), file=self.out)
+            self.print(_row(row, widths, room))
 
 
-def _row(cells: Sequence[str], widths: Sequence[int], room: int) -> str:
+def json_text(value: Any) -> Printable:
+    """One line of JSON, in ASCII; JSON leaves one control character as it is."""
+    return escaped(json.dumps(value).replace("\x7f", "\\u007f"))
+
+
+def cell_of(text: str) -> Printable:
+    """A text in a table, in one line."""
+    return clean(text, _CELLS)
+
+
+def _row(cells: Sequence[Printable], widths: Sequence[int], room: int) -> Printable:
     padded = [cell + " " * (size - width(cell)) for cell, size in zip(cells[:-1], widths[:-1], strict=True)]
     last = cells[-1] if width(cells[-1]) <= room else cells[-1][: room - 1] + "…"
-    return "  ".join([*padded, last]).rstrip()
+    return Printable("  ".join([*padded, last]).rstrip())

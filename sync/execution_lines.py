@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.encoding import raw
+from luasprocs.operations.terminal import Printable, escaped
 from luasprocs.state.executions import time_text
-from sync.console import safe, width
+from sync.console import cell_of, json_text, width
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -41,36 +41,36 @@ class Printer:
     def show(self, executions: Sequence[Execution]) -> None:
         """Prints records, and lets go of them at once."""
         if self._as_json:
-            lines: Iterable[str] = map(json_line, executions)
+            lines: Iterable[Printable] = map(json_line, executions)
         elif self._console.terminal:
             lines = self._columns(executions)
         else:
-            lines = ("\t".join(map(_cell, row_of(one))) for one in executions)
+            lines = (Printable("\t".join(map(cell_of, row_of(one)))) for one in executions)
         for line in lines:
-            print(line, file=self._console.out)
+            self._console.print(line)
         self._console.out.flush()
 
-    def _columns(self, executions: Sequence[Execution]) -> Iterable[str]:
+    def _columns(self, executions: Sequence[Execution]) -> Iterable[Printable]:
         room = shutil.get_terminal_size().columns
         limits = [room // _SHARES[name] if name in _SHARES else room for name in _HEAD[:-1]]
-        rows = [[_cell(cell[:_CELL_CHARACTERS]) for cell in _short_row(one)] for one in executions]
+        rows = [[cell_of(cell[:_CELL_CHARACTERS]) for cell in _short_row(one)] for one in executions]
         for row in rows:
             sizes = (min(width(cell), limit) for cell, limit in zip(row, limits, strict=False))
             self._widths[:-1] = map(max, self._widths, sizes)
         self._widths[-1] = max(_LEAST_SAID, room - sum(self._widths[:-1]) - len(_GAP) * (len(_HEAD) - 1))
         if not self._headed:
             self._headed = True
-            yield self._console.style(self._line(_HEAD), "bold")
+            yield self._console.style(self._line([*map(escaped, _HEAD)]), "bold")
         for row, one in zip(rows, executions, strict=True):
             yield self._line(row, "red" if one.failed else _TONES.get(one.status, ""))
 
-    def _line(self, cells: Sequence[str], tone: str = "") -> str:
+    def _line(self, cells: Sequence[Printable], tone: str = "") -> Printable:
         parts = [_fit(cell, size) for cell, size in zip(cells, self._widths, strict=True)]
-        parts[_RIGHT] = " " * (len(parts[_RIGHT]) - len(parts[_RIGHT].rstrip())) + parts[_RIGHT].rstrip()
-        parts[-1] = parts[-1].rstrip()
+        parts[_RIGHT] = Printable(f"{parts[_RIGHT].rstrip():>{len(parts[_RIGHT])}}")
+        parts[-1] = Printable(parts[-1].rstrip())
         if tone:
             parts[_STATUS] = self._console.style(parts[_STATUS], tone)
-        return _GAP.join(parts).rstrip()
+        return Printable(_GAP.join(parts).rstrip())
 
 
 def row_of(one: Execution) -> tuple[str, ...]:
@@ -87,14 +87,13 @@ def row_of(one: Execution) -> tuple[str, ...]:
     )
 
 
-def json_line(one: Execution) -> str:
+def json_line(one: Execution) -> Printable:
     """A record as one line of JSON; bytes that are not UTF-8 as backslash escapes in a string."""
     fields: dict[str, Any] = {
         name: raw(value).decode("utf-8", "backslashreplace") if isinstance(value, str) else value
         for name, value in dataclasses.asdict(one).items()
     }
-    # JSON leaves this one control character as it is.
-    return json.dumps(fields).replace("\x7f", "\\u007f")
+    return json_text(fields)
 
 
 def _short_row(one: Execution) -> tuple[str, ...]:
@@ -106,14 +105,10 @@ def _short_row(one: Execution) -> tuple[str, ...]:
     return when or "?", one.sproc, trigger, one.status, one.duration_ms_text, one.key, one.said
 
 
-def _cell(text: str) -> str:
-    return safe(text).replace("\n", " ").replace("\t", " ")
-
-
-def _fit(text: str, size: int) -> str:
+def _fit(text: Printable, size: int) -> Printable:
     """Text of exactly `size` columns."""
     if width(text) > size:
         while width(text) > size - 1:
-            text = text[: min(len(text) - 1, size - 1)]
-        text += "…"
-    return text + " " * (size - width(text))
+            text = Printable(text[: min(len(text) - 1, size - 1)])
+        text = Printable(text + "…")
+    return Printable(text + " " * (size - width(text)))

@@ -86,7 +86,10 @@ def up_to(limit: int) -> Callable[[str], int]:
 def path(value: str) -> Path:
     if not value or "\0" in value:
         raise ValueError("the path is empty or holds a NUL")
-    return Path(value).expanduser()
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{shown(value)} names a user who has no home folder here") from None
 
 
 def paths(value: str) -> tuple[Path, ...]:

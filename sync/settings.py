@@ -154,9 +154,9 @@ def _layers(flags: Mapping[str, object], environ: Mapping[str, str]) -> list[_La
     """Who set what, the nearest first."""
     layers = [_given(flags), _environment(environ)]
     config = _first(layers, "config")
-    layers.append(_file(Path(config[0]).expanduser()) if config else {})
+    layers.append(_file(_host_value("config", *config)) if config else {})
     repo = _first(layers, "repo")
-    folder = Path(repo[0]).expanduser() if repo else None
+    folder = _host_value("repo", *repo) if repo else None
     layers.append(_known(git_config(folder), "git config luasprocs."))
     if not _first(layers, "redis"):
         layers.append(_left_by_up((folder or Path.cwd()).absolute()))

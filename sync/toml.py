@@ -45,7 +45,7 @@ def parsed(source: bytes, path: str) -> tuple[str, dict[str, Any]]:
     except UnicodeDecodeError as error:
         line = source[: error.start].count(b"\n") + 1
         raise SettingsError(f"{path}:{line}:1: the file is not UTF-8: save it as UTF-8") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # an integer of thousands of digits is one, too
         found = _TOML_PLACE.fullmatch(str(error))
         end = f"{text.count(chr(10)) + 1}:{len(text) - text.rfind(chr(10))}"
         place = f"{found[2]}:{found[3]}" if found else end if _AT_END in str(error) else "1:1"

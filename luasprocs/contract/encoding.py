@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,6 +29,18 @@ def number(value: str) -> int:
 def texts(stored: Mapping[Any, Any] | None) -> dict[str, str]:
     """A hash's or an entry's fields as text."""
     return {text(key): text(value) for key, value in (stored or {}).items()}
+
+
+def parsed_json(written: bytes | str) -> Any:
+    """What a JSON text says.
+
+    Raises:
+        ValueError: it is none, or one that nests too deep.
+    """
+    try:
+        return json.loads(written)
+    except RecursionError:
+        raise ValueError("it nests too deep") from None
 
 
 def time_ms(reply: tuple[int, int]) -> int:

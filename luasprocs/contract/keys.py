@@ -155,6 +155,12 @@ class Keys:
         "async runs that wait or run, with the consumer group `workers`: `id`, `sproc`, `job` (JSON: see below)",
         checked=True,
     )
+    enqueued = Key(
+        "Enqueued",
+        "list",
+        "jobs of callers who may not write `Jobs` (`acl caller`), as such JSON; a daemon puts them there",
+        checked=True,
+    )
     delayed = Key(
         "Delayed", "zset", "retries to come, as such JSON, scored by due time (unix milliseconds)", checked=True
     )

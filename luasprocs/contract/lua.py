@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from luasprocs.contract import limits, records
+from luasprocs.contract.encoding import raw
 from luasprocs.contract.functions import FUNCTIONS
 from luasprocs.contract.keys import KEYS
 from luasprocs.contract.metadata import KEYS as METADATA
@@ -35,7 +36,7 @@ def literal(value: object) -> str:
 
 def _string(text: str) -> str:
     """Everything but plain ASCII as decimal escapes."""
-    plain = (chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\{byte:03d}" for byte in text.encode())
+    plain = (chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\{byte:03d}" for byte in raw(text))
     return '"' + "".join(plain) + '"'
 
 

@@ -6,6 +6,7 @@ local read_job, admit, pass_turn, rules = jobs.read, jobs.admit, jobs.pass_turn,
 local serve = {}
 
 function serve.due()
+  local dropped, more = core.use('arrivals').admit()
   local reply = { '' }
   local due = redis.call('ZRANGEBYSCORE', writable(K.DELAYED, 'zset'), '-inf', now_ms(), 'LIMIT', 0, K.DUE_LIMIT)
   for _, text in ipairs(due) do
@@ -27,7 +28,12 @@ function serve.due()
     if over or resumed and not (must_wait and must_wait(name)) then pass_turn(name, holder) end
   end
   local first = redis.call('ZRANGE', K.DELAYED, 0, 0, 'WITHSCORES')
-  if first[2] then reply[1] = string.format('%d', math.max(0, tonumber(first[2]) - now_ms())) end
+  if more then
+    reply[1] = '0'
+  elseif first[2] then
+    reply[1] = string.format('%d', math.max(0, tonumber(first[2]) - now_ms()))
+  end
+  if dropped > 0 then reply[#reply + 1] = dropped end
   return reply
 end
 
@@ -134,6 +140,7 @@ end
 function serve.job(_, args)
   local action, state, wanted, was = args[1], args[2], {}, {}
   for i = 3, #args do wanted[args[i]] = true end
+  repeat local _, more = core.use('arrivals').admit() until not more
   local function done(job, found)
     wanted[job.id], was[job.id] = nil, found
   end

@@ -145,6 +145,9 @@ def write(source: bytes, changes: Mapping[str, str | None], path: str = "") -> b
     problems += _refused(text, changes, path)
     if problems:
         raise ProblemsError(problems)
+    flagged = {said for flag in shebang.flags(text) if (said := shebang.FLAGS.get(flag.name))}
+    changes = {key: value for key, value in changes.items() if (key, wanted.get(key)) not in flagged}
+    wanted = {key: value for key, value in wanted.items() if key in changes}
     for key in changes:
         text = shebang.without(text, key)
     expected = {one.key: one.value for one in fields_of(text, Lines(text)) if one.key not in changes} | wanted

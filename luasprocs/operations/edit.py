@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from luasprocs.language.rules import with_defaults
 from luasprocs.language.sproc import read_sproc
 from luasprocs.operations.sprocs import live_sproc
 from luasprocs.registry.apply import apply
-from luasprocs.registry.edits import PAST_LIMIT, Edit, blob_like, parse_edit
+from luasprocs.registry.edits import PAST_LIMIT, Edit, blob_like, defaults_of, parse_edit
 from luasprocs.registry.history import read_blobs
 from luasprocs.registry.live import read_live
 from luasprocs.registry.transaction import Change
@@ -99,7 +98,7 @@ def _edited(live: Live, now: Sproc, source: bytes, by: str, onto: bytes | None) 
     if onto is not None:
         base, past = blob_like(now.blob, onto), ()
     sproc = read_sproc(now.name, now.name, source, blob, now.commit)
-    values = with_defaults(sproc.values, json.loads(live.revision.defaults or "{}"))
+    values = with_defaults(sproc.values, defaults_of(live.revision))
     # Back to `base` it is an edit all the same, if git may already have what was live in between.
     stored = "" if blob == base and not past else Edit(by, round(time.time(), 3), base, past).stored()
     return replace(sproc, values=values, edit=stored)

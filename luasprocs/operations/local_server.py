@@ -37,10 +37,11 @@ def local_server(folder: Path) -> LocalServer | None:
     folder = folder.absolute()
     for place in (folder, *folder.parents):
         file = place / SERVER_FILE
-        if file.is_file():
-            return LocalServer(_url_in(file), file)
-        if (place / ".git").exists():
-            break
+        with contextlib.suppress(OSError):  # a name that is too long, a folder that may not be searched: none is there
+            if file.is_file():
+                return LocalServer(_url_in(file), file)
+            if (place / ".git").exists():
+                break
     return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from luasprocs.language.rules import with_defaults
 from luasprocs.language.sproc import Sproc, git_blob_id, read_sproc
 from luasprocs.operations.diff import Difference
 from luasprocs.registry.apply import apply
+from luasprocs.registry.edits import defaults_of
 from luasprocs.registry.history import Generation, before_last_change, read_blobs, read_history, state_at
 from luasprocs.registry.live import Live, read_live, read_sprocs
 from luasprocs.registry.pins import pin_of, pinned_after
@@ -172,7 +172,7 @@ def _change(way: _Way, by: str) -> Change:
         raise RegistryError(f"the source of blob {lost[0]} is no longer kept: use sync --revision with an older commit")
     one = way.sproc
     commit = live.revision.commit if one else to.commit
-    defaults = json.loads(live.revision.defaults or "{}")
+    defaults = defaults_of(live.revision)
     read = (
         read_sproc(name, name, way.sources[way.blobs[name]], way.blobs[name], commit) for name in plan.names_changed
     )

@@ -1,15 +1,19 @@
 """What must not reach a terminal: characters that drive it, turn the writing direction, break lines, or can't be seen.
 
-Two names that look alike must not be two names; nor may a text end where it goes on.
+Two names that look alike must not be two names; nor may a text end where it goes on. A `str` from Redis, git, HTTP, a file or a
+terminal is not believed: only a `Printable` is printed, drawn, logged or written into a commit's message.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NewType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+Printable = NewType("Printable", str)
+"""A text without such characters: made here of any text, elsewhere only of such texts."""
 
 _REFUSED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Controls, marks of format and direction, halves of characters, what has no shape anybody knows, line breaks."""
@@ -42,6 +46,25 @@ class Replacing(dict[int, str]):
         return self[code]
 
 
-def clean(text: str, table: Replacing) -> str:
+def clean(text: str, table: Replacing) -> Printable:
     """The text with what the table has."""
-    return text if text.isascii() and text.isprintable() else text.translate(table)
+    return Printable(text if text.isascii() and text.isprintable() else text.translate(table))
+
+
+def escape(character: str) -> str:
+    """A character as Python writes it."""
+    return ascii(character)[1:-1]
+
+
+_ESCAPES = Replacing(escape, {"\t": "\t", "\n": "\n", "\r": "\\x0d"})
+_IN_A_LINE = Replacing(escape, {"\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def escaped(text: str) -> Printable:
+    """Hostile characters as escapes; tabs and line feeds stay."""
+    return clean(text, _ESCAPES)
+
+
+def in_a_line(text: str) -> Printable:
+    """Those, too, as escapes."""
+    return clean(text, _IN_A_LINE)

@@ -10,8 +10,11 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from luasprocs.contract.encoding import parsed_json
+
 if TYPE_CHECKING:
     from luasprocs.registry.live import Live, LiveSproc
+    from luasprocs.registry.revision import Revision
 
 PAST_LIMIT = 50
 """Of how many edits in a row the blobs are kept: some daemon's commit of one of them may be under way."""
@@ -51,7 +54,7 @@ class LiveEdit:
 def parse_edit(stored: str) -> Edit | None:
     """What stands in `edit`; None where nothing does that can be read."""
     try:
-        found = json.loads(stored)
+        found = parsed_json(stored)
         past = tuple(str(blob) for blob in found.get("past", ()))
         return Edit(str(found["by"]), float(found["at"]), str(found["base"]), past)
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -75,3 +78,11 @@ def blob_like(blob: str, source: bytes) -> str:
     """Git's id of a source, by SHA-256 where `blob` is such an id."""
     algorithm = "sha256" if len(blob) == 64 else "sha1"  # hex digits
     return hashlib.new(algorithm, b"blob %d\0" % len(source) + source, usedforsecurity=False).hexdigest()
+
+
+def defaults_of(revision: Revision) -> dict[str, str]:
+    """The metadata defaults that it was applied with; none where somebody wrote something else."""
+    try:
+        return {str(key): str(value) for key, value in parsed_json(revision.defaults or "{}").items()}
+    except (ValueError, AttributeError):
+        return {}

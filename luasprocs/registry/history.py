@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from luasprocs.contract.encoding import text
+from luasprocs.contract.encoding import parsed_json, text
 from luasprocs.contract.keys import Keys
 from luasprocs.contract.records import HISTORY
 from luasprocs.errors import RegistryError
@@ -52,17 +51,19 @@ def read_history(registry: Registry, count: int | None = None) -> list[Generatio
     for _, fields in entries:
         try:
             found.append(_generation({text(key): text(value) for key, value in fields.items()}))
-        except (KeyError, ValueError, TypeError):
+        except (KeyError, ValueError, TypeError, AttributeError):
             continue
     return found
 
 
 def _generation(stored: Mapping[str, str]) -> Generation:
     found: dict[str, Any] = {field.name: stored[field.name] for field in HISTORY if field.name not in {"healed", "why"}}
-    found["healed"] = tuple(map(str, json.loads(stored.get("healed", "[]"))))
+    found["healed"] = tuple(map(str, parsed_json(stored.get("healed", "[]"))))
     found["why"] = stored.get("why", "")
-    found |= {kind: json.loads(stored[kind]) for kind in ("created", "updated", "deleted")}
-    found["updated"] = {name: (old, new) for name, (old, new) in found["updated"].items()}
+    for kind in ("created", "deleted"):
+        found[kind] = {str(name): str(blob) for name, blob in parsed_json(stored[kind]).items()}
+    updated = parsed_json(stored["updated"]).items()
+    found["updated"] = {str(name): (str(old), str(new)) for name, (old, new) in updated}
     found["generation"] = int(stored["generation"])
     return Generation(**found)
 

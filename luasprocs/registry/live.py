@@ -183,7 +183,7 @@ def _faults(keys: Keys, read: Sequence[Any], types: Sequence[bytes]) -> list[Fau
     wrong += [key for key, found in zip(_TYPED, types, strict=True) if found not in (key.kind.encode(), b"none")]
     faults = [Fault(key.within(keys), f"{key.within(keys)} is not a {key.kind}") for key in wrong]
     kinds = dict(zip(_TYPED, types, strict=True))
-    if kinds[Keys.blobs] == b"none" != kinds[Keys.replaced]:
+    if kinds[Keys.blobs] != b"hash" and kinds[Keys.replaced] == b"zset":
         said = f"{keys.replaced} names sources that are not kept: {keys.blobs} is missing; rollback needs it"
         faults.append(Fault(keys.replaced, said))
     revision, *_, last = read

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from luasprocs.contract.encoding import parsed_json
 from luasprocs.registry.edits import parse_edit
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ NO_PIN = Pin()
 def pin_of(revision: Revision) -> Pin:
     """What stands in `Revision`; NO_PIN if nothing does that can be read."""
     try:
-        found = json.loads(revision.held)
+        found = parsed_json(revision.held)
         blobs = {str(name): tuple(map(str, some)) for name, some in found["blobs"].items()}
         return Pin(str(found["by"]), str(found["at"]), str(found["why"]), blobs, tuple(map(str, found["lifted"])))
     except (ValueError, KeyError, TypeError, AttributeError):

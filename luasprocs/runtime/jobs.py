@@ -37,13 +37,17 @@ REPORTED_AT_ONCE = 50
 
 
 class Jobs:
-    """The jobs side of one session. Outcomes of a time without a connection are reported on the next one."""
+    """The jobs side of one session. Outcomes of a time without a connection are reported on the next one.
+
+    `dropped`: what callers put among their jobs and was none.
+    """
 
     def __init__(self, link: Link, workload: Workload) -> None:
         self._link, self._workload = link, workload
         self._wake = asyncio.Event()
         self._next_due_s = math.inf
         self._reporting = False
+        self.dropped = 0
         workload.ended = self._ended
         workload.begun = self._begun
 
@@ -176,12 +180,18 @@ class Jobs:
         """Starts due retries, and notes when the next one is due."""
         try:
             next_due, *due = await self._link.call("due")
+            if due and isinstance(due[-1], int):
+                self._note_dropped(due.pop())
             self._next_due_s = time.monotonic() + max(REST_S, int(next_due) / 1000) if next_due else math.inf
             for job in due:
                 await self._retry(job)
             self._link.said.forget(RETRIES_WAIT)
         except exceptions.ResponseError as error:
             self._link.say(RETRIES_WAIT, f"retries can't be started: {error}", logging.ERROR)
+
+    def _note_dropped(self, count: int) -> None:
+        self.dropped += count
+        self._link.say("dropped", f"{self._link.keys.enqueued} holds what is no job of an async sproc: it is dropped")
 
     async def _retry(self, job: bytes) -> None:
         """Runs a server-side sproc again. If FUNCTION KILL stopped it, it has written nothing, so its record is written here."""

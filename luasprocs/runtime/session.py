@@ -115,7 +115,11 @@ class Session:
 
     def _info(self) -> dict[str, Any]:
         """The fields of the heartbeat."""
-        counted = {"schedules": len(self._scheduler), "ignored": self._numbering.ignored}
+        counted = {
+            "schedules": len(self._scheduler),
+            "ignored": self._numbering.ignored,
+            "dropped": self._jobs.dropped,
+        }
         return {**self._identity.info(), **self._state.info(), **counted, "waits": self._state.waits()}
 
     # Messages of the event connection (listener.Control).

@@ -148,9 +148,7 @@ def _caller(keys: Keys) -> tuple[str, ...]:
         _selector("exists hget hmget smembers sismember", *(f"%R~{pattern}" for pattern in read)),
         _selector("hincrby", f"~{escaped(keys.stats_prefix)}*"),
         _selector("publish", "resetchannels", *(f"&{escaped(channel)}" for channel in (keys.markers, keys.wakes))),
-        _selector("type xadd", f"~{escaped(keys.jobs)}"),
-        _selector("type hget hset", f"~{escaped(keys.running)}"),
-        _selector("type rpush", f"~{escaped(keys.waiting_prefix)}*"),
+        _selector("type rpush", f"~{escaped(keys.enqueued)}"),  # which adds, and can neither read nor take away
         _selector("info"),  # whether there is room, for sprocs without oom=allow beside one that has it
     )
 

@@ -8,8 +8,10 @@ import redis
 from redis import asyncio as async_redis
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
+from redis.connection import HiredisRespSerializer
 from redis.retry import Retry
 
+from luasprocs.contract.encoding import raw
 from luasprocs.errors import SettingsError
 from luasprocs.server.endpoint import CLIENT_NAME, CONNECT_TIMEOUT_S, REPLY_TIMEOUT_S
 from luasprocs.server.errors import errors_named, named
@@ -36,6 +38,25 @@ def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+class _Packer(HiredisRespSerializer):
+    """Packs names that are not UTF-8 as the bytes that they stand for; redis-py heeds `encoding_errors` without hiredis alone."""
+
+    def pack(self, *args: Any) -> Any:
+        try:
+            return super().pack(*args)
+        except UnicodeEncodeError:
+            return super().pack(*map(_as_bytes, args))
+
+
+def _as_bytes(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return raw(value)
+    except UnicodeEncodeError:  # half of a character, as JSON can write it: no name
+        return value.encode("utf-8", "surrogatepass")
+
+
 def connect(url: str, **settings: Any) -> redis.Redis:
     """A client; nothing is sent before its first command. `settings` are redis-py's.
 
@@ -45,7 +66,7 @@ def connect(url: str, **settings: Any) -> redis.Redis:
         SettingsError: the URL can't be used.
     """
     scheme = checked(url).scheme
-    merged = _settings({"retry": Retry(NoBackoff(), 0), **settings})
+    merged = _settings({"retry": Retry(NoBackoff(), 0), "command_packer": _Packer(), **settings})
     if scheme == "rediss":
         merged["connection_class"] = TLSConnection
     try:

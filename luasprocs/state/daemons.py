@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from luasprocs.contract.encoding import text, time_ms
+from luasprocs.contract.encoding import parsed_json, text, time_ms
 from luasprocs.contract.keys import Keys
 from luasprocs.contract.limits import LEASE_MS
 from luasprocs.server.errors import is_wrong_type
@@ -78,8 +77,8 @@ def parse_heartbeats(stored: Mapping[Any, Any]) -> tuple[DaemonInfo, ...]:
 def _parse(name: str, beat: str) -> DaemonInfo | None:
     words = beat.split(" ", 2)
     try:
-        heard_ms, tick, said = int(words[0]), int(words[1]), json.loads(words[2])
-    except (ValueError, IndexError, RecursionError):
+        heard_ms, tick, said = int(words[0]), int(words[1]), parsed_json(words[2])
+    except (ValueError, IndexError):
         return None
     if not isinstance(said, dict):
         return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ResponseError
 
-from luasprocs.contract.encoding import text, texts, time_ms
+from luasprocs.contract.encoding import parsed_json, text, texts, time_ms
 from luasprocs.server.errors import is_wrong_type
 from luasprocs.server.registry import Registry
 
@@ -69,7 +69,7 @@ class SyncState:
                 continue
             try:
                 values[one.name] = _parsed(found[one.name], one.default)
-            except ValueError:
+            except (ValueError, TypeError):
                 continue
         return cls(**values)
 
@@ -83,7 +83,7 @@ def _stored(value: Any) -> str:
 
 def _parsed(value: str, default: object) -> Any:
     if isinstance(default, tuple):
-        return tuple(map(str, json.loads(value)))
+        return tuple(map(str, parsed_json(value)))
     return type(default)(value) if isinstance(default, int | float) else value
 
 

@@ -5,14 +5,13 @@ A job runs at least once: when its daemon dies, another one runs it again. Its i
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from redis.exceptions import ResponseError
 
 from luasprocs.contract.codes import JobState
-from luasprocs.contract.encoding import text
+from luasprocs.contract.encoding import parsed_json, raw, text
 from luasprocs.contract.limits import WORKERS_GROUP
 from luasprocs.errors import EngineVersionError, JobError
 from luasprocs.server.errors import is_no_group, is_wrong_type
@@ -65,12 +64,13 @@ def read_jobs(registry: Registry, limit: int = LIMIT) -> list[JobRecord]:
     waiting = [
         _record(found, "waiting")
         for name in _read(registry.client, "HKEYS", registry.keys.running)
-        for found in _read(registry.client, "LRANGE", registry.keys.waiting_prefix + text(name), 0, limit - 1)
+        for found in _read(registry.client, "LRANGE", raw(registry.keys.waiting_prefix) + name, 0, limit - 1)
     ]
+    enqueued = _read(registry.client, "LRANGE", registry.keys.enqueued, 0, limit - 1)
     delayed = _read(registry.client, "ZRANGE", registry.keys.delayed, 0, limit - 1, "WITHSCORES")
     dead = reversed(_read(registry.client, "XREVRANGE", registry.keys.dead, "+", "-", "COUNT", limit))
     found = [_of_entry(entry, fields, running) for entry, fields in queued]
-    found += [*waiting, *_delayed(delayed)]
+    found += [*(_record(one, "queued") for one in enqueued), *waiting, *_delayed(delayed)]
     found += [_of_dead(fields) for _, fields in dead]
     jobs = [job for job in found if job is not None]
     return sorted(jobs, key=lambda job: STATES.index(job.state))
@@ -79,14 +79,16 @@ def read_jobs(registry: Registry, limit: int = LIMIT) -> list[JobRecord]:
 def count_jobs(registry: Registry) -> dict[str, int]:
     """How many are `open` (to run, or running), `delayed` and `dead`; those that wait for their sproc's turn left out."""
     pipe = registry.client.pipeline(transaction=False)
-    for command, key in (("XLEN", registry.keys.jobs), ("ZCARD", registry.keys.delayed), ("XLEN", registry.keys.dead)):
+    keys = registry.keys
+    asked = (("XLEN", keys.jobs), ("LLEN", keys.enqueued), ("ZCARD", keys.delayed), ("XLEN", keys.dead))
+    for command, key in asked:
         pipe.execute_command(command, key)
     replies = pipe.execute(raise_on_error=False)
     for reply in replies:
         if isinstance(reply, Exception) and not is_wrong_type(reply):
             raise reply
-    counts = (reply if isinstance(reply, int) else 0 for reply in replies)
-    return dict(zip(("open", "delayed", "dead"), counts, strict=True))
+    queued, enqueued, delayed, dead = (reply if isinstance(reply, int) else 0 for reply in replies)
+    return {"open": queued + enqueued, "delayed": delayed, "dead": dead}
 
 
 def act(
@@ -172,7 +174,7 @@ def _of_dead(fields: Any) -> JobRecord | None:
 def _record(job: Any, state: str, **more: Any) -> JobRecord | None:
     """From its JSON; None for what is no job, put there by hand."""
     try:
-        found = json.loads(text(job))
+        found = parsed_json(text(job))
         if not isinstance(found["id"], str) or not isinstance(found["sproc"], str):
             return None
         return JobRecord(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import ResponseError
 
 from luasprocs.contract.codes import RequestRefusal
-from luasprocs.contract.encoding import text, time_ms
+from luasprocs.contract.encoding import parsed_json, text, time_ms
 from luasprocs.server.errors import is_no_group, is_wrong_type
 from luasprocs.server.registry import Registry
 
@@ -190,6 +190,6 @@ def _number(value: str, default: int) -> int:
 
 def _arguments(found: Mapping[str, str]) -> dict[str, str]:
     try:
-        return {str(name): str(value) for name, value in json.loads(found.get("arguments", "{}")).items()}
+        return {str(name): str(value) for name, value in parsed_json(found.get("arguments", "{}")).items()}
     except (ValueError, AttributeError):
         return {}

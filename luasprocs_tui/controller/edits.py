@@ -10,21 +10,24 @@ from luasprocs.contract.metadata import KEYS as METADATA_KEYS
 from luasprocs.errors import LuasprocsError
 from luasprocs.language.header import values_of
 from luasprocs.operations.editor import in_editor
+from luasprocs.operations.header_drafts import HeaderDrafts
 from luasprocs_tui.controller.previews import checks, preview
 from luasprocs_tui.controller.runner import Question, Runner
 from luasprocs_tui.values.differences import header_conflict, header_diff, source_conflict, source_diff
 from luasprocs_tui.widgets.dialog import Choose, Confirm
-from luasprocs_tui.widgets.form import Form
+from luasprocs_tui.widgets.form import Form, Kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from luasprocs.language.sproc import Sproc
     from luasprocs.operations.drafts import Draft, Drafts
+    from luasprocs.operations.header_drafts import HeaderDraft
     from luasprocs_tui.backend.protocol import Backend
 
 
 KEPT = "what you wrote is kept as a draft, which E opens again"
+TYPED_KEPT = "what you typed is kept as a draft, which e opens again"
 
 
 class Edits:
@@ -32,6 +35,7 @@ class Edits:
 
     def __init__(self, runner: Runner, backend: Backend, drafts: Drafts) -> None:
         self._runner, self._app, self._backend, self._drafts = runner, runner.app, backend, drafts
+        self._headers = HeaderDrafts(drafts)
 
     def header(self, name: str) -> None:
         self._runner.change(lambda: self._backend.sproc(name), self._header)
@@ -41,15 +45,38 @@ class Edits:
             self._app.toast("it was deleted meanwhile", bad=True)
             return
         values = values_of(sproc.source, sproc.name)
-        own = [key for key in values if key not in METADATA_KEYS]
+        old = self._typed_before(sproc, values)
+        typed = old.changes if old else {}
+        own = [key for key in {**values, **typed} if key not in METADATA_KEYS]
+        opened = replace(sproc, blob=old.base, source=old.source) if old else sproc
 
         def given(changes: dict[str, str | None] | None) -> None:
             if changes:
                 question = Question(f"Edit {sproc.name} live?", header_diff(sproc, changes), "Apply", sproc.name)
-                self._runner.sure_in_production(question, partial(self._edit_header, sproc, changes, sproc))
+                self._runner.sure_in_production(question, partial(self._edit_header, opened, changes, opened))
+            elif self._headers.of(sproc.name):
+                self._app.toast(TYPED_KEPT)
 
-        form = Form(f"Header of {sproc.name}", values, (*METADATA_KEYS, *own), checks(), self._preview)
+        kept = Kept(typed, lambda changes: self._keep_typed(opened, changes))
+        form = Form(f"Header of {sproc.name}", values, (*METADATA_KEYS, *own), checks(), self._preview, kept)
         self._app.push_screen(form, given)
+        if old:
+            self._app.toast("this is your draft of before: ctrl+s applies it, ctrl+r drops it")
+
+    def _typed_before(self, sproc: Sproc, values: Mapping[str, str]) -> HeaderDraft | None:
+        """The draft of a header, unless what is live says the same."""
+        old = self._headers.of(sproc.name)
+        if old and all(values.get(key) == value for key, value in old.changes.items()):
+            self._headers.drop(sproc.name)
+            return None
+        return old
+
+    def _keep_typed(self, opened: Sproc, changes: Mapping[str, str | None]) -> str:
+        try:
+            self._headers.keep(opened, changes)
+        except LuasprocsError as error:
+            return str(error)
+        return ""
 
     def _preview(self, key: str, values: Mapping[str, str], then: Callable[[str], object]) -> None:
         self._runner.aside(lambda: preview(key, values, self._backend), then)
@@ -59,7 +86,10 @@ class Edits:
             again = partial(self._edit_header, opened, changes, current)
             self._ask(base.name, header_conflict(opened, changes, current), again)
 
-        self._apply(base.name, lambda: self._backend.edit_header(base, changes), conflict)
+        def applied() -> None:
+            self._headers.drop(base.name)
+
+        self._apply(base.name, lambda: self._backend.edit_header(base, changes), conflict, applied)
 
     def source(self, name: str) -> None:
         """Opens the draft of a source in the editor, or what is live; what is written then replaces what it was opened on."""
@@ -133,7 +163,7 @@ class Edits:
         name: str,
         edit: Callable[[], Sproc | None],
         conflict: Callable[[Sproc], object],
-        applied: Callable[[], object] = lambda: None,
+        applied: Callable[[], object],
     ) -> None:
         """`edit` gives the sproc as it is now, if another has changed it meanwhile: both are shown then, and it is asked."""
 

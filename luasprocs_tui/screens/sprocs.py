@@ -188,7 +188,7 @@ class SprocsScreen(SprocActions):
             hidden = len(self._marked.difference(self._shown))
             said = f"{len(self._marked)} marked{f', {hidden} of them hidden' if hidden else ''}  {said}"
         if problem := problem_of(self.query_one(TypedLine).value):
-            said = problem
+            said = clean(problem, 400)
         draw(self, "#detail", Text(said, no_wrap=True, overflow="ellipsis"))
 
     @on(messages.CursorMoved)

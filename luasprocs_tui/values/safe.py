@@ -15,7 +15,7 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _TABLE = terminal.Replacing(lambda _: REPLACEMENT, {"\n": " ", "\r": " ", "\t": " "})
 
 
-def clean(text: str, limit: int = CHARACTERS_LIMIT) -> str:
+def clean(text: str, limit: int = CHARACTERS_LIMIT) -> terminal.Printable:
     """One line without a character that moves the cursor, hides, or turns the writing direction.
 
     Blanks stand for tabs and line breaks, U+FFFD for all else; what is longer than `limit` ends in `…`.

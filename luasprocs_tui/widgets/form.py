@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -24,17 +25,29 @@ REST_S = 0.5
 """What a value would do is looked up once nothing was typed for so long."""
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is typed outlives the form. `changes`: of before; `keep`: says of all changes why they can't be kept, or ""."""
+
+    changes: Mapping[str, str | None] = field(default_factory=dict)
+    keep: Callable[[Mapping[str, str | None]], str] = lambda _: ""
+
+
+NOT_KEPT = Kept()
+
+
 class Form(ModalScreen["dict[str, str | None] | None"]):
     """One field a key of the header; what changed is marked. Gives the changes, None for a key that was emptied.
 
     `check`: for a key what is wrong with a value; `preview(key, values, then)` calls `then` later, in the app's thread, with
-    what a key's value would do with all the values, or "".
+    what a key's value would do with all the values, or "". `kept`: of what is typed.
     """
 
     AUTO_FOCUS = "Input"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "give_up", "Cancel", id="form.cancel"),
         Binding("ctrl+s", "apply", "Apply", id="form.apply"),
+        Binding("ctrl+r", "drop", "Drop", id="form.drop"),
     ]
 
     def __init__(
@@ -44,9 +57,10 @@ class Form(ModalScreen["dict[str, str | None] | None"]):
         keys: Sequence[str],
         check: Mapping[str, Callable[[str], str]],
         preview: Callable[[str, Mapping[str, str], Callable[[str], object]], object],
+        kept: Kept = NOT_KEPT,
     ) -> None:
         super().__init__()
-        self._title, self._check, self._preview = title, check, preview
+        self._title, self._check, self._preview, self._kept = title, check, preview, kept
         self._values = {key: clean(values.get(key, ""), TEXT_LIMIT) for key in keys}
         # An own key may hold what no id may.
         self._ids = {key: key if key.isidentifier() and key.isascii() else f"n{at}" for at, key in enumerate(keys)}
@@ -61,7 +75,8 @@ class Form(ModalScreen["dict[str, str | None] | None"]):
                 for key, value in self._values.items():
                     with Horizontal(classes="field"):
                         yield Label(Text(clean(key, 40)), classes="key", id=f"key-{self._ids[key]}")
-                        yield Input(value, id=f"value-{self._ids[key]}", name=key, compact=True)
+                        typed = self._kept.changes.get(key, value) or ""
+                        yield Input(clean(typed, TEXT_LIMIT), id=f"value-{self._ids[key]}", name=key, compact=True)
             yield Static(id="problem")
             with Horizontal(classes="buttons"):
                 yield Button("Cancel", id="cancel")
@@ -77,11 +92,18 @@ class Form(ModalScreen["dict[str, str | None] | None"]):
         """What is other than it was."""
         return {key: value or None for key, value in self.current.items() if value != self._values[key]}
 
+    def on_mount(self) -> None:
+        for key in self._kept.changes:
+            self._mark(key)
+
+    def _mark(self, key: str) -> None:
+        self.query_one(f"#key-{self._ids[key]}").set_class(key in self.changes, "changed")
+
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         key, self._warned = event.input.name or "", False
-        self.query_one(f"#key-{self._ids[key]}").set_class(key in self.changes, "changed")
-        wrong = self._wrong_with(key)
+        self._mark(key)
+        wrong = self._kept.keep(self.changes) or self._wrong_with(key)
         self._say(wrong)
         self._look_soon("" if wrong else key)
 
@@ -112,13 +134,19 @@ class Form(ModalScreen["dict[str, str | None] | None"]):
         self.query_one("#problem", Static).update(Text(clean(said, 400), style="bold red" if bad else "dim"))
 
     def action_give_up(self) -> None:
-        """Leaves; what was typed goes with a second time only."""
+        """Leaves, at the second time where something was typed."""
         if not self.changes or self._warned:
             self.dismiss(None)
             return
         self._warned = True
         self._look_soon("")
-        self._say(f"unsaved changes ({', '.join(self.changes)}): esc again discards them, ctrl+s applies them")
+        named = ", ".join(self.changes)
+        self._say(f"unsaved changes ({named}): esc again keeps them for later, ctrl+s applies them, ctrl+r drops them")
+
+    def action_drop(self) -> None:
+        """Leaves, and nothing is kept."""
+        self._kept.keep({})
+        self.dismiss(None)
 
     def action_apply(self) -> None:
         """Gives the changes, if all of them are sound."""
@@ -134,4 +162,4 @@ class Form(ModalScreen["dict[str, str | None] | None"]):
         if event.button.id == "go":
             self.action_apply()
         else:
-            self.dismiss(None)
+            self.action_give_up()

@@ -75,7 +75,7 @@ def widths(columns: Sequence[Column], longest: Sequence[int], room: int) -> list
 
 def fit(text: str, width: int, *, right: bool = False) -> str:
     """Safe text of exactly `width` cells."""
-    safe = clean(text, CELL_CHARACTERS)
+    safe: str = clean(text, CELL_CHARACTERS)
     if cell_len(safe) > width:
         safe = set_cell_size(safe, max(0, width - 1)) + "…"[:width]
     return " " * (width - cell_len(safe)) + safe if right else set_cell_size(safe, width)

@@ -10,16 +10,17 @@ from luasprocs.contract.encoding import raw, text
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import RegistryError
 from luasprocs.operations.sprocs import live_sproc
+from luasprocs.operations.terminal import Printable, escaped, in_a_line
 from luasprocs.server.reading import reading
 from luasprocs.state.paused import read_paused
-from sync.console import Console, safe
+from sync.console import Console
 from sync.session import Session
 
 
 @click.command("show")
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--source", "source_only", is_flag=True, help="Print only the source, byte for byte.")
+@click.option("--source", "source_only", is_flag=True, help="Print only the source, byte for byte (in a pipe).")
 @click.pass_obj
 def command(flags: dict[str, object], name: str, as_json: bool, source_only: bool) -> None:
     """Show one live sproc: metadata, counters, source."""
@@ -30,7 +31,7 @@ def command(flags: dict[str, object], name: str, as_json: bool, source_only: boo
         paused = name in read_paused(session.registry)
     source = sproc.source.decode("utf-8", "replace")
     if source_only:
-        click.echo(sproc.source, nl=False)
+        click.echo(escaped(source) if console.terminal else sproc.source, nl=False)
         return
     facts = {"name": sproc.name, "sha": sproc.sha, "blob": sproc.blob, "commit": sproc.commit, **sproc.values}
     if as_json:
@@ -39,8 +40,8 @@ def command(flags: dict[str, object], name: str, as_json: bool, source_only: boo
     state = {"state": f"paused: luasprocs resume {name}"} if paused else {}
     for key, value in {**facts, **state, **stats}.items():
         # A value has one line, or it could pass for other facts.
-        head, rest = safe(f"{key:<18}"), safe(value).replace("\n", "\\n")
-        print(f"{console.style(head, 'dim')}{rest}".rstrip(), file=console.out)
+        head = console.style(in_a_line(f"{key:<18}"), "dim")
+        console.print(Printable(f"{head}{in_a_line(value)}".rstrip()))
     console.line()
     for number, line in enumerate(source.splitlines(), 1):
         console.line(f"{number:>4}  {line}")

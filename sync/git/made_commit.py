@@ -12,6 +12,7 @@ from sync.git.entries import text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from luasprocs.operations.terminal import Printable
     from sync.git.process import Git
     from sync.git.repository import Repository
 
@@ -42,7 +43,7 @@ def why_dirty(repository: Repository, branch: str, path: str, wanted: bytes) -> 
 class Label(NamedTuple):
     """What a commit says: `author`: `Name <mail>`; `sign`: it is signed, by git's own settings."""
 
-    message: str
+    message: Printable
     author: str
     sign: bool = False
 

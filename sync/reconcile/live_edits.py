@@ -12,6 +12,7 @@ from luasprocs.language import header
 from luasprocs.language.files import SOURCE_LIMIT_BYTES
 from luasprocs.operations.edit import edit
 from luasprocs.operations.identity import user_at_host
+from luasprocs.operations.terminal import Printable, in_a_line, is_hostile
 from luasprocs.registry.edits import LiveEdit, blob_like, edits_of, parse_edit
 from luasprocs.registry.live import read_sprocs
 from luasprocs.registry.pins import ABSENT, pin_of
@@ -131,9 +132,11 @@ def _header_changes(base: bytes, edited: bytes) -> dict[str, str | None]:
     return changed | dict.fromkeys(old.keys() - new.keys())
 
 
-def _message(repository: Repository, desired: Desired, sprocs: Mapping[str, Sproc], done: Sequence[LiveEdit]) -> str:
+def _message(
+    repository: Repository, desired: Desired, sprocs: Mapping[str, Sproc], done: Sequence[LiveEdit]
+) -> Printable:
     """`Edit a.lua: timeout 1s -> 2s`, a line for each further one, and who."""
-    lines = []
+    lines: list[str] = []
     for one in done:
         try:
             git = desired.entries.get(one.name, "")
@@ -144,16 +147,17 @@ def _message(repository: Repository, desired: Desired, sprocs: Mapping[str, Spro
             what = ", ".join(f"{key} {old.get(key, 'none')} -> {new.get(key, 'none')}" for key in keys)
         except (RepositoryError, ProblemsError):
             what = ""
-        lines.append(f"Edit {desired.path(one.name)}: {what or 'its source'}")
+        lines.append(in_a_line(f"Edit {desired.path(one.name)}: {what or 'its source'}"))
     people = dict.fromkeys(_person(one.edit.by) for one in done)
-    trailers = [f"Edited-live-by: {person}" for person in people]
-    return "\n".join([lines[0], "", *(lines[1:] and [*lines[1:], ""]), *trailers]) + "\n"
+    trailers = [in_a_line(f"Edited-live-by: {person}") for person in people]
+    return Printable("\n".join([lines[0], "", *(lines[1:] and [*lines[1:], ""]), *trailers]) + "\n")
 
 
 def _person(by: str) -> str:
     """As git wants an author."""
+    by = "".join(character for character in by if not is_hostile(character))
     if _PERSON.fullmatch(by):
         return by
-    name = "".join(character for character in by if character.isprintable() and character not in "<>") or "somebody"
+    name = "".join(character for character in by if character not in "<>") or "somebody"
     mail = name if re.fullmatch(r"[\w.+-]+@[\w.-]+", name) else "luasprocs@localhost"
     return f"{name} <{mail}>"

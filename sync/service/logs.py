@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from datetime import UTC, datetime
 
+from luasprocs.operations.terminal import Printable, escaped
 from luasprocs.runtime.log import log
+from sync.console import json_text
 
 FORMATS = ("human", "json")
 
@@ -22,7 +23,11 @@ def log_to_stderr(form: str = "human") -> None:
 
 
 class _Lines(logging.Formatter):
-    """`2026-11-25T09:00:00.123456Z WARNING what happened`."""
+    """`2026-11-25T09:00:00.123456Z WARNING what happened`. Further lines are indented: they are no lines of their own."""
+
+    def format(self, record: logging.LogRecord) -> Printable:
+        """Safe for a terminal."""
+        return Printable(escaped(super().format(record)).replace("\n", "\n  "))
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802
         """UTC, to the microsecond."""
@@ -32,9 +37,9 @@ class _Lines(logging.Formatter):
 class _Json(_Lines):
     """One object per line: `event`, `level`, `time`, and `exception` if there is a traceback."""
 
-    def format(self, record: logging.LogRecord) -> str:
+    def format(self, record: logging.LogRecord) -> Printable:
         """One line, even if the message has several."""
         said = {"event": record.getMessage(), "level": record.levelname.lower(), "time": self.formatTime(record)}
         if record.exc_info:
             said["exception"] = self.formatException(record.exc_info)
-        return json.dumps(said)
+        return json_text(said)

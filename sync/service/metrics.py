@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from luasprocs.contract.codes import DesiredState, FindingCode
 from luasprocs.contract.limits import BUCKETS_US
+from luasprocs.operations.terminal import in_a_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +89,7 @@ def _of_sync(follower: Follower, *, up: bool) -> Iterator[Metric]:
 def _of_registry(snapshot: Snapshot) -> Iterator[Metric]:
     if (live := snapshot.live) is None:
         return
-    revision = {"commit": live.revision.commit, "branch": live.revision.branch}
+    revision: dict[str, str] = {"commit": in_a_line(live.revision.commit), "branch": in_a_line(live.revision.branch)}
     yield InfoMetricFamily("luasprocs_registry_revision", "What is live.", value=revision)
     for name, says, value in (
         ("generation", "Counts applies.", live.revision.generation),
@@ -113,7 +114,7 @@ def _of_sprocs(seen: Seen) -> Iterator[Metric]:
         "luasprocs_registry_execution_seconds", "How long recorded runs took.", labels=["sproc"]
     )
     for name, stats in sorted(seen.stats.items()):
-        label = name.encode("utf-8", "replace").decode()
+        label = in_a_line(name)
         for status, count in (
             *(("call", stats.calls - stats.call_errors), ("call_error", stats.call_errors)),
             *(("ok", stats.runs - stats.errors), ("error", stats.errors)),

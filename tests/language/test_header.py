@@ -321,3 +321,9 @@ def test_a_large_file_is_read_in_no_time():
         b"--\n" * 300_000,
     ):
         assert values(hostile) == {}
+
+
+def test_a_flag_that_says_it_already_stays():
+    source = b"#!lua flags=no-writes\n-- @timeout 30s\nreturn 1"
+    assert header.write(source, {"readonly": "yes", "timeout": "30s"}) == source
+    assert header.write(source, {"readonly": "no"}).startswith(b"#!lua\n")

@@ -6,9 +6,9 @@ import unicodedata
 
 import pytest
 
+from luasprocs.operations.terminal import escaped as in_shell
 from luasprocs_tui.values.safe import REPLACEMENT
 from luasprocs_tui.values.safe import clean as on_screen
-from sync.console import safe as in_shell
 
 HOSTILE = {
     "zero width space": "\u200b", "joiner": "\u200d", "word joiner": "\u2060", "soft hyphen": "\u00ad",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 
 import pytest
@@ -9,8 +10,11 @@ import redis
 
 from luasprocs.contract.keys import Keys
 from luasprocs.server.acl import rule, setuser
+from luasprocs.server.registry import Registry
+from luasprocs.state.jobs import act, count_jobs, read_jobs
 from tests.live import make_live, put, sproc
 from tests.paths import ROOT
+from tests.until import until
 
 CALLS = {
     "ratelimit/sliding_window.lua": (("app:w",), (3, 60_000)),
@@ -79,12 +83,13 @@ def test_it_enqueues(server, as_caller, overlap, paused, by):
         return client.execute_command("FCALL", "luasprocs_execute", 1, "app:1", "now.lua", "x")
 
     ids = [enqueue() for _ in range(3)]
-    assert ids[0]
+    assert len({one for one in ids if one}) == 3
+    assert [job.id.encode() for job in read_jobs(Registry(admin, Keys()))] == ids
+    assert refusals(server) == []
+    admin.execute_command("FCALL", "luasprocs_due", 0)  # as a daemon does it
     expected = 1 if overlap == "skip" and not paused else 3
-    assert len({one for one in ids if one}) == expected
     assert admin.xlen(Keys().jobs) + admin.llen(f"{Keys().waiting_prefix}later.lua") == expected
-    if overlap != "skip":  # what is left out is recorded only by those who may write records
-        assert refusals(server) == []
+    assert not admin.exists(Keys().enqueued)
 
 
 def test_it_can_t_take_jobs_nor_end_them(server, as_caller):
@@ -93,13 +98,102 @@ def test_it_can_t_take_jobs_nor_end_them(server, as_caller):
     client.execute_command("FCALL", "luasprocs_enqueue", 0, "later.lua", "ann", 1)
     for command in (
         ("XREAD", "STREAMS", Keys().jobs, "0"),
+        ("XADD", Keys().jobs, "MAXLEN", "0", "*", "job", "{}"),
         ("XDEL", Keys().jobs, "1-1"),
         ("XTRIM", Keys().jobs, "MAXLEN", "0"),
         ("DEL", Keys().jobs),
-        ("HDEL", Keys().running, "later.lua"),
-        ("LPOP", f"{Keys().waiting_prefix}later.lua"),
+        ("HSET", Keys().running, "later.lua", "nobody"),
+        ("HGET", Keys().running, "later.lua"),
+        ("RPUSH", f"{Keys().waiting_prefix}later.lua", "{}"),
+        ("LPOP", Keys().enqueued),
+        ("LPUSH", Keys().enqueued, "{}"),
+        ("LRANGE", Keys().enqueued, "0", "-1"),
+        ("DEL", Keys().enqueued),
         ("ZADD", Keys().delayed, "0", "x"),
         ("XADD", Keys().dead, "*", "a", "b"),
     ):
         with pytest.raises(redis.exceptions.NoPermissionError):
             client.execute_command(*command)
+
+
+def forged(**more):
+    """A job as a caller might write it by hand."""
+    return json.dumps({"id": "1700000000000000-1", "sproc": "later.lua", "keys": [], "args": ["x"], **more})
+
+
+JUNK = {
+    "no JSON": "begin",
+    "bytes": b"\xff\x00{",
+    "another value": "[1]",
+    "no sproc": '{"id":"1-1"}',
+    "an unknown sproc": forged(sproc="none.lua"),
+    "one of the server's": forged(sproc="now.lua"),
+    "a library": forged(sproc="library.lua"),
+    "the turn of a paused one": forged(id="paused"),
+    "an id with a line": forged(id="1-1\n2"),
+    "a long id": forged(id="1" * 50 + "-1"),
+    "nested too deep": '{"id":"1-1","sproc":' + "[" * 5000,
+}
+
+
+def push(client, *texts):
+    for text in texts:
+        client.rpush(Keys().enqueued, text)
+
+
+def test_what_a_caller_writes_by_hand_is_an_enqueued_job_or_none(server, as_caller):
+    """Whatever it says of itself: trigger, attempt, depth and server are the engine's, and no turn is taken away."""
+    admin, client = server.client(), as_caller()
+    put(
+        admin,
+        sproc("later.lua", "-- runasync=yes\n-- overlap=queue\nreturn 1"),
+        sproc("now.lua", "return 1"),
+        sproc("library.lua", "-- library=yes\nreturn {}"),
+    )
+    push(client, *JUNK.values())
+    reply = admin.execute_command("FCALL", "luasprocs_due", 0)
+    assert reply[-1] == len(JUNK)
+    assert read_jobs(Registry(admin, Keys())) == []
+    assert not admin.exists(Keys().running, Keys().dead, Keys().delayed, Keys().executions)
+    lies = {"trigger": "event", "attempt": 99, "depth": 7, "server": True, "origin": "a b", "enqueued_ms": 9e13}
+    push(client, forged(**lies), forged(id="2-2", args=[1, None, {"a": 1}, "y"], keys="no list", sproc="later.lua"))
+    admin.execute_command("FCALL", "luasprocs_due", 0)
+    running, waiting = read_jobs(Registry(admin, Keys()))
+    assert (running.state, running.trigger, running.attempt, running.where) == ("queued", "enqueue", 1, "async")
+    assert 0 < running.enqueued_ms < 8e13
+    assert (waiting.id, waiting.state, waiting.keys, waiting.args) == ("2-2", "waiting", (), ("1", "", "", "y"))
+    [_, [_, job_id, name, trigger, depth, origin, attempt, *_]] = admin.execute_command(
+        "FCALL", "luasprocs_take", 0, "d", 5, 0
+    )
+    assert (job_id, name, trigger) == (running.id.encode(), b"later.lua", b"enqueue")
+    assert (depth, origin, attempt) == (b"1", b"-", b"1")
+
+
+def test_a_daemon_runs_what_callers_enqueue_and_drops_the_rest_with_a_line(server, as_caller, start_daemon):
+    admin, client = server.client(), as_caller()
+    put(admin, sproc("later.lua", "-- runasync=yes\n-- overlap=allow\nredis.call('INCR', 'ran')"))
+    for _ in range(50):
+        client.execute_command("FCALL", "luasprocs_enqueue", 0, "later.lua", "ann", 1)
+    daemon = start_daemon(server.url)
+    push(client, *JUNK.values())
+    for _ in range(50):
+        push(client, forged())
+        client.execute_command("FCALL", "luasprocs_enqueue", 0, "later.lua", "ann", 1)
+    until(lambda: admin.get("ran") == b"150")
+    until(lambda: not read_jobs(Registry(admin, Keys())))
+    push(client, *JUNK.values())
+    until(lambda: not admin.exists(Keys().enqueued))
+    until(lambda: b'"dropped": %d' % (2 * len(JUNK)) in admin.hvals(Keys().daemons)[0])
+    assert daemon.output.count("no job of an async sproc") == 1
+    assert "Traceback" not in daemon.output
+    assert not admin.exists(Keys().dead)
+
+
+def test_an_operator_sees_and_drops_what_no_daemon_has_taken(server, as_caller):
+    admin, client = server.client(), as_caller()
+    put(admin, sproc("later.lua", "-- runasync=yes\nreturn 1"))
+    kept, gone = (client.execute_command("FCALL", "luasprocs_enqueue", 0, "later.lua", "ann", 1).decode() for _ in "12")
+    registry = Registry(admin, Keys())
+    assert count_jobs(registry)["open"] == 2
+    assert list(act(registry, "drop", [gone])) == [(gone, "waiting")]
+    assert [job.id for job in read_jobs(registry)] == [kept]

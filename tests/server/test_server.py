@@ -579,3 +579,17 @@ def test_the_oldest_that_serves_is_taken(reply):
 
 def test_openssl_is_here_for_the_tests_of_tls():
     assert shutil.which("openssl")
+
+
+@pytest.mark.parametrize(
+    ("name", "stored"), [("k\udcff", b"k\xff"), ("k\ud800", b"k\xed\xa0\x80"), ("ünï", "ünï".encode())]
+)
+def test_names_that_are_no_text_are_sent_as_their_bytes(server, name, stored):
+    client = connect(server.url)
+    client.set(name, name)
+    assert client.keys() == [stored]
+    with client.pipeline() as pipe:
+        pipe.get(name)
+        pipe.execute_command("GET", name)
+        assert pipe.execute() == [stored, stored]
+    client.close()

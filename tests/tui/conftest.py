@@ -8,9 +8,18 @@ from tests.live import put, sproc
 from tests.tui.pilot import TO_ACT_ON
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from redis import Redis
 
     from tests.servers import Server
+
+
+@pytest.fixture(autouse=True)
+def drafts_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where drafts are: none of whoever runs the tests."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state"
 
 
 @pytest.fixture

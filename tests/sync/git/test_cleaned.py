@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from luasprocs.operations.terminal import escaped
 from sync.git.made_commit import Label, commit_files, why_dirty
 from sync.git.repository import Repository
 from tests.gitrepo import GitRepo
@@ -103,7 +104,7 @@ def test_a_commit_of_an_edit_leaves_the_file_as_git_would_check_it_out(repo, eol
     opened, edit = Repository.open(repo.path), LF + b"-- edited\n"
     assert why_dirty(opened, "main", "sprocs/lf.lua", edit) == ""
 
-    sha = commit_files(opened, "main", parent, {"sprocs/lf.lua": edit}, Label("edit", "Ann <ann@x>"))
+    sha = commit_files(opened, "main", parent, {"sprocs/lf.lua": edit}, Label(escaped("edit"), "Ann <ann@x>"))
 
     assert path.read_bytes() == (edit.replace(b"\n", b"\r\n") if eol == "crlf" else edit)
     assert (repo.git("rev-parse", "HEAD"), repo.git("status", "--porcelain")) == (sha, "")

@@ -155,3 +155,67 @@ async def test_drafts_outlive_another_edit_and_an_editor_that_failed(
         await pilot.press("E")
         await until(pilot, lambda: "nothing was changed" in screen_of(pilot), "an unchanged file")
     assert "saved" not in live_source(client)
+
+
+async def form_of(pilot: Pilot[None]) -> Form:
+    """The form of a.lua's header, opened anew."""
+    await choose(pilot, "a.lua")
+    await pilot.press("e")
+    await until(pilot, lambda: isinstance(pilot.app.screen, Form), "the form")
+    found = pilot.app.screen
+    assert isinstance(found, Form)
+    return found
+
+
+def value(form: Form, key: str = "key") -> str:
+    return form.query_one(f"#value-{key}", Input).value
+
+
+async def test_what_is_typed_into_a_form_is_kept_until_it_is_applied(
+    server: Server, client: Redis, drafts_folder: Path
+) -> None:
+    """Whatever ends it: the screen's own end, a conflict that is cancelled, escape."""
+    async with app(server).run_test(size=(120, 40), notifications=True) as pilot:
+        form = await form_of(pilot)
+        form.query_one("#value-key", Input).value = "nap*"
+        form.query_one("#value-event", Input).value = ""
+        await pilot.pause()
+    colleague(client)
+    async with app(server).run_test(size=(120, 40), notifications=True) as pilot:
+        form = await form_of(pilot)
+        assert (value(form), value(form, "event"), value(form, "timeout")) == ("nap*", "", "")
+        assert form.query_one("#key-event").has_class("changed")
+        form.query_one("#value-event", Input).value = "set"
+        await pilot.press("ctrl+s")
+        await asked(pilot, Confirm)  # it was typed on what is live no more
+        assert "by another" in screen_of(pilot)
+        await pilot.press("escape")
+        form = await form_of(pilot)
+        assert (value(form), value(form, "event")) == ("nap*", "set")
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: "kept as a draft" in screen_of(pilot), "that it is kept")
+        assert client.hget(KEYS.name("a.lua"), "key") == b"dream*"
+        form = await form_of(pilot)
+        await pilot.press("ctrl+s")
+        await asked(pilot, Confirm)
+        await pilot.press("tab", "enter")
+        await until(pilot, lambda: client.hget(KEYS.name("a.lua"), "key") == b"nap*", "the edit on top")
+        await until(pilot, lambda: not files(drafts_folder), "no draft any more")
+        assert "by another" in str(client.hget(KEYS.name("a.lua"), "source"))
+
+
+async def test_a_draft_of_a_form_is_dropped_by_who_says_so(server: Server, client: Redis, drafts_folder: Path) -> None:
+    async with app(server).run_test(size=(120, 40), notifications=True) as pilot:
+        form = await form_of(pilot)
+        form.query_one("#value-key", Input).value = "nap*"
+        await until(pilot, lambda: files(drafts_folder) != [], "the draft")
+        assert [one.stat().st_mode & 0o777 for one in files(drafts_folder)] == [0o600]
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: not isinstance(pilot.app.screen, Form), "the end of the form")
+        assert not files(drafts_folder)
+        assert value(await form_of(pilot)) == "dream*"
+    assert client.hget(KEYS.name("a.lua"), "key") == b"dream*"
+
+
+def files(folder: Path) -> list[Path]:
+    return [one for one in folder.rglob("*") if one.is_file()]

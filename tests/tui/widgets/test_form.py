@@ -34,7 +34,7 @@ async def test_what_a_value_would_do_comes_too_late_for_a_warning(server: Server
         assert "unsaved changes (key)" in screen_of(pilot)
 
 
-async def test_what_was_typed_into_the_form_goes_with_the_second_escape(server: Server, client: Redis) -> None:
+async def test_a_form_is_left_with_the_second_escape_if_something_was_typed(server: Server, client: Redis) -> None:
     async with app(server).run_test(size=(100, 30), notifications=True) as pilot:
         await choose(pilot, "a.lua")
         await pilot.press("e")

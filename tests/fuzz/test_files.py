@@ -1,0 +1,133 @@
+"""Files that others wrote, headers and settings: read, or refused with a place; nothing else comes of them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luasprocs.errors import ProblemsError, SettingsError
+from luasprocs.language.analysis import analyse
+from luasprocs.language.header import values_of, write
+from luasprocs.language.sproc import git_blob_id, read_sproc
+from luasprocs.operations.terminal import in_a_line
+from luasprocs_tui.settings import read_settings
+from sync.repository_settings import repository_settings
+from sync.settings import HostSettings, host_settings
+from tests.fuzz.mutated import ANYTHING, mutated
+from tests.gitrepo import SETTINGS
+from tests.paths import ROOT
+from tests.soak import SOAK, examples
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 if SOAK else 60)]
+SPROCS = [path.read_bytes()[:1500] for path in sorted((ROOT / "sprocs").rglob("*.lua"))] + [
+    b"-- event=set\n-- key=a:*,b:?\n-- retries=3\n-- backoff=1s\n-- reentrant=yes\nreturn 1",
+    b"--[[\ncron=*/5 9-17 * * MON#2\ntimezone=Europe/Zurich\nmisfire=all 1h\n]]\nreturn 1",
+    b"#!lua flags=no-writes\n-- @timeout 30s\n-- @x_team a\nreturn 1",
+    b"-- runasync=yes\n-- overlap=queue\n-- memory=64MB\n-- function=shop_charge\nreturn 1",
+]
+TOML = (
+    b'folder = "lua/sprocs/"\nnamespace = "{shop}"\nowner = "billing"\nkeep_generations = 7\nevalsha = "yes"\n'
+    b'[defaults]\ntimeout = "5s"\nreadonly = true\nretries = 3\nx_team = "a"\n'
+)
+HOST = (
+    b'redis = "redis://ann:hunter2@127.0.0.1:6379/1"\nnamespace = "shop"\nremote = "https://ann:hunter2@example.com/x.git"\n'
+    b'http = "127.0.0.1:9000"\nwebhook_secret = "a secret of some length"\nheal = "warn"\ninterval = "30s"\nworkers = 2\n'
+    b'allow = "exec clibs"\nwritable = "/tmp:/var/tmp"\nrequire_signed = true\nexecutions_age = "7d"\n'
+)
+SCREEN = (
+    b'theme = "dark"\nread_only = true\n[contexts.shop]\nredis = "redis://127.0.0.1/0"\nnamespace = "shop"\nproduction = true\n'
+    b'[keys]\n"sprocs.pause" = "p"\n'
+)
+
+
+def sound(said: str) -> None:
+    """A message that can be shown in a line."""
+    assert said
+    assert "\n" not in in_a_line(said)
+    in_a_line(said).encode()
+
+
+@examples(300)
+@given(mutated(SPROCS))
+def test_any_header(source):
+    with contextlib.suppress(ProblemsError):
+        values_of(source, "a.lua")
+    try:
+        sproc = read_sproc("a.lua", "sprocs/a.lua", source, git_blob_id(source))
+    except ProblemsError as error:
+        assert error.problems
+        for one in error.problems:
+            sound(str(one))
+            assert 1 <= one.line <= source.count(b"\n") + source.count(b"\r") + 1
+    else:
+        assert sproc.values == values_of(source, "a.lua")
+        assert all(value == value.strip() and "\n" not in value for value in sproc.values.values())
+        for one in analyse(source, "a.lua").problems:
+            sound(str(one))
+        assert write(source, sproc.values, "a.lua") == source
+
+
+@examples(300)
+@given(mutated([TOML]))
+def test_any_luasprocs_toml(source):
+    try:
+        repository_settings(source)
+    except SettingsError as error:
+        assert str(error).startswith("luasprocs.toml")
+        sound(str(error))
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder without a repository, out of reach of the machine's settings."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    return tmp_path
+
+
+@examples(60)
+@given(source=mutated([HOST]))
+def test_any_config_file(nowhere, source):
+    file = nowhere / "host.toml"
+    file.write_bytes(source)
+    try:
+        host_settings({"config": str(file)}, {})
+    except SettingsError as error:
+        sound(str(error))
+        assert "hunter2" not in str(error)
+
+
+NAMES = [f"LUASPROCS_{one.name.removesuffix('_ms').upper()}" for one in fields(HostSettings)] + [
+    "LUASPROCS_X",
+    "LUASPROCS_",
+]
+VALUES = ANYTHING.map(lambda value: os.fsdecode(value.replace(b"\0", b"")))
+
+
+@examples(60)
+@pytest.mark.usefixtures("nowhere")
+@given(environ=st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=3))
+def test_any_environment(environ):
+    try:
+        host_settings({}, environ)
+    except SettingsError as error:
+        sound(str(error))
+
+
+@examples(100)
+@given(source=mutated([SCREEN]))
+def test_any_settings_of_the_screen(nowhere, source):
+    file = nowhere / "screen.toml"
+    file.write_bytes(source)
+    with contextlib.suppress(SettingsError):
+        read_settings(file)
