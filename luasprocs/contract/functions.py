@@ -251,7 +251,7 @@ _ALL = (
         "daemons",
         "retries",
         "puts callers' jobs and retries that are due among the jobs, and resumes sprocs that are not paused any more",
-        "milliseconds until the next retry, or empty; the runs that are due, for `retry`; how many callers' jobs were none, if any",
+        "milliseconds until the next retry, or empty; runs that are due, for `retry`; how many callers' jobs were none, if any",
         full=True,
     ),
     Function(
