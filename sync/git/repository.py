@@ -31,9 +31,13 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 _OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_BRANCH = re.compile(r"refs/heads/(?!.*\.\.)[\w./-]+", re.ASCII)
 _END_OF_NAME = re.compile(r"[~^:]|@\{")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
 _SECONDS = re.compile(r"[0-9]{1,18}")
+_BLOBS = {"100644", "100755", SYMLINK}
+# Plumbing, so that no log.* setting of the user (signatures, colours) changes what is read.
+_READ_COMMIT = ("rev-list", "--max-count=1", "--encoding=UTF-8", "--format=%an <%ae>%x00%ct%x00%s")
 _NAME_LIMIT = 1000
 """Characters of a revision; git's own limit is what a command line holds."""
 
@@ -99,6 +103,12 @@ class Repository:
         inner = str(top) == git_folder and top.name == ".git"
         return cls(top.parent if inner else top, Path(git_folder), bare=False, here=here)
 
+    def again(self) -> Repository:
+        """The same one, as the environment is now: a push that was in quarantine is in it."""
+        same = Repository(self.path, self.git_folder, bare=self.bare, here=self._start is None)
+        same._identity = self._identity
+        return same
+
     @property
     def branch(self) -> str | None:
         """The branch that HEAD stands on, with or without a commit; None when it is detached."""
@@ -116,8 +126,12 @@ class Repository:
             raise RepositoryError(f"{shown(name)} can't be a revision: name a commit, a branch or a tag")
         # HEAD and a whole object id mean one thing only, even if somebody made a branch of that name.
         warn = "false" if name == "HEAD" or _OBJECT_ID.fullmatch(name) else "true"
-        options = ("-c", f"core.warnAmbiguousRefs={warn}")
-        status, output, stderr = self._run(*options, "rev-parse", "--verify", f"{name}^{{commit}}")
+        options, wanted = ("-c", f"core.warnAmbiguousRefs={warn}"), f"{name}^{{commit}}"
+        if warn == "false" or _BRANCH.fullmatch(name):  # no expression, which may name several commits
+            status, output, stderr = self._run(*options, *_READ_COMMIT, wanted, "--")
+            if status == 0 and " is ambiguous" not in stderr:
+                return _commit_of(output)
+        status, output, stderr = self._run(*options, "rev-parse", "--verify", wanted)
         if " is ambiguous" in stderr:
             raise RepositoryError(self._ambiguous(name))
         if status != 0:
@@ -129,6 +143,8 @@ class Repository:
 
     def branch_named(self, revision: str) -> str | None:
         """The branch that a revision is the name of, short or as `refs/heads/…`."""
+        if _OBJECT_ID.fullmatch(revision):
+            return None
         ref = f"refs/heads/{revision.removeprefix('refs/heads/')}"
         return ref[11:] if self._run("show-ref", "--verify", "--quiet", ref)[0] == 0 else None
 
@@ -162,7 +178,7 @@ class Repository:
         """All staged files below `folder`, their paths relative to it; none where there is no such folder."""
         arguments = ("ls-files", "-s", "-z", "--full-name", "--", folder or ".")
         found = dict(map(read_staged, records(self._must(*arguments))))
-        sizes = self._sizes(blob for mode, blob in found.values() if mode in {"100644", "100755", SYMLINK})
+        sizes = self._sizes(blob for mode, blob in found.values() if mode in _BLOBS)
         return [
             Entry(below(path, folder), mode, blob, sizes.get(blob))
             for path, (mode, blob) in found.items()
@@ -218,14 +234,25 @@ class Repository:
         Raises:
             RepositoryError: it is over `limit_bytes`.
         """
-        words = text(self._ask("--batch-check", [f"{revision}:{path}"])).split()
-        if len(words) != 3 and self._run("rev-parse", "--verify", "--quiet", f"{revision}:{path}")[0] == 0:
-            raise RepositoryError(f"{path} is missing in {self._shown}: git fsck tells more, git fetch may bring it")
-        if len(words) != 3 or words[1] != "blob":
+        found = self._entry(revision, path)
+        if found is None:
             return None
-        if int(words[2]) > limit_bytes:
-            raise RepositoryError(f"{path} in {self._shown} has {words[2]} bytes: at most {limit_bytes} are read")
-        return self.blobs([words[0]])[words[0]]
+        if found.size is None:
+            raise RepositoryError(f"{path} is missing in {self._shown}: git fsck tells more, git fetch may bring it")
+        if found.size > limit_bytes:
+            raise RepositoryError(f"{path} in {self._shown} has {found.size} bytes: at most {limit_bytes} are read")
+        return self.blobs([found.blob])[found.blob]
+
+    def _entry(self, revision: str, path: str) -> Entry | None:
+        """A file of a commit ("": of the index), or None where there is none."""
+        if revision:
+            status, output, _ = self._run("ls-tree", "-z", "-l", "--full-tree", revision, "--", path)
+            entries = [read_tree_entry(line) for line in records(output)] if status == 0 else []
+        else:
+            staged = [read_staged(line) for line in records(self._must("ls-files", "-s", "-z", "--", path))]
+            sizes = self._sizes(blob for _, (_, blob) in staged)
+            entries = [Entry(name, mode, blob, sizes.get(blob)) for name, (mode, blob) in staged]
+        return next((one for one in entries if one.path == path and one.mode in _BLOBS), None)
 
     def identity(self, first: Commit | None = None) -> Identity:
         """Which repository this is, seen from HEAD; from `first` where HEAD has no commit yet (a first push is judged)."""
@@ -236,16 +263,16 @@ class Repository:
                 raise
             sha = first.sha
         # Long histories take long to walk: seen from a later commit only what is new since is walked.
-        if self._identity is not None and not self.knows(self._identity[0]):
-            self._identity = None  # history was rewritten, and the old one collected
-        since = () if self._identity is None else (f"^{self._identity[0]}",)
-        roots = text(self._must("rev-list", "--max-parents=0", sha, *since)).split()
-        if self._identity is None:
+        status, output = 1, b""
+        if self._identity is not None:
+            status, output, _ = self._run("rev-list", "--max-parents=0", sha, f"^{self._identity[0]}")
+        if self._identity is not None and status == 0:
+            last = self._identity[1]
+            self._identity = sha, Identity(min((last.id, *text(output).split())), last.shallow)
+        else:  # the first look, or history was rewritten, and the old one collected
+            roots = text(self._must("rev-list", "--max-parents=0", sha)).split()
             shallow = text(self._must("rev-parse", "--is-shallow-repository")).strip() == "true"
             self._identity = sha, Identity(min(roots), shallow)
-        else:
-            last = self._identity[1]
-            self._identity = sha, Identity(min((last.id, *roots)), last.shallow)
         return self._identity[1]
 
     def knows(self, sha: str) -> bool:
@@ -265,7 +292,7 @@ class Repository:
         for about, path in zip(parts[::2], parts[1::2], strict=True):
             _, mode, _, blob, _ = about.split()
             found.append(Entry(path, mode, blob, None))
-        sizes = self._sizes(one.blob for one in found if one.mode in {"100644", "100755", SYMLINK})
+        sizes = self._sizes(one.blob for one in found if one.mode in _BLOBS)
         return [Entry(one.path, one.mode, one.blob, sizes.get(one.blob)) for one in found]
 
     def brought_in(self, sha: str, since: str, paths: Iterable[str] = ()) -> Iterator[Commit]:
@@ -412,11 +439,7 @@ class Repository:
         return text(self._must("rev-parse", "--show-object-format")).strip()
 
     def _commit(self, sha: str) -> Commit:
-        # Plumbing, so that no log.* setting of the user (signatures, colours) changes what is read.
-        output = self._must("rev-list", "--max-count=1", "--encoding=UTF-8", "--format=%an <%ae>%x00%ct%x00%s", sha)
-        author, _, rest = output.decode("utf-8", "replace").partition("\n")[2].removesuffix("\n").partition("\0")
-        time, _, subject = rest.partition("\0")
-        return Commit(sha, author, subject, int(time) if _SECONDS.fullmatch(time) else 0)
+        return _commit_of(self._must(*_READ_COMMIT, sha))
 
     def _ambiguous(self, name: str) -> str:
         short = _END_OF_NAME.split(name)[0]
@@ -473,6 +496,14 @@ class Repository:
         except git.GitCommandNotFound as error:
             raise RepositoryError("git is not on PATH: install git, or put its folder into PATH") from error
         return status, output, stderr
+
+
+def _commit_of(output: bytes) -> Commit:
+    """What `_READ_COMMIT` has printed."""
+    first, _, rest = output.decode("utf-8", "replace").partition("\n")
+    author, _, rest = rest.removesuffix("\n").partition("\0")
+    time, _, subject = rest.partition("\0")
+    return Commit(first.removeprefix("commit "), author, subject, int(time) if _SECONDS.fullmatch(time) else 0)
 
 
 def _stored_as(entry: Entry, stored: tuple[str, bytes] | None) -> Entry:

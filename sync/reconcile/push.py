@@ -94,8 +94,13 @@ class Receiver:
         # By git's own variables: new objects are in quarantine while a push is judged.
         self.repository = Repository.open(None)
         self.branch = self._session.settings.branch or self.repository.branch
+        self._judged: Desired | None = None
         prune_all, policy = PRUNE_ALL in push_options(environ), Policy.of(self._session.settings)
         self._options = Options(prune_all=prune_all, policy=policy, keep_pin=True)
+
+    def taken(self) -> None:
+        """Git has taken the push that this one has judged, and its objects are where the others are."""
+        self.repository = self.repository.again()
 
     def of_branch(self, updates: Iterable[Update]) -> Update | None:
         """The update of the followed branch, if there is one."""
@@ -103,7 +108,7 @@ class Receiver:
 
     def judge(self, update: Update) -> Verdict:
         """Whether the branch may move there. Redis may be gone: then only the files and signatures are judged."""
-        desired = read_commit(self.repository, update.new)
+        desired = self._judged = read_commit(self.repository, update.new)
         try:
             with errors_named(self._session.url), self._hasty() as client:
                 syncer = self._syncer(desired, client)
@@ -121,7 +126,7 @@ class Receiver:
         Raises:
             LuasprocsError: it could not.
         """
-        desired = read_commit(self.repository, f"refs/heads/{self.branch}")
+        desired = read_commit(self.repository, f"refs/heads/{self.branch}", self._judged)
         with self._session.named_errors():
             with self._hasty() as client:
                 client.ping()

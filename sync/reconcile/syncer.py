@@ -193,8 +193,12 @@ class Syncer:
         if self.options.adopt:
             return configured or self.repository.identity(commit).id, True
         owner = owner_of(self.repository, live, configured, commit)
+        about = live.about
+        place = (owner, str(live.info.db), self.registry.keys.namespace)
+        if live.revision.owner == owner and (about is None or (about.owner, about.db, about.namespace) == place):
+            return owner, False  # it is: there is nothing to take
         known = not configured and bool(live.revision.commit) and self.repository.knows(live.revision.commit)
-        return owner, known and (live.about is None or live.about.db == str(live.info.db))
+        return owner, known and (about is None or about.db == str(live.info.db))
 
     def _apply(self, desired: Desired, prepared: Prepared) -> tuple[int, tuple[str, ...]]:
         """The generation that is live afterwards, and what is odd about the sprocs put."""
