@@ -46,6 +46,11 @@ def test_what_the_page_says_otherwise_is_found():
     [wrong] = tried.untrue(page, {"Redis 9.9.2": {"tests/state/test_executions.py": "passed"}})
     assert wrong == "Records and stats: on Redis 9.9 the page says no, this run yes"
     assert tried.untrue(page, {"Redis 9.8.1": {"tests/state/test_executions.py": "passed"}}) == []
+    vector_sets = {f"{tried.BY_SERVER}::test_a_vector_set_has_its_type_and_no_value": "passed"}
+    page = tried.written(PAGE, {"Redis 9.8.1": {}, "Redis 9.9.1": vector_sets})
+    assert tried.untrue(page, {"Redis 9.9.2": vector_sets}) == []
+    [wrong] = tried.untrue(page, {"Redis 9.9.2": dict.fromkeys(vector_sets, NOT_HERE)})
+    assert wrong == "the type `vectorset`: on Redis 9.9 the page says yes, this run not there"
 
 
 @pytest.fixture

@@ -189,7 +189,8 @@ def untrue(page: str, results: Mapping[str, Mapping[str, str]]) -> list[str]:
 
 def _cells(text: str) -> dict[tuple[str, str], str]:
     """Of the first table: by row, and version without its last number; without what was left out."""
-    lines = [line.strip("| ").split(" | ") for line in text.partition("| ")[2].partition("\n\n")[0].splitlines()]
+    table = text[text.index("|") :].partition("\n\n")[0]
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
     versions = [version.rpartition(".")[0] for version in lines[0]]
     return {
         (line[0], version): cell.partition(" (")[0]

@@ -72,7 +72,11 @@ class FindingCode(Code):
         code.meaning, code.level = meaning, level
         return code
 
-    UNREACHABLE = "unreachable", "the server or the daemon that syncs can't be reached", "error"
+    UNREACHABLE = (
+        "unreachable",
+        "the server or the daemon that syncs can't be reached, or the server takes no writes",
+        "error",
+    )
     REFUSED = "refused", "the commit is refused, and nothing of it is live", "error"
     DIVERGED = "diverged", "what is live comes from a commit that git's branch doesn't contain", "error"
     UNKNOWN = "unknown", "git doesn't know the commit that is live", "error"

@@ -25,7 +25,8 @@ class Function:
     """One function. `name`: behind the library's, as `Keys.function` takes it; `chunk`: the file of the engine that serves it.
 
     `takes`: its arguments, of which every call has all. `each`: those that follow, as often as wanted, always together.
-    `full`: in a full server it serves sprocs with `oom=allow`, if one is live.
+    `full`: in a full server it serves sprocs with `oom=allow`, if one is live. `always`: it runs there in any case: what it
+    writes doesn't grow, and without it daemons would look dead and events be missed.
     `keys`: whether it takes KEYS. `reads`: it writes nothing, so FCALL_RO serves it, on replicas too.
     """
 
@@ -39,6 +40,7 @@ class Function:
     keys: bool = False
     reads: bool = False
     full: bool = False
+    always: bool = False
 
     @property
     def rule(self) -> str:
@@ -190,7 +192,7 @@ FUNCTIONS: dict[str, Function] = {
             "publishes the next tick, unless the last one is newer than `interval_ms` and `forced` isn't 1",
             "epoch, tick",
             ("interval_ms", "forced"),
-            full=True,
+            always=True,
         ),
         Function(
             "cover",
@@ -202,7 +204,7 @@ FUNCTIONS: dict[str, Function] = {
             "OK; EPOCH if the epoch is another",
             ("daemon", "epoch"),
             ("source", "first_tick", "first_ms", "left_ms"),
-            full=True,
+            always=True,
         ),
         Function(
             "beat",
@@ -216,7 +218,7 @@ FUNCTIONS: dict[str, Function] = {
             "EPOCH, or two lists: sprocs whose catch-up scan no daemon works on, and sources without a watermark",
             ("daemon", "epoch", "info"),
             ("source", "prev_tick", "prev_count", "tick", "ms", "start_ms"),
-            full=True,
+            always=True,
         ),
         Function(
             "leave",
@@ -225,7 +227,7 @@ FUNCTIONS: dict[str, Function] = {
             "removes the heartbeat of a daemon that stops",
             "OK",
             ("daemon",),
-            full=True,
+            always=True,
         ),
         Function(
             "blind",
@@ -236,7 +238,7 @@ FUNCTIONS: dict[str, Function] = {
             "how many gaps it recorded",
             ("daemon", "from_ms", "why"),
             ("source",),
-            full=True,
+            always=True,
         ),
         Function(
             "dispatch",

@@ -83,7 +83,7 @@ def _rule(keys: Keys, one: Function) -> str:
 
 def _flag_of(one: Function, *, full: bool) -> str | bool:
     """The flag of a function, or false."""
-    return "no-writes" if one.reads else full and one.full and "allow-oom"
+    return "no-writes" if one.reads else (one.always or (full and one.full)) and "allow-oom"
 
 
 def _defaults() -> str:

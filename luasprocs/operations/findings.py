@@ -86,6 +86,9 @@ def _registry(snapshot: Snapshot) -> Iterator[Finding]:
     sprocs, live = snapshot.sprocs, snapshot.live
     if sprocs is None or live is None:
         return
+    if _takes_no_writes(snapshot):
+        message = f"the server takes no writes, so what would run waits: {live.info.refuses}"
+        yield Finding(FindingCode.UNREACHABLE, message, "see the server's log and INFO; a replica: name its master")
     if sprocs.engine:
         yield Finding(FindingCode.ENGINE_DIFFERS, sprocs.engine, "luasprocs sync loads the one it needs")
     if changed := (*live.drift, *map(str, live.faults)):
@@ -107,6 +110,12 @@ def _registry(snapshot: Snapshot) -> Iterator[Finding]:
             by=first.by,
             since_ms=since_ms,
         )
+
+
+def _takes_no_writes(snapshot: Snapshot) -> bool:
+    """Whether that keeps something from running: a replica that is looked at has its master's living daemons."""
+    info = snapshot.live.info if snapshot.live else None
+    return bool(info and info.refuses and not (info.role == "replica" and snapshot.running.alive))
 
 
 _STATES = {
@@ -204,6 +213,8 @@ def _daemons(snapshot: Snapshot) -> Iterator[Finding]:
         )
         if there
     ]
+    if _takes_no_writes(snapshot):
+        return  # so heartbeats may be missing, too
     if waits and not alive:
         message = f"no daemon is alive, so nothing runs: {', '.join(waits)}"
         yield Finding(FindingCode.NO_DAEMON, message, "luasprocs daemon", since_ms=last_ms)

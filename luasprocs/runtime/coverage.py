@@ -56,8 +56,9 @@ class Coverage:
         try:
             reply = await self._link.call("cover", *words)
         except exceptions.ResponseError as error:
-            log.warning("cover was refused: %s", error)
+            self._link.say("cover", f"cover was refused: {error}")
             return
+        self._link.said.forget("cover")
         if reply == b"OK":
             for source, segment in segments:
                 source.registered = segment
@@ -105,8 +106,9 @@ class Coverage:
         try:
             reply = await self._link.call("beat", *words)
         except exceptions.ResponseError as error:
-            log.warning("beat was refused: %s", error)
+            self._link.say("beat", f"beat was refused: {error}")
             return
+        self._link.said.forget("beat")
         if isinstance(reply, list):
             for name in reply[0]:
                 self._start_scan(name.decode("utf-8", "surrogateescape"))

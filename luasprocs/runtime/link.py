@@ -122,7 +122,9 @@ class Link:
         try:
             await self.call(function, *words)
         except exceptions.ResponseError as error:
-            log.warning("%s was refused: %s", function, error)
+            self.say(function, f"{function} was refused: {error}")
+        else:
+            self.said.forget(function)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
         """Starts a task that ends with the link. Returns None, and starts nothing, outside of `tasks`."""

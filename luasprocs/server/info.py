@@ -22,7 +22,8 @@ OLDEST = {"redis": (7, 0), "valkey": (7, 2)}
 class ServerInfo:
     """What a server is.
 
-    `kind`: redis or valkey; `version`: as (7, 0, 15); `role`: master or replica; `master`: its host:port.
+    `kind`: redis or valkey; `version`: as (7, 0, 15); `role`: master or replica; `master`: its host:port; `refuses`: why it takes
+    no writes, or "".
     """
 
     kind: str
@@ -34,6 +35,7 @@ class ServerInfo:
     master: str = ""
     db: int = 0
     host: str = ""
+    refuses: str = ""
 
     @property
     def evicts(self) -> bool:
@@ -53,18 +55,37 @@ def parse_info(reply: Mapping[Any, Any] | bytes | str, *, db: int = 0, host: str
     info = {_text(name): _text(value) for name, value in raw.items()}
     kind = "valkey" if "valkey_version" in info or info.get("server_name") == "valkey" else "redis"
     version = re.match(r"\d+(\.\d+)*", info.get(f"{kind}_version", ""))
-    limit = info.get("maxmemory", "")
     return ServerInfo(
         kind=kind,
         version=tuple(map(int, version[0].split("."))) if version else (),
         run_id=info.get("run_id", ""),
         role="replica" if info.get("role") == "slave" else "master",
         maxmemory_policy=info.get("maxmemory_policy", ""),
-        maxmemory_bytes=int(limit) if limit.isdecimal() else 0,
+        maxmemory_bytes=_number(info, "maxmemory"),
         master=f"{info['master_host']}:{info.get('master_port', '')}" if "master_host" in info else "",
         db=db,
         host=host,
+        refuses=_refuses(info),
     )
+
+
+def _refuses(info: Mapping[str, str]) -> str:
+    """Why the server takes no writes, as far as INFO says; only CONFIG, which may be forbidden, says all."""
+    if info.get("role") == "slave" and info.get("slave_read_only") != "0":
+        return "it is a replica (READONLY)"
+    used, uncounted, limit = (_number(info, name) for name in ("used_memory", "mem_not_counted_for_evict", "maxmemory"))
+    if limit and used - uncounted > limit and not info.get("maxmemory_policy", "").startswith("allkeys-"):
+        return "used memory > maxmemory (OOM)"
+    if info.get("min_slaves_good_slaves") == "0":
+        return "no replica keeps up, and min-replicas-to-write is set (NOREPLICAS)"
+    if info.get("aof_last_write_status") == "err":
+        return "it could not write its append-only file (MISCONF)"
+    return ""
+
+
+def _number(info: Mapping[str, str], name: str) -> int:
+    text = info.get(name, "")
+    return int(text) if text.isdecimal() else 0
 
 
 def _text(value: Any) -> str:

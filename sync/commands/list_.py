@@ -6,6 +6,8 @@ import click
 
 from luasprocs.language.sproc import Sproc
 from luasprocs.language.triggers import described
+from luasprocs.operations.snapshot import failing_in, read_stats
+from luasprocs.registry.edits import edits_of
 from luasprocs.registry.live import read_live, read_sprocs
 from luasprocs.state.paused import read_paused
 from sync.console import Console
@@ -22,7 +24,8 @@ def command(flags: dict[str, object], as_json: bool) -> None:
         live = read_live(session.registry)
         sprocs = read_sprocs(session.registry, live.sprocs)
         paused = read_paused(session.registry)
-    drift = set(live.drift)
+        failing = {one.name for one in failing_in(read_stats(session.registry, live.sprocs))}
+    drift, edited = set(live.drift), {one.name for one in edits_of(live)}
     if as_json:
         for sproc in sprocs:
             console.json(
@@ -33,21 +36,25 @@ def command(flags: dict[str, object], as_json: bool) -> None:
                     "commit": sproc.commit,
                     **sproc.values,
                 }
-                | {"drift": sproc.name in drift, "paused": sproc.name in paused}
+                | {
+                    "drift": sproc.name in drift,
+                    "edited": sproc.name in edited,
+                    "failing": sproc.name in failing,
+                    "paused": sproc.name in paused,
+                }
             )
         return
     found = {sproc.name: sproc for sproc in sprocs}
+    disabled = {sproc.name for sproc in sprocs if not sproc.enabled}
+    marks = {"drift": drift, "disabled": disabled, "edited": edited, "failing": failing, "paused": paused}
     console.table(
         ("name", "trigger", "state", "description"),
-        [_row(name, found.get(name), drifted=name in drift, paused=name in paused) for name in live.sprocs],
+        [_row(name, found.get(name), [mark for mark, names in marks.items() if name in names]) for name in live.sprocs],
     )
 
 
-def _row(name: str, sproc: Sproc | None, *, drifted: bool, paused: bool) -> tuple[str, str, str, str]:
+def _row(name: str, sproc: Sproc | None, marks: list[str]) -> tuple[str, str, str, str]:
     """`sproc` is None where the list names one that isn't there, or is not a hash."""
     if sproc is None:
         return name, "?", "drift", ""
-    state = "drift" if drifted else "ok" if sproc.enabled else "disabled"
-    if paused:
-        state = "paused" if state == "ok" else f"{state}, paused"
-    return name, described(sproc.values), state, sproc.values.get("description", "")
+    return name, described(sproc.values), ", ".join(marks) or "ok", sproc.values.get("description", "")

@@ -50,7 +50,8 @@ def test_the_server_has_the_functions_of_the_contract_and_their_flags(server):
     put(client, sproc("a.lua", "return 1"))
     [[_, _, _, _, _, functions]] = client.execute_command("FUNCTION", "LIST")
     found = {one[1].decode(): [flag.decode() for flag in one[5]] for one in functions}
-    assert found == {Keys().function(name): ["no-writes"] if one.reads else [] for name, one in FUNCTIONS.items()}
+    flags = {name: ["no-writes"] * one.reads + ["allow-oom"] * one.always for name, one in FUNCTIONS.items()}
+    assert found == {Keys().function(name): said for name, said in flags.items()}
 
 
 def test_a_call_with_too_few_or_too_many_arguments_is_refused_before_it_is_sent(server):

@@ -9,6 +9,7 @@ import redis
 from redis.exceptions import OutOfMemoryError, ResponseError
 
 from luasprocs.client import Sprocs
+from luasprocs.contract.functions import FUNCTIONS
 from luasprocs.contract.keys import Keys
 from luasprocs.contract.limits import FREE_COMMANDS
 from luasprocs.errors import ProblemsError, ScriptError
@@ -23,6 +24,7 @@ from tests.live import put, sproc
 from tests.until import until
 
 KEYS = Keys()
+ALWAYS = sum(one.always for one in FUNCTIONS.values())
 WRITES = "redis.call('INCR', 'ran:' .. sproc.name)\nreturn 'ran'"
 ALLOW = sproc("allow.lua", "-- oom=allow\n-- function=allowed\n" + WRITES)
 DENY = sproc("deny.lua", "-- function=denied\n" + WRITES)
@@ -86,23 +88,23 @@ def test_the_others_are_refused_as_the_server_refuses(registry):
     assert execute(registry, "deny.lua") == b"ran"
 
 
-def test_without_one_that_may_nothing_is_flagged_and_all_are_refused(registry):
+def test_without_one_that_may_only_what_keeps_daemons_alive_is_flagged_and_all_are_refused(registry):
     put(registry.client, DENY, sproc("reads.lua", "return redis.call('GET', 'x')"))
 
     def flags():
         found = str(registry.client.execute_command("FUNCTION", "LIST"))
         return found.count("allow-oom")
 
-    assert flags() == 0
+    assert flags() == ALWAYS
     fill(registry)
     for name in ("deny.lua", "reads.lua"):
         with pytest.raises(OutOfMemoryError):
             execute(registry, name)
     fill(registry, full=False)
     put(registry.client, DENY, ALLOW)
-    assert flags() > 10
+    assert flags() > ALWAYS + 6
     put(registry.client, DENY)
-    assert flags() == 0
+    assert flags() == ALWAYS
 
 
 def test_what_needs_no_room_is_not_asked(registry):

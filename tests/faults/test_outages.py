@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 
+from luasprocs.contract.keys import Keys
 from tests.daemons import DaemonProcess
 from tests.faults.ledger import COUNTER, Writers, check, fired, gaps, settled
 from tests.live import put, sproc
@@ -111,6 +112,29 @@ def test_out_of_memory_and_back(server):
         daemon.kill()
     check(writers.ledger, ran)
     assert gaps(client) == []
+
+
+def test_daemons_of_a_full_server_live_and_what_happens_there_waits(server):
+    client = server.client()
+    put(client, sproc("counter.lua", "-- event=del\n-- key=full:*\nredis.call('INCR', 'ran')"))
+    client.mset({f"full:{n}": n for n in range(50)})
+    daemon = DaemonProcess(server.url).start()
+    try:
+        client.config_set("maxmemory", "1mb")
+        until(lambda: "OOM" in daemon.output)
+        client.delete(*(f"full:{n}" for n in range(50)))
+        before = client.hget(Keys().events, "tick")
+        until(lambda: int(client.hget(Keys().events, "tick")) > int(before) + 8)
+        (beat,) = client.hvals(Keys().daemons)
+        assert int(beat.split()[1]) > int(before)
+        assert client.get("ran") is None
+        client.config_set("maxmemory", "0")
+        until(lambda: client.get("ran") == b"50")
+    finally:
+        client.config_set("maxmemory", "0")
+        daemon.kill()
+    assert gaps(client) == []
+    assert daemon.output.count("OOM") < 8, daemon.output
 
 
 def test_busy_scripts_of_others(server):

@@ -179,6 +179,46 @@ def test_a_policy_that_evicts(own_server: OwnServer) -> None:
     registry.client.close()
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--maxmemory", "100kb"), "OOM"),
+        (("--maxmemory", "100kb", "--maxmemory-policy", "volatile-lru"), "OOM"),
+        (("--min-replicas-to-write", "1"), "NOREPLICAS"),
+        (("--replicaof", "127.0.0.1 1"), "READONLY"),
+    ],
+)
+def test_a_server_that_takes_no_writes(own_server: OwnServer, options: tuple[str, ...], said: str) -> None:
+    own = own_server()
+    client = connect(own.url)
+    registry = Registry(client, Keys())
+    put(client, sproc("a.lua", "-- event=set\n-- key=k:*\nreturn 1"))
+    for name, value in zip(options[::2], options[1::2], strict=True):
+        if name == "--replicaof":
+            client.replicaof(*value.split())
+        else:
+            client.config_set(name[2:], value)
+    now = found(registry)
+    assert said in now[Code.UNREACHABLE].message
+    assert Code.NO_DAEMON not in now
+    client.close()
+
+
+def test_a_replica_that_is_looked_at_while_daemons_serve_its_master(
+    own_server: OwnServer, start_daemon: StartDaemon
+) -> None:
+    own = own_server()
+    client = connect(own.url)
+    registry = Registry(client, Keys())
+    put(client, sproc("a.lua", "-- event=set\n-- key=k:*\nreturn 1"))
+    daemon = start_daemon(own.url)
+    until(lambda: not found(registry))
+    client.replicaof("127.0.0.1", 1)
+    assert not found(registry)
+    daemon.stop()
+    client.close()
+
+
 def test_a_server_that_is_gone_makes_a_snapshot_and_a_refusal_does_not(own_server: OwnServer) -> None:
     own = own_server()
     registry = Registry(connect(own.url), Keys())

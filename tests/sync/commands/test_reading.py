@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from luasprocs.contract.keys import Keys
+from luasprocs.operations.edit import edit
+from luasprocs.operations.sprocs import live_sproc
+from luasprocs.server.registry import Registry
 
 if TYPE_CHECKING:
     from tests.sync.commands.shell import Shell
@@ -53,6 +56,23 @@ def test_a_drifted_sproc_is_listed_as_such(live: Shell) -> None:
     assert live.ok("list").rows[3][:3] == ["plain.lua", "call", "drift"]
     live.redis.delete(Keys().name("plain.lua"))
     assert live.ok("list").rows[3][:3] == ["plain.lua", "?", "drift"]
+
+
+def test_a_sproc_whose_last_run_failed_and_one_that_was_edited_are_listed_as_such(live: Shell) -> None:
+    live.redis.hset(Keys().stats("plain.lua"), mapping={"last_status": "error", "failed_in_a_row": 2})
+    registry = Registry(live.redis, Keys())
+    edit(
+        registry,
+        "dream.lua",
+        SOURCE.encode() + b"-- more\n",
+        base=live_sproc(registry, "dream.lua").blob,
+        by="ann@host",
+    )
+    states = {row[0]: row[2] for row in live.ok("list").rows}
+    assert (states["plain.lua"], states["dream.lua"]) == ("failing", "edited")
+    found = {one["name"]: one for one in live.ok("list", "--json").lines}
+    assert (found["plain.lua"]["failing"], found["dream.lua"]["failing"]) == (True, False)
+    assert (found["plain.lua"]["edited"], found["dream.lua"]["edited"]) == (False, True)
 
 
 def test_a_list_that_nobody_reads_on_ends_quietly(live: Shell) -> None:
