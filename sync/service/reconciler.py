@@ -25,6 +25,7 @@ from sync.reconcile.syncer import Options, Prepared, Syncer
 from sync.service.edit_committer import EditCommitter
 from sync.service.engines import REPLACED_LIMIT, Engines
 from sync.service.facts import contained_by, read_facts
+from sync.service.fetching import Fetches
 from sync.service.publisher import Publisher
 from sync.service.reconciliation import Reconciliation, kept_out, summary
 from sync.service.requested import refusal_text, still
@@ -62,6 +63,8 @@ class Reconciler:
         self._engines = Engines()
         self._applying = False
         self._moving_since_s = 0.0
+        self._fetches = Fetches()
+        self._fetch_for: dict[str, int] = {}
 
     def doubt(self) -> None:
         """Reads the whole registry next time: what is known of it may be wrong."""
@@ -76,29 +79,26 @@ class Reconciler:
             self.doubt()
         return True
 
-    def reconcile(self, *, fetch: bool = True) -> Reconciliation:
-        """Fetches if `fetch`, applies what may be applied, answers requests, and publishes the resulting state."""
-        late = self._refresh() if fetch else ""
-        asked = requests.take(self._registry, self._daemon)
+    def reconcile(self, fetches: Fetches) -> Reconciliation:
+        """Applies what may be applied, answers requests, and publishes the resulting state. `fetches`: what is known of them."""
+        self._fetches = fetches
         done: Reconciliation | None = None
-        for request in asked:  # before anything of its own makes another generation
-            done = self._answer(request)
+        for request in requests.take(
+            self._registry, self._daemon
+        ):  # before anything of its own makes another generation
+            done = self._answer(request) or done
         done = done or self._reconcile()
-        if late and done.failing != "redis":
-            done = done.without_fetch(late)
+        if fetches.late and done.failing != "redis":
+            done = done.without_fetch(fetches.late)
         if done.elsewhere is None:
             self._publisher.publish(done.state)
         else:
             self._publisher.withdraw()
         return done
 
-    def _refresh(self) -> str:
-        """Fetches. Returns why it failed, or ""."""
-        try:
-            self._source.refresh()
-        except RepositoryError as error:
-            return str(error)
-        return ""
+    def wants_fetch(self, fetches: Fetches) -> bool:
+        """Whether a request waits for a fetch that has not begun."""
+        return any(number > fetches.begun for number in self._fetch_for.values())
 
     def _reconcile(self, *, forced: bool = False) -> Reconciliation:
         try:
@@ -113,7 +113,7 @@ class Reconciler:
             return Reconciliation(self._state(desired, State.REFUSED, why), elsewhere=elsewhere)
         live = self._read(desired)
         decision = self._decide(desired, live)
-        if decision.apply and (made := self._edits.commit(desired, live)):
+        if decision.apply and (made := self._edits.commit(desired, live, self._fetches.late)):
             desired, decision = made, self._decide(made, live)
         if forced and decision.state in LIFTABLE:
             decision = Decision(True, State.APPLYING)
@@ -243,11 +243,17 @@ class Reconciler:
         )
 
     def _answer(self, request: requests.Request) -> Reconciliation | None:
-        """Carries out a request, if it still holds. Returns the resulting reconciliation, if there was one."""
+        """Carries out a request, if it still holds. Returns the resulting reconciliation, if there was one.
+
+        One for a fetch is not answered before a fetch that began after it has ended; until then it comes again each time.
+        """
         now_ms, generation = requests.now_and_generation(self._registry)
         if refusal := request.refused(now_ms, generation):
             said = refusal_text(refusal, request, read_history(self._registry, 1), now_ms)
+            self._fetch_for.pop(request.id, None)
             requests.answer(self._registry, request, requests.Answer(False, said, self._daemon, refusal))
+            return None
+        if request.action == "fetch" and not self._fetched_for(request.id):
             return None
         done = None
         try:
@@ -259,7 +265,16 @@ class Reconciler:
         requests.answer(self._registry, request, requests.Answer(ok, said, self._daemon))
         return done
 
-    def _do(self, request: requests.Request) -> tuple[bool, str, Reconciliation]:
+    def _fetched_for(self, request_id: str) -> bool:
+        """Whether a fetch has ended that began after this request came."""
+        if not self._source.remote:
+            return True
+        if self._fetches.ended < self._fetch_for.setdefault(request_id, self._fetches.begun + 1):
+            return False
+        del self._fetch_for[request_id]
+        return True
+
+    def _do(self, request: requests.Request) -> tuple[bool, str, Reconciliation | None]:
         if request.action == "rollback":
             wanted, why = request.arguments.get("generation", ""), request.arguments.get("why", "")
             by = request.by[:BY_LIMIT] or user_at_host()
@@ -267,8 +282,8 @@ class Reconciler:
             self.doubt()
             said = f"rolled back to {outcome.commit[:12]}, generation {outcome.generation}"
             return True, said, self._reconcile()
-        if request.action == "fetch":
-            self._source.refresh()
+        if request.action == "fetch" and self._fetches.late:
+            return False, self._fetches.late, None
         done = self._reconcile(forced=request.action == "sync")
         ok = done.state.state == State.SYNCED
         return ok, done.summary or done.state.reason or str(done.state.state), done

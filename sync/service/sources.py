@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
 import re
 import shlex
+import threading
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -19,7 +21,8 @@ from sync.reconcile.desired import read_commit, read_worktree
 from sync.settings import SETTINGS_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from sync.reconcile.desired import Desired
 
@@ -68,6 +71,9 @@ class Source(Protocol):
     def publish(self, sha: str, before: str, branch: str) -> None:
         """Publishes a commit that was made here to the followed branch. Raises RepositoryError: it failed, and is undone."""
 
+    def unfetched(self) -> AbstractContextManager[bool]:
+        """No fetch begins inside. Its value is False if one is under way."""
+
     def give_up(self) -> None:
         """Interrupts a fetch or push of another thread, which raises RepositoryError."""
 
@@ -104,6 +110,10 @@ class Checkout:
 
     def publish(self, sha: str, before: str, branch: str) -> None:
         """The commit is there already."""
+
+    def unfetched(self) -> AbstractContextManager[bool]:
+        """There is no remote to fetch."""
+        return contextlib.nullcontext(True)
 
     def give_up(self) -> None:
         """There is no remote to wait for."""
@@ -152,12 +162,16 @@ class Mirror:
             if lock.name != "luasprocs.lock":
                 lock.unlink(missing_ok=True)
         self.repository = initialized(place)
-        self._asking = Asking()
+        self._asking, self._one_at_a_time = Asking(), threading.Lock()
         self._ssh = self._ssh_command()
         self.new = not self._run("for-each-ref", "--count=1")[1]
 
     def refresh(self) -> None:
         """Fetches branches, tags, and the name of the HEAD branch."""
+        with self._one_at_a_time:
+            self._fetch()
+
+    def _fetch(self) -> None:
         refs = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
         options = ("--prune", "--no-tags", "--no-write-fetch-head", "--force", "--update-head-ok")
         self._git(*_PATIENCE, "fetch", "--quiet", *options, "origin", *refs)
@@ -178,6 +192,16 @@ class Mirror:
         except RepositoryError:
             self._run("update-ref", f"refs/heads/{branch}", before, sha)
             raise
+
+    @contextlib.contextmanager
+    def unfetched(self) -> Iterator[bool]:
+        """What a fetch has read before a push would undo it here."""
+        alone = self._one_at_a_time.acquire(blocking=False)
+        try:
+            yield alone
+        finally:
+            if alone:
+                self._one_at_a_time.release()
 
     def give_up(self) -> None:
         """Kills the git process that waits for the remote."""

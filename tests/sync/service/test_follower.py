@@ -17,7 +17,7 @@ from luasprocs.server.acl import rule
 from luasprocs.server.registry import Registry
 from luasprocs.state import requests as control
 from luasprocs.state.desired import suspend, unsuspend
-from sync.service.follower import Backoff
+from sync.service.backoff import Backoff
 from tests.gitrepo import GitRepo
 from tests.sync.service.service import KEYS, Service, commit_of, generation_of, live, source_of, stands, state_of
 from tests.until import until
