@@ -9,7 +9,8 @@ from redis.exceptions import ResponseError
 
 from luasprocs.contract.encoding import raw, text
 from luasprocs.contract.replies import About
-from luasprocs.errors import ConflictError, OwnerError, Problem
+from luasprocs.errors import ConflictError, Problem
+from luasprocs.registry.functions import names_taken
 from luasprocs.registry.transaction import Row, row_of
 from luasprocs.server.errors import is_name_taken
 from luasprocs.server.pipeline import borrowed, packed
@@ -123,8 +124,5 @@ def _load_engine(registry: Registry, live: Live, engine: Engine, *, adopt: bool)
         if is_name_taken(error):
             if _ours(registry, engine):
                 raise ConflictError("another sync loaded the engine first: plan again") from error
-            raise OwnerError(
-                f"another function library has the engine's names: {error}; give this repository a namespace, or "
-                f"replace a library named {engine.library} by sync --adopt"
-            ) from error
+            raise names_taken(registry, str(error)) from error
         raise

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from luasprocs.contract.keys import Keys
-from luasprocs.errors import EngineVersionError, OwnerError, PruneError, RepositoryError, ServerError
+from luasprocs.errors import EngineVersionError, OwnerError, ProblemsError, PruneError, RepositoryError, ServerError
 from luasprocs.registry.history import read_history
 from luasprocs.registry.plan import Outcome
 from luasprocs.server.connection import connect, errors_named
@@ -19,7 +19,7 @@ from luasprocs.server.registry import Registry
 from luasprocs.state.desired import read_suspended
 from sync.git.repository import Repository
 from sync.reconcile.desired import read_commit
-from sync.reconcile.desired_sprocs import problems_in
+from sync.reconcile.desired_sprocs import problems_in, read_sprocs
 from sync.reconcile.policy import Policy
 from sync.reconcile.syncer import Options, Prepared, Syncer
 from sync.session import Session
@@ -114,11 +114,16 @@ class Receiver:
                 syncer = self._syncer(desired, client)
                 prepared = syncer.prepare(desired)
                 whole = bool(desired.entries) and syncer.loses_libraries(prepared.plan)
+                problems = self._problems(desired, desired.entries if whole else prepared.plan.names_changed)
+                if not problems and not prepared.refusal:
+                    sprocs = read_sprocs(self.repository, desired, prepared.plan.names_changed)
+                    syncer.check_functions(desired, prepared, sprocs)
         except (ServerError, OwnerError, EngineVersionError) as error:
             against = self._options.policy.refusal(self.repository, desired.commit, update.old, desired.folder)
             return Verdict(against, self._problems(desired, self._changed(desired, update.old)), str(error))
-        names = desired.entries if whole else prepared.plan.names_changed
-        return Verdict(_refusal(prepared), self._problems(desired, names))
+        except ProblemsError as error:
+            return Verdict(problems=error.problems)
+        return Verdict(_refusal(prepared), problems)
 
     def apply(self) -> Applied | str:
         """Makes live what the branch is now. Returns what was done, or why nothing was, in a sentence.

@@ -17,6 +17,7 @@ from luasprocs.language.header import warnings_in
 from luasprocs.language.metadata import says_yes
 from luasprocs.operations.identity import user_at_host
 from luasprocs.registry.apply import apply, check_owner
+from luasprocs.registry.functions import problems_of, require_free
 from luasprocs.registry.live import Live, engine_of, read_live
 from luasprocs.registry.pins import NO_PIN, Pin, pin_of
 from luasprocs.registry.plan import Outcome, Plan, diff
@@ -33,8 +34,9 @@ from sync.reconcile.policy import ANY, Policy
 from sync.reconcile.prune import prune_refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
+    from luasprocs.language.sproc import Sproc
     from sync.git.repository import Commit, Repository
     from sync.reconcile.desired import Desired
 
@@ -129,13 +131,16 @@ class Syncer:
         """Reads what is live in one round trip, unless that is given, and compares. Writes nothing.
 
         Raises:
-            ServerError, OwnerError, EngineVersionError: the server or the registry can't take this repository's sprocs.
+            ServerError, OwnerError, EngineVersionError: the server or the registry can't take this repository's sprocs, or
+            its functions' names are taken.
             NoFolderError: there is no sproc folder, and never was.
         """
         live = live or read_live(self.registry, len(desired.entries))
         require_usable(live.info, writes=True)
         owner, may_take = self._owner(live, desired)
         check_owner(live, self.registry.keys, owner, adopt=may_take)
+        if live.about is None:
+            require_free(self.registry, adopt=self.options.adopt)
         if desired.absent and live.empty:
             raise NoFolderError(desired.absent)
         stale = "" if live.empty else live.engine_stale(engine_of(live, self.registry.keys, owner))
@@ -260,6 +265,15 @@ class Syncer:
         if proof.problems:
             check_sprocs(self.repository, desired, proof.sprocs)  # says the same with paths and columns
         return proof
+
+    def check_functions(self, desired: Desired, prepared: Prepared, put: Collection[Sproc]) -> None:
+        """Asks the server whether it has functions with the names that these sprocs want.
+
+        Raises:
+            ProblemsError: another sproc or library has them.
+        """
+        if found := list(problems_of(self.registry, prepared.live, put, prepared.plan.deleted)):
+            raise ProblemsError(replace(one, path=desired.path(one.path)) for one in found)
 
     def loses_libraries(self, plan: Plan) -> bool:
         """Whether sprocs that don't change may require one that does."""
