@@ -10,16 +10,13 @@ from typing import TYPE_CHECKING
 from luasprocs.engine import VERSION
 from luasprocs.errors import ConflictError, LuasprocsError, ProblemsError, RepositoryError, ServerError, SettingsError
 from luasprocs.language.values import some_of
-from luasprocs.operations.identity import user_at_host
-from luasprocs.operations.rollback import rollback
-from luasprocs.registry.history import read_history
 from luasprocs.registry.live import read_live, reread
 from luasprocs.registry.reload import only_engine
-from luasprocs.state import requests
 from luasprocs.state.desired import SyncState
 from sync.git.worktree import PATIENCE_S
 from sync.reconcile.decision import GOES_ON, Decision, State, decide
 from sync.reconcile.desired import WORKTREE
+from sync.reconcile.left import read_left
 from sync.reconcile.pending_diffs import Diffs
 from sync.reconcile.syncer import Options, Prepared, Syncer
 from sync.service.edit_committer import EditCommitter
@@ -28,10 +25,10 @@ from sync.service.facts import contained_by, read_facts
 from sync.service.fetching import Fetches
 from sync.service.publisher import Publisher
 from sync.service.reconciliation import Reconciliation, kept_out, summary
-from sync.service.requested import refusal_text, still
+from sync.service.requested import Requested
 
 if TYPE_CHECKING:
-    from luasprocs.registry.live import Live
+    from luasprocs.registry.live import Live, Revision
     from luasprocs.registry.plan import Plan
     from luasprocs.server.registry import Registry
     from sync.reconcile.desired import Desired
@@ -40,8 +37,6 @@ if TYPE_CHECKING:
 
 LIFTABLE = (State.BEHIND, State.DIVERGED, State.UNKNOWN, State.PINNED)
 """The states that an operator's `sync` overrides."""
-BY_LIMIT = 200
-"""Characters of a name that somebody has written into a request."""
 
 log = logging.getLogger("luasprocs.daemon")
 
@@ -64,7 +59,8 @@ class Reconciler:
         self._applying = False
         self._moving_since_s = 0.0
         self._fetches = Fetches()
-        self._fetch_for: dict[str, int] = {}
+        self._requested = Requested(registry, daemon, remote=source.remote)
+        self._left: tuple[Revision, Desired | None] | None = None
 
     def doubt(self) -> None:
         """Reads the whole registry next time: what is known of it may be wrong."""
@@ -82,12 +78,8 @@ class Reconciler:
     def reconcile(self, fetches: Fetches) -> Reconciliation:
         """Applies what may be applied, answers requests, and publishes the resulting state. `fetches`: what is known of them."""
         self._fetches = fetches
-        done: Reconciliation | None = None
-        for request in requests.take(
-            self._registry, self._daemon
-        ):  # before anything of its own makes another generation
-            done = self._answer(request) or done
-        done = done or self._reconcile()
+        # Requests before anything of its own makes another generation.
+        done = self._requested.answer(fetches, self._asked) or self._reconcile()
         if fetches.late and done.failing != "redis":
             done = done.without_fetch(fetches.late)
         if done.elsewhere is None:
@@ -98,7 +90,11 @@ class Reconciler:
 
     def wants_fetch(self, fetches: Fetches) -> bool:
         """Whether a request waits for a fetch that has not begun."""
-        return any(number > fetches.begun for number in self._fetch_for.values())
+        return self._requested.wants_fetch(fetches)
+
+    def _asked(self, forced: bool) -> Reconciliation:
+        self.doubt()
+        return self._reconcile(forced=forced)
 
     def _reconcile(self, *, forced: bool = False) -> Reconciliation:
         try:
@@ -157,20 +153,47 @@ class Reconciler:
             return self._refuse(desired, live, str(error))
         plan = prepared.plan
         if not decision.apply:
-            return Reconciliation.seen(live, self._state(desired, decision.state, decision.reason, plan))
+            waits = Reconciliation.seen(live, self._state(desired, decision.state, decision.reason, plan))
+            return self._mended(live, waits) if decision.state == State.PINNED else waits
         if prepared.refusal:
             return self._refuse(desired, live, prepared.refusal, plan=plan)
-        if prepared.same_commit(desired) and plan and not forced and self._rules.heal == "warn":
+        if prepared.same_commit and plan and not forced and self._rules.heal == "warn":
             why = "the registry was changed by hand: luasprocs sync repairs it, or luasprocs plan shows how"
             return Reconciliation.seen(live, self._state(desired, State.DRIFT, why, plan))
-        foreign = live.about.text_id if live.about and only_engine(live, plan) else ""
-        if foreign and not forced and not self._engines.may_replace(foreign):
+        if not forced and self._in_turns(live, plan):
             why = (
                 f"another luasprocs of the same engine version {VERSION} has replaced the engine {REPLACED_LIMIT} times within "
                 "ten minutes: run one build everywhere, then luasprocs sync"
             )
             return Reconciliation.seen(live, self._state(desired, State.ENGINE_DIFFERS, why, plan))
         return self._sync(syncer, desired, prepared)
+
+    def _in_turns(self, live: Live, plan: Plan) -> bool:
+        """Whether only the engine would be replaced, and that too often."""
+        foreign = live.about.text_id if live.about and only_engine(live, plan) else ""
+        return bool(foreign) and not self._engines.may_replace(foreign)
+
+    def _mended(self, live: Live, waits: Reconciliation) -> Reconciliation:
+        """While a rollback is pinned: puts right what somebody has changed by hand of what it left."""
+        try:
+            if self._left is None or self._left[0] != live.revision:
+                self._left = live.revision, read_left(self._source.repository, live.revision)
+            desired = self._left[1]
+            if desired is None:
+                return waits
+            syncer = Syncer(self._registry, self._source.repository, Options(mend=True, attempts=1))
+            prepared = syncer.prepare(desired, live)
+        except ServerError:
+            raise
+        except (LuasprocsError, ValueError) as error:
+            return waits.because(f"what is changed by hand stays: {error}")
+        plan = prepared.plan
+        if not plan or self._in_turns(live, plan):
+            return waits
+        if self._rules.heal == "warn":
+            return waits.because(f"changed by hand: {some_of(plan.healed(same=True))}")
+        done = self._sync(syncer, desired, prepared)
+        return done._replace(state=waits.state) if done.applied else waits.because(done.state.reason)
 
     def _sync(self, syncer: Syncer, desired: Desired, prepared: Prepared) -> Reconciliation:
         live = prepared.live
@@ -196,7 +219,7 @@ class Reconciler:
         if outcome.changed:
             self.doubt()
         done = Reconciliation.seen(live, self._stands(desired, prepared))
-        same = prepared.same_commit(desired)
+        same = prepared.same_commit
         return done._replace(
             applied=outcome.changed,
             summary=summary(outcome),
@@ -241,52 +264,6 @@ class Reconciler:
             at=time.time(),
             daemon=self._daemon,
         )
-
-    def _answer(self, request: requests.Request) -> Reconciliation | None:
-        """Carries out a request, if it still holds. Returns the resulting reconciliation, if there was one.
-
-        One for a fetch is not answered before a fetch that began after it has ended; until then it comes again each time.
-        """
-        now_ms, generation = requests.now_and_generation(self._registry)
-        if refusal := request.refused(now_ms, generation):
-            said = refusal_text(refusal, request, read_history(self._registry, 1), now_ms)
-            self._fetch_for.pop(request.id, None)
-            requests.answer(self._registry, request, requests.Answer(False, said, self._daemon, refusal))
-            return None
-        if request.action == "fetch" and not self._fetched_for(request.id):
-            return None
-        done = None
-        try:
-            ok, said, done = self._do(request)
-        except ServerError:
-            raise
-        except (LuasprocsError, ValueError) as error:
-            ok, said = False, str(error)
-        requests.answer(self._registry, request, requests.Answer(ok, said, self._daemon))
-        return done
-
-    def _fetched_for(self, request_id: str) -> bool:
-        """Whether a fetch has ended that began after this request came."""
-        if not self._source.remote:
-            return True
-        if self._fetches.ended < self._fetch_for.setdefault(request_id, self._fetches.begun + 1):
-            return False
-        del self._fetch_for[request_id]
-        return True
-
-    def _do(self, request: requests.Request) -> tuple[bool, str, Reconciliation | None]:
-        if request.action == "rollback":
-            wanted, why = request.arguments.get("generation", ""), request.arguments.get("why", "")
-            by = request.by[:BY_LIMIT] or user_at_host()
-            outcome = rollback(self._registry, int(wanted) if wanted else None, by=by, why=why, check=still(request.on))
-            self.doubt()
-            said = f"rolled back to {outcome.commit[:12]}, generation {outcome.generation}"
-            return True, said, self._reconcile()
-        if request.action == "fetch" and self._fetches.late:
-            return False, self._fetches.late, None
-        done = self._reconcile(forced=request.action == "sync")
-        ok = done.state.state == State.SYNCED
-        return ok, done.summary or done.state.reason or str(done.state.state), done
 
 
 def _first_of(error: ProblemsError) -> str:
