@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import sys
 import unicodedata
 from dataclasses import dataclass
@@ -71,6 +69,8 @@ class Console:
 
     def json(self, value: Any) -> None:
         """One value as a line of JSON."""
+        import json  # noqa: PLC0415  # 1 ms, which few commands need
+
         print(json.dumps(value, ensure_ascii=True), file=self.out)
 
     def error(self, message: str) -> None:
@@ -99,6 +99,8 @@ class Console:
                 print("\t".join(row), file=self.out)
             return
         widths = [max(map(width, column)) for column in zip(head, *texts, strict=True)]
+        import shutil  # noqa: PLC0415  # 2 ms, for a terminal alone
+
         room = max(10, shutil.get_terminal_size().columns - sum(widths[:-1]) - 2 * (len(widths) - 1))
         print(self.style(_row([name.upper() for name in head], widths, room), "bold"), file=self.out)
         for row in texts:
