@@ -67,11 +67,12 @@ class Repository:
     """A git repository, opened by `Repository.open`. Every method may raise RepositoryError.
 
     `path`: the top of the work tree, of a bare repository its own folder. `git_folder`: where git keeps it. `bare`: there is no
-    work tree.
+    work tree. `name`: in messages, if that isn't `path`.
     """
 
-    def __init__(self, path: Path, git_folder: Path, *, bare: bool, here: bool) -> None:
+    def __init__(self, path: Path, git_folder: Path, *, bare: bool, here: bool, name: str = "") -> None:
         self.path = path
+        self._name = name or str(path)
         self.git_folder = git_folder
         self.bare = bare
         self._start = None if here else path
@@ -105,7 +106,7 @@ class Repository:
 
     def again(self) -> Repository:
         """The same one, as the environment is now: a push that was in quarantine is in it."""
-        same = Repository(self.path, self.git_folder, bare=self.bare, here=self._start is None)
+        same = Repository(self.path, self.git_folder, bare=self.bare, here=self._start is None, name=self._name)
         same._identity = self._identity
         return same
 
@@ -199,7 +200,7 @@ class Repository:
                 f"there is no folder {folder!r} in {self._shown}: make it, or name the right one "
                 'in luasprocs.toml (folder = "…")'
             )
-        saved = self._saved = self._saved or Saved(self._hash)
+        saved = self._saved = self._saved or Saved(self.object_format)
         arguments = ("ls-files", "-z", "--full-name", "--cached", "--others", "--exclude-standard")
 
         def look() -> OnDisk:
@@ -432,10 +433,11 @@ class Repository:
 
     @property
     def _shown(self) -> str:
-        return repr(str(self.path))
+        return repr(self._name)
 
     @property
-    def _hash(self) -> str:
+    def object_format(self) -> str:
+        """`sha1` or `sha256`."""
         return text(self._must("rev-parse", "--show-object-format")).strip()
 
     def _commit(self, sha: str) -> Commit:
@@ -522,16 +524,17 @@ def _replace(path: Path, content: bytes) -> None:
         raise RepositoryError(f"{str(path)!r} can't be written: {error.strerror}") from error
 
 
-def initialized(place: Path) -> Repository:
-    """A bare repository at `place`, made if there is none.
+def initialized(place: Path, name: str, object_format: str = "") -> Repository:
+    """A bare repository at `place`, made if there is none. `name`: in messages; `object_format`: of a new one, "" for git's own.
 
     Raises:
         RepositoryError: git can't make one there.
     """
-    answer = run_git(place, "init", "--quiet", "--bare", ".")
+    options = (f"--object-format={object_format}",) if object_format else ()
+    answer = run_git(place, "init", "--quiet", "--bare", *options, ".")
     if answer.returncode != 0:
         raise RepositoryError(f"git can't make a repository in {str(place)!r}: {complaint(answer.stderr)}")
-    return Repository(place, place, bare=True, here=False)
+    return Repository(place, place, bare=True, here=False, name=name)
 
 
 def _discover(start: Path | None, where: Path, *questions: str) -> str:

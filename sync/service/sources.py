@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import shlex
+import shutil
 import threading
 from pathlib import Path
 from types import MappingProxyType
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from sync.reconcile.desired import Desired
 
 FETCH_TIMEOUT_S = 120
+_LOCK = "luasprocs.lock"
+_SHA256_DIGITS = 64
 _REMOTE = re.compile(r"(?P<scheme>https?|ssh|git|file)://|[\w.-]+@[\w.-]+:")
 _SECRET = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 # A silent remote ends the fetch, and git never prompts for a password.
@@ -147,10 +150,10 @@ class Mirror:
     def __init__(self, url: str, folder: Path, revision: str | None = None) -> None:
         self.name = shown(url)
         self._last: Desired | None = None
-        self._url, self._revision = url, revision
+        self._url, self._revision, self._fetched = url, revision, False
         place = folder / hashlib.sha256(url.encode()).hexdigest()[:16]
         place.mkdir(parents=True, exist_ok=True)
-        self._lock = (place / "luasprocs.lock").open("w")
+        self._lock = (place / _LOCK).open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -159,9 +162,9 @@ class Mirror:
             ) from error
         # Nobody else writes here: lock files are leftovers of a killed git.
         for lock in (*place.glob("*.lock"), *place.glob("refs/**/*.lock")):
-            if lock.name != "luasprocs.lock":
+            if lock.name != _LOCK:
                 lock.unlink(missing_ok=True)
-        self.repository = initialized(place)
+        self.repository = initialized(place, self.name)
         self._asking, self._one_at_a_time = Asking(), threading.Lock()
         self._ssh = self._ssh_command()
         self.new = not self._run("for-each-ref", "--count=1")[1]
@@ -172,6 +175,8 @@ class Mirror:
             self._fetch()
 
     def _fetch(self) -> None:
+        if self.new and not self._fetched:
+            self._adopt_object_format()
         refs = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
         options = ("--prune", "--no-tags", "--no-write-fetch-head", "--force", "--update-head-ok")
         self._git(*_PATIENCE, "fetch", "--quiet", *options, "origin", *refs)
@@ -179,6 +184,20 @@ class Mirror:
             answer = self._git(*_PATIENCE, "ls-remote", "--symref", "origin", "HEAD")
             if found := re.match(r"ref: (refs/heads/\S+)\tHEAD", answer):
                 self._git("symbolic-ref", "HEAD", found[1])
+
+        self._fetched = True
+
+    def _adopt_object_format(self) -> None:
+        """A mirror in which nothing was ever fetched becomes one of SHA-256 ids if the remote has these."""
+        listed = self._git(*_PATIENCE, "ls-remote", "origin")
+        wanted = "sha256" if len(listed.partition("\t")[0]) == _SHA256_DIGITS else "sha1"
+        if not listed or wanted == self.repository.object_format:
+            return
+        place = self.repository.path
+        for made in place.iterdir():
+            if made.name != _LOCK:
+                shutil.rmtree(made) if made.is_dir() else made.unlink()
+        self.repository = initialized(place, self.name, wanted)
 
     def desired(self) -> Desired:
         """The sprocs of the revision's current commit."""
