@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("luasprocs", "sync", "luasprocs_tui")
+MODULE_LINES, FUNCTION_LINES = 300, 50
 _LUA_LOCAL = re.compile(r"^local (?:function (?P<one>\w+)|(?P<names>[\w, ]+))", re.MULTILINE)
 _SAID_BEFORE = re.compile(r"if \w+ (?:!=|==) (?:self\.)?_?(?:told|refused|refusal|said)\b")
 
@@ -119,6 +120,30 @@ def _names(found: re.Match[str]) -> int:
     return 1 if found["one"] else len(found["names"].split(","))
 
 
+def _too_long() -> Iterator[str]:
+    for path, text in _python():
+        lines = text.count("\n")
+        if lines > MODULE_LINES:
+            yield f"{path}: {lines} lines"
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                if lines > FUNCTION_LINES:
+                    yield f"{path}:{node.lineno}: {node.name} has {lines} lines"
+
+
+def _namesakes() -> Iterator[str]:
+    """Classes of one package that have one name."""
+    homes: dict[tuple[str, str], list[str]] = {}
+    for path, text in _python():
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault((path.split("/")[0], node.name), []).append(path)
+    for (_, name), paths in sorted(homes.items()):
+        if len(paths) > 1:
+            yield f"{name}: {', '.join(paths)}"
+
+
 def counts() -> Iterator[Count]:
     """Everything that is counted."""
     arrows = imports(modules())
@@ -139,6 +164,8 @@ def counts() -> Iterator[Count]:
     listed = (path for path, text in written if all(re.search(rf"""['"]{field}['"]""", text) for field in fields))
     yield _homes("homes of a record's fields beside the contract", 0, listed)
     yield _homes('homes of "function not found"', 1, (path for path, text in _python() if "unction not found" in text))
+    yield _homes("modules and functions that are too long", 0, _too_long())
+    yield _homes("class names that a package has twice", 0, _namesakes())
     most, path = largest_chunk()
     yield Count("locals of the engine's largest chunk", most, 99, (path,))
 

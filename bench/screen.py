@@ -26,7 +26,7 @@ from bench.pairs import Result, ratio
 from bench.servers import running
 from bench.terminals import COLUMNS, ROWS, Terminal, Tmux
 from luasprocs.contract.keys import Keys
-from luasprocs.registry.live import Revision
+from luasprocs.registry.revision import Revision
 from luasprocs_tui import messages
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.screens.sprocs import SprocsScreen

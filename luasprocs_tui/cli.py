@@ -15,12 +15,10 @@ from luasprocs.server.urls import checked, redacted
 from luasprocs_tui import actions
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.settings import Context, ScreenSettings, default_url, read_settings, settings_file
+from luasprocs_tui.threads import SWITCH_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-SWITCH_S = 0.001
-"""A thread that takes records apart gives way to a key so soon."""
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

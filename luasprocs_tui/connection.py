@@ -11,7 +11,7 @@ from luasprocs_tui import messages
 from luasprocs_tui.backend.registry_backend import RegistryBackend
 from luasprocs_tui.controller.controller import Controller
 from luasprocs_tui.poller import Failure, Poller
-from luasprocs_tui.threads import Threads
+from luasprocs_tui.threads import SWITCH_S, Threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from luasprocs_tui.backend.protocol import Backend
     from luasprocs_tui.base_app import BaseApp
     from luasprocs_tui.settings import Context
-
-SWITCH_S = 0.001
-"""So long may a thread that parses records keep the one that draws waiting, each time."""
 
 
 class Connection:

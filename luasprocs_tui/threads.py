@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from textual.app import App
 
+SWITCH_S = 0.001
+"""So long may a thread that parses records keep the one that draws waiting, each time."""
+
 T = TypeVar("T")
 
 

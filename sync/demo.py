@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 
 BROKEN = "-- key=lost*\nreturn redis.call('GET' 'x')\n"
-COMMAND_TIMEOUT_S = 60
 PERIOD_MS = 2000
 """Of sc3.lua here."""
 MOMENT_MS = 200

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ResponseError
 
+from luasprocs.contract.codes import Status
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import LuasprocsError
 from luasprocs.server.registry import Registry
@@ -47,7 +48,9 @@ class Steps:
         self._environ |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "NO_COLOR": "1"}
 
     def _recorded(self, client: Redis, name: str) -> int:
-        return sum(one.sproc == name and one.status == "ok" for one in read_executions(Registry(client, self._keys)))
+        return sum(
+            one.sproc == name and one.status == Status.OK for one in read_executions(Registry(client, self._keys))
+        )
 
     def _wait_for(self, what: str, condition: Callable[[], Any]) -> None:
         deadline = time.monotonic() + COMMAND_TIMEOUT_S

@@ -1,4 +1,4 @@
-"""Two kinds of settings: what a git writer may decide (luasprocs.toml), and what the host says.
+"""What the host says: flags, LUASPROCS_*, --config FILE, git config. What a git writer may decide is in `repository_settings`.
 
 Read once, frozen, passed down. Imports neither GitPython nor redis: every command starts here.
 """
@@ -12,74 +12,24 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from luasprocs.contract.keys import Keys
+from luasprocs.contract.limits import EXECUTIONS_LIMIT
 from luasprocs.errors import LuasprocsError, SettingsError
-from luasprocs.language.metadata import parse_value
-from luasprocs.language.values import duration_ms, nearest, shown
+from luasprocs.language.values import nearest
 from luasprocs.operations.exposure import exposure
 from luasprocs.operations.local_server import local_server
-from luasprocs.server.urls import checked, redacted
+from luasprocs.server.urls import redacted
 from sync.git.config import git_config, git_origins
-from sync.toml import CONTROL, parsed, place_of, plain, read_bytes, scalar
+from sync.setting_values import HOST, yes
+from sync.toml import parsed, plain, read_bytes, scalar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     # A setting's name to its value, and who set it.
     _Layer = Mapping[str, tuple[str, str]]
 
-SETTINGS_FILE = "luasprocs.toml"
 DEFAULT_REDIS = "redis://127.0.0.1:6379/0"
-_KEEP_LIMIT = 100_000
-_COUNT_LIMIT = 100_000_000
-_OWNER_CHARS = 200
-_WORKERS_LIMIT = 1000
-_SECRET_CHARS = 16
-_ALLOWABLE = ("exec", "clibs", "unconfined")
-_TOP = {
-    "folder": "a folder's path below the repository's top, like sprocs or lua/sprocs",
-    "namespace": "a text of letters, digits and _.:-",
-    "owner": f"a text of at most {_OWNER_CHARS} characters without control characters",
-    "keep_generations": f"a whole number from 1 to {_KEEP_LIMIT}",
-    "defaults": "a table of metadata keys: [defaults]",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class RepositorySettings:
-    """What luasprocs.toml says. `folder`: where sprocs are, "" for the top; `owner`: "" for the root commit.
-
-    `defaults`: metadata as written, for what a header doesn't say. `keep_generations`: for rollback.
-    """
-
-    folder: str = "sprocs"
-    namespace: str = ""
-    owner: str = ""
-    defaults: Mapping[str, str] = field(default_factory=dict)
-    keep_generations: int = 50
-
-
-def repository_settings(source: bytes | None, path: str = SETTINGS_FILE) -> RepositorySettings:
-    """The settings in a luasprocs.toml's bytes; None: there is no such file. Pure; `path` is for messages.
-
-    Raises:
-        SettingsError: with `path:line:column` and what would be right.
-    """
-    if source is None:
-        return RepositorySettings()
-    text, table = parsed(source, path)
-    values: dict[str, Any] = {}
-    for key, value in table.items():
-        try:
-            values[key] = _repository_value(key, value)
-        except (ValueError, SettingsError) as error:
-            raise SettingsError(f"{path}:{place_of(text, key)}: {error}") from None
-    for key, value in table.get("defaults", {}).items():
-        try:
-            values["defaults"][key] = _default(key, value)
-        except (ValueError, SettingsError) as error:
-            raise SettingsError(f"{path}:{place_of(text, key, 'defaults')}: {error}") from None
-    return RepositorySettings(**values)
+_FIELDS = {"interval": "interval_ms", "executions_age": "executions_age_ms"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +42,7 @@ class HostSettings:
     that they may write to; `lua_path`: more places for `require`, as package.path; `allow`: exec, clibs, unconfined.
     `remote`: what the daemon mirrors below `mirror`, perhaps with a password. `log_format`: human or json.
     `http`: host:port for probes, metrics and the webhook, "" for none.
-    `require_signed`, `require_fast_forward`: which commits may become live (sync.policy).
+    `require_signed`, `require_fast_forward`: which commits may become live (`sync.reconcile.policy`).
     `sources`: for each setting that somebody set, who did, for messages. `exposed`: secrets in files that others can read.
     """
 
@@ -112,7 +62,7 @@ class HostSettings:
     interval_ms: int = 30_000
     require_signed: bool = False
     require_fast_forward: bool = False
-    executions_limit: int = 10_000
+    executions_limit: int = EXECUTIONS_LIMIT
     executions_age_ms: int = 7 * 86_400_000
     workers: int = 0
     files: Path = Path(".luasprocs") / "files"
@@ -143,7 +93,7 @@ def host_settings(flags: Mapping[str, object], environ: Mapping[str, str] = os.e
     layers = _layers(flags, environ)
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
-    for name in _HOST:
+    for name in HOST:
         if found := _first(layers, name):
             values[_FIELDS.get(name, name)], sources[name] = _host_value(name, *found), found[1]
     settings = HostSettings(**values, sources=MappingProxyType(sources))
@@ -191,7 +141,7 @@ def debug_wanted(flags: Mapping[str, object], environ: Mapping[str, str] = os.en
     near = [_given(flags), _environment(environ)]
     try:
         found = _first(near, "debug") or _first(_layers(flags, environ), "debug")
-        return bool(found and _yes(found[0]))
+        return bool(found and yes(found[0]))
     except (LuasprocsError, ValueError):
         return False
 
@@ -214,12 +164,12 @@ def _layers(flags: Mapping[str, object], environ: Mapping[str, str]) -> list[_La
 
 
 def _given(flags: Mapping[str, object]) -> _Layer:
-    return {name: (str(value), f"--{name}") for name, value in flags.items() if name in _HOST and value is not None}
+    return {name: (str(value), f"--{name}") for name, value in flags.items() if name in HOST and value is not None}
 
 
 def _environment(environ: Mapping[str, str]) -> _Layer:
     # Others are passed over: Kubernetes makes a LUASPROCS_PORT of a service of that name.
-    variables = {name: f"LUASPROCS_{name.upper()}" for name in _HOST}
+    variables = {name: f"LUASPROCS_{name.upper()}" for name in HOST}
     return {name: (environ[variable], variable) for name, variable in variables.items() if environ.get(variable)}
 
 
@@ -230,12 +180,12 @@ def _file(path: Path) -> _Layer:
 
 def _known(values: Mapping[str, str], place: str) -> _Layer:
     """Settings by their names, however those are spelled: git's have no `_`."""
-    names = {name.replace("_", ""): name for name in _HOST}
+    names = {name.replace("_", ""): name for name in HOST}
     layer = {}
     for key, value in values.items():
         name = names.get(key.lower().replace("_", "").replace("-", ""))
         if name is None:
-            raise SettingsError(f"{place}{plain(key)}: unknown setting{nearest(key, _HOST)}")
+            raise SettingsError(f"{place}{plain(key)}: unknown setting{nearest(key, HOST)}")
         layer[name] = (value, f"{place}{key}")
     return layer
 
@@ -251,153 +201,6 @@ def _first(layers: Iterable[_Layer], name: str) -> tuple[str, str] | None:
 
 def _host_value(name: str, value: str, source: str) -> Any:
     try:
-        return _HOST[name](value)
+        return HOST[name](value)
     except (ValueError, SettingsError) as error:
         raise SettingsError(f"{source}: {error}") from None
-
-
-def _url(value: str) -> str:
-    checked(value)
-    return value
-
-
-def _name(value: str) -> str:
-    if not value or value.startswith("-") or CONTROL.search(value):
-        raise ValueError(f"{shown(value)} can't be a branch")
-    return value.removeprefix("refs/heads/")
-
-
-def _remote(value: str) -> str:
-    if value.startswith("-") or CONTROL.search(value):
-        raise ValueError("the remote can't be used: take a URL (https, ssh, file) or user@host:path")
-    return value
-
-
-def _address(value: str) -> str:
-    host, colon, port = value.rpartition(":")
-    if not (colon and port.isdecimal() and int(port) < 65536):
-        raise ValueError(f"{shown(value)} is not an address: use host:port, like 127.0.0.1:9700")
-    return f"{host or '0.0.0.0'}:{port}"  # noqa: S104  # as who leaves out the host means
-
-
-def _secret(value: str) -> str:
-    if len(value) < _SECRET_CHARS:
-        raise ValueError(f"the secret is shorter than {_SECRET_CHARS} characters")
-    return value
-
-
-def _namespace(value: str) -> str:
-    return Keys(value).namespace
-
-
-def _yes(value: str) -> bool:
-    if value.lower() not in {"1", "true", "yes", "on", "0", "false", "no", "off"}:
-        raise ValueError(f"{shown(value)} is neither yes nor no")
-    return value.lower() in {"1", "true", "yes", "on"}
-
-
-def _one_of(*words: str) -> Callable[[str], str]:
-    def choose(value: str) -> str:
-        if value not in words:
-            raise ValueError(f"{shown(value)} is not one of {', '.join(words)}{nearest(value, words)}")
-        return value
-
-    return choose
-
-
-def _interval(value: str) -> int:
-    try:
-        return duration_ms(value)
-    except ValueError:
-        raise ValueError(f"{shown(value)} is not a duration, like 30s or 5m") from None
-
-
-def _count(value: str) -> int:
-    if not (value.isdecimal() and value.isascii() and 0 < int(value) <= _COUNT_LIMIT):
-        raise ValueError(f"{shown(value)} is not a whole number from 1 to {_COUNT_LIMIT}")
-    return int(value)
-
-
-def _path(value: str) -> Path:
-    if not value or "\0" in value:
-        raise ValueError("the path is empty or holds a NUL")
-    return Path(value).expanduser()
-
-
-def _workers(value: str) -> int:
-    if not (value.isdecimal() and value.isascii() and 0 < int(value) <= _WORKERS_LIMIT):
-        raise ValueError(f"{shown(value)} is not a whole number from 1 to {_WORKERS_LIMIT}")
-    return int(value)
-
-
-def _paths(value: str) -> tuple[Path, ...]:
-    return tuple(_path(part) for part in value.split(os.pathsep))
-
-
-def _allowed(value: str) -> tuple[str, ...]:
-    words = tuple(word.strip() for word in value.split(",") if word.strip())
-    for word in words:
-        _one_of(*_ALLOWABLE)(word)
-    return words
-
-
-_HOST: dict[str, Callable[[str], Any]] = {
-    "redis": _url,
-    "namespace": _namespace,
-    "repo": _path,
-    "config": _path,
-    "debug": _yes,
-    "branch": _name,
-    "remote": _remote,
-    "mirror": _path,
-    "log_format": _one_of("human", "json"),
-    "http": _address,
-    "webhook_secret": _secret,
-    "heal": _one_of("auto", "warn"),
-    "live_edits": _one_of("commit", "keep", "revert"),
-    "interval": _interval,
-    "require_signed": _yes,
-    "require_fast_forward": _yes,
-    "executions_limit": _count,
-    "executions_age": _interval,
-    "workers": _workers,
-    "files": _path,
-    "writable": _paths,
-    "lua_path": str,
-    "allow": _allowed,
-}
-_FIELDS = {"interval": "interval_ms", "executions_age": "executions_age_ms"}
-
-
-def _repository_value(key: str, value: object) -> object:
-    """One of luasprocs.toml's values, or ValueError with what would be right."""
-    match key, value:
-        case "folder", str():
-            return _folder(value)
-        case "namespace", str():
-            return _namespace(value)
-        case "owner", str() if len(value) <= _OWNER_CHARS and not CONTROL.search(value):
-            return value
-        case "keep_generations", int() if not isinstance(value, bool) and 0 < value <= _KEEP_LIMIT:
-            return value
-        case "defaults", dict():
-            return dict(value)
-    if key not in _TOP:
-        raise ValueError(
-            f"unknown setting {shown(key)}{nearest(key, _TOP)}; settings of the host go into --config FILE"
-        )
-    raise ValueError(f"{key} must be {_TOP[key]}")
-
-
-def _folder(value: str) -> str:
-    parts = [part for part in value.split("/") if part not in {"", "."}]
-    if value.startswith("/") or ".." in parts or ".git" in parts or CONTROL.search(value):
-        raise ValueError(f"folder must be {_TOP['folder']}")
-    return "/".join(parts)
-
-
-def _default(key: str, value: object) -> str:
-    """A metadata key's default as a header would say it."""
-    text = scalar(value)
-    parse_value(key, text)
-    return text

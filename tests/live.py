@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from luasprocs.contract.keys import Keys
 from luasprocs.language.sproc import Sproc, git_blob_id, read_sproc
 from luasprocs.operations.put import put as put_live
-from luasprocs.registry.live import Revision
+from luasprocs.registry.revision import Revision
 from luasprocs.registry.transaction import Change
 from luasprocs.server.registry import Registry
 

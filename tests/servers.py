@@ -14,7 +14,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from luasprocs.server.embedded import EmbeddedServer, find_binary
+from luasprocs.server.embedded import EmbeddedServer
+from luasprocs.server.valkey_binary import find_binary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -53,6 +53,31 @@ class Action(Code):
     ROLLBACK = "rollback", "a rollback"
 
 
+class Allow(Code):
+    """What the host's setting `allow` lets async sprocs do."""
+
+    EXEC = "exec", "start programs"
+    CLIBS = "clibs", "load C libraries"
+    UNCONFINED = "unconfined", "run on kernels that can't confine files"
+
+
+class DesiredState(Code):
+    """Where a daemon that syncs stands, in what it last saw of git."""
+
+    SYNCED = "synced", "what git wants is live"
+    APPLYING = "applying", "it makes what git wants live"
+    DRIFT = "drift", "something was changed by hand, and heal is warn"
+    ENGINE_DIFFERS = "engine_differs", "daemons of several builds repair each other's engine"
+    BEHIND = "behind", "what is live descends from what git wants"
+    DIVERGED = "diverged", "what is live is not in git's branch"
+    UNKNOWN = "unknown", "git doesn't know the live commit"
+    PINNED = "pinned", "a rollback keeps something out"
+    SUSPENDED = "suspended", "syncs are suspended"
+    REFUSED = "refused", "the commit is broken, or forbidden"
+    DEGRADED = "degraded", "git can't be asked"
+    UNREACHABLE = "unreachable", "the server can't be reached"
+
+
 class RequestRefusal(Code):
     """Why a daemon answers a request without doing what it asks for."""
 

@@ -88,8 +88,8 @@ class Keys:
     functions = Key(
         "Functions",
         "hash",
-        "each function of a sproc's own (`function=`) to `flags sproc`; `allow-oom` to the sprocs with `oom=allow`, one per "
-        "line; absent without either",
+        "each function of a sproc's own (`function=`) to `flags sproc`; `allow-oom` to the sprocs with `oom=allow`, and "
+        "`script-load` to those with `evalsha=yes`, one per line; absent if there is none of these",
         checked=True,
     )
     events = Key("Events", "hash", "how far events have run: see below", checked=True)

@@ -37,6 +37,8 @@ BATCH_BYTES = 2 * 1024 * 1024
 
 EXECUTIONS_LIMIT = 10_000
 """Records that are kept, about, unless a daemon says another number."""
+GENERATIONS_KEPT = 50
+"""Generations that a rollback can go back, unless luasprocs.toml says another number."""
 GAPS_LIMIT = 1000
 DEAD_LIMIT = 10_000
 FLUSH_EVERY = 1000

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from luasprocs.contract import limits, records
-from luasprocs.contract.functions import FUNCTIONS, Function
+from luasprocs.contract.functions import FUNCTIONS
 from luasprocs.contract.keys import KEYS
 from luasprocs.contract.metadata import KEYS as METADATA
 from luasprocs.contract.metadata import TOLD
@@ -14,7 +14,7 @@ from luasprocs.contract.metadata import TOLD
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from luasprocs.contract.functions import Function
+    from luasprocs.contract.function import Function
     from luasprocs.contract.keys import Keys
 
 _USED = re.compile(r"K\.([A-Z_]+)\b")  # a word boundary before the K would be looked for at each character: 5 ms

@@ -45,7 +45,7 @@ class Default(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class MetadataKey:
     """One key. `choices`: of a `choice`; `limit`: of a `number`; `defaults`: the first that applies counts, "" without one.
 
     `scope`: the sprocs for which it means something. `told`: its value goes to the daemon with each job.
@@ -64,29 +64,29 @@ class Key:
         return next((one.value for one in self.defaults if one.applies(values)), "")
 
 
-def _flag(name: str, default: str, scope: Scope = "any") -> Key:
-    return Key(name, "flag", scope, defaults=(Default(default),))
+def _flag(name: str, default: str, scope: Scope = "any") -> MetadataKey:
+    return MetadataKey(name, "flag", scope, defaults=(Default(default),))
 
 
-KEYS: Mapping[str, Key] = {
+KEYS: Mapping[str, MetadataKey] = {
     key.name: key
     for key in (
-        Key("description", "text"),
-        Key("owner", "text"),
-        Key("tags", "list"),
-        Key("event", "events", "event"),
-        Key("key", "keys", "event", defaults=(Default("*", "event"),)),
-        Key("type", "types", "event"),
+        MetadataKey("description", "text"),
+        MetadataKey("owner", "text"),
+        MetadataKey("tags", "list"),
+        MetadataKey("event", "events", "event"),
+        MetadataKey("key", "keys", "event", defaults=(Default("*", "event"),)),
+        MetadataKey("type", "types", "event"),
         _flag("value", "yes", "event"),
-        Key("cron", "cron", "schedule"),
-        Key("every", "duration", "schedule"),
-        Key("timezone", "timezone", "schedule", defaults=(Default("UTC"),)),
-        Key("misfire", "choice", "schedule", ("skip", "once", "all"), defaults=(Default("once"),)),
+        MetadataKey("cron", "cron", "schedule"),
+        MetadataKey("every", "duration", "schedule"),
+        MetadataKey("timezone", "timezone", "schedule", defaults=(Default("UTC"),)),
+        MetadataKey("misfire", "choice", "schedule", ("skip", "once", "all"), defaults=(Default("once"),)),
         _flag("runasync", "no"),
-        Key("timeout", "duration", defaults=(Default("30s", "runasync=yes"), Default("1s")), told=True),
-        Key("memory", "size", "async", defaults=(Default("64MB"),), told=True),
+        MetadataKey("timeout", "duration", defaults=(Default("30s", "runasync=yes"), Default("1s")), told=True),
+        MetadataKey("memory", "size", "async", defaults=(Default("64MB"),), told=True),
         # The times that `misfire=all` makes up for come all at once.
-        Key(
+        MetadataKey(
             "overlap",
             "choice",
             "async",
@@ -98,14 +98,15 @@ KEYS: Mapping[str, Key] = {
                 Default("queue"),
             ),
         ),
-        Key("retries", "number", limit=1000, defaults=(Default("0"),)),
-        Key("backoff", "duration", defaults=(Default("1s"),)),
-        Key("catchup", "choice", "event", ("no", "scan"), defaults=(Default("no"),)),
+        MetadataKey("retries", "number", limit=1000, defaults=(Default("0"),)),
+        MetadataKey("backoff", "duration", defaults=(Default("1s"),)),
+        MetadataKey("catchup", "choice", "event", ("no", "scan"), defaults=(Default("no"),)),
         _flag("reentrant", "no", "event"),
         _flag("readonly", "no"),
-        Key("oom", "choice", choices=("deny", "allow"), defaults=(Default("deny"),)),
-        Key("function", "function"),
-        Key("record", "choice", choices=("all", "errors", "none"), defaults=(Default("all"),)),
+        MetadataKey("oom", "choice", choices=("deny", "allow"), defaults=(Default("deny"),)),
+        MetadataKey("function", "function"),
+        _flag("evalsha", "no"),
+        MetadataKey("record", "choice", choices=("all", "errors", "none"), defaults=(Default("all"),)),
         _flag("enabled", "yes"),
         _flag("library", "no"),
     )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from luasprocs.contract.records import Fields
+    from luasprocs.contract.refusals import Code
 
 _KINDS = {"zset": "sorted set"}
 
@@ -68,60 +69,50 @@ change.
 
 def page() -> str:
     """The whole page."""
+    return "\n".join((*_what_is_live(), *_what_ran(), *_daemons(), *_ways_in()))
+
+
+def _what_is_live() -> Iterable[str]:
     keys = [key for key in KEYS if key.kind != "channel"]
-    channels = [key for key in KEYS if key.kind == "channel"]
+    sproc = (*records.SPROC[:-1], records.Field("each metadata key", "as written in the header"), records.SPROC[-1])
+    yield HEAD
+    yield _table(
+        ("key", "type", "holds"), ((f"`{key.shown}`", _KINDS.get(key.kind, key.kind), key.holds) for key in keys)
+    )
+    yield from ("## `Name_<name>`\n", _fields(sproc))
+    yield from ("## `Revision_*__`\n", _fields(records.REVISION))
+    yield from ("## `History_*__`\n", _fields(records.HISTORY), HISTORY)
+
+
+def _what_ran() -> Iterable[str]:
     bounds = ", ".join(f"{bound:,}" for bound in limits.BUCKETS_US)
-    parts = [
-        HEAD,
-        _table(
-            ("key", "type", "holds"), ((f"`{key.shown}`", _KINDS.get(key.kind, key.kind), key.holds) for key in keys)
-        ),
-        "## `Name_<name>`\n",
-        _fields(
-            (*records.SPROC[:-1], records.Field("each metadata key", "as written in the header"), records.SPROC[-1])
-        ),
-        "## `Revision_*__`\n",
-        _fields(records.REVISION),
-        "## `History_*__`\n",
-        _fields(records.HISTORY),
-        HISTORY,
-        "## `Executions_*__`\n",
-        EXECUTION,
-        _fields(records.EXECUTION),
-        SKIPPED,
-        "## `Stats_<name>`\n",
-        _fields(records.STATS),
-        BUCKETS.format(bounds=bounds),
-        "## `Gaps_*__`\n",
-        GAP,
-        _fields(records.GAP),
-        "## `Events_*__`\n",
-        EVENTS,
-        _fields(records.EVENTS),
-        "## `Daemons_*__`\n",
-        HEARTBEAT,
-        _fields(records.HEARTBEAT, "key"),
-        "## Jobs\n",
-        JOB,
-        _fields(records.JOB, "key"),
-        "## `Desired_*__`\n",
-        _fields(records.DESIRED),
-        "## `Control_*__`\n",
-        CONTROL,
-        _table(("refusal", "means"), ((f"`{one}`", one.meaning) for one in codes.RequestRefusal)),
-        "## Channels\n",
-        _table(("channel", "carries"), ((f"`{key.shown}`", key.holds) for key in channels)),
-        "## Functions\n",
-        FUNCTIONS_HEAD,
-        _table(
-            ("for", "call", "what it does", "reply"),
-            ((one.caller, f"`{one.usage}`", one.does, one.replies) for one in FUNCTIONS.values()),
-        ),
-        "## Refusals\n",
-        REFUSALS,
-        _table(("code", "meaning"), ((f"`{one}`", one.meaning) for one in Refusal)),
-    ]
-    return "\n".join(parts)
+    yield from ("## `Executions_*__`\n", EXECUTION, _fields(records.EXECUTION), SKIPPED)
+    yield from ("## `Stats_<name>`\n", _fields(records.STATS), BUCKETS.format(bounds=bounds))
+    yield from ("## `Gaps_*__`\n", GAP, _fields(records.GAP))
+
+
+def _daemons() -> Iterable[str]:
+    yield from ("## `Events_*__`\n", EVENTS, _fields(records.EVENTS))
+    yield from ("## `Daemons_*__`\n", HEARTBEAT, _fields(records.HEARTBEAT, "key"))
+    yield from ("## Jobs\n", JOB, _fields(records.JOB, "key"))
+    yield from ("## `Desired_*__`\n", _fields(records.DESIRED), _codes("state", codes.DesiredState))
+    yield from ("## `Control_*__`\n", CONTROL, _codes("refusal", codes.RequestRefusal))
+
+
+def _ways_in() -> Iterable[str]:
+    channels = [key for key in KEYS if key.kind == "channel"]
+    yield "## Channels\n"
+    yield _table(("channel", "carries"), ((f"`{key.shown}`", key.holds) for key in channels))
+    yield from ("## Functions\n", FUNCTIONS_HEAD)
+    yield _table(
+        ("for", "call", "what it does", "reply"),
+        ((one.caller, f"`{one.usage}`", one.does, one.replies) for one in FUNCTIONS.values()),
+    )
+    yield from ("## Refusals\n", REFUSALS, _codes("code", Refusal))
+
+
+def _codes(head: str, words: Iterable[Code]) -> str:
+    return _table((head, "means"), ((f"`{one}`", one.meaning) for one in words))
 
 
 def _fields(fields: Fields, kind: str = "field") -> str:

@@ -168,12 +168,7 @@ DESIRED: Fields = (
     Field("commit", "the commit that git wants live"),
     Field("branch", "its branch"),
     Field("subject", "its subject"),
-    Field(
-        "state",
-        "`synced`; `applying`; `drift` (with `heal=warn`); `behind`, `diverged`, `unknown` (it waits, see "
-        "operations.md); `pinned`; "
-        "`suspended`; `refused`; `degraded` (git can't be asked); `unreachable`",
-    ),
+    Field("state", "where that daemon stands, a word of the table below"),
     Field("reason", "why it waits or failed, as a sentence"),
     Field("created", "JSON: names that would be created and aren't"),
     Field("updated", "JSON: names that would be updated and aren't"),

@@ -195,6 +195,7 @@ local function load_entry(name)
     local how = 'it runs in a worker, not on the server; luasprocs execute, sproc.enqueue or FCALL ' .. K.ENQUEUE .. ' enqueues it'
     local later = refusal('ASYNC', quoted(name) .. ' is runasync=yes: ' .. how)
     later.is_async, later.types, later.value, later.record = true, types, wants_value, recorded(values)
+    later.asks = K.FULL and header.value(values, 'oom') ~= 'allow' -- see room.lua
     core.later[name] = later
     return later
   end

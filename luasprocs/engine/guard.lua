@@ -88,7 +88,7 @@ end
 -- A refusal of the engine names no place: so an error that does is the sproc's own.
 function guard.explain(problem)
   settle()
-  local text = type(problem) == 'string' and 'ERR ' .. problem or text_of(problem)
+  local text = (type(problem) == 'string' and 'ERR ' .. problem or text_of(problem)):match('^%Z*') -- as the server, which ends it at a NUL
   for level = 3, 16 do
     local _, where = pcall(error, '', level)
     local place = type(where) == 'string' and where:match('^(.+:%d+): $')

@@ -1,6 +1,12 @@
--- The text of an error, which may be anything that a sproc raised; never raises itself. Workers use this file, too.
+-- The text of an error, which may be anything that a sproc raised, as EVAL has it; never raises itself. Workers use this file, too.
 return function(problem)
-  if type(problem) == 'table' then problem = rawget(problem, 'err') or 'ERR an error that is a table' end
-  if type(problem) == 'string' then return problem end
-  return type(problem) == 'number' and tostring(problem) or 'ERR an error that is a ' .. type(problem)
+  local kind = type(problem)
+  if kind == 'table' then
+    local text = rawget(problem, 'err')
+    if type(text) == 'number' then text = tostring(text) end
+    return type(text) == 'string' and text or 'ERR unknown error'
+  end
+  if kind == 'string' then return problem end
+  local ok, shown = pcall(tostring, problem) -- a userdata may have a __tostring
+  return 'ERR ' .. (ok and shown or kind)
 end

@@ -19,10 +19,10 @@ function serve.due()
       if job then admit(job, rules(job.sproc).overlap) end
     end
   end
-  local turns = redis.call('HGETALL', writable(K.RUNNING, 'hash'))
+  local turns, must_wait = redis.call('HGETALL', writable(K.RUNNING, 'hash')), K.FULL and core.use('room').asked_once()
   for i = 1, #turns, 2 do
     local name, holder = turns[i], turns[i + 1]
-    if holder == K.PAUSED_TURN and not is_paused(name) then pass_turn(name, K.PAUSED_TURN) end
+    if holder == K.PAUSED_TURN and not is_paused(name) and not (must_wait and must_wait(name)) then pass_turn(name, K.PAUSED_TURN) end
   end
   local first = redis.call('ZRANGE', K.DELAYED, 0, 0, 'WITHSCORES')
   if first[2] then reply[1] = string.format('%d', math.max(0, tonumber(first[2]) - now_ms())) end

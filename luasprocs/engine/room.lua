@@ -32,12 +32,27 @@ function room.refuse(name)
   return entry.asks and room.lacks() or nil
 end
 
--- Asks once for several sprocs. Returns why those that `waits` may not run, and whether that is all of them: what makes a job waits, too.
+-- Why a command of an async sproc must wait; nothing if it may run.
+function room.refuse_command(name, command)
+  return not FREE[command:lower()] and room.refuse(name) or nil
+end
+
+-- Returns whether a sproc must wait: for a list of them, as it asks the server once.
+function room.asked_once()
+  local full
+  return function(name)
+    local entry = core.entries[name] or core.load_entry(name)
+    if entry.asks and full == nil then full = room.lacks() or false end
+    return entry.asks and full
+  end
+end
+
+-- Asks once for several sprocs. Returns why those that `waits` may not run, and whether that is all of them.
 local function ask(names, waits)
   local waiting = 0
   for n, name in ipairs(names) do
     local entry = core.entries[name] or core.load_entry(name)
-    waits[n] = entry.asks or entry.is_async or false
+    waits[n] = entry.asks or false
     if waits[n] then waiting = waiting + 1 end
   end
   local full = waiting > 0 and room.lacks() or nil

@@ -63,7 +63,7 @@ local function claim_stale(daemon)
   return found
 end
 
--- A job that was taken, of a sproc that was paused meanwhile, waits: in front where it had the turn.
+-- A job that was taken, of a sproc that was paused meanwhile or must wait for room, waits: in front where it had the turn.
 local function put_off(entry_id, job)
   redis.call('XACK', K.JOBS, GROUP, entry_id)
   remove_entry(entry_id)
@@ -99,14 +99,14 @@ end
 -- The reply that hands entries to a daemon, without those that can't run now.
 local function handed(taken, daemon)
   local reply = { core.generation or '' }
-  local pauses, waits = redis.pcall('EXISTS', K.PAUSED) == 1, false
+  local pauses, waits, must_wait = redis.pcall('EXISTS', K.PAUSED) == 1, false, K.FULL and core.use('room').asked_once()
   for _, entry in ipairs(taken) do
     local entry_id, fields = entry[1], entry[2]
     local job = fields and jobs.job_in(fields)
     local why = job and unable(job.sproc)
     if why or not job then
       refuse(entry_id, job, why, daemon)
-    elseif pauses and is_paused(job.sproc) then
+    elseif pauses and is_paused(job.sproc) or must_wait and must_wait(job.sproc) then
       put_off(entry_id, job)
       waits = true
     else
@@ -219,6 +219,8 @@ function serve.enqueue(keys, args)
   local name, origin, depth = caused(args)
   if not name then return redis.error_reply('ERR ' .. K.USAGE_ENQUEUE) end
   core.use 'pin'()
+  local full = K.FULL and core.use('room').refuse(name)
+  if full then return redis.error_reply(full) end
   local id, refused = enqueue(name, keys, args, origin, depth)
   if refused then return redis.error_reply(refused) end
   return id or false
@@ -243,6 +245,8 @@ function serve.effect(_, args)
   if command and command:lower() == 'select' then
     return redis.error_reply('ERR SELECT is not there in an async sproc: it works in the db of its registry')
   end
+  local full = K.FULL and command and core.use('room').refuse_command(name, command)
+  if full then return redis.error_reply(full) end
   if core.triggers then redis.call('PUBLISH', K.MARKERS, core.proof .. runs.begin_marker(depth, roots, origin, name)) end
   if resp == '3' then redis.setresp(3) end
   for i = 7, #args do args[i - 6] = args[i] end -- unpack takes as many as EVAL's from the first, fewer from another

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from luasprocs.language.compiler import syntax_problems
 from luasprocs.language.decoding import decoded
 from luasprocs.language.files import size_problem
-from luasprocs.language.header import Field, fields_of, line_problems, problems_of, value_problem
+from luasprocs.language.header import HeaderField, fields_of, line_problems, problems_of, value_problem
 from luasprocs.language.metadata import says_yes
 from luasprocs.language.places import Lines
 from luasprocs.language.problems import problem
-from luasprocs.language.references import Reference, references
+from luasprocs.language.references import Reference, only_in_sprocs, references
 from luasprocs.language.rules import with_defaults
 from luasprocs.language.sandbox import misuses
 
@@ -38,7 +38,7 @@ class Analysis(NamedTuple):
     """
 
     text: str
-    fields: tuple[Field, ...] = ()
+    fields: tuple[HeaderField, ...] = ()
     values: Mapping[str, str] = _NO_DEFAULTS
     runasync: bool = False
     references: tuple[Reference, ...] = ()
@@ -78,6 +78,10 @@ def analyse(source: bytes | str, path: str = "", defaults: Mapping[str, str] = _
         problems += syntax_problems(path, body)
     found = references(body)
     values, unusable = _values_of(fields)
+    if says_yes(values, "evalsha"):
+        problems += (
+            problem(path, "lua.only-in-sprocs", _only_in_sprocs(one), one.range) for one in only_in_sprocs(body)
+        )
     values = with_defaults(values, defaults)
     # If the header doesn't tell where it runs, only what fails in both places is a problem.
     runasync = "runasync" in unusable or says_yes(values, "runasync")
@@ -85,7 +89,11 @@ def analyse(source: bytes | str, path: str = "", defaults: Mapping[str, str] = _
     return Analysis(text, fields, values, runasync, found, tuple(sorted(set(problems))))
 
 
-def _values_of(fields: Iterable[Field]) -> tuple[Mapping[str, str], set[str]]:
+def _only_in_sprocs(found: Reference) -> str:
+    return f"a script has no {found.name}, so EVALSHA fails here: drop evalsha=yes, or do without {found.name}"
+
+
+def _values_of(fields: Iterable[HeaderField]) -> tuple[Mapping[str, str], set[str]]:
     """The first value of each key that can be used; and the keys whose values can't."""
     values: dict[str, str] = {}
     unusable: set[str] = set()

@@ -40,13 +40,13 @@ class Instruction(NamedTuple):
     bx: int
 
 
-class Function(NamedTuple):
+class Prototype(NamedTuple):
     """One function: its instructions as numbers, the source's line of each, the functions in it."""
 
     words: tuple[int, ...]
     lines: tuple[int, ...]
     constants: tuple[Constant, ...]
-    nested: tuple[Function, ...]
+    nested: tuple[Prototype, ...]
     upvalues: tuple[bytes, ...]
     locals: tuple[bytes, ...]
 
@@ -55,7 +55,7 @@ class Function(NamedTuple):
         word = self.words[at]
         return Instruction(word & 63, word >> 6 & 255, word >> 23, word >> 14 & 511, word >> 14)
 
-    def walk(self) -> Iterator[Function]:
+    def walk(self) -> Iterator[Prototype]:
         """This function and all within it."""
         yield self
         for function in self.nested:
@@ -76,7 +76,7 @@ class Use(NamedTuple):
     detail: str = ""
 
 
-def read_chunk(chunk: bytes) -> Function:
+def read_chunk(chunk: bytes) -> Prototype:
     """The main function of a dumped chunk."""
     return _Reader(chunk).function()
 
@@ -97,7 +97,7 @@ def uses_of(chunk: bytes, names: tuple[str, ...]) -> Iterator[Use]:
                 yield use
 
 
-def _tested(function: Function, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def _tested(function: Prototype, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Fields that the source looks whether they are there, as in `table.unpack or unpack`."""
     for at in range(1, len(function.words) - 1):
         step, after = function.step(at), function.step(at + 1)
@@ -105,7 +105,7 @@ def _tested(function: Function, names: tuple[str, ...]) -> Iterator[tuple[str, s
             yield _name_in(function, at - 1, step.b, names), _field(function, at, step.b)
 
 
-def _uses_in(function: Function, names: tuple[str, ...]) -> Iterator[Use]:
+def _uses_in(function: Prototype, names: tuple[str, ...]) -> Iterator[Use]:
     for at, word in enumerate(function.words):
         if word & 63 not in _FINDS or _is_number(function, at):
             continue
@@ -124,7 +124,7 @@ def _uses_in(function: Function, names: tuple[str, ...]) -> Iterator[Use]:
             yield from _call_of(function, at + 1, step.a, "require")
 
 
-def _taken(function: Function, at: int, names: tuple[str, ...]) -> Iterator[Use]:
+def _taken(function: Prototype, at: int, names: tuple[str, ...]) -> Iterator[Use]:
     """The use of what the instruction at `at` takes from a table."""
     step = function.step(at)
     table, field = _name_in(function, at - 1, step.b, names), _field(function, at, step.b)
@@ -134,20 +134,20 @@ def _taken(function: Function, at: int, names: tuple[str, ...]) -> Iterator[Use]
         yield Use("member", table, function.lines[at], field)
 
 
-def _is_number(function: Function, at: int) -> bool:
+def _is_number(function: Prototype, at: int) -> bool:
     """Whether this is no instruction, but a number too large for the SETLIST before it."""
     before = function.step(at - 1) if at else None
     return before is not None and before.op == SETLIST and before.c == 0
 
 
-def _field(function: Function, at: int, register: int) -> str:
+def _field(function: Prototype, at: int, register: int) -> str:
     """The literal field that an instruction takes from the table in a register, or nothing."""
     step = function.step(at)
     taken = step.op == GETTABLE and step.b == register and step.c & CONSTANT_BIT
     return _name(function, step.c - CONSTANT_BIT) if taken else ""
 
 
-def _name_in(function: Function, at: int, register: int, names: tuple[str, ...]) -> str:
+def _name_in(function: Prototype, at: int, register: int, names: tuple[str, ...]) -> str:
     """The name of what is in a register: of a first local, or of what the instruction at `at` loads there."""
     if register < len(names):
         return names[register]
@@ -161,11 +161,11 @@ def _name_in(function: Function, at: int, register: int, names: tuple[str, ...])
     return _name(function, load.bx) if load.op == GETGLOBAL else ""
 
 
-def _is_global(function: Function, at: int, register: int, names: tuple[str, ...]) -> bool:
+def _is_global(function: Prototype, at: int, register: int, names: tuple[str, ...]) -> bool:
     return register >= len(names) and function.step(at).op == GETGLOBAL
 
 
-def _table_in(function: Function, at: int, register: int, names: tuple[str, ...]) -> str:
+def _table_in(function: Prototype, at: int, register: int, names: tuple[str, ...]) -> str:
     """The name of the global, or first local, that is in a register when the instruction at `at` runs, as far as one can tell."""
     if register < len(names):
         return names[register]
@@ -176,7 +176,7 @@ def _table_in(function: Function, at: int, register: int, names: tuple[str, ...]
     return ""
 
 
-def _call_of(function: Function, at: int, register: int, what: str) -> Iterator[Use]:
+def _call_of(function: Prototype, at: int, register: int, what: str) -> Iterator[Use]:
     """The use, if what is in a register is called with a literal that the instruction at `at` loads."""
     load = function.step(at)
     literal = _name(function, load.bx) if load.op == LOADK and load.a == register + 1 else ""
@@ -193,7 +193,7 @@ def _call_of(function: Function, at: int, register: int, what: str) -> Iterator[
             return  # something else becomes of the literal, as in redis.call('S' .. 'ET')
 
 
-def _is_closure(function: Function, at: int) -> bool:
+def _is_closure(function: Prototype, at: int) -> bool:
     """Whether what an instruction writes was made by `function … end` just before."""
     register, before = function.step(at).a, at - 1
     while before > 0 and function.step(before).op in {MOVE, GETUPVAL}:  # what the closure captures
@@ -202,7 +202,7 @@ def _is_closure(function: Function, at: int) -> bool:
     return made is not None and made.op == CLOSURE and made.a == register
 
 
-def _name(function: Function, constant: int) -> str:
+def _name(function: Prototype, constant: int) -> str:
     value = function.constants[constant]
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else ""
 
@@ -219,7 +219,7 @@ class _Reader:
         self._number = struct.Struct(order + "d")
         self._word = order + "%dI"
 
-    def function(self) -> Function:
+    def function(self) -> Prototype:
         self._string()
         self._at += 2 * self._int.size + 4  # lines of its definition; upvalues, parameters, vararg, stack
         words = self._words()
@@ -228,7 +228,7 @@ class _Reader:
         lines = self._words()
         names = tuple(self._local() for _ in range(self._next(self._int)))
         upvalues = tuple(self._string() for _ in range(self._next(self._int)))
-        return Function(words, lines, constants, nested, upvalues, names)
+        return Prototype(words, lines, constants, nested, upvalues, names)
 
     def _local(self) -> bytes:
         name = self._string()

@@ -55,6 +55,12 @@ def uses(source: bytes) -> list[Use]:
     return list(dict.fromkeys(uses_of(dumped, LOCALS))) if isinstance(dumped, bytes) else []
 
 
+def globals_of_eval(source: bytes) -> list[Use]:
+    """The globals that a source reads under EVAL, where `sproc` and `require` are such; none if it doesn't compile."""
+    dumped = _compiler()(compilable(source), True)
+    return [use for use in uses_of(dumped, ()) if use.what == "read"] if isinstance(dumped, bytes) else []
+
+
 @cache
 def _compiler() -> Callable[[bytes, bool], Any]:
     """The one Lua state of this process; it only ever compiles."""

@@ -26,7 +26,7 @@ _LINE_END = re.compile(r"\r\n|\n|\r")
 _LINE = re.compile(r"[^\r\n]+")
 
 
-class Field(NamedTuple):
+class HeaderField(NamedTuple):
     """One `key=value` line: the value as written, without blanks around; where each of them stands."""
 
     key: str
@@ -35,15 +35,15 @@ class Field(NamedTuple):
     value_range: Range
 
 
-def fields_of(text: str, lines: Lines) -> tuple[Field, ...]:
+def fields_of(text: str, lines: Lines) -> tuple[HeaderField, ...]:
     """The fields of a header, in the file's order, whatever is wrong with them; the flags of its first line are some of them."""
     flags = (
-        Field(*said, lines.range(flag.start, flag.end), lines.range(flag.start, flag.end))
+        HeaderField(*said, lines.range(flag.start, flag.end), lines.range(flag.start, flag.end))
         for flag in shebang.flags(text)
         if (said := shebang.FLAGS.get(flag.name))
     )
     found = (
-        Field(
+        HeaderField(
             place.key,
             place.value,
             lines.range(place.key_at, place.key_at + len(place.key)),
@@ -54,9 +54,9 @@ def fields_of(text: str, lines: Lines) -> tuple[Field, ...]:
     return (*flags, *found)
 
 
-def problems_of(fields: Iterable[Field], path: str) -> Iterator[Problem]:
+def problems_of(fields: Iterable[HeaderField], path: str) -> Iterator[Problem]:
     """What is wrong with a header's fields."""
-    first: dict[str, Field] = {}
+    first: dict[str, HeaderField] = {}
     for field in fields:
         if field.key in first:
             line = first[field.key].key_range.line
@@ -142,7 +142,7 @@ def write(source: bytes, changes: Mapping[str, str | None], path: str = "") -> b
     """
     text, problems = decoded(source, path)
     wanted = {key: value.strip(BLANKS) for key, value in changes.items() if value is not None}
-    problems += _refused(text, wanted, path)
+    problems += _refused(text, changes, path)
     if problems:
         raise ProblemsError(problems)
     for key in changes:
@@ -161,11 +161,13 @@ def write(source: bytes, changes: Mapping[str, str | None], path: str = "") -> b
     return written
 
 
-def _refused(text: str, wanted: Mapping[str, str], path: str) -> Iterator[Problem]:
-    """What is wrong with new values, at the lines that they would change."""
+def _refused(text: str, changes: Mapping[str, str | None], path: str) -> Iterator[Problem]:
+    """What is wrong with new values, at the lines that they would change; and keys to remove that there can't be."""
     lines = {field.key: field.key_range.line for field in fields_of(text, Lines(text))}
-    for key, value in wanted.items():
-        if wrong := value_problem(key, value):
+    for key, value in changes.items():
+        if value is None and (key in lines or is_key(key)):
+            continue
+        if wrong := value_problem(key, (value or "").strip(BLANKS)):
             code = "header.bad-value" if is_key(key) else "header.unknown-key"
             line = lines.get(key, 1)
             yield problem(path, code, wrong, Range(line, 1, line, 1))

@@ -33,7 +33,7 @@ from luasprocs.language.values import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from luasprocs.contract.metadata import Key, Kind
+    from luasprocs.contract.metadata import Kind, MetadataKey
 
 _CACHED_CHARS = 200
 _EXTRA = re.compile(EXTRA_PREFIX + "[A-Za-z0-9_]+")
@@ -63,7 +63,7 @@ _KINDS: Mapping[Kind, _Reading] = {
 }
 
 
-def _reading(key: Key) -> _Reading:
+def _reading(key: MetadataKey) -> _Reading:
     if key.kind == "choice":
         *first, last = key.choices
         return _Reading(partial(one_of, key.choices), f"{', '.join(first)} or {last}")

@@ -1,4 +1,4 @@
-"""What live sprocs need of the engine beside what it always has: functions of their own, room in a full server. Pure."""
+"""What live sprocs need beside what the engine always has: functions of their own, room in a full server, scripts. Pure."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 KEY = "function"
 ALLOW_OOM, NO_WRITES = "allow-oom", "no-writes"
 """Flags of Redis Functions; the first is the field, too, that names the sprocs with `oom=allow`: no function can be called so."""
+
+SCRIPTS = "script-load"
+"""The field that names the sprocs with `evalsha=yes`."""
 
 _NAME = re.compile("[A-Za-z0-9_]+")
 _FIELD = re.compile(r"([a-z,-]*) (.+)", re.DOTALL)
@@ -31,15 +34,22 @@ class Own(NamedTuple):
 
 
 class Needs(NamedTuple):
-    """`functions`: by name; `allowed`: the sprocs with `oom=allow`, sorted."""
+    """`functions`: by name; `allowed`: the sprocs with `oom=allow`, `scripts`: those with `evalsha=yes`, sorted."""
 
     functions: tuple[Own, ...] = ()
     allowed: tuple[str, ...] = ()
+    scripts: tuple[str, ...] = ()
+
+    @property
+    def sprocs(self) -> set[str]:
+        """The names of those that need something."""
+        return {*(one.sproc for one in self.functions), *self.allowed, *self.scripts}
 
     def as_fields(self) -> dict[str, str]:
-        """As the registry holds them: a function to `flags sproc`, and the names of those with `oom=allow`, one a line."""
+        """As the registry holds them: a function to `flags sproc`, and names of sprocs, one a line."""
         fields = {one.function: f"{','.join(one.flags)} {one.sproc}" for one in self.functions}
-        return fields | ({ALLOW_OOM: "\n".join(self.allowed)} if self.allowed else {})
+        named = {ALLOW_OOM: self.allowed, SCRIPTS: self.scripts}
+        return fields | {field: "\n".join(names) for field, names in named.items() if names}
 
     @classmethod
     def parse(cls, fields: Mapping[str, str]) -> Needs:
@@ -49,11 +59,20 @@ class Needs(NamedTuple):
             found = _FIELD.fullmatch(value)
             if found and _NAME.fullmatch(name):
                 own.append(Own(name, found[2], tuple(filter(None, found[1].split(",")))))
-        allowed = fields.get(ALLOW_OOM, "")
-        return cls(tuple(own), tuple(allowed.split("\n")) if allowed else ())
+        return cls(tuple(own), names_in(fields.get(ALLOW_OOM, "")), names_in(fields.get(SCRIPTS, "")))
 
 
 NOTHING = Needs()
+
+
+def names_in(field: str) -> tuple[str, ...]:
+    """The sprocs that a field names, one a line."""
+    return tuple(field.split("\n")) if field else ()
+
+
+def is_script(values: Mapping[str, str]) -> bool:
+    """Whether EVALSHA finds a sproc by the SHA1 of its source."""
+    return says_yes(values, "evalsha") and says_yes(values, "enabled")
 
 
 def own_of(name: str, values: Mapping[str, str]) -> Own | None:
@@ -68,12 +87,15 @@ def needs_of(sprocs: Iterable[tuple[str, Mapping[str, str]]]) -> Needs:
     """What sprocs need, by their names and values as written."""
     own: list[Own] = []
     allowed: list[str] = []
+    scripts: list[str] = []
     for name, values in sprocs:
         if found := own_of(name, values):
             own.append(found)
         if _allowed(values) and says_yes(values, "enabled"):
             allowed.append(name)
-    return Needs(tuple(sorted(own)), tuple(sorted(allowed)))
+        if is_script(values):
+            scripts.append(name)
+    return Needs(tuple(sorted(own)), tuple(sorted(allowed)), tuple(sorted(scripts)))
 
 
 def shared(functions: Iterable[Own]) -> dict[Own, Own]:

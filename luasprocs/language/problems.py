@@ -34,6 +34,7 @@ CODES = {
     "lua.global-write": "The source writes a global, which the server refuses.",
     "lua.unknown-command": "No Redis or Valkey has this command.",
     "lua.forbidden-command": "The server has this command, but not for scripts.",
+    "lua.only-in-sprocs": "The header has evalsha=yes, but the source needs what EVALSHA lacks.",
     "require.unknown": "There is no library of this name.",
     "require.not-library": "The sproc of this name is not library=yes.",
     "require.circle": "Libraries require each other in a circle.",
@@ -47,6 +48,7 @@ MISUSE = frozenset(
         "lua.global-write",
         "lua.unknown-command",
         "lua.forbidden-command",
+        "lua.only-in-sprocs",
     }
 )
 """What keeps no sproc from being applied."""

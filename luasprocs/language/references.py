@@ -9,12 +9,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
-from luasprocs.language.compiler import uses
+from luasprocs.language.compiler import globals_of_eval, uses
 from luasprocs.language.places import Lines, Range
 from luasprocs.language.shebang import compilable
 from luasprocs.language.tokens import Token, follows_dot, precedes_equals, tokens
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from typing import Literal, TypeAlias
 
     from luasprocs.language.bytecode import Use
@@ -38,7 +39,15 @@ class Reference(NamedTuple):
 
 def references(source: bytes) -> tuple[Reference, ...]:
     """Those of a source without a BOM, sorted by place; none if it doesn't compile."""
-    found = uses(source)
+    return _placed(source, uses(source))
+
+
+def only_in_sprocs(source: bytes) -> tuple[Reference, ...]:
+    """Where a source reads `sproc` or `require`, which a script under EVALSHA doesn't have."""
+    return _placed(source, [use for use in globals_of_eval(source) if use.name in {"sproc", "require"}])
+
+
+def _placed(source: bytes, found: Collection[Use]) -> tuple[Reference, ...]:
     if not found:
         return ()
     text = compilable(source).decode("utf-8", "surrogateescape")

@@ -11,14 +11,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-_OF_A_CALL = frozenset({"function", "oom"})
+_OF_A_CALL = frozenset({"function", "evalsha"})
 """What only a sproc has that the server runs by itself."""
+_OF_A_RUN = frozenset({*_OF_A_CALL, "oom"})
+"""What no library has."""
 
 
 def contradictions(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Keys that don't go with the others, each with why. Takes valid values as written."""
     if says_yes(values, "library"):
-        for key in (*triggers.KINDS, *_OF_A_CALL):
+        for key in (*triggers.KINDS, *_OF_A_RUN):
             if key in values:
                 yield key, f"a library only runs when required: remove {key} or library=yes"
         if says_yes(values, "runasync"):

@@ -86,6 +86,8 @@ def _write(found: Reference) -> tuple[str, str]:
 
 def _read(found: Reference) -> tuple[str, str] | None:
     name = found.name
+    if name == "_G" and found.detail in {"KEYS", "ARGV"}:
+        return _UNKNOWN, f"{found.detail} is a local in a sproc, and no field of _G: write {found.detail}"
     if name in GLOBALS:
         return _member(name, found.detail, runasync=False)
     right = f": {_INSTEAD[name]}" if name in _INSTEAD else nearest(name, GLOBALS)

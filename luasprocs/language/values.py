@@ -131,11 +131,11 @@ _ENGINES = re.compile("(?:^|_)luasprocs_", re.IGNORECASE)
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*")
 
 
-def nearest(word: str, words: Iterable[str]) -> str:
-    """`; did you mean 'set'?` for a word that is nearly one of `words`, or nothing."""
+def nearest(word: str, words: Iterable[str], *, cutoff: float = 0.5) -> str:
+    """`; did you mean 'set'?` for a word that is nearly one of `words`, or nothing. `cutoff`: how like it is, 1 is the same."""
     import difflib  # noqa: PLC0415  2 ms of every start, needed only once something is wrong
 
-    found = difflib.get_close_matches(word[:100].lower(), list(words), n=1, cutoff=0.5)
+    found = difflib.get_close_matches(word[:100].lower(), list(words), n=1, cutoff=cutoff)
     return f"; did you mean {found[0]!r}?" if found else ""
 
 
@@ -235,6 +235,8 @@ def function_of(text: str) -> str:
     """A name for a Redis function; those of the engine's own, in whatever namespace, are taken."""
     if not _FUNCTION.fullmatch(text):
         raise ValueError
+    if text.lower() in FLAGS:
+        raise ValueError("a function needs a name of its own")
     if _ENGINES.search(text):
         raise ValueError("names with luasprocs_ are the engine's own")
     return text

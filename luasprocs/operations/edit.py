@@ -23,14 +23,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from luasprocs.language.sproc import Sproc
-    from luasprocs.registry.live import Live, Revision
+    from luasprocs.registry.live import Live
+    from luasprocs.registry.revision import Revision
     from luasprocs.server.registry import Registry
 
 ATTEMPTS = 5
 
 
-def edit(registry: Registry, name: str, source: bytes, *, base: str, by: str, onto: bytes | None = None) -> Revision:
-    """Makes `source` live in place of the blob `base` that the editor saw, as a new generation.
+def edit(
+    registry: Registry, name: str, source: bytes, *, base: str, by: str, onto: bytes | None = None
+) -> Revision | None:
+    """Makes `source` live in place of the blob `base` that the editor saw, as a new generation; None: it was so already.
 
     `onto`: what git has of it and `source` was merged with, if it was: that is what an undo brings back then.
 
@@ -42,6 +45,8 @@ def edit(registry: Registry, name: str, source: bytes, *, base: str, by: str, on
     for attempt in range(ATTEMPTS):
         live = read_live(registry)
         now = _unchanged(registry, name, base)
+        if source == now.source and onto is None:
+            return None
         try:
             change = _change(live, _edited(live, now, source, by, onto), by, f"edit {name}")
             return apply(
@@ -54,7 +59,9 @@ def edit(registry: Registry, name: str, source: bytes, *, base: str, by: str, on
     raise AssertionError("unreachable")
 
 
-def edit_metadata(registry: Registry, name: str, changes: Mapping[str, str | None], *, base: str, by: str) -> Revision:
+def edit_metadata(
+    registry: Registry, name: str, changes: Mapping[str, str | None], *, base: str, by: str
+) -> Revision | None:
     """Edits some keys of the header: their new values as written, None removes one. The rest stays, byte for byte.
 
     Raises:
@@ -64,7 +71,7 @@ def edit_metadata(registry: Registry, name: str, changes: Mapping[str, str | Non
     return edit(registry, name, header.write(now.source, changes, name), base=base, by=by)
 
 
-def undo(registry: Registry, name: str, *, by: str) -> Revision:
+def undo(registry: Registry, name: str, *, by: str) -> Revision | None:
     """Makes live what git has of an edited sproc.
 
     Raises:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from luasprocs.contract.codes import FindingCode, Level
+from luasprocs.contract.codes import DesiredState, FindingCode, Level
+from luasprocs.language.values import some_of
 from luasprocs.operations.snapshot import DAY_MS
 from luasprocs.registry.edits import edits_of
 from luasprocs.registry.pins import pin_of
@@ -15,7 +16,7 @@ from luasprocs.state.acknowledged import Acknowledged
 from luasprocs.state.executions import time_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from luasprocs.operations.snapshot import Snapshot
     from luasprocs.state.executions import Gap
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 LEVELS: tuple[Level, ...] = ("error", "warning", "info")
 BAD: tuple[Level, ...] = ("error", "warning")
 """Levels by which a registry is not well."""
-NAMES_SHOWN = 5
 SHA_SHOWN = 12
 
 
@@ -92,7 +92,7 @@ def _registry(snapshot: Snapshot) -> Iterator[Finding]:
     if sprocs.engine:
         yield Finding(FindingCode.ENGINE_DIFFERS, sprocs.engine, "luasprocs sync loads the one it needs")
     if changed := (*live.drift, *map(str, live.faults)):
-        said = [f"changed by hand: {_listed(live.drift)}"] if live.drift else []
+        said = [f"changed by hand: {some_of(live.drift)}"] if live.drift else []
         message = "; ".join((*said, *map(str, live.faults)))
         yield Finding(FindingCode.DRIFT, message, "luasprocs sync repairs it", names=changed)
     for what in warnings(live.info):
@@ -104,7 +104,7 @@ def _registry(snapshot: Snapshot) -> Iterator[Finding]:
         since_ms = int(first.at * 1000)
         yield Finding(
             FindingCode.UNSAVED_EDIT,
-            f"live edits that are not committed: {_listed(names)}{_by(first.by, since_ms)}",
+            f"live edits that are not committed: {some_of(names)}{_by(first.by, since_ms)}",
             "a daemon that follows git commits it, unless git has changed it, too: luasprocs edit --merge; --undo undoes it",
             names=names,
             by=first.by,
@@ -118,14 +118,19 @@ def _takes_no_writes(snapshot: Snapshot) -> bool:
     return bool(info and info.refuses and not (info.role == "replica" and snapshot.running.alive))
 
 
-_STATES = {
-    FindingCode.REFUSED: "fix the commit, or run luasprocs sync with the option that the reason names",
-    FindingCode.DIVERGED: "run luasprocs sync to apply what git has",
-    FindingCode.UNKNOWN: "fetch the live commit, or run luasprocs sync to apply what git has",
-    FindingCode.BEHIND: "pull, or run luasprocs sync to apply what git has",
-    FindingCode.DEGRADED: "see the daemon's log",
-    FindingCode.ENGINE_DIFFERS: "run one build of luasprocs everywhere, then luasprocs sync",
+_FIX = "fix the commit, or run luasprocs sync with the option that the reason names"
+_STATES: Mapping[str, tuple[FindingCode, str]] = {
+    DesiredState.REFUSED: (FindingCode.REFUSED, _FIX),
+    DesiredState.DIVERGED: (FindingCode.DIVERGED, "run luasprocs sync to apply what git has"),
+    DesiredState.UNKNOWN: (FindingCode.UNKNOWN, "fetch the live commit, or run luasprocs sync to apply what git has"),
+    DesiredState.BEHIND: (FindingCode.BEHIND, "pull, or run luasprocs sync to apply what git has"),
+    DesiredState.DEGRADED: (FindingCode.DEGRADED, "see the daemon's log"),
+    DesiredState.ENGINE_DIFFERS: (
+        FindingCode.ENGINE_DIFFERS,
+        "run one build of luasprocs everywhere, then luasprocs sync",
+    ),
 }
+"""What a daemon that waits is a finding of, and what to do."""
 
 
 def _wanted(snapshot: Snapshot) -> Iterator[Finding]:
@@ -135,7 +140,7 @@ def _wanted(snapshot: Snapshot) -> Iterator[Finding]:
     if wanted.unreadable:
         yield Finding(FindingCode.DEGRADED, wanted.unreadable, "look at the repository with git")
     if wanted.refused:
-        yield Finding(FindingCode.REFUSED, wanted.refused, _STATES[FindingCode.REFUSED])
+        yield Finding(FindingCode.REFUSED, wanted.refused, _FIX)
     if wanted.differs:
         message = f"git wants {wanted.commit[:SHA_SHOWN]}, which is not live"
         yield Finding(FindingCode.BEHIND, message, "luasprocs plan shows the difference, luasprocs sync makes it live")
@@ -144,14 +149,14 @@ def _wanted(snapshot: Snapshot) -> Iterator[Finding]:
 def _git(snapshot: Snapshot) -> Iterator[Finding]:
     """What the daemon that follows git saw, unless something was applied since: it will look again, if it is there."""
     sync, live = snapshot.sync, snapshot.live
-    code = next((one for one in _STATES if one == sync.state), None)
+    code, hint = _STATES.get(sync.state, (None, ""))
     if code is FindingCode.ENGINE_DIFFERS and snapshot.sprocs and snapshot.sprocs.engine:
         return  # the registry says so itself
     if code is None or (live and sync.generation and live.revision.generation > sync.generation):
         return
     reason = sync.reason or f"git wants {sync.commit[:SHA_SHOWN]}, which is not live"
     names = tuple(sorted({*sync.created, *sync.updated, *sync.deleted}))
-    yield Finding(code, reason, _STATES[code], names=names, by=sync.daemon, since_ms=int(sync.at * 1000))
+    yield Finding(code, reason, hint, names=names, by=sync.daemon, since_ms=int(sync.at * 1000))
 
 
 def _held(snapshot: Snapshot) -> Iterator[Finding]:
@@ -165,7 +170,7 @@ def _held(snapshot: Snapshot) -> Iterator[Finding]:
     if live and live.revision.pinned:
         pin = pin_of(live.revision)
         since_ms, names = _ms(pin.at), tuple(sorted(pin.blobs))
-        out = f", which keeps out what git has of {_listed(names)}" if names else ""
+        out = f", which keeps out what git has of {some_of(names)}" if names else ""
         why = f": {pin.why}" if pin.why else ""
         yield Finding(
             FindingCode.PINNED,
@@ -178,7 +183,7 @@ def _held(snapshot: Snapshot) -> Iterator[Finding]:
     if pauses := snapshot.paused:
         names = tuple(one.name for one in pauses)
         first = min(pauses, key=lambda one: one.since_ms)
-        message = f"paused: {_listed([_paused(one) for one in pauses])}"
+        message = f"paused: {some_of([_paused(one) for one in pauses])}"
         hint = "luasprocs resume"
         yield Finding(FindingCode.PAUSED, message, hint, names=names, by=first.by, since_ms=first.since_ms)
 
@@ -224,7 +229,7 @@ def _daemons(snapshot: Snapshot) -> Iterator[Finding]:
             f"{one.id} for {one.age_ms(now_ms) / 1000:.0f} s, with {one.lag} events and {one.jobs} jobs at hand"
             for one in silent
         ]
-        message = f"no heartbeat, and not stopped in order: {_listed(each)}"
+        message = f"no heartbeat, and not stopped in order: {some_of(each)}"
         hint = "check its host; it is removed from the list after ten minutes"
         yield Finding(FindingCode.DAEMON_SILENT, message, hint, names=names, since_ms=last_ms)
 
@@ -234,7 +239,7 @@ def _runs(snapshot: Snapshot) -> Iterator[Finding]:
         worst = max(failing, key=lambda one: one.times)
         names = tuple(one.name for one in failing)
         times = f" {worst.times} times in a row" if worst.times > 1 else ""
-        message = f"the last run failed: {_listed(names)}; {worst.name}{times}: {worst.error}"
+        message = f"the last run failed: {some_of(names)}; {worst.name}{times}: {worst.error}"
         since_ms = min((one.since_ms for one in failing if one.since_ms), default=0)
         yield Finding(FindingCode.FAILING, message, "luasprocs logs --status error", names=names, since_ms=since_ms)
     if dead := snapshot.dead_jobs:
@@ -252,7 +257,7 @@ def _runs(snapshot: Snapshot) -> Iterator[Finding]:
     after_ms = _unknown_after_ms(snapshot, FindingCode.MISSED)
     if missed := [one for one in snapshot.sprocs.missed if one.at_ms > after_ms] if snapshot.sprocs else []:
         names, last_ms = tuple(one.name for one in missed), max(one.at_ms for one in missed)
-        message = f"scheduled times were missed: {_listed(names)}; the last noticed {time_text(last_ms)}"
+        message = f"scheduled times were missed: {some_of(names)}; the last noticed {time_text(last_ms)}"
         hint = "luasprocs logs --status missed; luasprocs status --acknowledge"
         yield Finding(FindingCode.MISSED, message, hint, names=names, since_ms=min(one.at_ms for one in missed))
 
@@ -274,12 +279,6 @@ def until_ms(snapshot: Snapshot) -> dict[FindingCode, int]:
 def _unknown_after_ms(snapshot: Snapshot, code: FindingCode) -> int:
     """What is as old as that doesn't count: a day has passed, or somebody knows it."""
     return max(snapshot.now_ms - DAY_MS, snapshot.acknowledged.get(code, Acknowledged()).until_ms)
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Some names, and how many more there are."""
-    more = len(names) - NAMES_SHOWN
-    return ", ".join(names[:NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 _ALL = (_registry, _wanted, _git, _held, _daemons, _runs)

@@ -79,4 +79,4 @@ def _require_known(registry: Registry, names: Sequence[str], *, paused: bool) ->
     known = dict(zip(names, pipe.execute(), strict=True))
     missing = [name for name in names if not known[name] and (paused or name not in before)]
     if missing:
-        raise not_live(*missing)
+        raise not_live(registry, *missing)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from luasprocs.language.sproc import Sproc
-    from luasprocs.registry.live import Revision
+    from luasprocs.registry.revision import Revision
     from luasprocs.server.registry import Registry
 
 DIRECTLY = Change(

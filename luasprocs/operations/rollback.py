@@ -17,7 +17,7 @@ from luasprocs.registry.apply import apply
 from luasprocs.registry.history import Generation, before_last_change, read_blobs, read_history, state_at
 from luasprocs.registry.live import Live, read_live, read_sprocs
 from luasprocs.registry.pins import pin_of, pinned_after
-from luasprocs.registry.plan import Outcome, Plan, diff
+from luasprocs.registry.plan import Plan, SyncOutcome, diff
 from luasprocs.registry.transaction import Change
 from luasprocs.server.info import require_usable
 
@@ -74,7 +74,7 @@ def rollback(
     why: str = "",
     sproc: str = "",
     check: Callable[[Live], None] = lambda live: None,
-) -> Outcome:
+) -> SyncOutcome:
     """Makes live what was, as a new generation, and pins it: what git has of the sprocs that change is kept out.
 
     `generation`: None for the one before; of one sproc the one before its last change. `sproc`: "" for all. `check` raises if
@@ -96,7 +96,7 @@ def rollback(
         revision = apply(registry, live, change)
     except ConflictError as error:
         raise ConflictError(f"not rolled back ({error}): check luasprocs history, then try again") from error
-    return Outcome(change.commit, revision.generation, way.plan, True, round((time.monotonic() - started_s) * 1000))
+    return SyncOutcome(change.commit, revision.generation, way.plan, True, round((time.monotonic() - started_s) * 1000))
 
 
 def unpin(registry: Registry, names: Iterable[str] = (), *, by: str, why: str = "") -> tuple[str, ...]:

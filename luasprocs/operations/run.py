@@ -13,7 +13,8 @@ from luasprocs.client import command, enqueue_command
 from luasprocs.contract.encoding import raw, text
 from luasprocs.contract.refusals import Refusal
 from luasprocs.errors import NoSprocError, ScriptError
-from luasprocs.server.errors import is_missing_function, named
+from luasprocs.operations.sprocs import meant
+from luasprocs.server.errors import is_missing_function, is_no_writes, named
 from luasprocs.server.script_errors import code_of, script_errors
 from luasprocs.state.executions import newest_id
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A sproc's reply, as redis-py gives it. `recorded`: False if the user's ACL forbids the record."""
+    """A sproc's reply, as redis-py gives it. `recorded`: False if the user's ACL forbids the record, or the server all writes."""
 
     reply: Any
     recorded: bool = True
@@ -50,30 +51,50 @@ def run(
 ) -> Ran | Enqueued:
     """Runs a sproc by name and records the run; an async one is enqueued. `by`: who asks, for the record.
 
+    A server that takes no writes runs those with `readonly=yes` all the same.
+
     Raises:
         NoSprocError, SprocDisabledError: there is none of that name, or it is off.
         ScriptError: it raised an error, or its reply is nested too deep.
         redis.RedisError: the connection or a right failed, or the server refused what the sproc did (memory, a replica).
     """
     head = [len(keys), *keys, raw(name)]
-    with _own_errors(name):
+    with _own_errors(registry, name):
         try:
             return Ran(registry.client.execute_command("FCALL", registry.keys.function("run"), *head, raw(by), *args))
         except ResponseError as error:
             code = code_of(error)
             if code == Refusal.ASYNC:
                 return _enqueue(registry, name, keys, args, by)
+            if is_no_writes(error):
+                return _read_only(registry, name, keys, args, error)
             if code != Refusal.NORECORD:
                 raise
         return Ran(registry.client.execute_command(*command(registry.keys, name, keys, args)), recorded=False)
 
 
+def _read_only(
+    registry: Registry, name: str, keys: Sequence[Argument], args: Sequence[Argument], refused: ResponseError
+) -> Ran:
+    """Runs a sproc by what the server lets read even now. Raises `refused` if the sproc may write."""
+    try:
+        return Ran(
+            registry.client.execute_command(*command(registry.keys, name, keys, args, readonly=True)), recorded=False
+        )
+    except ResponseError as error:
+        if code_of(error) in {Refusal.NOTREADONLY, Refusal.ASYNC}:
+            raise refused from None
+        raise
+
+
 @contextlib.contextmanager
-def _own_errors(name: str) -> Iterator[None]:
+def _own_errors(registry: Registry, name: str) -> Iterator[None]:
     """Inside, what a sproc's run answers becomes this package's error; what the server itself refuses stays redis-py's."""
     try:
         with script_errors(name):
             yield
+    except NoSprocError as error:
+        raise NoSprocError(f"{error}{meant(registry, name)}") from error
     except ScriptError as error:
         cause = error.__cause__
         if not isinstance(cause, ResponseError):

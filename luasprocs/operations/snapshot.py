@@ -51,19 +51,20 @@ class Missed:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a repository at hand wants live. `differs`: that is not live.
+    """What a repository at hand wants live. `differs`: that is not live, beside live edits that wait (`edited`: there are some).
 
     `refused`: why it is not to be made live, or ""; `unreadable`: why git can't be asked, or "".
     """
 
     commit: str = ""
     differs: bool = False
+    edited: bool = False
     refused: str = ""
     unreadable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Sprocs:
+class SprocFacts:
     """What takes a look at every sproc. `engine`: why the loaded engine is not the one that the registry needs.
 
     `schedules`: how many there are.
@@ -86,7 +87,7 @@ class Snapshot:
 
     now_ms: int = 0
     unreachable: str = ""
-    sprocs: Sprocs | None = None
+    sprocs: SprocFacts | None = None
     sync: SyncState = field(default_factory=SyncState)
     suspended: Suspended | None = None
     running: Running = field(default_factory=lambda: Running(0))
@@ -118,7 +119,7 @@ def read_snapshot(registry: Registry, server: str, expected: int = 0) -> Snapsho
         return Snapshot(unreachable=str(error))
 
 
-def read_sprocs(registry: Registry, expected: int = 0) -> Sprocs:
+def read_sprocs(registry: Registry, expected: int = 0) -> SprocFacts:
     """The part that is dear: 4 ms of the server's time for each 250 sprocs.
 
     Raises:
@@ -128,9 +129,9 @@ def read_sprocs(registry: Registry, expected: int = 0) -> Sprocs:
     return sprocs_of(registry, live, read_stats(registry, live.sprocs))
 
 
-def sprocs_of(registry: Registry, live: Live, stats: Mapping[str, Stats]) -> Sprocs:
+def sprocs_of(registry: Registry, live: Live, stats: Mapping[str, Stats]) -> SprocFacts:
     """The same of what was read already. `stats`: of live sprocs."""
-    return Sprocs(
+    return SprocFacts(
         live=live,
         engine="" if live.empty else live.engine_stale(engine_of(live, registry.keys, live.revision.owner)),
         schedules=len(read_schedules(registry).each),
@@ -170,7 +171,7 @@ def read_stats(registry: Registry, names: Iterable[str]) -> dict[str, Stats]:
 _COUNTED = ("last_status", "failed_in_a_row", "failing_since", "last_error", "last_missed")
 
 
-def read_around(registry: Registry, sprocs: Sprocs) -> Snapshot:
+def read_around(registry: Registry, sprocs: SprocFacts) -> Snapshot:
     """All else, in one round trip. What stands in a key of another type is left out: that is a fault of `sprocs.live`.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ResponseError
 
-from luasprocs.contract.codes import Status, Trigger
+from luasprocs.contract.codes import JobState, Status, Trigger
 from luasprocs.contract.encoding import raw, text
 from luasprocs.errors import JobError, WaitError
 from luasprocs.language.metadata import typed
@@ -70,7 +70,7 @@ def wait_for_job(
         ]
         if over and unrecorded:
             return _ended(registry, enqueued, tries)
-        if tries and (over or tries[-1].status == "ok"):
+        if tries and (over or tries[-1].status == Status.OK):
             return tries[-1]
         if (tries or unrecorded) and (over := _is_over(registry, enqueued.job)):
             continue  # what it did meanwhile is in its records
@@ -117,7 +117,7 @@ def _unrecorded(registry: Registry, name: str) -> bool:
 def _ended(registry: Registry, enqueued: Enqueued, tries: Sequence[Execution]) -> Execution:
     """How a job ended of which not all is recorded: one that failed is dead, or has its record."""
     job = _job(registry, enqueued.job or "")
-    if tries and (job or tries[-1].status == "ok"):
+    if tries and (job or tries[-1].status == Status.OK):
         return tries[-1]
     status, error = (Status.ERROR, job.error) if job else (Status.OK, "")
     return Execution(
@@ -138,6 +138,6 @@ def _is_over(registry: Registry, job_id: str) -> bool:
     """Whether a job that failed has no try left: it is dead, or was dropped, which two looks tell from one that just moves."""
     for _ in range(2):
         if state := _state_of(registry, job_id):
-            return state == "dead"
+            return state == JobState.DEAD
         time.sleep(POLL_S)
     return True

@@ -15,7 +15,8 @@ from luasprocs.language.needs import Needs, needs_of
 from luasprocs.language.triggers.event import as_fields, sources, trigger_of
 from luasprocs.registry.edits import edits_of
 from luasprocs.registry.functions import function_problems
-from luasprocs.registry.live import INSPECT_CHUNK, Live, Revision, engine_of, read_sprocs
+from luasprocs.registry.live import INSPECT_CHUNK, Live, engine_of, read_sprocs
+from luasprocs.registry.revision import Revision
 from luasprocs.registry.server_compile import Proof, prove
 from luasprocs.registry.transaction import Change, Transaction, batched
 from luasprocs.server.pipeline import borrowed, packed, transact
@@ -81,11 +82,9 @@ def apply(
     needs = _needs(registry, live, change)
     if problems := list(function_problems(registry, live, needs, change.put)):
         raise ProblemsError(problems)
-    engine = (
-        proof.engine
-        if needs == live.needs
-        else render(registry.keys, change.owner, live.info.db, proof.engine.secret, needs)
-    )
+    engine = proof.engine
+    if needs != live.needs:
+        engine = render(registry.keys, change.owner, live.info.db, engine.secret, needs)
     revision = _revision(live, change)
     with borrowed(registry.client) as connection:
         connection.send_command("WATCH", *_singles(registry.keys))
@@ -158,10 +157,9 @@ def _outdated(registry: Registry, live: Live, generation: int) -> list[Any]:
 
 
 def _needs(registry: Registry, live: Live, change: Change) -> Needs:
-    """What the engine is to have after the change: for the sprocs put, and for the live ones that stay."""
+    """What is needed after the change: by the sprocs put, and by the live ones that stay."""
     put = {sproc.name for sproc in change.put}
-    known = {one.sproc for one in live.needs.functions} | {*live.needs.allowed}
-    kept = (set(change.names) & (set(change.names) if live.faults else known)) - put
+    kept = (set(change.names) & (set(change.names) if live.faults else live.needs.sprocs)) - put
     found = [*change.put, *(read_sprocs(registry, sorted(kept)) if kept else ())]
     return needs_of((sproc.name, sproc.values) for sproc in found)
 

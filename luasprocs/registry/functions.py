@@ -10,15 +10,15 @@ from luasprocs.contract.encoding import text
 from luasprocs.contract.functions import FUNCTIONS
 from luasprocs.errors import OwnerError
 from luasprocs.language.header import fields_of
-from luasprocs.language.needs import KEY, Needs, needs_of, shared
+from luasprocs.language.needs import KEY, needs_of, shared
 from luasprocs.language.places import START, Lines
 from luasprocs.language.problems import problem
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from luasprocs.errors import Problem
-    from luasprocs.language.needs import Own
+    from luasprocs.language.needs import Needs, Own
     from luasprocs.language.places import Range
     from luasprocs.language.sproc import Sproc
     from luasprocs.registry.live import Live
@@ -60,16 +60,14 @@ def _answers(registry: Registry) -> bool:
     return True
 
 
-def problems_of(registry: Registry, live: Live, put: Collection[Sproc], deleted: Iterable[str]) -> Iterator[Problem]:
+def problems_of(registry: Registry, live: Live, put: Sequence[Sproc], deleted: Collection[str]) -> Iterator[Problem]:
     """What `function_problems` says of a change that puts and deletes these.
 
     Raises:
         redis.RedisError: the connection or a right failed.
     """
-    needs, gone = needs_of((sproc.name, sproc.values) for sproc in put), {*deleted, *(sproc.name for sproc in put)}
-    stay = [one for one in live.needs.functions if one.sproc not in gone]
-    if needs.functions:
-        yield from function_problems(registry, live, Needs((*needs.functions, *stay)), put)
+    if any(KEY in sproc.values for sproc in put):
+        yield from function_problems(registry, live, functions_after(live, put, deleted), put)
 
 
 def function_problems(registry: Registry, live: Live, needs: Needs, put: Iterable[Sproc]) -> Iterator[Problem]:
@@ -84,7 +82,9 @@ def function_problems(registry: Registry, live: Live, needs: Needs, put: Iterabl
     doubled = shared(needs.functions)
     for one, first in doubled.items():
         put_one, other = (one, first) if one.sproc in sources else (first, one)
-        yield _problem(put_one, f"function {one.function} is {other.sproc}'s already: give one another name", sources)
+        yield _problem(
+            put_one, f"function {put_one.function} is {other.sproc}'s already: give one another name", sources
+        )
     mine = {one.folded for one in live.needs.functions} if live.about else set()
     new = [one for one in needs.functions if one.folded not in mine and one not in doubled]
     taken = _others(registry) if new else {}
@@ -94,6 +94,14 @@ def function_problems(registry: Registry, live: Live, needs: Needs, put: Iterabl
                 f"function {one.function} belongs to the library {taken[one.folded]} on this server: take another name"
             )
             yield _problem(one, what, sources)
+
+
+def functions_after(live: Live, put: Sequence[Sproc], deleted: Collection[str]) -> Needs:
+    """The functions of sprocs put, and of the live ones that stay. Pure."""
+    names = {sproc.name for sproc in put}.union(deleted)
+    stay = (one for one in live.needs.functions if one.sproc not in names)
+    wanted = needs_of((sproc.name, sproc.values) for sproc in put)
+    return wanted._replace(functions=tuple(sorted((*wanted.functions, *stay))))
 
 
 def _problem(one: Own, what: str, sources: dict[str, bytes]) -> Problem:

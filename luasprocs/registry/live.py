@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -10,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from luasprocs.contract.encoding import raw, text
 from luasprocs.contract.keys import KEYS, Keys
 from luasprocs.contract.limits import FUNCTIONS_DIGEST, TRIGGERS_DIGEST
-from luasprocs.contract.records import DIGESTED
 from luasprocs.contract.replies import About, Inspected
 from luasprocs.engine import Engine, new_secret, render
 from luasprocs.language.needs import NOTHING, Needs
 from luasprocs.language.sproc import Sproc
+from luasprocs.registry.revision import Revision, number_in
+from luasprocs.registry.sproc_hash import digest, sproc_of
 from luasprocs.server.errors import is_missing_function, is_wrong_type
 from luasprocs.server.info import ServerInfo, parse_info
 from luasprocs.server.registry import Registry
@@ -25,40 +25,6 @@ if TYPE_CHECKING:
 
 INSPECT_CHUNK = 250
 """Sprocs that one call of the engine inspects: about 3 ms of the server's time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Revision:
-    """What is applied.
-
-    `applied_at`: ISO 8601, UTC; `engine`: its version; `pinned`: the commit that a rollback left, or ""; `held`: what that
-    rollback keeps out, see luasprocs.registry.pins.
-
-    `defaults`: the metadata defaults that were merged into the sprocs, as JSON, or "".
-    """
-
-    commit: str = ""
-    branch: str = ""
-    generation: int = 0
-    applied_at: str = ""
-    applied_by: str = ""
-    owner: str = ""
-    engine: int = 0
-    pinned: str = ""
-    held: str = ""
-    defaults: str = ""
-
-    def fields(self) -> dict[str, str]:
-        """As stored."""
-        return {name: str(getattr(self, name)) for name in self.__slots__}
-
-    @classmethod
-    def parse(cls, stored: Mapping[Any, Any]) -> Revision:
-        """From the hash; what isn't there, or is no number where one is due, has its default."""
-        found: dict[str, Any] = {text(name): text(value) for name, value in stored.items()}
-        for name in ("generation", "engine"):
-            found[name] = _number(found.get(name, ""))
-        return cls(**{name: value for name, value in found.items() if name in cls.__slots__})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +40,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class LiveSproc:
-    """One sproc as the list names it; `intact`: its hash is as it was applied; `edit`: of a live edit, see luasprocs.editing."""
+    """One sproc as the list names it; `intact`: its hash is as it was applied; `edit`: of a live edit, see `registry.edits`."""
 
     name: str
     blob: str
@@ -120,49 +86,11 @@ class Live:
         return ""
 
 
-def _number(value: str) -> int:
-    return int(value) if value.isdecimal() else 0
-
-
-_FIELDS = tuple(name.encode() for name in DIGESTED)
-
-
-def digest(fields: Mapping[bytes, bytes]) -> str:
-    """The SHA1 that says whether a sproc's hash is as it was applied; about.lua computes the same."""
-    parts = [part for name in _FIELDS if name in fields for part in (name, fields[name])]
-    if len(parts) < 2 * len(fields):
-        parts += sorted(_sha1(name + b"\0" + fields[name]).encode() for name in fields.keys() - set(_FIELDS))
-    return _sha1(b"\0".join(parts))
-
-
-def _sha1(data: bytes) -> str:
-    return hashlib.sha1(data, usedforsecurity=False).hexdigest()
-
-
-def fields_of(sproc: Sproc) -> dict[bytes, bytes]:
-    """A sproc as its hash stores it."""
-    fields = {key.encode(): value.encode("utf-8", "surrogateescape") for key, value in sproc.values.items()}
-    fields[b"source"] = sproc.source
-    if sproc.edit:
-        fields[b"edit"] = raw(sproc.edit)
-    fields[b"sha"], fields[b"blob"], fields[b"commit"] = sproc.sha.encode(), raw(sproc.blob), raw(sproc.commit)
-    return fields
-
-
-def sproc_of(name: str, stored: Mapping[bytes, bytes]) -> Sproc:
-    """A sproc from its hash."""
-    texts = {text(key): value for key, value in stored.items()}
-    source = texts.pop("source", b"")
-    own = {key: text(texts.pop(key, b"")) for key in ("sha", "blob", "commit", "edit")}
-    values = {key: text(value) for key, value in texts.items()}
-    return Sproc(name, source, own["blob"], values, own["commit"], own["edit"])
-
-
 def read_live(registry: Registry, expected: int = 0) -> Live:
     """Reads the registry in one round trip, if it holds about as many sprocs as `expected`.
 
     Raises:
-        redis.RedisError: the connection, the password or a right failed (`luasprocs.server.errors_named` names it).
+        redis.RedisError: the connection, the password or a right failed (`luasprocs.server.errors.errors_named` names it).
     """
     pipe = registry.client.pipeline(transaction=False)
     pipe.info("everything")
@@ -245,7 +173,7 @@ def _live(registry: Registry, replies: Sequence[Any]) -> Live:
         faults=tuple(faults),
         last_generation=0
         if isinstance(last, Exception) or not last
-        else _number(text(last[0][1].get(b"generation", b""))),
+        else number_in(text(last[0][1].get(b"generation", b""))),
     )
 
 

@@ -11,7 +11,8 @@ from luasprocs.registry.edits import parse_edit
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from luasprocs.registry.live import LiveSproc, Revision
+    from luasprocs.registry.live import LiveSproc
+    from luasprocs.registry.revision import Revision
 
 ABSENT = ""
 """Git's blob of a sproc that git does not have."""

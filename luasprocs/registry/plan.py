@@ -53,7 +53,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SyncOutcome:
     """What a sync or a rollback did. `changed` is false when nothing had to be done; `duration_ms` is wall-clock time.
 
     `warnings`: what is odd about sprocs that it put, as `file:line:column: message`.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from luasprocs.engine import VERSION
 from luasprocs.errors import ConflictError
-from luasprocs.registry.live import Revision
+from luasprocs.registry.revision import Revision
 from luasprocs.server.pipeline import borrowed, packed, transact
 
 if TYPE_CHECKING:

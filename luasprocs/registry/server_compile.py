@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from luasprocs.contract.encoding import raw, text
 from luasprocs.contract.replies import About
 from luasprocs.errors import ConflictError, Problem
+from luasprocs.language.needs import is_script
 from luasprocs.registry.functions import names_taken
 from luasprocs.registry.transaction import Row, row_of
 from luasprocs.server.errors import is_name_taken
@@ -61,24 +63,40 @@ def prove(
     proven: list[Sproc] = []
     rows: list[Row] = []
     with borrowed(registry.client) as connection:
-        unanswered = 0
+        unanswered: deque[list[Sproc]] = deque()
         for chunk in _chunks(sprocs):
             parts = [part for sproc in chunk for part in (raw(sproc.name), sproc.source)]
-            connection.send_packed_command([packed("FCALL_RO", registry.keys.function("compile"), 0, *parts)])
-            unanswered += 1
+            compiled = packed("FCALL_RO", registry.keys.function("compile"), 0, *parts)
+            connection.send_packed_command(
+                [compiled, *(packed("SCRIPT", "LOAD", one.source) for one in _scripts(chunk))]
+            )
+            unanswered.append(chunk)
             proven += chunk
             rows += (row_of(registry.keys, sproc) for sproc in chunk)
-            if unanswered == COMPILES_AHEAD:
-                problems += _answer(connection)
-                unanswered -= 1
+            if len(unanswered) == COMPILES_AHEAD:
+                problems += _answer(connection, unanswered.popleft())
             progress(len(rows))
-        for _ in range(unanswered):
-            problems += _answer(connection)
+        while unanswered:
+            problems += _answer(connection, unanswered.popleft())
     return Proof(engine, tuple(proven), tuple(rows), tuple(problems))
 
 
-def _answer(connection: Any) -> list[Problem]:
-    return [_compile_problem(text(name), text(said)) for name, said in _pairs(connection.read_response())]
+def _scripts(chunk: Iterable[Sproc]) -> list[Sproc]:
+    return [sproc for sproc in chunk if is_script(sproc.values)]
+
+
+def _answer(connection: Any, chunk: Iterable[Sproc]) -> list[Problem]:
+    found = {text(name): text(said) for name, said in _pairs(connection.read_response())}
+    problems = [_compile_problem(name, said) for name, said in found.items()]
+    for sproc in _scripts(chunk):
+        try:
+            connection.read_response()
+        except NoPermissionError:
+            raise
+        except ResponseError as error:
+            if sproc.name not in found:
+                problems.append(Problem(sproc.name, 1, 1, f"evalsha=yes: the server takes no such script: {error}"))
+    return problems
 
 
 def _chunks(sprocs: Iterable[Sproc]) -> Iterable[list[Sproc]]:

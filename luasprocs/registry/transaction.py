@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from luasprocs.contract.codes import Action
 from luasprocs.contract.encoding import raw
-from luasprocs.contract.limits import FUNCTIONS_DIGEST, TRIGGERS_DIGEST
+from luasprocs.contract.limits import FUNCTIONS_DIGEST, GENERATIONS_KEPT, TRIGGERS_DIGEST
+from luasprocs.language.needs import is_script
 from luasprocs.language.sproc import Sproc, git_blob_id
 from luasprocs.language.triggers.event import as_fields
-from luasprocs.registry.live import Live, Revision, digest, fields_of
+from luasprocs.registry.live import Live
+from luasprocs.registry.revision import Revision
+from luasprocs.registry.sproc_hash import digest, fields_of
 from luasprocs.server.pipeline import packed
 
 if TYPE_CHECKING:
@@ -23,8 +26,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-GENERATIONS_KEPT = 50
-"""Generations that a rollback can go back."""
 NAMES_A_COMMAND = 1000
 
 
@@ -105,6 +106,7 @@ class Transaction:
         yield from self._sprocs()
         yield from self._names()
         yield from self._functions()
+        yield from (packed("SCRIPT", "LOAD", sproc.source) for sproc in self.change.put if is_script(sproc.values))
         yield self._history()
         yield from self._blobs()
         yield packed("DEL", self.keys.revision)

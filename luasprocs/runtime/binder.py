@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Protocol
 
 from redis import exceptions
@@ -11,12 +10,11 @@ from redis import exceptions
 from luasprocs.contract.replies import About
 from luasprocs.runtime.bindings import Bindings, parse_bindings
 from luasprocs.runtime.engine import ENGINE_POLL_S, until_engine
+from luasprocs.runtime.log import log
 
 if TYPE_CHECKING:
     from luasprocs.runtime.link import Link
     from luasprocs.runtime.numbering import Numbering
-
-log = logging.getLogger("luasprocs.daemon")
 
 
 class Rebinding(Protocol):

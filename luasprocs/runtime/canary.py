@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
 import hiredis
@@ -11,6 +10,7 @@ from redis import exceptions
 
 from luasprocs.contract.encoding import time_ms
 from luasprocs.runtime import flags
+from luasprocs.runtime.log import log
 from luasprocs.runtime.probes import PROBES, channels, judge
 from luasprocs.runtime.wire import Wire, connect, packed, pipelined
 
@@ -19,15 +19,13 @@ if TYPE_CHECKING:
 
     from luasprocs.runtime.link import Link
 
-log = logging.getLogger("luasprocs.daemon")
-
 LOOK_EVERY_S = 3.0
 RECORD_EVERY_MS = 60_000
 """How often an ongoing gap is recorded; its last part is recorded when it ends."""
 EXPIRES_IN_S = 0.01
 
 
-class Needs(Protocol):
+class CanaryNeeds(Protocol):
     """The event classes that triggers need. `refused`: set once CONFIG is refused; `ok_ms`: server time without a gap."""
 
     refused: asyncio.Event
@@ -45,7 +43,7 @@ class Canary:
     `healed`: called when nothing is missing any more.
     """
 
-    def __init__(self, link: Link, needs: Needs, healed: Callable[[], None]) -> None:
+    def __init__(self, link: Link, needs: CanaryNeeds, healed: Callable[[], None]) -> None:
         self._link, self._needs, self._healed = link, needs, healed
         self._key = link.keys.canary(link.daemon).encode()
         self._ok_ms = 0

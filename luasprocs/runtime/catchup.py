@@ -5,7 +5,6 @@ Each key runs at least once: an interrupted scan resumes from its cursor.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from redis import exceptions
@@ -14,12 +13,11 @@ from luasprocs.contract.encoding import raw, text
 from luasprocs.errors import SettingsError
 from luasprocs.language.globs import matcher
 from luasprocs.language.metadata import typed
+from luasprocs.runtime.log import log
 from luasprocs.runtime.numbering import OWN
 
 if TYPE_CHECKING:
     from luasprocs.runtime.link import Link
-
-log = logging.getLogger("luasprocs.daemon")
 
 SCAN_COUNT = 500
 RUN_COUNT = 100

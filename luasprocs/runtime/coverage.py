@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import time
 from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 
 from luasprocs.runtime.catchup import scan
+from luasprocs.runtime.log import log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from luasprocs.runtime.link import Link
     from luasprocs.runtime.numbering import Numbering, Tick
     from luasprocs.runtime.source import Segment, Source
-
-log = logging.getLogger("luasprocs.daemon")
 
 MEND_EVERY_S = 0.2
 BEAT_EVERY_S = 0.5

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import deque
 from dataclasses import replace
@@ -11,7 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.runtime.batch import batch_words
+from luasprocs.runtime.log import log
 from luasprocs.runtime.numbering import CHUNK_EVENTS
+from luasprocs.runtime.timers import TIMEOUTS_TO_PAUSE
 from luasprocs.runtime.wire import packed
 from luasprocs.server.errors import is_full, is_killed, is_server_state
 
@@ -22,14 +23,11 @@ if TYPE_CHECKING:
     from luasprocs.runtime.shard_state import ShardState
     from luasprocs.runtime.source import Chunk, Source
 
-log = logging.getLogger("luasprocs.daemon")
-
 IN_FLIGHT = 4
 BATCH_US = 1500
 """How long one dispatch may block the server, estimated from the last ones."""
 BEHIND_REST_S = 0.01
 ERROR_REST_S = 0.1
-TIMEOUTS_TO_PAUSE = 3
 FULL_S = 1.0
 """How long a server that was full is taken for full: it queues nothing then, but may run sprocs with `oom=allow`."""
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING
 
 from redis import exceptions
 
 from luasprocs.engine import VERSION, new_secret, render
-from luasprocs.registry.live import Revision, needs_in
+from luasprocs.registry.live import needs_in
+from luasprocs.registry.revision import Revision
+from luasprocs.runtime.log import log
 from luasprocs.server.errors import is_missing_function
 
 if TYPE_CHECKING:
     from luasprocs.runtime.link import Link
-
-log = logging.getLogger("luasprocs.daemon")
 
 ENGINE_POLL_S = 0.5
 

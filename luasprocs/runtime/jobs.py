@@ -17,14 +17,14 @@ from luasprocs.contract.encoding import text
 from luasprocs.contract.metadata import TOLD
 from luasprocs.errors import SettingsError
 from luasprocs.language.metadata import typed
-from luasprocs.runtime.workers import Job, Outcome, WorkerError
+from luasprocs.runtime.log import log
+from luasprocs.runtime.workers import Job, WorkerError
 from luasprocs.server.errors import is_killed
+from luasprocs.worker.messages import Outcome
 
 if TYPE_CHECKING:
     from luasprocs.runtime.link import Link
     from luasprocs.runtime.workload import Workload
-
-log = logging.getLogger("luasprocs.daemon")
 
 LOOK_EVERY_S = 1.0
 """Finds jobs of dead daemons and due retries, and covers for lost wake-ups."""

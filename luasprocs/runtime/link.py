@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from luasprocs.runtime.log_once import LogOnce
     from luasprocs.runtime.wire import Argument, Handler
 
-log = logging.getLogger("luasprocs.daemon")
-
 
 class LinkLostError(Exception):
     """The connections are no longer usable; the text says why."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-log = logging.getLogger("luasprocs.daemon")
+from luasprocs.runtime.log import log
 
 
 class LogOnce:

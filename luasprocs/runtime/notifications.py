@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING
 
 from redis import exceptions
@@ -11,14 +10,13 @@ from redis import exceptions
 from luasprocs.contract.encoding import time_ms
 from luasprocs.runtime import flags
 from luasprocs.runtime.bindings import Bindings
+from luasprocs.runtime.log import log
 from luasprocs.runtime.wire import packed
 from luasprocs.server.errors import is_lasting
 
 if TYPE_CHECKING:
     from luasprocs.runtime.link import Link
     from luasprocs.runtime.numbering import Numbering
-
-log = logging.getLogger("luasprocs.daemon")
 
 SETTING = "notify-keyspace-events"
 PUBSUB_LIMIT_BYTES = 512 * 1024 * 1024

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from redis import exceptions
 
 from luasprocs.contract.encoding import time_ms
+from luasprocs.runtime.log import log
 from luasprocs.state.paused import SCHEDULES_CHANGED, pausing
 
 if TYPE_CHECKING:
     from luasprocs.runtime.link import Link
-
-log = logging.getLogger("luasprocs.daemon")
 
 
 def pause(link: Link, name: bytes) -> None:

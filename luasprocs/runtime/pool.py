@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from luasprocs.runtime.workers import NotBegunError, Worker, WorkerError
 
 if TYPE_CHECKING:
-    from luasprocs.runtime.workers import Begins, Job, Outcome, WorkerSetup
+    from luasprocs.runtime.workers import Begins, Job, WorkerSetup
+    from luasprocs.worker.messages import Outcome
 
 START_AGAIN_S = 2.0
 """After a worker that could not be started."""

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from luasprocs.runtime.log import log
 from luasprocs.runtime.notify import notify, watchdog_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-log = logging.getLogger("luasprocs.daemon")
 
 INTERRUPTED = 130
 SAME_SIGNAL_S = 0.2

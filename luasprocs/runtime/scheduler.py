@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import math
 import time
 from functools import partial
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
     from luasprocs.runtime.link import Link
     from luasprocs.runtime.shard_state import ShardState
-
-log = logging.getLogger("luasprocs.daemon")
 
 AT_ONCE = 1000
 """Schedules of one call. The engine runs them in order, starts no more after 12 ms, and then marks them."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +18,11 @@ from luasprocs.runtime.deadlines import Deadlines
 from luasprocs.runtime.dispatcher import Dispatcher
 from luasprocs.runtime.engine import until_engine
 from luasprocs.runtime.jobs import Jobs
+from luasprocs.runtime.log import log
 from luasprocs.runtime.notifications import Notifications
 from luasprocs.runtime.pausing import pause
 from luasprocs.runtime.scheduler import Scheduler
+from luasprocs.runtime.scripts import Scripts
 from luasprocs.runtime.ticker import Ticker
 from luasprocs.runtime.upkeep import Upkeep
 from luasprocs.runtime.watchdog import Watchdog
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from luasprocs.runtime.numbering import Tick
     from luasprocs.runtime.shard_state import ShardState
     from luasprocs.runtime.upkeep import Retention
-
-log = logging.getLogger("luasprocs.daemon")
 
 
 class Session:
@@ -67,6 +66,7 @@ class Session:
         self._canary = Canary(link, self._notifications, self._deadlines.rescan)
         self._watchdog = Watchdog(link, numbering)
         self._upkeep = Upkeep(link, numbering, retention)
+        self._scripts = Scripts(link)
 
     @property
     def in_flight(self) -> int:
@@ -96,7 +96,7 @@ class Session:
                 await self._ticker.force()
                 for part in (
                     *(self._binder, self._ticker, self._coverage, self._deadlines, self._jobs),
-                    *(self._canary, self._watchdog),
+                    *(self._canary, self._watchdog, self._scripts),
                 ):
                     link.spawn(part.run())
                 if self._state.schedules:
@@ -177,6 +177,7 @@ class Session:
         """Events, schedules and jobs go on with the new generation."""
         self._dispatcher.rebound()
         self._scheduler.rebind()
+        self._scripts.rebind()
         self._state.workload.generation = bindings.generation.encode()
 
     # With each tick (ticker.Ticks).

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from redis import exceptions
 
 from luasprocs.runtime.cancelling import end
 from luasprocs.runtime.link import Link, LinkLostError
+from luasprocs.runtime.log import log
 from luasprocs.runtime.session import Session
 from luasprocs.runtime.watchdog import stop_overdue
 from luasprocs.server.errors import is_busy, named
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from luasprocs.runtime.link import Address
     from luasprocs.runtime.shard_state import ShardState
     from luasprocs.runtime.upkeep import Retention
-
-log = logging.getLogger("luasprocs.daemon")
 
 RETRY_FIRST_S = 0.05
 RETRY_LONGEST_S = 0.8

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,6 +12,7 @@ from luasprocs.contract.limits import TICK_MS
 from luasprocs.contract.replies import Ticked
 from luasprocs.runtime.engine import until_engine
 from luasprocs.runtime.link import LinkLostError
+from luasprocs.runtime.log import log
 from luasprocs.runtime.wire import connect
 from luasprocs.server.errors import is_missing_function, is_read_only
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from luasprocs.runtime.link import Link
     from luasprocs.runtime.numbering import Numbering
-
-log = logging.getLogger("luasprocs.daemon")
 
 TICKS_UNHEARD = 8
 """After so many missing ticks the event connection counts as broken."""

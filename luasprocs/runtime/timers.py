@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.contract.encoding import raw
+from luasprocs.contract.limits import CLOCK_BACK_MS
 from luasprocs.errors import SettingsError
 from luasprocs.language.metadata import typed
 from luasprocs.language.misfire import GRACE_MS, Due, due
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 
 MANY = 10
 """If more are due at once, their records are written afterwards, so that no run waits for them."""
-CLOCK_BACK_MS = 601_000.0
+BACK_MS = CLOCK_BACK_MS + 1000.0
 """More than the engine's limit, so that the engine always agrees."""
 TIMEOUTS_TO_PAUSE = 3
+"""Runs in a row that never ended, after which a sproc is paused."""
 
 
 @dataclass(slots=True)
@@ -145,7 +147,7 @@ class Timers:
 
     def set_back(self, now_ms: float) -> bool:
         """Whether the server's clock was set back before times that have run: the engine starts such schedules again."""
-        return any(timer.done_ms > now_ms + CLOCK_BACK_MS for timer in self._by_name.values())
+        return any(timer.done_ms > now_ms + BACK_MS for timer in self._by_name.values())
 
     def many_due(self, now_ms: float) -> bool:
         """Whether more than MANY are due."""

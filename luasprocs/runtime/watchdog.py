@@ -6,12 +6,12 @@ The server accepts that only after its `busy-reply-threshold` (5 s by default), 
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 
 from luasprocs.language.metadata import typed
+from luasprocs.runtime.log import log
 from luasprocs.runtime.wire import connect
 from luasprocs.server.errors import is_busy, is_forbidden
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from luasprocs.runtime.log_once import LogOnce
     from luasprocs.runtime.numbering import Numbering
     from luasprocs.runtime.wire import Wire
-
-log = logging.getLogger("luasprocs.daemon")
 
 LOOK_EVERY_S = 0.25
 PROBE_TIMEOUT_S = 5.0

@@ -1,6 +1,6 @@
 """Worker processes: each runs one async job at a time, and can be killed without harm to others.
 
-Both sides exchange RESP arrays over the worker's stdin and stdout; luasprocs/worker/ is the other side.
+luasprocs/worker/ is the other side; its `messages` says what both say.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 import os
 import signal
 import sys
@@ -22,12 +21,12 @@ import hiredis
 
 from luasprocs.contract.codes import Status
 from luasprocs.errors import LuasprocsError
+from luasprocs.runtime.log import log
 from luasprocs.runtime.wire import packed
+from luasprocs.worker.messages import DONE, READY, SETUP, UNBEGUN, Outcome, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-log = logging.getLogger("luasprocs.daemon")
 
 START_TIMEOUT_S = 30.0
 GONE_TIMEOUT_S = 2.0
@@ -98,16 +97,6 @@ class Job:
     args: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended. `status`: ok, error, denied or timeout; `reply`, `error`: texts for its record."""
-
-    status: str
-    duration_us: int
-    reply: bytes = b""
-    error: bytes = b""
-
-
 class NotBegunError(Exception):
     """The worker died during an earlier job, or can't read the job's source."""
 
@@ -153,7 +142,7 @@ class Worker:
         worker = cls(process)
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
-                worker._write("setup", setup.as_json())
+                worker._write(SETUP, setup.as_json())
                 answer = await worker._read()
         except TimeoutError:
             await worker.end()
@@ -161,7 +150,7 @@ class Worker:
         except BaseException:
             await worker.end()
             raise
-        if answer is None or answer[0] != b"ready":
+        if answer is None or answer[0] != READY:
             await worker.end()
             said = answer[1].decode("utf-8", "replace") if answer else "it ended while it started; stderr says why"
             raise WorkerError(f"a worker can't run: {said}")
@@ -182,10 +171,7 @@ class Worker:
             if first:
                 timer = begins(job)
             if self.alive:
-                self._write(
-                    *("job", job.id, job.name, job.trigger, job.depth, 1, job.origin, job.attempt, generation),
-                    *(job.header["timeout"], job.header["memory"], len(job.keys), *job.keys, *job.args),
-                )
+                self._write(*_task(job, generation).words())
             async with self._turn:
                 if self._ended:
                     raise NotBegunError
@@ -210,11 +196,11 @@ class Worker:
         except BaseException:
             self.kill()
             raise
-        if answer is not None and answer[:2] == [b"unbegun", job.id]:
+        if answer is not None and answer[:2] == [UNBEGUN, job.id]:
             log.warning("a worker could not begin a job: %s", answer[2].decode("utf-8", "replace"))
             self.kill()
             raise NotBegunError
-        if answer is None or answer[:2] != [b"done", job.id]:
+        if answer is None or answer[:2] != [DONE, job.id]:
             self._ended = True
             code = None if answer is not None else await self._process.wait()
             self.kill()
@@ -267,6 +253,13 @@ class Worker:
             if not data:
                 return None
             self._reader.feed(data)
+
+
+def _task(job: Job, generation: bytes) -> Task:
+    depth, attempt = b"%d" % job.depth, b"%d" % job.attempt
+    timeout_ms, memory_bytes = job.header["timeout"], job.header["memory"]
+    head = (job.id, job.name, job.trigger, depth, b"1", job.origin, attempt, generation)
+    return Task(*head, timeout_ms, memory_bytes, job.keys, job.args)
 
 
 def _make(folder: Path) -> None:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import deque
 from typing import TYPE_CHECKING
 
 from luasprocs.contract.codes import Status
+from luasprocs.contract.encoding import text
+from luasprocs.runtime.log import log
 from luasprocs.runtime.pool import DEPTH
 from luasprocs.runtime.workers import WorkerError
+from luasprocs.server.errors import is_full
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from luasprocs.runtime.pool import Pool
-    from luasprocs.runtime.workers import Job, Outcome
-
-log = logging.getLogger("luasprocs.daemon")
+    from luasprocs.runtime.workers import Job
+    from luasprocs.worker.messages import Outcome
 
 SHORT_US = 5000
 AHEAD = 16
@@ -32,8 +33,8 @@ class Workload:
     """`generation`: the newest one known here, whose sources new runs use; `ended`: called after each run.
 
     `unreported`: jobs with outcomes that the server doesn't know yet; `done`: how many have ended. `begun`: called with a
-    job's entry when its run begins; `unbegun`: jobs that no worker could begin. `at_hand`: entries of all jobs that were
-    handed to this daemon, until the server knows what became of them.
+    job's entry when its run begins; `unbegun`: jobs that no worker could begin, or that a full server has stopped. `at_hand`:
+    entries of all jobs that were handed to this daemon, until the server knows what became of them.
     """
 
     def __init__(self, pool: Pool) -> None:
@@ -121,7 +122,10 @@ class Workload:
         except WorkerError:
             self.unbegun.append(job)
         else:
-            self._note(job, outcome)
+            if outcome.status == Status.ERROR and is_full(text(outcome.error)):
+                self.unbegun.append(job)  # that was no try: it begins anew when the server has room
+            else:
+                self._note(job, outcome)
         finally:
             self._long -= not short
         if task := asyncio.current_task():

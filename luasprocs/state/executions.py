@@ -107,7 +107,7 @@ _FIELDS = tuple((one.name, one.name.encode(), one.number) for one in EXECUTION)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RecordFilter:
     """Which records are wanted; an empty tuple wants all. `sprocs`: names or Redis globs."""
 
     sprocs: tuple[str, ...] = ()
@@ -148,7 +148,7 @@ def read_executions(
     since_ms: int = 0,
     *,
     until_id: str = "+",
-    wanted: Wanted = Wanted(),
+    wanted: RecordFilter = RecordFilter(),
 ) -> list[Execution]:
     """The last `count` records that are wanted (None: all), the newest last. `until_id`: the last one to look at.
 

@@ -1,13 +1,7 @@
-"""The process: `python -I -m luasprocs.worker`, started by a daemon, which speaks to it in RESP arrays over stdin and stdout.
-
-    daemon -> worker   setup <json>
-                       job <id> <name> <trigger> <depth> <roots> <origin> <attempt> <generation> <timeout_ms> <memory_bytes> <nkeys> key… arg…
-    worker -> daemon   ready <json>   or   failed <text>
-                       done <id> <status> <duration_us> <reply> <error>
-                       unbegun <id> <text>: the server can't give its source now
+"""The process: `python -I -m luasprocs.worker`, started by a daemon; `messages` says what both say.
 
 It ends when stdin does. The daemon kills it after a timeout; nothing here watches the clock.
-"""  # noqa: E501  # a message is a line
+"""
 
 from __future__ import annotations
 
@@ -21,14 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import hiredis
 
+from luasprocs.contract.codes import Allow
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import LuasprocsError
 from luasprocs.server.urls import redacted
-from luasprocs.worker.confinement import CLIBS, EXEC, ConfinementError, Rules, confine, data_bytes
+from luasprocs.worker.confinement import ConfinementError, Rules, confine, data_bytes
 from luasprocs.worker.connection import Connection, LostError, RefusedError
 from luasprocs.worker.descendants import Descendants, keep
+from luasprocs.worker.messages import DONE, FAILED, READY, UNBEGUN, Task
 from luasprocs.worker.output import Output
-from luasprocs.worker.running import LEAST_MEMORY_BYTES, UNBEGUN, Job, Runner
+from luasprocs.worker.running import LEAST_MEMORY_BYTES, Runner, UnbegunError
 from luasprocs.worker.sources import Sources
 
 if TYPE_CHECKING:
@@ -38,7 +34,7 @@ READ_BYTES = 1 << 16
 EXIT_FAILED, EXIT_UNREACHABLE = 1, 3
 
 
-class Daemon:
+class DaemonSide:
     """The other side. It keeps the two pipes at numbers of their own: 0 to 2 are the job's."""
 
     def __init__(self) -> None:
@@ -69,7 +65,7 @@ class Daemon:
 
 def main() -> int:
     """Runs jobs until the daemon hangs up. Returns the exit code."""
-    daemon = Daemon()
+    daemon = DaemonSide()
     messages = daemon.messages()
     first = next(messages, None)
     if first is None:
@@ -79,27 +75,35 @@ def main() -> int:
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
     started: Descendants | None = None
     try:
-        if {EXEC, CLIBS} & set(told.get("allow", ())):
+        if {Allow.EXEC, Allow.CLIBS} & set(told.get("allow", ())):
             keep(daemon.pipes)
             started = Descendants()
-        runner, said = _set_up(told)
+        runner, facts = _set_up(told)
     except (ConfinementError, LuasprocsError, LostError, RefusedError, OSError) as error:
-        daemon.say("failed", str(error))
+        daemon.say(FAILED, str(error))
         return EXIT_FAILED
-    daemon.say("ready", json.dumps(said))
+    daemon.say(READY, json.dumps(facts))
     try:
         for message in messages:
-            job = _job(message)
-            outcome = runner.run(job)
+            task = _task(message)
+            try:
+                outcome = runner.run(task)
+                answer: tuple[object, ...] = (
+                    DONE,
+                    task.id,
+                    outcome.status,
+                    outcome.duration_us,
+                    outcome.reply,
+                    outcome.error,
+                )
+            except UnbegunError as error:
+                answer = (UNBEGUN, task.id, str(error))
             if started:
                 started.end()
             if runner.connection.unreachable and runner.connection.named:
                 sys.stderr.write("worker: the server can't be reached any more; a new worker looks up its name\n")
                 return EXIT_UNREACHABLE
-            if outcome.status == UNBEGUN:
-                daemon.say("unbegun", job.id, outcome.error)
-                continue
-            daemon.say("done", job.id, outcome.status, outcome.duration_us, outcome.reply, outcome.error)
+            daemon.say(*answer)
     except BrokenPipeError:
         return 0
     return 0
@@ -132,22 +136,9 @@ def _set_up(told: dict[str, Any]) -> tuple[Runner, dict[str, Any]]:
     return runner, {"confined": bool(abi), "abi": abi, "pid": os.getpid()}
 
 
-def _job(message: list[bytes]) -> Job:
-    _, job_id, name, trigger, depth, roots, origin, attempt, generation, _timeout, memory, count, *rest = message
-    keys, args = rest[: int(count)], rest[int(count) :]
-    return Job(
-        job_id,
-        name,
-        trigger,
-        depth,
-        roots,
-        origin,
-        attempt,
-        generation,
-        max(int(memory), LEAST_MEMORY_BYTES),
-        keys,
-        args,
-    )
+def _task(message: list[bytes]) -> Task:
+    task = Task.parse(message)
+    return task._replace(memory_bytes=max(task.memory_bytes, LEAST_MEMORY_BYTES))
 
 
 if __name__ == "__main__":

@@ -13,10 +13,9 @@ from pathlib import Path
 
 from lupa import lua51
 
+from luasprocs.contract.codes import Allow
 from luasprocs.worker import landlock
 from luasprocs.worker.landlock import READ, RUN, WRITE, Access
-
-EXEC, CLIBS, UNCONFINED = "exec", "clibs", "unconfined"  # words of the host's setting `allow`
 
 FILES_OPEN = 256
 FILE_BYTES = 512 << 20
@@ -66,7 +65,7 @@ def lua_paths(rules: Rules) -> tuple[str, str]:
     rocks = _home() / ".luarocks"
     lua = [template for folder in (rocks / "share/lua/5.1", *LUA_FOLDERS) for template in _templates(str(folder))]
     c = [f"{folder}/?.so" for folder in (rocks / "lib/lua/5.1", *C_FOLDERS)]
-    return ";".join(own + lua), ";".join(own_c + c if CLIBS in rules.allow else [])
+    return ";".join(own + lua), ";".join(own_c + c if Allow.CLIBS in rules.allow else [])
 
 
 def _templates(part: str) -> list[str]:
@@ -96,12 +95,12 @@ def confine(rules: Rules, port: int | None) -> int:
     for folder in (rules.folder, *rules.writable):
         if not folder.is_dir():
             raise ConfinementError(f"there is no folder {folder}: make it, or change the setting that names it")
-    if not landlock.abi() and UNCONFINED not in rules.allow:
+    if not landlock.abi() and Allow.UNCONFINED not in rules.allow:
         raise ConfinementError(
             "this kernel has no Landlock (Linux 5.13 has it), so files can't be confined: "
             "`unconfined` in the host's setting `allow` runs async sprocs all the same"
         )
-    if CLIBS in rules.allow:
+    if Allow.CLIBS in rules.allow:
         offer_lua_to_c_libraries()
     time.tzset()  # reads /etc/localtime, which is out of reach later
     os.chdir(rules.folder)
@@ -112,7 +111,7 @@ def confine(rules: Rules, port: int | None) -> int:
     try:
         version = landlock.restrict(_paths(rules), port)
     except OSError as error:
-        if UNCONFINED not in rules.allow:
+        if Allow.UNCONFINED not in rules.allow:
             raise ConfinementError(f"Landlock refused to confine the worker: {error.strerror}") from error
         version = 0
     if not version:
@@ -124,10 +123,10 @@ def _paths(rules: Rules) -> list[tuple[Path, Access]]:
     path, cpath = lua_paths(rules)
     found = [(folder, WRITE) for folder in (rules.folder, *rules.writable)]
     found += [(_fixed_part(template), READ) for template in path.split(";")]
-    if CLIBS in rules.allow:
+    if Allow.CLIBS in rules.allow:
         found += [(_fixed_part(template), READ) for template in cpath.split(";")]
         found += [(place, READ) for place in _LIBRARIES]
-    if EXEC in rules.allow:
+    if Allow.EXEC in rules.allow:
         found += [(place, RUN) for place in (*_PROGRAMS, *_LIBRARIES)]
         found += [(Path("/dev/null"), READ | Access.WRITE_FILE), (Path("/dev/urandom"), READ)]
     return found
@@ -144,7 +143,7 @@ def _limit(rules: Rules) -> None:
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, FILES_OPEN),
         (resource.RLIMIT_FSIZE, FILE_BYTES),
-        (resource.RLIMIT_NPROC, PROCESSES_OF_USER if EXEC in rules.allow else 0),
+        (resource.RLIMIT_NPROC, PROCESSES_OF_USER if Allow.EXEC in rules.allow else 0),
     ):
         hard = resource.getrlimit(what)[1]
         most_here = most if hard == resource.RLIM_INFINITY else min(most, hard)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import hiredis
 
 from luasprocs.server.endpoint import CLIENT_NAME, Endpoint
-from luasprocs.worker.replies import Problem, Reader, TooLargeError, Typed
+from luasprocs.worker.replies import ErrorReply, Reader, TooLargeError, Typed
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -171,7 +171,7 @@ class Connection:
         assert self._file is not None  # noqa: S101
         self._socket.sendall(hiredis.pack_command(words))
         reply = self._read(self._file, 1 << 20)
-        if isinstance(reply, Problem):
+        if isinstance(reply, ErrorReply):
             raise RefusedError(reply.text.decode("utf-8", "replace"))
         return reply
 

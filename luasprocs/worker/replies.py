@@ -20,14 +20,14 @@ class TooLargeError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class StatusReply:
     """A status reply, as `+OK`."""
 
     text: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ErrorReply:
     text: bytes
 
 
@@ -47,7 +47,7 @@ class Reader:
         self._left = limit_bytes
 
     def read(self, level: int = 0) -> Any:
-        """The reply: bytes, int, float, bool, None, list, Status, Problem, Typed.
+        """The reply: bytes, int, float, bool, None, list, StatusReply, ErrorReply, Typed.
 
         Raises:
             EOFError: the connection ended. ValueError: it is no reply. TooLargeError: it passes the limit.
@@ -100,9 +100,9 @@ class Reader:
 def _simple(kind: bytes, rest: bytes) -> Any:
     match kind:
         case b"+":
-            return Status(rest)
+            return StatusReply(rest)
         case b"-":
-            return Problem(rest)
+            return ErrorReply(rest)
         case b"_":
             return None
         case b"#":

@@ -5,22 +5,23 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lupa import lua51
 
+from luasprocs.contract.codes import Allow
 from luasprocs.contract.limits import TEXT_LIMIT_BYTES
 from luasprocs.language.compiler import PREFIX, ROOMY
 from luasprocs.server.states import passes
 from luasprocs.worker import lua
-from luasprocs.worker.confinement import CLIBS, EXEC, limit_memory, lua_paths
+from luasprocs.worker.confinement import limit_memory, lua_paths
 from luasprocs.worker.connection import Connection, LostError
 from luasprocs.worker.libs import installer
+from luasprocs.worker.messages import Outcome, Task
 from luasprocs.worker.programs import Programs, temporary_name
-from luasprocs.worker.replies import Problem, TooLargeError
+from luasprocs.worker.replies import ErrorReply, TooLargeError
 from luasprocs.worker.server_texts import server_facts
-from luasprocs.worker.sources import Source
+from luasprocs.worker.sources import SprocSource
 from luasprocs.worker.values import shortest, to_lua, words_of
 
 if TYPE_CHECKING:
@@ -40,38 +41,11 @@ SHARED_MEMORY_BYTES = 8 << 20
 """A job that may have less gets a Lua of its own: the collector's pace is that of what a Lua holds."""
 _NO_LIMIT_BYTES = 1 << 50
 PASSES_REST_S = 0.05
-UNBEGUN = "unbegun"
-"""The server can't give the source: the job is for another worker, or for later."""
+NOTHING = Task(b"0", b"-", b"call", b"1", b"1", b"-", b"1", b"", 0, _NO_LIMIT_BYTES, [], [])
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One run, as the daemon sends it."""
-
-    id: bytes
-    name: bytes
-    trigger: bytes
-    depth: bytes
-    roots: bytes
-    origin: bytes
-    attempt: bytes
-    generation: bytes
-    memory_bytes: int
-    keys: list[bytes]
-    args: list[bytes]
-
-
-NOTHING = Job(b"0", b"-", b"call", b"1", b"1", b"-", b"1", b"", _NO_LIMIT_BYTES, [], [])
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How it ended. `status`: ok, error, denied, or UNBEGUN."""
-
-    status: str
-    duration_us: int
-    reply: bytes
-    error: bytes
+class UnbegunError(Exception):
+    """The server can't give the source: the job is for another worker, or for later."""
 
 
 class Runner:
@@ -96,10 +70,14 @@ class Runner:
         """One job of nothing, before the confinement: what it reads from the package is out of reach later."""
         for way in (b"", b"local _ = _G "):
             source = way + b"return { cjson.encode({}), cmsgpack.pack(1), bit.tobit(1), struct.pack('b', 1) }"
-            self._run_in_lua(NOTHING, Source(source))
+            self._run_in_lua(NOTHING, SprocSource(source))
 
-    def run(self, job: Job) -> Outcome:
-        """Runs one. Whatever it does is an outcome, unless it ends the process."""
+    def run(self, job: Task) -> Outcome:
+        """Runs one. Whatever it does is an outcome, unless it ends the process.
+
+        Raises:
+            UnbegunError: it did not begin.
+        """
         started = time.perf_counter()
         limit_memory(self._base_bytes, job.memory_bytes)
         self.connection.limit_bytes, self.connection.rested = job.memory_bytes, True
@@ -117,8 +95,8 @@ class Runner:
             b"ROOMY": ROOMY,
             b"lua_path": self._paths[0].encode(),
             b"c_path": self._paths[1].encode(),
-            b"allow_exec": EXEC in self._rules.allow,
-            b"allow_clibs": CLIBS in self._rules.allow,
+            b"allow_exec": Allow.EXEC in self._rules.allow,
+            b"allow_clibs": Allow.CLIBS in self._rules.allow,
             **self._facts,
         }
 
@@ -132,14 +110,14 @@ class Runner:
 
     def _with_clibs(self) -> Rules:
         rules = self._rules
-        return type(rules)(rules.folder, rules.writable, rules.lua_path, rules.allow | {CLIBS})
+        return type(rules)(rules.folder, rules.writable, rules.lua_path, rules.allow | {Allow.CLIBS})
 
-    def _ended(self, job: Job) -> tuple[str, bytes | None, bytes]:
+    def _ended(self, job: Task) -> tuple[str, bytes | None, bytes]:
         """Status, reply (None where it returned nothing) and error."""
         try:
             source, refused = self.sources.sproc(job.name)
         except LostError as lost:
-            return UNBEGUN, None, str(lost).encode()
+            raise UnbegunError(str(lost)) from lost
         if source is None:
             return "error", None, refused
         try:
@@ -155,7 +133,7 @@ class Runner:
         said = b"; ".join(denials)
         return "denied", reply, cut(error + b"; denied: " + said if error else said)
 
-    def _run_in_lua(self, job: Job, source: Source) -> tuple[bool, bytes | None, bytes, bytes]:
+    def _run_in_lua(self, job: Task, source: SprocSource) -> tuple[bool, bytes | None, bytes, bytes]:
         shared, kept = source.plain and job.memory_bytes >= SHARED_MEMORY_BYTES, False
         host = (self._kept if shared else None) or _Host(self, plain=shared)
         try:
@@ -197,7 +175,7 @@ class _Host:
     def used_bytes(self) -> int:
         return int(self._runtime.get_memory_used())
 
-    def run(self, job: Job, source: bytes) -> tuple[bool, bytes | None, bytes, bytes]:
+    def run(self, job: Task, source: bytes) -> tuple[bool, bytes | None, bytes, bytes]:
         """Whether it went well, its reply and error as texts, and what was denied to it."""
         self._lift()
         self._job, self._limit_bytes = job, self.used_bytes + job.memory_bytes
@@ -240,10 +218,10 @@ class _Host:
         self._lift()
         try:
             reply = self._runner.connection.call(*words)
-            while type(reply) is Problem and passes(reply.text):
+            while type(reply) is ErrorReply and passes(reply.text):
                 time.sleep(PASSES_REST_S)
                 reply = self._runner.connection.call(*words)
-            if type(reply) is Problem:
+            if type(reply) is ErrorReply:
                 return False, reply.text
             return True, to_lua(self._runtime, reply, resp)
         except LostError as error:

@@ -9,7 +9,7 @@ from luasprocs.language.metadata import says_yes
 from luasprocs.server.states import passes
 from luasprocs.worker.connection import LostError
 from luasprocs.worker.lua import is_plain
-from luasprocs.worker.replies import Problem
+from luasprocs.worker.replies import ErrorReply
 
 if TYPE_CHECKING:
     from luasprocs.contract.encoding import text
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 from luasprocs.worker.connection import Connection
 
 
-class Source:
+class SprocSource:
     """A sproc's text, and whether it can leave nothing behind."""
 
     def __init__(self, text: bytes) -> None:
@@ -32,7 +32,7 @@ class Sources:
         self._connection = connection
         self._keys = keys
         self._generation = b""
-        self._sources: dict[bytes, Source] = {}
+        self._sources: dict[bytes, SprocSource] = {}
         self._libraries: dict[bytes, bytes] = {}
 
     def serve(self, generation: bytes) -> None:
@@ -42,7 +42,7 @@ class Sources:
             self._sources.clear()
             self._libraries.clear()
 
-    def sproc(self, name: bytes) -> tuple[Source | None, bytes]:
+    def sproc(self, name: bytes) -> tuple[SprocSource | None, bytes]:
         """A sproc's source; or None and the reason why there is none."""
         found = self._sources.get(name)
         if found is not None:
@@ -50,7 +50,7 @@ class Sources:
         source, refused = self._fetch(name, library=False)
         if source is None:
             return None, refused
-        self._sources[name] = Source(source)
+        self._sources[name] = SprocSource(source)
         return self._sources[name], b""
 
     def library(self, name: bytes) -> tuple[bytes | None, bytes]:
@@ -70,7 +70,7 @@ class Sources:
             found = self._connection.call(*command)
         except LostError:  # reading twice does no harm
             found = self._connection.call(*command)
-        if isinstance(found, Problem):
+        if isinstance(found, ErrorReply):
             if passes(found.text):
                 raise LostError(found.text.decode("utf-8", "replace"))
             return None, found.text

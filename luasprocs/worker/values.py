@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from luasprocs.worker.replies import Problem, Status, Typed
+from luasprocs.worker.replies import ErrorReply, StatusReply, Typed
 
 if TYPE_CHECKING:
     from lupa.lua51 import LuaRuntime
@@ -26,9 +26,9 @@ def to_lua(runtime: LuaRuntime, reply: Any, resp: int) -> Any:
         return runtime.table_from([to_lua(runtime, part, resp) for part in reply])
     if kind is float:
         return runtime.table_from({b"double": reply})
-    if kind is Status:
+    if kind is StatusReply:
         return runtime.table_from({b"ok": reply.text})
-    if kind is Problem:
+    if kind is ErrorReply:
         return runtime.table_from({b"err": reply.text})
     return _typed(runtime, reply, resp)
 

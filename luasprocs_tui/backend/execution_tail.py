@@ -6,7 +6,7 @@ import time
 
 from luasprocs.server import connection as server
 from luasprocs.server.registry import Registry
-from luasprocs.state.executions import Execution, Tail, Wanted, newest_id, read_executions
+from luasprocs.state.executions import Execution, RecordFilter, Tail, newest_id, read_executions
 from luasprocs_tui.values.snapshots import RECORDS_LIMIT, Batch
 
 BATCH_RECORDS = 500
@@ -54,7 +54,7 @@ class ExecutionTail:
 
     def _newest(self) -> Batch:
         last_id = newest_id(self._registry)
-        wanted = Wanted(sprocs=(self._name,) if self._name else ())
+        wanted = RecordFilter(sprocs=(self._name,) if self._name else ())
         found = read_executions(self._registry, RECORDS_LIMIT, until_id=last_id, wanted=wanted)
         self._tail = Tail(self._registry, last_id)
         return Batch(tuple(self._of_name(found)), time.monotonic(), whole=True)

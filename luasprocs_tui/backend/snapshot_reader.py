@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from luasprocs.operations.findings import Finding
-    from luasprocs.operations.snapshot import Sprocs
+    from luasprocs.operations.snapshot import SprocFacts
     from luasprocs.registry.live import Live
     from luasprocs.server.registry import Registry
     from luasprocs_tui.values.rows import Counters
@@ -54,7 +54,7 @@ class SnapshotReader:
         self._seen: list[Any] = []
         self._paused: frozenset[str] = frozenset()
         self._edited: dict[str, str] = {}
-        self._sprocs: Sprocs | None = None
+        self._sprocs: SprocFacts | None = None
         self._full_again_at_s = 0.0
         self._pulse = PulseCounter()
         self._stats = StatsCounter()

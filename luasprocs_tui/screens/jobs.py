@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 
+from luasprocs.contract.codes import JobState
 from luasprocs.state.executions import time_text
 from luasprocs.state.jobs import JobRecord
 from luasprocs_tui import actions, messages
@@ -67,7 +68,7 @@ class JobsScreen(TableScreen[JobRecord]):
     def line(self, row: JobRecord) -> Line:
         since = age(max(0.0, time.time() - row.enqueued_ms / 1000))
         said = row.error or " ".join((*row.keys, *row.args))
-        due = age(max(0.0, row.due_ms / 1000 - time.time())) if row.state == "delayed" and row.due_ms else ""
+        due = age(max(0.0, row.due_ms / 1000 - time.time())) if row.state == JobState.DELAYED and row.due_ms else ""
         cells = (row.id, row.sproc, row.state, str(row.attempt), since, due, said[:400])
         return Line(f"{row.state} {row.id}", cells, _TONES.get(row.state, "ok"))
 

@@ -10,7 +10,7 @@ from luasprocs_tui.values.freshness import Freshness
 
 if TYPE_CHECKING:
     from luasprocs.operations.findings import Finding
-    from luasprocs.registry.live import Revision
+    from luasprocs.registry.revision import Revision
     from luasprocs.state.executions import Execution
     from luasprocs_tui.values.rows import Row
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING
 
 import click
 
+from luasprocs.contract.codes import DesiredState
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import RepositoryError, SettingsError
 from luasprocs.runtime.daemon import Daemon
 from luasprocs.runtime.identity import Identity
+from luasprocs.runtime.log import log
 from luasprocs.runtime.process import serve
 from luasprocs.runtime.upkeep import Retention
 from luasprocs.runtime.workers import WorkerRules
 from sync.console import Console
-from sync.reconcile.decision import State
 from sync.reconcile.policy import Policy
 from sync.service.follower import Follower
 from sync.service.logs import log_to_stderr
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from sync.service.sources import Source
     from sync.service.supervisor import Part
     from sync.settings import HostSettings
-
-log = logging.getLogger("luasprocs.daemon")
 
 
 @click.command("daemon")
@@ -174,7 +172,7 @@ def _once(session: Session, keys: Keys, source: Source) -> int:
         for problem in state.problems:
             console.error(problem)
         return 1
-    if state.state != State.SYNCED:
+    if state.state != DesiredState.SYNCED:
         console.error(f"{state.state}: {state.reason}")
         return 2
     console.line(_said(done))

@@ -26,9 +26,11 @@ from sync.session import Session
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from luasprocs.registry.live import Revision
+    from luasprocs.registry.revision import Revision
     from luasprocs.server.registry import Registry
     from sync.reconcile.overtaken import Overtaken
+
+NOTHING_CHANGED = "nothing was changed"
 
 
 @click.command("edit")
@@ -76,20 +78,23 @@ def command(
             changes: dict[str, str | None] = dict(map(_pair, sets)) | dict.fromkeys(unsets)
             revision = edit_metadata(session.registry, name, changes, base=sproc.blob, by=by)
         else:
-            sproc = live_sproc(session.registry, name)
-            if (draft := drafts.of(name)) is not None:
-                console.warn(
-                    f"this is your draft of before, from {draft.path} (luasprocs edit --drop {name} forgets it)"
-                )
-            draft = draft or drafts.begin(name, sproc.blob, sproc.source)
-            source = _written(drafts, draft, sproc.source)
-            if source is None:
-                console.line("nothing was changed")
-                return
-            with _keeping(console, draft):
-                revision = edit(session.registry, name, source, base=draft.base, by=by)
-            drafts.drop(name)
-    console.line(f"{said}, generation {revision.generation}")
+            revision = _edit(console, session.registry, drafts, name, by)
+    console.line(f"{said}, generation {revision.generation}" if revision else NOTHING_CHANGED)
+
+
+def _edit(console: Console, registry: Registry, drafts: Drafts, name: str, by: str) -> Revision | None:
+    """Makes live what is written in the editor; None: nothing was changed."""
+    sproc = live_sproc(registry, name)
+    if (draft := drafts.of(name)) is not None:
+        console.warn(f"this is your draft of before, from {draft.path} (luasprocs edit --drop {name} forgets it)")
+    draft = draft or drafts.begin(name, sproc.blob, sproc.source)
+    source = _written(drafts, draft, sproc.source)
+    if source is None:
+        return None
+    with _keeping(console, draft):
+        revision = edit(registry, name, source, base=draft.base, by=by)
+    drafts.drop(name)
+    return revision
 
 
 def _written(drafts: Drafts, draft: Draft, live: bytes) -> bytes | None:
@@ -119,7 +124,7 @@ def _keeping(console: Console, draft: Draft) -> Iterator[None]:
         raise
 
 
-def _merge(console: Console, registry: Registry, drafts: Drafts, found: Overtaken, by: str) -> Revision:
+def _merge(console: Console, registry: Registry, drafts: Drafts, found: Overtaken, by: str) -> Revision | None:
     """Makes the merged source live; where both changed the same lines, after somebody has decided in an editor."""
     name, live, source = found.live.name, found.live.blob, found.merged.source
     if not found.merged.conflicts:

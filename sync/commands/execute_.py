@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from luasprocs.contract.codes import Status
 from luasprocs.contract.encoding import raw
 from luasprocs.language.values import nearest, shown
 from luasprocs.operations.identity import user_at_host
@@ -74,7 +75,7 @@ def command(
         if isinstance(done, Enqueued):
             return _say_enqueued(console, session, done, waiting=waiting, as_json=as_json)
         if not done.recorded:
-            console.warn("this run is not recorded: the user's ACL forbids it")
+            console.warn("this run is not recorded: the user's ACL forbids it, or the server takes no writes")
         with script_errors(name):  # it can be too deep to be printed, too
             print_reply(console, done.reply, as_json=as_json)
     return 0
@@ -98,11 +99,11 @@ def _say_enqueued(console: Console, session: Session, done: Enqueued, *, waiting
     )
     if as_json:
         console.json({"job": done.job, **asdict(record)})
-    elif record.status == "ok":
+    elif record.status == Status.OK:
         console.line(record.reply)
     else:
         console.error(f"{record.status}: {readable_error(record.error)}")
-    return 0 if record.status == "ok" else 1
+    return 0 if record.status == Status.OK else 1
 
 
 def print_reply(console: Console, reply: Any, *, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from luasprocs.contract.codes import JobState
 from luasprocs.errors import JobError
 from luasprocs.state import jobs
 from luasprocs.state.paused import read_paused
@@ -74,7 +75,7 @@ def _age(job: jobs.JobRecord) -> str:
 
 
 def _said(job: jobs.JobRecord, paused: Collection[str]) -> str:
-    if job.sproc in paused and job.state in {"waiting", "delayed"}:
+    if job.sproc in paused and job.state in {JobState.WAITING, JobState.DELAYED}:
         return "its sproc is paused: luasprocs resume"
     match job.state:
         case "running":

@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from luasprocs.errors import ServerError, ServerUnreachableError, SettingsError
+from luasprocs.errors import NoSprocError, RegistryError, ServerError, ServerUnreachableError, SettingsError
+from luasprocs.language.metadata import typed
 from luasprocs.language.values import duration_ms, shown
-from luasprocs.state.executions import STATUSES, TRIGGERS, Wanted, follow, newest_id, read_executions
+from luasprocs.operations.sprocs import live_sproc
+from luasprocs.state.executions import STATUSES, TRIGGERS, RecordFilter, follow, newest_id, read_executions
 from sync.console import Console
 from sync.execution_lines import Printer
 from sync.session import Session
 
 if TYPE_CHECKING:
     from redis import Redis
+
+    from luasprocs.server.registry import Registry
 
 COUNT = 20
 RETRY_S = 1.0
@@ -66,13 +70,16 @@ def command(
     In a pipe, separated by tabs: time, sproc, trigger, event, key, status, milliseconds, error or reply.
     """
     console, session = Console.of_process(), Session(flags)
-    wanted = Wanted(sprocs, triggers, statuses)
+    wanted = RecordFilter(sprocs, triggers, statuses)
     printer = Printer(console, as_json=as_json)
     with session.named_errors():
         since_ms = 0 if since is None else _since_ms(session.client, since)
         last_id = newest_id(session.registry)
         number = COUNT if count is None and since is None else count
         found = read_executions(session.registry, number, since_ms, until_id=last_id, wanted=wanted)
+        alone = len(sprocs) == 1 and not (found or triggers or statuses or since) and count != 0
+        if alone and (why := _why_nothing(session.registry, sprocs[0])):
+            console.warn(why)
     printer.show(found)
     if not following:
         return 0
@@ -83,6 +90,19 @@ def command(
     return 0
 
 
+def _why_nothing(registry: Registry, name: str) -> str:
+    """Why a sproc may have no record: it isn't live, or its header says so. "" for a glob."""
+    if set(name) & set("*?["):
+        return ""
+    try:
+        record = typed(live_sproc(registry, name).values, "record")
+    except (NoSprocError, RegistryError) as error:
+        return str(error)
+    return (
+        "" if record == "all" else f"{name} has record={record} in its header: its runs are counted, not all recorded"
+    )
+
+
 @dataclass(slots=True)
 class _Follower:
     """Prints what comes, until it is interrupted or nobody reads on. A lost connection is made again."""
@@ -90,7 +110,7 @@ class _Follower:
     console: Console
     session: Session
     printer: Printer
-    wanted: Wanted
+    wanted: RecordFilter
     last_id: str
     lost: bool = False
 

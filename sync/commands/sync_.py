@@ -9,7 +9,7 @@ import click
 
 from luasprocs.errors import RegistryError
 from luasprocs.language.values import some_of
-from luasprocs.registry.plan import Outcome
+from luasprocs.registry.plan import SyncOutcome
 from luasprocs.state.desired import read_suspended
 from sync.console import Console
 from sync.reconcile.policy import Policy
@@ -54,7 +54,7 @@ class Progress:
 
 
 def print_outcome(
-    console: Console, outcome: Outcome, *, as_json: bool, verb: str = "synced", verbose: bool = False
+    console: Console, outcome: SyncOutcome, *, as_json: bool, verb: str = "synced", verbose: bool = False
 ) -> None:
     """What a sync or a rollback did."""
     plan = outcome.plan

@@ -13,6 +13,7 @@ import click
 
 from luasprocs.errors import LuasprocsError, PortTakenError, ProblemsError, ServerError, SettingsError
 from luasprocs.operations.local_server import SERVER_FILE, published
+from luasprocs.runtime.log import log
 from luasprocs.runtime.log_once import LogOnce
 from luasprocs.server.embedded import EmbeddedServer
 from sync.commands.daemon_ import run_daemon, source_of
@@ -25,8 +26,6 @@ from sync.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-log = logging.getLogger("luasprocs.daemon")
 
 LOOK_EVERY_S = 0.5
 PORT_FILE = "port"

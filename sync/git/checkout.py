@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from luasprocs.errors import RepositoryError
-from sync.settings import SETTINGS_FILE, RepositorySettings, repository_settings
+from sync.repository_settings import SETTINGS_FILE, RepositorySettings, repository_settings
 
 
 def find_top(start: Path) -> Path | None:

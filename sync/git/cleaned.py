@@ -21,7 +21,7 @@ _CONTENT = frozenset({"filter", "ident", "working-tree-encoding"})
 _UNSET = frozenset({"unset", "unspecified"})
 
 
-class Git(Protocol):
+class MustGit(Protocol):
     """Runs git in the repository; raises RepositoryError if it fails."""
 
     def __call__(
@@ -29,7 +29,7 @@ class Git(Protocol):
     ) -> bytes: ...
 
 
-class Rules(NamedTuple):
+class CleanRules(NamedTuple):
     """What git does to one file. `attributes`: those that are set, each with its value; `auto`: `core.autocrlf`."""
 
     attributes: tuple[tuple[str, str], ...] = ()
@@ -47,12 +47,12 @@ class Cleaned:
     `top`: of the work tree; `index`, `objects`: where git has them.
     """
 
-    def __init__(self, git: Git, top: Path, index: Path, objects: Path) -> None:
+    def __init__(self, git: MustGit, top: Path, index: Path, objects: Path) -> None:
         self._git = git
         self._top = top
         self._index = index
         self._objects = objects
-        self._known: dict[tuple[str, Rules, bytes], tuple[str, bytes]] = {}
+        self._known: dict[tuple[str, CleanRules, bytes], tuple[str, bytes]] = {}
 
     def of(self, sources: Mapping[str, bytes]) -> dict[str, tuple[str, bytes]]:
         """Blob id and bytes of what git would store, by path from the top; those that it takes as they are are left out.
@@ -68,7 +68,7 @@ class Cleaned:
             self._known |= {wanted[path]: stored for path, stored in self._added(new).items()}
         return {path: self._known[key] for path, key in wanted.items()}
 
-    def _rules(self, paths: Iterable[str]) -> dict[str, Rules]:
+    def _rules(self, paths: Iterable[str]) -> dict[str, CleanRules]:
         said = self._git("config", "--default", "false", "--get", "core.autocrlf").strip().lower()
         auto = said not in {b"false", b"no", b"off", b"0"}
         with _questions(paths) as stdin:
@@ -77,7 +77,7 @@ class Cleaned:
         for path, name, value in zip(found[::3], found[1::3], found[2::3], strict=True):
             if name in _LINE_ENDS | _CONTENT:
                 named[path].append((name, value))
-        return {path: Rules(tuple(sorted(attributes)), auto) for path, attributes in named.items()}
+        return {path: CleanRules(tuple(sorted(attributes)), auto) for path, attributes in named.items()}
 
     def _added(self, sources: Mapping[str, bytes]) -> dict[str, tuple[str, bytes]]:
         """What `git add` makes of these bytes, whatever the files hold by now."""

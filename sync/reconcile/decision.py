@@ -7,24 +7,8 @@ by a commit that descends from it, by one that this daemon's branch has left it 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
-
-class State(StrEnum):
-    """Where a daemon that syncs stands."""
-
-    SYNCED = "synced"
-    APPLYING = "applying"
-    DRIFT = "drift"
-    ENGINE_DIFFERS = "engine_differs"
-    BEHIND = "behind"
-    DIVERGED = "diverged"
-    UNKNOWN = "unknown"
-    PINNED = "pinned"
-    SUSPENDED = "suspended"
-    REFUSED = "refused"
-    DEGRADED = "degraded"
-    UNREACHABLE = "unreachable"
+from luasprocs.contract.codes import DesiredState
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +40,11 @@ class Decision:
     """`apply` or not; `state` and `reason`, a sentence, where it waits."""
 
     apply: bool
-    state: State
+    state: DesiredState
     reason: str = ""
 
 
-APPLY = Decision(True, State.APPLYING)
+APPLY = Decision(True, DesiredState.APPLYING)
 GOES_ON = "a change of it in git, luasprocs sync, or luasprocs unpin goes on from there"
 """What ends a pin."""
 
@@ -69,24 +53,26 @@ def decide(facts: Facts) -> Decision:
     """What to do."""
     wanted, live = facts.wanted[:12], facts.live[:12]
     if facts.suspended:
-        return Decision(False, State.SUSPENDED, f"suspended {facts.suspended}: luasprocs unsuspend")
+        return Decision(False, DesiredState.SUSPENDED, f"suspended {facts.suspended}: luasprocs unsuspend")
     rewritten = facts.off_pin and not facts.before_pin
     if facts.pinned and not facts.worktree and not (facts.after_pin or rewritten):
-        return Decision(False, State.PINNED, f"commit {facts.pinned[:12]} was rolled back: {GOES_ON}")
+        return Decision(False, DesiredState.PINNED, f"commit {facts.pinned[:12]} was rolled back: {GOES_ON}")
     if facts.worktree or not facts.live or facts.wanted == facts.live or facts.ahead or facts.live == "worktree":
         return APPLY
     if facts.behind:
-        return Decision(False, State.BEHIND, f"{live} is live and descends from {wanted}: this repository is behind")
+        return Decision(
+            False, DesiredState.BEHIND, f"{live} is live and descends from {wanted}: this repository is behind"
+        )
     if not facts.known:
         return Decision(
             False,
-            State.UNKNOWN,
+            DesiredState.UNKNOWN,
             f"{live} is live but not in this repository: fetch it, or run luasprocs sync to apply {wanted} anyway",
         )
     if facts.moved:
         return APPLY  # the history was rewritten
     return Decision(
         False,
-        State.DIVERGED,
+        DesiredState.DIVERGED,
         f"{live} is live; neither it nor {wanted} descends from the other: run luasprocs sync to choose {wanted}",
     )

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from luasprocs.errors import NoFolderError, Problem
 from luasprocs.language.files import SOURCE_LIMIT_BYTES, SUFFIX, case_clashes, name_problem, size_problem
 from luasprocs.language.problems import problem
+from sync.git.commits import Commit
 from sync.git.entries import SUBMODULE, SYMLINK, UNFIT
-from sync.git.repository import Commit
 from sync.git.worktree import read_saved
-from sync.settings import SETTINGS_FILE, RepositorySettings, repository_settings
+from sync.repository_settings import SETTINGS_FILE, RepositorySettings, repository_settings
 from sync.toml import LIMIT_BYTES
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from sync.reconcile.desired import read_commit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from luasprocs.registry.live import Revision
+    from luasprocs.registry.revision import Revision
     from luasprocs.server.registry import Registry
     from sync.git.repository import Repository
     from sync.reconcile.desired import Desired

@@ -16,6 +16,7 @@ from luasprocs.registry.edits import LiveEdit, blob_like, edits_of, parse_edit
 from luasprocs.registry.live import read_sprocs
 from luasprocs.registry.pins import ABSENT, pin_of
 from luasprocs.server.registry import Registry
+from sync.git.made_commit import Label, commit_files, why_dirty
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,7 +80,7 @@ def _commit(
     for one in edits:
         path = desired.path(one.name)
         content, onto, why = _merged(repository, desired, sprocs[one.name], one)
-        why = why or repository.why_dirty(desired.branch, path, content)
+        why = why or why_dirty(repository, desired.branch, path, content)
         if not why and onto is not None:
             why = _live_too(registry, sprocs[one.name], content, onto, one.edit.by)
         if why:
@@ -90,9 +91,8 @@ def _commit(
         return Committed("", waiting)
     done = [one for one in edits if desired.path(one.name) in files]
     people = list(dict.fromkeys(_person(one.edit.by) for one in done))
-    sha = repository.commit_files(
-        desired.branch, desired.commit.sha, files, _message(repository, desired, sprocs, done), people[0], sign=sign
-    )
+    label = Label(_message(repository, desired, sprocs, done), people[0], sign)
+    sha = commit_files(repository, desired.branch, desired.commit.sha, files, label)
     return Committed(sha, waiting)
 
 

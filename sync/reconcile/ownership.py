@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from luasprocs.registry.live import Live
     from luasprocs.server.registry import Registry
-    from sync.git.repository import Commit, Repository
+    from sync.git.commits import Commit
+    from sync.git.repository import Repository
 
 
 def owner_of(repository: Repository, live: Live, configured: str, first: Commit | None = None) -> str:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sync.reconcile.desired import INDEX, WORKTREE
-from sync.settings import SETTINGS_FILE
+from sync.repository_settings import SETTINGS_FILE
 
 if TYPE_CHECKING:
-    from sync.git.repository import Commit, Repository
+    from sync.git.commits import Commit
+    from sync.git.repository import Repository
     from sync.settings import HostSettings
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import EngineVersionError, OwnerError, ProblemsError, PruneError, RepositoryError, ServerError
 from luasprocs.registry.history import read_history
-from luasprocs.registry.plan import Outcome
+from luasprocs.registry.plan import SyncOutcome
 from luasprocs.server.connection import connect, errors_named
 from luasprocs.server.registry import Registry
 from luasprocs.state.desired import read_suspended
@@ -78,7 +78,7 @@ def read_updates(given: bytes) -> list[Update]:
 class Applied:
     """What became live. `by`: who was first, where it was somebody else (a daemon, mostly); else ""."""
 
-    outcome: Outcome
+    outcome: SyncOutcome
     by: str = ""
 
 
@@ -183,7 +183,7 @@ def _refusal(prepared: Prepared) -> str:
     return prepared.refusal + hint
 
 
-def _by_others(syncer: Syncer, outcome: Outcome) -> Applied:
+def _by_others(syncer: Syncer, outcome: SyncOutcome) -> Applied:
     """A daemon may have been first: then what it did is what there is to tell."""
     for entry in read_history(syncer.registry, 1):
         if (entry.generation, entry.commit) == (outcome.generation, outcome.commit):

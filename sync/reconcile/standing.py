@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from luasprocs.contract.codes import DesiredState
 from luasprocs.operations.snapshot import Snapshot, Wanted
 from luasprocs.registry.plan import diff
-from sync.reconcile.decision import State
 from sync.reconcile.desired import WORKTREE
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """`drift`: what is not as it was applied, names and sentences; `behind`: git wants something else.
+    """`drift`: what is not as it was applied, names and sentences; `behind`: git has something else, if only for a live edit.
 
     `refused`: why what git wants is not made live, as far as it is known; `unfit`: the same of saved files that a daemon follows.
     """
@@ -43,7 +43,8 @@ def wanted_of(live: Live, desired: Desired | None, unreadable: str, forbidden: s
     """
     if desired is None:
         return Wanted(unreadable=unreadable) if unreadable else None
-    return Wanted(desired.commit.sha, bool(diff(desired.entries, live.sprocs)), forbidden)
+    plan = diff(desired.entries, live.sprocs, discard_edits=False)
+    return Wanted(desired.commit.sha, bool(plan or plan.overtaken), bool(plan.edited), forbidden)
 
 
 def standing_of(snapshot: Snapshot, live: Live) -> Standing:
@@ -51,11 +52,11 @@ def standing_of(snapshot: Snapshot, live: Live) -> Standing:
     seen, wanted = snapshot.sync, snapshot.wanted or Wanted()
     engine = snapshot.sprocs.engine if snapshot.sprocs else ""
     # A daemon that is alive may follow saved files.
-    followed = bool(snapshot.running.alive) and seen.state == State.REFUSED and seen.commit == WORKTREE
+    followed = bool(snapshot.running.alive) and seen.state == DesiredState.REFUSED and seen.commit == WORKTREE
     unfit = seen.reason if followed else ""
     return Standing(
         drift=(*live.drift, *map(str, live.faults), *filter(None, (engine, wanted.unreadable))),
-        behind=wanted.differs,
+        behind=wanted.differs or wanted.edited,
         refused=wanted.refused or _refused(live, wanted.commit or seen.commit, seen) or unfit,
         unfit=unfit,
         empty=live.empty,
@@ -65,4 +66,4 @@ def standing_of(snapshot: Snapshot, live: Live) -> Standing:
 
 def _refused(live: Live, wanted: str, seen: SyncState) -> str:
     """Why what git wants is not made live, as a daemon saw it; what it saw long ago says nothing about today."""
-    return seen.reason if seen.state == State.REFUSED and seen.commit == wanted != live.revision.commit else ""
+    return seen.reason if seen.state == DesiredState.REFUSED and seen.commit == wanted != live.revision.commit else ""

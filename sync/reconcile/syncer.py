@@ -20,8 +20,9 @@ from luasprocs.registry.apply import apply, check_owner
 from luasprocs.registry.functions import problems_of, require_free
 from luasprocs.registry.live import Live, engine_of, read_live
 from luasprocs.registry.pins import NO_PIN, Pin, pin_of
-from luasprocs.registry.plan import Outcome, Plan, diff
+from luasprocs.registry.plan import Plan, SyncOutcome, diff
 from luasprocs.registry.reload import only_engine, reload_engine
+from luasprocs.registry.scripts import load_missing
 from luasprocs.registry.server_compile import Proof, prove
 from luasprocs.registry.transaction import Change
 from luasprocs.server.info import require_usable
@@ -36,10 +37,11 @@ from sync.reconcile.policy import ANY, Policy
 from sync.reconcile.prune import prune_refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Sequence
 
     from luasprocs.language.sproc import Sproc
-    from sync.git.repository import Commit, Repository
+    from sync.git.commits import Commit
+    from sync.git.repository import Repository
     from sync.reconcile.desired import Desired
 
 ATTEMPTS = 5
@@ -159,7 +161,7 @@ class Syncer:
             desired, live, plan, owner, "" if self.options.prune_all else refusal, pin=pin, mend=self.options.mend
         )
 
-    def sync(self, desired: Desired, prepared: Prepared | None = None) -> Outcome:
+    def sync(self, desired: Desired, prepared: Prepared | None = None) -> SyncOutcome:
         """Makes the registry equal to `desired`, as `prepared`; plans again when another sync was first.
 
         Raises:
@@ -183,7 +185,7 @@ class Syncer:
                 continue
             changed = generation != live.revision.generation or bool(plan)
             pin = str(prepared.pin) if plan.held else ""
-            return Outcome(desired.commit.sha, generation, plan, changed, _since_ms(started), pin, warnings)
+            return SyncOutcome(desired.commit.sha, generation, plan, changed, _since_ms(started), pin, warnings)
         raise AssertionError("unreachable")
 
     def _owner(self, live: Live, desired: Desired) -> tuple[str, bool]:
@@ -204,6 +206,8 @@ class Syncer:
         desired, live, plan = prepared.desired, prepared.live, prepared.plan
         revision = live.revision
         same = (revision.commit, revision.owner) == (desired.commit.sha, prepared.owner) and not prepared.repins
+        if same:
+            load_missing(self.registry, live.needs)
         if same and not plan and not plan.undone:
             return revision.generation, ()
         if same and only_engine(live, plan):
@@ -263,7 +267,7 @@ class Syncer:
             check_sprocs(self.repository, desired, proof.sprocs)  # says the same with paths and columns
         return proof
 
-    def check_functions(self, desired: Desired, prepared: Prepared, put: Collection[Sproc]) -> None:
+    def check_functions(self, desired: Desired, prepared: Prepared, put: Sequence[Sproc]) -> None:
         """Asks the server whether it has functions with the names that these sprocs want.
 
         Raises:

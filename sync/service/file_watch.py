@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from typing import TYPE_CHECKING
 
 from watchfiles import awatch
+
+from luasprocs.runtime.log import log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from sync.service.sources import Source, Watched
-
-log = logging.getLogger("luasprocs.daemon")
 
 
 class FileWatch:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from luasprocs.runtime.log import log
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from luasprocs.contract.codes import FindingCode
     from luasprocs.operations.findings import Finding
-
-log = logging.getLogger("luasprocs.daemon")
 
 LOOKS = 2
 """In so many looks in a row it is there before it begins, or isn't before it ends: what comes and goes is no news."""

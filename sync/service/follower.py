@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import random
 import time
 from dataclasses import dataclass, replace
@@ -12,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
+from luasprocs.contract.codes import DesiredState
 from luasprocs.errors import LuasprocsError
+from luasprocs.runtime.log import log
 from luasprocs.server.connection import connect
 from luasprocs.server.errors import errors_named, named
 from luasprocs.server.registry import Registry
-from sync.reconcile.decision import State
 from sync.service.backoff import JITTER, RETRY_FIRST_S, Backoff
 from sync.service.fetching import Fetching
 from sync.service.file_watch import FileWatch
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from luasprocs.contract.keys import Keys
     from sync.service.rules import Rules
     from sync.service.sources import Source
-
-log = logging.getLogger("luasprocs.daemon")
 
 SETTLE_S = 0.005
 """Changes that come together (a ref and its log, the steps of an editor's save) are reconciled once."""
@@ -194,10 +192,10 @@ class Follower:
         if done.applied:
             log.info("synced: %s", done.summary)
         elif (state, reason) != self._told and reason:
-            problems = done.state.problems if state == State.REFUSED else ()
+            problems = done.state.problems if state == DesiredState.REFUSED else ()
             for said in problems or (reason,):
                 log.warning("%s: %s", state, said)
-        elif self._told[1] and not reason and state == State.SYNCED:
+        elif self._told[1] and not reason and state == DesiredState.SYNCED:
             log.info("in sync again")
         self._told = (state, reason)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from aiohttp import web
 
 from luasprocs.contract.codes import FindingCode
 from luasprocs.errors import SettingsError
+from luasprocs.runtime.log import log
 from sync.service.metrics import Metrics
 from sync.service.webhook import BODY_LIMIT_BYTES, PER_SECOND, UNPROVEN, Webhook, claims
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from sync.service.observer import Observer
     from sync.service.supervisor import Supervisor
-
-log = logging.getLogger("luasprocs.daemon")
 
 END_WITHIN_S = 3.0
 """How long responses under way may take when the service ends."""

@@ -7,6 +7,8 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+from luasprocs.runtime.log import log
+
 FORMATS = ("human", "json")
 
 
@@ -14,10 +16,9 @@ def log_to_stderr(form: str = "human") -> None:
     """Sends the daemon's log to standard error; `form`: one of FORMATS."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if form == "json" else _Lines("%(asctime)s %(levelname)s %(message)s"))
-    logger = logging.getLogger("luasprocs.daemon")
-    logger.handlers[:] = [handler]
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
+    log.handlers[:] = [handler]
+    log.setLevel(logging.INFO)
+    log.propagate = False
 
 
 class _Lines(logging.Formatter):

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 
-from luasprocs.contract.codes import FindingCode
+from luasprocs.contract.codes import DesiredState, FindingCode
 from luasprocs.contract.limits import BUCKETS_US
-from sync.reconcile.decision import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +78,7 @@ def _of_sync(follower: Follower, *, up: bool) -> Iterator[Metric]:
     )  # fmt: skip
     if (last := health.last) is not None:
         state = GaugeMetricFamily("luasprocs_sync_state", "The sync state: 1 for the current one.", labels=["state"])
-        state.add_metric([str(last.state.state) if up else State.UNREACHABLE.value], 1)
+        state.add_metric([str(last.state.state) if up else DesiredState.UNREACHABLE.value], 1)
         yield state
         yield GaugeMetricFamily("luasprocs_drift", "Sprocs that were changed by hand.", value=len(last.state.drift))
         problems = len(last.state.problems)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,6 +11,7 @@ from luasprocs.contract.encoding import text
 from luasprocs.contract.keys import LIBRARY, Keys
 from luasprocs.contract.replies import About
 from luasprocs.errors import LuasprocsError
+from luasprocs.runtime.log import log
 from luasprocs.server.connection import connect
 from luasprocs.server.endpoint import Endpoint
 from luasprocs.server.registry import Registry
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from sync.service.sources import Source
-
-log = logging.getLogger("luasprocs.daemon")
 
 GIT_WITHIN_S = 5.0
 """How long a remote may take to name the namespace; then the daemon starts without it."""

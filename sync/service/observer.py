@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -30,10 +29,8 @@ if TYPE_CHECKING:
 
     from luasprocs.contract.keys import Keys
     from luasprocs.operations.findings import Finding
-    from luasprocs.operations.snapshot import Sprocs
+    from luasprocs.operations.snapshot import SprocFacts
     from sync.service.supervisor import Supervisor
-
-log = logging.getLogger("luasprocs.daemon")
 
 EVERY_S = 2.0
 REST_FACTOR = 50
@@ -67,7 +64,7 @@ class Observer:
         # A thread of its own: with a hung server all others may be waiting for it.
         self._thread = ThreadPoolExecutor(1, "luasprocs-observer")
         self._looking: asyncio.Task[None] | None = None
-        self._sprocs: Sprocs | None = None
+        self._sprocs: SprocFacts | None = None
         self._full_again_s = 0.0
         self._why_down = ""
         self._stop = asyncio.Event()

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from luasprocs.contract.codes import DesiredState
 from luasprocs.contract.encoding import number, text
 from luasprocs.state.daemons import read_running
 from luasprocs.state.desired import publish, read_sync_state
-from sync.reconcile.decision import State
 
 if TYPE_CHECKING:
     from luasprocs.server.registry import Registry
     from luasprocs.state.desired import SyncState
 
-WAITING = (State.BEHIND, State.UNKNOWN, State.DIVERGED)
+WAITING = (DesiredState.BEHIND, DesiredState.UNKNOWN, DesiredState.DIVERGED)
 
 
 class Publisher:
@@ -29,9 +29,11 @@ class Publisher:
         state = replace(state, generation=self._generation())
         last = read_sync_state(self._registry)
         others = last.daemon != self._daemon
-        if state.said == self._published and not (others and last.state in WAITING and state.state == State.SYNCED):
+        if state.said == self._published and not (
+            others and last.state in WAITING and state.state == DesiredState.SYNCED
+        ):
             return
-        if others and last.state == State.SYNCED and state.state in WAITING and self._lives(last.daemon):
+        if others and last.state == DesiredState.SYNCED and state.state in WAITING and self._lives(last.daemon):
             return
         publish(self._registry, state)
         self._published = state.said

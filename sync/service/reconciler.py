@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from luasprocs.contract.codes import DesiredState
 from luasprocs.engine import VERSION
 from luasprocs.errors import ConflictError, LuasprocsError, ProblemsError, RepositoryError, ServerError, SettingsError
 from luasprocs.language.values import some_of
 from luasprocs.registry.live import read_live, reread
 from luasprocs.registry.reload import only_engine
+from luasprocs.runtime.log import log
 from luasprocs.state.desired import SyncState
 from sync.git.worktree import PATIENCE_S
-from sync.reconcile.decision import GOES_ON, Decision, State, decide
+from sync.reconcile.decision import GOES_ON, Decision, decide
 from sync.reconcile.desired import WORKTREE
 from sync.reconcile.left import read_left
 from sync.reconcile.pending_diffs import Diffs
@@ -28,17 +29,16 @@ from sync.service.reconciliation import Reconciliation, kept_out, summary
 from sync.service.requested import Requested
 
 if TYPE_CHECKING:
-    from luasprocs.registry.live import Live, Revision
+    from luasprocs.registry.live import Live
     from luasprocs.registry.plan import Plan
+    from luasprocs.registry.revision import Revision
     from luasprocs.server.registry import Registry
     from sync.reconcile.desired import Desired
     from sync.service.rules import Rules
     from sync.service.sources import Source
 
-LIFTABLE = (State.BEHIND, State.DIVERGED, State.UNKNOWN, State.PINNED)
+LIFTABLE = (DesiredState.BEHIND, DesiredState.DIVERGED, DesiredState.UNKNOWN, DesiredState.PINNED)
 """The states that an operator's `sync` overrides."""
-
-log = logging.getLogger("luasprocs.daemon")
 
 
 class Reconciler:
@@ -53,6 +53,7 @@ class Reconciler:
         self._publisher = Publisher(registry, daemon)
         self._diffs = Diffs(registry)
         self._live: Live | None = None
+        self._doubts = 0
         self._contained: frozenset[str] | None = None
         self._refused: tuple[str, int, SyncState] | None = None
         self._engines = Engines()
@@ -63,7 +64,8 @@ class Reconciler:
         self._left: tuple[Revision, Desired | None] | None = None
 
     def doubt(self) -> None:
-        """Reads the whole registry next time: what is known of it may be wrong."""
+        """Reads the whole registry next time: what is known of it, or is being read right now, may be wrong."""
+        self._doubts += 1
         self._live = None
 
     def heard(self, keys: list[bytes] | None) -> bool:
@@ -106,13 +108,13 @@ class Reconciler:
         if namespace and namespace != self._registry.keys.namespace:
             why = f"luasprocs.toml says namespace {namespace!r}, which this daemon does not serve: restart it"
             elsewhere = namespace if self._rules.movable else None
-            return Reconciliation(self._state(desired, State.REFUSED, why), elsewhere=elsewhere)
+            return Reconciliation(self._state(desired, DesiredState.REFUSED, why), elsewhere=elsewhere)
         live = self._read(desired)
         decision = self._decide(desired, live)
         if decision.apply and (made := self._edits.commit(desired, live, self._fetches.late)):
             desired, decision = made, self._decide(made, live)
         if forced and decision.state in LIFTABLE:
-            decision = Decision(True, State.APPLYING)
+            decision = Decision(True, DesiredState.APPLYING)
         last = (desired.commit.sha, live.revision.generation)
         if self._refused and not forced and last[0] != WORKTREE and self._refused[:2] == last:
             return Reconciliation.seen(live, self._refused[2])
@@ -120,9 +122,9 @@ class Reconciler:
 
     def _read(self, desired: Desired) -> Live:
         """Reads what is live; if nobody has changed it since the last time, by one short command."""
-        known = self._live and reread(self._registry, self._live)
-        live = known or read_live(self._registry, len(desired.entries))
-        self._live = live
+        doubts, last = self._doubts, self._live
+        live = (last and reread(self._registry, last)) or read_live(self._registry, len(desired.entries))
+        self._live = live if doubts == self._doubts else None  # somebody may have changed it meanwhile
         return live
 
     def _decide(self, desired: Desired, live: Live) -> Decision:
@@ -154,18 +156,18 @@ class Reconciler:
         plan = prepared.plan
         if not decision.apply:
             waits = Reconciliation.seen(live, self._state(desired, decision.state, decision.reason, plan))
-            return self._mended(live, waits) if decision.state == State.PINNED else waits
+            return self._mended(live, waits) if decision.state == DesiredState.PINNED else waits
         if prepared.refusal:
             return self._refuse(desired, live, prepared.refusal, plan=plan)
         if prepared.same_commit and plan and not forced and self._rules.heal == "warn":
             why = "the registry was changed by hand: luasprocs sync repairs it, or luasprocs plan shows how"
-            return Reconciliation.seen(live, self._state(desired, State.DRIFT, why, plan))
+            return Reconciliation.seen(live, self._state(desired, DesiredState.DRIFT, why, plan))
         if not forced and self._in_turns(live, plan):
             why = (
                 f"another luasprocs of the same engine version {VERSION} has replaced the engine {REPLACED_LIMIT} times within "
                 "ten minutes: run one build everywhere, then luasprocs sync"
             )
-            return Reconciliation.seen(live, self._state(desired, State.ENGINE_DIFFERS, why, plan))
+            return Reconciliation.seen(live, self._state(desired, DesiredState.ENGINE_DIFFERS, why, plan))
         return self._sync(syncer, desired, prepared)
 
     def _in_turns(self, live: Live, plan: Plan) -> bool:
@@ -204,7 +206,9 @@ class Reconciler:
             return self._refuse(desired, live, _first_of(error), tuple(map(str, error.problems)))
         except ConflictError as error:
             self.doubt()
-            return Reconciliation.seen(live, self._state(desired, State.APPLYING, str(error)))._replace(again=True)
+            return Reconciliation.seen(live, self._state(desired, DesiredState.APPLYING, str(error)))._replace(
+                again=True
+            )
         except ServerError:
             self.doubt()
             raise
@@ -232,21 +236,26 @@ class Reconciler:
         """The state after a sync: pinned as long as anything is held, and why live edits wait."""
         plan, waiting = done.plan, self._edits.waiting(done.plan.overtaken)
         if not plan.held:
-            return self._state(desired, State.SYNCED, waiting)
+            return self._state(desired, DesiredState.SYNCED, waiting)
         held = f"a rollback {done.pin} keeps out {some_of(plan.held)}: {GOES_ON}"
         reason = "; ".join(filter(None, (held, waiting)))
-        return self._state(desired, State.PINNED, reason, kept_out(plan, desired, done.live.sprocs))
+        return self._state(desired, DesiredState.PINNED, reason, kept_out(plan, desired, done.live.sprocs))
 
     def _refuse(
         self, desired: Desired, live: Live, why: str, problems: tuple[str, ...] = (), plan: Plan | None = None
     ) -> Reconciliation:
-        state = self._state(desired, State.REFUSED, why, plan, problems)
+        state = self._state(desired, DesiredState.REFUSED, why, plan, problems)
         if problems:  # the same files need not be read and compiled again to find the same
             self._refused = (desired.commit.sha, live.revision.generation, state)
         return Reconciliation.seen(live, state)
 
     def _state(
-        self, desired: Desired, state: State, reason: str = "", plan: Plan | None = None, problems: tuple[str, ...] = ()
+        self,
+        desired: Desired,
+        state: DesiredState,
+        reason: str = "",
+        plan: Plan | None = None,
+        problems: tuple[str, ...] = (),
     ) -> SyncState:
         return SyncState(
             source=self._source.name,

@@ -6,15 +6,15 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from luasprocs.contract.codes import DesiredState
 from luasprocs.registry.plan import Plan
 from luasprocs.state.desired import SyncState
-from sync.reconcile.decision import State
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from luasprocs.registry.live import Live
-    from luasprocs.registry.plan import Outcome
+    from luasprocs.registry.plan import SyncOutcome
     from sync.reconcile.desired import Desired
 
 
@@ -37,7 +37,7 @@ class Reconciliation(NamedTuple):
     @classmethod
     def failed(cls, what: str, why: str) -> Reconciliation:
         """The result if `git` or `redis` could not be read."""
-        state = State.UNREACHABLE if what == "redis" else State.DEGRADED
+        state = DesiredState.UNREACHABLE if what == "redis" else DesiredState.DEGRADED
         return cls(SyncState(state=state, reason=why, at=time.time()), failing=what)
 
     @classmethod
@@ -47,7 +47,7 @@ class Reconciliation(NamedTuple):
 
     def without_fetch(self, why: str) -> Reconciliation:
         """The same after a failed fetch: the registry is kept equal to what was fetched before."""
-        return self._replace(state=replace(self.state, state=State.DEGRADED, reason=why), failing="git")
+        return self._replace(state=replace(self.state, state=DesiredState.DEGRADED, reason=why), failing="git")
 
     def because(self, reason: str) -> Reconciliation:
         """The same with one more reason."""
@@ -55,7 +55,7 @@ class Reconciliation(NamedTuple):
         return self._replace(state=replace(self.state, reason=reasons))
 
 
-def summary(outcome: Outcome) -> str:
+def summary(outcome: SyncOutcome) -> str:
     """One line about a sync."""
     plan = outcome.plan
     what = f"{len(plan.created)} created, {len(plan.updated)} updated, {len(plan.deleted)} deleted"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from luasprocs.contract.codes import RequestRefusal
+from luasprocs.contract.codes import DesiredState, RequestRefusal
 from luasprocs.errors import ConflictError, LuasprocsError, ServerError
 from luasprocs.operations.identity import user_at_host
 from luasprocs.operations.rollback import rollback
 from luasprocs.registry.history import read_history
 from luasprocs.state import requests
-from sync.reconcile.decision import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -89,7 +88,7 @@ class Requested:
         if request.action == "fetch" and fetches.late:
             return False, fetches.late, None
         done = reconcile(request.action == "sync")
-        ok = done.state.state == State.SYNCED
+        ok = done.state.state == DesiredState.SYNCED
         return ok, done.summary or done.state.reason or str(done.state.state), done
 
 

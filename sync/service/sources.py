@@ -19,7 +19,7 @@ from sync.git.config import complaint
 from sync.git.remote import Asking
 from sync.git.repository import Repository, initialized
 from sync.reconcile.desired import read_commit, read_worktree
-from sync.settings import SETTINGS_FILE
+from sync.repository_settings import SETTINGS_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -247,7 +247,7 @@ class Mirror:
         raise RepositoryError(f"{self.name} can't be {what}: {_of_remote(_SECRET.sub('…', said))}")
 
     def _run(self, *arguments: str, environment: Mapping[str, str] = MappingProxyType({})) -> tuple[int, bytes, str]:
-        environ = {**self.repository.environ(), **environment}
+        environ = {**self.repository.git.environ(), **environment}
         return self._asking.run(*arguments, folder=self.repository.path, environ=environ, timeout_s=FETCH_TIMEOUT_S)
 
     def _ssh_command(self) -> dict[str, str]:

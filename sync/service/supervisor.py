@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Protocol
 
+from luasprocs.contract.codes import DesiredState
 from luasprocs.errors import SettingsError
-from sync.reconcile.decision import State
+from luasprocs.runtime.log import log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from luasprocs.runtime.daemon import Daemon
     from sync.service.follower import Follower
     from sync.service.reconciliation import Reconciliation
-
-log = logging.getLogger("luasprocs.daemon")
 
 GIT_WITHIN_S = 10.0
 """So long git may keep the service from being ready: what is live runs without it."""
@@ -72,7 +70,9 @@ class Supervisor:
         said: tuple[str, ...] = ()
         if health and health.last:
             state = health.last.state
-            said = (f"{state.state} {state.commit[:10]}".strip() if health.connected else str(State.UNREACHABLE),)
+            said = (
+                f"{state.state} {state.commit[:10]}".strip() if health.connected else str(DesiredState.UNREACHABLE),
+            )
         return ", ".join((*said, *((self.runtime.status,) if self.runtime else ())))
 
     async def run(self) -> None:

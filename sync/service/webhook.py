@@ -40,7 +40,7 @@ _PROOFS = {*_SIGNED, _TOKEN, _STANDARD}
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class HookVerdict:
     """An HTTP status and a sentence; `look`: fetch now; `later`: fetch in a second, as there were too many requests."""
 
     status: int
@@ -49,12 +49,12 @@ class Verdict:
     later: bool = False
 
 
-UNPROVEN = Verdict(
+UNPROVEN = HookVerdict(
     403,
     "no valid signature: X-Hub-Signature-256, X-Hub-Signature (sha256=), X-Gitea-Signature, X-Forgejo-Signature, "
     "X-Gogs-Signature, webhook-signature or X-Gitlab-Token",
 )
-LATE = Verdict(403, f"webhook-timestamp is more than {TOLERANCE_S:.0f} s off: set the clocks of both machines")
+LATE = HookVerdict(403, f"webhook-timestamp is more than {TOLERANCE_S:.0f} s off: set the clocks of both machines")
 
 
 def claims(headers: Mapping[str, str]) -> bool:
@@ -71,10 +71,10 @@ class Webhook:
     _tokens: float = BURST
     _filled: float = 0.0
 
-    def judge(self, headers: Mapping[str, str], body: bytes, now: float, unix_s: float) -> Verdict:
+    def judge(self, headers: Mapping[str, str], body: bytes, now: float, unix_s: float) -> HookVerdict:
         """The answer to a request. Names of headers may have any case. `now`: monotonic."""
         if len(body) > BODY_LIMIT_BYTES:
-            return Verdict(413, f"the body has more than {BODY_LIMIT_BYTES} bytes")
+            return HookVerdict(413, f"the body has more than {BODY_LIMIT_BYTES} bytes")
         given = {name.lower(): value.strip().encode("utf-8", "surrogatepass") for name, value in headers.items()}
         proof = self._proof(given, body)
         if not proof:
@@ -82,11 +82,11 @@ class Webhook:
         if proof.startswith(_BY_ID) and not _near(given.get("webhook-timestamp", b""), unix_s):
             return LATE
         if self._replayed(proof, now):
-            return Verdict(200, "seen before")
+            return HookVerdict(200, "seen before")
         if not self._within_rate(now):
-            return Verdict(429, "too many requests: one fetch within a second serves them all", later=True)
+            return HookVerdict(429, "too many requests: one fetch within a second serves them all", later=True)
         self._seen[proof] = now
-        return Verdict(202, "looking", look=True)
+        return HookVerdict(202, "looking", look=True)
 
     def _proof(self, given: Mapping[str, bytes], body: bytes) -> bytes:
         """The proof of the sender, the same if the request is sent again; empty if there is none.

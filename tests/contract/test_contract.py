@@ -19,7 +19,7 @@ from luasprocs.contract.records import names_of
 from luasprocs.contract.refusals import Refusal
 from luasprocs.engine import CHUNKS, LOADED, source
 from luasprocs.registry.history import Generation
-from luasprocs.registry.live import Revision
+from luasprocs.registry.revision import Revision
 from luasprocs.server.registry import Registry
 from luasprocs.state.desired import SyncState
 from luasprocs.state.executions import Execution, Gap

@@ -143,7 +143,9 @@ def test_two_sprocs_cant_have_one_name(client):
     assert refused(client, *both) == said
 
 
-@pytest.mark.parametrize("name", ["luasprocs_execute", "shop_luasprocs_run", "LUASPROCS_X", "a-b", "a.b", "", "é"])
+@pytest.mark.parametrize(
+    "name", ["luasprocs_execute", "shop_luasprocs_run", "LUASPROCS_X", "a-b", "a.b", "", "é", "yes", "No"]
+)
 def test_a_name_that_cant_be_is_refused(name):
     with pytest.raises(ProblemsError, match="function"):
         sproc("a.lua", f"-- function={name}\nreturn 1")

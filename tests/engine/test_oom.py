@@ -9,6 +9,7 @@ import redis
 from redis.exceptions import OutOfMemoryError, ResponseError
 
 from luasprocs.client import Sprocs
+from luasprocs.contract.encoding import time_ms
 from luasprocs.contract.functions import FUNCTIONS
 from luasprocs.contract.keys import Keys
 from luasprocs.contract.limits import FREE_COMMANDS
@@ -18,6 +19,7 @@ from luasprocs.server import acl
 from luasprocs.server.registry import Registry
 from luasprocs.state.barrier import wait_for_events
 from luasprocs.state.executions import read_executions
+from luasprocs.state.jobs import read_jobs
 from luasprocs.state.stats import Stats
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
@@ -219,10 +221,128 @@ def test_who_may_not_ask_is_told_so(registry, server):
     assert registry.client.get("app:1") is None
 
 
-@pytest.mark.parametrize("other", ["runasync=yes", "library=yes"])
-def test_it_is_about_runs_on_the_server(other):
+def test_a_library_has_none():
     with pytest.raises(ProblemsError, match="oom or"):
-        sproc("a.lua", f"-- oom=allow\n-- {other}\nreturn 1")
+        sproc("a.lua", "-- oom=allow\n-- library=yes\nreturn 1")
+
+
+def job(name, head="", body=WRITES):
+    return sproc(name, f"-- runasync=yes\n{head}{body}")
+
+
+def states(registry):
+    return {found.sproc: found.state for found in read_jobs(registry)}
+
+
+def enqueue(registry, name):
+    return registry.client.fcall("luasprocs_enqueue", 0, name, "-", 1)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("some_may", [True, False])
+def test_jobs_wait_for_room_and_are_no_tries(registry, server, some_may):
+    """Whether they wait in the queue, come up for a retry, or were at hand when the server became full."""
+    stops = "while redis.call('EXISTS', 'hold') == 1 do end redis.call('SET', 'tried', sproc.attempt) " + WRITES
+    put(
+        registry.client,
+        *([ALLOW] if some_may else []),
+        job("waits.lua"),
+        job("many.lua", "-- overlap=allow\n"),
+        job(
+            "retried.lua",
+            "-- retries=9\n-- backoff=1s\n",
+            "if redis.call('GET', 'go') ~= '1' then error('no') end " + WRITES,
+        ),
+        job("stopped.lua", "", stops),
+        job("every.lua", "-- every=1s\n"),
+    )
+    registry.client.mset({"hold": 1, "go": 0})
+    for name in ("waits.lua", *["many.lua"] * 30):
+        enqueue(registry, name)
+    fill(registry)
+    with DaemonProcess(server.url) as daemon:
+        until(lambda: states(registry).get("many.lua") in {"waiting", "queued"})
+        until(lambda: some_may or "maxmemory" in daemon.output)
+        assert ran(registry, "waits.lua") == ran(registry, "many.lua") == 0
+        fill(registry, full=False)
+        until(lambda: (ran(registry, "waits.lua"), ran(registry, "many.lua")) == (1, 30))
+        until(lambda: ran(registry, "every.lua"))
+        for name in ("retried.lua", "stopped.lua"):
+            enqueue(registry, name)
+        until(lambda: states(registry).get("retried.lua") == "delayed")
+        until(lambda: states(registry).get("stopped.lua") == "running")
+        registry.client.set("go", 1)
+        fill(registry)
+        before = ran(registry, "every.lua")
+        registry.client.delete("hold")
+        sleeps_until_due(registry)
+        assert ran(registry, "retried.lua") == ran(registry, "stopped.lua") == 0
+        assert ran(registry, "every.lua") <= before + 1
+        fill(registry, full=False)
+        until(lambda: ran(registry, "retried.lua") == ran(registry, "stopped.lua") == 1)
+        until(lambda: ran(registry, "every.lua") > before + 1)
+        assert registry.client.get("tried") == b"1"
+        until(lambda: {*states(registry)} <= {"every.lua"})
+    assert {one.status for one in read_executions(registry, None) if one.sproc not in {"retried.lua", "every.lua"}} == {
+        "ok"
+    }
+    assert "Traceback" not in daemon.output
+
+
+def sleeps_until_due(registry):
+    """The retry of `retried.lua` has come up: it is delayed no more, or its time has passed for a second."""
+    [(_, due_ms)] = registry.client.zrange(KEYS.delayed, 0, -1, withscores=True) or [(b"", 0)]
+    until(lambda: time_ms(registry.client.execute_command("TIME")) > due_ms + 1500)
+
+
+@pytest.mark.timeout(120)
+def test_a_job_that_may_runs_in_a_full_server(registry, server):
+    put(
+        registry.client,
+        job("may.lua", "-- oom=allow\n"),
+        job("may_not.lua"),
+        job("on.lua", "-- oom=allow\n-- event=del\n-- key=gone\n"),
+        job("every.lua", "-- oom=allow\n-- every=1s\n"),
+        sproc("asks.lua", "-- oom=allow\nreturn sproc.enqueue(ARGV[1])"),
+    )
+    registry.client.set("gone", 1)
+    fill(registry)
+    enqueue(registry, "may.lua")
+    with pytest.raises(OutOfMemoryError):
+        enqueue(registry, "may_not.lua")
+    assert registry.client.fcall("luasprocs_execute", 0, "asks.lua", "may_not.lua")
+    with DaemonProcess(server.url):
+        until(lambda: ran(registry, "may.lua") == 1)
+        until(lambda: ran(registry, "every.lua") > 1)
+        registry.client.delete("gone")
+        until(lambda: ran(registry, "on.lua") == 1)
+        until(lambda: states(registry).get("may_not.lua") == "waiting")
+        assert registry.client.fcall("luasprocs_execute", 0, "asks.lua", "may.lua")
+        until(lambda: ran(registry, "may.lua") == 2)
+        assert ran(registry, "may_not.lua") == 0
+        fill(registry, full=False)
+        until(lambda: ran(registry, "may_not.lua") == 1)
+        until(lambda: "may_not.lua" not in states(registry))
+    found = [one for one in read_executions(registry, None) if one.sproc == "may_not.lua"]
+    assert [one.status for one in found] == ["ok"]
+
+
+@pytest.mark.timeout(120)
+def test_what_runs_already_may_do_what_needs_no_room(registry, server):
+    body = (
+        "redis.call('SET', 'here', 1) while redis.call('GET', 'hold') do end "
+        "local refused = redis.pcall('SET', 'x', 1).err redis.call('DEL', 'here') return refused"
+    )
+    put(registry.client, ALLOW, job("lock.lua", "", body))
+    registry.client.set("hold", 1)
+    with DaemonProcess(server.url):
+        enqueue(registry, "lock.lua")
+        until(lambda: registry.client.exists("here"))
+        fill(registry)
+        registry.client.delete("hold")
+        [done] = until(lambda: [one for one in read_executions(registry, None) if one.sproc == "lock.lua"])
+    assert (done.status, done.reply[:4]) == ("ok", "OOM ")
+    assert not registry.client.exists("here")
 
 
 def test_after_setresp_3_it_is_asked_as_well(registry):

@@ -31,6 +31,7 @@ FILES = {
     "lua.global-write": b"x = 1",
     "lua.unknown-command": b"return redis.call('GETT')",
     "lua.forbidden-command": b"return redis.call('multi')",
+    "lua.only-in-sprocs": b"-- evalsha=yes\nreturn sproc.name",
 }
 WORKSPACES = {
     "name.invalid": {"a.LUA": ""},
@@ -291,3 +292,9 @@ def test_a_hostile_text_takes_no_long_time(source):
 
 def test_the_library_of_the_tests_is_one():
     assert analyse(LIBRARY).values == {"library": "yes"}
+
+
+@pytest.mark.parametrize("name", ["KEYS", "ARGV"])
+def test_what_is_a_local_here_is_found_as_a_field_of_globals(name):
+    assert shown(f"return _G.{name}") == [("lua.unknown-global", "_G", "1")]
+    assert shown(f"-- runasync=yes\nreturn _G.{name}") == shown(f"return {name}") == []

@@ -60,8 +60,8 @@ def test_the_leading_comments_and_nothing_below_are_the_header(source, expected)
 def test_a_field_knows_its_line_and_column():
     text = "-- ä\r\n\r\n--[[ @event  set\n\tkey=a*\n]]"
     assert header.fields_of(text, Lines(text)) == (
-        header.Field("event", "set", Range(3, 7, 3, 12), Range(3, 14, 3, 17)),
-        header.Field("key", "a*", Range(4, 2, 4, 5), Range(4, 6, 4, 8)),
+        header.HeaderField("event", "set", Range(3, 7, 3, 12), Range(3, 14, 3, 17)),
+        header.HeaderField("key", "a*", Range(4, 2, 4, 5), Range(4, 6, 4, 8)),
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from luasprocs.contract.metadata import KEYS
 from luasprocs.language import triggers
-from luasprocs.language.triggers.event import Trigger, trigger_of
+from luasprocs.language.triggers.event import EventTrigger, trigger_of
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_what_has_a_schedule(values, scheduled):
 
 
 def test_a_disabled_sproc_is_bound_to_nothing():
-    assert trigger_of("a.lua", {"event": "set, del"}) == Trigger("a.lua", ("set", "del"), ("*",))
-    assert trigger_of("a.lua", {"event": "set", "key": "a,b*"}) == Trigger("a.lua", ("set",), ("a", "b*"))
+    assert trigger_of("a.lua", {"event": "set, del"}) == EventTrigger("a.lua", ("set", "del"), ("*",))
+    assert trigger_of("a.lua", {"event": "set", "key": "a,b*"}) == EventTrigger("a.lua", ("set",), ("a", "b*"))
     assert trigger_of("a.lua", {"event": "set", "enabled": "no"}) is None
     assert trigger_of("a.lua", {"cron": "@daily"}) is None

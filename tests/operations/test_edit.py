@@ -28,6 +28,7 @@ def test_an_edit_is_live_at_once_and_remembered(live: Registry) -> None:
     before = live_sproc(live, "a.lua")
     revision = edit(live, "a.lua", b"return 3\n", base=before.blob, by="Ann <ann@host>")
     after = live_sproc(live, "a.lua")
+    assert revision is not None
     assert (after.source, revision.generation) == (b"return 3\n", 2)
     stored = parse_edit(after.edit)
     assert stored is not None
@@ -43,6 +44,16 @@ def test_keys_of_the_header_change_and_the_rest_stays(live: Registry) -> None:
     sproc = live_sproc(live, "a.lua")
     assert sproc.values == {"description": "two", "tags": "x"}
     assert sproc.source.endswith(b"return 1\n")
+
+
+def test_what_changes_nothing_is_no_edit(live: Registry) -> None:
+    base = live_sproc(live, "a.lua").blob
+    assert edit(live, "a.lua", FIRST, base=base, by="ann") is None
+    assert edit_metadata(live, "a.lua", {"owner": "ann", "tags": None}, base=base, by="ann") is None
+    with pytest.raises(ProblemsError, match="did you mean 'owner'"):
+        edit_metadata(live, "a.lua", {"ownr": None}, base=base, by="ann")
+    found = read_live(live)
+    assert (edits_of(found), found.revision.generation) == ((), 1)
 
 
 def test_undo_brings_back_what_git_has(live: Registry) -> None:

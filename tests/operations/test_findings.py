@@ -9,10 +9,11 @@ import pytest
 
 from luasprocs.contract.codes import FindingCode as Code
 from luasprocs.operations.findings import LEVELS, Finding, findings, until_ms, worst_first
-from luasprocs.operations.snapshot import DAY_MS, Failing, Missed, Snapshot, Sprocs, Wanted, failing_in, missed_in
+from luasprocs.operations.snapshot import DAY_MS, Failing, Missed, Snapshot, SprocFacts, Wanted, failing_in, missed_in
 from luasprocs.registry.edits import Edit
-from luasprocs.registry.live import Live, LiveSproc, Revision
+from luasprocs.registry.live import Live, LiveSproc
 from luasprocs.registry.pins import Pin
+from luasprocs.registry.revision import Revision
 from luasprocs.server.info import ServerInfo
 from luasprocs.state.acknowledged import Acknowledged
 from luasprocs.state.daemons import DaemonInfo, Running
@@ -30,7 +31,7 @@ ALIVE = DaemonInfo("host-1-abc", NOW_MS - 300, 5)
 SILENT = DaemonInfo("host-2-def", NOW_MS - 60_000, 5, lag=7, jobs=2)
 WELL = Snapshot(
     now_ms=NOW_MS,
-    sprocs=Sprocs(LIVE, schedules=1),
+    sprocs=SprocFacts(LIVE, schedules=1),
     sync=SyncState(commit="c0ffee", state="synced", at=NOW_MS / 1000, daemon=ALIVE.id),
     running=Running(NOW_MS, (ALIVE,)),
     open_jobs=2,
@@ -78,7 +79,7 @@ def test_all_is_well() -> None:
 
 def test_an_empty_registry_that_nothing_runs_is_well() -> None:
     empty = Live(Revision(), None, {}, INFO)
-    assert findings(Snapshot(now_ms=NOW_MS, sprocs=Sprocs(empty), running=Running(NOW_MS))) == ()
+    assert findings(Snapshot(now_ms=NOW_MS, sprocs=SprocFacts(empty), running=Running(NOW_MS))) == ()
 
 
 CASES: dict[str, tuple[Snapshot, Code, str]] = {

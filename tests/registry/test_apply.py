@@ -14,7 +14,8 @@ from luasprocs.errors import ConflictError, EngineVersionError, OwnerError, Prob
 from luasprocs.language.sproc import Sproc, git_blob_id
 from luasprocs.registry.apply import apply
 from luasprocs.registry.history import read_history
-from luasprocs.registry.live import digest, engine_of, read_live, read_sprocs
+from luasprocs.registry.live import Fault, engine_of, read_live, read_sprocs
+from luasprocs.registry.sproc_hash import digest
 from luasprocs.server.registry import Registry
 from tests.live import change, put, sproc
 
@@ -174,6 +175,17 @@ def test_a_key_of_the_wrong_type_is_repaired(client, key, loaded):
     live = read_live(Registry(client, KEYS))
     assert (live.faults, live.drift, list(live.sprocs)) == ((), (), ["a.lua", "b.lua"])
     assert client.execute_command("FCALL", "luasprocs_execute", 0, "b.lua") == 2
+
+
+def test_a_fault_is_repaired_by_its_key_whatever_its_words_are(client):
+    registry = Registry(client, KEYS)
+    put(client, sproc("a.lua", "return 1"))
+    client.delete(KEYS.history)
+    client.set(KEYS.history, "x")
+    live = read_live(registry)
+    (fault,) = live.faults
+    apply(registry, replace(live, faults=(Fault(fault.key, "other words"),)), change(sproc("a.lua", "return 2")))
+    assert (read_live(registry).faults, client.xlen(KEYS.history)) == ((), 1)
 
 
 def test_a_sprocs_hash_of_the_wrong_type_is_repaired(client):

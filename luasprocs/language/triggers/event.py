@@ -30,7 +30,7 @@ GLOBS_LIMIT = 4
 """Patterns subscribed to at most: each costs every write of the server (SET at -P 32: 0.75 to 0.8 of its speed with one)."""
 
 
-class Trigger(NamedTuple):
+class EventTrigger(NamedTuple):
     """What of a sproc's header binds it to events."""
 
     name: str
@@ -43,7 +43,7 @@ def words(values: Mapping[str, str]) -> str:
     return f"{values['event']} {values.get('key') or KEYS['key'].default(values)}"
 
 
-def trigger_of(name: str, values: Mapping[str, str]) -> Trigger | None:
+def trigger_of(name: str, values: Mapping[str, str]) -> EventTrigger | None:
     """What binds a sproc to events; None for one without events, and for one that is disabled.
 
     Raises:
@@ -51,11 +51,11 @@ def trigger_of(name: str, values: Mapping[str, str]) -> Trigger | None:
     """
     if KEY not in values or not says_yes(values, "enabled"):
         return None
-    return Trigger(name, typed(values, "event"), typed(values, "key"))
+    return EventTrigger(name, typed(values, "event"), typed(values, "key"))
 
 
 def sources(
-    triggers: Iterable[Trigger], db: int, current: Mapping[str, tuple[str, ...]] | None = None
+    triggers: Iterable[EventTrigger], db: int, current: Mapping[str, tuple[str, ...]] | None = None
 ) -> dict[str, tuple[str, ...]]:
     """Each source's channel or pattern, with the names it triggers, sorted.
 
@@ -70,13 +70,13 @@ def sources(
     return {source: tuple(names) for source, names in sorted(bound.items())}
 
 
-def _glob_of(trigger: Trigger) -> str | None:
+def _glob_of(trigger: EventTrigger) -> str | None:
     """The one glob that could be its pattern."""
     key = trigger.keys[0]
     return key if len(trigger.keys) == 1 and key != "*" and is_glob(key) else None
 
 
-def _patterns(triggers: Iterable[Trigger], db: int, current: Mapping[str, tuple[str, ...]]) -> set[str]:
+def _patterns(triggers: Iterable[EventTrigger], db: int, current: Mapping[str, tuple[str, ...]]) -> set[str]:
     """The globs to subscribe to: those that are, and the others if all of them together are few."""
     at_keyevents = {name for source, names in current.items() if source.startswith("__keyevent@") for name in names}
     kept: set[str] = set()
@@ -90,7 +90,7 @@ def _patterns(triggers: Iterable[Trigger], db: int, current: Mapping[str, tuple[
     return kept | new if len(kept | new) <= GLOBS_LIMIT else kept
 
 
-def _sources_of(trigger: Trigger, db: int, patterns: set[str]) -> list[str]:
+def _sources_of(trigger: EventTrigger, db: int, patterns: set[str]) -> list[str]:
     key = trigger.keys[0] if len(trigger.keys) == 1 else "*"
     if key != "*" and (key in patterns or not is_glob(key)):
         return [f"__keyspace@{db}__:{key}"]

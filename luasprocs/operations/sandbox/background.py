@@ -6,6 +6,7 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING
 
+from luasprocs.contract.codes import Allow
 from luasprocs.errors import WaitError
 from luasprocs.runtime.daemon import Daemon
 from luasprocs.runtime.workers import WorkerRules
@@ -63,7 +64,7 @@ class BackgroundDaemon:
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
         # They are confined where the kernel has Landlock; a test runs what it runs anywhere.
-        rules = WorkerRules(count=WORKERS, folder=self._folder, allow=("unconfined",))
+        rules = WorkerRules(count=WORKERS, folder=self._folder, allow=(Allow.UNCONFINED,))
         self._daemon = Daemon(self._url, self._keys, workers=rules, schedules=False)
         self._daemon.on_ready(self._ready.set)
         await self._daemon.run()

@@ -23,7 +23,7 @@ from luasprocs.server.connection import connect
 from luasprocs.server.embedded import EmbeddedServer
 from luasprocs.server.registry import Registry
 from luasprocs.state.barrier import wait_for_events
-from luasprocs.state.executions import Tail, Wanted, newest_id, read_executions
+from luasprocs.state.executions import RecordFilter, Tail, newest_id, read_executions
 from luasprocs.state.jobs import count_jobs
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ class Sandbox:
 
     def logs(self, sproc: str = "", status: str = "") -> tuple[Execution, ...]:
         """The records of runs by events, schedules and jobs, the oldest first; of one sproc (or a glob), with one status."""
-        wanted = Wanted(sprocs=(sproc,) if sproc else (), statuses=(status,) if status else ())
+        wanted = RecordFilter(sprocs=(sproc,) if sproc else (), statuses=(status,) if status else ())
         return tuple(read_executions(self.registry, None, wanted=wanted))
 
     @property

@@ -145,6 +145,17 @@ def test_hostile_records_stay_text(live: Shell) -> None:
     assert live.ok("logs", "--json").lines[-2]["sproc"] == "\\xff\\xfe\0"
 
 
+def test_a_sproc_without_a_record_is_said_why(live: Shell) -> None:
+    live.commit(quiet="-- record=none\nreturn 1", hello="return 1")
+    live.ok("sync")
+    live.ok("execute", "quiet.lua")
+    said = live("logs", "--sproc", "quiet.lua")
+    assert (said.out, "has record=none in its header" in said.err) == ("", True)
+    assert "did you mean 'hello.lua'" in live("logs", "--sproc", "hello").err
+    for words in (("hello.lua",), ("nothing*",), ("quiet.lua", "--status", "error")):
+        live.ok("logs", "--sproc", *words)
+
+
 def test_following_shows_each_at_once_until_it_is_interrupted(live: Shell) -> None:
     live.ok("execute", "hello.lua", "before")
     with following(live, "--json", "--sproc", "hello*") as process:

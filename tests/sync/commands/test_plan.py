@@ -124,3 +124,24 @@ def test_what_is_refused_while_syncs_are_suspended(shell: Shell) -> None:
     assert "sync would refuse: syncs are suspended" in shell("plan").err
     shell.ok("unsuspend")
     assert shell("plan", "--json").json["refused"] is None
+
+
+def test_names_of_other_libraries_are_refused_as_by_sync(shell: Shell) -> None:
+    shell.redis.function_load("#!lua name=other\nredis.register_function('theirs', function() return 7 end)")
+    shell.commit(a="-- function=theirs\nreturn 1", b="-- function=mine\nreturn 1")
+    for command in ("plan", "sync"):
+        said = shell(command)
+        assert said.code == 1
+        assert said.err.splitlines()[0].startswith("sprocs/a.lua:1:13: function theirs belongs to the library other")
+    shell.redis.function_delete("other")
+    shell.ok("sync")
+    shell.commit(a="-- function=MINE\nreturn 1")
+    assert shell("plan").err.startswith("sprocs/a.lua:1:13: function MINE is b.lua's already")
+
+
+def test_a_library_in_the_engines_place_is_refused_as_by_sync(shell: Shell) -> None:
+    shell.redis.function_load("#!lua name=luasprocs\nredis.register_function('theirs', function() return 7 end)")
+    shell.commit(a="return 1")
+    assert [shell(command).code for command in ("plan", "sync")] == [2, 2]
+    assert "another function library" in shell("plan", "--json").json["refused"]
+    assert shell("plan", "--adopt").code == 1

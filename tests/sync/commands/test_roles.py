@@ -90,11 +90,13 @@ def deployers(shell, shop, server) -> Work:  # noqa: C901  # a list of small ste
 
     def change() -> None:
         number = next(numbers)
-        shop.write("sprocs/a.lua", f"-- event=set\n-- key=ev{number}:*\n-- function=f{number}\nreturn {number}\n")
+        keys = f"-- event=set\n-- key=ev{number}:*\n-- function=f{number}\n-- evalsha=yes\n"
+        shop.write("sprocs/a.lua", f"{keys}return {number}\n")
         path = shop.path / "sprocs" / "d.lua"
         path.unlink() if path.exists() else shop.write("sprocs/d.lua", f"return {number}\n")
         shop.commit("change")
         cli("sync")()
+        cli("sync")()  # which looks whether scripts are still loaded
 
     def jobs() -> None:
         """Each kind of a job, retried and dropped; the administrator puts back what was there."""

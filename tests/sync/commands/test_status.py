@@ -81,6 +81,17 @@ def test_an_edit_by_hand_is_named(shell: Shell) -> None:
     assert shell("status", "--json").json["drift"] == ["b.lua"]
 
 
+def test_a_live_edit_is_not_behind_until_git_changes_the_file(shell: Shell) -> None:
+    shell.commit(a="return 1", b="return 2")
+    shell.ok("sync")
+    shell.ok("edit", "a.lua", "--set", "timeout=2s")
+    said = shell("status", "--json")
+    codes = {one["code"] for one in said.json["findings"]}
+    assert ("unsaved_edit" in codes, "behind" in codes, said.json["in_sync"]) == (True, False, False)
+    shell.commit(a="return 3")
+    assert "behind" in {one["code"] for one in shell("status", "--json").json["findings"]}
+
+
 def test_a_flushed_server(shell: Shell) -> None:
     shell.commit(a="return 1")
     shell.ok("sync")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sync.git.made_commit import Label, commit_files, why_dirty
 from sync.git.repository import Repository
 from tests.gitrepo import GitRepo
 
@@ -100,11 +101,11 @@ def test_a_commit_of_an_edit_leaves_the_file_as_git_would_check_it_out(repo, eol
     path = repo.path / "sprocs" / "lf.lua"
     assert path.read_bytes() == (CRLF if eol == "crlf" else LF)
     opened, edit = Repository.open(repo.path), LF + b"-- edited\n"
-    assert opened.why_dirty("main", "sprocs/lf.lua", edit) == ""
+    assert why_dirty(opened, "main", "sprocs/lf.lua", edit) == ""
 
-    sha = opened.commit_files("main", parent, {"sprocs/lf.lua": edit}, "edit", "Ann <ann@x>", sign=False)
+    sha = commit_files(opened, "main", parent, {"sprocs/lf.lua": edit}, Label("edit", "Ann <ann@x>"))
 
     assert path.read_bytes() == (edit.replace(b"\n", b"\r\n") if eol == "crlf" else edit)
     assert (repo.git("rev-parse", "HEAD"), repo.git("status", "--porcelain")) == (sha, "")
     path.write_bytes(path.read_bytes() + b"-- by hand\r\n")
-    assert "not committed" in opened.why_dirty("main", "sprocs/lf.lua", edit)
+    assert "not committed" in why_dirty(opened, "main", "sprocs/lf.lua", edit)

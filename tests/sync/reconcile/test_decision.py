@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sync.reconcile.decision import Facts, State, decide
+from sync.reconcile.decision import Facts, decide
 
 OLD, NEW = "a" * 40, "b" * 40
 BASE = Facts(wanted=NEW, live=OLD)
@@ -40,6 +40,6 @@ TABLE = [
 @pytest.mark.parametrize(("facts", "state"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
 def test_decisions(facts: Facts, state: str) -> None:
     decision = decide(facts)
-    assert decision.state == State(state)
+    assert decision.state == state
     assert decision.apply == (state == "applying")
     assert bool(decision.reason) != decision.apply

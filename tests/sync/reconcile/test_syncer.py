@@ -12,7 +12,7 @@ from luasprocs.contract.encoding import text
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import OwnerError, ProblemsError, PruneError, RegistryError
 from luasprocs.language.globs import is_glob
-from luasprocs.language.triggers.event import GLOBS_LIMIT, Trigger, as_fields, sources
+from luasprocs.language.triggers.event import GLOBS_LIMIT, EventTrigger, as_fields, sources
 from luasprocs.operations.rollback import rollback
 from luasprocs.registry.live import read_live
 from luasprocs.server.registry import Registry
@@ -412,7 +412,7 @@ def test_a_source_that_somebody_removed_is_refused_and_nothing_changes(client):
 
 
 def one(name, events, *keys):
-    return Trigger(name, tuple(events.split(",")), keys)
+    return EventTrigger(name, tuple(events.split(",")), keys)
 
 
 def test_an_exact_key_is_its_own_channel():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from luasprocs.contract.codes import FindingCode as Code
 from luasprocs.operations.findings import Finding
+from luasprocs.runtime.log import log
 from sync.service.finding_log import FindingLog
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def test_what_lasts_is_said_once_and_what_flickers_never(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "luasprocs.daemon")
+    caplog.set_level(logging.INFO, log.name)
     heard = FindingLog()
     failing = Finding(Code.FAILING, "a fails", "look", names=("a",))
     both = Finding(Code.FAILING, "a and b fail", "look", names=("a", "b"))
@@ -26,10 +27,10 @@ def test_what_lasts_is_said_once_and_what_flickers_never(caplog: pytest.LogCaptu
         *((), (), ()),
         *((failing,), (failing,)),
     )
-    logging.getLogger("luasprocs.daemon").addHandler(caplog.handler)
+    log.addHandler(caplog.handler)
     for found in looks:
         heard.heard(found)
-    logging.getLogger("luasprocs.daemon").removeHandler(caplog.handler)
+    log.removeHandler(caplog.handler)
     said = list(dict.fromkeys((id(record), record.levelname, record.getMessage()) for record in caplog.records))
     assert [one[1:] for one in said] == [
         ("ERROR", "finding: failing: a fails (look)"),

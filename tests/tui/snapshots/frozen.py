@@ -12,7 +12,7 @@ from textual.widgets import Input
 
 from luasprocs.contract.codes import FindingCode
 from luasprocs.operations.findings import Finding
-from luasprocs.registry.live import Revision
+from luasprocs.registry.revision import Revision
 from luasprocs.state.executions import Execution
 from luasprocs_tui import messages
 from luasprocs_tui.app import TuiApp
