@@ -149,7 +149,8 @@ class AsyncSprocs:
 
 
 def connect(url: str | Redis, namespace: str = "") -> Sprocs:
-    """Sprocs at a URL (`redis://`, `rediss://`, `unix://`), or through a redis-py client that the application has.
+    """Sprocs at a URL (`redis://`, `rediss://`, `unix://`, `redis+sentinel://`), or through a redis-py client that the
+    application has.
 
     Raises:
         SettingsError: the URL or the namespace can't be used. (Nothing is sent before the first call.)

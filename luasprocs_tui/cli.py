@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     "url",
     metavar="URL",
     envvar="LUASPROCS_REDIS",
-    help="redis://, rediss:// or unix:// (LUASPROCS_REDIS).",
+    help="redis://, rediss://, unix:// or redis+sentinel:// (LUASPROCS_REDIS).",
 )
 @click.option(
     "--namespace",

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-import tests.soak  # noqa: F401  # chooses the examples, before a test module asks for them
 from tests import tried
 from tests.daemons import DaemonProcess
+from tests.sentinels import Sentinels
 from tests.servers import CHOSEN, KINDS, KNOWN, MISSING, Server, in_ci, missing
+from tests.soak import SOAK  # chooses the examples, too, before a test module asks for them
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 
 HERE = Path(__file__).parent
@@ -163,6 +164,20 @@ def own_server(server_kind: str, tmp_path_factory: pytest.TempPathFactory) -> It
     yield start
     for own in started:
         own.stop()
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def sentinels(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    unused_tcp_port_factory: Callable[[], int],
+) -> Iterator[Sentinels]:
+    """A master, two replicas and three Sentinels that all tests of a module share: each leaves them whole."""
+    if why := missing(request.param):
+        pytest.skip(why)
+    ports = [unused_tcp_port_factory() for _ in range(3)]
+    with Sentinels(request.param, tmp_path_factory.mktemp("sentinel"), ports, quick=not SOAK) as running:
+        yield running
 
 
 class StartDaemon(Protocol):

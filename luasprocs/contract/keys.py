@@ -167,8 +167,8 @@ class Keys:
     running = Key(
         "Running",
         "hash",
-        "sproc to the id of the job that holds its turn, if its runs must not overlap; `paused` while jobs "
-        "wait for a resume",
+        "sproc to the job that holds its turn, if its runs must not overlap: its id, and its entry in Jobs; `paused` while "
+        "jobs wait for a resume",
         checked=True,
     )
     waiting_prefix = Key("Waiting", "list", "jobs that wait for their sproc's turn, as JSON", "<name>")

@@ -93,6 +93,23 @@ FREE_COMMANDS = (
 )
 """What a full server refuses to nobody: a sproc that proves to do nothing else needs no room."""
 
+WRITE_COMMANDS = (
+    *("append", "bitfield", "bitop", "blmove", "blmpop", "blpop", "brpop", "brpoplpush", "bzmpop", "bzpopmax"),
+    *("bzpopmin", "copy", "decr", "decrby", "del", "delex", "delifeq", "expire", "expireat", "flushall"),
+    *("flushdb", "geoadd", "georadius", "georadiusbymember", "geosearchstore", "getdel", "getex", "getset"),
+    *("hdel", "hexpire", "hexpireat", "hgetdel", "hgetex", "hincrby", "hincrbyfloat", "hmset", "hpersist"),
+    *("hpexpire", "hpexpireat", "hset", "hsetex", "hsetnx", "incr", "incrby", "incrbyfloat", "linsert", "lmove"),
+    *("lmpop", "lpop", "lpush", "lpushx", "lrem", "lset", "ltrim", "migrate", "move", "mset", "msetex"),
+    *("msetnx", "persist", "pexpire", "pexpireat", "pfadd", "pfcount", "pfdebug", "pfmerge", "psetex"),
+    *("publish", "rename", "renamenx", "restore", "restore-asking", "rpop", "rpoplpush", "rpush", "rpushx"),
+    *("sadd", "sdiffstore", "set", "setbit", "setex", "setnx", "setrange", "sinterstore", "smove", "sort"),
+    *("spop", "spublish", "srem", "sunionstore", "swapdb", "unlink", "xack", "xackdel", "xadd", "xautoclaim"),
+    *("xclaim", "xdel", "xdelex", "xgroup", "xreadgroup", "xsetid", "xtrim", "zadd", "zdiffstore", "zincrby"),
+    *("zinterstore", "zmpop", "zpopmax", "zpopmin", "zrangestore", "zrem", "zremrangebylex", "zremrangebyrank"),
+    *("zremrangebyscore", "zunionstore"),
+)
+"""What the servers call a write: a sproc that is `readonly=yes` may not, as under EVAL's flag no-writes."""
+
 WORKERS_GROUP = "workers"
 """The consumer group of jobs."""
 PAUSED_TURN = "paused"

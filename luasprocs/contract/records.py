@@ -148,6 +148,7 @@ HEARTBEAT: Fields = (
     Field("jobs_done", "async runs that ended here since it started", number=True),
     Field("schedules", "schedules that it knows", number=True),
     Field("ticks", "scheduled runs that were its own", number=True),
+    Field("waits", "what can't go on here, to why: `schedules`, `async runs`, `retries`"),
 )
 
 JOB: Fields = (
@@ -183,4 +184,9 @@ DESIRED: Fields = (
     Field("at", "when this was published (unix seconds)"),
     Field("daemon", "the daemon that published it"),
     Field("generation", "the generation that was live then: if another is, this says nothing any more", number=True),
+    Field(
+        "followed_until_ms",
+        "by when a daemon that follows git looks again (unix milliseconds, by the server's clock); none if it stopped in order",
+        number=True,
+    ),
 )

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from luasprocs.contract.keys import Keys
     from luasprocs.language.needs import Needs
 
-VERSION = 16
+VERSION = 17
 """Raised with every change of the engine's text, or of what it is made from: an older luasprocs must not undo it."""
 TEXTS = {
     13: "bb6711de23b909796d77e70eeb63c5bbc6027567",
     14: "2dca31f453d31b76b98745682a2b9b20a8b52b5d",
     15: "9650f8fa6b24220eef6850f268cfc4821f2e9b47",
     16: "69999406e4e1251d4e63a4713c1cbe600c74bb53",
+    17: "3784ca1722a75aa482069bf72ce9276c74af2c36",
 }
 """The last VERSIONs, and the ids of their texts for one registry. A VERSION that somebody may run keeps its text."""
 
@@ -50,6 +51,7 @@ HELPERS = (
         "batch",
         "jobs",
         "served",
+        "readonly",
         "room",
     ),
 )

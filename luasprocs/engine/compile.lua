@@ -92,7 +92,7 @@ local SHIFT = 'n = #ARGV for i = 2, n do ARGV[i - 1] = ARGV[i] end ARGV[n] = nil
 
 -- A source as Lua that returns the function which runs it, of fixed arity, and one that says how often it was called since it was last asked. What is
 -- added stands on the first line and behind the last.
-local function wrapped(source)
+local function wrapped(source, limited)
   local shared = {}
   for _, name in ipairs(SHARED) do
     if source:find('%f[%w_]' .. name .. '%f[^%w_]') and not assigns(source, name) then shared[#shared + 1] = name end
@@ -100,7 +100,7 @@ local function wrapped(source)
   local names = table.concat(shared, ', ')
   local copies = #shared > 0 and 'local ' .. names .. ' = ' .. names .. '; ' or ''
   local count = COUNT:format(K.FLUSH_EVERY, source:find('ARGV', 1, true) and SHIFT or '')
-  return 'local sproc, require, redis, luasprocs_flush = ...; local luasprocs_calls = 0; ' .. eval.head(source) .. copies
+  return 'local sproc, require, redis, luasprocs_flush = ...; local luasprocs_calls = 0; ' .. eval.head(source, limited) .. copies
     .. 'return function(KEYS, ARGV, luasprocs_named) ' .. count .. source
     .. '\nend, function() local calls = luasprocs_calls; luasprocs_calls = 0; return calls end'
 end
@@ -109,12 +109,13 @@ local function flush()
   core.use 'flush'.write()
 end
 
--- The function that runs a source which compiles, made once, and what `wrapped` returns beside it. A source that uses `...` itself, assigns to what
+-- The function that runs a source which compiles, made once, and what `wrapped` returns beside it. `limited`: what readonly.lua returned, or nothing. A source that uses `...` itself, assigns to what
 -- is handed over, or has more locals or upvalues than that leaves, can't be wrapped, and stays a chunk.
-local function runner(source, name, chunk, sproc, require_library)
+local function runner(source, name, chunk, sproc, require_library, limited)
   local api = eval.api(source)
+  if limited then api = limited.api(api) end
   local fixed = not (assigns(source, 'redis') or assigns(source, 'sproc') or assigns(source, 'require') or source:find('luasprocs_', 1, true))
-  local make = fixed and loadstring(wrapped(source), '@' .. name)
+  local make = fixed and loadstring(wrapped(source, limited), '@' .. name)
   if make then return make(sproc, require_library, api, flush) end
   return function(keys, args) return chunk(keys, args, sproc, require_library, api) end
 end
@@ -200,14 +201,19 @@ local function load_entry(name)
     return later
   end
   local source = eval.compilable(values.source)
-  local chunk, problem = eval.load(source, name)
+  local tame, readonly, limited = is_tame(source), header.flag(values, 'readonly'), nil
+  if readonly then
+    limited = core.once 'readonly'
+    if not limited.may_write(source, tame) then limited = nil end
+  end
+  local chunk, problem = eval.load(source, name, limited)
   if not chunk then return refusal('ERR', problem) end
-  local tame, begin, sproc = is_tame(source), marker_of(name, values), { name = name, trigger = 'call' }
+  local begin, sproc = marker_of(name, values), { name = name, trigger = 'call' }
   local guard = not tame and core.use 'guard' or {} -- a tame source names neither `sproc` nor `require`
-  sproc.call, sproc.enqueue = guard.call_sproc, guard.enqueue
-  local run, counted = runner(source, name, chunk, sproc, guard.require)
+  sproc.call, sproc.enqueue = (limited or guard).call_sproc, (limited or guard).enqueue
+  local run, counted = runner(source, name, chunk, sproc, guard.require, limited)
   local unsettles, asks_first = may_unsettle(source), K.FULL and core.use('room').asks(source, values, tame)
-  local guarded = begin ~= nil or may_raise(source) or unsettles or asks_first
+  local guarded = limited ~= nil or begin ~= nil or may_raise(source) or unsettles or asks_first
   if unsettles or source:find('require', 1, true) then run = core.use 'guard'.settled(run, unsettles) end
   local entry = {
     name = name,
@@ -215,7 +221,7 @@ local function load_entry(name)
     counted = counted,
     left = K.FLUSH_EVERY, -- less the direct calls that `counted` doesn't count
     raised = 0, -- direct calls that failed
-    readonly = header.flag(values, 'readonly'),
+    readonly = readonly,
     types = types,
     value = wants_value,
     retried = header.number(values, 'retries') > 0,

@@ -23,9 +23,9 @@ function eval.api(source)
   return setmetatable({}, { __index = function(_, name) return NOTHING[name] or redis[name] end, __newindex = refuse })
 end
 
--- What stands before a source that is handed `redis`: on Valkey it is called `server`, too.
-function eval.head(source)
-  local too = names_nothing(source) and source:find('%f[%w_]server%f[^%w_]') and pcall(function() return server end)
+-- What stands before a source that is handed a `redis` of its own (`limited`, or with those members): on Valkey it is called `server`, too.
+function eval.head(source, limited)
+  local too = (limited or names_nothing(source)) and source:find('%f[%w_]server%f[^%w_]') and pcall(function() return server end)
   return too and 'local server = redis; ' or ''
 end
 
@@ -35,17 +35,17 @@ function eval.compilable(source)
 end
 
 -- As `load`, for what needs more room than the names leave that every source is handed. `redis` is the global then.
-local function roomy(source, name)
-  local head = names_nothing(source) and K.PREFIX .. eval.head(source) .. 'return function() ' or K.ROOMY
+local function roomy(source, name, limited)
+  local head = (limited or names_nothing(source)) and K.PREFIX .. eval.head(source, limited) .. 'return function() ' or K.ROOMY
   local make, problem = loadstring(head .. source .. '\nend', '@' .. name)
   return make and function(...) return make(...)() end, problem
 end
 
 -- A source as a function of KEYS, ARGV, sproc, require, redis; or nothing, and what Lua says.
-function eval.load(source, name)
+function eval.load(source, name, limited)
   source = eval.compilable(source)
-  local chunk, problem = loadstring(K.PREFIX .. eval.head(source) .. source, '@' .. name)
-  if not chunk and problem:find(' has more than ', 1, true) then return roomy(source, name) end
+  local chunk, problem = loadstring(K.PREFIX .. eval.head(source, limited) .. source, '@' .. name)
+  if not chunk and problem:find(' has more than ', 1, true) then return roomy(source, name, limited) end
   return chunk, problem
 end
 

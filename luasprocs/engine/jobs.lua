@@ -28,8 +28,19 @@ local function new_job_id()
 end
 
 local function add_job(job, text)
-  redis.call('XADD', writable(K.JOBS, 'stream'), '*', 'id', job.id, 'sproc', job.sproc, 'job', text or json().encode(job))
+  local entry_id = redis.call('XADD', writable(K.JOBS, 'stream'), '*', 'id', job.id, 'sproc', job.sproc, 'job', text or json().encode(job))
   redis.call('PUBLISH', K.WAKES, job.id)
+  return entry_id
+end
+
+-- Puts a job among the jobs, and gives it its sproc's turn.
+local function add_turn(job, text)
+  redis.call('HSET', K.RUNNING, job.sproc, job.id .. ' ' .. add_job(job, text))
+end
+
+-- The job whose turn it is, and its entry among the jobs; empty where it has none.
+local function holder_of(turn)
+  return (type(turn) == 'string' and turn or ''):match('^(%S*) ?(%S*)')
 end
 
 -- One record about a job. `row`: status, and what is known of trigger, duration_us, reply, error, daemon.
@@ -51,7 +62,8 @@ local function admit(job, overlap)
     return true
   end
   local turn = redis.pcall('HGET', writable(K.RUNNING, 'hash'), job.sproc)
-  if turn and overlap == 'skip' and turn ~= K.PAUSED_TURN and job.attempt == 1 then
+  local waits = turn == K.PAUSED_TURN and redis.call('LLEN', writable(K.WAITING_PREFIX .. job.sproc, 'list')) == 0
+  if turn and not waits and overlap == 'skip' and job.attempt == 1 then
     pcall(record_job, job, { status = 'skipped', error = 'overlap=skip: the run before it has not ended' }) -- a caller may have no right to
     return false
   end
@@ -60,8 +72,7 @@ local function admit(job, overlap)
     if not turn then redis.call('HSET', K.RUNNING, job.sproc, K.PAUSED_TURN) end
     return true
   end
-  redis.call('HSET', K.RUNNING, job.sproc, job.id)
-  add_job(job)
+  add_turn(job)
   return true
 end
 
@@ -102,7 +113,7 @@ end
 
 -- Gives the turn of a sproc on, if `holder` has it, to the jobs that wait: to one, or to all where they may overlap; to none of a paused one.
 local function pass_turn(name, holder)
-  if redis.pcall('HGET', K.RUNNING, name) ~= holder then return end
+  if holder_of(redis.pcall('HGET', K.RUNNING, name)) ~= holder then return end
   if is_paused(name) and redis.call('LLEN', writable(K.WAITING_PREFIX .. name, 'list')) > 0 then
     redis.call('HSET', K.RUNNING, name, K.PAUSED_TURN)
     return
@@ -113,8 +124,8 @@ local function pass_turn(name, holder)
     local text = redis.call('LPOP', writable(K.WAITING_PREFIX .. name, 'list'))
     if not text then return end
     local job = read_job(text)
-    if job and overlap ~= 'allow' then redis.call('HSET', K.RUNNING, name, job.id) end
-    if job then add_job(job, text) end
+    local add = overlap == 'allow' and add_job or add_turn
+    if job then add(job, text) end
   until job and overlap ~= 'allow'
 end
 
@@ -176,6 +187,6 @@ local function remove_entry(entry_id)
 end
 
 return {
-  rules = run_rules, record = record_job, add = add_job, admit = admit, read = read_job, pass_turn = pass_turn, enqueue = enqueue_job,
+  holder_of = holder_of, rules = run_rules, record = record_job, add = add_job, admit = admit, read = read_job, pass_turn = pass_turn, enqueue = enqueue_job,
   bury = bury, retry_or_bury = retry_or_bury, retry_run = retry_run, text_in = job_text, job_in = job_of, remove_entry = remove_entry,
 }

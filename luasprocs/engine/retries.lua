@@ -21,8 +21,10 @@ function serve.due()
   end
   local turns, must_wait = redis.call('HGETALL', writable(K.RUNNING, 'hash')), K.FULL and core.use('room').asked_once()
   for i = 1, #turns, 2 do
-    local name, holder = turns[i], turns[i + 1]
-    if holder == K.PAUSED_TURN and not is_paused(name) and not (must_wait and must_wait(name)) then pass_turn(name, K.PAUSED_TURN) end
+    local name, holder, entry_id = turns[i], jobs.holder_of(turns[i + 1])
+    local over = entry_id ~= '' and not redis.call('XRANGE', K.JOBS, entry_id, entry_id)[1] -- somebody removed it
+    local resumed = holder == K.PAUSED_TURN and not is_paused(name)
+    if over or resumed and not (must_wait and must_wait(name)) then pass_turn(name, holder) end
   end
   local first = redis.call('ZRANGE', K.DELAYED, 0, 0, 'WITHSCORES')
   if first[2] then reply[1] = string.format('%d', math.max(0, tonumber(first[2]) - now_ms())) end

@@ -68,7 +68,7 @@ local function put_off(entry_id, job)
   redis.call('XACK', K.JOBS, GROUP, entry_id)
   remove_entry(entry_id)
   local turn = redis.pcall('HGET', writable(K.RUNNING, 'hash'), job.sproc)
-  redis.call(turn == job.id and 'LPUSH' or 'RPUSH', writable(K.WAITING_PREFIX .. job.sproc, 'list'), prelude.json().encode(job))
+  redis.call(jobs.holder_of(turn) == job.id and 'LPUSH' or 'RPUSH', writable(K.WAITING_PREFIX .. job.sproc, 'list'), prelude.json().encode(job))
   redis.call('HSET', K.RUNNING, job.sproc, K.PAUSED_TURN)
 end
 

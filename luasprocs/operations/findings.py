@@ -149,6 +149,10 @@ def _wanted(snapshot: Snapshot) -> Iterator[Finding]:
 def _git(snapshot: Snapshot) -> Iterator[Finding]:
     """What the daemon that follows git saw, unless something was applied since: it will look again, if it is there."""
     sync, live = snapshot.sync, snapshot.live
+    if 0 < sync.followed_until_ms < snapshot.now_ms:
+        since_ms = sync.followed_until_ms
+        message = f"no daemon looks at git any more; {sync.daemon} was the last to say what it wants"
+        yield Finding(FindingCode.DEGRADED, message, "luasprocs daemon", by=sync.daemon, since_ms=since_ms)
     code, hint = _STATES.get(sync.state, (None, ""))
     if code is FindingCode.ENGINE_DIFFERS and snapshot.sprocs and snapshot.sprocs.engine:
         return  # the registry says so itself
@@ -215,6 +219,7 @@ def _daemons(snapshot: Snapshot) -> Iterator[Finding]:
             ("events", snapshot.live and snapshot.live.triggers),
             ("schedules", snapshot.sprocs and snapshot.sprocs.schedules),
             ("async runs", snapshot.open_jobs or snapshot.delayed_jobs),
+            ("retries", snapshot.delayed_jobs and snapshot.running.alive),
         )
         if there
     ]
@@ -223,6 +228,10 @@ def _daemons(snapshot: Snapshot) -> Iterator[Finding]:
     if waits and not alive:
         message = f"no daemon is alive, so nothing runs: {', '.join(waits)}"
         yield Finding(FindingCode.NO_DAEMON, message, "luasprocs daemon", since_ms=last_ms)
+    elif stuck := [what for what in waits if all(what in one.waits for one in alive)]:
+        each = [f"{what}: {alive[0].waits[what]}" for what in stuck]
+        names = tuple(one.id for one in alive)
+        yield Finding(FindingCode.NO_DAEMON, f"no daemon can go on with {'; '.join(each)}", "see its log", names=names)
     if silent:
         names = tuple(one.id for one in silent)
         each = [

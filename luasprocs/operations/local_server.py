@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from luasprocs.errors import SettingsError
-from luasprocs.server.urls import checked
+from luasprocs.server.urls import checked, hosts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,6 +69,6 @@ def _url_in(file: Path) -> str:
     if not isinstance(found, str):
         raise SettingsError(f'{file} has no redis = "URL": remove it, or give --redis URL')
     url = checked(found)
-    if url.scheme != "unix" and url.hostname not in LOCAL_HOSTS:
+    if url.scheme != "unix" and any(host not in LOCAL_HOSTS for host, _ in hosts(url)):
         raise SettingsError(f"{file} names a server on another machine; `up` never writes that: remove the file")
     return found

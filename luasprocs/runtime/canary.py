@@ -58,7 +58,7 @@ class Canary:
         self._ok_ms = self._needs.ok_ms
         while True:
             try:
-                wire = await connect(self._link.address.url)
+                wire = await connect(self._link.address.url, server=self._link.server)
                 try:
                     await self._looks(wire)
                 finally:

@@ -95,7 +95,7 @@ class Deadlines:
             self._forget()
 
     async def _learn_and_touch(self, wanted: Expiring) -> None:
-        listener = await connect(self._link.address.url, DeadlineListener)
+        listener = await connect(self._link.address.url, DeadlineListener, server=self._link.server)
         assert isinstance(listener, DeadlineListener)  # noqa: S101
         try:
             listener.start(wanted, self._ask)

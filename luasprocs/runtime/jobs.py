@@ -18,6 +18,7 @@ from luasprocs.contract.metadata import TOLD
 from luasprocs.errors import SettingsError
 from luasprocs.language.metadata import typed
 from luasprocs.runtime.log import log
+from luasprocs.runtime.shard_state import JOBS_WAIT, RETRIES_WAIT
 from luasprocs.runtime.workers import Job, WorkerError
 from luasprocs.server.errors import is_killed
 from luasprocs.worker.messages import Outcome
@@ -74,8 +75,9 @@ class Jobs:
                     await self._find_held()
                 if self._workload.room and await self._prepared():
                     await self._take(stale=stale)
+                    self._link.said.forget(JOBS_WAIT)
             except exceptions.ResponseError as error:
-                self._link.say("jobs", f"jobs can't be taken: {error}", logging.ERROR)
+                self._link.say(JOBS_WAIT, f"jobs can't be taken: {error}", logging.ERROR)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._rest_s()):
                     await self._wake.wait()
@@ -94,10 +96,9 @@ class Jobs:
         try:
             await pool.prepare()
         except WorkerError as error:
-            self._link.say("jobs", f"{error}; async sprocs wait", logging.ERROR)
+            self._link.say(JOBS_WAIT, f"{error}; async sprocs wait", logging.ERROR)
             await asyncio.sleep(NO_WORKER_REST_S)
             return False
-        self._link.said.forget("jobs")
         return True
 
     async def _find_held(self) -> None:
@@ -178,8 +179,9 @@ class Jobs:
             self._next_due_s = time.monotonic() + max(REST_S, int(next_due) / 1000) if next_due else math.inf
             for job in due:
                 await self._retry(job)
+            self._link.said.forget(RETRIES_WAIT)
         except exceptions.ResponseError as error:
-            self._link.say("retries", f"retries can't be started: {error}", logging.ERROR)
+            self._link.say(RETRIES_WAIT, f"retries can't be started: {error}", logging.ERROR)
 
     async def _retry(self, job: bytes) -> None:
         """Runs a server-side sproc again. If FUNCTION KILL stopped it, it has written nothing, so its record is written here."""

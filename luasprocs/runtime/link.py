@@ -14,6 +14,7 @@ from redis import exceptions
 from luasprocs.contract.functions import FUNCTIONS
 from luasprocs.runtime.listener import Listener
 from luasprocs.runtime.wire import Wire, connect, packed, raised
+from luasprocs.server.sentinel import located
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from luasprocs.contract.keys import Keys
     from luasprocs.runtime.log_once import LogOnce
     from luasprocs.runtime.wire import Argument, Handler
+    from luasprocs.server.endpoint import Endpoint
 
 
 class LinkLostError(Exception):
@@ -37,12 +39,17 @@ class Address:
 
 
 class Link:
-    """`commands`: the connection for commands; `events`: the one for subscriptions; `daemon`: this daemon's id."""
+    """`commands`: the connection for commands; `events`: the one for subscriptions; `daemon`: this daemon's id.
 
-    def __init__(self, address: Address, daemon: str, said: LogOnce, commands: Wire, events: Listener) -> None:
-        self.address, self.daemon = address, daemon
+    `server`: where both lead: one server, also of several that an URL may stand for.
+    """
+
+    def __init__(
+        self, address: Address, server: Endpoint, daemon: str, said: LogOnce, wires: tuple[Wire, Listener]
+    ) -> None:
+        self.address, self.server, self.daemon = address, server, daemon
         self.keys = address.keys
-        self.commands, self.events = commands, events
+        self.commands, self.events = wires
         self.said = said
         self._group: asyncio.TaskGroup | None = None
 
@@ -53,14 +60,15 @@ class Link:
         Raises:
             redis.RedisError: nothing answers, or the server refuses user, password or db.
         """
-        commands = await connect(address.url)
+        server = await located(address.url)
+        commands = await connect(address.url, server=server)
         try:
-            events = await connect(address.url, Listener)
+            events = await connect(address.url, Listener, server=server)
         except BaseException:
             commands.close()
             raise
         assert isinstance(events, Listener)  # noqa: S101
-        return cls(address, daemon, said, commands, events)
+        return cls(address, server, daemon, said, (commands, events))
 
     @property
     def is_open(self) -> bool:

@@ -10,7 +10,7 @@ from redis import exceptions
 
 from luasprocs.contract.keys import Keys, everyones
 from luasprocs.runtime.numbering import Tick
-from luasprocs.runtime.wire import Wire, packed
+from luasprocs.runtime.wire import Wire, packed, raised
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -101,9 +101,8 @@ class Listener(Wire):
         finally:
             waiter.cancel()
         if not self.open:
-            raise exceptions.ConnectionError(
-                f"the event connection broke while subscribing: {self.lost.result() or 'closed by the server'}"
-            )
+            raised(self.lost.result())
+            raise exceptions.ConnectionError("the event connection broke while subscribing: closed by the server")
 
     def unsubscribe(self, sources: Iterable[Source]) -> None:
         """Unsubscribes from sources without triggers."""
@@ -118,7 +117,11 @@ class Listener(Wire):
             self._control.flush()
 
     def _notice(self, message: Any) -> None:
-        kind = message[0]
+        try:
+            kind = message[0]
+        except TypeError:  # it is an error: an ACL refuses a subscription
+            self.close(message)
+            return
         if kind == b"pmessage":
             place = self._patterns.get(message[1])
             channel, payload = message[2], message[3]
@@ -182,10 +185,7 @@ class Listener(Wire):
         return True
 
     def _other(self, message: Any) -> None:
-        """Handles confirmations, and errors, which end the connection: an ACL refuses a subscription."""
-        if isinstance(message, Exception):
-            self.close(message)
-            return
+        """Handles confirmations."""
         if message[0] in {b"subscribe", b"psubscribe"}:
             place = (self._patterns if message[0] == b"psubscribe" else self._channels).get(message[1])
             if place is not None:

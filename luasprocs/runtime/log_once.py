@@ -19,6 +19,10 @@ class LogOnce:
             self._last[topic] = text
             log.log(level, "%s", text)
 
+    def standing(self, *topics: str) -> dict[str, str]:
+        """What was said last on these, if it is not over."""
+        return {topic: self._last[topic] for topic in topics if topic in self._last}
+
     def forget(self, topic: str) -> None:
         """The condition is over: if it comes back, it is logged again."""
         self._last.pop(topic, None)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from luasprocs.runtime.workers import NotBegunError, Worker, WorkerError
@@ -41,6 +42,17 @@ class Pool:
     def ready(self) -> bool:
         """Whether a worker has started, so that jobs can run here."""
         return bool(self._workers)
+
+    def move(self, servers: tuple[tuple[str, int], ...]) -> bool:
+        """Whether `servers[0]` is another master than before: then all workers that wait are ended, too."""
+        before, self.setup = self.setup.servers, replace(self.setup, servers=servers)
+        if not before or before[0] == servers[0]:
+            return False
+        for worker in self._workers:
+            if not worker.load:
+                worker.kill()
+        self._drop_dead()
+        return True
 
     async def prepare(self) -> None:
         """Starts the first worker unless there is one; afterwards jobs can be taken.

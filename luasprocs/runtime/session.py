@@ -19,6 +19,7 @@ from luasprocs.runtime.dispatcher import Dispatcher
 from luasprocs.runtime.engine import until_engine
 from luasprocs.runtime.jobs import Jobs
 from luasprocs.runtime.log import log
+from luasprocs.runtime.master import MasterWatch
 from luasprocs.runtime.notifications import Notifications
 from luasprocs.runtime.pausing import pause
 from luasprocs.runtime.scheduler import Scheduler
@@ -65,6 +66,7 @@ class Session:
         self._scheduler = Scheduler(link, state, partial(pause, link))
         self._canary = Canary(link, self._notifications, self._deadlines.rescan)
         self._watchdog = Watchdog(link, numbering)
+        self._master = MasterWatch(link)
         self._upkeep = Upkeep(link, numbering, retention)
         self._scripts = Scripts(link)
 
@@ -96,7 +98,7 @@ class Session:
                 await self._ticker.force()
                 for part in (
                     *(self._binder, self._ticker, self._coverage, self._deadlines, self._jobs),
-                    *(self._canary, self._watchdog, self._scripts),
+                    *(self._canary, self._watchdog, self._scripts, self._master),
                 ):
                     link.spawn(part.run())
                 if self._state.schedules:
@@ -114,7 +116,7 @@ class Session:
     def _info(self) -> dict[str, Any]:
         """The fields of the heartbeat."""
         counted = {"schedules": len(self._scheduler), "ignored": self._numbering.ignored}
-        return {**self._identity.info(), **self._state.info(), **counted}
+        return {**self._identity.info(), **self._state.info(), **counted, "waits": self._state.waits()}
 
     # Messages of the event connection (listener.Control).
 
@@ -126,6 +128,7 @@ class Session:
                 "a new epoch: the server restarted, failed over or lost its data; events that had not run are a gap"
             )
             self._coverage.start_anew(self._numbering.sources.values())
+            self._binder.rebind()
         started = self._numbering.tick(tick)
         if started:
             self._coverage.cover(started)

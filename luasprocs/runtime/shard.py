@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from luasprocs.runtime.log import log
 from luasprocs.runtime.session import Session
 from luasprocs.runtime.watchdog import stop_overdue
 from luasprocs.server.errors import is_busy, named
+from luasprocs.server.sentinel import Sentinels
 from luasprocs.server.urls import redacted
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from luasprocs.runtime.link import Address
     from luasprocs.runtime.shard_state import ShardState
     from luasprocs.runtime.upkeep import Retention
+    from luasprocs.server.endpoint import Endpoint
 
 RETRY_FIRST_S = 0.05
 RETRY_LONGEST_S = 0.8
@@ -84,25 +87,30 @@ class Shard:
         while True:
             try:
                 session = await self._connect()
-                wait_s = RETRY_FIRST_S
                 await session.run()
             except LinkLostError as lost:
                 log.warning("%s; connecting again", lost)
             except exceptions.RedisError as error:
                 await self._failed(error)
-                wait_s = min(wait_s * 2, RETRY_LONGEST_S)
             finally:
+                wait_s = RETRY_FIRST_S if self.listening else min(wait_s * 2, RETRY_LONGEST_S)
                 self._disconnect()
             await asyncio.sleep(wait_s)
 
     async def _connect(self) -> Session:
         self._link = await Link.open(self._address, self._identity.id, self.state.said)
+        await self._found(self._link.server)
         session = Session(self._link, self.state, self._identity, self._retention, self._hears)
         await session.start()
         self._session = session
-        log.info("connected to %s", redacted(self._address.url))
-        self.state.said.forget("connection")
+        self.state.said.say("connected", f"connected to {redacted(self._address.url)}", logging.INFO)
         return session
+
+    async def _found(self, server: Endpoint) -> None:
+        """Tells the workers where a server is that Sentinels have named, and which others may follow it."""
+        if server.sentinels:
+            async with Sentinels(self._address.url) as sentinels:
+                self.state.workload.move((server.address, *await sentinels.others()))
 
     def _disconnect(self) -> None:
         if self._link is not None:
@@ -118,4 +126,6 @@ class Shard:
     def _hears(self) -> None:
         if not self.listening:
             self.listening = True
+            self.state.said.forget("connected")
+            self.state.said.forget("connection")
             self._on_listening()

@@ -11,6 +11,10 @@ from luasprocs.runtime.numbering import Numbering
 if TYPE_CHECKING:
     from luasprocs.runtime.workload import Workload
 
+SCHEDULES_WAIT, JOBS_WAIT, RETRIES_WAIT = "schedules", "async runs", "retries"
+"""What can't go on here for a time; the log says so once, and each heartbeat."""
+TEXT_LIMIT = 300
+
 
 @dataclass(slots=True)
 class ShardState:
@@ -32,6 +36,11 @@ class ShardState:
     def stop(self) -> None:
         self.stopping = True
         self.workload.stop()
+
+    def waits(self) -> dict[str, str]:
+        """What can't go on here, and why."""
+        standing = self.said.standing(SCHEDULES_WAIT, JOBS_WAIT, RETRIES_WAIT)
+        return {topic: why[:TEXT_LIMIT] for topic, why in standing.items()}
 
     def info(self) -> dict[str, int]:
         """Counters for the heartbeat and metrics."""

@@ -14,7 +14,9 @@ import hiredis
 from redis import exceptions
 
 from luasprocs.server.endpoint import CLIENT_NAME, Endpoint
-from luasprocs.server.errors import connect_timeout
+from luasprocs.server.errors import connect_timeout, nothing_answers
+from luasprocs.server.sentinel import because, is_master, located
+from luasprocs.server.sentinel_errors import Why
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,7 +41,8 @@ class Wire(asyncio.BufferedProtocol):
         self.lost: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
         self._transport: asyncio.WriteTransport | None = None
         self.read_bytes = 0
-        self._buffer = bytearray(READ_BYTES)
+        # A view: asyncio's TLS reads the second record of several into a slice, which of a bytearray is a copy.
+        self._buffer = memoryview(bytearray(READ_BYTES))
         self._reader = hiredis.Reader(replyError=hiredis.ReplyError)
         self._handlers: deque[Handler] = deque()
         self.receive: Handler = self._answer
@@ -48,7 +51,7 @@ class Wire(asyncio.BufferedProtocol):
         assert isinstance(transport, asyncio.WriteTransport)  # noqa: S101
         self._transport = transport
 
-    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002  # asyncio's
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # asyncio's
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -148,13 +151,29 @@ def raised(reply: Any) -> Any:
     return reply
 
 
-async def connect(url: str, kind: type[Wire] = Wire, *, busy: bool = False) -> Wire:
-    """Opens a connection. `busy`: sends nothing that a server refuses while it runs a script.
+async def connect(url: str, kind: type[Wire] = Wire, *, busy: bool = False, server: Endpoint | None = None) -> Wire:
+    """Opens a connection. `busy`: sends nothing that a server refuses while it runs a script; `server`: where the
+    URL's server was found before, else Sentinels are asked.
 
     Raises:
         redis.RedisError: nothing answers, or the server refuses user, password or db.
     """
-    endpoint = Endpoint.of(url)
+    endpoint = server or await located(url)
+    try:
+        return await _connected(endpoint, kind, busy=busy)
+    except _ReplicaError:
+        raise because(Why.REPLICA, url, endpoint) from None
+    except exceptions.RedisError as error:
+        if endpoint.sentinels and nothing_answers(error):
+            raise because(Why.DEAD, url, endpoint, said=str(error)) from error
+        raise
+
+
+class _ReplicaError(Exception):
+    """Sentinels named a server that is no master."""
+
+
+async def _connected(endpoint: Endpoint, kind: type[Wire], *, busy: bool) -> Wire:
     try:
         async with asyncio.timeout(endpoint.connect_timeout_s):
             wire = await _opened(endpoint, kind)
@@ -184,6 +203,8 @@ async def _greet(wire: Wire, endpoint: Endpoint, *, busy: bool) -> None:
     if endpoint.login:
         # As redis-py does: without a user name, so that a server without a password says so.
         await _authenticate(wire, *endpoint.login[0 if endpoint.username else 1 :])
+    if endpoint.sentinels and not is_master(await wire.call("HELLO", 2)):
+        raise _ReplicaError
     if busy:
         return
     if endpoint.db:

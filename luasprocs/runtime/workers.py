@@ -54,19 +54,21 @@ class WorkerRules:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSetup:
-    """The first message to a worker."""
+    """The first message to a worker. `servers`: the master that Sentinels name, then those that may follow it; else none."""
 
     url: str
     namespace: str
     db: int
     daemon: str
     rules: WorkerRules
+    servers: tuple[tuple[str, int], ...] = ()
 
     def as_json(self) -> str:
         rules = self.rules
         return json.dumps(
             {
                 "url": self.url,
+                "servers": self.servers,
                 "namespace": self.namespace,
                 "db": self.db,
                 "daemon": self.daemon,

@@ -82,6 +82,19 @@ class Workload:
         """The server knows what became of a job."""
         self.at_hand.discard(job.entry)
 
+    def move(self, servers: tuple[tuple[str, int], ...]) -> None:
+        """`servers`: the master first. If it is another one, what runs here has written to the old one, which is lost: it is
+        ended, and handed to this daemon again by the new one.
+        """
+        if self.pool.move(servers):
+            if self._tasks:
+                log.warning("the master is another one: %d async runs are ended and begin again", len(self._tasks))
+            for task in self._tasks:
+                task.cancel()
+            self._queued.clear()
+            self.unbegun.clear()
+            self.at_hand = {job.entry for job, _ in self.unreported}
+
     def stop(self) -> None:
         """Begins no more jobs; those that have not begun are left to other daemons."""
         self.stopping = True

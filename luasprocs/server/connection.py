@@ -13,18 +13,17 @@ from redis.retry import Retry
 from luasprocs.errors import SettingsError
 from luasprocs.server.endpoint import CLIENT_NAME, CONNECT_TIMEOUT_S, REPLY_TIMEOUT_S
 from luasprocs.server.errors import errors_named, named
-from luasprocs.server.urls import checked, redacted
+from luasprocs.server.sentinel_clients import async_client, client
+from luasprocs.server.tls import TLSConnection
+from luasprocs.server.urls import SENTINEL_SCHEMES, checked, redacted
 
 if TYPE_CHECKING:
-    import socket
-    import ssl
     from collections.abc import Mapping
 
 __all__ = ["connect", "connect_async", "errors_named", "named", "redacted"]
 
 
-def _settings(url: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    checked(url)
+def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
         "socket_timeout": REPLY_TIMEOUT_S,
@@ -37,18 +36,6 @@ def _settings(url: str, given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-class _TLSConnection(redis.SSLConnection):
-    """One whose TLS handshake must end within the connect timeout, as asyncio's must: to a handshake a server without
-    TLS says nothing, ever.
-    """
-
-    def _wrap_socket_with_ssl(self, sock: socket.socket) -> ssl.SSLSocket:
-        sock.settimeout(self.socket_connect_timeout)
-        wrapped: ssl.SSLSocket = super()._wrap_socket_with_ssl(sock)  # type: ignore[no-untyped-call]
-        wrapped.settimeout(self.socket_timeout)
-        return wrapped
-
-
 def connect(url: str, **settings: Any) -> redis.Redis:
     """A client; nothing is sent before its first command. `settings` are redis-py's.
 
@@ -57,19 +44,25 @@ def connect(url: str, **settings: Any) -> redis.Redis:
     Raises:
         SettingsError: the URL can't be used.
     """
-    merged = _settings(url, {"retry": Retry(NoBackoff(), 0), **settings})
-    if url.startswith("rediss:"):
-        merged["connection_class"] = _TLSConnection
+    scheme = checked(url).scheme
+    merged = _settings({"retry": Retry(NoBackoff(), 0), **settings})
+    if scheme == "rediss":
+        merged["connection_class"] = TLSConnection
     try:
+        if scheme in SENTINEL_SCHEMES:
+            return client(url, merged)
         return redis.Redis.from_url(url, **merged)
     except (ValueError, TypeError):  # their text may quote the URL
         raise SettingsError(f"the Redis URL {redacted(url)} can't be used") from None
 
 
 def connect_async(url: str, **settings: Any) -> async_redis.Redis:
-    merged = _settings(url, {"retry": AsyncRetry(NoBackoff(), 0), **settings})
+    scheme = checked(url).scheme
+    merged = _settings({"retry": AsyncRetry(NoBackoff(), 0), **settings})
     try:
-        client: async_redis.Redis = async_redis.Redis.from_url(url, **merged)
+        if scheme in SENTINEL_SCHEMES:
+            return async_client(url, merged)
+        made: async_redis.Redis = async_redis.Redis.from_url(url, **merged)
     except (ValueError, TypeError):
         raise SettingsError(f"the Redis URL {redacted(url)} can't be used") from None
-    return client
+    return made

@@ -5,12 +5,13 @@ than all else that a worker does to start, and 12 MB.
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote
+from dataclasses import dataclass, field, replace
+from urllib.parse import parse_qsl, unquote, urlencode
 
-from luasprocs.server.urls import checked
+from luasprocs.server.urls import SENTINEL_SCHEMES, TLS_SCHEMES, checked, hosts, place
 
 CLIENT_NAME = "luasprocs"
+PORT, SENTINEL_PORT = 6379, 26379
 CONNECT_TIMEOUT_S = 5.0
 REPLY_TIMEOUT_S = 30.0
 """How long a reply may take; `?socket_timeout=` or `connect(url, socket_timeout=…)` says otherwise."""
@@ -21,16 +22,19 @@ class Endpoint:
     """Where a server is and how to log in.
 
     `path`: a Unix socket's, instead of host and port; `username`, `password`: "" for none; `options`: the URL's.
+    `sentinels`: who is asked for `host` and `port` of the master called `master`; `host` is "" until they were.
     """
 
     host: str = "localhost"
-    port: int = 6379
+    port: int = PORT
     path: str = ""
     username: str = ""
     password: str = field(default="", repr=False)
     db: int = 0
     tls: bool = False
     options: dict[str, str] = field(default_factory=dict, repr=False)
+    sentinels: tuple[tuple[str, int], ...] = ()
+    master: str = ""
 
     @classmethod
     def of(cls, url: str) -> Endpoint:
@@ -43,17 +47,35 @@ class Endpoint:
         options: dict[str, str] = {}
         for name, value in parse_qsl(parts.query):
             options.setdefault(name, value)  # of one that comes twice the first, as redis-py
-        unix = parts.scheme == "unix"
+        unix, sentinel = parts.scheme == "unix", parts.scheme in SENTINEL_SCHEMES
+        name, _, number = parts.path[1:].partition("/") if sentinel else ("", "", parts.path.strip("/"))
+        found = hosts(parts)
         return cls(
-            host=unquote(parts.hostname or "localhost"),
-            port=parts.port or 6379,
+            host="" if sentinel else found[0][0] or "localhost",
+            port=PORT if sentinel else found[0][1] or PORT,
             path=unquote(parts.path) if unix else "",
             username=unquote(parts.username or "") or options.get("username", ""),
             password=unquote(parts.password or "") or options.get("password", ""),
-            db=int(options.get("db") or ("" if unix else parts.path.strip("/")) or 0),
-            tls=parts.scheme == "rediss",
+            db=int(options.get("db") or ("" if unix else number) or 0),
+            tls=parts.scheme in TLS_SCHEMES,
             options=options,
+            sentinels=tuple((host, port or SENTINEL_PORT) for host, port in found) if sentinel else (),
+            master=name,
         )
+
+    def at(self, address: tuple[str, int]) -> Endpoint:
+        """The same of one server that Sentinel names."""
+        return replace(self, host=address[0], port=address[1])
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return self.host, self.port
+
+    def plain_url(self) -> str:
+        """The URL that redis-py takes for one server, without user, password and what is for Sentinels alone."""
+        secret = {"username", "password", "db", "sentinel_username", "sentinel_password"}
+        options = urlencode({name: value for name, value in self.options.items() if name not in secret})
+        return f"{'rediss' if self.tls else 'redis'}://{place(self.host or 'localhost', self.port)}/{self.db}?{options}"
 
     @property
     def connect_timeout_s(self) -> float:

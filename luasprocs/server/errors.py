@@ -16,6 +16,7 @@ from luasprocs.errors import (
     ServerRightsError,
     ServerUnreachableError,
 )
+from luasprocs.server.sentinel_errors import SentinelError
 from luasprocs.server.states import MISSING_FUNCTION
 from luasprocs.server.urls import redacted
 
@@ -139,13 +140,16 @@ _BY_CLASS: tuple[tuple[type[exceptions.RedisError], type[ServerError], str], ...
 
 def named(error: exceptions.RedisError, url: str) -> ServerError | None:
     """This package's error for one of redis-py's; None for what is about a single command, like WRONGTYPE."""
+    if isinstance(error, SentinelError):
+        return error.named()
     place, said = redacted(url), str(error)
     code = _code(error)
     if code:
         kind, message = _BY_CODE[code]
         return kind(f"the server at {place} {message.format(said=said)}")
+    one_server = url.replace("+sentinel:", ":", 1)
     for scheme, words, kind, message in _BY_TEXT:
-        if url.startswith(scheme) and words in said:
+        if one_server.startswith(scheme) and words in said:
             return kind(message.format(place=place, said=said))
     for their_kind, kind, message in _BY_CLASS:
         if isinstance(error, their_kind):
@@ -195,6 +199,11 @@ def connect_timeout() -> exceptions.TimeoutError:
     return exceptions.TimeoutError(f"{_CONNECT_TIMEOUT} to server")
 
 
+def reply_timeout() -> exceptions.TimeoutError:
+    """That no reply came in time, as redis-py says it."""
+    return exceptions.TimeoutError("Timeout reading from socket")
+
+
 def connection_closed() -> exceptions.ConnectionError:
     """That the server closed the connection, as redis-py says it."""
     return exceptions.ConnectionError(f"Connection {_CLOSED}.")
@@ -228,6 +237,28 @@ def is_forbidden(error: object) -> bool:
 def is_busy(error: object) -> bool:
     """Whether the server runs a script or function, and answers nothing else meanwhile."""
     return str(error).startswith("BUSY ")
+
+
+def is_unknown_master(error: object) -> bool:
+    """Whether a Sentinel watches no master of that name."""
+    return isinstance(error, exceptions.ResponseError) and "No such master" in str(error)
+
+
+def is_no_quorum(error: object) -> bool:
+    """Whether too few Sentinels see each other to fail over."""
+    return isinstance(error, exceptions.ResponseError) and "NOQUORUM" in str(error)
+
+
+def is_no_sentinel(error: object) -> bool:
+    """Whether a server without SENTINEL answered: an ordinary one."""
+    return isinstance(error, exceptions.ResponseError) and "unknown command" in str(error)
+
+
+def nothing_answers(error: exceptions.RedisError) -> bool:
+    """Whether no connection came about: refused, no route, nothing in time; not one that the server refused or TLS spoilt."""
+    return type(error) in {exceptions.ConnectionError, exceptions.TimeoutError} and not any(
+        words in str(error) for words in ("certificate", "[SSL", _CLOSED)
+    )
 
 
 def is_read_only(error: object) -> bool:

@@ -1,7 +1,9 @@
 """Redis URLs: what they may hold, and how to show them. Pure; needs no Redis client.
 
 A URL is `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS, or `unix://[user:password@]/path[?db=N]`,
-with options behind a question mark (`?ssl_ca_certs=/etc/ca.pem`), named as redis-py names them.
+with options behind a question mark (`?ssl_ca_certs=/etc/ca.pem`), named as redis-py names them. Sentinels are asked by
+`redis+sentinel://[user:password@]host[:port],host[:port]…/NAME[/db]`, or `rediss+sentinel://`; user and password are for the
+server.
 """
 
 from __future__ import annotations
@@ -16,8 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from urllib.parse import SplitResult
 
-SCHEMES = ("redis", "rediss", "unix")
-
+SENTINEL_SCHEMES = ("redis+sentinel", "rediss+sentinel")
+TLS_SCHEMES = ("rediss", "rediss+sentinel")
+SCHEMES = ("redis", "rediss", "unix", *SENTINEL_SCHEMES)
+_SENTINEL_LIKE = ("sentinel", "sentinels", "redis-sentinel", "rediss-sentinel", "sentinel+redis")
+_SENTINEL_FORM = "redis+sentinel://[user:password@]host[:port],host…/NAME[/db], or rediss+sentinel://… with TLS"
 
 SHORTEST_S, LONGEST_S = 0.001, 1_000_000
 
@@ -41,7 +46,25 @@ _SHOWN_OPTIONS: dict[str, Callable[[str], bool]] = {
     "ssl_check_hostname": {"yes", "no", "true", "false", "1", "0"}.__contains__,
     "ssl_ciphers": bool,
 }
-_OPTIONS = {**_SHOWN_OPTIONS, "username": bool, "password": bool, "ssl_password": bool}
+_SENTINEL_OPTIONS: dict[str, Callable[[str], bool]] = {"sentinel_username": bool, "sentinel_password": bool}
+_OPTIONS = {**_SHOWN_OPTIONS, **_SENTINEL_OPTIONS, "username": bool, "password": bool, "ssl_password": bool}
+
+
+def hosts(parts: SplitResult) -> list[tuple[str, int | None]]:
+    """Host and port of the server, or of each Sentinel; "" and None for what the URL leaves out.
+
+    Raises:
+        ValueError: a port is no port.
+    """
+    if parts.scheme not in SENTINEL_SCHEMES:
+        return [(unquote(parts.hostname or ""), parts.port)]
+    each = [urlsplit(f"//{one}") for one in parts.netloc.rpartition("@")[2].split(",")]
+    return [(unquote(one.hostname or ""), one.port) for one in each]
+
+
+def place(host: str, port: int | None) -> str:
+    """`host:port`, an IPv6 address in brackets."""
+    return (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
 
 
 def checked(url: str) -> SplitResult:
@@ -52,29 +75,49 @@ def checked(url: str) -> SplitResult:
     """
     try:
         parts = urlsplit(url)
-        host, usable = unquote(parts.hostname or ""), url.partition("://")[0] in SCHEMES and parts.port != 0
-        host.encode("idna")  # as a look-up does, which would raise UnicodeError
+        found = hosts(parts)
+        usable = url.partition("://")[0] in SCHEMES and all(port != 0 for _, port in found)
+        for host, _ in found:
+            host.encode("idna")  # as a look-up does, which would raise UnicodeError
     except ValueError:
         usable = False
-    if not usable or parts.fragment or not (url + host + unquote(parts.path)).isprintable():
+    if url.partition("://")[0] in _SENTINEL_LIKE:
+        raise SettingsError(f"the Redis URL can't be used: for Sentinel write {_SENTINEL_FORM}")
+    if (
+        not usable
+        or parts.fragment
+        or not (url + "".join(host for host, _ in found) + unquote(parts.path)).isprintable()
+    ):
         raise SettingsError(
             "the Redis URL can't be used: it is redis://[user:password@]host[:port][/db], rediss://… or "
             "unix:///path; in a password, write / ? # @ : as %2F %3F %23 %40 %3A"
         )
-    if parts.scheme == "unix" and (len(parts.path) < 2 or host):
-        raise SettingsError("the Redis URL can't be used: unix:// needs a socket's whole path: unix:///run/redis.sock")
-    if parts.scheme != "unix" and not re.fullmatch(r"(/[0-9]*)?", parts.path):
-        raise SettingsError("the Redis URL can't be used: the db's number follows the host, as in /0")
+    _check_path(parts, [host for host, _ in found])
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         _check_option(parts.scheme, name, value)
     return parts
+
+
+def _check_path(parts: SplitResult, found: list[str]) -> None:
+    if parts.scheme in SENTINEL_SCHEMES:
+        if not all(found) or not re.fullmatch(r"/[A-Za-z0-9._-]+(/[0-9]*)?", parts.path):
+            raise SettingsError(
+                f"the Redis URL can't be used: Sentinels and a master's name are needed: {_SENTINEL_FORM}"
+            )
+        return
+    if parts.scheme == "unix" and (len(parts.path) < 2 or found != [""]):
+        raise SettingsError("the Redis URL can't be used: unix:// needs a socket's whole path: unix:///run/redis.sock")
+    if parts.scheme != "unix" and not re.fullmatch(r"(/[0-9]*)?", parts.path):
+        raise SettingsError("the Redis URL can't be used: the db's number follows the host, as in /0")
 
 
 def _check_option(scheme: str, name: str, value: str) -> None:
     if name not in _OPTIONS:
         known = ", ".join(sorted(_OPTIONS))
         raise SettingsError(f"the Redis URL has an unknown option, or a ? in its password; options are {known}")
-    if name.startswith("ssl_") and scheme != "rediss":
+    if name in _SENTINEL_OPTIONS and scheme not in SENTINEL_SCHEMES:
+        raise SettingsError(f"the Redis URL's option {name} is for Sentinel: {_SENTINEL_FORM}")
+    if name.startswith("ssl_") and scheme not in TLS_SCHEMES:
         raise SettingsError(f"the Redis URL's option {name} needs TLS: write rediss://")
     try:
         usable = _OPTIONS[name](value)
@@ -93,9 +136,8 @@ def redacted(url: str) -> str:
         return f"{scheme}://***" if scheme in SCHEMES else "***"
     # A user without a password is, more often than not, a password that lacks its colon.
     user = f"{parts.username or ''}:***@" if parts.password else "***@" if parts.username else ""
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
-    port = f":{parts.port}" if parts.port else ""
+    where = ",".join(place(host, port) for host, port in hosts(parts))
     shown = [(name, value) for name, value in parse_qsl(parts.query) if name in _SHOWN_OPTIONS]
     query = "?" + urlencode(shown, quote_via=quote, safe="/") if shown else ""
-    text = f"{parts.scheme}://{user}{host}{port}{parts.path}{query}"
+    text = f"{parts.scheme}://{user}{where}{parts.path}{query}"
     return "".join(character if character.isprintable() else "?" for character in text)

@@ -24,7 +24,8 @@ class DaemonInfo:
     """A daemon as its last heartbeat tells. `heard_ms`: when, by the server's clock, at tick `tick`.
 
     `covers`: event source to the first tick that it numbers without a break. `lag`: events read and not yet run; `read`: events
-    read; `runs`: events run; `jobs`: async runs under way; `started_s`: unix time, by its own clock.
+    read; `runs`: events run; `jobs`: async runs under way; `started_s`: unix time, by its own clock. `waits`: what can't go on
+    there, `schedules`, `async runs` or `retries`, to why.
     """
 
     id: str
@@ -39,6 +40,7 @@ class DaemonInfo:
     read: int = 0
     runs: int = 0
     jobs: int = 0
+    waits: Mapping[str, str] = field(default_factory=dict)
 
     def age_ms(self, now_ms: int) -> int:
         """How long ago it was heard of, by the server's clock."""
@@ -81,7 +83,7 @@ def _parse(name: str, beat: str) -> DaemonInfo | None:
         return None
     if not isinstance(said, dict):
         return None
-    covers = said.get("covers")
+    covers, waits = said.get("covers"), said.get("waits")
     return DaemonInfo(
         id=name,
         heard_ms=heard_ms,
@@ -95,6 +97,7 @@ def _parse(name: str, beat: str) -> DaemonInfo | None:
         read=_count(said.get("read")),
         runs=_count(said.get("runs")),
         jobs=_count(said.get("jobs")),
+        waits={what: _string(why) for what, why in waits.items()} if isinstance(waits, dict) else {},
     )
 
 

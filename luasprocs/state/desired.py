@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ResponseError
 
-from luasprocs.contract.encoding import text, texts
+from luasprocs.contract.encoding import text, texts, time_ms
 from luasprocs.server.errors import is_wrong_type
 from luasprocs.server.registry import Registry
 
@@ -29,7 +29,8 @@ class SyncState:
     `source`: the repository; `commit`, `branch`, `subject`: what git wants; `state`: a `DesiredState`; `reason`:
     why it waits, or what failed; `created`, `updated`, `deleted`: what would be applied and isn't; `diffs`: the same, a
     unified diff each; `problems`: as `file:line:column: message`; `drift`: sprocs edited by hand; `at`: unix seconds;
-    `daemon`: who says so; `generation`: what was live then, 0 if nobody knows.
+    `daemon`: who says so; `generation`: what was live then, 0 if nobody knows. `followed_until_ms`: by when a daemon that follows
+    git looks again, by the server's clock in unix milliseconds; 0 if none follows it, or the last one stopped in order.
     """
 
     source: str = ""
@@ -47,11 +48,12 @@ class SyncState:
     at: float = 0.0
     daemon: str = ""
     generation: int = 0
+    followed_until_ms: int = 0
 
     @property
     def said(self) -> tuple[object, ...]:
         """All but when, for telling whether there is news."""
-        return tuple(getattr(self, one.name) for one in fields(self) if one.name != "at")
+        return tuple(getattr(self, one.name) for one in fields(self) if one.name not in {"at", "followed_until_ms"})
 
     def stored(self) -> dict[Any, Any]:
         """Its fields in the hash."""
@@ -96,6 +98,17 @@ def publish(registry: Registry, state: SyncState) -> None:
         pipe.delete(registry.keys.desired)
         pipe.hset(registry.keys.desired, mapping=state.stored())
         pipe.execute()
+
+
+def promise_to_look(registry: Registry, within_s: float) -> None:
+    """A daemon that follows git looks again by then: if none does, readers say so."""
+    until_ms = time_ms(registry.client.time()) + round(within_s * 1000)
+    registry.client.hset(registry.keys.desired, "followed_until_ms", until_ms)
+
+
+def stop_following(registry: Registry) -> None:
+    """A daemon stops in order. Another one that follows git promises again when it looks next."""
+    registry.client.hdel(registry.keys.desired, "followed_until_ms")
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,7 @@ def _set_up(told: dict[str, Any]) -> tuple[Runner, dict[str, Any]]:
     """Connects, then shuts the process in: what needs more rights than a job has is done before."""
     url, keys = told["url"], Keys(told["namespace"])
     try:
-        connection = Connection(url)
+        connection = Connection(url, told.get("servers", ()))
         connection.open()
     except (OSError, EOFError, RefusedError) as error:
         raise LostError(f"can't connect to {redacted(url)}: {error}") from error
@@ -131,7 +131,7 @@ def _set_up(told: dict[str, Any]) -> tuple[Runner, dict[str, Any]]:
         runner.too_large = True
 
     signal.signal(signal.SIGXFSZ, note_too_large)
-    abi = confine(rules, connection.port)
+    abi = confine(rules, connection.ports)
     gc.freeze()  # nothing of this is garbage: a collection during a job needn't look at it
     return runner, {"confined": bool(abi), "abi": abi, "pid": os.getpid()}
 

@@ -1,4 +1,4 @@
-"""What a worker process may touch: folders, one TCP port, memory, files, processes."""
+"""What a worker process may touch: folders, the server's TCP port, memory, files, processes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lupa import lua51
 
 from luasprocs.contract.codes import Allow
 from luasprocs.worker import landlock
 from luasprocs.worker.landlock import READ, RUN, WRITE, Access
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 FILES_OPEN = 256
 FILE_BYTES = 512 << 20
@@ -86,8 +90,8 @@ def offer_lua_to_c_libraries() -> None:
     ctypes.CDLL(lua51.__file__, mode=ctypes.RTLD_GLOBAL)
 
 
-def confine(rules: Rules, port: int | None) -> int:
-    """Shuts this process in, for ever. `port`: Redis' own where it is TCP. Returns Landlock's version; 0: files aren't confined.
+def confine(rules: Rules, ports: Iterable[int]) -> int:
+    """Shuts this process in, for ever. `ports`: Redis' own where it is TCP. Returns Landlock's version; 0: files aren't confined.
 
     Raises:
         ConfinementError: there is no Landlock and the settings don't allow to go without, or a folder is missing.
@@ -109,7 +113,7 @@ def confine(rules: Rules, port: int | None) -> int:
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)  # other processes of the user can't read its memory, which holds the URL
     try:
-        version = landlock.restrict(_paths(rules), port)
+        version = landlock.restrict(_paths(rules), ports)
     except OSError as error:
         if Allow.UNCONFINED not in rules.allow:
             raise ConfinementError(f"Landlock refused to confine the worker: {error.strerror}") from error

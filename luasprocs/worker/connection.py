@@ -12,9 +12,10 @@ from luasprocs.server.endpoint import CLIENT_NAME, Endpoint
 from luasprocs.worker.replies import ErrorReply, Reader, TooLargeError, Typed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from io import BufferedReader
 
-    Address = tuple[socket.AddressFamily, Any]
+    Address = tuple[socket.AddressFamily, Any, str]
 
 READ_BYTES = 1 << 16
 
@@ -30,10 +31,14 @@ class RefusedError(Exception):
 class Connection:
     """One connection. `limit_bytes`: how large a reply may be; `rested`: it was not used for a
     while, so that it may have been closed; `unreachable`: the last attempt to connect again failed.
+
+    `servers`: host and port of those that may be the master, in place of the URL's; one that isn't is passed over.
     """
 
-    def __init__(self, url: str) -> None:
-        self._endpoint = Endpoint.of(url)
+    def __init__(self, url: str, servers: Iterable[tuple[str, int]] = ()) -> None:
+        found = Endpoint.of(url)
+        self._endpoints = [found.at((host, port)) for host, port in servers] or [found]
+        self._endpoint = self._endpoints[0]
         self._tls = self._endpoint.tls_context()  # now, as its files are out of reach later
         self._addresses = self._resolved()
         self._socket: socket.socket | None = None
@@ -44,18 +49,20 @@ class Connection:
         self.server: dict[bytes, Any] = {}
 
     @property
-    def port(self) -> int | None:
-        """The TCP port; None of a Unix socket."""
-        return None if self._endpoint.path else self._endpoint.port
+    def ports(self) -> set[int]:
+        """The TCP ports; none of a Unix socket."""
+        return set() if self._endpoint.path else {one.port for one in self._endpoints}
 
     @property
     def named(self) -> bool:
         """Whether the URL has a name, which stands for other addresses one day."""
+        if self._endpoint.sentinels:
+            return True
         try:
             host = self._endpoint.host
             socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
         except OSError:
-            return self.port is not None
+            return bool(self.ports)
         return False
 
     def call(self, *words: Any) -> Any:
@@ -88,10 +95,24 @@ class Connection:
         """
         if self._socket is not None:
             return
-        self._socket = self._connected()
+        failure: OSError = OSError("its name has no address")
+        for family, address, host in self._addresses:
+            try:
+                self._open(family, address, host)
+            except OSError as error:
+                failure = error
+            else:
+                return
+        raise failure
+
+    def _open(self, family: socket.AddressFamily, address: Any, host: str) -> None:
+        self._socket = self._connected(family, address, host)
+        if not self._endpoint.sentinels:
+            self._socket.settimeout(self._endpoint.reply_timeout_s)
         self._file = cast("BufferedReader", self._socket.makefile("rb", buffering=READ_BYTES))
         try:
             self._greet()
+            self._socket.settimeout(self._endpoint.reply_timeout_s)
         except BaseException:
             self.close()
             raise
@@ -135,34 +156,32 @@ class Connection:
     def _resolved(self) -> list[Address]:
         """Addresses, looked up now: /etc/hosts and /etc/resolv.conf are out of reach later."""
         if self._endpoint.path:
-            return [(socket.AF_UNIX, self._endpoint.path)]
-        found = socket.getaddrinfo(self._endpoint.host, self.port, type=socket.SOCK_STREAM)
-        return [(socket.AddressFamily(family), address) for family, _, _, _, address in found]
+            return [(socket.AF_UNIX, self._endpoint.path, "")]
+        return [
+            (socket.AddressFamily(family), address, one.host)
+            for one in self._endpoints
+            for family, _, _, _, address in socket.getaddrinfo(one.host, one.port, type=socket.SOCK_STREAM)
+        ]
 
-    def _connected(self) -> socket.socket:
-        failure: OSError = OSError("its name has no address")
-        for family, address in self._addresses:
-            made = socket.socket(family, socket.SOCK_STREAM)
-            made.settimeout(self._endpoint.connect_timeout_s)
-            try:
-                made.connect(address)
-                if family != socket.AF_UNIX:
-                    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                if self._tls:
-                    made = self._tls.wrap_socket(made, server_hostname=self._endpoint.host)
-            except OSError as error:
-                made.close()
-                failure = error
-                continue
-            made.settimeout(self._endpoint.reply_timeout_s)
-            return made
-        raise failure
+    def _connected(self, family: socket.AddressFamily, address: Any, host: str) -> socket.socket:
+        made = socket.socket(family, socket.SOCK_STREAM)
+        made.settimeout(self._endpoint.connect_timeout_s)
+        try:
+            made.connect(address)
+            if family != socket.AF_UNIX:
+                made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return self._tls.wrap_socket(made, server_hostname=host) if self._tls else made
+        except OSError:
+            made.close()
+            raise
 
     def _greet(self) -> None:
         login = ("AUTH", *self._endpoint.login) if self._endpoint.login else ()
         hello = self._asked("HELLO", "3", *login, "SETNAME", f"{CLIENT_NAME}-worker")
         pairs = hello.value if isinstance(hello, Typed) else []
         self.server = dict(pairs)
+        if self._endpoint.sentinels and self.server.get(b"role", b"master") != b"master":
+            raise OSError("it is a replica")
         if self._endpoint.db:
             self._asked("SELECT", self._endpoint.db)
 

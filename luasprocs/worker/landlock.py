@@ -84,8 +84,8 @@ def abi() -> int:
     return max(found, 0)
 
 
-def restrict(paths: Iterable[tuple[Path, Access]], port: int | None) -> int:
-    """Confines this process for ever to these paths, and TCP to connecting to one port (None: to no port).
+def restrict(paths: Iterable[tuple[Path, Access]], ports: Iterable[int]) -> int:
+    """Confines this process for ever to these paths, and TCP to connecting to these ports.
 
     A path that isn't there is left out. Returns the version of Landlock that did it, 0 where there is none.
 
@@ -103,7 +103,7 @@ def restrict(paths: Iterable[tuple[Path, Access]], port: int | None) -> int:
     try:
         for path, access in paths:
             _add_path(fd, path, access & handled)
-        if port is not None and version >= 4:
+        for port in ports if version >= 4 else ():
             rule = _PortRule(0b10, port)
             _called(_libc.syscall(ADD_RULE, fd, _RULE_PORT, ctypes.byref(rule), 0))
         forgo_privileges()

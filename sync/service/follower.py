@@ -17,7 +17,8 @@ from luasprocs.runtime.log import log
 from luasprocs.server.connection import connect
 from luasprocs.server.errors import errors_named, named
 from luasprocs.server.registry import Registry
-from sync.service.backoff import JITTER, RETRY_FIRST_S, Backoff
+from luasprocs.state.desired import promise_to_look, stop_following
+from sync.service.backoff import JITTER, RETRY_FIRST_S, RETRY_LONGEST_S, Backoff
 from sync.service.fetching import Fetching
 from sync.service.file_watch import FileWatch
 from sync.service.reconciler import Reconciler
@@ -38,6 +39,8 @@ GIVE_UP_AFTER_S = 3.0
 """How long a silent remote is waited for when the service ends."""
 END_WITHIN_S = 10.0
 """How long a reconciliation under way may take when the service ends."""
+LATE_INTERVALS, LATE_LEAST_S = 3, 60.0
+"""A daemon that hasn't looked for so many intervals, or so long if that is more, no longer follows git."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,8 @@ class Follower:
         self._health = SyncHealth()
         self._url, self._keys, self._source, self._interval_s = url, keys, source, interval_s
         self._client = connect(url)
-        self._reconciler = Reconciler(Registry(self._client, keys), source, rules, daemon)
+        self._registry = Registry(self._client, keys)
+        self._reconciler = Reconciler(self._registry, source, rules, daemon)
         self._files = FileWatch(source, self.wake, interval_s)
         self._fetching = Fetching(source, self.wake, interval_s)
         self._backoff = Backoff()
@@ -121,7 +125,7 @@ class Follower:
             await self._first_fetch()
             while not self._stop.is_set():
                 self._woken.clear()
-                under_way = asyncio.create_task(asyncio.to_thread(self._reconcile))
+                under_way = asyncio.create_task(asyncio.to_thread(self._looked))
                 done = await self._ended(under_way)
                 self._files.reconciled()
                 self._tell(done)
@@ -141,6 +145,9 @@ class Follower:
             await asyncio.wait((*watchers, *((under_way,) if under_way else ())), timeout=END_WITHIN_S)
             # If a connection is closed while another thread reads from it, that read may never return.
             if under_way is None or under_way.done():
+                if (last := self._health.last) and last.failing != "redis":
+                    with contextlib.suppress(RedisError):
+                        stop_following(self._registry)
                 self._client.close()
 
     async def _first_fetch(self) -> None:
@@ -161,6 +168,15 @@ class Follower:
             return await asyncio.shield(under_way)
         finally:
             stopped.cancel()
+
+    def _looked(self) -> Reconciliation:
+        """Reconciles, and promises when it will again: a daemon that only syncs has no heartbeat."""
+        done = self._reconcile()
+        if done.failing != "redis" and done.elsewhere is None:
+            with contextlib.suppress(RedisError):
+                within_s = max(LATE_LEAST_S, LATE_INTERVALS * self._interval_s)
+                promise_to_look(self._registry, within_s + RETRY_LONGEST_S.get(done.failing, 0.0))
+        return done
 
     def _reconcile(self) -> Reconciliation:
         """Reconciles once, in a thread, and updates the health."""

@@ -7,12 +7,13 @@ setting of the server and no pattern that each write is matched against. One con
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
-from redis import exceptions
-
 from luasprocs.runtime.wire import Wire, connect, packed
-from luasprocs.server.errors import connection_closed
+from luasprocs.server.errors import connection_closed, reply_timeout
+from luasprocs.server.sentinel import Sentinels, located
+from luasprocs.server.sentinel_errors import SentinelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,10 +61,11 @@ async def watch_registry(
     Raises:
         redis.RedisError: it broke, or the server refuses.
     """
-    told = await connect(url, _Told)
+    server = await located(url)
+    told = await connect(url, _Told, server=server)
     assert isinstance(told, _Told)  # noqa: S101
     try:
-        asking = await connect(url)
+        asking = await connect(url, server=server)
         try:
             client_id = await told.call("CLIENT", "ID")
             told.on_keys = on_keys
@@ -73,16 +75,19 @@ async def watch_registry(
             prefixes = [word for prefix in watched_prefixes(keys) for word in ("PREFIX", prefix)]
             await asking.call("CLIENT", "TRACKING", "ON", "REDIRECT", client_id, "BCAST", *prefixes)
             on_ready()
-            while told.open:
-                async with asyncio.timeout(ANSWER_WITHIN_S):
-                    await asking.call("PING")
-                await asyncio.wait((told.lost, asking.lost), timeout=PING_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
-                if asking.lost.done():
-                    break
+            async with Sentinels(url) as sentinels:
+                while told.open and not asking.lost.done():
+                    async with asyncio.timeout(ANSWER_WITHIN_S):
+                        await asking.call("PING")
+                    with contextlib.suppress(SentinelError):  # the server answers: they may come back
+                        if await sentinels.name_another(server):
+                            break
+                    lost = (told.lost, asking.lost)
+                    await asyncio.wait(lost, timeout=PING_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
         finally:
             asking.close()
     except TimeoutError as error:
-        raise exceptions.TimeoutError("Timeout reading from socket") from error
+        raise reply_timeout() from error
     finally:
         told.close()
     raise connection_closed()

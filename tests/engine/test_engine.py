@@ -8,6 +8,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 from luasprocs.contract.keys import Keys
+from luasprocs.contract.limits import WRITE_COMMANDS
 from luasprocs.engine import CHUNKS, render
 from luasprocs.errors import NoSprocError, ScriptError, SprocDisabledError
 from luasprocs.language.compiler import uses
@@ -135,6 +136,44 @@ def test_a_readonly_sproc_runs_by_fcall_ro_and_may_not_write(call):
     assert "not readonly=yes" in call("w.lua", sproc("w.lua", "return 1"), **ro)
     writer = sproc("w.lua", "-- readonly=yes\nreturn redis.call('SET', 'k', '1')")
     assert " commands are not allowed" in call("w.lua", writer, **ro)
+
+
+@pytest.mark.parametrize(
+    "way", ["redis.call(ARGV[1], 'k', 'x')", "server.call(ARGV[1], 'k', 'x')", "sproc.call('writes.lua')"]
+)
+def test_a_readonly_sproc_may_not_write_however_it_is_called(server, way):
+    client = server.client()
+    if "server" in way and server.kind != "valkey":
+        way = way.replace("server", "redis")
+    own = f"-- readonly=yes\n-- function=own_one\nlocal reply = {way}\nreturn reply"
+    put(
+        client,
+        sproc("own.lua", own),
+        sproc("writes.lua", "return redis.call('SET', 'k', 'x')"),
+        sproc("enqueues.lua", "-- readonly=yes\nreturn sproc.enqueue('later.lua')"),
+        sproc("later.lua", "-- runasync=yes\nreturn 1"),
+        sproc("reads.lua", "-- readonly=yes\nreturn sproc.call('fixed.lua')"),
+        sproc("fixed.lua", "-- readonly=yes\nreturn redis.call('GET', 'k') or 'none'"),
+    )
+    for call in (
+        ("luasprocs_execute", 0, "own.lua", "SET"),
+        ("luasprocs_run", 0, "own.lua", "me", "append"),
+        ("own_one", 0, "del"),
+    ):
+        with pytest.raises(ResponseError):
+            client.execute_command("FCALL", *call)
+    with pytest.raises(ResponseError):
+        client.execute_command("FCALL", "luasprocs_execute", 0, "enqueues.lua")
+    assert not client.exists("k", Keys().jobs)
+    assert client.execute_command("FCALL", "luasprocs_execute", 0, "reads.lua") == b"none"
+
+
+def test_what_a_readonly_sproc_may_not_is_what_the_server_calls_a_write(server):
+    connection = server.client().connection_pool.get_connection()
+    connection.send_command("COMMAND")
+    for name, _, flags, *_ in connection.read_response():
+        if flags and {b"write", b"may_replicate"} & {*flags} and b"noscript" not in flags:
+            assert name.decode() in WRITE_COMMANDS
 
 
 def test_direct_calls_are_counted(call):

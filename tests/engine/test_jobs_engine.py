@@ -386,3 +386,33 @@ def test_keys_of_the_wrong_type_give_way(engine: Engine) -> None:
     engine.finish(row, "error", "no")
     assert json.loads(dead(engine)[0][b"job"])["args"] == ["1"]
     assert [row[-1] for row in engine.take()] == [b"2"]
+
+
+def test_a_turn_goes_on_if_somebody_removed_its_job(engine: Engine) -> None:
+    put(engine.client, sproc("a.lua", ASYNC), sproc("b.lua", "-- runasync=yes\n-- overlap=skip\nreturn 1"))
+    for name in ("a.lua", "b.lua"):
+        engine.enqueue(name)
+    engine.take()
+    waits = engine.enqueue("a.lua")
+    engine.call("due")
+    assert engine.take() == []
+    engine.client.xtrim(KEYS.jobs, maxlen=0, approximate=False)
+    engine.call("due")
+    [row] = engine.take()
+    assert row[1] == waits
+    assert engine.enqueue("b.lua")
+    engine.client.delete(KEYS.jobs)
+    engine.call("due")
+    assert not engine.client.exists(KEYS.running)
+
+
+def test_skip_keeps_one_run_for_the_time_after_a_pause(engine: Engine) -> None:
+    put(engine.client, sproc("a.lua", "-- runasync=yes\n-- overlap=skip\nreturn 1"))
+    engine.client.sadd(KEYS.paused, "a.lua")
+    assert engine.enqueue("a.lua")
+    assert engine.enqueue("a.lua") is None
+    engine.client.srem(KEYS.paused, "a.lua")
+    engine.call("due")
+    [row] = engine.take()
+    engine.finish(row)
+    assert not engine.client.exists(KEYS.running, KEYS.waiting_prefix + "a.lua")

@@ -114,6 +114,16 @@ CASES: dict[str, tuple[Snapshot, Code, str]] = {
     ),
     "pinned": (revision(pinned="dead" * 10), Code.PINNED, "rolled back from commit deaddeaddead"),
     "no daemon": (snapshot(running=Running(NOW_MS)), Code.NO_DAEMON, "nothing runs: events, schedules, async runs"),
+    "nobody that looks at git": (
+        snapshot(sync=replace(WELL.sync, followed_until_ms=NOW_MS - 1)),
+        Code.DEGRADED,
+        "no daemon looks at git any more; host-1-abc was the last to say what it wants",
+    ),
+    "no daemon that can": (
+        snapshot(running=Running(NOW_MS, (replace(ALIVE, waits={"async runs": "no worker", "retries": "x"}),))),
+        Code.NO_DAEMON,
+        "no daemon can go on with async runs: no worker",
+    ),
     "a daemon that fell silent": (
         snapshot(running=Running(NOW_MS, (ALIVE, SILENT))),
         Code.DAEMON_SILENT,
@@ -225,6 +235,12 @@ def test_what_no_daemon_runs_is_named() -> None:
     ):
         [one] = findings(snapshot(running=Running(NOW_MS), **changes))
         assert one.message == f"no daemon is alive, so nothing runs: {said}"
+
+
+def test_one_daemon_that_can_go_on_is_enough() -> None:
+    stuck = replace(ALIVE, id="other", waits={"async runs": "no worker"})
+    assert not findings(snapshot(running=Running(NOW_MS, (ALIVE, stuck))))
+    assert not findings(snapshot(running=Running(NOW_MS, (stuck,)), open_jobs=0))
 
 
 def test_without_a_limit_the_policy_is_only_told() -> None:

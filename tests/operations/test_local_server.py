@@ -44,7 +44,13 @@ def test_it_is_looked_for_up_to_the_top_of_the_repository(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "url",
-    ["redis://evil.example:6379/0", "rediss://10.0.0.7/0", "redis://127.0.0.1.evil.example/0", "redis://[2001::1]/0"],
+    [
+        "redis+sentinel://127.0.0.1,evil.example/shop",
+        "redis://evil.example:6379/0",
+        "rediss://10.0.0.7/0",
+        "redis://127.0.0.1.evil.example/0",
+        "redis://[2001::1]/0",
+    ],
 )
 def test_no_file_leads_to_another_machine(tmp_path: Path, url: str) -> None:
     file = left(tmp_path, f'redis = "{url}"')

@@ -64,6 +64,17 @@ def test_a_url_that_redis_py_or_a_socket_would_refuse_is_refused_at_once(url):
         Endpoint.of(url)
 
 
+def test_sentinels_a_name_and_a_db():
+    found = Endpoint.of(
+        "rediss+sentinel://ann:pw@s1,[::1]:7000,s3:7001/shop.a-1/4?socket_timeout=2&sentinel_password=x"
+    )
+    assert found.sentinels == (("s1", 26379), ("::1", 7000), ("s3", 7001))
+    assert (found.master, found.db, found.tls, found.host) == ("shop.a-1", 4, True, "")
+    assert found.login == ("ann", "pw")
+    assert found.at(("::2", 1)).plain_url() == "rediss://[::2]:1/4?socket_timeout=2"
+    assert Endpoint.of("redis+sentinel://s1/shop?db=3").db == 3
+
+
 def test_an_endpoint_does_not_show_its_password():
     assert "s3cret" not in repr(Endpoint.of("redis://ann:s3cret@host?ssl_ca_certs=x".replace("redis:", "rediss:")))
 

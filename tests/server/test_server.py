@@ -25,8 +25,11 @@ from luasprocs.runtime.wire import connect as raw_connect
 from luasprocs.server import connection as servers
 from luasprocs.server.connection import connect, connect_async, errors_named, redacted
 from luasprocs.server.info import INFO_COMMAND, OLDEST, parse_info, require_usable, warnings
+from luasprocs.server.sentinel import master_of
+from luasprocs.worker.connection import Connection
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
+from tests.servers import binary_of
 from tests.until import until
 
 REDIS_6 = b"# Server\r\nredis_version:6.2.14\r\nrun_id:abc\r\n# Replication\r\nrole:master\r\n"
@@ -145,11 +148,44 @@ async def test_the_daemons_own_connections_speak_tls(tls_port, certificates):
         try:
             await wire.call("SET", "key", "x")
             assert await wire.call("GET", "key") == b"x"
+            await wire.call("SET", "large", "y" * 1_000_000)
+            assert await wire.call("GET", "large") == b"y" * 1_000_000  # of many TLS records
         finally:
             wire.close()
     with pytest.raises(redis.ConnectionError) as error:
         await raw_connect(f"rediss://localhost:{tls_port}")
     assert "not trusted: ?ssl_ca_certs=FILE" in str(servers.named(error.value, f"rediss://localhost:{tls_port}"))
+
+
+@pytest.fixture
+def tls_sentinel(tls_port, certificates, tmp_path, unused_tcp_port):
+    """The URL of a Sentinel that speaks TLS alone, to the server too."""
+    files = {"cert": "server.crt", "key": "server.key", "ca-cert": "server.crt"}
+    tls = "".join(f"tls-{what}-file {certificates}/{name}\n" for what, name in files.items())
+    (tmp_path / "sentinel.conf").write_text(
+        f"port 0\ntls-port {unused_tcp_port}\ntls-replication yes\ntls-auth-clients no\n{tls}"
+        f"sentinel resolve-hostnames yes\nsentinel announce-hostnames yes\nsentinel monitor shop localhost {tls_port} 1\n"
+    )
+    command = [str(binary_of("redis")), "sentinel.conf", "--sentinel"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) as process:
+        url = f"rediss+sentinel://localhost:{unused_tcp_port}/shop/1?ssl_ca_certs={certificates}/server.crt"
+        until(lambda: ask(url))
+        yield url
+        process.kill()
+
+
+async def test_sentinels_and_their_master_by_tls(tls_sentinel):
+    ask(tls_sentinel, "SET", "key", "value")
+    async with connect_async(tls_sentinel) as client:
+        assert await client.get("key") == b"value"
+    wire = await raw_connect(tls_sentinel)
+    assert await wire.call("GET", "key") == b"value"
+    wire.close()
+    connection = Connection(tls_sentinel, [master_of(tls_sentinel)])
+    assert connection.call("GET", "key") == b"value"
+    connection.close()
+    with pytest.raises(ServerUnreachableError, match="certificate"):
+        ask(tls_sentinel.partition("?")[0])
 
 
 def test_a_daemon_runs_events_over_tls(tls_port, certificates):
@@ -256,6 +292,14 @@ BAD_URLS = [
     f"redis://:{SECRET}@localhost?max_connections=0",
     f"redis://:{SECRET}@localhost?ssl_ca_certs=/ca",
     f"rediss://:{SECRET}@localhost?ssl_cert_reqs=maybe",
+    f"redis+sentinel://:{SECRET}@s1,s2:26379",
+    f"redis+sentinel://:{SECRET}@s1,s2:port/shop",
+    f"redis+sentinel://:{SECRET}@s1,,s2/shop",
+    f"redis+sentinel://:{SECRET}@s1/shop/one",
+    f"redis+sentinel://:{SECRET}@s1/shop?ssl_ca_certs=/ca",
+    f"redis+sentinel://s1/shop?sentinel_password={SECRET}&unknown=1",
+    f"redis://localhost?sentinel_password={SECRET}",
+    f"sentinel://:{SECRET}@s1:26379/shop",
     "unix://",
     "unix:///",
     f"unix://:{SECRET}@host/path",
@@ -285,6 +329,10 @@ def test_a_bad_url_is_refused_at_once_and_never_quoted(url):
         (f"unix://bob:{SECRET}@/run/redis.sock?db=1", "unix://bob:***@/run/redis.sock?db=1"),
         (f"redis://h?password={SECRET}&db=1&username={SECRET}", "redis://h?db=1"),
         (f"rediss://h?ssl_ca_certs=/ca.pem&ssl_password={SECRET}", "rediss://h?ssl_ca_certs=/ca.pem"),
+        (
+            f"redis+sentinel://bob:{SECRET}@s1:1,[::1]:2,s3/shop/4?sentinel_username=sue&sentinel_password={SECRET}",
+            "redis+sentinel://bob:***@s1:1,[::1]:2,s3/shop/4",
+        ),
     ],
 )
 def test_a_url_is_shown_without_secrets(url, shown):
