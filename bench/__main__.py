@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from bench import calls, cron, event_latency, events, gitops, hooks, jobs, screen, startup, syncing
@@ -28,6 +29,7 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(SUITES)}", file=sys.stderr)
         return 2
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installation has its bytecode
     missed = 0
     for name in names or SUITES:
         for result in SUITES[name]():

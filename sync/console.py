@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import sys
 import unicodedata
 from dataclasses import dataclass
@@ -96,6 +94,8 @@ class Console:
                 self.print(Printable("\t".join(row)))
             return
         widths = [max(map(width, column)) for column in zip(head, *texts, strict=True)]
+        import shutil  # noqa: PLC0415  # 2 ms, for a terminal alone
+
         room = max(10, shutil.get_terminal_size().columns - sum(widths[:-1]) - 2 * (len(widths) - 1))
         self.print(self.style(_row([escaped(name.upper()) for name in head], widths, room), "bold"))
         for row in texts:
@@ -104,6 +104,8 @@ class Console:
 
 def json_text(value: Any) -> Printable:
     """One line of JSON, in ASCII; JSON leaves one control character as it is."""
+    import json  # noqa: PLC0415  # 1 ms, which few commands need
+
     return escaped(json.dumps(value).replace("\x7f", "\\u007f"))
 
 

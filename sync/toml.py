@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.errors import SettingsError
@@ -37,6 +36,8 @@ def scalar(value: object) -> str:
 
 def parsed(source: bytes, path: str) -> tuple[str, dict[str, Any]]:
     """A TOML file's text and table."""
+    import tomllib  # noqa: PLC0415  # 2 ms, if there is such a file at all
+
     if len(source) > LIMIT_BYTES:
         raise SettingsError(f"{path} has more than {LIMIT_BYTES:,} bytes: it can't be a settings file")
     try:

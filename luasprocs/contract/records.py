@@ -51,8 +51,8 @@ REVISION: Fields = (
     Field(
         "held",
         "what the rollback keeps out, JSON, or empty: `by`, `at`, `why`, and `blobs`: each sproc that was rolled back "
-        "to the blobs that git may have of it (an empty one: git has no such file); `lifted`: sprocs that were unpinned, "
-        "which the next sync brings",
+        "to the blobs that git may have of it (an empty one: git has no such file); `left`: each of them to the blob "
+        "that the rollback left; `lifted`: sprocs that were unpinned, which the next sync brings",
     ),
     Field("defaults", "the metadata defaults of luasprocs.toml as JSON, if any"),
 )

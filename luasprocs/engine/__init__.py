@@ -51,6 +51,7 @@ HELPERS = (
     ),
 )
 """Chunks that serve no function; with those that do they are text until they are used, see core.lua."""
+_FILES = resources.files(__package__)
 CHUNKS = tuple(sorted({*HELPERS, *(one.chunk for one in FUNCTIONS.values())} - set(LOADED)))
 
 
@@ -78,7 +79,7 @@ def new_secret() -> str:
 @functools.cache
 def source(name: str) -> str:
     """A file of the engine as it stands."""
-    return resources.files(__package__).joinpath(f"{name}.lua").read_text(encoding="utf-8")
+    return _FILES.joinpath(f"{name}.lua").read_text(encoding="utf-8")
 
 
 def render(keys: Keys, owner: str, db: int, secret: str = "", needs: Needs = NOTHING) -> Engine:

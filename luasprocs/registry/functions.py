@@ -1,10 +1,14 @@
-"""Functions of sprocs' own: whose names are taken, before anything is written."""
+"""Names of functions and libraries that are taken on the server, before anything is written."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import NoPermissionError, ResponseError
+
 from luasprocs.contract.encoding import text
+from luasprocs.contract.functions import FUNCTIONS
+from luasprocs.errors import OwnerError
 from luasprocs.language.header import fields_of
 from luasprocs.language.needs import KEY, needs_of, shared
 from luasprocs.language.places import START, Lines
@@ -19,6 +23,51 @@ if TYPE_CHECKING:
     from luasprocs.language.sproc import Sproc
     from luasprocs.registry.live import Live
     from luasprocs.server.registry import Registry
+
+
+def require_free(registry: Registry, *, adopt: bool) -> None:
+    """Refuses names that the engine is to have and somebody else has. To be asked if no engine answers.
+
+    Raises:
+        OwnerError: another library has the engine's name, which `adopt` would replace, or names of its functions.
+    """
+    try:
+        others = _others(registry)
+        there: Any = registry.client.execute_command("FUNCTION", "LIST", "LIBRARYNAME", registry.keys.library)
+    except NoPermissionError:
+        return  # who may not ask may not load either
+    if there and not adopt and not _answers(registry):
+        raise names_taken(registry, f"library {registry.keys.library} is no engine of luasprocs")
+    for own in map(registry.keys.function, FUNCTIONS):
+        if own in others:
+            raise names_taken(registry, f"function {own} belongs to the library {others[own]}")
+
+
+def names_taken(registry: Registry, why: str) -> OwnerError:
+    """The error for an engine that another library keeps from being loaded."""
+    return OwnerError(
+        f"another function library has the engine's names: {why}; give this repository a namespace, or "
+        f"replace a library named {registry.keys.library} by sync --adopt"
+    )
+
+
+def _answers(registry: Registry) -> bool:
+    """Whether it is an engine after all, which another process has loaded just now."""
+    try:
+        registry.call_ro("about")
+    except ResponseError:
+        return False
+    return True
+
+
+def problems_of(registry: Registry, live: Live, put: Sequence[Sproc], deleted: Collection[str]) -> Iterator[Problem]:
+    """What `function_problems` says of a change that puts and deletes these.
+
+    Raises:
+        redis.RedisError: the connection or a right failed.
+    """
+    if any(KEY in sproc.values for sproc in put):
+        yield from function_problems(registry, live, functions_after(live, put, deleted), put)
 
 
 def function_problems(registry: Registry, live: Live, needs: Needs, put: Iterable[Sproc]) -> Iterator[Problem]:

@@ -23,7 +23,8 @@ ABSENT = ""
 class Pin:
     """`by`, `at` (ISO 8601, UTC), `why`: of the last rollback. `blobs`: each sproc to what git may have of it and is kept out.
 
-    `lifted`: sprocs that were unpinned since; the next sync brings what git has of them, and forgets this.
+    `left`: each sproc to the blob that the rollback left of it, ABSENT if it left none. `lifted`: sprocs that were unpinned
+    since; the next sync brings what git has of them, and forgets this.
     """
 
     by: str = ""
@@ -31,6 +32,7 @@ class Pin:
     why: str = ""
     blobs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     lifted: tuple[str, ...] = ()
+    left: Mapping[str, str] = field(default_factory=dict)
 
     def stored(self) -> str:
         """As it stands in `Revision`."""
@@ -47,7 +49,14 @@ class Pin:
     def only(self, names: Iterable[str]) -> Pin:
         """The same of some sprocs, as a sync leaves it."""
         kept = set(names)
-        return replace(self, blobs={name: blobs for name, blobs in self.blobs.items() if name in kept}, lifted=())
+        blobs = {name: some for name, some in self.blobs.items() if name in kept}
+        return replace(
+            self, blobs=blobs, left={name: self.left[name] for name in blobs if name in self.left}, lifted=()
+        )
+
+    def broken(self, live: Mapping[str, LiveSproc]) -> dict[str, str]:
+        """The blobs that the rollback left (ABSENT: none) of those sprocs that somebody has changed by hand since."""
+        return {name: blob for name, blob in self.left.items() if _broken(live.get(name), blob)}
 
     def without(self, names: Iterable[str]) -> Pin:
         """The same, once some sprocs are unpinned."""
@@ -66,7 +75,8 @@ def pin_of(revision: Revision) -> Pin:
     try:
         found = parsed_json(revision.held)
         blobs = {str(name): tuple(map(str, some)) for name, some in found["blobs"].items()}
-        return Pin(str(found["by"]), str(found["at"]), str(found["why"]), blobs, tuple(map(str, found["lifted"])))
+        left = {str(name): str(blob) for name, blob in found.get("left", {}).items() if name in blobs}
+        return Pin(str(found["by"]), str(found["at"]), str(found["why"]), blobs, tuple(map(str, found["lifted"])), left)
     except (ValueError, KeyError, TypeError, AttributeError):
         return NO_PIN
 
@@ -76,14 +86,19 @@ def pinned_after(pin: Pin, live: Mapping[str, LiveSproc], target: Mapping[str, s
 
     A sproc that gets git's own blob back is held no longer.
     """
-    blobs = dict(pin.blobs)
+    blobs, left = dict(pin.blobs), dict(pin.left)
     for name in names:
         git = pin.blobs.get(name) or _of_git(live.get(name))
         if target.get(name, ABSENT) in git:
             blobs.pop(name, None)
+            left.pop(name, None)
         else:
-            blobs[name] = git
-    return replace(pin, blobs=blobs)
+            blobs[name], left[name] = git, target.get(name, ABSENT)
+    return replace(pin, blobs=blobs, left=left)
+
+
+def _broken(sproc: LiveSproc | None, blob: str) -> bool:
+    return not sproc.intact if sproc else blob != ABSENT
 
 
 def _of_git(sproc: LiveSproc | None) -> tuple[str, ...]:

@@ -10,8 +10,9 @@ from redis.exceptions import NoPermissionError, ResponseError
 
 from luasprocs.contract.encoding import raw, text
 from luasprocs.contract.replies import About
-from luasprocs.errors import ConflictError, OwnerError, Problem
+from luasprocs.errors import ConflictError, Problem
 from luasprocs.language.needs import is_script
+from luasprocs.registry.functions import names_taken
 from luasprocs.registry.transaction import Row, row_of
 from luasprocs.server.errors import is_name_taken
 from luasprocs.server.pipeline import borrowed, packed
@@ -141,12 +142,5 @@ def _load_engine(registry: Registry, live: Live, engine: Engine, *, adopt: bool)
         if is_name_taken(error):
             if _ours(registry, engine):
                 raise ConflictError("another sync loaded the engine first: plan again") from error
-            raise foreign_library(engine.library, f": {error}") from error
+            raise names_taken(registry, str(error)) from error
         raise
-
-
-def foreign_library(library: str, why: str = "") -> OwnerError:
-    return OwnerError(
-        f"another function library has the engine's names{why}; give this repository a namespace, or "
-        f"replace a library named {library} by sync --adopt"
-    )

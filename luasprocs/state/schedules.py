@@ -9,7 +9,6 @@ from redis.exceptions import ResponseError
 
 from luasprocs.contract.encoding import raw, text
 from luasprocs.contract.replies import Schedule
-from luasprocs.language.recurrence import Recurrence
 from luasprocs.server.errors import is_missing_function
 from luasprocs.state.daemons import parse_heartbeats
 
@@ -80,6 +79,8 @@ def _info(found: Schedule, stats: Any, now_ms: int, *, served: bool) -> Schedule
     last_ms = _number(held.partition(" ")[0])
     state = "paused" if paused else "ok" if held and served else "idle"
     due_ms, problem = 0, ""
+    from luasprocs.language.recurrence import Recurrence  # noqa: PLC0415  # 7 ms of each status, if there is no schedule
+
     try:
         due_ms = 0 if paused else Recurrence.parse(cron, every, zone).next_after(now_ms) or 0
     except ValueError as error:

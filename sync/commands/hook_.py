@@ -15,6 +15,7 @@ from luasprocs.errors import LuasprocsError, ProblemsError
 from sync.console import Console
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import TextIO
 
     from sync.git.repository import Repository
@@ -94,28 +95,33 @@ def run_(flags: dict[str, object], hook: str, git_pid: int | None) -> int:
     os.environ.pop("LUASPROCS_REPO", None)  # of whoever pushes; git says which repository this is
     console, given = Console.of_process(), sys.stdin.buffer.read()
     if hook == "post-receive":
-        return _post_receive(flags, console, given)
-    code = _pre_receive(flags, console, given)
+        return _post_receive(console, given, lambda: _receiver(flags))
+    receiver = _receiver(flags)
+    code = _pre_receive(receiver, console, given)
     if code == 0 and git_pid is not None:
-        _wait_for_post_receive(flags, git_pid)
+        _wait_for_post_receive(receiver, git_pid)
     return code
 
 
-def _wait_for_post_receive(flags: dict[str, object], git_pid: int) -> None:
+def _wait_for_post_receive(receiver: Receiver, git_pid: int) -> None:
     from sync.git.handover import wait_behind  # noqa: PLC0415  # as in `install_`
 
+    def taken() -> Receiver:
+        receiver.taken()
+        return receiver
+
     def answer(given: bytes, out: TextIO) -> None:
-        _post_receive(flags, Console(out, out, terminal=False, colour=False), given)
+        _post_receive(Console(out, out, terminal=False, colour=False), given, taken)
 
     sys.stdout.flush()
     sys.stderr.flush()
     wait_behind(Path(os.environ.get("GIT_DIR", ".")), git_pid, answer)
 
 
-def _pre_receive(flags: dict[str, object], console: Console, given: bytes) -> int:
+def _pre_receive(receiver: Receiver, console: Console, given: bytes) -> int:
     from sync.git.pusher import note_push, pusher  # noqa: PLC0415  # as in `install_`
 
-    receiver, update, _ = _receiver(flags, given)
+    update, _ = _followed(receiver, given)
     if update is None or not update.new:
         return 0
     verdict = receiver.judge(update)
@@ -132,10 +138,11 @@ def _pre_receive(flags: dict[str, object], console: Console, given: bytes) -> in
     return 0
 
 
-def _post_receive(flags: dict[str, object], console: Console, given: bytes) -> int:
+def _post_receive(console: Console, given: bytes, receiver_of: Callable[[], Receiver]) -> int:
     """Always 0: the push is done, whatever becomes of it."""
     try:
-        receiver, update, branches = _receiver(flags, given)
+        receiver = receiver_of()
+        update, branches = _followed(receiver, given)
         if update is not None and update.new:
             _make_live(receiver, console)
         elif update is not None:
@@ -165,13 +172,18 @@ def _make_live(receiver: Receiver, console: Console) -> None:
         print_outcome(console, done.outcome, as_json=False, verb=verb)
 
 
-def _receiver(flags: dict[str, object], given: bytes) -> tuple[Receiver, Update | None, int]:
-    """With the followed branch's update, and how many branches the push moved."""
-    from sync.reconcile.push import Receiver, read_updates  # noqa: PLC0415  # 150 ms, which `check` needn't pay
+def _receiver(flags: dict[str, object]) -> Receiver:
+    from sync.reconcile.push import Receiver  # noqa: PLC0415  # 150 ms, which `check` needn't pay
+
+    return Receiver(flags, os.environ)
+
+
+def _followed(receiver: Receiver, given: bytes) -> tuple[Update | None, int]:
+    """The followed branch's update, and how many branches the push moves."""
+    from sync.reconcile.push import read_updates  # noqa: PLC0415  # as in `_receiver`
 
     updates = read_updates(given)
-    receiver = Receiver(flags, os.environ)
-    return receiver, receiver.of_branch(updates), sum(update.ref.startswith("refs/heads/") for update in updates)
+    return receiver.of_branch(updates), sum(update.ref.startswith("refs/heads/") for update in updates)
 
 
 def _keep_url(console: Console, repository: Repository, session: Session) -> list[str]:

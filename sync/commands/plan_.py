@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from luasprocs.errors import EngineVersionError, OwnerError
+from luasprocs.errors import EngineVersionError, OwnerError, ProblemsError
 from luasprocs.operations.diff import difference_of
 from luasprocs.registry.live import read_sprocs
 from luasprocs.registry.pins import pin_of
@@ -18,7 +18,6 @@ from sync.reconcile.desired_sprocs import check_sprocs
 from sync.reconcile.desired_sprocs import read_sprocs as read_desired
 from sync.reconcile.policy import Policy
 from sync.reconcile.syncer import Options, Prepared, Syncer
-from sync.reconcile.taken_names import refuse_foreign_engine, refuse_taken_functions
 from sync.session import Session
 
 if TYPE_CHECKING:
@@ -52,21 +51,20 @@ def command(
     started = time.monotonic()
     with session.named_errors():
         options = Options(not no_prune, prune_all, adopt, Policy.of(session.settings))
+        syncer = Syncer(session.registry, session.repository, options)
         try:
-            prepared = Syncer(session.registry, session.repository, options).prepare(desired)
-            if not adopt:
-                refuse_foreign_engine(session.registry, prepared.live)
-        except (OwnerError, EngineVersionError) as error:
+            prepared = syncer.prepare(desired)
+            plan = prepared.plan
+            wanted = read_desired(session.repository, desired, plan.names_changed)
+            check_sprocs(session.repository, desired, wanted)
+            syncer.check_functions(desired, prepared, wanted)
+        except (OwnerError, EngineVersionError, ProblemsError) as error:
             if as_json:
                 nothing: dict[str, list[str]] = {"created": [], "updated": [], "deleted": []}
                 console.json({"commit": desired.commit.sha, **nothing, "refused": str(error)})
             raise
         if not prepared.refusal and (suspended := read_suspended(session.registry)):
             prepared = replace(prepared, refusal=f"syncs are suspended {suspended}: luasprocs unsuspend")
-        plan = prepared.plan
-        wanted = read_desired(session.repository, desired, plan.names_changed)
-        check_sprocs(session.repository, desired, wanted)
-        refuse_taken_functions(session.registry, desired, prepared, wanted)
         there = {sproc.name: sproc for sproc in read_sprocs(session.registry, (*plan.updated, *plan.deleted))}
     if as_json:
         console.json(_as_json(prepared, desired.commit.sha, round((time.monotonic() - started) * 1000)))

@@ -12,7 +12,7 @@ from luasprocs.operations.identity import user_at_host
 from luasprocs.operations.rollback import preview, rollback
 from sync.commands.sync_ import print_outcome
 from sync.console import Console
-from sync.reconcile.syncer import require_owner
+from sync.reconcile.ownership import require_owner
 from sync.session import Session
 
 if TYPE_CHECKING:

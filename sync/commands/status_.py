@@ -76,11 +76,10 @@ def _read(session: Session, desired: Desired | None, unreadable: str) -> Snapsho
 def _desired(session: Session) -> tuple[Desired | None, str]:
     """What the repository around here wants, or why nobody can tell; neither where there is no repository."""
     try:
-        found = session.repository
+        session.repository  # noqa: B018  # opened here, so that what is wrong in it is told apart
     except RepositoryError:
         return None, ""
     try:
-        found.resolve()
         return session.desired(None, worktree=False), ""
     except RepositoryError as error:
         return None, f"git: {error}"

@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from sync.git.process import Git
 
 OBJECT_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_BRANCH = re.compile(r"refs/heads/(?!.*\.\.)[\w./-]+", re.ASCII)
 _END_OF_NAME = re.compile(r"[~^:]|@\{")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
 _SECONDS = re.compile(r"[0-9]{1,18}")
+# Plumbing, so that no log.* setting of the user (signatures, colours) changes what is read.
+_READ = ("rev-list", "--max-count=1", "--encoding=UTF-8", "--format=%an <%ae>%x00%ct%x00%s")
 _NAME_LIMIT = 1000
 """Characters of a revision; git's own limit is what a command line holds."""
 
@@ -56,8 +59,12 @@ def resolve(git: Git, revision: str | None = None) -> Commit:
         raise RepositoryError(f"{shown(name)} can't be a revision: name a commit, a branch or a tag")
     # HEAD and a whole object id mean one thing only, even if somebody made a branch of that name.
     warn = "false" if name == "HEAD" or OBJECT_ID.fullmatch(name) else "true"
-    options = ("-c", f"core.warnAmbiguousRefs={warn}")
-    status, output, stderr = git.run(*options, "rev-parse", "--verify", f"{name}^{{commit}}")
+    options, wanted = ("-c", f"core.warnAmbiguousRefs={warn}"), f"{name}^{{commit}}"
+    if warn == "false" or _BRANCH.fullmatch(name):  # no expression, which may name several commits
+        status, output, stderr = git.run(*options, *_READ, wanted, "--")
+        if status == 0 and " is ambiguous" not in stderr:
+            return _commit_of(output)
+    status, output, stderr = git.run(*options, "rev-parse", "--verify", wanted)
     if " is ambiguous" in stderr:
         raise RepositoryError(_ambiguous(git, name))
     if status != 0:
@@ -69,11 +76,14 @@ def resolve(git: Git, revision: str | None = None) -> Commit:
 
 
 def read_commit(git: Git, sha: str) -> Commit:
-    # Plumbing, so that no log.* setting of the user (signatures, colours) changes what is read.
-    output = git.must("rev-list", "--max-count=1", "--encoding=UTF-8", "--format=%an <%ae>%x00%ct%x00%s", sha)
-    author, _, rest = output.decode("utf-8", "replace").partition("\n")[2].removesuffix("\n").partition("\0")
+    return _commit_of(git.must(*_READ, sha))
+
+
+def _commit_of(output: bytes) -> Commit:
+    first, _, rest = output.decode("utf-8", "replace").partition("\n")
+    author, _, rest = rest.removesuffix("\n").partition("\0")
     time, _, subject = rest.partition("\0")
-    return Commit(sha, author, subject, int(time) if _SECONDS.fullmatch(time) else 0)
+    return Commit(first.removeprefix("commit "), author, subject, int(time) if _SECONDS.fullmatch(time) else 0)
 
 
 def _ambiguous(git: Git, name: str) -> str:

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 class Git:
     """Git in a repository whose work tree, or else own folder, is `path`. Every method may raise RepositoryError.
 
-    `here`: git's variables say where the repository is, as in a hook.
+    `here`: git's variables say where the repository is, as in a hook. `name`: in messages, if that isn't `path`.
     """
 
-    def __init__(self, path: Path, git_folder: Path, *, bare: bool, here: bool) -> None:
-        self._path = path
+    def __init__(self, path: Path, git_folder: Path, *, bare: bool, here: bool, name: str = "") -> None:
+        self._path, self._name = path, name or str(path)
         self._git = git.Git(str(path))
         # GitPython adds to the environment and can't take away: what a hook left there is overridden.
         self._git.update_environment(**pinned(path, git_folder, os.environ, bare=bare, here=here))
@@ -92,4 +92,4 @@ class Git:
 
     @property
     def shown(self) -> str:
-        return repr(str(self._path))
+        return repr(self._name)

@@ -12,7 +12,8 @@ from luasprocs.errors import NoFolderError, RepositoryError
 from sync.git.cleaned import Cleaned
 from sync.git.commits import OBJECT_ID, checked_out, knows, read_commit, resolve
 from sync.git.config import complaint, git_config, run_git
-from sync.git.entries import SYMLINK, Entry, below, read_batch, read_staged, read_tree_entry, records, text
+from sync.git.entries import Entry, below, read_batch, read_tree_entry, records, text
+from sync.git.files import changes, entry, staged
 from sync.git.identity import Identities
 from sync.git.process import Git
 from sync.git.signature import Signature, read_signature
@@ -29,15 +30,16 @@ class Repository:
     """A git repository, opened by `Repository.open`. Every method may raise RepositoryError.
 
     `path`: the top of the work tree, of a bare repository its own folder. `git_folder`: where git keeps it. `bare`: there is no
-    work tree. `git`: its commands.
+    work tree. `git`: its commands. `name`: in messages, if that isn't `path`.
     """
 
-    def __init__(self, path: Path, git_folder: Path, *, bare: bool, here: bool) -> None:
+    def __init__(self, path: Path, git_folder: Path, *, bare: bool, here: bool, name: str = "") -> None:
         self.path = path
+        self._name = name
         self.git_folder = git_folder
         self.bare = bare
         self._start = None if here else path
-        self.git = Git(path, git_folder, bare=bare, here=here)
+        self.git = Git(path, git_folder, bare=bare, here=here, name=name)
         self._identities = Identities(self.git)
         self._saved: Saved | None = None
         self._cleaned: Cleaned | None = None
@@ -63,6 +65,12 @@ class Repository:
         inner = str(top) == git_folder and top.name == ".git"
         return cls(top.parent if inner else top, Path(git_folder), bare=False, here=here)
 
+    def again(self) -> Repository:
+        """The same one, as the environment is now: a push that was in quarantine is in it."""
+        same = Repository(self.path, self.git_folder, bare=self.bare, here=self._start is None, name=self._name)
+        same._identities = Identities(same.git, self._identities.last)
+        return same
+
     @property
     def branch(self) -> str | None:
         """The branch that HEAD stands on, with or without a commit; None when it is detached."""
@@ -78,6 +86,8 @@ class Repository:
 
     def branch_named(self, revision: str) -> str | None:
         """The branch that a revision is the name of, short or as `refs/heads/…`."""
+        if OBJECT_ID.fullmatch(revision):
+            return None
         ref = f"refs/heads/{revision.removeprefix('refs/heads/')}"
         return ref[11:] if self.git.run("show-ref", "--verify", "--quiet", ref)[0] == 0 else None
 
@@ -108,14 +118,7 @@ class Repository:
 
     def index(self, folder: str) -> list[Entry]:
         """All staged files below `folder`, their paths relative to it; none where there is no such folder."""
-        arguments = ("ls-files", "-s", "-z", "--full-name", "--", folder or ".")
-        found = dict(map(read_staged, records(self.git.must(*arguments))))
-        sizes = self.git.sizes(blob for mode, blob in found.values() if mode in {"100644", "100755", SYMLINK})
-        return [
-            Entry(below(path, folder), mode, blob, sizes.get(blob))
-            for path, (mode, blob) in found.items()
-            if not folder or path != folder  # a file or a submodule where the folder should be
-        ]
+        return staged(self.git, folder)
 
     def worktree(self, folder: str, suffix: str, limit_bytes: int, *, wait: bool = True) -> OnDisk:
         """All files on disk below `folder` that git doesn't ignore, and their bytes by blob id: as `git add` would store them.
@@ -131,7 +134,7 @@ class Repository:
                 f"there is no folder {folder!r} in {self.git.shown}: make it, or name the right one "
                 'in luasprocs.toml (folder = "…")'
             )
-        saved = self._saved = self._saved or Saved(self._hash)
+        saved = self._saved = self._saved or Saved(self.object_format)
         arguments = ("ls-files", "-z", "--full-name", "--cached", "--others", "--exclude-standard")
 
         def look() -> OnDisk:
@@ -166,14 +169,14 @@ class Repository:
         Raises:
             RepositoryError: it is over `limit_bytes`.
         """
-        words = text(self.git.ask("--batch-check", [f"{revision}:{path}"])).split()
-        if len(words) != 3 and self.git.run("rev-parse", "--verify", "--quiet", f"{revision}:{path}")[0] == 0:
-            raise RepositoryError(f"{path} is missing in {self.git.shown}: git fsck tells more, git fetch may bring it")
-        if len(words) != 3 or words[1] != "blob":
+        found = entry(self.git, revision, path)
+        if found is None:
             return None
-        if int(words[2]) > limit_bytes:
-            raise RepositoryError(f"{path} in {self.git.shown} has {words[2]} bytes: at most {limit_bytes} are read")
-        return self.blobs([words[0]])[words[0]]
+        if found.size is None:
+            raise RepositoryError(f"{path} is missing in {self.git.shown}: git fsck tells more, git fetch may bring it")
+        if found.size > limit_bytes:
+            raise RepositoryError(f"{path} in {self.git.shown} has {found.size} bytes: at most {limit_bytes} are read")
+        return self.blobs([found.blob])[found.blob]
 
     def identity(self, first: Commit | None = None) -> Identity:
         """Which repository this is, seen from HEAD; from `first` where HEAD has no commit yet (a first push is judged)."""
@@ -197,13 +200,7 @@ class Repository:
 
     def changes(self, older: str, newer: str) -> list[Entry]:
         """Files that differ between two commits (ids), paths from the top, as the newer one has them; "000000": gone there."""
-        parts = records(self.git.must("diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", older, newer))
-        found = []
-        for about, path in zip(parts[::2], parts[1::2], strict=True):
-            _, mode, _, blob, _ = about.split()
-            found.append(Entry(path, mode, blob, None))
-        sizes = self.git.sizes(one.blob for one in found if one.mode in {"100644", "100755", SYMLINK})
-        return [Entry(one.path, one.mode, one.blob, sizes.get(one.blob)) for one in found]
+        return changes(self.git, older, newer)
 
     def brought_in(self, sha: str, since: str, paths: Iterable[str] = ()) -> Iterator[Commit]:
         """Commits that `sha` descends from and `since` doesn't, oldest first, and that change what is at `paths` (none: any).
@@ -264,7 +261,8 @@ class Repository:
         return self.config_file.parent / "hooks"
 
     @property
-    def _hash(self) -> str:
+    def object_format(self) -> str:
+        """`sha1` or `sha256`."""
         return text(self.git.must("rev-parse", "--show-object-format")).strip()
 
 
@@ -272,16 +270,17 @@ def _stored_as(entry: Entry, stored: tuple[str, bytes] | None) -> Entry:
     return replace(entry, blob=stored[0], size=len(stored[1])) if stored else entry
 
 
-def initialized(place: Path) -> Repository:
-    """A bare repository at `place`, made if there is none.
+def initialized(place: Path, name: str, object_format: str = "") -> Repository:
+    """A bare repository at `place`, made if there is none. `name`: in messages; `object_format`: of a new one, "" for git's own.
 
     Raises:
         RepositoryError: git can't make one there.
     """
-    answer = run_git(place, "init", "--quiet", "--bare", ".")
+    options = (f"--object-format={object_format}",) if object_format else ()
+    answer = run_git(place, "init", "--quiet", "--bare", *options, ".")
     if answer.returncode != 0:
         raise RepositoryError(f"git can't make a repository in {str(place)!r}: {complaint(answer.stderr)}")
-    return Repository(place, place, bare=True, here=False)
+    return Repository(place, place, bare=True, here=False, name=name)
 
 
 def _discover(start: Path | None, where: Path, *questions: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from luasprocs.contract.keys import Keys
-from luasprocs.errors import EngineVersionError, OwnerError, PruneError, RepositoryError, ServerError
+from luasprocs.errors import EngineVersionError, OwnerError, ProblemsError, PruneError, RepositoryError, ServerError
 from luasprocs.registry.history import read_history
 from luasprocs.registry.plan import SyncOutcome
 from luasprocs.server.connection import connect, errors_named
@@ -19,7 +19,7 @@ from luasprocs.server.registry import Registry
 from luasprocs.state.desired import read_suspended
 from sync.git.repository import Repository
 from sync.reconcile.desired import read_commit
-from sync.reconcile.desired_sprocs import problems_in
+from sync.reconcile.desired_sprocs import problems_in, read_sprocs
 from sync.reconcile.policy import Policy
 from sync.reconcile.syncer import Options, Prepared, Syncer
 from sync.session import Session
@@ -94,8 +94,13 @@ class Receiver:
         # By git's own variables: new objects are in quarantine while a push is judged.
         self.repository = Repository.open(None)
         self.branch = self._session.settings.branch or self.repository.branch
+        self._judged: Desired | None = None
         prune_all, policy = PRUNE_ALL in push_options(environ), Policy.of(self._session.settings)
         self._options = Options(prune_all=prune_all, policy=policy, keep_pin=True)
+
+    def taken(self) -> None:
+        """Git has taken the push that this one has judged, and its objects are where the others are."""
+        self.repository = self.repository.again()
 
     def of_branch(self, updates: Iterable[Update]) -> Update | None:
         """The update of the followed branch, if there is one."""
@@ -103,17 +108,22 @@ class Receiver:
 
     def judge(self, update: Update) -> Verdict:
         """Whether the branch may move there. Redis may be gone: then only the files and signatures are judged."""
-        desired = read_commit(self.repository, update.new)
+        desired = self._judged = read_commit(self.repository, update.new)
         try:
             with errors_named(self._session.url), self._hasty() as client:
                 syncer = self._syncer(desired, client)
                 prepared = syncer.prepare(desired)
                 whole = bool(desired.entries) and syncer.loses_libraries(prepared.plan)
+                problems = self._problems(desired, desired.entries if whole else prepared.plan.names_changed)
+                if not problems and not prepared.refusal:
+                    sprocs = read_sprocs(self.repository, desired, prepared.plan.names_changed)
+                    syncer.check_functions(desired, prepared, sprocs)
         except (ServerError, OwnerError, EngineVersionError) as error:
             against = self._options.policy.refusal(self.repository, desired.commit, update.old, desired.folder)
             return Verdict(against, self._problems(desired, self._changed(desired, update.old)), str(error))
-        names = desired.entries if whole else prepared.plan.names_changed
-        return Verdict(_refusal(prepared), self._problems(desired, names))
+        except ProblemsError as error:
+            return Verdict(problems=error.problems)
+        return Verdict(_refusal(prepared), problems)
 
     def apply(self) -> Applied | str:
         """Makes live what the branch is now. Returns what was done, or why nothing was, in a sentence.
@@ -121,7 +131,7 @@ class Receiver:
         Raises:
             LuasprocsError: it could not.
         """
-        desired = read_commit(self.repository, f"refs/heads/{self.branch}")
+        desired = read_commit(self.repository, f"refs/heads/{self.branch}", self._judged)
         with self._session.named_errors():
             with self._hasty() as client:
                 client.ping()

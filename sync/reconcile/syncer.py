@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from luasprocs.contract.codes import Action
 from luasprocs.contract.encoding import raw, text
-from luasprocs.errors import ConflictError, NoFolderError, OwnerError, PolicyError, ProblemsError, PruneError
+from luasprocs.errors import ConflictError, NoFolderError, PolicyError, ProblemsError, PruneError
 from luasprocs.language.header import warnings_in
 from luasprocs.language.metadata import says_yes
 from luasprocs.operations.identity import user_at_host
 from luasprocs.registry.apply import apply, check_owner
+from luasprocs.registry.functions import problems_of, require_free
 from luasprocs.registry.live import Live, engine_of, read_live
 from luasprocs.registry.pins import NO_PIN, Pin, pin_of
 from luasprocs.registry.plan import Plan, SyncOutcome, diff
@@ -27,15 +28,18 @@ from luasprocs.registry.transaction import Change
 from luasprocs.server.info import require_usable
 from luasprocs.server.registry import Registry
 from sync.git.pusher import who_pushed
-from sync.reconcile.desired import WORKTREE, read_commit
+from sync.reconcile.desired import WORKTREE
 from sync.reconcile.desired_sprocs import check_sprocs, each_sproc
 from sync.reconcile.desired_sprocs import read_sprocs as read_desired
+from sync.reconcile.left import as_left
+from sync.reconcile.ownership import owner_of
 from sync.reconcile.policy import ANY, Policy
 from sync.reconcile.prune import prune_refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from luasprocs.language.sproc import Sproc
     from sync.git.commits import Commit
     from sync.git.repository import Repository
     from sync.reconcile.desired import Desired
@@ -48,6 +52,8 @@ ATTEMPTS = 5
 class Options:
     """What a sync may do beside its main job, and which commits it takes. `keep_pin`: what a rollback keeps out stays out.
 
+    `mend`: only what somebody has changed by hand is put right, all else stays as it is.
+
     `attempts`: how often it plans again because another one was first; who decides by what is live takes 1.
     """
 
@@ -57,6 +63,7 @@ class Options:
     policy: Policy = ANY
     discard_edits: bool = False
     keep_pin: bool = False
+    mend: bool = False
     attempts: int = ATTEMPTS
 
 
@@ -64,24 +71,28 @@ class Options:
 class Prepared:
     """A plan with what it was made from. `refusal`: why no sync applies it, or ""; `forbidden`: the host's policy says so.
 
-    `pin`: what a rollback keeps out after it.
+    `desired`: what it is about, with what a rollback left of the sprocs that it keeps out, if that is to be put right.
+    `pin`: what a rollback keeps out after it; `mend`: the pin stays as it is.
     """
 
+    desired: Desired
     live: Live
     plan: Plan
     owner: str
     refusal: str = ""
     forbidden: bool = False
     pin: Pin = NO_PIN
+    mend: bool = False
 
     @property
     def pinned(self) -> str:
         """The commit that a rollback left, as long as anything of it is kept out."""
-        return self.live.revision.pinned if self.pin.blobs else ""
+        return self.live.revision.pinned if self.pin.blobs or self.mend else ""
 
-    def same_commit(self, desired: Desired) -> bool:
+    @property
+    def same_commit(self) -> bool:
         """Whether git wants what was applied, so that what differs was changed by hand."""
-        return self.live.revision.commit == desired.commit.sha != WORKTREE and not self.repins
+        return self.live.revision.commit == self.desired.commit.sha != WORKTREE and not self.repins
 
     @property
     def repins(self) -> bool:
@@ -91,31 +102,9 @@ class Prepared:
     @property
     def held(self) -> str:
         """The pin as `Revision` keeps it."""
+        if self.mend or self.pin == pin_of(self.live.revision):
+            return self.live.revision.held
         return self.pin.stored() if self.pin.blobs else ""
-
-
-def owner_of(repository: Repository, live: Live, configured: str, first: Commit | None = None) -> str:
-    """This repository's identity: as configured, else its root commit.
-
-    A registry whose commit this repository knows is its own, even if its history was rewritten or is shallow.
-
-    Raises:
-        OwnerError: a shallow clone can't tell whether it is the owner.
-    """
-    if configured:
-        return configured
-    identity = repository.identity(first)
-    theirs = live.revision.owner
-    if not theirs or theirs == identity.id:
-        return identity.id
-    if live.revision.commit and repository.knows(live.revision.commit):
-        return theirs if identity.shallow else identity.id
-    if identity.shallow:
-        raise OwnerError(
-            "this clone is shallow, so its ownership of the registry can't be checked: "
-            'git fetch --unshallow, or put owner = "…" into luasprocs.toml, or sync with --adopt'
-        )
-    return identity.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,36 +120,46 @@ class Syncer:
         """Reads what is live in one round trip, unless that is given, and compares. Writes nothing.
 
         Raises:
-            ServerError, OwnerError, EngineVersionError: the server or the registry can't take this repository's sprocs.
+            ServerError, OwnerError, EngineVersionError: the server or the registry can't take this repository's sprocs, or
+            its functions' names are taken.
             NoFolderError: there is no sproc folder, and never was.
         """
         live = live or read_live(self.registry, len(desired.entries))
         require_usable(live.info, writes=True)
         owner, may_take = self._owner(live, desired)
         check_owner(live, self.registry.keys, owner, adopt=may_take)
+        if live.about is None:
+            require_free(self.registry, adopt=self.options.adopt)
         if desired.absent and live.empty:
             raise NoFolderError(desired.absent)
         stale = "" if live.empty else live.engine_stale(engine_of(live, self.registry.keys, owner))
         repairs = (*map(str, live.faults), *([stale] if stale else ()))
         again = live.revision.defaults != _defaults_of(desired)
-        before = pin_of(live.revision) if self.options.keep_pin else NO_PIN
-        pin = before.only(before.held(desired.entries))
+        before = pin_of(live.revision) if self.options.keep_pin or self.options.mend else NO_PIN
+        pin = before if self.options.mend else before.only(before.held(desired.entries))
+        broken = pin.broken(live.sprocs)
+        desired = as_left(self.registry, desired, broken)
+        held = pin.blobs.keys() - broken.keys()
+        if self.options.mend:
+            held |= {name for name, sproc in live.sprocs.items() if sproc.intact}
         plan = diff(
             desired.entries,
             live.sprocs,
             prune=self.options.prune,
             again=again,
             discard_edits=self.options.discard_edits,
-            held=pin.blobs.keys(),
+            held=held,
         )
-        plan = replace(plan, repairs=repairs)
+        plan = replace(plan, repairs=repairs, held=tuple(sorted({*plan.held, *broken})))
         if against := self.options.policy.refusal(
             self.repository, desired.commit, live.revision.commit, desired.folder
         ):
-            return Prepared(live, plan, owner, against, forbidden=True, pin=pin)
+            return Prepared(desired, live, plan, owner, against, forbidden=True, pin=pin)
         command = "sync --worktree" if desired.commit.sha == WORKTREE else "sync"
         refusal = prune_refusal(plan, len(desired.entries), len(live.sprocs), desired.absent, command)
-        return Prepared(live, plan, owner, "" if self.options.prune_all else refusal, pin=pin)
+        return Prepared(
+            desired, live, plan, owner, "" if self.options.prune_all else refusal, pin=pin, mend=self.options.mend
+        )
 
     def sync(self, desired: Desired, prepared: Prepared | None = None) -> SyncOutcome:
         """Makes the registry equal to `desired`, as `prepared`; plans again when another sync was first.
@@ -177,7 +176,7 @@ class Syncer:
                 error = PolicyError if prepared.forbidden else PruneError
                 raise error(f"nothing was synced: {prepared.refusal}")
             try:
-                generation, warnings = self._apply(desired, prepared)
+                generation, warnings = self._apply(prepared)
             except ConflictError:
                 if attempt == self.options.attempts - 1:
                     raise
@@ -195,12 +194,16 @@ class Syncer:
         if self.options.adopt:
             return configured or self.repository.identity(commit).id, True
         owner = owner_of(self.repository, live, configured, commit)
+        about = live.about
+        place = (owner, str(live.info.db), self.registry.keys.namespace)
+        if live.revision.owner == owner and (about is None or (about.owner, about.db, about.namespace) == place):
+            return owner, False  # it is: there is nothing to take
         known = not configured and bool(live.revision.commit) and self.repository.knows(live.revision.commit)
-        return owner, known and (live.about is None or live.about.db == str(live.info.db))
+        return owner, known and (about is None or about.db == str(live.info.db))
 
-    def _apply(self, desired: Desired, prepared: Prepared) -> tuple[int, tuple[str, ...]]:
+    def _apply(self, prepared: Prepared) -> tuple[int, tuple[str, ...]]:
         """The generation that is live afterwards, and what is odd about the sprocs put."""
-        live, plan = prepared.live, prepared.plan
+        desired, live, plan = prepared.desired, prepared.live, prepared.plan
         revision = live.revision
         same = (revision.commit, revision.owner) == (desired.commit.sha, prepared.owner) and not prepared.repins
         if same:
@@ -210,15 +213,17 @@ class Syncer:
         if same and only_engine(live, plan):
             reload_engine(self.registry, live, engine_of(live, self.registry.keys, prepared.owner))
             return revision.generation, ()
-        proof = self._prove(desired, prepared)
+        proof = self._prove(prepared)
         check_sprocs(self.repository, desired, proof.sprocs, syntax=False)
         if self.loses_libraries(plan):
             check_sprocs(
                 self.repository, desired, read_desired(self.repository, desired, desired.entries), syntax=False
             )
-        names = desired.entries.keys() - set(plan.held) if plan.held else desired.entries.keys()
+        put = {sproc.name for sproc in proof.sprocs}
+        names = (desired.entries.keys() - set(plan.held)) | put if plan.held else desired.entries.keys()
         stay = live.sprocs.keys() - names if not self.options.prune else live.sprocs.keys() & {*plan.held, *plan.edited}
-        same_commit = prepared.same_commit(desired)
+        stay -= {*plan.deleted}
+        same_commit = prepared.same_commit
         healed = () if live.empty else plan.healed(same=same_commit)
         change = Change(
             commit=desired.commit.sha,
@@ -246,8 +251,9 @@ class Syncer:
             str(one) for put in proof.sprocs for one in warnings_in(put.source, desired.path(put.name))
         )
 
-    def _prove(self, desired: Desired, prepared: Prepared) -> Proof:
+    def _prove(self, prepared: Prepared) -> Proof:
         """Reads what changes while the server compiles it."""
+        desired = prepared.desired
         names = prepared.plan.names_changed
         proof = prove(
             self.registry,
@@ -260,6 +266,15 @@ class Syncer:
         if proof.problems:
             check_sprocs(self.repository, desired, proof.sprocs)  # says the same with paths and columns
         return proof
+
+    def check_functions(self, desired: Desired, prepared: Prepared, put: Sequence[Sproc]) -> None:
+        """Asks the server whether it has functions with the names that these sprocs want.
+
+        Raises:
+            ProblemsError: another sproc or library has them.
+        """
+        if found := list(problems_of(self.registry, prepared.live, put, prepared.plan.deleted)):
+            raise ProblemsError(replace(one, path=desired.path(one.path)) for one in found)
 
     def loses_libraries(self, plan: Plan) -> bool:
         """Whether sprocs that don't change may require one that does."""
@@ -282,18 +297,3 @@ def _defaults_of(desired: Desired) -> str:
 
 def _since_ms(started: float) -> int:
     return round((time.monotonic() - started) * 1000)
-
-
-def require_owner(registry: Registry, repository: Repository) -> Callable[[Live], None]:
-    """A check of what is live, for operations that need no git: the registry is this repository's, or nobody's.
-
-    Raises, when it is called:
-        OwnerError: another repository owns it.
-    """
-
-    def check(live: Live) -> None:
-        if live.revision.owner:
-            owner = owner_of(repository, live, read_commit(repository).settings.owner)
-            check_owner(live, registry.keys, owner, adopt=False)
-
-    return check

@@ -31,11 +31,21 @@ class EditCommitter:
         found = dict.fromkeys(overtaken, f"git has changed it, too: {WAYS_OUT}") | self._waiting
         return "; ".join(f"the live edit of {name} waits: {why}" for name, why in sorted(found.items()))
 
-    def commit(self, desired: Desired, live: Live) -> Desired | None:
-        """Commits live edits. Returns the new desired state, or None if nothing was committed."""
+    def commit(self, desired: Desired, live: Live, late: str = "") -> Desired | None:
+        """Commits live edits. Returns the new desired state, or None if nothing was committed.
+
+        `late`: why the remote can't be fetched, so that nothing could be pushed. During a fetch edits wait for its end.
+        """
         self._waiting = {}
         if not self._may_commit(desired, live):
             return None
+        if late:
+            self._wait(live, late)
+            return None
+        with self._source.unfetched() as alone:
+            return self._commit(desired, live) if alone else None
+
+    def _commit(self, desired: Desired, live: Live) -> Desired | None:
         try:
             done = commit_pending(
                 *(self._registry, live, self._source.repository, desired), sign=self._rules.policy.signed
@@ -46,8 +56,11 @@ class EditCommitter:
             self._source.publish(done.sha, desired.commit.sha, desired.branch)
             return self._source.desired()
         except RepositoryError as error:
-            self._waiting = {one.name: str(error) for one in edits_of(live)}
+            self._wait(live, str(error))
             return None
+
+    def _wait(self, live: Live, why: str) -> None:
+        self._waiting = {one.name: why for one in edits_of(live)}
 
     def _may_commit(self, desired: Desired, live: Live) -> bool:
         mode = self._rules.live_edits or ("commit" if self._source.writable else "keep")

@@ -18,6 +18,8 @@ from luasprocs.server.connection import connect
 from luasprocs.server.errors import errors_named, named
 from luasprocs.server.registry import Registry
 from luasprocs.state.desired import promise_to_look, stop_following
+from sync.service.backoff import JITTER, RETRY_FIRST_S, RETRY_LONGEST_S, Backoff
+from sync.service.fetching import Fetching
 from sync.service.file_watch import FileWatch
 from sync.service.reconciler import Reconciler
 from sync.service.reconciliation import Reconciliation
@@ -30,9 +32,6 @@ if TYPE_CHECKING:
     from sync.service.rules import Rules
     from sync.service.sources import Source
 
-RETRY_FIRST_S = 0.2
-RETRY_LONGEST_S = {"redis": 1.0, "git": 300.0}
-"""A server that is back is noticed within two seconds; a remote is asked less and less often."""
 SETTLE_S = 0.005
 """Changes that come together (a ref and its log, the steps of an editor's save) are reconciled once."""
 AGAIN_S = 0.2
@@ -40,7 +39,6 @@ GIVE_UP_AFTER_S = 3.0
 """How long a silent remote is waited for when the service ends."""
 END_WITHIN_S = 10.0
 """How long a reconciliation under way may take when the service ends."""
-JITTER = 0.25
 LATE_INTERVALS, LATE_LEAST_S = 3, 60.0
 """A daemon that hasn't looked for so many intervals, or so long if that is more, no longer follows git."""
 
@@ -62,7 +60,7 @@ class SyncHealth:
     last_ms: int = 0
     fetches: int = 0
 
-    def after(self, done: Reconciliation, *, fetched: bool, took_ms: int) -> SyncHealth:
+    def after(self, done: Reconciliation, *, took_ms: int) -> SyncHealth:
         """The health after one more reconciliation."""
         return replace(
             self,
@@ -72,22 +70,7 @@ class SyncHealth:
             heals=self.heals + bool(done.healed),
             failures=self.failures + bool(done.failing),
             last_ms=took_ms if done.applied else self.last_ms,
-            fetches=self.fetches + fetched,
         )
-
-
-class Backoff:
-    """The delay after consecutive failures."""
-
-    def __init__(self) -> None:
-        self._failing, self._times = "", 0
-
-    def after(self, failing: str) -> float:
-        """The delay in seconds. `failing`: git, redis, or "" after a success, which resets it."""
-        self._times = self._times + 1 if failing == self._failing else 1
-        self._failing = failing
-        grown_s: float = RETRY_FIRST_S * 2 ** min(self._times - 1, 20)
-        return min(RETRY_LONGEST_S.get(failing, 0.0), grown_s)
 
 
 class Follower:
@@ -101,25 +84,27 @@ class Follower:
         self._registry = Registry(self._client, keys)
         self._reconciler = Reconciler(self._registry, source, rules, daemon)
         self._files = FileWatch(source, self.wake, interval_s)
+        self._fetching = Fetching(source, self.wake, interval_s)
         self._backoff = Backoff()
         self._woken = asyncio.Event()
         self._stop = asyncio.Event()
-        self._fetch = True
         self._told: tuple[str, str] = ("", "")
         self._on_reconciled: Callable[[Reconciliation], None] = lambda _: None
 
     @property
     def health(self) -> SyncHealth:
-        return replace(self._health, connected=self.connected)
+        return replace(self._health, connected=self.connected, fetches=self._fetching.seen.ended)
 
     def on_reconciled(self, heard: Callable[[Reconciliation], None]) -> None:
         """Registers a callback: called after each reconciliation, in the loop's thread."""
         self._on_reconciled = heard
 
     def wake(self, *, fetch: bool = False) -> None:
-        """Reconciles soon; `fetch`: asks the remote, too."""
-        self._fetch = self._fetch or fetch
-        self._woken.set()
+        """Reconciles soon; `fetch`: after asking the remote."""
+        if fetch:
+            self._fetching.ask()
+        else:
+            self._woken.set()
 
     def stop(self) -> None:
         """Ends `run` after the reconciliation under way."""
@@ -128,13 +113,16 @@ class Follower:
 
     async def once(self) -> Reconciliation:
         """Fetches and reconciles once."""
+        await self._fetching.once()
         return await asyncio.to_thread(self._reconcile)
 
     async def run(self) -> None:
         """Runs until `stop`. Failures are logged and retried."""
-        watchers = [asyncio.create_task(self._watch_registry()), asyncio.create_task(self._files.run())]
+        parts = (self._watch_registry(), self._files.run(), self._fetching.run())
+        watchers = [asyncio.create_task(part) for part in parts]
         under_way: asyncio.Task[Reconciliation] | None = None
         try:
+            await self._first_fetch()
             while not self._stop.is_set():
                 self._woken.clear()
                 under_way = asyncio.create_task(asyncio.to_thread(self._looked))
@@ -142,6 +130,11 @@ class Follower:
                 self._files.reconciled()
                 self._tell(done)
                 self._on_reconciled(done)
+                if self._reconciler.wants_fetch(self._fetching.seen):
+                    self._fetching.ask()
+                for watcher in watchers:
+                    if watcher.done():
+                        watcher.result()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._rest_s(done)):
                         await self._woken.wait()
@@ -156,6 +149,13 @@ class Follower:
                     with contextlib.suppress(RedisError):
                         stop_following(self._registry)
                 self._client.close()
+
+    async def _first_fetch(self) -> None:
+        """Waits for it, unless it takes long or `stop` comes."""
+        waits = [asyncio.create_task(self._fetching.first()), asyncio.create_task(self._stop.wait())]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for task in waits:
+            task.cancel()
 
     async def _ended(self, under_way: asyncio.Task[Reconciliation]) -> Reconciliation:
         """Waits for a reconciliation; after a stop, gives up on a silent remote."""
@@ -180,29 +180,24 @@ class Follower:
 
     def _reconcile(self) -> Reconciliation:
         """Reconciles once, in a thread, and updates the health."""
-        fetch, self._fetch = self._fetch, False
         started_s = time.monotonic()
         try:
             with errors_named(self._url):
-                done = self._reconciler.reconcile(fetch=fetch)
+                done = self._reconciler.reconcile(self._fetching.seen)
         except RedisError as error:
             done = Reconciliation.failed("redis", str(named(error, self._url) or error))
         except LuasprocsError as error:
             done = Reconciliation.failed("redis", str(error))
-        if done.failing:
-            self._fetch = self._fetch or fetch
-        took_ms = round((time.monotonic() - started_s) * 1000)
-        self._health = self._health.after(done, fetched=fetch, took_ms=took_ms)
+        self._health = self._health.after(done, took_ms=round((time.monotonic() - started_s) * 1000))
         return done
 
     def _rest_s(self, done: Reconciliation) -> float:
         """Seconds until the next reconciliation, unless something wakes it."""
         rest_s = self._backoff.after(done.failing)
-        if done.failing:
+        if done.failing == "redis" or (done.failing and not self._fetching.seen.late):  # else the next fetch wakes it
             return rest_s * random.uniform(1 - JITTER, 1)  # noqa: S311  # no secret
         if done.again:
             return AGAIN_S
-        self._fetch = True
         return self._interval_s * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
 
     def _tell(self, done: Reconciliation) -> None:

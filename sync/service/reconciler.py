@@ -10,29 +10,28 @@ from luasprocs.contract.codes import DesiredState
 from luasprocs.engine import VERSION
 from luasprocs.errors import ConflictError, LuasprocsError, ProblemsError, RepositoryError, ServerError, SettingsError
 from luasprocs.language.values import some_of
-from luasprocs.operations.identity import user_at_host
-from luasprocs.operations.rollback import rollback
-from luasprocs.registry.history import read_history
 from luasprocs.registry.live import read_live, reread
 from luasprocs.registry.reload import only_engine
 from luasprocs.runtime.log import log
-from luasprocs.state import requests
 from luasprocs.state.desired import SyncState
 from sync.git.worktree import PATIENCE_S
 from sync.reconcile.decision import GOES_ON, Decision, decide
 from sync.reconcile.desired import WORKTREE
+from sync.reconcile.left import read_left
 from sync.reconcile.pending_diffs import Diffs
 from sync.reconcile.syncer import Options, Prepared, Syncer
 from sync.service.edit_committer import EditCommitter
 from sync.service.engines import REPLACED_LIMIT, Engines
 from sync.service.facts import contained_by, read_facts
+from sync.service.fetching import Fetches
 from sync.service.publisher import Publisher
 from sync.service.reconciliation import Reconciliation, kept_out, summary
-from sync.service.requested import refusal_text, still
+from sync.service.requested import Requested
 
 if TYPE_CHECKING:
     from luasprocs.registry.live import Live
     from luasprocs.registry.plan import Plan
+    from luasprocs.registry.revision import Revision
     from luasprocs.server.registry import Registry
     from sync.reconcile.desired import Desired
     from sync.service.rules import Rules
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
 
 LIFTABLE = (DesiredState.BEHIND, DesiredState.DIVERGED, DesiredState.UNKNOWN, DesiredState.PINNED)
 """The states that an operator's `sync` overrides."""
-BY_LIMIT = 200
-"""Characters of a name that somebody has written into a request."""
 
 
 class Reconciler:
@@ -56,14 +53,19 @@ class Reconciler:
         self._publisher = Publisher(registry, daemon)
         self._diffs = Diffs(registry)
         self._live: Live | None = None
+        self._doubts = 0
         self._contained: frozenset[str] | None = None
         self._refused: tuple[str, int, SyncState] | None = None
         self._engines = Engines()
         self._applying = False
         self._moving_since_s = 0.0
+        self._fetches = Fetches()
+        self._requested = Requested(registry, daemon, remote=source.remote)
+        self._left: tuple[Revision, Desired | None] | None = None
 
     def doubt(self) -> None:
-        """Reads the whole registry next time: what is known of it may be wrong."""
+        """Reads the whole registry next time: what is known of it, or is being read right now, may be wrong."""
+        self._doubts += 1
         self._live = None
 
     def heard(self, keys: list[bytes] | None) -> bool:
@@ -75,29 +77,26 @@ class Reconciler:
             self.doubt()
         return True
 
-    def reconcile(self, *, fetch: bool = True) -> Reconciliation:
-        """Fetches if `fetch`, applies what may be applied, answers requests, and publishes the resulting state."""
-        late = self._refresh() if fetch else ""
-        asked = requests.take(self._registry, self._daemon)
-        done: Reconciliation | None = None
-        for request in asked:  # before anything of its own makes another generation
-            done = self._answer(request)
-        done = done or self._reconcile()
-        if late and done.failing != "redis":
-            done = done.without_fetch(late)
+    def reconcile(self, fetches: Fetches) -> Reconciliation:
+        """Applies what may be applied, answers requests, and publishes the resulting state. `fetches`: what is known of them."""
+        self._fetches = fetches
+        # Requests before anything of its own makes another generation.
+        done = self._requested.answer(fetches, self._asked) or self._reconcile()
+        if fetches.late and done.failing != "redis":
+            done = done.without_fetch(fetches.late)
         if done.elsewhere is None:
             self._publisher.publish(done.state)
         else:
             self._publisher.withdraw()
         return done
 
-    def _refresh(self) -> str:
-        """Fetches. Returns why it failed, or ""."""
-        try:
-            self._source.refresh()
-        except RepositoryError as error:
-            return str(error)
-        return ""
+    def wants_fetch(self, fetches: Fetches) -> bool:
+        """Whether a request waits for a fetch that has not begun."""
+        return self._requested.wants_fetch(fetches)
+
+    def _asked(self, forced: bool) -> Reconciliation:
+        self.doubt()
+        return self._reconcile(forced=forced)
 
     def _reconcile(self, *, forced: bool = False) -> Reconciliation:
         try:
@@ -112,7 +111,7 @@ class Reconciler:
             return Reconciliation(self._state(desired, DesiredState.REFUSED, why), elsewhere=elsewhere)
         live = self._read(desired)
         decision = self._decide(desired, live)
-        if decision.apply and (made := self._edits.commit(desired, live)):
+        if decision.apply and (made := self._edits.commit(desired, live, self._fetches.late)):
             desired, decision = made, self._decide(made, live)
         if forced and decision.state in LIFTABLE:
             decision = Decision(True, DesiredState.APPLYING)
@@ -123,9 +122,9 @@ class Reconciler:
 
     def _read(self, desired: Desired) -> Live:
         """Reads what is live; if nobody has changed it since the last time, by one short command."""
-        known = self._live and reread(self._registry, self._live)
-        live = known or read_live(self._registry, len(desired.entries))
-        self._live = live
+        doubts, last = self._doubts, self._live
+        live = (last and reread(self._registry, last)) or read_live(self._registry, len(desired.entries))
+        self._live = live if doubts == self._doubts else None  # somebody may have changed it meanwhile
         return live
 
     def _decide(self, desired: Desired, live: Live) -> Decision:
@@ -156,20 +155,47 @@ class Reconciler:
             return self._refuse(desired, live, str(error))
         plan = prepared.plan
         if not decision.apply:
-            return Reconciliation.seen(live, self._state(desired, decision.state, decision.reason, plan))
+            waits = Reconciliation.seen(live, self._state(desired, decision.state, decision.reason, plan))
+            return self._mended(live, waits) if decision.state == DesiredState.PINNED else waits
         if prepared.refusal:
             return self._refuse(desired, live, prepared.refusal, plan=plan)
-        if prepared.same_commit(desired) and plan and not forced and self._rules.heal == "warn":
+        if prepared.same_commit and plan and not forced and self._rules.heal == "warn":
             why = "the registry was changed by hand: luasprocs sync repairs it, or luasprocs plan shows how"
             return Reconciliation.seen(live, self._state(desired, DesiredState.DRIFT, why, plan))
-        foreign = live.about.text_id if live.about and only_engine(live, plan) else ""
-        if foreign and not forced and not self._engines.may_replace(foreign):
+        if not forced and self._in_turns(live, plan):
             why = (
                 f"another luasprocs of the same engine version {VERSION} has replaced the engine {REPLACED_LIMIT} times within "
                 "ten minutes: run one build everywhere, then luasprocs sync"
             )
             return Reconciliation.seen(live, self._state(desired, DesiredState.ENGINE_DIFFERS, why, plan))
         return self._sync(syncer, desired, prepared)
+
+    def _in_turns(self, live: Live, plan: Plan) -> bool:
+        """Whether only the engine would be replaced, and that too often."""
+        foreign = live.about.text_id if live.about and only_engine(live, plan) else ""
+        return bool(foreign) and not self._engines.may_replace(foreign)
+
+    def _mended(self, live: Live, waits: Reconciliation) -> Reconciliation:
+        """While a rollback is pinned: puts right what somebody has changed by hand of what it left."""
+        try:
+            if self._left is None or self._left[0] != live.revision:
+                self._left = live.revision, read_left(self._source.repository, live.revision)
+            desired = self._left[1]
+            if desired is None:
+                return waits
+            syncer = Syncer(self._registry, self._source.repository, Options(mend=True, attempts=1))
+            prepared = syncer.prepare(desired, live)
+        except ServerError:
+            raise
+        except (LuasprocsError, ValueError) as error:
+            return waits.because(f"what is changed by hand stays: {error}")
+        plan = prepared.plan
+        if not plan or self._in_turns(live, plan):
+            return waits
+        if self._rules.heal == "warn":
+            return waits.because(f"changed by hand: {some_of(plan.healed(same=True))}")
+        done = self._sync(syncer, desired, prepared)
+        return done._replace(state=waits.state) if done.applied else waits.because(done.state.reason)
 
     def _sync(self, syncer: Syncer, desired: Desired, prepared: Prepared) -> Reconciliation:
         live = prepared.live
@@ -197,7 +223,7 @@ class Reconciler:
         if outcome.changed:
             self.doubt()
         done = Reconciliation.seen(live, self._stands(desired, prepared))
-        same = prepared.same_commit(desired)
+        same = prepared.same_commit
         return done._replace(
             applied=outcome.changed,
             summary=summary(outcome),
@@ -247,37 +273,6 @@ class Reconciler:
             at=time.time(),
             daemon=self._daemon,
         )
-
-    def _answer(self, request: requests.Request) -> Reconciliation | None:
-        """Carries out a request, if it still holds. Returns the resulting reconciliation, if there was one."""
-        now_ms, generation = requests.now_and_generation(self._registry)
-        if refusal := request.refused(now_ms, generation):
-            said = refusal_text(refusal, request, read_history(self._registry, 1), now_ms)
-            requests.answer(self._registry, request, requests.Answer(False, said, self._daemon, refusal))
-            return None
-        done = None
-        try:
-            ok, said, done = self._do(request)
-        except ServerError:
-            raise
-        except (LuasprocsError, ValueError) as error:
-            ok, said = False, str(error)
-        requests.answer(self._registry, request, requests.Answer(ok, said, self._daemon))
-        return done
-
-    def _do(self, request: requests.Request) -> tuple[bool, str, Reconciliation]:
-        if request.action == "rollback":
-            wanted, why = request.arguments.get("generation", ""), request.arguments.get("why", "")
-            by = request.by[:BY_LIMIT] or user_at_host()
-            outcome = rollback(self._registry, int(wanted) if wanted else None, by=by, why=why, check=still(request.on))
-            self.doubt()
-            said = f"rolled back to {outcome.commit[:12]}, generation {outcome.generation}"
-            return True, said, self._reconcile()
-        if request.action == "fetch":
-            self._source.refresh()
-        done = self._reconcile(forced=request.action == "sync")
-        ok = done.state.state == DesiredState.SYNCED
-        return ok, done.summary or done.state.reason or str(done.state.state), done
 
 
 def _first_of(error: ProblemsError) -> str:

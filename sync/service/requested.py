@@ -1,18 +1,95 @@
-"""What a request to a daemon is held against: the generation that it was made on, and its deadline."""
+"""Requests to a daemon: what each is held against (the generation that it was made on, its deadline), and its answer."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from luasprocs.contract.codes import RequestRefusal
-from luasprocs.errors import ConflictError
+from luasprocs.contract.codes import DesiredState, RequestRefusal
+from luasprocs.errors import ConflictError, LuasprocsError, ServerError
+from luasprocs.operations.identity import user_at_host
+from luasprocs.operations.rollback import rollback
+from luasprocs.registry.history import read_history
+from luasprocs.state import requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from luasprocs.registry.history import Generation
     from luasprocs.registry.live import Live
+    from luasprocs.server.registry import Registry
     from luasprocs.state.requests import Request
+    from sync.service.fetching import Fetches
+    from sync.service.reconciliation import Reconciliation
+
+BY_LIMIT = 200
+"""Characters of a name that somebody has written into a request."""
+
+
+class Requested:
+    """Answers the requests that this daemon takes. `remote`: whether its source has to be fetched."""
+
+    def __init__(self, registry: Registry, daemon: str, *, remote: bool) -> None:
+        self._registry, self._daemon, self._remote = registry, daemon, remote
+        self._fetch_for: dict[str, int] = {}
+
+    def answer(self, fetches: Fetches, reconcile: Callable[[bool], Reconciliation]) -> Reconciliation | None:
+        """Carries out what still holds. Returns the last reconciliation, if there was one.
+
+        `reconcile` takes whether it is forced. A request for a fetch is not answered before a fetch that began after it has
+        ended; until then it comes again each time.
+        """
+        done: Reconciliation | None = None
+        for request in requests.take(self._registry, self._daemon):
+            done = self._answer(request, fetches, reconcile) or done
+        return done
+
+    def wants_fetch(self, fetches: Fetches) -> bool:
+        """Whether one waits for a fetch that has not begun."""
+        return any(number > fetches.begun for number in self._fetch_for.values())
+
+    def _answer(
+        self, request: Request, fetches: Fetches, reconcile: Callable[[bool], Reconciliation]
+    ) -> Reconciliation | None:
+        now_ms, generation = requests.now_and_generation(self._registry)
+        if refusal := request.refused(now_ms, generation):
+            said = refusal_text(refusal, request, read_history(self._registry, 1), now_ms)
+            self._fetch_for.pop(request.id, None)
+            requests.answer(self._registry, request, requests.Answer(False, said, self._daemon, refusal))
+            return None
+        if request.action == "fetch" and not self._fetched_for(request.id, fetches):
+            return None
+        done = None
+        try:
+            ok, said, done = self._do(request, fetches, reconcile)
+        except ServerError:
+            raise
+        except (LuasprocsError, ValueError) as error:
+            ok, said = False, str(error)
+        requests.answer(self._registry, request, requests.Answer(ok, said, self._daemon))
+        return done
+
+    def _fetched_for(self, request_id: str, fetches: Fetches) -> bool:
+        """Whether a fetch has ended that began after this request came."""
+        if not self._remote:
+            return True
+        if fetches.ended < self._fetch_for.setdefault(request_id, fetches.begun + 1):
+            return False
+        del self._fetch_for[request_id]
+        return True
+
+    def _do(
+        self, request: Request, fetches: Fetches, reconcile: Callable[[bool], Reconciliation]
+    ) -> tuple[bool, str, Reconciliation | None]:
+        if request.action == "rollback":
+            wanted, why = request.arguments.get("generation", ""), request.arguments.get("why", "")
+            by = request.by[:BY_LIMIT] or user_at_host()
+            outcome = rollback(self._registry, int(wanted) if wanted else None, by=by, why=why, check=still(request.on))
+            return True, f"rolled back to {outcome.commit[:12]}, generation {outcome.generation}", reconcile(False)
+        if request.action == "fetch" and fetches.late:
+            return False, fetches.late, None
+        done = reconcile(request.action == "sync")
+        ok = done.state.state == DesiredState.SYNCED
+        return ok, done.summary or done.state.reason or str(done.state.state), done
 
 
 def still(generation: int) -> Callable[[Live], None]:

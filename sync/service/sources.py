@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
 import re
 import shlex
+import shutil
+import threading
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -19,11 +22,14 @@ from sync.reconcile.desired import read_commit, read_worktree
 from sync.repository_settings import SETTINGS_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from sync.reconcile.desired import Desired
 
 FETCH_TIMEOUT_S = 120
+_LOCK = "luasprocs.lock"
+_SHA256_DIGITS = 64
 _REMOTE = re.compile(r"(?P<scheme>https?|ssh|git|file)://|[\w.-]+@[\w.-]+:")
 _SECRET = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 # A silent remote ends the fetch, and git never prompts for a password.
@@ -68,6 +74,9 @@ class Source(Protocol):
     def publish(self, sha: str, before: str, branch: str) -> None:
         """Publishes a commit that was made here to the followed branch. Raises RepositoryError: it failed, and is undone."""
 
+    def unfetched(self) -> AbstractContextManager[bool]:
+        """No fetch begins inside. Its value is False if one is under way."""
+
     def give_up(self) -> None:
         """Interrupts a fetch or push of another thread, which raises RepositoryError."""
 
@@ -105,6 +114,10 @@ class Checkout:
     def publish(self, sha: str, before: str, branch: str) -> None:
         """The commit is there already."""
 
+    def unfetched(self) -> AbstractContextManager[bool]:
+        """There is no remote to fetch."""
+        return contextlib.nullcontext(True)
+
     def give_up(self) -> None:
         """There is no remote to wait for."""
 
@@ -137,10 +150,10 @@ class Mirror:
     def __init__(self, url: str, folder: Path, revision: str | None = None) -> None:
         self.name = shown(url)
         self._last: Desired | None = None
-        self._url, self._revision = url, revision
+        self._url, self._revision, self._fetched = url, revision, False
         place = folder / hashlib.sha256(url.encode()).hexdigest()[:16]
         place.mkdir(parents=True, exist_ok=True)
-        self._lock = (place / "luasprocs.lock").open("w")
+        self._lock = (place / _LOCK).open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -149,15 +162,21 @@ class Mirror:
             ) from error
         # Nobody else writes here: lock files are leftovers of a killed git.
         for lock in (*place.glob("*.lock"), *place.glob("refs/**/*.lock")):
-            if lock.name != "luasprocs.lock":
+            if lock.name != _LOCK:
                 lock.unlink(missing_ok=True)
-        self.repository = initialized(place)
-        self._asking = Asking()
+        self.repository = initialized(place, self.name)
+        self._asking, self._one_at_a_time = Asking(), threading.Lock()
         self._ssh = self._ssh_command()
         self.new = not self._run("for-each-ref", "--count=1")[1]
 
     def refresh(self) -> None:
         """Fetches branches, tags, and the name of the HEAD branch."""
+        with self._one_at_a_time:
+            self._fetch()
+
+    def _fetch(self) -> None:
+        if self.new and not self._fetched:
+            self._adopt_object_format()
         refs = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
         options = ("--prune", "--no-tags", "--no-write-fetch-head", "--force", "--update-head-ok")
         self._git(*_PATIENCE, "fetch", "--quiet", *options, "origin", *refs)
@@ -165,6 +184,20 @@ class Mirror:
             answer = self._git(*_PATIENCE, "ls-remote", "--symref", "origin", "HEAD")
             if found := re.match(r"ref: (refs/heads/\S+)\tHEAD", answer):
                 self._git("symbolic-ref", "HEAD", found[1])
+
+        self._fetched = True
+
+    def _adopt_object_format(self) -> None:
+        """A mirror in which nothing was ever fetched becomes one of SHA-256 ids if the remote has these."""
+        listed = self._git(*_PATIENCE, "ls-remote", "origin")
+        wanted = "sha256" if len(listed.partition("\t")[0]) == _SHA256_DIGITS else "sha1"
+        if not listed or wanted == self.repository.object_format:
+            return
+        place = self.repository.path
+        for made in place.iterdir():
+            if made.name != _LOCK:
+                shutil.rmtree(made) if made.is_dir() else made.unlink()
+        self.repository = initialized(place, self.name, wanted)
 
     def desired(self) -> Desired:
         """The sprocs of the revision's current commit."""
@@ -178,6 +211,16 @@ class Mirror:
         except RepositoryError:
             self._run("update-ref", f"refs/heads/{branch}", before, sha)
             raise
+
+    @contextlib.contextmanager
+    def unfetched(self) -> Iterator[bool]:
+        """What a fetch has read before a push would undo it here."""
+        alone = self._one_at_a_time.acquire(blocking=False)
+        try:
+            yield alone
+        finally:
+            if alone:
+                self._one_at_a_time.release()
 
     def give_up(self) -> None:
         """Kills the git process that waits for the remote."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -60,6 +61,41 @@ def test_a_push_starts_one_interpreter(hub: Hub, starts: Path) -> None:
     assert len(starts.read_text().splitlines()) == 3
     assert "hook run pre-receive" in starts.read_text()
     until(lambda: not left_over(hub) and not waiting(hub))
+
+
+def test_a_push_starts_few_gits(hub: Hub, tmp_path: Path) -> None:
+    """Each takes 3 to 4 ms; before what `pre-receive` has read was handed on there were 31."""
+    hub.commit(a="return 1")
+    hub.pushed()
+    trace = tmp_path / "trace"
+    hub.clone.environ["GIT_TRACE2_EVENT"] = str(trace)
+    hub.commit(a="return 2")
+    hub.pushed()
+    starts = [event for event in map(json.loads, trace.read_text().splitlines()) if event["event"] == "start"]
+    assert (
+        len(
+            [
+                event
+                for event in starts
+                if event["argv"][0] == "git" and event["argv"][1] not in {"push", "add", "commit"}
+            ]
+        )
+        <= 20
+    )
+    assert hub.live() == "2"
+
+
+def test_what_another_push_brings_in_between_is_live_too(hub: Hub) -> None:
+    hub.commit(a="return 1")
+    first = hub.clone.git("rev-parse", "HEAD").strip()
+    hub.commit(a="return 2", b="return 3")
+    hub.pushed("origin", "main:topic")
+    hook = hub.hooks / "post-receive.local"
+    hook.write_text("#!/bin/sh\ngit update-ref refs/heads/main refs/heads/topic\n")
+    hook.chmod(0o755)
+    said = hub.pushed("origin", f"{first}:refs/heads/main")
+    assert "2 created" in said
+    assert (hub.live("a.lua"), hub.live("b.lua")) == ("2", "3")
 
 
 def test_a_branch_that_is_not_followed_needs_no_second_one_either(hub: Hub, starts: Path) -> None:

@@ -17,7 +17,7 @@ from luasprocs.server.acl import rule
 from luasprocs.server.registry import Registry
 from luasprocs.state import requests as control
 from luasprocs.state.desired import suspend, unsuspend
-from sync.service.follower import Backoff
+from sync.service.backoff import Backoff
 from tests.gitrepo import GitRepo
 from tests.sync.service.service import KEYS, Service, commit_of, generation_of, live, source_of, stands, state_of
 from tests.until import until
@@ -344,6 +344,33 @@ def test_a_tag_and_a_commit_of_a_remote(server, repo, tmp_path):
         live(client, first)
     with Service(server.url, tmp_path, "--remote", url, "--revision", second):
         live(client, second)
+
+
+def test_a_remote_with_sha256_ids(server, tmp_path):
+    client = server.client()
+    repo, work = GitRepo(tmp_path / "shop", "--object-format=sha256"), tmp_path / "daemon"
+    work.mkdir()
+    repo.write("sprocs/a.lua", "return 1\n")
+    first = repo.commit("first")
+    with Service(server.url, work, "--remote", f"file://{repo.path}"):
+        live(client, first)
+        repo.write("sprocs/a.lua", "return 2\n")
+        live(client, repo.commit("second"))
+    with Service(server.url, work, "--remote", f"file://{repo.path}"):
+        repo.write("sprocs/a.lua", "return 3\n")
+        live(client, repo.commit("third"))
+
+
+def test_a_remote_without_a_commit_is_named_as_that(server, tmp_path):
+    repo, work = GitRepo(tmp_path / "hub.git", "--bare"), tmp_path / "daemon"
+    work.mkdir()
+    service = Service(server.url, work, "--remote", f"file://{repo.path}")
+    service.spawn()  # nothing is live, so it does not listen
+    try:
+        assert stands(server.client(), "degraded").reason.startswith(f"'file://{repo.path}' has no commit yet")
+        assert "mirror" not in service.output
+    finally:
+        service.kill()
 
 
 def test_redis_away_hung_and_out_of_memory(own_server, repo):

@@ -13,12 +13,15 @@ import pytest
 
 from luasprocs.errors import RepositoryError
 from luasprocs.operations.edit import edit_metadata
+from luasprocs.operations.request import request
+from luasprocs.registry.history import read_history
 from luasprocs.registry.live import read_sprocs
 from luasprocs.server.registry import Registry
+from luasprocs.state import requests as control
 from sync.git.remote import Asking
 from tests.githttp import GitHttp
 from tests.gitrepo import GitRepo
-from tests.sync.service.service import KEYS, Service, commit_of, live, stands, state_of
+from tests.sync.service.service import KEYS, Service, commit_of, live, source_of, stands, state_of
 from tests.until import until
 
 pytestmark = pytest.mark.timeout(120)
@@ -93,7 +96,38 @@ def test_a_stop_does_not_wait_for_a_remote_that_says_nothing(server, repo, hub, 
         began = time.monotonic()
         assert service.stop() == 0
         assert time.monotonic() - began < 30
-        assert "given up" in service.output
+
+
+def test_a_fetch_that_hangs_delays_neither_healing_nor_requests(server, repo, hub, tmp_path):
+    """A black hole: it takes connections and never says a word."""
+    client = server.client()
+    registry, first = Registry(client, KEYS), repo.git("rev-parse", "HEAD")
+    work = tmp_path / "daemon"
+    work.mkdir()
+    with GitHttp(hub.path.parent) as http, Service(server.url, work, "--remote", http.url("shop.git")):
+        live(client, first)
+        live(client, pushed(repo, "return 2\n"))
+        http.slow_s, before = 600, http.requests
+        until(lambda: http.requests > before)
+        fetch = control.request(registry, "fetch", "ann", 5)
+        client.delete(KEYS.name("a.lua"))
+        until(lambda: source_of(client, "a.lua") == "return 2\n")
+        assert read_history(registry, 1)[0].action == "heal"
+        back = request(registry, "rollback", by="ann", generation="1")
+        assert back.ok
+        assert source_of(client, "a.lua") == "return 1\n"
+        assert http.requests == before + 1  # all that in one fetch
+        assert "has not answered for" in stands(client, "degraded").reason
+        answer = control.wait_for_answer(registry, fetch, 30)
+        assert answer is not None
+        assert (answer.ok, answer.refusal) == (False, "expired")
+        http.slow_s = 0
+        stands(client, "pinned")
+        request(registry, "sync", by="ann")
+        live(client, repo.git("rev-parse", "HEAD"))
+        third = pushed(repo, "return 3\n")
+        request(registry, "fetch", by="ann")
+        assert commit_of(client) == third
 
 
 def test_what_waits_ends_with_all_that_it_has_started(tmp_path):

@@ -181,3 +181,51 @@ def test_an_edit_of_what_is_held_waits_for_the_pin(server: Server, repo: GitRepo
         until(lambda: "the live edit of a.lua waits: a rollback holds it" in state_of(client).reason)
         assert (commit_of(client), repo.git("rev-parse", "HEAD")) == (third, third)
         assert sources(client)["a.lua"] == "return 'edited'"
+
+
+@pytest.mark.parametrize("more", [False, True], ids=["", "and a commit since"])
+def test_what_a_rollback_left_is_put_right_after_changes_by_hand(server: Server, repo: GitRepo, more: bool) -> None:
+    """What is held, what was deleted by it, what it has nothing to do with, the registry's own keys; the pin stays."""
+    client = server.client()
+    registry = Registry(client, KEYS)
+    write(repo, other="-- event=set\n-- key=k\nreturn 0")
+    repo.commit("other")
+    rolled_back(server, repo)
+    held = read_live(registry).revision.held
+    with Service(server.url, repo.path) as service:
+        wanted = change(repo, d="return 3") if more else repo.git("rev-parse", "HEAD")
+        pinned(client, wanted)
+        before = sources(client)
+        assert before == {"a.lua": "return 1", "b.lua": "return 1", "other.lua": before["other.lua"]} | (
+            {"d.lua": "return 3"} if more else {}
+        )
+        for harm in (
+            lambda: client.hset(KEYS.name("a.lua"), "source", "return 'by hand'"),
+            lambda: client.delete(KEYS.name("b.lua")),
+            lambda: client.lrem(KEYS.list, 1, "a.lua"),
+            lambda: client.hset(KEYS.name("other.lua"), "key", "another"),
+            lambda: client.rpush(KEYS.list, "ghost.lua"),
+            lambda: client.delete(KEYS.triggers),
+            client.function_flush,
+        ):
+            generation = read_live(registry).revision.generation
+            harm()
+            until(lambda: not (found := read_live(registry)).drift and not found.faults and found.about)
+            until(lambda: sources(client) == before, what=lambda: sources(client))
+            pinned(client, wanted)
+            revision = read_live(registry).revision
+            assert (revision.held, revision.pinned != "") == (held, True)
+            if revision.generation != generation:
+                assert read_history(registry, 1)[0].action == "heal"
+        assert "repaired changes made by hand: a.lua" in service.output
+        live(client, change(repo, a="return 4"))
+
+
+def test_it_is_told_alone_where_the_host_says_warn(server: Server, repo: GitRepo) -> None:
+    client = server.client()
+    rolled_back(server, repo)
+    with Service(server.url, repo.path, environ={"LUASPROCS_HEAL": "warn"}):
+        pinned(client, repo.git("rev-parse", "HEAD"))
+        client.hset(KEYS.name("a.lua"), "source", "return 'by hand'")
+        until(lambda: "changed by hand: a.lua" in state_of(client).reason, what=lambda: state_of(client))
+        assert source_of(client, "a.lua") == "return 'by hand'"
