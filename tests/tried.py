@@ -77,7 +77,8 @@ def mark(items: Iterable[pytest.Item]) -> None:
         params = dict(callspec.params) if (callspec := getattr(item, "callspec", None)) else {}
         if kind := params.pop("server_kind", None):
             name = item.nodeid.partition("[")[0] + "".join(f"[{value}]" for value in params.values())
-            item.user_properties.append(("tried", [kind, name]))
+            # What is no text can't be sent by the process that ran it.
+            item.user_properties.append(("tried", [kind, name.encode("utf-8", "backslashreplace").decode()]))
 
 
 class Results:

@@ -582,7 +582,9 @@ def test_openssl_is_here_for_the_tests_of_tls():
 
 
 @pytest.mark.parametrize(
-    ("name", "stored"), [("k\udcff", b"k\xff"), ("k\ud800", b"k\xed\xa0\x80"), ("ünï", "ünï".encode())]
+    ("name", "stored"),
+    [("k\udcff", b"k\xff"), ("k\ud800", b"k\xed\xa0\x80"), ("ünï", "ünï".encode())],
+    ids=["a byte", "half of a character", "letters"],  # what is no text breaks pytest's own
 )
 def test_names_that_are_no_text_are_sent_as_their_bytes(server, name, stored):
     client = connect(server.url)
