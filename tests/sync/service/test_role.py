@@ -42,6 +42,7 @@ SPROCS = {
     "night.lua": "-- every=1s\n-- runasync=yes\nreturn 1\n",
     "left.lua": "-- runasync=yes\n-- overlap=allow\nreturn 1\n",
     "edited.lua": "return 1\n",
+    "script.lua": "-- evalsha=yes\nreturn 1\n",
 }  # fmt: skip
 GIVEN = ("app:*",), ("incr",)
 """Keys and commands of these sprocs."""
@@ -125,11 +126,16 @@ def died_with_a_job(admin: Any) -> None:
     pipe.execute()
 
 
+def scripts_gone(admin: Any) -> None:
+    admin.script_flush()
+
+
 SELDOM: dict[str, Callable[[Any], None]] = {
     "+function|kill": loop,
     "+function|stats": loop,
     "+sadd": loop,  # after three times it is paused
     "+config|set": flags_gone,
+    "+script|load": scripts_gone,
     "+xgroup": group_gone,
     "+xclaim": died_with_a_job,
 }
@@ -208,7 +214,7 @@ def is_of(right: str, refusal: tuple[str, str]) -> bool:
 
 def test_it_allows_a_daemons_work_and_each_right_taken_away_breaks_it(server, repo, become, daemon):
     admin = server.client()
-    ran = [name for name in SPROCS if name not in {"edited.lua", "left.lua", "loops.lua"}]
+    ran = [name for name in SPROCS if name not in {"edited.lua", "left.lua", "loops.lua", "script.lua"}]
 
     def loops_was_paused() -> bool:
         loop(admin)
