@@ -44,6 +44,15 @@ class JobState(Code):
     DEAD = "dead", "it used up its retries"
 
 
+class Work(Code):
+    """What daemons do beside syncs; in a heartbeat, what one can't go on with."""
+
+    EVENTS = "events", "events"
+    SCHEDULES = "schedules", "schedules"
+    JOBS = "jobs", "async runs"
+    RETRIES = "retries", "retries"
+
+
 class Action(Code):
     """The first word of what made a generation, in the history."""
 

@@ -148,7 +148,7 @@ HEARTBEAT: Fields = (
     Field("jobs_done", "async runs that ended here since it started", number=True),
     Field("schedules", "schedules that it knows", number=True),
     Field("ticks", "scheduled runs that were its own", number=True),
-    Field("waits", "what can't go on here, to why: `schedules`, `async runs`, `retries`"),
+    Field("waits", "what can't go on here, to why: `schedules`, `jobs`, `retries`"),
 )
 
 JOB: Fields = (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from luasprocs.contract.codes import DesiredState, FindingCode, Level
+from luasprocs.contract.codes import DesiredState, FindingCode, Level, Work
 from luasprocs.language.values import some_of
 from luasprocs.operations.snapshot import DAY_MS
 from luasprocs.registry.edits import edits_of
@@ -216,20 +216,20 @@ def _daemons(snapshot: Snapshot) -> Iterator[Finding]:
     waits = [
         what
         for what, there in (
-            ("events", snapshot.live and snapshot.live.triggers),
-            ("schedules", snapshot.sprocs and snapshot.sprocs.schedules),
-            ("async runs", snapshot.open_jobs or snapshot.delayed_jobs),
-            ("retries", snapshot.delayed_jobs and snapshot.running.alive),
+            (Work.EVENTS, snapshot.live and snapshot.live.triggers),
+            (Work.SCHEDULES, snapshot.sprocs and snapshot.sprocs.schedules),
+            (Work.JOBS, snapshot.open_jobs or snapshot.delayed_jobs),
+            (Work.RETRIES, snapshot.delayed_jobs and snapshot.running.alive),
         )
         if there
     ]
     if _takes_no_writes(snapshot):
         return  # so heartbeats may be missing, too
     if waits and not alive:
-        message = f"no daemon is alive, so nothing runs: {', '.join(waits)}"
+        message = f"no daemon is alive, so nothing runs: {', '.join(one.meaning for one in waits)}"
         yield Finding(FindingCode.NO_DAEMON, message, "luasprocs daemon", since_ms=last_ms)
     elif stuck := [what for what in waits if all(what in one.waits for one in alive)]:
-        each = [f"{what}: {alive[0].waits[what]}" for what in stuck]
+        each = [f"{what.meaning}: {alive[0].waits[what]}" for what in stuck]
         names = tuple(one.id for one in alive)
         yield Finding(FindingCode.NO_DAEMON, f"no daemon can go on with {'; '.join(each)}", "see its log", names=names)
     if silent:

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 
-from luasprocs.contract.codes import Status
+from luasprocs.contract.codes import Status, Work
 from luasprocs.contract.encoding import text
 from luasprocs.contract.metadata import TOLD
 from luasprocs.errors import SettingsError
 from luasprocs.language.metadata import typed
 from luasprocs.runtime.log import log
-from luasprocs.runtime.shard_state import JOBS_WAIT, RETRIES_WAIT
 from luasprocs.runtime.workers import Job, WorkerError
 from luasprocs.server.errors import is_killed
 from luasprocs.worker.messages import Outcome
@@ -79,9 +78,9 @@ class Jobs:
                     await self._find_held()
                 if self._workload.room and await self._prepared():
                     await self._take(stale=stale)
-                    self._link.said.forget(JOBS_WAIT)
+                    self._link.said.forget(Work.JOBS)
             except exceptions.ResponseError as error:
-                self._link.say(JOBS_WAIT, f"jobs can't be taken: {error}", logging.ERROR)
+                self._link.say(Work.JOBS, f"jobs can't be taken: {error}", logging.ERROR)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._rest_s()):
                     await self._wake.wait()
@@ -100,7 +99,7 @@ class Jobs:
         try:
             await pool.prepare()
         except WorkerError as error:
-            self._link.say(JOBS_WAIT, f"{error}; async sprocs wait", logging.ERROR)
+            self._link.say(Work.JOBS, f"{error}; async sprocs wait", logging.ERROR)
             await asyncio.sleep(NO_WORKER_REST_S)
             return False
         return True
@@ -185,9 +184,9 @@ class Jobs:
             self._next_due_s = time.monotonic() + max(REST_S, int(next_due) / 1000) if next_due else math.inf
             for job in due:
                 await self._retry(job)
-            self._link.said.forget(RETRIES_WAIT)
+            self._link.said.forget(Work.RETRIES)
         except exceptions.ResponseError as error:
-            self._link.say(RETRIES_WAIT, f"retries can't be started: {error}", logging.ERROR)
+            self._link.say(Work.RETRIES, f"retries can't be started: {error}", logging.ERROR)
 
     def _note_dropped(self, count: int) -> None:
         self.dropped += count

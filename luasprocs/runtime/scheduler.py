@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis import exceptions
 
+from luasprocs.contract.codes import Work
 from luasprocs.contract.encoding import raw
 from luasprocs.contract.replies import Schedule
 from luasprocs.runtime.clock import ServerClock
 from luasprocs.runtime.schedule_words import claim_words, ms_word
-from luasprocs.runtime.shard_state import SCHEDULES_WAIT
 from luasprocs.runtime.timers import Claim, Timer, Timers
 from luasprocs.server.errors import is_killed
 
@@ -83,7 +83,7 @@ class Scheduler:
                     await self._look()
                 self._start()
             except exceptions.ResponseError as error:
-                self._link.say(SCHEDULES_WAIT, f"schedules wait: {error}")
+                self._link.say(Work.SCHEDULES, f"schedules wait: {error}")
                 await asyncio.sleep(RETRY_MS / 1000)
             self._wake.clear()
             if not self._rebind:
@@ -215,7 +215,7 @@ class Scheduler:
                 self._timers.release(timer)
             self.rebind()
             return
-        self._link.said.forget(SCHEDULES_WAIT)
+        self._link.said.forget(Work.SCHEDULES)
         for claim, answer in zip(claims, reply[2:], strict=True):
             self._answered(claim, answer, reply[1])
 
@@ -251,7 +251,7 @@ class Scheduler:
                 self._send([claim], later=False)
             return
         if not killed:
-            self._link.say(SCHEDULES_WAIT, f"schedules wait: {error}")
+            self._link.say(Work.SCHEDULES, f"schedules wait: {error}")
             await asyncio.sleep(RETRY_MS / 1000)
         for timer, _ in claims:
             timer.timed_out = killed

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from luasprocs.contract.codes import Work
 from luasprocs.runtime.log_once import LogOnce
 from luasprocs.runtime.numbering import Numbering
 
 if TYPE_CHECKING:
     from luasprocs.runtime.workload import Workload
 
-SCHEDULES_WAIT, JOBS_WAIT, RETRIES_WAIT = "schedules", "async runs", "retries"
 """What can't go on here for a time; the log says so once, and each heartbeat."""
 TEXT_LIMIT = 300
 
@@ -39,7 +39,7 @@ class ShardState:
 
     def waits(self) -> dict[str, str]:
         """What can't go on here, and why."""
-        standing = self.said.standing(SCHEDULES_WAIT, JOBS_WAIT, RETRIES_WAIT)
+        standing = self.said.standing(*Work)
         return {topic: why[:TEXT_LIMIT] for topic, why in standing.items()}
 
     def info(self) -> dict[str, int]:

@@ -24,7 +24,7 @@ class DaemonInfo:
 
     `covers`: event source to the first tick that it numbers without a break. `lag`: events read and not yet run; `read`: events
     read; `runs`: events run; `jobs`: async runs under way; `started_s`: unix time, by its own clock. `waits`: what can't go on
-    there, `schedules`, `async runs` or `retries`, to why.
+    there, `schedules`, `jobs` or `retries`, to why.
     """
 
     id: str

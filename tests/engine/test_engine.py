@@ -173,7 +173,7 @@ def test_what_a_readonly_sproc_may_not_is_what_the_server_calls_a_write(server):
     connection.send_command("COMMAND")
     for name, _, flags, *_ in connection.read_response():
         if flags and {b"write", b"may_replicate"} & {*flags} and b"noscript" not in flags:
-            assert name.decode() in WRITE_COMMANDS
+            assert name.decode().lower() in WRITE_COMMANDS  # those of modules are in capitals
 
 
 def test_direct_calls_are_counted(call):

@@ -120,7 +120,7 @@ CASES: dict[str, tuple[Snapshot, Code, str]] = {
         "no daemon looks at git any more; host-1-abc was the last to say what it wants",
     ),
     "no daemon that can": (
-        snapshot(running=Running(NOW_MS, (replace(ALIVE, waits={"async runs": "no worker", "retries": "x"}),))),
+        snapshot(running=Running(NOW_MS, (replace(ALIVE, waits={"jobs": "no worker", "retries": "x"}),))),
         Code.NO_DAEMON,
         "no daemon can go on with async runs: no worker",
     ),
@@ -238,7 +238,7 @@ def test_what_no_daemon_runs_is_named() -> None:
 
 
 def test_one_daemon_that_can_go_on_is_enough() -> None:
-    stuck = replace(ALIVE, id="other", waits={"async runs": "no worker"})
+    stuck = replace(ALIVE, id="other", waits={"jobs": "no worker"})
     assert not findings(snapshot(running=Running(NOW_MS, (ALIVE, stuck))))
     assert not findings(snapshot(running=Running(NOW_MS, (stuck,)), open_jobs=0))
 
