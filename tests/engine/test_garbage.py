@@ -12,18 +12,17 @@ for i = 1, {count} do
   if i % 10 == 0 then peak = math.max(peak, collectgarbage('count')) end
 end
 return math.floor(peak)"""
-BOUND, AT_LEAST_KB = 5, 8192
-"""Of what EVAL holds, whose collector goes as Lua has it; 4 was measured, for long strings."""
+BOUND_KB = 160 * 1024
+"""All that is made is more. 90 MB were measured for long strings, 28 under EVAL, whose collector goes as Lua has it."""
 
 
 @pytest.mark.parametrize(
-    ("make", "count"), [("'s' .. i", 300_000), ("{ i, { i } }", 300_000), ("('x'):rep(10000 + i)", 5_000)]
+    ("make", "count"), [("'s' .. i", 4_000_000), ("{ i, { i } }", 3_000_000), ("('x'):rep(10000 + i)", 20_000)]
 )
 def test_garbage_is_collected_in_time(server, make, count):
-    client, body = server.client(), BODY.format(make=make, count=count)
-    put(client, sproc("garbage.lua", body))
-    ours = client.execute_command("FCALL", "luasprocs_execute", 0, "garbage.lua")
-    assert ours < BOUND * client.eval(body, 0) + AT_LEAST_KB
+    client = server.client(socket_timeout=60)
+    put(client, sproc("garbage.lua", BODY.format(make=make, count=count)))
+    assert client.execute_command("FCALL", "luasprocs_execute", 0, "garbage.lua") < BOUND_KB
 
 
 def test_the_collector_goes_as_lua_has_it_once_much_is_in_use(server):
