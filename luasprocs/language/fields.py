@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 BLANKS = " \t\v\f"
 _TYPO, _NEAR = 0.8, 0.7
+_BEGINNING_CHARS = 4
 # A comment that is never closed is Lua's error to report; here it goes to the end.
 _COMMENT = re.compile(r"[ \t\v\f\r\n]*--(?:\[(=*)\[(.*?)(?:\]\1\]|\Z)|-*([^\r\n]*))", re.DOTALL)
 _PLAIN = r"[ \t\v\f]*+([A-Za-z_][A-Za-z0-9_]*+)=(?=[^= \t\v\f]|[ \t\v\f]*+(?:[\r\n]|\Z))([^\r\n]*)"
@@ -25,6 +26,8 @@ _MARKED = r"[ \t\v\f]*+@([A-Za-z_][A-Za-z0-9_]*+)(?![=\w.:(])[ \t\v\f]*+([^\r\n]
 _LOOSE = r"[ \t\v\f]*+([A-Za-z_][A-Za-z0-9_]*+)[ \t\v\f]*+=(?!=)[ \t\v\f]*+([^\r\n]*)"
 _FORMS = tuple(re.compile(form) for form in (_PLAIN, _MARKED))
 _ANY = re.compile(_LOOSE)
+_SAID_BY_FLAGS = {flag: said for flag, said in shebang.FLAGS.items() if said}
+_FLAG = re.compile(rf"[ \t\v\f]*+@?({'|'.join(_SAID_BY_FLAGS)})[ \t\v\f]*+(?:=[^\r\n]*|(?=[\r\n]|\Z))")
 # The same in one go, where the header is line comments that end with "\n", as nearly every one is.
 _LINE_COMMENTS = re.compile(r"(?:[ \t\v\f\n]*+--(?!\[=*\[)[^\r\n]*+)*+[ \t\v\f\n]*+")
 _LINE_FIELD = re.compile(rf"^[ \t\v\f]*+--++(?:{_PLAIN}|{_MARKED})", re.MULTILINE)
@@ -79,11 +82,15 @@ def pairs(text: str) -> list[tuple[str, str]]:
 
 
 def lookalikes(text: str) -> Iterator[Lookalike]:
-    """Lines that have `=` behind a word that is a key, or nearly one, and are no fields."""
+    """Lines that have `=` behind a word that is a key, nearly one, or how one begins, and are no fields; flags of the server."""
     for start, end, _, _ in _lines(text):
+        if flag := _FLAG.match(text, start, end):
+            key, value = _SAID_BY_FLAGS[flag[1]]
+            yield Lookalike(flag[1], flag.start(1), key, written(key, value))
+            continue
         field = _ANY.match(text, start, end)
         taken = _FORMS[0].match(text, start, end) and field and _counts(field[1])
-        if field and not taken and (key := _near(field[1], _NEAR)):
+        if field and not taken and (key := _near(field[1], _NEAR) or _begun(field[1])):
             yield Lookalike(field[1], field.start(1), key, written(key, field[2].rstrip(BLANKS)))
 
 
@@ -108,6 +115,12 @@ def _lines(text: str) -> Iterator[tuple[int, int, tuple[int, int], bool]]:
 def _counts(key: str) -> bool:
     """Whether a word makes its line a field: a key, or a key that is misspelt."""
     return is_key(key) or bool(_near(key, _TYPO))
+
+
+def _begun(word: str) -> str:
+    """The one key that begins with a word of some length; "" if there is none, or more than one."""
+    found = [key for key in KEYS if key.startswith(word.lower())] if len(word) >= _BEGINNING_CHARS else []
+    return found[0] if len(found) == 1 else ""
 
 
 @lru_cache(maxsize=1024)

@@ -94,6 +94,10 @@ def test_all_problems_of_a_file_are_told_at_once_and_in_their_places():
         ("tiemout = 30s", "not the key timeout: write `-- timeout=30s`"),
         ("args = key, ttl", "not the key tags: write"),
         ("args=key, ttl", "not the key tags: write"),
+        ("func=take", "not the key function: write `-- function=take`"),
+        ("desc = what it does", "not the key description: write `-- description=what it does`"),
+        ("allow-oom=yes", "not the key oom: write `-- oom=allow`"),
+        ("no-writes", "not the key readonly: write `-- readonly=yes`"),
     ],
 )
 def test_what_only_looks_like_a_key_is_prose_and_a_warning(line, told):
@@ -106,7 +110,17 @@ def test_what_only_looks_like_a_key_is_prose_and_a_warning(line, told):
 
 
 @pytest.mark.parametrize(
-    "line", ["n = 5", "x=1", "a == b", "KEYS[1] = the lock", "usage: event = set", "@param key", "see owner=ann"]
+    "line",
+    [
+        "n = 5",
+        "x=1",
+        "a == b",
+        "KEYS[1] = the lock",
+        "usage: event = set",
+        "@param key",
+        "see owner=ann",
+        "no-writes here",
+    ],
 )
 def test_prose_is_prose(line):
     assert analyse(f"-- {line}\nreturn 1").problems == ()
