@@ -51,7 +51,7 @@ local function run_each(batch, entry, stretch, tally)
   local args, places, values, kinds = batch.args, batch.places, batch.values, batch.kinds
   local replies, problems, durations = {}, {}, {}
   local sproc, tame, any_cut, keeps_replies = entry.sproc, entry.tame, next(batch.cuts) ~= nil, not entry.record
-  local xpcall = xpcall
+  local xpcall, type = xpcall, type
   local together, unclocked = #stretch >= CLOCK_STRETCH and CLOCK_RUNS or 1, 0
   running = entry
   local at_us = clock_us()
@@ -71,7 +71,7 @@ local function run_each(batch, entry, stretch, tally)
       if mean_us > CLOCK_SHORT_US then together = 1 end
       at_us, unclocked = now_us, 0
     end
-    if failed(ok, reply) then
+    if not ok or (type(reply) == 'table' and failed(ok, reply)) then
       problems[n] = said(reply)
       count_error(tally, problems[n], 1, 'error')
     else
@@ -96,16 +96,15 @@ local function run_stretch(batch, entry, stretch, tally)
   local row = {
     sproc = name, trigger = 'event', origin = route.origin, depth = tostring(route.depth), commit = runs.commit_of(entry), daemon = batch.daemon,
   }
-  local duration_us
+  local write, record, duration_us, duration = records.series(row), entry.record, nil, nil
   for n = 1, #stretch do
     local place, problem = places[stretch[n]], problems[n]
     local key, event = args[place], args[place + 1]
     if durations[n] ~= duration_us then
       duration_us = durations[n]
-      row.duration_us = tostring(duration_us)
+      duration = tostring(duration_us)
     end
-    row.key, row.event, row.status, row.reply, row.error = key, event, problem and 'error' or 'ok', replies[n], problem
-    records.write(row)
+    if not record or (record == 'errors' and problem) then write(key, event, problem and 'error' or 'ok', duration, replies[n], problem) end
     if problem and entry.retried then
       jobs.retry_run(name, 'event', { key }, { batch.values[stretch[n]], event, batch.kinds[stretch[n]] }, row, problem)
     end

@@ -18,11 +18,24 @@ local words = { '*' }
 for place = 1, #FIELDS do words[place * 2] = FIELDS[place] end
 local last = #FIELDS * 2 + 1
 
-local function add(command)
+local EXECUTIONS, unpack, type = K.EXECUTIONS, unpack, type
+
+local function add(command, words)
   untrimmed = untrimmed + 1
-  if untrimmed < TRIM_EVERY then return command('XADD', K.EXECUTIONS, unpack(words, 1, last)) end
+  if untrimmed < TRIM_EVERY then return command('XADD', EXECUTIONS, unpack(words, 1, last)) end
   untrimmed = 0
-  return command('XADD', K.EXECUTIONS, 'MAXLEN', '~', limit(), unpack(words, 1, last))
+  return command('XADD', EXECUTIONS, 'MAXLEN', '~', limit(), unpack(words, 1, last))
+end
+
+local function fill(words, row)
+  for place = 1, #FIELDS do words[place * 2 + 1] = row[FIELDS[place]] or EMPTY[place] end
+end
+
+local function put(words)
+  if type(add(redis.pcall, words)) == 'table' then
+    prelude.writable(EXECUTIONS, 'stream')
+    add(redis.call, words)
+  end
 end
 
 -- Whether a sproc's header wants a record: `errors` wants all that is not ok, `none` nothing.
@@ -40,10 +53,22 @@ end
 -- The one writer of records: takes a table of the contract's fields; what it lacks is empty. What is about no sproc is always written.
 function records.write(row)
   if row.sproc and not wanted(row.sproc, row.status) then return end
-  for place = 1, #FIELDS do words[place * 2 + 1] = row[FIELDS[place]] or EMPTY[place] end
-  if type(add(redis.pcall)) == 'table' then
-    prelude.writable(K.EXECUTIONS, 'stream')
-    add(redis.call)
+  fill(words, row)
+  put(words)
+end
+
+local AT = {}
+for place = 1, #FIELDS do AT[FIELDS[place]] = place * 2 + 1 end
+local KEY, EVENT, STATUS, DURATION, REPLY, ERROR = AT.key, AT.event, AT.status, AT.duration_us, AT.reply, AT.error
+
+-- The same for the runs of one sproc that differ in these fields alone: returns what writes one. It does not ask whether it is wanted.
+function records.series(row)
+  local own = {}
+  for place = 1, last do own[place] = words[place] end
+  fill(own, row)
+  return function(key, event, status, duration_us, reply, problem)
+    own[KEY], own[EVENT], own[STATUS], own[DURATION], own[REPLY], own[ERROR] = key, event, status, duration_us, reply or '', problem or ''
+    put(own)
   end
 end
 

@@ -79,9 +79,9 @@ def test_the_readers_have_the_fields_of_the_records():
 
 
 def test_the_engine_writes_a_record_in_one_place():
-    assert [name for name, text in ENGINE.items() if re.search(r"'XADD', K\.EXECUTIONS, (unpack|'MAXLEN')", text)] == [
-        "records"
-    ]
+    assert [
+        name for name, text in ENGINE.items() if re.search(r"'XADD', (K\.)?EXECUTIONS, (unpack|'MAXLEN')", text)
+    ] == ["records"]
 
 
 def test_words_that_the_engine_writes_are_those_of_the_contract():
