@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from luasprocs.contract.keys import Keys
     from luasprocs.language.needs import Needs
 
-VERSION = 19
+VERSION = 20
 """Raised with every change of the engine's text, or of what it is made from: an older luasprocs must not undo it."""
-TEXTS = {18: "cd8da7baf64a6df5a3b68265f6f34dc1c569f246", 19: "95ac03e6a355a9bcb016025114596d0278cdf95d"}
+TEXTS = {19: "95ac03e6a355a9bcb016025114596d0278cdf95d", 20: "6aabbfa09b7b50862ae75e4322970fcdc1df9b2a"}
 """The last VERSIONs, and the ids of their texts for one registry. A VERSION that somebody may run keeps its text."""
 
 LOADED = ("core", "register")

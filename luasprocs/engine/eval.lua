@@ -6,12 +6,20 @@ local NOTHING = {
   breakpoint = function() return false end,
   debug = function() end,
 }
-local NAMED = { '%f[%w_]replicate_commands%f[^%w_]', '%f[%w_]breakpoint%f[^%w_]', '%.%s*debug%f[^%w_]', '%[%s*["\']debug["\']' }
+local NAMED = {
+  replicate_commands = { '%f[%w_]replicate_commands%f[^%w_]' },
+  breakpoint = { '%f[%w_]breakpoint%f[^%w_]' },
+  debug = { '%.%s*debug%f[^%w_]', '%[%s*["\']debug["\']' },
+}
 
--- Whether a source names one of them, as far as a pattern can tell.
+-- Whether a source names one of them, as far as a pattern can tell. A pattern is tried at every byte, a word is found at once.
 local function names_nothing(source)
-  for _, pattern in ipairs(NAMED) do
-    if source:find(pattern) then return true end
+  for word, patterns in pairs(NAMED) do
+    if source:find(word, 1, true) then
+      for _, pattern in ipairs(patterns) do
+        if source:find(pattern) then return true end
+      end
+    end
   end
   return false
 end

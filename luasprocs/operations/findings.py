@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from luasprocs.contract.codes import DesiredState, FindingCode, Level, Work
 from luasprocs.language.values import some_of
 from luasprocs.operations.snapshot import DAY_MS
-from luasprocs.registry.edits import edits_of
 from luasprocs.registry.pins import pin_of
 from luasprocs.server.info import warnings
 from luasprocs.state.acknowledged import Acknowledged
@@ -91,15 +90,15 @@ def _registry(snapshot: Snapshot) -> Iterator[Finding]:
         yield Finding(FindingCode.UNREACHABLE, message, "see the server's log and INFO; a replica: name its master")
     if sprocs.engine:
         yield Finding(FindingCode.ENGINE_DIFFERS, sprocs.engine, "luasprocs sync loads the one it needs")
-    if changed := (*live.drift, *map(str, live.faults)):
-        said = [f"changed by hand: {some_of(live.drift)}"] if live.drift else []
+    if changed := (*sprocs.drift, *map(str, live.faults)):
+        said = [f"changed by hand: {some_of(sprocs.drift)}"] if sprocs.drift else []
         message = "; ".join((*said, *map(str, live.faults)))
         yield Finding(FindingCode.DRIFT, message, "luasprocs sync repairs it", names=changed)
     for what in warnings(live.info):
         # Without a limit the server evicts nothing.
         level: Level | None = None if live.info.maxmemory_bytes else "info"
         yield Finding(FindingCode.EVICTING, what, "set maxmemory-policy noeviction", level)
-    if edits := edits_of(live):
+    if edits := sprocs.edits:
         names, first = tuple(one.name for one in edits), min(edits, key=lambda one: one.edit.at).edit
         since_ms = int(first.at * 1000)
         yield Finding(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.encoding import raw, time_ms
 from luasprocs.errors import ServerUnreachableError
+from luasprocs.registry.edits import edits_of
 from luasprocs.registry.live import Live, engine_of, read_live
 from luasprocs.server.errors import errors_named, is_wrong_type
 from luasprocs.state.acknowledged import Acknowledged, parse_acknowledged
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from luasprocs.contract.codes import FindingCode
+    from luasprocs.registry.edits import LiveEdit
     from luasprocs.server.registry import Registry
 
 GAPS = 100
@@ -63,7 +66,7 @@ class Wanted:
     unreadable: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SprocFacts:
     """What takes a look at every sproc. `engine`: why the loaded engine is not the one that the registry needs.
 
@@ -75,6 +78,16 @@ class SprocFacts:
     schedules: int = 0
     failing: tuple[Failing, ...] = ()
     missed: tuple[Missed, ...] = ()
+
+    @cached_property
+    def drift(self) -> tuple[str, ...]:
+        """Names whose hash is not as it was applied, sorted."""
+        return self.live.drift
+
+    @cached_property
+    def edits(self) -> tuple[LiveEdit, ...]:
+        """The live edits that are not committed, by name."""
+        return edits_of(self.live)
 
 
 @dataclass(frozen=True, slots=True)

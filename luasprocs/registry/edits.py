@@ -63,8 +63,10 @@ def parse_edit(stored: str) -> Edit | None:
 
 def is_edited(sproc: LiveSproc) -> bool:
     """Whether it is another than git had. An edit that came back to that is remembered, as git may have got it half-way."""
+    if not sproc.edit:
+        return False
     found = parse_edit(sproc.edit)
-    return bool(sproc.edit) and (found is None or found.base != sproc.blob)
+    return found is None or found.base != sproc.blob
 
 
 def edits_of(live: Live, *, undone: bool = False) -> tuple[LiveEdit, ...]:

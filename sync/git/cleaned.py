@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -37,8 +38,15 @@ class CleanRules(NamedTuple):
 
     def change(self, source: bytes) -> bool:
         """Whether they may change these bytes: of line ends only CRLF ones do."""
-        named = {name for name, value in self.attributes if value not in _UNSET}
-        return bool(named & _CONTENT) or (b"\r\n" in source and (self.auto or bool(named & _LINE_ENDS)))
+        content, line_ends = _reach(self)
+        return content or (line_ends and b"\r\n" in source)
+
+
+@cache
+def _reach(rules: CleanRules) -> tuple[bool, bool]:
+    """Whether they reach any content, and line ends. Thousands of files have the same few rules."""
+    named = {name for name, value in rules.attributes if value not in _UNSET}
+    return bool(named & _CONTENT), rules.auto or bool(named & _LINE_ENDS)
 
 
 class Cleaned:
@@ -60,24 +68,27 @@ class Cleaned:
         Raises:
             RepositoryError: git would refuse them.
         """
-        rules = self._rules(sources)
-        wanted = {path: (path, rules[path], source) for path, source in sources.items() if rules[path].change(source)}
+        plain, special = self._rules(sources)
+        ruled = ((path, special.get(path, plain)) for path in (sources if plain.auto else special))
+        wanted = {path: (path, rules, sources[path]) for path, rules in ruled if rules.change(sources[path])}
         self._known = {key: self._known[key] for key in wanted.values() if key in self._known}
         new = {path: sources[path] for path, key in wanted.items() if key not in self._known}
         if new:
             self._known |= {wanted[path]: stored for path, stored in self._added(new).items()}
         return {path: self._known[key] for path, key in wanted.items()}
 
-    def _rules(self, paths: Iterable[str]) -> dict[str, CleanRules]:
+    def _rules(self, paths: Iterable[str]) -> tuple[CleanRules, dict[str, CleanRules]]:
+        """Those of a file without attributes, and by path those of the others."""
         said = self._git("config", "--default", "false", "--get", "core.autocrlf").strip().lower()
         auto = said not in {b"false", b"no", b"off", b"0"}
         with _questions(paths) as stdin:
             found = records(self._git("check-attr", "-z", "--stdin", "--all", stdin=stdin))
-        named: dict[str, list[tuple[str, str]]] = {path: [] for path in paths}
+        named: dict[str, list[tuple[str, str]]] = {}
         for path, name, value in zip(found[::3], found[1::3], found[2::3], strict=True):
             if name in _LINE_ENDS | _CONTENT:
-                named[path].append((name, value))
-        return {path: CleanRules(tuple(sorted(attributes)), auto) for path, attributes in named.items()}
+                named.setdefault(path, []).append((name, value))
+        special = {path: CleanRules(tuple(sorted(attributes)), auto) for path, attributes in named.items()}
+        return CleanRules((), auto), special
 
     def _added(self, sources: Mapping[str, bytes]) -> dict[str, tuple[str, bytes]]:
         """What `git add` makes of these bytes, whatever the files hold by now."""

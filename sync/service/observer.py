@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sync.service.supervisor import Supervisor
 
 EVERY_S = 2.0
-REST_FACTOR = 50
+REST_FACTOR = 200
 """How many times its own duration a look at every sproc waits for the next, unless it is asked for."""
 ANSWER_WITHIN_S = 0.7
 """How long a probe waits for a look before it is told what is known."""
