@@ -12,6 +12,7 @@ from typing import overload
 from luasprocs.errors import SettingsError
 
 LIBRARY = "luasprocs"
+_TAG = re.compile(r"\{(luasprocs(?:-[0-9]+)?)\}:")
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.:-]{1,64}|\{[A-Za-z0-9_.:-]{1,62}\}")
 
 
@@ -55,11 +56,14 @@ class Key:
 class Keys:
     """The names of one registry. `namespace`: "" or letters, digits, `_.:-`, if wanted in braces (a hash tag).
 
+    `tag`: the hash tag that all keys of one shard of a cluster have, "" on a single server.
+
     Raises:
         SettingsError: the namespace has other characters.
     """
 
     namespace: str = ""
+    tag: str = ""
 
     list = Key("List", "list", "every sproc's name, sorted", checked=True)
     name_prefix = Key("Name", "hash", "one sproc: see below", "<name>")
@@ -220,8 +224,8 @@ class Keys:
 
     @property
     def prefix(self) -> str:
-        """What stands before each key: `shop:` or nothing."""
-        return f"{self.namespace}:" if self.namespace else ""
+        """What stands before each key: `shop:` or nothing, in a cluster `{luasprocs-7}:shop:`."""
+        return (f"{{{self.tag}}}:" if self.tag else "") + (f"{self.namespace}:" if self.namespace else "")
 
     def name(self, name: str) -> str:
         """The hash of one sproc."""
@@ -255,14 +259,15 @@ def everyones(channel: Key) -> bytes:
     return b"*" + channel.within(Keys()).replace("*", r"\*").encode()
 
 
-def namespace_of(channel: Key, name: bytes) -> str:
-    """The namespace in a channel's name.
+def keys_of(channel: Key, name: bytes) -> Keys:
+    """The registry that a channel's name belongs to.
 
     Raises:
         SettingsError: there is none that can be.
     """
     prefix = name.decode("utf-8", "replace").removesuffix(channel.within(Keys()))
-    return Keys(prefix.removesuffix(":")).namespace
+    tag = _TAG.match(prefix)
+    return Keys(prefix[tag.end() if tag else 0 :].removesuffix(":"), tag[1] if tag else "")
 
 
 KEYS: tuple[Key, ...] = tuple(one for one in vars(Keys).values() if isinstance(one, Key))

@@ -14,7 +14,7 @@ from redis import exceptions
 from luasprocs.contract.functions import FUNCTIONS
 from luasprocs.runtime.listener import Listener
 from luasprocs.runtime.wire import Wire, connect, packed, raised
-from luasprocs.server.sentinel import located
+from luasprocs.server.located import located
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine

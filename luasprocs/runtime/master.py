@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from luasprocs.runtime.link import LinkLostError
 from luasprocs.server.errors import named
-from luasprocs.server.sentinel import Sentinels
-from luasprocs.server.sentinel_errors import SentinelError
+from luasprocs.server.guide_errors import GuideError
+from luasprocs.server.located import guides_of
 from luasprocs.server.urls import place
 
 if TYPE_CHECKING:
@@ -30,15 +30,15 @@ class MasterWatch:
             LinkLostError: it is.
         """
         link = self._link
-        if not link.server.sentinels:
+        if not link.server.guides:
             return
         here = place(*link.server.address)
-        async with Sentinels(link.address.url) as sentinels:
+        async with guides_of(link.address.url) as guides:
             while True:
                 await asyncio.sleep(ASK_EVERY_S)
                 try:
-                    moved = await sentinels.name_another(link.server)
-                except SentinelError as error:
+                    moved = await guides.name_another(link.server)
+                except GuideError as error:
                     link.say("sentinel", str(named(error, link.address.url)))
                     continue
                 link.said.forget("sentinel")

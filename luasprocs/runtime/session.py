@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 
-from luasprocs.contract.keys import Keys, namespace_of
+from luasprocs.contract.keys import Keys, keys_of
 from luasprocs.contract.replies import About
 from luasprocs.errors import SettingsError
 from luasprocs.runtime.binder import Binder
@@ -160,7 +160,7 @@ class Session:
     async def _learn(self, channel: bytes) -> None:
         proof = ""
         with contextlib.suppress(SettingsError, exceptions.ResponseError):
-            function = Keys(namespace_of(Keys.markers, channel)).function("about")
+            function = keys_of(Keys.markers, channel).function("about")
             proof = About.of(await self._link.command("FCALL_RO", function, 0)).proof
         self._numbering.foreign[channel] = proof.encode()
         self._binder.rebind()

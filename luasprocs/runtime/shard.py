@@ -15,7 +15,7 @@ from luasprocs.runtime.log import log
 from luasprocs.runtime.session import Session
 from luasprocs.runtime.watchdog import stop_overdue
 from luasprocs.server.errors import is_busy, named
-from luasprocs.server.sentinel import Sentinels
+from luasprocs.server.located import guides_of
 from luasprocs.server.urls import redacted
 
 if TYPE_CHECKING:
@@ -108,9 +108,9 @@ class Shard:
 
     async def _found(self, server: Endpoint) -> None:
         """Tells the workers where a server is that Sentinels have named, and which others may follow it."""
-        if server.sentinels:
-            async with Sentinels(self._address.url) as sentinels:
-                self.state.workload.move((server.address, *await sentinels.others()))
+        if server.guides:
+            async with guides_of(self._address.url) as guides:
+                self.state.workload.move((server.address, *await guides.others()))
 
     def _disconnect(self) -> None:
         if self._link is not None:

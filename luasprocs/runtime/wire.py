@@ -15,8 +15,9 @@ from redis import exceptions
 
 from luasprocs.server.endpoint import CLIENT_NAME, Endpoint
 from luasprocs.server.errors import connect_timeout, nothing_answers
-from luasprocs.server.sentinel import because, is_master, located
-from luasprocs.server.sentinel_errors import Why
+from luasprocs.server.guide_errors import Why
+from luasprocs.server.guides import because, is_master
+from luasprocs.server.located import located
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -164,7 +165,7 @@ async def connect(url: str, kind: type[Wire] = Wire, *, busy: bool = False, serv
     except _ReplicaError:
         raise because(Why.REPLICA, url, endpoint) from None
     except exceptions.RedisError as error:
-        if endpoint.sentinels and nothing_answers(error):
+        if endpoint.guides and nothing_answers(error):
             raise because(Why.DEAD, url, endpoint, said=str(error)) from error
         raise
 
@@ -203,7 +204,7 @@ async def _greet(wire: Wire, endpoint: Endpoint, *, busy: bool) -> None:
     if endpoint.login:
         # As redis-py does: without a user name, so that a server without a password says so.
         await _authenticate(wire, *endpoint.login[0 if endpoint.username else 1 :])
-    if endpoint.sentinels and not is_master(await wire.call("HELLO", 2)):
+    if endpoint.guides and not is_master(await wire.call("HELLO", 2)):
         raise _ReplicaError
     if busy:
         return

@@ -15,9 +15,9 @@ from luasprocs.contract.encoding import raw
 from luasprocs.errors import SettingsError
 from luasprocs.server.endpoint import CLIENT_NAME, CONNECT_TIMEOUT_S, REPLY_TIMEOUT_S
 from luasprocs.server.errors import errors_named, named
-from luasprocs.server.sentinel_clients import async_client, client
+from luasprocs.server.guided_clients import async_client, client
 from luasprocs.server.tls import TLSConnection
-from luasprocs.server.urls import SENTINEL_SCHEMES, checked, redacted
+from luasprocs.server.urls import GUIDED_SCHEMES, checked, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +70,7 @@ def connect(url: str, **settings: Any) -> redis.Redis:
     if scheme == "rediss":
         merged["connection_class"] = TLSConnection
     try:
-        if scheme in SENTINEL_SCHEMES:
+        if scheme in GUIDED_SCHEMES:
             return client(url, merged)
         return redis.Redis.from_url(url, **merged)
     except (ValueError, TypeError):  # their text may quote the URL
@@ -81,7 +81,7 @@ def connect_async(url: str, **settings: Any) -> async_redis.Redis:
     scheme = checked(url).scheme
     merged = _settings({"retry": AsyncRetry(NoBackoff(), 0), **settings})
     try:
-        if scheme in SENTINEL_SCHEMES:
+        if scheme in GUIDED_SCHEMES:
             return async_client(url, merged)
         made: async_redis.Redis = async_redis.Redis.from_url(url, **merged)
     except (ValueError, TypeError):

@@ -8,7 +8,8 @@ import ssl
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, unquote, urlencode
 
-from luasprocs.server.urls import SENTINEL_SCHEMES, TLS_SCHEMES, checked, hosts, place
+from luasprocs.server.slots import SHARED
+from luasprocs.server.urls import CLUSTER_SCHEMES, SENTINEL_SCHEMES, TLS_SCHEMES, checked, hosts, place
 
 CLIENT_NAME = "luasprocs"
 PORT, SENTINEL_PORT = 6379, 26379
@@ -22,7 +23,8 @@ class Endpoint:
     """Where a server is and how to log in.
 
     `path`: a Unix socket's, instead of host and port; `username`, `password`: "" for none; `options`: the URL's.
-    `sentinels`: who is asked for `host` and `port` of the master called `master`; `host` is "" until they were.
+    `guides`: who is asked for `host` and `port`, `host` is "" until they were: Sentinels, of the master called `master`, or
+    nodes of a cluster, of the primary that serves the slot of `tag`.
     """
 
     host: str = "localhost"
@@ -33,8 +35,9 @@ class Endpoint:
     db: int = 0
     tls: bool = False
     options: dict[str, str] = field(default_factory=dict, repr=False)
-    sentinels: tuple[tuple[str, int], ...] = ()
+    guides: tuple[tuple[str, int], ...] = ()
     master: str = ""
+    tag: str = ""
 
     @classmethod
     def of(cls, url: str) -> Endpoint:
@@ -47,11 +50,11 @@ class Endpoint:
         options: dict[str, str] = {}
         for name, value in parse_qsl(parts.query):
             options.setdefault(name, value)  # of one that comes twice the first, as redis-py
-        unix, sentinel = parts.scheme == "unix", parts.scheme in SENTINEL_SCHEMES
+        unix, sentinel, cluster = (parts.scheme in some for some in (("unix",), SENTINEL_SCHEMES, CLUSTER_SCHEMES))
         name, _, number = parts.path[1:].partition("/") if sentinel else ("", "", parts.path.strip("/"))
         found = hosts(parts)
         return cls(
-            host="" if sentinel else found[0][0] or "localhost",
+            host="" if sentinel or cluster else found[0][0] or "localhost",
             port=PORT if sentinel else found[0][1] or PORT,
             path=unquote(parts.path) if unix else "",
             username=unquote(parts.username or "") or options.get("username", ""),
@@ -59,12 +62,15 @@ class Endpoint:
             db=int(options.get("db") or ("" if unix else number) or 0),
             tls=parts.scheme in TLS_SCHEMES,
             options=options,
-            sentinels=tuple((host, port or SENTINEL_PORT) for host, port in found) if sentinel else (),
+            guides=tuple((host, port or (SENTINEL_PORT if sentinel else PORT)) for host, port in found)
+            if sentinel or cluster
+            else (),
             master=name,
+            tag=options.get("shard", SHARED) if cluster else "",
         )
 
     def at(self, address: tuple[str, int]) -> Endpoint:
-        """The same of one server that Sentinel names."""
+        """The same of one server that guides name."""
         return replace(self, host=address[0], port=address[1])
 
     @property
@@ -72,8 +78,8 @@ class Endpoint:
         return self.host, self.port
 
     def plain_url(self) -> str:
-        """The URL that redis-py takes for one server, without user, password and what is for Sentinels alone."""
-        secret = {"username", "password", "db", "sentinel_username", "sentinel_password"}
+        """The URL that redis-py takes for one server, without user, password and what is for guides alone."""
+        secret = {"username", "password", "db", "sentinel_username", "sentinel_password", "shard"}
         options = urlencode({name: value for name, value in self.options.items() if name not in secret})
         return f"{'rediss' if self.tls else 'redis'}://{place(self.host or 'localhost', self.port)}/{self.db}?{options}"
 

@@ -16,7 +16,7 @@ from luasprocs.errors import (
     ServerRightsError,
     ServerUnreachableError,
 )
-from luasprocs.server.sentinel_errors import SentinelError
+from luasprocs.server.guide_errors import GuideError
 from luasprocs.server.states import MISSING_FUNCTION
 from luasprocs.server.urls import redacted
 
@@ -140,7 +140,7 @@ _BY_CLASS: tuple[tuple[type[exceptions.RedisError], type[ServerError], str], ...
 
 def named(error: exceptions.RedisError, url: str) -> ServerError | None:
     """This package's error for one of redis-py's; None for what is about a single command, like WRONGTYPE."""
-    if isinstance(error, SentinelError):
+    if isinstance(error, GuideError):
         return error.named()
     place, said = redacted(url), str(error)
     code = _code(error)
@@ -252,6 +252,11 @@ def is_no_quorum(error: object) -> bool:
 def is_no_sentinel(error: object) -> bool:
     """Whether a server without SENTINEL answered: an ordinary one."""
     return isinstance(error, exceptions.ResponseError) and "unknown command" in str(error)
+
+
+def is_no_cluster(error: object) -> bool:
+    """Whether a server is no node of a cluster."""
+    return isinstance(error, exceptions.ResponseError) and "cluster support disabled" in str(error)
 
 
 def nothing_answers(error: exceptions.RedisError) -> bool:

@@ -19,6 +19,13 @@ class Registry:
 
     client: Redis
     keys: Keys
+    common: Registry | None = None
+    """Of a shard: where what is no single shard's stands."""
+
+    @property
+    def home(self) -> Registry:
+        """Where the requests, the suspension and the state of the sync are: once for all shards."""
+        return self.common or self
 
     def call(self, function: str, *words: Any) -> Any:
         """Calls a function of the engine without keys, by its name in the contract: `registry.call("tick", 250, 1)`."""

@@ -3,7 +3,8 @@
 A URL is `redis://[user:password@]host[:port][/db]`, `rediss://` for TLS, or `unix://[user:password@]/path[?db=N]`,
 with options behind a question mark (`?ssl_ca_certs=/etc/ca.pem`), named as redis-py names them. Sentinels are asked by
 `redis+sentinel://[user:password@]host[:port],host[:port]…/NAME[/db]`, or `rediss+sentinel://`; user and password are for the
-server.
+server. Nodes of a cluster are named by `redis+cluster://[user:password@]host[:port],host[:port]…`, or `rediss+cluster://`;
+`?shard=TAG` is for luasprocs itself: the one primary that serves that tag's slot.
 """
 
 from __future__ import annotations
@@ -13,15 +14,19 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from luasprocs.errors import SettingsError
+from luasprocs.server.slots import is_tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from urllib.parse import SplitResult
 
 SENTINEL_SCHEMES = ("redis+sentinel", "rediss+sentinel")
-TLS_SCHEMES = ("rediss", "rediss+sentinel")
-SCHEMES = ("redis", "rediss", "unix", *SENTINEL_SCHEMES)
+CLUSTER_SCHEMES = ("redis+cluster", "rediss+cluster")
+GUIDED_SCHEMES = (*SENTINEL_SCHEMES, *CLUSTER_SCHEMES)
+TLS_SCHEMES = ("rediss", "rediss+sentinel", "rediss+cluster")
+SCHEMES = ("redis", "rediss", "unix", *GUIDED_SCHEMES)
 _SENTINEL_LIKE = ("sentinel", "sentinels", "redis-sentinel", "rediss-sentinel", "sentinel+redis")
+_CLUSTER_FORM = "redis+cluster://[user:password@]host[:port],host…, or rediss+cluster://… with TLS"
 _SENTINEL_FORM = "redis+sentinel://[user:password@]host[:port],host…/NAME[/db], or rediss+sentinel://… with TLS"
 
 SHORTEST_S, LONGEST_S = 0.001, 1_000_000
@@ -38,6 +43,7 @@ _SHOWN_OPTIONS: dict[str, Callable[[str], bool]] = {
     "health_check_interval": str.isdecimal,
     "max_connections": lambda value: int(value) > 0,
     "client_name": str.isprintable,
+    "shard": is_tag,
     "ssl_ca_certs": bool,
     "ssl_ca_path": bool,
     "ssl_certfile": bool,
@@ -56,7 +62,7 @@ def hosts(parts: SplitResult) -> list[tuple[str, int | None]]:
     Raises:
         ValueError: a port is no port.
     """
-    if parts.scheme not in SENTINEL_SCHEMES:
+    if parts.scheme not in GUIDED_SCHEMES:
         return [(unquote(parts.hostname or ""), parts.port)]
     each = [urlsplit(f"//{one}") for one in parts.netloc.rpartition("@")[2].split(",")]
     return [(unquote(one.hostname or ""), one.port) for one in each]
@@ -105,6 +111,8 @@ def _check_path(parts: SplitResult, found: list[str]) -> None:
                 f"the Redis URL can't be used: Sentinels and a master's name are needed: {_SENTINEL_FORM}"
             )
         return
+    if parts.scheme in CLUSTER_SCHEMES and (not all(found) or not re.fullmatch(r"/?0?", parts.path)):
+        raise SettingsError(f"the Redis URL can't be used: a cluster's nodes are needed, and no db: {_CLUSTER_FORM}")
     if parts.scheme == "unix" and (len(parts.path) < 2 or found != [""]):
         raise SettingsError("the Redis URL can't be used: unix:// needs a socket's whole path: unix:///run/redis.sock")
     if parts.scheme != "unix" and not re.fullmatch(r"(/[0-9]*)?", parts.path):
@@ -117,6 +125,8 @@ def _check_option(scheme: str, name: str, value: str) -> None:
         raise SettingsError(f"the Redis URL has an unknown option, or a ? in its password; options are {known}")
     if name in _SENTINEL_OPTIONS and scheme not in SENTINEL_SCHEMES:
         raise SettingsError(f"the Redis URL's option {name} is for Sentinel: {_SENTINEL_FORM}")
+    if name == "shard" and scheme not in CLUSTER_SCHEMES:
+        raise SettingsError(f"the Redis URL's option shard is for a cluster: {_CLUSTER_FORM}")
     if name.startswith("ssl_") and scheme not in TLS_SCHEMES:
         raise SettingsError(f"the Redis URL's option {name} needs TLS: write rediss://")
     try:

@@ -48,4 +48,4 @@ def acknowledge(registry: Registry, until_ms: Mapping[FindingCode, int], by: str
     at_ms = time_ms(registry.client.time())
     values: Any = {str(code): f"{ms} {at_ms} {by}" for code, ms in until_ms.items()}
     with reading(Keys.acknowledged, registry.keys):
-        registry.client.hset(registry.keys.acknowledged, mapping=values)
+        registry.home.client.hset(registry.home.keys.acknowledged, mapping=values)

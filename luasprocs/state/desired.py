@@ -89,26 +89,28 @@ def _parsed(value: str, default: object) -> Any:
 
 def read_sync_state(registry: Registry) -> SyncState:
     """What was published last."""
-    return SyncState.parse(_hash(registry.client, registry.keys.desired) or {})
+    return SyncState.parse(_hash(registry.home.client, registry.home.keys.desired) or {})
 
 
 def publish(registry: Registry, state: SyncState) -> None:
     """Makes it what readers find."""
-    with registry.client.pipeline(transaction=True) as pipe:
-        pipe.delete(registry.keys.desired)
-        pipe.hset(registry.keys.desired, mapping=state.stored())
+    home = registry.home
+    with home.client.pipeline(transaction=True) as pipe:
+        pipe.delete(home.keys.desired)
+        pipe.hset(home.keys.desired, mapping=state.stored())
         pipe.execute()
 
 
 def promise_to_look(registry: Registry, within_s: float) -> None:
     """A daemon that follows git looks again by then: if none does, readers say so."""
-    until_ms = time_ms(registry.client.time()) + round(within_s * 1000)
-    registry.client.hset(registry.keys.desired, "followed_until_ms", until_ms)
+    home = registry.home
+    until_ms = time_ms(home.client.time()) + round(within_s * 1000)
+    home.client.hset(home.keys.desired, "followed_until_ms", until_ms)
 
 
 def stop_following(registry: Registry) -> None:
     """A daemon stops in order. Another one that follows git promises again when it looks next."""
-    registry.client.hdel(registry.keys.desired, "followed_until_ms")
+    registry.home.client.hdel(registry.home.keys.desired, "followed_until_ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,24 +142,25 @@ class Suspended:
 
 def suspend(registry: Registry, by: str, reason: str = "") -> bool:
     """No sync applies anything from now on; looking goes on. Returns whether it wasn't so already."""
+    home = registry.home
     if read_suspended(registry) is not None:
         return False
-    seconds, micros = registry.client.time()
-    with registry.client.pipeline(transaction=True) as pipe:
-        pipe.delete(registry.keys.suspended)
-        pipe.hset(registry.keys.suspended, mapping={"since": f"{seconds}.{micros:06}", "by": by, "reason": reason})
+    seconds, micros = home.client.time()
+    with home.client.pipeline(transaction=True) as pipe:
+        pipe.delete(home.keys.suspended)
+        pipe.hset(home.keys.suspended, mapping={"since": f"{seconds}.{micros:06}", "by": by, "reason": reason})
         pipe.execute()
     return True
 
 
 def unsuspend(registry: Registry) -> bool:
     """Syncs apply again. Returns whether they were suspended."""
-    return bool(registry.client.delete(registry.keys.suspended))
+    return bool(registry.home.client.delete(registry.home.keys.suspended))
 
 
 def read_suspended(registry: Registry) -> Suspended | None:
     """Who suspended the sync, or None. A key of another type counts: somebody meant something by it."""
-    return Suspended.parse(_hash(registry.client, registry.keys.suspended), registry.keys.suspended)
+    return Suspended.parse(_hash(registry.home.client, registry.home.keys.suspended), registry.home.keys.suspended)
 
 
 def _hash(client: Redis, key: str) -> Any:

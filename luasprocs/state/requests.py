@@ -92,13 +92,13 @@ def request(
         "generation": generation if on is None else on,
         "arguments": json.dumps(arguments),
     }
-    added: Any = registry.client.xadd(registry.keys.control, fields, maxlen=LIMIT)
+    added: Any = registry.home.client.xadd(registry.home.keys.control, fields, maxlen=LIMIT)
     return text(added)
 
 
 def find_answer(registry: Registry, request_id: str) -> Answer | None:
     """The answer to a request, if there is one."""
-    entries: Any = registry.client.xrange(registry.keys.control, f"({request_id}", "+")
+    entries: Any = registry.home.client.xrange(registry.home.keys.control, f"({request_id}", "+")
     for _, fields in entries:
         found = {text(name): text(value) for name, value in fields.items()}
         if found.get("answer") == request_id:
@@ -117,9 +117,10 @@ def wait_for_answer(registry: Registry, request_id: str, timeout_s: float) -> An
 
 def withdraw(registry: Registry, request_id: str) -> bool:
     """Takes a request back. Returns whether no daemon had taken it: then none does any more, and nothing was done."""
-    registry.client.xdel(registry.keys.control, request_id)
+    home = registry.home
+    home.client.xdel(home.keys.control, request_id)
     try:
-        pending: Any = registry.client.xpending_range(registry.keys.control, GROUP, request_id, request_id, 1)
+        pending: Any = home.client.xpending_range(home.keys.control, GROUP, request_id, request_id, 1)
     except ResponseError as error:
         if not is_no_group(error):
             raise
@@ -133,18 +134,22 @@ def take(registry: Registry, daemon: str) -> list[Request]:
     A daemon answers all that it has taken before it takes more. So what it has not answered was in a reply that was lost with
     its connection: it comes again, and first.
     """
+    home = registry.home
     try:
-        known: Any = registry.client.xreadgroup(GROUP, daemon, {registry.keys.control: "0"}, count=LIMIT)
-        fresh: Any = registry.client.xreadgroup(GROUP, daemon, {registry.keys.control: ">"}, count=LIMIT)
+        known: Any = home.client.xreadgroup(GROUP, daemon, {home.keys.control: "0"}, count=LIMIT)
+        fresh: Any = home.client.xreadgroup(GROUP, daemon, {home.keys.control: ">"}, count=LIMIT)
     except ResponseError as error:
         if not (is_no_group(error) or is_wrong_type(error)):
             raise
         if is_wrong_type(error):
-            registry.client.delete(registry.keys.control)
-        registry.client.xgroup_create(registry.keys.control, GROUP, "0", mkstream=True)
-        known, fresh = {}, registry.client.xreadgroup(GROUP, daemon, {registry.keys.control: ">"}, count=LIMIT)
+            home.client.delete(home.keys.control)
+        home.client.xgroup_create(home.keys.control, GROUP, "0", mkstream=True)
+        known, fresh = (
+            {},
+            home.client.xreadgroup(GROUP, daemon, {home.keys.control: ">"}, count=LIMIT),
+        )
     entries = [*_entries(known), *_entries(fresh)]
-    left: Any = registry.client.xautoclaim(registry.keys.control, GROUP, daemon, STALE_MS, count=LIMIT)
+    left: Any = home.client.xautoclaim(home.keys.control, GROUP, daemon, STALE_MS, count=LIMIT)
     requests, seen = [], set()
     for entry, fields in (*left[1], *entries):
         if entry in seen:
@@ -154,17 +159,18 @@ def take(registry: Registry, daemon: str) -> list[Request]:
         if found.get("request") in ACTIONS:
             requests.append(_request(text(entry), found))
         else:
-            registry.client.xack(registry.keys.control, GROUP, entry)
+            home.client.xack(home.keys.control, GROUP, entry)
     return requests
 
 
 def answer(registry: Registry, asked: Request, given: Answer) -> None:
     """Answers a request; it is nobody else's any more."""
+    home = registry.home
     outcome = {"ok": "1" if given.ok else "0", "text": given.text, "daemon": given.daemon, "refusal": given.refusal}
     fields: dict[Any, Any] = {"answer": asked.id, **outcome}
-    with registry.client.pipeline(transaction=True) as pipe:
-        pipe.xadd(registry.keys.control, fields, maxlen=LIMIT)
-        pipe.xack(registry.keys.control, GROUP, asked.id)
+    with home.client.pipeline(transaction=True) as pipe:
+        pipe.xadd(home.keys.control, fields, maxlen=LIMIT)
+        pipe.xack(home.keys.control, GROUP, asked.id)
         pipe.execute()
 
 

@@ -56,7 +56,7 @@ class Connection:
     @property
     def named(self) -> bool:
         """Whether the URL has a name, which stands for other addresses one day."""
-        if self._endpoint.sentinels:
+        if self._endpoint.guides:
             return True
         try:
             host = self._endpoint.host
@@ -107,7 +107,7 @@ class Connection:
 
     def _open(self, family: socket.AddressFamily, address: Any, host: str) -> None:
         self._socket = self._connected(family, address, host)
-        if not self._endpoint.sentinels:
+        if not self._endpoint.guides:
             self._socket.settimeout(self._endpoint.reply_timeout_s)
         self._file = cast("BufferedReader", self._socket.makefile("rb", buffering=READ_BYTES))
         try:
@@ -180,7 +180,7 @@ class Connection:
         hello = self._asked("HELLO", "3", *login, "SETNAME", f"{CLIENT_NAME}-worker")
         pairs = hello.value if isinstance(hello, Typed) else []
         self.server = dict(pairs)
-        if self._endpoint.sentinels and self.server.get(b"role", b"master") != b"master":
+        if self._endpoint.guides and self.server.get(b"role", b"master") != b"master":
             raise OSError("it is a replica")
         if self._endpoint.db:
             self._asked("SELECT", self._endpoint.db)

@@ -57,16 +57,16 @@ def commit_pending(
     if not desired.branch:
         return Committed("", held | {one.name: "no followed branch to commit to" for one in edits})
     claim = f"{user_at_host()} {secrets.token_hex(8)}"
-    if not registry.client.set(registry.keys.edit_claim, claim, nx=True, px=CLAIM_MS):
+    if not registry.home.client.set(registry.home.keys.edit_claim, claim, nx=True, px=CLAIM_MS):
         return Committed("", held)  # another daemon is at it
     try:
         done = _commit(registry, repository, desired, edits, sign=sign)
         return Committed(done.sha, held | dict(done.waiting))
     finally:
         if (
-            registry.client.get(registry.keys.edit_claim) == claim.encode()
+            registry.home.client.get(registry.home.keys.edit_claim) == claim.encode()
         ):  # one that took too long is another's by now
-            registry.client.delete(registry.keys.edit_claim)
+            registry.home.client.delete(registry.home.keys.edit_claim)
 
 
 def _commit(

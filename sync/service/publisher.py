@@ -45,7 +45,7 @@ class Publisher:
     def withdraw(self) -> None:
         """Takes back what it has published last: it was the state of another registry. Raises redis.RedisError."""
         if read_sync_state(self._registry).daemon == self._daemon:
-            self._registry.client.delete(self._registry.keys.desired)
+            self._registry.home.client.delete(self._registry.home.keys.desired)
         self._published = ()
 
     def _generation(self) -> int:

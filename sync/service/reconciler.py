@@ -72,7 +72,8 @@ class Reconciler:
         """Keys of the registry changed, None: perhaps all. Returns whether to reconcile: not after its own writes."""
         if self._applying:
             return False
-        asked = {self._registry.keys.control.encode(), self._registry.keys.suspended.encode()}
+        home = self._registry.home.keys
+        asked = {home.control.encode(), home.suspended.encode()}
         if keys is None or not asked.issuperset(keys):
             self.doubt()
         return True

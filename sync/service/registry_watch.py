@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from luasprocs.runtime.wire import Wire, connect, packed
 from luasprocs.server.errors import connection_closed, reply_timeout
-from luasprocs.server.sentinel import Sentinels, located
-from luasprocs.server.sentinel_errors import SentinelError
+from luasprocs.server.guide_errors import GuideError
+from luasprocs.server.located import guides_of, located
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,12 +75,12 @@ async def watch_registry(
             prefixes = [word for prefix in watched_prefixes(keys) for word in ("PREFIX", prefix)]
             await asking.call("CLIENT", "TRACKING", "ON", "REDIRECT", client_id, "BCAST", *prefixes)
             on_ready()
-            async with Sentinels(url) as sentinels:
+            async with guides_of(url) as guides:
                 while told.open and not asking.lost.done():
                     async with asyncio.timeout(ANSWER_WITHIN_S):
                         await asking.call("PING")
-                    with contextlib.suppress(SentinelError):  # the server answers: they may come back
-                        if await sentinels.name_another(server):
+                    with contextlib.suppress(GuideError):  # the server answers: they may come back
+                        if await guides.name_another(server):
                             break
                     lost = (told.lost, asking.lost)
                     await asyncio.wait(lost, timeout=PING_EVERY_S, return_when=asyncio.FIRST_COMPLETED)

@@ -68,7 +68,7 @@ def test_sentinels_a_name_and_a_db():
     found = Endpoint.of(
         "rediss+sentinel://ann:pw@s1,[::1]:7000,s3:7001/shop.a-1/4?socket_timeout=2&sentinel_password=x"
     )
-    assert found.sentinels == (("s1", 26379), ("::1", 7000), ("s3", 7001))
+    assert found.guides == (("s1", 26379), ("::1", 7000), ("s3", 7001))
     assert (found.master, found.db, found.tls, found.host) == ("shop.a-1", 4, True, "")
     assert found.login == ("ann", "pw")
     assert found.at(("::2", 1)).plain_url() == "rediss://[::2]:1/4?socket_timeout=2"

@@ -17,8 +17,8 @@ import pytest
 from luasprocs.errors import ServerAuthenticationError, ServerError, ServerUnreachableError
 from luasprocs.runtime.wire import connect as connect_wire
 from luasprocs.server.connection import connect, connect_async, errors_named
-from luasprocs.server.sentinel_clients import ASK_EVERY_S
-from luasprocs.server.sentinel_errors import SentinelError, Why
+from luasprocs.server.guide_errors import GuideError, Why
+from luasprocs.server.guided_clients import ASK_EVERY_S
 from luasprocs.worker.connection import Connection
 from tests.paths import ROOT
 from tests.until import until
@@ -67,11 +67,11 @@ async def reach(way: str, url: str) -> None:
         (await connect_wire(url)).close()
 
 
-async def refused(url: str) -> tuple[SentinelError, ServerError]:
+async def refused(url: str) -> tuple[GuideError, ServerError]:
     """What each way to connect says: all the same."""
-    found: list[SentinelError] = []
+    found: list[GuideError] = []
     for way in ("sync", "asyncio", "daemon"):
-        with pytest.raises(SentinelError) as caught:
+        with pytest.raises(GuideError) as caught:
             await reach(way, url)
         found.append(caught.value)
     assert len({one.why for one in found}) == 1
@@ -126,7 +126,7 @@ async def test_a_wrong_password_of_the_server_is_the_servers(sentinels):
 
 async def test_servers_in_the_place_of_sentinels(sentinels):
     error, _ = await refused(f"redis+sentinel://127.0.0.1:{sentinels.master.port}/mymaster")
-    assert error.why is Why.NO_SENTINEL
+    assert error.why is Why.NO_GUIDE
 
 
 async def test_no_sentinel_there(unused_tcp_port):
@@ -185,7 +185,7 @@ async def test_a_master_that_hangs_or_is_down_without_a_quorum(sentinels):
 def why_not(client) -> Why | None:
     try:
         client.ping()
-    except SentinelError as error:
+    except GuideError as error:
         return error.why
     return None
 
@@ -226,10 +226,10 @@ async def test_clients_of_a_master_that_hangs_go_on_with_the_next(sentinels):
             os.kill(old.pid, signal.SIGSTOP)
             try:
                 waiting = asyncio.ensure_future(asking.ping())
-                with pytest.raises(SentinelError) as caught:
+                with pytest.raises(GuideError) as caught:
                     await asyncio.to_thread(client.ping)
                 assert caught.value.why is Why.MOVED
-                with pytest.raises(SentinelError) as caught:
+                with pytest.raises(GuideError) as caught:
                     await waiting
                 assert caught.value.why is Why.MOVED
                 until(lambda: sentinels.master is not old)  # the first Sentinel may be the last to know

@@ -25,7 +25,7 @@ from luasprocs.runtime.wire import connect as raw_connect
 from luasprocs.server import connection as servers
 from luasprocs.server.connection import connect, connect_async, errors_named, redacted
 from luasprocs.server.info import INFO_COMMAND, OLDEST, parse_info, require_usable, warnings
-from luasprocs.server.sentinel import master_of
+from luasprocs.server.located import master_of
 from luasprocs.worker.connection import Connection
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc

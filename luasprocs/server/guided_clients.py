@@ -20,8 +20,9 @@ from redis.sentinel import SentinelConnectionPool, SentinelManagedConnection
 
 from luasprocs.server.endpoint import CONNECT_TIMEOUT_S, Endpoint
 from luasprocs.server.errors import connect_timeout, nothing_answers, reply_timeout
-from luasprocs.server.sentinel import Sentinels, because, is_master, master_of
-from luasprocs.server.sentinel_errors import SentinelError, Why
+from luasprocs.server.guide_errors import GuideError, Why
+from luasprocs.server.guides import because, is_master
+from luasprocs.server.located import guides_of, master_of
 from luasprocs.server.tls import TLSConnection
 
 if TYPE_CHECKING:
@@ -46,29 +47,29 @@ class _Asked:
 
     def moved(self, address: tuple[str, int]) -> bool:
         """Whether the Sentinels name another one; those that don't answer are no reason to leave a server."""
-        with contextlib.suppress(SentinelError):
+        with contextlib.suppress(GuideError):
             return master_of(self.url, ASK_WITHIN_S) != address
         return False
 
     def failure(self, address: tuple[str, int], error: exceptions.RedisError) -> exceptions.RedisError:
         """What the failure to connect to a master means."""
-        if isinstance(error, SentinelError) or not nothing_answers(error):
+        if isinstance(error, GuideError) or not nothing_answers(error):
             return error
         return because(Why.DEAD, self.url, self.endpoint.at(address), said=str(error))
 
-    def because(self, why: Why, address: tuple[str, int]) -> SentinelError:
+    def because(self, why: Why, address: tuple[str, int]) -> GuideError:
         return because(why, self.url, self.endpoint.at(address))
 
 
 class _AsyncAsked(_Asked):
     async def discover_master(self, _name: str) -> tuple[str, int]:  # type: ignore[override]  # redis-py's asyncio pools await it
-        async with Sentinels(self.url, self.within_s) as sentinels:
-            return await sentinels.master()
+        async with guides_of(self.url, self.within_s) as guides:
+            return await guides.master()
 
     async def moved(self, address: tuple[str, int]) -> bool:  # type: ignore[override]
-        with contextlib.suppress(SentinelError):
-            async with Sentinels(self.url, ASK_WITHIN_S) as sentinels:
-                return await sentinels.master() != address
+        with contextlib.suppress(GuideError):
+            async with guides_of(self.url, ASK_WITHIN_S) as guides:
+                return await guides.master() != address
         return False
 
 
@@ -102,7 +103,7 @@ class _Connection(SentinelManagedConnection):
             raise self._error(Why.REPLICA) from None
 
     def _until_readable(self) -> None:
-        """Waits as long as the server remains the master. Raises SentinelError, redis.TimeoutError."""
+        """Waits as long as the server remains the master. Raises GuideError, redis.TimeoutError."""
         end_s = time.monotonic() + (self.socket_timeout or math.inf)
         while not self.can_read(min(ASK_EVERY_S, max(0.0, end_s - time.monotonic()))):
             if time.monotonic() >= end_s:
@@ -112,8 +113,8 @@ class _Connection(SentinelManagedConnection):
                 self.disconnect()  # type: ignore[no-untyped-call]
                 raise self._error(Why.MOVED)
 
-    def _error(self, why: Why) -> SentinelError:
-        error: SentinelError = self.connection_pool.sentinel_manager.because(why, (self.host, self.port))
+    def _error(self, why: Why) -> GuideError:
+        error: GuideError = self.connection_pool.sentinel_manager.because(why, (self.host, self.port))
         return error
 
 
@@ -131,7 +132,7 @@ class _Pool(SentinelConnectionPool):
             try:
                 if master_of(self.sentinel_manager.url, ASK_WITHIN_S) != self.master_address:
                     self.disconnect(inuse_connections=False)
-            except SentinelError:
+            except GuideError:
                 self._ask_again_s = now_s + REST_S
         return super().get_connection(*args, **options)
 
@@ -166,7 +167,7 @@ class _AsyncConnection(async_sentinel.SentinelManagedConnection):
             raise self._error(Why.REPLICA) from None
 
     async def _while_master(self, reply: Coroutine[Any, Any, Any]) -> Any:
-        """The reply, as long as the server remains the master. Raises SentinelError."""
+        """The reply, as long as the server remains the master. Raises GuideError."""
         task = asyncio.ensure_future(reply)
         try:
             while not (await asyncio.wait((task,), timeout=ASK_EVERY_S))[0]:
@@ -181,8 +182,8 @@ class _AsyncConnection(async_sentinel.SentinelManagedConnection):
         await self.disconnect()
         raise self._error(Why.MOVED)
 
-    def _error(self, why: Why) -> SentinelError:
-        error: SentinelError = self.connection_pool.sentinel_manager.because(why, (self.host, self.port))
+    def _error(self, why: Why) -> GuideError:
+        error: GuideError = self.connection_pool.sentinel_manager.because(why, (self.host, self.port))
         return error
 
 
@@ -198,10 +199,10 @@ class _AsyncPool(async_sentinel.SentinelConnectionPool):
         if self.master_address is not None and now_s >= self._ask_again_s:
             self._ask_again_s = now_s + ASK_EVERY_S
             try:
-                async with Sentinels(self.sentinel_manager.url, ASK_WITHIN_S) as sentinels:
-                    if await sentinels.master() != self.master_address:
+                async with guides_of(self.sentinel_manager.url, ASK_WITHIN_S) as guides:
+                    if await guides.master() != self.master_address:
                         await self.disconnect(inuse_connections=False)
-            except SentinelError:
+            except GuideError:
                 self._ask_again_s = now_s + REST_S
         return await super().get_connection(*args, **options)  # type: ignore[no-untyped-call]
 

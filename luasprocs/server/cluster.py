@@ -1,0 +1,111 @@
+"""Asks a cluster's nodes which primaries there are, and which of them serves a slot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from redis import exceptions
+
+from luasprocs.contract.encoding import text
+from luasprocs.server.errors import is_no_cluster
+from luasprocs.server.guide_errors import Why
+from luasprocs.server.guides import Guides
+from luasprocs.server.slots import Range, slot_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from redis import asyncio as async_redis
+
+ASKED_AT_ONCE = 5
+"""Nodes that are asked first; the others only if none of these answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Primary:
+    """A primary: its node id, host and port, the slots that it serves, and where its replicas are."""
+
+    id: str
+    address: tuple[str, int]
+    ranges: tuple[Range, ...]
+    replicas: tuple[tuple[str, int], ...] = ()
+
+    def serves(self, slot: int) -> bool:
+        """Whether the slot is one of its own."""
+        return any(slot in one for one in self.ranges)
+
+
+def parse_slots(reply: Sequence[Any], asked: str) -> tuple[Primary, ...]:
+    """The primaries in a reply of CLUSTER SLOTS, in the order of their first slots. `asked`: the host of the node that says so,
+    which may not know its own name.
+    """
+    found: dict[str, Primary] = {}
+    for first, last, *nodes in sorted(reply, key=lambda one: one[0]):
+        address, *replicas = (_address(node, asked) for node in nodes)
+        node_id = text(nodes[0][2])
+        before = found[node_id].ranges if node_id in found else ()
+        found[node_id] = Primary(node_id, address, (*before, Range(first, last)), tuple(replicas))
+    return tuple(found.values())
+
+
+def _address(node: Sequence[Any], asked: str) -> tuple[str, int]:
+    host = text(node[0] or b"")
+    return (asked if host in {"", "?"} else host), int(node[1])
+
+
+class _View(NamedTuple):
+    """What one node says. `up`: whether it takes the cluster for one that works."""
+
+    epoch: int
+    up: bool
+    primaries: tuple[Primary, ...]
+
+
+class Nodes(Guides):
+    """Some nodes of a cluster. `master` is the primary that serves the slot of the URL's tag."""
+
+    async def primaries(self) -> tuple[Primary, ...]:
+        """All primaries that serve slots, as the node says that has the newest view.
+
+        Raises:
+            GuideError: no node answers, or the cluster is down.
+        """
+        first, rest = self._clients[:ASKED_AT_ONCE], self._clients[ASKED_AT_ONCE:]
+        try:
+            told = await self._each(*map(self._ask, first))
+        except exceptions.ConnectionError:
+            if not rest:
+                raise
+            told = await self._each(*map(self._ask, rest))
+        newest: _View = max(told, key=lambda one: (one.up, one.epoch))
+        if not newest.up:
+            raise self._because(Why.DOWN)
+        return newest.primaries
+
+    async def master(self) -> tuple[str, int]:
+        return (await self._owner()).address
+
+    async def others(self) -> list[tuple[str, int]]:
+        return list((await self._owner()).replicas)
+
+    async def _owner(self) -> Primary:
+        slot = slot_of(self.endpoint.tag.encode())
+        for one in await self.primaries():
+            if one.serves(slot):
+                return one
+        raise self._because(Why.UNKNOWN_NAME)
+
+    async def _ask(self, client: async_redis.Redis) -> _View:
+        pipe: Any = client.pipeline(transaction=False)
+        pipe.execute_command("CLUSTER", "INFO")
+        pipe.execute_command("CLUSTER", "SLOTS")
+        info, reply = await pipe.execute()
+        state = (
+            dict(line.split(":", 1) for line in text(info).split() if ":" in line) if isinstance(info, bytes) else info
+        )
+        host = client.connection_pool.connection_kwargs["host"]
+        return _View(int(state["cluster_current_epoch"]), state["cluster_state"] == "ok", parse_slots(reply, host))
+
+    def _refusal(self, error: object) -> Why | None:
+        return Why.NO_GUIDE if is_no_cluster(error) else super()._refusal(error)

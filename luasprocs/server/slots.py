@@ -1,0 +1,51 @@
+"""Hash slots of a cluster, and tags that lie in a wanted one. Pure."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from itertools import count
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SLOTS = 16_384
+SHARED = "luasprocs"
+"""The tag of what is no single shard's."""
+_TOP = 512
+"""Tags are taken from so many slots at the top of a range: tools that move slots begin with the lowest."""
+_TAG = re.compile(rf"{SHARED}-[0-9]+")
+
+
+class Range(NamedTuple):
+    """Slots from `first` to `last`, both included."""
+
+    first: int
+    last: int
+
+    def __contains__(self, slot: object) -> bool:
+        return isinstance(slot, int) and self.first <= slot <= self.last
+
+
+def slot_of(key: bytes) -> int:
+    """The slot of a key: of what stands in its first braces, if anything does.
+
+    Source: https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/ (CRC16 is XMODEM's).
+    """
+    start = key.find(b"{")
+    if start >= 0 and (end := key.find(b"}", start + 1)) > start + 1:
+        key = key[start + 1 : end]
+    return binascii.crc_hqx(key, 0) % SLOTS
+
+
+def is_tag(tag: str) -> bool:
+    """Whether it is a shard's."""
+    return bool(_TAG.fullmatch(tag))
+
+
+def tag_within(ranges: Iterable[Range]) -> str:
+    """A tag whose slot is near the top of the largest of these ranges; always the same one."""
+    largest = max(ranges, key=lambda one: (one.last - one.first, one.first))
+    wanted = Range(max(largest.first, largest.last - _TOP + 1), largest.last)
+    return next(tag for number in count() if slot_of((tag := f"{SHARED}-{number}").encode()) in wanted)
