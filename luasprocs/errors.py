@@ -20,6 +20,7 @@
     │   ├── EditConflictError          a sproc changed while it was edited
     │   ├── EngineVersionError         a newer luasprocs made it
     │   ├── NotDoneError               no daemon did it, and none will
+    │   ├── ShardError                 some shards of a cluster have the change, others not
     │   └── ConflictError              concurrent changes won every time
     ├── WaitError                      not all that was waited for has come
     ├── OutcomeUnknownError            it may have been done
@@ -148,6 +149,10 @@ class EditConflictError(RegistryError):
 
 class EngineVersionError(RegistryError):
     """A newer luasprocs made the registry."""
+
+
+class ShardError(RegistryError):
+    """Some shards of a cluster have a change, others not yet."""
 
 
 class ConflictError(RegistryError):

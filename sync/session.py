@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import RepositoryError
-from luasprocs.server.connection import connect, errors_named
-from luasprocs.server.registry import Registry
+from luasprocs.server.connection import errors_named
+from luasprocs.server.fleet import open_registry
 from sync.console import Console
 from sync.git.checkout import find_settings
 from sync.git.repository import Repository
@@ -21,8 +21,7 @@ from sync.settings import HostSettings, host_settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from redis import Redis
-
+    from luasprocs.server.registry import Registry
     from sync.reconcile.desired import Desired
 
 
@@ -33,6 +32,7 @@ class Session:
         self._warn = warn or Console.of_process().warn
         self._flags = flags
         self._namespace: str | None = None
+        self._registry: Registry | None = None
 
     @functools.cached_property
     def settings(self) -> HostSettings:
@@ -46,11 +46,6 @@ class Session:
     def url(self) -> str:
         """Where Redis is."""
         return self.settings.redis
-
-    @functools.cached_property
-    def client(self) -> Redis:
-        """A connection; nothing is sent before its first command."""
-        return connect(self.url)
 
     @functools.cached_property
     def repository(self) -> Repository:
@@ -69,7 +64,10 @@ class Session:
     @property
     def registry(self) -> Registry:
         """The registry that the command works on."""
-        return Registry(self.client, self.keys)
+        keys = self.keys
+        if self._registry is None or self._registry.keys.namespace != keys.namespace:
+            self._registry = open_registry(self.url, keys.namespace)
+        return self._registry
 
     def desired(self, revision: str | None, *, worktree: bool) -> Desired:
         """What a commit (or the work tree) wants; its namespace is this session's."""
@@ -88,5 +86,5 @@ class Session:
             try:
                 yield
             finally:
-                if "client" in self.__dict__:
-                    self.client.close()
+                for one in self._registry.shards if self._registry else ():
+                    one.client.close()

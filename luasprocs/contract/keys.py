@@ -195,6 +195,12 @@ class Keys:
     )
     stats_prefix = Key("Stats", "hash", "a sproc's counters: see below", "<name>")
 
+    shards = Key(
+        "Shards",
+        "hash",
+        "in a cluster, under the tag `luasprocs`: the tag of each primary's registry to its generation",
+    )
+
     ticks = Key(
         "Ticks",
         "channel",

@@ -55,10 +55,10 @@ def constants(keys: Keys, *, full: bool = False, **more: object) -> dict[str, st
         **{f"USAGE_{name.upper()}": literal(_usage(keys, name)) for name in ("execute", "enqueue", "call", "cron")},
         "NOT_A_WORKER": literal("NOPERM only a worker says what caused a write"),
         "REGISTERED": literal(
-            [part for one in _served() for part in (keys.function(one.name), _flag_of(one, full=full))]
+            [part for one in _served() for part in (keys.function(one.name), _flags_of(keys, one, full=full))]
         ),
         "SERVED": literal([part for one in _served() for part in (one.chunk, one.name, _rule(keys, one))]),
-        "EXECUTE_FLAGS": literal(["allow-oom"] if full else []),
+        "EXECUTE_FLAGS": literal([*(["allow-oom"] if full else []), *across(keys)]),
         "FULL": literal(full),
         "DIGESTED": literal(records.DIGESTED),
         "EXECUTION_FIELDS": literal(records.names_of(records.EXECUTION)),
@@ -83,9 +83,14 @@ def _rule(keys: Keys, one: Function) -> str:
     return one.rule.replace(f"luasprocs_{one.name}", keys.function(one.name))
 
 
-def _flag_of(one: Function, *, full: bool) -> str | bool:
-    """The flag of a function, or false."""
-    return "no-writes" if one.reads else (one.always or (full and one.full)) and "allow-oom"
+def _flags_of(keys: Keys, one: Function, *, full: bool) -> list[str]:
+    allowed = ["allow-oom"] if one.always or (full and one.full) else []
+    return [*(["no-writes"] if one.reads else allowed), *across(keys)]
+
+
+def across(keys: Keys) -> list[str]:
+    """The flag by which a function may touch its registry and a key of another slot of the same node."""
+    return ["allow-cross-slot-keys"] if keys.tag else []
 
 
 def _defaults() -> str:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from luasprocs.contract.keys import Keys
     from luasprocs.language.needs import Needs
 
-VERSION = 20
+VERSION = 21
 """Raised with every change of the engine's text, or of what it is made from: an older luasprocs must not undo it."""
-TEXTS = {19: "95ac03e6a355a9bcb016025114596d0278cdf95d", 20: "6aabbfa09b7b50862ae75e4322970fcdc1df9b2a"}
+TEXTS = {20: "6aabbfa09b7b50862ae75e4322970fcdc1df9b2a", 21: "4467e28429800ce47781fbd07757273e04acb4cb"}
 """The last VERSIONs, and the ids of their texts for one registry. A VERSION that somebody may run keeps its text."""
 
 LOADED = ("core", "register")
@@ -93,7 +93,7 @@ def render(keys: Keys, owner: str, db: int, secret: str = "", needs: Needs = NOT
         DB=str(db),
         NAMESPACE=keys.namespace,
         VERSION=VERSION,
-        OWN=[part for one in needs.functions for part in (one.function, one.sproc, one.flags)],
+        OWN=[part for one in needs.functions for part in (one.function, one.sproc, (*one.flags, *lua.across(keys)))],
     )
     at_load = (*LOADED, "own") if needs.functions else LOADED
     later = (name for name in CHUNKS if needs.allowed or name != "room")

@@ -1,4 +1,4 @@
--- Registers the functions that are text until they are called. K.REGISTERED: for each its name, and a flag or false.
+-- Registers the functions that are text until they are called. K.REGISTERED: for each its name, and its flags.
 local core = ...
 local REGISTERED = K.REGISTERED
 
@@ -11,10 +11,9 @@ local function serve(place, keys, args)
 end
 
 for place = 1, #REGISTERED, 2 do -- ipairs is not there while a library loads
-  local flag = REGISTERED[place + 1]
   redis.register_function({
     function_name = REGISTERED[place],
-    flags = flag and { flag } or {},
+    flags = REGISTERED[place + 1],
     callback = function(keys, args) return serve(place, keys, args) end,
   })
 end

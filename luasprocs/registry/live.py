@@ -18,6 +18,7 @@ from luasprocs.registry.sproc_hash import digest, sproc_of
 from luasprocs.server.errors import is_missing_function, is_wrong_type
 from luasprocs.server.info import ServerInfo, parse_info
 from luasprocs.server.registry import Registry
+from luasprocs.server.shards import each_shard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -60,6 +61,8 @@ class Live:
     needs: Needs = NOTHING
     faults: tuple[Fault, ...] = ()
     last_generation: int = 0
+    siblings: tuple[Live, ...] = ()
+    """The other shards of a cluster, in the order of `Registry.siblings`."""
 
     @property
     def drift(self) -> tuple[str, ...]:
@@ -87,11 +90,16 @@ class Live:
 
 
 def read_live(registry: Registry, expected: int = 0) -> Live:
-    """Reads the registry in one round trip, if it holds about as many sprocs as `expected`.
+    """Reads the registry, in a cluster each shard of it; each in one round trip, if it holds about as many sprocs as `expected`.
 
     Raises:
         redis.RedisError: the connection, the password or a right failed (`luasprocs.server.errors.errors_named` names it).
     """
+    first, *others = each_shard(registry, lambda shard: _read_live(shard, expected))
+    return replace(first, siblings=tuple(others)) if others else first
+
+
+def _read_live(registry: Registry, expected: int) -> Live:
     pipe = registry.client.pipeline(transaction=False)
     pipe.info("everything")
     pipe.hgetall(registry.keys.revision)
@@ -121,7 +129,17 @@ def read_live(registry: Registry, expected: int = 0) -> Live:
 
 
 def reread(registry: Registry, live: Live) -> Live | None:
-    """What was live, if the revision and the engine are still the same; sprocs are not looked at. One small round trip."""
+    """What was live, if the revision and the engine are still the same; sprocs are not looked at. One small round trip each."""
+    pairs = dict(zip(registry.shards, (live, *live.siblings), strict=False))
+    if len(pairs) != len(registry.shards):
+        return None
+    found = [one for one in each_shard(registry, lambda shard: _reread(shard, pairs[shard])) if one is not None]
+    if len(found) != len(pairs):
+        return None
+    return replace(found[0], siblings=tuple(found[1:])) if registry.siblings else found[0]
+
+
+def _reread(registry: Registry, live: Live) -> Live | None:
     pipe = registry.client.pipeline(transaction=False)
     pipe.info("everything")
     pipe.hgetall(registry.keys.revision)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def only_engine(live: Live, plan: Plan) -> bool:
     """Whether the engine's text is all that a plan mends. An engine of another VERSION is a generation, which says so."""
-    changes = plan.created or plan.updated or plan.deleted or plan.undone or live.faults
+    changes = plan.created or plan.updated or plan.deleted or plan.undone or live.faults or live.siblings
     return bool(plan.repairs) and not changes and live.revision.engine == VERSION
 
 

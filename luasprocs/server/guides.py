@@ -129,5 +129,13 @@ def _answered(task: asyncio.Future[Any]) -> bool:
 
 def is_master(hello: Any) -> bool:
     """Whether HELLO's reply is a primary's."""
-    pairs = hello.items() if isinstance(hello, dict) else zip(hello[::2], hello[1::2], strict=True)
-    return bool(dict(pairs).get(b"role", b"master") == b"master")
+    return bool(_said(hello).get(b"role", b"master") == b"master")
+
+
+def is_cluster(hello: Any) -> bool:
+    """Whether HELLO's reply is that of a cluster's node."""
+    return bool(_said(hello).get(b"mode") == b"cluster")
+
+
+def _said(hello: Any) -> dict[Any, Any]:
+    return dict(hello.items() if isinstance(hello, dict) else zip(hello[::2], hello[1::2], strict=True))

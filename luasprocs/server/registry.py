@@ -1,4 +1,4 @@
-"""One registry on a server: the client that reaches it, and the names of its keys."""
+"""One registry on a server, or in a cluster: the client that reaches it, and the names of its keys."""
 
 from __future__ import annotations
 
@@ -15,16 +15,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """What every function that reads or changes a registry takes."""
+    """What every function that reads or changes a registry takes.
+
+    In a cluster each primary, a shard, holds all of it under keys of its own. `client` and `keys` are then those of the shard
+    that has the newest generation; `siblings`: the other shards; `common`: where that stands which is no single shard's.
+    """
 
     client: Redis
     keys: Keys
+    siblings: tuple[Registry, ...] = ()
     common: Registry | None = None
-    """Of a shard: where what is no single shard's stands."""
+
+    @property
+    def shards(self) -> tuple[Registry, ...]:
+        """This one, and its siblings: all of them hold the same sprocs."""
+        return (self, *self.siblings)
 
     @property
     def home(self) -> Registry:
-        """Where the requests, the suspension and the state of the sync are: once for all shards."""
+        """Where the requests to daemons, the suspension and the state of the sync stand: once for all shards."""
         return self.common or self
 
     def call(self, function: str, *words: Any) -> Any:

@@ -73,7 +73,7 @@ def command(
     wanted = RecordFilter(sprocs, triggers, statuses)
     printer = Printer(console, as_json=as_json)
     with session.named_errors():
-        since_ms = 0 if since is None else _since_ms(session.client, since)
+        since_ms = 0 if since is None else _since_ms(session.registry.client, since)
         last_id = newest_id(session.registry)
         number = COUNT if count is None and since is None else count
         found = read_executions(session.registry, number, since_ms, until_id=last_id, wanted=wanted)

@@ -52,7 +52,7 @@ def _stats(console: Console, session: Session, name: str) -> dict[str, str]:
     key = session.keys.stats(name)
     try:
         with reading(Keys.stats_prefix, session.keys, name):
-            stored: Any = session.client.hgetall(raw(key))
+            stored: Any = session.registry.client.hgetall(raw(key))
     except RegistryError:
         console.warn(f"{key} is not a hash: the counters are left out, and the next recorded run starts new ones")
         return {}

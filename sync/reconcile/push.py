@@ -10,12 +10,11 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from luasprocs.contract.keys import Keys
 from luasprocs.errors import EngineVersionError, OwnerError, ProblemsError, PruneError, RepositoryError, ServerError
 from luasprocs.registry.history import read_history
 from luasprocs.registry.plan import SyncOutcome
-from luasprocs.server.connection import connect, errors_named
-from luasprocs.server.registry import Registry
+from luasprocs.server.connection import errors_named
+from luasprocs.server.fleet import open_registry
 from luasprocs.state.desired import read_suspended
 from sync.git.repository import Repository
 from sync.reconcile.desired import read_commit
@@ -27,12 +26,11 @@ from sync.session import Session
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from redis import Redis
-
     from luasprocs.errors import Problem
     from sync.reconcile.desired import Desired
 
 PATIENCE_S = 3.0
+_HASTY = {"socket_timeout": PATIENCE_S, "socket_connect_timeout": PATIENCE_S}
 """How long a hook waits for a server that says nothing: whoever pushes waits with it."""
 PRUNE_ALL = "prune-all"
 """The push option: `git push -o prune-all`."""
@@ -110,8 +108,8 @@ class Receiver:
         """Whether the branch may move there. Redis may be gone: then only the files and signatures are judged."""
         desired = self._judged = read_commit(self.repository, update.new)
         try:
-            with errors_named(self._session.url), self._hasty() as client:
-                syncer = self._syncer(desired, client)
+            with errors_named(self._session.url):
+                syncer = self._syncer(desired, **_HASTY)
                 prepared = syncer.prepare(desired)
                 whole = bool(desired.entries) and syncer.loses_libraries(prepared.plan)
                 problems = self._problems(desired, desired.entries if whole else prepared.plan.names_changed)
@@ -133,21 +131,17 @@ class Receiver:
         """
         desired = read_commit(self.repository, f"refs/heads/{self.branch}", self._judged)
         with self._session.named_errors():
-            with self._hasty() as client:
-                client.ping()
-            syncer = self._syncer(desired, self._session.client)
+            self._syncer(desired, **_HASTY).registry.client.ping()
+            syncer = self._syncer(desired)
             if suspended := read_suspended(syncer.registry):
                 return f"nothing was made live: the sync is suspended {suspended} (luasprocs unsuspend)"
             outcome = syncer.sync(desired)
             return Applied(outcome) if outcome.changed else _by_others(syncer, outcome)
 
-    def _hasty(self) -> Redis:
-        return connect(self._session.url, socket_timeout=PATIENCE_S, socket_connect_timeout=PATIENCE_S)
-
-    def _syncer(self, desired: Desired, client: Redis) -> Syncer:
+    def _syncer(self, desired: Desired, **connection: float) -> Syncer:
         named = self._session.settings.namespace
-        keys = Keys(desired.settings.namespace if named is None else named)
-        return Syncer(Registry(client, keys), self.repository, self._options)
+        namespace = desired.settings.namespace if named is None else named
+        return Syncer(open_registry(self._session.url, namespace, **connection), self.repository, self._options)
 
     def _changed(self, desired: Desired, old: str) -> Iterable[str]:
         """Names whose files are others than in the commit before, where that is known."""

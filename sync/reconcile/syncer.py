@@ -24,9 +24,11 @@ from luasprocs.registry.plan import Plan, SyncOutcome, diff
 from luasprocs.registry.reload import only_engine, reload_engine
 from luasprocs.registry.scripts import load_missing
 from luasprocs.registry.server_compile import Proof, prove
+from luasprocs.registry.shards import differing
 from luasprocs.registry.transaction import Change
 from luasprocs.server.info import require_usable
 from luasprocs.server.registry import Registry
+from luasprocs.server.shards import each_shard
 from sync.git.pusher import who_pushed
 from sync.reconcile.desired import WORKTREE
 from sync.reconcile.desired_sprocs import check_sprocs, each_sproc
@@ -125,7 +127,8 @@ class Syncer:
             NoFolderError: there is no sproc folder, and never was.
         """
         live = live or read_live(self.registry, len(desired.entries))
-        require_usable(live.info, writes=True)
+        for one in (live, *live.siblings):
+            require_usable(one.info, writes=True)
         owner, may_take = self._owner(live, desired)
         check_owner(live, self.registry.keys, owner, adopt=may_take)
         if live.about is None:
@@ -133,7 +136,7 @@ class Syncer:
         if desired.absent and live.empty:
             raise NoFolderError(desired.absent)
         stale = "" if live.empty else live.engine_stale(engine_of(live, self.registry.keys, owner))
-        repairs = (*map(str, live.faults), *([stale] if stale else ()))
+        repairs = (*map(str, live.faults), *([stale] if stale else ()), *differing(self.registry, live))
         again = live.revision.defaults != _defaults_of(desired)
         before = pin_of(live.revision) if self.options.keep_pin or self.options.mend else NO_PIN
         pin = before if self.options.mend else before.only(before.held(desired.entries))
@@ -207,7 +210,7 @@ class Syncer:
         revision = live.revision
         same = (revision.commit, revision.owner) == (desired.commit.sha, prepared.owner) and not prepared.repins
         if same:
-            load_missing(self.registry, live.needs)
+            each_shard(self.registry, lambda shard: load_missing(shard, live.needs))
         if same and not plan and not plan.undone:
             return revision.generation, ()
         if same and only_engine(live, plan):

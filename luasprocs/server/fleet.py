@@ -1,0 +1,111 @@
+"""From a URL to the registry behind it: on a single server, or on each primary of a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from luasprocs.contract.encoding import number, text
+from luasprocs.contract.keys import Keys
+from luasprocs.server.cluster import Nodes, Primary
+from luasprocs.server.connection import connect
+from luasprocs.server.guides import is_cluster
+from luasprocs.server.registry import Registry
+from luasprocs.server.slots import SHARED, slot_of, tag_within
+from luasprocs.server.urls import CLUSTER_SCHEMES, GUIDED_SCHEMES, place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+def open_registry(url: str, namespace: str = "", **settings: Any) -> Registry:
+    """The registry that a URL leads to. Only a cluster, or what may be one, is asked anything. `settings`: redis-py's.
+
+    Raises:
+        SettingsError: the URL can't be used. redis.RedisError: the server can't be asked, or the cluster is down.
+    """
+    cluster = cluster_url(url, **settings)
+    if cluster is None:
+        return Registry(connect(url, **settings), Keys(namespace))
+    return registry_of(cluster, namespace, primaries_of(cluster), **settings)
+
+
+def registry_of(cluster: str, namespace: str, primaries: Iterable[Primary], **settings: Any) -> Registry:
+    """The registry of a cluster with these primaries. Raises redis.RedisError."""
+    home = Registry(connect(cluster, **settings), Keys(namespace, SHARED))
+    generations = read_shards(home)
+    tags = [tag_of(one, generations) for one in primaries]
+    tags.sort(key=lambda tag: -generations.get(tag, 0))  # else in the order of their slots
+    first, *others = (
+        Registry(connect(shard_url(cluster, tag), **settings), Keys(namespace, tag), common=home) for tag in tags
+    )
+    return Registry(first.client, first.keys, tuple(others), home)
+
+
+def tag_of(primary: Primary, generations: Mapping[str, int]) -> str:
+    """The tag of a shard: that of its registry, the newest if there are several, or one for a registry to come."""
+    there = [tag for tag in generations if primary.serves(slot_of(tag.encode()))]
+    return max(there, key=lambda tag: (generations[tag], tag)) if there else tag_within(primary.ranges)
+
+
+def read_shards(home: Registry) -> dict[str, int]:
+    """The directory: the tag of each registry, and its generation. Raises redis.RedisError."""
+    found: Any = home.client.hgetall(home.keys.shards)
+    return {text(tag): number(text(generation)) for tag, generation in found.items()}
+
+
+def cluster_url(url: str, **settings: Any) -> str | None:
+    """The URL of the cluster that a URL leads to; None for a single server, which is asked if the scheme doesn't tell.
+
+    Raises:
+        SettingsError: the URL can't be used. redis.RedisError: the server can't be asked.
+    """
+    parts = urlsplit(url)
+    if parts.scheme in CLUSTER_SCHEMES:
+        return url
+    if parts.scheme in GUIDED_SCHEMES:
+        return None
+    with connect(url, **settings) as client:
+        if not is_cluster(client.execute_command("HELLO")):
+            return None
+        host, port = _address(client)
+    login, at, _ = parts.netloc.rpartition("@")
+    scheme = "rediss+cluster" if parts.scheme == "rediss" else "redis+cluster"
+    return urlunsplit((scheme, f"{login}{at}{place(host, port)}", "", parts.query, ""))
+
+
+def _address(client: Any) -> tuple[str, int]:
+    """Host and port of the node that a client is connected to: a Unix socket has none, but the node knows its own."""
+    given = client.connection_pool.connection_kwargs
+    if "path" not in given:
+        return given.get("host", "localhost"), given.get("port", 6379)
+    info = client.info("server")
+    return "localhost", int(info["tcp_port"])
+
+
+def primaries_of(cluster: str, within_s: float = 0.0) -> tuple[Primary, ...]:
+    """The primaries of a cluster, by its URL. Raises GuideError."""
+
+    async def ask() -> tuple[Primary, ...]:
+        async with Nodes(cluster, within_s) as nodes:
+            return await nodes.primaries()
+
+    with ThreadPoolExecutor(1, "luasprocs-guides") as thread:
+        return thread.submit(asyncio.run, ask()).result()
+
+
+def with_nodes(cluster: str, primaries: Iterable[Primary]) -> str:
+    """The URL with these nodes beside its own, so that it leads on when its own are gone."""
+    parts = urlsplit(cluster)
+    login, at, hosts = parts.netloc.rpartition("@")
+    known = [*hosts.split(","), *(place(*address) for one in primaries for address in (one.address, *one.replicas))]
+    return urlunsplit(parts._replace(netloc=login + at + ",".join(dict.fromkeys(known))))
+
+
+def shard_url(cluster: str, tag: str) -> str:
+    """The URL of the primary that serves the slot of a tag."""
+    parts = urlsplit(cluster)
+    query = "&".join(filter(None, (parts.query, urlencode({"shard": tag}))))
+    return urlunsplit(parts._replace(query=query))
