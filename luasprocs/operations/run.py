@@ -58,6 +58,7 @@ def run(
         ScriptError: it raised an error, or its reply is nested too deep.
         redis.RedisError: the connection or a right failed, or the server refused what the sproc did (memory, a replica).
     """
+    registry = registry.at(_bytes(keys[0]) if keys else raw(name))
     head = [len(keys), *keys, raw(name)]
     with _own_errors(registry, name):
         try:
@@ -71,6 +72,10 @@ def run(
             if code != Refusal.NORECORD:
                 raise
         return Ran(registry.client.execute_command(*command(registry.keys, name, keys, args)), recorded=False)
+
+
+def _bytes(key: Argument) -> bytes:
+    return key if isinstance(key, bytes) else raw(str(key))
 
 
 def _read_only(

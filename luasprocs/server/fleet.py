@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -36,12 +37,13 @@ def registry_of(cluster: str, namespace: str, primaries: Iterable[Primary], **se
     """The registry of a cluster with these primaries. Raises redis.RedisError."""
     home = Registry(connect(cluster, **settings), Keys(namespace, SHARED))
     generations = read_shards(home)
-    tags = [tag_of(one, generations) for one in primaries]
-    tags.sort(key=lambda tag: -generations.get(tag, 0))  # else in the order of their slots
+    tagged = [(tag_of(one, generations), one.ranges) for one in primaries]
+    tagged.sort(key=lambda one: -generations.get(one[0], 0))  # else in the order of their slots
     first, *others = (
-        Registry(connect(shard_url(cluster, tag), **settings), Keys(namespace, tag), common=home) for tag in tags
+        Registry(connect(shard_url(cluster, tag), **settings), Keys(namespace, tag), common=home, ranges=ranges)
+        for tag, ranges in tagged
     )
-    return Registry(first.client, first.keys, tuple(others), home)
+    return replace(first, siblings=tuple(others))
 
 
 def tag_of(primary: Primary, generations: Mapping[str, int]) -> str:

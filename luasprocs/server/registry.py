@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.functions import FUNCTIONS
+from luasprocs.server.slots import slot_of
 
 if TYPE_CHECKING:
     from redis import Redis
 
     from luasprocs.contract.keys import Keys
+    from luasprocs.server.slots import Range
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class Registry:
     keys: Keys
     siblings: tuple[Registry, ...] = ()
     common: Registry | None = None
+    ranges: tuple[Range, ...] = ()
+    """Of a shard: the slots that its primary served when it was found."""
 
     @property
     def shards(self) -> tuple[Registry, ...]:
@@ -35,6 +39,11 @@ class Registry:
     def home(self) -> Registry:
         """Where the requests to daemons, the suspension and the state of the sync stand: once for all shards."""
         return self.common or self
+
+    def at(self, key: bytes) -> Registry:
+        """The shard that serves a key."""
+        slot = slot_of(key) if self.siblings else 0
+        return next((shard for shard in self.shards if any(slot in one for one in shard.ranges)), self)
 
     def call(self, function: str, *words: Any) -> Any:
         """Calls a function of the engine without keys, by its name in the contract: `registry.call("tick", 250, 1)`."""

@@ -136,7 +136,11 @@ class Syncer:
         if desired.absent and live.empty:
             raise NoFolderError(desired.absent)
         stale = "" if live.empty else live.engine_stale(engine_of(live, self.registry.keys, owner))
-        repairs = (*map(str, live.faults), *([stale] if stale else ()), *differing(self.registry, live))
+        repairs = (
+            *map(str, live.faults),
+            *([stale] if stale else ()),
+            *(() if live.empty else differing(self.registry, live)),
+        )
         again = live.revision.defaults != _defaults_of(desired)
         before = pin_of(live.revision) if self.options.keep_pin or self.options.mend else NO_PIN
         pin = before if self.options.mend else before.only(before.held(desired.entries))
