@@ -6,15 +6,21 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from redis import exceptions
+
 from luasprocs.runtime.identity import Identity
 from luasprocs.runtime.link import Address
+from luasprocs.runtime.log import log
+from luasprocs.runtime.log_once import LogOnce
 from luasprocs.runtime.pool import Pool
-from luasprocs.runtime.shard import Shard
+from luasprocs.runtime.shard import RETRY_FIRST_S, RETRY_LONGEST_S, Shard
 from luasprocs.runtime.shard_state import ShardState
 from luasprocs.runtime.upkeep import Retention
 from luasprocs.runtime.workers import WorkerRules, WorkerSetup
 from luasprocs.runtime.workload import Workload
 from luasprocs.server.endpoint import Endpoint
+from luasprocs.server.errors import named
+from luasprocs.server.fleet import LOOK_EVERY_S, Fleet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,12 +41,13 @@ class Daemon:
         schedules: bool = True,
     ) -> None:
         self.identity = Identity.of_process()
-        db = Endpoint.of(url).db
-        self._pool = Pool(WorkerSetup(url, keys.namespace, db, self.identity.id, workers or WorkerRules()))
+        self._url, self._fleet, self._schedules = url, Fleet(url, keys.namespace), schedules
+        self._retention, self._rules = retention or Retention(), workers or WorkerRules()
         self._ready: Callable[[], None] = lambda: None
-        address = Address(url, keys, db)
-        state = ShardState(Workload(self._pool), schedules)
-        self._shards = (Shard(address, self.identity, state, retention or Retention(), self._hears),)
+        self._shards: dict[Keys, tuple[Shard, asyncio.Task[None]]] = {}
+        self._past: Counter[str] = Counter()
+        self._said = LogOnce()
+        self._stop = asyncio.Event()
 
     def on_ready(self, ready: Callable[[], None]) -> None:
         """Registers a callback: called when the daemon listens to all shards, and again after each reconnection."""
@@ -49,31 +56,82 @@ class Daemon:
     @property
     def listening(self) -> bool:
         """Whether ticks of all shards arrive."""
-        return all(shard.listening for shard in self._shards)
+        return bool(self._shards) and all(shard.listening for shard, _ in self._shards.values())
 
     @property
     def status(self) -> str:
         """A short text for service managers."""
-        lag = sum(shard.state.numbering.lag for shard in self._shards)
+        lag = sum(shard.state.numbering.lag for shard, _ in self._shards.values())
         return f"listening, lag {lag}" if self.listening else "waiting for the server"
 
     def info(self) -> dict[str, int]:
         """Counters for metrics, summed over all shards."""
-        total: Counter[str] = Counter()
-        for shard in self._shards:
+        total = Counter(self._past)
+        for shard, _ in self._shards.values():
             total.update(shard.state.info())
         return dict(total)
 
     def stop(self) -> None:
         """Begins no new work; `run` returns when the work under way has ended."""
-        for shard in self._shards:
+        self._stop.set()
+        for shard, _ in self._shards.values():
             shard.stop()
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            for shard in self._shards:
-                group.create_task(shard.run())
-        await self._pool.close()
+        try:
+            async with asyncio.TaskGroup() as group:
+                await self._serve(group)
+        finally:
+            self._fleet.close()
+
+    async def _serve(self, group: asyncio.TaskGroup) -> None:
+        """Serves all shards that there are; in a cluster they come and go."""
+        wait_s = RETRY_FIRST_S
+        while not self._stop.is_set():
+            try:
+                found = await asyncio.to_thread(self._fleet.shards)
+            except exceptions.RedisError as error:
+                self._said.say("connection", f"{named(error, self._url) or error}; trying again")
+                wait_s = min(wait_s * 2, RETRY_LONGEST_S)
+            else:
+                self._said.forget("connection")
+                self._change(group, found)
+                if not any(keys.tag for keys in found):
+                    return
+                wait_s = LOOK_EVERY_S
+            await self._rest(wait_s)
+
+    async def _rest(self, wait_s: float) -> None:
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._stop.wait()
+        except TimeoutError:
+            pass
+
+    def _change(self, group: asyncio.TaskGroup, found: dict[Keys, str]) -> None:
+        """Begins with shards that have come, and ends with those that have gone."""
+        for keys in self._shards.keys() - found.keys():
+            shard, _ = self._shards.pop(keys)
+            log.info("shard %s is served no more", keys.tag)
+            shard.stop()
+            self._past.update(
+                {name: value for name, value in shard.state.info().items() if name not in {"lag", "jobs"}}
+            )
+        for keys in found.keys() - self._shards.keys():
+            if self._stop.is_set():
+                return
+            shard = self._shard(found[keys], keys)
+            self._shards[keys] = (shard, group.create_task(self._run(shard)))
+
+    def _shard(self, url: str, keys: Keys) -> Shard:
+        db = Endpoint.of(url).db
+        pool = Pool(WorkerSetup(url, keys.namespace, db, self.identity.id, self._rules))
+        state = ShardState(Workload(pool), self._schedules)
+        return Shard(Address(url, keys, db), self.identity, state, self._retention, self._hears)
+
+    async def _run(self, shard: Shard) -> None:
+        await shard.run()
+        await shard.state.workload.pool.close()
 
     def _hears(self) -> None:
         if self.listening:

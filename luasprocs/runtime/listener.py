@@ -64,6 +64,7 @@ class Listener(Wire):
         self._patterns: dict[bytes, _Place] = {}
         self._ticks, self._markers = keys.ticks.encode(), keys.markers.encode()
         self._everyone = everyones(Keys.markers)
+        self._tag = f"{{{keys.tag}}}:".encode() if keys.tag else b""
         self._asked_s: dict[bytes, float] = {}
         self._generations, self._wakes = keys.generations.encode(), keys.wakes.encode()
         self._awaited: set[bytes] = set()
@@ -170,10 +171,16 @@ class Listener(Wire):
                 numbering.ignored += 1
             return
         assert self._control is not None  # noqa: S101
+        if not self._beside(channel):
+            return
         if not payload.startswith(numbering.foreign.get(channel) or b" ") and self._may_ask(channel):
             numbering.hold()
             self._control.foreigner(channel)
         numbering.foreign_marker(channel, payload)
+
+    def _beside(self, channel: bytes) -> bool:
+        """Whether a channel is of a registry on this very server: a cluster brings messages from all of its nodes."""
+        return channel.startswith(self._tag) if self._tag else True
 
     def _may_ask(self, channel: bytes) -> bool:
         now_s, known = time.monotonic(), self._asked_s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,9 @@ from luasprocs.server.guides import is_cluster
 from luasprocs.server.registry import Registry
 from luasprocs.server.slots import SHARED, slot_of, tag_within
 from luasprocs.server.urls import CLUSTER_SCHEMES, GUIDED_SCHEMES, place
+
+LOOK_EVERY_S = 1.0
+
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,6 +35,54 @@ def open_registry(url: str, namespace: str = "", **settings: Any) -> Registry:
     if cluster is None:
         return Registry(connect(url, **settings), Keys(namespace))
     return registry_of(cluster, namespace, primaries_of(cluster), **settings)
+
+
+class Fleet:
+    """The registry that a URL leads to, for those who stay: in a cluster primaries come and go. `settings`: redis-py's."""
+
+    def __init__(self, url: str, namespace: str = "", **settings: Any) -> None:
+        self._url, self._namespace, self._settings = url, namespace, settings
+        self._cluster: str | None = None
+        self._registry: Registry | None = None
+        self._looked_s = 0.0
+
+    def registry(self) -> Registry:
+        """The registry; in a cluster as it is now, or was a second ago. It is the same object as long as no shard changes.
+
+        Raises:
+            SettingsError: the URL can't be used. redis.RedisError: the server can't be asked, or the cluster is down.
+        """
+        if self._registry is not None and (self._cluster is None or time.monotonic() - self._looked_s < LOOK_EVERY_S):
+            return self._registry
+        if self._registry is None:
+            self._cluster = cluster_url(self._url, **self._settings)
+        if self._cluster is None:
+            self._registry = Registry(connect(self._url, **self._settings), Keys(self._namespace))
+            return self._registry
+        primaries = primaries_of(self._cluster)
+        self._cluster = with_nodes(self._cluster, primaries)
+        found = registry_of(self._cluster, self._namespace, primaries, **self._settings)
+        self._looked_s = time.monotonic()
+        if self._registry is None or _shape(found) != _shape(self._registry):
+            self.close()
+            self._registry = found
+        return self._registry
+
+    def shards(self) -> dict[Keys, str]:
+        """The URL of each shard, by its keys: of a single server its own. Raises as `registry`."""
+        registry = self.registry()
+        if self._cluster is None:
+            return {registry.keys: self._url}
+        return {shard.keys: shard_url(self._cluster, shard.keys.tag) for shard in registry.shards}
+
+    def close(self) -> None:
+        """Closes the connections that are not in use."""
+        for one in self._registry.shards if self._registry else ():
+            one.client.close()
+
+
+def _shape(registry: Registry) -> object:
+    return [(shard.keys, shard.ranges) for shard in registry.shards]
 
 
 def registry_of(cluster: str, namespace: str, primaries: Iterable[Primary], **settings: Any) -> Registry:
