@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -45,6 +46,7 @@ class Fleet:
         self._cluster: str | None = None
         self._registry: Registry | None = None
         self._looked_s = 0.0
+        self._alone = threading.Lock()
 
     def registry(self) -> Registry:
         """The registry; in a cluster as it is now, or was a second ago. It is the same object as long as no shard changes.
@@ -52,6 +54,10 @@ class Fleet:
         Raises:
             SettingsError: the URL can't be used. redis.RedisError: the server can't be asked, or the cluster is down.
         """
+        with self._alone:
+            return self._current()
+
+    def _current(self) -> Registry:
         if self._registry is not None and (self._cluster is None or time.monotonic() - self._looked_s < LOOK_EVERY_S):
             return self._registry
         if self._registry is None:
@@ -74,6 +80,11 @@ class Fleet:
         if self._cluster is None:
             return {registry.keys: self._url}
         return {shard.keys: shard_url(self._cluster, shard.keys.tag) for shard in registry.shards}
+
+    def places(self) -> dict[str, Keys]:
+        """The same the other way round, and the keys of what is no single shard's. Raises as `registry`."""
+        found = {url: keys for keys, url in self.shards().items()}
+        return found if self._cluster is None else {**found, self._cluster: Keys(self._namespace, SHARED)}
 
     def close(self) -> None:
         """Closes the connections that are not in use."""

@@ -14,9 +14,8 @@ from redis.exceptions import RedisError
 from luasprocs.contract.codes import DesiredState
 from luasprocs.errors import LuasprocsError
 from luasprocs.runtime.log import log
-from luasprocs.server.connection import connect
 from luasprocs.server.errors import errors_named, named
-from luasprocs.server.registry import Registry
+from luasprocs.server.fleet import LOOK_EVERY_S, Fleet
 from luasprocs.state.desired import promise_to_look, stop_following
 from sync.service.backoff import JITTER, RETRY_FIRST_S, RETRY_LONGEST_S, Backoff
 from sync.service.fetching import Fetching
@@ -77,12 +76,13 @@ class Follower:
     """Follows one source. `run` until `stop`; `wake` reconciles now."""
 
     def __init__(self, url: str, keys: Keys, source: Source, rules: Rules, daemon: str, interval_s: float) -> None:
-        self.connected = False
         self._health = SyncHealth()
-        self._url, self._keys, self._source, self._interval_s = url, keys, source, interval_s
-        self._client = connect(url)
-        self._registry = Registry(self._client, keys)
-        self._reconciler = Reconciler(self._registry, source, rules, daemon)
+        self._url, self._source, self._interval_s = url, source, interval_s
+        self._rules, self._daemon = rules, daemon
+        self._fleet = Fleet(url, keys.namespace)
+        self._reconciler: Reconciler | None = None
+        self._watches: dict[str, asyncio.Task[None]] = {}
+        self._watched: set[str] = set()
         self._files = FileWatch(source, self.wake, interval_s)
         self._fetching = Fetching(source, self.wake, interval_s)
         self._backoff = Backoff()
@@ -90,6 +90,11 @@ class Follower:
         self._stop = asyncio.Event()
         self._told: tuple[str, str] = ("", "")
         self._on_reconciled: Callable[[Reconciliation], None] = lambda _: None
+
+    @property
+    def connected(self) -> bool:
+        """Whether changes of the registry are heard of at once, on each shard."""
+        return bool(self._watches) and self._watched == self._watches.keys()
 
     @property
     def health(self) -> SyncHealth:
@@ -118,7 +123,7 @@ class Follower:
 
     async def run(self) -> None:
         """Runs until `stop`. Failures are logged and retried."""
-        parts = (self._watch_registry(), self._files.run(), self._fetching.run())
+        parts = (self._watch_shards(), self._files.run(), self._fetching.run())
         watchers = [asyncio.create_task(part) for part in parts]
         under_way: asyncio.Task[Reconciliation] | None = None
         try:
@@ -130,7 +135,7 @@ class Follower:
                 self._files.reconciled()
                 self._tell(done)
                 self._on_reconciled(done)
-                if self._reconciler.wants_fetch(self._fetching.seen):
+                if self._reconciler and self._reconciler.wants_fetch(self._fetching.seen):
                     self._fetching.ask()
                 for watcher in watchers:
                     if watcher.done():
@@ -140,15 +145,17 @@ class Follower:
                         await self._woken.wait()
                 await asyncio.sleep(SETTLE_S)
         finally:
-            for watcher in watchers:
+            for watcher in (*watchers, *self._watches.values()):
                 watcher.cancel()
-            await asyncio.wait((*watchers, *((under_way,) if under_way else ())), timeout=END_WITHIN_S)
+            await asyncio.wait(
+                (*watchers, *self._watches.values(), *((under_way,) if under_way else ())), timeout=END_WITHIN_S
+            )
             # If a connection is closed while another thread reads from it, that read may never return.
             if under_way is None or under_way.done():
-                if (last := self._health.last) and last.failing != "redis":
+                if self._reconciler and (last := self._health.last) and last.failing != "redis":
                     with contextlib.suppress(RedisError):
-                        stop_following(self._registry)
-                self._client.close()
+                        stop_following(self._reconciler.registry)
+                self._fleet.close()
 
     async def _first_fetch(self) -> None:
         """Waits for it, unless it takes long or `stop` comes."""
@@ -172,10 +179,10 @@ class Follower:
     def _looked(self) -> Reconciliation:
         """Reconciles, and promises when it will again: a daemon that only syncs has no heartbeat."""
         done = self._reconcile()
-        if done.failing != "redis" and done.elsewhere is None:
+        if self._reconciler and done.failing != "redis" and done.elsewhere is None:
             with contextlib.suppress(RedisError):
                 within_s = max(LATE_LEAST_S, LATE_INTERVALS * self._interval_s)
-                promise_to_look(self._registry, within_s + RETRY_LONGEST_S.get(done.failing, 0.0))
+                promise_to_look(self._reconciler.registry, within_s + RETRY_LONGEST_S.get(done.failing, 0.0))
         return done
 
     def _reconcile(self) -> Reconciliation:
@@ -183,13 +190,20 @@ class Follower:
         started_s = time.monotonic()
         try:
             with errors_named(self._url):
-                done = self._reconciler.reconcile(self._fetching.seen)
+                done = self._reconciler_now().reconcile(self._fetching.seen)
         except RedisError as error:
             done = Reconciliation.failed("redis", str(named(error, self._url) or error))
         except LuasprocsError as error:
             done = Reconciliation.failed("redis", str(error))
         self._health = self._health.after(done, took_ms=round((time.monotonic() - started_s) * 1000))
         return done
+
+    def _reconciler_now(self) -> Reconciler:
+        """Of the registry as it is; in a cluster its shards come and go. Raises redis.RedisError."""
+        registry = self._fleet.registry()
+        if self._reconciler is None or self._reconciler.registry is not registry:
+            self._reconciler = Reconciler(registry, self._source, self._rules, self._daemon)
+        return self._reconciler
 
     def _rest_s(self, done: Reconciliation) -> float:
         """Seconds until the next reconciliation, unless something wakes it."""
@@ -215,21 +229,39 @@ class Follower:
             log.info("in sync again")
         self._told = (state, reason)
 
-    async def _watch_registry(self) -> None:
-        """Watches the registry's keys. While the connection is down, anything may change unnoticed."""
+    async def _watch_shards(self) -> None:
+        """Watches each shard, and where what is no single shard's stands."""
+        while True:
+            with contextlib.suppress(RedisError):
+                self._watch(await asyncio.to_thread(self._fleet.places))
+            await asyncio.sleep(RETRY_FIRST_S if not self._watches else LOOK_EVERY_S)
+
+    def _watch(self, places: dict[str, Keys]) -> None:
+        for url in self._watches.keys() - places.keys():
+            self._watches.pop(url).cancel()
+            self._watched.discard(url)
+        for url in places.keys() - self._watches.keys():
+            self._watches[url] = asyncio.create_task(self._watch_registry(url, places[url]))
+
+    async def _watch_registry(self, url: str, keys: Keys) -> None:
+        """Watches a registry's keys. While the connection is down, anything may change unnoticed."""
 
         def ready() -> None:
-            self.connected = True
-            self._reconciler.doubt()
+            self._watched.add(url)
+            self._doubt()
             self.wake()
 
         def changed(keys: list[bytes] | None) -> None:
-            if self._reconciler.heard(keys):
+            if self._reconciler is None or self._reconciler.heard(keys):
                 self.wake()
 
         while True:
             with contextlib.suppress(RedisError, OSError):
-                await watch_registry(self._url, self._keys, ready, changed)
-            self.connected = False
-            self._reconciler.doubt()
+                await watch_registry(url, keys, ready, changed)
+            self._watched.discard(url)
+            self._doubt()
             await asyncio.sleep(RETRY_FIRST_S)
+
+    def _doubt(self) -> None:
+        if self._reconciler is not None:
+            self._reconciler.doubt()

@@ -12,8 +12,8 @@ from luasprocs.contract.keys import LIBRARY, Keys
 from luasprocs.contract.replies import About
 from luasprocs.errors import LuasprocsError
 from luasprocs.runtime.log import log
-from luasprocs.server.connection import connect
 from luasprocs.server.endpoint import Endpoint
+from luasprocs.server.fleet import open_registry
 from luasprocs.server.registry import Registry
 from luasprocs.state.desired import read_sync_state
 
@@ -71,17 +71,25 @@ def fetched(source: Source, within_s: float = GIT_WITHIN_S) -> Keys:
 
 def _of_source(url: str, source: Source) -> str:
     """The namespace of the registry that was last synced from this source, else ""."""
-    client = connect(url)
+    registry = None
     try:
-        for about in _engines(client):
+        registry = open_registry(url)
+        for about in _engines(registry.client):
             ours = about.db == str(Endpoint.of(url).db)
-            if ours and read_sync_state(Registry(client, Keys(about.namespace))).source == source.name:
+            if ours and read_sync_state(_of_namespace(registry, about.namespace)).source == source.name:
                 return about.namespace
     except (RedisError, LuasprocsError) as error:
         log.debug("Redis does not tell which registries it has: %s", error)
     finally:
-        client.close()
+        for one in registry.shards if registry else ():
+            one.client.close()
     return ""
+
+
+def _of_namespace(registry: Registry, namespace: str) -> Registry:
+    """Where the state of the sync stands of a registry with another namespace."""
+    home = registry.home
+    return Registry(home.client, Keys(namespace, home.keys.tag))
 
 
 def _engines(client: Redis) -> list[About]:

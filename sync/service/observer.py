@@ -17,9 +17,9 @@ from luasprocs.operations.findings import findings
 from luasprocs.operations.snapshot import SPROCS_A_PIPELINE, Snapshot, read_around, sprocs_of
 from luasprocs.registry.live import read_live
 from luasprocs.runtime.log_once import LogOnce
-from luasprocs.server.connection import connect
 from luasprocs.server.errors import errors_named
-from luasprocs.server.registry import Registry
+from luasprocs.server.fleet import Fleet
+from luasprocs.server.shards import each_shard
 from luasprocs.server.urls import redacted
 from luasprocs.state.stats import Stats
 from sync.service.finding_log import FindingLog
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from luasprocs.contract.keys import Keys
     from luasprocs.operations.findings import Finding
     from luasprocs.operations.snapshot import SprocFacts
+    from luasprocs.server.registry import Registry
     from sync.service.supervisor import Supervisor
 
 EVERY_S = 2.0
@@ -59,8 +60,7 @@ class Observer:
         self.seen = Seen()
         self._answered, self._asked_s = False, 0.0
         self._url, self._supervisor = url, supervisor
-        client = connect(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
-        self._registry = Registry(client, keys)
+        self._fleet = Fleet(url, keys.namespace, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
         # A thread of its own: with a hung server all others may be waiting for it.
         self._thread = ThreadPoolExecutor(1, "luasprocs-observer")
         self._looking: asyncio.Task[None] | None = None
@@ -121,7 +121,7 @@ class Observer:
         loop = asyncio.get_running_loop()
         try:
             with errors_named(self._url):
-                await loop.run_in_executor(self._thread, self._registry.client.ping)
+                await loop.run_in_executor(self._thread, self._ping)
                 self._answered, self._asked_s, self._why_down = True, 0.0, ""
                 self.seen = await loop.run_in_executor(self._thread, self._read, full)
             self._said.forget("findings")
@@ -132,28 +132,34 @@ class Observer:
         finally:
             self._looking, self._asked_s = None, 0.0
 
+    def _ping(self) -> None:
+        """In the thread."""
+        self._fleet.registry().client.ping()
+
     def _read(self, full: bool) -> Seen:
         """In the thread."""
+        registry = self._fleet.registry()
         stats = self.seen.stats
         if full or self._sprocs is None:
             started_s = time.monotonic()
             with contextlib.suppress(ResponseError):  # the engine isn't there, or this user may not: counts come later
-                self._registry.client.fcall(self._registry.keys.function("flush"), 0)
-            live = read_live(self._registry, len(self._sprocs.live.sprocs) if self._sprocs else 0)
-            stats = self._stats(live.sprocs)
-            self._sprocs = sprocs_of(self._registry, live, stats)
+                each_shard(registry, lambda shard: shard.call("flush"))
+            live = read_live(registry, len(self._sprocs.live.sprocs) if self._sprocs else 0)
+            stats = _stats(registry, live.sprocs)
+            self._sprocs = sprocs_of(registry, live, stats)
             done_s = time.monotonic()
             self._full_again_s = done_s + REST_FACTOR * (done_s - started_s)
-        return Seen(read_around(self._registry, self._sprocs), stats, time.time())
+        return Seen(read_around(registry, self._sprocs), stats, time.time())
 
-    def _stats(self, names: Iterable[str]) -> dict[str, Stats]:
-        wanted, found = list(names), dict[str, Stats]()
-        for start in range(0, len(wanted), SPROCS_A_PIPELINE):
-            some = wanted[start : start + SPROCS_A_PIPELINE]
-            pipe: Any = self._registry.client.pipeline(transaction=False)
-            for name in some:
-                pipe.hgetall(raw(self._registry.keys.stats(name)))
-            for name, reply in zip(some, pipe.execute(raise_on_error=False), strict=True):
-                if isinstance(reply, dict) and reply:
-                    found[name] = Stats.parse(reply)
-        return found
+
+def _stats(registry: Registry, names: Iterable[str]) -> dict[str, Stats]:
+    wanted, found = list(names), dict[str, Stats]()
+    for start in range(0, len(wanted), SPROCS_A_PIPELINE):
+        some = wanted[start : start + SPROCS_A_PIPELINE]
+        pipe: Any = registry.client.pipeline(transaction=False)
+        for name in some:
+            pipe.hgetall(raw(registry.keys.stats(name)))
+        for name, reply in zip(some, pipe.execute(raise_on_error=False), strict=True):
+            if isinstance(reply, dict) and reply:
+                found[name] = Stats.parse(reply)
+    return found

@@ -48,7 +48,7 @@ class Reconciler:
     """
 
     def __init__(self, registry: Registry, source: Source, rules: Rules, daemon: str) -> None:
-        self._registry, self._source, self._rules, self._daemon = registry, source, rules, daemon
+        self.registry, self._source, self._rules, self._daemon = registry, source, rules, daemon
         self._edits = EditCommitter(registry, source, rules)
         self._publisher = Publisher(registry, daemon)
         self._diffs = Diffs(registry)
@@ -72,7 +72,7 @@ class Reconciler:
         """Keys of the registry changed, None: perhaps all. Returns whether to reconcile: not after its own writes."""
         if self._applying:
             return False
-        home = self._registry.home.keys
+        home = self.registry.home.keys
         asked = {home.control.encode(), home.suspended.encode()}
         if keys is None or not asked.issuperset(keys):
             self.doubt()
@@ -106,7 +106,7 @@ class Reconciler:
             failed = Reconciliation.failed("git", str(error))
             return failed._replace(state=replace(failed.state, source=self._source.name, daemon=self._daemon))
         namespace = desired.settings.namespace
-        if namespace and namespace != self._registry.keys.namespace:
+        if namespace and namespace != self.registry.keys.namespace:
             why = f"luasprocs.toml says namespace {namespace!r}, which this daemon does not serve: restart it"
             elsewhere = namespace if self._rules.movable else None
             return Reconciliation(self._state(desired, DesiredState.REFUSED, why), elsewhere=elsewhere)
@@ -124,12 +124,12 @@ class Reconciler:
     def _read(self, desired: Desired) -> Live:
         """Reads what is live; if nobody has changed it since the last time, by one short command."""
         doubts, last = self._doubts, self._live
-        live = (last and reread(self._registry, last)) or read_live(self._registry, len(desired.entries))
+        live = (last and reread(self.registry, last)) or read_live(self.registry, len(desired.entries))
         self._live = live if doubts == self._doubts else None  # somebody may have changed it meanwhile
         return live
 
     def _decide(self, desired: Desired, live: Live) -> Decision:
-        facts = read_facts(self._registry, self._source, desired, live, self._contained)
+        facts = read_facts(self.registry, self._source, desired, live, self._contained)
         self._contained = contained_by(facts)
         return decide(facts)
 
@@ -147,7 +147,7 @@ class Reconciler:
     def _apply(self, desired: Desired, live: Live, decision: Decision, *, forced: bool) -> Reconciliation:
         discard, keep = self._rules.live_edits == "revert", decision.apply and not forced
         options = Options(policy=self._rules.policy, discard_edits=discard, keep_pin=keep, attempts=1)
-        syncer = Syncer(self._registry, self._source.repository, options)
+        syncer = Syncer(self.registry, self._source.repository, options)
         try:
             prepared = syncer.prepare(desired, live)
         except ServerError:
@@ -184,7 +184,7 @@ class Reconciler:
             desired = self._left[1]
             if desired is None:
                 return waits
-            syncer = Syncer(self._registry, self._source.repository, Options(mend=True, attempts=1))
+            syncer = Syncer(self.registry, self._source.repository, Options(mend=True, attempts=1))
             prepared = syncer.prepare(desired, live)
         except ServerError:
             raise
