@@ -150,6 +150,12 @@ class Keys:
         "sproc to `ms schedule`: the last time that ran or was given up, and the schedule that this belongs to",
         checked=True,
     )
+    mark_prefix = Key(
+        "Mark",
+        "string",
+        "in a cluster, instead of a field of `Scheduled`, under the tag of the schedule's `at`",
+        "<name>",
+    )
     unrecorded = Key(
         "Unrecorded", "list", "short-lived: scheduled runs whose records are still to be written, as JSON", checked=True
     )

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 
 from luasprocs.contract import lua
 from luasprocs.contract.functions import FUNCTIONS
+from luasprocs.contract.keys import Keys
 from luasprocs.language.compiler import PREFIX, ROOMY
 from luasprocs.language.needs import NOTHING
 
 if TYPE_CHECKING:
-    from luasprocs.contract.keys import Keys
     from luasprocs.language.needs import Needs
 
 VERSION = 21
 """Raised with every change of the engine's text, or of what it is made from: an older luasprocs must not undo it."""
-TEXTS = {20: "6aabbfa09b7b50862ae75e4322970fcdc1df9b2a", 21: "4467e28429800ce47781fbd07757273e04acb4cb"}
+TEXTS = {20: "6aabbfa09b7b50862ae75e4322970fcdc1df9b2a", 21: "d916f34042071b6134f954fa2b1285d606897c84"}
 """The last VERSIONs, and the ids of their texts for one registry. A VERSION that somebody may run keeps its text."""
 
 LOADED = ("core", "register")
@@ -48,6 +48,7 @@ HELPERS = (
         "served",
         "readonly",
         "room",
+        "marks",
     ),
 )
 """Chunks that serve no function; with those that do they are text until they are used, see core.lua."""
@@ -92,6 +93,8 @@ def render(keys: Keys, owner: str, db: int, secret: str = "", needs: Needs = NOT
         OWNER=owner,
         DB=str(db),
         NAMESPACE=keys.namespace,
+        TAG=keys.tag,
+        MARK=Keys(keys.namespace).mark_prefix,
         VERSION=VERSION,
         OWN=[part for one in needs.functions for part in (one.function, one.sproc, (*one.flags, *lua.across(keys)))],
     )

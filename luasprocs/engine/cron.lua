@@ -1,9 +1,9 @@
--- Schedules: a sproc runs once for each of its times, however many daemons ask. SCHEDULED holds for each `ms schedule`: the last time (unix
+-- Schedules: a sproc runs once for each of its times, however many daemons ask. Its mark (see marks.lua) is `ms schedule`: the last time (unix
 -- ms) that has run or was given up, and the schedule that this holds for, as daemons write it. Who asks for a run says what it
--- knows to be held there; a field that is held otherwise runs nothing. A field with another schedule starts anew.
+-- knows the mark to be; another mark runs nothing. One with another schedule starts anew.
 local core = ...
 local guard = core.use 'guard'
-local prelude, records, runs, jobs = core.use 'prelude', core.use 'records', core.use 'runs', core.use 'jobs'
+local prelude, records, runs, jobs, marks = core.use 'prelude', core.use 'records', core.use 'runs', core.use 'jobs', core.use 'marks'
 local clock_us, now_ms, writable, is_paused = prelude.clock_us, prelude.now_ms, prelude.writable, prelude.is_paused
 local modes = {}
 
@@ -13,7 +13,7 @@ local function seconds_text(ms)
   return string.format('%d.%03d', math.floor(ms / 1000), ms % 1000)
 end
 
--- Takes a field of SCHEDULED. Returns its time and its schedule; nothing where there is none.
+-- Takes a mark. Returns its time and its schedule; nothing where there is none.
 local function parse_held(held)
   if not held then return nil end
   local ms, schedule = held:match('^(%d+) (.*)$')
@@ -48,7 +48,7 @@ local function record_tick(row, daemon)
   end
 end
 
--- Begins schedules that SCHEDULED has not, or has otherwise (changed, resumed, from a clock that was wrong): no time before now is due.
+-- Begins schedules that have no mark, or another one (changed, resumed, from a clock that was wrong): no time before now is due.
 -- Takes daemon, generation, [name schedule ...]. Reply: `ok`, ms, what is held now for each.
 function modes.start(args)
   local daemon, generation = args[2], args[3]
@@ -56,19 +56,19 @@ function modes.start(args)
   if refused then return refused end
   local now, reply = now_ms(), { 'ok' }
   reply[2] = now
-  writable(K.SCHEDULED, 'hash')
   for i = 4, #args, 2 do
     local name, schedule = args[i], args[i + 1]
-    local held = redis.call('HGET', K.SCHEDULED, name)
+    local of, elsewhere = marks.of({ name })
+    local held = of[1]
     local ms, held_schedule = parse_held(held)
     local wrong = ms and ms > now + K.CLOCK_BACK_MS
-    if (held_schedule ~= schedule or wrong) and not is_paused(name) then
+    if (held_schedule ~= schedule or wrong) and not elsewhere[1] and not is_paused(name) then
       if wrong then
         local why = 'the clock was set back: the last run was scheduled for ' .. seconds_text(ms)
         record_tick({ sproc = name, origin = seconds_text(ms), status = 'skipped', error = why, unstated = true }, daemon)
       end
       held = string.format('%d %s', wrong and now or math.max(now, ms or 0), schedule)
-      redis.call('HSET', K.SCHEDULED, name, held)
+      marks.set({ name, held })
     end
     reply[#reply + 1] = held or ''
   end
@@ -85,7 +85,7 @@ function modes.show(args)
     if not core.entries[name] then core.load_entry(name) end
     if is_paused(name) then
       redis.call('DEL', K.CRON_PREFIX .. name)
-    elseif redis.pcall('HGET', K.SCHEDULED, name) == held then
+    elseif marks.of({ name })[1] == held then
       set_countdown(name, next_ms, now)
     end
   end
@@ -142,7 +142,7 @@ end
 -- What `run` takes for each time, in this order, behind daemon, generation and `later`.
 local ITEM = { 'name', 'held', 'at', 'next', 'missed', 'verdict' }
 
--- Those items, with what SCHEDULED holds for each and whether it is paused.
+-- Those items, with the mark of each and whether it is paused.
 local function items_of(args)
   local items, names = {}, {}
   for first = 5, #args, #ITEM do
@@ -152,9 +152,9 @@ local function items_of(args)
     items[#items + 1], names[#names + 1] = item, item.name
   end
   if #names == 0 then return items end
-  local held, paused = redis.pcall('HMGET', K.SCHEDULED, unpack(names)), paused_of(names)
+  local held, paused = marks.of(names), paused_of(names)
   for n, item in ipairs(items) do
-    item.is_held, item.is_paused = not held.err and held[n] or nil, paused[n] == 1
+    item.is_held, item.is_paused = held[n] or nil, paused[n] == 1
   end
   return items
 end
@@ -168,15 +168,15 @@ local function unable(item, now, spent_us)
   if spent_us > K.HOLD_US then return 'later' end
 end
 
--- Runs what can run. `marks` gets what SCHEDULED holds from now on; `shown`: countdowns, as far as no record that comes later brings them.
-local function run_items(items, answers, rows, marks, shown, now, later)
+-- Runs what can run. `reached` gets the marks from now on; `shown`: countdowns, as far as no record that comes later brings them.
+local function run_items(items, answers, rows, reached, shown, now, later)
   local started_us = clock_us()
   local at_us = started_us
   for n, item in ipairs(items) do
     local answer = unable(item, now, at_us - started_us)
     if not answer then
       -- `held` with another time: what stands behind its first blank is the schedule.
-      marks[#marks + 1], marks[#marks + 2] = item.name, item.at_text .. item.held:sub((item.held:find(' ', 1, true)))
+      reached[#reached + 1], reached[#reached + 2] = item.name, item.at_text .. item.held:sub((item.held:find(' ', 1, true)))
       local known = #rows
       answer = do_item(item, rows)
       at_us = clock_us()
@@ -191,7 +191,7 @@ local function run_items(items, answers, rows, marks, shown, now, later)
 end
 
 -- Claims and runs scheduled times in one step. Takes daemon, generation, later, and for each time (see ITEM): `held`, what the daemon knows of
--- SCHEDULED; `at`, the time, ms; `next`, the one after it, ms, or empty; `missed`, `number from-to why` of times before it that
+-- the mark; `at`, the time, ms; `next`, the one after it, ms, or empty; `missed`, `number from-to why` of times before it that
 -- are given up, or empty; `verdict`, empty, or what is recorded instead of a run: `timeout` (the last try was stopped), `missed` (this one
 -- is given up as well, and counted in `missed`). `later` 1: the records are left to `record`.
 -- Reply: `ok`, ms, then for each: microseconds of its run, or why it did not run: `held ...`, `paused`, `early`, `later` (the call took too long).
@@ -201,12 +201,12 @@ function modes.run(args)
   if refused then return refused end
   local now, reply = now_ms(), { 'ok' }
   reply[2] = now
-  local items, rows, marks, shown = items_of(args), {}, {}, {}
+  local items, rows, reached, shown = items_of(args), {}, {}, {}
   local full = K.FULL and core.use('room').refuse_items(items)
   if full then return full end
-  local ok, problem = pcall(run_items, items, reply, rows, marks, shown, now, later)
+  local ok, problem = pcall(run_items, items, reply, rows, reached, shown, now, later)
   -- Whatever happened: what has begun does not run again.
-  for first = 1, #marks, 1000 do redis.call('HSET', K.SCHEDULED, unpack(marks, first, math.min(#marks, first + 999))) end
+  marks.set(reached)
   for _, item in ipairs(shown) do set_countdown(item.name, item.next_ms, now) end
   if not ok then
     guard.put_back()

@@ -1,6 +1,6 @@
 -- What daemons read to know what they have to run, each at one moment.
 local core = ...
-local prelude, header = core.use 'prelude', core.use 'header'
+local prelude, header, marks = core.use 'prelude', core.use 'header', core.use 'marks'
 local serve = {}
 
 local function generation()
@@ -45,11 +45,11 @@ function serve.schedules()
   for _, name in ipairs(listed()) do
     local values = header.read(name, 'cron', 'every', 'timezone', 'misfire', 'enabled') or {}
     if (values.cron or values.every) and header.flag(values, 'enabled') then
-      local held = redis.pcall('HGET', K.SCHEDULED, name)
+      local held, elsewhere = marks.of({ name })
       local paused = prelude.is_paused(name)
-      for _, part in ipairs({
+      for _, part in ipairs(elsewhere[1] and {} or {
         name, values.cron or '', values.every or '', header.value(values, 'timezone'), header.value(values, 'misfire'),
-        paused and '1' or '', type(held) == 'string' and held or '',
+        paused and '1' or '', held[1] or '',
       }) do reply[#reply + 1] = part end
     end
   end

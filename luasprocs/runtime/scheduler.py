@@ -91,14 +91,17 @@ class Scheduler:
 
     def _may_look(self) -> bool:
         """Whether it is time to measure the clock again, and no due time is so close that it would be late."""
-        stale = len(self._timers) > 0 and time.monotonic() - self._looked_s >= LOOK_EVERY_S
+        stale = (
+            len(self._timers) > 0 or bool(self._link.keys.tag)
+        ) and time.monotonic() - self._looked_s >= LOOK_EVERY_S
         return stale and self._next_ms - GUARD_MS >= self._clock.now_ms()
 
     async def _look(self) -> None:
         """Measures the server's clock, reads changed schedules, writes outstanding records."""
         self._looked_s, self._unsure = time.monotonic(), False
         await self._clock.measure()
-        if self._rebind or self._timers.set_back(self._clock.now_ms()):
+        # In a cluster a schedule goes where its slot goes.
+        if self._rebind or self._link.keys.tag or self._timers.set_back(self._clock.now_ms()):
             await self._bind()
         await self._record()
 
