@@ -125,7 +125,7 @@ class Daemon:
 
     def _shard(self, url: str, keys: Keys) -> Shard:
         db = Endpoint.of(url).db
-        pool = Pool(WorkerSetup(url, keys.namespace, db, self.identity.id, self._rules))
+        pool = Pool(WorkerSetup(url, keys.namespace, db, self.identity.id, self._rules, tag=keys.tag))
         state = ShardState(Workload(pool), self._schedules)
         return Shard(Address(url, keys, db), self.identity, state, self._retention, self._hears)
 

@@ -43,9 +43,9 @@ class Pool:
         """Whether a worker has started, so that jobs can run here."""
         return bool(self._workers)
 
-    def move(self, servers: tuple[tuple[str, int], ...]) -> bool:
+    def move(self, servers: tuple[tuple[str, int], ...], nodes: tuple[tuple[str, int], ...] = ()) -> bool:
         """Whether `servers[0]` is another master than before: then all workers that wait are ended, too."""
-        before, self.setup = self.setup.servers, replace(self.setup, servers=servers)
+        before, self.setup = self.setup.servers, replace(self.setup, servers=servers, nodes=nodes)
         if not before or before[0] == servers[0]:
             return False
         for worker in self._workers:

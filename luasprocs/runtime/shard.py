@@ -110,7 +110,7 @@ class Shard:
         """Tells the workers where a server is that Sentinels have named, and which others may follow it."""
         if server.guides:
             async with guides_of(self._address.url) as guides:
-                self.state.workload.move((server.address, *await guides.others()))
+                self.state.workload.move((server.address, *await guides.others()), tuple(await guides.known()))
 
     def _disconnect(self) -> None:
         if self._link is not None:

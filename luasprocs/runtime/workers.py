@@ -54,7 +54,10 @@ class WorkerRules:
 
 @dataclass(frozen=True, slots=True)
 class WorkerSetup:
-    """The first message to a worker. `servers`: the master that Sentinels name, then those that may follow it; else none."""
+    """The first message to a worker. `servers`: the primary that guides name, then those that may follow it; else none.
+
+    `tag`: of a cluster's shard; `nodes`: all of the cluster.
+    """
 
     url: str
     namespace: str
@@ -62,6 +65,8 @@ class WorkerSetup:
     daemon: str
     rules: WorkerRules
     servers: tuple[tuple[str, int], ...] = ()
+    tag: str = ""
+    nodes: tuple[tuple[str, int], ...] = ()
 
     def as_json(self) -> str:
         rules = self.rules
@@ -70,6 +75,8 @@ class WorkerSetup:
                 "url": self.url,
                 "servers": self.servers,
                 "namespace": self.namespace,
+                "tag": self.tag,
+                "nodes": self.nodes,
                 "db": self.db,
                 "daemon": self.daemon,
                 "folder": str(rules.folder.absolute()),

@@ -82,11 +82,11 @@ class Workload:
         """The server knows what became of a job."""
         self.at_hand.discard(job.entry)
 
-    def move(self, servers: tuple[tuple[str, int], ...]) -> None:
+    def move(self, servers: tuple[tuple[str, int], ...], nodes: tuple[tuple[str, int], ...] = ()) -> None:
         """`servers`: the master first. If it is another one, what runs here has written to the old one, which is lost: it is
-        ended, and handed to this daemon again by the new one.
+        ended, and handed to this daemon again by the new one. `nodes`: of the cluster.
         """
-        if self.pool.move(servers):
+        if self.pool.move(servers, nodes):
             if self._tasks:
                 log.warning("the master is another one: %d async runs are ended and begin again", len(self._tasks))
             for task in self._tasks:

@@ -89,6 +89,9 @@ class Nodes(Guides):
     async def others(self) -> list[tuple[str, int]]:
         return list((await self._owner()).replicas)
 
+    async def known(self) -> list[tuple[str, int]]:
+        return [address for one in await self.primaries() for address in (one.address, *one.replicas)]
+
     async def _owner(self) -> Primary:
         slot = slot_of(self.endpoint.tag.encode())
         for one in await self.primaries():

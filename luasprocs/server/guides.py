@@ -38,6 +38,10 @@ class Guides(ABC):
     async def others(self) -> list[tuple[str, int]]:
         """Host and port of the replicas that could be the next one. Raises GuideError: no guide answers."""
 
+    async def known(self) -> list[tuple[str, int]]:
+        """Host and port of all servers that belong together, as a cluster's nodes do. Raises GuideError."""
+        return []
+
     async def name_another(self, server: Endpoint) -> bool:
         """Whether the primary is another server by now. Raises GuideError."""
         return await self.master() != server.address

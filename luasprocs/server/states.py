@@ -13,3 +13,22 @@ def passes(text: bytes) -> bool:
     Nothing of the command was done, so that it can be sent again.
     """
     return text.startswith(_PASSING) or (text.startswith(b"ERR ") and text.endswith(MISSING_FUNCTION.encode()))
+
+
+def is_elsewhere(text: bytes) -> bool:
+    """Whether a script touched a key that this node of a cluster does not serve, or not yet, or no longer."""
+    return any(words in text for words in (b"non local key", b"do not hash to the same slot"))
+
+
+def is_moving(text: bytes) -> bool:
+    """Whether a cluster is being changed, so that a command may go well in a moment."""
+    return text.startswith((b"TRYAGAIN", b"CLUSTERDOWN"))
+
+
+def redirection(text: bytes) -> tuple[bool, tuple[str, int]] | None:
+    """Where a cluster's node sends a command: whether only this once (ASK), and host and port; None if it doesn't."""
+    kind, _, rest = text.partition(b" ")
+    if kind not in {b"MOVED", b"ASK"}:
+        return None
+    host, _, port = rest.partition(b" ")[2].decode().rpartition(":")
+    return kind == b"ASK", (host, int(port))

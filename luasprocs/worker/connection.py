@@ -49,6 +49,15 @@ class Connection:
         self.server: dict[bytes, Any] = {}
 
     @property
+    def host(self) -> str:
+        """Of the server that it is connected to, or was last."""
+        return self._endpoint.host
+
+    @property
+    def port(self) -> int:
+        return self._endpoint.port
+
+    @property
     def ports(self) -> set[int]:
         """The TCP ports; none of a Unix socket."""
         return set() if self._endpoint.path else {one.port for one in self._endpoints}

@@ -15,7 +15,7 @@ from luasprocs.language.compiler import PREFIX, ROOMY
 from luasprocs.server.states import passes
 from luasprocs.worker import lua
 from luasprocs.worker.confinement import limit_memory, lua_paths
-from luasprocs.worker.connection import Connection, LostError
+from luasprocs.worker.connection import LostError
 from luasprocs.worker.libs import installer
 from luasprocs.worker.messages import Outcome, Task
 from luasprocs.worker.programs import Programs, temporary_name
@@ -25,10 +25,11 @@ from luasprocs.worker.sources import SprocSource
 from luasprocs.worker.values import shortest, to_lua, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from luasprocs.contract.keys import Keys
     from luasprocs.worker.confinement import Rules
+    from luasprocs.worker.nodes import Nodes
     from luasprocs.worker.output import Output
     from luasprocs.worker.sources import Sources
 
@@ -52,9 +53,9 @@ class Runner:
     """What all jobs of a process share. `base_bytes`: its memory before the first."""
 
     def __init__(
-        self, connection: Connection, sources: Sources, keys: Keys, rules: Rules, output: Output, base_bytes: int
+        self, nodes: Nodes, sources: Sources, keys: Keys, rules: Rules, output: Output, base_bytes: int
     ) -> None:  # fmt: skip
-        self.connection = connection
+        self.connection, self.nodes = nodes.first, nodes
         self.sources = sources
         self.functions = {name: keys.function(name).encode() for name in ("effect", "call", "enqueue")}
         self.too_large = False
@@ -201,26 +202,26 @@ class _Host:
 
     def _command(self, resp: int, *passed: Any) -> tuple[bool, Any]:
         job, words = self._job, words_of(passed)
-        return self._asked(
-            resp, b"FCALL", self._runner.functions["effect"], b"0", job.depth, job.roots, job.origin, job.name, b"pcall",
+        call = (
+            b"FCALL", self._runner.functions["effect"], b"0", job.depth, job.roots, job.origin, job.name, b"pcall",
             b"%d" % resp, *words,
         )  # fmt: skip
+        return self._asked(resp, call, words)
 
     def _procedure(self, what: bytes, name: bytes, count: int, *passed: Any) -> tuple[bool, Any]:
         job, words = self._job, words_of(passed)
         function = self._runner.functions[what.decode()]
-        return self._asked(
-            2, b"FCALL", function, b"%d" % count, *words[:count], name, job.origin, job.depth, *words[count:]
-        )  # fmt: skip
+        call = (b"FCALL", function, b"%d" % count, *words[:count], name, job.origin, job.depth, *words[count:])
+        return self._asked(2, call)
 
-    def _asked(self, resp: int, *words: bytes) -> tuple[bool, Any]:
-        """A command's reply for Lua, or False and the text of its error."""
+    def _asked(self, resp: int, call: Sequence[bytes], command: Sequence[bytes] = ()) -> tuple[bool, Any]:
+        """A call's reply for Lua, or False and the text of its error. `command`: what it runs."""
         self._lift()
         try:
-            reply = self._runner.connection.call(*words)
+            reply = self._runner.nodes.call(call, command)
             while type(reply) is ErrorReply and passes(reply.text):
                 time.sleep(PASSES_REST_S)
-                reply = self._runner.connection.call(*words)
+                reply = self._runner.nodes.call(call, command)
             if type(reply) is ErrorReply:
                 return False, reply.text
             return True, to_lua(self._runtime, reply, resp)
