@@ -6,7 +6,8 @@ import time
 
 from luasprocs.server import connection as server
 from luasprocs.server.registry import Registry
-from luasprocs.state.executions import Execution, RecordFilter, Tail, newest_id, read_executions
+from luasprocs.state.executions import Execution, RecordFilter, newest_ids, read_executions
+from luasprocs.state.tails import Tails
 from luasprocs_tui.values.snapshots import RECORDS_LIMIT, Batch
 
 BATCH_RECORDS = 500
@@ -20,7 +21,7 @@ class ExecutionTail:
         self._name = name
         self._registry = registry
         self._shown = shown
-        self._tail: Tail | None = None
+        self._tail: Tails | None = None
 
     def read(self) -> Batch:
         """What came since the last time; first the last ones that there are.
@@ -38,7 +39,7 @@ class ExecutionTail:
         return Batch(tuple(self._of_name(found)), time.monotonic())
 
     @staticmethod
-    def _behind(tail: Tail) -> list[Execution]:
+    def _behind(tail: Tails) -> list[Execution]:
         found: list[Execution] = []
         while len(found) < RECORDS_LIMIT:
             began_s = time.thread_time()
@@ -53,8 +54,8 @@ class ExecutionTail:
         return [one for one in found if one.sproc == self._name] if self._name else found
 
     def _newest(self) -> Batch:
-        last_id = newest_id(self._registry)
+        last_ids = newest_ids(self._registry)
         wanted = RecordFilter(sprocs=(self._name,) if self._name else ())
-        found = read_executions(self._registry, RECORDS_LIMIT, until_id=last_id, wanted=wanted)
-        self._tail = Tail(self._registry, last_id)
+        found = read_executions(self._registry, RECORDS_LIMIT, until=last_ids, wanted=wanted)
+        self._tail = Tails(self._registry, last_ids)
         return Batch(tuple(self._of_name(found)), time.monotonic(), whole=True)
