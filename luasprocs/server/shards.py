@@ -57,6 +57,31 @@ def _named(act: Callable[[Registry], _Done], shard: Registry) -> _Done:
         raise GuideError(Why.SILENT, CLUSTER, name=shard.keys.tag, address=address_of(shard)) from error
 
 
+def reached(registry: Registry) -> tuple[Registry, dict[str, str]]:
+    """The registry with those shards alone that answer, for reading; and the tag of each other one to why it doesn't.
+
+    A single server is not asked. Raises what the first shard raises if none answers.
+    """
+    if not registry.siblings:
+        return registry, {}
+    places = (*registry.shards, registry.home)
+    failed = {one.keys.tag: error for one, error in zip(places, at_once(places, _silence), strict=True) if error}
+    there = [shard for shard in registry.shards if shard.keys.tag not in failed]
+    if not there:
+        raise failed[registry.keys.tag]
+    # Without its home nothing stands where the state of the sync would.
+    common = None if registry.home.keys.tag in failed else registry.common
+    return replace(there[0], siblings=tuple(there[1:]), common=common), {tag: str(one) for tag, one in failed.items()}
+
+
+def _silence(shard: Registry) -> exceptions.RedisError | None:
+    try:
+        _named(lambda one: one.client.ping(), shard)
+    except (exceptions.ConnectionError, exceptions.TimeoutError) as error:
+        return error
+    return None
+
+
 def address_of(shard: Registry) -> str:
     """`host:port` of a shard's primary, as far as it is known."""
     found = getattr(shard.client.connection_pool, "master_address", None)

@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.codes import FAILED
-from luasprocs.contract.encoding import number, text, texts
+from luasprocs.contract.encoding import number, raw, text, texts
+from luasprocs.contract.keys import Keys
 from luasprocs.contract.records import BUCKET_PREFIX, STATS
+from luasprocs.server.reading import reading
+from luasprocs.server.shards import each_shard
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from luasprocs.server.registry import Registry
 
 
 _UNITS = {"last_run": "last_run_s", "failing_since": "failing_since_ms", "last_missed": "last_missed_ms"}
@@ -95,6 +100,21 @@ class Stats:
     def p99_us(self) -> int | None:
         """Of a hundred runs 99 took no longer, about."""
         return self.percentile_us(0.99)
+
+
+def stored_stats(registry: Registry, name: str) -> dict[bytes, bytes]:
+    """The hash of one sproc, over all shards.
+
+    Raises:
+        RegistryError: somebody wrote over the key.
+    """
+
+    def read(shard: Registry) -> Any:
+        with reading(Keys.stats_prefix, shard.keys, name):
+            return shard.client.hgetall(raw(shard.keys.stats(name)))
+
+    found: dict[bytes, bytes] = summed(each_shard(registry, read))
+    return found
 
 
 _LAST = {"last_error", "last_status", "failed_in_a_row", "failing_since"}

@@ -69,7 +69,7 @@ class Tails:
     """
 
     def __init__(self, registry: Registry, after: Positions | None = None) -> None:
-        self.block_ms = _block_ms(registry)
+        self.registry, self.block_ms = registry, _block_ms(registry)
         self._tails = [Tail(shard, (after or {}).get(shard.keys.tag, START)) for shard in registry.shards]
         self._left: list[list[Execution]] = []
 
