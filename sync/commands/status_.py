@@ -10,7 +10,8 @@ import click
 from luasprocs.errors import RepositoryError, ServerUnreachableError
 from luasprocs.operations.findings import findings, until_ms
 from luasprocs.operations.identity import user_at_host
-from luasprocs.operations.snapshot import read_snapshot
+from luasprocs.operations.snapshot import Snapshot, read_snapshot
+from luasprocs.server.errors import errors_named
 from luasprocs.server.urls import redacted
 from luasprocs.state.acknowledged import acknowledge
 from luasprocs.state.executions import time_text
@@ -22,7 +23,7 @@ from sync.session import Session
 
 if TYPE_CHECKING:
     from luasprocs.operations.findings import Finding
-    from luasprocs.operations.snapshot import ShardFacts, Snapshot
+    from luasprocs.operations.snapshot import ShardFacts
     from luasprocs.registry.live import Live
     from luasprocs.state.daemons import DaemonInfo
     from luasprocs.state.executions import Gap
@@ -67,7 +68,12 @@ def command(flags: dict[str, object], known: bool, shard: str | None, as_json: b
 
 
 def _read(session: Session, desired: Desired | None, unreadable: str, shard: str | None) -> Snapshot:
-    snapshot = read_snapshot(session.shard(shard), session.url, len(desired.entries) if desired else 0)
+    try:
+        with errors_named(session.url):
+            registry = session.shard(shard)
+    except ServerUnreachableError as error:
+        return Snapshot(unreachable=str(error))
+    snapshot = read_snapshot(registry, session.url, len(desired.entries) if desired else 0)
     if (live := snapshot.live) is None:
         return snapshot
     forbidden = _forbidden(session, desired, live.revision.commit)
