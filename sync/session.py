@@ -12,6 +12,7 @@ from luasprocs.contract.keys import Keys
 from luasprocs.errors import RepositoryError
 from luasprocs.server.connection import errors_named
 from luasprocs.server.fleet import open_registry
+from luasprocs.server.shards import one_shard
 from sync.console import Console
 from sync.git.checkout import find_settings
 from sync.git.repository import Repository
@@ -26,11 +27,16 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """One run of a command. `flags`: the options that stood before the command's name; `warn`: hears of exposed secrets."""
+    """One run of a command. `flags`: the options that stood before the command's name; `warn`: hears of exposed secrets.
 
-    def __init__(self, flags: Mapping[str, object], warn: Callable[[str], None] | None = None) -> None:
+    `lenient`: see `open_registry`.
+    """
+
+    def __init__(
+        self, flags: Mapping[str, object], warn: Callable[[str], None] | None = None, *, lenient: bool = False
+    ) -> None:
         self._warn = warn or Console.of_process().warn
-        self._flags = flags
+        self._flags, self._lenient = flags, lenient
         self._namespace: str | None = None
         self._registry: Registry | None = None
 
@@ -66,8 +72,16 @@ class Session:
         """The registry that the command works on."""
         keys = self.keys
         if self._registry is None or self._registry.keys.namespace != keys.namespace:
-            self._registry = open_registry(self.url, keys.namespace)
+            self._registry = open_registry(self.url, keys.namespace, lenient=self._lenient)
         return self._registry
+
+    def shard(self, tag: str | None) -> Registry:
+        """The registry with one shard alone, or, without a tag, all of it.
+
+        Raises:
+            SettingsError: there is no such shard.
+        """
+        return one_shard(self.registry, tag or "")
 
     def desired(self, revision: str | None, *, worktree: bool) -> Desired:
         """What a commit (or the work tree) wants; its namespace is this session's."""
@@ -86,5 +100,5 @@ class Session:
             try:
                 yield
             finally:
-                for one in self._registry.shards if self._registry else ():
+                for one in {*self._registry.shards, self._registry.home} if self._registry else ():
                     one.client.close()

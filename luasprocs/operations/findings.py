@@ -85,8 +85,8 @@ def _registry(snapshot: Snapshot) -> Iterator[Finding]:
     sprocs, live = snapshot.sprocs, snapshot.live
     if sprocs is None or live is None:
         return
-    if _takes_no_writes(snapshot):
-        message = f"the server takes no writes, so what would run waits: {live.info.refuses}"
+    if refuses := _refuses(snapshot):
+        message = f"the server takes no writes, so what would run waits: {refuses}"
         yield Finding(FindingCode.UNREACHABLE, message, "see the server's log and INFO; a replica: name its master")
     if sprocs.engine:
         yield Finding(FindingCode.ENGINE_DIFFERS, sprocs.engine, "luasprocs sync loads the one it needs")
@@ -94,10 +94,17 @@ def _registry(snapshot: Snapshot) -> Iterator[Finding]:
         said = [f"changed by hand: {some_of(sprocs.drift)}"] if sprocs.drift else []
         message = "; ".join((*said, *map(str, live.faults)))
         yield Finding(FindingCode.DRIFT, message, "luasprocs sync repairs it", names=changed)
-    for what in warnings(live.info):
-        # Without a limit the server evicts nothing.
-        level: Level | None = None if live.info.maxmemory_bytes else "info"
-        yield Finding(FindingCode.EVICTING, what, "set maxmemory-policy noeviction", level)
+    if differs := [one for one in sprocs.shards if one.problem]:
+        message = "; ".join(f"shard {one.tag} {one.problem}" for one in differs)
+        away = any(one.away for one in differs)
+        hint = "see its server; the next sync brings it in line" if away else "luasprocs sync brings it in line"
+        names = tuple(one.tag for one in differs)
+        yield Finding(FindingCode.SHARD_DIFFERS, message, hint, "error" if away else None, names=names)
+    for info in (one.info for one in (live, *live.siblings)):
+        for what in warnings(info):
+            # Without a limit the server evicts nothing.
+            level: Level | None = None if info.maxmemory_bytes else "info"
+            yield Finding(FindingCode.EVICTING, what, "set maxmemory-policy noeviction", level)
     if edits := sprocs.edits:
         names, first = tuple(one.name for one in edits), min(edits, key=lambda one: one.edit.at).edit
         since_ms = int(first.at * 1000)
@@ -111,10 +118,11 @@ def _registry(snapshot: Snapshot) -> Iterator[Finding]:
         )
 
 
-def _takes_no_writes(snapshot: Snapshot) -> bool:
-    """Whether that keeps something from running: a replica that is looked at has its master's living daemons."""
-    info = snapshot.live.info if snapshot.live else None
-    return bool(info and info.refuses and not (info.role == "replica" and snapshot.running.alive))
+def _refuses(snapshot: Snapshot) -> str:
+    """Why a server takes no writes, if that keeps something from running: a replica has its master's living daemons."""
+    infos = [one.info for one in (snapshot.live, *snapshot.live.siblings)] if snapshot.live else []
+    each = (one.refuses for one in infos if not (one.role == "replica" and snapshot.running.alive))
+    return next(filter(None, each), "")
 
 
 _FIX = "fix the commit, or run luasprocs sync with the option that the reason names"
@@ -222,7 +230,7 @@ def _daemons(snapshot: Snapshot) -> Iterator[Finding]:
         )
         if there
     ]
-    if _takes_no_writes(snapshot):
+    if _refuses(snapshot):
         return  # so heartbeats may be missing, too
     if waits and not alive:
         message = f"no daemon is alive, so nothing runs: {', '.join(one.meaning for one in waits)}"

@@ -9,6 +9,7 @@ from luasprocs.contract.encoding import raw, text, time_ms
 from luasprocs.contract.keys import Keys
 from luasprocs.operations.sprocs import not_live
 from luasprocs.server.reading import reading
+from luasprocs.server.shards import each_shard
 from luasprocs.state.paused import SCHEDULES_CHANGED, pausing, read_paused, resuming
 
 if TYPE_CHECKING:
@@ -57,18 +58,28 @@ def toggle_pause(registry: Registry, names: Sequence[str], *, by: str) -> Paused
 def _set(registry: Registry, names: Sequence[str], *, paused: bool, by: str = "") -> Paused:
     wanted = tuple(dict.fromkeys(names))
     _require_known(registry, wanted, paused=paused)
-    with reading(Keys.paused, registry.keys):
-        members: Any = registry.client.smembers(registry.keys.paused)
+    changed = set().union(*each_shard(registry, lambda shard: _set_on(shard, wanted, paused=paused, by=by)))
+    return Paused(
+        changed=tuple(name for name in wanted if name in changed),
+        unchanged=tuple(name for name in wanted if name not in changed),
+        paused=paused,
+    )
+
+
+def _set_on(shard: Registry, names: Sequence[str], *, paused: bool, by: str) -> set[str]:
+    """Pauses or resumes on one shard. Returns what it changed there."""
+    with reading(Keys.paused, shard.keys):
+        members: Any = shard.client.smembers(shard.keys.paused)
         before = set(map(text, members))
-        changed = tuple(name for name in wanted if (name in before) != paused)
-        pipe = registry.client.pipeline(transaction=True)
-        at_ms = time_ms(registry.client.time()) if paused else 0
+        changed = [name for name in names if (name in before) != paused]
+        pipe = shard.client.pipeline(transaction=True)
+        at_ms = time_ms(shard.client.time()) if paused else 0
         for name in map(raw, changed):
-            for words in pausing(registry.keys, name, at_ms, by) if paused else resuming(registry.keys, name):
+            for words in pausing(shard.keys, name, at_ms, by) if paused else resuming(shard.keys, name):
                 pipe.execute_command(*words)
-        pipe.publish(registry.keys.wakes, SCHEDULES_CHANGED)
+        pipe.publish(shard.keys.wakes, SCHEDULES_CHANGED)
         pipe.execute()
-    return Paused(changed=changed, unchanged=tuple(name for name in wanted if name not in changed), paused=paused)
+    return set(changed)
 
 
 def _require_known(registry: Registry, names: Sequence[str], *, paused: bool) -> None:

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from luasprocs.contract.encoding import raw, time_ms
 from luasprocs.errors import ServerUnreachableError
 from luasprocs.registry.edits import edits_of
 from luasprocs.registry.live import Live, engine_of, read_live
+from luasprocs.registry.shards import difference
 from luasprocs.server.errors import errors_named, is_wrong_type
+from luasprocs.server.shards import address_of, at_once, each_shard, reached
 from luasprocs.state.acknowledged import Acknowledged, parse_acknowledged
-from luasprocs.state.daemons import Running, parse_heartbeats
+from luasprocs.state.daemons import Running, merged_running, parse_heartbeats
 from luasprocs.state.desired import Suspended, SyncState
-from luasprocs.state.executions import Gap
-from luasprocs.state.paused import Pause, parse_pauses
+from luasprocs.state.executions import parse_gaps
+from luasprocs.state.paused import Pause, merged_pauses, parse_pauses
 from luasprocs.state.schedules import read_schedules
 from luasprocs.state.stats import Stats
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from luasprocs.contract.codes import FindingCode
     from luasprocs.registry.edits import LiveEdit
     from luasprocs.server.registry import Registry
+    from luasprocs.server.slots import Range
 
 GAPS = 100
 DAY_MS = 86_400_000
@@ -42,6 +45,21 @@ class Failing:
     times: int
     since_ms: int = 0
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardFacts:
+    """A shard of a cluster. `slots`: its primary's; `generation`: 0 for none, or if nobody knows.
+
+    `problem`: how it differs from the others, or why it can't be reached (`away`), as what follows its name; or "".
+    """
+
+    tag: str
+    address: str
+    slots: tuple[Range, ...]
+    generation: int = 0
+    problem: str = ""
+    away: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +88,7 @@ class Wanted:
 class SprocFacts:
     """What takes a look at every sproc. `engine`: why the loaded engine is not the one that the registry needs.
 
-    `schedules`: how many there are.
+    `schedules`: how many there are; `shards`: of a cluster, by their slots.
     """
 
     live: Live
@@ -78,6 +96,7 @@ class SprocFacts:
     schedules: int = 0
     failing: tuple[Failing, ...] = ()
     missed: tuple[Missed, ...] = ()
+    shards: tuple[ShardFacts, ...] = ()
 
     @cached_property
     def drift(self) -> tuple[str, ...]:
@@ -120,37 +139,49 @@ class Snapshot:
 def read_snapshot(registry: Registry, server: str, expected: int = 0) -> Snapshot:
     """Reads all of it. `server`: the URL, for messages (no password of it is shown); `expected`: about how many sprocs.
 
-    A server that does not answer makes a snapshot that says so.
+    A server that does not answer makes a snapshot that says so; of a cluster's shards those are read that do.
 
     Raises:
         ServerError: the server refuses. RegistryError: a stream of the registry is a key of another type.
     """
     try:
         with errors_named(server):
-            return read_around(registry, read_sprocs(registry, expected))
+            there, away = reached(registry)
+            live = read_live(there, expected)
+            stats = read_stats(there, live.sprocs)
+            return read_around(there, sprocs_of(there, live, stats, away_shards(registry, away)))
     except ServerUnreachableError as error:
         return Snapshot(unreachable=str(error))
 
 
-def read_sprocs(registry: Registry, expected: int = 0) -> SprocFacts:
-    """The part that is dear: 4 ms of the server's time for each 250 sprocs.
-
-    Raises:
-        ServerError, redis.RedisError, RegistryError: see `read_snapshot`.
-    """
-    live = read_live(registry, expected)
-    return sprocs_of(registry, live, read_stats(registry, live.sprocs))
-
-
-def sprocs_of(registry: Registry, live: Live, stats: Mapping[str, Stats]) -> SprocFacts:
-    """The same of what was read already. `stats`: of live sprocs."""
+def sprocs_of(
+    registry: Registry, live: Live, stats: Mapping[str, Stats], away: Iterable[ShardFacts] = ()
+) -> SprocFacts:
+    """What was read of every sproc. `stats`: of live sprocs; `away`: shards that can't be reached, which aren't in `registry`."""
+    shards = [*(_shards(registry, live) if registry.keys.tag else ()), *away]
     return SprocFacts(
         live=live,
         engine="" if live.empty else live.engine_stale(engine_of(live, registry.keys, live.revision.owner)),
         schedules=len(read_schedules(registry).each),
         failing=failing_in(stats),
         missed=missed_in(stats),
+        shards=tuple(sorted(shards, key=lambda one: one.slots)),
     )
+
+
+def _shards(registry: Registry, live: Live) -> Iterator[ShardFacts]:
+    for shard, its in zip(registry.shards, (live, *live.siblings), strict=True):
+        problem = "" if live.empty else difference(live, its)
+        yield ShardFacts(shard.keys.tag, address_of(shard), shard.ranges, its.revision.generation, problem)
+
+
+def away_shards(registry: Registry, why: Mapping[str, str]) -> list[ShardFacts]:
+    """Those that can't be reached, from the tags that `reached` found."""
+    return [
+        ShardFacts(tag, address_of(shard), shard.ranges, problem=f"can't be reached: {why[tag]}", away=True)
+        for shard in registry.shards
+        if (tag := shard.keys.tag) in why
+    ]
 
 
 def failing_in(stats: Mapping[str, Stats]) -> tuple[Failing, ...]:
@@ -169,55 +200,88 @@ def missed_in(stats: Mapping[str, Stats]) -> tuple[Missed, ...]:
 
 def read_stats(registry: Registry, names: Iterable[str]) -> dict[str, Stats]:
     """What findings need of each sproc's stats; those of which nothing was counted are left out."""
-    wanted, found = list(names), dict[str, Stats]()
-    for start in range(0, len(wanted), SPROCS_A_PIPELINE):
-        some = wanted[start : start + SPROCS_A_PIPELINE]
-        pipe: Any = registry.client.pipeline(transaction=False)
-        for name in some:
-            pipe.hmget(raw(registry.keys.stats(name)), _COUNTED)
-        for name, reply in zip(some, pipe.execute(raise_on_error=False), strict=True):
-            if isinstance(reply, list) and any(reply):
-                found[name] = Stats.parse({key: value for key, value in zip(_COUNTED, reply, strict=True) if value})
+    wanted = list(names)
+    each = zip(wanted, *each_shard(registry, lambda shard: _counted(shard, wanted)), strict=True)
+    return {name: Stats.of_all(replies) for name, *replies in each if any(replies)}
+
+
+def _counted(shard: Registry, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Of each sproc what is counted on a shard; nothing for what is no hash."""
+    found: list[dict[str, Any]] = []
+    for start in range(0, len(names), SPROCS_A_PIPELINE):
+        pipe: Any = shard.client.pipeline(transaction=False)
+        for name in names[start : start + SPROCS_A_PIPELINE]:
+            pipe.hmget(raw(shard.keys.stats(name)), _COUNTED)
+        for reply in pipe.execute(raise_on_error=False):
+            values = zip(_COUNTED, reply, strict=True) if isinstance(reply, list) else ()
+            found.append({key: value for key, value in values if value})
     return found
 
 
-_COUNTED = ("last_status", "failed_in_a_row", "failing_since", "last_error", "last_missed")
+_COUNTED = ("last_run", "last_status", "failed_in_a_row", "failing_since", "last_error", "last_missed")
 
 
 def read_around(registry: Registry, sprocs: SprocFacts) -> Snapshot:
-    """All else, in one round trip. What stands in a key of another type is left out: that is a fault of `sprocs.live`.
+    """All else, in one round trip to each place. A key of another type is left out: it is a fault of `sprocs.live`.
 
     Raises:
         redis.RedisError: the connection or a right failed.
     """
-    keys = registry.keys
-    pipe: Any = registry.client.pipeline(transaction=False)
+    places = [*dict.fromkeys((*registry.shards, registry.home))]
+    read = dict(zip(places, at_once(places, lambda place: _read_place(registry, place)), strict=True))
+    each, shared = [read[shard][0] for shard in registry.shards], read[registry.home][1]
+    return Snapshot(
+        now_ms=each[0].running.now_ms,
+        sprocs=sprocs,
+        sync=SyncState.parse(shared.desired or {}),
+        suspended=Suspended.parse(shared.suspended, registry.home.keys.suspended),
+        running=merged_running([one.running for one in each], GAPS),
+        open_jobs=sum(one.jobs[0] for one in each),
+        delayed_jobs=sum(one.jobs[1] for one in each),
+        dead_jobs=sum(one.jobs[2] for one in each),
+        paused=merged_pauses(one.paused for one in each),
+        acknowledged=parse_acknowledged(shared.acknowledged),
+    )
+
+
+class _OfShard(NamedTuple):
+    running: Running
+    jobs: tuple[int, int, int]
+    paused: tuple[Pause, ...]
+
+
+class _Shared(NamedTuple):
+    """What stands once for all shards; None for a key of another type."""
+
+    desired: Any = None
+    suspended: Any = None
+    acknowledged: Any = None
+
+
+def _read_place(registry: Registry, place: Registry) -> tuple[_OfShard, _Shared]:
+    """What stands in one place: a shard's own, what is shared, or, on a single server, both."""
+    keys = place.keys
+    pipe: Any = place.client.pipeline(transaction=False)
     pipe.time()
-    for key in (keys.daemons, keys.desired, keys.suspended, keys.pauses, keys.acknowledged):
-        pipe.hgetall(key)
-    pipe.xrevrange(keys.gaps, count=GAPS)
-    pipe.smembers(keys.paused)
-    for command, key in (("XLEN", keys.jobs), ("ZCARD", keys.delayed), ("XLEN", keys.dead)):
-        pipe.execute_command(command, key)
+    if place is registry.home:
+        for key in (keys.desired, keys.suspended, keys.acknowledged):
+            pipe.hgetall(key)
+    ahead = len(pipe.command_stack)
+    if place is not registry.common:
+        pipe.hgetall(keys.daemons)
+        pipe.hgetall(keys.pauses)
+        pipe.xrevrange(keys.gaps, count=GAPS)
+        pipe.smembers(keys.paused)
+        for command, key in (("XLEN", keys.jobs), ("ZCARD", keys.delayed), ("XLEN", keys.dead)):
+            pipe.execute_command(command, key)
     replies = pipe.execute(raise_on_error=False)
     for reply in replies:
         if isinstance(reply, Exception) and not is_wrong_type(reply):
             raise reply
-    now, *rest = replies
-    beats, desired, suspended, pauses, acknowledged, gaps, paused, *jobs = (
-        None if isinstance(reply, Exception) else reply for reply in rest
-    )
-    return Snapshot(
-        now_ms=time_ms(now),
-        sprocs=sprocs,
-        sync=SyncState.parse(desired or {}),
-        suspended=Suspended.parse(suspended, keys.suspended),
-        running=Running(
-            time_ms(now), parse_heartbeats(beats or {}), tuple(Gap.parse(*entry) for entry in reversed(gaps or ()))
-        ),
-        open_jobs=jobs[0] or 0,
-        delayed_jobs=jobs[1] or 0,
-        dead_jobs=jobs[2] or 0,
-        paused=parse_pauses(paused or (), pauses or {}),
-        acknowledged=parse_acknowledged(acknowledged),
-    )
+    now: Any = replies[0]
+    rest = [None if isinstance(reply, Exception) else reply for reply in replies[1:]]
+    shared, own = rest[: ahead - 1], rest[ahead - 1 :]
+    beats, pauses, gaps, paused, *jobs = own or (None,) * 7
+    running = Running(time_ms(now), parse_heartbeats(beats or {}), tuple(parse_gaps(gaps, keys.tag)))
+    of_shard = _OfShard(running, (jobs[0] or 0, jobs[1] or 0, jobs[2] or 0), parse_pauses(paused or (), pauses or {}))
+    return of_shard, _Shared(*shared)

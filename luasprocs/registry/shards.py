@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 def differing(registry: Registry, live: Live) -> tuple[str, ...]:
     """What differs between the shards, a sentence each. Pure."""
     pairs = zip(registry.siblings, live.siblings, strict=True)
-    return tuple(f"shard {shard.keys.tag} {why}" for shard, its in pairs if (why := _why(live, its)))
+    return tuple(f"shard {shard.keys.tag} {why}" for shard, its in pairs if (why := difference(live, its)))
 
 
-def _why(live: Live, its: Live) -> str:
+def difference(live: Live, its: Live) -> str:
+    """How a shard differs from the first one, as what follows its name; "" if it doesn't. Pure."""
     if its.revision.generation != live.revision.generation:
         return f"has generation {its.revision.generation or 'none'}, not {live.revision.generation}"
     if its.faults:

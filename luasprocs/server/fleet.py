@@ -10,6 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
+from redis import exceptions
+
 from luasprocs.contract.encoding import number, text
 from luasprocs.contract.keys import Keys
 from luasprocs.server.cluster import Nodes, Primary
@@ -26,8 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-def open_registry(url: str, namespace: str = "", **settings: Any) -> Registry:
+def open_registry(url: str, namespace: str = "", *, lenient: bool = False, **settings: Any) -> Registry:
     """The registry that a URL leads to. Only a cluster, or what may be one, is asked anything. `settings`: redis-py's.
+
+    `lenient`: of a cluster whose directory of shards can't be reached the others are to be read all the same.
 
     Raises:
         SettingsError: the URL can't be used. redis.RedisError: the server can't be asked, or the cluster is down.
@@ -35,14 +39,18 @@ def open_registry(url: str, namespace: str = "", **settings: Any) -> Registry:
     cluster = cluster_url(url, **settings)
     if cluster is None:
         return Registry(connect(url, **settings), Keys(namespace))
-    return registry_of(cluster, namespace, primaries_of(cluster), **settings)
+    return registry_of(cluster, namespace, primaries_of(cluster), {} if lenient else None, **settings)
 
 
 class Fleet:
-    """The registry that a URL leads to, for those who stay: in a cluster primaries come and go. `settings`: redis-py's."""
+    """The registry that a URL leads to, for those who stay: in a cluster primaries come and go. `settings`: redis-py's.
 
-    def __init__(self, url: str, namespace: str = "", **settings: Any) -> None:
+    `lenient`: see `open_registry`.
+    """
+
+    def __init__(self, url: str, namespace: str = "", *, lenient: bool = False, **settings: Any) -> None:
         self._url, self._namespace, self._settings = url, namespace, settings
+        self._known: dict[str, int] | None = {} if lenient else None
         self._cluster: str | None = None
         self._registry: Registry | None = None
         self._looked_s = 0.0
@@ -67,8 +75,10 @@ class Fleet:
             return self._registry
         primaries = primaries_of(self._cluster)
         self._cluster = with_nodes(self._cluster, primaries)
-        found = registry_of(self._cluster, self._namespace, primaries, **self._settings)
+        found = registry_of(self._cluster, self._namespace, primaries, self._known, **self._settings)
         self._looked_s = time.monotonic()
+        if self._known is not None:
+            self._known = {shard.keys.tag: 0 for shard in found.shards}
         if self._registry is None or _shape(found) != _shape(self._registry):
             self.close()
             self._registry = found
@@ -86,6 +96,12 @@ class Fleet:
         found = {url: keys for keys, url in self.shards().items()}
         return found if self._cluster is None else {**found, self._cluster: Keys(self._namespace, SHARED)}
 
+    def cut(self) -> None:
+        """Ends all connections, those in use too: whoever waits there has an error."""
+        registry = self._registry
+        for one in {*registry.shards, registry.home} if registry else ():
+            one.client.connection_pool.disconnect(inuse_connections=True)
+
     def close(self) -> None:
         """Closes the connections that are not in use."""
         for one in self._registry.shards if self._registry else ():
@@ -96,10 +112,24 @@ def _shape(registry: Registry) -> object:
     return [(shard.keys, shard.ranges) for shard in registry.shards]
 
 
-def registry_of(cluster: str, namespace: str, primaries: Iterable[Primary], **settings: Any) -> Registry:
-    """The registry of a cluster with these primaries. Raises redis.RedisError."""
+def registry_of(
+    cluster: str,
+    namespace: str,
+    primaries: Iterable[Primary],
+    known: Mapping[str, int] | None = None,
+    **settings: Any,
+) -> Registry:
+    """The registry of a cluster with these primaries. Raises redis.RedisError.
+
+    `known`: what counts as the directory while that can't be reached; without it, that raises.
+    """
     home = Registry(connect(cluster, **settings), Keys(namespace, SHARED))
-    generations = read_shards(home)
+    try:
+        generations: Mapping[str, int] = read_shards(home)
+    except (exceptions.ConnectionError, exceptions.TimeoutError):
+        if known is None:
+            raise
+        generations = known
     tagged = [(tag_of(one, generations), one.ranges) for one in primaries]
     tagged.sort(key=lambda one: -generations.get(one[0], 0))  # else in the order of their slots
     first, *others = (

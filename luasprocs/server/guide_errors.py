@@ -21,6 +21,7 @@ class Why(StrEnum):
     DEAD = auto()
     MOVED = auto()
     REPLICA = auto()
+    SILENT = auto()
 
 
 SENTINEL = {
@@ -61,6 +62,7 @@ CLUSTER = {
         "{address} does not answer, and the cluster at {url} has another primary by now: what was asked may have been done "
         "or not; look, and try again"
     ),
+    Why.SILENT: "the primary {address} of shard {name} does not answer in time: is it busy, or does it hang?",
     Why.REPLICA: "{address}, a primary of the cluster at {url}, is a replica: a failover is under way; try again",
 }
 

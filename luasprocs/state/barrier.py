@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.encoding import raw, text, time_ms
@@ -19,6 +19,7 @@ from luasprocs.contract.replies import Ticked
 from luasprocs.errors import RegistryError, WaitError
 from luasprocs.server.errors import is_missing_function, is_wrong_type
 from luasprocs.server.reading import wrong_type
+from luasprocs.server.shards import each_shard
 from luasprocs.state.daemons import parse_heartbeats
 
 if TYPE_CHECKING:
@@ -62,13 +63,20 @@ class _Look:
 def wait_for_events(registry: Registry, timeout_s: float = 60.0) -> Passed:
     """Waits until every event before this call has run; what those runs cause in turn may still be under way.
 
+    In a cluster all shards are waited for; epoch and tick are the first one's.
+
     Raises:
         WaitError: no daemon is alive, or time is over; says which sources lag.
         RegistryError: the engine is not loaded, or a key is not what it should be.
         redis.RedisError: the connection or a right failed.
     """
     started_s = time.monotonic()
-    passed, sources = _tick(registry)
+    ticked = each_shard(registry, _tick)  # so none has more to run while another one is waited for
+    each = [_wait(shard, *one, started_s, timeout_s) for shard, one in zip(registry.shards, ticked, strict=True)]
+    return replace(each[0], sources=max(one.sources for one in each))
+
+
+def _wait(registry: Registry, passed: Passed, sources: list[str], started_s: float, timeout_s: float) -> Passed:
     pending, rest_s = set(sources), POLL_FIRST_S
     while pending:
         found = _look(registry, pending, passed.tick)
@@ -81,13 +89,19 @@ def wait_for_events(registry: Registry, timeout_s: float = 60.0) -> Passed:
         if pending and not found.alive and waited_s > GRACE_S:
             if not found.ticked_lately:
                 raise WaitError("no daemon is alive, so no event runs: start one with luasprocs daemon")
-            registry.client.execute_command("FCALL", *registry.words("tick", TICK_MS, 0))
+            registry.call("tick", TICK_MS, 0)
         if pending and waited_s > timeout_s:
-            raise WaitError(f"not all events have run within {timeout_s:g} s: {_lagging(found, passed.tick)}")
+            raise WaitError(
+                f"not all events have run within {timeout_s:g} s{_where(registry)}: {_lagging(found, passed.tick)}"
+            )
         if pending:
             time.sleep(min(rest_s, max(0.0, timeout_s - waited_s)))
             rest_s = min(rest_s * 1.5, POLL_LONGEST_S)
     return passed
+
+
+def _where(registry: Registry) -> str:
+    return f" on shard {registry.keys.tag}" if registry.keys.tag else ""
 
 
 def _tick(registry: Registry) -> tuple[Passed, list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.encoding import parsed_json, text, time_ms
@@ -10,12 +10,14 @@ from luasprocs.contract.keys import Keys
 from luasprocs.contract.limits import LEASE_MS
 from luasprocs.server.errors import is_wrong_type
 from luasprocs.server.reading import wrong_type
-from luasprocs.state.executions import Gap
+from luasprocs.server.shards import each_shard
+from luasprocs.state.executions import merged_gaps, parse_gaps
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from luasprocs.server.registry import Registry
+    from luasprocs.state.executions import Gap
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +110,44 @@ def _count(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
+def merged_heartbeats(each: Iterable[tuple[int, Iterable[DaemonInfo]]]) -> tuple[DaemonInfo, ...]:
+    """Of each daemon the newest heartbeat that any shard has, by id; times are by the first one's clock.
+
+    `each`: the time of a shard's clock, and the heartbeats there.
+    """
+    found: dict[str, DaemonInfo] = {}
+    first_ms: int | None = None
+    for now_ms, beats in each:
+        first_ms = now_ms if first_ms is None else first_ms
+        for one in beats:
+            beat = replace(one, heard_ms=one.heard_ms + first_ms - now_ms)
+            if one.id not in found or found[one.id].heard_ms < beat.heard_ms:
+                found[one.id] = beat
+    return tuple(found[name] for name in sorted(found))
+
+
 def read_running(registry: Registry, gaps: int = 10) -> Running:
-    """Heartbeats and the last gaps, in one round trip.
+    """Heartbeats and the last gaps, in one round trip to each shard.
 
     Raises:
         redis.RedisError: the connection or a right failed.
     """
+    return merged_running(each_shard(registry, lambda shard: _read_running(shard, gaps)), gaps)
+
+
+def merged_running(each: Sequence[Running], gaps: int) -> Running:
+    """What runs on all shards; the last gaps, so many of them."""
+    if len(each) == 1:
+        return each[0]
+    return Running(
+        now_ms=each[0].now_ms,
+        daemons=merged_heartbeats((one.now_ms, one.daemons) for one in each),
+        gaps=tuple(merged_gaps([*one.gaps] for one in each)[-gaps:]),
+        faults=tuple(fault for one in each for fault in one.faults),
+    )
+
+
+def _read_running(registry: Registry, gaps: int) -> Running:
     pipe = registry.client.pipeline(transaction=False)
     pipe.time()
     pipe.hgetall(registry.keys.daemons)
@@ -128,6 +162,6 @@ def read_running(registry: Registry, gaps: int = 10) -> Running:
     return Running(
         now_ms=time_ms(now),
         daemons=() if isinstance(beats, Exception) else parse_heartbeats(beats),
-        gaps=() if isinstance(entries, Exception) else tuple(Gap.parse(*entry) for entry in reversed(entries)),
+        gaps=() if isinstance(entries, Exception) else tuple(parse_gaps(entries, registry.keys.tag)),
         faults=tuple(faults),
     )

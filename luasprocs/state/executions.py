@@ -6,10 +6,11 @@ has its default.
 
 from __future__ import annotations
 
-from collections import deque
+import heapq
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from luasprocs.contract.codes import FAILED, Status, Trigger
 from luasprocs.contract.encoding import number, raw, text, texts
@@ -18,9 +19,10 @@ from luasprocs.contract.records import EXECUTION, GAP
 from luasprocs.language.globs import matcher
 from luasprocs.server.reading import reading
 from luasprocs.server.script_errors import readable_error
+from luasprocs.server.shards import each_shard, tags_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterable
 
     from luasprocs.server.registry import Registry
 
@@ -32,11 +34,9 @@ START = "0-0"
 """The id before every other."""
 BATCH_RECORDS = 500
 """Entries in one reply: about a millisecond of the server's time."""
-BLOCK_MS = 1000
-_RECENT_IDS = 1000
 
 
-def _order(entry_id: str) -> tuple[int, int]:
+def order_of(entry_id: str) -> tuple[int, int]:
     """What a stream sorts by."""
     time_ms, _, sequence = entry_id.partition("-")
     return int(time_ms), int(sequence or 0)
@@ -56,7 +56,7 @@ class Execution:
     """One record. `id`: the stream's; `time_ms`: of the server's clock; `origin`: who asked, or the first event of the chain.
 
     `trigger`: one of TRIGGERS, `status`: one of STATUSES, if an engine wrote it. `reply` and `error` are cut at 1 kB. A gap has
-    no `sproc`, and its source as `key`.
+    no `sproc`, and its source as `key`. `shard`: the tag of its shard in a cluster.
     """
 
     id: str
@@ -73,9 +73,10 @@ class Execution:
     error: str = ""
     commit: str = ""
     daemon: str = ""
+    shard: str = ""
 
     @classmethod
-    def parse(cls, entry_id: bytes | str, stored: Mapping[Any, Any] | None) -> Execution:
+    def parse(cls, entry_id: bytes | str, stored: Mapping[Any, Any] | None, shard: str = "") -> Execution:
         """From an entry of the stream."""
         found, name = stored or {}, text(entry_id)
         values: list[Any] = []
@@ -85,7 +86,7 @@ class Execution:
             value = found.get(field, "") if value is None else value
             value = value if isinstance(value, str) else value.decode("utf-8", "surrogateescape")
             values.append(number(value) if is_number else value)
-        return cls(name, _order(name)[0], *values)
+        return cls(name, order_of(name)[0], *(*values, shard))
 
     @property
     def failed(self) -> bool:
@@ -131,8 +132,12 @@ class RecordFilter:
         return wanted == name or bool(matcher(raw(wanted))(raw(name)))
 
 
+Positions: TypeAlias = Mapping[str, str]
+"""The tag of each shard to the id of a record there; of a single server the tag is ""."""
+
+
 def newest_id(registry: Registry) -> str:
-    """The id of the newest record; START where there is none.
+    """The id of the newest record of one shard; START where there is none.
 
     Raises:
         RegistryError: the key is not a stream.
@@ -142,89 +147,56 @@ def newest_id(registry: Registry) -> str:
     return text(found[0][0]) if found else START
 
 
+def newest_ids(registry: Registry) -> dict[str, str]:
+    """The same of each shard."""
+    return dict(zip(tags_of(registry), each_shard(registry, newest_id), strict=True))
+
+
 def read_executions(
     registry: Registry,
     count: int | None = 20,
     since_ms: int = 0,
     *,
-    until_id: str = "+",
+    until: Positions | None = None,
     wanted: RecordFilter = RecordFilter(),
 ) -> list[Execution]:
-    """The last `count` records that are wanted (None: all), the newest last. `until_id`: the last one to look at.
+    """The last `count` records that are wanted (None: all), the newest last. `until`: the last ones to look at.
 
     Raises:
         RegistryError: the key is not a stream.
     """
+
+    def read(shard: Registry) -> list[Execution]:
+        return _read(shard, count, since_ms, (until or {}).get(shard.keys.tag, "+"), wanted)
+
+    found = merged(each_shard(registry, read))
+    return found if count is None else found[max(0, len(found) - count) :]
+
+
+def merged(each: Iterable[list[Execution]]) -> list[Execution]:
+    """Records of several shards by time; each shard's stay in their order."""
+    first, *others = each
+    return list(heapq.merge(first, *others, key=lambda one: order_of(one.id))) if others else first
+
+
+def _read(shard: Registry, count: int | None, since_ms: int, until_id: str, wanted: RecordFilter) -> list[Execution]:
     found: list[Execution] = []
     while count is None or len(found) < count:
         size = BATCH_RECORDS if count is None or wanted else min(BATCH_RECORDS, count - len(found))
-        with reading(Keys.executions, registry.keys):
+        with reading(Keys.executions, shard.keys):
             entries: list[Any] = (
-                registry.client.xrevrange(registry.keys.executions, max=until_id, min=since_ms, count=size) or []
+                shard.client.xrevrange(shard.keys.executions, max=until_id, min=since_ms, count=size) or []
             )
-        found += filter(wanted, (Execution.parse(*entry) for entry in entries))
+        found += filter(wanted, (Execution.parse(entry, fields, shard.keys.tag) for entry, fields in entries))
         if len(entries) < size:
             break
         until_id = f"({text(entries[-1][0])}"
     return found[:count][::-1]
 
 
-class Tail:
-    """The records behind `last_id`, batch by batch. An error leaves `last_id`: the next `read` goes on from there.
-
-    What was trimmed before it was read is passed over. A stream that started over (deleted, and a clock that went back) is
-    noticed by a `read` that finds nothing, and read from its start by the next.
-    """
-
-    def __init__(self, registry: Registry, last_id: str = START) -> None:
-        self.last_id = last_id
-        self._registry = registry
-        self._recent: deque[str] = deque([last_id], maxlen=_RECENT_IDS)
-
-    def read(self, count: int = BATCH_RECORDS, block_ms: int | None = None) -> list[Execution]:
-        """At most `count` records, the newest last. `block_ms`: how long to wait for the first.
-
-        Raises:
-            RegistryError: the key is not a stream.
-        """
-        key = self._registry.keys.executions
-        with reading(Keys.executions, self._registry.keys):
-            reply: Any = self._registry.client.xread({key: self.last_id}, count=count, block=block_ms)
-            found = [Execution.parse(*entry) for _, entries in reply or () for entry in entries]
-            if found:
-                self.last_id = found[-1].id
-                self._recent.extend(one.id for one in found)
-            elif self._started_over():
-                self.last_id = START
-        return found
-
-    def _started_over(self) -> bool:
-        newest = newest_id(self._registry)
-        # A newest one that was read before is what is left when the last one was deleted.
-        return START != newest not in self._recent and _order(newest) < _order(self.last_id)
-
-
-def follow(registry: Registry, last_id: str = START, *, idle: Callable[[], None] = lambda: None) -> Iterator[Execution]:
-    """The records behind `last_id`, as they come, without end. `idle` is called whenever none came for a second.
-
-    Raises:
-        RegistryError: the key is not a stream.
-        redis.RedisError: the connection failed; follow again from the last record's id.
-    """
-    tail = Tail(registry, last_id)
-    timeout_s = registry.client.connection_pool.connection_kwargs.get("socket_timeout")
-    # A URL's own timeout may be shorter than the wait.
-    block_ms = min(BLOCK_MS, max(1, int(timeout_s * 500))) if timeout_s else BLOCK_MS
-    while True:
-        batch = tail.read(block_ms=block_ms)
-        if not batch:
-            idle()
-        yield from batch
-
-
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A stretch of time whose events of a source were not run. Times are of the server's clock."""
+    """A stretch of time whose events of a source were not run. Times are of the server's clock. `shard`: as of an `Execution`."""
 
     id: str
     time_ms: int
@@ -233,14 +205,15 @@ class Gap:
     to_ms: int = 0
     why: str = ""
     daemon: str = ""
+    shard: str = ""
 
     @classmethod
-    def parse(cls, entry_id: bytes | str, stored: Mapping[Any, Any] | None) -> Gap:
+    def parse(cls, entry_id: bytes | str, stored: Mapping[Any, Any] | None, shard: str = "") -> Gap:
         """From an entry of the stream."""
         found, name = texts(stored), text(entry_id)
         values: list[Any] = [found.get(field.name, "") for field in GAP]
         values = [number(value) if field.number else value for field, value in zip(GAP, values, strict=True)]
-        return cls(name, _order(name)[0], *values)
+        return cls(name, order_of(name)[0], *(*values, shard))
 
 
 def read_gaps(registry: Registry, count: int | None = None) -> list[Gap]:
@@ -249,6 +222,20 @@ def read_gaps(registry: Registry, count: int | None = None) -> list[Gap]:
     Raises:
         RegistryError: the key is not a stream.
     """
-    with reading(Keys.gaps, registry.keys):
-        entries: list[Any] = registry.client.xrevrange(registry.keys.gaps, count=count) or []
-    return [Gap.parse(*entry) for entry in reversed(entries)]
+
+    def read(shard: Registry) -> list[Gap]:
+        with reading(Keys.gaps, shard.keys):
+            return parse_gaps(shard.client.xrevrange(shard.keys.gaps, count=count), shard.keys.tag)
+
+    found = merged_gaps(each_shard(registry, read))
+    return found if count is None else found[max(0, len(found) - count) :]
+
+
+def parse_gaps(newest_first: Any, shard: str = "") -> list[Gap]:
+    """From entries as XREVRANGE replies; the newest last."""
+    return [Gap.parse(entry, fields, shard) for entry, fields in reversed(newest_first or [])]
+
+
+def merged_gaps(each: Iterable[list[Gap]]) -> list[Gap]:
+    """Gaps of several shards by time."""
+    return list(heapq.merge(*each, key=lambda one: order_of(one.id)))

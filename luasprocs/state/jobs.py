@@ -5,7 +5,9 @@ A job runs at least once: when its daemon dies, another one runs it again. Its i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import heapq
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from redis.exceptions import ResponseError
@@ -17,9 +19,10 @@ from luasprocs.errors import EngineVersionError, JobError
 from luasprocs.server.errors import is_no_group, is_wrong_type
 from luasprocs.server.registry import Registry
 from luasprocs.server.script_errors import readable_error
+from luasprocs.server.shards import each_shard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from redis import Redis
 
@@ -36,7 +39,8 @@ class JobRecord:
     for a retry of a server-side sproc.
 
     `attempt` counts from 1; `enqueued_ms`, `due_ms`: unix milliseconds, `due_ms` 0 unless delayed; `daemon`: who runs it;
-    `keys`, `args`: as text, bytes that are no UTF-8 as surrogates; `error`: of a dead one's last attempt, the place first.
+    `keys`, `args`: as text, bytes that are no UTF-8 as surrogates; `error`: of a dead one's last attempt, the place first;
+    `shard`: the tag of its shard in a cluster.
     """
 
     id: str
@@ -51,35 +55,47 @@ class JobRecord:
     due_ms: int = 0
     daemon: str = ""
     error: str = ""
+    shard: str = ""
 
 
 def read_jobs(registry: Registry, limit: int = LIMIT) -> list[JobRecord]:
-    """The jobs by state, each state's oldest first; at most `limit` of each state, of dead ones the newest.
+    """The jobs by state, each state's oldest first; at most `limit` of each state and shard, of dead ones the newest.
 
     Raises:
         redis.RedisError: the server can't be read.
     """
-    queued = _read(registry.client, "XRANGE", registry.keys.jobs, "-", "+", "COUNT", limit)
-    running = {text(entry): text(consumer) for entry, consumer, *_ in _pending(registry, limit)}
+    each = each_shard(registry, lambda shard: _read_jobs(shard, limit))
+    return list(heapq.merge(*each, key=lambda job: (STATES.index(job.state), job.enqueued_ms)))
+
+
+def _read_jobs(shard: Registry, limit: int) -> list[JobRecord]:
+    client, keys = shard.client, shard.keys
+    queued = _read(client, "XRANGE", keys.jobs, "-", "+", "COUNT", limit)
+    running = {text(entry): text(consumer) for entry, consumer, *_ in _pending(shard, limit)}
     waiting = [
         _record(found, "waiting")
-        for name in _read(registry.client, "HKEYS", registry.keys.running)
-        for found in _read(registry.client, "LRANGE", raw(registry.keys.waiting_prefix) + name, 0, limit - 1)
+        for name in _read(client, "HKEYS", keys.running)
+        for found in _read(client, "LRANGE", raw(keys.waiting_prefix) + name, 0, limit - 1)
     ]
-    enqueued = _read(registry.client, "LRANGE", registry.keys.enqueued, 0, limit - 1)
-    delayed = _read(registry.client, "ZRANGE", registry.keys.delayed, 0, limit - 1, "WITHSCORES")
-    dead = reversed(_read(registry.client, "XREVRANGE", registry.keys.dead, "+", "-", "COUNT", limit))
+    enqueued = _read(client, "LRANGE", keys.enqueued, 0, limit - 1)
+    delayed = _read(client, "ZRANGE", keys.delayed, 0, limit - 1, "WITHSCORES")
+    dead = reversed(_read(client, "XREVRANGE", keys.dead, "+", "-", "COUNT", limit))
     found = [_of_entry(entry, fields, running) for entry, fields in queued]
     found += [*(_record(one, "queued") for one in enqueued), *waiting, *_delayed(delayed)]
     found += [_of_dead(fields) for _, fields in dead]
-    jobs = [job for job in found if job is not None]
+    jobs = [replace(job, shard=keys.tag) if keys.tag else job for job in found if job is not None]
     return sorted(jobs, key=lambda job: STATES.index(job.state))
 
 
 def count_jobs(registry: Registry) -> dict[str, int]:
     """How many are `open` (to run, or running), `delayed` and `dead`; those that wait for their sproc's turn left out."""
-    pipe = registry.client.pipeline(transaction=False)
-    keys = registry.keys
+    each = each_shard(registry, _count_jobs)
+    return {state: sum(one[state] for one in each) for state in ("open", "delayed", "dead")}
+
+
+def _count_jobs(shard: Registry) -> dict[str, int]:
+    pipe = shard.client.pipeline(transaction=False)
+    keys = shard.keys
     asked = (("XLEN", keys.jobs), ("LLEN", keys.enqueued), ("ZCARD", keys.delayed), ("XLEN", keys.dead))
     for command, key in asked:
         pipe.execute_command(command, key)
@@ -105,13 +121,17 @@ def act(
     left = list(dict.fromkeys(ids))
     while left:
         some, left = left[:AT_ONCE], left[AT_ONCE:]
-        found: Any = registry.call("job", action, state, *map(_raw, some))
-        if not isinstance(found, list):
-            raise EngineVersionError(
-                "the registry's engine is older than this luasprocs: luasprocs sync brings its own"
-            )
-        for job_id, was in zip(some, found, strict=True):
-            yield job_id, _refusal(action, job_id, state, text(was or b"")) or text(was)
+        each = each_shard(registry, partial(_act, words=(action, state, *map(_raw, some))))
+        for job_id, *there in zip(some, *each, strict=True):  # a job is on one shard alone
+            was = next(filter(None, there), b"")
+            yield job_id, _refusal(action, job_id, state, text(was)) or text(was)
+
+
+def _act(shard: Registry, words: Sequence[str | bytes]) -> list[Any]:
+    found: Any = shard.call("job", *words)
+    if not isinstance(found, list):
+        raise EngineVersionError("the registry's engine is older than this luasprocs: luasprocs sync brings its own")
+    return found
 
 
 def _raw(job_id: str) -> bytes:

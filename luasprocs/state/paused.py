@@ -10,8 +10,11 @@ from redis.exceptions import ResponseError
 from luasprocs.contract.encoding import number, raw, text
 from luasprocs.contract.keys import Keys
 from luasprocs.server.errors import is_wrong_type
+from luasprocs.server.shards import each_shard
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from luasprocs.server.registry import Registry
 
 
@@ -29,9 +32,13 @@ class Pause:
 
 
 def read_paused(registry: Registry) -> frozenset[str]:
-    """The paused sprocs; none where the key is no set, as the engine sees it."""
+    """The sprocs that are paused, on any shard; none where the key is no set, as the engine sees it."""
+    return frozenset().union(*each_shard(registry, _read))
+
+
+def _read(shard: Registry) -> frozenset[str]:
     try:
-        found: Any = registry.client.smembers(registry.keys.paused)
+        found: Any = shard.client.smembers(shard.keys.paused)
     except ResponseError as error:
         if not is_wrong_type(error):
             raise
@@ -46,6 +53,15 @@ def parse_pauses(paused: Any, pauses: Any) -> tuple[Pause, ...]:
         Pause(name, number(known[name][0]), known[name][2]) if name in known else Pause(name)
         for name in sorted(map(text, paused))
     )
+
+
+def merged_pauses(each: Iterable[Iterable[Pause]]) -> tuple[Pause, ...]:
+    """Those of several shards, by name; of each the one that is known best."""
+    found: dict[str, Pause] = {}
+    for one in (one for some in each for one in some):
+        if one.name not in found or not found[one.name].since_ms:
+            found[one.name] = one
+    return tuple(found[name] for name in sorted(found))
 
 
 def pausing(keys: Keys, name: bytes, at_ms: int, by: str) -> tuple[tuple[bytes | str, ...], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ResponseError
@@ -10,10 +10,16 @@ from redis.exceptions import ResponseError
 from luasprocs.contract.encoding import raw, text
 from luasprocs.contract.replies import Schedule
 from luasprocs.server.errors import is_missing_function
+from luasprocs.server.shards import each_shard
 from luasprocs.state.daemons import parse_heartbeats
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from luasprocs.server.registry import Registry
+
+
+_STATES = ("paused", "ok", "idle")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,32 @@ def read_schedules(registry: Registry) -> Schedules:
     Raises:
         redis.RedisError: the server can't be read.
     """
+    return merged_schedules(each_shard(registry, _read))
+
+
+def merged_schedules(each: Sequence[Schedules]) -> Schedules:
+    """Those of all shards by name: one that is due on a single shard is not yet anywhere else."""
+    if len(each) == 1:
+        return each[0]
+    found: dict[str, ScheduleInfo] = {}
+    for one in (one for some in each for one in some.each):
+        found[one.name] = _both(found[one.name], one) if one.name in found else one
+    return Schedules(each[0].now_ms, tuple(found[name] for name in sorted(found)))
+
+
+def _both(one: ScheduleInfo, other: ScheduleInfo) -> ScheduleInfo:
+    return replace(
+        one,
+        state=next(state for state in _STATES if state in {one.state, other.state}),
+        due_ms=min(filter(None, (one.due_ms, other.due_ms)), default=0),
+        last_ms=max(one.last_ms, other.last_ms),
+        ran_ms=max(one.ran_ms, other.ran_ms),
+        missed=one.missed + other.missed,
+        problem=one.problem or other.problem,
+    )
+
+
+def _read(registry: Registry) -> Schedules:
     try:
         reply: Any = registry.call_ro("schedules")
     except ResponseError as error:

@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.codes import FAILED
-from luasprocs.contract.encoding import number, texts
+from luasprocs.contract.encoding import number, raw, text, texts
+from luasprocs.contract.keys import Keys
 from luasprocs.contract.records import BUCKET_PREFIX, STATS
+from luasprocs.server.reading import reading
+from luasprocs.server.shards import each_shard
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from luasprocs.server.registry import Registry
 
 
 _UNITS = {"last_run": "last_run_s", "failing_since": "failing_since_ms", "last_missed": "last_missed_ms"}
@@ -40,6 +45,12 @@ class Stats:
     duration_us_total: int = 0
     duration_us_max: int = 0
     buckets: tuple[tuple[int | None, int], ...] = ()
+
+    @classmethod
+    def of_all(cls, replies: Sequence[Any]) -> Stats:
+        """From the hashes of all shards. An error that stands for one counts nothing."""
+        found = summed(replies)
+        return cls() if isinstance(found, Exception) else cls.parse(found)
 
     @classmethod
     def parse(cls, stored: Mapping[Any, Any] | None) -> Stats:
@@ -89,3 +100,50 @@ class Stats:
     def p99_us(self) -> int | None:
         """Of a hundred runs 99 took no longer, about."""
         return self.percentile_us(0.99)
+
+
+def stored_stats(registry: Registry, name: str) -> dict[bytes, bytes]:
+    """The hash of one sproc, over all shards.
+
+    Raises:
+        RegistryError: somebody wrote over the key.
+    """
+
+    def read(shard: Registry) -> Any:
+        with reading(Keys.stats_prefix, shard.keys, name):
+            return shard.client.hgetall(raw(shard.keys.stats(name)))
+
+    found: dict[bytes, bytes] = summed(each_shard(registry, read))
+    return found
+
+
+_LAST = {"last_error", "last_status", "failed_in_a_row", "failing_since"}
+"""Fields that tell of the last run: the newest shard's."""
+_GREATEST = {"last_run", "last_missed", "duration_us_max"}
+
+
+def summed(replies: Sequence[Any]) -> Any:
+    """One hash from those of all shards, as stored: counts are added, what is last is the newest one's.
+
+    One reply alone stays as it is, an error too; beside others an error is left out.
+    """
+    if len(replies) == 1:
+        return replies[0]
+    hashes = [one for one in replies if isinstance(one, dict)]
+    if not hashes:
+        return replies[0]
+    hashes.sort(key=lambda one: _numbered(one, b"last_run"))
+    found: dict[Any, Any] = {}
+    for one in hashes:
+        for name, value in one.items():
+            field = text(name)
+            if field in _LAST:
+                continue
+            count, before = number(text(value)), number(text(found.get(name, b"")))
+            found[name] = str(max(count, before) if field in _GREATEST else count + before).encode()
+    return found | {name: value for name, value in hashes[-1].items() if text(name) in _LAST}
+
+
+def _numbered(stored: Mapping[Any, Any], name: bytes) -> int:
+    value = stored.get(name, stored.get(name.decode(), b""))
+    return number(text(value))

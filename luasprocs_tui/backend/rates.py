@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.encoding import time_ms
 from luasprocs.server.errors import is_missing_key
-from luasprocs.state.daemons import parse_heartbeats
+from luasprocs.state.daemons import merged_heartbeats, parse_heartbeats
 from luasprocs.state.stats import Stats
 from luasprocs_tui.values.rows import NOTHING_COUNTED, Counters
 from luasprocs_tui.values.snapshots import PULSES, Pulse
@@ -34,21 +34,24 @@ class PulseCounter:
         self._per_s: deque[float] = deque(maxlen=PULSES)
         self._runs_per_s: float | None = None
 
-    def look(self, now: Any, beats: Any, gaps: Any, stream: Any) -> Pulse | None:
-        """From the replies of TIME, HGETALL, XLEN and XINFO STREAM; None where there is no time."""
-        if isinstance(now, Exception):
+    def look(self, each: Sequence[tuple[Any, Any, Any, Any]]) -> Pulse | None:
+        """From each shard's replies of TIME, HGETALL, XLEN and XINFO STREAM; None where there is no time."""
+        if any(isinstance(now, Exception) for now, *_ in each):
             return None
-        now_ms = time_ms(now)
-        found = () if isinstance(beats, Exception) else parse_heartbeats(beats)
+        now_ms = time_ms(each[0][0])
+        found = merged_heartbeats(
+            (time_ms(now), () if isinstance(beats, Exception) else parse_heartbeats(beats)) for now, beats, *_ in each
+        )
         alive = [one for one in found if one.alive(now_ms)]
-        added = _added(stream)
+        counts = [_added(stream) for *_, stream in each]
+        added = None if None in counts else sum(filter(None, counts))
         self._count(alive, added, now_ms)
         return Pulse(
             now_ms=now_ms,
             at_s=time.monotonic(),
             daemons=len(alive),
             lag=sum(one.lag for one in alive),
-            gaps=gaps if isinstance(gaps, int) else 0,
+            gaps=sum(gaps for _, _, gaps, _ in each if isinstance(gaps, int)),
             recorded=added,
             runs_per_s=self._runs_per_s,
             per_s=tuple(self._per_s),

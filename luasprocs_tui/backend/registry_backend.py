@@ -15,15 +15,14 @@ from luasprocs.operations.run import Enqueued, Ran, run
 from luasprocs.operations.sprocs import live_sproc
 from luasprocs.registry.history import read_history
 from luasprocs.registry.live import read_sprocs
-from luasprocs.server.connection import connect, errors_named
-from luasprocs.server.reading import reading
-from luasprocs.server.registry import Registry
-from luasprocs.server.urls import redacted
+from luasprocs.server.connection import errors_named
+from luasprocs.server.fleet import Fleet
+from luasprocs.server.urls import checked, redacted
 from luasprocs.state import jobs
 from luasprocs.state.desired import read_suspended, read_sync_state, suspend, unsuspend
 from luasprocs.state.requests import now_and_generation
 from luasprocs.state.schedules import read_schedules
-from luasprocs.state.stats import Stats
+from luasprocs.state.stats import Stats, stored_stats
 from luasprocs_tui.backend.execution_tail import ExecutionTail
 from luasprocs_tui.backend.protocol import SyncStatus
 from luasprocs_tui.backend.snapshot_reader import SnapshotReader
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from luasprocs.operations.pause import Paused
     from luasprocs.operations.rollback import Preview
     from luasprocs.registry.history import Generation
+    from luasprocs.server.registry import Registry
     from luasprocs.state.jobs import JobRecord
     from luasprocs.state.schedules import Schedules
     from luasprocs_tui.values.snapshots import Snapshot
@@ -54,16 +54,22 @@ class RegistryBackend:
     """
 
     def __init__(self, url: str, namespace: str = "") -> None:
+        checked(url)
+        Keys(namespace)
         self._server = redacted(url)
-        self._registry = Registry(connect(url, socket_timeout=REPLY_TIMEOUT_S), Keys(namespace))
-        self._snapshots = SnapshotReader(self._registry)
+        self._fleet = Fleet(url, namespace, lenient=True, socket_timeout=REPLY_TIMEOUT_S)
+        self._snapshots = SnapshotReader(self._fleet.registry)
+
+    @property
+    def _registry(self) -> Registry:
+        return self._fleet.registry()
 
     def snapshot(self, visible: Sequence[str], *, full: bool) -> Snapshot:
         with errors_named(self._server):
             return self._snapshots.read(visible, full=full)
 
     def tail(self, sproc: str) -> ExecutionTail:
-        return ExecutionTail(self._registry, self._server, sproc)
+        return ExecutionTail(self._fleet.registry, self._server, sproc)
 
     def sproc(self, name: str) -> Sproc | None:
         with errors_named(self._server):
@@ -81,8 +87,8 @@ class RegistryBackend:
             return jobs.read_jobs(self._registry)
 
     def stats(self, name: str) -> Stats:
-        with errors_named(self._server), reading(Keys.stats_prefix, self._registry.keys, name):
-            return Stats.parse(self._registry.client.hgetall(raw(self._registry.keys.stats(name))))
+        with errors_named(self._server):
+            return Stats.parse(stored_stats(self._registry, name))
 
     def history(self) -> Sequence[Generation]:
         with errors_named(self._server):
@@ -110,15 +116,10 @@ class RegistryBackend:
             return time_ms(self._registry.client.time())
 
     def count_keys(self, glob: str, limit: int) -> tuple[int, bool]:
-        cursor, found = 0, 0
         with errors_named(self._server):
-            for _ in range(0, limit, SCAN_COUNT):
-                reply: Any = self._registry.client.scan(cursor, match=raw(glob), count=SCAN_COUNT)
-                cursor, some = reply
-                found += len(some)
-                if not cursor:
-                    return found, True
-        return found, False
+            shards = self._registry.shards
+            each = [_count_keys(shard, glob, limit // len(shards)) for shard in shards]
+        return sum(found for found, _ in each), all(whole for _, whole in each)
 
     def toggle_pause(self, names: Sequence[str]) -> Paused:
         with self._changing():
@@ -179,16 +180,28 @@ class RegistryBackend:
             return True
 
     def close(self) -> None:
-        self._registry.client.connection_pool.disconnect(inuse_connections=True)
+        self._fleet.cut()
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[None]:
         """Inside, a connection that breaks is an unknown outcome; where there was none to begin with, nothing was done."""
         with errors_named(self._server):
-            pool = self._registry.client.connection_pool
-            pool.release(pool.get_connection())
+            for shard in self._registry.shards:
+                pool = shard.client.connection_pool
+                pool.release(pool.get_connection())
         try:
             with errors_named(self._server):
                 yield
         except ServerUnreachableError as error:
             raise OutcomeUnknownError(f"outcome unknown, check before you repeat it: {error}") from error
+
+
+def _count_keys(shard: Registry, glob: str, limit: int) -> tuple[int, bool]:
+    cursor, found = 0, 0
+    for _ in range(0, limit, SCAN_COUNT):
+        reply: Any = shard.client.scan(cursor, match=raw(glob), count=SCAN_COUNT)
+        cursor, some = reply
+        found += len(some)
+        if not cursor:
+            return found, True
+    return found, False

@@ -9,23 +9,26 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from luasprocs.contract.encoding import raw, text
 from luasprocs.language.triggers import HEADER_KEYS, described, schedule_of
 from luasprocs.operations.findings import findings
-from luasprocs.operations.snapshot import failing_in, missed_in, read_around, sprocs_of
+from luasprocs.operations.snapshot import away_shards, failing_in, missed_in, read_around, sprocs_of
 from luasprocs.registry.edits import is_edited
 from luasprocs.registry.live import LiveSproc, read_live
+from luasprocs.server.shards import each_shard, reached
+from luasprocs.state.stats import summed
 from luasprocs_tui.backend.rates import PulseCounter, StatsCounter
 from luasprocs_tui.values.rows import Row, state_of
 from luasprocs_tui.values.snapshots import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from luasprocs.operations.findings import Finding
-    from luasprocs.operations.snapshot import SprocFacts
+    from luasprocs.operations.snapshot import ShardFacts, SprocFacts
     from luasprocs.registry.live import Live
     from luasprocs.server.registry import Registry
     from luasprocs_tui.values.rows import Counters
@@ -45,10 +48,11 @@ HEADER_FIELDS = ("description", *HEADER_KEYS, "runasync", "enabled", "library", 
 
 
 class SnapshotReader:
-    """One registry, read again and again; for one thread."""
+    """One registry, read again and again; for one thread. `registry` gives another one if shards came or went."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    def __init__(self, registry: Callable[[], Registry]) -> None:
+        self._open = registry
+        self._registry: Registry | None = None
         self._known: dict[LiveSproc, Row] = {}
         self._last: Snapshot | None = None
         self._seen: list[Any] = []
@@ -65,49 +69,52 @@ class SnapshotReader:
         Raises:
             ServerError, redis.RedisError: the server doesn't answer, or refuses.
         """
-        seen, counters, pulse = self._glance(visible)
+        whole = self._open()
+        registry, away = reached(whole)
+        shards = away_shards(whole, away)
+        seen, counters, pulse = self._glance(registry, visible)
+        full = full or self._registry is None or registry.shards != self._registry.shards
+        self._registry = registry
         if full or self._last is None or seen != self._seen or time.monotonic() >= self._full_again_at_s:
-            self._last = self._read_all(counters)
+            self._last = self._read_all(registry, counters, shards)
         else:
             rows = tuple(
                 replace(row, counters=counters[row.name]) if row.name in counters else row for row in self._last.rows
             )
             self._last = replace(self._last, rows=rows, read_at_s=time.monotonic())
-        self._last = replace(self._last, pulse=pulse, findings=self._findings())
+        self._last = replace(self._last, pulse=pulse, findings=self._findings(registry))
         self._seen = seen
         return self._last
 
-    def _findings(self) -> tuple[Finding, ...]:
+    def _findings(self, registry: Registry) -> tuple[Finding, ...]:
         assert self._sprocs is not None  # noqa: S101  # read before
         stats = self._stats.known
         sprocs = replace(self._sprocs, failing=failing_in(stats), missed=missed_in(stats))
-        return findings(read_around(self._registry, sprocs))
+        return findings(read_around(registry, sprocs))
 
-    def _glance(self, visible: Sequence[str]) -> tuple[list[Any], dict[str, Counters], Pulse | None]:
-        pipe: Any = self._registry.client.pipeline(transaction=False)
-        pipe.hgetall(self._registry.keys.revision)
-        pipe.execute_command("FCALL_RO", self._registry.keys.function("about"), 0)
-        pipe.smembers(self._registry.keys.paused)
-        pipe.time()
-        pipe.hgetall(self._registry.keys.daemons)
-        pipe.xlen(self._registry.keys.gaps)
-        pipe.xinfo_stream(self._registry.keys.executions)
-        for name in visible:
-            pipe.hgetall(raw(self._registry.keys.stats(name)))
-        revision, about, paused, now, beats, gaps, stream, *stats = pipe.execute(raise_on_error=False)
-        self._paused = frozenset() if isinstance(paused, Exception) else frozenset(map(text, paused))
-        seen = [str(reply) if isinstance(reply, Exception) else reply for reply in (revision, about, paused)]
-        counters = {name: self._stats.look(name, reply) for name, reply in zip(visible, stats, strict=True)}
-        return seen, counters, self._pulse.look(now, beats, gaps, stream)
+    def _glance(
+        self, registry: Registry, visible: Sequence[str]
+    ) -> tuple[list[Any], dict[str, Counters], Pulse | None]:
+        glances = each_shard(registry, lambda shard: _glance(shard, visible))
+        paused = [one.paused for one in glances if not isinstance(one.paused, Exception)]
+        self._paused = frozenset(map(text, chain.from_iterable(paused)))
+        seen = [
+            str(reply) if isinstance(reply, Exception) else reply
+            for one in glances
+            for reply in (one.revision, one.about, one.paused)
+        ]
+        stats = zip(*(one.stats for one in glances), strict=True)
+        counters = {name: self._stats.look(name, summed(each)) for name, each in zip(visible, stats, strict=True)}
+        return seen, counters, self._pulse.look([one.pulse for one in glances])
 
-    def _read_all(self, counters: Mapping[str, Counters]) -> Snapshot:
+    def _read_all(self, registry: Registry, counters: Mapping[str, Counters], away: Sequence[ShardFacts]) -> Snapshot:
         started_s = time.monotonic()
-        live = read_live(self._registry, len(self._known))
-        self._known = self._rows(live)
+        live = read_live(registry, len(self._known))
+        self._known = self._rows(registry, live)
         names = [row.name for row in self._known.values()]
-        counted = {**self._counted([name for name in names if name not in counters]), **counters}
+        counted = {**self._counted(registry, [name for name in names if name not in counters]), **counters}
         self._stats.keep(names)
-        self._sprocs = sprocs_of(self._registry, live, self._stats.known)
+        self._sprocs = sprocs_of(registry, live, self._stats.known, away)
         rows = [
             replace(row, counters=counted[row.name], state="paused" if row.name in self._paused else row.state)
             for row in self._known.values()
@@ -115,22 +122,27 @@ class SnapshotReader:
         done_s = time.monotonic()
         self._full_again_at_s = done_s + REST_FACTOR * (done_s - started_s)
         longest = (max(names, key=len, default=""), max((row.trigger for row in rows), key=len, default=""))
-        return Snapshot(live.revision, tuple(rows), done_s, longest)
+        return Snapshot(live.revision, tuple(rows), done_s, longest, shards=self._sprocs.shards)
 
-    def _counted(self, names: Sequence[str]) -> dict[str, Counters]:
+    def _counted(self, registry: Registry, names: Sequence[str]) -> dict[str, Counters]:
         """Of every sproc the counts; durations too once the list stands, of those that have run."""
-        keys = [raw(self._registry.keys.stats(name)) for name in names]
-        replies = [_fields(COUNTED, reply) for reply in self._pipelined(keys, COUNTED)]
-        if self._last is not None:
-            ran = [at for at, reply in enumerate(replies) if isinstance(reply, dict) and reply.get(b"runs")]
-            for at, reply in zip(ran, self._pipelined([keys[at] for at in ran]), strict=True):
-                replies[at] = reply
-        return {name: self._stats.look(name, reply) for name, reply in zip(names, replies, strict=True)}
 
-    def _rows(self, live: Live) -> dict[LiveSproc, Row]:
+        def read(shard: Registry) -> list[Any]:
+            keys = [raw(shard.keys.stats(name)) for name in names]
+            replies = [_fields(COUNTED, reply) for reply in _pipelined(shard, keys, COUNTED)]
+            if self._last is not None:
+                ran = [at for at, reply in enumerate(replies) if isinstance(reply, dict) and reply.get(b"runs")]
+                for at, reply in zip(ran, _pipelined(shard, [keys[at] for at in ran]), strict=True):
+                    replies[at] = reply
+            return replies
+
+        each = zip(names, *each_shard(registry, read), strict=True)
+        return {name: self._stats.look(name, summed(replies)) for name, *replies in each}
+
+    def _rows(self, registry: Registry, live: Live) -> dict[LiveSproc, Row]:
         """Rows in the registry's order; only what is new, changed or edited by hand has its header read."""
         wanted = [one for one in live.sprocs.values() if not one.intact or one not in self._known]
-        replies = self._pipelined([raw(self._registry.keys.name(one.name)) for one in wanted], HEADER_FIELDS)
+        replies = _pipelined(registry, [raw(registry.keys.name(one.name)) for one in wanted], HEADER_FIELDS)
         for one, reply in zip(wanted, replies, strict=True):
             if is_edited(one):
                 known = _fields(HEADER_FIELDS, reply, {})
@@ -154,18 +166,44 @@ class SnapshotReader:
         before = None if is_edited(sproc) else self._edited.get(sproc.name)
         return commit if before is not None and commit != before else ""
 
-    def _pipelined(self, keys: Sequence[bytes], fields: Sequence[str | bytes] = ()) -> list[Any]:
-        """The fields of each hash, all for none named; an exception stands for a key that is none."""
-        replies = []
-        for start in range(0, len(keys), PIPELINE_COMMANDS):
-            pipe = self._registry.client.pipeline(transaction=False)
-            for key in keys[start : start + PIPELINE_COMMANDS]:
-                if fields:
-                    pipe.hmget(key, fields)
-                else:
-                    pipe.hgetall(key)
-            replies += pipe.execute(raise_on_error=False)
-        return replies
+
+class _Glance(NamedTuple):
+    """What one shard says, errors too. `pulse`: time, heartbeats, how many gaps, and what is known of the records."""
+
+    revision: Any
+    about: Any
+    paused: Any
+    pulse: tuple[Any, Any, Any, Any]
+    stats: list[Any]
+
+
+def _glance(shard: Registry, visible: Sequence[str]) -> _Glance:
+    pipe: Any = shard.client.pipeline(transaction=False)
+    pipe.hgetall(shard.keys.revision)
+    pipe.execute_command("FCALL_RO", *shard.words("about"))
+    pipe.smembers(shard.keys.paused)
+    pipe.time()
+    pipe.hgetall(shard.keys.daemons)
+    pipe.xlen(shard.keys.gaps)
+    pipe.xinfo_stream(shard.keys.executions)
+    for name in visible:
+        pipe.hgetall(raw(shard.keys.stats(name)))
+    revision, about, paused, now, beats, gaps, stream, *stats = pipe.execute(raise_on_error=False)
+    return _Glance(revision, about, paused, (now, beats, gaps, stream), stats)
+
+
+def _pipelined(shard: Registry, keys: Sequence[bytes], fields: Sequence[str | bytes] = ()) -> list[Any]:
+    """The fields of each hash, all for none named; an exception stands for a key that is none."""
+    replies = []
+    for start in range(0, len(keys), PIPELINE_COMMANDS):
+        pipe = shard.client.pipeline(transaction=False)
+        for key in keys[start : start + PIPELINE_COMMANDS]:
+            if fields:
+                pipe.hmget(key, fields)
+            else:
+                pipe.hgetall(key)
+        replies += pipe.execute(raise_on_error=False)
+    return replies
 
 
 def _fields(names: Sequence[T], reply: Any, otherwise: Any = None) -> Any:

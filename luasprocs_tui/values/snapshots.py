@@ -10,6 +10,7 @@ from luasprocs_tui.values.freshness import Freshness
 
 if TYPE_CHECKING:
     from luasprocs.operations.findings import Finding
+    from luasprocs.operations.snapshot import ShardFacts
     from luasprocs.registry.revision import Revision
     from luasprocs.state.executions import Execution
     from luasprocs_tui.values.rows import Row
@@ -45,7 +46,8 @@ class Pulse:
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The registry at one moment. `read_at_s`: of the monotonic clock; `longest`: name and trigger, what the columns must hold;
-    `findings`: what is wrong, the worst first; `pulse`: None where it can't be read.
+    `findings`: what is wrong, the worst first; `pulse`: None where it can't be read; `shards`: of a
+    cluster.
     """
 
     revision: Revision
@@ -54,6 +56,7 @@ class Snapshot:
     longest: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     pulse: Pulse | None = None
+    shards: tuple[ShardFacts, ...] = ()
 
     @property
     def suspended(self) -> bool:

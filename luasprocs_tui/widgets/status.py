@@ -64,6 +64,19 @@ def note_of(state: State) -> str:
     return "; ".join((worst.message, worst.hint, *(f"{one.code.replace('_', ' ')}: {one.message}" for one in others)))
 
 
+def shards_of(state: State) -> Text:
+    """The shards of a cluster: where each is, and its generation; what is wrong with one stands out."""
+    shards = state.snapshot.shards if state.snapshot else ()
+    each = [
+        (
+            f"{clean(one.address or one.tag)} {'away' if one.away else f'generation {one.generation}'}  ",
+            "bold red" if one.away else "bold yellow" if one.problem else "",
+        )
+        for one in shards
+    ]
+    return Text.assemble("shards  ", *each, no_wrap=True, overflow="ellipsis") if each else Text()
+
+
 def pulse_of(state: State, bars: int) -> Text:
     """How all of it goes: daemons, events a second as `bars` bars, runs, lag, gaps."""
     pulse = state.snapshot.pulse if state.snapshot else None
@@ -90,12 +103,13 @@ class Status(Widget):
         self._state = State("")
 
     def compose(self) -> ComposeResult:
-        """A line of facts with a badge and the context, a line of the pulse, and a note."""
+        """A line of facts with a badge and the context, a line of the pulse, one of a cluster's shards, and a note."""
         with Horizontal(id="first"):
             yield Static(id="badge")
             yield Static(id="context")
             yield Static(id="facts")
         yield Static(id="pulse")
+        yield Static(id="shards")
         yield Static(id="note")
 
     def on_mount(self) -> None:
@@ -128,5 +142,7 @@ class Status(Widget):
         draw(self, "#facts", Text(facts_of(state), no_wrap=True, overflow="ellipsis"))
         pulse = draw(self, "#pulse", pulse_of(state, max(8, min(PULSES, self.size.width - 60))))
         pulse.display = bool(pulse.content)
+        shards = draw(self, "#shards", shards_of(state))
+        shards.display = bool(shards.content)
         said = clean(note_of(state), 400)
         draw(self, "#note", Text(said, overflow="ellipsis"), sized=True).display = bool(said)

@@ -24,6 +24,9 @@ MANY = 100_000
 def _listing(act: Callable[..., None]) -> Callable[..., None]:
     """The ways to say what is listed, and how."""
     act = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")(act)
+    act = click.option("--shard", metavar="TAG", help="Only this shard of a cluster, as luasprocs status lists them.")(
+        act
+    )
     states = ", ".join(jobs.STATES)
     act = click.option(
         "--state", metavar="STATE", type=click.Choice(jobs.STATES), help=f"Only jobs in this state: {states}."
@@ -46,11 +49,17 @@ def command(context: click.Context, /, **which: Any) -> None:
 @command.command("list")
 @_listing
 @click.pass_obj
-def list_(flags: dict[str, object], sproc: str | None = None, state: str | None = None, as_json: bool = False) -> None:
+def list_(
+    flags: dict[str, object],
+    sproc: str | None = None,
+    state: str | None = None,
+    shard: str | None = None,
+    as_json: bool = False,
+) -> None:
     """List the jobs: running, queued, waiting for their sproc's turn, delayed until a retry, dead."""
     console, session = Console.of_process(), Session(flags)
     with session.named_errors():
-        everything = jobs.read_jobs(session.registry)
+        everything = jobs.read_jobs(session.shard(shard))
         paused = read_paused(session.registry)
     found = [job for job in everything if state in {None, job.state} and sproc in {None, job.sproc}]
     if as_json:

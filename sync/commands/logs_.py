@@ -14,7 +14,8 @@ from luasprocs.errors import NoSprocError, RegistryError, ServerError, ServerUnr
 from luasprocs.language.metadata import typed
 from luasprocs.language.values import duration_ms, shown
 from luasprocs.operations.sprocs import live_sproc
-from luasprocs.state.executions import STATUSES, TRIGGERS, RecordFilter, follow, newest_id, read_executions
+from luasprocs.state.executions import STATUSES, TRIGGERS, RecordFilter, newest_ids, read_executions
+from luasprocs.state.tails import Tails, follow
 from sync.console import Console
 from sync.execution_lines import Printer
 from sync.session import Session
@@ -52,6 +53,7 @@ RETRY_S = 1.0
     metavar="WHEN",
     help="Start here: 15m for the last 15 minutes, or an ISO time (UTC unless it has an offset).",
 )
+@click.option("--shard", metavar="TAG", help="Only this shard of a cluster, as luasprocs status lists them.")
 @click.option("-n", "count", type=click.IntRange(0), help=f"Show the last N [default: {COUNT}; all with --since].")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @click.pass_obj
@@ -62,6 +64,7 @@ def command(
     triggers: tuple[str, ...],
     statuses: tuple[str, ...],
     since: str | None,
+    shard: str | None,
     count: int | None,
     as_json: bool,
 ) -> int:
@@ -74,9 +77,10 @@ def command(
     printer = Printer(console, as_json=as_json)
     with session.named_errors():
         since_ms = 0 if since is None else _since_ms(session.registry.client, since)
-        last_id = newest_id(session.registry)
+        registry = session.shard(shard)
+        last_ids = newest_ids(registry)
         number = COUNT if count is None and since is None else count
-        found = read_executions(session.registry, number, since_ms, until_id=last_id, wanted=wanted)
+        found = read_executions(registry, number, since_ms, until=last_ids, wanted=wanted)
         alone = len(sprocs) == 1 and not (found or triggers or statuses or since) and count != 0
         if alone and (why := _why_nothing(session.registry, sprocs[0])):
             console.warn(why)
@@ -84,7 +88,7 @@ def command(
     if not following:
         return 0
     try:
-        _Follower(console, session, printer, wanted, last_id).run()
+        _Follower(console, session, printer, wanted, Tails(registry, last_ids)).run()
     except KeyboardInterrupt:
         return 130  # quietly: it is how one ends this
     return 0
@@ -111,7 +115,7 @@ class _Follower:
     session: Session
     printer: Printer
     wanted: RecordFilter
-    last_id: str
+    tails: Tails
     lost: bool = False
 
     def run(self) -> None:
@@ -124,9 +128,8 @@ class _Follower:
 
     def _follow(self) -> None:
         with self.session.named_errors():
-            for execution in follow(self.session.registry, self.last_id, idle=self._idle):
+            for execution in follow(self.tails, idle=self._idle):
                 self._back()
-                self.last_id = execution.id
                 if self.wanted(execution):
                     self.printer.show([execution])
 

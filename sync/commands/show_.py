@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from luasprocs.contract.encoding import raw, text
-from luasprocs.contract.keys import Keys
+from luasprocs.contract.encoding import text
 from luasprocs.errors import RegistryError
 from luasprocs.operations.sprocs import live_sproc
 from luasprocs.operations.terminal import Printable, escaped, in_a_line
-from luasprocs.server.reading import reading
 from luasprocs.state.paused import read_paused
+from luasprocs.state.stats import stored_stats
 from sync.console import Console
 from sync.session import Session
 
@@ -49,11 +46,10 @@ def command(flags: dict[str, object], name: str, as_json: bool, source_only: boo
 
 def _stats(console: Console, session: Session, name: str) -> dict[str, str]:
     """The counters; none, and a warning, where the key is none of ours: no sync touches it."""
-    key = session.keys.stats(name)
     try:
-        with reading(Keys.stats_prefix, session.keys, name):
-            stored: Any = session.registry.client.hgetall(raw(key))
+        stored = stored_stats(session.registry, name)
     except RegistryError:
+        key = session.keys.stats(name)
         console.warn(f"{key} is not a hash: the counters are left out, and the next recorded run starts new ones")
         return {}
     return {text(field): text(value) for field, value in stored.items()}

@@ -10,7 +10,8 @@ import click
 from luasprocs.errors import RepositoryError, ServerUnreachableError
 from luasprocs.operations.findings import findings, until_ms
 from luasprocs.operations.identity import user_at_host
-from luasprocs.operations.snapshot import read_snapshot
+from luasprocs.operations.snapshot import Snapshot, read_snapshot
+from luasprocs.server.errors import errors_named
 from luasprocs.server.urls import redacted
 from luasprocs.state.acknowledged import acknowledge
 from luasprocs.state.executions import time_text
@@ -22,7 +23,7 @@ from sync.session import Session
 
 if TYPE_CHECKING:
     from luasprocs.operations.findings import Finding
-    from luasprocs.operations.snapshot import Snapshot
+    from luasprocs.operations.snapshot import ShardFacts
     from luasprocs.registry.live import Live
     from luasprocs.state.daemons import DaemonInfo
     from luasprocs.state.executions import Gap
@@ -36,17 +37,18 @@ GAPS_SHOWN = 10
 @click.option(
     "--acknowledge", "known", is_flag=True, help="The gaps and missed times so far are known: findings no more."
 )
+@click.option("--shard", metavar="TAG", help="Only this shard of a cluster, as luasprocs status lists them.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def command(flags: dict[str, object], known: bool, as_json: bool) -> int:
+def command(flags: dict[str, object], known: bool, shard: str | None, as_json: bool) -> int:
     """Show what is live and what is wrong, worst first. Exit code 1 if there is an error or a warning."""
-    console, session = Console.of_process(), Session(flags)
+    console, session = Console.of_process(), Session(flags, lenient=True)
     desired, unreadable = _desired(session)
     with session.named_errors():
-        snapshot = _read(session, desired, unreadable)
+        snapshot = _read(session, desired, unreadable, shard)
         if known and (until := until_ms(snapshot)):
             acknowledge(session.registry, until, user_at_host())
-            snapshot = _read(session, desired, unreadable)
+            snapshot = _read(session, desired, unreadable, shard)
     found, live = findings(snapshot), snapshot.live
     if live is None:
         if not as_json:
@@ -65,8 +67,13 @@ def command(flags: dict[str, object], known: bool, as_json: bool) -> int:
     return 0 if well else 1
 
 
-def _read(session: Session, desired: Desired | None, unreadable: str) -> Snapshot:
-    snapshot = read_snapshot(session.registry, session.url, len(desired.entries) if desired else 0)
+def _read(session: Session, desired: Desired | None, unreadable: str, shard: str | None) -> Snapshot:
+    try:
+        with errors_named(session.url):
+            registry = session.shard(shard)
+    except ServerUnreachableError as error:
+        return Snapshot(unreachable=str(error))
+    snapshot = read_snapshot(registry, session.url, len(desired.entries) if desired else 0)
     if (live := snapshot.live) is None:
         return snapshot
     forbidden = _forbidden(session, desired, live.revision.commit)
@@ -102,11 +109,26 @@ def _as_json(snapshot: Snapshot, live: Live, standing: Standing, found: tuple[Fi
         "in_sync": standing.in_sync,
         "drift": list(standing.drift),
         "pinned": revision.pinned or None,
+        "shards": [_shard_json(one) for one in _shards(snapshot)],
         "daemons": [_daemon_json(daemon, running.now_ms) for daemon in running.daemons],
         "gaps": [_gap_json(gap) for gap in running.gaps[-GAPS_SHOWN:]],
         "refused": standing.refused or None,
         "jobs": _jobs(snapshot),
         "findings": [one.as_json() for one in found],
+    }
+
+
+def _shards(snapshot: Snapshot) -> tuple[ShardFacts, ...]:
+    return snapshot.sprocs.shards if snapshot.sprocs else ()
+
+
+def _shard_json(shard: ShardFacts) -> dict[str, object]:
+    return {
+        "tag": shard.tag,
+        "address": shard.address or None,
+        "slots": [list(one) for one in shard.slots],
+        "generation": shard.generation,
+        "problem": shard.problem or None,
     }
 
 
@@ -136,6 +158,7 @@ def _gap_json(gap: Gap) -> dict[str, object]:
         "to": time_text(gap.to_ms),
         "why": gap.why,
         "daemon": gap.daemon,
+        "shard": gap.shard,
     }
 
 
@@ -152,6 +175,10 @@ def _print(console: Console, session: Session, snapshot: Snapshot, live: Live) -
         console.line("commit      unknown: the registry's revision is missing", "red")
     if not live.empty:
         console.line(f"sprocs      {len(live.sprocs)}")
+    for shard in _shards(snapshot):
+        slots = ", ".join(f"{one.first}-{one.last}" for one in shard.slots)
+        state = shard.problem or f"generation {shard.generation or 'none'}"
+        console.line(f"shard       {shard.tag} at {shard.address or '?'}, slots {slots}: {state}")
     for daemon in running.daemons:
         _print_daemon(console, daemon, running.now_ms)
     if any(_jobs(snapshot).values()):

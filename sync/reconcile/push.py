@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from luasprocs.errors import EngineVersionError, OwnerError, ProblemsError, PruneError, RepositoryError, ServerError
 from luasprocs.registry.history import read_history
@@ -138,7 +138,7 @@ class Receiver:
             outcome = syncer.sync(desired)
             return Applied(outcome) if outcome.changed else _by_others(syncer, outcome)
 
-    def _syncer(self, desired: Desired, **connection: float) -> Syncer:
+    def _syncer(self, desired: Desired, **connection: Any) -> Syncer:
         named = self._session.settings.namespace
         namespace = desired.settings.namespace if named is None else named
         return Syncer(open_registry(self._session.url, namespace, **connection), self.repository, self._options)

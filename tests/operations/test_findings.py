@@ -9,12 +9,23 @@ import pytest
 
 from luasprocs.contract.codes import FindingCode as Code
 from luasprocs.operations.findings import LEVELS, Finding, findings, until_ms, worst_first
-from luasprocs.operations.snapshot import DAY_MS, Failing, Missed, Snapshot, SprocFacts, Wanted, failing_in, missed_in
+from luasprocs.operations.snapshot import (
+    DAY_MS,
+    Failing,
+    Missed,
+    ShardFacts,
+    Snapshot,
+    SprocFacts,
+    Wanted,
+    failing_in,
+    missed_in,
+)
 from luasprocs.registry.edits import Edit
 from luasprocs.registry.live import Live, LiveSproc
 from luasprocs.registry.pins import Pin
 from luasprocs.registry.revision import Revision
 from luasprocs.server.info import ServerInfo
+from luasprocs.server.slots import Range
 from luasprocs.state.acknowledged import Acknowledged
 from luasprocs.state.daemons import DaemonInfo, Running
 from luasprocs.state.desired import Suspended, SyncState
@@ -48,7 +59,10 @@ WANTED = SyncState(
 GAP = Gap("1-0", NOW_MS - 5000, "__keyspace@0__:k", NOW_MS - 9000, NOW_MS - 5000, "the server restarted", "d")
 
 
-OF_SPROCS = {"live", "engine", "schedules", "failing", "missed"}
+FIRST = ShardFacts("luasprocs-1", "127.0.0.1:7000", (Range(0, 16383),), 7)
+
+
+OF_SPROCS = {"live", "engine", "schedules", "failing", "missed", "shards"}
 
 
 def snapshot(of: Snapshot = WELL, **changes: Any) -> Snapshot:
@@ -107,6 +121,11 @@ CASES: dict[str, tuple[Snapshot, Code, str]] = {
     "degraded": (snapshot(sync=SyncState(state="degraded", reason="no remote")), Code.DEGRADED, "no remote"),
     "drift": (live(sprocs={"a.lua": LiveSproc("a.lua", "b1", intact=False)}), Code.DRIFT, "changed by hand: a.lua"),
     "faults": (live(faults=("x is not a hash", "y is not a list")), Code.DRIFT, "x is not a hash; y is not a list"),
+    "a shard that differs": (
+        snapshot(shards=(FIRST, replace(FIRST, tag="luasprocs-2", problem="has generation 6, not 7"))),
+        Code.SHARD_DIFFERS,
+        "shard luasprocs-2 has generation 6, not 7",
+    ),
     "suspended": (
         snapshot(suspended=Suspended(1_700_000_000.5, "ann@host", "a freeze")),
         Code.SUSPENDED,
@@ -172,8 +191,14 @@ def test_each_says_what_it_is_about(case: str) -> None:
     assert said in one.message
 
 
+def test_a_shard_that_is_away_is_an_error() -> None:
+    away = replace(FIRST, tag="luasprocs-2", problem="can't be reached: it hangs", away=True)
+    [one] = findings(snapshot(shards=(FIRST, away)))
+    assert (one.code, one.severity, one.names) == (Code.SHARD_DIFFERS, "error", ("luasprocs-2",))
+
+
 def test_every_code_that_can_be_known_has_a_case() -> None:
-    assert {code for _, code, _ in CASES.values()} == set(Code) - {Code.SHARD_DIFFERS}
+    assert {code for _, code, _ in CASES.values()} == set(Code)
 
 
 @pytest.mark.parametrize(

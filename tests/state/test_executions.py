@@ -16,14 +16,14 @@ from luasprocs.state.executions import (
     Execution,
     Gap,
     RecordFilter,
-    Tail,
-    follow,
     newest_id,
+    newest_ids,
     read_executions,
     read_gaps,
     time_text,
 )
 from luasprocs.state.stats import Stats
+from luasprocs.state.tails import Tail, Tails, follow
 from tests.live import put, sproc
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def test_the_last_are_read_the_newest_last(server: Server) -> None:
     assert read_executions(Registry(client, KEYS), 0) == []
     assert names(read_executions(Registry(client, KEYS), None)) == [str(number) for number in range(1, 1201)]
     assert names(read_executions(Registry(client, KEYS), None, 1199)) == ["1199", "1200"]
-    assert names(read_executions(Registry(client, KEYS), 2, until_id="10-0")) == ["9", "10"]
+    assert names(read_executions(Registry(client, KEYS), 2, until={"": "10-0"})) == ["9", "10"]
     assert names(read_executions(Registry(client, KEYS), 2, wanted=RecordFilter(statuses=("error",)))) == [
         "800",
         "1200",
@@ -133,7 +133,7 @@ def test_a_name_with_glob_characters_means_itself() -> None:
 def test_following_gives_what_comes_and_misses_nothing_between(server: Server) -> None:
     client = server.client()
     first = add(client, sproc="0")
-    records = follow(Registry(server.client(), KEYS), first)
+    records = follow(Tails(Registry(server.client(), KEYS), {"": first}))
     for number in range(1, 1300):
         add(client, sproc=f"{number}")
     assert names(taken(records, 1299)) == [f"{number}" for number in range(1, 1300)]
@@ -146,7 +146,7 @@ def test_following_gives_what_comes_and_misses_nothing_between(server: Server) -
 def test_following_survives_a_stream_that_is_trimmed_deleted_or_starts_over(server: Server) -> None:
     client = server.client()
     add(client, "100-0", sproc="seen")
-    records = follow(Registry(server.client(socket_timeout=10), KEYS), newest_id(Registry(client, KEYS)))
+    records = follow(Tails(Registry(server.client(socket_timeout=10), KEYS), newest_ids(Registry(client, KEYS))))
     for number in range(101, 200):
         add(client, f"{number}-0", sproc=f"{number}")
     client.xtrim(KEYS.executions, maxlen=2, approximate=False)
@@ -183,7 +183,7 @@ def test_idle_is_called_while_nothing_comes(server: Server) -> None:
             raise Enough
 
     with pytest.raises(Enough):
-        next(follow(Registry(server.client(socket_timeout=10), KEYS), idle=idle))
+        next(follow(Tails(Registry(server.client(socket_timeout=10), KEYS)), idle=idle))
 
 
 def test_a_key_that_is_no_stream_is_named(server: Server) -> None:
@@ -193,7 +193,7 @@ def test_a_key_that_is_no_stream_is_named(server: Server) -> None:
     for read in (
         lambda: read_executions(Registry(client, KEYS)),
         lambda: newest_id(Registry(client, KEYS)),
-        lambda: next(follow(Registry(client, KEYS))),
+        lambda: next(follow(Tails(Registry(client, KEYS)))),
         lambda: read_gaps(Registry(client, KEYS)),
     ):
         with pytest.raises(RegistryError, match="is not a stream"):

@@ -23,8 +23,9 @@ from luasprocs.server.connection import connect
 from luasprocs.server.embedded import EmbeddedServer
 from luasprocs.server.registry import Registry
 from luasprocs.state.barrier import wait_for_events
-from luasprocs.state.executions import RecordFilter, Tail, newest_id, read_executions
+from luasprocs.state.executions import RecordFilter, newest_id, read_executions
 from luasprocs.state.jobs import count_jobs
+from luasprocs.state.tails import Tail
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

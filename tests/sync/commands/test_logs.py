@@ -66,7 +66,7 @@ def test_json_is_one_object_a_line_with_every_field(live: Shell) -> None:
     (found,) = live.ok("logs", "--json").lines
     assert list(found) == [
         *("id", "time_ms", "sproc", "trigger", "key", "event", "origin", "depth", "status"),
-        *("duration_us", "reply", "error", "commit", "daemon"),
+        *("duration_us", "reply", "error", "commit", "daemon", "shard"),
     ]
     assert (found["sproc"], found["depth"], found["reply"]) == ("hello.lua", 1, "hello world")
     assert found["commit"] == live.git("rev-parse", "HEAD")

@@ -9,8 +9,8 @@ import pytest
 from luasprocs.contract.keys import Keys
 from luasprocs.server.acl import rule
 from luasprocs.server.registry import Registry
-from luasprocs.state.executions import Tail
 from luasprocs.state.jobs import read_jobs
+from luasprocs.state.tails import Tail
 from luasprocs_tui.backend.registry_backend import RegistryBackend
 from tests.daemons import DaemonProcess
 from tests.gitrepo import GitRepo

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FIELDS = [
     *("commit", "generation", "branch", "applied_at", "count"),
-    *("in_sync", "drift", "pinned", "daemons", "gaps", "refused", "jobs", "findings"),
+    *("in_sync", "drift", "pinned", "shards", "daemons", "gaps", "refused", "jobs", "findings"),
 ]
 
 
@@ -38,6 +38,7 @@ def test_in_sync(shell: Shell) -> None:
         "in_sync": True,
         "drift": [],
         "pinned": None,
+        "shards": [],
         "daemons": [],
         "gaps": [],
         "refused": None,
@@ -215,6 +216,7 @@ def test_gaps_are_listed(shell: Shell) -> None:
             "to": "2023-11-14T22:13:21.000Z",
             "why": "no daemon listened",
             "daemon": "d",
+            "shard": "",
         }
     ]
     line = (

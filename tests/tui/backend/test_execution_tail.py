@@ -22,7 +22,8 @@ def add(client: redis.Redis, *names: str) -> None:
 
 def test_a_read_goes_on_behind_the_last(server: Server):
     client = server.client()
-    records = ExecutionTail(Registry(server.client(), KEYS), server.url)
+    registry = Registry(server.client(), KEYS)
+    records = ExecutionTail(lambda: registry, server.url)
     add(client, "a", "b")
     first = records.read()
     assert ([one.sproc for one in first.records], first.whole) == (["a", "b"], True)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 def test_a_small_registry_is_read_whole_once_and_then_glanced_at(server: Server):
     client = server.client()
     put_sources(client, SOURCES)
-    reader = SnapshotReader(Registry(client, KEYS))
+    registry = Registry(client, KEYS)
+    reader = SnapshotReader(lambda: registry)
     reader.read()
     reader._full_again_at_s = float("inf")
     client.hset(KEYS.stats("sc1.lua"), "calls", 5)

@@ -358,7 +358,8 @@ async def test_the_worker_ends_with_its_screen(server: Server):
 
 def test_a_read_goes_on_behind_the_last(server: Server):
     client = server.client()
-    records = ExecutionTail(Registry(server.client(), KEYS), server.url)
+    registry = Registry(server.client(), KEYS)
+    records = ExecutionTail(lambda: registry, server.url)
     add(client, "a", "b")
     first = records.read()
     assert ([one.sproc for one in first.records], first.whole) == (["a", "b"], True)
