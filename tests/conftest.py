@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from tests import tried
+from tests.clusters import Cluster
 from tests.daemons import DaemonProcess
 from tests.sentinels import Sentinels
 from tests.servers import CHOSEN, KINDS, KNOWN, MISSING, Server, in_ci, missing
@@ -47,6 +48,8 @@ BOTH_SERVERS = (
     "sync/service/test_live_edits.py",
 )
 """All the same."""
+CLUSTERS = {"cluster": 0, "replicated": 1}
+"""The fixtures that are clusters, and how many replicas each primary has there."""
 REWORDED = hasattr(sys.modules.get("sitecustomize"), "reworded")
 """Whether all messages have other words: see rewording/sitecustomize.py."""
 
@@ -71,6 +74,14 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         pytest.exit(f"LUASPROCS_TEST_SERVERS has {', '.join(unknown)}: take {', '.join(KNOWN)}, or NAME=PROGRAM", 1)
     if in_ci() and not hasattr(session.config, "workerinput") and (left_out := [*filter(None, map(missing, KINDS))]):
         pytest.exit(f"{'; '.join(left_out)}: in CI every test runs on each server", 1)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Tests of a cluster run where it is started already."""
+    kind = item.callspec.params.get("server_kind") if hasattr(item, "callspec") else None
+    for name in CLUSTERS:
+        if name in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group(f"{name}-{kind}"))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -164,6 +175,47 @@ def own_server(server_kind: str, tmp_path_factory: pytest.TempPathFactory) -> It
     yield start
     for own in started:
         own.stop()
+
+
+@pytest.fixture(scope="session")
+def _clusters() -> Iterator[dict[tuple[str, str], Cluster]]:
+    """The clusters that this process has started, by fixture and kind."""
+    clusters: dict[tuple[str, str], Cluster] = {}
+    yield clusters
+    for cluster in clusters.values():
+        cluster.stop()
+
+
+def _cluster(
+    name: str, kind: str, clusters: dict[tuple[str, str], Cluster], folders: pytest.TempPathFactory
+) -> Iterator[Cluster]:
+    """One that tests share; a test may leave it in ruins: the next one gets another."""
+    shared = clusters.get((name, kind))
+    if shared and not shared.as_started():
+        shared.stop()
+        shared = None
+    if shared is None:
+        folder = folders.mktemp(f"{name}-{kind}")
+        shared = clusters[name, kind] = Cluster(kind, folder, CLUSTERS[name]).start()
+    shared.flush()
+    yield shared
+    shared.release()
+
+
+@pytest.fixture
+def cluster(
+    server_kind: str, _clusters: dict[tuple[str, str], Cluster], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
+    """Three primaries that many tests share, empty and as after their start."""
+    yield from _cluster("cluster", server_kind, _clusters, tmp_path_factory)
+
+
+@pytest.fixture
+def replicated(
+    server_kind: str, _clusters: dict[tuple[str, str], Cluster], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
+    """The same with a replica of each."""
+    yield from _cluster("replicated", server_kind, _clusters, tmp_path_factory)
 
 
 @pytest.fixture(scope="module", params=KINDS)

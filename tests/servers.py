@@ -145,12 +145,12 @@ class Server:
     def reset(self) -> None:
         """As after its start: no data, functions, users, subscribers, settings; restarted if it must."""
         try:
-            self._wipe()
+            self.wipe()
         except redis.RedisError:
             self.process.kill()
             self._settings = {}
             self.process.start()
-            self._wipe()
+            self.wipe()
 
     def release(self) -> None:
         """Nobody needs it for now: its clients are closed, and what a test left running there takes no more CPU."""
@@ -160,9 +160,10 @@ class Server:
             self.process.kill()
         self.close_clients()
 
-    def _wipe(self) -> None:
+    def wipe(self) -> None:
+        """The same of one that runs and answers."""
         client = self.client(socket_timeout=10, decode_responses=True)
-        client.execute_command("REPLICAOF", "NO", "ONE")
+        self._lead(client)
         self._restore_settings(client)
         client.execute_command("ACL", "SETUSER", "default", "reset", "on", "nopass", "~*", "&*", "+@all")
         users = [user for user in client.execute_command("ACL", "USERS") if user != "default"]
@@ -176,6 +177,9 @@ class Server:
             pipe.execute_command("CONFIG", "RESETSTAT")
             pipe.execute()
         self.close_clients()
+
+    def _lead(self, client: redis.Redis) -> None:
+        client.execute_command("REPLICAOF", "NO", "ONE")
 
     def _restore_settings(self, client: redis.Redis) -> None:
         now: dict[str, str] = client.config_get("*")  # type: ignore[assignment]
