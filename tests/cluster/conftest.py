@@ -19,7 +19,7 @@ __all__ = ["clean_environment", "repo"]
 
 @pytest.fixture
 def shell(
-    repo: Path,  # noqa: F811
+    repo: Path,
     cluster: Cluster,
     monkeypatch: pytest.MonkeyPatch,
     capsysbinary: pytest.CaptureFixture[bytes],
