@@ -171,7 +171,7 @@ def sprocs_of(
 
 def _shards(registry: Registry, live: Live) -> Iterator[ShardFacts]:
     for shard, its in zip(registry.shards, (live, *live.siblings), strict=True):
-        problem = "" if live.empty else difference(live, its)
+        problem = "" if live.empty else difference(live, its, shard.keys)
         yield ShardFacts(shard.keys.tag, address_of(shard), shard.ranges, its.revision.generation, problem)
 
 

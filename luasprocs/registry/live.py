@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -117,7 +118,7 @@ def _read_live(registry: Registry, expected: int) -> Live:
     _raise_other(replies)
     ahead = 8 + len(_TYPED)
     live, length = _live(registry, replies[:ahead]), replies[3]
-    if live.about is None:
+    if live.about is None or _of_another_tag(live, registry.keys):
         return _with(live, registry.keys, *_read_without_engine(registry))
     found = replies[ahead:]
     missing = range(chunks, -(-length // INSPECT_CHUNK)) if isinstance(length, int) else range(0)
@@ -126,6 +127,19 @@ def _read_live(registry: Registry, expected: int) -> Live:
         _queue_inspect(more, registry, missing)
         found += more.execute()
     return _with(live, registry.keys, inspected(found), [name for reply in found for name in reply[::3]])
+
+
+def _of_another_tag(live: Live, keys: Keys) -> bool:
+    """Whether the engine may be that of other keys than these, so that it can't tell what they hold."""
+    about = live.about
+    return (
+        about is not None and bool(keys.tag) and about.text_id != _text_id(keys, about.owner, live.info.db, live.needs)
+    )
+
+
+@lru_cache(maxsize=1000)
+def _text_id(keys: Keys, owner: str, db: int, needs: Needs) -> str:
+    return render(keys, owner, db, needs=needs).id
 
 
 def reread(registry: Registry, live: Live) -> Live | None:

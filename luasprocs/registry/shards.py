@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
 from luasprocs.errors import ConflictError, ShardError
-from luasprocs.registry.live import read_sprocs
+from luasprocs.registry.live import engine_of, read_sprocs
+from luasprocs.server.fleet import read_shards
 from luasprocs.server.shards import at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from luasprocs.contract.keys import Keys
     from luasprocs.registry.live import Live
     from luasprocs.registry.ready import Ready
     from luasprocs.registry.revision import Revision
@@ -24,20 +26,19 @@ if TYPE_CHECKING:
 def differing(registry: Registry, live: Live) -> tuple[str, ...]:
     """What differs between the shards, a sentence each. Pure."""
     pairs = zip(registry.siblings, live.siblings, strict=True)
-    return tuple(f"shard {shard.keys.tag} {why}" for shard, its in pairs if (why := difference(live, its)))
+    return tuple(f"shard {shard.keys.tag} {why}" for shard, its in pairs if (why := difference(live, its, shard.keys)))
 
 
-def difference(live: Live, its: Live) -> str:
-    """How a shard differs from the first one, as what follows its name; "" if it doesn't. Pure."""
+def difference(live: Live, its: Live, keys: Keys) -> str:
+    """How a shard differs from the first one, as what follows its name; "" if it doesn't. `keys`: its own. Pure."""
     if its.revision.generation != live.revision.generation:
         return f"has generation {its.revision.generation or 'none'}, not {live.revision.generation}"
     if its.faults:
         return f"was changed by hand: {its.faults[0]}"
     if wrong := _unlike(live, its):
         return f"has another {wrong[0]}" + (f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else "")
-    if its.about is None or (live.about and its.about.version != live.about.version):
-        return "has not this engine"
-    return ""
+    stale = its.engine_stale(engine_of(its, keys, live.revision.owner))
+    return f"can't run it: {stale}" if stale else ""
 
 
 def _unlike(live: Live, its: Live) -> list[str]:
@@ -61,21 +62,39 @@ def apply_to_shards(registry: Registry, first: Ready, beside: Sequence[Ready]) -
     generation = max(one.revision.generation for one in (first, *beside))
     each = [one.numbered(generation) for one in (first, *beside)]
     failures = at_once(each, _failure)
-    home = registry.home
-    done: dict[Any, Any] = {
-        one.registry.keys.tag: generation for one, failed in zip(each, failures, strict=True) if not failed
-    }
-    if done:
-        home.client.hset(home.keys.shards, mapping=done)
-    wrong = {one.registry.keys.tag: failed for one, failed in zip(each, failures, strict=True) if failed}
+    wrong = {f"shard {one.registry.keys.tag}": failed for one, failed in zip(each, failures, strict=True) if failed}
+    done = [one.registry for one, failed in zip(each, failures, strict=True) if not failed]
     if not done:
         raise next(iter(wrong.values()))
+    try:
+        enter(registry, generation, done)
+    except RedisError as error:
+        wrong["the directory of shards"] = error
     if wrong:
-        said = "; ".join(f"shard {tag}: {error}" for tag, error in sorted(wrong.items()))
+        said = "; ".join(f"{what}: {error}" for what, error in sorted(wrong.items()))
         raise ShardError(
-            f"{len(done)} of {len(each)} shards have generation {generation}; sync again for the others: {said}"
+            f"{len(done)} of {len(each)} shards have generation {generation}; sync again for what is missing: {said}"
         )
     return each[0].revision
+
+
+def enter(registry: Registry, generation: int, shards: Iterable[Registry] = ()) -> None:
+    """Makes the directory of a cluster say that these shards, or all, have a generation.
+
+    A registry whose slot has moved to another shard is no longer named.
+
+    Raises:
+        redis.RedisError: the directory can't be reached.
+    """
+    if not registry.siblings:
+        return
+    home = registry.home
+    known = read_shards(home)
+    if gone := known.keys() - {shard.keys.tag for shard in registry.shards}:
+        home.client.hdel(home.keys.shards, *gone)
+    for shard in shards or registry.shards:
+        if known.get(shard.keys.tag) != generation:
+            home.client.hset(home.keys.shards, shard.keys.tag, str(generation))
 
 
 def _failure(one: Ready) -> Exception | None:

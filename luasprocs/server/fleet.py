@@ -140,9 +140,13 @@ def registry_of(
 
 
 def tag_of(primary: Primary, generations: Mapping[str, int]) -> str:
-    """The tag of a shard: that of its registry, the newest if there are several, or one for a registry to come."""
+    """The tag of a shard: that of its registry, or one for a registry to come.
+
+    If there are several, others came with their slots: its own is the newest, or else the one that it would take anew.
+    """
     there = [tag for tag in generations if primary.serves(slot_of(tag.encode()))]
-    return max(there, key=lambda tag: (generations[tag], tag)) if there else tag_within(primary.ranges)
+    anew = tag_within(primary.ranges)
+    return max(there, key=lambda tag: (generations[tag], tag == anew, tag)) if there else anew
 
 
 def read_shards(home: Registry) -> dict[str, int]:

@@ -24,7 +24,7 @@ from luasprocs.registry.plan import Plan, SyncOutcome, diff
 from luasprocs.registry.reload import only_engine, reload_engine
 from luasprocs.registry.scripts import load_missing
 from luasprocs.registry.server_compile import Proof, prove
-from luasprocs.registry.shards import differing
+from luasprocs.registry.shards import differing, enter
 from luasprocs.registry.transaction import Change
 from luasprocs.server.info import require_usable
 from luasprocs.server.registry import Registry
@@ -216,6 +216,7 @@ class Syncer:
         if same:
             each_shard(self.registry, lambda shard: load_missing(shard, live.needs))
         if same and not plan and not plan.undone:
+            enter(self.registry, revision.generation)
             return revision.generation, ()
         if same and only_engine(live, plan):
             reload_engine(self.registry, live, engine_of(live, self.registry.keys, prepared.owner))
