@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from luasprocs.contract.cluster import CLUSTER
 from luasprocs.contract.function import Function
 
 _ALL = (
@@ -179,8 +180,7 @@ _ALL = (
         "catchup",
         "daemons",
         "dispatch",
-        "runs a sproc for keys that a scan found, with the event `catchup`, and keeps the cursor (an empty one: the "
-        "scan ends). `before`: the scan's state as its last step left it",
+        "runs a sproc for keys that a scan found, event `catchup`, and keeps the cursor (an empty one: its end); `before`: the last",
         "how many ran, and the scan's state; -1 if the scan ended or began anew meanwhile",
         ("name", "daemon", "before", "cursor"),
         ("key",),
@@ -296,5 +296,5 @@ _ALL = (
     ),
 )
 
-FUNCTIONS: dict[str, Function] = {one.name: one for one in _ALL}
+FUNCTIONS: dict[str, Function] = {one.name: one for one in (*_ALL, *CLUSTER)}
 """By name, in the order of documentation."""

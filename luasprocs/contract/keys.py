@@ -199,6 +199,12 @@ class Keys:
     gaps = Key(
         "Gaps", "stream", "one entry per gap: see below", checked=True, healed="the next gap's record replaces it"
     )
+    outbox = Key(
+        "Outbox", "stream", "in a cluster: events whose key another shard has by now; a daemon hands them over"
+    )
+    had_prefix = Key(
+        "Had", "string", "in a cluster: an event that another shard handed over; kept for a day", "<shard>:<id>"
+    )
     stats_prefix = Key("Stats", "hash", "a sproc's counters: see below", "<name>")
 
     shards = Key(

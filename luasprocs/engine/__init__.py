@@ -21,9 +21,9 @@ from luasprocs.language.needs import NOTHING
 if TYPE_CHECKING:
     from luasprocs.language.needs import Needs
 
-VERSION = 21
+VERSION = 22
 """Raised with every change of the engine's text, or of what it is made from: an older luasprocs must not undo it."""
-TEXTS = {20: "6aabbfa09b7b50862ae75e4322970fcdc1df9b2a", 21: "d916f34042071b6134f954fa2b1285d606897c84"}
+TEXTS = {21: "d916f34042071b6134f954fa2b1285d606897c84", 22: "11a0877e821803f7ce52056fd5261060f3d44268"}
 """The last VERSIONs, and the ids of their texts for one registry. A VERSION that somebody may run keeps its text."""
 
 LOADED = ("core", "register")

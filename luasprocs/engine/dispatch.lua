@@ -242,7 +242,10 @@ function serve.dispatch(_, args)
   batch.daemon, batch.first = daemon, first
   local full = K.FULL and core.use('room').refuse_batch(batch)
   if full then return full end
+  local moved = K.TAG ~= '' and core.use 'moved'
+  if moved then moved.touch(batch.names) end
   batches.read_values(batch, first)
+  if moved then moved.send_on(batch) end
   local last = run_claimed(batch, sent)
   return { 'ran', sent.tick, last, batch.size, clock_us() - started_us }
 end
@@ -266,4 +269,4 @@ function serve.catchup(_, args)
   return { batch.size or 0, now }
 end
 
-return { serve = serve }
+return { serve = serve, run_batch = run_batch }

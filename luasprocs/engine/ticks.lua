@@ -93,6 +93,7 @@ function serve.tick(_, args)
   if not epoch or epoch:sub(14) ~= run_id then
     epoch, forced = start_epoch(run_id, redis.call('HGETALL', K.EVENTS)), true
   end
+  if K.TAG ~= '' then core.use 'moved'.prepare() end
   local since = now - tonumber(found[3] or 0)
   if not forced and since >= 0 and since < interval_ms then return { epoch, tonumber(found[2]) } end
   local tick = redis.call('HINCRBY', K.EVENTS, 'tick', 1)

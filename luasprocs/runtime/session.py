@@ -17,6 +17,7 @@ from luasprocs.runtime.coverage import Coverage
 from luasprocs.runtime.deadlines import Deadlines
 from luasprocs.runtime.dispatcher import Dispatcher
 from luasprocs.runtime.engine import until_engine
+from luasprocs.runtime.forwarder import Forwarder
 from luasprocs.runtime.jobs import Jobs
 from luasprocs.runtime.log import log
 from luasprocs.runtime.master import MasterWatch
@@ -67,6 +68,7 @@ class Session:
         self._canary = Canary(link, self._notifications, self._deadlines.rescan)
         self._watchdog = Watchdog(link, numbering)
         self._master = MasterWatch(link)
+        self._forwarder = Forwarder(link)
         self._upkeep = Upkeep(link, numbering, retention)
         self._scripts = Scripts(link)
 
@@ -98,7 +100,7 @@ class Session:
                 await self._ticker.force()
                 for part in (
                     *(self._binder, self._ticker, self._coverage, self._deadlines, self._jobs),
-                    *(self._canary, self._watchdog, self._scripts, self._master),
+                    *(self._canary, self._watchdog, self._scripts, self._master, self._forwarder),
                 ):
                     link.spawn(part.run())
                 if self._state.schedules:

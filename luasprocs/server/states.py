@@ -4,6 +4,8 @@ from __future__ import annotations
 
 MISSING_FUNCTION = "unction not found"
 """Redis: "Function", later "function"."""
+ELSEWHERE = (b"non local key", b"do not hash to the same slot")
+"""A script touched a key of another node; TRYAGAIN, or ASK, of a slot that moves."""
 _PASSING = (b"BUSY ", b"LOADING ", b"MASTERDOWN ")
 
 
@@ -17,7 +19,7 @@ def passes(text: bytes) -> bool:
 
 def is_elsewhere(text: bytes) -> bool:
     """Whether a script touched a key that this node of a cluster does not serve, or not yet, or no longer."""
-    return any(words in text for words in (b"non local key", b"do not hash to the same slot"))
+    return any(words in text for words in ELSEWHERE)
 
 
 def is_moving(text: bytes) -> bool:

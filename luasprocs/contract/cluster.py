@@ -1,0 +1,18 @@
+"""Functions of the engine that only a cluster needs."""
+
+from __future__ import annotations
+
+from luasprocs.contract.function import Function
+
+CLUSTER = (
+    Function(
+        "arrive",
+        "daemons",
+        "moved",
+        "runs sprocs for an event that another shard handed over, once, however often it comes",
+        "`OK`, `HAD` (it had come before), `MOVED` (the key came, nothing happened to it), `ELSEWHERE` (another shard's)",
+        ("shard", "id", "daemon", "depth", "roots", "origin", "key", "event"),
+        ("name",),
+        full=True,
+    ),
+)

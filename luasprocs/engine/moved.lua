@@ -1,0 +1,70 @@
+-- Events whose key another shard has by now. The one that heard of them puts them into its Outbox, in the same step as the watermark; a daemon hands
+-- them over, and the key's shard runs each once: it remembers which it has had.
+local core = ...
+local prelude, records, batches = core.use 'prelude', core.use 'records', core.use 'batch'
+local moved, serve = {}, {}
+local NOWHERE = { picks = {} }
+local HAD_S = 86400
+
+-- Whether this node does not serve a key, or not yet, or no longer.
+local function is_elsewhere(key)
+  local found = redis.pcall('EXISTS', key)
+  return type(found) == 'table'
+end
+
+-- Touches all that a batch may write, before it has any effect: while the slot of this registry moves key by key, one that has gone raises.
+function moved.touch(names)
+  local keys = { K.EVENTS, K.EXECUTIONS, K.JOBS, K.DELAYED, K.OUTBOX, K.GAPS }
+  for _, name in ipairs(names) do keys[#keys + 1] = K.STATS_PREFIX .. name end
+  redis.call('EXISTS', unpack(keys))
+end
+
+-- There must be an Outbox beforehand: it can't be made in a slot that moves.
+function moved.prepare()
+  if redis.call('EXISTS', K.OUTBOX) == 1 then return end
+  redis.call('XDEL', prelude.writable(K.OUTBOX, 'stream'), redis.call('XADD', K.OUTBOX, '*', 'key', ''))
+end
+
+-- Puts those events of a batch into the Outbox whose key is elsewhere: nothing of it runs for them here.
+function moved.send_on(batch)
+  for n = 1, batch.size do
+    local place, route = batch.places[n], batch.chosen[n]
+    local key, event = batch.args[place], batch.args[place + 1]
+    if batch.kinds[n] == 'none' and next(route.picks) and is_elsewhere(key) then
+      local names = {}
+      for at in pairs(route.picks) do names[#names + 1] = batch.names[at] end
+      redis.call('XADD', K.OUTBOX, '*', 'key', key, 'event', event, 'depth', route.depth, 'roots', route.roots,
+        'origin', route.origin, 'names', table.concat(names, '\n'))
+      batch.chosen[n] = NOWHERE
+    end
+  end
+end
+
+function serve.arrive(_, args)
+  local from, id, daemon, depth, roots, origin, key, event = unpack(args, 1, 8)
+  prelude.serve_generation()
+  if is_elsewhere(key) then return redis.status_reply('ELSEWHERE') end
+  local had = K.HAD_PREFIX .. from .. ':' .. id
+  local names = { unpack(args, 9) }
+  moved.touch(names)
+  if not redis.call('SET', had, 1, 'NX', 'EX', HAD_S) then return redis.status_reply('HAD') end
+  -- A key that is moved one by one is deleted where it was: that is no event.
+  if event == 'del' and redis.call('EXISTS', key) == 1 then return redis.status_reply('MOVED') end
+  local picks = {}
+  for place = 1, #names do picks[place] = place end
+  local flat = { #names, unpack(names) }
+  for _, word in ipairs({ 1, depth, roots, origin, '', table.concat(picks, ' '), '1', '1', key, event }) do flat[#flat + 1] = tostring(word) end
+  local batch = batches.read(flat, 1)
+  batch.daemon = daemon
+  batches.read_values(batch, 1)
+  local ok, problem = pcall(core.use('dispatch').run_batch, batch)
+  if not ok then
+    core.use 'guard'.put_back()
+    local error = 'a batch broke off: ' .. core.use 'runs'.said(problem)
+    pcall(records.write, { trigger = 'event', key = key, status = 'error', error = error, daemon = daemon })
+  end
+  return redis.status_reply('OK')
+end
+
+moved.serve = serve
+return moved
