@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 
-from bench import calls, cron, event_latency, events, gitops, hooks, jobs, screen, startup, syncing
+from bench import calls, cluster, cron, event_latency, events, gitops, hooks, jobs, screen, startup, syncing
 from bench.pairs import show
 
 SUITES = {
     "startup": startup.results,
     "sync": syncing.results,
     "calls": calls.results,
+    "cluster": cluster.results,
     "events": events.throughput,
     "unrecorded": events.unrecorded,
     "unwanted": events.unwanted,

@@ -46,7 +46,7 @@ def _git(folder: Path, *words: str) -> bytes:
     return subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True).stdout
 
 
-def _repository(folder: Path) -> None:
+def repository_in(folder: Path) -> None:
     for number in range(SPROCS):
         path = folder / "sprocs" / f"{number % 100:02}" / f"s{number}.lua"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -112,7 +112,7 @@ def _ours(folder: Path, port: int) -> float:
 def results() -> Iterator[Result]:
     with tempfile.TemporaryDirectory(prefix="luasprocs-bench-") as name:
         folder = Path(name)
-        _repository(folder)
+        repository_in(folder)
         for kind in kinds():
             with running(kind) as server:
                 ours, bare = partial(_ours, folder, server.port), partial(_bare, folder, server.port)
