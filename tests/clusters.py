@@ -64,6 +64,12 @@ class Node(Server):
         pairs = (word.split("-") for word in own.split()[8:] if not word.startswith("["))
         return sum(int(pair[-1]) - int(pair[0]) + 1 for pair in pairs)
 
+    def owners(self) -> list[Any]:
+        """CLUSTER SLOTS as it sees them: first slot, last slot, the primary, its replicas."""
+        client = self.client(decode_responses=True)
+        client.response_callbacks.clear()
+        return list(client.execute_command("CLUSTER", "SLOTS"))
+
     def lines(self) -> list[str]:
         """Those of CLUSTER NODES."""
         found: Any = self.ask("CLUSTER", "NODES")
@@ -174,8 +180,12 @@ class Cluster:
         self.until_whole()
 
     def until_whole(self) -> None:
-        """Waits until each node sees every slot served and all nodes up, and replicas have what their primaries have."""
-        until(lambda: all(map(self._sees_all, self.nodes)), what=lambda: "\n".join(self.nodes[0].lines()))
+        """Waits until all nodes see the same: every slot served, all nodes up; and replicas have what their primaries have."""
+        until(self._settled, what=lambda: "\n".join(self.nodes[0].lines()))
+
+    def _settled(self) -> bool:
+        owners = [[(one[0], one[1], one[2][1]) for one in sorted(node.owners())] for node in self.nodes]
+        return all(one == owners[0] for one in owners) and all(map(self._sees_all, self.nodes))
 
     def _sees_all(self, node: Node) -> bool:
         state, lines = node.state(), node.lines()
@@ -191,7 +201,7 @@ class Cluster:
         """Whether every node runs, and serves what it was given at the start."""
         try:
             roles = [(node.is_primary, node.slots() if node.is_primary else 0) for node in self.nodes]
-            settled = all(map(self._sees_all, self.nodes))
+            settled = self._settled()
         except (redis.RedisError, OSError):
             return False
         given = [(bool(node.ranges), sum(one.last - one.first + 1 for one in node.ranges)) for node in self.nodes]
@@ -219,7 +229,7 @@ class Cluster:
     def serving(self, slot: int) -> Node:
         """The primary that serves a slot, as the first node that runs has it."""
         known = next(node for node in self.nodes if node.pid)
-        for first, last, primary, *_ in known.ask("CLUSTER", "SLOTS"):
+        for first, last, primary, *_ in known.owners():
             if slot in Range(first, last):
                 return next(node for node in self.nodes if node.port == primary[1])
         raise AssertionError(f"nobody serves slot {slot}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from tests.sync.commands.shell import Shell
@@ -53,7 +55,8 @@ def test_sync_calls_and_events_need_no_configuration(repo, cluster, endpoint, mo
     for node, order in zip(cluster.nodes, orders, strict=True):
         node.ask("SET", order, "new")
     for node, order in zip(cluster.nodes, orders, strict=True):
-        until(lambda node=node, order=order: node.ask("GET", f"seen:{{{order}}}") == "1")
+        until(partial(node.ask, "GET", f"seen:{{{order}}}"))
+        assert node.ask("GET", f"seen:{{{order}}}") == "1"
     assert SECRET not in daemon.output
 
 
