@@ -22,7 +22,7 @@ REFUSED = (
     "-module",
     "-migrate",
 )
-"""What ElastiCache, MemoryDB and Memorystore all refuse, and CLUSTER beside what clients need."""
+"""What a provider may refuse. Of CLUSTER see ASKED."""
 ASKED = (
     "-cluster",
     "+cluster|slots",
