@@ -43,8 +43,11 @@ _BY_CODE: dict[str, tuple[type[ServerError], str]] = {
     "MASTERDOWN": (ServerError, "is a replica that has lost its master, and serves no old data"),
     "MISCONF": (ServerError, "can't save its data and refuses writes: {said}"),
     "NOREPLICAS": (ServerError, "lacks the replicas that its min-replicas-to-write asks for, and refuses writes"),
-    "MOVED": (ServerError, "is one node of a cluster, and the keys are on another: {said}"),
-    "CROSSSLOT": (ServerError, "is a cluster's node: give the namespace as a hash tag, as in {{shop}}"),
+    "MOVED": (ServerError, "is one node of a cluster, and what was asked for is on another one: try again ({said})"),
+    "CROSSSLOT": (
+        ServerError,
+        "is a cluster's node, and the keys of one call are in several slots: give them a hash tag, as in {{shop}}:a",
+    ),
 }
 _CODE = re.compile(r"\b(" + "|".join(_BY_CODE) + r")\b")
 # NOPERM for a command inside a function, as Redis 7.0 puts it, and as later ones and Valkey do.
