@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _ERRORS: dict[str, type[ScriptError]] = {Refusal.NOSPROC: NoSprocError, Refusal.DISABLED: SprocDisabledError}
 _PLACE = re.compile(r" script: (?:\S+, )?on @(?P<place>.+?(?::\d+)?)\.$")
 _ELSEWHERE = re.compile(
-    r"Script attempted to access (?:a non local key in a cluster node|keys that do not hash to the same slot)"
+    r"(?:Script a|A)ttempted to access (?:a non local key in a cluster node|keys that do not hash to the same slot)"
 )
 ELSEWHERE = "a key is on another shard: pass it as a key, or give both a hash tag"
 
