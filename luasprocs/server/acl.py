@@ -82,7 +82,7 @@ def rule(
     patterns = _patterns(keys, cluster=cluster)
     reached = tuple(f"~{pattern}" for pattern in patterns)
     channels = tuple(f"&{pattern}" for pattern in patterns)
-    nodes = _plus(_CLUSTER) if cluster else ()
+    nodes, marks = (_plus(_CLUSTER), _plus("get")) if cluster else ((), ())
     match role:
         case "daemon":
             runtime = f"{_READS} {_WRITES} {_RUNTIME} {_CONFIG if config else ''}"
@@ -98,13 +98,13 @@ def rule(
             )
         case "deployer":
             commands = _plus(f"{_READS} {_LOOKING} {_WRITES} {_OPERATING}")
-            words = (*_by_category("@connection"), *commands, *nodes, *reached, "resetchannels", *channels)
+            words = (*_by_category("@connection"), *commands, *nodes, *marks, *reached, "resetchannels", *channels)
         case "caller":
             words = (*own, *nodes, *own_globs, *_caller(keys, cluster=cluster))
         case "viewer":
             reading = _plus(f"{_READS} {_LOOKING} {_WATCHING}")
             looked_at = (f"%R{glob}" for glob in reached)
-            words = (*_by_category("@connection"), *reading, *nodes, *looked_at, "resetchannels", *channels)
+            words = (*_by_category("@connection"), *reading, *nodes, *marks, *looked_at, "resetchannels", *channels)
         case _:
             raise SettingsError(f"there is no role {role!r}: take one of {', '.join(ROLES)}")
     return ("reset", "on", *words)
