@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from redis import RedisCluster
@@ -48,7 +48,7 @@ def served_by(cluster: Cluster, name: str) -> str:
 
 @pytest.mark.parametrize("how", ["node", "seeds", "client"])
 def test_calls_go_where_they_belong(cluster: Cluster, live: Registry, how: str) -> None:
-    way = {"node": cluster.urls[2], "seeds": cluster.seeds_url, "client": cluster.redis_cluster()}[how]
+    way: Any = {"node": cluster.urls[2], "seeds": cluster.seeds_url, "client": cluster.redis_cluster()}[how]
     with luasprocs.connect(way) as sprocs:
         for name in NAMES:
             assert sprocs.execute("set.lua", keys=[name], args=[name], reply=str) == name
@@ -80,7 +80,7 @@ def test_a_pipeline_of_calls(cluster: Cluster) -> None:
 @pytest.mark.parametrize("how", ["node", "seeds", "client"])
 @pytest.mark.usefixtures("live")
 async def test_the_same_for_asyncio(cluster: Cluster, how: str) -> None:
-    way = {
+    way: Any = {
         "node": cluster.urls[1],
         "seeds": cluster.seeds_url,
         "client": AsyncRedisCluster(host="127.0.0.1", port=cluster.nodes[0].port),
