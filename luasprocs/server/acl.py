@@ -72,11 +72,7 @@ def rule(
     """
     globs = tuple(OWN_KEYS.get(role, ()) if own_keys is None else own_keys)
     called = tuple(own_commands)
-    for word in (*globs, *called):
-        if not _WORD.fullmatch(word) or not word.isprintable():
-            raise SettingsError(
-                f"{word!r} can't stand in an ACL rule: take no blanks, parentheses or control characters"
-            )
+    _check((*globs, *called))
     own = _by_category("@connection", *called)
     own_globs = ("~*",) if "*" in globs else tuple(f"~{glob}" for glob in globs)  # nothing may stand behind `~*`
     patterns = _patterns(keys, cluster=cluster)
@@ -87,15 +83,7 @@ def rule(
         case "daemon":
             runtime = f"{_READS} {_WRITES} {_RUNTIME} {_CONFIG if config else ''}"
             # A PSUBSCRIBE pattern must stand in the rule letter by letter: only `&*` allows what triggers need.
-            words = (
-                *own,
-                *_plus(runtime),
-                *nodes,
-                *reached,
-                "resetchannels",
-                "&*",
-                *own_globs,
-            )
+            words = (*own, *_plus(runtime), *nodes, *reached, "resetchannels", "&*", *own_globs)
         case "deployer":
             commands = _plus(f"{_READS} {_LOOKING} {_WRITES} {_OPERATING}")
             words = (*_by_category("@connection"), *commands, *nodes, *marks, *reached, "resetchannels", *channels)
@@ -108,6 +96,14 @@ def rule(
         case _:
             raise SettingsError(f"there is no role {role!r}: take one of {', '.join(ROLES)}")
     return ("reset", "on", *words)
+
+
+def _check(words: Iterable[str]) -> None:
+    for word in words:
+        if not _WORD.fullmatch(word) or not word.isprintable():
+            raise SettingsError(
+                f"{word!r} can't stand in an ACL rule: take no blanks, parentheses or control characters"
+            )
 
 
 def setuser(user: str, words: Iterable[str], password: str = "") -> str:

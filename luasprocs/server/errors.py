@@ -44,10 +44,7 @@ _BY_CODE: dict[str, tuple[type[ServerError], str]] = {
     "MISCONF": (ServerError, "can't save its data and refuses writes: {said}"),
     "NOREPLICAS": (ServerError, "lacks the replicas that its min-replicas-to-write asks for, and refuses writes"),
     "MOVED": (ServerError, "is one node of a cluster, and what was asked for is on another one: try again ({said})"),
-    "CROSSSLOT": (
-        ServerError,
-        "is a cluster's node, and the keys of one call are in several slots: give them a hash tag, as in {{shop}}:a",
-    ),
+    "CROSSSLOT": (ServerError, "is a cluster's node, and one call has keys of several slots: give them one hash tag"),
 }
 _CODE = re.compile(r"\b(" + "|".join(_BY_CODE) + r")\b")
 # NOPERM for a command inside a function, as Redis 7.0 puts it, and as later ones and Valkey do.
@@ -81,12 +78,7 @@ _BY_TEXT: tuple[tuple[str, str, type[ServerError], str], ...] = (
         ServerError,
         "the server at {place} has no db of that number: see its `databases`",
     ),
-    (
-        "",
-        "max number of clients reached",
-        ServerError,
-        "the server at {place} takes no more connections (maxclients)",
-    ),
+    ("", "max number of clients reached", ServerError, "the server at {place} takes no more connections (maxclients)"),
     (
         "rediss:",
         "certificate verify failed",
