@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeVar, overload
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeVar, cast, overload
 
-from redis import Redis
+from redis import Redis, RedisCluster
 from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio import RedisCluster as AsyncRedisCluster
+from redis.cluster import ClusterPipeline
 
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import ScriptError
 from luasprocs.server import connection as server
+from luasprocs.server.cluster_clients import async_routed, routed
+from luasprocs.server.places import Places
 from luasprocs.server.script_errors import script_errors
 
 if TYPE_CHECKING:
@@ -63,11 +69,36 @@ class Sprocs:
     """The sprocs of one registry, through a redis-py client or pipeline.
 
     With a pipeline `execute` queues the call, and answers the pipeline; errors then are redis-py's own, from its `execute`.
+    `url`: the client's, if its server is to be asked whether it is a node of a cluster.
     """
 
-    def __init__(self, client: Redis, namespace: str = "") -> None:
-        self.client = client
+    def __init__(self, client: Redis | RedisCluster, namespace: str = "", *, url: str = "") -> None:
+        self._client, self._url = client, url
         self._keys = Keys(namespace)
+        self._places, self._asked = Places(namespace), client
+        self._alone = threading.Lock()
+
+    @property
+    def client(self) -> Any:
+        """The redis-py client, or that of the whole cluster which the URL leads to: its node is asked once."""
+        if self._url:
+            with self._alone:
+                if self._url:
+                    self._client = self._asked = routed(self._url, cast("Redis", self._client))
+                    self._url = ""
+        return self._client
+
+    def _send(self, command: list[Argument], keys: Sequence[Argument], name: str) -> Any:
+        client = self.client
+        if not isinstance(client, RedisCluster):
+            return client.execute_command(*command)
+        if keys:
+            place: Any = keys[0]
+        elif isinstance(self._asked, RedisCluster) and not isinstance(self._asked, ClusterPipeline):
+            place = self._places.of(name, self._asked)
+        else:
+            place = self._places.known(name)
+        return client.execute_command(*command, target_nodes=client.get_node_from_key(place))
 
     @overload
     def execute(self, name: str, **call: Unpack[Call]) -> Any: ...
@@ -82,8 +113,8 @@ class Sprocs:
             redis.RedisError: the connection failed.
         """
         with script_errors(name):
-            answer = self.client.execute_command(*command(self._keys, name, **call))
-        return answer if answer is self.client else _typed(name, answer, reply)
+            answer = self._send(command(self._keys, name, **call), call.get("keys", ()), name)
+        return answer if answer is self._client else _typed(name, answer, reply)
 
     def enqueue(self, name: str, keys: Sequence[Argument] = (), args: Sequence[Argument] = ()) -> Any:
         """Asks for an async run of a `runasync=yes` sproc. Returns the job's id; None where `overlap=skip` left it out.
@@ -93,16 +124,18 @@ class Sprocs:
             redis.RedisError: the connection failed.
         """
         with script_errors(name):
-            answer = self.client.execute_command(*enqueue_command(self._keys, name, keys, args))
-        return answer if answer is self.client else _job_id(answer)
+            answer = self._send(enqueue_command(self._keys, name, keys, args), keys, name)
+        return answer if answer is self._client else _job_id(answer)
 
-    def on(self, client: Redis) -> Sprocs:
+    def on(self, client: Redis | RedisCluster) -> Sprocs:
         """The same registry through another client: inside a pipeline, `sprocs.on(pipe).execute(…)`."""
-        return Sprocs(client, self._keys.namespace)
+        other = Sprocs(client, self._keys.namespace)
+        other._places, other._asked = self._places, self._asked
+        return other
 
     def close(self) -> None:
         """Closes the connection."""
-        self.client.close()
+        self._client.close()
 
     def __enter__(self) -> Sprocs:
         return self
@@ -114,9 +147,33 @@ class Sprocs:
 class AsyncSprocs:
     """The same for asyncio. In an asyncio pipeline a call is queued by `await`ing nothing: see `queue`."""
 
-    def __init__(self, client: AsyncRedis, namespace: str = "") -> None:
-        self.client = client
-        self._keys = Keys(namespace)
+    def __init__(self, client: AsyncRedis | AsyncRedisCluster, namespace: str = "", *, url: str = "") -> None:
+        self._client, self._url = client, url
+        self._keys, self._places = Keys(namespace), Places(namespace)
+        self._alone = asyncio.Lock()
+
+    @property
+    def client(self) -> Any:
+        """The redis-py client; after the first call that of the whole cluster which the URL leads to."""
+        return self._client
+
+    async def resolve(self) -> Any:
+        """The client, once the URL's server was asked whether it is a cluster's node: a call does that, too."""
+        if self._url:
+            async with self._alone:
+                if self._url:
+                    self._client = await async_routed(self._url, cast("AsyncRedis", self._client))
+                    self._url = ""
+        if isinstance(self._client, AsyncRedisCluster):
+            await self._client.initialize()
+        return self._client
+
+    async def _send(self, command: list[Argument], keys: Sequence[Argument], name: str) -> Any:
+        client = await self.resolve()
+        if not isinstance(client, AsyncRedisCluster):
+            return await client.execute_command(*command)
+        place: Any = keys[0] if keys else await self._places.async_of(name, client)
+        return await client.execute_command(*command, target_nodes=client.get_node_from_key(place))
 
     @overload
     async def execute(self, name: str, **call: Unpack[Call]) -> Any: ...
@@ -125,21 +182,30 @@ class AsyncSprocs:
     async def execute(self, name: str, *, reply: type[Any] | None = None, **call: Unpack[Call]) -> Any:
         """Runs a sproc: see `Sprocs.execute`."""
         with script_errors(name):
-            answer = await self.client.execute_command(*command(self._keys, name, **call))
+            answer = await self._send(command(self._keys, name, **call), call.get("keys", ()), name)
         return _typed(name, answer, reply)
 
     async def enqueue(self, name: str, keys: Sequence[Argument] = (), args: Sequence[Argument] = ()) -> str | None:
         """Asks for an async run: see `Sprocs.enqueue`."""
         with script_errors(name):
-            return _job_id(await self.client.execute_command(*enqueue_command(self._keys, name, keys, args)))
+            return _job_id(await self._send(enqueue_command(self._keys, name, keys, args), keys, name))
 
     def queue(self, pipeline: Any, name: str, **call: Unpack[Call]) -> None:
-        """Queues a call in an asyncio pipeline; its reply is among those of the pipeline's `execute`."""
-        pipeline.execute_command(*command(self._keys, name, **call))
+        """Queues a call in an asyncio pipeline; its reply is among those of the pipeline's `execute`.
+
+        In a cluster a call without keys goes by `at` once the sproc was called before, else by its name.
+        """
+        words, keys = command(self._keys, name, **call), call.get("keys", ())
+        cluster = getattr(pipeline, "cluster_client", None)
+        if cluster is None or not cluster.nodes_manager.slots_cache:
+            pipeline.execute_command(*words)
+            return
+        place: Any = keys[0] if keys else self._places.known(name)
+        pipeline.execute_command(*words, target_nodes=cluster.get_node_from_key(place))
 
     async def aclose(self) -> None:
         """Closes the connection."""
-        await self.client.aclose()
+        await self._client.aclose()
 
     async def __aenter__(self) -> AsyncSprocs:
         return self
@@ -148,16 +214,20 @@ class AsyncSprocs:
         await self.aclose()
 
 
-def connect(url: str | Redis, namespace: str = "") -> Sprocs:
-    """Sprocs at a URL (`redis://`, `rediss://`, `unix://`, `redis+sentinel://`), or through a redis-py client that the
-    application has.
+def connect(url: str | Redis | RedisCluster, namespace: str = "") -> Sprocs:
+    """Sprocs at a URL (`redis://`, `rediss://`, `unix://`, `redis+sentinel://`, `redis+cluster://`), or through a redis-py client
+    that the application has. The URL of any node leads to its whole cluster.
 
     Raises:
         SettingsError: the URL or the namespace can't be used. (Nothing is sent before the first call.)
     """
-    return Sprocs(server.connect(url) if isinstance(url, str) else url, namespace)
+    if not isinstance(url, str):
+        return Sprocs(url, namespace)
+    return Sprocs(server.connect(url), namespace, url=url)
 
 
-def connect_async(url: str | AsyncRedis, namespace: str = "") -> AsyncSprocs:
+def connect_async(url: str | AsyncRedis | AsyncRedisCluster, namespace: str = "") -> AsyncSprocs:
     """The same for asyncio."""
-    return AsyncSprocs(server.connect_async(url) if isinstance(url, str) else url, namespace)
+    if not isinstance(url, str):
+        return AsyncSprocs(url, namespace)
+    return AsyncSprocs(server.connect_async(url), namespace, url=url)

@@ -24,6 +24,7 @@ _TOP = {
     "namespace": "a text of letters, digits and _.:-",
     "owner": f"a text of at most {_OWNER_CHARS} characters without control characters",
     "keep_generations": f"a whole number from 1 to {_KEEP_LIMIT}",
+    "cluster": "true or false",
     "defaults": "a table of metadata keys: [defaults]",
 }
 
@@ -33,6 +34,8 @@ class RepositorySettings:
     """What luasprocs.toml says. `folder`: where sprocs are, "" for the top; `owner`: "" for the root commit.
 
     `defaults`: metadata as written, for what a header doesn't say. `keep_generations`: for rollback.
+
+    `cluster`: the sprocs are for a cluster, so `check` warns of literal keys in two slots.
     """
 
     folder: str = "sprocs"
@@ -40,6 +43,7 @@ class RepositorySettings:
     owner: str = ""
     defaults: Mapping[str, str] = field(default_factory=dict)
     keep_generations: int = GENERATIONS_KEPT
+    cluster: bool = False
 
 
 def repository_settings(source: bytes | None, path: str = SETTINGS_FILE) -> RepositorySettings:
@@ -75,6 +79,8 @@ def _repository_value(key: str, value: object) -> object:
         case "owner", str() if len(value) <= _OWNER_CHARS and not CONTROL.search(value):
             return value
         case "keep_generations", int() if not isinstance(value, bool) and 0 < value <= _KEEP_LIMIT:
+            return value
+        case "cluster", bool():
             return value
         case "defaults", dict():
             return dict(value)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from luasprocs.server.registry import Registry
     from sync.reconcile.desired import Desired
+    from sync.repository_settings import RepositorySettings
 
 
 class Session:
@@ -64,8 +65,13 @@ class Session:
         if self.settings.namespace is not None:
             return Keys(self.settings.namespace)
         if self._namespace is None:
-            self._namespace = find_settings(self.settings.repo or Path.cwd()).namespace
+            self._namespace = self.repository_settings.namespace
         return Keys(self._namespace)
+
+    @functools.cached_property
+    def repository_settings(self) -> RepositorySettings:
+        """The luasprocs.toml around here."""
+        return find_settings(self.settings.repo or Path.cwd())
 
     @property
     def registry(self) -> Registry:

@@ -25,6 +25,7 @@ Kind: TypeAlias = Literal[
     "size",
     "number",
     "function",
+    "place",
 ]
 Scope: TypeAlias = Literal["any", "event", "schedule", "async"]
 
@@ -82,6 +83,7 @@ KEYS: Mapping[str, MetadataKey] = {
         MetadataKey("every", "duration", "schedule"),
         MetadataKey("timezone", "timezone", "schedule", defaults=(Default("UTC"),)),
         MetadataKey("misfire", "choice", "schedule", ("skip", "once", "all"), defaults=(Default("once"),)),
+        MetadataKey("at", "place"),
         _flag("runasync", "no"),
         MetadataKey("timeout", "duration", defaults=(Default("30s", "runasync=yes"), Default("1s")), told=True),
         MetadataKey("memory", "size", "async", defaults=(Default("64MB"),), told=True),
@@ -112,6 +114,9 @@ KEYS: Mapping[str, MetadataKey] = {
     )
 }
 """In the order in which forms and digests have them."""
+
+EACH = "each"
+"""The value of `at` by which a schedule runs on every shard of a cluster."""
 
 TOLD = tuple(key.name for key in KEYS.values() if key.told)
 """What a job carries of its sproc's header, in this order."""

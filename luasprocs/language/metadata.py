@@ -23,6 +23,7 @@ from luasprocs.language.values import (
     nearest,
     number,
     one_of,
+    place_of,
     plain,
     shown,
     size_bytes,
@@ -59,6 +60,7 @@ _KINDS: Mapping[Kind, _Reading] = {
     "duration": _Reading(duration_ms, "a duration above zero, like 15s, 5m, 500ms, 1m30s"),
     "timezone": _Reading(timezone_of, "an IANA time zone, like Europe/Berlin or UTC"),
     "function": _Reading(function_of, "a function's name of letters, digits and _, like reserve"),
+    "place": _Reading(place_of, "a key, whose shard of a cluster serves runs without keys; or each, for a schedule"),
     "size": _Reading(size_bytes, "a size, like 64MB, 1GB, 512kB"),
 }
 

@@ -35,6 +35,7 @@ CODES = {
     "lua.unknown-command": "No Redis or Valkey has this command.",
     "lua.forbidden-command": "The server has this command, but not for scripts.",
     "lua.only-in-sprocs": "The header has evalsha=yes, but the source needs what EVALSHA lacks.",
+    "cluster.two-slots": "luasprocs.toml says cluster = true, and the source names keys of two slots.",
     "require.unknown": "There is no library of this name.",
     "require.not-library": "The sproc of this name is not library=yes.",
     "require.circle": "Libraries require each other in a circle.",
@@ -52,7 +53,7 @@ MISUSE = frozenset(
     }
 )
 """What keeps no sproc from being applied."""
-WARNINGS = frozenset({"header.lookalike"})
+WARNINGS = frozenset({"header.lookalike", "cluster.two-slots"})
 """What may be right as it is."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from luasprocs.contract.metadata import EACH
 from luasprocs.language import triggers
 from luasprocs.language.metadata import says_yes
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 _OF_A_CALL = frozenset({"function", "evalsha"})
 """What only a sproc has that the server runs by itself."""
-_OF_A_RUN = frozenset({*_OF_A_CALL, "oom"})
+_OF_A_RUN = frozenset({*_OF_A_CALL, "oom", "at"})
 """What no library has."""
 
 
@@ -28,6 +29,8 @@ def contradictions(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     elif says_yes(values, "runasync"):
         for key in values.keys() & _OF_A_CALL:
             yield key, f"{key} is about runs on the server: drop {key} or runasync=yes"
+    if values.get("at") == EACH and not values.keys() & {"cron", "every"}:
+        yield "at", "at=each is for schedules, which run on every shard then: name a key, or add cron or every"
     yield from triggers.contradictions(values)
     if "memory" in values and not says_yes(values, "runasync"):
         yield "memory", "memory needs runasync=yes: on the server a sproc's memory is the server's"

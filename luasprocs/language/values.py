@@ -242,6 +242,13 @@ def function_of(text: str) -> str:
     return text
 
 
+def place_of(text: str) -> str:
+    """A key."""
+    if not text:
+        raise ValueError
+    return text
+
+
 def types_of(text: str) -> tuple[str, ...]:
     """Redis' types, or a module's (9 characters)."""
     types = _items(text.split(","))

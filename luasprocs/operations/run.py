@@ -15,6 +15,7 @@ from luasprocs.contract.refusals import Refusal
 from luasprocs.errors import NoSprocError, ScriptError
 from luasprocs.operations.sprocs import meant
 from luasprocs.server.errors import is_missing_function, is_no_writes, named
+from luasprocs.server.places import place_of
 from luasprocs.server.script_errors import code_of, script_errors
 from luasprocs.state.executions import newest_id
 
@@ -58,7 +59,7 @@ def run(
         ScriptError: it raised an error, or its reply is nested too deep.
         redis.RedisError: the connection or a right failed, or the server refused what the sproc did (memory, a replica).
     """
-    registry = registry.at(_bytes(keys[0]) if keys else raw(name))
+    registry = registry.at(_bytes(keys[0]) if keys else _place(registry, name))
     head = [len(keys), *keys, raw(name)]
     with _own_errors(registry, name):
         try:
@@ -72,6 +73,12 @@ def run(
             if code != Refusal.NORECORD:
                 raise
         return Ran(registry.client.execute_command(*command(registry.keys, name, keys, args)), recorded=False)
+
+
+def _place(registry: Registry, name: str) -> bytes:
+    """The key whose shard runs a sproc without keys."""
+    found: Any = registry.client.hget(raw(registry.keys.name(name)), "at") if registry.siblings else None
+    return place_of(name, found)
 
 
 def _bytes(key: Argument) -> bytes:

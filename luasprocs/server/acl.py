@@ -12,6 +12,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from luasprocs.errors import SettingsError
+from luasprocs.server.slots import SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,6 +46,7 @@ _RUNTIME = (
     "xgroup xreadgroup xack xclaim xautoclaim zscore smismember incrby pexpire pexpiretime "
     "getrange strlen hlen hscan scard sscan object|encoding"
 )
+_CLUSTER = "cluster|slots cluster|info cluster|shards cluster|nodes cluster|myid spublish ssubscribe sunsubscribe"
 _CONFIG = "config|get config|set"
 """No rule can say which settings: whoever has CONFIG SET may change `requirepass`, too."""
 
@@ -56,49 +58,52 @@ def rule(
     own_keys: Iterable[str] | None = None,
     own_commands: Iterable[str] = OWN_COMMANDS,
     config: bool = True,
+    cluster: bool = False,
 ) -> tuple[str, ...]:
     """The words of ACL SETUSER behind the user's name, without a password.
 
     `own_keys` (globs) and `own_commands` (names or `@categories`) are what sprocs use: those that a caller
     calls or a daemon runs; what the engine itself does there, to read the values of events, is added. The other
     roles run none. A caller whose `own_keys` cover the registry may change sprocs. `config` False: a daemon gets no CONFIG.
+    `cluster`: for the nodes of a cluster, where keys have a shard's tag; each node needs the rule.
 
     Raises:
         SettingsError: there is no such role, or a key or command can't stand in a rule.
     """
     globs = tuple(OWN_KEYS.get(role, ()) if own_keys is None else own_keys)
     called = tuple(own_commands)
-    for word in (*globs, *called):
-        if not _WORD.fullmatch(word) or not word.isprintable():
-            raise SettingsError(
-                f"{word!r} can't stand in an ACL rule: take no blanks, parentheses or control characters"
-            )
+    _check((*globs, *called))
     own = _by_category("@connection", *called)
     own_globs = ("~*",) if "*" in globs else tuple(f"~{glob}" for glob in globs)  # nothing may stand behind `~*`
-    pattern = registry_pattern(keys)
+    patterns = _patterns(keys, cluster=cluster)
+    reached = tuple(f"~{pattern}" for pattern in patterns)
+    channels = tuple(f"&{pattern}" for pattern in patterns)
+    nodes, marks = (_plus(_CLUSTER), _plus("get")) if cluster else ((), ())
     match role:
         case "daemon":
             runtime = f"{_READS} {_WRITES} {_RUNTIME} {_CONFIG if config else ''}"
             # A PSUBSCRIBE pattern must stand in the rule letter by letter: only `&*` allows what triggers need.
-            words = (
-                *own,
-                *_plus(runtime),
-                f"~{pattern}",
-                "resetchannels",
-                "&*",
-                *own_globs,
-            )
+            words = (*own, *_plus(runtime), *nodes, *reached, "resetchannels", "&*", *own_globs)
         case "deployer":
             commands = _plus(f"{_READS} {_LOOKING} {_WRITES} {_OPERATING}")
-            words = (*_by_category("@connection"), *commands, f"~{pattern}", "resetchannels", f"&{pattern}")
+            words = (*_by_category("@connection"), *commands, *nodes, *marks, *reached, "resetchannels", *channels)
         case "caller":
-            words = (*own, *own_globs, *_caller(keys))
+            words = (*own, *nodes, *own_globs, *_caller(keys, cluster=cluster))
         case "viewer":
             reading = _plus(f"{_READS} {_LOOKING} {_WATCHING}")
-            words = (*_by_category("@connection"), *reading, f"%R~{pattern}", "resetchannels", f"&{pattern}")
+            looked_at = (f"%R{glob}" for glob in reached)
+            words = (*_by_category("@connection"), *reading, *nodes, *marks, *looked_at, "resetchannels", *channels)
         case _:
             raise SettingsError(f"there is no role {role!r}: take one of {', '.join(ROLES)}")
     return ("reset", "on", *words)
+
+
+def _check(words: Iterable[str]) -> None:
+    for word in words:
+        if not _WORD.fullmatch(word) or not word.isprintable():
+            raise SettingsError(
+                f"{word!r} can't stand in an ACL rule: take no blanks, parentheses or control characters"
+            )
 
 
 def setuser(user: str, words: Iterable[str], password: str = "") -> str:
@@ -126,6 +131,17 @@ def registry_pattern(keys: Keys) -> str:
     return escaped(f"{keys.prefix}__*_Sproc_") + "*"
 
 
+def _patterns(keys: Keys, *, cluster: bool) -> tuple[str, ...]:
+    """The same on each node of a cluster: the keys of all shards, and the marks of schedules, which are where `at` is."""
+    if not cluster:
+        return (registry_pattern(keys),)
+    return _on_shards(registry_pattern(keys)), "{*}:" + escaped(keys.mark_prefix) + "*"
+
+
+def _on_shards(pattern: str) -> str:
+    return f"{{{SHARED}*}}:{pattern}"
+
+
 def _plus(commands: str) -> tuple[str, ...]:
     return tuple(f"+{command}" for command in commands.split())
 
@@ -140,15 +156,19 @@ def _by_category(*commands: str) -> tuple[str, ...]:
     )
 
 
-def _caller(keys: Keys) -> tuple[str, ...]:
+def _caller(keys: Keys, *, cluster: bool) -> tuple[str, ...]:
     """What the engine does in a caller's name: calls and enqueues. Without HINCRBY on the stats, calls would go uncounted."""
+    placed = _on_shards if cluster else str
+    heard = (f"&{placed(escaped(channel))}" for channel in (keys.markers, keys.wakes))
     read = (f"{escaped(keys.name_prefix)}*", *map(escaped, (keys.revision, keys.triggers, keys.paused)))
+    directory = (_selector("hkeys", f"%R~{_on_shards(escaped(keys.shards))}"),) if cluster else ()
     return (
         *("+fcall", "+fcall_ro", "+time", "resetchannels"),  # TIME is in no category, and rate limits ask for it
-        _selector("exists hget hmget smembers sismember", *(f"%R~{pattern}" for pattern in read)),
-        _selector("hincrby", f"~{escaped(keys.stats_prefix)}*"),
-        _selector("publish", "resetchannels", *(f"&{escaped(channel)}" for channel in (keys.markers, keys.wakes))),
-        _selector("type rpush", f"~{escaped(keys.enqueued)}"),  # which adds, and can neither read nor take away
+        _selector("exists hget hmget smembers sismember", *(f"%R~{placed(pattern)}" for pattern in read)),
+        *directory,
+        _selector("hincrby", f"~{placed(escaped(keys.stats_prefix))}*"),
+        _selector("publish spublish" if cluster else "publish", "resetchannels", *heard),
+        _selector("type rpush", f"~{placed(escaped(keys.enqueued))}"),  # which adds, and can neither read nor take away
         _selector("info"),  # whether there is room, for sprocs without oom=allow beside one that has it
     )
 

@@ -43,8 +43,8 @@ _BY_CODE: dict[str, tuple[type[ServerError], str]] = {
     "MASTERDOWN": (ServerError, "is a replica that has lost its master, and serves no old data"),
     "MISCONF": (ServerError, "can't save its data and refuses writes: {said}"),
     "NOREPLICAS": (ServerError, "lacks the replicas that its min-replicas-to-write asks for, and refuses writes"),
-    "MOVED": (ServerError, "is one node of a cluster, and the keys are on another: {said}"),
-    "CROSSSLOT": (ServerError, "is a cluster's node: give the namespace as a hash tag, as in {{shop}}"),
+    "MOVED": (ServerError, "is one node of a cluster, and what was asked for is on another one: try again ({said})"),
+    "CROSSSLOT": (ServerError, "is a cluster's node, and one call has keys of several slots: give them one hash tag"),
 }
 _CODE = re.compile(r"\b(" + "|".join(_BY_CODE) + r")\b")
 # NOPERM for a command inside a function, as Redis 7.0 puts it, and as later ones and Valkey do.
@@ -78,12 +78,7 @@ _BY_TEXT: tuple[tuple[str, str, type[ServerError], str], ...] = (
         ServerError,
         "the server at {place} has no db of that number: see its `databases`",
     ),
-    (
-        "",
-        "max number of clients reached",
-        ServerError,
-        "the server at {place} takes no more connections (maxclients)",
-    ),
+    ("", "max number of clients reached", ServerError, "the server at {place} takes no more connections (maxclients)"),
     (
         "rediss:",
         "certificate verify failed",

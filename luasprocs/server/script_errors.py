@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 _ERRORS: dict[str, type[ScriptError]] = {Refusal.NOSPROC: NoSprocError, Refusal.DISABLED: SprocDisabledError}
 _PLACE = re.compile(r" script: (?:\S+, )?on @(?P<place>.+?(?::\d+)?)\.$")
+_ELSEWHERE = re.compile(
+    r"(?:Script a|A)ttempted to access (?:a non local key in a cluster node|keys that do not hash to the same slot)"
+)
+ELSEWHERE = "a key is on another shard: pass it as a key, or give both a hash tag"
 
 
 @contextlib.contextmanager
@@ -49,6 +53,7 @@ def code_of(error: ResponseError) -> str:
 
 def readable_error(text: str) -> str:
     """The server's text, with the place before the message instead of behind it."""
+    text = _ELSEWHERE.sub(ELSEWHERE, text)
     found = _PLACE.search(text)
     if not found:
         return text

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     help="A command or @category that sprocs use (caller, daemon); repeatable [default: @read and @write].",
 )
 @click.option("--no-config", is_flag=True, help="Without CONFIG, which reaches all of the server's settings (daemon).")
+@click.option("--cluster", is_flag=True, help="For the nodes of a cluster [default: as luasprocs.toml says].")
 @click.option(
     "--password-file",
     type=click.File(encoding="utf-8"),
@@ -37,7 +38,9 @@ def command(flags: dict[str, object], /, role: str, user: str | None, as_json: b
     """Print the ACL SETUSER command for ROLE."""
     console, session = Console.of_process(), Session(flags)
     own_keys, own_commands = options["keys"] or None, options["commands"] or OWN_COMMANDS
-    words = rule(role, session.keys, own_keys=own_keys, own_commands=own_commands, config=not options["no_config"])
+    cluster = options["cluster"] or session.repository_settings.cluster
+    config = not options["no_config"]
+    words = rule(role, session.keys, own_keys=own_keys, own_commands=own_commands, config=config, cluster=cluster)
     if as_json:
         console.json(list(words))
         return

@@ -16,6 +16,7 @@ from luasprocs.operations.local_server import SERVER_FILE, published
 from luasprocs.runtime.log import log
 from luasprocs.runtime.log_once import LogOnce
 from luasprocs.server.embedded import EmbeddedServer
+from luasprocs.server.embedded_cluster import EmbeddedCluster
 from sync.commands.daemon_ import run_daemon, source_of
 from sync.commands.sync_ import Progress, print_outcome
 from sync.console import Console
@@ -33,8 +34,9 @@ PORT_LIMIT = 65536
 
 
 @click.command("up")
+@click.option("--cluster", is_flag=True, help="Start a cluster of three primaries instead, to try sprocs on one.")
 @click.pass_obj
-def command(flags: dict[str, object]) -> int:
+def command(flags: dict[str, object], cluster: bool) -> int:
     """Start an embedded Valkey in the repository's .luasprocs, and a daemon that syncs and runs, until Ctrl-C or SIGTERM.
 
     Other commands in the repository find this server. Its data is kept for the next start.
@@ -44,7 +46,7 @@ def command(flags: dict[str, object]) -> int:
     console, outer = Console.of_process(), Session(flags)
     top = outer.repository.path
     signal.signal(signal.SIGTERM, _end)  # until the daemon takes signals
-    with _server(top / SERVER_FILE.parent) as server:
+    with _server(top / SERVER_FILE.parent, cluster=cluster) as server:
         session = Session({**flags, "redis": server.url})
         console.line(f"Valkey at {server.url}, its data in {server.folder}", "bold")
         source = outer.settings.sources.get("redis")
@@ -61,7 +63,7 @@ def command(flags: dict[str, object]) -> int:
 class _Reviver:
     """Starts the server again when it has ended by itself, killed for want of memory, say."""
 
-    def __init__(self, server: EmbeddedServer) -> None:
+    def __init__(self, server: EmbeddedServer | EmbeddedCluster) -> None:
         self._server = server
         self._stopped = asyncio.Event()
 
@@ -92,12 +94,13 @@ def _end(*_: object) -> None:
 
 
 @contextlib.contextmanager
-def _server(folder: Path) -> Iterator[EmbeddedServer]:
+def _server(folder: Path, *, cluster: bool) -> Iterator[EmbeddedServer | EmbeddedCluster]:
     """The server, and the file that tells other commands where it is, for as long as it runs."""
-    server = _started(folder)
+    server = EmbeddedCluster(folder / "cluster").start() if cluster else _started(folder)
     try:
         (folder / ".gitignore").write_text("*\n", encoding="ascii")
-        (folder / PORT_FILE).write_text(f"{server.port}\n", encoding="ascii")
+        if not cluster:
+            (folder / PORT_FILE).write_text(f"{server.port}\n", encoding="ascii")
         with published(folder.parent, server.url):
             yield server
     finally:
@@ -135,14 +138,15 @@ def _sync(console: Console, session: Session) -> None:
     console.warn("HEAD is not live: fix it and commit again")
 
 
-def _say_what_next(console: Console, server: EmbeddedServer) -> None:
+def _say_what_next(console: Console, server: EmbeddedServer | EmbeddedCluster) -> None:
     console.line(
         "Each commit here is live at once, and events run sprocs, until Ctrl-C. In another terminal, in this repository:"
     )
     console.line("  luasprocs status           what is live")
     console.line("  luasprocs execute NAME     run one")
     console.line("  luasprocs logs -f          what ran")
-    console.line(f"  redis-cli -p {server.port:<14}the server itself")
+    cli = f"redis-cli {'-c ' if isinstance(server, EmbeddedCluster) else ''}-p {server.port}"
+    console.line(f"  {cli:<27}the server itself")
     if console.terminal:
         console.line("  luasprocs-tui              the screen")
     console.out.flush()

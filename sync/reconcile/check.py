@@ -13,7 +13,9 @@ from luasprocs.language.problems import problem
 from luasprocs.language.sproc import Sproc, git_blob_id, read_sproc
 from sync.git.checkout import find_top, settings_of
 from sync.git.entries import SUBMODULE, UNFIT
+from sync.reconcile.slots import slot_problems
 from sync.reconcile.workspaces import DiskWorkspace, lua_files, sproc_name
+from sync.repository_settings import RepositorySettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,13 +34,14 @@ def check_files(flags: Mapping[str, object], files: Sequence[str]) -> Checked:
     start = Path(str(flags.get("repo", ".")))
     top = find_top(start)
     folder = (top or start) / (settings_of(top).folder if top else "sprocs")
-    defaults = settings_of(top).defaults if top else {}
+    settings = settings_of(top) if top else RepositorySettings()
+    defaults = settings.defaults
     if files:
         wanted = list(map(Path, files))
         foreign = {path: why for path in wanted if top and (why := _foreign(path, top))}
         problems = [problem(str(path), "file.not-regular", why) for path, why in foreign.items()]
         named = _named((path for path in wanted if path not in foreign), folder)
-        return len(wanted), _checked(DiskWorkspace(folder, named, defaults), named, problems)
+        return len(wanted), _checked(DiskWorkspace(folder, named, defaults), named, problems, cluster=settings.cluster)
     if not folder.is_dir():
         raise RepositoryError(f"there is no folder {folder}: luasprocs init makes one, luasprocs.toml names another")
     if top and (why := _foreign(folder / SUFFIX, top)):
@@ -46,7 +49,9 @@ def check_files(flags: Mapping[str, object], files: Sequence[str]) -> Checked:
     paths, submodules = lua_files(folder)
     problems = [problem(str(_short(path)), "file.not-regular", UNFIT[SUBMODULE]) for path in submodules]
     named = {sproc_name(path, folder): _short(path) for path in paths}
-    return len(paths), _checked(DiskWorkspace(folder, named, defaults, whole=True), named, problems)
+    return len(paths), _checked(
+        DiskWorkspace(folder, named, defaults, whole=True), named, problems, cluster=settings.cluster
+    )
 
 
 def _named(paths: Iterable[Path], folder: Path) -> dict[str, Path]:
@@ -58,8 +63,11 @@ def _named(paths: Iterable[Path], folder: Path) -> dict[str, Path]:
     return named
 
 
-def _checked(workspace: DiskWorkspace, names: Iterable[str], problems: Iterable[Problem]) -> list[Problem]:
-    return sorted({*problems, *workspace.unread(), *check(workspace, names)})
+def _checked(
+    workspace: DiskWorkspace, names: Iterable[str], problems: Iterable[Problem], *, cluster: bool
+) -> list[Problem]:
+    slots = slot_problems(workspace, names) if cluster else ()
+    return sorted({*problems, *workspace.unread(), *check(workspace, names), *slots})
 
 
 def _short(path: Path) -> Path:

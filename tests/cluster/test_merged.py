@@ -166,7 +166,7 @@ def test_a_pause_whose_author_is_known_anywhere_is_known(live: Registry, cluster
 
 def test_gaps_and_daemons_of_all_shards(live: Registry, cluster: Cluster) -> None:
     for number, shard in enumerate(reversed(live.shards)):
-        gap = {"source": f"s{number}", "from_ms": 1, "to_ms": 2, "why": "w", "daemon": "d"}
+        gap: dict[Any, Any] = {"source": f"s{number}", "from_ms": 1, "to_ms": 2, "why": "w", "daemon": "d"}
         shard.client.xadd(shard.keys.gaps, gap, id=f"{1000 + number}-0")
         seconds, micros = shard.client.time()
         now_ms = seconds * 1000 + micros // 1000

@@ -44,6 +44,7 @@ WORKSPACES = {
 ELSEWHERE = {
     "file.not-regular",  # tests/sync/reconcile/test_check.py
     "file.ignored",
+    "cluster.two-slots",  # tests/sync/commands/test_check.py
     "header.unwritable",  # tests/language/test_header.py
 }
 

@@ -213,3 +213,14 @@ def test_hostile_text_in_a_file_is_shown_harmless(git: GitRepo, check: Check) ->
     assert code == 1
     assert "\x1b" not in "".join(errors)
     assert "\x07" not in "".join(errors)
+
+
+def test_keys_in_two_slots_are_a_warning_if_the_sprocs_are_for_a_cluster(git: GitRepo, check: Check) -> None:
+    two = "redis.call('PUBLISH', 'news', 1)\nredis.call('SET', 'a', 1)\nreturn redis.call('GET', 'b')"
+    git.write("sprocs/two.lua", two)
+    git.write("sprocs/async.lua", f"-- runasync=yes\n{two}")
+    git.write("sprocs/one.lua", "redis.call('SET', '{s}a', 1)\nreturn redis.call('GET', '{s}b')")
+    assert check() == (0, [], "")
+    git.write("luasprocs.toml", "cluster = true\n")
+    code, problems, _ = check()
+    assert (code, [line.split(": ")[0] for line in problems if "two slots" in line]) == (0, ["sprocs/two.lua:3:20"])

@@ -13,8 +13,12 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
+import luasprocs
 from luasprocs.operations.local_server import SERVER_FILE
+from tests.gitrepo import GitRepo
 from tests.sync.commands.shell import Shell
 from tests.until import PATIENCE_S, until
 
@@ -258,3 +262,26 @@ def test_another_repository(alone: Shell, tmp_path: Path, up: Up) -> None:
     assert (alone.repo / SERVER_FILE).exists()
     assert not (tmp_path / ".luasprocs").exists()
     assert one.stop() == 0
+
+
+def test_a_cluster_to_try_comes_again_with_its_data(repo: Path) -> None:
+    git = GitRepo(repo)
+    git.write("sprocs/add.lua", "return redis.call('INCR', KEYS[1])")
+    git.commit("first")
+    for total in (1, 2):
+        up = Up(repo)
+        up._command.append("--cluster")
+        with_up = up.start()
+        try:
+            with_up.until("In another terminal")
+            assert with_up.url.startswith("redis+cluster://127.0.0.1:")
+            with luasprocs.connect(with_up.url) as sprocs:
+                assert [sprocs.execute("add.lua", keys=[key]) for key in ("a", "b", "c")] == [total] * 3
+                nodes = [node.port for node in sprocs.client.get_primaries()]
+            assert len(nodes) == 3
+        finally:
+            with_up.process.send_signal(signal.SIGTERM)
+            with_up.process.wait(30)
+        for port in nodes:
+            with pytest.raises(redis.ConnectionError):
+                redis.Redis(port=port, retry=Retry(NoBackoff(), 0)).ping()

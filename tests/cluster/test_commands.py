@@ -1,0 +1,84 @@
+"""Commands on a cluster, as they are typed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from luasprocs.server.fleet import open_registry
+from tests.gitrepo import SETTINGS, GitRepo
+from tests.sync.commands.shell import Shell
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.clusters import Cluster
+
+
+@pytest.fixture
+def shell(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> Shell:
+    """A user in a repository whose sprocs are live; LUASPROCS_REDIS names a node."""
+    for name, value in {**SETTINGS, "HOME": str(tmp_path), "LUASPROCS_REDIS": cluster.urls[1]}.items():
+        monkeypatch.setenv(name, value)
+    repo = GitRepo(tmp_path / "shop")
+    repo.write("sprocs/add.lua", "return redis.call('INCR', KEYS[1])")
+    repo.write("sprocs/job.lua", "-- runasync=yes\nreturn 1")
+    repo.commit("first")
+    monkeypatch.chdir(tmp_path / "shop")
+    shell = Shell(tmp_path / "shop", cluster.nodes[1], capsysbinary)
+    assert shell("sync").code == 0
+    return shell
+
+
+def key_of_each(cluster: Cluster) -> list[str]:
+    return [next(f"k{n}" for n in range(100) if cluster.at(f"k{n}") is node) for node in cluster.primaries]
+
+
+def test_what_each_shard_has_is_shown_and_one_shard_alone(cluster: Cluster, shell: Shell) -> None:
+    tags = [shard.keys.tag for shard in open_registry(cluster.url).shards]
+    for key in key_of_each(cluster):
+        assert shell.ok("execute", "add.lua", "--key", key).out == "1\n"
+        shell("execute", "job.lua", "--key", key)
+    assert [one["shard"] for one in shell.ok("logs", "--json").lines] == tags
+    assert [one["key"] for one in shell.ok("logs", "--json", "--shard", tags[1]).lines] == key_of_each(cluster)[1:2]
+    jobs = shell.ok("jobs", "--json").lines
+    assert sorted(one["shard"] for one in jobs) == sorted(tags)
+    [job] = shell.ok("jobs", "list", "--json", "--shard", tags[2]).lines
+    assert f"{job['id']} was queued: dropped" in shell.ok("jobs", "drop", job["id"]).out
+    assert shell.ok("jobs", "list", "--json", "--shard", tags[2]).out == ""
+    assert "there is no shard 'x'" in shell("logs", "--shard", "x").err
+
+
+def test_status_lists_the_shards(cluster: Cluster, shell: Shell) -> None:
+    said = shell.ok("status", "--json").json
+    assert [(one["address"], one["generation"], one["problem"]) for one in said["shards"]] == [
+        (node.address, 1, None) for node in cluster.primaries
+    ]
+    assert said["shards"][0]["slots"] == [[*one] for one in cluster.primaries[0].ranges]
+    text = shell.ok("status").out
+    assert [line.split()[3].rstrip(",") for line in text.splitlines() if line.startswith("shard")] == [
+        node.address for node in cluster.primaries
+    ]
+    [alone] = shell("status", "--json", "--shard", said["shards"][2]["tag"]).json["shards"]
+    assert alone == said["shards"][2]
+
+
+def test_a_node_that_hangs_is_named_by_status_and_keeps_a_sync_from_beginning(cluster: Cluster, shell: Shell) -> None:
+    options = "?socket_timeout=0.5&socket_connect_timeout=0.5"
+    url = f"{cluster.urls[1]}{options}"
+    node = cluster.nodes[2]
+    node.freeze()
+    try:
+        said = shell("--redis", url, "status", "--json")
+        assert (said.code, [one["code"] for one in said.json["findings"]]) == (1, ["shard_differs"])
+        assert [bool(one["problem"]) for one in said.json["shards"]] == [False, False, True]
+        GitRepo(shell.repo).write("sprocs/new.lua", "return 1")
+        refused = shell("--redis", url, "sync", "--worktree")
+        assert refused.code != 0
+        assert node.address in refused.err
+    finally:
+        node.thaw()
+    assert shell("status", "--json").json["generation"] == 1
