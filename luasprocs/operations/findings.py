@@ -124,6 +124,7 @@ _STATES: Mapping[str, tuple[FindingCode, str]] = {
     DesiredState.UNKNOWN: (FindingCode.UNKNOWN, "fetch the live commit, or run luasprocs sync to apply what git has"),
     DesiredState.BEHIND: (FindingCode.BEHIND, "pull, or run luasprocs sync to apply what git has"),
     DesiredState.DEGRADED: (FindingCode.DEGRADED, "see the daemon's log"),
+    DesiredState.FLAPPING: (FindingCode.DRIFT, "find what writes there (ACL LOG, CLIENT LIST, MONITOR), then luasprocs sync"),
     DesiredState.ENGINE_DIFFERS: (
         FindingCode.ENGINE_DIFFERS,
         "run one build of luasprocs everywhere, then luasprocs sync",
@@ -289,4 +290,4 @@ def _unknown_after_ms(snapshot: Snapshot, code: FindingCode) -> int:
     return max(snapshot.now_ms - DAY_MS, snapshot.acknowledged.get(code, Acknowledged()).until_ms)
 
 
-_ALL = (_registry, _wanted, _git, _held, _daemons, _runs)
+_ALL = (_wanted, _git, _registry, _held, _daemons, _runs)

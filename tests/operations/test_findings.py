@@ -106,6 +106,13 @@ CASES: dict[str, tuple[Snapshot, Code, str]] = {
     ),
     "degraded": (snapshot(sync=SyncState(state="degraded", reason="no remote")), Code.DEGRADED, "no remote"),
     "drift": (live(sprocs={"a.lua": LiveSproc("a.lua", "b1", intact=False)}), Code.DRIFT, "changed by hand: a.lua"),
+    "drift that comes back": (
+        replace(
+            live(sprocs={"a.lua": LiveSproc("a.lua", "b1", intact=False)}), sync=replace(WANTED, state="flapping")
+        ),
+        Code.DRIFT,
+        "why it waits",
+    ),
     "faults": (live(faults=("x is not a hash", "y is not a list")), Code.DRIFT, "x is not a hash; y is not a list"),
     "suspended": (
         snapshot(suspended=Suspended(1_700_000_000.5, "ann@host", "a freeze")),

@@ -16,7 +16,7 @@ from luasprocs.contract.codes import FindingCode
 from luasprocs.contract.keys import Keys
 from luasprocs.registry.live import read_live
 from luasprocs.server.registry import Registry
-from sync.service.engines import REPLACED_LIMIT
+from sync.service.repairs import LIMIT
 from tests.daemons import DaemonProcess
 from tests.gitrepo import GitRepo
 from tests.until import until
@@ -56,7 +56,7 @@ def test_two_builds_of_one_version_stop_after_some_turns(server, tmp_path):
             assert client.execute_command("FCALL", KEYS.function("execute"), 0, "a.lua") == 1
             assert FindingCode.ENGINE_DIFFERS in codes(server.url, build)  # as the build says that has given up
             for daemon in (one, other):
-                assert daemon.output.count("synced:") <= REPLACED_LIMIT + 1
+                assert daemon.output.count("synced:") <= LIMIT + 1
     live = read_live(registry)
     assert live.revision == first.revision
     assert client.xlen(KEYS.history) == 1
