@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from luasprocs.contract.keys import Keys
     from luasprocs.language.needs import Needs
 
-VERSION = 20
+VERSION = 21
 """Raised with every change of the engine's text, or of what it is made from: an older luasprocs must not undo it."""
-TEXTS = {19: "95ac03e6a355a9bcb016025114596d0278cdf95d", 20: "6aabbfa09b7b50862ae75e4322970fcdc1df9b2a"}
+TEXTS = {20: "6aabbfa09b7b50862ae75e4322970fcdc1df9b2a", 21: "87d4702e57aaee997c82460cd4e2bace84c3eed4"}
 """The last VERSIONs, and the ids of their texts for one registry. A VERSION that somebody may run keeps its text."""
 
 LOADED = ("core", "register")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-_OF_A_CALL = frozenset({"function", "evalsha"})
+_OF_A_CALL = frozenset({"function", "evalsha", "stale", "crossslot"})
 """What only a sproc has that the server runs by itself."""
 _OF_A_RUN = frozenset({*_OF_A_CALL, "oom"})
 """What no library has."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from luasprocs.errors import RepositoryError, ServerUnreachableError
+from luasprocs.errors import RepositoryError
 from luasprocs.operations.findings import findings, until_ms
 from luasprocs.operations.identity import user_at_host
 from luasprocs.operations.snapshot import read_snapshot
@@ -49,9 +49,10 @@ def command(flags: dict[str, object], known: bool, as_json: bool) -> int:
             snapshot = _read(session, desired, unreadable)
     found, live = findings(snapshot), snapshot.live
     if live is None:
-        if not as_json:
-            raise ServerUnreachableError(snapshot.unreachable)
-        console.json({"findings": [one.as_json() for one in found]})
+        if as_json:
+            console.json({"findings": [one.as_json() for one in found]})
+        else:
+            print_findings(console, found)
         return 1
     standing = standing_of(snapshot, live)
     if as_json:

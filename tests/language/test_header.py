@@ -47,7 +47,11 @@ def values(source: bytes) -> dict[str, str]:
         ),
         (b"-- see @timeout 30s\n-- mail ann@owner.org", {}),
         (b"--[[\n  @event set\n  @x_own\n]]", {"event": "set", "x_own": ""}),
-        (b"#!lua flags=no-writes,allow-stale\n-- owner=ann\nreturn 1", {"readonly": "yes", "owner": "ann"}),
+        (
+                b"#!lua flags=no-writes,allow-stale,no-cluster\n-- owner=ann\nreturn 1",
+                {"readonly": "yes", "stale": "allow", "owner": "ann"},
+            ),
+            (b"#!lua flags=allow-cross-slot-keys", {"crossslot": "allow"}),
         (b"#!lua flags=allow-oom", {"oom": "allow"}),
         (b"#!lua\nreturn 1", {}),
         ("-- description=träumt 💤".encode(), {"description": "träumt 💤"}),
