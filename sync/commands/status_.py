@@ -127,6 +127,7 @@ def _daemon_json(daemon: DaemonInfo, now_ms: int) -> dict[str, object]:
         "lag": daemon.lag,
         "read": daemon.read,
         "runs": daemon.runs,
+        "ignored": daemon.ignored,
     }
 
 
@@ -166,5 +167,6 @@ def _print_daemon(console: Console, daemon: DaemonInfo, now_ms: int) -> None:
         return
     covered = f"{len(daemon.covers)} source{'s' if len(daemon.covers) != 1 else ''}"
     runs = f"{daemon.runs} run{'s' if daemon.runs != 1 else ''}"
-    facts = f"pid {daemon.pid} on {daemon.host}, {covered}, lag {daemon.lag}, {runs} by events, {age}"
+    ignored = f", {daemon.ignored} messages ignored" if daemon.ignored else ""
+    facts = f"pid {daemon.pid} on {daemon.host}, {covered}, lag {daemon.lag}, {runs} by events{ignored}, {age}"
     console.line(f"daemon      {daemon.id}: {facts}")

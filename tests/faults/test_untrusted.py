@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,8 @@ from redis.exceptions import RedisError, ResponseError
 from luasprocs.contract.functions import FUNCTIONS
 from luasprocs.contract.keys import Keys
 from luasprocs.server.acl import rule
+from luasprocs.server.registry import Registry
+from luasprocs.state.daemons import read_running
 from tests.daemons import DaemonProcess
 from tests.faults.ledger import COUNTER, Writers, check, gaps, settled
 from tests.live import put, sproc
@@ -89,6 +92,22 @@ def test_no_event_is_missing_whatever_a_caller_sends(server, more):
     assert "Traceback" not in said
     assert "connecting again" not in said
     assert "did not come from the engine" in said
+
+
+def test_what_does_not_come_from_the_engine_is_counted(server):
+    admin = server.client()
+    put(admin, sproc("counter.lua", COUNTER))
+    registry = Registry(admin, KEYS)
+    with DaemonProcess(server.url):
+        until(lambda: [one.covers for one in read_running(registry).alive if one.covers])
+        for channel in (KEYS.markers, KEYS.ticks, KEYS.generations):
+            for message in ("", "begin 1 1 - counter.lua", "0000000000000000 end"):
+                admin.publish(channel, message)
+        admin.publish(KEYS.wakes, "x")
+        admin.set("ev:1", "x")
+        until(lambda: [one.ignored for one in read_running(registry).alive] == [9])
+        time.sleep(1.0)
+        assert [one.ignored for one in read_running(registry).alive] == [9]
 
 
 def test_a_caller_can_not_speak_for_a_job_nor_learn_the_secret(server):

@@ -165,7 +165,7 @@ def test_daemons_are_listed(shell: Shell, start_daemon: StartDaemon) -> None:
     (found,) = shell.ok("status", "--json").json["daemons"]
 
     assert list(found) == [
-        *("id", "host", "pid", "alive", "age_ms", "started_at", "covers", "lag", "read", "runs"),
+        *("id", "host", "pid", "alive", "age_ms", "started_at", "covers", "lag", "read", "runs", "ignored"),
     ]  # fmt: skip
     assert (found["host"], found["pid"], found["alive"]) == (socket.gethostname(), daemon.pid, True)
     assert (found["lag"], found["read"], found["runs"]) == (0, 1, 1)

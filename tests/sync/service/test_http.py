@@ -143,6 +143,9 @@ def test_metrics(server, repo):
         until(lambda: client.hget(KEYS.stats("b.lua"), "errors") == b"1")
         for _ in range(3):
             client.fcall(KEYS.function("execute"), 0, "a.lua")
+        for _ in range(2):
+            client.publish(KEYS.markers, "begin 1 1 - a.lua")
+        until(lambda: b"luasprocs_registry_messages_ignored 2.0\n" in ask(service, "/metrics")[1])
         text = ask(service, "/metrics")[1].decode()
     for line in (
         f'luasprocs_registry_revision_info{{branch="main",commit="{commit}"}} 1.0',
