@@ -81,7 +81,9 @@ def own_of(name: str, values: Mapping[str, str]) -> Own | None:
     """The function that a sproc's header asks for; None for one without, and for one that is disabled."""
     if KEY not in values or not says_yes(values, "enabled"):
         return None
-    flags = {NO_WRITES: says_yes(values, "readonly")} | {flag: _allows(values, key) for flag, key in _ALLOWED_BY.items()}
+    flags = {NO_WRITES: says_yes(values, "readonly")} | {
+        flag: _allows(values, key) for flag, key in _ALLOWED_BY.items()
+    }
     return Own(values[KEY], name, tuple(flag for flag, said in flags.items() if said))
 
 

@@ -124,7 +124,10 @@ _STATES: Mapping[str, tuple[FindingCode, str]] = {
     DesiredState.UNKNOWN: (FindingCode.UNKNOWN, "fetch the live commit, or run luasprocs sync to apply what git has"),
     DesiredState.BEHIND: (FindingCode.BEHIND, "pull, or run luasprocs sync to apply what git has"),
     DesiredState.DEGRADED: (FindingCode.DEGRADED, "see the daemon's log"),
-    DesiredState.FLAPPING: (FindingCode.DRIFT, "find what writes there (ACL LOG, CLIENT LIST, MONITOR), then luasprocs sync"),
+    DesiredState.FLAPPING: (
+        FindingCode.DRIFT,
+        "find what writes there (ACL LOG, CLIENT LIST, MONITOR), then luasprocs sync",
+    ),
     DesiredState.ENGINE_DIFFERS: (
         FindingCode.ENGINE_DIFFERS,
         "run one build of luasprocs everywhere, then luasprocs sync",

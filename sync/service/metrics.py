@@ -97,7 +97,11 @@ def _of_registry(snapshot: Snapshot) -> Iterator[Metric]:
         ("sprocs", "Live sprocs.", len(live.sprocs)),
         ("daemons", "Daemons with a recent heartbeat.", len(snapshot.running.alive)),
         ("gaps", "Gaps that are kept, 100 at most.", len(snapshot.running.gaps)),
-        ("messages_ignored", "Messages that did not come from the engine, since each living daemon connected.", ignored),
+        (
+            "messages_ignored",
+            "Messages that did not come from the engine, since each living daemon connected.",
+            ignored,
+        ),
     ):
         yield GaugeMetricFamily(f"luasprocs_registry_{name}", says, value=value)
     queue = GaugeMetricFamily("luasprocs_registry_jobs", "Async runs by state.", labels=["state"])

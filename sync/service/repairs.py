@@ -53,8 +53,8 @@ class Repairs:
         self._at_s.clear()
 
     def _often(self, thing: str) -> bool:
-        at = self._at_s.get(thing, ())
-        return len(at) == LIMIT and at[-1] - at[0] < self._within_s
+        at = self._at_s.get(thing)
+        return at is not None and len(at) == LIMIT and at[-1] - at[0] < self._within_s
 
 
 class Recurrence:

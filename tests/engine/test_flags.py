@@ -30,7 +30,7 @@ def stale(own_server):
     replica = own_server("--replicaof", f"127.0.0.1 {master.port}", "--replica-serve-stale-data", "no").client()
     until(lambda: replica.exists(KEYS.revision))
     for function in ("clock", "reads", "denied"):
-        until(lambda function=function: [replica.execute_command("FCALL_RO", function, 0)])
+        replica.execute_command("FCALL_RO", function, 0)
     master.kill()
     until(lambda: is_stale(replica))
     return replica
@@ -72,9 +72,18 @@ def test_keys_of_several_slots(own_server):
     until(lambda: client.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
     line, source = "#!lua flags=allow-cross-slot-keys\n", "return redis.call('INCR', 'a') + redis.call('INCR', 'b')"
     keys = Keys("{shop}")
-    put(client, sproc("a.lua", f"{line}-- function=both\n{source}"), sproc("b.lua", f"-- function=one\n{source}"), keys=keys)
+    put(
+        client,
+        sproc("a.lua", f"{line}-- function=both\n{source}"),
+        sproc("b.lua", f"-- function=one\n{source}"),
+        keys=keys,
+    )
     assert client.execute_command("EVAL", line + source, 0) == 2
     assert client.execute_command("FCALL", "both", 0) == 4
-    for words in (("EVAL", "#!lua\n" + source, 0), ("FCALL", "one", 0), ("FCALL", keys.function("execute"), 0, "a.lua")):
+    for words in (
+        ("EVAL", "#!lua\n" + source, 0),
+        ("FCALL", "one", 0),
+        ("FCALL", keys.function("execute"), 0, "a.lua"),
+    ):
         with pytest.raises(ResponseError, match="keys that do not hash to the same slot"):
             client.execute_command(*words)
