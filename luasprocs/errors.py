@@ -21,6 +21,7 @@
     │   ├── EngineVersionError         a newer luasprocs made it
     │   ├── NotDoneError               no daemon did it, and none will
     │   └── ConflictError              concurrent changes won every time
+    │       └── NotKeptError           a change was made, and does not stand as it was sent
     ├── WaitError                      not all that was waited for has come
     ├── OutcomeUnknownError            it may have been done
     └── ScriptError                    1: a sproc raised an error
@@ -152,6 +153,10 @@ class EngineVersionError(RegistryError):
 
 class ConflictError(RegistryError):
     """Others kept changing the registry, or a change was not what it should be."""
+
+
+class NotKeptError(ConflictError):
+    """A change was made, a generation of its own, and the registry is not as it was sent: somebody writes there."""
 
 
 class NotDoneError(RegistryError):

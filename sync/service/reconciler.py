@@ -7,7 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from luasprocs.contract.codes import DesiredState
-from luasprocs.errors import ConflictError, LuasprocsError, ProblemsError, RepositoryError, ServerError, SettingsError
+from luasprocs.errors import (
+    ConflictError,
+    LuasprocsError,
+    NotKeptError,
+    ProblemsError,
+    RepositoryError,
+    ServerError,
+    SettingsError,
+)
 from luasprocs.language.values import some_of
 from luasprocs.registry.live import read_live, reread
 from luasprocs.runtime.log import log
@@ -201,6 +209,8 @@ class Reconciler:
         except ProblemsError as error:
             return self._refuse(desired, live, _first_of(error), tuple(map(str, error.problems)))
         except ConflictError as error:
+            if isinstance(error, NotKeptError):
+                self._recurrence.made(live, prepared.plan)
             self.doubt()
             return Reconciliation.seen(live, self._state(desired, DesiredState.APPLYING, str(error)))._replace(
                 again=True

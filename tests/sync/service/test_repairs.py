@@ -43,15 +43,14 @@ def repo(tmp_path: Path) -> GitRepo:
 
 
 @contextlib.contextmanager
-def written_by_hand(client: Redis, *names: str) -> Iterator[None]:
+def written_by_hand(client: Redis, name: str, every_s: float = 0.05) -> Iterator[None]:
     """A script that has its own opinion of a sproc, and writes it again and again."""
     ends = threading.Event()
 
     def write() -> None:
         for number in itertools.count():
-            for name in names:
-                client.hset(KEYS.name(name), "source", f"return 'by hand {number}'")
-            if ends.wait(0.05):
+            client.hset(KEYS.name(name), "source", f"return 'by hand {number}'")
+            if ends.wait(every_s):
                 return
 
     thread = threading.Thread(target=write)
@@ -69,11 +68,12 @@ def drift(server: Server) -> str:
     return "".join(one.message for one in found if one.code == FindingCode.DRIFT)
 
 
-def test_a_repair_that_does_not_last_stops(server: Server, repo: GitRepo) -> None:
+@pytest.mark.parametrize("every_s", [0.05, 0.0005])
+def test_a_repair_that_does_not_last_stops(server: Server, repo: GitRepo, every_s: float) -> None:
     client = server.client()
     with Service(server.url, repo.path) as daemon:
         live(client, repo.git("rev-parse", "HEAD"))
-        with written_by_hand(client, "a.lua"):
+        with written_by_hand(client, "a.lua", every_s):
             stands(client, "flapping")
             time.sleep(1.5)
             assert client.xlen(KEYS.history) == 1 + LIMIT
