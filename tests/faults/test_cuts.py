@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from luasprocs.contract.codes import RequestRefusal
 from luasprocs.contract.functions import FUNCTIONS
 from luasprocs.registry.history import read_history
 from luasprocs.state.jobs import read_jobs
@@ -107,6 +108,7 @@ def of_git(work: Work) -> None:
     answers: Any = work.client.xrange(KEYS.control)
     answered = [fields[b"answer"].decode() for _, fields in answers if b"answer" in fields]
     assert sorted(answered) == sorted(work.requests)
+    assert not [fields for _, fields in answers if fields.get(b"refusal") == RequestRefusal.EXPIRED.encode()]
     history = read_history(work.registry)
     assert sum(one.action == "rollback" for one in history) <= work.rollbacks
     assert [one.generation for one in reversed(history)] == list(range(1, len(history) + 1))
