@@ -64,7 +64,9 @@ def test_two_builds_of_one_version_stop_after_some_turns(server, tmp_path):
         goes_on.stop()
         goes_on.start()
         time.sleep(2.5)  # it has looked, and so has the other
-        assert FindingCode.ENGINE_DIFFERS in codes(server.url, build), "for whoever has the build whose engine is loaded"
+        assert FindingCode.ENGINE_DIFFERS in codes(server.url, build), (
+            "for whoever has the build whose engine is loaded"
+        )
         live = read_live(registry)
         gave_up.stop()
         until(lambda: FindingCode.ENGINE_DIFFERS not in codes(server.url, build))
