@@ -116,7 +116,7 @@ def _set_up(told: dict[str, Any]) -> tuple[Runner, dict[str, Any]]:
         connection = Connection(url, told.get("servers", ()))
         connection.open()
     except (OSError, EOFError, RefusedError) as error:
-        raise LostError(f"can't connect to {redacted(url)}: {error}") from error
+        raise LostError(f"can't connect to {redacted(url)}: {str(error) or 'the connection was closed'}") from error
     rules = Rules(
         folder=Path(told["folder"]),
         writable=tuple(Path(path) for path in told["writable"]),

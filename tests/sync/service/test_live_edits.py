@@ -47,6 +47,11 @@ def wish(client, name="a.lua", **changes):
     edit_metadata(Registry(client, KEYS), name, changes, base=blob_of(client, name), by=ANN)
 
 
+def committed(client, repository, desired):
+    registry = Registry(client, KEYS)
+    return commit_pending(registry, read_live(registry), repository, desired, claim="tests").sha
+
+
 def edited(client):
     return [one.name for one in edits_of(read_live(Registry(client, KEYS)))]
 
@@ -196,15 +201,13 @@ def test_an_edit_between_the_commit_of_the_one_before_and_its_sync_stays(server,
     first = read_commit(repository)
     syncer.sync(first)
     wish(client, timeout="1s")
-    assert commit_pending(Registry(client, KEYS), read_live(Registry(client, KEYS)), repository, first).sha
+    assert committed(client, repository, first)
     wish(client, **second)
     last = source_of(client, "a.lua")
     follow.sync(read_commit(repository))
     assert source_of(client, "a.lua") == last
     follow.sync(read_commit(repository))  # as often as a daemon does
-    assert commit_pending(
-        Registry(client, KEYS), read_live(Registry(client, KEYS)), repository, read_commit(repository)
-    ).sha
+    assert committed(client, repository, read_commit(repository))
     follow.sync(read_commit(repository))
     assert source_of(client, "a.lua") == last == repo.git("show", "HEAD:sprocs/a.lua") + "\n"
     assert not read_live(Registry(client, KEYS)).sprocs["a.lua"].edit
