@@ -18,7 +18,7 @@ WAITING = (DesiredState.BEHIND, DesiredState.UNKNOWN, DesiredState.DIVERGED)
 
 
 class Publisher:
-    """Writes a state only if it is news."""
+    """Writes a state only if it is news, or if nobody stands behind the one that is there."""
 
     def __init__(self, registry: Registry, daemon: str) -> None:
         self._registry, self._daemon = registry, daemon
@@ -28,15 +28,18 @@ class Publisher:
         """A daemon that waits never replaces the state of another one that lives and is in sync. Raises redis.RedisError."""
         state = replace(state, generation=self._generation())
         last = read_sync_state(self._registry)
-        others = last.daemon != self._daemon
-        if state.said == self._published and not (
-            others and last.state in WAITING and state.state == DesiredState.SYNCED
-        ):
-            return
-        if others and last.state == DesiredState.SYNCED and state.state in WAITING and self._lives(last.daemon):
-            return
-        publish(self._registry, state)
-        self._published = state.said
+        news = state.said != self._published
+        if last.daemon == self._daemon:
+            wanted = news
+        elif not self._lives(last.daemon):
+            wanted = True
+        elif state.state == DesiredState.SYNCED:
+            wanted = news or last.state in WAITING
+        else:
+            wanted = news and not (last.state == DesiredState.SYNCED and state.state in WAITING)
+        if wanted:
+            publish(self._registry, state)
+            self._published = state.said
 
     def _lives(self, daemon: str) -> bool:
         """As far as heartbeats tell: one that only syncs has none, and publishes again what it knows better."""
