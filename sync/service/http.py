@@ -117,7 +117,7 @@ class Http:
         reasons = []
         runtime, follower = self._supervisor.runtime, self._supervisor.follower
         if runtime is not None and not runtime.listening:
-            reasons.append("the runtime does not listen: no connection to Redis")
+            reasons.append(f"the runtime runs nothing: it is {runtime.status}")
         if follower is not None:
             health = follower.health
             if not health.connected:

@@ -88,6 +88,32 @@ def test_ready_as_long_as_redis_is_there(own_server, repo):
         assert b"allkeys-lru" in ask(service, "/readyz")[1]
 
 
+def test_a_daemon_that_may_not_look_or_has_nothing_to_run_is_not_ready(server):
+    client = server.client()
+    client.execute_command("ACL", "SETUSER", "daemon", "on", ">p", "~*", "&*", "+@all")
+    url = server.url.replace("://", "://daemon:p@")
+    daemon = DaemonProcess(url, environ={"LUASPROCS_HTTP": "127.0.0.1:0"}).spawn()
+    try:
+        assert b"waiting for a sync" in refused(daemon)
+        put(client, sproc("a.lua", "-- event=set\nreturn 1"))
+        until(lambda: ask(daemon, "/readyz")[0] == 200)
+        client.execute_command("ACL", "SETUSER", "daemon", "-zcard")
+        assert b"what is wrong can't be told" in refused(daemon)
+        assert b'luasprocs_finding{code="unreachable"} 1.0' in ask(daemon, "/metrics")[1]
+        client.execute_command("ACL", "SETUSER", "daemon", "+@all")
+        until(lambda: ask(daemon, "/readyz")[0] == 200)
+        client.flushall()
+        client.function_flush()
+        assert b"waiting for a sync" in refused(daemon)
+    finally:
+        daemon.kill()
+
+
+def refused(service: DaemonProcess) -> bytes:
+    """What /readyz says once it is not ready."""
+    return until(lambda: (found := ask(service, "/readyz"))[0] == 503 and found[1])  # type: ignore[no-any-return]
+
+
 def of_registry(text: bytes) -> dict[str, float]:
     """What all daemons say alike, by name and labels."""
     lines = (line.rpartition(" ") for line in text.decode().splitlines() if line.startswith("luasprocs_registry_"))
