@@ -197,16 +197,17 @@ def read_around(registry: Registry, sprocs: SprocFacts) -> Snapshot:
         pipe.hgetall(key)
     pipe.xrevrange(keys.gaps, count=GAPS)
     pipe.smembers(keys.paused)
-    for command, key in (("XLEN", keys.jobs), ("ZCARD", keys.delayed), ("XLEN", keys.dead)):
+    for command, key in (("XLEN", keys.jobs), ("LLEN", keys.enqueued), ("ZCARD", keys.delayed), ("XLEN", keys.dead)):
         pipe.execute_command(command, key)
     replies = pipe.execute(raise_on_error=False)
     for reply in replies:
         if isinstance(reply, Exception) and not is_wrong_type(reply):
             raise reply
     now, *rest = replies
-    beats, desired, suspended, pauses, acknowledged, gaps, paused, *jobs = (
+    beats, desired, suspended, pauses, acknowledged, gaps, paused, *counts = (
         None if isinstance(reply, Exception) else reply for reply in rest
     )
+    queued, enqueued, delayed, dead = (count or 0 for count in counts)
     return Snapshot(
         now_ms=time_ms(now),
         sprocs=sprocs,
@@ -215,9 +216,9 @@ def read_around(registry: Registry, sprocs: SprocFacts) -> Snapshot:
         running=Running(
             time_ms(now), parse_heartbeats(beats or {}), tuple(Gap.parse(*entry) for entry in reversed(gaps or ()))
         ),
-        open_jobs=jobs[0] or 0,
-        delayed_jobs=jobs[1] or 0,
-        dead_jobs=jobs[2] or 0,
+        open_jobs=queued + enqueued,
+        delayed_jobs=delayed,
+        dead_jobs=dead,
         paused=parse_pauses(paused or (), pauses or {}),
         acknowledged=parse_acknowledged(acknowledged),
     )

@@ -48,14 +48,15 @@ class Daemon:
 
     @property
     def listening(self) -> bool:
-        """Whether ticks of all shards arrive."""
+        """Whether all shards listen."""
         return all(shard.listening for shard in self._shards)
 
     @property
     def status(self) -> str:
         """A short text for service managers."""
-        lag = sum(shard.state.numbering.lag for shard in self._shards)
-        return f"listening, lag {lag}" if self.listening else "waiting for the server"
+        if self.listening:
+            return f"listening, lag {sum(shard.state.numbering.lag for shard in self._shards)}"
+        return f"waiting for {'a sync' if any(shard.unsynced for shard in self._shards) else 'the server'}"
 
     def info(self) -> dict[str, int]:
         """Counters for metrics, summed over all shards."""

@@ -24,7 +24,7 @@ def _weighs_less(state: str, other: str) -> bool:
 
 
 class Publisher:
-    """Writes a state only if it is news."""
+    """Writes a state only if it is news, or if nobody stands behind the one that is there."""
 
     def __init__(self, registry: Registry, daemon: str) -> None:
         self._registry, self._daemon = registry, daemon
@@ -37,17 +37,18 @@ class Publisher:
         """
         state = replace(state, generation=self._generation())
         last = read_sync_state(self._registry)
-        others = last.daemon != self._daemon
-        below = others and _weighs_less(state.state, last.state)
-        if below and (last.daemon == self._outlived or self._lives(last.daemon)):
-            return
-        left = below and last.state == DesiredState.ENGINE_DIFFERS
-        if state.said == self._published and not left and not (others and _weighs_less(last.state, state.state)):
-            return
-        if left:  # if it says so again, it lives after all
-            self._outlived = last.daemon
-        publish(self._registry, state)
-        self._published = state.said
+        news, below = state.said != self._published, _weighs_less(state.state, last.state)
+        if last.daemon == self._daemon:
+            wanted = news
+        elif last.daemon != self._outlived and not self._lives(last.daemon):
+            wanted = True
+            if below and last.state == DesiredState.ENGINE_DIFFERS:  # if it says so again, it lives after all
+                self._outlived = last.daemon
+        else:
+            wanted = not below and (news or _weighs_less(last.state, state.state))
+        if wanted:
+            publish(self._registry, state)
+            self._published = state.said
 
     def _lives(self, daemon: str) -> bool:
         """As far as heartbeats tell: one that only syncs has none, and publishes again what it knows better."""

@@ -183,10 +183,12 @@ def test_daemons_are_listed(shell: Shell, start_daemon: StartDaemon) -> None:
 
 
 def test_a_daemon_that_was_killed_is_shown_as_dead(shell: Shell, start_daemon: StartDaemon) -> None:
-    shell.commit(dream=DREAM)
+    shell.commit(dream=DREAM, late="-- runasync=yes\nwhile true do end")
     shell.ok("sync")
     daemon = start_daemon(shell.server.url)
     shell.ok("wait")
+    shell.ok("execute", "late.lua")
+    until(lambda: shell.ok("jobs").rows[0][2] == "running")
     daemon.kill()
     found: Any = shell.redis.hgetall(Keys().daemons)
     ((name, beat),) = found.items()
@@ -200,6 +202,9 @@ def test_a_daemon_that_was_killed_is_shown_as_dead(shell: Shell, start_daemon: S
     assert f"daemon      {dead['id']}: gone; last seen " in said.out
     assert "no_daemon   no daemon is alive" in said.out
     assert f"daemon_silent no heartbeat, and not stopped in order: {dead['id']} for " in said.out
+    [[_, _, state, *_, why]] = shell.ok("jobs").rows
+    assert (state, why) == ("stalled", f"on {dead['id']}, which sends no heartbeats")
+    assert shell.ok("jobs", "list", "--json").json["stalled"]
     assert "in sync" not in said.out
 
 

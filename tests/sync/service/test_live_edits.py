@@ -83,6 +83,27 @@ def test_at_once_in_redis_and_a_commit_within_a_second(server, repo):
     assert repo.git("fsck", "--strict") == ""
 
 
+def test_under_autocrlf_a_commit_has_lf_and_the_work_tree_crlf(server, repo):
+    client = server.client()
+    repo.git("config", "core.autocrlf", "true")
+    repo.write("sprocs/b.lua", "-- timeout=1s\r\nreturn 1\r\n")
+    first = repo.commit("checked out as on Windows")
+    with Service(server.url, repo.path, environ={"LUASPROCS_INTERVAL": "1h"}):
+        live(client, first)
+        stands(client, "synced")
+        assert source_of(client, "b.lua") == "-- timeout=1s\nreturn 1\n"
+        wish(client, "b.lua", timeout="2s")
+        until(lambda: repo.git("rev-parse", "HEAD") != first)
+        until(lambda: not edited(client))
+        live(client, repo.git("rev-parse", "HEAD"))
+    assert repo.git("show", "HEAD:sprocs/b.lua") == "-- timeout=2s\nreturn 1"
+    left = (repo.path / "sprocs/b.lua").read_bytes()
+    assert repo.git("status", "--porcelain") == ""
+    (repo.path / "sprocs/b.lua").unlink()
+    repo.git("checkout", "--", "sprocs/b.lua")
+    assert left == (repo.path / "sprocs/b.lua").read_bytes() == b"-- timeout=2s\r\nreturn 1\r\n"
+
+
 def test_compare_and_set(server, repo):
     client = server.client()
     once = Service(server.url, repo.path, "--once")
