@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("luasprocs", "sync", "luasprocs_tui")
+TRIGGER_KINDS = frozenset({"event", "cron", "every", "async"})
 MODULE_LINES, FUNCTION_LINES = 300, 50
 _LUA_LOCAL = re.compile(r"^local (?:function (?P<one>\w+)|(?P<names>[\w, ]+))", re.MULTILINE)
 _SAID_BEFORE = re.compile(r"if \w+ (?:!=|==) (?:self\.)?_?(?:told|refused|refusal|said)\b")
@@ -106,6 +107,40 @@ def _reads_flags(text: str) -> bool:
     return False
 
 
+def _looks_up_kinds(text: str) -> bool:
+    """Whether Python code looks up or compares a kind of trigger by its word. Screens have such names, too."""
+    return any(
+        isinstance(one, ast.Constant) and one.value in TRIGGER_KINDS
+        for node in ast.walk(ast.parse(text))
+        for part in _looked_up(node)
+        for one in ast.walk(part)
+    )
+
+
+def _looked_up(node: ast.AST) -> list[ast.expr]:
+    """Where a node compares, or names a key."""
+    if isinstance(node, ast.Compare):
+        return [node.left, *node.comparators]
+    if isinstance(node, ast.Subscript):
+        return [node.slice]
+    if isinstance(node, ast.keyword) and node.arg == "trigger":
+        return [node.value]
+    if isinstance(node, ast.Call):
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        return node.args if name in {"get", "typed", "says_yes"} else []
+    return []
+
+
+def _takes_client_and_keys() -> Iterator[str]:
+    """Functions that take what a Registry is one by one."""
+    for path, text in _python():
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                names = {one.arg for one in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}
+                if {"client", "keys"} <= names:
+                    yield f"{path}:{node.lineno}: {node.name}"
+
+
 def _homes(what: str, wanted: int, files: Iterator[str]) -> Count:
     found = tuple(files)
     return Count(what, len(found), wanted, found)
@@ -164,6 +199,11 @@ def counts() -> Iterator[Count]:
     listed = (path for path, text in written if all(re.search(rf"""['"]{field}['"]""", text) for field in fields))
     yield _homes("homes of a record's fields beside the contract", 0, listed)
     yield _homes('homes of "function not found"', 1, (path for path, text in _python() if "unction not found" in text))
+    beside = ((path, text) for path, text in _python() if "/contract/" not in path and "/triggers/" not in path)
+    yield _homes(
+        "files beside triggers/ that look up its kinds by name", 2, (p for p, text in beside if _looks_up_kinds(text))
+    )
+    yield _homes("functions that take (client, keys)", 0, _takes_client_and_keys())
     yield _homes("modules and functions that are too long", 0, _too_long())
     yield _homes("class names that a package has twice", 0, _namesakes())
     most, path = largest_chunk()

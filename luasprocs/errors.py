@@ -22,6 +22,7 @@
     │   ├── NotDoneError               no daemon did it, and none will
     │   ├── ShardError                 some shards of a cluster have the change, others not
     │   └── ConflictError              concurrent changes won every time
+    │       └── NotKeptError           a change was made, and does not stand as it was sent
     ├── WaitError                      not all that was waited for has come
     ├── OutcomeUnknownError            it may have been done
     └── ScriptError                    1: a sproc raised an error
@@ -157,6 +158,10 @@ class ShardError(RegistryError):
 
 class ConflictError(RegistryError):
     """Others kept changing the registry, or a change was not what it should be."""
+
+
+class NotKeptError(ConflictError):
+    """A change was made, a generation of its own, and the registry is not as it was sent: somebody writes there."""
 
 
 class NotDoneError(RegistryError):

@@ -16,7 +16,7 @@ import pytest
 import redis
 
 from luasprocs.errors import PortTakenError
-from luasprocs.server.slots import SLOTS, Range, slot_of
+from luasprocs.server.slots import SLOTS, SlotRange, slot_of
 from tests.servers import Server, in_ci
 from tests.until import until
 
@@ -38,7 +38,7 @@ FAILOVER_TIMEOUT_MS = 2_000
 class Node(Server):
     """One node; `ranges`: the slots that it was given at the start."""
 
-    ranges: tuple[Range, ...] = ()
+    ranges: tuple[SlotRange, ...] = ()
 
     @property
     def id(self) -> str:
@@ -169,7 +169,7 @@ class Cluster:
         leading = self.nodes[:PRIMARIES]
         bounds = [SLOTS * number // PRIMARIES for number in range(PRIMARIES + 1)]
         for number, node in enumerate(leading):
-            node.ranges = (Range(bounds[number], bounds[number + 1] - 1),)
+            node.ranges = (SlotRange(bounds[number], bounds[number + 1] - 1),)
             node.ask("CLUSTER", "ADDSLOTSRANGE", *node.ranges[0])
         for number, node in enumerate(self.nodes):
             node.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
@@ -230,7 +230,7 @@ class Cluster:
         """The primary that serves a slot, as the first node that runs has it."""
         known = next(node for node in self.nodes if node.pid)
         for first, last, primary, *_ in known.owners():
-            if slot in Range(first, last):
+            if slot in SlotRange(first, last):
                 return next(node for node in self.nodes if node.port == primary[1])
         raise AssertionError(f"nobody serves slot {slot}")
 

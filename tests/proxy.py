@@ -5,14 +5,60 @@ from __future__ import annotations
 import contextlib
 import selectors
 import socket
+import struct
 import threading
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+import hiredis
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONTAINERS = frozenset(
+    (b"ACL", b"CLIENT", b"CONFIG", b"FUNCTION", b"OBJECT", b"PUBSUB", b"SCRIPT", b"XGROUP", b"XINFO")
+)
+"""Commands whose second word says what they do."""
+
+RESET = struct.pack("ii", 1, 0)
+"""Of SO_LINGER: closing says RST in place of FIN."""
+
+
+class Commands:
+    """Reads what one client sends."""
+
+    def __init__(self) -> None:
+        self._reader = hiredis.Reader()
+        self._queued: str | None = None
+
+    def kinds(self, data: bytes) -> Iterator[str]:
+        """The kinds of the commands that end in it: `HSET`, `CONFIG GET`, the function's name of an FCALL.
+
+        Of what is queued in a MULTI, only functions are kinds; EXEC is one with the last command, unless that is a function.
+        """
+        self._reader.feed(data)
+        while (words := self._reader.gets()) is not False:
+            word, *rest = words
+            word = word.upper()
+            kind: str | None = b" ".join((word, *rest[: word in CONTAINERS])).upper().decode()
+            if word in {b"FCALL", b"FCALL_RO"}:
+                kind = ""
+                yield rest[0].decode()
+            if word == b"EXEC":
+                kind, self._queued = self._queued and f"EXEC {self._queued}", None
+            elif self._queued is not None:
+                kind, self._queued = "", kind
+            elif word == b"MULTI":
+                self._queued = ""
+            if kind:
+                yield kind
 
 
 class Proxy:
     """Forwards connections to `port`. `cut_at`: bytes, both directions of all connections together, after which all is cut.
 
-    `turns`: how often the client spoke after the server did, which is its round trips. `total`: bytes so far.
+    `turns`: how often the client spoke after the server did, which is its round trips. `total`: bytes so far; `kinds`: of all
+    commands so far, as Commands names them; `cut_kinds`: of those that `cut_command` has cut off, and whether after they had
+    run. `refused`: a kind; whoever sends it is cut off.
     """
 
     def __init__(self, port: int, cut_at: int | None = None) -> None:
@@ -27,18 +73,22 @@ class Proxy:
         self._wake, self._woken = socket.socketpair()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._pairs: dict[socket.socket, socket.socket] = {}
-        self._clients: set[socket.socket] = set()
-        self._armed: tuple[bytes, bool] | None = None
+        self._clients: dict[socket.socket, Commands] = {}
+        self.kinds: set[str] = set()
+        self.cut_kinds: set[tuple[str, bool]] = set()
+        self._armed: tuple[bytes, str, bool] | None = None
+        self.refused = ""
         self._deaf: set[socket.socket] = set()
         self.command_cut = threading.Event()
 
-    def cut_command(self, word: bytes, *, after: bool) -> None:
-        """Cuts the connection of the next command with this word, before the server has it, or `after` the server has run it.
+    def cut_command(self, word: bytes = b"", *, kind: str = "", after: bool) -> None:
+        """Cuts the connection of the next command with this word, or of this kind: before the server has it, by a reset, or
+        `after` the server has run it.
 
         `command_cut` is set when that has happened.
         """
         self.command_cut.clear()
-        self._armed = (word, after)
+        self._armed = (word, kind, after)
 
     @property
     def port(self) -> int:
@@ -93,7 +143,7 @@ class Proxy:
             client.close()
             return
         self._pairs[client], self._pairs[server] = server, client
-        self._clients.add(client)
+        self._clients[client] = Commands()
         selector.register(client, selectors.EVENT_READ)
         selector.register(server, selectors.EVENT_READ)
 
@@ -101,8 +151,14 @@ class Proxy:
         target = self._pairs[source]
         with contextlib.suppress(OSError):
             data = source.recv(65536)
-            if data and self._armed and source in self._clients and self._armed[0] in data:
-                self._cut_one(selector, source, data)
+            kinds = set(self._clients[source].kinds(data)) if data and source in self._clients else set()
+            self.kinds |= kinds
+            if self.refused in kinds:
+                self._drop(selector, source)
+                self._drop(selector, target)
+                return
+            if source in self._clients and self._wants(data, kinds):
+                self._cut_one(selector, source, data, kinds)
                 return
             if data and target in self._deaf:
                 return
@@ -116,9 +172,16 @@ class Proxy:
         for one in (source, target):
             self._drop(selector, one)
 
-    def _cut_one(self, selector: selectors.BaseSelector, client: socket.socket, data: bytes) -> None:
+    def _wants(self, data: bytes, kinds: set[str]) -> bool:
+        if self._armed is None:
+            return False
+        word, kind, _ = self._armed
+        return kind in kinds or (bool(word) and word in data)
+
+    def _cut_one(self, selector: selectors.BaseSelector, client: socket.socket, data: bytes, kinds: set[str]) -> None:
         assert self._armed is not None
-        (_, after), self._armed = self._armed, None
+        (*_, after), self._armed = self._armed, None
+        self.cut_kinds |= {(kind, after) for kind in kinds}
         server = self._pairs[client]
         if after:  # the server reads all of it, then the end; what it says goes nowhere
             server.sendall(data)
@@ -127,6 +190,7 @@ class Proxy:
             self._deaf.add(client)
             client.shutdown(socket.SHUT_RDWR)
         else:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             self._drop(selector, client)
             self._drop(selector, server)
         self.command_cut.set()

@@ -76,6 +76,7 @@ class DesiredState(Code):
     SYNCED = "synced", "what git wants is live"
     APPLYING = "applying", "it makes what git wants live"
     DRIFT = "drift", "something was changed by hand, and heal is warn"
+    FLAPPING = "flapping", "what was repaired three times within a minute was changed again, and is left"
     ENGINE_DIFFERS = "engine_differs", "daemons of several builds repair each other's engine"
     BEHIND = "behind", "what is live descends from what git wants"
     DIVERGED = "diverged", "what is live is not in git's branch"

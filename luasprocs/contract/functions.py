@@ -180,7 +180,7 @@ _ALL = (
         "catchup",
         "daemons",
         "dispatch",
-        "runs a sproc for keys that a scan found, event `catchup`, and keeps the cursor (an empty one: its end); `before`: the last",
+        "runs a sproc for keys that a scan found, event `catchup`, and keeps the cursor (empty: its end); `before`: the last",
         "how many ran, and the scan's state; -1 if the scan ended or began anew meanwhile",
         ("name", "daemon", "before", "cursor"),
         ("key",),

@@ -106,6 +106,8 @@ KEYS: Mapping[str, MetadataKey] = {
         _flag("reentrant", "no", "event"),
         _flag("readonly", "no"),
         MetadataKey("oom", "choice", choices=("deny", "allow"), defaults=(Default("deny"),)),
+        MetadataKey("stale", "choice", choices=("deny", "allow"), defaults=(Default("deny"),)),
+        MetadataKey("crossslot", "choice", choices=("deny", "allow"), defaults=(Default("deny"),)),
         MetadataKey("function", "function"),
         _flag("evalsha", "no"),
         MetadataKey("record", "choice", choices=("all", "errors", "none"), defaults=(Default("all"),)),

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 KEY = "function"
 ALLOW_OOM, NO_WRITES = "allow-oom", "no-writes"
 """Flags of Redis Functions; the first is the field, too, that names the sprocs with `oom=allow`: no function can be called so."""
+_ALLOWED_BY = {ALLOW_OOM: "oom", "allow-stale": "stale", "allow-cross-slot-keys": "crossslot"}
+"""Flags, and the key of each that says `allow`."""
 
 SCRIPTS = "script-load"
 """The field that names the sprocs with `evalsha=yes`."""
@@ -79,7 +81,9 @@ def own_of(name: str, values: Mapping[str, str]) -> Own | None:
     """The function that a sproc's header asks for; None for one without, and for one that is disabled."""
     if KEY not in values or not says_yes(values, "enabled"):
         return None
-    flags = {NO_WRITES: says_yes(values, "readonly"), ALLOW_OOM: _allowed(values)}
+    flags = {NO_WRITES: says_yes(values, "readonly")} | {
+        flag: _allows(values, key) for flag, key in _ALLOWED_BY.items()
+    }
     return Own(values[KEY], name, tuple(flag for flag, said in flags.items() if said))
 
 
@@ -91,7 +95,7 @@ def needs_of(sprocs: Iterable[tuple[str, Mapping[str, str]]]) -> Needs:
     for name, values in sprocs:
         if found := own_of(name, values):
             own.append(found)
-        if _allowed(values) and says_yes(values, "enabled"):
+        if _allows(values, "oom") and says_yes(values, "enabled"):
             allowed.append(name)
         if is_script(values):
             scripts.append(name)
@@ -110,5 +114,5 @@ def _order(own: Own) -> tuple[str, str]:
     return own.folded, own.sproc
 
 
-def _allowed(values: Mapping[str, str]) -> bool:
-    return bool(typed(values, "oom") == "allow")
+def _allows(values: Mapping[str, str], key: str) -> bool:
+    return bool(typed(values, key) == "allow")

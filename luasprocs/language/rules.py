@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-_OF_A_CALL = frozenset({"function", "evalsha"})
+_OF_A_CALL = frozenset({"function", "evalsha", "stale", "crossslot"})
 """What only a sproc has that the server runs by itself."""
 _OF_A_RUN = frozenset({*_OF_A_CALL, "oom", "at"})
 """What no library has."""

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 FLAGS = {
     "no-writes": ("readonly", "yes"),
     "allow-oom": ("oom", "allow"),
-    "allow-stale": None,
-    "allow-cross-slot-keys": None,
+    "allow-stale": ("stale", "allow"),
+    "allow-cross-slot-keys": ("crossslot", "allow"),
     "no-cluster": None,
 }
 """Each flag and what it says as a key and its value; None for what means nothing to a sproc."""

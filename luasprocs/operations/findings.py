@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.codes import DesiredState, FindingCode, Level, Work
 from luasprocs.language.values import some_of
-from luasprocs.operations.snapshot import DAY_MS
+from luasprocs.operations.acknowledgeable import gaps_of, unknown_after_ms
 from luasprocs.registry.pins import pin_of
 from luasprocs.server.info import warnings
-from luasprocs.state.acknowledged import Acknowledged
 from luasprocs.state.executions import time_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from luasprocs.operations.snapshot import Snapshot
-    from luasprocs.state.executions import Gap
     from luasprocs.state.paused import Pause
 
 LEVELS: tuple[Level, ...] = ("error", "warning", "info")
@@ -132,6 +130,10 @@ _STATES: Mapping[str, tuple[FindingCode, str]] = {
     DesiredState.UNKNOWN: (FindingCode.UNKNOWN, "fetch the live commit, or run luasprocs sync to apply what git has"),
     DesiredState.BEHIND: (FindingCode.BEHIND, "pull, or run luasprocs sync to apply what git has"),
     DesiredState.DEGRADED: (FindingCode.DEGRADED, "see the daemon's log"),
+    DesiredState.FLAPPING: (
+        FindingCode.DRIFT,
+        "find what writes there (ACL LOG, CLIENT LIST, MONITOR), then luasprocs sync",
+    ),
     DesiredState.ENGINE_DIFFERS: (
         FindingCode.ENGINE_DIFFERS,
         "run one build of luasprocs everywhere, then luasprocs sync",
@@ -270,7 +272,7 @@ def _runs(snapshot: Snapshot) -> Iterator[Finding]:
         names = tuple(sorted({gap.source for gap in gaps}))
         hint = "luasprocs logs --status gap; luasprocs status --acknowledge"
         yield Finding(FindingCode.GAP, message + more, hint, names=names, since_ms=gaps[0].from_ms)
-    after_ms = _unknown_after_ms(snapshot, FindingCode.MISSED)
+    after_ms = unknown_after_ms(snapshot, FindingCode.MISSED)
     if missed := [one for one in snapshot.sprocs.missed if one.at_ms > after_ms] if snapshot.sprocs else []:
         names, last_ms = tuple(one.name for one in missed), max(one.at_ms for one in missed)
         message = f"scheduled times were missed: {some_of(names)}; the last noticed {time_text(last_ms)}"
@@ -278,23 +280,4 @@ def _runs(snapshot: Snapshot) -> Iterator[Finding]:
         yield Finding(FindingCode.MISSED, message, hint, names=names, since_ms=min(one.at_ms for one in missed))
 
 
-def gaps_of(snapshot: Snapshot) -> list[Gap]:
-    """The gaps that count."""
-    after_ms = _unknown_after_ms(snapshot, FindingCode.GAP)
-    return [gap for gap in snapshot.running.gaps if gap.time_ms > after_ms]
-
-
-def until_ms(snapshot: Snapshot) -> dict[FindingCode, int]:
-    """What whoever has seen this snapshot can acknowledge: up to when, of each code that there is something of."""
-    gaps = [gap.time_ms for gap in gaps_of(snapshot)]
-    after_ms = _unknown_after_ms(snapshot, FindingCode.MISSED)
-    missed = [one.at_ms for one in (snapshot.sprocs.missed if snapshot.sprocs else ()) if one.at_ms > after_ms]
-    return {code: max(times) for code, times in ((FindingCode.GAP, gaps), (FindingCode.MISSED, missed)) if times}
-
-
-def _unknown_after_ms(snapshot: Snapshot, code: FindingCode) -> int:
-    """What is as old as that doesn't count: a day has passed, or somebody knows it."""
-    return max(snapshot.now_ms - DAY_MS, snapshot.acknowledged.get(code, Acknowledged()).until_ms)
-
-
-_ALL = (_registry, _wanted, _git, _held, _daemons, _runs)
+_ALL = (_wanted, _git, _registry, _held, _daemons, _runs)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from luasprocs.contract.codes import FindingCode
     from luasprocs.registry.edits import LiveEdit
     from luasprocs.server.registry import Registry
-    from luasprocs.server.slots import Range
+    from luasprocs.server.slots import SlotRange
 
 GAPS = 100
 DAY_MS = 86_400_000
@@ -56,7 +56,7 @@ class ShardFacts:
 
     tag: str
     address: str
-    slots: tuple[Range, ...]
+    slots: tuple[SlotRange, ...]
     generation: int = 0
     problem: str = ""
     away: bool = False
@@ -272,7 +272,8 @@ def _read_place(registry: Registry, place: Registry) -> tuple[_OfShard, _Shared]
         pipe.hgetall(keys.pauses)
         pipe.xrevrange(keys.gaps, count=GAPS)
         pipe.smembers(keys.paused)
-        for command, key in (("XLEN", keys.jobs), ("ZCARD", keys.delayed), ("XLEN", keys.dead)):
+        lengths = (("XLEN", keys.jobs), ("LLEN", keys.enqueued), ("ZCARD", keys.delayed), ("XLEN", keys.dead))
+        for command, key in lengths:
             pipe.execute_command(command, key)
     replies = pipe.execute(raise_on_error=False)
     for reply in replies:
@@ -281,7 +282,9 @@ def _read_place(registry: Registry, place: Registry) -> tuple[_OfShard, _Shared]
     now: Any = replies[0]
     rest = [None if isinstance(reply, Exception) else reply for reply in replies[1:]]
     shared, own = rest[: ahead - 1], rest[ahead - 1 :]
-    beats, pauses, gaps, paused, *jobs = own or (None,) * 7
+    beats, pauses, gaps, paused, *jobs = own or (None,) * 8
     running = Running(time_ms(now), parse_heartbeats(beats or {}), tuple(parse_gaps(gaps, keys.tag)))
-    of_shard = _OfShard(running, (jobs[0] or 0, jobs[1] or 0, jobs[2] or 0), parse_pauses(paused or (), pauses or {}))
+    of_shard = _OfShard(
+        running, ((jobs[0] or 0) + (jobs[1] or 0), jobs[2] or 0, jobs[3] or 0), parse_pauses(paused or (), pauses or {})
+    )
     return of_shard, _Shared(*shared)

@@ -9,7 +9,7 @@ from redis.exceptions import ExecAbortError, WatchError
 
 from luasprocs.contract.encoding import raw
 from luasprocs.contract.replies import About
-from luasprocs.errors import ConflictError
+from luasprocs.errors import ConflictError, NotKeptError
 from luasprocs.language.triggers.event import as_fields, sources, trigger_of
 from luasprocs.registry.edits import edits_of
 from luasprocs.registry.live import INSPECT_CHUNK, read_sprocs
@@ -128,7 +128,7 @@ def _execute(connection: Any, transaction: Transaction) -> None:
         raise ConflictError(f"the server refused the change, nothing was applied: {error}") from error
     failed = [reply for reply in replies if isinstance(reply, Exception)]
     if failed:
-        raise ConflictError(f"part of the change failed inside EXEC ({failed[0]}): sync again to repair the registry")
+        raise NotKeptError(f"part of the change failed inside EXEC ({failed[0]}): sync again to repair the registry")
 
 
 def _read_back(registry: Registry, revision: Revision, engine: Engine, change: Change) -> None:
@@ -154,7 +154,7 @@ def _read_back(registry: Registry, revision: Revision, engine: Engine, change: C
     if now.generation > revision.generation:
         return
     if now != revision or length != len(change.names) or not right:
-        raise ConflictError("the registry differs from what was sent: sync again to repair it")
+        raise NotKeptError("the registry differs from what was sent: sync again to repair it")
     loaded = About.parse(about)
     if loaded is None or loaded.text_id != engine.id or loaded.generation != str(revision.generation):
-        raise ConflictError("the engine was not replaced: sync again to repair it")
+        raise NotKeptError("the engine was not replaced: sync again to repair it")

@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from luasprocs.server.registry import Registry
 
 
+def repairs_of(registry: Registry, live: Live, owner: str) -> tuple[str, ...]:
+    """What is wrong but for the sprocs themselves, a sentence each: keys, the engine, shards. Pure."""
+    if live.empty:
+        return tuple(map(str, live.faults))
+    stale = live.engine_stale(engine_of(live, registry.keys, owner))
+    return (*map(str, live.faults), *([stale] if stale else ()), *differing(registry, live))
+
+
 def differing(registry: Registry, live: Live) -> tuple[str, ...]:
     """What differs between the shards, a sentence each. Pure."""
     pairs = zip(registry.siblings, live.siblings, strict=True)

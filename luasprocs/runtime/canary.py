@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
 import hiredis
@@ -12,6 +13,7 @@ from luasprocs.contract.encoding import time_ms
 from luasprocs.runtime import flags
 from luasprocs.runtime.log import log
 from luasprocs.runtime.probes import PROBES, channels, judge
+from luasprocs.runtime.shard_state import NOTIFICATIONS
 from luasprocs.runtime.wire import Wire, connect, packed, pipelined
 
 if TYPE_CHECKING:
@@ -126,8 +128,7 @@ class Canary:
         if missing:
             before = len(self._blind)
             self._blind |= set(self._needs.blind_to(missing))
-            if missing != self._missing:
-                log.error("%s", _advice(wanted, missing))
+            self._link.say(NOTIFICATIONS, _advice(wanted, missing), logging.ERROR)
             if len(self._blind) > before:
                 self._recorded_ms = 0
             if now - self._recorded_ms >= RECORD_EVERY_MS:
@@ -139,6 +140,7 @@ class Canary:
             log.info("notifications work again; missed events are recorded as a gap")
         self._missing = missing
         if not missing:
+            self._link.said.forget(NOTIFICATIONS)
             self._ok_ms = now
 
     async def _record(self, missing: set[str], now: int) -> None:

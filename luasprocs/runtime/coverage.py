@@ -11,6 +11,7 @@ from redis import exceptions
 
 from luasprocs.runtime.catchup import scan
 from luasprocs.runtime.log import log
+from luasprocs.runtime.shard_state import COVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -54,9 +55,9 @@ class Coverage:
         try:
             reply = await self._link.call("cover", *words)
         except exceptions.ResponseError as error:
-            self._link.say("cover", f"cover was refused: {error}")
+            self._link.say(COVER, f"cover was refused: {error}")
             return
-        self._link.said.forget("cover")
+        self._link.said.forget(COVER)
         if reply == b"OK":
             for source, segment in segments:
                 source.registered = segment

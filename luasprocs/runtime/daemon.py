@@ -55,14 +55,16 @@ class Daemon:
 
     @property
     def listening(self) -> bool:
-        """Whether ticks of all shards arrive."""
+        """Whether all shards listen."""
         return bool(self._shards) and all(shard.listening for shard, _ in self._shards.values())
 
     @property
     def status(self) -> str:
         """A short text for service managers."""
-        lag = sum(shard.state.numbering.lag for shard, _ in self._shards.values())
-        return f"listening, lag {lag}" if self.listening else "waiting for the server"
+        shards = [shard for shard, _ in self._shards.values()]
+        if self.listening:
+            return f"listening, lag {sum(shard.state.numbering.lag for shard in shards)}"
+        return f"waiting for {'a sync' if any(shard.unsynced for shard in shards) else 'the server'}"
 
     def info(self) -> dict[str, int]:
         """Counters for metrics, summed over all shards."""

@@ -11,6 +11,7 @@ from luasprocs.engine import VERSION, new_secret, render
 from luasprocs.registry.live import needs_in
 from luasprocs.registry.revision import Revision
 from luasprocs.runtime.log import log
+from luasprocs.runtime.shard_state import ENGINE
 from luasprocs.server.errors import is_missing_function
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ async def until_engine(link: Link) -> None:
     while not await _answers(link):
         if await _load(link):
             continue
-        link.say("engine", "nothing is synced here yet: waiting for luasprocs sync")
+        link.say(ENGINE, "nothing is synced here yet: waiting for luasprocs sync")
         await asyncio.sleep(ENGINE_POLL_S)
-    link.said.forget("engine")
+    link.said.forget(ENGINE)
 
 
 async def _answers(link: Link) -> bool:

@@ -10,7 +10,7 @@ from redis import exceptions
 
 from luasprocs.contract.keys import Keys, everyones
 from luasprocs.runtime.numbering import Tick
-from luasprocs.runtime.wire import Wire, packed, raised
+from luasprocs.runtime.wire import Wire, packed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -102,8 +102,9 @@ class Listener(Wire):
         finally:
             waiter.cancel()
         if not self.open:
-            raised(self.lost.result())
-            raise exceptions.ConnectionError("the event connection broke while subscribing: closed by the server")
+            raise self.lost.result() or exceptions.ConnectionError(
+                "the event connection broke while subscribing: closed by the server"
+            )
 
     def unsubscribe(self, sources: Iterable[Source]) -> None:
         """Unsubscribes from sources without triggers."""
@@ -121,7 +122,7 @@ class Listener(Wire):
         try:
             kind = message[0]
         except TypeError:  # it is an error: an ACL refuses a subscription
-            self.close(message)
+            self.close(exceptions.ResponseError(str(message)))
             return
         if kind == b"pmessage":
             place = self._patterns.get(message[1])

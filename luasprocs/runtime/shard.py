@@ -13,6 +13,7 @@ from luasprocs.runtime.cancelling import end
 from luasprocs.runtime.link import Link, LinkLostError
 from luasprocs.runtime.log import log
 from luasprocs.runtime.session import Session
+from luasprocs.runtime.shard_state import ENGINE
 from luasprocs.runtime.watchdog import stop_overdue
 from luasprocs.server.errors import is_busy, named
 from luasprocs.server.located import guides_of
@@ -35,7 +36,7 @@ LEAVE_TIMEOUT_S = 2.0
 
 
 class Shard:
-    """`listening`: whether ticks arrive; `on_listening`: called when they do, after each connect; `state`: outlives sessions."""
+    """`on_listening`: called when ticks arrive, after each connect; `state`: outlives sessions."""
 
     def __init__(
         self,
@@ -45,13 +46,23 @@ class Shard:
         retention: Retention,
         on_listening: Callable[[], None],
     ) -> None:
-        self.listening = False
+        self._ticks_arrive = False
         self.state = state
         self._address, self._identity, self._retention = address, identity, retention
         self._on_listening = on_listening
         self._link: Link | None = None
         self._session: Session | None = None
         self._stop = asyncio.Event()
+
+    @property
+    def unsynced(self) -> bool:
+        """Whether there is nothing to run here, and no engine: never synced, or flushed."""
+        return bool(self.state.said.standing(ENGINE))
+
+    @property
+    def listening(self) -> bool:
+        """Whether ticks arrive, and there is something to run."""
+        return self._ticks_arrive and not self.unsynced
 
     def stop(self) -> None:
         """Begins no new work; `run` returns when the work under way has ended."""
@@ -93,7 +104,7 @@ class Shard:
             except exceptions.RedisError as error:
                 await self._failed(error)
             finally:
-                wait_s = RETRY_FIRST_S if self.listening else min(wait_s * 2, RETRY_LONGEST_S)
+                wait_s = RETRY_FIRST_S if self._ticks_arrive else min(wait_s * 2, RETRY_LONGEST_S)
                 self._disconnect()
             await asyncio.sleep(wait_s)
 
@@ -115,7 +126,7 @@ class Shard:
     def _disconnect(self) -> None:
         if self._link is not None:
             self._link.close()
-        self._link, self._session, self.listening = None, None, False
+        self._link, self._session, self._ticks_arrive = None, None, False
 
     async def _failed(self, error: exceptions.RedisError) -> None:
         if is_busy(error):
@@ -124,8 +135,8 @@ class Shard:
         self.state.said.say("connection", f"{said}; trying again")
 
     def _hears(self) -> None:
-        if not self.listening:
-            self.listening = True
+        if not self._ticks_arrive:
+            self._ticks_arrive = True
             self.state.said.forget("connected")
             self.state.said.forget("connection")
             self._on_listening()

@@ -12,7 +12,10 @@ from luasprocs.runtime.numbering import Numbering
 if TYPE_CHECKING:
     from luasprocs.runtime.workload import Workload
 
-"""What can't go on here for a time; the log says so once, and each heartbeat."""
+ENGINE, TICK, COVER, NOTIFICATIONS = "engine", "tick", "cover", "notifications"
+"""Topics of the log."""
+_WORK: dict[str, Work] = {**{work: work for work in Work}, **dict.fromkeys((TICK, COVER, NOTIFICATIONS), Work.EVENTS)}
+"""What can't go on here while a topic stands; the log says so once, and each heartbeat."""
 TEXT_LIMIT = 300
 
 
@@ -39,8 +42,8 @@ class ShardState:
 
     def waits(self) -> dict[str, str]:
         """What can't go on here, and why."""
-        standing = self.said.standing(*Work)
-        return {topic: why[:TEXT_LIMIT] for topic, why in standing.items()}
+        standing = self.said.standing(*_WORK)
+        return {_WORK[topic]: why[:TEXT_LIMIT] for topic, why in standing.items()}
 
     def info(self) -> dict[str, int]:
         """Counters for the heartbeat and metrics."""

@@ -13,6 +13,7 @@ from luasprocs.contract.replies import Ticked
 from luasprocs.runtime.engine import until_engine
 from luasprocs.runtime.link import LinkLostError
 from luasprocs.runtime.log import log
+from luasprocs.runtime.shard_state import TICK
 from luasprocs.runtime.wire import connect
 from luasprocs.server.errors import is_missing_function, is_read_only
 
@@ -48,7 +49,6 @@ class Ticker:
         self._link, self._numbering, self._ticks = link, numbering, ticks
         self._unheard = self._read_bytes = 0
         self._forced_s = 0.0
-        link.said.forget("tick")
 
     async def force(self) -> None:
         """Publishes a tick now: it starts the numbering of new subscriptions. Raises redis.RedisError."""
@@ -103,7 +103,7 @@ class Ticker:
             raise LinkLostError("the connection hangs, though the server answers others")
 
     def _refused(self, error: exceptions.ResponseError) -> None:
-        self._link.say("tick", f"the tick was refused: {error}")
+        self._link.say(TICK, f"the tick was refused: {error}")
         if is_read_only(error):
             self._count_unheard("the server is now a replica: connecting again to find its master")
 
@@ -111,6 +111,8 @@ class Ticker:
         """A tick may lie behind a backlog of events: while anything is read, the connection is alive."""
         now, read_bytes = self._numbering.now, self._link.events.read_bytes
         reads, self._read_bytes = read_bytes != self._read_bytes, read_bytes
+        if now is not None and now.epoch == ticked.epoch and now.tick >= ticked.tick - 1:
+            self._link.said.forget(TICK)  # one that was refused is counted, though nobody hears it
         if not reads and (now is None or now.epoch != ticked.epoch or ticked.tick - now.tick > TICKS_UNHEARD):
             self._count_unheard("ticks don't arrive on the event connection: it is dead, or on a demoted master")
         else:

@@ -32,14 +32,15 @@ READ_BYTES = 32 * 1024
 
 
 class Wire(asyncio.BufferedProtocol):
-    """A connection. Replies go to the handlers of the commands, in order; `lost` is done when the connection breaks.
+    """A connection. Replies go to the handlers of the commands, in order; `lost` is done when the connection breaks, with the
+    redis.RedisError that broke it, or None.
 
     A reply that is an error is an `hiredis.ReplyError`, or the ConnectionError that broke the connection. `read_bytes`: how
     much was read so far.
     """
 
     def __init__(self) -> None:
-        self.lost: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+        self.lost: asyncio.Future[exceptions.RedisError | None] = asyncio.get_running_loop().create_future()
         self._transport: asyncio.WriteTransport | None = None
         self.read_bytes = 0
         # A view: asyncio's TLS reads the second record of several into a slice, which of a bytearray is a copy.
@@ -72,14 +73,14 @@ class Wire(asyncio.BufferedProtocol):
         """All messages of one read have been handled."""
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._lose(error)
+        self._lose(exceptions.ConnectionError(str(error)) if error else None)
 
-    def close(self, error: Exception | None = None) -> None:
+    def close(self, error: exceptions.RedisError | None = None) -> None:
         self._lose(error)
         if self._transport is not None:
             self._transport.abort()
 
-    def _lose(self, error: Exception | None) -> None:
+    def _lose(self, error: exceptions.RedisError | None) -> None:
         if not self.lost.done():
             self.lost.set_result(error)
         failure = exceptions.ConnectionError(str(error or "the connection was closed"))

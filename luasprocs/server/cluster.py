@@ -11,7 +11,7 @@ from luasprocs.contract.encoding import text
 from luasprocs.server.errors import is_no_cluster
 from luasprocs.server.guide_errors import Why
 from luasprocs.server.guides import Guides
-from luasprocs.server.slots import Range, slot_of
+from luasprocs.server.slots import SlotRange, slot_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ class Primary:
 
     id: str
     address: tuple[str, int]
-    ranges: tuple[Range, ...]
+    ranges: tuple[SlotRange, ...]
     replicas: tuple[tuple[str, int], ...] = ()
 
     def serves(self, slot: int) -> bool:
@@ -45,7 +45,7 @@ def parse_slots(reply: Sequence[Any], asked: str) -> tuple[Primary, ...]:
         address, *replicas = (_address(node, asked) for node in nodes)
         node_id = text(nodes[0][2])
         before = found[node_id].ranges if node_id in found else ()
-        found[node_id] = Primary(node_id, address, (*before, Range(first, last)), tuple(replicas))
+        found[node_id] = Primary(node_id, address, (*before, SlotRange(first, last)), tuple(replicas))
     return tuple(found.values())
 
 

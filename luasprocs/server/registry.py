@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from luasprocs.contract.keys import Keys
-    from luasprocs.server.slots import Range
+    from luasprocs.server.slots import SlotRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Registry:
     keys: Keys
     siblings: tuple[Registry, ...] = ()
     common: Registry | None = None
-    ranges: tuple[Range, ...] = ()
+    ranges: tuple[SlotRange, ...] = ()
     """Of a shard: the slots that its primary served when it was found."""
 
     @property

@@ -18,7 +18,7 @@ _TOP = 512
 _TAG = re.compile(rf"{SHARED}-[0-9]+")
 
 
-class Range(NamedTuple):
+class SlotRange(NamedTuple):
     """Slots from `first` to `last`, both included."""
 
     first: int
@@ -44,8 +44,8 @@ def is_tag(tag: str) -> bool:
     return bool(_TAG.fullmatch(tag))
 
 
-def tag_within(ranges: Iterable[Range]) -> str:
+def tag_within(ranges: Iterable[SlotRange]) -> str:
     """A tag whose slot is near the top of the largest of these ranges; always the same one."""
     largest = max(ranges, key=lambda one: (one.last - one.first, one.first))
-    wanted = Range(max(largest.first, largest.last - _TOP + 1), largest.last)
+    wanted = SlotRange(max(largest.first, largest.last - _TOP + 1), largest.last)
     return next(tag for number in count() if slot_of((tag := f"{SHARED}-{number}").encode()) in wanted)

@@ -26,7 +26,7 @@ class DaemonInfo:
 
     `covers`: event source to the first tick that it numbers without a break. `lag`: events read and not yet run; `read`: events
     read; `runs`: events run; `jobs`: async runs under way; `started_s`: unix time, by its own clock. `waits`: what can't go on
-    there, `schedules`, `jobs` or `retries`, to why.
+    there, `schedules`, `jobs` or `retries`, to why. `ignored`: messages that did not come from the engine, since it connected.
     """
 
     id: str
@@ -41,6 +41,7 @@ class DaemonInfo:
     read: int = 0
     runs: int = 0
     jobs: int = 0
+    ignored: int = 0
     waits: Mapping[str, str] = field(default_factory=dict)
 
     def age_ms(self, now_ms: int) -> int:
@@ -98,6 +99,7 @@ def _parse(name: str, beat: str) -> DaemonInfo | None:
         read=_count(said.get("read")),
         runs=_count(said.get("runs")),
         jobs=_count(said.get("jobs")),
+        ignored=_count(said.get("ignored")),
         waits={what: _string(why) for what, why in waits.items()} if isinstance(waits, dict) else {},
     )
 

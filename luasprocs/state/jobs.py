@@ -20,9 +20,10 @@ from luasprocs.server.errors import is_no_group, is_wrong_type
 from luasprocs.server.registry import Registry
 from luasprocs.server.script_errors import readable_error
 from luasprocs.server.shards import each_shard
+from luasprocs.state.daemons import read_running
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from redis import Redis
 
@@ -39,6 +40,7 @@ class JobRecord:
     for a retry of a server-side sproc.
 
     `attempt` counts from 1; `enqueued_ms`, `due_ms`: unix milliseconds, `due_ms` 0 unless delayed; `daemon`: who runs it;
+    `stalled`: that daemon sends no heartbeats, so nobody knows whether it still does;
     `keys`, `args`: as text, bytes that are no UTF-8 as surrogates; `error`: of a dead one's last attempt, the place first;
     `shard`: the tag of its shard in a cluster.
     """
@@ -54,8 +56,14 @@ class JobRecord:
     where: str = "async"
     due_ms: int = 0
     daemon: str = ""
+    stalled: bool = False
     error: str = ""
     shard: str = ""
+
+    @property
+    def shown_state(self) -> str:
+        """As lists say it: `stalled` for one that is running as far as Redis knows."""
+        return "stalled" if self.stalled else self.state
 
 
 def read_jobs(registry: Registry, limit: int = LIMIT) -> list[JobRecord]:
@@ -72,6 +80,7 @@ def _read_jobs(shard: Registry, limit: int) -> list[JobRecord]:
     client, keys = shard.client, shard.keys
     queued = _read(client, "XRANGE", keys.jobs, "-", "+", "COUNT", limit)
     running = {text(entry): text(consumer) for entry, consumer, *_ in _pending(shard, limit)}
+    alive = {one.id for one in read_running(shard).alive} if running else set[str]()
     waiting = [
         _record(found, "waiting")
         for name in _read(client, "HKEYS", keys.running)
@@ -80,7 +89,7 @@ def _read_jobs(shard: Registry, limit: int) -> list[JobRecord]:
     enqueued = _read(client, "LRANGE", keys.enqueued, 0, limit - 1)
     delayed = _read(client, "ZRANGE", keys.delayed, 0, limit - 1, "WITHSCORES")
     dead = reversed(_read(client, "XREVRANGE", keys.dead, "+", "-", "COUNT", limit))
-    found = [_of_entry(entry, fields, running) for entry, fields in queued]
+    found = [_of_entry(entry, fields, running, alive) for entry, fields in queued]
     found += [*(_record(one, "queued") for one in enqueued), *waiting, *_delayed(delayed)]
     found += [_of_dead(fields) for _, fields in dead]
     jobs = [replace(job, shard=keys.tag) if keys.tag else job for job in found if job is not None]
@@ -175,9 +184,10 @@ def _pairs(flat: Any) -> dict[str, Any]:
     return {text(name): value for name, value in zip(flat[::2], flat[1::2], strict=False)}
 
 
-def _of_entry(entry: Any, fields: Any, running: Mapping[str, str]) -> JobRecord | None:
+def _of_entry(entry: Any, fields: Any, running: Mapping[str, str], alive: Collection[str]) -> JobRecord | None:
     daemon = running.get(text(entry), "")
-    return _record(_pairs(fields or []).get("job", b""), "running" if daemon else "queued", daemon=daemon)
+    job, state = _pairs(fields or []).get("job", b""), "running" if daemon else "queued"
+    return _record(job, state, daemon=daemon, stalled=bool(daemon) and daemon not in alive)
 
 
 def _delayed(flat: Any) -> Iterator[JobRecord | None]:

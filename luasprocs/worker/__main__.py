@@ -23,8 +23,8 @@ from luasprocs.worker.confinement import ConfinementError, Rules, confine, data_
 from luasprocs.worker.connection import Connection, LostError, RefusedError
 from luasprocs.worker.descendants import Descendants, keep
 from luasprocs.worker.messages import DONE, FAILED, READY, UNBEGUN, Task
-from luasprocs.worker.nodes import Nodes
 from luasprocs.worker.output import Output
+from luasprocs.worker.routes import Routes
 from luasprocs.worker.running import LEAST_MEMORY_BYTES, Runner, UnbegunError
 from luasprocs.worker.sources import Sources
 
@@ -116,9 +116,9 @@ def _set_up(told: dict[str, Any]) -> tuple[Runner, dict[str, Any]]:
     try:
         connection = Connection(url, told.get("servers", ()))
         connection.open()
-        nodes = Nodes(url, connection, ((host, port) for host, port in told.get("nodes", ())))
+        routes = Routes(url, connection, ((host, port) for host, port in told.get("nodes", ())))
     except (OSError, EOFError, RefusedError) as error:
-        raise LostError(f"can't connect to {redacted(url)}: {error}") from error
+        raise LostError(f"can't connect to {redacted(url)}: {str(error) or 'the connection was closed'}") from error
     rules = Rules(
         folder=Path(told["folder"]),
         writable=tuple(Path(path) for path in told["writable"]),
@@ -127,13 +127,13 @@ def _set_up(told: dict[str, Any]) -> tuple[Runner, dict[str, Any]]:
     )
     rules.folder.mkdir(parents=True, exist_ok=True)
     output = Output()
-    runner = Runner(nodes, Sources(connection, keys), keys, rules, output, data_bytes())
+    runner = Runner(routes, Sources(connection, keys), keys, rules, output, data_bytes())
 
     def note_too_large(*_: object) -> None:
         runner.too_large = True
 
     signal.signal(signal.SIGXFSZ, note_too_large)
-    abi = confine(rules, nodes.ports)
+    abi = confine(rules, routes.ports)
     gc.freeze()  # nothing of this is garbage: a collection during a job needn't look at it
     return runner, {"confined": bool(abi), "abi": abi, "pid": os.getpid()}
 

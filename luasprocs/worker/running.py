@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from luasprocs.contract.keys import Keys
     from luasprocs.worker.confinement import Rules
-    from luasprocs.worker.nodes import Nodes
     from luasprocs.worker.output import Output
+    from luasprocs.worker.routes import Routes
     from luasprocs.worker.sources import Sources
 
 
@@ -53,9 +53,9 @@ class Runner:
     """What all jobs of a process share. `base_bytes`: its memory before the first."""
 
     def __init__(
-        self, nodes: Nodes, sources: Sources, keys: Keys, rules: Rules, output: Output, base_bytes: int
+        self, routes: Routes, sources: Sources, keys: Keys, rules: Rules, output: Output, base_bytes: int
     ) -> None:  # fmt: skip
-        self.connection, self.nodes = nodes.first, nodes
+        self.connection, self.routes = routes.first, routes
         self.sources = sources
         self.functions = {name: keys.function(name).encode() for name in ("effect", "call", "enqueue")}
         self.too_large = False
@@ -63,7 +63,7 @@ class Runner:
         self._output = output
         self._base_bytes = base_bytes
         self._paths = lua_paths(rules)
-        self._facts = server_facts(nodes.first)
+        self._facts = server_facts(routes.first)
         self._kept: _Host | None = None
         self._warm_up()
 
@@ -218,10 +218,10 @@ class _Host:
         """A call's reply for Lua, or False and the text of its error. `command`: what it runs."""
         self._lift()
         try:
-            reply = self._runner.nodes.call(call, command)
+            reply = self._runner.routes.call(call, command)
             while type(reply) is ErrorReply and passes(reply.text):
                 time.sleep(PASSES_REST_S)
-                reply = self._runner.nodes.call(call, command)
+                reply = self._runner.routes.call(call, command)
             if type(reply) is ErrorReply:
                 return False, reply.text
             return True, to_lua(self._runtime, reply, resp)

@@ -28,7 +28,7 @@ def facts(job: JobRecord) -> str:
     """All that is known of a job, a line each."""
     fields = {
         "sproc": job.sproc,
-        "state": job.state,
+        "state": job.shown_state,
         "by": job.trigger,
         "try": str(job.attempt),
         "since": time_text(job.enqueued_ms),
@@ -41,7 +41,7 @@ def facts(job: JobRecord) -> str:
     return "\n".join(f"{name:<8}{value}" for name, value in fields.items() if value)
 
 
-_TONES = {"dead": "bad", "delayed": "off", "waiting": "off"}
+_TONES = {"dead": "bad", "stalled": "bad", "delayed": "off", "waiting": "off"}
 
 
 class JobsScreen(TableScreen[JobRecord]):
@@ -69,8 +69,8 @@ class JobsScreen(TableScreen[JobRecord]):
         since = age(max(0.0, time.time() - row.enqueued_ms / 1000))
         said = row.error or " ".join((*row.keys, *row.args))
         due = age(max(0.0, row.due_ms / 1000 - time.time())) if row.state == JobState.DELAYED and row.due_ms else ""
-        cells = (row.id, row.sproc, row.state, str(row.attempt), since, due, said[:400])
-        return Line(f"{row.state} {row.id}", cells, _TONES.get(row.state, "ok"))
+        cells = (row.id, row.sproc, row.shown_state, str(row.attempt), since, due, said[:400])
+        return Line(f"{row.state} {row.id}", cells, _TONES.get(row.shown_state, "ok"))
 
     @on(messages.RowOpened)
     def _opened(self) -> None:
@@ -87,6 +87,7 @@ class JobsScreen(TableScreen[JobRecord]):
 
     def about(self, row: JobRecord) -> str:
         where = f"on {row.daemon}" if row.daemon else ""
+        where += ", which sends no heartbeats" if row.stalled else ""
         return "  ".join(
             part for part in (row.id, f"by {row.trigger}", where, " ".join((*row.keys, *row.args))) if part
         )

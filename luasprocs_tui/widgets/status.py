@@ -82,13 +82,14 @@ def pulse_of(state: State, bars: int) -> Text:
     pulse = state.snapshot.pulse if state.snapshot else None
     if pulse is None or state.snapshot is None or state.snapshot.empty:
         return Text()
-    last = pulse.per_s[-1] if pulse.per_s else None
+    last = pulse.per_s[-1] if pulse.per_s and pulse.daemons else None
+    lag = pulse.lag if pulse.daemons else None  # only daemons know it
     return Text.assemble(
         (f"{pulse.daemons} daemon{'' if pulse.daemons == 1 else 's'}", "" if pulse.daemons else "bold yellow"),
         f"  events {short_rate(last)}/s ",
         (spark(pulse.per_s, bars), "cyan"),
         f"  runs {short_rate(pulse.runs_per_s)}/s",
-        (f"  lag {short_number(pulse.lag)}", "bold yellow" if pulse.lag >= LAG_SHOWN else ""),
+        (f"  lag {short_number(lag)}", "bold yellow" if pulse.lag >= LAG_SHOWN else ""),
         (f"  gaps {short_number(pulse.gaps)}", "bold red" if pulse.gaps else ""),
         no_wrap=True,
         overflow="ellipsis",

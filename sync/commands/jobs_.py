@@ -71,7 +71,7 @@ def list_(
         return
     console.table(
         ("id", "sproc", "state", "attempt", "age", "said"),
-        [(job.id, job.sproc, job.state, job.attempt, _age(job), _said(job, paused)) for job in found],
+        [(job.id, job.sproc, job.shown_state, job.attempt, _age(job), _said(job, paused)) for job in found],
     )
 
 
@@ -88,7 +88,7 @@ def _said(job: jobs.JobRecord, paused: Collection[str]) -> str:
         return "its sproc is paused: luasprocs resume"
     match job.state:
         case "running":
-            return f"on {job.daemon}"
+            return f"on {job.daemon}" + (", which sends no heartbeats" if job.stalled else "")
         case "delayed":
             return f"again in {max(0, job.due_ms / 1000 - time.time()):.1f} s"
         case "dead":

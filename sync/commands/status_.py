@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from luasprocs.errors import RepositoryError, ServerUnreachableError
-from luasprocs.operations.findings import findings, until_ms
+from luasprocs.operations.acknowledgeable import until_ms
+from luasprocs.operations.findings import findings
 from luasprocs.operations.identity import user_at_host
 from luasprocs.operations.snapshot import Snapshot, read_snapshot
 from luasprocs.server.errors import errors_named
@@ -51,9 +52,10 @@ def command(flags: dict[str, object], known: bool, shard: str | None, as_json: b
             snapshot = _read(session, desired, unreadable, shard)
     found, live = findings(snapshot), snapshot.live
     if live is None:
-        if not as_json:
-            raise ServerUnreachableError(snapshot.unreachable)
-        console.json({"findings": [one.as_json() for one in found]})
+        if as_json:
+            console.json({"findings": [one.as_json() for one in found]})
+        else:
+            print_findings(console, found)
         return 1
     standing = standing_of(snapshot, live)
     if as_json:
@@ -148,6 +150,7 @@ def _daemon_json(daemon: DaemonInfo, now_ms: int) -> dict[str, object]:
         "lag": daemon.lag,
         "read": daemon.read,
         "runs": daemon.runs,
+        "ignored": daemon.ignored,
     }
 
 
@@ -192,5 +195,6 @@ def _print_daemon(console: Console, daemon: DaemonInfo, now_ms: int) -> None:
         return
     covered = f"{len(daemon.covers)} source{'s' if len(daemon.covers) != 1 else ''}"
     runs = f"{daemon.runs} run{'s' if daemon.runs != 1 else ''}"
-    facts = f"pid {daemon.pid} on {daemon.host}, {covered}, lag {daemon.lag}, {runs} by events, {age}"
+    ignored = f", {daemon.ignored} messages ignored" if daemon.ignored else ""
+    facts = f"pid {daemon.pid} on {daemon.host}, {covered}, lag {daemon.lag}, {runs} by events{ignored}, {age}"
     console.line(f"daemon      {daemon.id}: {facts}")

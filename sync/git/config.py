@@ -6,6 +6,7 @@ GitPython takes 90 to 160 ms to import, one `git config` about 3: commands that 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ _PLACE = (
     "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_SHALLOW_FILE", "GIT_GRAFT_FILE", "GIT_CONFIG",
     "GIT_IMPLICIT_WORK_TREE", "GIT_INTERNAL_SUPER_PREFIX",
 )  # fmt: skip
+
+_SECRET = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 
 def run_git(folder: Path | None, *arguments: str) -> subprocess.CompletedProcess[bytes]:
@@ -119,7 +122,12 @@ def parse_config(output: bytes) -> dict[str, str]:
 
 
 def complaint(stderr: bytes | str) -> str:
-    """Git's own words as one line that a terminal can show."""
+    """Git's own words as one line that a terminal can show, without the secrets of URLs."""
     text = stderr.decode("utf-8", "replace") if isinstance(stderr, bytes) else stderr
     line = " ".join(text.replace("fatal: ", "").split()) or "git gave no reason"
-    return "".join(character if character.isprintable() else "?" for character in line)
+    return without_secrets("".join(character if character.isprintable() else "?" for character in line))
+
+
+def without_secrets(said: str) -> str:
+    """A text without the users and passwords of its URLs."""
+    return _SECRET.sub("…", said)

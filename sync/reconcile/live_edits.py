@@ -40,10 +40,17 @@ class Committed:
     waiting: Mapping[str, str] = field(default_factory=dict)
 
 
+def new_claim() -> str:
+    """What a daemon claims the commits of live edits by."""
+    return f"{user_at_host()} {secrets.token_hex(8)}"
+
+
 def commit_pending(
-    registry: Registry, live: Live, repository: Repository, desired: Desired, *, sign: bool = False
+    registry: Registry, live: Live, repository: Repository, desired: Desired, *, claim: str, sign: bool = False
 ) -> Committed:
     """Commits what is edited live and not yet in git on the branch of `desired`, whose commit is its tip.
+
+    `claim`: the same each time, so that a daemon doesn't wait for one of its own that was left by a lost connection.
 
     Raises:
         RepositoryError: git can't make the commit. redis.RedisError: the server can't be asked.
@@ -56,8 +63,7 @@ def commit_pending(
         return Committed("", held)
     if not desired.branch:
         return Committed("", held | {one.name: "no followed branch to commit to" for one in edits})
-    claim = f"{user_at_host()} {secrets.token_hex(8)}"
-    if not registry.home.client.set(registry.home.keys.edit_claim, claim, nx=True, px=CLAIM_MS):
+    if not _may_commit(registry, claim):
         return Committed("", held)  # another daemon is at it
     try:
         done = _commit(registry, repository, desired, edits, sign=sign)
@@ -67,6 +73,11 @@ def commit_pending(
             registry.home.client.get(registry.home.keys.edit_claim) == claim.encode()
         ):  # one that took too long is another's by now
             registry.home.client.delete(registry.home.keys.edit_claim)
+
+
+def _may_commit(registry: Registry, claim: str) -> bool:
+    claims, key = registry.home.client, registry.home.keys.edit_claim
+    return bool(claims.set(key, claim, nx=True, px=CLAIM_MS)) or claims.get(key) == claim.encode()
 
 
 def _commit(

@@ -24,7 +24,7 @@ from luasprocs.registry.plan import Plan, SyncOutcome, diff
 from luasprocs.registry.reload import only_engine, reload_engine
 from luasprocs.registry.scripts import load_missing
 from luasprocs.registry.server_compile import Proof, prove
-from luasprocs.registry.shards import differing, enter
+from luasprocs.registry.shards import enter, repairs_of
 from luasprocs.registry.transaction import Change
 from luasprocs.server.info import require_usable
 from luasprocs.server.registry import Registry
@@ -135,12 +135,7 @@ class Syncer:
             require_free(self.registry, adopt=self.options.adopt)
         if desired.absent and live.empty:
             raise NoFolderError(desired.absent)
-        stale = "" if live.empty else live.engine_stale(engine_of(live, self.registry.keys, owner))
-        repairs = (
-            *map(str, live.faults),
-            *([stale] if stale else ()),
-            *(() if live.empty else differing(self.registry, live)),
-        )
+        repairs = repairs_of(self.registry, live, owner)
         again = live.revision.defaults != _defaults_of(desired)
         before = pin_of(live.revision) if self.options.keep_pin or self.options.mend else NO_PIN
         pin = before if self.options.mend else before.only(before.held(desired.entries))
@@ -164,9 +159,8 @@ class Syncer:
             return Prepared(desired, live, plan, owner, against, forbidden=True, pin=pin)
         command = "sync --worktree" if desired.commit.sha == WORKTREE else "sync"
         refusal = prune_refusal(plan, len(desired.entries), len(live.sprocs), desired.absent, command)
-        return Prepared(
-            desired, live, plan, owner, "" if self.options.prune_all else refusal, pin=pin, mend=self.options.mend
-        )
+        refusal = "" if self.options.prune_all else refusal
+        return Prepared(desired, live, plan, owner, refusal, pin=pin, mend=self.options.mend)
 
     def sync(self, desired: Desired, prepared: Prepared | None = None) -> SyncOutcome:
         """Makes the registry equal to `desired`, as `prepared`; plans again when another sync was first.

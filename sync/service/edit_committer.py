@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from luasprocs.errors import RepositoryError
 from luasprocs.registry.edits import edits_of
 from sync.reconcile.desired import WORKTREE
-from sync.reconcile.live_edits import WAYS_OUT, commit_pending
+from sync.reconcile.live_edits import WAYS_OUT, commit_pending, new_claim
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,6 +25,7 @@ class EditCommitter:
     def __init__(self, registry: Registry, source: Source, rules: Rules) -> None:
         self._registry, self._source, self._rules = registry, source, rules
         self._waiting: dict[str, str] = {}
+        self._claim = new_claim()
 
     def waiting(self, overtaken: Iterable[str]) -> str:
         """A sentence about the edits that wait, and why; "" if none does. `overtaken`: those whose file git has changed, too."""
@@ -48,7 +49,9 @@ class EditCommitter:
     def _commit(self, desired: Desired, live: Live) -> Desired | None:
         try:
             done = commit_pending(
-                *(self._registry, live, self._source.repository, desired), sign=self._rules.policy.signed
+                *(self._registry, live, self._source.repository, desired),
+                claim=self._claim,
+                sign=self._rules.policy.signed,
             )
             self._waiting = dict(done.waiting)
             if not done.sha:

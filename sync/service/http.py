@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from luasprocs.contract.codes import FindingCode
 from luasprocs.errors import SettingsError
@@ -16,6 +17,8 @@ from sync.service.metrics import Metrics
 from sync.service.webhook import BODY_LIMIT_BYTES, PER_SECOND, UNPROVEN, Webhook, claims
 
 if TYPE_CHECKING:
+    import logging
+
     from aiohttp.web_protocol import RequestHandler
 
     from sync.service.observer import Observer
@@ -25,9 +28,20 @@ END_WITHIN_S = 3.0
 """How long responses under way may take when the service ends."""
 UNREADY = (FindingCode.UNREACHABLE, FindingCode.EVICTING)
 """Findings by which this daemon can't do its work; the others are the registry's."""
+THE_CLIENTS = (HttpProcessingError, web.RequestPayloadError, ConnectionError)
+"""Errors of what a client has sent: it is answered, or gone."""
 STALE_INTERVALS = 3
 STALE_LEAST_S = 30.0
 """The last success may be this many intervals ago, or this long if that is more."""
+
+
+def _ours(record: logging.LogRecord) -> bool:
+    """Whoever may connect could fill the log otherwise."""
+    return not (record.exc_info and isinstance(record.exc_info[1], THE_CLIENTS))
+
+
+_log = log.getChild("http")
+_log.addFilter(_ours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +82,7 @@ class Http:
         app.add_routes([web.get("/healthz", self._healthz), web.get("/readyz", self._readyz)])
         app.add_routes([web.get("/metrics", self._serve_metrics), web.post("/hook", self._hook)])
         runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, shutdown_timeout=END_WITHIN_S,
+            app, logger=_log, access_log=None, handle_signals=False, shutdown_timeout=END_WITHIN_S,
             keepalive_timeout=self.limits.idle_s, lingering_time=self.limits.body_s,
         )  # fmt: skip
         await runner.setup()
@@ -103,7 +117,7 @@ class Http:
         reasons = []
         runtime, follower = self._supervisor.runtime, self._supervisor.follower
         if runtime is not None and not runtime.listening:
-            reasons.append("the runtime does not listen: no connection to Redis")
+            reasons.append(f"the runtime runs nothing: it is {runtime.status}")
         if follower is not None:
             health = follower.health
             if not health.connected:
@@ -139,6 +153,8 @@ class Http:
                 body = await request.read()
         except TimeoutError:
             return web.json_response({"text": f"no whole body within {self.limits.body_s:.0f} s"}, status=408)
+        except THE_CLIENTS:
+            return web.json_response({"text": "the body is not what its headers say"}, status=400)
         verdict = self._webhook.judge(request.headers, body, time.monotonic(), time.time())
         if verdict.look:
             self._reconcile()

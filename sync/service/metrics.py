@@ -91,11 +91,17 @@ def _of_registry(snapshot: Snapshot) -> Iterator[Metric]:
         return
     revision: dict[str, str] = {"commit": in_a_line(live.revision.commit), "branch": in_a_line(live.revision.branch)}
     yield InfoMetricFamily("luasprocs_registry_revision", "What is live.", value=revision)
+    ignored = sum(daemon.ignored for daemon in snapshot.running.alive)
     for name, says, value in (
         ("generation", "Counts applies.", live.revision.generation),
         ("sprocs", "Live sprocs.", len(live.sprocs)),
         ("daemons", "Daemons with a recent heartbeat.", len(snapshot.running.alive)),
         ("gaps", "Gaps that are kept, 100 at most.", len(snapshot.running.gaps)),
+        (
+            "messages_ignored",
+            "Messages that did not come from the engine, since each living daemon connected.",
+            ignored,
+        ),
     ):
         yield GaugeMetricFamily(f"luasprocs_registry_{name}", says, value=value)
     queue = GaugeMetricFamily("luasprocs_registry_jobs", "Async runs by state.", labels=["state"])

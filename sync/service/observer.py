@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError, ResponseError
 
+from luasprocs.contract.codes import FindingCode
 from luasprocs.contract.encoding import raw
 from luasprocs.errors import LuasprocsError, ServerUnreachableError
-from luasprocs.operations.findings import findings
+from luasprocs.operations.findings import Finding, findings
 from luasprocs.operations.snapshot import SPROCS_A_PIPELINE, Snapshot, read_around, sprocs_of
 from luasprocs.registry.live import read_live
 from luasprocs.runtime.log_once import LogOnce
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from luasprocs.contract.keys import Keys
-    from luasprocs.operations.findings import Finding
     from luasprocs.operations.snapshot import SprocFacts
     from luasprocs.server.registry import Registry
     from sync.service.supervisor import Supervisor
@@ -66,7 +66,7 @@ class Observer:
         self._looking: asyncio.Task[None] | None = None
         self._sprocs: SprocFacts | None = None
         self._full_again_s = 0.0
-        self._why_down = ""
+        self._why_down = self._why_blind = ""
         self._stop = asyncio.Event()
         self._said, self._findings_log = LogOnce(), FindingLog()
 
@@ -78,11 +78,16 @@ class Observer:
 
     @property
     def found(self) -> tuple[Finding, ...]:
-        """What is wrong, the worst first."""
-        if self.up:
-            return findings(self.seen.snapshot)
-        why = self._why_down or f"{redacted(self._url)} does not answer"
-        return findings(Snapshot(unreachable=why))
+        """What is wrong, the worst first; if nobody may look, that, and what was known before."""
+        if not self.up:
+            why = self._why_down or f"{redacted(self._url)} does not answer"
+            return findings(Snapshot(unreachable=why))
+        known = findings(self.seen.snapshot)
+        if not (blind := self._why_blind or ("" if self.seen.at_s else "nothing was read yet")):
+            return known
+        code, hint = FindingCode.UNREACHABLE, "see the daemon's log, and the rights of its user: luasprocs acl daemon"
+        others = (one for one in known if one.code != code)
+        return Finding(code, f"what is wrong can't be told: {blind}", hint), *others
 
     async def fresh(self) -> Seen:
         """Looks at everything now; if that takes too long, what was known before."""
@@ -124,10 +129,12 @@ class Observer:
                 await loop.run_in_executor(self._thread, self._ping)
                 self._answered, self._asked_s, self._why_down = True, 0.0, ""
                 self.seen = await loop.run_in_executor(self._thread, self._read, full)
+            self._why_blind = ""
             self._said.forget("findings")
         except ServerUnreachableError as error:
             self._answered, self._why_down = False, str(error)
         except (LuasprocsError, RedisError) as error:
+            self._why_blind = str(error)
             self._said.say("findings", f"findings can't be told: {error}")
         finally:
             self._looking, self._asked_s = None, 0.0

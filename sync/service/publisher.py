@@ -17,26 +17,38 @@ if TYPE_CHECKING:
 WAITING = (DesiredState.BEHIND, DesiredState.UNKNOWN, DesiredState.DIVERGED)
 
 
+def _weighs_less(state: str, other: str) -> bool:
+    if other == DesiredState.ENGINE_DIFFERS:
+        return state in {*WAITING, DesiredState.SYNCED}
+    return other == DesiredState.SYNCED and state in WAITING
+
+
 class Publisher:
-    """Writes a state only if it is news."""
+    """Writes a state only if it is news, or if nobody stands behind the one that is there."""
 
     def __init__(self, registry: Registry, daemon: str) -> None:
         self._registry, self._daemon = registry, daemon
         self._published: tuple[object, ...] = ()
+        self._outlived = ""
 
     def publish(self, state: SyncState) -> None:
-        """A daemon that waits never replaces the state of another one that lives and is in sync. Raises redis.RedisError."""
+        """What weighs more stays while the daemon lives that says so, and is said again if it was replaced: that a daemon is in
+        sync, where another one waits; that the engines differ, where another one is in sync. Raises redis.RedisError.
+        """
         state = replace(state, generation=self._generation())
         last = read_sync_state(self._registry)
-        others = last.daemon != self._daemon
-        if state.said == self._published and not (
-            others and last.state in WAITING and state.state == DesiredState.SYNCED
-        ):
-            return
-        if others and last.state == DesiredState.SYNCED and state.state in WAITING and self._lives(last.daemon):
-            return
-        publish(self._registry, state)
-        self._published = state.said
+        news, below = state.said != self._published, _weighs_less(state.state, last.state)
+        if last.daemon == self._daemon:
+            wanted = news
+        elif last.daemon != self._outlived and not self._lives(last.daemon):
+            wanted = True
+            if below and last.state == DesiredState.ENGINE_DIFFERS:  # if it says so again, it lives after all
+                self._outlived = last.daemon
+        else:
+            wanted = not below and (news or _weighs_less(last.state, state.state))
+        if wanted:
+            publish(self._registry, state)
+            self._published = state.said
 
     def _lives(self, daemon: str) -> bool:
         """As far as heartbeats tell: one that only syncs has none, and publishes again what it knows better."""

@@ -7,11 +7,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from luasprocs.contract.codes import DesiredState
-from luasprocs.engine import VERSION
-from luasprocs.errors import ConflictError, LuasprocsError, ProblemsError, RepositoryError, ServerError, SettingsError
+from luasprocs.errors import (
+    ConflictError,
+    LuasprocsError,
+    NotKeptError,
+    ProblemsError,
+    RepositoryError,
+    ServerError,
+    SettingsError,
+)
 from luasprocs.language.values import some_of
 from luasprocs.registry.live import read_live, reread
-from luasprocs.registry.reload import only_engine
 from luasprocs.runtime.log import log
 from luasprocs.state.desired import SyncState
 from sync.git.worktree import PATIENCE_S
@@ -21,11 +27,11 @@ from sync.reconcile.left import read_left
 from sync.reconcile.pending_diffs import Diffs
 from sync.reconcile.syncer import Options, Prepared, Syncer
 from sync.service.edit_committer import EditCommitter
-from sync.service.engines import REPLACED_LIMIT, Engines
 from sync.service.facts import contained_by, read_facts
 from sync.service.fetching import Fetches
 from sync.service.publisher import Publisher
 from sync.service.reconciliation import Reconciliation, kept_out, summary
+from sync.service.repairs import Recurrence
 from sync.service.requested import Requested
 
 if TYPE_CHECKING:
@@ -56,7 +62,7 @@ class Reconciler:
         self._doubts = 0
         self._contained: frozenset[str] | None = None
         self._refused: tuple[str, int, SyncState] | None = None
-        self._engines = Engines()
+        self._recurrence = Recurrence()
         self._applying = False
         self._moving_since_s = 0.0
         self._fetches = Fetches()
@@ -75,6 +81,7 @@ class Reconciler:
         home = self.registry.home.keys
         asked = {home.control.encode(), home.suspended.encode()}
         if keys is None or not asked.issuperset(keys):
+            self._recurrence.heard()
             self.doubt()
         return True
 
@@ -97,6 +104,8 @@ class Reconciler:
 
     def _asked(self, forced: bool) -> Reconciliation:
         self.doubt()
+        if forced:
+            self._recurrence.forget()
         return self._reconcile(forced=forced)
 
     def _reconcile(self, *, forced: bool = False) -> Reconciliation:
@@ -111,6 +120,8 @@ class Reconciler:
             elsewhere = namespace if self._rules.movable else None
             return Reconciliation(self._state(desired, DesiredState.REFUSED, why), elsewhere=elsewhere)
         live = self._read(desired)
+        pin = live.revision.pinned, live.revision.held
+        self._recurrence.looks((desired.commit.sha, desired.entries, desired.settings, pin))
         decision = self._decide(desired, live)
         if decision.apply and (made := self._edits.commit(desired, live, self._fetches.late)):
             desired, decision = made, self._decide(made, live)
@@ -163,18 +174,9 @@ class Reconciler:
         if prepared.same_commit and plan and not forced and self._rules.heal == "warn":
             why = "the registry was changed by hand: luasprocs sync repairs it, or luasprocs plan shows how"
             return Reconciliation.seen(live, self._state(desired, DesiredState.DRIFT, why, plan))
-        if not forced and self._in_turns(live, plan):
-            why = (
-                f"another luasprocs of the same engine version {VERSION} has replaced the engine {REPLACED_LIMIT} times within "
-                "ten minutes: run one build everywhere, then luasprocs sync"
-            )
-            return Reconciliation.seen(live, self._state(desired, DesiredState.ENGINE_DIFFERS, why, plan))
+        if stopped := self._recurrence.stops(live, plan):
+            return Reconciliation.seen(live, self._state(desired, *stopped, plan))
         return self._sync(syncer, desired, prepared)
-
-    def _in_turns(self, live: Live, plan: Plan) -> bool:
-        """Whether only the engine would be replaced, and that too often."""
-        foreign = live.about.text_id if live.about and only_engine(live, plan) else ""
-        return bool(foreign) and not self._engines.may_replace(foreign)
 
     def _mended(self, live: Live, waits: Reconciliation) -> Reconciliation:
         """While a rollback is pinned: puts right what somebody has changed by hand of what it left."""
@@ -191,10 +193,12 @@ class Reconciler:
         except (LuasprocsError, ValueError) as error:
             return waits.because(f"what is changed by hand stays: {error}")
         plan = prepared.plan
-        if not plan or self._in_turns(live, plan):
+        if not plan:
             return waits
         if self._rules.heal == "warn":
             return waits.because(f"changed by hand: {some_of(plan.healed(same=True))}")
+        if stopped := self._recurrence.stops(live, plan):
+            return Reconciliation.seen(live, self._state(desired, *stopped, plan))
         done = self._sync(syncer, desired, prepared)
         return done._replace(state=waits.state) if done.applied else waits.because(done.state.reason)
 
@@ -206,6 +210,8 @@ class Reconciler:
         except ProblemsError as error:
             return self._refuse(desired, live, _first_of(error), tuple(map(str, error.problems)))
         except ConflictError as error:
+            if isinstance(error, NotKeptError):
+                self._recurrence.made(live, prepared.plan)
             self.doubt()
             return Reconciliation.seen(live, self._state(desired, DesiredState.APPLYING, str(error)))._replace(
                 again=True
@@ -222,6 +228,7 @@ class Reconciler:
             log.warning("%s", warning)
         self._contained = (self._contained or frozenset()) | {desired.commit.sha}
         if outcome.changed:
+            self._recurrence.made(live, outcome.plan)
             self.doubt()
         done = Reconciliation.seen(live, self._stands(desired, prepared))
         same = prepared.same_commit

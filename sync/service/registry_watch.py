@@ -10,6 +10,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+from redis import exceptions
+
 from luasprocs.runtime.wire import Wire, connect, packed
 from luasprocs.server.errors import connection_closed, reply_timeout
 from luasprocs.server.guide_errors import GuideError
@@ -40,7 +42,7 @@ class _Told(Wire):
 
     def _notice(self, message: Any) -> None:
         if isinstance(message, Exception):
-            self.close(message)
+            self.close(exceptions.ResponseError(str(message)))
         elif message[0] == b"subscribe" and not self.subscribed.done():
             self.subscribed.set_result(None)
         elif message[0] == b"message":

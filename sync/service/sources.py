@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from luasprocs.errors import RepositoryError
-from sync.git.config import complaint
+from sync.git.config import complaint, without_secrets
 from sync.git.remote import Asking
 from sync.git.repository import Repository, initialized
 from sync.reconcile.desired import read_commit, read_worktree
@@ -31,7 +31,6 @@ FETCH_TIMEOUT_S = 120
 _LOCK = "luasprocs.lock"
 _SHA256_DIGITS = 64
 _REMOTE = re.compile(r"(?P<scheme>https?|ssh|git|file)://|[\w.-]+@[\w.-]+:")
-_SECRET = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 # A silent remote ends the fetch, and git never prompts for a password.
 _PATIENCE = ("-c", "http.lowSpeedLimit=100", "-c", "http.lowSpeedTime=20", "-c", "credential.interactive=never")
 _UNATTENDED = {"GIT_TERMINAL_PROMPT": "0", "SSH_ASKPASS_REQUIRE": "never"}
@@ -148,7 +147,7 @@ class Mirror:
     remote = True
 
     def __init__(self, url: str, folder: Path, revision: str | None = None) -> None:
-        self.name = shown(url)
+        self.name = without_secrets(url)
         self._last: Desired | None = None
         self._url, self._revision, self._fetched = url, revision, False
         place = folder / hashlib.sha256(url.encode()).hexdigest()[:16]
@@ -244,7 +243,7 @@ class Mirror:
         if status == 0:
             return output.decode("utf-8", "replace")
         what = "pushed to" if "push" in arguments else "fetched"
-        raise RepositoryError(f"{self.name} can't be {what}: {_of_remote(_SECRET.sub('…', said))}")
+        raise RepositoryError(f"{self.name} can't be {what}: {_of_remote(said)}")
 
     def _run(self, *arguments: str, environment: Mapping[str, str] = MappingProxyType({})) -> tuple[int, bytes, str]:
         environ = {**self.repository.git.environ(), **environment}
@@ -291,8 +290,3 @@ def _of_remote(stderr: str) -> str:
 def is_remote(place: str) -> bool:
     """Whether it names a remote rather than a folder: a URL, or `user@host:path`."""
     return bool(_REMOTE.match(place))
-
-
-def shown(url: str) -> str:
-    """A remote's URL without its secrets."""
-    return _SECRET.sub("…", url)

@@ -108,6 +108,13 @@ def test_each_chunk_is_far_from_luas_limit_of_locals():
         assert declared < 60, name
 
 
+def test_a_chunk_has_a_local_function_once():
+    for name, text in ENGINE.items():
+        named = re.findall(r"^[ \t]*local function (\w+)|^local (\w+) = function\b", text, re.MULTILINE)
+        functions = [one or other for one, other in named]
+        assert len(functions) == len(set(functions)), (name, sorted(functions))
+
+
 WRITTEN = (
     *(
         {},

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 
 from luasprocs.client import Sprocs
+from luasprocs.contract.codes import FindingCode
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import ScriptError
+from luasprocs.operations.findings import findings
 from luasprocs.operations.run import Enqueued, Ran, run
+from luasprocs.operations.snapshot import read_snapshot
 from luasprocs.server.registry import Registry
 from luasprocs.state.executions import read_executions
 from tests.daemons import DaemonProcess
@@ -103,6 +108,47 @@ def test_events_and_jobs_wait_for_the_replicas(registry):
         until(lambda: client.get("n") == b"3")
         assert {one.status for one in until(lambda: read_executions(registry))} == {"ok"}
         assert "Traceback" not in daemon.output
+
+
+@pytest.mark.timeout(120)
+def test_readonly_events_and_schedules_wait_too_which_is_said(registry):
+    """A run writes its record, and that it is done: so it waits, though its sproc writes nothing."""
+    client = registry.client
+    client.config_set("min-replicas-to-write", 0)
+    put(
+        client,
+        sproc("sees.lua", "-- readonly=yes\n-- event=del\n-- key=x\nreturn 'seen'"),
+        sproc("each.lua", "-- readonly=yes\n-- every=1s\n-- misfire=all\nreturn ARGV[1]"),
+    )
+    with DaemonProcess(url(client)) as daemon:
+        until(lambda: times_of(registry, "each.lua"))
+        with client.pipeline(transaction=True) as pipe:
+            pipe.delete("x")
+            pipe.config_set("min-replicas-to-write", 1)
+            pipe.execute()
+        daemon.until("NOREPLICAS")
+        until(lambda: "replicas" in unreachable(registry))
+        before = read_executions(registry)
+        time.sleep(2.5)
+        assert read_executions(registry) == before
+        client.config_set("min-replicas-to-write", 0)
+        until(lambda: any(one.sproc == "sees.lua" for one in read_executions(registry)))
+        last = client.time()[0]
+        until(lambda: max(times_of(registry, "each.lua")) > last)
+    times = times_of(registry, "each.lua")
+    assert times == list(range(times[0], times[-1] + 1)), "each time once"
+    assert [one.sproc for one in read_executions(registry)].count("sees.lua") == 1
+    assert {one.status for one in read_executions(registry)} == {"ok"}
+
+
+def times_of(registry, name):
+    """The times that a schedule ran for, in order."""
+    return sorted(int(one.reply) for one in read_executions(registry, None) if one.sproc == name)
+
+
+def unreachable(registry):
+    """The message of the finding."""
+    return "".join(one.message for one in findings(read_snapshot(registry, "")) if one.code == FindingCode.UNREACHABLE)
 
 
 def url(client):

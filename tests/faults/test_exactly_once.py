@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 
 import pytest
 
@@ -10,6 +11,7 @@ from tests.daemons import DaemonProcess
 from tests.faults.ledger import COUNTER, Writers, check, fired, gaps, settled
 from tests.live import put, sproc
 from tests.soak import SOAK
+from tests.status import finding
 from tests.until import until
 
 EVENTS = 100_000 if SOAK else 12_000
@@ -93,6 +95,7 @@ def test_both_down_is_a_gap_with_its_bounds(server):
         until(lambda: not client.exists("__*_Sproc_Catchups_*__"))
         time.sleep(0.3)
         ran, holes = fired(client), gaps(client)
+        told = finding(server, "gap")
         seen = {entry.key for entry in writers.ledger if client.get(f"seen:{entry.key}") == entry.key.encode()}
     finally:
         for daemon in daemons:
@@ -100,6 +103,7 @@ def test_both_down_is_a_gap_with_its_bounds(server):
     missing = check(writers.ledger, ran, holes)
     assert len(holes) == 1, holes
     start_ms, end_ms, _ = holes[0]
+    assert datetime.fromisoformat(told["since"]).timestamp() * 1000 == pytest.approx(start_ms, abs=1)
     assert down_ms - 1500 <= start_ms <= down_ms
     assert up_ms <= end_ms <= listening_ms
     written = {entry.key for entry in writers.ledger if down_ms + 5 < entry.after_ms and entry.before_ms < up_ms - 5}

@@ -73,6 +73,20 @@ def test_a_daemon_whose_user_may_not_subscribe_says_so_once_and_goes_on_when_it_
         until(lambda: client.get("events") == b"1")
 
 
+def test_ticks_that_the_daemons_user_may_not_publish(server, tmp_path):
+    """It is alive, connected and subscribed, and no event is ever numbered."""
+    client = server.client()
+    put(client, EVENT)
+    client.execute_command("ACL", "SETUSER", "daemon", "on", ">p", "~*", "&*", "+@all")
+    with DaemonProcess(server.url.replace("://", "://daemon:p@"), cwd=tmp_path) as daemon:
+        until(lambda: not found(server))
+        client.execute_command("ACL", "SETUSER", "daemon", "-publish")
+        until(lambda: FindingCode.NO_DAEMON in found(server), what=lambda: daemon.output)
+        client.set("e:1", 1)
+        client.execute_command("ACL", "SETUSER", "daemon", "+@all")
+        until(lambda: client.get("events") == b"1" and FindingCode.NO_DAEMON not in found(server))
+
+
 def test_all_goes_on_after_the_registry_was_swapped_away_and_back(server, tmp_path):
     client = server.client()
     put(client, EVENT, SECONDS, JOB)

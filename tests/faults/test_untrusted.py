@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +13,8 @@ from redis.exceptions import RedisError, ResponseError
 from luasprocs.contract.functions import FUNCTIONS
 from luasprocs.contract.keys import Keys
 from luasprocs.server.acl import rule
+from luasprocs.server.registry import Registry
+from luasprocs.state.daemons import read_running
 from tests.daemons import DaemonProcess
 from tests.faults.ledger import COUNTER, Writers, check, gaps, settled
 from tests.live import put, sproc
@@ -18,13 +22,17 @@ from tests.soak import SOAK
 from tests.until import until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from redis import Redis
 
     from tests.servers import Server
 
-MESSAGES = 20_000 if SOAK else 3000
+MESSAGES = 20_000 if SOAK else 0
+SECONDS = 4.0
 KEYS = Keys()
-CHANNELS = (KEYS.markers, KEYS.ticks, KEYS.generations, KEYS.wakes, "shop:" + KEYS.markers)
+ALLOWED = (KEYS.markers, KEYS.wakes)
+CHANNELS = (*ALLOWED, KEYS.ticks, KEYS.generations, "shop:" + KEYS.markers)
 JUNK = (
     *("begin 1 1 - counter.lua", "begin 8 1 - counter.lua", "begin 9 1 x counter.lua", "begin x", "begin", "end"),
     *(
@@ -55,16 +63,33 @@ def caller(server: Server, *more: str) -> Redis:
     return server.client(username="app", password="secret")
 
 
-def shout(client: Redis, chance: random.Random) -> None:
-    """One message, or one call of a function, of any kind."""
-    if chance.random() < 0.5:
-        client.publish(chance.choice(CHANNELS), chance.choice(JUNK))
-        return
+def shout(client: Redis, chance: random.Random) -> tuple[int, int]:
+    """Some messages, most of them where any caller may publish. How many have reached a channel, and how many were refused."""
+    pipe = client.pipeline(transaction=False)
+    for _ in range(20):
+        channels = ALLOWED if chance.random() < 0.8 else CHANNELS
+        pipe.publish(chance.choice(channels), chance.choice(JUNK))
+    replies = pipe.execute(raise_on_error=False)
+    refused = sum(isinstance(reply, RedisError) for reply in replies)
+    return len(replies) - refused, refused
+
+
+def call(client: Redis, chance: random.Random) -> None:
+    """One call of a function, of any kind."""
     one = chance.choice(list(FUNCTIONS.values()))
     count = len(one.takes) + len(one.each) + chance.randint(-1, 3)
     args = [chance.choice(chance.choice((NUMBERS, WORDS))) for _ in range(max(0, count))]
     keys = ["ev:own"] if chance.random() < 0.2 else []
     client.execute_command("FCALL_RO" if one.reads else "FCALL", KEYS.function(one.name), len(keys), *keys, *args)
+
+
+@contextlib.contextmanager
+def fault_of_the_caller() -> Iterator[None]:
+    """What is refused is no fault of the engine's own."""
+    try:
+        yield
+    except RedisError as error:
+        assert "user_function" not in str(error).partition("script:")[0], error
 
 
 @pytest.mark.parametrize("more", [(), ("&*", "+publish")], ids=["as printed", "publishes anywhere"])
@@ -74,21 +99,39 @@ def test_no_event_is_missing_whatever_a_caller_sends(server, more):
     client, chance = caller(server, *more), random.Random(7)
     with DaemonProcess(server.url) as daemon:
         with Writers(server, 2, rate=300) as writers:
-            for _ in range(MESSAGES):
-                try:
-                    shout(client, chance)
-                except RedisError as error:
-                    assert "user_function" not in str(error).partition("script:")[0], (
-                        error
-                    )  # no fault of the engine's own
+            reached = refused = 0
+            began_s = time.monotonic()
+            while reached < MESSAGES or time.monotonic() - began_s < SECONDS:
+                done = shout(client, chance)
+                reached, refused = reached + done[0], refused + done[1]
+                for _ in range(4):
+                    with fault_of_the_caller():
+                        call(client, chance)
         ran = settled(admin, writers.count)
         said = daemon.output
+    assert reached > max(1000, MESSAGES - 1, refused)
     assert len(writers.ledger) > 100
     assert check(writers.ledger, {key: times for key, times in ran.items() if key != "ev:own"}) == []
     assert gaps(admin) == []
     assert "Traceback" not in said
     assert "connecting again" not in said
     assert "did not come from the engine" in said
+
+
+def test_what_does_not_come_from_the_engine_is_counted(server):
+    admin = server.client()
+    put(admin, sproc("counter.lua", COUNTER))
+    registry = Registry(admin, KEYS)
+    with DaemonProcess(server.url):
+        until(lambda: [one.covers for one in read_running(registry).alive if one.covers])
+        for channel in (KEYS.markers, KEYS.ticks, KEYS.generations):
+            for message in ("", "begin 1 1 - counter.lua", "0000000000000000 end"):
+                admin.publish(channel, message)
+        admin.publish(KEYS.wakes, "x")
+        admin.set("ev:1", "x")
+        until(lambda: [one.ignored for one in read_running(registry).alive] == [9])
+        time.sleep(1.0)
+        assert [one.ignored for one in read_running(registry).alive] == [9]
 
 
 def test_a_caller_can_not_speak_for_a_job_nor_learn_the_secret(server):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luasprocs.errors import ProblemsError, SettingsError
+from luasprocs.errors import ProblemsError, RepositoryError, SettingsError
 from luasprocs.language.analysis import analyse
 from luasprocs.language.header import values_of, write
 from luasprocs.language.sproc import git_blob_id, read_sproc
@@ -42,6 +42,11 @@ HOST = (
     b'redis = "redis://ann:hunter2@127.0.0.1:6379/1"\nnamespace = "shop"\nremote = "https://ann:hunter2@example.com/x.git"\n'
     b'http = "127.0.0.1:9000"\nwebhook_secret = "a secret of some length"\nheal = "warn"\ninterval = "30s"\nworkers = 2\n'
     b'allow = "exec clibs"\nwritable = "/tmp:/var/tmp"\nrequire_signed = true\nexecutions_age = "7d"\n'
+)
+GIT = (
+    b"[core]\n\trepositoryformatversion = 0\n\tbare = false\n[luasprocs]\n\tredis = redis://ann:hunter2@127.0.0.1:6379/1\n"
+    b'\tnamespace = shop\n\twebhook-secret = "a secret of some length"\n\theal = warn\n\tinterval = 30s\n\trequire-signed\n'
+    b'\tallow = exec clibs\n[luasprocs "shop"]\n\tworkers = 2\n[include]\n\tpath = other\n'
 )
 SCREEN = (
     b'theme = "dark"\nread_only = true\n[contexts.shop]\nredis = "redis://127.0.0.1/0"\nnamespace = "shop"\nproduction = true\n'
@@ -105,6 +110,23 @@ def test_any_config_file(nowhere, source):
     except SettingsError as error:
         sound(str(error))
         assert "hunter2" not in str(error)
+
+
+@examples(60)
+@given(source=mutated([GIT]))
+def test_any_configuration_of_git(nowhere, source):
+    folder = nowhere / "shop"
+    (folder / ".git" / "objects").mkdir(parents=True, exist_ok=True)
+    (folder / ".git" / "refs").mkdir(exist_ok=True)
+    (folder / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
+    (folder / ".git" / "config").write_bytes(source)
+    try:
+        found = host_settings({"repo": str(folder)}, {})
+    except (SettingsError, RepositoryError) as error:
+        sound(str(error))
+        assert "hunter2" not in str(error)
+    else:
+        assert found.source("heal") in {"the default", "git config luasprocs.heal"}
 
 
 NAMES = [f"LUASPROCS_{one.name.removesuffix('_ms').upper()}" for one in fields(HostSettings)] + [

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from luasprocs.contract.codes import FindingCode as Code
-from luasprocs.operations.findings import LEVELS, Finding, findings, until_ms, worst_first
+from luasprocs.operations.acknowledgeable import until_ms
+from luasprocs.operations.findings import LEVELS, Finding, findings, worst_first
 from luasprocs.operations.snapshot import (
     DAY_MS,
     Failing,
@@ -25,7 +26,7 @@ from luasprocs.registry.live import Live, LiveSproc
 from luasprocs.registry.pins import Pin
 from luasprocs.registry.revision import Revision
 from luasprocs.server.info import ServerInfo
-from luasprocs.server.slots import Range
+from luasprocs.server.slots import SlotRange
 from luasprocs.state.acknowledged import Acknowledged
 from luasprocs.state.daemons import DaemonInfo, Running
 from luasprocs.state.desired import Suspended, SyncState
@@ -59,7 +60,7 @@ WANTED = SyncState(
 GAP = Gap("1-0", NOW_MS - 5000, "__keyspace@0__:k", NOW_MS - 9000, NOW_MS - 5000, "the server restarted", "d")
 
 
-FIRST = ShardFacts("luasprocs-1", "127.0.0.1:7000", (Range(0, 16383),), 7)
+FIRST = ShardFacts("luasprocs-1", "127.0.0.1:7000", (SlotRange(0, 16383),), 7)
 
 
 OF_SPROCS = {"live", "engine", "schedules", "failing", "missed", "shards"}
@@ -120,6 +121,13 @@ CASES: dict[str, tuple[Snapshot, Code, str]] = {
     ),
     "degraded": (snapshot(sync=SyncState(state="degraded", reason="no remote")), Code.DEGRADED, "no remote"),
     "drift": (live(sprocs={"a.lua": LiveSproc("a.lua", "b1", intact=False)}), Code.DRIFT, "changed by hand: a.lua"),
+    "drift that comes back": (
+        replace(
+            live(sprocs={"a.lua": LiveSproc("a.lua", "b1", intact=False)}), sync=replace(WANTED, state="flapping")
+        ),
+        Code.DRIFT,
+        "why it waits",
+    ),
     "faults": (live(faults=("x is not a hash", "y is not a list")), Code.DRIFT, "x is not a hash; y is not a list"),
     "a shard that differs": (
         snapshot(shards=(FIRST, replace(FIRST, tag="luasprocs-2", problem="has generation 6, not 7"))),

@@ -11,8 +11,9 @@ import pytest
 from luasprocs.contract.codes import FindingCode as Code
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import RegistryError, ServerAuthenticationError, ServerRightsError
+from luasprocs.operations.acknowledgeable import until_ms
 from luasprocs.operations.edit import edit
-from luasprocs.operations.findings import Finding, findings, until_ms
+from luasprocs.operations.findings import Finding, findings
 from luasprocs.operations.pause import pause
 from luasprocs.operations.rollback import rollback
 from luasprocs.operations.run import run

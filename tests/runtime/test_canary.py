@@ -8,11 +8,12 @@ from luasprocs.contract.keys import Keys
 from luasprocs.server.acl import rule
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
+from tests.status import finding, status
 from tests.until import until
 
 KEYSPACE = "-- event=set\n-- key=ev:*\nredis.call('HINCRBY', 'fired', KEYS[1], 1)\n"
 KEYEVENT = "-- event=hset, lpush\n-- key=a:*, b:*\nredis.call('HINCRBY', 'fired', KEYS[1], 1)\n"
-MISSING = "the server doesn't publish events of class "
+MISSING = "ERROR the server doesn't publish events of class "
 
 
 def without_config(server):
@@ -57,6 +58,7 @@ def test_flags_that_go_missing_are_said_and_are_a_gap(server):
         [(source, from_ms, to_ms)] = gaps(client)
         assert source == b"__keyspace@0__:ev:*"
         assert from_ms <= lost_at <= to_ms
+        assert "class $K" in finding(server, "no_daemon")["message"]
         client.config_set("notify-keyspace-events", "K$")
         healed_at = server_ms(client)
         daemon.until("notifications work again")
@@ -64,6 +66,7 @@ def test_flags_that_go_missing_are_said_and_are_a_gap(server):
         assert gaps(client, 2)[-1][2] >= healed_at
         client.set("ev:2", "x")
         assert fired(client, "ev:2") == b"1"
+        until(lambda: {one["code"] for one in status(server)[1]["findings"]} == {"gap"})
     assert not client.keys("*Canary*")
 
 

@@ -126,6 +126,20 @@ def test_a_caller_touches_neither_other_keys_nor_the_registry(filled, keys):
     refused(client, "CONFIG", "GET", "*")
 
 
+def test_a_caller_neither_hears_nor_reads_what_proves_the_engine_s_messages(filled, keys):
+    """Markers and ticks carry the secret; to publish on them without it is of no use, and only a call's markers are published."""
+    admin, client = filled.client(), user_of(filled, "caller", keys)
+    admin.hset(keys.events, "proof", "secret")
+    for channel in (keys.markers, keys.ticks):
+        refused(client, "SUBSCRIBE", channel)
+        refused(client, "PSUBSCRIBE", escaped(channel))
+    refused(client, "PSUBSCRIBE", "*")
+    for command in (("HGET", keys.events, "proof"), ("HMGET", keys.events, "proof"), ("HGETALL", keys.events)):
+        refused(client, *command)
+    refused(client, "PUBLISH", keys.ticks, "1 1 1 1 1")
+    assert client.publish(keys.markers, "end") == 0
+
+
 def test_a_caller_gets_the_keys_and_commands_asked_for_and_no_more(filled, keys):
     client = user_of(filled, "caller", keys, own_keys=["other", "cart:*"], own_commands=["get", "SORT"])
     assert client.execute_command("GET", "other")

@@ -14,6 +14,7 @@ from luasprocs.server.registry import Registry
 from luasprocs.state.jobs import act, count_jobs, read_jobs
 from tests.live import make_live, put, sproc
 from tests.paths import ROOT
+from tests.status import finding, status
 from tests.until import until
 
 CALLS = {
@@ -195,5 +196,7 @@ def test_an_operator_sees_and_drops_what_no_daemon_has_taken(server, as_caller):
     kept, gone = (client.execute_command("FCALL", "luasprocs_enqueue", 0, "later.lua", "ann", 1).decode() for _ in "12")
     registry = Registry(admin, Keys())
     assert count_jobs(registry)["open"] == 2
+    assert finding(server, "no_daemon")["message"].endswith(": async runs")
+    assert status(server)[1]["jobs"]["open"] == 2
     assert list(act(registry, "drop", [gone])) == [(gone, "waiting")]
     assert [job.id for job in read_jobs(registry)] == [kept]

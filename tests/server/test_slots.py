@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from luasprocs.server.cluster import parse_slots
-from luasprocs.server.slots import SLOTS, Range, is_tag, slot_of, tag_within
+from luasprocs.server.slots import SLOTS, SlotRange, is_tag, slot_of, tag_within
 
 NAMES = [
     *(b"", b"a", b"foo", b"123456789", b"\x00\xff\r\n", "caf\u00e9\U0001f980".encode(), b"x" * 1000),
@@ -20,7 +20,7 @@ def test_slots_are_those_of_the_server(cluster):
 @pytest.mark.parametrize("first", [0, 1, 5461, 10922, 16000, 16383])
 @pytest.mark.parametrize("count", [1, 2, 512, 5462])
 def test_a_tag_lies_near_the_top_of_a_range(first, count):
-    own = Range(first, min(first + count, SLOTS) - 1)
+    own = SlotRange(first, min(first + count, SLOTS) - 1)
     tag = tag_within([own])
     assert is_tag(tag)
     assert max(own.first, own.last - 511) <= slot_of(tag.encode()) <= own.last
@@ -28,8 +28,10 @@ def test_a_tag_lies_near_the_top_of_a_range(first, count):
 
 
 def test_a_tag_lies_in_the_largest_range_and_of_equal_ones_in_the_last():
-    assert slot_of(tag_within([Range(0, 9), Range(100, 200), Range(300, 310)]).encode()) in Range(100, 200)
-    assert slot_of(tag_within([Range(0, 9), Range(100, 109)]).encode()) in Range(100, 109)
+    assert slot_of(tag_within([SlotRange(0, 9), SlotRange(100, 200), SlotRange(300, 310)]).encode()) in SlotRange(
+        100, 200
+    )
+    assert slot_of(tag_within([SlotRange(0, 9), SlotRange(100, 109)]).encode()) in SlotRange(100, 109)
 
 
 def test_the_primaries_are_those_of_the_cluster(replicated):
@@ -53,6 +55,6 @@ def test_a_node_that_does_not_know_its_name_is_where_it_was_asked():
     reply = [[200, 300, own, replica], [0, 99, own, replica], [100, 199, other]]
     one, two = parse_slots(reply, "seed")
     assert (one.address, one.ranges, one.replicas) == (
-        ("seed", 7000), (Range(0, 99), Range(200, 300)), (("seed", 7002),),
+        ("seed", 7000), (SlotRange(0, 99), SlotRange(200, 300)), (("seed", 7002),),
     )  # fmt: skip
     assert (two.address, two.serves(100), two.serves(200)) == (("10.0.0.2", 7001), True, False)

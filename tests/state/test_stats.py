@@ -15,6 +15,7 @@ from luasprocs.operations.run import run
 from luasprocs.server.registry import Registry
 from luasprocs.state.stats import Stats
 from tests.live import put, sproc
+from tests.status import finding
 from tests.until import until
 
 if TYPE_CHECKING:
@@ -144,3 +145,4 @@ def test_missed_times(registry: Registry, server: Server, start_daemon: StartDae
     start_daemon(server.url)
     found = until(lambda: (now := stats_of(registry, "often.lua")).missed and now)
     assert found.last_missed_ms > 0
+    assert finding(server, "missed")["names"] == ["often.lua"]

@@ -84,6 +84,21 @@ def test_acl_prints_a_rule_that_the_server_takes(shell: Shell) -> None:
     shell.ok("--redis", url("deployer"), "sync")
 
 
+def test_acl_without_config(shell: Shell) -> None:
+    line = shell("acl", "daemon", "--no-config").out
+    words = shell.ok("acl", "daemon", "--no-config", "--json").json
+    for said in (line.split(), words):
+        assert not [word for word in said if "config" in word]
+    assert [word for word in shell.ok("acl", "daemon", "--json").json if word.startswith("+config")]
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    assert re.search(r"`CONFIG SET`\.[^\n]*`requirepass` too\.\n`--no-config` leaves it out", page)
+    shell.redis.execute_command("ACL", "SETUSER", "careful", *words, ">secret")
+    careful = shell.server.client(username="careful", password="secret")
+    for command in (("CONFIG", "GET", "requirepass"), ("CONFIG", "SET", "requirepass", "")):
+        with pytest.raises(ResponseError, match="no permissions"):
+            careful.execute_command(*command)
+
+
 def test_acl_names_the_commands_that_sprocs_use_and_no_others_are_given(shell: Shell) -> None:
     shell.commit(a="return redis.call('INCR', KEYS[1])", b="return redis.call('SET', KEYS[1], 'x')")
     shell.ok("sync")

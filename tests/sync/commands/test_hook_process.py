@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from tests.servers import Server
 
 BROKEN = "return return\n"
-HANGING_S = 30
-"""A push that a hung server holds up was given up after 62 s."""
+HANGING_S = 15
+"""At most so long a hung server holds up a push: it was 62."""
 
 
 @pytest.fixture

@@ -54,12 +54,12 @@ def guarded(shell: Shell) -> Shell:
 def test_no_error_shows_it_not_even_a_traceback(guarded: Shell, monkeypatch) -> None:
     for what, url in urls(guarded).items():
         for args in (("--redis", url), ("--debug", "--redis", url)):
-            said = guarded(*args, "status")
+            said = guarded(*args, "list")
             assert said.code == 2, (what, said)
             assert not any(form in said.out + said.err for form in FORMS), (what, said)
             assert ("Traceback" in said.err) == ("--debug" in args), what
         monkeypatch.setenv("LUASPROCS_REDIS", url)
-        said = guarded("status")
+        said = guarded("list")
         assert said.code == 2
         assert not any(form in said.out + said.err for form in FORMS), (what, said)
         monkeypatch.delenv("LUASPROCS_REDIS")

@@ -166,7 +166,7 @@ def test_daemons_are_listed(shell: Shell, start_daemon: StartDaemon) -> None:
     (found,) = shell.ok("status", "--json").json["daemons"]
 
     assert list(found) == [
-        *("id", "host", "pid", "alive", "age_ms", "started_at", "covers", "lag", "read", "runs"),
+        *("id", "host", "pid", "alive", "age_ms", "started_at", "covers", "lag", "read", "runs", "ignored"),
     ]  # fmt: skip
     assert (found["host"], found["pid"], found["alive"]) == (socket.gethostname(), daemon.pid, True)
     assert (found["lag"], found["read"], found["runs"]) == (0, 1, 1)
@@ -184,10 +184,12 @@ def test_daemons_are_listed(shell: Shell, start_daemon: StartDaemon) -> None:
 
 
 def test_a_daemon_that_was_killed_is_shown_as_dead(shell: Shell, start_daemon: StartDaemon) -> None:
-    shell.commit(dream=DREAM)
+    shell.commit(dream=DREAM, late="-- runasync=yes\nwhile true do end")
     shell.ok("sync")
     daemon = start_daemon(shell.server.url)
     shell.ok("wait")
+    shell.ok("execute", "late.lua")
+    until(lambda: shell.ok("jobs").rows[0][2] == "running")
     daemon.kill()
     found: Any = shell.redis.hgetall(Keys().daemons)
     ((name, beat),) = found.items()
@@ -201,6 +203,9 @@ def test_a_daemon_that_was_killed_is_shown_as_dead(shell: Shell, start_daemon: S
     assert f"daemon      {dead['id']}: gone; last seen " in said.out
     assert "no_daemon   no daemon is alive" in said.out
     assert f"daemon_silent no heartbeat, and not stopped in order: {dead['id']} for " in said.out
+    [[_, _, state, *_, why]] = shell.ok("jobs").rows
+    assert (state, why) == ("stalled", f"on {dead['id']}, which sends no heartbeats")
+    assert shell.ok("jobs", "list", "--json").json["stalled"]
     assert "in sync" not in said.out
 
 
@@ -272,8 +277,51 @@ def test_a_server_that_does_not_answer_is_a_finding(shell: Shell) -> None:
     assert said.code == 1
     assert [(one["level"], one["code"]) for one in said.json["findings"]] == [("error", "unreachable")]
     text = shell(*gone, "status")
-    assert (text.code, "nothing answers" in text.err) == (2, True), "it could not look"
+    message, hint = text.out.splitlines()
+    assert message.startswith("unreachable nothing answers")
+    assert "--redis" in hint
+    assert (text.code, text.err, "in sync" in text.out) == (1, "", False)
     assert "s3cret" not in said.out + text.out + text.err
+
+
+def told(shell: Shell, code: str) -> str:
+    """Waits until `status` prints a finding of that code; then it exits 1 and calls nothing in sync."""
+    until(lambda: f"\n{code} " in shell("status").out)
+    said = shell("status")
+    assert (said.code, "in sync" in said.out) == (1, False), said.out
+    return next(line for line in said.out.splitlines() if line.startswith(code))
+
+
+def test_a_branch_that_does_not_contain_what_is_live(shell: Shell) -> None:
+    shell.commit(a="return 1")
+    shell.git("checkout", "-qb", "other")
+    shell.commit(a="return 2")
+    shell.ok("sync")
+    shell.git("checkout", "-q", "main")
+    shell.commit(a="return 3")
+    with Service(shell.server.url, shell.repo):
+        told(shell, "diverged")
+
+
+def test_a_repository_that_a_daemon_can_not_read(shell: Shell) -> None:
+    shell.commit(a="return 1")
+    with Service(shell.server.url, shell.repo) as daemon:
+        until(lambda: shell("status").code == 0)
+        head = shell.repo / ".git" / "HEAD"
+        was = head.read_text()
+        head.write_text("ref: refs/heads/none\n")
+        daemon.until("degraded")
+        told(shell, "degraded")
+        head.write_text(was)
+        until(lambda: shell("status").code == 0)
+
+
+def test_dead_jobs(shell: Shell) -> None:
+    shell.commit(a="-- runasync=yes\nerror('boom')")
+    with Service(shell.server.url, shell.repo):
+        until(lambda: shell("status").code == 0)
+        shell("execute", "a.lua")
+        assert "1 job has used up the retries" in told(shell, "dead_jobs")
 
 
 def test_only_the_last_gaps_are_listed(shell: Shell) -> None:

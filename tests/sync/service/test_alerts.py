@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from luasprocs.contract.codes import FindingCode
-from luasprocs.operations.findings import until_ms
+from luasprocs.operations.acknowledgeable import until_ms
 from luasprocs.operations.snapshot import read_snapshot
 from luasprocs.server.registry import Registry
 from luasprocs.state.acknowledged import acknowledge

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from luasprocs.contract.codes import FindingCode
 from luasprocs.contract.keys import Keys
 from luasprocs.registry.live import read_live
 from luasprocs.server.registry import Registry
-from sync.service.engines import REPLACED_LIMIT
+from sync.service.repairs import LIMIT
 from tests.daemons import DaemonProcess
 from tests.gitrepo import GitRepo
 from tests.until import until
@@ -49,33 +51,29 @@ def test_two_builds_of_one_version_stop_after_some_turns(server, tmp_path):
     said = "has replaced the engine"
     with DaemonProcess(server.url, command=COMMAND, cwd=repo.path, environ=often) as one:
         until(lambda: read_live(registry).revision.generation == 1)
-        first = read_live(registry)
         with DaemonProcess(server.url, command=COMMAND, cwd=repo.path, environ=elsewhere, forked=False) as other:
             until(lambda: said in one.output or said in other.output)
-            build = often if said in one.output else elsewhere
+            gave_up, goes_on, build = (one, other, elsewhere) if said in one.output else (other, one, often)
             assert client.execute_command("FCALL", KEYS.function("execute"), 0, "a.lua") == 1
-            assert FindingCode.ENGINE_DIFFERS in codes(server.url, build)  # as the build says that has given up
+            for viewer in (often, elsewhere):
+                assert FindingCode.ENGINE_DIFFERS in codes(server.url, viewer)
             for daemon in (one, other):
-                assert daemon.output.count("synced:") <= REPLACED_LIMIT + 1
-    live = read_live(registry)
-    assert live.revision == first.revision
-    assert client.xlen(KEYS.history) == 1
-    assert live.sprocs == first.sprocs
-
-
-CODES = """
-import sys, redis
-from luasprocs.contract.keys import Keys
-from luasprocs.operations.findings import findings
-from luasprocs.operations.snapshot import read_snapshot
-from luasprocs.server.registry import Registry
-registry = Registry(redis.Redis.from_url(sys.argv[1]), Keys())
-print(*(finding.code for finding in findings(read_snapshot(registry, sys.argv[1]))))
-"""
+                assert daemon.output.count("synced:") <= LIMIT + 1
+            goes_on.stop()
+            goes_on.start()
+            time.sleep(2.5)  # it has looked, and so has the other
+            assert FindingCode.ENGINE_DIFFERS in codes(server.url, build), (
+                "for whoever has the build whose engine is loaded"
+            )
+            live = read_live(registry)
+            gave_up.stop()
+            until(lambda: FindingCode.ENGINE_DIFFERS not in codes(server.url, build))
+    assert live.revision.generation == client.xlen(KEYS.history) == 1
+    assert [*live.sprocs] == ["a.lua"]
 
 
 def codes(url: str, environ: dict[str, str]) -> list[str]:
-    """The findings, as that build sees them."""
-    command = [sys.executable, "-c", CODES, url]
-    done = subprocess.run(command, env={**os.environ, **environ}, capture_output=True, check=True, cwd="/")
-    return done.stdout.decode().split()
+    """The findings, as that build's `status` has them."""
+    command = [sys.executable, "-m", "sync.cli", "--redis", url, "status", "--json"]
+    done = subprocess.run(command, env={**os.environ, **environ}, capture_output=True, check=False, cwd="/")
+    return [one["code"] for one in json.loads(done.stdout)["findings"]]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.gitrepo import GitRepo
+from tests.status import finding
 from tests.sync.service.service import Service, commit_of, live, source_of, stands, state_of
 from tests.until import until
 
@@ -66,6 +67,7 @@ def test_another_branch_is_not_one_that_has_just_moved(
         still(client, main, repo.git("rev-parse", "other"))
         still(client, main, commit_on(repo, "other", "return 'pushed to other'\n"))
         assert source_of(client, "a.lua") == "return 2\n"
+        assert finding(server, "diverged")["names"] == ["a.lua"]
 
 
 def test_of_a_checkout_neither(server: Server, repo: GitRepo) -> None:

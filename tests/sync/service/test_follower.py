@@ -19,6 +19,7 @@ from luasprocs.state import requests as control
 from luasprocs.state.desired import suspend, unsuspend
 from sync.service.backoff import Backoff
 from tests.gitrepo import GitRepo
+from tests.status import finding
 from tests.sync.service.service import KEYS, Service, commit_of, generation_of, live, source_of, stands, state_of
 from tests.until import until
 
@@ -263,12 +264,17 @@ def test_two_daemons_on_clones_never_go_backwards_nor_in_turns(server, repo, tmp
     client = server.client()
     repo.git("clone", "--quiet", str(repo.path), str(tmp_path / "other"))
     other = GitRepo(tmp_path / "other")
-    with Service(server.url, repo.path), Service(server.url, other.path) as behind:
+    with Service(server.url, repo.path) as ahead, Service(server.url, other.path) as behind:
         live(client, repo.git("rev-parse", "HEAD"))
         repo.write("sprocs/a.lua", "return 2\n")
         second = repo.commit("second")
         live(client, second)
         behind.until("unknown: ")
+        for _ in range(2):  # what the one that is behind has said before it says again
+            ahead.kill()
+            assert second[:10] in finding(server, "unknown")["message"]
+            ahead.start()
+            stands(client, "synced")
         other.git("pull", "--quiet")
         # One clone behind the other, then side by side.
         other.write("sprocs/a.lua", "return 'side'\n")

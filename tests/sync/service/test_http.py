@@ -17,6 +17,7 @@ import urllib.request
 from typing import Any
 
 import pytest
+from redis.exceptions import ResponseError
 
 from luasprocs.registry.history import read_history
 from luasprocs.server.registry import Registry
@@ -27,7 +28,9 @@ from sync.service.observer import Observer
 from sync.service.rules import Rules
 from sync.service.sources import Checkout
 from sync.service.supervisor import Supervisor
+from tests.daemons import DaemonProcess
 from tests.gitrepo import GitRepo
+from tests.live import put, sproc
 from tests.sync.service.service import KEYS, Service, commit_of, live
 from tests.until import until
 
@@ -44,7 +47,7 @@ def repo(tmp_path) -> GitRepo:
     return found
 
 
-def ask(service: Service, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
+def ask(service: DaemonProcess, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
     found = until(lambda: re.search(r"http at 127\.0\.0\.1:(\d+)", service.output))
     request = urllib.request.Request(f"http://127.0.0.1:{found[1]}{path}", data=body, headers=headers)
     try:
@@ -65,16 +68,56 @@ def test_ready_as_long_as_redis_is_there(own_server, repo):
         live(own.client(), repo.git("rev-parse", "HEAD"))
         until(lambda: ask(service, "/readyz")[0] == 200)
         assert json.loads(ask(service, "/healthz")[1])["alive"] is True
+        known = of_registry(ask(service, "/metrics")[1])
         own.kill()
-        until(lambda: ask(service, "/readyz")[0] == 503)
-        assert json.loads(ask(service, "/readyz")[1])["reasons"]
-        assert ask(service, "/healthz")[0] == 200
-        assert b"luasprocs_redis_up 0.0" in ask(service, "/metrics")[1]
+        until(lambda: within_a_second(service, "/readyz")[0] == 503)
+        assert json.loads(within_a_second(service, "/readyz")[1])["reasons"]
+        assert within_a_second(service, "/healthz")[0] == 200
+        text = within_a_second(service, "/metrics")[1]
+        assert b"luasprocs_redis_up 0.0" in text
+        assert of_registry(text).keys() == known.keys()
+        assert of_registry(text)["luasprocs_registry_daemons"] == 1
+        age_s = of_registry(text)["luasprocs_registry_age_seconds"]
+        until(
+            lambda: of_registry(within_a_second(service, "/metrics")[1])["luasprocs_registry_age_seconds"] > age_s + 1
+        )
         own.restart()
         until(lambda: ask(service, "/readyz")[0] == 200)
         own.client().config_set("maxmemory-policy", "allkeys-lru")
         until(lambda: ask(service, "/readyz")[0] == 503)
         assert b"allkeys-lru" in ask(service, "/readyz")[1]
+
+
+def test_a_daemon_that_may_not_look_or_has_nothing_to_run_is_not_ready(server):
+    client = server.client()
+    client.execute_command("ACL", "SETUSER", "daemon", "on", ">p", "~*", "&*", "+@all")
+    url = server.url.replace("://", "://daemon:p@")
+    daemon = DaemonProcess(url, environ={"LUASPROCS_HTTP": "127.0.0.1:0"}).spawn()
+    try:
+        assert b"waiting for a sync" in refused(daemon)
+        put(client, sproc("a.lua", "-- event=set\nreturn 1"))
+        until(lambda: ask(daemon, "/readyz")[0] == 200)
+        client.execute_command("ACL", "SETUSER", "daemon", "-zcard")
+        assert b"what is wrong can't be told" in refused(daemon)
+        assert b'luasprocs_finding{code="unreachable"} 1.0' in ask(daemon, "/metrics")[1]
+        client.execute_command("ACL", "SETUSER", "daemon", "+@all")
+        until(lambda: ask(daemon, "/readyz")[0] == 200)
+        client.flushall()
+        client.function_flush()
+        assert b"waiting for a sync" in refused(daemon)
+    finally:
+        daemon.kill()
+
+
+def refused(service: DaemonProcess) -> bytes:
+    """What /readyz says once it is not ready."""
+    return until(lambda: (found := ask(service, "/readyz"))[0] == 503 and found[1])  # type: ignore[no-any-return]
+
+
+def of_registry(text: bytes) -> dict[str, float]:
+    """What all daemons say alike, by name and labels."""
+    lines = (line.rpartition(" ") for line in text.decode().splitlines() if line.startswith("luasprocs_registry_"))
+    return {name: float(value) for name, _, value in lines}
 
 
 def within_a_second(service: Service, path: str) -> tuple[int, bytes]:
@@ -117,9 +160,23 @@ def test_a_finding_is_logged_when_it_begins_and_when_it_ends(server, repo):
         live(client, repo.git("rev-parse", "HEAD"))
         client.set("ev:2", "bad")
         service.until("finding: failing: the last run failed: b.lua")
+        assert ready_with(service) == ["failing"]
         client.set("ev:1", "good")
         service.until("finding ended: failing")
         assert service.output.count("finding: ") == service.output.count("finding ended: ") == 1, service.output
+        client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        until(lambda: client.xlen(KEYS.gaps))
+        until(lambda: ask(service, "/readyz")[0] == 200)
+        assert ready_with(service) == ["gap"]
+
+
+def ready_with(service: Service) -> list[str]:
+    """The codes of what is wrong with a registry whose daemon can do its work."""
+    status, said = ask(service, "/readyz")
+    assert status == 200, said
+    found = json.loads(said)
+    assert (found["ready"], found["reasons"]) == (True, [])
+    return [one["code"] for one in found["findings"]]
 
 
 def test_what_is_healed_is_a_warning_a_metric_and_a_mark(server, repo):
@@ -143,6 +200,9 @@ def test_metrics(server, repo):
         until(lambda: client.hget(KEYS.stats("b.lua"), "errors") == b"1")
         for _ in range(3):
             client.fcall(KEYS.function("execute"), 0, "a.lua")
+        for _ in range(2):
+            client.publish(KEYS.markers, "begin 1 1 - a.lua")
+        until(lambda: b"luasprocs_registry_messages_ignored 2.0\n" in ask(service, "/metrics")[1])
         text = ask(service, "/metrics")[1].decode()
     for line in (
         f'luasprocs_registry_revision_info{{branch="main",commit="{commit}"}} 1.0',
@@ -164,6 +224,39 @@ def test_metrics(server, repo):
         "luasprocs_lag 0.0",
     ):
         assert f"{line}\n" in text, text
+
+
+def test_of_two_daemons_each_counts_its_own_and_both_say_the_same_of_the_registry(server):
+    client = server.client()
+    put(client, sproc("b.lua", "-- event=set\n-- key=ev:*\nreturn 1"), sproc("bad.lua", "error('no')"))
+    only = {"LUASPROCS_HTTP": "127.0.0.1:0"}
+    with DaemonProcess(server.url, environ=only) as first, DaemonProcess(server.url, environ=only) as second:
+        for number in range(40):
+            client.set(f"ev:{number}", "x")
+        for _ in range(3):
+            with contextlib.suppress(ResponseError):
+                client.fcall(KEYS.function("execute"), 0, "bad.lua")
+        until(lambda: client.hget(KEYS.stats("b.lua"), "runs") == b"40")
+        until(lambda: sum(metric(one, "luasprocs_runs_total") for one in (first, second)) == 40)
+        texts = [ask(one, "/metrics")[1] for one in (first, second)]
+        assert [metric(one, "luasprocs_events_read_total") for one in (first, second)] == [40, 40]
+    said = [of_registry(text) for text in texts]
+    assert [one.pop("luasprocs_registry_age_seconds") < 5 for one in said] == [True, True]
+    assert said[0] == said[1]
+    assert said[0]['luasprocs_registry_executions{sproc="b.lua",status="ok"}'] == 40
+    assert said[0]['luasprocs_registry_executions{sproc="bad.lua",status="call_error"}'] == 3
+    assert said[0]["luasprocs_registry_daemons"] == 2
+    assert b"# TYPE luasprocs_registry_executions gauge\n" in texts[0]
+    kinds = re.findall(rb"# TYPE luasprocs_registry_(\w+) (\w+)", texts[0])
+    assert {name for name, kind in kinds if kind != b"gauge"} == {b"execution_seconds"}
+    counters = {name for name, kind in re.findall(rb"# TYPE (\w+) (\w+)", texts[0]) if kind == b"counter"}
+    assert b"luasprocs_runs_total" in counters
+
+
+def metric(service: DaemonProcess, name: str) -> float:
+    found = re.search(rb"^%s (\S+)$" % name.encode(), ask(service, "/metrics")[1], re.MULTILINE)
+    assert found, name
+    return float(found[1])
 
 
 def test_the_webhook_makes_it_fetch(server, repo, tmp_path):

@@ -47,6 +47,11 @@ def wish(client, name="a.lua", **changes):
     edit_metadata(Registry(client, KEYS), name, changes, base=blob_of(client, name), by=ANN)
 
 
+def committed(client, repository, desired):
+    registry = Registry(client, KEYS)
+    return commit_pending(registry, read_live(registry), repository, desired, claim="tests").sha
+
+
 def edited(client):
     return [one.name for one in edits_of(read_live(Registry(client, KEYS)))]
 
@@ -76,6 +81,27 @@ def test_at_once_in_redis_and_a_commit_within_a_second(server, repo):
     assert set(repo.git("status", "--porcelain").splitlines()) == {" M notes.txt", "A  new.txt"}
     assert repo.git("show", "--stat", "--format=", "HEAD").count("|") == 1
     assert repo.git("fsck", "--strict") == ""
+
+
+def test_under_autocrlf_a_commit_has_lf_and_the_work_tree_crlf(server, repo):
+    client = server.client()
+    repo.git("config", "core.autocrlf", "true")
+    repo.write("sprocs/b.lua", "-- timeout=1s\r\nreturn 1\r\n")
+    first = repo.commit("checked out as on Windows")
+    with Service(server.url, repo.path, environ={"LUASPROCS_INTERVAL": "1h"}):
+        live(client, first)
+        stands(client, "synced")
+        assert source_of(client, "b.lua") == "-- timeout=1s\nreturn 1\n"
+        wish(client, "b.lua", timeout="2s")
+        until(lambda: repo.git("rev-parse", "HEAD") != first)
+        until(lambda: not edited(client))
+        live(client, repo.git("rev-parse", "HEAD"))
+    assert repo.git("show", "HEAD:sprocs/b.lua") == "-- timeout=2s\nreturn 1"
+    left = (repo.path / "sprocs/b.lua").read_bytes()
+    assert repo.git("status", "--porcelain") == ""
+    (repo.path / "sprocs/b.lua").unlink()
+    repo.git("checkout", "--", "sprocs/b.lua")
+    assert left == (repo.path / "sprocs/b.lua").read_bytes() == b"-- timeout=2s\r\nreturn 1\r\n"
 
 
 def test_compare_and_set(server, repo):
@@ -196,15 +222,13 @@ def test_an_edit_between_the_commit_of_the_one_before_and_its_sync_stays(server,
     first = read_commit(repository)
     syncer.sync(first)
     wish(client, timeout="1s")
-    assert commit_pending(Registry(client, KEYS), read_live(Registry(client, KEYS)), repository, first).sha
+    assert committed(client, repository, first)
     wish(client, **second)
     last = source_of(client, "a.lua")
     follow.sync(read_commit(repository))
     assert source_of(client, "a.lua") == last
     follow.sync(read_commit(repository))  # as often as a daemon does
-    assert commit_pending(
-        Registry(client, KEYS), read_live(Registry(client, KEYS)), repository, read_commit(repository)
-    ).sha
+    assert committed(client, repository, read_commit(repository))
     follow.sync(read_commit(repository))
     assert source_of(client, "a.lua") == last == repo.git("show", "HEAD:sprocs/a.lua") + "\n"
     assert not read_live(Registry(client, KEYS)).sprocs["a.lua"].edit

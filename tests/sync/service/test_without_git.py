@@ -15,6 +15,7 @@ from luasprocs.state.desired import read_sync_state
 from tests.githttp import GitHttp
 from tests.gitrepo import GitRepo
 from tests.live import put, sproc
+from tests.status import finding
 from tests.sync.service.service import KEYS, Service, live, stands
 from tests.until import until
 
@@ -88,7 +89,7 @@ def test_what_is_live_runs_and_the_state_is_degraded(server: Server, tmp_path: P
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
                 assert answer.status == 200
             if remote == "gone":
-                assert stands(client, "degraded").daemon
+                assert finding(server, "degraded")["by"] == stands(client, "degraded").daemon
             assert service.stop() == 0
 
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
+import signal
 import socket
 from typing import TYPE_CHECKING
 
@@ -14,11 +17,18 @@ from luasprocs.server.registry import Registry
 from luasprocs.state.desired import SyncState, publish, suspend
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.settings import Context
+from tests.gitrepo import GitRepo
 from tests.live import put, sproc
+from tests.sync.service.service import Service, live
 from tests.tui.pilot import KEYS, listed, screen_of, text_of, until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import StartDaemon
     from tests.servers import Server
+
+SLOW = "-- timeout=1m\nlocal until_s = os.time() + 30\nwhile os.time() < until_s do end\n"
 
 
 async def test_the_badge_says_what_else_than_in_sync_it_is(server: Server) -> None:
@@ -53,6 +63,49 @@ async def test_what_was_there_before_it_was_opened(server: Server) -> None:
         assert "failing" in screen_of(pilot)
         put(client, sproc("a.lua", "error('boom')"), sproc("b.lua", "-- event=set\nreturn 1"))
         await until(pilot, lambda: text_of(pilot, "#badge").strip() == "no daemon", "that nothing runs events")
+
+
+async def test_a_daemon_that_is_stopped_is_no_daemon_and_what_it_ran_is_stalled(
+    server: Server, start_daemon: StartDaemon
+) -> None:
+    client = server.client()
+    put(client, sproc("a.lua", "-- event=set\n-- key=k:*\nreturn 1"), sproc("late.lua", "-- runasync=yes\n" + SLOW))
+    stopped = start_daemon(server.url)
+    run(Registry(client, KEYS), "late.lua", by="ann")
+    async with TuiApp(Context("", server.url), refresh_s=0.1).run_test(size=(120, 24)) as pilot:
+        await listed(pilot)
+        await until(pilot, lambda: text_of(pilot, "#badge").strip() == "in sync", "in sync")
+        await until(pilot, lambda: "lag 0" in text_of(pilot, "#pulse"), "the pulse of the living")
+        await pilot.press("J")
+        await until(pilot, lambda: "running" in screen_of(pilot), "the job")
+        os.kill(stopped.pid, signal.SIGSTOP)
+        await until(pilot, lambda: text_of(pilot, "#badge").strip() == "no daemon", "the badge")
+        await until(pilot, lambda: "stalled" in screen_of(pilot), "what becomes of the job")
+        assert "daemon silent: no heartbeat, and not stopped in order" in text_of(pilot, "#note").replace("\n", " ")
+        pulse = text_of(pilot, "#pulse")
+        assert ("0 daemons" in pulse, "events ·/s" in pulse, "lag ·" in pulse) == (True, True, True), pulse
+        assert not {"in sync", "running"} & set(re.split(r"\s{2,}|\n", screen_of(pilot)))
+        start_daemon(server.url)
+        await until(pilot, lambda: text_of(pilot, "#badge").strip() == "daemon silent 1", "the other one's badge")
+        assert "lag 0" in text_of(pilot, "#pulse")
+        await until(pilot, lambda: "running" in screen_of(pilot), "the job on the other one")
+
+
+async def test_a_commit_that_a_daemon_has_refused(server: Server, tmp_path: Path) -> None:
+    repo, client = GitRepo(tmp_path / "shop"), server.client()
+    repo.write("sprocs/a.lua", "return 1\n")
+    first = repo.commit()
+    with Service(server.url, repo.path):
+        live(client, first)
+        async with TuiApp(Context("", server.url), refresh_s=0.1).run_test(size=(120, 24)) as pilot:
+            await until(pilot, lambda: text_of(pilot, "#badge").strip() == "in sync", "in sync")
+            repo.write("sprocs/a.lua", "return return\n")
+            repo.commit("broken")
+            await until(pilot, lambda: text_of(pilot, "#badge").strip().startswith("refused"), "the badge")
+            assert "sprocs/a.lua:1:" in text_of(pilot, "#note")
+            repo.write("sprocs/a.lua", "return 2\n")
+            repo.commit("fixed")
+            await until(pilot, lambda: text_of(pilot, "#badge").strip() == "in sync", "that it is mended")
 
 
 @pytest.fixture

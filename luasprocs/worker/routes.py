@@ -20,7 +20,7 @@ REST_S = 0.05
 """While a slot moves, or a primary is replaced."""
 
 
-class Nodes:
+class Routes:
     """`first`: the connection to the shard that the jobs are of; the others are opened when they are needed.
 
     `addresses`: of all nodes, looked up now: names are out of reach later. None on a single server.
