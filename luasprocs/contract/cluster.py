@@ -15,4 +15,13 @@ CLUSTER = (
         ("name",),
         full=True,
     ),
+    Function(
+        "adopt",
+        "syncs",
+        "moved",
+        "takes a job of a registry that no shard serves any more, once; `kind`: `job`, `delayed` (`due`: unix milliseconds) "
+        "or `dead` (`due`: its error)",
+        "`OK`, `HAD` or `NONE`",
+        ("shard", "kind", "due", "job"),
+    ),
 )

@@ -21,9 +21,9 @@ from luasprocs.language.needs import NOTHING
 if TYPE_CHECKING:
     from luasprocs.language.needs import Needs
 
-VERSION = 23
+VERSION = 24
 """Raised with every change of the engine's text, or of what it is made from: an older luasprocs must not undo it."""
-TEXTS = {22: "1c1afe9ee0eb170b2209239a9fe3ca41e88adf42", 23: "4d0a215163ee66ee794f0bc8e9ec34c1e0699926"}
+TEXTS = {23: "4d0a215163ee66ee794f0bc8e9ec34c1e0699926", 24: "9b9a353989a0d4ea70cea8d3ec30b7279f008a91"}
 """The last VERSIONs, and the ids of their texts for one registry. A VERSION that somebody may run keeps its text."""
 
 LOADED = ("core", "register")

@@ -66,5 +66,27 @@ function serve.arrive(_, args)
   return redis.status_reply('OK')
 end
 
+-- A job of a registry that nobody serves any more, as its slot has moved. `due`: of a delayed one when it is due, of a dead one its error.
+function serve.adopt(_, args)
+  local from, kind, due, text = unpack(args, 1, 4)
+  prelude.serve_generation()
+  local jobs = core.use 'jobs'
+  local job = jobs.read(text)
+  if not job then return redis.status_reply('NONE') end
+  moved.touch({ job.sproc })
+  local had = K.HAD_PREFIX .. from .. ':' .. job.id .. ':' .. job.attempt
+  if not redis.call('SET', had, 1, 'NX', 'EX', HAD_S) then return redis.status_reply('HAD') end
+  if kind == 'delayed' then
+    redis.call('ZADD', prelude.writable(K.DELAYED, 'zset'), tonumber(due) or 0, text)
+    redis.call('PUBLISH', K.WAKES, 'delayed')
+  elseif kind == 'dead' then
+    jobs.bury(job, 'error', due)
+  else
+    local overlap = jobs.rules(job.sproc).overlap
+    jobs.admit(job, overlap == 'skip' and 'queue' or overlap) -- it was taken once
+  end
+  return redis.status_reply('OK')
+end
+
 moved.serve = serve
 return moved

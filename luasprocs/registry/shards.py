@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 
 from luasprocs.errors import ConflictError, ShardError
 from luasprocs.registry.live import engine_of, read_sprocs
+from luasprocs.registry.orphans import carry_over
 from luasprocs.server.fleet import read_shards
 from luasprocs.server.shards import at_once
 
@@ -89,7 +90,7 @@ def apply_to_shards(registry: Registry, first: Ready, beside: Sequence[Ready]) -
 def enter(registry: Registry, generation: int, shards: Iterable[Registry] = ()) -> None:
     """Makes the directory of a cluster say that these shards, or all, have a generation.
 
-    A registry whose slot has moved to another shard is no longer named.
+    A registry whose slot has moved to another shard is no longer named, once its jobs are on those that are.
 
     Raises:
         redis.RedisError: the directory can't be reached.
@@ -98,8 +99,9 @@ def enter(registry: Registry, generation: int, shards: Iterable[Registry] = ()) 
         return
     home = registry.home
     known = read_shards(home)
-    if gone := known.keys() - {shard.keys.tag for shard in registry.shards}:
-        home.client.hdel(home.keys.shards, *gone)
+    for gone in known.keys() - {shard.keys.tag for shard in registry.shards}:
+        carry_over(registry, gone)
+        home.client.hdel(home.keys.shards, gone)
     for shard in shards or registry.shards:
         if known.get(shard.keys.tag) != generation:
             home.client.hset(home.keys.shards, shard.keys.tag, str(generation))

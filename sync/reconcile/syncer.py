@@ -158,8 +158,8 @@ class Syncer:
         ):
             return Prepared(desired, live, plan, owner, against, forbidden=True, pin=pin)
         command = "sync --worktree" if desired.commit.sha == WORKTREE else "sync"
-        refusal = prune_refusal(plan, len(desired.entries), len(live.sprocs), desired.absent, command)
-        refusal = "" if self.options.prune_all else refusal
+        had, has = len(live.sprocs), len(desired.entries)
+        refusal = "" if self.options.prune_all else prune_refusal(plan, has, had, desired.absent, command)
         return Prepared(desired, live, plan, owner, refusal, pin=pin, mend=self.options.mend)
 
     def sync(self, desired: Desired, prepared: Prepared | None = None) -> SyncOutcome:

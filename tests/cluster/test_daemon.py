@@ -1,0 +1,136 @@
+"""A daemon on a cluster: events, schedules and jobs of all shards, while slots move and primaries go."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from luasprocs.server.slots import slot_of
+from tests.cluster.registries import keys_on, tags
+from tests.daemons import DaemonProcess
+from tests.until import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from redis import RedisCluster
+
+    from tests.clusters import Cluster
+    from tests.sync.commands.shell import Shell
+
+pytestmark = pytest.mark.timeout(180)
+COUNTS = "-- event=set\n-- key=x:*\nredis.call('INCR', 'ran:' .. KEYS[1])\n"
+JOB = "-- runasync=yes\nfor _, key in ipairs(KEYS) do redis.call('INCR', key) end\nreturn redis.call('INCR', 'elsewhere')\n"
+
+
+@pytest.fixture
+def client(cluster: Cluster) -> Iterator[RedisCluster]:
+    with cluster.redis_cluster() as made:
+        yield made
+
+
+def daemon(cluster: Cluster, shell: Shell) -> DaemonProcess:
+    return DaemonProcess(cluster.url, command=("daemon",), cwd=shell.repo)
+
+
+def ran(client: RedisCluster, keys: list[str]) -> list[str]:
+    """How often the sproc ran for each key."""
+    return [(client.get(f"ran:{key}") or b"0").decode() for key in keys]
+
+
+def write(client: RedisCluster, first: int, count: int) -> list[str]:
+    keys = [f"x:{{{number}}}" for number in range(first, first + count)]
+    for key in keys:
+        client.set(key, "1")
+    return keys
+
+
+def test_events_run_once_on_each_shard(cluster, client, shell):
+    shell.commit(ev=COUNTS)
+    with daemon(cluster, shell):
+        keys = write(client, 0, 60)
+        until(lambda: ran(client, keys) == ["1"] * 60)
+    assert {cluster.at(key).port for key in keys} == {node.port for node in cluster.nodes}
+
+
+def test_events_whose_keys_have_moved_run_once_where_they_are(cluster, client, shell):
+    shell.commit(ev=COUNTS)
+    with daemon(cluster, shell) as process:
+        source, target = cluster.nodes[0], cluster.nodes[1]
+        name = next(f"n{number}" for number in range(1000) if cluster.at(f"n{number}") is source)
+        keys = [f"x:{{{name}}}:{number}" for number in range(30)]
+        os.kill(process.pid, signal.SIGSTOP)
+        for key in keys:
+            client.set(key, "1")
+        cluster.move_slot(slot_of(name.encode()), source, target)
+        os.kill(process.pid, signal.SIGCONT)
+        until(lambda: ran(client, keys) == ["1"] * 30, 30, process)
+        outbox = keys_on(cluster, source).outbox
+        until(lambda: source.ask("XLEN", outbox) == 0)
+        cluster.move_slot(slot_of(name.encode()), target, source)
+        time.sleep(1)
+        assert ran(client, keys) == ["1"] * 30
+
+
+def test_a_schedule_runs_once_for_each_time_and_goes_where_its_slot_goes(cluster, client, shell):
+    shell.commit(tick="-- every=1s\n-- at=home\nredis.call('RPUSH', 'times:{home}', ARGV[1])\n")
+    source = cluster.at("home")
+    target = next(node for node in cluster.nodes if node is not source)
+    with daemon(cluster, shell), daemon(cluster, shell):
+        until(lambda: client.llen("times:{home}") >= 2)
+        cluster.move_slot(slot_of(b"home"), source, target)
+        reached = client.llen("times:{home}")
+        until(lambda: client.llen("times:{home}") >= reached + 3)
+        times = client.lrange("times:{home}", 0, -1)
+    assert len(set(times)) == len(times)
+    assert [int(one) for one in times] == list(range(int(times[0]), int(times[0]) + len(times)))
+    cluster.move_slot(slot_of(b"home"), target, source)
+
+
+def test_a_job_reaches_keys_of_all_shards(cluster, client, shell):
+    shell.commit(job=JOB)
+    keys = [next(f"k{number}" for number in range(1000) if cluster.at(f"k{number}") is node) for node in cluster.nodes]
+    with daemon(cluster, shell):
+        for key in keys:
+            assert shell.ok("execute", "job.lua", "--key", key, "--wait").out.strip().isdecimal()
+    assert [client.get(key) for key in keys] == [b"1"] * 3
+    assert client.get("elsewhere") == b"3"
+
+
+def test_jobs_of_a_registry_whose_slot_has_moved_are_carried_over(cluster, client, shell):
+    shell.commit(job=JOB)
+    shell.ok("sync")
+    source, target = cluster.nodes[0], cluster.nodes[1]
+    old = keys_on(cluster, source)
+    on_it = [key for number in range(1000) if cluster.at(key := f"k{number}") is source][:5]
+    for key in on_it:
+        assert shell("execute", "job.lua", "--key", key).code == 0
+    assert len(shell.ok("jobs", "list", "--json").lines) == 5
+    cluster.move_slot(slot_of(old.tag.encode()), source, target)
+    shell.ok("sync")
+    assert old.tag not in tags(cluster)
+    assert target.ask("EXISTS", old.jobs, old.revision, old.list) == 0
+    with daemon(cluster, shell):
+        until(lambda: [client.get(key) for key in on_it] == [b"1"] * 5)
+        until(lambda: not shell.ok("jobs", "list", "--json").out)
+    cluster.move_slot(slot_of(old.tag.encode()), target, source)
+
+
+def test_a_primary_is_killed_and_its_replica_goes_on(replicated, shell, monkeypatch):
+    cluster = replicated
+    monkeypatch.setenv("LUASPROCS_REDIS", cluster.url)
+    shell.commit(ev=COUNTS)
+    with daemon(cluster, shell) as process, cluster.redis_cluster() as client:
+        keys = write(client, 0, 30)
+        until(lambda: ran(client, keys) == ["1"] * 30)
+        victim = cluster.primaries[-1]
+        victim.kill()
+        until(lambda: all(one is not victim and one.is_primary for one in cluster.primaries), 30)
+        until(lambda: "a new epoch" in process.output, 30)
+        until(lambda: shell("status", "--json").json["in_sync"], 30)
+        keys = write(client, 100, 30)
+        until(lambda: ran(client, keys) == ["1"] * 30, 30)
