@@ -68,7 +68,7 @@ def test_events_whose_keys_have_moved_run_once_where_they_are(cluster, client, s
             client.set(key, "1")
         cluster.move_slot(slot_of(name.encode()), source, target)
         os.kill(process.pid, signal.SIGCONT)
-        until(lambda: ran(client, keys) == ["1"] * 30, 30, process)
+        until(lambda: ran(client, keys) == ["1"] * 30, 30, lambda: f"{ran(client, keys)}\n{process.output}")
         outbox = keys_on(cluster, source).outbox
         until(lambda: source.ask("XLEN", outbox) == 0)
         cluster.move_slot(slot_of(name.encode()), target, source)
