@@ -43,8 +43,8 @@ class Guides(ABC):
         return []
 
     async def name_another(self, server: Endpoint) -> bool:
-        """Whether the primary is another server by now. Raises GuideError."""
-        return await self.master() != server.address
+        """Whether the primary is another server by now; never without guides. Raises GuideError."""
+        return bool(self._clients) and await self.master() != server.address
 
     def _login(self) -> tuple[str | None, str | None]:
         """User and password for the guides."""

@@ -137,7 +137,7 @@ class Follower:
                 self._on_reconciled(done)
                 if self._reconciler and self._reconciler.wants_fetch(self._fetching.seen):
                     self._fetching.ask()
-                for watcher in watchers:
+                for watcher in (*watchers, *self._watches.values()):
                     if watcher.done():
                         watcher.result()
                 with contextlib.suppress(TimeoutError):

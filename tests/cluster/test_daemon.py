@@ -39,7 +39,8 @@ def daemon(cluster: Cluster, shell: Shell) -> DaemonProcess:
 
 def ran(client: RedisCluster, keys: list[str]) -> list[str]:
     """How often the sproc ran for each key."""
-    return [(client.get(f"ran:{key}") or b"0").decode() for key in keys]
+    counts = (client.get(f"ran:{key}") for key in keys)
+    return ["0" if count is None else str(int(count)) for count in counts]
 
 
 def write(client: RedisCluster, first: int, count: int) -> list[str]:
