@@ -11,15 +11,13 @@ from redis.exceptions import InvalidResponse, ResponseError
 from luasprocs.contract.refusals import Refusal
 from luasprocs.errors import NoSprocError, ScriptError, SprocDisabledError
 from luasprocs.server.errors import is_too_deep
+from luasprocs.server.states import ELSEWHERE_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ERRORS: dict[str, type[ScriptError]] = {Refusal.NOSPROC: NoSprocError, Refusal.DISABLED: SprocDisabledError}
 _PLACE = re.compile(r" script: (?:\S+, )?on @(?P<place>.+?(?::\d+)?)\.$")
-_ELSEWHERE = re.compile(
-    r"(?:Script a|A)ttempted to access (?:a non local key in a cluster node|keys that do not hash to the same slot)"
-)
 ELSEWHERE = "a key is on another shard: pass it as a key, or give both a hash tag"
 
 
@@ -53,7 +51,7 @@ def code_of(error: ResponseError) -> str:
 
 def readable_error(text: str) -> str:
     """The server's text, with the place before the message instead of behind it."""
-    text = _ELSEWHERE.sub(ELSEWHERE, text)
+    text = ELSEWHERE_TEXT.sub(ELSEWHERE, text)
     found = _PLACE.search(text)
     if not found:
         return text

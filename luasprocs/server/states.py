@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 MISSING_FUNCTION = "unction not found"
 """Redis: "Function", later "function"."""
 ELSEWHERE = (b"non local key", b"do not hash to the same slot")
 """A script touched a key of another node; TRYAGAIN, or ASK, of a slot that moves."""
+ELSEWHERE_TEXT = re.compile(
+    r"(?:Script a|A)ttempted to access (?:a non local key in a cluster node|keys that do not hash to the same slot)"
+)
 _PASSING = (b"BUSY ", b"LOADING ", b"MASTERDOWN ")
 
 
