@@ -158,9 +158,9 @@ class Syncer:
         ):
             return Prepared(desired, live, plan, owner, against, forbidden=True, pin=pin)
         command = "sync --worktree" if desired.commit.sha == WORKTREE else "sync"
-        had, has = len(live.sprocs), len(desired.entries)
-        refusal = "" if self.options.prune_all else prune_refusal(plan, has, had, desired.absent, command)
-        return Prepared(desired, live, plan, owner, refusal, pin=pin, mend=self.options.mend)
+        refusal = prune_refusal(plan, len(desired.entries), len(live.sprocs), desired.absent, command)
+        pruned = "" if self.options.prune_all else refusal
+        return Prepared(desired, live, plan, owner, pruned, pin=pin, mend=self.options.mend)
 
     def sync(self, desired: Desired, prepared: Prepared | None = None) -> SyncOutcome:
         """Makes the registry equal to `desired`, as `prepared`; plans again when another sync was first.
@@ -204,8 +204,7 @@ class Syncer:
 
     def _apply(self, prepared: Prepared) -> tuple[int, tuple[str, ...]]:
         """The generation that is live afterwards, and what is odd about the sprocs put."""
-        desired, live, plan = prepared.desired, prepared.live, prepared.plan
-        revision = live.revision
+        desired, live, plan, revision = prepared.desired, prepared.live, prepared.plan, prepared.live.revision
         same = (revision.commit, revision.owner) == (desired.commit.sha, prepared.owner) and not prepared.repins
         if same:
             each_shard(self.registry, lambda shard: load_missing(shard, live.needs))
@@ -265,8 +264,8 @@ class Syncer:
             lambda done: self.progress(done, len(names)),
             adopt=self.options.adopt,
         )
-        if proof.problems:
-            check_sprocs(self.repository, desired, proof.sprocs)  # says the same with paths and columns
+        if proof.problems:  # says the same with paths and columns
+            check_sprocs(self.repository, desired, proof.sprocs)
         return proof
 
     def check_functions(self, desired: Desired, prepared: Prepared, put: Sequence[Sproc]) -> None:
