@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from luasprocs.contract.function import Function
 
+MOVED = "moved"
+"""The chunk that serves them: a single server's engine has it not."""
 CLUSTER = (
     Function(
         "arrive",
         "daemons",
-        "moved",
+        MOVED,
         "runs sprocs for an event that another shard handed over, once, however often it comes",
         "`OK`, `HAD` (it had come before), `MOVED` (the key came, nothing happened to it), `ELSEWHERE` (another shard's)",
         ("shard", "id", "daemon", "depth", "roots", "origin", "key", "event"),
@@ -18,7 +20,7 @@ CLUSTER = (
     Function(
         "adopt",
         "syncs",
-        "moved",
+        MOVED,
         "takes a job of a registry that no shard serves any more, once; `kind`: `job`, `delayed` (`due`: unix milliseconds) "
         "or `dead` (`due`: its error)",
         "`OK`, `HAD` or `NONE`",

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from luasprocs.contract import limits, records
+from luasprocs.contract.cluster import MOVED
 from luasprocs.contract.encoding import raw
 from luasprocs.contract.functions import FUNCTIONS
 from luasprocs.contract.keys import KEYS
@@ -55,9 +56,9 @@ def constants(keys: Keys, *, full: bool = False, **more: object) -> dict[str, st
         **{f"USAGE_{name.upper()}": literal(_usage(keys, name)) for name in ("execute", "enqueue", "call", "cron")},
         "NOT_A_WORKER": literal("NOPERM only a worker says what caused a write"),
         "REGISTERED": literal(
-            [part for one in _served() for part in (keys.function(one.name), _flags_of(keys, one, full=full))]
+            [part for one in _served(keys) for part in (keys.function(one.name), _flags_of(keys, one, full=full))]
         ),
-        "SERVED": literal([part for one in _served() for part in (one.chunk, one.name, _rule(keys, one))]),
+        "SERVED": literal([part for one in _served(keys) for part in (one.chunk, one.name, _rule(keys, one))]),
         "EXECUTE_FLAGS": literal([*(["allow-oom"] if full else []), *across(keys)]),
         "FULL": literal(full),
         "DIGESTED": literal(records.DIGESTED),
@@ -74,9 +75,9 @@ def _usage(keys: Keys, name: str) -> str:
     return FUNCTIONS[name].usage.replace(f"luasprocs_{name}", keys.function(name))
 
 
-def _served() -> list[Function]:
+def _served(keys: Keys) -> list[Function]:
     """The functions that register.lua registers; core.lua registers its own."""
-    return [one for one in FUNCTIONS.values() if one.chunk != "core"]
+    return [one for one in FUNCTIONS.values() if one.chunk != "core" and (keys.tag or one.chunk != MOVED)]
 
 
 def _rule(keys: Keys, one: Function) -> str:

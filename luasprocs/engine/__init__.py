@@ -13,6 +13,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from luasprocs.contract import lua
+from luasprocs.contract.cluster import MOVED
 from luasprocs.contract.functions import FUNCTIONS
 from luasprocs.contract.keys import Keys
 from luasprocs.language.compiler import PREFIX, ROOMY
@@ -21,9 +22,9 @@ from luasprocs.language.needs import NOTHING
 if TYPE_CHECKING:
     from luasprocs.language.needs import Needs
 
-VERSION = 24
+VERSION = 25
 """Raised with every change of the engine's text, or of what it is made from: an older luasprocs must not undo it."""
-TEXTS = {23: "4d0a215163ee66ee794f0bc8e9ec34c1e0699926", 24: "9b9a353989a0d4ea70cea8d3ec30b7279f008a91"}
+TEXTS = {24: "9b9a353989a0d4ea70cea8d3ec30b7279f008a91", 25: "4f48f2a4035d9ad5cc84f3f1fcd8687292d205d5"}
 """The last VERSIONs, and the ids of their texts for one registry. A VERSION that somebody may run keeps its text."""
 
 LOADED = ("core", "register")
@@ -99,7 +100,8 @@ def render(keys: Keys, owner: str, db: int, secret: str = "", needs: Needs = NOT
         OWN=[part for one in needs.functions for part in (one.function, one.sproc, (*one.flags, *lua.across(keys)))],
     )
     at_load = (*LOADED, "own") if needs.functions else LOADED
-    later = (name for name in CHUNKS if needs.allowed or name != "room")
+    left = {*(() if needs.allowed else ("room",)), *(() if keys.tag else (MOVED,))}
+    later = (name for name in CHUNKS if name not in left)
     texts = "".join(f"\n--@ {name}\n{lua.chunk(source(name), literals)}" for name in later)
     loaded = "".join(f"(function(...) {lua.chunk(source(name), literals)}end)(core);\n" for name in at_load)
     body = f"core.chunks = [===[\n{texts}\n--@ \n]===]\n{loaded}"

@@ -23,7 +23,7 @@ function serve.due()
   local turns, must_wait = redis.call('HGETALL', writable(K.RUNNING, 'hash')), K.FULL and core.use('room').asked_once()
   for i = 1, #turns, 2 do
     local name, holder, entry_id = turns[i], jobs.holder_of(turns[i + 1])
-    local over = entry_id ~= '' and not redis.call('XRANGE', K.JOBS, entry_id, entry_id)[1] -- somebody removed it
+    local over = entry_id ~= '' and not redis.call('XRANGE', writable(K.JOBS, 'stream'), entry_id, entry_id)[1] -- somebody removed it
     local resumed = holder == K.PAUSED_TURN and not is_paused(name)
     if over or resumed and not (must_wait and must_wait(name)) then pass_turn(name, holder) end
   end

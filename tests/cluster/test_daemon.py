@@ -52,9 +52,9 @@ def write(client: RedisCluster, first: int, count: int) -> list[str]:
 
 def test_events_run_once_on_each_shard(cluster, client, shell):
     shell.commit(ev=COUNTS)
-    with daemon(cluster, shell):
+    with daemon(cluster, shell) as process:
         keys = write(client, 0, 60)
-        until(lambda: ran(client, keys) == ["1"] * 60)
+        until(lambda: ran(client, keys) == ["1"] * 60, 30, lambda: f"{ran(client, keys)}\n{process.output}")
     assert {cluster.at(key).port for key in keys} == {node.port for node in cluster.nodes}
 
 

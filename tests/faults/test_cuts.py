@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from luasprocs.contract.cluster import CLUSTER
 from luasprocs.contract.codes import RequestRefusal
 from luasprocs.contract.functions import FUNCTIONS
 from luasprocs.registry.history import read_history
@@ -50,6 +51,8 @@ SPROCS = {
 }
 OF_OTHERS = {"execute", "execute_ro", "run", "job"}
 """Functions that neither a daemon nor a worker calls: applications, commands and the screen do."""
+CLUSTERS = {one.name for one in CLUSTER}
+"""Functions that a single server has not: tests/cluster tries them."""
 TWICE = {"effect", "call", "enqueue", "HELLO"}
 """What a job's own run loses: it fails, and is tried again."""
 
@@ -129,7 +132,7 @@ def of_jobs(work: Work) -> None:
 
 
 def test_each_function_of_the_engine_is_cut_or_is_not_a_daemon_s():
-    assert {KEYS.function(name) for name in FUNCTIONS.keys() - OF_OTHERS} <= KINDS.keys()
+    assert {KEYS.function(name) for name in FUNCTIONS.keys() - OF_OTHERS - CLUSTERS} <= KINDS.keys()
 
 
 def ledger_of(client: Redis, key: str) -> dict[str, int]:
