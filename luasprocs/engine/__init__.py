@@ -22,9 +22,9 @@ from luasprocs.language.needs import NOTHING
 if TYPE_CHECKING:
     from luasprocs.language.needs import Needs
 
-VERSION = 25
+VERSION = 27
 """Raised with every change of the engine's text, or of what it is made from: an older luasprocs must not undo it."""
-TEXTS = {24: "9b9a353989a0d4ea70cea8d3ec30b7279f008a91", 25: "4f48f2a4035d9ad5cc84f3f1fcd8687292d205d5"}
+TEXTS = {26: "056ee691912b3fa75d3a1b1500b5575e2a1ea875", 27: "f9836ef0e65802f0afe24ca8a766d029571dda92"}
 """The last VERSIONs, and the ids of their texts for one registry. A VERSION that somebody may run keeps its text."""
 
 LOADED = ("core", "register")

@@ -1,39 +1,21 @@
 -- How far each schedule has run: `ms schedule`. On a single server that is a field of SCHEDULED. In a cluster it is a key in the slot of the
 -- schedule's `at`, so that it moves with that slot: what serves the slot runs the schedule. One with at=each runs on each shard by itself.
 local core = ...
-local prelude, header = core.use 'prelude', core.use 'header'
-local marks = {}
-
--- The tag of a schedule's key. What can't be a tag as it is, as it has braces, has a tag of its own.
-local function tag_of(at)
-  local tag = at:match('^[^{]*{([^}]+)}')
-  if tag then return tag end
-  return at:find('}', 1, true) and redis.sha1hex(at) or at
-end
-
--- The key of a name's mark; nothing if it is a field of SCHEDULED.
-local function key_of(name)
-  if K.TAG == '' then return nil end
-  local values = header.read(name, 'at') or {}
-  if values.at == 'each' then return nil end
-  return '{' .. tag_of(values.at or name) .. '}:' .. K.MARK .. name
-end
+local prelude, marks = core.use 'prelude', {}
+local key_of = K.TAG ~= '' and core.use('moved').mark_key
 
 -- The mark of each name, false for none; and which of them another shard has.
 function marks.of(names)
-  local found, elsewhere, fields, places = {}, {}, {}, {}
-  for n, name in ipairs(names) do
+  local found, elsewhere = redis.pcall('HMGET', K.SCHEDULED, unpack(names)), {}
+  if found.err then found = {} end
+  for n, name in ipairs(key_of and names or {}) do
     local key = key_of(name)
+    local held = key and redis.pcall('GET', key)
     if key then
-      local held = redis.pcall('GET', key)
       elsewhere[n] = type(held) == 'table' or nil
       found[n] = type(held) == 'string' and held
-    else
-      fields[#fields + 1], places[#places + 1] = name, n
     end
   end
-  local held = #fields > 0 and redis.pcall('HMGET', K.SCHEDULED, unpack(fields)) or {}
-  for place, n in ipairs(places) do found[n] = not held.err and held[place] or false end
   return found, elsewhere
 end
 
@@ -41,7 +23,7 @@ end
 function marks.set(list)
   local fields = {}
   for i = 1, #list, 2 do
-    local key = key_of(list[i])
+    local key = key_of and key_of(list[i])
     if key then
       redis.call('SET', key, list[i + 1])
     else

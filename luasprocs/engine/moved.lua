@@ -19,6 +19,20 @@ function moved.touch(names)
   redis.call('EXISTS', unpack(keys))
 end
 
+-- The tag of a schedule's key. What can't be a tag as it is, as it has braces, has a tag of its own.
+local function tag_of(at)
+  local tag = at:match('^[^{]*{([^}]+)}')
+  if tag then return tag end
+  return at:find('}', 1, true) and redis.sha1hex(at) or at
+end
+
+-- The key of a schedule's mark, see marks.lua; nothing if it is a field of SCHEDULED.
+function moved.mark_key(name)
+  local values = core.use 'header'.read(name, 'at') or {}
+  if values.at == 'each' then return nil end
+  return '{' .. tag_of(values.at or name) .. '}:' .. K.MARK .. name
+end
+
 -- There must be an Outbox beforehand: it can't be made in a slot that moves.
 function moved.prepare()
   if redis.call('EXISTS', K.OUTBOX) == 1 then return end
