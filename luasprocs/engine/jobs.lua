@@ -43,6 +43,12 @@ local function holder_of(turn)
   return (type(turn) == 'string' and turn or ''):match('^(%S*) ?(%S*)')
 end
 
+-- Puts a job that no worker could begin among the jobs again. Its sproc's turn stays its own.
+local function put_back(job, text)
+  local is_holder = holder_of(redis.pcall('HGET', K.RUNNING, job.sproc)) == job.id
+  return (is_holder and add_turn or add_job)(job, text)
+end
+
 -- One record about a job. `row`: status, and what is known of trigger, duration_us, reply, error, daemon.
 local function record_job(job, row)
   local found = redis.pcall('HGET', K.NAME_PREFIX .. job.sproc, 'commit')
@@ -197,6 +203,6 @@ local function remove_entry(entry_id)
 end
 
 return {
-  holder_of = holder_of, rules = run_rules, record = record_job, add = add_job, admit = admit, read = read_job, pass_turn = pass_turn, enqueue = enqueue_job,
+  holder_of = holder_of, rules = run_rules, record = record_job, put_back = put_back, admit = admit, read = read_job, pass_turn = pass_turn, enqueue = enqueue_job,
   bury = bury, retry_or_bury = retry_or_bury, retry_run = retry_run, text_in = job_text, job_in = job_of, remove_entry = remove_entry,
 }

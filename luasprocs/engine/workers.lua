@@ -164,7 +164,7 @@ function serve.back(_, args)
     if job then
       redis.call('XACK', K.JOBS, GROUP, args[i])
       remove_entry(args[i])
-      jobs.add(job, text)
+      jobs.put_back(job, text)
       put_back = put_back + 1
     end
   end

@@ -82,6 +82,8 @@ class Fleet:
         if self._registry is None or _shape(found) != _shape(self._registry):
             self.close()
             self._registry = found
+        else:
+            found.home.client.close()  # the others have not connected
         return self._registry
 
     def shards(self) -> dict[Keys, str]:

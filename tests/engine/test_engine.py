@@ -103,7 +103,7 @@ def test_what_require_and_call_refuse_names_the_sprocs_line_not_the_engines(call
 
 def test_the_engine_uses_no_global_that_the_server_has_not():
     everything = Needs((Own("f", "a.lua"),), ("a.lua",))
-    text = render(Keys(), "owner", 0, needs=everything).text.split("\n", 1)[1]
+    text = render(Keys(tag="luasprocs-1"), "owner", 0, needs=everything).text.split("\n", 1)[1]
     together = re.findall(r"\[===\[(.*?)\]===\]", text, re.DOTALL)[0]
     chunks = re.split(r"\n--@ .*\n", together)[1:-1]
     assert len(chunks) == len(CHUNKS)

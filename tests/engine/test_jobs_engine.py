@@ -186,6 +186,21 @@ def test_a_job_that_did_not_begin_goes_back_with_its_turn(engine: Engine) -> Non
     assert engine.finish(row) == b"LOST"
 
 
+def test_a_job_that_goes_back_keeps_its_turn(engine: Engine) -> None:
+    put(engine.client, sproc("a.lua", "-- runasync=yes\n-- overlap=queue\nreturn 1"))
+    for number in range(2):
+        engine.enqueue("a.lua", number)
+    [row] = engine.take()
+    assert engine.call("back", "d1", row[0]) == 1
+    engine.call("due")  # looks for turns whose job somebody has removed
+    assert engine.client.xlen(KEYS.jobs) == 1
+    [again] = engine.take()
+    assert again[1:] == row[1:]
+    assert engine.finish(again) == b"OK"
+    [second] = engine.take()
+    assert second[1] != row[1]
+
+
 def test_what_can_not_run_is_refused_or_buried(engine: Engine) -> None:
     put(engine.client, sproc("a.lua", ASYNC), sproc("b.lua", "return 1"))
     for name, why in (("b.lua", "is not runasync=yes"), ("x.lua", "NOSPROC")):
