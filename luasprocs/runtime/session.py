@@ -141,8 +141,8 @@ class Session:
         if started or tick.forced:
             self._coverage.beat(tick)
             self._dispatcher.flush()
-        # Another daemon's tick may come before anything is subscribed.
-        if self._dispatcher.started and self._numbering.numbered:
+        # Another daemon's tick may come before anything is subscribed; an engine comes before the first registry.
+        if self._dispatcher.started and self._numbering.numbered and self._numbering.bindings.generation:
             self._listening()
 
     def generation(self) -> None:
