@@ -90,7 +90,8 @@ def apply_to_shards(registry: Registry, first: Ready, beside: Sequence[Ready]) -
 def enter(registry: Registry, generation: int, shards: Iterable[Registry] = ()) -> None:
     """Makes the directory of a cluster say that these shards, or all, have a generation.
 
-    A registry whose slot has moved to another shard is no longer named, once its jobs are on those that are.
+    A registry whose slot has moved to another shard is no longer named, once its jobs are on those that are. One that is newer
+    than what this sync began with stays: somebody else has seen shards that this one has not.
 
     Raises:
         redis.RedisError: the directory can't be reached.
@@ -99,7 +100,10 @@ def enter(registry: Registry, generation: int, shards: Iterable[Registry] = ()) 
         return
     home = registry.home
     known = read_shards(home)
+    began_with = generation - 1 if shards else generation
     for gone in known.keys() - {shard.keys.tag for shard in registry.shards}:
+        if known[gone] > began_with:
+            continue
         carry_over(registry, gone)
         home.client.hdel(home.keys.shards, gone)
     for shard in shards or registry.shards:

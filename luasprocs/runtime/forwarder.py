@@ -46,15 +46,17 @@ class Forwarder:
                 wire.close()
 
     async def _look(self, nodes: Nodes) -> None:
+        """Tries all that there are: some may have to wait for their slot, and must not stand in the way of others."""
         link = self._link
         try:
-            entries = await link.command("XRANGE", link.keys.outbox, "-", "+", "COUNT", AT_ONCE)
-            if not entries:
-                return
-            primaries = await nodes.primaries()
-            for entry, fields in entries:
-                if await self._handed_over(primaries, entry, dict(zip(fields[::2], fields[1::2], strict=True))):
-                    await link.command("XDEL", link.keys.outbox, entry)
+            start = b"-"
+            primaries: tuple[Primary, ...] = ()
+            while entries := await link.command("XRANGE", link.keys.outbox, start, "+", "COUNT", AT_ONCE):
+                primaries = primaries or await nodes.primaries()
+                for entry, fields in entries:
+                    if await self._handed_over(primaries, entry, dict(zip(fields[::2], fields[1::2], strict=True))):
+                        await link.command("XDEL", link.keys.outbox, entry)
+                start = b"(" + entries[-1][0]
             link.said.forget("outbox")
         except (exceptions.RedisError, OSError) as error:
             if not link.is_open:
