@@ -72,7 +72,7 @@ def test_after_a_failover_the_next_command_works(guarded, replicated):
             key for key in map("k{}".format, range(99)) if any(slot_of(key.encode()) in one for one in primary.ranges)
         )
         assert guarded.ok("execute", "a.lua", "--key", key, "v").out == "v\n"
-        assert replica.ask("GET", key) == "v"
+        assert replicated.at(key).ask("GET", key) == "v"
     guarded.commit(a="return 2")
     guarded.ok("sync")
     same(replicated, 2, a="return 2")
