@@ -15,14 +15,13 @@ from luasprocs.server.fleet import open_registry
 from luasprocs.server.shards import one_shard
 from sync.console import Console
 from sync.git.checkout import find_settings
-from sync.git.repository import Repository
-from sync.reconcile.desired import read_commit, read_worktree
 from sync.settings import HostSettings, host_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from luasprocs.server.registry import Registry
+    from sync.git.repository import Repository
     from sync.reconcile.desired import Desired
     from sync.repository_settings import RepositorySettings
 
@@ -57,6 +56,8 @@ class Session:
     @functools.cached_property
     def repository(self) -> Repository:
         """The repository that --repo names, or the one around this folder."""
+        from sync.git.repository import Repository  # noqa: PLC0415  # 20 ms that `list` and `execute` needn't pay
+
         return Repository.open(self.settings.repo)
 
     @property
@@ -91,6 +92,8 @@ class Session:
 
     def desired(self, revision: str | None, *, worktree: bool) -> Desired:
         """What a commit (or the work tree) wants; its namespace is this session's."""
+        from sync.reconcile.desired import read_commit, read_worktree  # noqa: PLC0415  # as above
+
         if worktree and revision is not None:
             raise RepositoryError("--worktree takes the files on disk, --revision a commit: give one of them")
         branch = self.settings.branch

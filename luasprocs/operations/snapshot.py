@@ -6,32 +6,32 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from luasprocs.contract.encoding import raw, time_ms
+from luasprocs.contract.encoding import time_ms
 from luasprocs.errors import ServerUnreachableError
 from luasprocs.registry.edits import edits_of
 from luasprocs.registry.live import Live, engine_of, read_live
 from luasprocs.registry.shards import difference
 from luasprocs.server.errors import errors_named, is_wrong_type
-from luasprocs.server.shards import address_of, at_once, each_shard, reached
+from luasprocs.server.shards import address_of, at_once, reached
 from luasprocs.state.acknowledged import Acknowledged, parse_acknowledged
 from luasprocs.state.daemons import Running, merged_running, parse_heartbeats
 from luasprocs.state.desired import Suspended, SyncState
 from luasprocs.state.executions import parse_gaps
 from luasprocs.state.paused import Pause, merged_pauses, parse_pauses
 from luasprocs.state.schedules import read_schedules
-from luasprocs.state.stats import Stats
+from luasprocs.state.stats import read_stats
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from luasprocs.contract.codes import FindingCode
     from luasprocs.registry.edits import LiveEdit
     from luasprocs.server.registry import Registry
     from luasprocs.server.slots import SlotRange
+    from luasprocs.state.stats import Stats
 
 GAPS = 100
 DAY_MS = 86_400_000
-SPROCS_A_PIPELINE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,29 +196,6 @@ def failing_in(stats: Mapping[str, Stats]) -> tuple[Failing, ...]:
 def missed_in(stats: Mapping[str, Stats]) -> tuple[Missed, ...]:
     """The schedules that have missed times, by name. Pure."""
     return tuple(Missed(name, one.last_missed_ms) for name, one in sorted(stats.items()) if one.last_missed_ms)
-
-
-def read_stats(registry: Registry, names: Iterable[str]) -> dict[str, Stats]:
-    """What findings need of each sproc's stats; those of which nothing was counted are left out."""
-    wanted = list(names)
-    each = zip(wanted, *each_shard(registry, lambda shard: _counted(shard, wanted)), strict=True)
-    return {name: Stats.of_all(replies) for name, *replies in each if any(replies)}
-
-
-def _counted(shard: Registry, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Of each sproc what is counted on a shard; nothing for what is no hash."""
-    found: list[dict[str, Any]] = []
-    for start in range(0, len(names), SPROCS_A_PIPELINE):
-        pipe: Any = shard.client.pipeline(transaction=False)
-        for name in names[start : start + SPROCS_A_PIPELINE]:
-            pipe.hmget(raw(shard.keys.stats(name)), _COUNTED)
-        for reply in pipe.execute(raise_on_error=False):
-            values = zip(_COUNTED, reply, strict=True) if isinstance(reply, list) else ()
-            found.append({key: value for key, value in values if value})
-    return found
-
-
-_COUNTED = ("last_run", "last_status", "failed_in_a_row", "failing_since", "last_error", "last_missed")
 
 
 def read_around(registry: Registry, sprocs: SprocFacts) -> Snapshot:

@@ -13,11 +13,14 @@ from luasprocs.server.reading import reading
 from luasprocs.server.shards import each_shard
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from luasprocs.server.registry import Registry
 
 
+SPROCS_A_PIPELINE = 1000
+_COUNTED = ("last_run", "last_status", "failed_in_a_row", "failing_since", "last_error", "last_missed")
+"""The fields that findings need."""
 _UNITS = {"last_run": "last_run_s", "failing_since": "failing_since_ms", "last_missed": "last_missed_ms"}
 """Fields whose attribute names the unit as well."""
 
@@ -114,6 +117,26 @@ def stored_stats(registry: Registry, name: str) -> dict[bytes, bytes]:
             return shard.client.hgetall(raw(shard.keys.stats(name)))
 
     found: dict[bytes, bytes] = summed(each_shard(registry, read))
+    return found
+
+
+def read_stats(registry: Registry, names: Iterable[str]) -> dict[str, Stats]:
+    """What findings need of each sproc's stats; those of which nothing was counted are left out."""
+    wanted = list(names)
+    each = zip(wanted, *each_shard(registry, lambda shard: _counted(shard, wanted)), strict=True)
+    return {name: Stats.of_all(replies) for name, *replies in each if any(replies)}
+
+
+def _counted(shard: Registry, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Of each sproc what is counted on a shard; nothing for what is no hash."""
+    found: list[dict[str, Any]] = []
+    for start in range(0, len(names), SPROCS_A_PIPELINE):
+        pipe: Any = shard.client.pipeline(transaction=False)
+        for name in names[start : start + SPROCS_A_PIPELINE]:
+            pipe.hmget(raw(shard.keys.stats(name)), _COUNTED)
+        for reply in pipe.execute(raise_on_error=False):
+            values = zip(_COUNTED, reply, strict=True) if isinstance(reply, list) else ()
+            found.append({key: value for key, value in values if value})
     return found
 
 

@@ -6,10 +6,10 @@ import click
 
 from luasprocs.language.sproc import Sproc
 from luasprocs.language.triggers import described
-from luasprocs.operations.snapshot import failing_in, read_stats
 from luasprocs.registry.edits import edits_of
 from luasprocs.registry.live import read_live, read_sprocs
 from luasprocs.state.paused import read_paused
+from luasprocs.state.stats import read_stats
 from sync.console import Console
 from sync.session import Session
 
@@ -24,7 +24,7 @@ def command(flags: dict[str, object], as_json: bool) -> None:
         live = read_live(session.registry)
         sprocs = read_sprocs(session.registry, live.sprocs)
         paused = read_paused(session.registry)
-        failing = {one.name for one in failing_in(read_stats(session.registry, live.sprocs))}
+        failing = {name for name, one in read_stats(session.registry, live.sprocs).items() if one.failing}
     drift, edited = set(live.drift), {one.name for one in edits_of(live)}
     if as_json:
         for sproc in sprocs:

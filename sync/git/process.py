@@ -14,10 +14,6 @@ from luasprocs.errors import RepositoryError
 from sync.git.config import complaint, pinned
 from sync.git.entries import text
 
-# Without git on PATH the import itself would raise; told to be quiet, the first command says it in our words.
-os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-import git
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
@@ -31,8 +27,12 @@ class Git:
     """
 
     def __init__(self, path: Path, git_folder: Path, *, bare: bool, here: bool, name: str = "") -> None:
+        # Without git on PATH the import itself would raise; told to be quiet, the first command says it in our words.
+        os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+        import git  # noqa: PLC0415  # 50 ms, which `list` and `execute` needn't pay
+
         self._path, self._name = path, name or str(path)
-        self._git = git.Git(str(path))
+        self._git, self._missing = git.Git(str(path)), git.GitCommandNotFound
         # GitPython adds to the environment and can't take away: what a hook left there is overridden.
         self._git.update_environment(**pinned(path, git_folder, os.environ, bare=bare, here=here))
 
@@ -62,7 +62,7 @@ class Git:
                 stdout_as_string=False,
                 strip_newline_in_stdout=False,
             )
-        except git.GitCommandNotFound as error:
+        except self._missing as error:
             raise RepositoryError("git is not on PATH: install git, or put its folder into PATH") from error
         return status, output, stderr
 

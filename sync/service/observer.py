@@ -15,14 +15,14 @@ from luasprocs.contract.codes import FindingCode
 from luasprocs.contract.encoding import raw
 from luasprocs.errors import LuasprocsError, ServerUnreachableError
 from luasprocs.operations.findings import Finding, findings
-from luasprocs.operations.snapshot import SPROCS_A_PIPELINE, Snapshot, read_around, sprocs_of
+from luasprocs.operations.snapshot import Snapshot, read_around, sprocs_of
 from luasprocs.registry.live import read_live
 from luasprocs.runtime.log_once import LogOnce
 from luasprocs.server.errors import errors_named
 from luasprocs.server.fleet import Fleet
 from luasprocs.server.shards import each_shard
 from luasprocs.server.urls import redacted
-from luasprocs.state.stats import Stats
+from luasprocs.state.stats import SPROCS_A_PIPELINE, Stats
 from sync.service.finding_log import FindingLog
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from luasprocs.operations.findings import Finding, findings
 from luasprocs.operations.pause import pause, resume
 from luasprocs.operations.put import put
 from luasprocs.operations.run import Enqueued, run
-from luasprocs.operations.snapshot import Snapshot, read_snapshot, read_stats
+from luasprocs.operations.snapshot import Snapshot, read_snapshot
 from luasprocs.server.errors import errors_named
 from luasprocs.server.fleet import open_registry
 from luasprocs.server.shards import one_shard
@@ -22,7 +22,7 @@ from luasprocs.state.executions import newest_ids, read_executions, read_gaps
 from luasprocs.state.jobs import act, count_jobs, read_jobs
 from luasprocs.state.paused import Pause, read_paused
 from luasprocs.state.schedules import read_schedules
-from luasprocs.state.stats import Stats, stored_stats, summed
+from luasprocs.state.stats import Stats, read_stats, stored_stats, summed
 from luasprocs.state.tails import Tails
 from tests.live import change, sproc
 from tests.until import until
