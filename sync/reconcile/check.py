@@ -14,7 +14,7 @@ from luasprocs.language.sproc import Sproc, git_blob_id, read_sproc
 from sync.git.checkout import find_top, settings_of
 from sync.git.entries import SUBMODULE, UNFIT
 from sync.reconcile.slots import slot_problems
-from sync.reconcile.workspaces import DiskWorkspace, lua_files, sproc_name
+from sync.reconcile.workspaces import DiskWorkspace, GitWorkspace, lua_files, sproc_name
 from sync.repository_settings import RepositorySettings
 
 if TYPE_CHECKING:
@@ -107,7 +107,9 @@ def check_staged(flags: Mapping[str, object], files: Sequence[str]) -> Checked:
             if Path(file).resolve().is_relative_to(top)
         }
         names = [name for name in desired.entries if desired.path(name) in paths]
-    return len(desired.entries if names is None else names), problems_in(repository, desired, names)
+    wanted = list(desired.entries) if names is None else names
+    slots = slot_problems(GitWorkspace(repository, desired), wanted) if desired.settings.cluster else ()
+    return len(wanted), sorted({*problems_in(repository, desired, names), *slots})
 
 
 def work_tree_sprocs(file: Path) -> tuple[str, list[Sproc]]:
