@@ -19,11 +19,28 @@ function moved.touch(names)
   redis.call('EXISTS', unpack(keys))
 end
 
--- The tag of a schedule's key. What can't be a tag as it is, as it has braces, has a tag of its own.
+-- The slot of a key that has no hash tag: its CRC16 (XMODEM).
+local function slot_of(key)
+  local crc = 0
+  for place = 1, #key do
+    crc = bit.bxor(crc, bit.lshift(key:byte(place), 8))
+    for _ = 1, 8 do
+      crc = bit.band(crc >= 32768 and bit.bxor(bit.lshift(crc, 1), 4129) or bit.lshift(crc, 1), 65535)
+    end
+  end
+  return crc % 16384
+end
+
+-- The tag of keys in the slot of `at`. One that has a brace and no hash tag can't be a tag: two bytes of the same slot are, whose CRC is taken
+-- back by 16 bits. tag_beside in slots.py makes the same of it.
 local function tag_of(at)
-  local tag = at:match('^[^{]*{([^}]+)}')
-  if tag then return tag end
-  return at:find('}', 1, true) and redis.sha1hex(at) or at
+  local tag = at:match('^[^{]*{([^}]+)}') or at
+  if not tag:find('}', 1, true) then return tag end
+  for crc = slot_of(at), 65535, 16384 do
+    for _ = 1, 16 do crc = bit.rshift(crc % 2 == 1 and bit.bxor(crc, 69665) or crc, 1) end
+    tag = string.char(math.floor(crc / 256), crc % 256)
+    if not tag:find('}', 1, true) then return tag end
+  end
 end
 
 -- The key of a schedule's mark, see marks.lua; nothing if it is a field of SCHEDULED.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from luasprocs.contract.encoding import raw, text, time_ms
 from luasprocs.contract.keys import Keys
 from luasprocs.operations.sprocs import not_live
+from luasprocs.server.marks import forget_marks, marks_of
 from luasprocs.server.reading import reading
 from luasprocs.server.shards import each_shard
 from luasprocs.state.paused import SCHEDULES_CHANGED, pausing, read_paused, resuming
@@ -15,6 +16,7 @@ from luasprocs.state.paused import SCHEDULES_CHANGED, pausing, read_paused, resu
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from luasprocs.server.marks import Mark
     from luasprocs.server.registry import Registry
 
 
@@ -78,8 +80,23 @@ def _set_on(shard: Registry, names: Sequence[str], *, paused: bool, by: str) -> 
             for words in pausing(shard.keys, name, at_ms, by) if paused else resuming(shard.keys, name):
                 pipe.execute_command(*words)
         pipe.publish(shard.keys.wakes, SCHEDULES_CHANGED)
+        marks = _marks(shard, changed)
+        if not paused:  # a daemon that paused it has left the mark
+            forget_marks(shard, marks)
         pipe.execute()
+        if paused:
+            forget_marks(shard, marks)
     return set(changed)
+
+
+def _marks(shard: Registry, names: Sequence[str]) -> set[Mark]:
+    """The marks of schedules that are keys of their own, on whichever shard."""
+    if not shard.keys.tag or not names:
+        return set()
+    pipe = shard.client.pipeline(transaction=False)
+    for name in names:
+        pipe.hget(raw(shard.keys.name(name)), "at")
+    return marks_of((name, {"at": text(at or b"")}) for name, at in zip(names, pipe.execute(), strict=True))
 
 
 def _require_known(registry: Registry, names: Sequence[str], *, paused: bool) -> None:

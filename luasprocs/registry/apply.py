@@ -12,6 +12,7 @@ from luasprocs.registry.functions import function_problems
 from luasprocs.registry.live import Live, engine_of, read_sprocs
 from luasprocs.registry.ready import Ready
 from luasprocs.registry.revision import Revision
+from luasprocs.registry.schedules import schedules_that_change
 from luasprocs.registry.server_compile import Proof, prove
 from luasprocs.registry.shards import apply_to_shards, same_on
 from luasprocs.registry.transaction import Change
@@ -72,10 +73,11 @@ def apply(
         redis.RedisError: the server refused or is gone; if before EXEC, nothing was applied.
     """
     first = _ready(registry, live, change, progress, proof)
-    if not registry.siblings:
+    if not registry.keys.tag:
         first.execute()
         return first.revision
-    return apply_to_shards(registry, first, _beside(registry, live, change))
+    with schedules_that_change(registry, live, change):
+        return apply_to_shards(registry, first, _beside(registry, live, change))
 
 
 def _beside(registry: Registry, live: Live, change: Change) -> list[Ready]:

@@ -33,10 +33,28 @@ def slot_of(key: bytes) -> int:
 
     Source: https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/ (CRC16 is XMODEM's).
     """
+    return binascii.crc_hqx(_tag_in(key) or key, 0) % SLOTS
+
+
+def _tag_in(key: bytes) -> bytes:
     start = key.find(b"{")
-    if start >= 0 and (end := key.find(b"}", start + 1)) > start + 1:
-        key = key[start + 1 : end]
-    return binascii.crc_hqx(key, 0) % SLOTS
+    return key[start + 1 : key.find(b"}", start + 1)] if start >= 0 and b"}" in key[start:] else b""
+
+
+def tag_beside(key: bytes) -> bytes:
+    """The tag of keys that are to be in the slot of a key: slots.lua makes the same of it."""
+    tag = _tag_in(key) or key
+    return tag if b"}" not in tag else _two_bytes(slot_of(key))
+
+
+def _two_bytes(slot: int) -> bytes:
+    """A tag of a slot, if the key itself can't be one: its CRC is taken back by 16 bits."""
+    for crc in range(slot, 1 << 16, SLOTS):
+        for _ in range(16):
+            crc = (crc ^ 0x11021) >> 1 if crc & 1 else crc >> 1
+        if b"}" not in (found := crc.to_bytes(2)):
+            return found
+    raise AssertionError(slot)
 
 
 def is_tag(tag: str) -> bool:

@@ -78,7 +78,7 @@ def test_a_viewer_reads_and_changes_nothing(cluster: Cluster, become: Callable[[
 def test_who_deploys_syncs_and_pauses(cluster: Cluster, become: Callable[[str], str], role: str) -> None:
     registry = open_registry(become(role))
     put(registry, (*SPROCS, sproc("new.lua", "return 1")), about=change())
-    pause(registry, ["new.lua"], by="ann")
+    pause(registry, ["new.lua", "hourly.lua"], by="ann")
     if role == "deployer":
-        resume(registry, ["new.lua"])
+        resume(registry, ["new.lua", "hourly.lua"])
     assert refused(cluster) == []
