@@ -14,7 +14,7 @@ from redis.cluster import ClusterPipeline
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import ScriptError
 from luasprocs.server import connection as server
-from luasprocs.server.cluster_clients import async_routed, routed
+from luasprocs.server.cluster_clients import async_routed, node_for, routed
 from luasprocs.server.places import Places
 from luasprocs.server.script_errors import script_errors
 
@@ -72,8 +72,10 @@ class Sprocs:
     `url`: the client's, if its server is to be asked whether it is a node of a cluster.
     """
 
-    def __init__(self, client: Redis | RedisCluster, namespace: str = "", *, url: str = "") -> None:
-        self._client, self._url = client, url
+    def __init__(
+        self, client: Redis | RedisCluster, namespace: str = "", *, url: str = "", replicas: bool = False
+    ) -> None:
+        self._client, self._url, self._replicas = client, url, replicas
         self._keys = Keys(namespace)
         self._places, self._asked = Places(namespace), client
         self._alone = threading.Lock()
@@ -84,7 +86,9 @@ class Sprocs:
         if self._url:
             with self._alone:
                 if self._url:
-                    self._client = self._asked = routed(self._url, cast("Redis", self._client))
+                    self._client = self._asked = routed(
+                        self._url, cast("Redis", self._client), replicas=self._replicas
+                    )
                     self._url = ""
         return self._client
 
@@ -98,7 +102,7 @@ class Sprocs:
             place = self._places.of(name, self._asked)
         else:
             place = self._places.known(name)
-        return client.execute_command(*command, target_nodes=client.get_node_from_key(place))
+        return client.execute_command(*command, target_nodes=node_for(client, place, command[0]))
 
     @overload
     def execute(self, name: str, **call: Unpack[Call]) -> Any: ...
@@ -147,8 +151,10 @@ class Sprocs:
 class AsyncSprocs:
     """The same for asyncio. In an asyncio pipeline a call is queued by `await`ing nothing: see `queue`."""
 
-    def __init__(self, client: AsyncRedis | AsyncRedisCluster, namespace: str = "", *, url: str = "") -> None:
-        self._client, self._url = client, url
+    def __init__(
+        self, client: AsyncRedis | AsyncRedisCluster, namespace: str = "", *, url: str = "", replicas: bool = False
+    ) -> None:
+        self._client, self._url, self._replicas = client, url, replicas
         self._keys, self._places = Keys(namespace), Places(namespace)
         self._alone = asyncio.Lock()
 
@@ -162,7 +168,9 @@ class AsyncSprocs:
         if self._url:
             async with self._alone:
                 if self._url:
-                    self._client = await async_routed(self._url, cast("AsyncRedis", self._client))
+                    self._client = await async_routed(
+                        self._url, cast("AsyncRedis", self._client), replicas=self._replicas
+                    )
                     self._url = ""
         if isinstance(self._client, AsyncRedisCluster):
             await self._client.initialize()
@@ -173,7 +181,7 @@ class AsyncSprocs:
         if not isinstance(client, AsyncRedisCluster):
             return await client.execute_command(*command)
         place: Any = keys[0] if keys else await self._places.async_of(name, client)
-        return await client.execute_command(*command, target_nodes=client.get_node_from_key(place))
+        return await client.execute_command(*command, target_nodes=node_for(client, place, command[0]))
 
     @overload
     async def execute(self, name: str, **call: Unpack[Call]) -> Any: ...
@@ -201,7 +209,7 @@ class AsyncSprocs:
             pipeline.execute_command(*words)
             return
         place: Any = keys[0] if keys else self._places.known(name)
-        pipeline.execute_command(*words, target_nodes=cluster.get_node_from_key(place))
+        pipeline.execute_command(*words, target_nodes=node_for(cluster, place, words[0]))
 
     async def aclose(self) -> None:
         """Closes the connection."""
@@ -214,20 +222,25 @@ class AsyncSprocs:
         await self.aclose()
 
 
-def connect(url: str | Redis | RedisCluster, namespace: str = "") -> Sprocs:
+def connect(url: str | Redis | RedisCluster, namespace: str = "", *, replicas: bool = False) -> Sprocs:
     """Sprocs at a URL (`redis://`, `rediss://`, `unix://`, `redis+sentinel://`, `redis+cluster://`), or through a redis-py client
     that the application has. The URL of any node leads to its whole cluster.
+
+    `replicas`: in a cluster, calls with `readonly` go to replicas, if there are any. A `RedisCluster` says that itself, by its
+    `load_balancing_strategy`.
 
     Raises:
         SettingsError: the URL or the namespace can't be used. (Nothing is sent before the first call.)
     """
     if not isinstance(url, str):
         return Sprocs(url, namespace)
-    return Sprocs(server.connect(url), namespace, url=url)
+    return Sprocs(server.connect(url), namespace, url=url, replicas=replicas)
 
 
-def connect_async(url: str | AsyncRedis | AsyncRedisCluster, namespace: str = "") -> AsyncSprocs:
+def connect_async(
+    url: str | AsyncRedis | AsyncRedisCluster, namespace: str = "", *, replicas: bool = False
+) -> AsyncSprocs:
     """The same for asyncio."""
     if not isinstance(url, str):
         return AsyncSprocs(url, namespace)
-    return AsyncSprocs(server.connect_async(url), namespace, url=url)
+    return AsyncSprocs(server.connect_async(url), namespace, url=url, replicas=replicas)

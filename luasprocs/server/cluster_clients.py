@@ -11,7 +11,7 @@ from redis.asyncio import RedisCluster as AsyncRedisCluster
 from redis.asyncio.cluster import ClusterNode as AsyncClusterNode
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
-from redis.cluster import ClusterNode
+from redis.cluster import ClusterNode, LoadBalancingStrategy
 from redis.retry import Retry
 
 from luasprocs.server.endpoint import CLIENT_NAME, Endpoint
@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis as AsyncRedis
 
 
-def routed(url: str, client: Redis) -> Redis | RedisCluster:
-    """The client, or that of the whole cluster which its URL leads to: a node is asked. Raises redis.RedisError."""
+def routed(url: str, client: Redis, *, replicas: bool = False) -> Redis | RedisCluster:
+    """The client, or that of the whole cluster which its URL leads to: a node is asked. Raises redis.RedisError.
+
+    `replicas`: what only reads goes to them, if there are any.
+    """
     if _may_be_cluster(url):
         try:
             found = url if _is_cluster_url(url) or is_cluster(client.execute_command("HELLO")) else None
@@ -36,11 +39,11 @@ def routed(url: str, client: Redis) -> Redis | RedisCluster:
             return client
         if found:
             client.close()
-            return cluster_client(_cluster_of(found))
+            return cluster_client(_cluster_of(found), replicas=replicas)
     return client
 
 
-async def async_routed(url: str, client: AsyncRedis) -> AsyncRedis | AsyncRedisCluster:
+async def async_routed(url: str, client: AsyncRedis, *, replicas: bool = False) -> AsyncRedis | AsyncRedisCluster:
     """The same for asyncio."""
     if _may_be_cluster(url):
         try:
@@ -51,7 +54,7 @@ async def async_routed(url: str, client: AsyncRedis) -> AsyncRedis | AsyncRedisC
             return client
         if found:
             await client.aclose()
-            made = async_cluster_client(await asyncio.to_thread(_cluster_of, found))
+            made = async_cluster_client(await asyncio.to_thread(_cluster_of, found), replicas=replicas)
             await made.initialize()
             return made
     return client
@@ -69,20 +72,32 @@ def _may_be_cluster(url: str) -> bool:
     return _is_cluster_url(url) or urlsplit(url).scheme not in GUIDED_SCHEMES
 
 
-def cluster_client(url: str) -> RedisCluster:
+def node_for(client: RedisCluster | AsyncRedisCluster, key: Any, command: object) -> Any:
+    """The node that serves a key's slot: for FCALL_RO a replica, if the client reads from them.
+
+    redis-py itself would ask the server by COMMAND GETKEYS where an FCALL goes, each time.
+    """
+    if command == "FCALL_RO" and (client.read_from_replicas or client.load_balancing_strategy):
+        return client.nodes_manager.get_node_from_slot(
+            client.keyslot(key), client.read_from_replicas, client.load_balancing_strategy
+        )
+    return client.get_node_from_key(key)
+
+
+def cluster_client(url: str, *, replicas: bool = False) -> RedisCluster:
     """The client of the cluster with this URL; asks its nodes. A command is never repeated by itself."""
     endpoint = Endpoint.of(url)
     nodes = [ClusterNode(*address) for address in endpoint.guides]
-    return RedisCluster(startup_nodes=nodes, retry=Retry(NoBackoff(), 0), **_settings(endpoint))
+    return RedisCluster(startup_nodes=nodes, retry=Retry(NoBackoff(), 0), **_settings(endpoint, replicas))
 
 
-def async_cluster_client(url: str) -> AsyncRedisCluster:
+def async_cluster_client(url: str, *, replicas: bool = False) -> AsyncRedisCluster:
     endpoint = Endpoint.of(url)
     nodes = [AsyncClusterNode(*address) for address in endpoint.guides]
-    return AsyncRedisCluster(startup_nodes=nodes, retry=AsyncRetry(NoBackoff(), 0), **_settings(endpoint))
+    return AsyncRedisCluster(startup_nodes=nodes, retry=AsyncRetry(NoBackoff(), 0), **_settings(endpoint, replicas))
 
 
-def _settings(endpoint: Endpoint) -> dict[str, Any]:
+def _settings(endpoint: Endpoint, replicas: bool) -> dict[str, Any]:
     tls: dict[str, Any] = {name: value for name, value in endpoint.options.items() if name.startswith("ssl_")}
     if "ssl_check_hostname" in tls:
         tls["ssl_check_hostname"] = tls["ssl_check_hostname"].lower() in {"1", "true", "yes"}
@@ -93,5 +108,6 @@ def _settings(endpoint: Endpoint) -> dict[str, Any]:
         "client_name": endpoint.options.get("client_name", CLIENT_NAME),
         "socket_connect_timeout": endpoint.connect_timeout_s,
         "socket_timeout": endpoint.reply_timeout_s,
+        "load_balancing_strategy": LoadBalancingStrategy.ROUND_ROBIN_REPLICAS if replicas else None,
         **({"ssl": True, **tls} if endpoint.tls else {}),
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from redis import RedisCluster
 from redis.asyncio import RedisCluster as AsyncRedisCluster
+from redis.cluster import LoadBalancingStrategy
 
 import luasprocs
 from luasprocs.errors import NoSprocError, ProblemsError, ScriptError
@@ -17,10 +18,11 @@ from luasprocs.server.fleet import open_registry
 from luasprocs.state.executions import read_executions
 from luasprocs.state.jobs import read_jobs
 from tests.live import change, sproc
+from tests.until import until
 
 if TYPE_CHECKING:
     from luasprocs.server.registry import Registry
-    from tests.clusters import Cluster
+    from tests.clusters import Cluster, Node
 
 NAMES = [f"{number}" for number in range(12)]
 WHO = "return redis.call('CLUSTER', 'MYID')"
@@ -96,6 +98,61 @@ async def test_the_same_for_asyncio(cluster: Cluster, how: str) -> None:
             sprocs.queue(pipe, f"at_{name}.lua")
         replies = [reply.decode() for reply in await pipe.execute()]
     assert replies == [said for name in NAMES for said in (name, served_by(cluster, name))]
+
+
+@pytest.fixture
+def readers(replicated: Cluster) -> dict[str, tuple[str, str]]:
+    """Names, each with the ids of the primary and the replica that serve it. `who.lua` says which one ran it."""
+    put(open_registry(replicated.url), (sproc("who.lua", f"-- readonly=yes\n{WHO}"),), about=change())
+    pairs = dict(zip(replicated.nodes[:3], replicated.nodes[3:], strict=True))
+    for primary, replica in pairs.items():
+        reached = offset(primary)
+        until(lambda replica=replica, reached=reached: offset(replica) >= reached)
+    served = {name: replicated.at(name) for name in NAMES}
+    return {name: (primary.id, pairs[primary].id) for name, primary in served.items()}
+
+
+def offset(node: Node) -> int:
+    """How much of the stream of replication it has."""
+    return int(node.client().info("replication")["master_repl_offset"])
+
+
+BALANCED = {"load_balancing_strategy": LoadBalancingStrategy.ROUND_ROBIN_REPLICAS}
+
+
+@pytest.mark.parametrize("how", ["url", "client"])
+def test_calls_that_only_read_go_to_replicas_if_one_asks_for_it(
+    replicated: Cluster, readers: dict[str, tuple[str, str]], how: str
+) -> None:
+    with luasprocs.connect(replicated.url) as sprocs:
+        assert {name: sprocs.execute("who.lua", keys=[name], readonly=True, reply=str) for name in readers} == {
+            name: primary for name, (primary, _) in readers.items()
+        }
+    balanced = (
+        luasprocs.connect(replicated.url, replicas=True)
+        if how == "url"
+        else luasprocs.connect(replicated.redis_cluster(**BALANCED))
+    )
+    with balanced as sprocs:
+        assert sprocs.execute("who.lua", readonly=True, reply=str) in {replica for _, replica in readers.values()}
+        for name, (primary, replica) in readers.items():
+            assert sprocs.execute("who.lua", keys=[name], readonly=True, reply=str) == replica
+            assert sprocs.execute("who.lua", keys=[name], reply=str) == primary
+        pipe = sprocs.client.pipeline()
+        for name in readers:
+            sprocs.on(pipe).execute("who.lua", keys=[name], readonly=True)
+        assert [reply.decode() for reply in pipe.execute()] == [replica for _, replica in readers.values()]
+
+
+async def test_reading_calls_of_asyncio_go_to_replicas_if_one_asks_for_it(replicated: Cluster, readers: dict[str, tuple[str, str]]) -> None:
+    async with luasprocs.connect_async(replicated.url, replicas=True) as sprocs:
+        for name, (primary, replica) in readers.items():
+            assert await sprocs.execute("who.lua", keys=[name], readonly=True, reply=str) == replica
+            assert await sprocs.execute("who.lua", keys=[name], reply=str) == primary
+        pipe = sprocs.client.pipeline()
+        for name in readers:
+            sprocs.queue(pipe, "who.lua", keys=[name], readonly=True)
+        assert [reply.decode() for reply in await pipe.execute()] == [replica for _, replica in readers.values()]
 
 
 def test_a_run_by_hand_goes_by_at_and_says_why_a_key_is_not_there(cluster: Cluster, live: Registry) -> None:
