@@ -26,4 +26,13 @@ CLUSTER = (
         "`OK`, `HAD` or `NONE`",
         ("shard", "kind", "due", "job"),
     ),
+    Function(
+        "inherit",
+        "syncs",
+        MOVED,
+        "adds to its own what such a registry has kept, whose slot is on the same node, and deletes it there; `kind`: `stats` (`name`: a "
+        "sproc), `executions` or `gaps`",
+        "OK",
+        ("shard", "kind", "name"),
+    ),
 )

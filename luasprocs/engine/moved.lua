@@ -119,5 +119,78 @@ function serve.adopt(_, args)
   return redis.status_reply('OK')
 end
 
+-- How a field of stats is made of two: the greater one, or what the newer run left; all others are sums.
+local GREATEST = { last_run = true, last_missed = true, duration_us_max = true }
+local OF_THE_LAST = { last_error = true, last_status = true, failed_in_a_row = true, failing_since = true }
+
+local function hash_of(key)
+  local found, flat = {}, redis.pcall('HGETALL', key)
+  for place = 1, #flat, 2 do found[flat[place]] = flat[place + 1] end
+  return found
+end
+
+local function add_stats(from, own)
+  local theirs, ours = hash_of(from), hash_of(prelude.writable(own, 'hash'))
+  local is_newer = (tonumber(theirs.last_run) or 0) > (tonumber(ours.last_run) or 0)
+  for field, value in pairs(theirs) do
+    local number, mine = tonumber(value) or 0, tonumber(ours[field]) or 0
+    if not OF_THE_LAST[field] then
+      redis.call('HSET', own, field, string.format('%.0f', GREATEST[field] and math.max(number, mine) or number + mine))
+    elseif is_newer then
+      redis.call('HSET', own, field, value)
+    end
+  end
+end
+
+local function entries_of(key, limit)
+  local found = redis.pcall('XREVRANGE', key, '+', '-', 'COUNT', limit)
+  return found.err and {} or found
+end
+
+-- Whether an id is before another one.
+local function is_before(id, other)
+  local ms, seq = id:match('^(%d+)%-(%d+)$')
+  local other_ms, other_seq = other:match('^(%d+)%-(%d+)$')
+  if ms ~= other_ms then return tonumber(ms) < tonumber(other_ms) end
+  return tonumber(seq) < tonumber(other_seq)
+end
+
+-- Both streams as one, by their ids; the oldest go if they are too many. Of two with one id the second gets the next one.
+local function add_entries(from, own)
+  local limit = redis.pcall('HGET', K.EVENTS, 'limit')
+  limit = type(limit) == 'string' and limit or K.EXECUTIONS_LIMIT
+  local theirs, ours = entries_of(from, limit), entries_of(prelude.writable(own, 'stream'), limit)
+  if #theirs == 0 then return end
+  redis.call('DEL', own)
+  local last = '0-0'
+  while #theirs > 0 or #ours > 0 do
+    local oldest, other = theirs[#theirs], ours[#ours]
+    local some = (not other or (oldest and is_before(oldest[1], other[1]))) and theirs or ours
+    local id, fields = unpack(table.remove(some))
+    if not is_before(last, id) then
+      local ms, seq = last:match('^(%d+)%-(%d+)$')
+      id = string.format('%s-%.0f', ms, seq + 1)
+    end
+    redis.call('XADD', own, id, unpack(fields))
+    last = id
+  end
+  redis.call('XTRIM', own, 'MAXLEN', '~', limit)
+end
+
+-- What a registry that nobody serves any more has kept, each part once: here it is added in the step that deletes it there.
+function serve.inherit(_, args)
+  local from, kind, name = unpack(args, 1, 3)
+  if from == K.TAG then return redis.error_reply('ERR a registry can not inherit from itself') end
+  prelude.serve_generation()
+  local own = ({ stats = K.STATS_PREFIX .. name, executions = K.EXECUTIONS, gaps = K.GAPS })[kind]
+  if not own then return redis.error_reply('ERR there is nothing of that kind to inherit') end
+  local theirs = '{' .. from .. '}' .. own:sub(#K.TAG + 3)
+  for _, key in ipairs({ own, theirs }) do redis.call('EXISTS', key) end -- before any effect: one of them may be about to move
+  local add = kind == 'stats' and add_stats or add_entries
+  add(theirs, own)
+  redis.call('DEL', theirs)
+  return redis.status_reply('OK')
+end
+
 moved.serve = serve
 return moved
