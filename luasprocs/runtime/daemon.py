@@ -18,6 +18,7 @@ from luasprocs.runtime.shard_state import ShardState
 from luasprocs.runtime.upkeep import Retention
 from luasprocs.runtime.workers import WorkerRules, WorkerSetup
 from luasprocs.runtime.workload import Workload
+from luasprocs.server.cluster import Topology
 from luasprocs.server.endpoint import Endpoint
 from luasprocs.server.errors import named
 from luasprocs.server.fleet import LOOK_EVERY_S, Fleet
@@ -45,6 +46,7 @@ class Daemon:
         self._retention, self._rules = retention or Retention(), workers or WorkerRules()
         self._ready: Callable[[], None] = lambda: None
         self._shards: dict[Keys, tuple[Shard, asyncio.Task[None]]] = {}
+        self._topology = Topology(LOOK_EVERY_S)
         self._past: Counter[str] = Counter()
         self._said = LogOnce()
         self._stop = asyncio.Event()
@@ -88,10 +90,10 @@ class Daemon:
 
     async def _serve(self, group: asyncio.TaskGroup) -> None:
         """Serves all shards that there are; in a cluster they come and go."""
-        wait_s = RETRY_FIRST_S
+        wait_s, watch = RETRY_FIRST_S, None
         while not self._stop.is_set():
             try:
-                found = await asyncio.to_thread(self._fleet.shards)
+                found = await asyncio.to_thread(self._fleet.shards, self._topology.primaries)
             except exceptions.RedisError as error:
                 self._said.say("connection", f"{named(error, self._url) or error}; trying again")
                 wait_s = min(wait_s * 2, RETRY_LONGEST_S)
@@ -100,8 +102,20 @@ class Daemon:
                 self._change(group, found)
                 if not any(keys.tag for keys in found):
                     return
+                watch = watch or group.create_task(self._topology.watch(self._cluster, self._looked))
                 wait_s = LOOK_EVERY_S
             await self._rest(wait_s)
+        if watch:
+            watch.cancel()
+
+    def _cluster(self) -> str:
+        return self._fleet.cluster or self._url
+
+    def _looked(self, error: exceptions.RedisError | None) -> None:
+        if error:
+            self._said.say("cluster", f"{named(error, self._url) or error}; trying again")
+        else:
+            self._said.forget("cluster")
 
     async def _rest(self, wait_s: float) -> None:
         try:
@@ -128,7 +142,7 @@ class Daemon:
     def _shard(self, url: str, keys: Keys) -> Shard:
         db = Endpoint.of(url).db
         pool = Pool(WorkerSetup(url, keys.namespace, db, self.identity.id, self._rules, tag=keys.tag))
-        state = ShardState(Workload(pool), self._schedules)
+        state = ShardState(Workload(pool), self._schedules, topology=self._topology if keys.tag else None)
         return Shard(Address(url, keys, db), self.identity, state, self._retention, self._hears)
 
     async def _run(self, shard: Shard) -> None:

@@ -1,4 +1,4 @@
-"""Whether Sentinels name another master by now: the old one may serve on for seconds, or hang."""
+"""Whether Sentinels, or a cluster's nodes, name another master by now: the old one may serve on for seconds, or hang."""
 
 from __future__ import annotations
 
@@ -13,26 +13,31 @@ from luasprocs.server.urls import place
 
 if TYPE_CHECKING:
     from luasprocs.runtime.link import Link
+    from luasprocs.server.cluster import Topology
 
 ASK_EVERY_S = 0.5
 
 
 class MasterWatch:
-    """Asks the Sentinels again and again; without any it ends at once."""
+    """Asks the Sentinels again and again; in a cluster the daemon does that for all shards. On a single server it ends at once."""
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
+    def __init__(self, link: Link, topology: Topology | None) -> None:
+        self._link, self._topology = link, topology
 
     async def run(self) -> None:
-        """Runs until another master is named. Sentinels that don't answer are no reason to leave a server that does.
+        """Runs until another master is named. Guides that don't answer are no reason to leave a server that does.
 
         Raises:
             LinkLostError: it is.
         """
         link = self._link
+        here = place(*link.server.address)
+        if self._topology is not None:
+            while self._topology.address_of(link.keys.tag) in {None, link.server.address}:  # noqa: ASYNC110  # of all shards
+                await asyncio.sleep(ASK_EVERY_S)
+            raise LinkLostError(f"the cluster names another primary than {here}")
         if not link.server.guides:
             return
-        here = place(*link.server.address)
         async with guides_of(link.address.url) as guides:
             while True:
                 await asyncio.sleep(ASK_EVERY_S)

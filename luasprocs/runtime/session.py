@@ -67,7 +67,7 @@ class Session:
         self._scheduler = Scheduler(link, state, partial(pause, link))
         self._canary = Canary(link, self._notifications, self._deadlines.rescan)
         self._watchdog = Watchdog(link, numbering)
-        self._master = MasterWatch(link)
+        self._master = MasterWatch(link, state.topology)
         self._forwarder = Forwarder(link)
         self._upkeep = Upkeep(link, numbering, retention)
         self._scripts = Scripts(link)

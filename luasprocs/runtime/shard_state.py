@@ -11,6 +11,7 @@ from luasprocs.runtime.numbering import Numbering
 
 if TYPE_CHECKING:
     from luasprocs.runtime.workload import Workload
+    from luasprocs.server.cluster import Topology
 
 ENGINE, TICK, COVER, NOTIFICATIONS = "engine", "tick", "cover", "notifications"
 """Topics of the log."""
@@ -35,6 +36,8 @@ class ShardState:
     runs: int = 0
     schedule_runs: int = 0
     stopping: bool = False
+    topology: Topology | None = None
+    """In a cluster: where its primaries are."""
 
     def stop(self) -> None:
         self.stopping = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -9,12 +10,12 @@ from redis import exceptions
 
 from luasprocs.contract.encoding import text
 from luasprocs.server.errors import is_no_cluster
-from luasprocs.server.guide_errors import Why
+from luasprocs.server.guide_errors import GuideError, Why
 from luasprocs.server.guides import Guides
 from luasprocs.server.slots import SlotRange, slot_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from redis import asyncio as async_redis
 
@@ -112,3 +113,39 @@ class Nodes(Guides):
 
     def _refusal(self, error: object) -> Why | None:
         return Why.NO_GUIDE if is_no_cluster(error) else super()._refusal(error)
+
+
+class Topology:
+    """The primaries of a cluster, as a look each `every_s` sees them: one for all shards that somebody is connected to."""
+
+    def __init__(self, every_s: float = 1.0) -> None:
+        self.primaries: tuple[Primary, ...] = ()
+        self._every_s = every_s
+
+    def address_of(self, tag: str) -> tuple[str, int] | None:
+        """Where the primary is that serves a tag's slot; None if nobody is known to."""
+        slot = slot_of(tag.encode())
+        return next((one.address for one in self.primaries if one.serves(slot)), None)
+
+    async def watch(self, url: Callable[[], str], failed: Callable[[GuideError | None], None]) -> None:
+        """Looks again and again, until it is cancelled. `url`: the cluster's, with the nodes that are known by now; `failed`: told
+        after each look why it failed, or None.
+        """
+        asked, nodes = "", None
+        try:
+            while True:
+                if nodes is None or url() != asked:
+                    if nodes is not None:
+                        await nodes.aclose()
+                    asked = url()
+                    nodes = Nodes(asked)
+                try:
+                    self.primaries = await nodes.primaries()
+                except GuideError as error:
+                    failed(error)
+                else:
+                    failed(None)
+                await asyncio.sleep(self._every_s)
+        finally:
+            if nodes is not None:
+                await nodes.aclose()

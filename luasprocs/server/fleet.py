@@ -27,6 +27,8 @@ LOOK_EVERY_S = 1.0
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from luasprocs.server.slots import SlotRange
+
 
 def open_registry(url: str, namespace: str = "", *, lenient: bool = False, **settings: Any) -> Registry:
     """The registry that a URL leads to. Only a cluster, or what may be one, is asked anything. `settings`: redis-py's.
@@ -39,7 +41,10 @@ def open_registry(url: str, namespace: str = "", *, lenient: bool = False, **set
     cluster = cluster_url(url, **settings)
     if cluster is None:
         return Registry(connect(url, **settings), Keys(namespace))
-    return registry_of(cluster, namespace, primaries_of(cluster), {} if lenient else None, **settings)
+    home = home_of(cluster, namespace, **settings)
+    return registry_of(
+        cluster, home, tagged_shards(home, primaries_of(cluster), {} if lenient else None), **settings
+    )
 
 
 class Fleet:
@@ -53,19 +58,27 @@ class Fleet:
         self._known: dict[str, int] | None = {} if lenient else None
         self._cluster: str | None = None
         self._registry: Registry | None = None
+        self._home: tuple[str, Registry] | None = None
         self._looked_s = 0.0
         self._alone = threading.Lock()
 
-    def registry(self) -> Registry:
+    @property
+    def cluster(self) -> str | None:
+        """The URL of the cluster, with all nodes that are known; None until `registry` found that there is one."""
+        return self._cluster
+
+    def registry(self, primaries: tuple[Primary, ...] = ()) -> Registry:
         """The registry; in a cluster as it is now, or was a second ago. It is the same object as long as no shard changes.
+
+        `primaries`: those of the cluster, if somebody has just asked.
 
         Raises:
             SettingsError: the URL can't be used. redis.RedisError: the server can't be asked, or the cluster is down.
         """
         with self._alone:
-            return self._current()
+            return self._current(primaries)
 
-    def _current(self) -> Registry:
+    def _current(self, primaries: tuple[Primary, ...]) -> Registry:
         if self._registry is not None and (self._cluster is None or time.monotonic() - self._looked_s < LOOK_EVERY_S):
             return self._registry
         if self._registry is None:
@@ -73,22 +86,29 @@ class Fleet:
         if self._cluster is None:
             self._registry = Registry(connect(self._url, **self._settings), Keys(self._namespace))
             return self._registry
-        primaries = primaries_of(self._cluster)
+        primaries = primaries or primaries_of(self._cluster)
         self._cluster = with_nodes(self._cluster, primaries)
-        found = registry_of(self._cluster, self._namespace, primaries, self._known, **self._settings)
+        home = self._home_of(self._cluster)
+        tagged = tagged_shards(home, primaries, self._known)
         self._looked_s = time.monotonic()
         if self._known is not None:
-            self._known = {shard.keys.tag: 0 for shard in found.shards}
-        if self._registry is None or _shape(found) != _shape(self._registry):
+            self._known = {tag: 0 for tag, _ in tagged}
+        if self._registry is None or tagged != [(shard.keys.tag, shard.ranges) for shard in self._registry.shards]:
             self.close()
-            self._registry = found
-        else:
-            found.home.client.close()  # the others have not connected
+            self._registry = registry_of(self._cluster, home, tagged, **self._settings)
         return self._registry
 
-    def shards(self) -> dict[Keys, str]:
-        """The URL of each shard, by its keys: of a single server its own. Raises as `registry`."""
-        registry = self.registry()
+    def _home_of(self, cluster: str) -> Registry:
+        """Where the directory is, by all nodes that are known."""
+        if self._home is None or self._home[0] != cluster:
+            if self._home:
+                self._home[1].client.close()
+            self._home = (cluster, home_of(cluster, self._namespace, **self._settings))
+        return self._home[1]
+
+    def shards(self, primaries: tuple[Primary, ...] = ()) -> dict[Keys, str]:
+        """The URL of each shard, by its keys: of a single server its own. `primaries`, errors: see `registry`."""
+        registry = self.registry(primaries)
         if self._cluster is None:
             return {registry.keys: self._url}
         return {shard.keys: shard_url(self._cluster, shard.keys.tag) for shard in registry.shards}
@@ -110,22 +130,22 @@ class Fleet:
             one.client.close()
 
 
-def _shape(registry: Registry) -> object:
-    return [(shard.keys, shard.ranges) for shard in registry.shards]
+Tagged = tuple[str, tuple["SlotRange", ...]]
+"""A shard: its tag, and the slots that its primary serves."""
 
 
-def registry_of(
-    cluster: str,
-    namespace: str,
-    primaries: Iterable[Primary],
-    known: Mapping[str, int] | None = None,
-    **settings: Any,
-) -> Registry:
-    """The registry of a cluster with these primaries. Raises redis.RedisError.
+def home_of(cluster: str, namespace: str, **settings: Any) -> Registry:
+    """Where that stands which is no single shard's."""
+    return Registry(connect(cluster, **settings), Keys(namespace, SHARED))
+
+
+def tagged_shards(
+    home: Registry, primaries: Iterable[Primary], known: Mapping[str, int] | None = None
+) -> list[Tagged]:
+    """The shards on these primaries, the newest generation first, else in the order of their slots. Raises redis.RedisError.
 
     `known`: what counts as the directory while that can't be reached; without it, that raises.
     """
-    home = Registry(connect(cluster, **settings), Keys(namespace, SHARED))
     try:
         generations: Mapping[str, int] = read_shards(home)
     except (exceptions.ConnectionError, exceptions.TimeoutError):
@@ -133,9 +153,15 @@ def registry_of(
             raise
         generations = known
     tagged = [(tag_of(one, generations), one.ranges) for one in primaries]
-    tagged.sort(key=lambda one: -generations.get(one[0], 0))  # else in the order of their slots
+    return sorted(tagged, key=lambda one: -generations.get(one[0], 0))
+
+
+def registry_of(cluster: str, home: Registry, tagged: Iterable[Tagged], **settings: Any) -> Registry:
+    """The registry of a cluster with these shards."""
     first, *others = (
-        Registry(connect(shard_url(cluster, tag), **settings), Keys(namespace, tag), common=home, ranges=ranges)
+        Registry(
+            connect(shard_url(cluster, tag), **settings), Keys(home.keys.namespace, tag), common=home, ranges=ranges
+        )
         for tag, ranges in tagged
     )
     return replace(first, siblings=tuple(others))

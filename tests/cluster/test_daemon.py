@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from luasprocs.operations.put import put
+from luasprocs.server.fleet import open_registry
 from luasprocs.server.slots import slot_of
 from tests.cluster.registries import keys_on, tags
 from tests.daemons import DaemonProcess
+from tests.live import sproc
 from tests.until import until
 
 if TYPE_CHECKING:
@@ -135,3 +138,15 @@ def test_a_primary_is_killed_and_its_replica_goes_on(replicated, shell, monkeypa
         until(lambda: shell("status", "--json").json["in_sync"], 30)
         keys = write(client, 100, 30)
         until(lambda: ran(client, keys) == ["1"] * 30, 30)
+
+
+def test_a_daemon_at_rest_looks_at_the_topology_once_for_all_shards(cluster, start_daemon):
+    def looks():
+        stats = [node.client().info("commandstats") for node in cluster.nodes]
+        return max(one["cmdstat_cluster|slots"]["calls"] for one in stats)
+
+    put(open_registry(cluster.url), [sproc("ev.lua", COUNTS)])
+    start_daemon(cluster.url)
+    before = looks()
+    time.sleep(4)
+    assert 2 <= looks() - before < 30
