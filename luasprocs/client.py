@@ -86,9 +86,7 @@ class Sprocs:
         if self._url:
             with self._alone:
                 if self._url:
-                    self._client = self._asked = routed(
-                        self._url, cast("Redis", self._client), replicas=self._replicas
-                    )
+                    self._client = self._asked = routed(self._url, cast("Redis", self._client), replicas=self._replicas)
                     self._url = ""
         return self._client
 

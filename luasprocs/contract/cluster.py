@@ -30,8 +30,8 @@ CLUSTER = (
         "inherit",
         "syncs",
         MOVED,
-        "adds to its own what such a registry has kept, whose slot is on the same node, and deletes it there; `kind`: `stats` (`name`: a "
-        "sproc), `executions` or `gaps`",
+        "adds to its own what such a registry has kept, whose slot is on the same node, and deletes it there; `kind`: `stats` "
+        "(`name`: a sproc), `executions` or `gaps`",
         "OK",
         ("shard", "kind", "name"),
     ),

@@ -19,7 +19,7 @@ ASK_EVERY_S = 0.5
 
 
 class MasterWatch:
-    """Asks the Sentinels again and again; in a cluster the daemon does that for all shards. On a single server it ends at once."""
+    """Asks the Sentinels again and again; in a cluster the daemon does that for all shards. Without either it ends at once."""
 
     def __init__(self, link: Link, topology: Topology | None) -> None:
         self._link, self._topology = link, topology

@@ -128,8 +128,9 @@ class Topology:
         return next((one.address for one in self.primaries if one.serves(slot)), None)
 
     async def watch(self, url: Callable[[], str], failed: Callable[[GuideError | None], None]) -> None:
-        """Looks again and again, until it is cancelled. `url`: the cluster's, with the nodes that are known by now; `failed`: told
-        after each look why it failed, or None.
+        """Looks again and again, until it is cancelled.
+
+        `url`: the cluster's, with the nodes that are known by now; `failed`: told after each look why it failed, or None.
         """
         asked, nodes = "", None
         try:

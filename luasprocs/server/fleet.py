@@ -42,9 +42,7 @@ def open_registry(url: str, namespace: str = "", *, lenient: bool = False, **set
     if cluster is None:
         return Registry(connect(url, **settings), Keys(namespace))
     home = home_of(cluster, namespace, **settings)
-    return registry_of(
-        cluster, home, tagged_shards(home, primaries_of(cluster), {} if lenient else None), **settings
-    )
+    return registry_of(cluster, home, tagged_shards(home, primaries_of(cluster), {} if lenient else None), **settings)
 
 
 class Fleet:
@@ -139,9 +137,7 @@ def home_of(cluster: str, namespace: str, **settings: Any) -> Registry:
     return Registry(connect(cluster, **settings), Keys(namespace, SHARED))
 
 
-def tagged_shards(
-    home: Registry, primaries: Iterable[Primary], known: Mapping[str, int] | None = None
-) -> list[Tagged]:
+def tagged_shards(home: Registry, primaries: Iterable[Primary], known: Mapping[str, int] | None = None) -> list[Tagged]:
     """The shards on these primaries, the newest generation first, else in the order of their slots. Raises redis.RedisError.
 
     `known`: what counts as the directory while that can't be reached; without it, that raises.

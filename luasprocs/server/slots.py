@@ -49,7 +49,8 @@ def tag_beside(key: bytes) -> bytes:
 
 def _two_bytes(slot: int) -> bytes:
     """A tag of a slot, if the key itself can't be one: its CRC is taken back by 16 bits."""
-    for crc in range(slot, 1 << 16, SLOTS):
+    for same in range(slot, 1 << 16, SLOTS):
+        crc = same
         for _ in range(16):
             crc = (crc ^ 0x11021) >> 1 if crc & 1 else crc >> 1
         if b"}" not in (found := crc.to_bytes(2)):

@@ -144,7 +144,9 @@ def test_calls_that_only_read_go_to_replicas_if_one_asks_for_it(
         assert [reply.decode() for reply in pipe.execute()] == [replica for _, replica in readers.values()]
 
 
-async def test_reading_calls_of_asyncio_go_to_replicas_if_one_asks_for_it(replicated: Cluster, readers: dict[str, tuple[str, str]]) -> None:
+async def test_reading_calls_of_asyncio_go_to_replicas_if_one_asks_for_it(
+    replicated: Cluster, readers: dict[str, tuple[str, str]]
+) -> None:
     async with luasprocs.connect_async(replicated.url, replicas=True) as sprocs:
         for name, (primary, replica) in readers.items():
             assert await sprocs.execute("who.lua", keys=[name], readonly=True, reply=str) == replica

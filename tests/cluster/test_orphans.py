@@ -68,8 +68,8 @@ def test_records_counts_gaps_and_pauses_are_carried_over_once(cluster: Cluster) 
     assert target.ask("EXISTS", old.revision, old.executions, old.stats("fine.lua")) == 0
     records, gap_entries, stats = kept(registry)
     assert (records, stats) == (before[0], before[2])
-    assert {fields[b"source"]: id for id, fields in gap_entries}.keys() == {fields[b"source"] for _, fields in before[1]}
-    assert sorted(id for id, _ in gap_entries) == [b"5-0", b"5-1"]
+    assert {fields[b"source"] for _, fields in gap_entries} == {fields[b"source"] for _, fields in before[1]}
+    assert sorted(entry for entry, _ in gap_entries) == [b"5-0", b"5-1"]
     assert each_shard(registry, lambda shard: shard.client.smembers(shard.keys.paused)) == [{b"paused.lua"}] * 3
     carry_over(registry, old.tag)
     assert kept(registry) == (records, gap_entries, stats)

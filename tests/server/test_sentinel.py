@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -13,13 +15,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from redis import exceptions
 
+import luasprocs
+from luasprocs.contract.keys import Keys
 from luasprocs.errors import ServerAuthenticationError, ServerError, ServerUnreachableError
+from luasprocs.operations.pause import pause
+from luasprocs.operations.put import put
 from luasprocs.runtime.wire import connect as connect_wire
+from luasprocs.server.acl import ROLES, rule, setuser
 from luasprocs.server.connection import connect, connect_async, errors_named
+from luasprocs.server.fleet import open_registry
 from luasprocs.server.guide_errors import GuideError, Why
 from luasprocs.server.guided_clients import ASK_EVERY_S
+from luasprocs.state.executions import read_executions
 from luasprocs.worker.connection import Connection
+from tests.daemons import DaemonProcess
+from tests.live import sproc
 from tests.paths import ROOT
 from tests.until import until
 
@@ -276,3 +288,32 @@ def test_the_page_as_it_stands(tmp_path, unused_tcp_port_factory):
             until(lambda: port_in(client.config_get("port")) != port)
     finally:
         typed(last)
+
+
+def test_the_rule_of_each_role_serves_behind_sentinels(sentinels: Sentinels) -> None:
+    servers = [server.client() for server in sentinels.servers]
+    for role, client in itertools.product(ROLES, servers):
+        client.execute_command(*shlex.split(setuser(role, rule(role, Keys()), SECRET)))
+
+    def by(role: str) -> str:
+        return sentinels.url.replace("//", f"//{role}:{SECRET}@")
+
+    try:
+        registry = open_registry(by("deployer"))
+        put(registry, [sproc("add.lua", "-- event=set\n-- key=app:x\nreturn redis.call('INCR', 'app:ran')")])
+        with DaemonProcess(by("daemon")), luasprocs.connect(by("caller")) as sprocs:
+            assert sprocs.execute("add.lua") == 1
+            sentinels.client().set("app:x", 1)
+            until(lambda: sentinels.client().get("app:ran") == b"2")
+        pause(registry, ["add.lua"], by="ann")
+        assert [one.status for one in read_executions(open_registry(by("viewer")))] == ["ok"]
+        with pytest.raises(exceptions.NoPermissionError):
+            pause(open_registry(by("viewer")), ["add.lua"], by="ann")
+        refused = [entry["username"] for client in servers for entry in client.acl_log()]
+        assert set(refused) <= {"viewer"}
+    finally:
+        for client in servers:
+            client.execute_command("ACL", "DELUSER", *ROLES)
+            client.execute_command("ACL", "LOG", "RESET")
+        for server in sentinels.servers:
+            server.close_clients()
