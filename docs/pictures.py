@@ -1,4 +1,4 @@
-"""Makes the pictures of the README from real runs: `python docs/pictures.py`.
+"""Makes the pictures of the README and of docs/ from real runs: `python docs/pictures.py`.
 
 A picture is written only if it shows what it is there to show. Needs redis-cli.
 """
@@ -11,6 +11,7 @@ import html
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from luasprocs.language.sproc import read_sproc
+from luasprocs.operations.put import put
+from luasprocs.operations.run import run
 from luasprocs.server.embedded import EmbeddedServer
+from luasprocs.server.embedded_cluster import EmbeddedCluster
+from luasprocs.server.fleet import open_registry
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.settings import Context
 from sync.demo_traffic import moving
@@ -39,6 +45,7 @@ SHOWN = {
     "terminal": ("$ luasprocs sync", "+ order.lua", "42", "~ order.lua", "ERR order.lua:4:", "rolled back"),
     "screen": ("failing 1", "orders/count.lua", "orders/check.lua", "failing"),
     "executions": ("orders/check.lua", "error", "ok"),
+    "shards": ("shard differs 1", "away", "can't be reached", "orders/count.lua", "carts/total.lua"),
     "record": ("status    error", "> 6", "ERR orders/check.lua:6: order", "is odd"),
 }
 """What each picture must show; tests/test_pictures.py looks for it in the files."""
@@ -174,6 +181,24 @@ async def screens(url: str) -> None:
         await picture(pilot, "record")
 
 
+async def shards(cluster: EmbeddedCluster) -> None:
+    """Sprocs of a cluster, one of whose primaries has just died."""
+    put(
+        open_registry(cluster.url),
+        [
+            read_sproc("orders/count.lua", "", b"return redis.call('INCR', KEYS[1])", ""),
+            read_sproc("carts/total.lua", "", b"return redis.call('HLEN', KEYS[1])", ""),
+        ],
+    )
+    for number in range(12):
+        run(open_registry(cluster.url), "orders/count.lua", [f"orders:{number}"], by="ann")
+    app = TuiApp(Context("", cluster.url), poll_s=0.1)
+    async with app.run_test(size=(COLUMNS, LINES)) as pilot:
+        await pilot.pause(1)
+        os.kill(cluster.nodes[0].pid, signal.SIGKILL)
+        await picture(pilot, "shards")
+
+
 async def picture(pilot: Pilot[None], name: str) -> None:
     """What the screen shows, once that is what the picture is for."""
     deadline = time.monotonic() + PATIENCE_S
@@ -185,13 +210,19 @@ async def picture(pilot: Pilot[None], name: str) -> None:
 
 
 def main() -> None:
-    """Writes docs/terminal.svg from a repository of its own, the others from the server of `luasprocs demo --screen`."""
+    """Writes docs/terminal.svg from a repository of its own, docs/shards.svg from a cluster, the others from the server of
+    `luasprocs demo --screen`.
+    """
     with tempfile.TemporaryDirectory() as name, EmbeddedServer(Path(name) / "server") as server:
         folder = Path(name) / "shop"
         folder.mkdir()
         terminal(folder, server)
     with tempfile.TemporaryDirectory() as name, moving(Path(name)) as url:
         asyncio.run(screens(url))
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+        cluster = EmbeddedCluster(Path(name)).start()
+        stack.callback(cluster.stop)
+        asyncio.run(shards(cluster))
 
 
 if __name__ == "__main__":
