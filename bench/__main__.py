@@ -5,7 +5,20 @@ from __future__ import annotations
 import os
 import sys
 
-from bench import calls, cluster, cron, event_latency, events, gitops, hooks, jobs, screen, startup, syncing
+from bench import (
+    calls,
+    cluster,
+    cluster_events,
+    cron,
+    event_latency,
+    events,
+    gitops,
+    hooks,
+    jobs,
+    screen,
+    startup,
+    syncing,
+)
 from bench.pairs import show
 
 SUITES = {
@@ -13,6 +26,7 @@ SUITES = {
     "sync": syncing.results,
     "calls": calls.results,
     "cluster": cluster.results,
+    "cluster_events": cluster_events.results,
     "events": events.throughput,
     "unrecorded": events.unrecorded,
     "unwanted": events.unwanted,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from redis import RedisCluster
 
+import luasprocs
 from bench.calls import NAME, ONE_COMMAND
 from bench.pairs import Result, ratio
 from bench.servers import cluster, kinds, running
@@ -31,6 +32,7 @@ from sync.reconcile.syncer import Syncer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from luasprocs.client import Sprocs
     from luasprocs.server.embedded import EmbeddedServer
 
 CALLS = 6_000
@@ -59,15 +61,21 @@ def _to_its_node(client: RedisCluster, key: str) -> None:
     client.execute_command("FCALL", FUNCTION, 1, key, NAME, target_nodes=client.get_node_from_key(key))
 
 
-def _calls() -> Iterator[Result]:
+def _connected(sprocs: Sprocs, key: str) -> None:
+    sprocs.execute(NAME, keys=[key])
+
+
+def calls() -> Iterator[Result]:
     source = ONE_COMMAND
     for kind in kinds():
         with cluster(kind) as nodes, RedisCluster("127.0.0.1", nodes[0].port, protocol=2) as client:
             put(open_registry(nodes[0].url), [read_sproc(NAME, NAME, source, git_blob_id(source))])
             sha = str(client.script_load(source))
             evalsha = partial(_rate, partial(_evalsha, client, sha))
+            ours = partial(_rate, partial(_connected, luasprocs.connect(client)))
             by_node, asking = partial(_rate, partial(_to_its_node, client)), partial(_rate, partial(_fcall, client))
             what = f"EVALSHA, RedisCluster, 3 shards, {kind} (requests/s)"
+            yield ratio(f"luasprocs.connect(client) / {what}", ours, evalsha, CALL_PAIRS, at_least=0.95)
             yield ratio(f"FCALL to the key's node / {what}", by_node, evalsha, CALL_PAIRS, at_least=0.95)
             yield ratio(f"client.fcall() / {what}", asking, evalsha, CALL_PAIRS, at_least=0.2)
 
@@ -124,5 +132,5 @@ def _syncs_and_status() -> Iterator[Result]:
 
 
 def results() -> Iterator[Result]:
-    yield from _calls()
+    yield from calls()
     yield from _syncs_and_status()
