@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -77,17 +78,21 @@ def apply(
         first.execute()
         return first.revision
     with schedules_that_change(registry, live, change):
-        return apply_to_shards(registry, first, _beside(registry, live, change))
+        return apply_to_shards(registry, first, _beside(registry, live, change, proof))
 
 
-def _beside(registry: Registry, live: Live, change: Change) -> list[Ready]:
-    """What makes the other shards equal to the first."""
+def _beside(registry: Registry, live: Live, change: Change, proof: Proof | None) -> list[Ready]:
+    """What makes the other shards equal to the first. `proof`: that of the first, maybe with those of the others beside it."""
+    proofs = proof.beside if proof and proof.beside else (None,) * len(registry.siblings)
 
-    def ready(pair: tuple[Registry, Live]) -> Ready:
-        shard, its = pair
-        return _ready(shard, its, same_on(its, registry, live, change))
+    def ready(one: tuple[Registry, Live, Proof | None]) -> Ready:
+        shard, its, proven = one
+        own = same_on(its, registry, live, change)
+        if proven and len(own.put) == len(proven.sprocs):  # it lacks nothing else
+            return _ready(shard, its, replace(own, put=proven.sprocs), proof=proven)
+        return _ready(shard, its, own)
 
-    return at_once(list(zip(registry.siblings, live.siblings, strict=True)), ready)
+    return at_once(list(zip(registry.siblings, live.siblings, proofs, strict=True)), ready)
 
 
 def _ready(

@@ -33,12 +33,16 @@ COMPILES_AHEAD = 2
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The engine is loaded, and all `sprocs` compile on the server but for `problems`; `rows` in the same order."""
+    """The engine is loaded, and all `sprocs` compile on the server but for `problems`; `rows` in the same order.
+
+    `beside`: the same of the other shards of a cluster, in the order of `Registry.siblings`, if they were asked at once.
+    """
 
     engine: Engine
     sprocs: tuple[Sproc, ...]
     rows: tuple[Row, ...]
     problems: tuple[Problem, ...]
+    beside: tuple[Proof, ...] = ()
 
 
 def prove(

@@ -23,8 +23,8 @@ from luasprocs.registry.pins import NO_PIN, Pin, pin_of
 from luasprocs.registry.plan import Plan, SyncOutcome, diff
 from luasprocs.registry.reload import only_engine, reload_engine
 from luasprocs.registry.scripts import load_missing
-from luasprocs.registry.server_compile import Proof, prove
 from luasprocs.registry.shards import enter, repairs_of
+from luasprocs.registry.shards_compile import prove_on_shards
 from luasprocs.registry.transaction import Change
 from luasprocs.server.info import require_usable
 from luasprocs.server.registry import Registry
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from luasprocs.language.sproc import Sproc
+    from luasprocs.registry.server_compile import Proof
     from sync.git.commits import Commit
     from sync.git.repository import Repository
     from sync.reconcile.desired import Desired
@@ -254,12 +255,11 @@ class Syncer:
 
     def _prove(self, prepared: Prepared) -> Proof:
         """Reads what changes while the server compiles it."""
-        desired = prepared.desired
-        names = prepared.plan.names_changed
-        proof = prove(
+        desired, names = prepared.desired, prepared.plan.names_changed
+        proof = prove_on_shards(
             self.registry,
             prepared.live,
-            engine_of(prepared.live, self.registry.keys, prepared.owner),
+            prepared.owner,
             each_sproc(self.repository, desired, names),
             lambda done: self.progress(done, len(names)),
             adopt=self.options.adopt,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -106,8 +107,7 @@ def readers(replicated: Cluster) -> dict[str, tuple[str, str]]:
     put(open_registry(replicated.url), (sproc("who.lua", f"-- readonly=yes\n{WHO}"),), about=change())
     pairs = dict(zip(replicated.nodes[:3], replicated.nodes[3:], strict=True))
     for primary, replica in pairs.items():
-        reached = offset(primary)
-        until(lambda replica=replica, reached=reached: offset(replica) >= reached)
+        until(partial(has_all, replica, offset(primary)))
     served = {name: replicated.at(name) for name in NAMES}
     return {name: (primary.id, pairs[primary].id) for name, primary in served.items()}
 
@@ -115,6 +115,10 @@ def readers(replicated: Cluster) -> dict[str, tuple[str, str]]:
 def offset(node: Node) -> int:
     """How much of the stream of replication it has."""
     return int(node.client().info("replication")["master_repl_offset"])
+
+
+def has_all(node: Node, reached: int) -> bool:
+    return offset(node) >= reached
 
 
 BALANCED = {"load_balancing_strategy": LoadBalancingStrategy.ROUND_ROBIN_REPLICAS}

@@ -53,7 +53,8 @@ def started(registry: Registry, names: list[str]) -> None:
 
 
 def marks(registry: Registry) -> set[bytes]:
-    return {key for found in each_shard(registry, lambda shard: shard.client.keys("*Mark_*")) for key in found}
+    found: list[Any] = each_shard(registry, lambda shard: shard.client.keys("*Mark_*"))
+    return {key for keys in found for key in keys}
 
 
 @settings(TABLE, max_examples=3)

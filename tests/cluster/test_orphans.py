@@ -31,7 +31,7 @@ SPROCS = (
 
 
 def gaps(registry: Registry) -> list[Any]:
-    found = each_shard(registry, lambda shard: shard.client.xrange(shard.keys.gaps))
+    found: list[Any] = each_shard(registry, lambda shard: shard.client.xrange(shard.keys.gaps))
     return sorted((entry for some in found for entry in some), key=str)
 
 

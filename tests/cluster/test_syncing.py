@@ -7,12 +7,16 @@ import threading
 import pytest
 from redis import RedisError
 
+from luasprocs.contract.encoding import raw
 from luasprocs.contract.keys import Keys
+from luasprocs.registry.live import read_live
+from luasprocs.registry.shards_compile import prove_on_shards
 from luasprocs.server.fleet import open_registry
 from sync.git.repository import Repository
 from sync.reconcile.desired import read_commit
 from sync.reconcile.syncer import Syncer
 from tests.cluster.registries import held, keys_on, same, tags, untouched
+from tests.live import sproc
 from tests.until import until
 
 COUNT_KEYS = "for i = 1, #KEYS do redis.call('INCR', KEYS[i]) end return #KEYS"
@@ -218,3 +222,23 @@ def test_a_namespace_is_on_each_shard_beside_the_others(shell, cluster):
         assert node.ask("FCALL", "shop_luasprocs_execute", 1, f"{{{tag_of(cluster, node)}}}", "a.lua") == 2
         (revision,) = node.ask("KEYS", "*shop:*_Revision_*")
         assert revision == Keys("shop", keys_on(cluster, node).tag).revision
+
+
+def test_every_shard_compiles_while_sprocs_are_read(cluster):
+    large = [sproc(f"{name}.lua", f"--{'x' * 70_000}\nreturn 1") for name in "abcd"]
+
+    def compiling():
+        stats = [node.client().info("commandstats") for node in cluster.nodes]
+        return all("cmdstat_fcall_ro" in one for one in stats)
+
+    def read():
+        for node in cluster.nodes:
+            node.ask("CONFIG", "RESETSTAT")
+        yield from large[:-1]
+        until(compiling)
+        yield large[-1]
+
+    registry = open_registry(cluster.url)
+    proof = prove_on_shards(registry, read_live(registry), "tests", read(), lambda _: None, adopt=False)
+    assert [one.sprocs for one in (proof, *proof.beside)] == [tuple(large)] * 3
+    assert [one.rows[0].key for one in proof.beside] == [raw(one.keys.name("a.lua")) for one in registry.siblings]
