@@ -67,18 +67,21 @@ class Listener(Wire):
         self._tag = f"{{{keys.tag}}}:".encode() if keys.tag else b""
         self._asked_s: dict[bytes, float] = {}
         self._generations, self._wakes = keys.generations.encode(), keys.wakes.encode()
+        self._marks = False
         self._awaited: set[bytes] = set()
         self._confirmed = asyncio.Event()
         self.receive = self._notice
 
     async def subscribe_control(self) -> None:
-        """Subscribes to ticks, generations, wake-ups, and all registries' markers; waits until the server confirms it."""
+        """Subscribes to ticks, generations and wake-ups; waits until the server confirms it."""
         await self._subscribe(b"SUBSCRIBE", (self._ticks, self._generations, self._wakes))
-        await self._subscribe(b"PSUBSCRIBE", (self._everyone,))
 
     async def subscribe(self, sources: Iterable[Source]) -> None:
-        """Subscribes to sources; waits until the server confirms it. Numbering starts at the next tick."""
+        """Subscribes to sources, and all registries' markers; waits until confirmed. Numbering starts at the next tick."""
         wanted = list(sources)
+        if not self._marks:
+            self._marks = True
+            await self._subscribe(b"PSUBSCRIBE", (self._everyone,))
         for source in wanted:
             kind, _, _ = source.name.partition(b"__:")
             place = _Place(source, len(kind) + 3, kind.startswith(b"__keyspace@"))
@@ -107,12 +110,15 @@ class Listener(Wire):
             )
 
     def unsubscribe(self, sources: Iterable[Source]) -> None:
-        """Unsubscribes from sources without triggers."""
+        """Unsubscribes from sources that nothing here wants any more."""
         for source in sources:
             places = self._patterns if source.binding.pattern else self._channels
             if places.pop(source.name, None) and self.open:
                 command = b"PUNSUBSCRIBE" if source.binding.pattern else b"UNSUBSCRIBE"
                 self.send(packed(command, source.name))
+        if self._marks and not (self._patterns or self._channels) and self.open:
+            self._marks = False
+            self.send(packed(b"PUNSUBSCRIBE", self._everyone))
 
     def flushed(self) -> None:
         if self._control is not None:

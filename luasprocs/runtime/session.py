@@ -19,6 +19,7 @@ from luasprocs.runtime.dispatcher import Dispatcher
 from luasprocs.runtime.engine import until_engine
 from luasprocs.runtime.forwarder import Forwarder
 from luasprocs.runtime.jobs import Jobs
+from luasprocs.runtime.listeners import Listeners
 from luasprocs.runtime.log import log
 from luasprocs.runtime.master import MasterWatch
 from luasprocs.runtime.notifications import Notifications
@@ -55,6 +56,7 @@ class Session:
         self._coverage = Coverage(link, numbering, self._info)
         self._ticker = Ticker(link, numbering, self)
         self._binder = Binder(link, numbering, self)
+        self._listeners = Listeners(link, numbering, state.listeners, self._binder.rebind)
         self._dispatcher = Dispatcher(
             link,
             state,
@@ -99,7 +101,7 @@ class Session:
                 self._dispatcher.start()
                 await self._ticker.force()
                 for part in (
-                    *(self._binder, self._ticker, self._coverage, self._deadlines, self._jobs),
+                    *(self._binder, self._ticker, self._coverage, self._listeners, self._deadlines, self._jobs),
                     *(self._canary, self._watchdog, self._scripts, self._master, self._forwarder),
                 ):
                     link.spawn(part.run())
@@ -172,6 +174,11 @@ class Session:
         self._dispatcher.flush()
 
     # A change of triggers (binder.Rebinding).
+
+    @property
+    def hears(self) -> bool:
+        """Whether events are heard here."""
+        return self._listeners.hears
 
     async def subscribing(self, bindings: Bindings) -> None:
         """Makes the server publish what new sources need."""

@@ -153,6 +153,7 @@ def _runtime(settings: HostSettings, url: str, keys: Keys) -> Daemon:
             lua_path=settings.lua_path,
             allow=settings.allow,
         ),
+        listeners=settings.listeners,
     )
 
 
