@@ -48,7 +48,7 @@ def test_the_only_listener_hands_over(server):
                 daemons += [alone(server).spawn() for _ in range(3)]
                 for one in daemons[1:]:
                     one.until(" listening")
-                until(partial(heard_by, server, 1), what=lambda: [one.output for one in daemons])
+                until(partial(heard_by, server, 1))
                 until(lambda: sum(LEFT in one.output for one in daemons) == 3)  # noqa: B023  # called at once
                 handovers += LEFT in listener.output
                 for one in daemons:
