@@ -25,6 +25,7 @@ class ShardState:
     """Events that have not run yet, jobs at hand, and counters; passed to each new session.
 
     `runs`: events run; `schedule_runs`: times of schedules run; `timeouts`: consecutive timeouts on events by sproc.
+    `server`: the address of the last one.
     `stopping`: no new work is begun; `schedules`: whether schedules run here; `listeners`: how many daemons hear the shard.
     """
 
@@ -37,6 +38,7 @@ class ShardState:
     runs: int = 0
     schedule_runs: int = 0
     stopping: bool = False
+    server: tuple[str, int] | None = None
 
     def stop(self) -> None:
         self.stopping = True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,12 +12,11 @@ from luasprocs.contract.limits import LEASE_MS
 from luasprocs.server.fleet import open_registry
 from luasprocs.state.daemons import read_running
 from tests.cluster.registries import keys_on
+from tests.cluster.writing import Writing
 from tests.daemons import DaemonProcess
 from tests.until import until
 
 if TYPE_CHECKING:
-    from redis import RedisCluster
-
     from tests.clusters import Cluster, Node
 
 pytestmark = pytest.mark.timeout(180)
@@ -26,29 +24,6 @@ COUNTS = "-- event=set\n-- key=x:*,y:*\nredis.call('INCR', 'ran:' .. KEYS[1])\n"
 SOURCE = "__keyevent@0__:set"
 """What a trigger with two patterns of keys is bound to, for which a server counts who subscribes."""
 SOON_S = LEASE_MS / 1000 + 8
-
-
-class Writing:
-    """A thread that sets keys of all shards, each once."""
-
-    def __init__(self, client: RedisCluster) -> None:
-        self.keys: list[str] = []
-        self._client, self._stop = client, threading.Event()
-        self._thread = threading.Thread(target=self._write, daemon=True)
-
-    def __enter__(self) -> Writing:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(30)
-
-    def _write(self) -> None:
-        while not self._stop.wait(0.002):
-            key = f"x:{{{len(self.keys)}}}"
-            self._client.set(key, "1")
-            self.keys.append(key)
 
 
 def subscribed(node: Node) -> int:
