@@ -69,15 +69,13 @@ class Predecessor:
             async with asyncio.timeout(WITHIN_S):
                 await self._carry_over(link)
         except (_LostError, exceptions.RedisError, TimeoutError) as error:
-            log.info(
-                "this daemon can not go on with the events of before the failover: %s", error or "no answer in time"
-            )
+            log.info("events are not carried over from the demoted server: %s", error or "no answer in time")
             self._numbering.disconnect()
             link.events.receive = link.events.notice
             return False
         finally:
             self.close()
-        log.info("a failover in order: events go on")
+        log.info("events are carried over from the demoted server: no gap")
         return True
 
     async def _carry_over(self, link: Link) -> None:
@@ -131,7 +129,7 @@ class Predecessor:
             return False
         before = hashlib.sha1((said["run_id"] + said["master_replid2"]).encode(), usedforsecurity=False).hexdigest()
         if self._numbering.now is None or before != self._numbering.now.run_id:
-            raise _LostError("the old server had to copy the next one's data anew")
+            raise _LostError("what was heard of the old server is not what the new one goes on from")
         return True
 
     def _old(self, message: Any) -> None:
