@@ -1,4 +1,4 @@
-"""A failover in order: the connection for events to the demoted server, until the next one's has taken over.
+"""A failover in order, of a cluster: the connection for events to the demoted server, until the next one's has taken over.
 
 As a replica the old server publishes what the new one does, in the same order. So its events are numbered on there, up to the
 first tick of the new server; that one's connection goes on from there. What is PUBLISHed may come out of place in a cluster, but
@@ -123,8 +123,6 @@ class Predecessor:
     async def _follows(self, old: Wire) -> bool:
         """Whether the old server replicates from the next one, and its whole history is a part of that one's."""
         said = _info(await old.call("INFO", "server")) | _info(await old.call("INFO", "replication"))
-        if said["role"] != "slave" and not self._keys.tag:
-            raise _LostError("the old server was not demoted")
         if said["role"] != "slave" or said["master_link_status"] != "up":
             return False
         before = hashlib.sha1((said["run_id"] + said["master_replid2"]).encode(), usedforsecurity=False).hexdigest()

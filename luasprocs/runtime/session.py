@@ -116,7 +116,7 @@ class Session:
                 if self._state.schedules:
                     link.spawn(self._scheduler.run())
         except DemotedError:
-            if self._numbering.sources and link.events.open:
+            if link.keys.tag and self._numbering.sources and link.events.open:  # Sentinels close it
                 self.left = Predecessor(link, self._numbering)
             raise
         finally:
