@@ -82,26 +82,7 @@ local function server_id()
   return redis.sha1hex(run_id .. (replication_id or ''))
 end
 
--- Whether a server that has just been promoted waits with a new epoch, for a lease: a daemon that hears it through the demoted one may
--- carry the old epoch on.
-local function waits(epoch, now)
-  local since = tonumber(redis.call('HGET', K.EVENTS, 'waits') or 0)
-  if since > 0 then return now - since < K.LEASE_MS and now >= since end
-  local daemons = redis.call('HGETALL', K.DAEMONS)
-  for i = 2, #daemons, 2 do
-    local at, info = daemons[i]:match('^(%d+) %d+ (.+)$')
-    local ok, said = pcall(prelude.json().decode, info or '')
-    local hears = ok and type(said) == 'table' and said.epoch == epoch and type(said.covers) == 'table' and next(said.covers)
-    if hears and math.abs(now - at) < K.LEASE_MS then
-      redis.call('HSET', K.EVENTS, 'waits', now)
-      return true
-    end
-  end
-  return false
-end
-
--- The message: epoch, tick, ms, run id, forced. A clock that went back counts as long ago. `forced` 2: the daemon has heard all that this
--- server has of the epoch, by the demoted one; 3: it has listened, and can't go on.
+-- The message: epoch, tick, ms, run id, forced. A clock that went back counts as long ago. `forced`: more than 1 see moved.lua.
 function serve.tick(_, args)
   local interval_ms, forced = tonumber(args[1]), args[2] ~= '0'
   runs.mend()
@@ -109,13 +90,11 @@ function serve.tick(_, args)
   local found = redis.pcall('HMGET', K.EVENTS, 'epoch', 'tick', 'at', 'proof', 'server')
   if found.err then found = redis.call('HMGET', writable(K.EVENTS, 'hash'), 'epoch', 'tick', 'at') end
   local epoch, now = found[1], now_ms()
-  local carried = epoch and args[2] == '2' and (found[5] or epoch:sub(14)) ~= run_id
-  if carried then
-    redis.call('HSET', K.EVENTS, 'server', run_id)
-    redis.call('HDEL', K.EVENTS, 'waits')
-  elseif not epoch or (found[5] or epoch:sub(14)) ~= run_id then
-    if epoch and args[2] ~= '3' and waits(epoch, now) then return { epoch, tonumber(found[2]) + 1 } end
-    epoch, forced = start_epoch(run_id, redis.call('HGETALL', K.EVENTS)), true
+  local carried
+  if not epoch or (found[5] or epoch:sub(14)) ~= run_id then
+    carried = epoch and K.TAG ~= '' and core.use 'moved'.carried(epoch, args[2], run_id, now)
+    if carried == 0 then return { epoch, tonumber(found[2]) + 1 } end
+    if not carried then epoch, forced = start_epoch(run_id, redis.call('HGETALL', K.EVENTS)), true end
   end
   if K.TAG ~= '' then core.use 'moved'.prepare() end
   local since = now - tonumber(found[3] or 0)
@@ -124,7 +103,7 @@ function serve.tick(_, args)
   if found[4] ~= core.proof then redis.call('HSET', K.EVENTS, 'proof', core.proof) end
   redis.call('HSET', K.EVENTS, 'at', now)
   redis.call('PUBLISH', K.TICKS, core.proof .. table.concat({ epoch, tick, now, run_id, forced and 1 or 0 }, ' '))
-  return { epoch, tick, carried and 1 or nil }
+  return { epoch, tick, carried or nil }
 end
 
 function serve.cover(_, args)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,6 +27,10 @@ def replica_of(cluster: Cluster, primary: Node) -> Node:
     return next(one for one in cluster.nodes if not one.is_primary and one.ask("ROLE")[2] == primary.port)
 
 
+def carried(daemons: list[DaemonProcess], times: int) -> bool:
+    return sum(one.output.count(CARRIED) for one in daemons) >= times
+
+
 def gaps_on(cluster: Cluster, node: Node) -> list[dict[str, str]]:
     found = node.ask("XRANGE", keys_on(cluster, node).gaps, "-", "+")
     return [dict(fields) for _, fields in found]
@@ -46,7 +51,7 @@ def test_a_failover_in_order_is_no_gap(replicated, shell, monkeypatch):
                 until(lambda: len(writing.keys) > before + 50)  # noqa: B023  # called at once
                 primary = cluster.primaries[0]
                 cluster.fail_over(replica_of(cluster, primary))
-                until(lambda: sum(one.output.count(CARRIED) for one in daemons) > turn)  # noqa: B023
+                until(partial(carried, daemons, turn + 1), 20, lambda: "\n".join(one.output for one in daemons))
         with cluster.redis_cluster() as client:
             wanted = [b"1"] * len(writing.keys)
             until(lambda: [client.get(f"ran:{key}") for key in writing.keys] == wanted)

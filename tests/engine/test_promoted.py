@@ -1,4 +1,4 @@
-"""What a promoted replica's engine does with the epoch: carries it on, waits for who may do that, or begins another one."""
+"""What the engine of a promoted replica does with the epoch: carries it on, waits for who may do that, or begins another."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.live import put, sproc
 from tests.until import until
 
 PROMPT, FORCED, CARRY, LOST = range(4)
-EVENTS = Keys().events
+KEYS = Keys(tag="luasprocs-1")
 
 
 @pytest.fixture
@@ -20,32 +20,34 @@ def promoted(own_server):
     """A client of a replica that became a primary, and the epoch that it had; the last tick was the third."""
     old, new = own_server(), own_server()
     client = old.client()
-    put(client, sproc("a.lua", "return 1"))
+    put(client, sproc("a.lua", "return 1"), keys=KEYS)
     for _ in range(3):
         epoch, _ = tick(client, FORCED)
     beat(client, epoch)
     replica = new.client()
     replica.replicaof("127.0.0.1", old.port)
-    until(lambda: replica.info("replication")["master_link_status"] == "up" and replica.hget(EVENTS, "tick") == b"3")
+    until(
+        lambda: replica.info("replication")["master_link_status"] == "up" and replica.hget(KEYS.events, "tick") == b"3"
+    )
     replica.replicaof("NO", "ONE")
     return replica, epoch
 
 
 def tick(client, forced):
-    return client.fcall("luasprocs_tick", 0, 250, forced)
+    return client.fcall(KEYS.function("tick"), 0, 250, forced)
 
 
 def beat(client, epoch, late_ms=0, **covers):
     """A heartbeat of a daemon that hears a source, unless `covers` says otherwise."""
     seconds, microseconds = client.time()
     said = json.dumps({"epoch": epoch.decode(), "covers": covers or {"source": 1}})
-    client.hset(Keys().daemons, "daemon", f"{seconds * 1000 + microseconds // 1000 - late_ms} 3 {said}")
+    client.hset(KEYS.daemons, "daemon", f"{seconds * 1000 + microseconds // 1000 - late_ms} 3 {said}")
 
 
 def test_the_epoch_is_carried_on_by_the_first_who_can(promoted):
     client, epoch = promoted
     with client.pubsub() as heard:
-        heard.subscribe(Keys().ticks)
+        heard.subscribe(KEYS.ticks)
         assert heard.get_message(timeout=5)["type"] == "subscribe"
         assert tick(client, CARRY) == [epoch, 4, 1]
         assert heard.get_message(timeout=5)["data"].split()[1:3] == [epoch, b"4"]
@@ -58,9 +60,9 @@ def test_it_waits_for_a_lease_while_a_daemon_that_listened_seems_alive(promoted,
     client, epoch = promoted
     beat(client, epoch)
     assert tick(client, forced) == [epoch, 4]
-    assert client.hget(EVENTS, "tick") == b"3", "that tick is to come"
+    assert client.hget(KEYS.events, "tick") == b"3", "that tick is to come"
     assert tick(client, forced) == [epoch, 4]
-    client.hincrby(EVENTS, "waits", -LEASE_MS)
+    client.hincrby(KEYS.events, "waits", -LEASE_MS)
     other, number = tick(client, forced)
     assert (other != epoch, number) == (True, 1)
 
