@@ -22,13 +22,15 @@ from luasprocs.runtime.numbering import Tick
 from luasprocs.runtime.wire import connect
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from luasprocs.runtime.link import Link
     from luasprocs.runtime.listener import Listener
     from luasprocs.runtime.numbering import Numbering
     from luasprocs.runtime.wire import Wire
 
-WITHIN_S = 2.5
-KEPT_S = 5.0
+WITHIN_S = 5.0
+KEPT_S = 10.0
 LOOK_EVERY_S = 0.01
 CARRY = 2
 """What `tick` takes as `forced` to go on with the epoch of the server before."""
@@ -63,13 +65,16 @@ class Predecessor:
     def close(self) -> None:
         self._events.close()
 
-    async def carried_over(self, link: Link) -> bool:
-        """Whether events go on without a gap: then the link's connection has taken over, as if it had been there."""
+    async def carried_over(self, link: Link, renew: Callable[[], Awaitable[None]]) -> bool:
+        """Whether events go on without a gap: then the link's connection has taken over, as if it had been there.
+
+        `renew`: renews this daemon's lease on the new server.
+        """
         try:
             async with asyncio.timeout(WITHIN_S):
-                await self._carry_over(link)
+                await self._carry_over(link, renew)
         except (_LostError, exceptions.RedisError, TimeoutError) as error:
-            log.info("events are not carried over from the demoted server: %s", error or "no answer in time")
+            log.info("events are not carried over from the demoted server: %s", str(error) or "no answer in time")
             self._numbering.disconnect()
             link.events.receive = link.events.notice
             return False
@@ -78,7 +83,7 @@ class Predecessor:
         log.info("events are carried over from the demoted server: no gap")
         return True
 
-    async def _carry_over(self, link: Link) -> None:
+    async def _carry_over(self, link: Link, renew: Callable[[], Awaitable[None]]) -> None:
         old = await connect(self._url, server=self._server)
         try:
             await self._until_follows(old)
@@ -86,6 +91,7 @@ class Predecessor:
             await old.call("CONFIG", "SET", SETTING, flags.merged(setting, {"K", "h"}))
             await self._events.subscribe_channel(self._ticks)
             await self._prepare(link, setting)
+            await renew()
             _, tick, *carried = await link.call("tick", 1, CARRY)
             if not carried:
                 raise _LostError("another daemon carries them on")

@@ -102,7 +102,9 @@ class Session:
             await self._notifications.start()
             link.events.attach(link.keys, self._numbering, self)
             await link.events.subscribe_control()
-            lost = bool(self._numbering.sources) and not (before and await before.carried_over(link))
+            lost = bool(self._numbering.sources) and not (
+                before and await before.carried_over(link, self._coverage.renew)
+            )
             self._moved(forgets=lost)
             async with link.tasks():
                 await self._binder.bind()

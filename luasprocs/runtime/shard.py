@@ -81,6 +81,8 @@ class Shard:
             return
         await self._end_of_work()
         await end(sessions)
+        if self._before is not None:
+            self._before.close()
 
     async def _end_of_work(self) -> None:
         """Waits for the work under way, then ends the lease."""
