@@ -123,6 +123,7 @@ HOST: Mapping[str, Callable[[str], Any]] = {
     "executions_limit": up_to(100_000_000),
     "executions_age": interval,
     "workers": up_to(1000),
+    "listeners": up_to(1000),
     "files": path,
     "writable": paths,
     "lua_path": str,

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from luasprocs.contract.limits import EXECUTIONS_LIMIT
+from luasprocs.contract.limits import EXECUTIONS_LIMIT, LISTENERS
 from luasprocs.errors import LuasprocsError, SettingsError
 from luasprocs.language.values import nearest
 from luasprocs.operations.exposure import exposure
@@ -40,6 +40,7 @@ class HostSettings:
     `namespace` None: as luasprocs.toml says. `live_edits` None: commit if the repository is writable.
     `workers`: processes for async sprocs, None for one a core; `files`: the folder they work in; `writable`: folders beside it
     that they may write to; `lua_path`: more places for `require`, as package.path; `allow`: exec, clibs, unconfined.
+    `listeners`: how many daemons hear the events of each shard.
     `remote`: what the daemon mirrors below `mirror`, perhaps with a password. `log_format`: human or json.
     `http`: host:port for probes, metrics and the webhook, "" for none.
     `require_signed`, `require_fast_forward`: which commits may become live (`sync.reconcile.policy`).
@@ -65,6 +66,7 @@ class HostSettings:
     executions_limit: int = EXECUTIONS_LIMIT
     executions_age_ms: int = 7 * 86_400_000
     workers: int = 0
+    listeners: int = LISTENERS
     files: Path = Path(".luasprocs") / "files"
     writable: tuple[Path, ...] = ()
     lua_path: str = ""

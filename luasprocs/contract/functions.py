@@ -112,7 +112,7 @@ _ALL = (
         "tick",
         "daemons",
         "ticks",
-        "publishes the next tick, unless the last one is newer than `interval_ms` and `forced` isn't 1",
+        "publishes the next tick, unless the last one is newer than `interval_ms` and `forced` is 0; 2, 3: see moved.lua",
         "epoch, tick",
         ("interval_ms", "forced"),
         always=True,

@@ -8,6 +8,8 @@ LEASE_MS = 2000
 """A daemon whose last heartbeat is so old, and `LEASE_TICKS` back, is dead."""
 LEASE_TICKS = 4
 """These hold when the server's clock jumps."""
+LISTENERS = 2
+"""Daemons that hear the events of a shard, unless the host says otherwise."""
 FORGET_MS = 600_000
 """After which a dead daemon's heartbeat is removed."""
 BLIND_MS = 20

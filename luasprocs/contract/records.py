@@ -129,6 +129,8 @@ EVENTS: Fields = (
         "each source, as in `Triggers`",
         "its watermark, `tick count ms`: all wanted events up to there have run; `ms` is the time of that tick",
     ),
+    Field("server", "the run id of the server that carries the epoch on, after a failover in order"),
+    Field("waits", "since when a promoted server waits for who carries it on (unix milliseconds)", number=True),
     Field("left:<source>", "up to when an older epoch had run it, until the gap is recorded"),
     Field("blind:<source>", "when its missing notification flags were last recorded as a gap"),
     Field("limit", "about how many executions are kept, as the daemon was told", number=True),

@@ -192,5 +192,32 @@ function serve.inherit(_, args)
   return redis.status_reply('OK')
 end
 
+-- Whether the epoch goes on here, where a replica was promoted. 1: yes, as the daemon has heard all of it through the demoted server (`forced` 2);
+-- 0: not yet, as one may do so within a lease. Not once a daemon has listened and lost its connection (`forced` 3).
+function moved.carried(epoch, forced, run_id, now)
+  if forced == '2' then
+    redis.call('HSET', K.EVENTS, 'server', run_id)
+    redis.call('HDEL', K.EVENTS, 'waits')
+    return 1
+  end
+  return forced ~= '3' and moved.waits(epoch, now) and 0
+end
+
+function moved.waits(epoch, now)
+  local since = tonumber(redis.call('HGET', K.EVENTS, 'waits') or 0)
+  if since > 0 then return now - since < K.LEASE_MS and now >= since end
+  local daemons = redis.call('HGETALL', K.DAEMONS)
+  for i = 2, #daemons, 2 do
+    local at, info = daemons[i]:match('^(%d+) %d+ (.+)$')
+    local ok, said = pcall(prelude.json().decode, info or '')
+    local hears = ok and type(said) == 'table' and said.epoch == epoch and type(said.covers) == 'table' and next(said.covers)
+    if hears and math.abs(now - at) < K.LEASE_MS then
+      redis.call('HSET', K.EVENTS, 'waits', now)
+      return true
+    end
+  end
+  return false
+end
+
 moved.serve = serve
 return moved

@@ -82,16 +82,19 @@ local function server_id()
   return redis.sha1hex(run_id .. (replication_id or ''))
 end
 
--- The message: epoch, tick, ms, run id, forced. A clock that went back counts as long ago.
+-- The message: epoch, tick, ms, run id, forced. A clock that went back counts as long ago. `forced`: more than 1 see moved.lua.
 function serve.tick(_, args)
-  local interval_ms, forced = tonumber(args[1]), args[2] == '1'
+  local interval_ms, forced = tonumber(args[1]), args[2] ~= '0'
   runs.mend()
   local run_id = server_id()
-  local found = redis.pcall('HMGET', K.EVENTS, 'epoch', 'tick', 'at', 'proof')
+  local found = redis.pcall('HMGET', K.EVENTS, 'epoch', 'tick', 'at', 'proof', 'server')
   if found.err then found = redis.call('HMGET', writable(K.EVENTS, 'hash'), 'epoch', 'tick', 'at') end
   local epoch, now = found[1], now_ms()
-  if not epoch or epoch:sub(14) ~= run_id then
-    epoch, forced = start_epoch(run_id, redis.call('HGETALL', K.EVENTS)), true
+  local carried
+  if not epoch or (found[5] or epoch:sub(14)) ~= run_id then
+    carried = epoch and K.TAG ~= '' and core.use 'moved'.carried(epoch, args[2], run_id, now)
+    if carried == 0 then return { epoch, tonumber(found[2]) + 1 } end
+    if not carried then epoch, forced = start_epoch(run_id, redis.call('HGETALL', K.EVENTS)), true end
   end
   if K.TAG ~= '' then core.use 'moved'.prepare() end
   local since = now - tonumber(found[3] or 0)
@@ -100,7 +103,7 @@ function serve.tick(_, args)
   if found[4] ~= core.proof then redis.call('HSET', K.EVENTS, 'proof', core.proof) end
   redis.call('HSET', K.EVENTS, 'at', now)
   redis.call('PUBLISH', K.TICKS, core.proof .. table.concat({ epoch, tick, now, run_id, forced and 1 or 0 }, ' '))
-  return { epoch, tick }
+  return { epoch, tick, carried or nil }
 end
 
 function serve.cover(_, args)

@@ -260,7 +260,7 @@ def _read_place(registry: Registry, place: Registry) -> tuple[_OfShard, _Shared]
     rest = [None if isinstance(reply, Exception) else reply for reply in replies[1:]]
     shared, own = rest[: ahead - 1], rest[ahead - 1 :]
     beats, pauses, gaps, paused, *jobs = own or (None,) * 8
-    running = Running(time_ms(now), parse_heartbeats(beats or {}), tuple(parse_gaps(gaps, keys.tag)))
+    running = Running.on(keys.tag, time_ms(now), parse_heartbeats(beats or {}), parse_gaps(gaps, keys.tag))
     of_shard = _OfShard(
         running, ((jobs[0] or 0) + (jobs[1] or 0), jobs[2] or 0, jobs[3] or 0), parse_pauses(paused or (), pauses or {})
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from redis import exceptions
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
 
 class Rebinding(Protocol):
-    """Callbacks for a change of triggers, in the order of their calls."""
+    """Whether events are heard here, and callbacks for a change of triggers, in the order of their calls."""
+
+    @property
+    def hears(self) -> bool: ...
 
     async def subscribing(self, bindings: Bindings) -> None:
         """New sources are about to be subscribed."""
@@ -50,6 +54,8 @@ class Binder:
     async def bind(self) -> None:
         """Reads the triggers, subscribes to new sources and unsubscribes from unused ones."""
         bindings = await self._read()
+        if not self._rebinding.hears:
+            bindings = replace(bindings, sources={})
         numbering = self._numbering
         changed = bindings.generation != numbering.bindings.generation
         new, left = numbering.bind(bindings)

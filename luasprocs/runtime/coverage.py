@@ -94,12 +94,17 @@ class Coverage:
                 # Nothing after the start of its numbering has run: it may skip a hole before that.
                 start_ms = source.segment.ms if source.done <= start else ""
                 words += (source.name, *max(source.done, start), tick.tick, tick.ms, start_ms)
+        self._link.spawn(self._beaten((self._link.daemon, tick.epoch, self._heartbeat(tick), *words)))
+
+    def _heartbeat(self, tick: Tick) -> str:
         covers = {source.name.decode("utf-8", "replace"): source.covers for source in self._numbering.sources.values()}
-        info = self._info() | {
-            "epoch": tick.epoch,
-            "covers": {name: first for name, first in covers.items() if first is not None},
-        }
-        self._link.spawn(self._beaten((self._link.daemon, tick.epoch, json.dumps(info), *words)))
+        numbered = {name: first for name, first in covers.items() if first is not None}
+        return json.dumps(self._info() | {"epoch": tick.epoch, "covers": numbered})
+
+    async def renew(self) -> None:
+        """Renews the lease before anything runs, so that nobody takes what is at hand for lost. Raises redis.RedisError."""
+        if (now := self._numbering.now) is not None:
+            await self._link.call("beat", self._link.daemon, now.epoch, self._heartbeat(now))
 
     async def _beaten(self, words: tuple[Any, ...]) -> None:
         try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from redis import exceptions
 
+from luasprocs.contract.limits import LISTENERS
 from luasprocs.runtime.identity import Identity
 from luasprocs.runtime.link import Address
 from luasprocs.runtime.log import log
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
 
 
 class Daemon:
-    """Runs sprocs on events, schedules and demand, until `stop`. `schedules`: whether it runs schedules, too."""
+    """Runs sprocs on events, schedules and demand, until `stop`.
+
+    `schedules`: whether it runs schedules, too; `listeners`: how many daemons hear each shard.
+    """
 
     def __init__(
         self,
@@ -40,9 +44,10 @@ class Daemon:
         workers: WorkerRules | None = None,
         *,
         schedules: bool = True,
+        listeners: int = LISTENERS,
     ) -> None:
         self.identity = Identity.of_process()
-        self._url, self._fleet, self._schedules = url, Fleet(url, keys.namespace), schedules
+        self._url, self._fleet, self._schedules, self._listeners = url, Fleet(url, keys.namespace), schedules, listeners
         self._retention, self._rules = retention or Retention(), workers or WorkerRules()
         self._ready: Callable[[], None] = lambda: None
         self._shards: dict[Keys, tuple[Shard, asyncio.Task[None]]] = {}
@@ -142,7 +147,9 @@ class Daemon:
     def _shard(self, url: str, keys: Keys) -> Shard:
         db = Endpoint.of(url).db
         pool = Pool(WorkerSetup(url, keys.namespace, db, self.identity.id, self._rules, tag=keys.tag))
-        state = ShardState(Workload(pool), self._schedules, topology=self._topology if keys.tag else None)
+        state = ShardState(
+            Workload(pool), self._schedules, self._listeners, topology=self._topology if keys.tag else None
+        )
         return Shard(Address(url, keys, db), self.identity, state, self._retention, self._hears)
 
     async def _run(self, shard: Shard) -> None:

@@ -26,6 +26,8 @@ _CLASSES = {
     "x": "expired",
     "e": "evicted",
 }
+_RENAMED = frozenset(b"* expired evicted del hexpired hdel incrbyfloat hincrbyfloat spop srem".split())
+"""A replica says `del` of what expired or was evicted on its primary, and so on."""
 _CLASS_OF = {event: kind for kind, events in _CLASSES.items() for event in events.split()} | _RARE
 
 
@@ -36,6 +38,13 @@ def class_of(event: str) -> str:
     if event == "hexpired":
         return "hx"  # h on Redis 8, x on Valkey 9
     return _CLASS_OF.get(event, "d" if "." in event else "g")
+
+
+def renames(binding: Binding) -> bool:
+    """Whether some events of a source have another name on a replica."""
+    head, _, event = binding.source.partition(b"__:")
+    events = {event} if head.startswith(b"__keyevent@") else {name for one in binding.bound for name in one.events}
+    return bool(events & _RENAMED)
 
 
 def expanded(flags: str) -> set[str]:

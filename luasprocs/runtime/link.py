@@ -29,6 +29,10 @@ class LinkLostError(Exception):
     """The connections are no longer usable; the text says why."""
 
 
+class DemotedError(LinkLostError):
+    """Another server is the primary now. This one may be its replica."""
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """The address of a registry: the server's URL, its db, and the names of the registry's keys."""
@@ -51,6 +55,7 @@ class Link:
         self.keys = address.keys
         self.commands, self.events = wires
         self.said = said
+        self.keeps_events = False
         self._group: asyncio.TaskGroup | None = None
 
     @classmethod
@@ -76,9 +81,13 @@ class Link:
         return self.commands.open
 
     def close(self) -> None:
-        """Closes both connections at once; handlers that wait for a reply get a ConnectionError."""
+        """Closes both connections at once; handlers that wait for a reply get a ConnectionError.
+
+        `keeps_events`: somebody else has that one.
+        """
         self.commands.close()
-        self.events.close()
+        if not self.keeps_events:
+            self.events.close()
 
     def packed(self, function: str, *words: Argument) -> bytes:
         """Packs a call of an engine function, named as in the contract, for `send`."""

@@ -63,28 +63,35 @@ class Listener(Wire):
         self._channels: dict[bytes, _Place] = {}
         self._patterns: dict[bytes, _Place] = {}
         self._ticks, self._markers = keys.ticks.encode(), keys.markers.encode()
-        self._everyone = everyones(Keys.markers)
+        self.everyone = everyones(Keys.markers)
         self._tag = f"{{{keys.tag}}}:".encode() if keys.tag else b""
         self._asked_s: dict[bytes, float] = {}
         self._generations, self._wakes = keys.generations.encode(), keys.wakes.encode()
+        self._marks = False
         self._awaited: set[bytes] = set()
         self._confirmed = asyncio.Event()
-        self.receive = self._notice
+        self.receive = self.notice
 
     async def subscribe_control(self) -> None:
-        """Subscribes to ticks, generations, wake-ups, and all registries' markers; waits until the server confirms it."""
+        """Subscribes to ticks, generations and wake-ups; waits until the server confirms it."""
         await self._subscribe(b"SUBSCRIBE", (self._ticks, self._generations, self._wakes))
-        await self._subscribe(b"PSUBSCRIBE", (self._everyone,))
 
     async def subscribe(self, sources: Iterable[Source]) -> None:
-        """Subscribes to sources; waits until the server confirms it. Numbering starts at the next tick."""
+        """Subscribes to sources, and all registries' markers; waits until confirmed. Numbering starts at the next tick."""
         wanted = list(sources)
+        if not self._marks:
+            self._marks = True
+            await self._subscribe(b"PSUBSCRIBE", (self.everyone,))
         for source in wanted:
             kind, _, _ = source.name.partition(b"__:")
             place = _Place(source, len(kind) + 3, kind.startswith(b"__keyspace@"))
             (self._patterns if source.binding.pattern else self._channels)[source.name] = place
         await self._subscribe(b"PSUBSCRIBE", [one.name for one in wanted if one.binding.pattern])
         await self._subscribe(b"SUBSCRIBE", [one.name for one in wanted if not one.binding.pattern])
+
+    async def subscribe_channel(self, channel: bytes) -> None:
+        """Subscribes to one more channel; waits until the server confirms it."""
+        await self._subscribe(b"SUBSCRIBE", (channel,))
 
     async def _subscribe(self, command: bytes, names: Iterable[bytes]) -> None:
         listed = list(names)
@@ -107,18 +114,22 @@ class Listener(Wire):
             )
 
     def unsubscribe(self, sources: Iterable[Source]) -> None:
-        """Unsubscribes from sources without triggers."""
+        """Unsubscribes from sources that nothing here wants any more."""
         for source in sources:
             places = self._patterns if source.binding.pattern else self._channels
             if places.pop(source.name, None) and self.open:
                 command = b"PUNSUBSCRIBE" if source.binding.pattern else b"UNSUBSCRIBE"
                 self.send(packed(command, source.name))
+        if self._marks and not (self._patterns or self._channels) and self.open:
+            self._marks = False
+            self.send(packed(b"PUNSUBSCRIBE", self.everyone))
 
     def flushed(self) -> None:
         if self._control is not None:
             self._control.flush()
 
-    def _notice(self, message: Any) -> None:
+    def notice(self, message: Any) -> None:
+        """Handles one message."""
         try:
             kind = message[0]
         except TypeError:  # it is an error: an ACL refuses a subscription
@@ -137,7 +148,7 @@ class Listener(Wire):
             self._other(message)
             return
         if place is None:
-            if message[1] == self._everyone:
+            if message[1] == self.everyone:
                 self._marked(channel, payload)
             return
         source, cut, keyspace = place

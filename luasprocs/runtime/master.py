@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from luasprocs.runtime.link import LinkLostError
+from luasprocs.runtime.link import DemotedError
 from luasprocs.server.errors import named
 from luasprocs.server.guide_errors import GuideError
 from luasprocs.server.located import guides_of
@@ -28,7 +28,7 @@ class MasterWatch:
         """Runs until another master is named. Guides that don't answer are no reason to leave a server that does.
 
         Raises:
-            LinkLostError: it is.
+            DemotedError: it is.
         """
         link = self._link
         here = place(*link.server.address)
@@ -48,4 +48,4 @@ class MasterWatch:
                     continue
                 link.said.forget("sentinel")
                 if moved:
-                    raise LinkLostError(f"Sentinel names another master than {here}")
+                    raise DemotedError(f"Sentinel names another master than {here}")

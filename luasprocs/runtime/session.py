@@ -19,10 +19,13 @@ from luasprocs.runtime.dispatcher import Dispatcher
 from luasprocs.runtime.engine import until_engine
 from luasprocs.runtime.forwarder import Forwarder
 from luasprocs.runtime.jobs import Jobs
+from luasprocs.runtime.link import DemotedError
+from luasprocs.runtime.listeners import Listeners
 from luasprocs.runtime.log import log
 from luasprocs.runtime.master import MasterWatch
 from luasprocs.runtime.notifications import Notifications
 from luasprocs.runtime.pausing import pause
+from luasprocs.runtime.predecessor import Predecessor
 from luasprocs.runtime.scheduler import Scheduler
 from luasprocs.runtime.scripts import Scripts
 from luasprocs.runtime.ticker import Ticker
@@ -42,7 +45,10 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """`state` outlives the session; `listening` is called with each tick once all sources are numbered."""
+    """`state` outlives the session; `listening` is called with each tick once all sources are numbered.
+
+    `left`: after its end, what the next session may go on from.
+    """
 
     def __init__(
         self, link: Link, state: ShardState, identity: Identity, retention: Retention, listening: Callable[[], None]
@@ -55,6 +61,7 @@ class Session:
         self._coverage = Coverage(link, numbering, self._info)
         self._ticker = Ticker(link, numbering, self)
         self._binder = Binder(link, numbering, self)
+        self._listeners = Listeners(link, numbering, state.listeners, self._binder.rebind)
         self._dispatcher = Dispatcher(
             link,
             state,
@@ -71,6 +78,7 @@ class Session:
         self._forwarder = Forwarder(link)
         self._upkeep = Upkeep(link, numbering, retention)
         self._scripts = Scripts(link)
+        self.left: Predecessor | None = None
 
     @property
     def in_flight(self) -> int:
@@ -81,8 +89,8 @@ class Session:
         """Sends the first command. Raises redis.RedisError."""
         await self._upkeep.start()
 
-    async def run(self) -> None:
-        """Runs until a connection breaks.
+    async def run(self, before: Predecessor | None = None) -> None:
+        """Runs until a connection breaks. `before`: what a demoted server has left, to go on from.
 
         Raises:
             LinkLostError, redis.RedisError: it did.
@@ -94,21 +102,36 @@ class Session:
             await self._notifications.start()
             link.events.attach(link.keys, self._numbering, self)
             await link.events.subscribe_control()
+            lost = bool(self._numbering.sources) and not (
+                before and await before.carried_over(link, self._coverage.renew)
+            )
+            self._moved(forgets=lost)
             async with link.tasks():
                 await self._binder.bind()
                 self._dispatcher.start()
-                await self._ticker.force()
+                await self._ticker.force(lost=lost)
                 for part in (
-                    *(self._binder, self._ticker, self._coverage, self._deadlines, self._jobs),
+                    *(self._binder, self._ticker, self._coverage, self._listeners, self._deadlines, self._jobs),
                     *(self._canary, self._watchdog, self._scripts, self._master, self._forwarder),
                 ):
                     link.spawn(part.run())
                 if self._state.schedules:
                     link.spawn(self._scheduler.run())
+        except DemotedError:
+            if link.keys.tag and self._numbering.sources and link.events.open:  # Sentinels close it
+                self.left = Predecessor(link, self._numbering)
+            raise
         finally:
             link.close()
             self._dispatcher.close()
-            self._numbering.disconnect()
+            if self.left is None:
+                self._numbering.disconnect()
+
+    def _moved(self, *, forgets: bool) -> None:
+        """Of another server's events nothing that was numbered counts, unless they were carried over."""
+        last, self._state.server = self._state.server, self._link.server.address
+        if forgets and last not in {None, self._state.server}:
+            self._coverage.start_anew(self._numbering.sources.values())
 
     async def leave(self) -> None:
         """Reports finished jobs and ends the lease. Raises redis.RedisError."""
@@ -135,6 +158,8 @@ class Session:
             )
             self._coverage.start_anew(self._numbering.sources.values())
             self._binder.rebind()
+        elif last is not None and last.run_id != tick.run_id:  # what this one has read came from another server
+            self._coverage.start_anew(self._numbering.sources.values())
         started = self._numbering.tick(tick)
         if started:
             self._coverage.cover(started)
@@ -172,6 +197,11 @@ class Session:
         self._dispatcher.flush()
 
     # A change of triggers (binder.Rebinding).
+
+    @property
+    def hears(self) -> bool:
+        """Whether events are heard here."""
+        return self._listeners.hears
 
     async def subscribing(self, bindings: Bindings) -> None:
         """Makes the server publish what new sources need."""

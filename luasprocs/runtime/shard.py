@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from luasprocs.runtime.identity import Identity
     from luasprocs.runtime.link import Address
+    from luasprocs.runtime.predecessor import Predecessor
     from luasprocs.runtime.shard_state import ShardState
     from luasprocs.runtime.upkeep import Retention
     from luasprocs.server.endpoint import Endpoint
@@ -52,6 +53,7 @@ class Shard:
         self._on_listening = on_listening
         self._link: Link | None = None
         self._session: Session | None = None
+        self._before: Predecessor | None = None
         self._stop = asyncio.Event()
 
     @property
@@ -79,6 +81,8 @@ class Shard:
             return
         await self._end_of_work()
         await end(sessions)
+        if self._before is not None:
+            self._before.close()
 
     async def _end_of_work(self) -> None:
         """Waits for the work under way, then ends the lease."""
@@ -98,7 +102,7 @@ class Shard:
         while True:
             try:
                 session = await self._connect()
-                await session.run()
+                await session.run(self._before)
             except LinkLostError as lost:
                 log.warning("%s; connecting again", lost)
             except exceptions.RedisError as error:
@@ -126,6 +130,12 @@ class Shard:
     def _disconnect(self) -> None:
         if self._link is not None:
             self._link.close()
+        if self._session is not None:
+            self._before = self._session.left
+        if self._before is not None and not self._before.useful:
+            self._before.close()
+            self._before = None
+            self.state.numbering.disconnect()
         self._link, self._session, self._ticks_arrive = None, None, False
 
     async def _failed(self, error: exceptions.RedisError) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from luasprocs.contract.codes import Work
+from luasprocs.contract.limits import LISTENERS
 from luasprocs.runtime.log_once import LogOnce
 from luasprocs.runtime.numbering import Numbering
 
@@ -25,11 +26,13 @@ class ShardState:
     """Events that have not run yet, jobs at hand, and counters; passed to each new session.
 
     `runs`: events run; `schedule_runs`: times of schedules run; `timeouts`: consecutive timeouts on events by sproc.
-    `stopping`: no new work is begun; `schedules`: whether schedules run here.
+    `server`: the address of the last one.
+    `stopping`: no new work is begun; `schedules`: whether schedules run here; `listeners`: how many daemons hear the shard.
     """
 
     workload: Workload
     schedules: bool = True
+    listeners: int = LISTENERS
     numbering: Numbering = field(default_factory=Numbering)
     said: LogOnce = field(default_factory=LogOnce)
     timeouts: dict[bytes, int] = field(default_factory=dict)
@@ -38,6 +41,7 @@ class ShardState:
     stopping: bool = False
     topology: Topology | None = None
     """In a cluster: where its primaries are."""
+    server: tuple[str, int] | None = None
 
     def stop(self) -> None:
         self.stopping = True

@@ -11,7 +11,7 @@ from redis import exceptions
 from luasprocs.contract.limits import TICK_MS
 from luasprocs.contract.replies import Ticked
 from luasprocs.runtime.engine import until_engine
-from luasprocs.runtime.link import LinkLostError
+from luasprocs.runtime.link import DemotedError, LinkLostError
 from luasprocs.runtime.log import log
 from luasprocs.runtime.shard_state import TICK
 from luasprocs.runtime.wire import connect
@@ -27,6 +27,8 @@ TICKS_UNHEARD = 8
 """After so many missing ticks the event connection counts as broken."""
 HUNG_S = 5.0
 FORCE_EVERY_S = 0.2
+LOST = 3
+"""What `tick` takes as `forced` to begin an epoch at once after a failover."""
 
 
 class Ticks(Protocol):
@@ -50,9 +52,12 @@ class Ticker:
         self._unheard = self._read_bytes = 0
         self._forced_s = 0.0
 
-    async def force(self) -> None:
-        """Publishes a tick now: it starts the numbering of new subscriptions. Raises redis.RedisError."""
-        await self._link.call("tick", TICK_MS, 1)
+    async def force(self, *, lost: bool = False) -> None:
+        """Publishes a tick now: it starts the numbering of new subscriptions. Raises redis.RedisError.
+
+        `lost`: this daemon has listened and lost its connection, so that after a failover no epoch is carried on.
+        """
+        await self._link.call("tick", TICK_MS, LOST if lost else 1)
 
     def force_soon(self) -> None:
         """Does the same in the background, at a limited rate."""
@@ -104,6 +109,8 @@ class Ticker:
 
     def _refused(self, error: exceptions.ResponseError) -> None:
         self._link.say(TICK, f"the tick was refused: {error}")
+        if is_read_only(error) and self._link.server.guides:
+            raise DemotedError("the server is now a replica")
         if is_read_only(error):
             self._count_unheard("the server is now a replica: connecting again to find its master")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from luasprocs.contract.encoding import parsed_json, text, time_ms
 from luasprocs.contract.keys import Keys
@@ -57,6 +57,7 @@ class DaemonInfo:
 class Running:
     """What runs, at `now_ms` of the server's clock: daemons by id, the last gaps, the newest last.
 
+    `hearing`: the tag of each shard to the ids of the living daemons that hear its events.
     `faults`: keys that aren't what they should be, as sentences.
     """
 
@@ -64,6 +65,15 @@ class Running:
     daemons: tuple[DaemonInfo, ...] = ()
     gaps: tuple[Gap, ...] = ()
     faults: tuple[str, ...] = ()
+    hearing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def on(
+        cls, tag: str, now_ms: int, daemons: Sequence[DaemonInfo], gaps: Sequence[Gap], faults: Sequence[str] = ()
+    ) -> Self:
+        """What runs on one shard."""
+        hearing = tuple(one.id for one in daemons if one.covers and one.alive(now_ms))
+        return cls(now_ms, tuple(daemons), tuple(gaps), tuple(faults), {tag: hearing})
 
     @property
     def alive(self) -> tuple[DaemonInfo, ...]:
@@ -146,6 +156,7 @@ def merged_running(each: Sequence[Running], gaps: int) -> Running:
         daemons=merged_heartbeats((one.now_ms, one.daemons) for one in each),
         gaps=tuple(merged_gaps([*one.gaps] for one in each)[-gaps:]),
         faults=tuple(fault for one in each for fault in one.faults),
+        hearing={tag: ids for one in each for tag, ids in one.hearing.items()},
     )
 
 
@@ -161,9 +172,10 @@ def _read_running(registry: Registry, gaps: int) -> Running:
             faults.append(str(wrong_type(key, registry.keys)))
         elif isinstance(reply, Exception):
             raise reply
-    return Running(
-        now_ms=time_ms(now),
-        daemons=() if isinstance(beats, Exception) else parse_heartbeats(beats),
-        gaps=() if isinstance(entries, Exception) else tuple(parse_gaps(entries, registry.keys.tag)),
-        faults=tuple(faults),
+    return Running.on(
+        registry.keys.tag,
+        time_ms(now),
+        () if isinstance(beats, Exception) else parse_heartbeats(beats),
+        () if isinstance(entries, Exception) else parse_gaps(entries, registry.keys.tag),
+        faults,
     )

@@ -55,7 +55,10 @@ def command(
     no_sync: bool,
     no_runtime: bool,
 ) -> int:
-    """Keep Redis equal to a git branch and run sprocs on events and schedules, until SIGTERM. Run as many as you like."""
+    """Keep Redis equal to a git branch and run sprocs on events and schedules, until SIGTERM.
+
+    Run as many as you like: two of them hear events (LUASPROCS_LISTENERS), the others stand by.
+    """
     if no_sync and (once or no_runtime or worktree or remote):
         raise SettingsError("--no-sync can't be combined with --once, --no-runtime, --worktree or --remote")
     given = {"branch": branch, "remote": remote}
@@ -153,6 +156,7 @@ def _runtime(settings: HostSettings, url: str, keys: Keys) -> Daemon:
             lua_path=settings.lua_path,
             allow=settings.allow,
         ),
+        listeners=settings.listeners,
     )
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from luasprocs.operations.findings import Finding
     from luasprocs.operations.snapshot import ShardFacts
     from luasprocs.registry.live import Live
-    from luasprocs.state.daemons import DaemonInfo
+    from luasprocs.state.daemons import DaemonInfo, Running
     from luasprocs.state.executions import Gap
     from sync.reconcile.desired import Desired
     from sync.reconcile.standing import Standing
@@ -111,7 +111,7 @@ def _as_json(snapshot: Snapshot, live: Live, standing: Standing, found: tuple[Fi
         "in_sync": standing.in_sync,
         "drift": list(standing.drift),
         "pinned": revision.pinned or None,
-        "shards": [_shard_json(one) for one in _shards(snapshot)],
+        "shards": [_shard_json(one, running) for one in _shards(snapshot)],
         "daemons": [_daemon_json(daemon, running.now_ms) for daemon in running.daemons],
         "gaps": [_gap_json(gap) for gap in running.gaps[-GAPS_SHOWN:]],
         "refused": standing.refused or None,
@@ -124,12 +124,13 @@ def _shards(snapshot: Snapshot) -> tuple[ShardFacts, ...]:
     return snapshot.sprocs.shards if snapshot.sprocs else ()
 
 
-def _shard_json(shard: ShardFacts) -> dict[str, object]:
+def _shard_json(shard: ShardFacts, running: Running) -> dict[str, object]:
     return {
         "tag": shard.tag,
         "address": shard.address or None,
         "slots": [list(one) for one in shard.slots],
         "generation": shard.generation,
+        "heard_by": list(running.hearing.get(shard.tag, ())),
         "problem": shard.problem or None,
     }
 
@@ -181,20 +182,29 @@ def _print(console: Console, session: Session, snapshot: Snapshot, live: Live) -
     for shard in _shards(snapshot):
         slots = ", ".join(f"{one.first}-{one.last}" for one in shard.slots)
         state = shard.problem or f"generation {shard.generation or 'none'}"
-        console.line(f"shard       {shard.tag} at {shard.address or '?'}, slots {slots}: {state}")
+        heard = f", heard by {', '.join(hearing)}" if (hearing := running.hearing.get(shard.tag)) else ""
+        console.line(f"shard       {shard.tag} at {shard.address or '?'}, slots {slots}: {state}{heard}")
     for daemon in running.daemons:
-        _print_daemon(console, daemon, running.now_ms)
+        _print_daemon(console, daemon, running)
     if any(_jobs(snapshot).values()):
         console.line(f"jobs        {', '.join(f'{count} {state}' for state, count in _jobs(snapshot).items())}")
 
 
-def _print_daemon(console: Console, daemon: DaemonInfo, now_ms: int) -> None:
-    age = f"last seen {daemon.age_ms(now_ms) / 1000:.1f} s ago"
-    if not daemon.alive(now_ms):
+def _print_daemon(console: Console, daemon: DaemonInfo, running: Running) -> None:
+    age = f"last seen {daemon.age_ms(running.now_ms) / 1000:.1f} s ago"
+    if not daemon.alive(running.now_ms):
         console.line(f"daemon      {daemon.id}: gone; {age}", "dim")
         return
-    covered = f"{len(daemon.covers)} source{'s' if len(daemon.covers) != 1 else ''}"
     runs = f"{daemon.runs} run{'s' if daemon.runs != 1 else ''}"
     ignored = f", {daemon.ignored} messages ignored" if daemon.ignored else ""
-    facts = f"pid {daemon.pid} on {daemon.host}, {covered}, lag {daemon.lag}, {runs} by events{ignored}, {age}"
+    facts = f"pid {daemon.pid} on {daemon.host}, {_heard(daemon, running)}, lag {daemon.lag}, {runs} by events{ignored}, {age}"
     console.line(f"daemon      {daemon.id}: {facts}")
+
+
+def _heard(daemon: DaemonInfo, running: Running) -> str:
+    shards = [tag for tag, ids in running.hearing.items() if daemon.id in ids]
+    if not shards and any(running.hearing.values()):
+        return "others hear events"
+    if len(running.hearing) > 1:
+        return f"hears {len(shards)} of {len(running.hearing)} shards"
+    return f"{len(daemon.covers)} source{'s' if len(daemon.covers) != 1 else ''}"
