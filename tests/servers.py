@@ -124,6 +124,7 @@ class Server:
             "protocol": 2,
             "decode_responses": False,
             "retry": Retry(NoBackoff(), 0),
+            "driver_info": None,  # redis-py's version would be read from its files for each client
         }
         client = redis.Redis(host="127.0.0.1", port=self.port, **{**settings, **options})  # type: ignore[arg-type]
         self._clients.append(client)
