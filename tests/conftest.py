@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 EITHER_SERVER = (
     "tui/",
     "sync/service/",
-    "sync/commands/test_hooks.py",
-    "sync/commands/test_hook_process.py",
-    "sync/commands/test_merges.py",
-    "sync/commands/test_pusher.py",
-    "sync/commands/test_pre_commit.py",
-    "sync/commands/test_terminal.py",
-    "sync/commands/test_up.py",
+    "sync/commands/",
     "worker/test_confinement.py",
     "worker/test_hostile.py",
     "worker/test_modules.py",
+    "cluster/test_syncing.py",
+    "faults/test_bursts.py",
+    "faults/test_cuts.py",
+    "fuzz/test_channels.py",
+    "fuzz/test_control.py",
+    "fuzz/test_http.py",
 )
-"""What screens, git, terminals and the kernel do with what was read: each test on one of the servers, half of them on each.
+"""What commands, screens, git, daemons and the kernel do with what was read: each test on one of the servers, half of them on each.
 
-What they read and write is tested on both, by the tests of what they do it with.
+What they read and write is tested on both, by the tests of what they do it with; the long forms are run on both.
 """
 BOTH_SERVERS = (
     "tui/test_terminal.py",
@@ -44,6 +44,14 @@ BOTH_SERVERS = (
     "sync/service/test_role.py",
     "sync/service/test_outages.py",
     "sync/service/test_live_edits.py",
+    "sync/commands/test_cron.py",
+    "sync/commands/test_evalsha.py",
+    "sync/commands/test_execute.py",
+    "sync/commands/test_foreign_library.py",
+    "sync/commands/test_jobs.py",
+    "sync/commands/test_roles.py",
+    "sync/commands/test_secrets.py",
+    "sync/commands/test_wait.py",
 )
 """All the same."""
 CLUSTERS = {"cluster": 0, "replicated": 1}
@@ -103,7 +111,7 @@ def _on_the_other_server(item: pytest.Item) -> bool:
     callspec = getattr(item, "callspec", None)
     kind = callspec.params.get("server_kind") if callspec else None
     file = item.nodeid.removeprefix("tests/")
-    if not kind or not file.startswith(EITHER_SERVER) or file.startswith(BOTH_SERVERS):
+    if SOAK or not kind or not file.startswith(EITHER_SERVER) or file.startswith(BOTH_SERVERS):
         return False
     same = item.nodeid.replace(kind, KINDS[0])
     return str(kind) != KINDS[zlib.crc32(same.encode()) % len(KINDS)]
