@@ -78,7 +78,7 @@ def test_events_whose_keys_have_moved_run_once_where_they_are(cluster, client, s
 
 
 def test_a_schedule_runs_once_for_each_time_and_goes_where_its_slot_goes(cluster, client, shell):
-    shell.commit(tick="-- every=1s\n-- at=home\nredis.call('RPUSH', 'times:{home}', ARGV[1])\n")
+    shell.commit(tick="-- every=1s\n-- misfire=all\n-- at=home\nredis.call('RPUSH', 'times:{home}', ARGV[1])\n")
     source = cluster.at("home")
     target = next(node for node in cluster.nodes if node is not source)
     with daemon(cluster, shell), daemon(cluster, shell):

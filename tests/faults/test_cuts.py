@@ -18,7 +18,7 @@ from tests.faults.ledger import COUNTER, Writers, check, gaps, settled
 from tests.gitrepo import GitRepo
 from tests.proxy import Proxy
 from tests.sync.service.service import Service, live, stands
-from tests.until import until
+from tests.until import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,7 @@ def cut(work: Work, kind: str, provoke: Callable[[Work], None], *, after: bool) 
     proxy.cut_command(kind=kind, after=after)
     started = time.monotonic()
     while not proxy.command_cut.is_set():
-        assert time.monotonic() - started < 30, f"{kind} was never sent"
+        assert time.monotonic() - started < PATIENCE_S, f"{kind} was never sent"
         provoke(work)
         proxy.command_cut.wait(1)
     work.run()
