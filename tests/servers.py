@@ -16,6 +16,7 @@ from redis.retry import Retry
 
 from luasprocs.server.embedded import EmbeddedServer
 from luasprocs.server.valkey_binary import find_binary
+from tests.soak import SOAK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +72,11 @@ def version_of(kind: str) -> str:
     found = re.search(rb"v=(\d+\.\d+\.\d+)", said)
     assert found, said
     return f"{product_of(kind).capitalize()} {found[1].decode()}"
+
+
+def share(kind: str, whole: Sequence[str]) -> Sequence[str]:
+    """What a test tries on one kind of server, each other part on the other ones; all of it in the long form."""
+    return whole if SOAK else whole[KINDS.index(kind) :: len(KINDS)]
 
 
 class Server:
