@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import sys
 import zlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
@@ -21,24 +20,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 
-HERE = Path(__file__).parent
 EITHER_SERVER = (
-    "tui",
-    "sync/service",
-    "sync/commands/test_hooks.py",
-    "sync/commands/test_hook_process.py",
-    "sync/commands/test_merges.py",
-    "sync/commands/test_pusher.py",
-    "sync/commands/test_pre_commit.py",
-    "sync/commands/test_terminal.py",
-    "sync/commands/test_up.py",
+    "tui/",
+    "sync/service/",
+    "sync/commands/",
     "worker/test_confinement.py",
     "worker/test_hostile.py",
     "worker/test_modules.py",
+    "cluster/test_syncing.py",
+    "faults/test_bursts.py",
+    "faults/test_cuts.py",
+    "fuzz/test_channels.py",
+    "fuzz/test_control.py",
+    "fuzz/test_http.py",
 )
-"""What screens, git, terminals and the kernel do with what was read: each test on one of the servers, half of them on each.
+"""What commands, screens, git, daemons and the kernel do with what was read: each test on one server, half of them on each.
 
-What they read and write is tested on both, by the tests of what they do it with.
+What they read and write is tested on both, by the tests of what they do it with; the long forms are run on both.
 """
 BOTH_SERVERS = (
     "tui/test_terminal.py",
@@ -46,6 +44,14 @@ BOTH_SERVERS = (
     "sync/service/test_role.py",
     "sync/service/test_outages.py",
     "sync/service/test_live_edits.py",
+    "sync/commands/test_cron.py",
+    "sync/commands/test_evalsha.py",
+    "sync/commands/test_execute.py",
+    "sync/commands/test_foreign_library.py",
+    "sync/commands/test_jobs.py",
+    "sync/commands/test_roles.py",
+    "sync/commands/test_secrets.py",
+    "sync/commands/test_wait.py",
 )
 """All the same."""
 CLUSTERS = {"cluster": 0, "replicated": 1}
@@ -86,20 +92,26 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     tried.mark(items)
-    left_out = [
+    left_out = {
         item for item in items if _on_the_other_server(item) or (REWORDED and item.get_closest_marker("wording"))
-    ]
+    }
     if left_out:
-        config.hook.pytest_deselected(items=left_out)
+        config.hook.pytest_deselected(items=[*left_out])
         items[:] = [item for item in items if item not in left_out]
+    items.sort(key=_timeout_s, reverse=True)
+
+
+def _timeout_s(item: pytest.Item) -> float:
+    """Who needs longest begins first, so that nobody waits for it at the end."""
+    mark = item.get_closest_marker("timeout")
+    return float(mark.args[0]) if mark else 0.0
 
 
 def _on_the_other_server(item: pytest.Item) -> bool:
     callspec = getattr(item, "callspec", None)
     kind = callspec.params.get("server_kind") if callspec else None
-    where = {item.path, *item.path.parents}
-    either = any(HERE / one in where for one in EITHER_SERVER) and not any(HERE / one in where for one in BOTH_SERVERS)
-    if not kind or not either:
+    file = item.nodeid.removeprefix("tests/")
+    if SOAK or not kind or not file.startswith(EITHER_SERVER) or file.startswith(BOTH_SERVERS):
         return False
     same = item.nodeid.replace(kind, KINDS[0])
     return str(kind) != KINDS[zlib.crc32(same.encode()) % len(KINDS)]

@@ -16,6 +16,7 @@ from redis.retry import Retry
 
 from luasprocs.server.embedded import EmbeddedServer
 from luasprocs.server.valkey_binary import find_binary
+from tests.soak import SOAK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,6 +74,11 @@ def version_of(kind: str) -> str:
     return f"{product_of(kind).capitalize()} {found[1].decode()}"
 
 
+def share(kind: str, whole: Sequence[str]) -> Sequence[str]:
+    """What a test tries on one kind of server, each other part on the other ones; all of it in the long form."""
+    return whole if SOAK else whole[KINDS.index(kind) :: len(KINDS)]
+
+
 class Server:
     """A running server, and the clients that a test opened on it. `kind`: its product, `valkey` or `redis`."""
 
@@ -124,6 +130,7 @@ class Server:
             "protocol": 2,
             "decode_responses": False,
             "retry": Retry(NoBackoff(), 0),
+            "driver_info": None,  # redis-py's version would be read from its files for each client
         }
         client = redis.Redis(host="127.0.0.1", port=self.port, **{**settings, **options})  # type: ignore[arg-type]
         self._clients.append(client)

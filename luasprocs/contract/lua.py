@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _USED = re.compile(r"K\.([A-Z_]+)\b")  # a word boundary before the K would be looked for at each character: 5 ms
 _WORD = re.compile(r"\w")
+_NOT_PLAIN = re.compile(r'[^ -~]|["\\]')
 _MARGIN = re.compile(r"^[ \t]*--.*$|^[ \t]+", re.MULTILINE)
 
 
@@ -38,8 +39,7 @@ def literal(value: object) -> str:
 
 def _string(text: str) -> str:
     """Everything but plain ASCII as decimal escapes."""
-    plain = (chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\{byte:03d}" for byte in raw(text))
-    return '"' + "".join(plain) + '"'
+    return '"' + _NOT_PLAIN.sub(lambda found: f"\\{ord(found[0]):03d}", raw(text).decode("latin-1")) + '"'
 
 
 LIMITS: Mapping[str, str] = {name: literal(value) for name, value in vars(limits).items() if name.isupper()}

@@ -1,4 +1,4 @@
-"""Fixtures of the clusters' tests: `shell`, in a fresh repository, with a cluster."""
+"""Fixtures of the clusters' tests: `shell` and `guarded`, in a fresh repository, with a cluster."""
 
 from __future__ import annotations
 
@@ -27,3 +27,15 @@ def shell(
     """A user in an empty repository; LUASPROCS_REDIS names a node."""
     monkeypatch.setenv("LUASPROCS_REDIS", cluster.url)
     return Shell(repo, cluster.nodes[0], capsysbinary)
+
+
+@pytest.fixture
+def guarded(
+    repo: Path,
+    replicated: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> Shell:
+    """The same whose cluster has replicas; LUASPROCS_REDIS names a node that stays."""
+    monkeypatch.setenv("LUASPROCS_REDIS", replicated.nodes[1].url)
+    return Shell(repo, replicated.nodes[1], capsysbinary)

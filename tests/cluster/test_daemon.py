@@ -81,7 +81,7 @@ def test_events_whose_keys_have_moved_run_once_where_they_are(cluster, client, s
 
 
 def test_a_schedule_runs_once_for_each_time_and_goes_where_its_slot_goes(cluster, client, shell):
-    shell.commit(tick="-- every=1s\n-- at=home\nredis.call('RPUSH', 'times:{home}', ARGV[1])\n")
+    shell.commit(tick="-- every=1s\n-- misfire=all\n-- at=home\nredis.call('RPUSH', 'times:{home}', ARGV[1])\n")
     source = cluster.at("home")
     target = next(node for node in cluster.nodes if node is not source)
     with daemon(cluster, shell), daemon(cluster, shell):
@@ -124,18 +124,16 @@ def test_jobs_of_a_registry_whose_slot_has_moved_are_carried_over(cluster, clien
     cluster.move_slot(slot_of(old.tag.encode()), target, source)
 
 
-def test_a_primary_is_killed_and_its_replica_goes_on(replicated, shell, monkeypatch):
-    cluster = replicated
-    monkeypatch.setenv("LUASPROCS_REDIS", cluster.url)
-    shell.commit(ev=COUNTS)
-    with daemon(cluster, shell) as process, cluster.redis_cluster() as client:
+def test_a_primary_is_killed_and_its_replica_goes_on(replicated, guarded):
+    guarded.commit(ev=COUNTS)
+    with daemon(replicated, guarded) as process, replicated.redis_cluster() as client:
         keys = write(client, 0, 30)
         until(lambda: ran(client, keys) == ["1"] * 30)
-        victim = cluster.primaries[-1]
+        victim = replicated.primaries[-1]
         victim.kill()
-        until(lambda: all(one is not victim and one.is_primary for one in cluster.primaries), 30)
+        until(lambda: all(one is not victim and one.is_primary for one in replicated.primaries), 30)
         until(lambda: "a new epoch" in process.output, 30)
-        until(lambda: shell("status", "--json").json["in_sync"], 30)
+        until(lambda: guarded("status", "--json").json["in_sync"], 30)
         keys = write(client, 100, 30)
         until(lambda: ran(client, keys) == ["1"] * 30, 30)
 

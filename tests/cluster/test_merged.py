@@ -170,7 +170,7 @@ def test_gaps_and_daemons_of_all_shards(live: Registry, cluster: Cluster) -> Non
         shard.client.xadd(shard.keys.gaps, gap, id=f"{1000 + number}-0")
         seconds, micros = shard.client.time()
         now_ms = seconds * 1000 + micros // 1000
-        shard.client.hset(shard.keys.daemons, "d", f'{now_ms - number * 60_000} 1 {{"lag": {number}}}')
+        shard.client.hset(shard.keys.daemons, "d", f'{now_ms + 1500 - number * 60_000} 1 {{"lag": {number}}}')
         shard.client.hset(shard.keys.daemons, f"only{number}", f"{now_ms} 1 {{}}")
     gaps = [("s0", tags(live)[2]), ("s1", tags(live)[1]), ("s2", tags(live)[0])]
     assert [(gap.source, gap.shard) for gap in read_gaps(live)] == gaps

@@ -7,18 +7,10 @@ import pytest
 from luasprocs.server.fleet import open_registry
 from luasprocs.server.slots import slot_of
 from tests.cluster.registries import everywhere, keys_on, same, tags
-from tests.sync.commands.shell import Shell
 from tests.until import until
 
 SLOTS = 90
 SET = "redis.call('SET', KEYS[1], ARGV[1]) return ARGV[1]"
-
-
-@pytest.fixture
-def guarded(repo, replicated, monkeypatch, capsysbinary):
-    """A user whose cluster has replicas; LUASPROCS_REDIS names a node that stays."""
-    monkeypatch.setenv("LUASPROCS_REDIS", replicated.nodes[1].url)
-    return Shell(repo, replicated.nodes[1], capsysbinary)
 
 
 def generation_in(cluster):

@@ -18,14 +18,14 @@ from tests.faults.ledger import COUNTER, Writers, check, gaps, settled
 from tests.gitrepo import GitRepo
 from tests.proxy import Proxy
 from tests.sync.service.service import Service, live, stands
-from tests.until import until
+from tests.until import PATIENCE_S, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from redis import Redis
 
-pytestmark = [pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(400)]
 JOB = (
     "-- runasync=yes\n-- overlap=allow\n-- retries=9\n-- backoff=5ms\n"
     "redis.call('HINCRBY', 'ran', ARGV[1], 1)\nsproc.call('called.lua', {}, {ARGV[1]})\n"
@@ -62,7 +62,7 @@ def cut(work: Work, kind: str, provoke: Callable[[Work], None], *, after: bool) 
     proxy.cut_command(kind=kind, after=after)
     started = time.monotonic()
     while not proxy.command_cut.is_set():
-        assert time.monotonic() - started < 30, f"{kind} was never sent"
+        assert time.monotonic() - started < PATIENCE_S, f"{kind} was never sent"
         provoke(work)
         proxy.command_cut.wait(1)
     work.run()

@@ -17,7 +17,7 @@ from tests.until import until
 EVENTS = 100_000 if SOAK else 12_000
 KILLS = 20 if SOAK else 6
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 if SOAK else 120)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 if SOAK else 240)]
 SLOW = COUNTER + "if ARGV[1] == 'slow' then for i = 1, 20000000 do end end\n"
 
 

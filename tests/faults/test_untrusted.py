@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from tests.servers import Server
 
-MESSAGES = 20_000 if SOAK else 0
+MESSAGES = 20_000 if SOAK else 1001
 SECONDS = 4.0
 KEYS = Keys()
 ALLOWED = (KEYS.markers, KEYS.wakes)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.conftest import StartDaemon
     from tests.servers import Server
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 if SOAK else 90)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 if SOAK else 180)]
 KEYS = Keys()
 SHOP = Keys("shop")
 CHANNELS = [

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.servers import Server
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 if SOAK else 90)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 if SOAK else 180)]
 DEADLINE, GENERATION = b"DEADLINE", b"GENERATION"
 """What stands for the right ones, which change."""
 ARGUMENTS = [

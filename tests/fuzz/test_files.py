@@ -27,7 +27,7 @@ from tests.soak import SOAK, examples
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 if SOAK else 60)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 if SOAK else 180)]
 SPROCS = [path.read_bytes()[:1500] for path in sorted((ROOT / "sprocs").rglob("*.lua"))] + [
     b"-- event=set\n-- key=a:*,b:?\n-- retries=3\n-- backoff=1s\n-- reentrant=yes\nreturn 1",
     b"--[[\ncron=*/5 9-17 * * MON#2\ntimezone=Europe/Zurich\nmisfire=all 1h\n]]\nreturn 1",

@@ -21,7 +21,7 @@ from tests.soak import SOAK, examples
 if TYPE_CHECKING:
     from redis import Redis
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 if SOAK else 90)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 if SOAK else 180)]
 KEYS = Keys()
 SPROCS = (
     sproc("a.lua", "-- event=set\n-- key=ev:*\n-- retries=1\nreturn #ARGV"),

@@ -15,7 +15,7 @@ from tests.fuzz.mutated import mutated
 from tests.live import put, sproc
 from tests.soak import SOAK, examples
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 if SOAK else 90)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 if SOAK else 180)]
 KEYS = Keys()
 SPROCS = (
     sproc("a.lua", "-- event=set\n-- key=ev:*\n-- retries=2\nreturn #ARGV"),

@@ -22,7 +22,7 @@ from sync.execution_lines import json_line, row_of
 from tests.fuzz.mutated import mutated
 from tests.soak import SOAK, examples
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 if SOAK else 60)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 if SOAK else 180)]
 BEAT = b'1700000000000 7 {"host":"h","pid":1,"version":"1","workers":2,"jobs":0,"lag":0,"sync":true,"schedules":1,"ignored":0}'
 BEATS = [BEAT, b"1700000000000 7 [1]", b'1 2 "x"', b"1 2 3", BEAT.replace(b'"h"', b"[1]").replace(b":2", b':{"a":1}')]
 NUMBERS = mutated([b"1", b"0", b"17", b"1700000000000", b"1.5e3", b"-1", b"9223372036854775807"])

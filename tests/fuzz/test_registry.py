@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800 if SOAK else 90)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800 if SOAK else 180)]
 KEYS = Keys()
 SPROCS = (
     sproc("a.lua", "-- event=set\n-- key=ev:*\n-- retries=2\nreturn KEYS[1]"),

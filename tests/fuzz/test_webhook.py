@@ -14,7 +14,7 @@ from sync.service.webhook import Webhook, claims
 from tests.fuzz.mutated import ANYTHING, mutated
 from tests.soak import SOAK, examples
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 if SOAK else 60)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 if SOAK else 180)]
 UNIX_S = 1_700_000_000.0
 SECRETS = (b"a secret of some length", b"whsec_YSBzZWNyZXQgb2Ygc29tZSBsZW5ndGg=", b"whsec_no base64", b"\xff" * 16)
 BODY = b'{"ref": "refs/heads/main"}'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -286,9 +288,10 @@ def test_a_literal_means_what_lua_says_it_means(literals):
         "cr",
     ],
 )
-@pytest.mark.timeout(20)
 def test_a_hostile_text_takes_no_long_time(source):
+    began_s = time.process_time()
     assert isinstance(analyse(source), Analysis)
+    assert time.process_time() - began_s < 20
 
 
 def test_the_library_of_the_tests_is_one():

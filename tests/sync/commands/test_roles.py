@@ -14,6 +14,7 @@ from luasprocs.state.tails import Tail
 from luasprocs_tui.backend.registry_backend import RegistryBackend
 from tests.daemons import DaemonProcess
 from tests.gitrepo import GitRepo
+from tests.servers import share
 from tests.sync.service.service import generation_of
 from tests.until import until
 
@@ -171,8 +172,11 @@ def viewers(shell, server) -> Work:
     return [*((line, cli(*line.split())) for line in words), ("tail", tail), ("watch", watch), ("screen", screen)]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("role", ["deployer", "viewer"])
-def test_a_rule_allows_its_roles_work_and_each_right_taken_away_breaks_it(shell, shop, server, as_role, role):
+def test_a_rule_allows_its_roles_work_and_each_right_taken_away_breaks_it(
+    shell, shop, server, server_kind, as_role, role
+):
     admin = server.client()
     work = deployers(shell, shop, server) if role == "deployer" else viewers(shell, server)
     as_role(role)
@@ -186,7 +190,7 @@ def test_a_rule_allows_its_roles_work_and_each_right_taken_away_breaks_it(shell,
     needless = [word for word in rights if word[0] == "+" and word[1:] not in used]
     assert needless == [], f"nothing here needs {needless}"
     steps = dict(work)
-    for right in rights:
+    for right in share(server_kind, rights):
         as_role(role, right)
         tried = used[right[1:]] if right[0] == "+" else list(steps)
         assert any(_fails(steps[name]) for name in tried), f"{role} works without {right}: {tried}"
