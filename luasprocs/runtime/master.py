@@ -35,7 +35,7 @@ class MasterWatch:
         if self._topology is not None:
             while self._topology.address_of(link.keys.tag) in {None, link.server.address}:  # noqa: ASYNC110  # of all shards
                 await asyncio.sleep(ASK_EVERY_S)
-            raise LinkLostError(f"the cluster names another primary than {here}")
+            raise DemotedError(f"the cluster names another primary than {here}")
         if not link.server.guides:
             return
         async with guides_of(link.address.url) as guides:
