@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from luasprocs.contract.codes import Work
 from luasprocs.runtime.log_once import LogOnce
 from luasprocs.runtime.numbering import Numbering
+from luasprocs.runtime.repeats import Repeats
 
 if TYPE_CHECKING:
     from luasprocs.runtime.workload import Workload
@@ -31,6 +32,7 @@ class ShardState:
     schedules: bool = True
     numbering: Numbering = field(default_factory=Numbering)
     said: LogOnce = field(default_factory=LogOnce)
+    repeats: Repeats = field(default_factory=Repeats)
     timeouts: dict[bytes, int] = field(default_factory=dict)
     runs: int = 0
     schedule_runs: int = 0
@@ -51,6 +53,7 @@ class ShardState:
             "lag": self.numbering.lag,
             "read": self.numbering.events_read,
             "runs": self.runs,
+            "repeated": self.repeats.count,
             "jobs": self.workload.running,
             "jobs_done": self.workload.done,
             "ticks": self.schedule_runs,

@@ -39,6 +39,17 @@ def slot_of(key: bytes) -> int:
     return binascii.crc_hqx(key, 0) % SLOTS
 
 
+def ranges_text(slots: Iterable[int]) -> str:
+    """`0-99 120`."""
+    found = list[list[int]]()
+    for slot in sorted(slots):
+        if found and slot == found[-1][1] + 1:
+            found[-1][1] = slot
+        else:
+            found.append([slot, slot])
+    return " ".join(str(first) if first == last else f"{first}-{last}" for first, last in found)
+
+
 def is_tag(tag: str) -> bool:
     """Whether it is a shard's."""
     return bool(_TAG.fullmatch(tag))
