@@ -25,7 +25,7 @@ from luasprocs.runtime.log import log
 from luasprocs.runtime.master import MasterWatch
 from luasprocs.runtime.notifications import Notifications
 from luasprocs.runtime.pausing import pause
-from luasprocs.runtime.repeats import report
+from luasprocs.runtime.repeat_report import report
 from luasprocs.runtime.scheduler import Scheduler
 from luasprocs.runtime.scripts import Scripts
 from luasprocs.runtime.ticker import Ticker

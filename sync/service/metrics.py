@@ -62,7 +62,9 @@ class Metrics:
         yield CounterMetricFamily("luasprocs_events_read", "Events read here.", value=info["read"])
         yield CounterMetricFamily("luasprocs_runs", "Events run by this daemon's dispatches.", value=info["runs"])
         yield CounterMetricFamily(
-            "luasprocs_repeated", "Events that may have run twice, as slots migrated to their shard.", value=info["repeated"]
+            "luasprocs_repeated",
+            "Events that may have run twice, as slots migrated to their shard.",
+            value=info["repeated"],
         )
         yield CounterMetricFamily("luasprocs_schedule_runs", "Scheduled runs of this daemon.", value=info["ticks"])
         yield CounterMetricFamily("luasprocs_jobs_done", "Async runs that ended here.", value=info["jobs_done"])
