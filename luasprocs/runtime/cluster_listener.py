@@ -32,12 +32,16 @@ if TYPE_CHECKING:
 AHEAD_S = 0.25
 """For how long questions are sent ahead: the node answers at its own pace, however long the daemon waits for its turn."""
 REST = 1 / 1000
-"""Between two of them, as a part of the time that the import has taken so far: what comes in the last such part can't be told."""
+"""Between two of them, as a part of the time that migrations have taken so far: what comes in the last such part can't be told."""
 REST_SHORTEST_S, REST_LONGEST_S = 0.001, 0.01
 LOOK_EVERY_S = 0.025
 """How often the node is asked how much has come by migrations, and gone: something does before the first key."""
-OVER_S = 1.5
-"""A migration is over if nothing has come or gone for so long."""
+OVER_S = 10.0
+"""Migrations are over if nothing has come for so long: one often follows another."""
+LATE_BYTES = 4096
+"""Of a migration, between the last answer without a slot and the first one with it: so much has come that the daemon was late."""
+LATE_S = 1.0
+"""A daemon that was late waits: the heartbeat of one that was not says how far events have run."""
 _QUESTION = packed("CLUSTER", "NODES") + packed("INFO", "STATS")
 _MOVED = re.compile(rb"^total_net_cluster_slot_(im|ex)port_bytes:(\d+)", re.MULTILINE)
 
@@ -56,6 +60,7 @@ class ClusterListener(Listener):
         self._imported = b""
         self._held: list[Any] | None = None
         self._passed: list[int] = []
+        self._late: list[Callable[[], None]] = []
         self._asked, self._ahead = 0, 0
         self._rests = True
         self._import_s = self._until_s = 0.0
@@ -79,15 +84,18 @@ class ClusterListener(Listener):
     def _received(self, message: Any) -> None:
         if not isinstance(message, hiredis.PushNotification):
             self._replied(message)
-        elif self._held is None:
+        elif self._held is None and not self._late:
             try:
                 self._notice(message)
             except _ForeignError:
-                self._held = [message]
-                self._ask_ahead()
+                self._hold(message)
         else:
-            self._held.append(message)
-            self._ask_ahead()
+            self._hold(message)
+
+    def _hold(self, message: Any) -> None:
+        self._held = self._held or []
+        self._held.append(message)
+        self._ask_ahead()
 
     def _replied(self, message: Any) -> None:
         """Without a question it is the refusal of a subscription."""
@@ -152,17 +160,35 @@ class ClusterListener(Listener):
         before, after = self._served, ServedSlots.parse(self._nodes)
         came, imported = self._imported, dict(_MOVED.findall(stats)).get(b"im", b"")
         self._served, self._imported = after, imported
-        held, self._held = self._held, None
+        held, self._held = self._held or [], None
         passed, self._passed = self._passed, []
         if before is None:
             return
-        unclear = passed if before.left_between(after) else []
+        settle = partial(self._settle, before, after, held, passed if imported != came else None)
+        if self._late:
+            self._late.append(settle)
+        elif before.here != after.here and int(imported or 0) - int(came or 0) > LATE_BYTES:
+            self._late.append(settle)
+            asyncio.get_running_loop().call_later(LATE_S, self._settle_late)
+        else:
+            settle()
+
+    def _settle_late(self) -> None:
+        late, self._late = self._late, []
+        if self.open:
+            for settle in late:
+                settle()
+            self.flushed()
+
+    def _settle(self, before: ServedSlots, after: ServedSlots, held: list[Any], passed: list[int] | None) -> None:
+        """What came between two answers. `passed`: the slots of events that were not held; None if nothing migrated here."""
+        unclear = passed if passed and before.left_between(after) else []
         since_ms = self._numbering.now.ms if self._numbering.now else 0
         self._event = partial(self._judge, before, after, unclear)
-        for message in held or ():
+        for message in held:
             self._notice(message)
         self._event = self._sift
-        if unclear and imported != came and self._control is not None:
+        if unclear and passed is not None and self._control is not None:
             self._control.unclear(unclear, since_ms)
 
     def _sift(self, source: Source, key: bytes, event: bytes) -> None:
