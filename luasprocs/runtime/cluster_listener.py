@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 AHEAD_S = 0.25
 """For how long questions are sent ahead: the node answers at its own pace, however long the daemon waits for its turn."""
 REST = 1 / 1000
-"""Between two of them, as a part of the time that migrations have taken so far: what comes in the last such part can't be told."""
+"""Between two of them, as a part of the time that migrations have gone on: what comes in the last such part can't be told."""
 REST_SHORTEST_S, REST_LONGEST_S = 0.001, 0.01
 LOOK_EVERY_S = 0.025
 """How often the node is asked how much has come by migrations, and gone: something does before the first key."""
