@@ -36,8 +36,8 @@ REST = 1 / 1000
 REST_SHORTEST_S, REST_LONGEST_S = 0.001, 0.01
 LOOK_EVERY_S = 0.025
 """How often the node is asked how much has come by migrations, and gone: something does before the first key."""
-OVER_S = 10.0
-"""Migrations are over if nothing has come for so long: one often follows another."""
+OVER_S = 1.5
+"""A migration is over if nothing has come for so long; the next one begins with short rests."""
 LATE_BYTES = 4096
 """Of a migration, between the last answer without a slot and the first one with it: so much has come that the daemon was late."""
 LATE_S = 1.0
