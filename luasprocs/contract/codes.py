@@ -30,6 +30,13 @@ class Status(Code):
     MISSED = "missed", "scheduled times were given up"
 
 
+class GapKind(Code):
+    """What an entry of Gaps tells."""
+
+    MISSED = "", "events were missed"
+    REPEAT = "repeat", "in a cluster, events may have run twice: slots migrated to this shard"
+
+
 FAILED = frozenset({Status.ERROR, Status.TIMEOUT, Status.DENIED, Status.GAP})
 """What did not do what it should have done."""
 

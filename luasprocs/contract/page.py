@@ -39,8 +39,8 @@ BUCKETS = """Beside them stands a histogram of the runs' durations: `le_50`, `le
 field counts the runs that took at most so many microseconds, and longer than the bound before. The bounds are
 {bounds}. The buckets are not cumulative: their sum is `runs`.
 """
-GAP = f"""One entry per stretch of time whose events were missed, about {limits.GAPS_LIMIT:,} kept. Each stands in
-`Executions`, too.
+GAP = f"""One entry per stretch of time whose events were missed, or may have run twice, about {limits.GAPS_LIMIT:,} kept.
+Those that were missed stand in `Executions`, too.
 """
 EVENTS = """Daemons number a source's events by (epoch, tick, count). All of them see the same ticks and messages in the
 same order, so they agree.
@@ -88,7 +88,7 @@ def _what_ran() -> Iterable[str]:
     bounds = ", ".join(f"{bound:,}" for bound in limits.BUCKETS_US)
     yield from ("## `Executions_*__`\n", EXECUTION, _fields(records.EXECUTION), SKIPPED)
     yield from ("## `Stats_<name>`\n", _fields(records.STATS), BUCKETS.format(bounds=bounds))
-    yield from ("## `Gaps_*__`\n", GAP, _fields(records.GAP))
+    yield from ("## `Gaps_*__`\n", GAP, _fields(records.GAP), _codes("kind", codes.GapKind))
 
 
 def _daemons() -> Iterable[str]:
@@ -112,7 +112,7 @@ def _ways_in() -> Iterable[str]:
 
 
 def _codes(head: str, words: Iterable[Code]) -> str:
-    return _table((head, "means"), ((f"`{one}`", one.meaning) for one in words))
+    return _table((head, "means"), ((f"`{one}`" if one else "", one.meaning) for one in words))
 
 
 def _fields(fields: Fields, kind: str = "field") -> str:

@@ -119,6 +119,9 @@ GAP: Fields = (
     Field("to_ms", "its end", number=True),
     Field("why", "what happened, as a sentence"),
     Field("daemon", "the daemon that noticed"),
+    Field("kind", "what this tells, a word of the table below"),
+    Field("slots", "of a `repeat`: the slots, like `0-99 120`"),
+    Field("events", "of a `repeat`: how many events, at most", number=True),
 )
 
 EVENTS: Fields = (
@@ -146,6 +149,7 @@ HEARTBEAT: Fields = (
     Field("lag", "events read and not yet run", number=True),
     Field("read", "events read since it started", number=True),
     Field("runs", "events run since it started", number=True),
+    Field("repeated", "of these, how many may have run twice, as slots migrated to its shard", number=True),
     Field("jobs", "async runs under way here", number=True),
     Field("jobs_done", "async runs that ended here since it started", number=True),
     Field("schedules", "schedules that it knows", number=True),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def gaps_of(snapshot: Snapshot) -> list[Gap]:
     """The gaps that count."""
     after_ms = unknown_after_ms(snapshot, FindingCode.GAP)
-    return [gap for gap in snapshot.running.gaps if gap.time_ms > after_ms]
+    return [gap for gap in snapshot.running.gaps if gap.time_ms > after_ms and not gap.kind]
 
 
 def until_ms(snapshot: Snapshot) -> dict[FindingCode, int]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from redis import exceptions
 
 from luasprocs.contract.functions import FUNCTIONS
+from luasprocs.runtime.cluster_listener import ClusterListener
 from luasprocs.runtime.listener import Listener
 from luasprocs.runtime.wire import Wire, connect, packed, raised
 from luasprocs.server.located import located
@@ -68,7 +69,7 @@ class Link:
         server = await located(address.url)
         commands = await connect(address.url, server=server)
         try:
-            events = await connect(address.url, Listener, server=server)
+            events = await connect(address.url, ClusterListener if address.keys.tag else Listener, server=server)
         except BaseException:
             commands.close()
             raise

@@ -46,6 +46,9 @@ class Control(Protocol):
     def foreigner(self, channel: bytes) -> None:
         """Another registry's markers came, whose secret isn't known; events are held until it is."""
 
+    def unclear(self, slots: list[int], from_ms: int) -> None:
+        """Events of these slots may run twice: of each its slot; they came since a time of the server's clock."""
+
     def flush(self) -> None:
         """All messages of one read are numbered."""
 
@@ -60,6 +63,7 @@ class Listener(Wire):
     def attach(self, keys: Keys, numbering: Numbering, control: Control) -> None:
         """Sends messages to these from now on."""
         self._numbering, self._control = numbering, control
+        self._event = numbering.event
         self._channels: dict[bytes, _Place] = {}
         self._patterns: dict[bytes, _Place] = {}
         self._ticks, self._markers = keys.ticks.encode(), keys.markers.encode()
@@ -71,6 +75,11 @@ class Listener(Wire):
         self._awaited: set[bytes] = set()
         self._confirmed = asyncio.Event()
         self.receive = self.notice
+
+    @property
+    def holds(self) -> bool:
+        """Whether messages wait for an answer of the server."""
+        return False
 
     async def subscribe_control(self) -> None:
         """Subscribes to ticks, generations and wake-ups; waits until the server confirms it."""
@@ -153,9 +162,9 @@ class Listener(Wire):
             return
         source, cut, keyspace = place
         if keyspace:
-            self._numbering.event(source, channel[cut:], payload)
+            self._event(source, channel[cut:], payload)
         else:
-            self._numbering.event(source, payload, channel[cut:])
+            self._event(source, payload, channel[cut:])
 
     def _heard(self, channel: bytes, payload: bytes) -> None:
         """Anybody may publish here: what has not the engine's secret is ignored. A wake-up only makes the daemon look."""
@@ -167,10 +176,14 @@ class Listener(Wire):
         if not proof or not payload.startswith(proof):
             self._numbering.ignored += 1
         elif channel == self._ticks:
-            self._control.tick(Tick.parse(payload[len(proof) :]))
+            self._ticked(Tick.parse(payload[len(proof) :]))
         elif channel == self._generations:
             self._numbering.hold()
             self._control.generation()
+
+    def _ticked(self, tick: Tick) -> None:
+        assert self._control is not None  # noqa: S101
+        self._control.tick(tick)
 
     def _marked(self, channel: bytes, payload: bytes) -> None:
         """A marker of this registry, or of another one on this server, whose secret is asked for when it is heard first."""

@@ -156,6 +156,12 @@ class Numbering:
         if names:
             self._queue(source, now.tick, now.ms, segment, Event(source.count, key, event, names, cause))
 
+    def pass_over(self, source: Source) -> None:
+        """Handles a message of a source that tells of no event: it has a number, and runs nothing."""
+        if source.segment is not None and self.now is not None:
+            self.events_read += 1
+            source.count += 1
+
     def hold(self) -> None:
         """Holds events back from now on: a new generation was applied, and its triggers are not known yet."""
         if self._held is None:

@@ -54,7 +54,7 @@ class Predecessor:
         self._published = {name.encode() for name in (link.keys.ticks, link.keys.generations, link.keys.wakes)}
         self._reached = False
         self._since_s = time.monotonic()
-        self._events.receive = self._old
+        self._heard, self._events.receive = self._events.receive, self._old
         self._new: Listener | None = None
         self._kept: list[Any] = []
 
@@ -76,7 +76,8 @@ class Predecessor:
         except (_LostError, exceptions.RedisError, TimeoutError) as error:
             log.info("events are not carried over from the demoted server: %s", str(error) or "no answer in time")
             self._numbering.disconnect()
-            link.events.receive = link.events.notice
+            if self._new is not None:
+                self._new.receive = self._hear
             return False
         finally:
             self.close()
@@ -95,7 +96,7 @@ class Predecessor:
             _, tick, *carried = await link.call("tick", 1, CARRY)
             if not carried:
                 raise _LostError("another daemon carries them on")
-            while not (self._reached and self._kept):
+            while not (self._reached and self._kept) or self._events.holds:
                 self._must_be_open(link)
                 await asyncio.sleep(LOOK_EVERY_S)
             await self._must_follow(old)
@@ -111,7 +112,7 @@ class Predecessor:
         _, own = await link.command("CONFIG", "GET", SETTING)
         await link.command("CONFIG", "SET", SETTING, flags.merged(text(own), flags.expanded(setting)))
         self._new = link.events
-        link.events.receive = self._next
+        self._hear, link.events.receive = link.events.receive, self._next
         await link.events.subscribe(self._numbering.sources.values())
 
     def _must_be_open(self, link: Link) -> None:
@@ -140,20 +141,19 @@ class Predecessor:
         """A message of the old server: up to the next one's first tick, without what is PUBLISHed."""
         kind = message[0] if isinstance(message, list) else b""
         if kind not in {b"message", b"pmessage"}:
-            self._events.notice(message)
+            self._heard(message)
         elif self._reached:
             return
         elif message[1] == self._ticks:
             self._reached = message[2] == b"hincrby"
         elif message[1] not in self._published and message[1] != self._events.everyone:
-            self._events.notice(message)
+            self._heard(message)
 
     def _next(self, message: Any) -> None:
         """A message of the next server: those from its first tick on are kept."""
-        assert self._new is not None  # noqa: S101
         kind = message[0] if isinstance(message, list) else b""
         if kind not in {b"message", b"pmessage"}:
-            self._new.notice(message)
+            self._hear(message)
         elif self._kept or (message[1] == self._keys.ticks.encode() and message[2].startswith(self._numbering.proof)):
             self._kept.append(message)
 
@@ -166,9 +166,9 @@ class Predecessor:
         if now is None or (tick.epoch, tick.tick, tick.tick) != (now.epoch, now.tick + 1, number):
             raise _LostError("ticks have passed by")
         numbering.now = replace(now, run_id=tick.run_id)
-        new.receive = new.notice
+        new.receive = self._hear
         for message in self._kept:
-            new.notice(message)
+            self._hear(message)
         return now.ms
 
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from redis import exceptions
 
 from luasprocs.contract.keys import Keys, keys_of
+from luasprocs.contract.limits import TICK_MS
 from luasprocs.contract.replies import About
 from luasprocs.errors import SettingsError
 from luasprocs.runtime.binder import Binder
 from luasprocs.runtime.canary import Canary
+from luasprocs.runtime.cluster_listener import ClusterListener
 from luasprocs.runtime.coverage import Coverage
 from luasprocs.runtime.deadlines import Deadlines
 from luasprocs.runtime.dispatcher import Dispatcher
@@ -26,6 +28,7 @@ from luasprocs.runtime.master import MasterWatch
 from luasprocs.runtime.notifications import Notifications
 from luasprocs.runtime.pausing import pause
 from luasprocs.runtime.predecessor import Predecessor
+from luasprocs.runtime.repeat_report import report
 from luasprocs.runtime.scheduler import Scheduler
 from luasprocs.runtime.scripts import Scripts
 from luasprocs.runtime.ticker import Ticker
@@ -115,6 +118,9 @@ class Session:
                     *(self._canary, self._watchdog, self._scripts, self._master, self._forwarder),
                 ):
                     link.spawn(part.run())
+                if isinstance(link.events, ClusterListener):
+                    link.spawn(link.events.watch(link.command))
+                    link.spawn(report(link, self._state.repeats))
                 if self._state.schedules:
                     link.spawn(self._scheduler.run())
         except DemotedError:
@@ -191,6 +197,11 @@ class Session:
             proof = About.of(await self._link.command("FCALL_RO", function, 0)).proof
         self._numbering.foreign[channel] = proof.encode()
         self._binder.rebind()
+
+    def unclear(self, slots: list[int], from_ms: int) -> None:
+        """What may run twice is told."""
+        now = self._numbering.now
+        self._state.repeats.add(slots, from_ms, now.ms + TICK_MS if now else from_ms)
 
     def flush(self) -> None:
         """Sends the events of one read."""

@@ -9,6 +9,7 @@ from luasprocs.contract.codes import Work
 from luasprocs.contract.limits import LISTENERS
 from luasprocs.runtime.log_once import LogOnce
 from luasprocs.runtime.numbering import Numbering
+from luasprocs.runtime.repeats import Repeats
 
 if TYPE_CHECKING:
     from luasprocs.runtime.workload import Workload
@@ -35,6 +36,7 @@ class ShardState:
     listeners: int = LISTENERS
     numbering: Numbering = field(default_factory=Numbering)
     said: LogOnce = field(default_factory=LogOnce)
+    repeats: Repeats = field(default_factory=Repeats)
     timeouts: dict[bytes, int] = field(default_factory=dict)
     runs: int = 0
     schedule_runs: int = 0
@@ -58,6 +60,7 @@ class ShardState:
             "lag": self.numbering.lag,
             "read": self.numbering.events_read,
             "runs": self.runs,
+            "repeated": self.repeats.count,
             "jobs": self.workload.running,
             "jobs_done": self.workload.done,
             "ticks": self.schedule_runs,

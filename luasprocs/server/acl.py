@@ -83,7 +83,8 @@ def rule(
         case "daemon":
             runtime = f"{_READS} {_WRITES} {_RUNTIME} {_CONFIG if config else ''}"
             # A PSUBSCRIBE pattern must stand in the rule letter by letter: only `&*` allows what triggers need.
-            words = (*own, *_plus(runtime), *nodes, *reached, "resetchannels", "&*", *own_globs)
+            rests = _plus("blpop") if cluster else ()
+            words = (*own, *_plus(runtime), *nodes, *rests, *reached, "resetchannels", "&*", *own_globs)
         case "deployer":
             commands = _plus(f"{_READS} {_LOOKING} {_WRITES} {_OPERATING}")
             words = (*_by_category("@connection"), *commands, *nodes, *marks, *reached, "resetchannels", *channels)

@@ -58,6 +58,17 @@ def _two_bytes(slot: int) -> bytes:
     raise AssertionError(slot)
 
 
+def ranges_text(slots: Iterable[int]) -> str:
+    """`0-99 120`."""
+    found = list[list[int]]()
+    for slot in sorted(slots):
+        if found and slot == found[-1][1] + 1:
+            found[-1][1] = slot
+        else:
+            found.append([slot, slot])
+    return " ".join(str(first) if first == last else f"{first}-{last}" for first, last in found)
+
+
 def is_tag(tag: str) -> bool:
     """Whether it is a shard's."""
     return bool(_TAG.fullmatch(tag))

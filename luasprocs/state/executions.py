@@ -196,7 +196,10 @@ def _read(shard: Registry, count: int | None, since_ms: int, until_id: str, want
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A stretch of time whose events of a source were not run. Times are of the server's clock. `shard`: as of an `Execution`."""
+    """A stretch of time whose events of a source were not run, or, of `kind` `repeat`, of some slots may have run twice.
+
+    Times are of the server's clock. `shard`: as of an `Execution`.
+    """
 
     id: str
     time_ms: int
@@ -205,6 +208,9 @@ class Gap:
     to_ms: int = 0
     why: str = ""
     daemon: str = ""
+    kind: str = ""
+    slots: str = ""
+    events: int = 0
     shard: str = ""
 
     @classmethod

@@ -162,6 +162,9 @@ def _gap_json(gap: Gap) -> dict[str, object]:
         "to": time_text(gap.to_ms),
         "why": gap.why,
         "daemon": gap.daemon,
+        "kind": gap.kind or None,
+        "slots": gap.slots or None,
+        "events": gap.events or None,
         "shard": gap.shard,
     }
 

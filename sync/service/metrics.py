@@ -61,6 +61,11 @@ class Metrics:
         yield GaugeMetricFamily("luasprocs_lag", "Events read here and not yet run.", value=info["lag"])
         yield CounterMetricFamily("luasprocs_events_read", "Events read here.", value=info["read"])
         yield CounterMetricFamily("luasprocs_runs", "Events run by this daemon's dispatches.", value=info["runs"])
+        yield CounterMetricFamily(
+            "luasprocs_repeated",
+            "Events that may have run twice, as slots migrated to their shard.",
+            value=info["repeated"],
+        )
         yield CounterMetricFamily("luasprocs_schedule_runs", "Scheduled runs of this daemon.", value=info["ticks"])
         yield CounterMetricFamily("luasprocs_jobs_done", "Async runs that ended here.", value=info["jobs_done"])
         yield GaugeMetricFamily("luasprocs_jobs_running", "Async runs under way here.", value=info["jobs"])
@@ -96,7 +101,7 @@ def _of_registry(snapshot: Snapshot) -> Iterator[Metric]:
         ("generation", "Counts applies.", live.revision.generation),
         ("sprocs", "Live sprocs.", len(live.sprocs)),
         ("daemons", "Daemons with a recent heartbeat.", len(snapshot.running.alive)),
-        ("gaps", "Gaps that are kept, 100 at most.", len(snapshot.running.gaps)),
+        ("gaps", "Gaps that are kept, 100 at most.", sum(not gap.kind for gap in snapshot.running.gaps)),
         (
             "messages_ignored",
             "Messages that did not come from the engine, since each living daemon connected.",
