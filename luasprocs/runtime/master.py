@@ -32,8 +32,9 @@ class MasterWatch:
         """
         link = self._link
         here = place(*link.server.address)
-        if self._topology is not None:
-            while self._topology.address_of(link.keys.tag) in {None, link.server.address}:  # noqa: ASYNC110  # of all shards
+        if (topology := self._topology) is not None:
+            old = topology.looks + 1  # it may have begun before this server was found
+            while topology.looks <= old or topology.address_of(link.keys.tag) in {None, link.server.address}:  # noqa: ASYNC110  # of all shards
                 await asyncio.sleep(ASK_EVERY_S)
             raise DemotedError(f"the cluster names another primary than {here}")
         if not link.server.guides:

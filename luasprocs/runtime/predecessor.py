@@ -99,6 +99,7 @@ class Predecessor:
             while not (self._reached and self._kept) or self._events.holds:
                 self._must_be_open(link)
                 await asyncio.sleep(LOOK_EVERY_S)
+            self._must_be_open(link)
             await self._must_follow(old)
             since_ms = self._switch(tick)
             await old.call("CONFIG", "SET", SETTING, setting)
@@ -120,7 +121,9 @@ class Predecessor:
             raise _LostError("a connection for events broke")
 
     async def _until_follows(self, old: Wire) -> None:
-        while not await self._follows(old):  # noqa: ASYNC110  # it says so when asked
+        while not await self._follows(old):
+            if not self._events.open:
+                raise _LostError("the old server has gone on, or is gone")
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def _must_follow(self, old: Wire) -> None:
@@ -146,8 +149,16 @@ class Predecessor:
             return
         elif message[1] == self._ticks:
             self._reached = message[2] == b"hincrby"
+        elif message[1] == self._keys.ticks.encode() and self._is_own(message[2]):
+            self._reached = True  # it is no replica yet, and its ticks count
+            self.close()
         elif message[1] not in self._published and message[1] != self._events.everyone:
             self._heard(message)
+
+    def _is_own(self, payload: bytes) -> bool:
+        """Whether the server that was left has ticked on."""
+        proof, now = self._numbering.proof, self._numbering.now
+        return payload.startswith(proof) and now is not None and Tick.parse(payload[len(proof) :]).run_id == now.run_id
 
     def _next(self, message: Any) -> None:
         """A message of the next server: those from its first tick on are kept."""

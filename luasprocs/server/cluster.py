@@ -116,10 +116,14 @@ class Nodes(Guides):
 
 
 class Topology:
-    """The primaries of a cluster, as a look each `every_s` sees them: one for all shards that somebody is connected to."""
+    """The primaries of a cluster, as a look each `every_s` sees them: one for all shards that somebody is connected to.
+
+    `looks`: how many there were.
+    """
 
     def __init__(self, every_s: float = 1.0) -> None:
         self.primaries: tuple[Primary, ...] = ()
+        self.looks = 0
         self._every_s = every_s
 
     def address_of(self, tag: str) -> tuple[str, int] | None:
@@ -145,6 +149,7 @@ class Topology:
                 except GuideError as error:
                     failed(error)
                 else:
+                    self.looks += 1
                     failed(None)
                 await asyncio.sleep(self._every_s)
         finally:
