@@ -11,7 +11,8 @@ from luasprocs.errors import ServerUnreachableError
 from luasprocs.registry.edits import edits_of
 from luasprocs.registry.live import Live, engine_of, read_live
 from luasprocs.registry.shards import difference
-from luasprocs.server.errors import errors_named, is_wrong_type
+from luasprocs.server.errors import errors_named
+from luasprocs.server.reading import raise_refusals
 from luasprocs.server.shards import address_of, at_once, reached
 from luasprocs.state.acknowledged import Acknowledged, parse_acknowledged
 from luasprocs.state.daemons import Running, merged_running, parse_heartbeats
@@ -253,9 +254,7 @@ def _read_place(registry: Registry, place: Registry) -> tuple[_OfShard, _Shared]
         for command, key in lengths:
             pipe.execute_command(command, key)
     replies = pipe.execute(raise_on_error=False)
-    for reply in replies:
-        if isinstance(reply, Exception) and not is_wrong_type(reply):
-            raise reply
+    raise_refusals(replies)
     now: Any = replies[0]
     rest = [None if isinstance(reply, Exception) else reply for reply in replies[1:]]
     shared, own = rest[: ahead - 1], rest[ahead - 1 :]

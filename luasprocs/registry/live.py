@@ -18,6 +18,7 @@ from luasprocs.registry.revision import Revision, number_in
 from luasprocs.registry.sproc_hash import digest, sproc_of
 from luasprocs.server.errors import is_missing_function, is_wrong_type
 from luasprocs.server.info import ServerInfo, parse_info
+from luasprocs.server.reading import raise_refusals
 from luasprocs.server.registry import Registry
 from luasprocs.server.shards import each_shard
 
@@ -244,13 +245,16 @@ def _read_without_engine(registry: Registry) -> tuple[dict[str, LiveSproc], list
     pipe.lrange(registry.keys.list, 0, -1)
     pipe.hgetall(registry.keys.digests)
     names, digests = pipe.execute(raise_on_error=False)
+    raise_refusals((names, digests))
     if isinstance(names, Exception) or not names:
         return {}, []
     pipe = registry.client.pipeline(transaction=False)
     for name in names:
         pipe.hgetall(raw(registry.keys.name(text(name))))
+    replies = pipe.execute(raise_on_error=False)
+    raise_refusals(replies)
     found = {}
-    for name, fields in zip(names, pipe.execute(raise_on_error=False), strict=True):
+    for name, fields in zip(names, replies, strict=True):
         whole = not isinstance(fields, Exception) and not isinstance(digests, Exception)
         intact = whole and digests.get(name, b"") == digest(fields).encode()
         blob = "" if isinstance(fields, Exception) else text(fields.get(b"blob", b""))
@@ -279,7 +283,7 @@ def read_sprocs(registry: Registry, names: Iterable[str]) -> list[Sproc]:
     for one in wanted:
         pipe.hgetall(raw(registry.keys.name(one)))
     replies = pipe.execute(raise_on_error=False)
-    _raise_other(replies)
+    raise_refusals(replies)
     return [
         sproc_of(name, reply) for name, reply in zip(wanted, replies, strict=True) if isinstance(reply, dict) and reply
     ]

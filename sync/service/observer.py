@@ -20,6 +20,7 @@ from luasprocs.registry.live import read_live
 from luasprocs.runtime.log_once import LogOnce
 from luasprocs.server.errors import errors_named
 from luasprocs.server.fleet import Fleet
+from luasprocs.server.reading import raise_refusals
 from luasprocs.server.shards import each_shard
 from luasprocs.server.urls import redacted
 from luasprocs.state.stats import SPROCS_A_PIPELINE, Stats
@@ -166,7 +167,9 @@ def _stats(registry: Registry, names: Iterable[str]) -> dict[str, Stats]:
         pipe: Any = registry.client.pipeline(transaction=False)
         for name in some:
             pipe.hgetall(raw(registry.keys.stats(name)))
-        for name, reply in zip(some, pipe.execute(raise_on_error=False), strict=True):
+        replies = pipe.execute(raise_on_error=False)
+        raise_refusals(replies)
+        for name, reply in zip(some, replies, strict=True):
             if isinstance(reply, dict) and reply:
                 found[name] = Stats.parse(reply)
     return found

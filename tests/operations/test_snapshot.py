@@ -10,7 +10,7 @@ import pytest
 
 from luasprocs.contract.codes import FindingCode as Code
 from luasprocs.contract.keys import Keys
-from luasprocs.errors import RegistryError, ServerAuthenticationError, ServerRightsError
+from luasprocs.errors import RegistryError, ScriptError, ServerAuthenticationError, ServerRightsError
 from luasprocs.operations.acknowledgeable import until_ms
 from luasprocs.operations.edit import edit
 from luasprocs.operations.findings import Finding, findings
@@ -19,10 +19,12 @@ from luasprocs.operations.rollback import rollback
 from luasprocs.operations.run import run
 from luasprocs.operations.snapshot import read_snapshot
 from luasprocs.operations.sprocs import live_sproc
-from luasprocs.server.connection import connect
+from luasprocs.server.connection import connect, errors_named
 from luasprocs.server.registry import Registry
 from luasprocs.state.acknowledged import acknowledge
 from luasprocs.state.desired import SyncState, publish, suspend
+from luasprocs_tui.backend.snapshot_reader import SnapshotReader
+from tests.daemons import DaemonProcess
 from tests.live import put, sproc
 from tests.until import until
 
@@ -121,6 +123,32 @@ def test_stats_that_are_no_hash_say_nothing(registry: Registry) -> None:
     put(registry.client, sproc("a.lua", "return 1"))
     registry.client.set(registry.keys.stats("a.lua"), "no hash")
     assert found(registry) == {}
+
+
+ALL_BUT_STATS = ("+@all", "~__[*]_Sproc_[^S]*", "~__[*]_Sproc_S[^t]*", "&*")
+
+
+@pytest.mark.parametrize("header", ["", "-- every=1h\n"])
+def test_who_may_not_see_how_runs_ended_is_not_told_that_none_failed(server: Server, header: str) -> None:
+    client = server.client()
+    put(client, sproc("a.lua", f"{header}error('boom')"))
+    with pytest.raises(ScriptError):
+        run(Registry(client, Keys()), "a.lua", by="ann")
+    client.execute_command("ACL", "SETUSER", "ben", "reset", "on", "nopass", *ALL_BUT_STATS)
+    url = server.url.replace("//", "//ben:x@")
+    lean = Registry(connect(url), Keys())
+    with pytest.raises(ServerRightsError, match="refuses it to this user"):
+        read_snapshot(lean, url)
+    with pytest.raises(ServerRightsError), errors_named(url):
+        SnapshotReader(lambda: lean).read()
+    with pytest.raises(ServerRightsError), errors_named(url):
+        SnapshotReader(lambda: lean).read(["a.lua"])
+    daemon = DaemonProcess(url, environ={"LUASPROCS_HTTP": "127.0.0.1:0"}).spawn()
+    try:
+        daemon.until("findings can't be told: ")
+    finally:
+        daemon.kill()
+    lean.client.close()
 
 
 def test_the_last_run_counts_however_many_records_came_since(
