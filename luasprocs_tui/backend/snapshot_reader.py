@@ -115,7 +115,7 @@ class SnapshotReader:
         names = [row.name for row in self._known.values()]
         counted = {**self._counted(registry, [name for name in names if name not in counters]), **counters}
         self._stats.keep(names)
-        self._sprocs = sprocs_of(registry, live, self._stats.known, away)
+        self._sprocs = sprocs_of(registry, live, self._stats.known, away, before=self._sprocs)
         rows = [
             replace(row, counters=counted[row.name], state="paused" if row.name in self._paused else row.state)
             for row in self._known.values()

@@ -154,7 +154,7 @@ class Observer:
                 each_shard(registry, lambda shard: shard.call("flush"))
             live = read_live(registry, len(self._sprocs.live.sprocs) if self._sprocs else 0)
             stats = _stats(registry, live.sprocs)
-            self._sprocs = sprocs_of(registry, live, stats)
+            self._sprocs = sprocs_of(registry, live, stats, before=self._sprocs)
             done_s = time.monotonic()
             self._full_again_s = done_s + REST_FACTOR * (done_s - started_s)
         return Seen(read_around(registry, self._sprocs), stats, time.time())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,6 +27,7 @@ from luasprocs.state.desired import SyncState, publish, suspend
 from luasprocs_tui.backend.snapshot_reader import SnapshotReader
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
+from tests.sync.service.test_http import ask
 from tests.until import until
 
 if TYPE_CHECKING:
@@ -40,7 +42,46 @@ def found(registry: Registry) -> dict[Code, Finding]:
 
 
 def test_nothing_was_ever_synced(registry: Registry) -> None:
-    assert found(registry) == {}
+    assert found(registry).keys() == {Code.BEHIND}
+
+
+def test_keys_that_were_deleted(registry: Registry) -> None:
+    client, apply = registry.client, partial(put, registry.client, sproc("a.lua", "-- every=1h\nreturn 1"))
+    apply()
+    for key in client.keys("*"):
+        client.delete(key)
+        assert [one for one in found(registry).values() if one.bad and one.code != Code.NO_DAEMON], key
+        client.flushall()
+        apply()
+    client.flushall()
+    emptied = found(registry)
+    assert (emptied[Code.DRIFT].severity, "was live until its keys were deleted" in emptied[Code.DRIFT].message) == (
+        "error",
+        True,
+    )
+    client.function_flush()
+    assert found(registry).keys() == {Code.BEHIND}
+
+
+def test_who_has_seen_a_registry_knows_that_it_was_emptied(server: Server) -> None:
+    """As after a restart of a server that keeps nothing: its engine is gone as well."""
+    client = server.client()
+    reader = SnapshotReader(lambda: Registry(client, Keys()))
+    environ = {"LUASPROCS_HTTP": "127.0.0.1:0"}
+    put(client, sproc("a.lua", "return 1"))
+    with DaemonProcess(server.url, environ=environ) as daemon:
+        assert reader.read().findings == ()
+        until(lambda: b"luasprocs_registry_sprocs 1.0" in ask(daemon, "/metrics")[1])
+        client.flushall()
+        client.function_flush()
+        said = "generation 1 was live until its keys were deleted"
+        for _ in range(2):
+            [one] = reader.read().findings
+            assert (one.code, said in one.message) == (Code.DRIFT, True)
+        until(lambda: said.encode() in ask(daemon, "/readyz")[1], what=lambda: ask(daemon, "/readyz"))
+        until(lambda: ask(daemon, "/readyz")[0] == 503)
+        assert b'luasprocs_finding{code="drift"} 1.0' in ask(daemon, "/metrics")[1]
+        daemon.until(f"ERROR finding: drift: the registry is empty: {said}")
 
 
 def test_only_calls_need_no_daemon(registry: Registry) -> None:
