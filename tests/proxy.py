@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CONTAINERS = frozenset(
-    (b"ACL", b"CLIENT", b"CONFIG", b"FUNCTION", b"OBJECT", b"PUBSUB", b"SCRIPT", b"XGROUP", b"XINFO")
+    (b"ACL", b"CLIENT", b"CONFIG", b"FUNCTION", b"OBJECT", b"PUBSUB", b"SCRIPT", b"SENTINEL", b"XGROUP", b"XINFO")
 )
 """Commands whose second word says what they do."""
 

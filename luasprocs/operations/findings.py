@@ -84,7 +84,7 @@ def _registry(snapshot: Snapshot) -> Iterator[Finding]:
     if sprocs is None or live is None:
         return
     if live.empty:
-        yield _empty(sprocs.emptied or snapshot.sync.generation)
+        yield _empty(sprocs.emptied)
     if refuses := _refuses(snapshot):
         message = f"the server takes no writes, so what would run waits: {refuses}"
         yield Finding(FindingCode.UNREACHABLE, message, "see the server's log and INFO; a replica: name its master")

@@ -113,13 +113,14 @@ def _read_live(registry: Registry, expected: int) -> Live:
     for key in _TYPED:
         pipe.type(key.within(registry.keys))
     pipe.hmget(registry.keys.digests, TRIGGERS_DIGEST, FUNCTIONS_DIGEST)
-    pipe.hlen(registry.keys.digests)
     chunks = max(1, -(-expected // INSPECT_CHUNK))
     _queue_inspect(pipe, registry, range(chunks))
     replies = pipe.execute(raise_on_error=False)
     _raise_other(replies)
-    ahead = 9 + len(_TYPED)
+    ahead = 8 + len(_TYPED)
     live, length = _live(registry, replies[:ahead]), replies[3]
+    if not length and live.revision.generation and not live.faults:
+        live = replace(live, faults=_of_list(registry))
     if live.about is None or _of_another_tag(live, registry.keys):
         return _with(live, registry.keys, *_read_without_engine(registry))
     found = replies[ahead:]
@@ -188,7 +189,7 @@ _TYPED = tuple(key for key in KEYS if key.checked and key not in _READ)
 
 
 def _live(registry: Registry, replies: Sequence[Any]) -> Live:
-    info, revision, about, length, triggers, functions, last, *types, digests, digested = replies
+    info, revision, about, length, triggers, functions, last, *types, digests = replies
     faults = _faults(registry.keys, (revision, length, triggers, functions, last), types)
     if not faults:
         keys = registry.keys
@@ -196,9 +197,6 @@ def _live(registry: Registry, replies: Sequence[Any]) -> Live:
         for (key, stored), applied in zip(found, digests, strict=True):
             if digest(stored).encode() != (applied or digest({}).encode()):
                 faults.append(Fault(key, f"{key} is not a hash as it was applied"))
-        if revision and not length and digested > sum(one is not None for one in digests):
-            # Without their digests all sprocs are written anew.
-            faults.append(Fault(keys.digests, f"{keys.list} is missing, so no sproc is live"))
     needs = NOTHING if any(fault.key == registry.keys.functions for fault in faults) else needs_in(functions)
     db = registry.client.connection_pool.connection_kwargs.get("db") or 0
     return Live(
@@ -213,6 +211,14 @@ def _live(registry: Registry, replies: Sequence[Any]) -> Live:
         if isinstance(last, Exception) or not last
         else number_in(text(last[0][1].get(b"generation", b""))),
     )
+
+
+def _of_list(registry: Registry) -> tuple[Fault, ...]:
+    """Of a registry whose list names no sproc. Without their digests all are written anew."""
+    keys, digests = registry.keys, registry.client.hgetall(registry.keys.digests)
+    if digests.keys() <= {raw(TRIGGERS_DIGEST), raw(FUNCTIONS_DIGEST)}:
+        return ()
+    return (Fault(keys.digests, f"{keys.list} is missing, so no sproc is live"),)
 
 
 def _faults(keys: Keys, read: Sequence[Any], types: Sequence[bytes]) -> list[Fault]:

@@ -148,7 +148,7 @@ class Observer:
         """In the thread."""
         registry = self._fleet.registry()
         stats = self.seen.stats
-        if full or self._sprocs is None:
+        if full or self._sprocs is None or self._sprocs.live.empty:
             started_s = time.monotonic()
             with contextlib.suppress(ResponseError):  # the engine isn't there, or this user may not: counts come later
                 each_shard(registry, lambda shard: shard.call("flush"))
