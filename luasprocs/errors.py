@@ -5,6 +5,7 @@
     ├── SettingsError                  a setting or an argument can't be used
     ├── ServerError                    the server can't serve
     │   ├── ServerUnreachableError
+    │   │   └── LostReplyError         and what was sent may have been done: an OutcomeUnknownError, too
     │   ├── ServerAuthenticationError
     │   ├── ServerTooOldError
     │   ├── ServerReadOnlyError
@@ -25,6 +26,7 @@
     │       └── NotKeptError           a change was made, and does not stand as it was sent
     ├── WaitError                      not all that was waited for has come
     ├── OutcomeUnknownError            it may have been done
+    │   └── LostReplyError
     └── ScriptError                    1: a sproc raised an error
         ├── NoSprocError               2
         └── SprocDisabledError         2
@@ -178,6 +180,10 @@ class WaitError(LuasprocsError):
 
 class OutcomeUnknownError(LuasprocsError):
     """The connection broke or no answer came: it may have been done, and is not repeated."""
+
+
+class LostReplyError(ServerUnreachableError, OutcomeUnknownError):
+    """The connection broke behind a change, and the server can't be asked whether it has it."""
 
 
 class ScriptError(LuasprocsError):

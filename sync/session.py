@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import RepositoryError
+from luasprocs.server.changing import changing
 from luasprocs.server.connection import errors_named
 from luasprocs.server.fleet import open_registry
 from luasprocs.server.shards import one_shard
@@ -19,6 +20,7 @@ from sync.settings import HostSettings, host_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from luasprocs.server.registry import Registry
     from sync.git.repository import Repository
@@ -111,3 +113,7 @@ class Session:
             finally:
                 for one in {*self._registry.shards, self._registry.home} if self._registry else ():
                     one.client.close()
+
+    def changing(self, look: str) -> AbstractContextManager[None]:
+        """Around a change, within `named_errors`. `look`: the command that shows whether it was done, if its reply is lost."""
+        return changing(lambda: self.registry, self.url, f"luasprocs {look}")

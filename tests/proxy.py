@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CONTAINERS = frozenset(
-    (b"ACL", b"CLIENT", b"CONFIG", b"FUNCTION", b"OBJECT", b"PUBSUB", b"SCRIPT", b"XGROUP", b"XINFO")
+    (b"ACL", b"CLIENT", b"CONFIG", b"FUNCTION", b"OBJECT", b"PUBSUB", b"SCRIPT", b"SENTINEL", b"XGROUP", b"XINFO")
 )
 """Commands whose second word says what they do."""
 
@@ -58,7 +58,7 @@ class Proxy:
 
     `turns`: how often the client spoke after the server did, which is its round trips. `total`: bytes so far; `kinds`: of all
     commands so far, as Commands names them; `cut_kinds`: of those that `cut_command` has cut off, and whether after they had
-    run. `refused`: a kind; whoever sends it is cut off.
+    run. `refused`: a kind; whoever sends it is cut off. `refused_then`: the same from the next cut of a command on.
     """
 
     def __init__(self, port: int, cut_at: int | None = None) -> None:
@@ -77,7 +77,7 @@ class Proxy:
         self.kinds: set[str] = set()
         self.cut_kinds: set[tuple[str, bool]] = set()
         self._armed: tuple[bytes, str, bool] | None = None
-        self.refused = ""
+        self.refused = self.refused_then = ""
         self._deaf: set[socket.socket] = set()
         self.command_cut = threading.Event()
 
@@ -181,6 +181,7 @@ class Proxy:
     def _cut_one(self, selector: selectors.BaseSelector, client: socket.socket, data: bytes, kinds: set[str]) -> None:
         assert self._armed is not None
         (*_, after), self._armed = self._armed, None
+        self.refused = self.refused_then or self.refused
         self.cut_kinds |= {(kind, after) for kind in kinds}
         server = self._pairs[client]
         if after:  # the server reads all of it, then the end; what it says goes nowhere

@@ -83,6 +83,8 @@ def _registry(snapshot: Snapshot) -> Iterator[Finding]:
     sprocs, live = snapshot.sprocs, snapshot.live
     if sprocs is None or live is None:
         return
+    if live.empty:
+        yield _empty(sprocs.emptied)
     if refuses := _refuses(snapshot):
         message = f"the server takes no writes, so what would run waits: {refuses}"
         yield Finding(FindingCode.UNREACHABLE, message, "see the server's log and INFO; a replica: name its master")
@@ -114,6 +116,15 @@ def _registry(snapshot: Snapshot) -> Iterator[Finding]:
             by=first.by,
             since_ms=since_ms,
         )
+
+
+def _empty(generation: int) -> Finding:
+    """Of a registry without a key. `generation`: what was live before, 0 if nobody knows."""
+    if generation:
+        message = f"the registry is empty: generation {generation} was live until its keys were deleted"
+        return Finding(FindingCode.DRIFT, message, "luasprocs sync makes live again what git has", "error")
+    hint = "in a git repository of sprocs, run luasprocs sync; or name another server or namespace"
+    return Finding(FindingCode.BEHIND, "no sprocs here yet: the registry is empty", hint)
 
 
 def _refuses(snapshot: Snapshot) -> str:

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from luasprocs.contract.encoding import time_ms
+from luasprocs.contract.encoding import number, time_ms
 from luasprocs.errors import ServerUnreachableError
 from luasprocs.registry.edits import edits_of
 from luasprocs.registry.live import Live, engine_of, read_live
 from luasprocs.registry.shards import difference
-from luasprocs.server.errors import errors_named, is_wrong_type
+from luasprocs.server.errors import errors_named
+from luasprocs.server.reading import raise_refusals
 from luasprocs.server.shards import address_of, at_once, reached
 from luasprocs.state.acknowledged import Acknowledged, parse_acknowledged
 from luasprocs.state.daemons import Running, merged_running, parse_heartbeats
@@ -88,7 +89,8 @@ class Wanted:
 class SprocFacts:
     """What takes a look at every sproc. `engine`: why the loaded engine is not the one that the registry needs.
 
-    `schedules`: how many there are; `shards`: of a cluster, by their slots.
+    `schedules`: how many there are; `shards`: of a cluster, by their slots. `emptied`: the generation that was live before all
+    keys of the registry went, 0 if nobody knows of one.
     """
 
     live: Live
@@ -97,6 +99,7 @@ class SprocFacts:
     failing: tuple[Failing, ...] = ()
     missed: tuple[Missed, ...] = ()
     shards: tuple[ShardFacts, ...] = ()
+    emptied: int = 0
 
     @cached_property
     def drift(self) -> tuple[str, ...]:
@@ -155,9 +158,16 @@ def read_snapshot(registry: Registry, server: str, expected: int = 0) -> Snapsho
 
 
 def sprocs_of(
-    registry: Registry, live: Live, stats: Mapping[str, Stats], away: Iterable[ShardFacts] = ()
+    registry: Registry,
+    live: Live,
+    stats: Mapping[str, Stats],
+    away: Iterable[ShardFacts] = (),
+    *,
+    before: SprocFacts | None = None,
 ) -> SprocFacts:
-    """What was read of every sproc. `stats`: of live sprocs; `away`: shards that can't be reached, which aren't in `registry`."""
+    """What was read of every sproc. `stats`: of live sprocs; `away`: shards that can't be reached, which aren't in `registry`;
+    `before`: what the same reader saw last.
+    """
     shards = [*(_shards(registry, live) if registry.keys.tag else ()), *away]
     return SprocFacts(
         live=live,
@@ -166,7 +176,15 @@ def sprocs_of(
         failing=failing_in(stats),
         missed=missed_in(stats),
         shards=tuple(sorted(shards, key=lambda one: one.slots)),
+        emptied=_emptied(live, before) if live.empty else 0,
     )
+
+
+def _emptied(live: Live, before: SprocFacts | None) -> int:
+    """The engine outlives FLUSHALL, and knows what it compiled from."""
+    of_engine = number(live.about.generation) if live.about else 0
+    seen = max(before.emptied, before.live.revision.generation) if before else 0
+    return max(of_engine, seen, *(its.revision.generation for its in live.siblings))
 
 
 def _shards(registry: Registry, live: Live) -> Iterator[ShardFacts]:
@@ -253,9 +271,7 @@ def _read_place(registry: Registry, place: Registry) -> tuple[_OfShard, _Shared]
         for command, key in lengths:
             pipe.execute_command(command, key)
     replies = pipe.execute(raise_on_error=False)
-    for reply in replies:
-        if isinstance(reply, Exception) and not is_wrong_type(reply):
-            raise reply
+    raise_refusals(replies)
     now: Any = replies[0]
     rest = [None if isinstance(reply, Exception) else reply for reply in replies[1:]]
     shared, own = rest[: ahead - 1], rest[ahead - 1 :]

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from luasprocs.contract.encoding import parsed_json, text
+from luasprocs.contract.codes import Action
+from luasprocs.contract.encoding import parsed_json, text, time_ms
 from luasprocs.contract.keys import Keys
 from luasprocs.contract.records import HISTORY
 from luasprocs.errors import RegistryError
-from luasprocs.server.reading import reading
+from luasprocs.server.reading import raise_refusals, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from luasprocs.server.registry import Registry
+
+REPAIRS_READ = 100
+"""How many generations are looked at for repairs that don't last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,36 @@ def read_history(registry: Registry, count: int | None = None) -> list[Generatio
         except (KeyError, ValueError, TypeError, AttributeError):
             continue
     return found
+
+
+class Repair(NamedTuple):
+    """What a daemon put right by itself: when, by the server's clock in unix milliseconds, and what."""
+
+    at_ms: int
+    healed: frozenset[str]
+
+
+def last_repairs(registry: Registry) -> tuple[int, list[Repair]]:
+    """The server's clock, and the newest generations as far as they are repairs, up to one that somebody asked for.
+
+    Raises:
+        redis.RedisError: the server can't be asked.
+    """
+    pipe = registry.client.pipeline(transaction=False)
+    pipe.time()
+    pipe.xrevrange(registry.keys.history, count=REPAIRS_READ)
+    now, entries = pipe.execute(raise_on_error=False)
+    raise_refusals((now, entries))
+    found = []
+    for entry, fields in entries if isinstance(entries, list) else ():
+        if fields.get(b"action") != Action.HEAL.encode():
+            break
+        try:
+            healed = frozenset(map(str, parsed_json(text(fields[b"healed"]))))
+        except (KeyError, ValueError, TypeError):  # somebody else wrote it
+            break
+        found.append(Repair(int(text(entry).partition("-")[0]), healed))
+    return time_ms(now), found
 
 
 def _generation(stored: Mapping[str, str]) -> Generation:

@@ -18,6 +18,7 @@ from luasprocs.registry.revision import Revision, number_in
 from luasprocs.registry.sproc_hash import digest, sproc_of
 from luasprocs.server.errors import is_missing_function, is_wrong_type
 from luasprocs.server.info import ServerInfo, parse_info
+from luasprocs.server.reading import raise_refusals
 from luasprocs.server.registry import Registry
 from luasprocs.server.shards import each_shard
 
@@ -118,6 +119,8 @@ def _read_live(registry: Registry, expected: int) -> Live:
     _raise_other(replies)
     ahead = 8 + len(_TYPED)
     live, length = _live(registry, replies[:ahead]), replies[3]
+    if not length and live.revision.generation and not live.faults:
+        live = replace(live, faults=_of_list(registry))
     if live.about is None or _of_another_tag(live, registry.keys):
         return _with(live, registry.keys, *_read_without_engine(registry))
     found = replies[ahead:]
@@ -189,7 +192,8 @@ def _live(registry: Registry, replies: Sequence[Any]) -> Live:
     info, revision, about, length, triggers, functions, last, *types, digests = replies
     faults = _faults(registry.keys, (revision, length, triggers, functions, last), types)
     if not faults:
-        found = ((registry.keys.triggers, triggers), (registry.keys.functions, functions))
+        keys = registry.keys
+        found = ((keys.triggers, triggers), (keys.functions, functions))
         for (key, stored), applied in zip(found, digests, strict=True):
             if digest(stored).encode() != (applied or digest({}).encode()):
                 faults.append(Fault(key, f"{key} is not a hash as it was applied"))
@@ -207,6 +211,14 @@ def _live(registry: Registry, replies: Sequence[Any]) -> Live:
         if isinstance(last, Exception) or not last
         else number_in(text(last[0][1].get(b"generation", b""))),
     )
+
+
+def _of_list(registry: Registry) -> tuple[Fault, ...]:
+    """Of a registry whose list names no sproc. Without their digests all are written anew."""
+    keys, digests = registry.keys, registry.client.hgetall(registry.keys.digests)
+    if digests.keys() <= {raw(TRIGGERS_DIGEST), raw(FUNCTIONS_DIGEST)}:
+        return ()
+    return (Fault(keys.digests, f"{keys.list} is missing, so no sproc is live"),)
 
 
 def _faults(keys: Keys, read: Sequence[Any], types: Sequence[bytes]) -> list[Fault]:
@@ -244,13 +256,16 @@ def _read_without_engine(registry: Registry) -> tuple[dict[str, LiveSproc], list
     pipe.lrange(registry.keys.list, 0, -1)
     pipe.hgetall(registry.keys.digests)
     names, digests = pipe.execute(raise_on_error=False)
+    raise_refusals((names, digests))
     if isinstance(names, Exception) or not names:
         return {}, []
     pipe = registry.client.pipeline(transaction=False)
     for name in names:
         pipe.hgetall(raw(registry.keys.name(text(name))))
+    replies = pipe.execute(raise_on_error=False)
+    raise_refusals(replies)
     found = {}
-    for name, fields in zip(names, pipe.execute(raise_on_error=False), strict=True):
+    for name, fields in zip(names, replies, strict=True):
         whole = not isinstance(fields, Exception) and not isinstance(digests, Exception)
         intact = whole and digests.get(name, b"") == digest(fields).encode()
         blob = "" if isinstance(fields, Exception) else text(fields.get(b"blob", b""))
@@ -279,7 +294,7 @@ def read_sprocs(registry: Registry, names: Iterable[str]) -> list[Sproc]:
     for one in wanted:
         pipe.hgetall(raw(registry.keys.name(one)))
     replies = pipe.execute(raise_on_error=False)
-    _raise_other(replies)
+    raise_refusals(replies)
     return [
         sproc_of(name, reply) for name, reply in zip(wanted, replies, strict=True) if isinstance(reply, dict) and reply
     ]

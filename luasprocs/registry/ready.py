@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from redis.exceptions import ConnectionError as BrokenError
 from redis.exceptions import ExecAbortError, WatchError
+from redis.exceptions import TimeoutError as LateError
 
 from luasprocs.contract.encoding import raw
 from luasprocs.contract.replies import About
-from luasprocs.errors import ConflictError, NotKeptError
+from luasprocs.errors import ConflictError, LostReplyError, NotKeptError
 from luasprocs.language.triggers.event import as_fields, sources, trigger_of
 from luasprocs.registry.edits import edits_of
+from luasprocs.registry.history import read_history
 from luasprocs.registry.live import INSPECT_CHUNK, read_sprocs
 from luasprocs.registry.revision import Revision
 from luasprocs.registry.transaction import Transaction, batched
@@ -23,9 +27,19 @@ if TYPE_CHECKING:
     from luasprocs.contract.keys import Keys
     from luasprocs.engine import Engine
     from luasprocs.language.needs import Needs
+    from luasprocs.registry.history import Generation
     from luasprocs.registry.live import Live
     from luasprocs.registry.transaction import Change, Row
     from luasprocs.server.registry import Registry
+
+LOST = (BrokenError, LateError)
+LOOK_FOR_S, LOOK_EVERY_S = 3.0, 0.1
+"""How long a server is asked for, behind a connection that broke, and how often."""
+_OVERTAKEN = "another sync changed the registry first: plan again"
+
+
+class _CutOffError(Exception):
+    """The connection broke between MULTI and the reply of EXEC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +59,30 @@ class Ready:
         return replace(self, revision=replace(self.revision, generation=generation))
 
     def execute(self) -> None:
-        """Applies it in one MULTI, and reads it back.
+        """Applies it in one MULTI, and reads it back. If the connection breaks on the way, it looks whether it was applied.
 
         Raises:
-            ConflictError: the registry changed since `live` was read, or a reply was not what it should be.
-            redis.RedisError: the server refused or is gone; if before EXEC, nothing was applied.
+            ConflictError: the registry changed since `live` was read, the connection broke and nothing of it is live, or a
+            reply was not what it should be.
+            LostReplyError: the connection broke behind EXEC, and nobody can be asked.
+            redis.RedisError: the server refused or is gone; nothing was applied.
         """
+        try:
+            self._send()
+        except _CutOffError as cut:
+            _look_again(self.registry, self.revision, str(cut))
+        try:
+            _read_back(self.registry, self.revision, self.engine, self.change)
+        except LOST:
+            try:
+                _read_back(self.registry, self.revision, self.engine, self.change)
+            except LOST as error:
+                said = (
+                    f"generation {self.revision.generation} was applied, and could not be read back: luasprocs status"
+                )
+                raise LostReplyError(f"{said} ({error})") from error
+
+    def _send(self) -> None:
         registry, live, change, revision = self.registry, self.live, self.change, self.revision
         with borrowed(registry.client) as connection:
             connection.send_command("WATCH", *_singles(registry.keys))
@@ -69,7 +101,6 @@ class Ready:
                 needed=self.needs.as_fields(),
             )
             _execute(connection, transaction)
-        _read_back(registry, revision, self.engine, change)
 
 
 def _touched(live: Live, change: Change) -> list[str]:
@@ -94,7 +125,7 @@ def _still(registry: Registry, live: Live) -> None:
     """What was planned from is still so; what comes after WATCH makes EXEC fail."""
     stored = {} if live.faulty(registry.keys.revision) else registry.client.hgetall(registry.keys.revision)
     if Revision.parse(stored) != live.revision:
-        raise ConflictError("another sync changed the registry first: plan again")
+        raise ConflictError(_OVERTAKEN)
 
 
 def _outdated(registry: Registry, live: Live, generation: int) -> list[Any]:
@@ -122,13 +153,43 @@ def _execute(connection: Any, transaction: Transaction) -> None:
     """EXEC, and every reply checked: MULTI does not roll back a command that fails inside it."""
     try:
         replies = transact(connection, transaction.commands())
+    except LOST as error:
+        raise _CutOffError(str(error)) from error
     except WatchError as error:
-        raise ConflictError("another sync changed the registry first: plan again") from error
+        raise ConflictError(_OVERTAKEN) from error
     except ExecAbortError as error:
         raise ConflictError(f"the server refused the change, nothing was applied: {error}") from error
     failed = [reply for reply in replies if isinstance(reply, Exception)]
     if failed:
         raise NotKeptError(f"part of the change failed inside EXEC ({failed[0]}): sync again to repair the registry")
+
+
+def _look_again(registry: Registry, revision: Revision, cut: str) -> None:
+    """Returns if the server has applied what makes this revision. An EXEC that is still on its way is no danger to who plans
+    again: of two that watch one revision one wins.
+    """
+    now, newest = _asked_again(registry, revision.generation)
+    made = (revision.generation, revision.applied_at, revision.applied_by)
+    if now == revision or any((one.generation, one.applied_at, one.applied_by) == made for one in newest):
+        return
+    if now.generation >= revision.generation:
+        raise ConflictError(_OVERTAKEN)
+    raise ConflictError(f"the connection broke before the change was applied, and nothing of it is live ({cut})")
+
+
+def _asked_again(registry: Registry, generation: int) -> tuple[Revision, Sequence[Generation]]:
+    """The revision that is live, and the newest of the history."""
+    began_s = time.monotonic()
+    while True:
+        try:
+            now = Revision.parse(registry.client.hgetall(registry.keys.revision))
+            return now, read_history(registry, max(1, now.generation - generation + 1))
+        except LOST as error:
+            if time.monotonic() - began_s > LOOK_FOR_S:
+                said = f"the connection broke while generation {generation} was applied, and the server can't be asked again"
+                hint = "it may or may not have been applied: look with luasprocs history before you repeat it"
+                raise LostReplyError(f"{said}; {hint} ({error})") from error
+            time.sleep(LOOK_EVERY_S)
 
 
 def _read_back(registry: Registry, revision: Revision, engine: Engine, change: Change) -> None:

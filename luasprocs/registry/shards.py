@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
-from luasprocs.errors import ConflictError, ShardError
+from luasprocs.errors import ConflictError, LostReplyError, ShardError
 from luasprocs.registry.live import engine_of, read_sprocs
 from luasprocs.registry.orphans import carry_over
 from luasprocs.registry.pauses import share_pauses
@@ -116,6 +116,6 @@ def enter(registry: Registry, generation: int, shards: Iterable[Registry] = ()) 
 def _failure(one: Ready) -> Exception | None:
     try:
         one.execute()
-    except (ConflictError, RedisError) as error:
+    except (ConflictError, LostReplyError, RedisError) as error:
         return error
     return None

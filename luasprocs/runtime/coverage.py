@@ -25,10 +25,14 @@ BEAT_EVERY_S = 0.5
 
 
 class Coverage:
-    """The coverage of one session. `info` returns the other fields of the heartbeat."""
+    """The coverage of one session. `info` returns the other fields of the heartbeat; `registered` is called when the server
+    knows where the numbering of sources begins.
+    """
 
-    def __init__(self, link: Link, numbering: Numbering, info: Callable[[], dict[str, Any]]) -> None:
-        self._link, self._numbering, self._info = link, numbering, info
+    def __init__(
+        self, link: Link, numbering: Numbering, info: Callable[[], dict[str, Any]], registered: Callable[[], None]
+    ) -> None:
+        self._link, self._numbering, self._info, self._registered = link, numbering, info, registered
         self._left_ms: dict[bytes, int] = {}
         self._scans: dict[str, asyncio.Task[None]] = {}
         self._mended = 0.0
@@ -62,6 +66,7 @@ class Coverage:
             for source, segment in segments:
                 source.registered = segment
                 self._left_ms.pop(source.name, None)
+            self._registered()
 
     def mend(self, source: Source) -> None:
         """Handles a source without a watermark. If it was registered, it was dropped and came back: what it had is a gap."""

@@ -84,9 +84,10 @@ class Numbering:
         return sum(source.lag for source in self.sources.values())
 
     @property
-    def numbered(self) -> bool:
-        """Whether every source is numbered, so that no event is missed."""
-        return all(source.segment is not None for source in self.sources.values())
+    def registered(self) -> bool:
+        """Whether the server knows where the numbering of every source begins: what is missed from then on is a gap."""
+        each = self.sources.values()
+        return all(source.segment is not None and source.registered is source.segment for source in each)
 
     def tick(self, tick: Tick) -> list[Source]:
         """Handles a tick. Returns the sources whose numbering begins with it."""

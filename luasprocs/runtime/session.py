@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """`state` outlives the session; `listening` is called with each tick once all sources are numbered.
+    """`state` outlives the session; `listening` is called again and again once the numbering of all sources is registered.
 
     `left`: after its end, what the next session may go on from.
     """
@@ -61,7 +61,7 @@ class Session:
         self._numbering = numbering
         self._notifications = Notifications(link, numbering)
         self._deadlines = Deadlines(link)
-        self._coverage = Coverage(link, numbering, self._info)
+        self._coverage = Coverage(link, numbering, self._info, self._hears)
         self._ticker = Ticker(link, numbering, self)
         self._binder = Binder(link, numbering, self)
         self._listeners = Listeners(link, numbering, state.listeners, self._binder.rebind)
@@ -172,8 +172,11 @@ class Session:
         if started or tick.forced:
             self._coverage.beat(tick)
             self._dispatcher.flush()
+        self._hears()
+
+    def _hears(self) -> None:
         # Another daemon's tick may come before anything is subscribed; an engine comes before the first registry.
-        if self._dispatcher.started and self._numbering.numbered and self._numbering.bindings.generation:
+        if self._dispatcher.started and self._numbering.registered and self._numbering.bindings.generation:
             self._listening()
 
     def generation(self) -> None:

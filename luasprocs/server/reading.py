@@ -11,7 +11,7 @@ from luasprocs.errors import RegistryError
 from luasprocs.server.errors import is_wrong_type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from luasprocs.contract.keys import Key, Keys
 
@@ -20,6 +20,13 @@ def wrong_type(key: Key, keys: Keys, member: str = "") -> RegistryError:
     """The error that a key of another type is. `member`: which one of a family, as a sproc's name."""
     name = key.within(keys) + member
     return RegistryError(f"{name} is not a {key.kind}: it was overwritten; {key.healed}")
+
+
+def raise_refusals(replies: Iterable[object]) -> None:
+    """Raises the first error of a pipeline's replies that is not about a key of another type: nobody knows what is there."""
+    for reply in replies:
+        if isinstance(reply, Exception) and not is_wrong_type(reply):
+            raise reply
 
 
 @contextlib.contextmanager

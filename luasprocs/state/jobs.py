@@ -17,6 +17,7 @@ from luasprocs.contract.encoding import parsed_json, raw, text
 from luasprocs.contract.limits import WORKERS_GROUP
 from luasprocs.errors import EngineVersionError, JobError
 from luasprocs.server.errors import is_no_group, is_wrong_type
+from luasprocs.server.reading import raise_refusals
 from luasprocs.server.registry import Registry
 from luasprocs.server.script_errors import readable_error
 from luasprocs.server.shards import each_shard
@@ -109,9 +110,7 @@ def _count_jobs(shard: Registry) -> dict[str, int]:
     for command, key in asked:
         pipe.execute_command(command, key)
     replies = pipe.execute(raise_on_error=False)
-    for reply in replies:
-        if isinstance(reply, Exception) and not is_wrong_type(reply):
-            raise reply
+    raise_refusals(replies)
     queued, enqueued, delayed, dead = (reply if isinstance(reply, int) else 0 for reply in replies)
     return {"open": queued + enqueued, "delayed": delayed, "dead": dead}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ResponseError
@@ -40,6 +40,7 @@ class Request:
     """`action`: one of ACTIONS; `by`: who asks; `arguments`: `revision` for sync; `generation`, `why` for rollback.
 
     `deadline_ms`: until when it holds (unix milliseconds, the server's clock); `on`: the generation that it was made on.
+    `left`: another daemon has had it, which may have done it.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Request:
     deadline_ms: int = 0
     on: int = -1
     arguments: Mapping[str, str] = field(default_factory=dict)
+    left: bool = False
 
     def refused(self, now_ms: int, generation: int) -> RequestRefusal | None:
         """Why it must not be done now, where a generation is live. A fetch makes none, and holds on any."""
@@ -151,13 +153,14 @@ def take(registry: Registry, daemon: str) -> list[Request]:
     entries = [*_entries(known), *_entries(fresh)]
     left: Any = home.client.xautoclaim(home.keys.control, GROUP, daemon, STALE_MS, count=LIMIT)
     requests, seen = [], set()
+    others = [entry for entry, _ in left[1]]
     for entry, fields in (*left[1], *entries):
         if entry in seen:
             continue
         seen.add(entry)
         found = {text(name): text(value) for name, value in (fields or {}).items()}
         if found.get("request") in ACTIONS:
-            requests.append(_request(text(entry), found))
+            requests.append(replace(_request(text(entry), found), left=entry in others))
         else:
             home.client.xack(home.keys.control, GROUP, entry)
     return requests

@@ -10,6 +10,7 @@ from redis.exceptions import ResponseError
 from luasprocs.contract.encoding import raw, text
 from luasprocs.contract.replies import Schedule
 from luasprocs.server.errors import is_missing_function
+from luasprocs.server.reading import raise_refusals
 from luasprocs.server.shards import each_shard
 from luasprocs.state.daemons import parse_heartbeats
 
@@ -100,6 +101,7 @@ def _read(registry: Registry) -> Schedules:
         pipe.hmget(raw(registry.keys.stats(one.name)), "missed", "last_run")
     pipe.hgetall(registry.keys.daemons)
     *stats, beats = pipe.execute(raise_on_error=False)
+    raise_refusals((*stats, beats))
     served = isinstance(beats, dict) and any(one.alive(now_ms) for one in parse_heartbeats(beats))
     infos = [_info(one, counted, now_ms, served=served) for one, counted in zip(found, stats, strict=True)]
     return Schedules(now_ms, tuple(sorted(infos, key=lambda one: one.name)))

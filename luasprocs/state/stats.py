@@ -9,7 +9,7 @@ from luasprocs.contract.codes import FAILED
 from luasprocs.contract.encoding import number, raw, text, texts
 from luasprocs.contract.keys import Keys
 from luasprocs.contract.records import BUCKET_PREFIX, STATS
-from luasprocs.server.reading import reading
+from luasprocs.server.reading import raise_refusals, reading
 from luasprocs.server.shards import each_shard
 
 if TYPE_CHECKING:
@@ -121,7 +121,11 @@ def stored_stats(registry: Registry, name: str) -> dict[bytes, bytes]:
 
 
 def read_stats(registry: Registry, names: Iterable[str]) -> dict[str, Stats]:
-    """What findings need of each sproc's stats; those of which nothing was counted are left out."""
+    """What findings need of each sproc's stats; those of which nothing was counted are left out.
+
+    Raises:
+        redis.RedisError: the connection or a right failed.
+    """
     wanted = list(names)
     each = zip(wanted, *each_shard(registry, lambda shard: _counted(shard, wanted)), strict=True)
     return {name: Stats.of_all(replies) for name, *replies in each if any(replies)}
@@ -134,7 +138,9 @@ def _counted(shard: Registry, names: Sequence[str]) -> list[dict[str, Any]]:
         pipe: Any = shard.client.pipeline(transaction=False)
         for name in names[start : start + SPROCS_A_PIPELINE]:
             pipe.hmget(raw(shard.keys.stats(name)), _COUNTED)
-        for reply in pipe.execute(raise_on_error=False):
+        replies = pipe.execute(raise_on_error=False)
+        raise_refusals(replies)
+        for reply in replies:
             values = zip(_COUNTED, reply, strict=True) if isinstance(reply, list) else ()
             found.append({key: value for key, value in values if value})
     return found

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.encoding import raw, time_ms
 from luasprocs.contract.keys import Keys
-from luasprocs.errors import EditConflictError, JobError, OutcomeUnknownError, RegistryError, ServerUnreachableError
+from luasprocs.errors import EditConflictError, JobError, RegistryError
 from luasprocs.operations import diff, edit, pause, rollback
 from luasprocs.operations.identity import author
 from luasprocs.operations.request import request
@@ -15,6 +14,7 @@ from luasprocs.operations.run import Enqueued, Ran, run
 from luasprocs.operations.sprocs import live_sproc
 from luasprocs.registry.history import read_history
 from luasprocs.registry.live import read_sprocs
+from luasprocs.server.changing import changing
 from luasprocs.server.connection import errors_named
 from luasprocs.server.fleet import Fleet
 from luasprocs.server.urls import checked, redacted
@@ -28,7 +28,8 @@ from luasprocs_tui.backend.protocol import SyncStatus
 from luasprocs_tui.backend.snapshot_reader import SnapshotReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from typing import Literal
 
     from luasprocs.language.sproc import Sproc
@@ -182,18 +183,8 @@ class RegistryBackend:
     def close(self) -> None:
         self._fleet.cut()
 
-    @contextlib.contextmanager
-    def _changing(self) -> Iterator[None]:
-        """Inside, a connection that breaks is an unknown outcome; where there was none to begin with, nothing was done."""
-        with errors_named(self._server):
-            for shard in self._registry.shards:
-                pool = shard.client.connection_pool
-                pool.release(pool.get_connection())
-        try:
-            with errors_named(self._server):
-                yield
-        except ServerUnreachableError as error:
-            raise OutcomeUnknownError(f"outcome unknown, check before you repeat it: {error}") from error
+    def _changing(self) -> AbstractContextManager[None]:
+        return changing(self._fleet.registry, self._server)
 
 
 def _count_keys(shard: Registry, glob: str, limit: int) -> tuple[int, bool]:

@@ -18,6 +18,7 @@ from luasprocs.operations.findings import findings
 from luasprocs.operations.snapshot import away_shards, failing_in, missed_in, read_around, sprocs_of
 from luasprocs.registry.edits import is_edited
 from luasprocs.registry.live import LiveSproc, read_live
+from luasprocs.server.reading import raise_refusals
 from luasprocs.server.shards import each_shard, reached
 from luasprocs.state.stats import summed
 from luasprocs_tui.backend.rates import PulseCounter, StatsCounter
@@ -114,7 +115,7 @@ class SnapshotReader:
         names = [row.name for row in self._known.values()]
         counted = {**self._counted(registry, [name for name in names if name not in counters]), **counters}
         self._stats.keep(names)
-        self._sprocs = sprocs_of(registry, live, self._stats.known, away)
+        self._sprocs = sprocs_of(registry, live, self._stats.known, away, before=self._sprocs)
         rows = [
             replace(row, counters=counted[row.name], state="paused" if row.name in self._paused else row.state)
             for row in self._known.values()
@@ -189,11 +190,12 @@ def _glance(shard: Registry, visible: Sequence[str]) -> _Glance:
     for name in visible:
         pipe.hgetall(raw(shard.keys.stats(name)))
     revision, about, paused, now, beats, gaps, stream, *stats = pipe.execute(raise_on_error=False)
+    raise_refusals(stats)
     return _Glance(revision, about, paused, (now, beats, gaps, stream), stats)
 
 
 def _pipelined(shard: Registry, keys: Sequence[bytes], fields: Sequence[str | bytes] = ()) -> list[Any]:
-    """The fields of each hash, all for none named; an exception stands for a key that is none."""
+    """The fields of each hash, all for none named; an exception stands for a key that is none. Raises any other."""
     replies = []
     for start in range(0, len(keys), PIPELINE_COMMANDS):
         pipe = shard.client.pipeline(transaction=False)
@@ -203,6 +205,7 @@ def _pipelined(shard: Registry, keys: Sequence[bytes], fields: Sequence[str | by
             else:
                 pipe.hgetall(key)
         replies += pipe.execute(raise_on_error=False)
+    raise_refusals(replies)
     return replies
 
 

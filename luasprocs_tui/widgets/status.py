@@ -28,13 +28,12 @@ def badge_of(state: State, now_s: float) -> tuple[str, str]:
     stale = state.freshness.badge(now_s)
     if stale is not None or snapshot is None:
         return stale or ("connecting", "wait")
-    if snapshot.empty:
-        return "empty", "wait"
     if not snapshot.findings:
         return "in sync", "good"
     worst = snapshot.findings[0]
     count = f" {len(worst.names)}" if worst.names else ""
-    return worst.code.replace("_", " ") + count, "bad" if worst.severity == "error" else "wait"
+    said = "empty" if snapshot.empty else worst.code.replace("_", " ") + count
+    return said, "bad" if worst.severity == "error" else "wait"
 
 
 def facts_of(state: State) -> str:
@@ -56,8 +55,6 @@ def note_of(state: State) -> str:
         return state.error
     if state.snapshot is None:
         return ""
-    if state.snapshot.empty:
-        return "No sprocs here yet. In a git repository of sprocs, run: luasprocs sync"
     if not state.snapshot.findings:
         return ""
     worst, *others = state.snapshot.findings

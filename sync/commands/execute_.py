@@ -71,7 +71,8 @@ def command(
     """
     console, session = Console.of_process(), Session(flags)
     with session.named_errors():
-        done = run(session.registry, name, [*map(raw, keys)], [*map(raw, args)], by=user_at_host())
+        with session.changing("logs"):
+            done = run(session.registry, name, [*map(raw, keys)], [*map(raw, args)], by=user_at_host())
         if isinstance(done, Enqueued):
             return _say_enqueued(console, session, done, waiting=waiting, as_json=as_json)
         if not done.recorded:

@@ -140,7 +140,7 @@ def _each(
     if ids and state:
         raise click.UsageError("--state needs --sproc or --all; leave it out with ids")
     console, session = Console.of_process(), Session(flags)
-    with session.named_errors():
+    with session.named_errors(), session.changing("jobs list"):
         state = state or ("" if ids else "dead")
         if ids:
             wanted: Sequence[str] = ids

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def command(flags: dict[str, object], names: tuple[str, ...], as_json: bool) -> None:
     """Stop the triggers of live sprocs until `luasprocs resume`. Events are skipped, not kept. Direct calls still work."""
     console, session = Console.of_process(), Session(flags)
-    with session.named_errors():
+    with session.named_errors(), session.changing("status"):
         done = pause(session.registry, names, by=user_at_host())
     print_paused(console, done, "paused", "was paused already", as_json=as_json)
 

@@ -17,6 +17,6 @@ from sync.session import Session
 def command(flags: dict[str, object], names: tuple[str, ...], as_json: bool) -> None:
     """Start the triggers of paused sprocs again."""
     console, session = Console.of_process(), Session(flags)
-    with session.named_errors():
+    with session.named_errors(), session.changing("status"):
         done = resume(session.registry, names)
     print_paused(console, done, "resumed", "was not paused", as_json=as_json)

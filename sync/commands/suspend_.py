@@ -19,7 +19,7 @@ def command(flags: dict[str, object], why: tuple[str, ...]) -> None:
     Daemons still check for changes, and sprocs still run.
     """
     console, session = Console.of_process(), Session(flags)
-    with session.named_errors():
+    with session.named_errors(), session.changing("status"):
         if suspend(session.registry, user_at_host(), " ".join(why)):
             console.line("suspended: nothing is synced until luasprocs unsuspend")
         else:

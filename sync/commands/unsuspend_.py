@@ -14,6 +14,6 @@ from sync.session import Session
 def command(flags: dict[str, object]) -> None:
     """Allow syncs again. A daemon catches up at once."""
     console, session = Console.of_process(), Session(flags)
-    with session.named_errors():
+    with session.named_errors(), session.changing("status"):
         lifted = unsuspend(session.registry)
     console.line("syncs are allowed again" if lifted else "syncs were not suspended")

@@ -55,8 +55,7 @@ ATTEMPTS = 5
 class Options:
     """What a sync may do beside its main job, and which commits it takes. `keep_pin`: what a rollback keeps out stays out.
 
-    `mend`: only what somebody has changed by hand is put right, all else stays as it is.
-
+    `mend`: only what somebody has changed by hand is put right, all else stays as it is. `repair`: nobody has asked for it.
     `attempts`: how often it plans again because another one was first; who decides by what is live takes 1.
     """
 
@@ -67,6 +66,7 @@ class Options:
     discard_edits: bool = False
     keep_pin: bool = False
     mend: bool = False
+    repair: bool = False
     attempts: int = ATTEMPTS
 
 
@@ -241,7 +241,7 @@ class Syncer:
             pinned=prepared.pinned,
             held=prepared.held,
             defaults=_defaults_of(desired),
-            action=Action.HEAL if same_commit and healed else Action.SYNC,
+            action=Action.HEAL if self.options.repair and same_commit and healed else Action.SYNC,
             healed=healed,
             generations_kept=desired.settings.keep_generations,
         )

@@ -20,6 +20,7 @@ from luasprocs.registry.live import read_live
 from luasprocs.runtime.log_once import LogOnce
 from luasprocs.server.errors import errors_named
 from luasprocs.server.fleet import Fleet
+from luasprocs.server.reading import raise_refusals
 from luasprocs.server.shards import each_shard
 from luasprocs.server.urls import redacted
 from luasprocs.state.stats import SPROCS_A_PIPELINE, Stats
@@ -147,13 +148,13 @@ class Observer:
         """In the thread."""
         registry = self._fleet.registry()
         stats = self.seen.stats
-        if full or self._sprocs is None:
+        if full or self._sprocs is None or self._sprocs.live.empty:
             started_s = time.monotonic()
             with contextlib.suppress(ResponseError):  # the engine isn't there, or this user may not: counts come later
                 each_shard(registry, lambda shard: shard.call("flush"))
             live = read_live(registry, len(self._sprocs.live.sprocs) if self._sprocs else 0)
             stats = _stats(registry, live.sprocs)
-            self._sprocs = sprocs_of(registry, live, stats)
+            self._sprocs = sprocs_of(registry, live, stats, before=self._sprocs)
             done_s = time.monotonic()
             self._full_again_s = done_s + REST_FACTOR * (done_s - started_s)
         return Seen(read_around(registry, self._sprocs), stats, time.time())
@@ -166,7 +167,9 @@ def _stats(registry: Registry, names: Iterable[str]) -> dict[str, Stats]:
         pipe: Any = registry.client.pipeline(transaction=False)
         for name in some:
             pipe.hgetall(raw(registry.keys.stats(name)))
-        for name, reply in zip(some, pipe.execute(raise_on_error=False), strict=True):
+        replies = pipe.execute(raise_on_error=False)
+        raise_refusals(replies)
+        for name, reply in zip(some, replies, strict=True):
             if isinstance(reply, dict) and reply:
                 found[name] = Stats.parse(reply)
     return found

@@ -62,7 +62,7 @@ class Reconciler:
         self._doubts = 0
         self._contained: frozenset[str] | None = None
         self._refused: tuple[str, int, SyncState] | None = None
-        self._recurrence = Recurrence()
+        self._recurrence = Recurrence(registry)
         self._applying = False
         self._moving_since_s = 0.0
         self._fetches = Fetches()
@@ -157,7 +157,9 @@ class Reconciler:
 
     def _apply(self, desired: Desired, live: Live, decision: Decision, *, forced: bool) -> Reconciliation:
         discard, keep = self._rules.live_edits == "revert", decision.apply and not forced
-        options = Options(policy=self._rules.policy, discard_edits=discard, keep_pin=keep, attempts=1)
+        options = Options(
+            policy=self._rules.policy, discard_edits=discard, keep_pin=keep, repair=not forced, attempts=1
+        )
         syncer = Syncer(self.registry, self._source.repository, options)
         try:
             prepared = syncer.prepare(desired, live)
@@ -174,7 +176,7 @@ class Reconciler:
         if prepared.same_commit and plan and not forced and self._rules.heal == "warn":
             why = "the registry was changed by hand: luasprocs sync repairs it, or luasprocs plan shows how"
             return Reconciliation.seen(live, self._state(desired, DesiredState.DRIFT, why, plan))
-        if stopped := self._recurrence.stops(live, plan):
+        if not forced and (stopped := self._recurrence.stops(live, plan, same=prepared.same_commit)):
             return Reconciliation.seen(live, self._state(desired, *stopped, plan))
         return self._sync(syncer, desired, prepared)
 
@@ -186,7 +188,7 @@ class Reconciler:
             desired = self._left[1]
             if desired is None:
                 return waits
-            syncer = Syncer(self.registry, self._source.repository, Options(mend=True, attempts=1))
+            syncer = Syncer(self.registry, self._source.repository, Options(mend=True, repair=True, attempts=1))
             prepared = syncer.prepare(desired, live)
         except ServerError:
             raise
@@ -197,7 +199,7 @@ class Reconciler:
             return waits
         if self._rules.heal == "warn":
             return waits.because(f"changed by hand: {some_of(plan.healed(same=True))}")
-        if stopped := self._recurrence.stops(live, plan):
+        if stopped := self._recurrence.stops(live, plan, same=True):
             return Reconciliation.seen(live, self._state(desired, *stopped, plan))
         done = self._sync(syncer, desired, prepared)
         return done._replace(state=waits.state) if done.applied else waits.because(done.state.reason)
@@ -211,7 +213,7 @@ class Reconciler:
             return self._refuse(desired, live, _first_of(error), tuple(map(str, error.problems)))
         except ConflictError as error:
             if isinstance(error, NotKeptError):
-                self._recurrence.made(live, prepared.plan)
+                self._recurrence.made(live, prepared.plan, same=prepared.same_commit)
             self.doubt()
             return Reconciliation.seen(live, self._state(desired, DesiredState.APPLYING, str(error)))._replace(
                 again=True
@@ -228,7 +230,7 @@ class Reconciler:
             log.warning("%s", warning)
         self._contained = (self._contained or frozenset()) | {desired.commit.sha}
         if outcome.changed:
-            self._recurrence.made(live, outcome.plan)
+            self._recurrence.made(live, outcome.plan, same=prepared.same_commit)
             self.doubt()
         done = Reconciliation.seen(live, self._stands(desired, prepared))
         same = prepared.same_commit

@@ -1,4 +1,4 @@
-"""Repairs that don't last: what comes back again and again is left as it is until that ends. Pure but for the clock."""
+"""Repairs that don't last: what comes back again and again is left as it is until that ends, or somebody syncs."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 from luasprocs.contract.codes import DesiredState
 from luasprocs.engine import VERSION
 from luasprocs.language.values import some_of
+from luasprocs.registry.history import last_repairs
 from luasprocs.registry.reload import only_engine
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
+    from luasprocs.registry.history import Repair
     from luasprocs.registry.live import Live
     from luasprocs.registry.plan import Plan
+    from luasprocs.server.registry import Registry
 
 LIMIT = 3
 WITHIN_S = 60.0
@@ -58,9 +61,12 @@ class Repairs:
 
 
 class Recurrence:
-    """The repairs that one daemon has made of what git, or a rollback, wants to be live."""
+    """The repairs of what git, or a rollback, wants to be live: all daemons' of a commit, by the history; of saved files and of
+    engines this daemon's own, as those leave no trace there.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, registry: Registry) -> None:
+        self._registry, self._heard_s = registry, -WITHIN_S
         self._engines = Repairs(ENGINE_WITHIN_S)
         self._others = Repairs(WITHIN_S)
         self._wanted: object = None
@@ -75,6 +81,7 @@ class Recurrence:
 
     def heard(self) -> None:
         """Somebody has changed the registry."""
+        self._heard_s = time.monotonic()
         self._others.stirred()
 
     def forget(self) -> None:
@@ -82,15 +89,19 @@ class Recurrence:
         self._engines.forget()
         self._others.forget()
 
-    def made(self, live: Live, plan: Plan) -> None:
-        """Counts a plan that was carried out, if it was a repair."""
+    def made(self, live: Live, plan: Plan, *, same: bool) -> None:
+        """Counts a plan that was carried out, if it was a repair. `same`: of the commit that was live, as the history says."""
         if foreign := _foreign_engine(live, plan):
             self._engines.made((foreign,))
-        elif self._repairs:
+        elif self._repairs and not same:
             self._others.made(plan.healed(same=True))
 
-    def stops(self, live: Live, plan: Plan) -> tuple[DesiredState, str] | None:
-        """The state to be in instead of carrying out a plan, and why; None: nothing speaks against it."""
+    def stops(self, live: Live, plan: Plan, *, same: bool) -> tuple[DesiredState, str] | None:
+        """The state to be in instead of carrying out a plan, and why; None: nothing speaks against it. `same`: see `made`.
+
+        Raises:
+            redis.RedisError: the history can't be read.
+        """
         if foreign := _foreign_engine(live, plan):
             if not self._engines.stopped((foreign,)):
                 return None
@@ -100,12 +111,26 @@ class Recurrence:
                 "ten minutes: run one build everywhere, then luasprocs sync"
             )
         things = plan.healed(same=True)
-        if not self._others.stopped(things):
+        if not (self._stopped_by_all(things) if same else self._others.stopped(things)):
             return None
         return DesiredState.FLAPPING, (
             f"repaired {LIMIT} times within a minute, and changed again each time: {some_of(things)}; it stays as it is until "
-            "nobody has written to the registry for a minute"
+            "nobody has written to the registry for a minute, or somebody syncs"
         )
+
+    def _stopped_by_all(self, things: Collection[str]) -> bool:
+        """As `Repairs.stopped`, of the repairs of all daemons since somebody else has made a generation."""
+        if not things:
+            return False
+        now_ms, repairs = last_repairs(self._registry)
+        quiet_s = min(time.monotonic() - self._heard_s, (now_ms - repairs[0].at_ms) / 1000 if repairs else WITHIN_S)
+        return quiet_s < WITHIN_S and all(_often(thing, repairs) for thing in things)
+
+
+def _often(thing: str, repairs: Sequence[Repair]) -> bool:
+    """Of repairs, the newest first."""
+    at_ms = [one.at_ms for one in repairs if thing in one.healed][:LIMIT]
+    return len(at_ms) == LIMIT and at_ms[0] - at_ms[-1] < WITHIN_S * 1000
 
 
 def _foreign_engine(live: Live, plan: Plan) -> str:

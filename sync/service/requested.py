@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from redis.exceptions import RedisError
+
 from luasprocs.contract.codes import DesiredState, RequestRefusal
 from luasprocs.errors import ConflictError, LuasprocsError, ServerError
 from luasprocs.operations.identity import user_at_host
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from sync.service.fetching import Fetches
     from sync.service.reconciliation import Reconciliation
 
+_LOST = "the {} may or may not have been done, as its daemon lost the server: look with luasprocs history before you ask again"
 BY_LIMIT = 200
 """Characters of a name that somebody has written into a request."""
 
@@ -31,6 +34,8 @@ class Requested:
     def __init__(self, registry: Registry, daemon: str, *, remote: bool) -> None:
         self._registry, self._daemon, self._remote = registry, daemon, remote
         self._fetch_for: dict[str, int] = {}
+        self._unsent: dict[str, requests.Answer] = {}
+        self._lost: set[str] = set()
 
     def answer(self, fetches: Fetches, reconcile: Callable[[bool], Reconciliation]) -> Reconciliation | None:
         """Carries out what still holds. Returns the last reconciliation, if there was one.
@@ -39,7 +44,11 @@ class Requested:
         ended; until then it comes again each time.
         """
         done: Reconciliation | None = None
-        for request in requests.take(self._registry, self._daemon):
+        taken = requests.take(self._registry, self._daemon)
+        ids = {one.id for one in taken}
+        self._unsent = {one: given for one, given in self._unsent.items() if one in ids}
+        self._lost &= ids
+        for request in taken:
             done = self._answer(request, fetches, reconcile) or done
         return done
 
@@ -50,23 +59,36 @@ class Requested:
     def _answer(
         self, request: Request, fetches: Fetches, reconcile: Callable[[bool], Reconciliation]
     ) -> Reconciliation | None:
+        done, given = None, self._unsent.get(request.id)
+        if given is None:
+            given, done = self._given(request, fetches, reconcile)
+        if given is not None:
+            self._unsent[request.id] = given  # what was done is not judged again if this can't be sent
+            requests.answer(self._registry, request, given)
+        return done
+
+    def _given(
+        self, request: Request, fetches: Fetches, reconcile: Callable[[bool], Reconciliation]
+    ) -> tuple[requests.Answer | None, Reconciliation | None]:
+        """The answer, None for none yet."""
         now_ms, generation = requests.now_and_generation(self._registry)
         if refusal := request.refused(now_ms, generation):
-            said = refusal_text(refusal, request, read_history(self._registry, 1), now_ms)
             self._fetch_for.pop(request.id, None)
-            requests.answer(self._registry, request, requests.Answer(False, said, self._daemon, refusal))
-            return None
+            if request.left or request.id in self._lost:
+                return requests.Answer(False, _LOST.format(request.action), self._daemon), None
+            said = refusal_text(refusal, request, read_history(self._registry, 1), now_ms)
+            return requests.Answer(False, said, self._daemon, refusal), None
         if request.action == "fetch" and not self._fetched_for(request.id, fetches):
-            return None
+            return None, None
         done = None
         try:
             ok, said, done = self._do(request, fetches, reconcile)
-        except ServerError:
+        except (ServerError, RedisError):
+            self._lost.add(request.id)
             raise
         except (LuasprocsError, ValueError) as error:
             ok, said = False, str(error)
-        requests.answer(self._registry, request, requests.Answer(ok, said, self._daemon))
-        return done
+        return requests.Answer(ok, said, self._daemon), done
 
     def _fetched_for(self, request_id: str, fetches: Fetches) -> bool:
         """Whether a fetch has ended that began after this request came."""

@@ -211,6 +211,14 @@ def test_a_shard_that_was_changed_by_hand_differs(live: Registry, cluster: Clust
     assert "has generation 5, not 1" in one.message
 
 
+def test_the_first_shard_emptied_is_no_registry_that_never_was(live: Registry, cluster: Cluster) -> None:
+    first = live.shards[0]
+    first.client.delete(*first.client.keys(f"{{{first.keys.tag}}}:*"))
+    first.client.function_flush()
+    one = found(live, cluster)[Code.DRIFT]
+    assert (one.severity, "generation 1 was live until its keys were deleted" in one.message) == ("error", True)
+
+
 @pytest.mark.parametrize("away", [0, 1, 2])
 def test_a_shard_that_hangs_is_named_and_the_others_are_read(cluster: Cluster, live: Registry, away: int) -> None:
     run_on_each(live)

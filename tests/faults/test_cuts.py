@@ -113,7 +113,9 @@ def of_git(work: Work) -> None:
     assert sorted(answered) == sorted(work.requests)
     assert not [fields for _, fields in answers if fields.get(b"refusal") == RequestRefusal.EXPIRED.encode()]
     history = read_history(work.registry)
-    assert sum(one.action == "rollback" for one in history) <= work.rollbacks
+    asked = {entry for entry, fields in answers if fields.get(b"request") == b"rollback"}
+    rolled_back = [fields for _, fields in answers if fields.get(b"answer") in asked and fields[b"ok"] == b"1"]
+    assert 0 < sum(one.action.startswith("rollback") for one in history) == len(rolled_back) <= work.rollbacks
     assert [one.generation for one in reversed(history)] == list(range(1, len(history) + 1))
 
 

@@ -63,7 +63,7 @@ GAP = Gap("1-0", NOW_MS - 5000, "__keyspace@0__:k", NOW_MS - 9000, NOW_MS - 5000
 FIRST = ShardFacts("luasprocs-1", "127.0.0.1:7000", (SlotRange(0, 16383),), 7)
 
 
-OF_SPROCS = {"live", "engine", "schedules", "failing", "missed", "shards"}
+OF_SPROCS = {"live", "engine", "schedules", "failing", "missed", "shards", "emptied"}
 
 
 def snapshot(of: Snapshot = WELL, **changes: Any) -> Snapshot:
@@ -92,9 +92,16 @@ def test_all_is_well() -> None:
     assert findings(WELL) == ()
 
 
-def test_an_empty_registry_that_nothing_runs_is_well() -> None:
-    empty = Live(Revision(), None, {}, INFO)
-    assert findings(Snapshot(now_ms=NOW_MS, sprocs=SprocFacts(empty), running=Running(NOW_MS))) == ()
+EMPTY = Snapshot(now_ms=NOW_MS, sprocs=SprocFacts(Live(Revision(), None, {}, INFO)), running=Running(NOW_MS))
+
+
+def test_an_empty_registry_is_told_and_one_that_was_emptied_is_worse() -> None:
+    [one] = findings(EMPTY)
+    assert (one.code, one.severity) == (Code.BEHIND, "warning")
+    assert "no sprocs here yet" in one.message
+    [one] = findings(snapshot(EMPTY, emptied=7))
+    assert (one.code, one.severity) == (Code.DRIFT, "error")
+    assert "generation 7 was live until its keys were deleted" in one.message
 
 
 CASES: dict[str, tuple[Snapshot, Code, str]] = {

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from luasprocs.contract.codes import FindingCode as Code
 from luasprocs.contract.keys import Keys
-from luasprocs.errors import RegistryError, ServerAuthenticationError, ServerRightsError
+from luasprocs.errors import RegistryError, ScriptError, ServerAuthenticationError, ServerRightsError
 from luasprocs.operations.acknowledgeable import until_ms
 from luasprocs.operations.edit import edit
 from luasprocs.operations.findings import Finding, findings
@@ -19,11 +20,14 @@ from luasprocs.operations.rollback import rollback
 from luasprocs.operations.run import run
 from luasprocs.operations.snapshot import read_snapshot
 from luasprocs.operations.sprocs import live_sproc
-from luasprocs.server.connection import connect
+from luasprocs.server.connection import connect, errors_named
 from luasprocs.server.registry import Registry
 from luasprocs.state.acknowledged import acknowledge
 from luasprocs.state.desired import SyncState, publish, suspend
+from luasprocs_tui.backend.snapshot_reader import SnapshotReader
+from tests.daemons import DaemonProcess
 from tests.live import put, sproc
+from tests.sync.service.test_http import ask
 from tests.until import until
 
 if TYPE_CHECKING:
@@ -38,7 +42,46 @@ def found(registry: Registry) -> dict[Code, Finding]:
 
 
 def test_nothing_was_ever_synced(registry: Registry) -> None:
-    assert found(registry) == {}
+    assert found(registry).keys() == {Code.BEHIND}
+
+
+def test_keys_that_were_deleted(registry: Registry) -> None:
+    client, apply = registry.client, partial(put, registry.client, sproc("a.lua", "-- every=1h\nreturn 1"))
+    apply()
+    for key in client.keys("*"):
+        client.delete(key)
+        assert [one for one in found(registry).values() if one.bad and one.code != Code.NO_DAEMON], key
+        client.flushall()
+        apply()
+    client.flushall()
+    emptied = found(registry)
+    assert (emptied[Code.DRIFT].severity, "was live until its keys were deleted" in emptied[Code.DRIFT].message) == (
+        "error",
+        True,
+    )
+    client.function_flush()
+    assert found(registry).keys() == {Code.BEHIND}
+
+
+def test_who_has_seen_a_registry_knows_that_it_was_emptied(server: Server) -> None:
+    """As after a restart of a server that keeps nothing: its engine is gone as well."""
+    client = server.client()
+    reader = SnapshotReader(lambda: Registry(client, Keys()))
+    environ = {"LUASPROCS_HTTP": "127.0.0.1:0"}
+    put(client, sproc("a.lua", "return 1"))
+    with DaemonProcess(server.url, environ=environ) as daemon:
+        assert reader.read().findings == ()
+        until(lambda: b"luasprocs_registry_sprocs 1.0" in ask(daemon, "/metrics")[1])
+        client.flushall()
+        client.function_flush()
+        said = "generation 1 was live until its keys were deleted"
+        for _ in range(2):
+            [one] = reader.read().findings
+            assert (one.code, said in one.message) == (Code.DRIFT, True)
+        until(lambda: said.encode() in ask(daemon, "/readyz")[1], what=lambda: ask(daemon, "/readyz"))
+        until(lambda: ask(daemon, "/readyz")[0] == 503)
+        assert b'luasprocs_finding{code="drift"} 1.0' in ask(daemon, "/metrics")[1]
+        daemon.until(f"ERROR finding: drift: the registry is empty: {said}")
 
 
 def test_only_calls_need_no_daemon(registry: Registry) -> None:
@@ -121,6 +164,32 @@ def test_stats_that_are_no_hash_say_nothing(registry: Registry) -> None:
     put(registry.client, sproc("a.lua", "return 1"))
     registry.client.set(registry.keys.stats("a.lua"), "no hash")
     assert found(registry) == {}
+
+
+ALL_BUT_STATS = ("+@all", "~__[*]_Sproc_[^S]*", "~__[*]_Sproc_S[^t]*", "&*")
+
+
+@pytest.mark.parametrize("header", ["", "-- every=1h\n"])
+def test_who_may_not_see_how_runs_ended_is_not_told_that_none_failed(server: Server, header: str) -> None:
+    client = server.client()
+    put(client, sproc("a.lua", f"{header}error('boom')"))
+    with pytest.raises(ScriptError):
+        run(Registry(client, Keys()), "a.lua", by="ann")
+    client.execute_command("ACL", "SETUSER", "ben", "reset", "on", "nopass", *ALL_BUT_STATS)
+    url = server.url.replace("//", "//ben:x@")
+    lean = Registry(connect(url), Keys())
+    with pytest.raises(ServerRightsError, match="refuses it to this user"):
+        read_snapshot(lean, url)
+    with pytest.raises(ServerRightsError), errors_named(url):
+        SnapshotReader(lambda: lean).read()
+    with pytest.raises(ServerRightsError), errors_named(url):
+        SnapshotReader(lambda: lean).read(["a.lua"])
+    daemon = DaemonProcess(url, environ={"LUASPROCS_HTTP": "127.0.0.1:0"}).spawn()
+    try:
+        daemon.until("findings can't be told: ")
+    finally:
+        daemon.kill()
+    lean.client.close()
 
 
 def test_the_last_run_counts_however_many_records_came_since(

@@ -33,7 +33,7 @@ async def test_everything_flushed_is_an_empty_registry_on_each_screen(server: Se
             await pilot.press("escape")
         client.flushall()
         client.function_flush()
-        await until(pilot, lambda: "No sprocs here yet" in screen_of(pilot), "that there is nothing")
+        await until(pilot, lambda: "was live until its keys were deleted" in screen_of(pilot), "that there is nothing")
         assert pilot.app.screen.query_one(Table).selected is None
         await pilot.press("enter", "p", "R", "e", "space", "T", "x", "escape")
         put(client, sproc("b.lua", "return 1"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import subprocess
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from luasprocs.registry.live import read_live
 from luasprocs.server.registry import Registry
 from luasprocs.state import requests
 from sync.service.repairs import LIMIT, Repairs
+from tests.daemons import COMMAND
 from tests.gitrepo import GitRepo
 from tests.sync.service.service import KEYS, Service, live, source_of, stands
 from tests.until import until
@@ -99,11 +101,41 @@ def test_a_new_commit_or_somebody_s_sync_makes_it_go_on(server: Server, repo: Gi
         assert not drift(server)
         with written_by_hand(client, "a.lua"):
             stands(client, "flapping")
-            assert client.xlen(KEYS.history) == 1 + LIMIT + LIMIT
+            assert client.xlen(KEYS.history) == 1 + LIMIT + 1 + LIMIT
         repo.write("sprocs/b.lua", "return 2\n")
         live(client, repo.commit("second"))
         stands(client, "synced")
         assert source_of(client, "a.lua") == "return 1\n"
+
+
+def test_a_sync_by_hand_begins_the_count_anew(server: Server, repo: GitRepo) -> None:
+    client = server.client()
+    with Service(server.url, repo.path) as daemon:
+        live(client, repo.git("rev-parse", "HEAD"))
+        with written_by_hand(client, "a.lua"):
+            stands(client, "flapping")
+        subprocess.run([*COMMAND, "--redis", server.url, "sync"], cwd=repo.path, check=True, capture_output=True)
+        stands(client, "synced")
+        assert client.xlen(KEYS.history) == 1 + LIMIT + 1
+        client.hset(KEYS.name("a.lua"), "source", "return 2")
+        until(lambda: source_of(client, "a.lua") == "return 1\n")
+        stands(client, "synced")
+        assert daemon.output.count("flapping: repaired") == 1
+
+
+def test_all_daemons_together_repair_three_times(server: Server, repo: GitRepo) -> None:
+    client = server.client()
+    with Service(server.url, repo.path) as one, Service(server.url, repo.path) as two:
+        live(client, repo.git("rev-parse", "HEAD"))
+        with written_by_hand(client, "a.lua"):
+            until(lambda: all("flapping: repaired 3 times" in daemon.output for daemon in (one, two)))
+            time.sleep(0.5)
+            assert client.xlen(KEYS.history) == 1 + LIMIT
+        two.stop()
+        client.hset(KEYS.name("a.lua"), "source", "return 2")
+        with Service(server.url, repo.path):  # who has just come knows of it, too
+            time.sleep(1.0)
+            assert client.xlen(KEYS.history) == 1 + LIMIT
 
 
 def test_what_a_rollback_left_is_not_repaired_for_ever_either(server: Server, repo: GitRepo) -> None:
