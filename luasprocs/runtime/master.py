@@ -43,4 +43,5 @@ class MasterWatch:
                     continue
                 link.said.forget("sentinel")
                 if moved:
-                    raise LinkLostError(f"Sentinel names another master than {here}")
+                    who = "the cluster names another primary" if link.keys.tag else "Sentinel names another master"
+                    raise LinkLostError(f"{who} than {here}")
