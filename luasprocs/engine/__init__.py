@@ -22,9 +22,9 @@ from luasprocs.language.needs import NOTHING
 if TYPE_CHECKING:
     from luasprocs.language.needs import Needs
 
-VERSION = 28
+VERSION = 29
 """Raised with every change of the engine's text, or of what it is made from: an older luasprocs must not undo it."""
-TEXTS = {27: "f9836ef0e65802f0afe24ca8a766d029571dda92", 28: "5f3ad1e26ef4f46c854a311d68f9dec2b9049d02"}
+TEXTS = {28: "5f3ad1e26ef4f46c854a311d68f9dec2b9049d02", 29: "87252882ec4553b3647a125aaec72fc7607e9548"}
 """The last VERSIONs, and the ids of their texts for one registry. A VERSION that somebody may run keeps its text."""
 
 LOADED = ("core", "register")

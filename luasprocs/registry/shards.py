@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
@@ -70,6 +70,8 @@ def apply_to_shards(registry: Registry, first: Ready, beside: Sequence[Ready]) -
     """Applies what is ready on each shard at once, as one generation. Raises as `apply`."""
     generation = max(one.revision.generation for one in (first, *beside))
     each = [one.numbered(generation) for one in (first, *beside)]
+    for new in (one.registry for one in beside if one.live.empty):
+        _pause_as_on(first.registry, new)
     failures = at_once(each, _failure)
     wrong = {f"shard {one.registry.keys.tag}": failed for one, failed in zip(each, failures, strict=True) if failed}
     done = [one.registry for one, failed in zip(each, failures, strict=True) if not failed]
@@ -87,11 +89,20 @@ def apply_to_shards(registry: Registry, first: Ready, beside: Sequence[Ready]) -
     return each[0].revision
 
 
+def _pause_as_on(first: Registry, new: Registry) -> None:
+    """What is paused on the others is on a new shard before anything runs there."""
+    names: Any = first.client.smembers(first.keys.paused)
+    if names:
+        new.client.sadd(new.keys.paused, *names)
+        for name, said in first.client.hgetall(first.keys.pauses).items():
+            new.client.hset(new.keys.pauses, name, said)
+
+
 def enter(registry: Registry, generation: int, shards: Iterable[Registry] = ()) -> None:
     """Makes the directory of a cluster say that these shards, or all, have a generation.
 
     A registry whose slot has moved to another shard is no longer named, once its jobs are on those that are. One that is newer
-    than what this sync began with stays: somebody else has seen shards that this one has not.
+    than what this sync began with stays, or whose engine is still there: somebody else has seen shards that this one has not.
 
     Raises:
         redis.RedisError: the directory can't be reached.
@@ -104,8 +115,8 @@ def enter(registry: Registry, generation: int, shards: Iterable[Registry] = ()) 
     for gone in known.keys() - {shard.keys.tag for shard in registry.shards}:
         if known[gone] > began_with:
             continue
-        carry_over(registry, gone)
-        home.client.hdel(home.keys.shards, gone)
+        if carry_over(registry, gone):
+            home.client.hdel(home.keys.shards, gone)
     for shard in shards or registry.shards:
         if known.get(shard.keys.tag) != generation:
             home.client.hset(home.keys.shards, shard.keys.tag, str(generation))

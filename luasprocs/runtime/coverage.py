@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from luasprocs.runtime.link import Link
-    from luasprocs.runtime.numbering import Numbering, Tick
+    from luasprocs.runtime.numbering import Tick
+    from luasprocs.runtime.shard_state import ShardState
     from luasprocs.runtime.source import Segment, Source
 
 MEND_EVERY_S = 0.2
@@ -27,8 +28,8 @@ BEAT_EVERY_S = 0.5
 class Coverage:
     """The coverage of one session. `info` returns the other fields of the heartbeat."""
 
-    def __init__(self, link: Link, numbering: Numbering, info: Callable[[], dict[str, Any]]) -> None:
-        self._link, self._numbering, self._info = link, numbering, info
+    def __init__(self, link: Link, state: ShardState, info: Callable[[], dict[str, Any]]) -> None:
+        self._link, self._state, self._numbering, self._info = link, state, state.numbering, info
         self._left_ms: dict[bytes, int] = {}
         self._scans: dict[str, asyncio.Task[None]] = {}
         self._mended = 0.0
@@ -47,7 +48,8 @@ class Coverage:
         for source in sources:
             if source.segment is not None:
                 segments.append((source, source.segment))
-                words += (source.name, source.segment.tick, source.segment.ms, self._left_ms.get(source.name) or "")
+                left_ms = self._left_ms.get(source.name) or self._state.came_ms or ""
+                words += (source.name, source.segment.tick, source.segment.ms, left_ms)
         if self._numbering.now is not None and words:
             self._link.spawn(self._covered((self._link.daemon, self._numbering.now.epoch, *words), segments))
 
@@ -59,6 +61,7 @@ class Coverage:
             return
         self._link.said.forget(COVER)
         if reply == b"OK":
+            self._state.came_ms = 0
             for source, segment in segments:
                 source.registered = segment
                 self._left_ms.pop(source.name, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
     from luasprocs.contract.keys import Keys
 
+GOSSIP_S = 2.0
+"""How old a node's view of its cluster may be."""
+
 
 class Daemon:
     """Runs sprocs on events, schedules and demand, until `stop`. `schedules`: whether it runs schedules, too."""
@@ -46,6 +50,7 @@ class Daemon:
         self._ready: Callable[[], None] = lambda: None
         self._shards: dict[Keys, tuple[Shard, asyncio.Task[None]]] = {}
         self._past: Counter[str] = Counter()
+        self._looked_ms = 0
         self._said = LogOnce()
         self._stop = asyncio.Event()
 
@@ -98,6 +103,7 @@ class Daemon:
             else:
                 self._said.forget("connection")
                 self._change(group, found)
+                self._looked_ms = round((time.time() - GOSSIP_S) * 1000)
                 if not any(keys.tag for keys in found):
                     return
                 wait_s = LOOK_EVERY_S
@@ -128,7 +134,7 @@ class Daemon:
     def _shard(self, url: str, keys: Keys) -> Shard:
         db = Endpoint.of(url).db
         pool = Pool(WorkerSetup(url, keys.namespace, db, self.identity.id, self._rules, tag=keys.tag))
-        state = ShardState(Workload(pool), self._schedules)
+        state = ShardState(Workload(pool), self._schedules, came_ms=self._looked_ms)
         return Shard(Address(url, keys, db), self.identity, state, self._retention, self._hears)
 
     async def _run(self, shard: Shard) -> None:

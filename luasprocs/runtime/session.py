@@ -52,7 +52,7 @@ class Session:
         self._numbering = numbering
         self._notifications = Notifications(link, numbering)
         self._deadlines = Deadlines(link)
-        self._coverage = Coverage(link, numbering, self._info)
+        self._coverage = Coverage(link, state, self._info)
         self._ticker = Ticker(link, numbering, self)
         self._binder = Binder(link, numbering, self)
         self._dispatcher = Dispatcher(
