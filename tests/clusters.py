@@ -245,10 +245,17 @@ class Cluster:
 
     def move_slot(self, slot: int, source: Node, target: Node) -> int:
         """Moves a slot key by key, as `redis-cli --cluster reshard` does. How many keys it had."""
-        source_id, target_id = source.id, target.id
-        target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
-        source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", target_id)
-        moved = sum(self._migrated(slot, source, target))
+        self.begin_move(slot, source, target)
+        return self.end_move(slot, source, target)
+
+    def begin_move(self, slot: int, source: Node, target: Node) -> None:
+        """The slot is on its way; none of its keys is yet."""
+        target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", source.id)
+        source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", target.id)
+
+    def end_move(self, slot: int, source: Node, target: Node) -> int:
+        """Moves its keys, then the slot."""
+        moved, target_id = sum(self._migrated(slot, source, target)), target.id
         for node in (target, source, *self.primaries):
             node.ask("CLUSTER", "SETSLOT", slot, "NODE", target_id)
         return moved

@@ -35,4 +35,24 @@ CLUSTER = (
         "OK",
         ("shard", "kind", "name"),
     ),
+    Function(
+        "inherit_sent",
+        "syncs",
+        MOVED,
+        "takes an entry of the Outbox of a registry that no shard serves any more, once",
+        "`OK` or `HAD`",
+        ("shard", "id", "depth", "roots", "origin", "key", "event"),
+        ("name",),
+    ),
+    Function(
+        "missed",
+        "syncs",
+        MOVED,
+        "records what a registry that no shard serves any more had not run as a gap, if this server's events were its own, or if "
+        "`forced` is 1; `ms`: up to when it had run a source",
+        "1 if it does so, or did before; else 0",
+        ("shard", "epoch", "forced"),
+        ("source", "ms"),
+    ),
+    Function("shard", "syncs", MOVED, "names the registry that the engine serves", "its tag", reads=True),
 )

@@ -2,17 +2,18 @@
 -- schedule's `at`, so that it moves with that slot: what serves the slot runs the schedule. One with at=each runs on each shard by itself.
 local core = ...
 local prelude, marks = core.use 'prelude', {}
-local key_of = K.TAG ~= '' and core.use('moved').mark_key
+local moved = K.TAG ~= '' and core.use 'moved'
+local key_of = moved and moved.mark_key
 
--- The mark of each name, false for none; and which of them another shard has.
+-- The mark of each name, false for none; and which of them another shard has, or will have in a moment.
 function marks.of(names)
   local found, elsewhere = redis.pcall('HMGET', K.SCHEDULED, unpack(names)), {}
   if found.err then found = {} end
   for n, name in ipairs(key_of and names or {}) do
     local key = key_of(name)
-    local held = key and redis.pcall('GET', key)
     if key then
-      elsewhere[n] = type(held) == 'table' or nil
+      elsewhere[n] = moved.is_elsewhere(key) or nil
+      local held = not elsewhere[n] and redis.pcall('GET', key)
       found[n] = type(held) == 'string' and held
     end
   end

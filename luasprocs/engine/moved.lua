@@ -1,16 +1,30 @@
 -- Events whose key another shard has by now. The one that heard of them puts them into its Outbox, in the same step as the watermark; a daemon hands
 -- them over, and the key's shard runs each once: it remembers which it has had.
 local core = ...
-local prelude, records, batches = core.use 'prelude', core.use 'records', core.use 'batch'
+local prelude, records, batches, ticks = core.use 'prelude', core.use 'records', core.use 'batch', core.use 'ticks'
 local moved, serve = {}, {}
 local NOWHERE = { picks = {} }
 local HAD_S = 86400
 
--- Whether this node does not serve a key, or not yet, or no longer.
-local function is_elsewhere(key)
-  local found = redis.pcall('EXISTS', key)
-  return type(found) == 'table'
+-- The tag that a key has of itself.
+local function own_tag(key)
+  return key:match('^[^{]*{([^}]+)}')
 end
+
+-- A key in a key's slot that nobody has, where one can be named.
+local function beside(key)
+  local tag = own_tag(key)
+  if not tag and (key == '' or key:find('}', 1, true)) then return key end
+  return '{' .. (tag or key) .. '}:' .. K.MARK
+end
+
+-- Whether this node does not serve a key's slot, or not yet, or no longer all of it. While a slot moves key by key, only what is still there can
+-- be touched: of a sproc that uses two keys, the first command might have an effect, and the second fail.
+local function is_elsewhere(key)
+  local found = redis.pcall('EXISTS', beside(key))
+  return type(found) == 'table' and (found.err:find('non local key', 1, true) or found.err:find('same slot', 1, true)) ~= nil
+end
+moved.is_elsewhere = is_elsewhere
 
 -- Touches all that a batch may write, before it has any effect: while the slot of this registry moves key by key, one that has gone raises.
 function moved.touch(names)
@@ -34,7 +48,7 @@ end
 -- The tag of keys in the slot of `at`. One that has a brace and no hash tag can't be a tag: two bytes of the same slot are, whose CRC is taken
 -- back by 16 bits. tag_beside in slots.py makes the same of it.
 local function tag_of(at)
-  local tag = at:match('^[^{]*{([^}]+)}') or at
+  local tag = own_tag(at) or at
   if not tag:find('}', 1, true) then return tag end
   for crc = slot_of(at), 65535, 16384 do
     for _ = 1, 16 do crc = bit.rshift(crc % 2 == 1 and bit.bxor(crc, 69665) or crc, 1) end
@@ -56,19 +70,31 @@ function moved.prepare()
   redis.call('XDEL', prelude.writable(K.OUTBOX, 'stream'), redis.call('XADD', K.OUTBOX, '*', 'key', ''))
 end
 
--- Puts those events of a batch into the Outbox whose key is elsewhere: nothing of it runs for them here.
+-- Puts those events of a batch into the Outbox whose key is elsewhere, or is on its way: nothing of it runs for them here.
 function moved.send_on(batch)
   for n = 1, batch.size do
     local place, route = batch.places[n], batch.chosen[n]
     local key, event = batch.args[place], batch.args[place + 1]
-    if batch.kinds[n] == 'none' and next(route.picks) and is_elsewhere(key) then
+    if next(route.picks) and is_elsewhere(key) then
       local names = {}
       for at in pairs(route.picks) do names[#names + 1] = batch.names[at] end
-      redis.call('XADD', K.OUTBOX, '*', 'key', key, 'event', event, 'depth', route.depth, 'roots', route.roots,
+      redis.call('XADD', prelude.writable(K.OUTBOX, 'stream'), '*', 'key', key, 'event', event, 'depth', route.depth, 'roots', route.roots,
         'origin', route.origin, 'names', table.concat(names, '\n'))
       batch.chosen[n] = NOWHERE
     end
   end
+end
+
+-- Runs sprocs for one event.
+local function run_one(names, depth, roots, origin, key, event, daemon)
+  local picks = {}
+  for place = 1, #names do picks[place] = place end
+  local flat = { #names, unpack(names) }
+  for _, word in ipairs({ 1, depth, roots, origin, '', table.concat(picks, ' '), '1', '1', key, event }) do flat[#flat + 1] = tostring(word) end
+  local batch = batches.read(flat, 1)
+  batch.daemon = daemon
+  batches.read_values(batch, 1)
+  core.use('dispatch').run_batch(batch)
 end
 
 function serve.arrive(_, args)
@@ -81,20 +107,45 @@ function serve.arrive(_, args)
   if not redis.call('SET', had, 1, 'NX', 'EX', HAD_S) then return redis.status_reply('HAD') end
   -- A key that is moved one by one is deleted where it was: that is no event.
   if event == 'del' and redis.call('EXISTS', key) == 1 then return redis.status_reply('MOVED') end
-  local picks = {}
-  for place = 1, #names do picks[place] = place end
-  local flat = { #names, unpack(names) }
-  for _, word in ipairs({ 1, depth, roots, origin, '', table.concat(picks, ' '), '1', '1', key, event }) do flat[#flat + 1] = tostring(word) end
-  local batch = batches.read(flat, 1)
-  batch.daemon = daemon
-  batches.read_values(batch, 1)
-  local ok, problem = pcall(core.use('dispatch').run_batch, batch)
+  local ok, problem = pcall(run_one, names, depth, roots, origin, key, event, daemon)
   if not ok then
     core.use 'guard'.put_back()
     local error = 'a batch broke off: ' .. core.use 'runs'.said(problem)
     pcall(records.write, { trigger = 'event', key = key, status = 'error', error = error, daemon = daemon })
   end
   return redis.status_reply('OK')
+end
+
+-- Whose registry the engine here serves.
+function serve.shard()
+  return K.TAG
+end
+
+-- An entry of an Outbox that nobody serves any more: it keeps the name that it had there, as it may have arrived already.
+function serve.inherit_sent(_, args)
+  local from, id, depth, roots, origin, key, event = unpack(args, 1, 7)
+  moved.touch({})
+  if not redis.call('SET', K.HAD_PREFIX .. from .. ':' .. id .. ':box', 1, 'NX', 'EX', HAD_S) then return redis.status_reply('HAD') end
+  redis.call('XADD', prelude.writable(K.OUTBOX, 'stream'), '*', 'shard', from, 'id', id, 'key', key, 'event', event, 'depth', depth, 'roots', roots,
+    'origin', origin, 'names', table.concat({ unpack(args, 8) }, '\n'))
+  return redis.status_reply('OK')
+end
+
+-- Up to when a registry that nobody serves any more had run its sources: from there on this server's events are a gap.
+function serve.missed(_, args)
+  local from, epoch, forced = args[1], args[2], args[3] == '1'
+  if not forced and epoch:sub(14) ~= ticks.server_id() then return 0 end
+  moved.touch({})
+  if not redis.call('SET', K.HAD_PREFIX .. from .. ':' .. epoch, 1, 'NX', 'EX', HAD_S) then return 1 end
+  for i = 4, #args, 2 do
+    local source, ms = args[i], args[i + 1]
+    if ticks.parse_mark(redis.call('HGET', K.EVENTS, source)) then
+      ticks.record_gap(source, ms, prelude.now_ms(), 'the slot of the registry has moved', '-')
+    else
+      redis.call('HSET', K.EVENTS, 'left:' .. source, ms) -- for whoever numbers it first
+    end
+  end
+  return 1
 end
 
 -- A job of a registry that nobody serves any more, as its slot has moved. `due`: of a delayed one when it is due, of a dead one its error.

@@ -180,5 +180,5 @@ function serve.blind(_, args)
 end
 
 return {
-  serve = serve, before = before, parse_mark = parse_mark, write_mark = write_mark, alive = alive, covered = covered, record_gap = record_gap,
+  serve = serve, server_id = server_id, before = before, parse_mark = parse_mark, write_mark = write_mark, alive = alive, covered = covered, record_gap = record_gap,
 }

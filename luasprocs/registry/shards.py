@@ -93,7 +93,7 @@ def enter(registry: Registry, generation: int, shards: Iterable[Registry] = ()) 
     """Makes the directory of a cluster say that these shards, or all, have a generation.
 
     A registry whose slot has moved to another shard is no longer named, once its jobs are on those that are. One that is newer
-    than what this sync began with stays: somebody else has seen shards that this one has not.
+    than what this sync began with stays, or whose engine is still there: somebody else has seen shards that this one has not.
 
     Raises:
         redis.RedisError: the directory can't be reached.
@@ -106,8 +106,8 @@ def enter(registry: Registry, generation: int, shards: Iterable[Registry] = ()) 
     for gone in known.keys() - {shard.keys.tag for shard in registry.shards}:
         if known[gone] > began_with:
             continue
-        carry_over(registry, gone)
-        home.client.hdel(home.keys.shards, gone)
+        if carry_over(registry, gone):
+            home.client.hdel(home.keys.shards, gone)
     for shard in shards or registry.shards:
         if known.get(shard.keys.tag) != generation:
             home.client.hset(home.keys.shards, shard.keys.tag, str(generation))

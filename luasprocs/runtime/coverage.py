@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from luasprocs.runtime.link import Link
-    from luasprocs.runtime.numbering import Numbering, Tick
+    from luasprocs.runtime.numbering import Tick
+    from luasprocs.runtime.shard_state import ShardState
     from luasprocs.runtime.source import Segment, Source
 
 MEND_EVERY_S = 0.2
@@ -30,9 +31,10 @@ class Coverage:
     """
 
     def __init__(
-        self, link: Link, numbering: Numbering, info: Callable[[], dict[str, Any]], registered: Callable[[], None]
+        self, link: Link, state: ShardState, info: Callable[[], dict[str, Any]], registered: Callable[[], None]
     ) -> None:
-        self._link, self._numbering, self._info, self._registered = link, numbering, info, registered
+        self._link, self._state, self._info, self._registered = link, state, info, registered
+        self._numbering = state.numbering
         self._left_ms: dict[bytes, int] = {}
         self._scans: dict[str, asyncio.Task[None]] = {}
         self._mended = 0.0
@@ -51,7 +53,8 @@ class Coverage:
         for source in sources:
             if source.segment is not None:
                 segments.append((source, source.segment))
-                words += (source.name, source.segment.tick, source.segment.ms, self._left_ms.get(source.name) or "")
+                left_ms = self._left_ms.get(source.name) or self._state.came_ms or ""
+                words += (source.name, source.segment.tick, source.segment.ms, left_ms)
         if self._numbering.now is not None and words:
             self._link.spawn(self._covered((self._link.daemon, self._numbering.now.epoch, *words), segments))
 
@@ -63,6 +66,7 @@ class Coverage:
             return
         self._link.said.forget(COVER)
         if reply == b"OK":
+            self._state.came_ms = 0
             for source, segment in segments:
                 source.registered = segment
                 self._left_ms.pop(source.name, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
     from luasprocs.contract.keys import Keys
 
+GOSSIP_S = 2.0
+"""How old a node's view of its cluster may be."""
+
 
 class Daemon:
     """Runs sprocs on events, schedules and demand, until `stop`.
@@ -53,6 +57,7 @@ class Daemon:
         self._shards: dict[Keys, tuple[Shard, asyncio.Task[None]]] = {}
         self._topology = Topology(LOOK_EVERY_S)
         self._past: Counter[str] = Counter()
+        self._looked_ms = 0
         self._said = LogOnce()
         self._stop = asyncio.Event()
 
@@ -105,6 +110,7 @@ class Daemon:
             else:
                 self._said.forget("connection")
                 self._change(group, found)
+                self._looked_ms = round((time.time() - GOSSIP_S) * 1000)
                 if not any(keys.tag for keys in found):
                     return
                 watch = watch or group.create_task(self._topology.watch(self._cluster, self._looked))
@@ -148,7 +154,11 @@ class Daemon:
         db = Endpoint.of(url).db
         pool = Pool(WorkerSetup(url, keys.namespace, db, self.identity.id, self._rules, tag=keys.tag))
         state = ShardState(
-            Workload(pool), self._schedules, self._listeners, topology=self._topology if keys.tag else None
+            Workload(pool),
+            self._schedules,
+            self._listeners,
+            came_ms=self._looked_ms,
+            topology=self._topology if keys.tag else None,
         )
         return Shard(Address(url, keys, db), self.identity, state, self._retention, self._hears)
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING
 
 from redis import exceptions
 
 from luasprocs.contract.functions import FUNCTIONS
+from luasprocs.contract.outbox import Sent
+from luasprocs.runtime.shard_state import OUTBOX
 from luasprocs.runtime.wire import Wire, connect
 from luasprocs.server.cluster import Nodes
+from luasprocs.server.errors import reply_timeout
 from luasprocs.server.slots import slot_of
 
 if TYPE_CHECKING:
@@ -19,6 +23,9 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 0.25
 AT_ONCE = 200
+ANSWER_WITHIN_S = 5.0
+PATIENCE_S = 10.0
+"""How long a slot may be on its way before that is said."""
 
 
 class Forwarder:
@@ -27,6 +34,8 @@ class Forwarder:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._wires: dict[tuple[str, int], Wire] = {}
+        self._moving: dict[int, float] = {}
+        self._errors: dict[tuple[str, int], str] = {}
 
     async def run(self) -> None:
         """Runs until the session ends.
@@ -40,40 +49,75 @@ class Forwarder:
             async with Nodes(self._link.address.url) as nodes:
                 while True:
                     await asyncio.sleep(LOOK_EVERY_S)
-                    await self._look(nodes)
+                    try:
+                        await self._look(nodes)
+                    except (exceptions.RedisError, OSError) as error:
+                        if not self._link.is_open:
+                            raise
+                        self._wait(str(error))
         finally:
             for wire in self._wires.values():
                 wire.close()
 
     async def _look(self, nodes: Nodes) -> None:
-        """Tries all that there are: some may have to wait for their slot, and must not stand in the way of others."""
-        link = self._link
-        try:
-            start = b"-"
-            primaries: tuple[Primary, ...] = ()
-            while entries := await link.command("XRANGE", link.keys.outbox, start, "+", "COUNT", AT_ONCE):
-                primaries = primaries or await nodes.primaries()
-                for entry, fields in entries:
-                    if await self._handed_over(primaries, entry, dict(zip(fields[::2], fields[1::2], strict=True))):
-                        await link.command("XDEL", link.keys.outbox, entry)
-                start = b"(" + entries[-1][0]
-            link.said.forget("outbox")
-        except (exceptions.RedisError, OSError) as error:
-            if not link.is_open:
-                raise
-            link.say("outbox", f"events whose keys have moved wait: {error}", logging.WARNING)
+        """Tries all that there are: what has to wait for its slot, or for its server, must not stand in the way of others."""
+        link, start = self._link, b"-"
+        primaries: tuple[Primary, ...] = ()
+        moving, self._moving, self._errors = self._moving, {}, {}
+        while entries := await link.command("XRANGE", link.keys.outbox, start, "+", "COUNT", AT_ONCE):
+            primaries = primaries or await nodes.primaries()
+            for entry, fields in entries:
+                sent = Sent.of(link.keys.tag, entry, dict(zip(fields[::2], fields[1::2], strict=True)))
+                if sent is None:
+                    link.say("strangers", f"entries of {link.keys.outbox} that are no events are deleted")
+                if sent is None or await self._handed_over(primaries, sent, moving):
+                    await link.command("XDEL", link.keys.outbox, entry)
+            start = b"(" + entries[-1][0]
+        now_s = time.monotonic()
+        late = [slot for slot, since_s in self._moving.items() if now_s - since_s > PATIENCE_S]
+        if self._errors:
+            self._wait(min(self._errors.values()))
+        elif late:
+            self._wait(f"slot {min(late)} is on its way to another node, or nobody serves it")
+        else:
+            link.said.forget(OUTBOX)
 
-    async def _handed_over(self, primaries: tuple[Primary, ...], entry: bytes, fields: dict[bytes, bytes]) -> bool:
-        """Whether an event is done with: False while no shard has its key, as its slot is on its way."""
-        key = fields[b"key"]
-        there = next((one for one in primaries if one.serves(slot_of(key))), None)
-        if there is None:
+    def _wait(self, why: str) -> None:
+        self._link.say(OUTBOX, f"events whose keys have moved wait: {why}", logging.WARNING)
+
+    async def _handed_over(self, primaries: tuple[Primary, ...], sent: Sent, moving: dict[int, float]) -> bool:
+        """Whether an event is done with: False while no shard has its key, as its slot is on its way.
+
+        `moving`: since when each such slot is, as far as was known before.
+        """
+        slot = slot_of(sent.key)
+        there = next((one for one in primaries if one.serves(slot)), None)
+        if slot in self._moving or (there and there.address in self._errors):
             return False
+        try:
+            if there and await self._arrived(there.address, sent):
+                return True
+        except (exceptions.RedisError, OSError) as error:
+            if not self._link.is_open:
+                raise
+            assert there is not None  # noqa: S101
+            self._errors[there.address] = str(error)
+            return False
+        self._moving[slot] = moving.get(slot, time.monotonic())
+        return False
+
+    async def _arrived(self, address: tuple[str, int], sent: Sent) -> bool:
         link = self._link
-        head = (link.keys.tag, entry, link.daemon, *(fields[word] for word in (b"depth", b"roots", b"origin")))
-        words: tuple[Any, ...] = (*head, key, fields[b"event"], *fields[b"names"].split(b"\n"))
-        wire = await self._wire(there.address)
-        reply: bytes = await wire.call("FCALL", link.keys.function("arrive"), 0, *FUNCTIONS["arrive"].checked(words))
+        words = (sent.shard, sent.id, link.daemon, *sent[2:-1], *sent.names)
+        wire = await self._wire(address)
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                reply: bytes = await wire.call(
+                    "FCALL", link.keys.function("arrive"), 0, *FUNCTIONS["arrive"].checked(words)
+                )
+        except TimeoutError:
+            wire.close()
+            raise reply_timeout() from None
         return reply != b"ELSEWHERE"
 
     async def _wire(self, address: tuple[str, int]) -> Wire:

@@ -61,7 +61,7 @@ class Session:
         self._numbering = numbering
         self._notifications = Notifications(link, numbering)
         self._deadlines = Deadlines(link)
-        self._coverage = Coverage(link, numbering, self._info, self._hears)
+        self._coverage = Coverage(link, state, self._info, self._hears)
         self._ticker = Ticker(link, numbering, self)
         self._binder = Binder(link, numbering, self)
         self._listeners = Listeners(link, numbering, state.listeners, self._binder.rebind)

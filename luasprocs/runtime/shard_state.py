@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from luasprocs.runtime.workload import Workload
     from luasprocs.server.cluster import Topology
 
-ENGINE, TICK, COVER, NOTIFICATIONS = "engine", "tick", "cover", "notifications"
+ENGINE, TICK, COVER, NOTIFICATIONS, OUTBOX = "engine", "tick", "cover", "notifications", "outbox"
 """Topics of the log."""
-_WORK: dict[str, Work] = {**{work: work for work in Work}, **dict.fromkeys((TICK, COVER, NOTIFICATIONS), Work.EVENTS)}
+_WORK: dict[str, Work] = {
+    **{work: work for work in Work},
+    **dict.fromkeys((TICK, COVER, NOTIFICATIONS, OUTBOX), Work.EVENTS),
+}
 """What can't go on here while a topic stands; the log says so once, and each heartbeat."""
 TEXT_LIMIT = 300
 
@@ -27,7 +30,8 @@ class ShardState:
     """Events that have not run yet, jobs at hand, and counters; passed to each new session.
 
     `runs`: events run; `schedule_runs`: times of schedules run; `timeouts`: consecutive timeouts on events by sproc.
-    `server`: the address of the last one.
+    `server`: the address of the last one. `came_ms`: of a shard that has come while the daemon ran, up to when it wasn't there
+    (unix milliseconds): what happened there since then is a gap.
     `stopping`: no new work is begun; `schedules`: whether schedules run here; `listeners`: how many daemons hear the shard.
     """
 
@@ -40,6 +44,7 @@ class ShardState:
     timeouts: dict[bytes, int] = field(default_factory=dict)
     runs: int = 0
     schedule_runs: int = 0
+    came_ms: int = 0
     stopping: bool = False
     topology: Topology | None = None
     """In a cluster: where its primaries are."""

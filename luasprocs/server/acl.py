@@ -47,6 +47,8 @@ _RUNTIME = (
     "getrange strlen hlen hscan scard sscan object|encoding"
 )
 _CLUSTER = "cluster|slots cluster|info cluster|shards cluster|nodes cluster|myid spublish ssubscribe sunsubscribe"
+_CARRYING_OVER = "get set scan unlink"
+"""Marks of schedules, and what a registry left whose slot has moved."""
 _CONFIG = "config|get config|set"
 """No rule can say which settings: whoever has CONFIG SET may change `requirepass`, too."""
 
@@ -78,7 +80,7 @@ def rule(
     patterns = _patterns(keys, cluster=cluster)
     reached = tuple(f"~{pattern}" for pattern in patterns)
     channels = tuple(f"&{pattern}" for pattern in patterns)
-    nodes, marks = (_plus(_CLUSTER), _plus("get")) if cluster else ((), ())
+    nodes, marks, carried = map(_plus, (_CLUSTER, "get", _CARRYING_OVER) if cluster else ("", "", ""))
     match role:
         case "daemon":
             runtime = f"{_READS} {_WRITES} {_RUNTIME} {_CONFIG if config else ''}"
@@ -87,7 +89,7 @@ def rule(
             words = (*own, *_plus(runtime), *nodes, *rests, *reached, "resetchannels", "&*", *own_globs)
         case "deployer":
             commands = _plus(f"{_READS} {_LOOKING} {_WRITES} {_OPERATING}")
-            words = (*_by_category("@connection"), *commands, *nodes, *marks, *reached, "resetchannels", *channels)
+            words = (*_by_category("@connection"), *commands, *nodes, *carried, *reached, "resetchannels", *channels)
         case "caller":
             words = (*own, *nodes, *own_globs, *_caller(keys, cluster=cluster))
         case "viewer":

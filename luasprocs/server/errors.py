@@ -17,7 +17,7 @@ from luasprocs.errors import (
     ServerUnreachableError,
 )
 from luasprocs.server.guide_errors import GuideError
-from luasprocs.server.states import ELSEWHERE, MISSING_FUNCTION
+from luasprocs.server.states import CLUSTER_DOWN, ELSEWHERE, MISSING_FUNCTION
 from luasprocs.server.urls import redacted
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ _EVENT_CLASSES = re.compile(r"Invalid event class character\. Use '([^']+)'")
 _STATES = (
     *("OOM", "BUSY", "LOADING", "READONLY", "MISCONF", "MASTERDOWN", "NOPERM", "CLUSTERDOWN", "NOREPLICAS", "NOAUTH"),
     *(MISSING_FUNCTION, *_IN_SCRIPT),
-    *("TRYAGAIN", *(words.decode() for words in ELSEWHERE)),
+    *("TRYAGAIN", CLUSTER_DOWN, *(words.decode() for words in ELSEWHERE)),
 )
 
 

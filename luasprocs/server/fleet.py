@@ -123,9 +123,10 @@ class Fleet:
             one.client.connection_pool.disconnect(inuse_connections=True)
 
     def close(self) -> None:
-        """Closes the connections that are not in use."""
-        for one in self._registry.shards if self._registry else ():
-            one.client.close()
+        """Closes the connections that are not in use: another thread may read from one."""
+        registry = self._registry
+        for one in {*registry.shards, registry.home} if registry else ():
+            one.client.connection_pool.disconnect(inuse_connections=False)
 
 
 Tagged = tuple[str, tuple["SlotRange", ...]]

@@ -11,6 +11,8 @@ ELSEWHERE = (b"non local key", b"do not hash to the same slot")
 ELSEWHERE_TEXT = re.compile(
     r"(?:Script a|A)ttempted to access (?:a non local key in a cluster node|keys that do not hash to the same slot)"
 )
+CLUSTER_DOWN = "while the cluster is down"
+"""What a script says that touches a key then."""
 _PASSING = (b"BUSY ", b"LOADING ", b"MASTERDOWN ")
 
 
@@ -29,7 +31,12 @@ def is_elsewhere(text: bytes) -> bool:
 
 def is_moving(text: bytes) -> bool:
     """Whether a cluster is being changed, so that a command may go well in a moment."""
-    return text.startswith((b"TRYAGAIN", b"CLUSTERDOWN"))
+    return text.startswith((b"TRYAGAIN", b"CLUSTERDOWN")) or CLUSTER_DOWN.encode() in text
+
+
+def is_read_only(text: bytes) -> bool:
+    """Whether the server is a replica that takes no writes: another one is the primary by now."""
+    return text.startswith(b"READONLY ")
 
 
 def redirection(text: bytes) -> tuple[bool, tuple[str, int]] | None:

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.server.slots import slot_of
-from luasprocs.server.states import is_elsewhere, is_moving, redirection
+from luasprocs.server.states import is_elsewhere, is_moving, is_read_only, redirection
 from luasprocs.worker.connection import Connection
 from luasprocs.worker.replies import ErrorReply
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 REDIRECTIONS = 40
 REST_S = 0.05
+PATIENCE_S = 20.0
 """While a slot moves, or a primary is replaced."""
 
 
@@ -44,18 +45,18 @@ class Routes:
         reply = self.first.call(*words)
         if not self._others:
             return reply
-        connection, asking = self.first, False
-        for _ in range(REDIRECTIONS):
-            if type(reply) is not ErrorReply:
-                return reply
+        connection, asking, redirections = self.first, False, 0
+        end_s = time.monotonic() + PATIENCE_S
+        while type(reply) is ErrorReply and redirections < REDIRECTIONS and time.monotonic() < end_s:
             if found := redirection(reply.text):
+                redirections += 1
                 asking, address = found
                 connection = self._at(address)
-            elif command and is_elsewhere(reply.text):
+            elif command and (is_elsewhere(reply.text) or is_read_only(reply.text)):
                 before, connection, asking = connection, self._owner(command), False
                 if connection is before:
                     time.sleep(REST_S)
-            elif is_moving(reply.text):
+            elif is_moving(reply.text) or is_read_only(reply.text):
                 time.sleep(REST_S)
             else:
                 return reply

@@ -1,76 +1,135 @@
-"""The slot of a shard's tag moves: what the registry there kept is on another shard afterwards, each thing once."""
+"""A registry whose slot has moved: what waits in it goes on elsewhere, each once, whoever is killed meanwhile."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
-from luasprocs.errors import ScriptError
+from luasprocs.contract.keys import Keys
 from luasprocs.operations.pause import pause
 from luasprocs.operations.put import put
-from luasprocs.operations.run import run
-from luasprocs.registry.orphans import carry_over
+from luasprocs.registry.shards import enter
+from luasprocs.server.acl import rule, setuser
 from luasprocs.server.fleet import open_registry
-from luasprocs.server.shards import each_shard
 from luasprocs.server.slots import slot_of
-from luasprocs.state.executions import read_executions
-from luasprocs.state.stats import Stats, stored_stats
+from luasprocs.state.jobs import read_jobs
+from luasprocs.state.paused import read_paused
 from tests.cluster.registries import keys_on, tags
+from tests.daemons import DaemonProcess
 from tests.live import change, sproc
+from tests.until import until
 
 if TYPE_CHECKING:
-    from luasprocs.server.registry import Registry
-    from tests.clusters import Cluster
+    from tests.clusters import Cluster, Node
 
-SPROCS = (
-    sproc("fine.lua", "return redis.call('INCR', KEYS[1])"),
-    sproc("fails.lua", "error('no')"),
-    sproc("paused.lua", "return 1"),
-)
-
-
-def gaps(registry: Registry) -> list[Any]:
-    found: list[Any] = each_shard(registry, lambda shard: shard.client.xrange(shard.keys.gaps))
-    return sorted((entry for some in found for entry in some), key=str)
+pytestmark = pytest.mark.timeout(180)
+COUNTS = sproc("counts.lua", "-- event=set\n-- key=x:*\nredis.call('INCR', 'ran:' .. KEYS[1])\n")
+JOB = sproc("job.lua", "-- runasync=yes\nredis.call('INCR', KEYS[1])\n")
+SENT = {"depth": 1, "roots": 1, "origin": "-", "event": "set", "names": "counts.lua"}
+JOBS = 1500
 
 
-def kept(registry: Registry) -> tuple[Any, ...]:
-    """Records, gaps and counts of all shards, as they are shown."""
-    records = sorted((one.id.partition("-")[0], one.sproc, one.status, one.key) for one in read_executions(registry))
-    return records, gaps(registry), [Stats.parse(stored_stats(registry, one.name)) for one in SPROCS]
+def orphaned(cluster: Cluster) -> tuple[Keys, int]:
+    """The registry of the first node, whose slot the second one gets; and the slot."""
+    source, target = cluster.nodes[:2]
+    keys = keys_on(cluster, source)
+    slot = slot_of(keys.tag.encode())
+    cluster.move_slot(slot, source, target)
+    return keys, slot
 
 
-def test_records_counts_gaps_and_pauses_are_carried_over_once(cluster: Cluster) -> None:
-    source, target = cluster.nodes[0], cluster.nodes[1]
-    registry = open_registry(cluster.url)
-    put(registry, SPROCS, about=change())
-    here, there = (
-        [key for number in range(200) if cluster.at(key := f"k{number}") is node][:3] for node in (source, target)
-    )
-    for pair in zip(here, there, strict=True):
-        for key in pair:
-            run(registry, "fine.lua", [key], by="ann")
-    with pytest.raises(ScriptError):
-        run(registry, "fails.lua", [here[0]], by="ann")
-    run(registry, "fine.lua", [there[0]], by="ann")
-    for node in (source, target):
-        node.ask("XADD", keys_on(cluster, node).gaps, "5-0", "source", node.id)
-    pause(registry, ["paused.lua"], by="ann")
-    before = kept(registry)
-    assert len(before[0]) == 8
+def on(cluster: Cluster, node: Node) -> str:
+    """A hash tag whose slot a node serves."""
+    return next(tag for tag in map("n{}".format, range(1000)) if cluster.at(tag) is node)
 
-    old = keys_on(cluster, source)
-    cluster.move_slot(slot_of(old.tag.encode()), source, target)
-    put(open_registry(cluster.url), SPROCS, about=change())
-    registry = open_registry(cluster.url)
+
+def back(cluster: Cluster, slot: int) -> None:
+    cluster.move_slot(slot, cluster.nodes[1], cluster.nodes[0])
+
+
+def test_what_an_orphan_had_not_run_is_a_gap_and_what_it_had_sent_arrives_once(cluster):
+    put(open_registry(cluster.url), (COUNTS,), about=change())
+    source, target = cluster.nodes[:2]
+    old, key = keys_on(cluster, source), f"x:{{{on(cluster, cluster.nodes[2])}}}"
+    with DaemonProcess(cluster.url), cluster.redis_cluster() as client:
+        until(lambda: source.ask("HEXISTS", old.events, "__keyspace@0__:x:*"))
+    source.client().xadd(old.outbox, {**SENT, "key": key})
+    mark_ms = int(source.ask("HGET", old.events, "__keyspace@0__:x:*").split()[2])
+    _, slot = orphaned(cluster)
+    for _ in range(2):
+        put(open_registry(cluster.url), (COUNTS,), about=change())
     assert old.tag not in tags(cluster)
-    assert target.ask("EXISTS", old.revision, old.executions, old.stats("fine.lua")) == 0
-    records, gap_entries, stats = kept(registry)
-    assert (records, stats) == (before[0], before[2])
-    assert {fields[b"source"] for _, fields in gap_entries} == {fields[b"source"] for _, fields in before[1]}
-    assert sorted(entry for entry, _ in gap_entries) == [b"5-0", b"5-1"]
-    assert each_shard(registry, lambda shard: shard.client.smembers(shard.keys.paused)) == [{b"paused.lua"}] * 3
-    carry_over(registry, old.tag)
-    assert kept(registry) == (records, gap_entries, stats)
-    cluster.move_slot(slot_of(old.tag.encode()), target, source)
+    with DaemonProcess(cluster.url) as process, cluster.redis_cluster() as client:
+        until(lambda: client.get(f"ran:{key}"), what=lambda: process.output)
+        own = keys_on(cluster, source)
+        until(lambda: source.ask("XLEN", own.gaps))
+        until(lambda: source.ask("XLEN", own.outbox) + target.ask("XLEN", keys_on(cluster, target).outbox) == 0)
+        assert client.get(f"ran:{key}") == b"1"
+    _, gap = source.client().xrange(own.gaps)[0]  # what follows is the time without a daemon
+    assert int(gap[b"from_ms"]) == mark_ms < int(gap[b"to_ms"])
+    back(cluster, slot)
+
+
+def test_a_sync_that_is_killed_while_it_carries_over_goes_on_with_the_next_one(cluster, shell):
+    shell.commit(job="-- runasync=yes\nredis.call('INCR', KEYS[1])\n")
+    shell.ok("sync")
+    source, tag = cluster.nodes[0], on(cluster, cluster.nodes[0])
+    pipe = source.client().pipeline(transaction=False)
+    for number in range(JOBS):
+        pipe.execute_command("FCALL", "luasprocs_enqueue", 1, f"{{{tag}}}{number}", "job.lua", "-", 1)
+    wanted = {reply.decode() for reply in pipe.execute()}
+    assert len(wanted) == JOBS
+    old, slot = orphaned(cluster)
+    sync = DaemonProcess(cluster.url, command=("sync",), cwd=shell.repo).spawn()
+    try:
+        until(lambda: any(source.ask("LLEN", key) > JOBS / 10 for key in source.ask("KEYS", "*_Sproc_Waiting_*")))
+    finally:
+        sync.kill()
+    assert cluster.nodes[1].ask("LLEN", f"{old.waiting_prefix}job.lua") == JOBS - 1
+    assert old.tag in tags(cluster)
+    shell.ok("sync")
+    assert old.tag not in tags(cluster)
+    assert cluster.nodes[1].ask("EXISTS", old.jobs, old.revision) == 0
+    found = [job.id for job in read_jobs(open_registry(cluster.url), limit=2 * JOBS)]
+    assert len(found) == len(set(found))
+    assert set(found) == wanted
+    back(cluster, slot)
+
+
+def test_a_sync_that_saw_fewer_shards_leaves_the_others_alone(cluster):
+    put(open_registry(cluster.url), (COUNTS, JOB), about=change())
+    registry = open_registry(cluster.url)
+    generation = max(tags(cluster).values())
+    for left_out in registry.siblings:
+        stale = replace(registry, siblings=tuple(one for one in registry.siblings if one is not left_out))
+        enter(stale, generation)
+        assert tags(cluster)[left_out.keys.tag] == generation
+        assert left_out.client.exists(left_out.keys.list, left_out.keys.revision) == 2
+
+
+def test_a_paused_sproc_stays_paused_on_a_shard_that_takes_a_new_tag(cluster):
+    registry = open_registry(cluster.url)
+    put(registry, (COUNTS, JOB), about=change())
+    pause(registry, ["counts.lua"], by="ann")
+    _, slot = orphaned(cluster)
+    put(open_registry(cluster.url), (COUNTS, JOB), about=change())
+    for shard in open_registry(cluster.url).shards:
+        assert read_paused(replace(shard, siblings=())) == {"counts.lua"}
+    back(cluster, slot)
+
+
+def test_a_deployer_carries_over(cluster):
+    put(open_registry(cluster.url), (COUNTS, JOB), about=change())
+    source = cluster.nodes[0]
+    source.ask("FCALL", "luasprocs_enqueue", "1", on(cluster, source), "job.lua", "-", "1")
+    for node in cluster.nodes:
+        node.ask(*shlex.split(setuser("ann", rule("deployer", Keys(), cluster=True), "secret")))
+    old, slot = orphaned(cluster)
+    put(open_registry(cluster.seeds("ann:secret")), (COUNTS, JOB), about=change())
+    assert old.tag not in tags(cluster)
+    assert len(read_jobs(open_registry(cluster.url))) == 1
+    assert cluster.nodes[1].ask("EXISTS", old.jobs, old.revision) == 0
+    back(cluster, slot)

@@ -1,0 +1,208 @@
+"""Writers to a cluster that keep their own ledger: what they set and enqueued, and when. The check is against it alone."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from luasprocs.contract.keys import Keys
+from tests.cluster.registries import tags
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from tests.clusters import Cluster
+
+PLACES = ("home", "a", "bb", "ccc")
+"""What the schedules have as `at`: a slot each."""
+SPROCS = {
+    "count": "-- event=set\n-- key=ev:*\nredis.call('INCR', 'ran:' .. KEYS[1])\n",
+    "bucket": "-- event=set\n-- key=bk:*\nlocal tag = KEYS[1]:match('{.-}')\n"
+    "redis.call('HINCRBY', 'all:' .. tag, KEYS[1], 1)\nredis.call('INCR', 'sum:' .. tag)\n",
+    "job": "-- runasync=yes\n-- overlap=allow\n-- retries=5\n-- backoff=100ms\nredis.call('INCR', 'done:' .. KEYS[1])\n",
+    **{f"each_{at}": f"-- every=1s\n-- at={at}\nredis.call('RPUSH', 'times:{{{at}}}', ARGV[1])\n" for at in PLACES},
+}
+BUCKETS = 60
+JOBS_RATE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A key that was set, or a job's that was enqueued, between two times (ms). `sure`: the server said so."""
+
+    key: str
+    after_ms: int
+    before_ms: int
+    sure: bool
+
+
+class Writers:
+    """Threads that set keys nobody set before, `rate` a second each; one more enqueues jobs."""
+
+    def __init__(self, cluster: Cluster, count: int = 8, rate: int = 60) -> None:
+        self._cluster, self._rate = cluster, rate
+        self._stop = threading.Event()
+        self._ledgers: list[list[Written]] = [[] for _ in range(count + 1)]
+        self._threads = [threading.Thread(target=self._write, args=(n,), daemon=True) for n in range(count + 1)]
+        self.errors: Counter[str] = Counter()
+
+    def __enter__(self) -> Writers:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(60)
+            assert not thread.is_alive(), "a writer hangs"
+
+    @property
+    def events(self) -> list[Written]:
+        return [entry for ledger in self._ledgers[:-1] for entry in ledger]
+
+    @property
+    def jobs(self) -> list[Written]:
+        return self._ledgers[-1]
+
+    def _client(self) -> redis.RedisCluster:
+        nodes = [redis.cluster.ClusterNode("127.0.0.1", node.port) for node in self._cluster.nodes if node.pid]
+        once = Retry(NoBackoff(), 0)  # a try anew would be a second event
+        return redis.RedisCluster(startup_nodes=nodes, protocol=2, retry=once, socket_timeout=5)
+
+    def _write(self, number: int) -> None:
+        client: Any = None
+        for sequence in itertools.count():
+            if self._stop.is_set():
+                break
+            key = self._key(number, sequence)
+            started_s, after_ms, sure = time.monotonic(), _now_ms(), False
+            try:
+                client = client or self._client()
+                if number == len(self._ledgers) - 1:
+                    node = client.get_node_from_key(key)
+                    client.execute_command("FCALL", "luasprocs_enqueue", 1, key, "job.lua", "-", 1, target_nodes=node)
+                else:
+                    client.set(key, "1")
+                sure = True
+            except (
+                redis.RedisError,
+                redis.exceptions.RedisClusterException,
+                OSError,
+                KeyError,
+                AttributeError,
+                IndexError,
+            ) as error:
+                self.errors[f"{type(error).__name__}: {error}"[:90]] += 1
+                if client and not isinstance(error, redis.ResponseError):
+                    client.close()
+                    client = None
+                self._stop.wait(0.05)
+            self._ledgers[number].append(Written(key, after_ms, _now_ms(), sure))
+            rate = JOBS_RATE if number == len(self._ledgers) - 1 else self._rate
+            self._stop.wait(max(0.0, 1 / rate - (time.monotonic() - started_s)))
+        if client:
+            client.close()
+
+    def _key(self, number: int, sequence: int) -> str:
+        if number == len(self._ledgers) - 1:
+            return f"jb:{{{sequence}}}"
+        if number % 2:
+            return f"bk:{{b{sequence % BUCKETS}}}:{number}:{sequence}"
+        return f"ev:{{{number}.{sequence}}}"
+
+
+def _now_ms() -> int:
+    return round(time.time() * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What sprocs have done: runs by key of event, by key of job, times of each schedule, and the buckets' sums."""
+
+    ran: Counter[str]
+    done: Counter[str]
+    times: dict[str, list[int]]
+    sums: int
+
+
+def effects(cluster: Cluster) -> Effects:
+    """Read of all primaries."""
+    ran: Counter[str] = Counter()
+    done: Counter[str] = Counter()
+    times: dict[str, list[int]] = {}
+    sums = 0
+    for node in cluster.primaries:
+        with redis.Redis(port=node.port, protocol=2, decode_responses=True) as client:
+            keys = [
+                key for word in ("ran:*", "all:*", "done:*", "times:*", "sum:*") for key in client.scan_iter(word, 1000)
+            ]
+            pipe = client.pipeline(transaction=False)
+            for key in keys:
+                if key.startswith("all:"):
+                    pipe.hgetall(key)
+                elif key.startswith("times:"):
+                    pipe.lrange(key, 0, -1)
+                else:
+                    pipe.get(key)
+            for key, value in zip(keys, pipe.execute(), strict=True):
+                word, _, rest = key.partition(":")
+                if word == "ran":
+                    ran[rest] += int(value)
+                elif word == "all":
+                    ran.update({name: int(count) for name, count in value.items()})
+                elif word == "done":
+                    done[rest] += int(value)
+                elif word == "times":
+                    times[rest] = [int(one) for one in value]
+                else:
+                    sums += int(value)
+    return Effects(ran, done, times, sums)
+
+
+def gaps(cluster: Cluster) -> list[tuple[int, int, str]]:
+    """From and to (ms), and why, of all shards."""
+    found = []
+    for tag in tags(cluster):
+        node = cluster.at(f"{{{tag}}}")
+        with redis.Redis(port=node.port, protocol=2, decode_responses=True) as client:
+            entries: Any = client.xrange(Keys(tag=tag).gaps)
+        found += [(int(f["from_ms"]), int(f["to_ms"]), f["why"]) for _, f in entries]
+    return sorted(found)
+
+
+def check(writers: Writers, found: Effects, holes: list[tuple[int, int, str]], waiting: Container[str]) -> None:
+    """Nothing ran twice, and what did not run lies in a gap. `waiting`: the keys of jobs that have not run, or are dead.
+
+    A job may run twice. A schedule's time runs once; those that were missed are recorded as missed.
+    """
+
+    def in_a_gap(one: Written) -> bool:
+        return any(first <= one.before_ms and one.after_ms <= last for first, last, _ in holes)
+
+    twice = {key: times for key, times in found.ran.items() if times != 1}
+    assert not twice, f"ran more than once: {dict(list(twice.items())[:5])}"
+    assert not found.ran.keys() - {one.key for one in writers.events}, "ran for what nobody wrote"
+    silent = [one for one in writers.events if one.sure and one.key not in found.ran and not in_a_gap(one)]
+    assert not silent, f"{len(silent)} of {len(writers.events)} lost in silence, like {silent[:3]}; gaps: {holes}"
+    vanished = [
+        one
+        for one in writers.jobs
+        if one.sure and one.key not in found.done and one.key not in waiting and not in_a_gap(one)
+    ]
+    assert not vanished, f"{len(vanished)} of {len(writers.jobs)} jobs have vanished, like {vanished[:3]}"
+    assert found.sums == sum(count for key, count in found.ran.items() if key.startswith("bk:"))
+    assert len(found.times) == len(PLACES)
+    for times in found.times.values():
+        assert times == sorted(set(times)), "a time of a schedule ran twice"

@@ -1,0 +1,120 @@
+"""A ledger beside a cluster that fails: what is lost lies in a gap, nothing runs twice, no job vanishes.
+
+A sync and a rollback run beside each fault; afterwards all shards become as git wants them.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from luasprocs.server.fleet import open_registry
+from luasprocs.state.jobs import read_jobs
+from tests.cluster.faults import Faults
+from tests.cluster.ledger import SPROCS, Writers, check, effects, gaps
+from tests.cluster.registries import everywhere, tags
+from tests.daemons import DaemonProcess
+from tests.gitrepo import GitRepo
+from tests.soak import SOAK
+from tests.until import until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.clusters import Cluster
+
+DAEMONS, WRITERS, RATE = (4, 8, 60) if SOAK else (2, 4, 20)
+SHORT = ("slots", "tag", "killed")
+LONG = (*SHORT, "all_slots", "directory", "added", "failover", "split", "frozen", "daemons_killed")
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800 if SOAK else 240)]
+
+
+class Scene:
+    """A repository that daemons follow, and a sproc in it that changes."""
+
+    def __init__(self, cluster: Cluster, folder: Path) -> None:
+        self.cluster, self.repo = cluster, GitRepo(folder / "repo")
+        self.version = 0
+        for name, source in SPROCS.items():
+            self.repo.write(f"sprocs/{name}.lua", source)
+        self.commit()
+        self.daemons = [self.process("daemon") for _ in range(DAEMONS)]
+
+    def process(self, *command: str) -> DaemonProcess:
+        return DaemonProcess(self.cluster.seeds_url, command=command, cwd=self.repo.path)
+
+    def commit(self) -> None:
+        self.version += 1
+        self.repo.write("sprocs/version.lua", f"return {self.version}")
+        self.repo.commit()
+
+    def change(self) -> None:
+        """A sync, then a rollback, which the next commit ends."""
+        self.commit()
+        for word in ("sync", "rollback"):
+            self.process(word).spawn().wait()
+        self.commit()
+
+    def is_equal(self) -> bool:
+        """Whether all shards hold what git has, under one generation, and the directory names these alone."""
+        wanted = {path.name: path.read_text() for path in (self.repo.path / "sprocs").iterdir()}
+        try:
+            found = everywhere(self.cluster)
+        except ValueError:  # two registries on one node
+            return False
+        same = all(one.sources == wanted and one.engine for one in found)
+        return same and len({one.generation for one in found}) == 1 and len(tags(self.cluster)) == len(found)
+
+    def said(self) -> str:
+        return "\n\n".join(daemon.output[-4000:] for daemon in self.daemons)
+
+    def settle(self) -> None:
+        until(self.is_equal, what=self.said)
+
+
+@pytest.fixture
+def scene(replicated: Cluster, tmp_path: Path) -> Iterator[Scene]:
+    made = Scene(replicated, tmp_path)
+    try:
+        for daemon in made.daemons:
+            daemon.spawn()
+        for daemon in made.daemons:
+            daemon.until(" listening")
+        made.settle()
+        yield made
+    finally:
+        for daemon in made.daemons:
+            daemon.kill()
+
+
+@pytest.mark.parametrize("fault", LONG if SOAK else SHORT)
+def test_the_ledger_holds_through(scene: Scene, fault: str) -> None:
+    cluster, faults = scene.cluster, Faults(scene.cluster, scene.daemons, scene.settle)
+    with Writers(cluster, WRITERS, RATE) as writers:
+        until(lambda: len(writers.events) > WRITERS * RATE)
+        beside = threading.Thread(target=scene.change)
+        beside.start()
+        getattr(faults, fault)()
+        beside.join()
+        cluster.until_whole()
+        scene.settle()
+        reached = len(writers.events)
+        until(lambda: len(writers.events) > reached + WRITERS * RATE)
+    sure = {one.key for one in writers.events if one.sure}
+    asked = {one.key for one in writers.jobs if one.sure}
+    lost_before = -1
+
+    def is_done() -> bool:
+        """All is done, or nothing more comes."""
+        nonlocal lost_before
+        found = effects(cluster)
+        lost = len(sure - found.ran.keys()) + len(asked - found.done.keys())
+        same, lost_before = lost == lost_before, lost
+        return not lost or (same and fault in {"killed", "split", "failover", "tag"})
+
+    until(is_done, what=scene.said)
+    waiting = {key for job in read_jobs(open_registry(cluster.url), 1 << 30) for key in job.keys}
+    check(writers, effects(cluster), gaps(cluster), waiting)
