@@ -49,7 +49,7 @@ class Ticker:
 
     def __init__(self, link: Link, numbering: Numbering, ticks: Ticks) -> None:
         self._link, self._numbering, self._ticks = link, numbering, ticks
-        self._unheard = self._read_bytes = 0
+        self._unheard = self._read_bytes = self._ignored = 0
         self._forced_s = 0.0
 
     async def force(self, *, lost: bool = False) -> None:
@@ -120,7 +120,11 @@ class Ticker:
         reads, self._read_bytes = read_bytes != self._read_bytes, read_bytes
         if now is not None and now.epoch == ticked.epoch and now.tick >= ticked.tick - 1:
             self._link.said.forget(TICK)  # one that was refused is counted, though nobody hears it
-        if not reads and (now is None or now.epoch != ticked.epoch or ticked.tick - now.tick > TICKS_UNHEARD):
+        behind = now is None or now.epoch != ticked.epoch or ticked.tick - now.tick > TICKS_UNHEARD
+        if behind and self._numbering.ignored != self._ignored:
+            self._ticks.engine_back()  # loaded again, it may have another secret
+        self._ignored = self._numbering.ignored
+        if behind and not reads:
             self._count_unheard("ticks don't arrive on the event connection: it is dead, or on a demoted master")
         else:
             self._unheard = 0

@@ -11,6 +11,8 @@ from functools import partial
 import pytest
 
 from luasprocs.contract.keys import Keys
+from luasprocs.engine import new_secret, render
+from luasprocs.registry.revision import Revision
 from tests.daemons import DaemonProcess
 from tests.faults.ledger import COUNTER, Writers, check, fired, gaps, settled
 from tests.live import put, sproc
@@ -93,6 +95,26 @@ def test_functions_flushed_under_load(server):
     check(writers.ledger, ran)
     assert gaps(client) == []
     assert "loaded it again" in daemon.output
+
+
+def test_an_engine_that_somebody_loads_again_with_another_secret_is_learned(server):
+    client = server.client()
+    put(client, sproc("counter.lua", COUNTER))
+    revision = Revision.parse(client.hgetall(Keys().revision))
+    daemon = DaemonProcess(server.url).start()
+    try:
+        client.set("ev:1", 1)
+        until(lambda: fired(client))
+        client.function_load(render(Keys(), revision.owner, 0, new_secret()).text, replace=True)
+        until(lambda: client.set("ev:2", 1) and _more(client, 1))
+        put(
+            client,
+            sproc("counter.lua", COUNTER),
+            sproc("later.lua", "-- event=set\n-- key=later\nredis.call('SET', 'heard', 1)"),
+        )
+        until(lambda: client.set("later", 1) and client.exists("heard"), what=lambda: daemon.output)
+    finally:
+        daemon.kill()
 
 
 def test_out_of_memory_and_back(server):
