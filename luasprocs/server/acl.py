@@ -80,7 +80,7 @@ def rule(
     patterns = _patterns(keys, cluster=cluster)
     reached = tuple(f"~{pattern}" for pattern in patterns)
     channels = tuple(f"&{pattern}" for pattern in patterns)
-    nodes, marks, carried = map(_plus, (_CLUSTER, "get", _CARRYING_OVER) if cluster else ("", "", ""))
+    nodes, marks, carried = map(_plus, (_CLUSTER, "get exists", _CARRYING_OVER) if cluster else ("", "", ""))
     match role:
         case "daemon":
             runtime = f"{_READS} {_WRITES} {_RUNTIME} {_CONFIG if config else ''}"
