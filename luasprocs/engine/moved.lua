@@ -21,8 +21,8 @@ end
 -- Whether this node does not serve a key's slot, or not yet, or no longer all of it. While a slot moves key by key, only what is still there can
 -- be touched: of a sproc that uses two keys, the first command might have an effect, and the second fail.
 local function is_elsewhere(key)
-  local found = redis.pcall('EXISTS', beside(key))
-  return type(found) == 'table' and (found.err:find('non local key', 1, true) or found.err:find('same slot', 1, true)) ~= nil
+  key = beside(key)
+  return type(redis.pcall('EXISTS', key)) == 'table' and redis.acl_check_cmd('EXISTS', key)
 end
 moved.is_elsewhere = is_elsewhere
 

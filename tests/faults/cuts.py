@@ -186,6 +186,7 @@ KINDS: dict[str, Callable[[Work], None]] = {
     **dict.fromkeys(("XAUTOCLAIM", "XREADGROUP", "SCRIPT EXISTS"), Work.connect),
     **dict.fromkeys(("GET", "SET", "DEL"), Work.edit),
     **dict.fromkeys(("MULTI", "WATCH", "EXEC PUBLISH", "EXEC HSET"), Work.commit),
+    "EXEC HMGET": Work.connect,
     "HELLO": Work.start_workers,
     "CONFIG SET": Work.limit_output,
     "XREVRANGE": Work.connect,

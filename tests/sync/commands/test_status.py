@@ -216,11 +216,14 @@ def test_gaps_are_listed(shell: Shell) -> None:
     shell.redis.execute_command("XADD", Keys().gaps, "*", *gap, "why", "no daemon listened", "daemon", "d")
     assert shell("status", "--json").json["gaps"] == [
         {
+            "kind": None,
             "source": "__keyspace@0__:dream*",
             "from": "2023-11-14T22:13:20.123Z",
             "to": "2023-11-14T22:13:21.000Z",
             "why": "no daemon listened",
             "daemon": "d",
+            "slots": None,
+            "events": None,
             "shard": "",
         }
     ]
