@@ -24,6 +24,7 @@ EITHER_SERVER = (
     "tui/",
     "sync/service/",
     "sync/commands/",
+    "sync/reconcile/test_cut.py",
     "worker/test_confinement.py",
     "worker/test_hostile.py",
     "worker/test_modules.py",

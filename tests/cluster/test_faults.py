@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from tests.clusters import Cluster
 
 DAEMONS, WRITERS, RATE = (4, 8, 60) if SOAK else (2, 4, 20)
-SHORT = ("slots", "tag", "killed")
-LONG = (*SHORT, "all_slots", "directory", "added", "failover", "split", "frozen", "daemons_killed")
+SHORT = ("slots", "killed")
+LONG = (*SHORT, "tag", "all_slots", "directory", "added", "failover", "split", "frozen", "daemons_killed")
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800 if SOAK else 240)]
 
 

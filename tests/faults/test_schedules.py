@@ -215,7 +215,8 @@ def test_sprocs_that_misbehave_keep_nobody_else_from_running(own_server):
     records = read_executions(Registry(client, KEYS), 10_000)
     told = {(one.sproc, one.status) for one in records}
     assert {("error.lua", "error"), ("odd.lua", "error"), ("big.lua", "ok"), ("resp.lua", "ok")} <= told
-    assert sum(one.sproc == "endless.lua" and one.status == "timeout" for one in records) == 3
+    # One more may have begun before the pause.
+    assert sum(one.sproc == "endless.lua" and one.status == "timeout" for one in records) in {3, 4}
     assert all(len(one.reply) < 2000 for one in records)
 
 

@@ -292,6 +292,8 @@ def test_the_page_as_it_stands(tmp_path, unused_tcp_port_factory):
 
 def test_the_rule_of_each_role_serves_behind_sentinels(sentinels: Sentinels) -> None:
     servers = [server.client() for server in sentinels.servers]
+    for client in servers:
+        client.acl_log_reset()
     for role, client in itertools.product(ROLES, servers):
         client.execute_command(*shlex.split(setuser(role, rule(role, Keys()), SECRET)))
 
