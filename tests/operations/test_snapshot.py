@@ -63,6 +63,7 @@ def test_keys_that_were_deleted(registry: Registry) -> None:
     assert found(registry).keys() == {Code.BEHIND}
 
 
+@pytest.mark.wording
 def test_who_has_seen_a_registry_knows_that_it_was_emptied(server: Server) -> None:
     """As after a restart of a server that keeps nothing: its engine is gone as well."""
     client = server.client()
