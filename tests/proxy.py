@@ -180,20 +180,21 @@ class Proxy:
 
     def _cut_one(self, selector: selectors.BaseSelector, client: socket.socket, data: bytes, kinds: set[str]) -> None:
         assert self._armed is not None
-        (*_, after), self._armed = self._armed, None
-        self.refused = self.refused_then or self.refused
-        self.cut_kinds |= {(kind, after) for kind in kinds}
+        *_, after = self._armed
         server = self._pairs[client]
         if after:  # the server reads all of it, then the end; what it says goes nowhere
             server.sendall(data)
             server.shutdown(socket.SHUT_WR)
+            client.shutdown(socket.SHUT_RDWR)  # raises if it was closed just then: the next one is cut
             selector.unregister(client)
             self._deaf.add(client)
-            client.shutdown(socket.SHUT_RDWR)
         else:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             self._drop(selector, client)
             self._drop(selector, server)
+        self._armed = None
+        self.refused = self.refused_then or self.refused
+        self.cut_kinds |= {(kind, after) for kind in kinds}
         self.command_cut.set()
 
     def _count(self, source: socket.socket, data: bytes) -> None:

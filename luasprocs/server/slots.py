@@ -42,7 +42,7 @@ def _tag_in(key: bytes) -> bytes:
 
 
 def tag_beside(key: bytes) -> bytes:
-    """The tag of keys that are to be in the slot of a key: slots.lua makes the same of it."""
+    """The tag of keys that are to be in the slot of a key: moved.lua makes the same of it."""
     tag = _tag_in(key) or key
     return tag if b"}" not in tag else _two_bytes(slot_of(key))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -14,7 +13,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from luasprocs.contract.keys import Keys
+from tests.background import Background
 from tests.cluster.registries import tags
+from tests.faults.ledger import Written
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -34,39 +35,14 @@ BUCKETS = 60
 JOBS_RATE = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A key that was set, or a job's that was enqueued, between two times (ms). `sure`: the server said so."""
-
-    key: str
-    after_ms: int
-    before_ms: int
-    sure: bool
-
-
-class Writers:
+class Writers(Background):
     """Threads that set keys nobody set before, `rate` a second each; one more enqueues jobs."""
 
     def __init__(self, cluster: Cluster, count: int = 8, rate: int = 60) -> None:
         self._cluster, self._rate = cluster, rate
-        self._stop = threading.Event()
         self._ledgers: list[list[Written]] = [[] for _ in range(count + 1)]
-        self._threads = [threading.Thread(target=self._write, args=(n,), daemon=True) for n in range(count + 1)]
+        super().__init__(self._write, count + 1)
         self.errors: Counter[str] = Counter()
-
-    def __enter__(self) -> Writers:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(60)
-            assert not thread.is_alive(), "a writer hangs"
 
     @property
     def events(self) -> list[Written]:
@@ -84,7 +60,7 @@ class Writers:
     def _write(self, number: int) -> None:
         client: Any = None
         for sequence in itertools.count():
-            if self._stop.is_set():
+            if self.stopping.is_set():
                 break
             key = self._key(number, sequence)
             started_s, after_ms, sure = time.monotonic(), _now_ms(), False
@@ -108,10 +84,10 @@ class Writers:
                 if client and not isinstance(error, redis.ResponseError):
                     client.close()
                     client = None
-                self._stop.wait(0.05)
+                self.stopping.wait(0.05)
             self._ledgers[number].append(Written(key, after_ms, _now_ms(), sure))
             rate = JOBS_RATE if number == len(self._ledgers) - 1 else self._rate
-            self._stop.wait(max(0.0, 1 / rate - (time.monotonic() - started_s)))
+            self.stopping.wait(max(0.0, 1 / rate - (time.monotonic() - started_s)))
         if client:
             client.close()
 

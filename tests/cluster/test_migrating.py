@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import redis
 from luasprocs.contract.keys import Keys
 from luasprocs.server.acl import rule
 from luasprocs.server.slots import SlotRange, slot_of
+from tests.background import Background
 from tests.cluster.registries import keys_on
 from tests.daemons import DaemonProcess
 from tests.soak import SOAK
@@ -37,23 +37,17 @@ OLD = [f"x:{{{TAGS[number % len(TAGS)]}}}:{number}" for number in range(3000)]
 AT_ONCE = 20
 
 
-class Writer:
+class Writer(Background):
     """Sets keys of slots that move, each once, until it is stopped; `written`: those that a node has acknowledged."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.written: list[str] = []
         self._nodes = {node.port: redis.Redis(port=node.port, protocol=2) for node in cluster.nodes}
         self._port = cluster.nodes[0].port
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._write, daemon=True)
+        super().__init__(self._write)
 
-    def __enter__(self) -> Writer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(30)
+    def stop(self) -> None:
+        super().stop()
         for client in self._nodes.values():
             client.close()
 
@@ -62,8 +56,8 @@ class Writer:
         enough = len(self.written) + 100
         until(lambda: len(self.written) >= enough)
 
-    def _write(self) -> None:
-        while not self._stop.wait(0.005):
+    def _write(self, _: int) -> None:
+        while not self.stopping.wait(0.005):
             first = len(self.written)
             todo = [f"x:{{{TAGS[number % len(TAGS)]}}}:new:{number}" for number in range(first, first + AT_ONCE)]
             self.written += todo

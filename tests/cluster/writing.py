@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 from redis import RedisError
+
+from tests.background import Background
 
 if TYPE_CHECKING:
     from redis import RedisCluster
 
 
-class Writing:
+class Writing(Background):
     """A thread that sets keys of all shards, each once. `keys`: those that were acknowledged."""
 
     def __init__(self, client: RedisCluster) -> None:
         self.keys: list[str] = []
-        self._client, self._stop = client, threading.Event()
-        self._thread = threading.Thread(target=self._write, daemon=True)
+        self._client = client
+        super().__init__(self._write)
 
-    def __enter__(self) -> Writing:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(30)
-
-    def _write(self) -> None:
+    def _write(self, _: int) -> None:
         number = 0
-        while not self._stop.wait(0.002):
+        while not self.stopping.wait(0.002):
             key, number = f"x:{{{number}}}", number + 1
             try:
                 self._client.set(key, "1")

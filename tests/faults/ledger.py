@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from luasprocs.contract.keys import Keys
 from luasprocs.errors import LuasprocsError
 from luasprocs.server.registry import Registry
 from luasprocs.state.barrier import wait_for_events
+from tests.background import Background
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,29 +35,15 @@ class Written:
     sure: bool
 
 
-class Writers:
+class Writers(Background):
     """Threads that set keys nobody set before, `rate` keys a second each (0: as fast as they can)."""
 
     def __init__(self, server: Server | Proxy, count: int = 8, rate: int = 0) -> None:
         self._server = server
         self._rate = rate
-        self._stop = threading.Event()
         self._enough = 1 << 60
         self._ledgers: list[list[Written]] = [[] for _ in range(count)]
-        self._threads = [threading.Thread(target=self._write, args=(number,), daemon=True) for number in range(count)]
-
-    def __enter__(self) -> Writers:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(30)
+        super().__init__(self._write, count)
 
     def until(self, total: int, timeout_s: float = 60) -> None:
         """Waits until so many keys are written, then stops."""
@@ -79,13 +65,13 @@ class Writers:
     def _write(self, number: int) -> None:
         ledger, sequence = self._ledgers[number], 0
         client = self._client()
-        while not self._stop.is_set() and self.count < self._enough:
+        while not self.stopping.is_set() and self.count < self._enough:
             started = time.monotonic()
             names = [f"ev:{number}:{sequence + place}" for place in range(BATCH)]
             sequence += BATCH
             ledger += self._set(client, names)
             if self._rate:
-                self._stop.wait(max(0.0, BATCH / self._rate - (time.monotonic() - started)))
+                self.stopping.wait(max(0.0, BATCH / self._rate - (time.monotonic() - started)))
         client.close()
 
     def _client(self) -> redis.Redis:
@@ -101,7 +87,7 @@ class Writers:
             replies = pipe.execute(raise_on_error=False)
         except redis.RedisError:  # the server is away: what was under way may have been written, or not
             now_ms = round(time.time() * 1000)
-            self._stop.wait(0.02)
+            self.stopping.wait(0.02)
             return [Written(name, now_ms - 20_000, now_ms + 1000, sure=False) for name in names]
         times = [reply for reply in (replies[0], replies[-1]) if isinstance(reply, tuple)]
         if len(times) < 2:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ import redis
 
 from luasprocs.contract.keys import Keys
 from luasprocs.server.connection import connect
+from tests.background import Background
 from tests.daemons import DaemonProcess
 from tests.faults import test_schedules as schedules
 from tests.faults.ledger import COUNTER, Writers, check, fired, gaps
@@ -49,25 +49,17 @@ class Clients(Writers):
         return connect(self._url, socket_timeout=2)
 
 
-class Asking:
+class Asking(Background):
     """Enqueues jobs, each with a key of its own in one MULTI. `asked`: those that the server said it had."""
 
     def __init__(self, url: str) -> None:
         self.asked: list[str] = []
-        self._url, self._stop = url, threading.Event()
-        self._thread = threading.Thread(target=self._ask, daemon=True)
+        self._url = url
+        super().__init__(self._ask)
 
-    def __enter__(self) -> Asking:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(30)
-
-    def _ask(self) -> None:
+    def _ask(self, _: int) -> None:
         client, number = connect(self._url, socket_timeout=2), 0
-        while not self._stop.wait(0.02):
+        while not self.stopping.wait(0.02):
             number += 1
             pipe = client.pipeline()
             pipe.set(f"asked:{number}", 1)
