@@ -13,7 +13,6 @@ import os
 import signal
 import sys
 import time
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,7 +72,7 @@ async def _listed(count: int) -> float:
     app = TuiApp(Context("", UNREACHABLE), refresh_s=3600)
     async with app.run_test(size=(COLUMNS, ROWS)) as pilot:
         await pilot.pause(0.5)
-        snapshot = Snapshot(replace(Revision(), generation=1), rows, time.monotonic(), (rows[-1].name, ""))
+        snapshot = Snapshot(Revision()._replace(generation=1), rows, time.monotonic(), (rows[-1].name, ""))
         started = time.perf_counter()
         app.post_message(messages.SnapshotRead(snapshot))
         table = app.screen.query_one(Table)

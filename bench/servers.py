@@ -46,20 +46,20 @@ def running(kind: str) -> Iterator[EmbeddedServer]:
 
 
 @contextlib.contextmanager
-def cluster(kind: str) -> Iterator[list[EmbeddedServer]]:
-    """Three fresh primaries that share the slots evenly."""
+def cluster(kind: str, primaries: int = PRIMARIES) -> Iterator[list[EmbeddedServer]]:
+    """Fresh primaries that share the slots evenly."""
     with tempfile.TemporaryDirectory(prefix="luasprocs-bench-") as folder, contextlib.ExitStack() as stack:
-        nodes = [_node(kind, Path(folder) / str(number)) for number in range(PRIMARIES)]
+        nodes = [_node(kind, Path(folder) / str(number)) for number in range(primaries)]
         for node in nodes:
             stack.callback(node.stop)
         clients = [stack.enter_context(Redis(port=node.port, protocol=2)) for node in nodes]
         for number, client in enumerate(clients):
-            first, last = SLOTS * number // PRIMARIES, SLOTS * (number + 1) // PRIMARIES - 1
+            first, last = SLOTS * number // primaries, SLOTS * (number + 1) // primaries - 1
             client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
             client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
             for other in nodes[:number]:
                 client.execute_command("CLUSTER", "MEET", "127.0.0.1", other.port)
-        while not all(_whole(client) for client in clients):
+        while not all(_whole(client, primaries) for client in clients):
             time.sleep(0.05)
         yield nodes
 
@@ -74,6 +74,6 @@ def _node(kind: str, folder: Path) -> EmbeddedServer:
             return node.start()
 
 
-def _whole(client: Redis) -> bool:
+def _whole(client: Redis, primaries: int) -> bool:
     info: bytes = client.execute_command("CLUSTER", "INFO")
-    return b"cluster_state:ok" in info and b"cluster_known_nodes:%d\r" % PRIMARIES in info
+    return b"cluster_state:ok" in info and b"cluster_known_nodes:%d\r" % primaries in info

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 import time
 from typing import TYPE_CHECKING, Any
@@ -91,7 +90,7 @@ def json_line(one: Execution) -> Printable:
     """A record as one line of JSON; bytes that are not UTF-8 as backslash escapes in a string."""
     fields: dict[str, Any] = {
         name: raw(value).decode("utf-8", "backslashreplace") if isinstance(value, str) else value
-        for name, value in dataclasses.asdict(one).items()
+        for name, value in one._asdict().items()
     }
     return json_text(fields)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 _KINDS = {
     **dict.fromkeys(
@@ -20,8 +19,7 @@ _KINDS = {
 Caller: TypeAlias = Literal["applications", "syncs", "daemons", "workers"]
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(NamedTuple):
     """One function. `name`: behind the library's, as `Keys.function` takes it; `chunk`: the file of the engine that serves it.
 
     `takes`: its arguments, of which every call has all. `each`: those that follow, as often as wanted, always together.

@@ -5,7 +5,6 @@ Python reads this table to check headers (`luasprocs.language.metadata`), the en
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
@@ -45,8 +44,7 @@ class Default(NamedTuple):
         return not key or (key in values and (not wanted or values[key].strip().lower() == wanted))
 
 
-@dataclass(frozen=True, slots=True)
-class MetadataKey:
+class MetadataKey(NamedTuple):
     """One key. `choices`: of a `choice`; `limit`: of a `number`; `defaults`: the first that applies counts, "" without one.
 
     `scope`: the sprocs for which it means something. `told`: its value goes to the daemon with each job.

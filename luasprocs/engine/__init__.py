@@ -8,9 +8,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import secrets
-from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.contract import lua
 from luasprocs.contract.cluster import MOVED
@@ -57,8 +56,7 @@ _FILES = resources.files(__package__)
 CHUNKS = tuple(sorted({*HELPERS, *(one.chunk for one in FUNCTIONS.values())} - set(LOADED)))
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
+class Engine(NamedTuple):
     """The engine of one registry: `text` for FUNCTION LOAD, `library` its name, `id` the SHA1 of all but the secret.
 
     `secret`: stands before all that it publishes for daemons, who alone can read it.

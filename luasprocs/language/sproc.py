@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.errors import ProblemsError
 from luasprocs.language import header
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass(frozen=True, slots=True)
-class Sproc:
+class Sproc(NamedTuple):
     """A sproc as git has it: its name, source and metadata as written; `blob` and `commit` are git's ids.
 
     `edit`: of a live edit that is not yet committed, who made it, as luasprocs.registry.edits stores it.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.errors import RegistryError
 from luasprocs.registry.edits import blob_like, parse_edit
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
     from luasprocs.server.registry import Registry
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(NamedTuple):
     """Two sources of one sproc; None: there is none, or (`lost` has its blob) it is not kept any more."""
 
     name: str
@@ -69,8 +67,7 @@ def generation_differences(registry: Registry, generation: Generation, name: str
     )
 
 
-@dataclass(frozen=True, slots=True)
-class GitDifference:
+class GitDifference(NamedTuple):
     """How a live sproc differs from what git has of it.
 
     `waits`: lines of the diff to what git wants and is not live yet; `edit`: of a live edit; `difference`: from git's source

@@ -101,7 +101,7 @@ def _edited(live: Live, now: Sproc, source: bytes, by: str, onto: bytes | None) 
     values = with_defaults(sproc.values, defaults_of(live.revision))
     # Back to `base` it is an edit all the same, if git may already have what was live in between.
     stored = "" if blob == base and not past else Edit(by, round(time.time(), 3), base, past).stored()
-    return replace(sproc, values=values, edit=stored)
+    return sproc._replace(values=values, edit=stored)
 
 
 def _change(live: Live, sproc: Sproc, by: str, subject: str) -> Change:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from luasprocs.contract.codes import DesiredState, FindingCode, Level, Work
 from luasprocs.language.values import some_of
@@ -25,8 +24,7 @@ BAD: tuple[Level, ...] = ("error", "warning")
 SHA_SHOWN = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One thing that is wrong. `message`: a sentence; `hint`: what to do; `level`: "" for the code's own.
 
     `names`: the sprocs, daemons or sources that it is about; `by`: who did it; `since_ms`: since when, unix milliseconds, 0 if

@@ -153,7 +153,7 @@ def _way(registry: Registry, live: Live, generation: int | None, sproc: str) -> 
     lost = {name for name in plan.drifted if blobs[name] not in at_hand}
     # One that was edited by hand, and whose old source nobody has, stays as it is.
     updated = tuple(name for name in plan.updated if name not in lost)
-    plan = replace(plan, updated=updated, unchanged=plan.unchanged + len(lost), drifted=(), held=())
+    plan = plan._replace(updated=updated, unchanged=plan.unchanged + len(lost), drifted=(), held=())
     at_hand |= read_blobs(registry, {blobs[name] for name in plan.names_changed} - at_hand.keys(), strict=False)
     return _Way(sproc, live, entry, plan, blobs, at_hand)
 
@@ -190,7 +190,7 @@ def _change(way: _Way, by: str) -> Change:
 
 
 def _with(sproc: Sproc, defaults: Mapping[str, str]) -> Sproc:
-    return replace(sproc, values=with_defaults(sproc.values, defaults))
+    return sproc._replace(values=with_defaults(sproc.values, defaults))
 
 
 def _pinning(way: _Way, change: Change) -> Change:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
@@ -26,16 +25,14 @@ if TYPE_CHECKING:
     from luasprocs.server.registry import Registry
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
+class Ran(NamedTuple):
     """A sproc's reply, as redis-py gives it. `recorded`: False if the user's ACL forbids the record, or the server all writes."""
 
     reply: Any
     recorded: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Enqueued:
+class Enqueued(NamedTuple):
     """An async run. `job`: its id, None if `overlap=skip` left it out.
 
     Its records have `origin`, and are newer than `since_ms` (unix milliseconds of the server's clock).

@@ -35,8 +35,7 @@ GAPS = 100
 DAY_MS = 86_400_000
 
 
-@dataclass(frozen=True, slots=True)
-class Failing:
+class Failing(NamedTuple):
     """A sproc whose last run failed. `times`: runs that failed since the last that did not.
 
     `since_ms`: the first of them (unix milliseconds), 0 if it is not known; `error`: of the last one.
@@ -48,8 +47,7 @@ class Failing:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ShardFacts:
+class ShardFacts(NamedTuple):
     """A shard of a cluster. `slots`: its primary's; `generation`: 0 for none, or if nobody knows.
 
     `problem`: how it differs from the others, or why it can't be reached (`away`), as what follows its name; or "".
@@ -63,16 +61,14 @@ class ShardFacts:
     away: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Missed:
+class Missed(NamedTuple):
     """A schedule that has missed times, the last ones noticed at `at_ms`."""
 
     name: str
     at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What a repository at hand wants live. `differs`: that is not live, beside live edits that wait (`edited`: there are some).
 
     `refused`: why it is not to be made live, or ""; `unreadable`: why git can't be asked, or "".

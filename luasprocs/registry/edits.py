@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.contract.encoding import parsed_json
 
@@ -20,8 +19,7 @@ PAST_LIMIT = 50
 """Of how many edits in a row the blobs are kept: some daemon's commit of one of them may be under way."""
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(NamedTuple):
     """`by`: who, `Name <mail>` or user@host; `at`: unix seconds; `base`: git's blob before the first uncommitted edit.
 
     `past`: the blobs that were live between `base` and now, the newest last. Git may already have one of them.
@@ -39,12 +37,11 @@ class Edit:
 
     def stored(self) -> str:
         """As it stands in `edit`."""
-        fields = {name: value for name, value in asdict(self).items() if value or name != "past"}
+        fields = {name: value for name, value in self._asdict().items() if value or name != "past"}
         return json.dumps(fields)
 
 
-@dataclass(frozen=True, slots=True)
-class LiveEdit:
+class LiveEdit(NamedTuple):
     """An edit of a live sproc that is not yet committed."""
 
     name: str

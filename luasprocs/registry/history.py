@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from luasprocs.contract.codes import Action
@@ -21,8 +20,7 @@ REPAIRS_READ = 100
 """How many generations are looked at for repairs that don't last."""
 
 
-@dataclass(frozen=True, slots=True)
-class Generation:
+class Generation(NamedTuple):
     """One apply. `created` and `deleted`: name to blob; `updated`: name to old and new blob.
 
     `healed`: what had been changed by hand and was put right, names and sentences; `why`: if somebody said so.

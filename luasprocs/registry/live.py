@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from luasprocs.contract.encoding import raw, text
 from luasprocs.contract.keys import KEYS, Keys
@@ -30,8 +30,7 @@ INSPECT_CHUNK = 250
 """Sprocs that one call of the engine inspects: about 3 ms of the server's time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """A key that isn't what it should be: an apply deletes it and writes it anew. `said`: what is wrong, as a sentence."""
 
     key: str
@@ -41,8 +40,7 @@ class Fault:
         return self.said
 
 
-@dataclass(frozen=True, slots=True)
-class LiveSproc:
+class LiveSproc(NamedTuple):
     """One sproc as the list names it; `intact`: its hash is as it was applied; `edit`: of a live edit, see `registry.edits`."""
 
     name: str

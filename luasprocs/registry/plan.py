@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.registry.edits import is_edited, parse_edit
 
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
     from luasprocs.registry.live import LiveSproc
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """Names by what happens to them, sorted. `drifted`: those of `updated` whose source git didn't change: edited by hand.
 
     `edited`: live edits that stay; `overtaken`: those of them whose sproc git has changed or deleted since; `overwritten`: live
@@ -52,8 +50,7 @@ class Plan:
         return bool(self.created or self.updated or self.deleted or self.repairs)
 
 
-@dataclass(frozen=True, slots=True)
-class SyncOutcome:
+class SyncOutcome(NamedTuple):
     """What a sync or a rollback did. `changed` is false when nothing had to be done; `duration_ms` is wall-clock time.
 
     `warnings`: what is odd about sprocs that it put, as `file:line:column: message`.

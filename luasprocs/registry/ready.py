@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from redis.exceptions import ConnectionError as BrokenError
 from redis.exceptions import ExecAbortError, WatchError
@@ -42,8 +41,7 @@ class _CutOffError(Exception):
     """The connection broke between MULTI and the reply of EXEC."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(NamedTuple):
     """A change that the server of one registry takes. `rows`: those of `change.put`."""
 
     registry: Registry
@@ -56,7 +54,7 @@ class Ready:
 
     def numbered(self, generation: int) -> Self:
         """The same as another generation."""
-        return replace(self, revision=replace(self.revision, generation=generation))
+        return self._replace(revision=self.revision._replace(generation=generation))
 
     def execute(self) -> None:
         """Applies it in one MULTI, and reads it back. If the connection breaks on the way, it looks whether it was applied.
@@ -197,7 +195,7 @@ def _read_back(registry: Registry, revision: Revision, engine: Engine, change: C
     chunks = list(batched(change.put, INSPECT_CHUNK))
     with borrowed(registry.client) as connection:
         commands = [
-            packed("HMGET", registry.keys.revision, *Revision.__slots__),
+            packed("HMGET", registry.keys.revision, *Revision._fields),
             packed("FCALL_RO", registry.keys.function("about"), 0),
             packed("LLEN", registry.keys.list),
             *(
@@ -211,7 +209,7 @@ def _read_back(registry: Registry, revision: Revision, engine: Engine, change: C
         for some in chunks:  # each while the server is at the next
             sent = [part for sproc in some for part in (raw(sproc.name), raw(sproc.blob), raw(sproc.edit) or 1)]
             right &= connection.read_response() == sent
-    now = Revision.parse({name: value for name, value in zip(Revision.__slots__, stored, strict=True) if value})
+    now = Revision.parse({name: value for name, value in zip(Revision._fields, stored, strict=True) if value})
     if now.generation > revision.generation:
         return
     if now != revision or length != len(change.names) or not right:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from luasprocs.contract.encoding import text
 
@@ -11,8 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass(frozen=True, slots=True)
-class Revision:
+class Revision(NamedTuple):
     """What is applied.
 
     `applied_at`: ISO 8601, UTC; `engine`: its version; `pinned`: the commit that a rollback left, or ""; `held`: what that
@@ -34,7 +32,7 @@ class Revision:
 
     def fields(self) -> dict[str, str]:
         """As stored."""
-        return {name: str(getattr(self, name)) for name in self.__slots__}
+        return {name: str(getattr(self, name)) for name in self._fields}
 
     @classmethod
     def parse(cls, stored: Mapping[Any, Any]) -> Revision:
@@ -42,7 +40,7 @@ class Revision:
         found: dict[str, Any] = {text(name): text(value) for name, value in stored.items()}
         for name in ("generation", "engine"):
             found[name] = number_in(found.get(name, ""))
-        return cls(**{name: value for name, value in found.items() if name in cls.__slots__})
+        return cls(**{name: value for name, value in found.items() if name in cls._fields})
 
 
 def number_in(value: str) -> int:

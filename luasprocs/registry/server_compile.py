@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis.exceptions import NoPermissionError, ResponseError
 
@@ -31,8 +30,7 @@ COMPILES_AHEAD = 2
 """Calls under way, so that the server compiles while the next ones are made."""
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(NamedTuple):
     """The engine is loaded, and all `sprocs` compile on the server but for `problems`; `rows` in the same order.
 
     `beside`: the same of the other shards of a cluster, in the order of `Registry.siblings`, if they were asked at once.

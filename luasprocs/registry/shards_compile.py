@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -42,7 +41,7 @@ def prove_on_shards(
         finally:
             for feed in feeds:
                 feed.put(None)
-        return replace(first, beside=tuple(one.result() for one in others))
+        return first._replace(beside=tuple(one.result() for one in others))
 
 
 def _feeding(sprocs: Iterable[Sproc], feeds: Sequence[Feed]) -> Iterator[Sproc]:

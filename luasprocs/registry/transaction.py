@@ -79,8 +79,7 @@ def row_of(keys: Keys, sproc: Sproc) -> Row:
     return Row(sproc.name, key, packed("HSET", key, *chain.from_iterable(fields.items())), digest(fields))
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
+class Transaction(NamedTuple):
     """Everything an apply writes. Keys are deleted before they are written: one of the wrong type can't fail half-way.
 
     `rows`: those of `change.put`; `replaced`: the live sprocs that `change` overwrites or deletes; `outdated`: blobs

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis import exceptions
@@ -23,8 +22,7 @@ ASKED_AT_ONCE = 5
 """Nodes that are asked first; the others only if none of these answers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Primary:
+class Primary(NamedTuple):
     """A primary: its node id, host and port, the slots that it serves, and where its replicas are."""
 
     id: str

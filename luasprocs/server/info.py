@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from luasprocs.errors import ServerReadOnlyError, ServerTooOldError
 
@@ -18,8 +17,7 @@ OLDEST = {"redis": (7, 0), "valkey": (7, 2)}
 """The first versions with functions as the engine needs them."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServerInfo:
+class ServerInfo(NamedTuple):
     """What a server is.
 
     `kind`: redis or valkey; `version`: as (7, 0, 15); `role`: master or replica; `master`: its host:port; `refuses`: why it takes

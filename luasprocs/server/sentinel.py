@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis import exceptions
 
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from luasprocs.server.guide_errors import GuideError
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
+class _Told(NamedTuple):
     """What one Sentinel says. `epoch`: the configuration's, of which the newest is right."""
 
     client: async_redis.Redis

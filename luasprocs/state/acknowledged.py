@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from luasprocs.contract.codes import FindingCode
 from luasprocs.contract.encoding import number, texts, time_ms
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
 CODES = (FindingCode.GAP, FindingCode.MISSED)
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledged:
+class Acknowledged(NamedTuple):
     """`until_ms`: what happened up to then is known; `at_ms`: when somebody said so, `by` whom. Unix milliseconds."""
 
     until_ms: int = 0

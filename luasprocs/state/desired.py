@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
@@ -22,8 +21,7 @@ TEXT_LIMIT = 1000
 """Problems and names of each kind that are published; how many there are beyond is said."""
 
 
-@dataclass(frozen=True, slots=True)
-class SyncState:
+class SyncState(NamedTuple):
     """What a daemon saw when it looked last. Empty where none ever did.
 
     `source`: the repository; `commit`, `branch`, `subject`: what git wants; `state`: a `DesiredState`; `reason`:
@@ -53,22 +51,22 @@ class SyncState:
     @property
     def said(self) -> tuple[object, ...]:
         """All but when, for telling whether there is news."""
-        return tuple(getattr(self, one.name) for one in fields(self) if one.name not in {"at", "followed_until_ms"})
+        return tuple(value for name, value in self._asdict().items() if name not in {"at", "followed_until_ms"})
 
     def stored(self) -> dict[Any, Any]:
         """Its fields in the hash."""
-        return {one.name: _stored(getattr(self, one.name)) for one in fields(self)}
+        return {name: _stored(value) for name, value in self._asdict().items()}
 
     @classmethod
     def parse(cls, stored: Mapping[Any, Any]) -> SyncState:
         """From the hash; what can't be read has its default."""
         found = {text(name): text(value) for name, value in stored.items()}
         values: dict[str, Any] = {}
-        for one in fields(cls):
-            if one.name not in found:
+        for name, default in cls._field_defaults.items():
+            if name not in found:
                 continue
             try:
-                values[one.name] = _parsed(found[one.name], one.default)
+                values[name] = _parsed(found[name], default)
             except (ValueError, TypeError):
                 continue
         return cls(**values)
@@ -113,8 +111,7 @@ def stop_following(registry: Registry) -> None:
     registry.home.client.hdel(registry.home.keys.desired, "followed_until_ms")
 
 
-@dataclass(frozen=True, slots=True)
-class Suspended:
+class Suspended(NamedTuple):
     """Since when (unix seconds), by whom, and why, or ""."""
 
     since: float

@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from luasprocs.contract.codes import FAILED, Status, Trigger
 from luasprocs.contract.encoding import number, raw, text, texts
@@ -51,8 +51,7 @@ def time_text(time_ms: int) -> str:
     return found.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Execution:
+class Execution(NamedTuple):
     """One record. `id`: the stream's; `time_ms`: of the server's clock; `origin`: who asked, or the first event of the chain.
 
     `trigger`: one of TRIGGERS, `status`: one of STATUSES, if an engine wrote it. `reply` and `error` are cut at 1 kB. A gap has
@@ -194,8 +193,7 @@ def _read(shard: Registry, count: int | None, since_ms: int, until_id: str, want
     return found[:count][::-1]
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(NamedTuple):
     """A stretch of time whose events of a source were not run, or, of `kind` `repeat`, of some slots may have run twice.
 
     Times are of the server's clock. `shard`: as of an `Execution`.

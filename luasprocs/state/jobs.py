@@ -6,9 +6,8 @@ A job runs at least once: when its daemon dies, another one runs it again. Its i
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from redis.exceptions import ResponseError
 
@@ -35,8 +34,7 @@ AT_ONCE = 100
 """Jobs that are acted upon in one step: each step looks through all dead ones, at worst."""
 
 
-@dataclass(frozen=True, slots=True)
-class JobRecord:
+class JobRecord(NamedTuple):
     """One job. `state`: one of STATES (`waiting`: for its sproc's turn, `delayed`: for a retry); `where`: `async`, or `server`
     for a retry of a server-side sproc.
 
@@ -93,7 +91,7 @@ def _read_jobs(shard: Registry, limit: int) -> list[JobRecord]:
     found = [_of_entry(entry, fields, running, alive) for entry, fields in queued]
     found += [*(_record(one, "queued") for one in enqueued), *waiting, *_delayed(delayed)]
     found += [_of_dead(fields) for _, fields in dead]
-    jobs = [replace(job, shard=keys.tag) if keys.tag else job for job in found if job is not None]
+    jobs = [job._replace(shard=keys.tag) if keys.tag else job for job in found if job is not None]
     return sorted(jobs, key=lambda job: STATES.index(job.state))
 
 

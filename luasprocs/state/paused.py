@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
@@ -22,8 +21,7 @@ SCHEDULES_CHANGED = b"schedules"
 """What daemons hear on the channel of wakes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(NamedTuple):
     """A paused sproc. `since_ms`: unix milliseconds, 0 if nobody knows; `by`: who did it, or ""."""
 
     name: str

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
 _STATES = ("paused", "ok", "idle")
 
 
-@dataclass(frozen=True, slots=True)
-class ScheduleInfo:
+class ScheduleInfo(NamedTuple):
     """One schedule. `schedule` as written, `zone`: an IANA name, "" for `every`. Times are unix milliseconds, 0 for none.
 
     `state`: `ok`, `paused`, or `idle`: no daemon runs it; `problem`: why this machine can't tell when it is due, or "".
@@ -48,8 +46,7 @@ class ScheduleInfo:
         return max(0, self.due_ms - now_ms)
 
 
-@dataclass(frozen=True, slots=True)
-class Schedules:
+class Schedules(NamedTuple):
     """All of them, by name, at `now_ms` of the server's clock."""
 
     now_ms: int
@@ -76,8 +73,7 @@ def merged_schedules(each: Sequence[Schedules]) -> Schedules:
 
 
 def _both(one: ScheduleInfo, other: ScheduleInfo) -> ScheduleInfo:
-    return replace(
-        one,
+    return one._replace(
         state=next(state for state in _STATES if state in {one.state, other.state}),
         due_ms=min(filter(None, (one.due_ms, other.due_ms)), default=0),
         last_ms=max(one.last_ms, other.last_ms),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from luasprocs.contract.codes import FAILED
 from luasprocs.contract.encoding import number, raw, text, texts
@@ -25,8 +24,7 @@ _UNITS = {"last_run": "last_run_s", "failing_since": "failing_since_ms", "last_m
 """Fields whose attribute names the unit as well."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stats:
+class Stats(NamedTuple):
     """What is counted of one sproc. `last_run_s`, `failing_since_ms`, `last_missed_ms`: unix time.
 
     `last_status`: how the last recorded run ended, "" if none was; `failed_in_a_row`: how many failed since one that did not.

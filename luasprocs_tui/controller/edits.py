@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -48,7 +47,7 @@ class Edits:
         old = self._typed_before(sproc, values)
         typed = old.changes if old else {}
         own = [key for key in {**values, **typed} if key not in METADATA_KEYS]
-        opened = replace(sproc, blob=old.base, source=old.source) if old else sproc
+        opened = sproc._replace(blob=old.base, source=old.source) if old else sproc
 
         def given(changes: dict[str, str | None] | None) -> None:
             if changes:
@@ -119,7 +118,7 @@ class Edits:
         elif source == before:
             self._unchanged(sproc, draft)
         else:
-            self._sure(replace(sproc, blob=draft.base), source, sproc)
+            self._sure(sproc._replace(blob=draft.base), source, sproc)
 
     def _failed(self, sproc: Sproc, problem: str) -> None:
         draft = self._drafts.of(sproc.name)
@@ -136,7 +135,7 @@ class Edits:
                 self._drafts.drop(sproc.name)
                 self._app.toast(f"the draft of {sproc.name} is dropped")
             elif what == "apply":
-                self._sure(replace(sproc, blob=draft.base), draft.source, sproc)
+                self._sure(sproc._replace(blob=draft.base), draft.source, sproc)
             else:
                 self._app.toast(f"nothing was changed; {KEPT}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -24,4 +23,4 @@ def pretty(reply: Any) -> str:
 
 
 def record_json(record: Execution) -> str:
-    return json.dumps(dataclasses.asdict(record), indent=2, ensure_ascii=True) + "\n"
+    return json.dumps(record._asdict(), indent=2, ensure_ascii=True) + "\n"

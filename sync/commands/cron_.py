@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -42,7 +41,7 @@ def command(flags: dict[str, object], watch: bool, as_json: bool) -> int:
 def _show(console: Console, found: Schedules, *, as_json: bool, again: bool) -> None:
     if as_json:
         for one in found.each:
-            console.json({**asdict(one), "left_ms": one.left_ms(found.now_ms)})
+            console.json({**one._asdict(), "left_ms": one.left_ms(found.now_ms)})
     else:
         if again and console.terminal:
             console.out.write(_CLEAR)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from itertools import takewhile
 from typing import Any
 
@@ -99,7 +98,7 @@ def _say_enqueued(console: Console, session: Session, done: Enqueued, *, waiting
         late=lambda why: console.warn(f"{_DELAYS[why]}; Ctrl-C stops waiting"),
     )
     if as_json:
-        console.json({"job": done.job, **asdict(record)})
+        console.json({"job": done.job, **record._asdict()})
     elif record.status == Status.OK:
         console.line(record.reply)
     else:

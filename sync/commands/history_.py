@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import click
 
 from luasprocs.registry.history import read_history
@@ -22,7 +20,7 @@ def command(flags: dict[str, object], as_json: bool, count: int | None) -> None:
         history = read_history(session.registry, count)
     if as_json:
         for entry in history:
-            console.json(dataclasses.asdict(entry))
+            console.json(entry._asdict())
         return
     rows = [
         (

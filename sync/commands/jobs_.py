@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -64,7 +63,7 @@ def list_(
     found = [job for job in everything if state in {None, job.state} and sproc in {None, job.sproc}]
     if as_json:
         for job in found:
-            console.json(asdict(job))
+            console.json(job._asdict())
         return
     if not found:
         console.nothing("no jobs")

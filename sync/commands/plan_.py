@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -64,7 +63,7 @@ def command(
                 console.json({"commit": desired.commit.sha, **nothing, "refused": str(error)})
             raise
         if not prepared.refusal and (suspended := read_suspended(session.registry)):
-            prepared = replace(prepared, refusal=f"syncs are suspended {suspended}: luasprocs unsuspend")
+            prepared = prepared._replace(refusal=f"syncs are suspended {suspended}: luasprocs unsuspend")
         there = {sproc.name: sproc for sproc in read_sprocs(session.registry, (*plan.updated, *plan.deleted))}
     if as_json:
         console.json(_as_json(prepared, desired.commit.sha, round((time.monotonic() - started) * 1000)))

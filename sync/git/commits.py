@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.errors import RepositoryError
 from luasprocs.language.values import shown
@@ -24,8 +23,7 @@ _NAME_LIMIT = 1000
 """Characters of a revision; git's own limit is what a command line holds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(NamedTuple):
     """A commit. `sha`: 40 or 64 hex digits; `author`: `Name <mail>`; `time`: of committing, unix seconds, 0 if it has none.
 
     In texts U+FFFD stands for bytes that are no UTF-8.

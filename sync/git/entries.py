@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.errors import RepositoryError
 
@@ -24,8 +23,7 @@ UNFIT = {
 """What is wrong with a sproc that is no file, by its mode."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A file. `path`: below the folder that was asked for, bad UTF-8 as surrogates; `size`: bytes, if known.
 
     `mode`: git's six digits; CONFLICT for an unmerged file of the index, SPECIAL for a pipe or device.

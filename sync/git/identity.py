@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sync.git.entries import text
 
@@ -11,8 +10,7 @@ if TYPE_CHECKING:
     from sync.git.process import Git
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """Which repository this is: its smallest root commit. `shallow`: history is cut off, `id` is its end."""
 
     id: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -267,7 +266,7 @@ class Repository:
 
 
 def _stored_as(entry: Entry, stored: tuple[str, bytes] | None) -> Entry:
-    return replace(entry, blob=stored[0], size=len(stored[1])) if stored else entry
+    return entry._replace(blob=stored[0], size=len(stored[1])) if stored else entry
 
 
 def initialized(place: Path, name: str, object_format: str = "") -> Repository:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import stat
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.errors import RepositoryError
 from sync.git.entries import SPECIAL, SUBMODULE, SYMLINK, Entry, blob_id
@@ -29,8 +29,7 @@ LOOK_AGAIN_S = 0.05
 PATIENCE_S = 3.0
 
 
-@dataclass(frozen=True, slots=True)
-class OnDisk:
+class OnDisk(NamedTuple):
     """Files, and their bytes by blob id. `moving`: the path of one that is being written, and is here as it was before."""
 
     entries: list[Entry]
@@ -38,8 +37,7 @@ class OnDisk:
     moving: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(NamedTuple):
     """A file that was left alone. `looks`: of the same ones it needs no second reading; None: whatever it looks like."""
 
     looks: tuple[int, ...] | None
@@ -109,7 +107,7 @@ class Saved:
         if _is_moving(source, age_s):
             if last is None:
                 return None, True
-            self._kept[file] = replace(last, looks=None)
+            self._kept[file] = last._replace(looks=None)
             return last.entry, True
         entry = Entry(path, _mode(looks), blob_id(self.algorithm, source), len(source))
         self._kept[file] = _Kept(None if 0 <= age_s < RACY_S else same, entry, source)

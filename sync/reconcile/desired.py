@@ -97,7 +97,7 @@ def _updated(repository: Repository, commit: Commit, known: Desired) -> Found | 
     if any(change.path in {SETTINGS_FILE, known.folder} for change in changes):
         return None
     prefix = f"{known.folder}/" if known.folder else ""
-    ours = [replace(one, path=one.path.removeprefix(prefix)) for one in changes if one.path.startswith(prefix)]
+    ours = [one._replace(path=one.path.removeprefix(prefix)) for one in changes if one.path.startswith(prefix)]
     entries = dict(known.entries)
     for change in ours:
         entries.pop(change.path, None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -85,7 +84,7 @@ def _each(repository: Repository, desired: Desired, names: Iterable[str], proble
         except ProblemsError as error:
             problems += error.problems
             continue
-        yield replace(sproc, values=with_defaults(sproc.values, defaults)) if defaults else sproc
+        yield sproc._replace(values=with_defaults(sproc.values, defaults)) if defaults else sproc
 
 
 def _problems_among(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sync.reconcile.desired import INDEX, WORKTREE
 from sync.repository_settings import SETTINGS_FILE
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
     from sync.settings import HostSettings
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """`signed`: only commits with a good signature; `fast_forward`: only descendants of what is live."""
 
     signed: bool = False

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from luasprocs.errors import EngineVersionError, OwnerError, ProblemsError, PruneError, RepositoryError, ServerError
 from luasprocs.registry.history import read_history
@@ -38,8 +37,7 @@ _LINE = re.compile(rb"([0-9a-f]{40,64}) ([0-9a-f]{40,64}) (refs/.+)")
 _NOTHING = re.compile("0+")
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(NamedTuple):
     """One ref that a push moves. `old`, `new`: object ids, "" for none."""
 
     old: str
@@ -47,8 +45,7 @@ class Update:
     ref: str
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """`refusal`: why the push must not be taken, or ""; `problems`: of its sprocs; `unsure`: why Redis could not be asked."""
 
     refusal: str = ""
@@ -72,8 +69,7 @@ def read_updates(given: bytes) -> list[Update]:
     return updates
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(NamedTuple):
     """What became live. `by`: who was first, where it was somebody else (a daemon, mostly); else ""."""
 
     outcome: SyncOutcome
@@ -185,6 +181,6 @@ def _by_others(syncer: Syncer, outcome: SyncOutcome) -> Applied:
                 tuple(sorted(names)) for names in (entry.created, entry.updated, entry.deleted)
             )
             unchanged = outcome.plan.unchanged - len(created) - len(updated)
-            plan = replace(outcome.plan, created=created, updated=updated, deleted=deleted, unchanged=unchanged)
-            return Applied(replace(outcome, plan=plan, changed=True), entry.applied_by)
+            plan = outcome.plan._replace(created=created, updated=updated, deleted=deleted, unchanged=unchanged)
+            return Applied(outcome._replace(plan=plan, changed=True), entry.applied_by)
     return Applied(outcome)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.contract.codes import DesiredState
 from luasprocs.operations.snapshot import Snapshot, Wanted
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from sync.reconcile.desired import Desired
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """`drift`: what is not as it was applied, names and sentences; `behind`: git has something else, if only for a live edit.
 
     `refused`: why what git wants is not made live, as far as it is known; `unfit`: the same of saved files that a daemon follows.

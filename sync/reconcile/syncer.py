@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.contract.codes import Action
 from luasprocs.contract.encoding import raw, text
@@ -70,8 +70,7 @@ class Options:
     attempts: int = ATTEMPTS
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A plan with what it was made from. `refusal`: why no sync applies it, or ""; `forbidden`: the host's policy says so.
 
     `desired`: what it is about, with what a rollback left of the sprocs that it keeps out, if that is to be put right.
@@ -153,7 +152,7 @@ class Syncer:
             discard_edits=self.options.discard_edits,
             held=held,
         )
-        plan = replace(plan, repairs=repairs, held=tuple(sorted({*plan.held, *broken})))
+        plan = plan._replace(repairs=repairs, held=tuple(sorted({*plan.held, *broken})))
         if against := self.options.policy.refusal(
             self.repository, desired.commit, live.revision.commit, desired.folder
         ):

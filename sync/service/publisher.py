@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.codes import DesiredState
@@ -35,7 +34,7 @@ class Publisher:
         """What weighs more stays while the daemon lives that says so, and is said again if it was replaced: that a daemon is in
         sync, where another one waits; that the engines differ, where another one is in sync. Raises redis.RedisError.
         """
-        state = replace(state, generation=self._generation())
+        state = state._replace(generation=self._generation())
         last = read_sync_state(self._registry)
         news, below = state.said != self._published, _weighs_less(state.state, last.state)
         if last.daemon == self._daemon:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from luasprocs.contract.codes import DesiredState
@@ -113,7 +112,7 @@ class Reconciler:
             desired = self._source.desired()
         except (RepositoryError, SettingsError) as error:
             failed = Reconciliation.failed("git", str(error))
-            return failed._replace(state=replace(failed.state, source=self._source.name, daemon=self._daemon))
+            return failed._replace(state=failed.state._replace(source=self._source.name, daemon=self._daemon))
         namespace = desired.settings.namespace
         if namespace and namespace != self.registry.keys.namespace:
             why = f"luasprocs.toml says namespace {namespace!r}, which this daemon does not serve: restart it"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.contract.codes import DesiredState
@@ -43,16 +42,16 @@ class Reconciliation(NamedTuple):
     @classmethod
     def seen(cls, live: Live, state: SyncState) -> Reconciliation:
         """The result with what is known of the live registry."""
-        return cls(replace(state, at=time.time()), generation=live.revision.generation)
+        return cls(state._replace(at=time.time()), generation=live.revision.generation)
 
     def without_fetch(self, why: str) -> Reconciliation:
         """The same after a failed fetch: the registry is kept equal to what was fetched before."""
-        return self._replace(state=replace(self.state, state=DesiredState.DEGRADED, reason=why), failing="git")
+        return self._replace(state=self.state._replace(state=DesiredState.DEGRADED, reason=why), failing="git")
 
     def because(self, reason: str) -> Reconciliation:
         """The same with one more reason."""
         reasons = "; ".join(filter(None, (self.state.reason, reason)))
-        return self._replace(state=replace(self.state, reason=reasons))
+        return self._replace(state=self.state._replace(reason=reasons))
 
 
 def summary(outcome: SyncOutcome) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from redis.exceptions import NoPermissionError, NoScriptError, ResponseError
 
@@ -107,7 +105,7 @@ def test_without_the_right_nothing_is_applied(server):
 def test_what_eval_does_not_take_is_refused_before_anything_is_written(server):
     client = server.client()
     alone = sproc("alone.lua", "-- evalsha=yes\nreturn 1")
-    alone = replace(alone, source=b"#!lua flags=no-writes")  # EVAL wants a line below it
+    alone = alone._replace(source=b"#!lua flags=no-writes")  # EVAL wants a line below it
     with pytest.raises(ProblemsError) as refused:
         put(client, MOVED, alone, sproc("broken.lua", "-- evalsha=yes\nreturn +"))
     assert [one.path for one in refused.value.problems] == ["alone.lua", "broken.lua"]

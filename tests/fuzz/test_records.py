@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict
 
 import pytest
 from hypothesis import given
@@ -69,7 +69,7 @@ def test_any_record_of_a_run(stored):
     assert Gap.parse(ID, stored)
 
 
-STATS = [one.name for one in fields(Stats)] + ["le_50", "le_inf", "le_x"]
+STATS = [*Stats._fields, "le_50", "le_inf", "le_x"]
 
 
 @examples(200)
@@ -82,7 +82,7 @@ def test_any_counters(stored):
 
 
 @examples(300)
-@given(entry([one.name for one in fields(SyncState)]), entry([one.name for one in fields(Revision)]), TEXTS)
+@given(entry([*SyncState._fields]), entry([*Revision._fields]), TEXTS)
 def test_any_state(state, revision, edit):
     assert SyncState.parse(state).stored() is not None
     assert pin_of(Revision.parse(revision)).stored() is not None

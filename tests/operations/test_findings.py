@@ -77,11 +77,11 @@ def live(**changes: Any) -> Snapshot:
 
 
 def revision(**changes: Any) -> Snapshot:
-    return live(revision=replace(REVISION, **changes))
+    return live(revision=REVISION._replace(**changes))
 
 
 def server(**changes: Any) -> Snapshot:
-    return live(info=replace(INFO, **changes))
+    return live(info=INFO._replace(**changes))
 
 
 def edited(by: str) -> LiveSproc:
@@ -107,37 +107,37 @@ def test_an_empty_registry_is_told_and_one_that_was_emptied_is_worse() -> None:
 CASES: dict[str, tuple[Snapshot, Code, str]] = {
     "unreachable": (Snapshot(unreachable="nothing answers at redis://h"), Code.UNREACHABLE, "nothing answers"),
     "no engine": (snapshot(engine="the engine is not loaded"), Code.ENGINE_DIFFERS, "not loaded"),
-    "refused": (snapshot(sync=replace(WANTED, state="refused")), Code.REFUSED, "why it waits"),
+    "refused": (snapshot(sync=WANTED._replace(state="refused")), Code.REFUSED, "why it waits"),
     "refused, at work": (
         snapshot(
-            live=replace(LIVE, revision=replace(REVISION, commit="worktree")),
-            sync=replace(WANTED, state="refused", commit="worktree"),
+            live=replace(LIVE, revision=REVISION._replace(commit="worktree")),
+            sync=WANTED._replace(state="refused", commit="worktree"),
         ),
         Code.REFUSED,
         "why it waits",
     ),
-    "diverged": (snapshot(sync=replace(WANTED, state="diverged")), Code.DIVERGED, "why it waits"),
-    "unknown": (snapshot(sync=replace(WANTED, state="unknown")), Code.UNKNOWN, "why it waits"),
-    "behind": (snapshot(sync=replace(WANTED, state="behind")), Code.BEHIND, "why it waits"),
-    "no reason": (snapshot(sync=replace(WANTED, state="behind", reason="")), Code.BEHIND, "git wants beefbeefbeef"),
+    "diverged": (snapshot(sync=WANTED._replace(state="diverged")), Code.DIVERGED, "why it waits"),
+    "unknown": (snapshot(sync=WANTED._replace(state="unknown")), Code.UNKNOWN, "why it waits"),
+    "behind": (snapshot(sync=WANTED._replace(state="behind")), Code.BEHIND, "why it waits"),
+    "no reason": (snapshot(sync=WANTED._replace(state="behind", reason="")), Code.BEHIND, "git wants beefbeefbeef"),
     "git can't be read here": (snapshot(wanted=Wanted(unreadable="git: no")), Code.DEGRADED, "git: no"),
     "behind here": (snapshot(wanted=Wanted("beef" * 10, True)), Code.BEHIND, "git wants beefbeefbeef"),
     "refused here": (snapshot(wanted=Wanted(refused="not signed")), Code.REFUSED, "not signed"),
     "refused here and there": (
-        snapshot(wanted=Wanted(refused="not signed"), sync=replace(WANTED, state="refused")), Code.REFUSED, "not signed"
+        snapshot(wanted=Wanted(refused="not signed"), sync=WANTED._replace(state="refused")), Code.REFUSED, "not signed"
     ),
     "degraded": (snapshot(sync=SyncState(state="degraded", reason="no remote")), Code.DEGRADED, "no remote"),
     "drift": (live(sprocs={"a.lua": LiveSproc("a.lua", "b1", intact=False)}), Code.DRIFT, "changed by hand: a.lua"),
     "drift that comes back": (
         replace(
-            live(sprocs={"a.lua": LiveSproc("a.lua", "b1", intact=False)}), sync=replace(WANTED, state="flapping")
+            live(sprocs={"a.lua": LiveSproc("a.lua", "b1", intact=False)}), sync=WANTED._replace(state="flapping")
         ),
         Code.DRIFT,
         "why it waits",
     ),
     "faults": (live(faults=("x is not a hash", "y is not a list")), Code.DRIFT, "x is not a hash; y is not a list"),
     "a shard that differs": (
-        snapshot(shards=(FIRST, replace(FIRST, tag="luasprocs-2", problem="has generation 6, not 7"))),
+        snapshot(shards=(FIRST, FIRST._replace(tag="luasprocs-2", problem="has generation 6, not 7"))),
         Code.SHARD_DIFFERS,
         "shard luasprocs-2 has generation 6, not 7",
     ),
@@ -149,7 +149,7 @@ CASES: dict[str, tuple[Snapshot, Code, str]] = {
     "pinned": (revision(pinned="dead" * 10), Code.PINNED, "rolled back from commit deaddeaddead"),
     "no daemon": (snapshot(running=Running(NOW_MS)), Code.NO_DAEMON, "nothing runs: events, schedules, async runs"),
     "nobody that looks at git": (
-        snapshot(sync=replace(WELL.sync, followed_until_ms=NOW_MS - 1)),
+        snapshot(sync=WELL.sync._replace(followed_until_ms=NOW_MS - 1)),
         Code.DEGRADED,
         "no daemon looks at git any more; host-1-abc was the last to say what it wants",
     ),
@@ -207,7 +207,7 @@ def test_each_says_what_it_is_about(case: str) -> None:
 
 
 def test_a_shard_that_is_away_is_an_error() -> None:
-    away = replace(FIRST, tag="luasprocs-2", problem="can't be reached: it hangs", away=True)
+    away = FIRST._replace(tag="luasprocs-2", problem="can't be reached: it hangs", away=True)
     [one] = findings(snapshot(shards=(FIRST, away)))
     assert (one.code, one.severity, one.names) == (Code.SHARD_DIFFERS, "error", ("luasprocs-2",))
 
@@ -219,19 +219,19 @@ def test_every_code_that_can_be_known_has_a_case() -> None:
 @pytest.mark.parametrize(
     "well",
     [
-        pytest.param(snapshot(sync=replace(WANTED, state="synced")), id="what git wants is live"),
-        pytest.param(snapshot(sync=replace(WANTED, state="applying")), id="a sync is under way"),
+        pytest.param(snapshot(sync=WANTED._replace(state="synced")), id="what git wants is live"),
+        pytest.param(snapshot(sync=WANTED._replace(state="applying")), id="a sync is under way"),
         pytest.param(snapshot(sync=SyncState()), id="no daemon ever synced"),
-        pytest.param(snapshot(sync=replace(WANTED, state="refused", generation=6)), id="something was applied since"),
-        pytest.param(snapshot(sync=replace(WANTED, state="a new word")), id="a later luasprocs says it"),
+        pytest.param(snapshot(sync=WANTED._replace(state="refused", generation=6)), id="something was applied since"),
+        pytest.param(snapshot(sync=WANTED._replace(state="a new word")), id="a later luasprocs says it"),
         pytest.param(revision(applied_at="x"), id="a time that can't be read"),
-        pytest.param(live(sprocs={"a.lua": replace(edited("ann"), blob="b1")}), id="an edit that was taken back"),
+        pytest.param(live(sprocs={"a.lua": edited("ann")._replace(blob="b1")}), id="an edit that was taken back"),
         pytest.param(
             snapshot(running=Running(NOW_MS), live=replace(LIVE, triggers={}), schedules=0, open_jobs=0),
             id="no daemon, and nothing to run",
         ),
         pytest.param(
-            snapshot(running=Running(NOW_MS, (ALIVE,), (replace(GAP, time_ms=NOW_MS - DAY_MS - 1),))), id="an old gap"
+            snapshot(running=Running(NOW_MS, (ALIVE,), (GAP._replace(time_ms=NOW_MS - DAY_MS - 1),))), id="an old gap"
         ),
         pytest.param(server(maxmemory_policy="volatile-lru", maxmemory_bytes=10), id="only keys with a TTL go"),
     ],
@@ -253,7 +253,7 @@ def test_who_and_since_when() -> None:
     [edit] = findings(live(sprocs={"a.lua": edited("Ann <ann@host>")}))
     assert (edit.by, edit.since_ms, edit.names) == ("Ann <ann@host>", 1_700_000_000_500, ("a.lua",))
 
-    [refused] = findings(snapshot(sync=replace(WANTED, state="refused")))
+    [refused] = findings(snapshot(sync=WANTED._replace(state="refused")))
     assert (refused.by, refused.since_ms, refused.names) == (ALIVE.id, NOW_MS, ("a.lua",))
 
     alone, silent = findings(snapshot(running=Running(NOW_MS, (SILENT,))))
@@ -305,7 +305,7 @@ def test_the_worst_comes_first_and_each_code_once() -> None:
         server(maxmemory_policy="allkeys-lru"),
         engine="the engine is not loaded",
         running=Running(NOW_MS, (SILENT,), (GAP,)),
-        sync=replace(WANTED, state="refused"),
+        sync=WANTED._replace(state="refused"),
         suspended=Suspended(1.0, "ann"),
         paused=(Pause("a.lua"),),
         dead_jobs=1,
@@ -346,6 +346,6 @@ def test_what_is_acknowledged_is_no_finding_until_there_is_more() -> None:
     known = {code: Acknowledged(ms, NOW_MS, "ann") for code, ms in until.items()}
     assert findings(replace(seen, acknowledged=known)) == ()
     assert until_ms(replace(seen, acknowledged=known)) == {}
-    more = replace(gaps, gaps=(GAP, replace(GAP, time_ms=GAP.time_ms + 1)))
+    more = replace(gaps, gaps=(GAP, GAP._replace(time_ms=GAP.time_ms + 1)))
     [gap] = findings(replace(seen, acknowledged=known, running=more))
     assert "more" not in gap.message

@@ -245,7 +245,7 @@ def test_many_sprocs_are_read_back_in_order(client):
     live = read_live(Registry(client, KEYS))
     assert list(live.sprocs) == [one.name for one in sprocs]
     assert client.execute_command("FCALL", "luasprocs_execute", 0, "s01199.lua") == 1199
-    changed = replace(sprocs[7], source=b"return 'x'", blob=git_blob_id(b"return 'x'"))
+    changed = sprocs[7]._replace(source=b"return 'x'", blob=git_blob_id(b"return 'x'"))
     apply(Registry(client, KEYS), live, change(changed, names=tuple(live.sprocs)))
     assert client.execute_command("FCALL", "luasprocs_execute", 0, "s00007.lua") == b"x"
 

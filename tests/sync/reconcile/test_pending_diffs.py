@@ -92,7 +92,7 @@ def test_they_are_read_once_but_for_what_is_edited_by_hand(client, repo):
     first = kept.of(repository, desired, plan)
     client.hset(KEYS.name("changed.lua"), "source", "by hand")
     assert kept.of(repository, desired, plan) == first
-    by_hand = kept.of(repository, desired, replace(plan, drifted=("changed.lua",)))
+    by_hand = kept.of(repository, desired, plan._replace(drifted=("changed.lua",)))
     assert "-by hand" in by_hand[0]
 
 

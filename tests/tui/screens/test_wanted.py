@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from luasprocs.server.registry import Registry
@@ -23,7 +22,7 @@ async def test_what_waits_is_a_diff_for_all_and_for_each(server: Server) -> None
     state = SyncState(
         commit="c0ffee" * 6, subject="Louder", state="suspended", reason="by ann: a freeze", updated=("a.lua",)
     )
-    publish(Registry(client, KEYS), replace(state, created=("c.lua",), deleted=("b.lua",), diffs=diffs))
+    publish(Registry(client, KEYS), state._replace(created=("c.lua",), deleted=("b.lua",), diffs=diffs))
     async with app(server).run_test(size=(100, 40)) as pilot:
         await listed(pilot)
         await pilot.press("g", "colon", *"wanted", "enter")

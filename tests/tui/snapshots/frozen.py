@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -64,10 +63,9 @@ RECORD = Execution(
     daemon="host-1-abc",
 )
 RECORDS = (
-    replace(RECORD, id="1790000000100-0", sproc="sc2.lua", depth=1, status="ok", error="", reply='{"answer": [42]}'),
+    RECORD._replace(id="1790000000100-0", sproc="sc2.lua", depth=1, status="ok", error="", reply='{"answer": [42]}'),
     RECORD,
-    replace(
-        RECORD,
+    RECORD._replace(
         id="1790000000200-0",
         sproc="sc3.lua",
         trigger="cron",
@@ -94,8 +92,8 @@ FINDINGS = (
 def snapshot() -> Snapshot:
     """The registry at one moment, which is now."""
     pulse = Pulse(NOW_MS, time.monotonic(), 2, 3, 1, 1234, 12.0, tuple(map(float, range(12))))
-    revision = replace(
-        Revision(), generation=7, commit="c0ffee" * 6, branch="main", applied_at="2026-09-21T12:00:00+00:00"
+    revision = Revision()._replace(
+        generation=7, commit="c0ffee" * 6, branch="main", applied_at="2026-09-21T12:00:00+00:00"
     )
     return Snapshot(
         revision, ROWS, time.monotonic(), ("billing/charge.lua", "cron 30 2 * * *"), findings=FINDINGS, pulse=pulse
