@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from luasprocs.contract.codes import Action
@@ -49,7 +48,7 @@ def edit(
         try:
             change = _change(live, _edited(live, now, source, by, onto), by, f"edit {name}")
             return apply(
-                registry, live, replace(change, kept={blob_like(base, onto): onto} if onto is not None else {})
+                registry, live, change._replace(kept={blob_like(base, onto): onto} if onto is not None else {})
             )
         except ConflictError:
             if attempt == ATTEMPTS - 1:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from luasprocs.registry.apply import apply
@@ -50,5 +49,5 @@ def put(
     gone = live.sprocs.keys() if delete is None else live.sprocs.keys() & set(delete)
     deleted = gone - found.keys()
     names = (live.sprocs.keys() | found.keys()) - deleted
-    change = replace(about, put=tuple(found.values()), deleted=tuple(sorted(deleted)), names=tuple(sorted(names)))
+    change = about._replace(put=tuple(found.values()), deleted=tuple(sorted(deleted)), names=tuple(sorted(names)))
     return apply(registry, live, change)

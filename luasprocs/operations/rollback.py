@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -90,7 +90,7 @@ def rollback(
     check(live)
     require_usable(live.info, writes=True)
     way = _way(registry, live, generation, sproc)
-    change = replace(_change(way, by), why=why)
+    change = _change(way, by)._replace(why=why)
     change = _pinning(way, change)
     try:
         revision = apply(registry, live, change)
@@ -113,8 +113,8 @@ def unpin(registry: Registry, names: Iterable[str] = (), *, by: str, why: str = 
     if unknown := [name for name in lifted if name not in pin.blobs]:
         raise RegistryError(f"no rollback keeps anything of {unknown[0]} out: luasprocs status lists what is kept out")
     left = pin.without(lifted)
-    change = replace(_same_sprocs(live, by), subject=f"unpin {', '.join(lifted)}".strip(), why=why, action="unpin")
-    apply(registry, live, replace(change, pinned=revision.pinned if left.blobs else "", held=left.stored()))
+    change = _same_sprocs(live, by)._replace(subject=f"unpin {', '.join(lifted)}".strip(), why=why, action="unpin")
+    apply(registry, live, change._replace(pinned=revision.pinned if left.blobs else "", held=left.stored()))
     return tuple(lifted)
 
 
@@ -176,8 +176,7 @@ def _change(way: _Way, by: str) -> Change:
     read = (
         read_sproc(name, name, way.sources[way.blobs[name]], way.blobs[name], commit) for name in plan.names_changed
     )
-    return replace(
-        _same_sprocs(live, by),
+    return _same_sprocs(live, by)._replace(
         commit=commit,
         branch=live.revision.branch if one else to.branch,
         author=by if one else to.author,
@@ -202,4 +201,4 @@ def _pinning(way: _Way, change: Change) -> Change:
     if not pin.blobs and (way.sproc or change.commit == left):
         return change
     at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return replace(change, pinned=left, held=replace(pin, by=change.applied_by, at=at, why=change.why).stored())
+    return change._replace(pinned=left, held=pin._replace(by=change.applied_by, at=at, why=change.why).stored())

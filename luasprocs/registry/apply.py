@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -89,7 +88,7 @@ def _beside(registry: Registry, live: Live, change: Change, proof: Proof | None)
         shard, its, proven = one
         own = same_on(its, registry, live, change)
         if proven and len(own.put) == len(proven.sprocs):  # it lacks nothing else
-            return _ready(shard, its, replace(own, put=proven.sprocs), proof=proven)
+            return _ready(shard, its, own._replace(put=proven.sprocs), proof=proven)
         return _ready(shard, its, own)
 
     return at_once(list(zip(registry.siblings, live.siblings, proofs, strict=True)), ready)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -49,15 +48,14 @@ class LiveSproc(NamedTuple):
     edit: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Live:
+class Live(NamedTuple):
     """The registry at one moment. `faults`: what is wrong with its single keys; none when it is whole."""
 
     revision: Revision
     about: About | None
     sprocs: Mapping[str, LiveSproc]
     info: ServerInfo
-    triggers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    triggers: Mapping[str, tuple[str, ...]] = {}
     needs: Needs = NOTHING
     faults: tuple[Fault, ...] = ()
     last_generation: int = 0
@@ -96,7 +94,7 @@ def read_live(registry: Registry, expected: int = 0) -> Live:
         redis.RedisError: the connection, the password or a right failed (`luasprocs.server.errors.errors_named` names it).
     """
     first, *others = each_shard(registry, lambda shard: _read_live(shard, expected))
-    return replace(first, siblings=tuple(others)) if others else first
+    return first._replace(siblings=tuple(others)) if others else first
 
 
 def _read_live(registry: Registry, expected: int) -> Live:
@@ -118,7 +116,7 @@ def _read_live(registry: Registry, expected: int) -> Live:
     ahead = 8 + len(_TYPED)
     live, length = _live(registry, replies[:ahead]), replies[3]
     if not length and live.revision.generation and not live.faults:
-        live = replace(live, faults=_of_list(registry))
+        live = live._replace(faults=_of_list(registry))
     if live.about is None or _of_another_tag(live, registry.keys):
         return _with(live, registry.keys, *_read_without_engine(registry))
     found = replies[ahead:]
@@ -151,7 +149,7 @@ def reread(registry: Registry, live: Live) -> Live | None:
     found = [one for one in each_shard(registry, lambda shard: _reread(shard, pairs[shard])) if one is not None]
     if len(found) != len(pairs):
         return None
-    return replace(found[0], siblings=tuple(found[1:])) if registry.siblings else found[0]
+    return found[0]._replace(siblings=tuple(found[1:])) if registry.siblings else found[0]
 
 
 def _reread(registry: Registry, live: Live) -> Live | None:
@@ -164,7 +162,7 @@ def _reread(registry: Registry, live: Live) -> Live | None:
     if isinstance(revision, Exception) or isinstance(about, Exception):
         return None
     same = (Revision.parse(revision), About.parse(about)) == (live.revision, live.about)
-    return replace(live, info=parse_info(info, db=live.info.db)) if same else None
+    return live._replace(info=parse_info(info, db=live.info.db)) if same else None
 
 
 def _queue_inspect(pipe: Any, registry: Registry, chunks: Iterable[int]) -> None:
@@ -277,7 +275,7 @@ def _with(live: Live, keys: Keys, sprocs: Mapping[str, LiveSproc], listed: Seque
     ordered = all(one < other for one, other in pairwise(names))
     unsorted = Fault(keys.list, f"{keys.list} is not a sorted list of names")
     faults = live.faults if ordered else (*live.faults, unsorted)
-    return replace(live, sprocs=sprocs, faults=faults)
+    return live._replace(sprocs=sprocs, faults=faults)
 
 
 def engine_of(live: Live, keys: Keys, owner: str) -> Engine:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.contract.encoding import parsed_json
 from luasprocs.registry.edits import parse_edit
@@ -19,8 +18,7 @@ ABSENT = ""
 """Git's blob of a sproc that git does not have."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pin:
+class Pin(NamedTuple):
     """`by`, `at` (ISO 8601, UTC), `why`: of the last rollback. `blobs`: each sproc to what git may have of it and is kept out.
 
     `left`: each sproc to the blob that the rollback left of it, ABSENT if it left none. `lifted`: sprocs that were unpinned
@@ -30,13 +28,13 @@ class Pin:
     by: str = ""
     at: str = ""
     why: str = ""
-    blobs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    blobs: Mapping[str, tuple[str, ...]] = {}
     lifted: tuple[str, ...] = ()
-    left: Mapping[str, str] = field(default_factory=dict)
+    left: Mapping[str, str] = {}
 
     def stored(self) -> str:
         """As it stands in `Revision`."""
-        return json.dumps(asdict(self))
+        return json.dumps(self._asdict())
 
     def holds(self, name: str, blob: str) -> bool:
         """Whether it keeps this blob (ABSENT: that git has none) of a sproc out."""
@@ -50,8 +48,8 @@ class Pin:
         """The same of some sprocs, as a sync leaves it."""
         kept = set(names)
         blobs = {name: some for name, some in self.blobs.items() if name in kept}
-        return replace(
-            self, blobs=blobs, left={name: self.left[name] for name in blobs if name in self.left}, lifted=()
+        return self._replace(
+            blobs=blobs, left={name: self.left[name] for name in blobs if name in self.left}, lifted=()
         )
 
     def broken(self, live: Mapping[str, LiveSproc]) -> dict[str, str]:
@@ -60,7 +58,7 @@ class Pin:
 
     def without(self, names: Iterable[str]) -> Pin:
         """The same, once some sprocs are unpinned."""
-        return replace(self.only(self.blobs.keys() - set(names)), lifted=tuple(sorted({*self.lifted, *names})))
+        return self.only(self.blobs.keys() - set(names))._replace(lifted=tuple(sorted({*self.lifted, *names})))
 
     def __str__(self) -> str:
         """`by ann@host: broke the shop`."""
@@ -94,7 +92,7 @@ def pinned_after(pin: Pin, live: Mapping[str, LiveSproc], target: Mapping[str, s
             left.pop(name, None)
         else:
             blobs[name], left[name] = git, target.get(name, ABSENT)
-    return replace(pin, blobs=blobs, left=left)
+    return pin._replace(blobs=blobs, left=left)
 
 
 def _broken(sproc: LiveSproc | None, blob: str) -> bool:

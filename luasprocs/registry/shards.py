@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
@@ -64,7 +63,7 @@ def same_on(its: Live, first: Registry, live: Live, change: Change) -> Change:
     lacks = [name for name in stay if its.sprocs.get(name) != live.sprocs.get(name) or not its.sprocs[name].intact]
     wanted = {sproc.name: sproc for sproc in read_sprocs(first, lacks)} if lacks else {}
     both = tuple(found for name in change.names if (found := put.get(name) or wanted.get(name)))
-    return replace(change, put=both, deleted=tuple(sorted(its.sprocs.keys() - set(change.names))), adopt=True)
+    return change._replace(put=both, deleted=tuple(sorted(its.sprocs.keys() - set(change.names))), adopt=True)
 
 
 def apply_to_shards(registry: Registry, first: Ready, beside: Sequence[Ready]) -> Revision:

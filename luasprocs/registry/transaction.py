@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -36,8 +35,7 @@ def batched(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
         yield batch
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What to make live. `put` has the new and changed sprocs; `names` every name there will be, sorted.
 
     `kept`: sources by blob that were never live, and that somebody may want back.
@@ -59,7 +57,7 @@ class Change:
     action: str = Action.SYNC
     healed: tuple[str, ...] = ()
     why: str = ""
-    kept: Mapping[str, bytes] = field(default_factory=dict)
+    kept: Mapping[str, bytes] = {}
     generations_kept: int = GENERATIONS_KEPT
 
 

@@ -15,7 +15,6 @@ from luasprocs.contract.encoding import raw
 from luasprocs.errors import SettingsError
 from luasprocs.server.endpoint import CLIENT_NAME, CONNECT_TIMEOUT_S, REPLY_TIMEOUT_S
 from luasprocs.server.errors import errors_named, named
-from luasprocs.server.guided_clients import async_client, client
 from luasprocs.server.tls import TLSConnection
 from luasprocs.server.urls import GUIDED_SCHEMES, checked, redacted
 
@@ -71,6 +70,8 @@ def connect(url: str, **settings: Any) -> redis.Redis:
         merged["connection_class"] = TLSConnection
     try:
         if scheme in GUIDED_SCHEMES:
+            from luasprocs.server.guided_clients import client  # noqa: PLC0415  # 3 ms, which most URLs needn't pay
+
             return client(url, merged)
         return redis.Redis.from_url(url, **merged)
     except (ValueError, TypeError):  # their text may quote the URL
@@ -82,6 +83,8 @@ def connect_async(url: str, **settings: Any) -> async_redis.Redis:
     merged = _settings({"retry": AsyncRetry(NoBackoff(), 0), **settings})
     try:
         if scheme in GUIDED_SCHEMES:
+            from luasprocs.server.guided_clients import async_client  # noqa: PLC0415  # as in `connect`
+
             return async_client(url, merged)
         made: async_redis.Redis = async_redis.Redis.from_url(url, **merged)
     except (ValueError, TypeError):

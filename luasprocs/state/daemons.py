@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from luasprocs.contract.encoding import parsed_json, text, time_ms
 from luasprocs.contract.keys import Keys
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
     from luasprocs.state.executions import Gap
 
 
-@dataclass(frozen=True, slots=True)
-class DaemonInfo:
+class DaemonInfo(NamedTuple):
     """A daemon as its last heartbeat tells. `heard_ms`: when, by the server's clock, at tick `tick`.
 
     `covers`: event source to the first tick that it numbers without a break. `lag`: events read and not yet run; `read`: events
@@ -36,13 +34,13 @@ class DaemonInfo:
     pid: int = 0
     started_s: int = 0
     epoch: str = ""
-    covers: Mapping[str, int] = field(default_factory=dict)
+    covers: Mapping[str, int] = {}
     lag: int = 0
     read: int = 0
     runs: int = 0
     jobs: int = 0
     ignored: int = 0
-    waits: Mapping[str, str] = field(default_factory=dict)
+    waits: Mapping[str, str] = {}
 
     def age_ms(self, now_ms: int) -> int:
         """How long ago it was heard of, by the server's clock."""
@@ -53,8 +51,7 @@ class DaemonInfo:
         return abs(now_ms - self.heard_ms) < LEASE_MS
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
+class Running(NamedTuple):
     """What runs, at `now_ms` of the server's clock: daemons by id, the last gaps, the newest last.
 
     `hearing`: the tag of each shard to the ids of the living daemons that hear its events.
@@ -65,7 +62,7 @@ class Running:
     daemons: tuple[DaemonInfo, ...] = ()
     gaps: tuple[Gap, ...] = ()
     faults: tuple[str, ...] = ()
-    hearing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    hearing: Mapping[str, tuple[str, ...]] = {}
 
     @classmethod
     def on(
@@ -132,7 +129,7 @@ def merged_heartbeats(each: Iterable[tuple[int, Iterable[DaemonInfo]]]) -> tuple
     for now_ms, beats in each:
         first_ms = now_ms if first_ms is None else first_ms
         for one in beats:
-            beat = replace(one, heard_ms=one.heard_ms + first_ms - now_ms)
+            beat = one._replace(heard_ms=one.heard_ms + first_ms - now_ms)
             if one.id not in found or found[one.id].heard_ms < beat.heard_ms:
                 found[one.id] = beat
     return tuple(found[name] for name in sorted(found))

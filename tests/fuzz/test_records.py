@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,7 +53,7 @@ def test_any_heartbeat(beat, name):
     for one in parse_heartbeats({name: beat, b"whole": BEAT}):
         assert isinstance(one.age_ms(1_700_000_000_000), int)
         assert one.alive(1_700_000_000_000) in {True, False}
-        assert all(isinstance(value, str | int | dict) for value in asdict(one).values()), one
+        assert all(isinstance(value, str | int | dict) for value in one), one
     assert "whole" in {one.id for one in parse_heartbeats({name + b"x": beat, b"whole": BEAT})}
 
 

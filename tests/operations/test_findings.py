@@ -73,7 +73,7 @@ def snapshot(of: Snapshot = WELL, **changes: Any) -> Snapshot:
 
 
 def live(**changes: Any) -> Snapshot:
-    return snapshot(live=replace(LIVE, **changes))
+    return snapshot(live=LIVE._replace(**changes))
 
 
 def revision(**changes: Any) -> Snapshot:
@@ -110,7 +110,7 @@ CASES: dict[str, tuple[Snapshot, Code, str]] = {
     "refused": (snapshot(sync=WANTED._replace(state="refused")), Code.REFUSED, "why it waits"),
     "refused, at work": (
         snapshot(
-            live=replace(LIVE, revision=REVISION._replace(commit="worktree")),
+            live=LIVE._replace(revision=REVISION._replace(commit="worktree")),
             sync=WANTED._replace(state="refused", commit="worktree"),
         ),
         Code.REFUSED,
@@ -154,7 +154,7 @@ CASES: dict[str, tuple[Snapshot, Code, str]] = {
         "no daemon looks at git any more; host-1-abc was the last to say what it wants",
     ),
     "no daemon that can": (
-        snapshot(running=Running(NOW_MS, (replace(ALIVE, waits={"jobs": "no worker", "retries": "x"}),))),
+        snapshot(running=Running(NOW_MS, (ALIVE._replace(waits={"jobs": "no worker", "retries": "x"}),))),
         Code.NO_DAEMON,
         "no daemon can go on with async runs: no worker",
     ),
@@ -227,7 +227,7 @@ def test_every_code_that_can_be_known_has_a_case() -> None:
         pytest.param(revision(applied_at="x"), id="a time that can't be read"),
         pytest.param(live(sprocs={"a.lua": edited("ann")._replace(blob="b1")}), id="an edit that was taken back"),
         pytest.param(
-            snapshot(running=Running(NOW_MS), live=replace(LIVE, triggers={}), schedules=0, open_jobs=0),
+            snapshot(running=Running(NOW_MS), live=LIVE._replace(triggers={}), schedules=0, open_jobs=0),
             id="no daemon, and nothing to run",
         ),
         pytest.param(
@@ -270,15 +270,15 @@ def test_who_and_since_when() -> None:
 def test_what_no_daemon_runs_is_named() -> None:
     for changes, said in (
         ({"schedules": 0, "open_jobs": 0}, "events"),
-        ({"live": replace(LIVE, triggers={}), "open_jobs": 0}, "schedules"),
-        ({"live": replace(LIVE, triggers={}), "schedules": 0}, "async runs"),
+        ({"live": LIVE._replace(triggers={}), "open_jobs": 0}, "schedules"),
+        ({"live": LIVE._replace(triggers={}), "schedules": 0}, "async runs"),
     ):
         [one] = findings(snapshot(running=Running(NOW_MS), **changes))
         assert one.message == f"no daemon is alive, so nothing runs: {said}"
 
 
 def test_one_daemon_that_can_go_on_is_enough() -> None:
-    stuck = replace(ALIVE, id="other", waits={"jobs": "no worker"})
+    stuck = ALIVE._replace(id="other", waits={"jobs": "no worker"})
     assert not findings(snapshot(running=Running(NOW_MS, (ALIVE, stuck))))
     assert not findings(snapshot(running=Running(NOW_MS, (stuck,)), open_jobs=0))
 
@@ -346,6 +346,6 @@ def test_what_is_acknowledged_is_no_finding_until_there_is_more() -> None:
     known = {code: Acknowledged(ms, NOW_MS, "ann") for code, ms in until.items()}
     assert findings(replace(seen, acknowledged=known)) == ()
     assert until_ms(replace(seen, acknowledged=known)) == {}
-    more = replace(gaps, gaps=(GAP, GAP._replace(time_ms=GAP.time_ms + 1)))
+    more = gaps._replace(gaps=(GAP, GAP._replace(time_ms=GAP.time_ms + 1)))
     [gap] = findings(replace(seen, acknowledged=known, running=more))
     assert "more" not in gap.message

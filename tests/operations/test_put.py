@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,7 +37,7 @@ def test_what_does_not_compile_changes_nothing(registry: Registry) -> None:
 
 
 def test_the_history_says_what_it_was_told(registry: Registry) -> None:
-    put(registry, [sproc("a.lua", "return 1")], about=replace(DIRECTLY, commit="c7", owner="shop", subject="First"))
+    put(registry, [sproc("a.lua", "return 1")], about=DIRECTLY._replace(commit="c7", owner="shop", subject="First"))
     [entry] = read_history(registry)
     assert (entry.commit, entry.subject, list(entry.created)) == ("c7", "First", ["a.lua"])
     with pytest.raises(OwnerError, match="shop"):

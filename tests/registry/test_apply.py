@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -184,7 +183,7 @@ def test_a_fault_is_repaired_by_its_key_whatever_its_words_are(client):
     client.set(KEYS.history, "x")
     live = read_live(registry)
     (fault,) = live.faults
-    apply(registry, replace(live, faults=(Fault(fault.key, "other words"),)), change(sproc("a.lua", "return 2")))
+    apply(registry, live._replace(faults=(Fault(fault.key, "other words"),)), change(sproc("a.lua", "return 2")))
     assert (read_live(registry).faults, client.xlen(KEYS.history)) == ((), 1)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -64,8 +63,7 @@ def put_sources(client: redis.Redis, sources: dict[str, bytes], keys: Keys = KEY
 
 
 def apply_sprocs(client: redis.Redis, sprocs: Iterable[Sproc], keys: Keys = KEYS) -> None:
-    about = replace(
-        DIRECTLY,
+    about = DIRECTLY._replace(
         commit="c0ffee" * 6,
         branch="main",
         owner="repository",
