@@ -33,12 +33,13 @@ def slot_of(key: bytes) -> int:
 
     Source: https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/ (CRC16 is XMODEM's).
     """
-    return binascii.crc_hqx(_tag_in(key) or key, 0) % SLOTS
+    return binascii.crc_hqx(_tag_in(key) or key if b"{" in key else key, 0) % SLOTS
 
 
 def _tag_in(key: bytes) -> bytes:
     start = key.find(b"{")
-    return key[start + 1 : key.find(b"}", start + 1)] if start >= 0 and b"}" in key[start:] else b""
+    end = key.find(b"}", start + 1) if start >= 0 else -1
+    return key[start + 1 : end] if end > 0 else b""
 
 
 def tag_beside(key: bytes) -> bytes:
