@@ -14,8 +14,7 @@ from redis.cluster import ClusterPipeline
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import ScriptError
 from luasprocs.server import connection as server
-from luasprocs.server.cluster_clients import async_routed, node_for, routed
-from luasprocs.server.places import Places
+from luasprocs.server.places import Places, node_for
 from luasprocs.server.script_errors import script_errors
 
 if TYPE_CHECKING:
@@ -86,6 +85,8 @@ class Sprocs:
         if self._url:
             with self._alone:
                 if self._url:
+                    from luasprocs.server.cluster_clients import routed  # noqa: PLC0415  # 8 ms of the import
+
                     self._client = self._asked = routed(self._url, cast("Redis", self._client), replicas=self._replicas)
                     self._url = ""
         return self._client
@@ -166,6 +167,8 @@ class AsyncSprocs:
         if self._url:
             async with self._alone:
                 if self._url:
+                    from luasprocs.server.cluster_clients import async_routed  # noqa: PLC0415  # as in `Sprocs`
+
                     self._client = await async_routed(
                         self._url, cast("AsyncRedis", self._client), replicas=self._replicas
                     )

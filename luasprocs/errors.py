@@ -36,15 +36,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing wrong with a sproc: where it stands and what would be right.
 
     `line` and `column` count from 1, columns in characters; `kind` is "error" (nothing is applied), "misuse" (it loads, but fails

@@ -72,18 +72,6 @@ def _may_be_cluster(url: str) -> bool:
     return _is_cluster_url(url) or urlsplit(url).scheme not in GUIDED_SCHEMES
 
 
-def node_for(client: RedisCluster | AsyncRedisCluster, key: Any, command: object) -> Any:
-    """The node that serves a key's slot: for FCALL_RO a replica, if the client reads from them.
-
-    redis-py itself would ask the server by COMMAND GETKEYS where an FCALL goes, each time.
-    """
-    if command == "FCALL_RO" and (client.read_from_replicas or client.load_balancing_strategy):
-        return client.nodes_manager.get_node_from_slot(
-            client.keyslot(key), client.read_from_replicas, client.load_balancing_strategy
-        )
-    return client.get_node_from_key(key)
-
-
 def cluster_client(url: str, *, replicas: bool = False) -> RedisCluster:
     """The client of the cluster with this URL; asks its nodes. A command is never repeated by itself."""
     endpoint = Endpoint.of(url)

@@ -71,3 +71,15 @@ class Places:
     def _keep(self, name: str, at: bytes | str | None) -> None:
         place = place_of(name, raw(at) if isinstance(at, str) else at)
         self._found[name] = (time.monotonic() + KEPT_S, place)
+
+
+def node_for(client: RedisCluster | AsyncRedisCluster, key: Any, command: object) -> Any:
+    """The node that serves a key's slot: for FCALL_RO a replica, if the client reads from them.
+
+    redis-py itself would ask the server by COMMAND GETKEYS where an FCALL goes, each time.
+    """
+    if command == "FCALL_RO" and (client.read_from_replicas or client.load_balancing_strategy):
+        return client.nodes_manager.get_node_from_slot(
+            client.keyslot(key), client.read_from_replicas, client.load_balancing_strategy
+        )
+    return client.get_node_from_key(key)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.contract.codes import Action
@@ -247,7 +247,7 @@ class Syncer:
         try:
             generation = apply(self.registry, live, change, proof=proof).generation
         except ProblemsError as error:  # it knows names, not files
-            raise ProblemsError(replace(one, path=desired.path(one.path)) for one in error.problems) from error
+            raise ProblemsError(one._replace(path=desired.path(one.path)) for one in error.problems) from error
         return generation, tuple(
             str(one) for put in proof.sprocs for one in warnings_in(put.source, desired.path(put.name))
         )
@@ -274,7 +274,7 @@ class Syncer:
             ProblemsError: another sproc or library has them.
         """
         if found := list(problems_of(self.registry, prepared.live, put, prepared.plan.deleted)):
-            raise ProblemsError(replace(one, path=desired.path(one.path)) for one in found)
+            raise ProblemsError(one._replace(path=desired.path(one.path)) for one in found)
 
     def loses_libraries(self, plan: Plan) -> bool:
         """Whether sprocs that don't change may require one that does."""
