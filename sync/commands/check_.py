@@ -22,7 +22,7 @@ def command(flags: dict[str, object], files: tuple[str, ...], staged: bool, as_j
         console.warn(f"{where} has no sprocs: while sprocs are live, sync refuses that without --prune-all")
     if as_json:
         for problem in problems:
-            console.json({name: getattr(problem, name) for name in problem._fields})
+            console.json(problem._asdict())
     elif problems:
         console.problems(problems)
     elif console.terminal and count:
