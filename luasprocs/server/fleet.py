@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,7 @@ LOOK_EVERY_S = 1.0
 
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from luasprocs.server.slots import SlotRange
 
@@ -42,7 +43,8 @@ def open_registry(url: str, namespace: str = "", *, lenient: bool = False, **set
     if cluster is None:
         return Registry(connect(url, **settings), Keys(namespace))
     home = home_of(cluster, namespace, **settings)
-    return registry_of(cluster, home, tagged_shards(home, primaries_of(cluster), {} if lenient else None), **settings)
+    tagged = tagged_shards(cluster, home, primaries_of(cluster), {} if lenient else None, **settings)
+    return registry_of(cluster, home, tagged, **settings)
 
 
 class Fleet:
@@ -87,7 +89,7 @@ class Fleet:
         primaries = primaries or primaries_of(self._cluster)
         self._cluster = with_nodes(self._cluster, primaries)
         home = self._home_of(self._cluster)
-        tagged = tagged_shards(home, primaries, self._known)
+        tagged = tagged_shards(self._cluster, home, primaries, self._known, **self._settings)
         self._looked_s = time.monotonic()
         if self._known is not None:
             self._known = {tag: 0 for tag, _ in tagged}
@@ -138,7 +140,9 @@ def home_of(cluster: str, namespace: str, **settings: Any) -> Registry:
     return Registry(connect(cluster, **settings), Keys(namespace, SHARED))
 
 
-def tagged_shards(home: Registry, primaries: Iterable[Primary], known: Mapping[str, int] | None = None) -> list[Tagged]:
+def tagged_shards(
+    cluster: str, home: Registry, primaries: Iterable[Primary], known: Mapping[str, int] | None = None, **settings: Any
+) -> list[Tagged]:
     """The shards on these primaries, the newest generation first, else in the order of their slots. Raises redis.RedisError.
 
     `known`: what counts as the directory while that can't be reached; without it, that raises.
@@ -149,7 +153,13 @@ def tagged_shards(home: Registry, primaries: Iterable[Primary], known: Mapping[s
         if known is None:
             raise
         generations = known
-    tagged = [(tag_of(one, generations), one.ranges) for one in primaries]
+
+    def engine_tag(tag: str) -> str:
+        with connect(shard_url(cluster, tag), **settings) as client, contextlib.suppress(exceptions.RedisError):
+            return text(Registry(client, Keys(home.keys.namespace, tag)).call_ro("shard"))
+        return ""
+
+    tagged = [(tag_of(one, generations, engine_tag), one.ranges) for one in primaries]
     return sorted(tagged, key=lambda one: -generations.get(one[0], 0))
 
 
@@ -164,14 +174,20 @@ def registry_of(cluster: str, home: Registry, tagged: Iterable[Tagged], **settin
     return replace(first, siblings=tuple(others))
 
 
-def tag_of(primary: Primary, generations: Mapping[str, int]) -> str:
+def tag_of(primary: Primary, generations: Mapping[str, int], engine_tag: Callable[[str], str]) -> str:
     """The tag of a shard: that of its registry, or one for a registry to come.
 
-    If there are several, others came with their slots: its own is the newest, or else the one that it would take anew.
+    If there are several, others came with their slots: its own is the one that its engine serves. Without an engine it is the
+    newest, or else the one that it would take anew. `engine_tag`: what the engine says where a tag's slot is; "" for nothing.
     """
     there = [tag for tag in generations if primary.serves(slot_of(tag.encode()))]
+    if len(there) == 1:
+        return there[0]
     anew = tag_within(primary.ranges)
-    return max(there, key=lambda tag: (generations[tag], tag == anew, tag)) if there else anew
+    if not there:
+        return anew
+    own = engine_tag(there[0])
+    return max(there, key=lambda tag: (tag == own, generations[tag], tag == anew, tag))
 
 
 def read_shards(home: Registry) -> dict[str, int]:

@@ -124,3 +124,23 @@ def test_the_slot_of_the_directory_moves(shell, cluster):
     same(cluster, 2, a="return 2")
     cluster.move_slot(slot, target, source)
     same(cluster, 2, a="return 2")
+
+
+def test_a_registry_that_came_with_its_slot_is_not_taken_for_the_shards_own(shell, cluster):
+    shell.commit(a="return 1")
+    shell.ok("sync")
+    ring = [*zip(cluster.nodes, (*cluster.nodes[1:], cluster.nodes[0]), strict=True)]
+    first = {node: keys_on(cluster, node).tag for node in cluster.nodes}
+    for source, target in ring:  # afterwards no tag is the one that its shard would take anew
+        slot = slot_of(first[source].encode())
+        cluster.move_slot(slot, source, target)
+        shell.ok("sync")
+        cluster.move_slot(slot, target, source)
+    own = {node: keys_on(cluster, node).tag for node in cluster.nodes}
+    assert not {*own.values()} & {*first.values()}
+    for source, target in ring:
+        slot = slot_of(own[source].encode())
+        cluster.move_slot(slot, source, target)
+        tags_now = {shard.keys.tag for shard in open_registry(cluster.url).shards}
+        assert tags_now == {first[source], *own.values()} - {own[source]}
+        cluster.move_slot(slot, target, source)
