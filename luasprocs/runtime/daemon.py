@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from luasprocs.contract.keys import Keys
+    from luasprocs.runtime.link import Link
 
 GOSSIP_S = 2.0
 """How old a node's view of its cluster may be."""
@@ -158,6 +159,7 @@ class Daemon:
             self._schedules,
             self._listeners,
             came_ms=self._looked_ms,
+            links=self._links,
             topology=self._topology if keys.tag else None,
         )
         return Shard(Address(url, keys, db), self.identity, state, self._retention, self._hears)
@@ -165,6 +167,9 @@ class Daemon:
     async def _run(self, shard: Shard) -> None:
         await shard.run()
         await shard.state.workload.pool.close()
+
+    def _links(self) -> list[Link]:
+        return [shard.link for shard, _ in self._shards.values() if shard.link is not None]
 
     def _hears(self) -> None:
         if self.listening:

@@ -71,10 +71,10 @@ class Session:
             stale=self._binder.rebind,
             broken=self._ticker.force_soon,
             unregistered=self._coverage.mend,
-            pause=partial(pause, link),
+            pause=partial(pause, state.links),
         )
         self._jobs = Jobs(link, state.workload)
-        self._scheduler = Scheduler(link, state, partial(pause, link))
+        self._scheduler = Scheduler(link, state, partial(pause, state.links))
         self._canary = Canary(link, self._notifications, self._deadlines.rescan)
         self._watchdog = Watchdog(link, numbering)
         self._master = MasterWatch(link, state.topology)

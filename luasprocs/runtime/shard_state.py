@@ -12,6 +12,9 @@ from luasprocs.runtime.numbering import Numbering
 from luasprocs.runtime.repeats import Repeats
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from luasprocs.runtime.link import Link
     from luasprocs.runtime.workload import Workload
     from luasprocs.server.cluster import Topology
 
@@ -46,6 +49,8 @@ class ShardState:
     schedule_runs: int = 0
     came_ms: int = 0
     stopping: bool = False
+    links: Callable[[], Iterable[Link]] = tuple
+    """Those of the daemon to all shards, as far as there are any."""
     topology: Topology | None = None
     """In a cluster: where its primaries are."""
     server: tuple[str, int] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ from luasprocs.state.paused import Pause, read_paused
 from luasprocs.state.schedules import read_schedules
 from luasprocs.state.stats import Stats, read_stats, stored_stats, summed
 from luasprocs.state.tails import Tails
+from sync.service.observer import Observer
+from sync.service.supervisor import Supervisor
 from tests.live import change, sproc
 from tests.until import until
 
@@ -120,6 +123,17 @@ def test_counts_are_added_and_the_newest_run_tells_the_state(live: Registry) -> 
     assert (stats.runs, stats.errors, stats.failing, stats.failed_in_a_row) == (4, 1, True, 1)
     assert sum(runs for _, runs in stats.buckets) == 4
     assert read_stats(live, ["add.lua"])["add.lua"].failing
+
+
+def test_a_daemon_that_looks_counts_all_shards(live: Registry, cluster: Cluster) -> None:
+    run_on_each(live)
+    observer = Observer(cluster.url, live.keys, Supervisor(None, None))
+
+    def runs() -> int:
+        seen = asyncio.run(observer.fresh())
+        return seen.stats["add.lua"].runs if "add.lua" in seen.stats else 0
+
+    until(lambda: runs() == 3)
 
 
 def test_stats_of_one_server_stay_as_they_are() -> None:
