@@ -23,6 +23,7 @@ from luasprocs.server.errors import is_killed
 from luasprocs.worker.messages import Outcome
 
 if TYPE_CHECKING:
+    from luasprocs.runtime.forwarder import Forwarder
     from luasprocs.runtime.link import Link
     from luasprocs.runtime.workload import Workload
 
@@ -41,8 +42,8 @@ class Jobs:
     `dropped`: what callers put among their jobs and was none.
     """
 
-    def __init__(self, link: Link, workload: Workload) -> None:
-        self._link, self._workload = link, workload
+    def __init__(self, link: Link, workload: Workload, forwarder: Forwarder) -> None:
+        self._link, self._workload, self._forwarder = link, workload, forwarder
         self._wake = asyncio.Event()
         self._next_due_s = math.inf
         self._reporting = False
@@ -195,7 +196,9 @@ class Jobs:
     async def _retry(self, job: bytes) -> None:
         """Runs a server-side sproc again. If FUNCTION KILL stopped it, it has written nothing, so its record is written here."""
         try:
-            await self._link.call("retry", self._link.daemon, job, "")
+            reply = await self._link.call("retry", self._link.daemon, job, "")
+            if isinstance(reply, list):
+                await self._forwarder.hand_over(job, reply[0])
         except exceptions.ResponseError as error:
             if not is_killed(error):
                 raise

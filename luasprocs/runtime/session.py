@@ -73,12 +73,12 @@ class Session:
             unregistered=self._coverage.mend,
             pause=partial(pause, state.links),
         )
-        self._jobs = Jobs(link, state.workload)
+        self._forwarder = Forwarder(link)
+        self._jobs = Jobs(link, state.workload, self._forwarder)
         self._scheduler = Scheduler(link, state, partial(pause, state.links))
         self._canary = Canary(link, self._notifications, self._deadlines.rescan)
         self._watchdog = Watchdog(link, numbering)
         self._master = MasterWatch(link, state.topology)
-        self._forwarder = Forwarder(link)
         self._upkeep = Upkeep(link, numbering, retention)
         self._scripts = Scripts(link)
         self.left: Predecessor | None = None
