@@ -42,7 +42,8 @@ def differing(registry: Registry, live: Live) -> tuple[str, ...]:
 def difference(live: Live, its: Live, keys: Keys) -> str:
     """How a shard differs from the first one, as what follows its name; "" if it doesn't. `keys`: its own. Pure."""
     if its.revision.generation != live.revision.generation:
-        return f"has generation {its.revision.generation or 'none'}, not {live.revision.generation}"
+        has = its.revision.generation
+        return f"has generation {has}, not {live.revision.generation}" if has else "has no sprocs yet"
     if its.faults:
         return f"was changed by hand: {its.faults[0]}"
     if wrong := _unlike(live, its):

@@ -11,6 +11,7 @@ from redis import exceptions
 
 from luasprocs.errors import SettingsError
 from luasprocs.server.guide_errors import CLUSTER, GuideError, Why
+from luasprocs.server.patience import soon
 from luasprocs.server.urls import place
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def reached(registry: Registry) -> tuple[Registry, dict[str, str]]:
 
 def _silence(shard: Registry) -> exceptions.RedisError | None:
     try:
-        _named(lambda one: one.client.ping(), shard)
+        _named(lambda one: soon(one.client, "PING"), shard)
     except (exceptions.ConnectionError, exceptions.TimeoutError) as error:
         return error
     return None
