@@ -17,6 +17,7 @@ from luasprocs.contract.encoding import number, text
 from luasprocs.contract.keys import Keys
 from luasprocs.server.cluster import Nodes, Primary
 from luasprocs.server.connection import connect
+from luasprocs.server.endpoint import Endpoint
 from luasprocs.server.guides import is_cluster
 from luasprocs.server.patience import PATIENCE_S, soon
 from luasprocs.server.registry import Registry
@@ -159,9 +160,12 @@ def tagged_shards(
             raise
         generations = known
 
-    def engine_tag(tag: str) -> str:
-        with connect(shard_url(cluster, tag), **settings) as client, contextlib.suppress(exceptions.RedisError):
-            return text(Registry(client, Keys(home.keys.namespace, tag)).call_ro("shard"))
+    def engine_tag(primary: Primary) -> str:
+        server = Endpoint.of(cluster)  # not by its tag: the node that had that slot may not know yet that it has gone
+        login = {"username": server.username or None, "password": server.password or None}
+        there = connect(server.at(primary.address).plain_url(), **login, **settings)
+        with there as client, contextlib.suppress(exceptions.RedisError):
+            return text(Registry(client, home.keys).call_ro("shard"))
         return ""
 
     tagged = [(tag_of(one, generations, engine_tag), one.ranges) for one in primaries]
@@ -179,11 +183,11 @@ def registry_of(cluster: str, home: Registry, tagged: Iterable[Tagged], **settin
     return replace(first, siblings=tuple(others))
 
 
-def tag_of(primary: Primary, generations: Mapping[str, int], engine_tag: Callable[[str], str]) -> str:
+def tag_of(primary: Primary, generations: Mapping[str, int], engine_tag: Callable[[Primary], str]) -> str:
     """The tag of a shard: that of its registry, or one for a registry to come.
 
     If there are several, others came with their slots: its own is the one that its engine serves. Without an engine it is the
-    newest, or else the one that it would take anew. `engine_tag`: what the engine says where a tag's slot is; "" for nothing.
+    newest, or else the one that it would take anew. `engine_tag`: what the engine there says; "" for nothing.
     """
     there = [tag for tag in generations if primary.serves(slot_of(tag.encode()))]
     if len(there) == 1:
@@ -191,7 +195,7 @@ def tag_of(primary: Primary, generations: Mapping[str, int], engine_tag: Callabl
     anew = tag_within(primary.ranges)
     if not there:
         return anew
-    own = engine_tag(there[0])
+    own = engine_tag(primary)
     return max(there, key=lambda tag: (tag == own, generations[tag], tag == anew, tag))
 
 

@@ -20,7 +20,7 @@ def soon(client: Redis, *words: Any) -> Any:
     pool = client.connection_pool
     connection = pool.get_connection()
     try:
-        connection.send_command(*words)  # type: ignore[no-untyped-call]
-        return connection.read_response(timeout=min(PATIENCE_S, connection.socket_timeout or PATIENCE_S))  # type: ignore[no-untyped-call]
+        connection.send_command(*words)
+        return connection.read_response(timeout=min(PATIENCE_S, connection.socket_timeout or PATIENCE_S))
     finally:
         pool.release(connection)
