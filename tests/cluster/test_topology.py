@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from luasprocs.errors import RegistryError
+from luasprocs.operations.put import put
 from luasprocs.server.fleet import open_registry
 from luasprocs.server.slots import slot_of
 from tests.cluster.registries import everywhere, keys_on, same, tags
+from tests.live import change, sproc
 from tests.until import until
 
 SLOTS = 90
@@ -144,3 +147,17 @@ def test_a_registry_that_came_with_its_slot_is_not_taken_for_the_shards_own(shel
         tags_now = {shard.keys.tag for shard in open_registry(cluster.url).shards}
         assert tags_now == {first[source], *own.values()} - {own[source]}
         cluster.move_slot(slot, target, source)
+
+
+def test_a_sync_that_saw_the_shards_before_a_slot_moved_replaces_nobodys_engine(cluster):
+    put(open_registry(cluster.url), (sproc("a.lua", "return 1"),), about=change())
+    source, target = cluster.nodes[:2]
+    tag, own = keys_on(cluster, source).tag, keys_on(cluster, target).tag
+    registry = open_registry(cluster.url)
+    cluster.move_slot(slot_of(tag.encode()), source, target)
+    with pytest.raises(RegistryError, match=f"another shard has moved to {target.address}"):
+        put(registry, (sproc("a.lua", "return 2"),), about=change())
+    assert target.ask("FCALL_RO", "luasprocs_shard", 0) == own
+    put(open_registry(cluster.url), (sproc("a.lua", "return 3"),), about=change())
+    same(cluster, generation_in(cluster), a="return 3")
+    cluster.move_slot(slot_of(tag.encode()), target, source)
