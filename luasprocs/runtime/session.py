@@ -74,7 +74,7 @@ class Session:
             pause=partial(pause, state.links),
         )
         self._forwarder = Forwarder(link)
-        self._jobs = Jobs(link, state.workload, self._forwarder)
+        self._jobs = Jobs(link, state.workload, self._forwarder.hand_over)
         self._scheduler = Scheduler(link, state, partial(pause, state.links))
         self._canary = Canary(link, self._notifications, self._deadlines.rescan)
         self._watchdog = Watchdog(link, numbering)

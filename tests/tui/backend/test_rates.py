@@ -1,15 +1,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 from redis.exceptions import ResponseError
 
 from luasprocs_tui.backend.rates import PulseCounter, StatsCounter
-
-if TYPE_CHECKING:
-    pass
 
 
 def test_the_pulse_counts_what_is_alive() -> None:
@@ -36,7 +33,7 @@ def test_the_pulse_counts_what_is_alive() -> None:
 def test_a_shard_that_comes_back_is_no_burst() -> None:
     counter = PulseCounter()
 
-    def one(at_s: int, read: int) -> tuple[object, ...]:
+    def one(at_s: int, read: int) -> tuple[Any, Any, Any, Any]:
         return (at_s, 0), {b"a": b'%d 7 {"read": %d}' % (at_s * 1000, read)}, [], {"entries-added": read}
 
     looks = [
