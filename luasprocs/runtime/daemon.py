@@ -14,6 +14,7 @@ from luasprocs.runtime.identity import Identity
 from luasprocs.runtime.link import Address
 from luasprocs.runtime.log import log
 from luasprocs.runtime.log_once import LogOnce
+from luasprocs.runtime.pausing import pause
 from luasprocs.runtime.pool import Pool
 from luasprocs.runtime.shard import RETRY_FIRST_S, RETRY_LONGEST_S, Shard
 from luasprocs.runtime.shard_state import ShardState
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from luasprocs.contract.keys import Keys
-    from luasprocs.runtime.link import Link
 
 GOSSIP_S = 2.0
 """How old a node's view of its cluster may be."""
@@ -156,10 +156,10 @@ class Daemon:
         pool = Pool(WorkerSetup(url, keys.namespace, db, self.identity.id, self._rules, tag=keys.tag))
         state = ShardState(
             Workload(pool),
+            self._pause,
             self._schedules,
             self._listeners,
             came_ms=self._looked_ms,
-            links=self._links,
             topology=self._topology if keys.tag else None,
         )
         return Shard(Address(url, keys, db), self.identity, state, self._retention, self._hears)
@@ -168,8 +168,8 @@ class Daemon:
         await shard.run()
         await shard.state.workload.pool.close()
 
-    def _links(self) -> list[Link]:
-        return [shard.link for shard, _ in self._shards.values() if shard.link is not None]
+    def _pause(self, name: bytes) -> None:
+        pause([shard.link for shard, _ in self._shards.values() if shard.link is not None], name)
 
     def _hears(self) -> None:
         if self.listening:

@@ -11,16 +11,16 @@ from luasprocs.runtime.log import log
 from luasprocs.state.paused import SCHEDULES_CHANGED, pausing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from luasprocs.runtime.link import Link
 
 
-def pause(links: Callable[[], Iterable[Link]], name: bytes) -> None:
-    """Pauses a sproc's triggers on all shards, and logs it."""
+def pause(links: Iterable[Link], name: bytes) -> None:
+    """Pauses a sproc's triggers on all these shards, and logs it."""
     said = "%s ran past its timeout three times in a row: paused; luasprocs resume starts it again"
     log.error(said, name.decode("utf-8", "replace"))
-    for link in links():
+    for link in links:
         link.spawn(_pause(link, name))
 
 
