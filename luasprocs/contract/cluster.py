@@ -21,8 +21,8 @@ CLUSTER = (
         "adopt",
         "syncs",
         MOVED,
-        "takes a job of a registry that no shard serves any more, once; `kind`: `job`, `delayed` (`due`: unix milliseconds) "
-        "or `dead` (`due`: its error)",
+        "takes a job of a registry that no shard serves any more, or a retry whose key another shard does not have, once; "
+        "`kind`: `job`, `delayed` (`due`: unix milliseconds) or `dead` (`due`: its error)",
         "`OK`, `HAD` or `NONE`",
         ("shard", "kind", "due", "job"),
     ),

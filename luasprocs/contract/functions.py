@@ -259,7 +259,7 @@ _ALL = (
         "daemons",
         "retries",
         "runs a failed server-side run again; `verdict`: empty, or the status to record in place of a run",
-        "OK, or GONE if another daemon has done it",
+        "OK; GONE if another daemon does it; in a list the key that another shard has, if the run is to go there",
         ("daemon", "job", "verdict"),
         full=True,
     ),

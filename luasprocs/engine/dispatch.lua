@@ -260,8 +260,11 @@ function serve.catchup(_, args)
   batch.daemon = daemon
   local full = K.FULL and core.use('room').refuse_batch(batch)
   if full then return full end
+  local moved = K.TAG ~= '' and core.use 'moved'
   if batch.total > 0 then
+    if moved then moved.touch(batch.names) end
     batches.read_values(batch, 1)
+    if moved then moved.send_on(batch) end
     run_sproc(batch, 1)
   end
   local now = prelude.now_ms() .. ' ' .. cursor

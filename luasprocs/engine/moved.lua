@@ -64,6 +64,16 @@ function moved.mark_key(name)
   return '{' .. tag_of(values.at or name) .. '}:' .. K.MARK .. name
 end
 
+-- The key by which a run goes to its shard, if that is another one, or will be in a moment: its first one, or without keys its schedule's `at`.
+function moved.elsewhere_of(job)
+  local key = job.keys[1]
+  if not key then
+    key = (core.use 'header'.read(job.sproc, 'at') or {}).at or job.sproc
+    if key == 'each' then return nil end
+  end
+  return is_elsewhere(key) and key or nil
+end
+
 -- There must be an Outbox beforehand: it can't be made in a slot that moves.
 function moved.prepare()
   if redis.call('EXISTS', K.OUTBOX) == 1 then return end

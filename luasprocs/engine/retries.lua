@@ -47,8 +47,15 @@ end
 function serve.retry(_, args)
   local daemon, text, verdict = args[1], args[2], args[3]
   prelude.serve_generation()
-  if not redis.call('ZSCORE', K.DELAYED, text) then return redis.status_reply('GONE') end
+  local due_ms = tonumber(redis.call('ZSCORE', K.DELAYED, text) or nil)
+  if not due_ms then return redis.status_reply('GONE') end
   local job = read_job(text)
+  local elsewhere = K.TAG ~= '' and core.use('moved').elsewhere_of(job)
+  if elsewhere then
+    if due_ms > now_ms() then return redis.status_reply('GONE') end -- another daemon hands it over
+    redis.call('ZADD', K.DELAYED, now_ms() + K.PAUSED_AGAIN_MS, text)
+    return { elsewhere }
+  end
   local full = K.FULL and verdict == '' and core.use('room').refuse(job.sproc)
   if full then return redis.error_reply(full) end
   local row = verdict == '' and run_again(job) or { status = verdict, error = 'it ran past its timeout and was stopped' }

@@ -10,6 +10,7 @@ from luasprocs.language.values import some_of
 from luasprocs.operations.acknowledgeable import gaps_of, unknown_after_ms
 from luasprocs.registry.pins import pin_of
 from luasprocs.server.info import warnings
+from luasprocs.server.script_errors import readable_error
 from luasprocs.state.executions import time_text
 
 if TYPE_CHECKING:
@@ -266,7 +267,7 @@ def _runs(snapshot: Snapshot) -> Iterator[Finding]:
         worst = max(failing, key=lambda one: one.times)
         names = tuple(one.name for one in failing)
         times = f" {worst.times} times in a row" if worst.times > 1 else ""
-        message = f"the last run failed: {some_of(names)}; {worst.name}{times}: {worst.error}"
+        message = f"the last run failed: {some_of(names)}; {worst.name}{times}: {readable_error(worst.error)}"
         since_ms = min((one.since_ms for one in failing if one.since_ms), default=0)
         yield Finding(FindingCode.FAILING, message, "luasprocs logs --status error", names=names, since_ms=since_ms)
     if dead := snapshot.dead_jobs:

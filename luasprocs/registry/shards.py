@@ -11,7 +11,7 @@ from luasprocs.registry.live import engine_of, read_sprocs
 from luasprocs.registry.orphans import carry_over
 from luasprocs.registry.pauses import share_pauses
 from luasprocs.server.fleet import read_shards
-from luasprocs.server.shards import at_once
+from luasprocs.server.shards import at_once, require_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -41,7 +41,8 @@ def differing(registry: Registry, live: Live) -> tuple[str, ...]:
 def difference(live: Live, its: Live, keys: Keys) -> str:
     """How a shard differs from the first one, as what follows its name; "" if it doesn't. `keys`: its own. Pure."""
     if its.revision.generation != live.revision.generation:
-        return f"has generation {its.revision.generation or 'none'}, not {live.revision.generation}"
+        has = its.revision.generation
+        return f"has generation {has}, not {live.revision.generation}" if has else "has no sprocs yet"
     if its.faults:
         return f"was changed by hand: {its.faults[0]}"
     if wrong := _unlike(live, its):
@@ -68,6 +69,7 @@ def same_on(its: Live, first: Registry, live: Live, change: Change) -> Change:
 
 def apply_to_shards(registry: Registry, first: Ready, beside: Sequence[Ready]) -> Revision:
     """Applies what is ready on each shard at once, as one generation. Raises as `apply`."""
+    require_apart(registry)
     share_pauses(registry, [one.registry for one in beside if one.live.empty])
     generation = max(one.revision.generation for one in (first, *beside))
     each = [one.numbered(generation) for one in (first, *beside)]

@@ -14,6 +14,7 @@ from luasprocs.runtime.identity import Identity
 from luasprocs.runtime.link import Address
 from luasprocs.runtime.log import log
 from luasprocs.runtime.log_once import LogOnce
+from luasprocs.runtime.pausing import pause
 from luasprocs.runtime.pool import Pool
 from luasprocs.runtime.shard import RETRY_FIRST_S, RETRY_LONGEST_S, Shard
 from luasprocs.runtime.shard_state import ShardState
@@ -155,6 +156,7 @@ class Daemon:
         pool = Pool(WorkerSetup(url, keys.namespace, db, self.identity.id, self._rules, tag=keys.tag))
         state = ShardState(
             Workload(pool),
+            self._pause,
             self._schedules,
             self._listeners,
             came_ms=self._looked_ms,
@@ -165,6 +167,9 @@ class Daemon:
     async def _run(self, shard: Shard) -> None:
         await shard.run()
         await shard.state.workload.pool.close()
+
+    def _pause(self, name: bytes) -> None:
+        pause([shard.link for shard, _ in self._shards.values() if shard.link is not None], name)
 
     def _hears(self) -> None:
         if self.listening:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 
@@ -36,6 +36,7 @@ class Forwarder:
         self._wires: dict[tuple[str, int], Wire] = {}
         self._moving: dict[int, float] = {}
         self._errors: dict[tuple[str, int], str] = {}
+        self._nodes: Nodes | None = None
 
     async def run(self) -> None:
         """Runs until the session ends.
@@ -47,6 +48,7 @@ class Forwarder:
             return
         try:
             async with Nodes(self._link.address.url) as nodes:
+                self._nodes = nodes
                 while True:
                     await asyncio.sleep(LOOK_EVERY_S)
                     try:
@@ -56,8 +58,31 @@ class Forwarder:
                             raise
                         self._wait(str(error))
         finally:
+            self._nodes = None
             for wire in self._wires.values():
                 wire.close()
+
+    async def hand_over(self, job: bytes, key: bytes) -> None:
+        """Gives a run that is due to the shard of its key. It stays, for a later try, while that can't be reached, or the slot is
+        on its way.
+
+        Raises:
+            redis.ConnectionError: the connection broke.
+        """
+        link, slot, now_ms = self._link, slot_of(key), time.time_ns() // 1_000_000
+        try:
+            primaries = await self._nodes.primaries() if self._nodes else ()
+            there = next((one for one in primaries if one.serves(slot)), None)
+            if there is None or there.address == link.server.address:
+                return
+            await self._call(there.address, "adopt", f"{link.keys.tag}:{now_ms}", "delayed", now_ms, job)
+        except (exceptions.RedisError, OSError) as error:
+            if not link.is_open:
+                raise
+            link.say("handing over", f"a retry waits whose key has moved: {error}")
+            return
+        link.said.forget("handing over")
+        await link.command("ZREM", link.keys.delayed, job)
 
     async def _look(self, nodes: Nodes) -> None:
         """Tries all that there are: what has to wait for its slot, or for its server, must not stand in the way of others."""
@@ -109,16 +134,20 @@ class Forwarder:
     async def _arrived(self, address: tuple[str, int], sent: Sent) -> bool:
         link = self._link
         words = (sent.shard, sent.id, link.daemon, *sent[2:-1], *sent.names)
+        return await self._call(address, "arrive", *words) != b"ELSEWHERE"
+
+    async def _call(self, address: tuple[str, int], function: str, *words: Any) -> bytes:
+        """Calls a function of another shard's engine."""
         wire = await self._wire(address)
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 reply: bytes = await wire.call(
-                    "FCALL", link.keys.function("arrive"), 0, *FUNCTIONS["arrive"].checked(words)
+                    "FCALL", self._link.keys.function(function), 0, *FUNCTIONS[function].checked(words)
                 )
         except TimeoutError:
             wire.close()
             raise reply_timeout() from None
-        return reply != b"ELSEWHERE"
+        return reply
 
     async def _wire(self, address: tuple[str, int]) -> Wire:
         wire = self._wires.get(address)

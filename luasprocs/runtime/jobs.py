@@ -23,6 +23,8 @@ from luasprocs.server.errors import is_killed
 from luasprocs.worker.messages import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from luasprocs.runtime.link import Link
     from luasprocs.runtime.workload import Workload
 
@@ -38,11 +40,11 @@ REPORTED_AT_ONCE = 50
 class Jobs:
     """The jobs side of one session. Outcomes of a time without a connection are reported on the next one.
 
-    `dropped`: what callers put among their jobs and was none.
+    `hand_over`: gives a retry to the shard of a key; `dropped`: what callers put among their jobs and was none.
     """
 
-    def __init__(self, link: Link, workload: Workload) -> None:
-        self._link, self._workload = link, workload
+    def __init__(self, link: Link, workload: Workload, hand_over: Callable[[bytes, bytes], Awaitable[None]]) -> None:
+        self._link, self._workload, self._hand_over = link, workload, hand_over
         self._wake = asyncio.Event()
         self._next_due_s = math.inf
         self._reporting = False
@@ -195,7 +197,9 @@ class Jobs:
     async def _retry(self, job: bytes) -> None:
         """Runs a server-side sproc again. If FUNCTION KILL stopped it, it has written nothing, so its record is written here."""
         try:
-            await self._link.call("retry", self._link.daemon, job, "")
+            reply = await self._link.call("retry", self._link.daemon, job, "")
+            if isinstance(reply, list):
+                await self._hand_over(job, reply[0])
         except exceptions.ResponseError as error:
             if not is_killed(error):
                 raise

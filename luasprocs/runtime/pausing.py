@@ -11,14 +11,17 @@ from luasprocs.runtime.log import log
 from luasprocs.state.paused import SCHEDULES_CHANGED, pausing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from luasprocs.runtime.link import Link
 
 
-def pause(link: Link, name: bytes) -> None:
-    """Pauses a sproc's triggers, and logs it."""
+def pause(links: Iterable[Link], name: bytes) -> None:
+    """Pauses a sproc's triggers on all these shards, and logs it."""
     said = "%s ran past its timeout three times in a row: paused; luasprocs resume starts it again"
     log.error(said, name.decode("utf-8", "replace"))
-    link.spawn(_pause(link, name))
+    for link in links:
+        link.spawn(_pause(link, name))
 
 
 async def _pause(link: Link, name: bytes) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
@@ -26,7 +25,6 @@ from luasprocs.runtime.listeners import Listeners
 from luasprocs.runtime.log import log
 from luasprocs.runtime.master import MasterWatch
 from luasprocs.runtime.notifications import Notifications
-from luasprocs.runtime.pausing import pause
 from luasprocs.runtime.predecessor import Predecessor
 from luasprocs.runtime.repeat_report import report
 from luasprocs.runtime.scheduler import Scheduler
@@ -71,14 +69,14 @@ class Session:
             stale=self._binder.rebind,
             broken=self._ticker.force_soon,
             unregistered=self._coverage.mend,
-            pause=partial(pause, link),
+            pause=state.pause,
         )
-        self._jobs = Jobs(link, state.workload)
-        self._scheduler = Scheduler(link, state, partial(pause, link))
+        self._forwarder = Forwarder(link)
+        self._jobs = Jobs(link, state.workload, self._forwarder.hand_over)
+        self._scheduler = Scheduler(link, state, state.pause)
         self._canary = Canary(link, self._notifications, self._deadlines.rescan)
         self._watchdog = Watchdog(link, numbering)
         self._master = MasterWatch(link, state.topology)
-        self._forwarder = Forwarder(link)
         self._upkeep = Upkeep(link, numbering, retention)
         self._scripts = Scripts(link)
         self.left: Predecessor | None = None

@@ -57,6 +57,11 @@ class Shard:
         self._stop = asyncio.Event()
 
     @property
+    def link(self) -> Link | None:
+        """That of the session, if there is one."""
+        return self._link
+
+    @property
     def unsynced(self) -> bool:
         """Whether there is nothing to run here, and no engine: never synced, or flushed."""
         return bool(self.state.said.standing(ENGINE))

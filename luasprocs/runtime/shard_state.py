@@ -12,6 +12,8 @@ from luasprocs.runtime.numbering import Numbering
 from luasprocs.runtime.repeats import Repeats
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from luasprocs.runtime.workload import Workload
     from luasprocs.server.cluster import Topology
 
@@ -29,13 +31,15 @@ TEXT_LIMIT = 300
 class ShardState:
     """Events that have not run yet, jobs at hand, and counters; passed to each new session.
 
-    `runs`: events run; `schedule_runs`: times of schedules run; `timeouts`: consecutive timeouts on events by sproc.
+    `pause`: pauses a sproc on all shards; `runs`: events run; `schedule_runs`: times of schedules run; `timeouts`: consecutive
+    timeouts on events by sproc.
     `server`: the address of the last one. `came_ms`: of a shard that has come while the daemon ran, up to when it wasn't there
     (unix milliseconds): what happened there since then is a gap.
     `stopping`: no new work is begun; `schedules`: whether schedules run here; `listeners`: how many daemons hear the shard.
     """
 
     workload: Workload
+    pause: Callable[[bytes], None]
     schedules: bool = True
     listeners: int = LISTENERS
     numbering: Numbering = field(default_factory=Numbering)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,16 +17,19 @@ from luasprocs.contract.encoding import number, text
 from luasprocs.contract.keys import Keys
 from luasprocs.server.cluster import Nodes, Primary
 from luasprocs.server.connection import connect
+from luasprocs.server.endpoint import Endpoint
 from luasprocs.server.guides import is_cluster
+from luasprocs.server.patience import PATIENCE_S, soon
 from luasprocs.server.registry import Registry
 from luasprocs.server.slots import SHARED, slot_of, tag_within
 from luasprocs.server.urls import CLUSTER_SCHEMES, GUIDED_SCHEMES, place
 
 LOOK_EVERY_S = 1.0
-
+_IMPATIENT = {"socket_connect_timeout": PATIENCE_S}
+"""How a cluster is connected to whose other shards are to be read if one hangs."""
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from luasprocs.server.slots import SlotRange
 
@@ -41,8 +45,11 @@ def open_registry(url: str, namespace: str = "", *, lenient: bool = False, **set
     cluster = cluster_url(url, **settings)
     if cluster is None:
         return Registry(connect(url, **settings), Keys(namespace))
+    if lenient:
+        settings = {**_IMPATIENT, **settings}
     home = home_of(cluster, namespace, **settings)
-    return registry_of(cluster, home, tagged_shards(home, primaries_of(cluster), {} if lenient else None), **settings)
+    tagged = tagged_shards(cluster, home, primaries_of(cluster), {} if lenient else None, **settings)
+    return registry_of(cluster, home, tagged, **settings)
 
 
 class Fleet:
@@ -53,6 +60,7 @@ class Fleet:
 
     def __init__(self, url: str, namespace: str = "", *, lenient: bool = False, **settings: Any) -> None:
         self._url, self._namespace, self._settings = url, namespace, settings
+        self._to_nodes = {**_IMPATIENT, **settings} if lenient else settings
         self._known: dict[str, int] | None = {} if lenient else None
         self._cluster: str | None = None
         self._registry: Registry | None = None
@@ -87,13 +95,13 @@ class Fleet:
         primaries = primaries or primaries_of(self._cluster)
         self._cluster = with_nodes(self._cluster, primaries)
         home = self._home_of(self._cluster)
-        tagged = tagged_shards(home, primaries, self._known)
+        tagged = tagged_shards(self._cluster, home, primaries, self._known, **self._to_nodes)
         self._looked_s = time.monotonic()
         if self._known is not None:
             self._known = {tag: 0 for tag, _ in tagged}
         if self._registry is None or tagged != [(shard.keys.tag, shard.ranges) for shard in self._registry.shards]:
             self.close()
-            self._registry = registry_of(self._cluster, home, tagged, **self._settings)
+            self._registry = registry_of(self._cluster, home, tagged, **self._to_nodes)
         return self._registry
 
     def _home_of(self, cluster: str) -> Registry:
@@ -101,7 +109,7 @@ class Fleet:
         if self._home is None or self._home[0] != cluster:
             if self._home:
                 self._home[1].client.close()
-            self._home = (cluster, home_of(cluster, self._namespace, **self._settings))
+            self._home = (cluster, home_of(cluster, self._namespace, **self._to_nodes))
         return self._home[1]
 
     def shards(self, primaries: tuple[Primary, ...] = ()) -> dict[Keys, str]:
@@ -138,18 +146,29 @@ def home_of(cluster: str, namespace: str, **settings: Any) -> Registry:
     return Registry(connect(cluster, **settings), Keys(namespace, SHARED))
 
 
-def tagged_shards(home: Registry, primaries: Iterable[Primary], known: Mapping[str, int] | None = None) -> list[Tagged]:
+def tagged_shards(
+    cluster: str, home: Registry, primaries: Iterable[Primary], known: Mapping[str, int] | None = None, **settings: Any
+) -> list[Tagged]:
     """The shards on these primaries, the newest generation first, else in the order of their slots. Raises redis.RedisError.
 
     `known`: what counts as the directory while that can't be reached; without it, that raises.
     """
     try:
-        generations: Mapping[str, int] = read_shards(home)
+        generations: Mapping[str, int] = read_shards(home, hurried=known is not None)
     except (exceptions.ConnectionError, exceptions.TimeoutError):
         if known is None:
             raise
         generations = known
-    tagged = [(tag_of(one, generations), one.ranges) for one in primaries]
+
+    def engine_tag(primary: Primary) -> str:
+        server = Endpoint.of(cluster)  # not by its tag: the node that had that slot may not know yet that it has gone
+        login = {"username": server.username or None, "password": server.password or None}
+        there = connect(server.at(primary.address).plain_url(), **login, **settings)
+        with there as client, contextlib.suppress(exceptions.RedisError):
+            return text(Registry(client, home.keys).call_ro("shard"))
+        return ""
+
+    tagged = [(tag_of(one, generations, engine_tag), one.ranges) for one in primaries]
     return sorted(tagged, key=lambda one: -generations.get(one[0], 0))
 
 
@@ -164,20 +183,28 @@ def registry_of(cluster: str, home: Registry, tagged: Iterable[Tagged], **settin
     return replace(first, siblings=tuple(others))
 
 
-def tag_of(primary: Primary, generations: Mapping[str, int]) -> str:
+def tag_of(primary: Primary, generations: Mapping[str, int], engine_tag: Callable[[Primary], str]) -> str:
     """The tag of a shard: that of its registry, or one for a registry to come.
 
-    If there are several, others came with their slots: its own is the newest, or else the one that it would take anew.
+    If there are several, others came with their slots: its own is the one that its engine serves. Without an engine it is the
+    newest, or else the one that it would take anew. `engine_tag`: what the engine there says; "" for nothing.
     """
     there = [tag for tag in generations if primary.serves(slot_of(tag.encode()))]
+    if len(there) == 1:
+        return there[0]
     anew = tag_within(primary.ranges)
-    return max(there, key=lambda tag: (generations[tag], tag == anew, tag)) if there else anew
+    if not there:
+        return anew
+    own = engine_tag(primary)
+    return max(there, key=lambda tag: (tag == own, generations[tag], tag == anew, tag))
 
 
-def read_shards(home: Registry) -> dict[str, int]:
-    """The directory: the tag of each registry, and its generation. Raises redis.RedisError."""
-    found: Any = home.client.hgetall(home.keys.shards)
-    return {text(tag): number(text(generation)) for tag, generation in found.items()}
+def read_shards(home: Registry, *, hurried: bool = False) -> dict[str, int]:
+    """The directory: the tag of each registry, and its generation. `hurried`: or an error soon. Raises redis.RedisError."""
+    key = home.keys.shards
+    found: Any = soon(home.client, "HGETALL", key) if hurried else home.client.execute_command("HGETALL", key)
+    pairs = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
+    return {text(tag): number(text(generation)) for tag, generation in pairs}
 
 
 def cluster_url(url: str, **settings: Any) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
-from itertools import count
+from itertools import count, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 SLOTS = 16_384
 SHARED = "luasprocs"
 """The tag of what is no single shard's."""
-_TOP = 512
-"""Tags are taken from so many slots at the top of a range: tools that move slots begin with the lowest."""
+_TOP = 16
+"""Tags are taken from so many slots at the top of all that a primary serves: tools that move slots begin with the lowest."""
 _TAG = re.compile(rf"{SHARED}-[0-9]+")
 
 
@@ -76,7 +76,7 @@ def is_tag(tag: str) -> bool:
 
 
 def tag_within(ranges: Iterable[SlotRange]) -> str:
-    """A tag whose slot is near the top of the largest of these ranges; always the same one."""
-    largest = max(ranges, key=lambda one: (one.last - one.first, one.first))
-    wanted = SlotRange(max(largest.first, largest.last - _TOP + 1), largest.last)
+    """A tag whose slot is among the highest of these; always the same one."""
+    falling = (slot for one in sorted(ranges, reverse=True) for slot in range(one.last, one.first - 1, -1))
+    wanted = set(islice(falling, _TOP))
     return next(tag for number in count() if slot_of((tag := f"{SHARED}-{number}").encode()) in wanted)

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from luasprocs.state.executions import Gap
 
 
+_COUNTS = ("lag", "read", "runs", "jobs", "ignored")
+"""What a daemon counts for each shard by itself."""
+
+
 class DaemonInfo(NamedTuple):
     """A daemon as its last heartbeat tells. `heard_ms`: when, by the server's clock, at tick `tick`.
 
@@ -120,7 +124,8 @@ def _count(value: object) -> int:
 
 
 def merged_heartbeats(each: Iterable[tuple[int, Iterable[DaemonInfo]]]) -> tuple[DaemonInfo, ...]:
-    """Of each daemon the newest heartbeat that any shard has, by id; times are by the first one's clock.
+    """Of each daemon one, by id: last heard of on any shard, with the counts of all that heard of it within a lease of that;
+    times are by the first one's clock.
 
     `each`: the time of a shard's clock, and the heartbeats there.
     """
@@ -130,9 +135,16 @@ def merged_heartbeats(each: Iterable[tuple[int, Iterable[DaemonInfo]]]) -> tuple
         first_ms = now_ms if first_ms is None else first_ms
         for one in beats:
             beat = one._replace(heard_ms=one.heard_ms + first_ms - now_ms)
-            if one.id not in found or found[one.id].heard_ms < beat.heard_ms:
-                found[one.id] = beat
+            found[one.id] = _both(found[one.id], beat) if one.id in found else beat
     return tuple(found[name] for name in sorted(found))
+
+
+def _both(one: DaemonInfo, other: DaemonInfo) -> DaemonInfo:
+    older, newer = sorted((one, other), key=lambda beat: beat.heard_ms)
+    if newer.heard_ms - older.heard_ms >= LEASE_MS:
+        return newer
+    counts: dict[str, Any] = {name: getattr(older, name) + getattr(newer, name) for name in _COUNTS}
+    return newer._replace(covers={**older.covers, **newer.covers}, waits={**older.waits, **newer.waits}, **counts)
 
 
 def read_running(registry: Registry, gaps: int = 10) -> Running:

@@ -118,29 +118,30 @@ def stored_stats(registry: Registry, name: str) -> dict[bytes, bytes]:
     return found
 
 
-def read_stats(registry: Registry, names: Iterable[str]) -> dict[str, Stats]:
-    """What findings need of each sproc's stats; those of which nothing was counted are left out.
+def read_stats(registry: Registry, names: Iterable[str], *, whole: bool = False) -> dict[str, Stats]:
+    """Each sproc's stats over all shards, `whole` or what findings need; those of which nothing was counted are left out.
 
     Raises:
         redis.RedisError: the connection or a right failed.
     """
     wanted = list(names)
-    each = zip(wanted, *each_shard(registry, lambda shard: _counted(shard, wanted)), strict=True)
+    each = zip(wanted, *each_shard(registry, lambda shard: _counted(shard, wanted, whole)), strict=True)
     return {name: Stats.of_all(replies) for name, *replies in each if any(replies)}
 
 
-def _counted(shard: Registry, names: Sequence[str]) -> list[dict[str, Any]]:
+def _counted(shard: Registry, names: Sequence[str], whole: bool) -> list[dict[Any, Any]]:
     """Of each sproc what is counted on a shard; nothing for what is no hash."""
-    found: list[dict[str, Any]] = []
+    found: list[dict[Any, Any]] = []
     for start in range(0, len(names), SPROCS_A_PIPELINE):
         pipe: Any = shard.client.pipeline(transaction=False)
         for name in names[start : start + SPROCS_A_PIPELINE]:
-            pipe.hmget(raw(shard.keys.stats(name)), _COUNTED)
+            key = raw(shard.keys.stats(name))
+            pipe.hgetall(key) if whole else pipe.hmget(key, _COUNTED)
         replies = pipe.execute(raise_on_error=False)
         raise_refusals(replies)
         for reply in replies:
-            values = zip(_COUNTED, reply, strict=True) if isinstance(reply, list) else ()
-            found.append({key: value for key, value in values if value})
+            fields = dict(zip(_COUNTED, reply, strict=True)) if isinstance(reply, list) else reply
+            found.append({key: value for key, value in fields.items() if value} if isinstance(fields, dict) else {})
     return found
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from luasprocs.contract.encoding import time_ms
 from luasprocs.server.errors import is_missing_key
 from luasprocs.state.daemons import merged_heartbeats, parse_heartbeats
+from luasprocs.state.executions import parse_gaps
 from luasprocs.state.stats import Stats
 from luasprocs_tui.values.rows import NOTHING_COUNTED, Counters
 from luasprocs_tui.values.snapshots import PULSES, Pulse
@@ -30,15 +31,17 @@ class PulseCounter:
     def __init__(self) -> None:
         self._reads: dict[str, int] = {}
         self._added: int | None = None
-        self._at_ms = 0
+        self._at_ms = self._shards = 0
         self._per_s: deque[float] = deque(maxlen=PULSES)
         self._runs_per_s: float | None = None
 
     def look(self, each: Sequence[tuple[Any, Any, Any, Any]]) -> Pulse | None:
-        """From each shard's replies of TIME, HGETALL, XLEN and XINFO STREAM; None where there is no time."""
+        """From each shard's replies of TIME, HGETALL, XREVRANGE and XINFO STREAM; None where there is no time."""
         if any(isinstance(now, Exception) for now, *_ in each):
             return None
         now_ms = time_ms(each[0][0])
+        if len(each) != self._shards:  # what one has counted so far is no growth of now
+            self._shards, self._at_ms = len(each), 0
         found = merged_heartbeats(
             (time_ms(now), () if isinstance(beats, Exception) else parse_heartbeats(beats)) for now, beats, *_ in each
         )
@@ -51,7 +54,7 @@ class PulseCounter:
             at_s=time.monotonic(),
             daemons=len(alive),
             lag=sum(one.lag for one in alive),
-            gaps=sum(gaps for _, _, gaps, _ in each if isinstance(gaps, int)),
+            gaps=sum(not gap.kind for _, _, gaps, _ in each if isinstance(gaps, list) for gap in parse_gaps(gaps)),
             recorded=added,
             runs_per_s=self._runs_per_s,
             per_s=tuple(self._per_s),

@@ -169,7 +169,7 @@ class SnapshotReader:
 
 
 class _Glance(NamedTuple):
-    """What one shard says, errors too. `pulse`: time, heartbeats, how many gaps, and what is known of the records."""
+    """What one shard says, errors too. `pulse`: time, heartbeats, gaps, and what is known of the records."""
 
     revision: Any
     about: Any
@@ -185,7 +185,7 @@ def _glance(shard: Registry, visible: Sequence[str]) -> _Glance:
     pipe.smembers(shard.keys.paused)
     pipe.time()
     pipe.hgetall(shard.keys.daemons)
-    pipe.xlen(shard.keys.gaps)
+    pipe.xrevrange(shard.keys.gaps)
     pipe.xinfo_stream(shard.keys.executions)
     for name in visible:
         pipe.hgetall(raw(shard.keys.stats(name)))

@@ -62,8 +62,8 @@ def note_of(state: State) -> str:
 
 
 def shards_of(state: State) -> Text:
-    """The shards of a cluster: where each is, and its generation; what is wrong with one stands out."""
-    shards = state.snapshot.shards if state.snapshot else ()
+    """The shards of a cluster: where each is, and its generation; those with which something is wrong come first."""
+    shards = sorted(state.snapshot.shards if state.snapshot else (), key=lambda one: not (one.away or one.problem))
     each = [
         (
             f"{clean(one.address or one.tag)} {'away' if one.away else f'generation {one.generation}'}  ",

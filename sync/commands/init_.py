@@ -20,7 +20,7 @@ owner = "{owner}"
 _SPROC = """\
 -- Says hello, and counts how often.
 -- description=a first sproc
-local count = redis.call('INCR', KEYS[1] or 'hello:count')
+local count = redis.call('INCR', KEYS[1] or '{hello.lua}:count')
 return 'hello ' .. (ARGV[1] or 'world') .. ', number ' .. count
 """
 

@@ -218,7 +218,7 @@ class Follower:
         """Logs what is new since the last time."""
         state, reason = done.state.state, done.state.reason
         if done.healed:
-            log.warning("repaired changes made by hand: %s", ", ".join(done.healed))
+            log.warning("repaired: %s", ", ".join(done.healed))
         if done.applied:
             log.info("synced: %s", done.summary)
         elif (state, reason) != self._told and reason:

@@ -7,12 +7,11 @@ import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError, ResponseError
 
 from luasprocs.contract.codes import FindingCode
-from luasprocs.contract.encoding import raw
 from luasprocs.errors import LuasprocsError, ServerUnreachableError
 from luasprocs.operations.findings import Finding, findings
 from luasprocs.operations.snapshot import Snapshot, read_around, sprocs_of
@@ -20,18 +19,17 @@ from luasprocs.registry.live import read_live
 from luasprocs.runtime.log_once import LogOnce
 from luasprocs.server.errors import errors_named
 from luasprocs.server.fleet import Fleet
-from luasprocs.server.reading import raise_refusals
 from luasprocs.server.shards import each_shard
 from luasprocs.server.urls import redacted
-from luasprocs.state.stats import SPROCS_A_PIPELINE, Stats
+from luasprocs.state.stats import read_stats
 from sync.service.finding_log import FindingLog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from luasprocs.contract.keys import Keys
     from luasprocs.operations.snapshot import SprocFacts
-    from luasprocs.server.registry import Registry
+    from luasprocs.state.stats import Stats
     from sync.service.supervisor import Supervisor
 
 EVERY_S = 2.0
@@ -153,23 +151,8 @@ class Observer:
             with contextlib.suppress(ResponseError):  # the engine isn't there, or this user may not: counts come later
                 each_shard(registry, lambda shard: shard.call("flush"))
             live = read_live(registry, len(self._sprocs.live.sprocs) if self._sprocs else 0)
-            stats = _stats(registry, live.sprocs)
+            stats = read_stats(registry, live.sprocs, whole=True)
             self._sprocs = sprocs_of(registry, live, stats, before=self._sprocs)
             done_s = time.monotonic()
             self._full_again_s = done_s + REST_FACTOR * (done_s - started_s)
         return Seen(read_around(registry, self._sprocs), stats, time.time())
-
-
-def _stats(registry: Registry, names: Iterable[str]) -> dict[str, Stats]:
-    wanted, found = list(names), dict[str, Stats]()
-    for start in range(0, len(wanted), SPROCS_A_PIPELINE):
-        some = wanted[start : start + SPROCS_A_PIPELINE]
-        pipe: Any = registry.client.pipeline(transaction=False)
-        for name in some:
-            pipe.hgetall(raw(registry.keys.stats(name)))
-        replies = pipe.execute(raise_on_error=False)
-        raise_refusals(replies)
-        for name, reply in zip(some, replies, strict=True):
-            if isinstance(reply, dict) and reply:
-                found[name] = Stats.parse(reply)
-    return found

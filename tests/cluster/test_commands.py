@@ -82,3 +82,11 @@ def test_a_node_that_hangs_is_named_by_status_and_keeps_a_sync_from_beginning(cl
     finally:
         node.thaw()
     assert shell("status", "--json").json["generation"] == 1
+
+
+def test_the_first_sproc_that_init_writes_runs_without_keys(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    assert shell("--repo", str(tmp_path / "new"), "init").code == 0
+    GitRepo(shell.repo).write("sprocs/hello.lua", (tmp_path / "new/sprocs/hello.lua").read_text())
+    assert shell("sync", "--worktree").code == 0
+    assert shell.ok("execute", "hello.lua", "you").out == "hello you, number 1\n"

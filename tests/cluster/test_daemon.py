@@ -95,6 +95,18 @@ def test_a_schedule_runs_once_for_each_time_and_goes_where_its_slot_goes(cluster
     cluster.move_slot(slot_of(b"home"), target, source)
 
 
+def test_what_never_ends_is_paused_on_all_shards(cluster, shell):
+    cluster.configure(busy_reply_threshold="100")
+    shell.commit(forever="-- event=set\n-- key=x:*\n-- timeout=200ms\nwhile true do end\n")
+    busy = cluster.at("here")
+    with daemon(cluster, shell) as process:
+        paused = {node: keys_on(cluster, node).paused for node in cluster.nodes}
+        busy.ask("MSET", *(word for number in range(3) for word in (f"x:{{here}}{number}", "1")))
+        for node in sorted(cluster.nodes, key=lambda one: one is busy):
+            until(lambda: node.ask("SMEMBERS", paused[node]), what=lambda: process.output)  # noqa: B023
+    assert "forever.lua" in shell("status").out
+
+
 def test_a_job_reaches_keys_of_all_shards(cluster, client, shell):
     shell.commit(job=JOB)
     keys = [next(f"k{number}" for number in range(1000) if cluster.at(f"k{number}") is node) for node in cluster.nodes]

@@ -1,4 +1,4 @@
-"""A failover in order is no gap: against a ledger of what was written meanwhile."""
+"""A failover in order is no gap: against a ledger of what was written meanwhile. In the long form none of twenty is."""
 
 from __future__ import annotations
 
@@ -15,17 +15,13 @@ from tests.until import until
 if TYPE_CHECKING:
     from redis import RedisCluster
 
-    from tests.clusters import Cluster, Node
+    from tests.clusters import Cluster
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 if SOAK else 180)]
 COUNTS = "-- event=set\n-- key=x:*,y:*\nredis.call('INCR', 'ran:' .. KEYS[1])\n"
 GONE = "-- event=del\n-- key=z:*,y:*\nreturn 1\n"
 CARRIED = "events are carried over from the demoted server"
 FAILOVERS = 20 if SOAK else 2
-
-
-def replica_of(cluster: Cluster, primary: Node) -> Node:
-    return next(one for one in cluster.nodes if not one.is_primary and one.ask("ROLE")[2] == primary.port)
 
 
 def carried(daemons: list[DaemonProcess]) -> int:
@@ -65,8 +61,8 @@ def test_a_failover_in_order_is_no_gap(replicated, shell, monkeypatch):
             for turn in range(FAILOVERS):
                 before = len(writing.keys)
                 until(lambda: len(writing.keys) > before + 50)  # noqa: B023  # called at once
-                primary = cluster.primaries[0]
-                cluster.fail_over(replica_of(cluster, primary))
+                pair = cluster.nodes[turn // 2 % 3 :: 3]  # there and back
+                cluster.fail_over(next(one for one in pair if not one.is_primary))
                 until(lambda: carried(daemons) + gapped(cluster) > turn, what=outputs)  # noqa: B023  # called at once
         with cluster.redis_cluster() as client:
             until(
@@ -74,7 +70,7 @@ def test_a_failover_in_order_is_no_gap(replicated, shell, monkeypatch):
                 what=lambda: (wrong(client, writing.keys), gaps_of(cluster)),
             )
             assert set(wrong(client, writing.keys).values()) <= {None}
-        assert gapped(cluster) < FAILOVERS, gaps_of(cluster)
+        assert gapped(cluster) < (1 if SOAK else FAILOVERS), gaps_of(cluster)
     finally:
         for one in daemons:
             one.kill()

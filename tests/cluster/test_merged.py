@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +26,9 @@ from luasprocs.state.paused import Pause, read_paused
 from luasprocs.state.schedules import read_schedules
 from luasprocs.state.stats import Stats, read_stats, stored_stats, summed
 from luasprocs.state.tails import Tails
+from luasprocs_tui.backend.registry_backend import REPLY_TIMEOUT_S, RegistryBackend
+from sync.service.observer import Observer
+from sync.service.supervisor import Supervisor
 from tests.live import change, sproc
 from tests.until import until
 
@@ -120,6 +125,17 @@ def test_counts_are_added_and_the_newest_run_tells_the_state(live: Registry) -> 
     assert (stats.runs, stats.errors, stats.failing, stats.failed_in_a_row) == (4, 1, True, 1)
     assert sum(runs for _, runs in stats.buckets) == 4
     assert read_stats(live, ["add.lua"])["add.lua"].failing
+
+
+def test_a_daemon_that_looks_counts_all_shards(live: Registry, cluster: Cluster) -> None:
+    run_on_each(live)
+    observer = Observer(cluster.url, live.keys, Supervisor(None, None))
+
+    def runs() -> int:
+        seen = asyncio.run(observer.fresh())
+        return seen.stats["add.lua"].runs if "add.lua" in seen.stats else 0
+
+    until(lambda: runs() == 3)
 
 
 def test_stats_of_one_server_stay_as_they_are() -> None:
@@ -239,3 +255,19 @@ def test_a_shard_that_hangs_is_named_and_the_others_are_read(cluster: Cluster, l
         node.thaw()
     until(lambda: Code.SHARD_DIFFERS not in found(open_registry(cluster.url), cluster))
     assert seen(open_registry(cluster.url), cluster).live.revision.generation == 1  # type: ignore[union-attr]
+
+
+def test_the_screen_shows_the_others_before_its_patience_ends(cluster: Cluster, live: Registry) -> None:
+    node = cluster.at(live.home.keys.shards)
+    backend = RegistryBackend(next(one.url for one in cluster.nodes if one is not node))
+    began_s = time.monotonic()
+    node.freeze()
+    try:
+        snapshot = backend.snapshot((), full=False)
+    finally:
+        node.thaw()
+        backend.close()
+    assert time.monotonic() - began_s < REPLY_TIMEOUT_S
+    assert [one.address for one in snapshot.shards if one.away] == [node.address]
+    assert {one.generation for one in snapshot.shards if not one.away} == {1}
+    assert [row.name for row in snapshot.rows] == sorted(one.name for one in SPROCS)

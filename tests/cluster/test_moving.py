@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,42 @@ def test_an_event_of_a_slot_on_its_way_runs_once_where_the_slot_arrives(cluster,
         assert client.get(f"ran:{key}") == b"1"
     assert [one.status for one in read_executions(open_registry(cluster.url))] == ["ok", "ok"]
     cluster.move_slot(slot, target, source)
+
+
+def test_a_retry_goes_where_its_key_or_its_schedules_slot_has_gone(cluster, client):
+    head = "-- event=set\n-- key=x:*\n-- retries=2\n-- backoff=2s\n"
+    again = sproc("again.lua", f"{head}if redis.call('INCR', 'ran:' .. KEYS[1]) == 1 then error('not yet') end\n")
+    tick = sproc("tick.lua", "-- every=1h\n-- at=home\nredis.call('INCR', 'ran:{home}')\n")
+    put(open_registry(cluster.url), (again, tick), about=change())
+    source, target = cluster.nodes[:2]
+    key, delayed = f"x:{{{on(cluster, source)}}}", keys_on(cluster, source).delayed
+    wrong = next(node for node in cluster.nodes if node is not cluster.at("home"))
+    with DaemonProcess(cluster.url) as process:
+        client.set(key, "1")
+        until(lambda: source.ask("ZCARD", delayed) == 1, what=lambda: process.output)
+        cluster.move_slot(slot_of(key.encode()), source, target)
+        left = {"id": "1-1", "sproc": "tick.lua", "trigger": "cron", "args": ["0"], "attempt": 2, "server": True}
+        wrong.ask("ZADD", keys_on(cluster, wrong).delayed, 0, json.dumps(left))
+        until(lambda: client.get(f"ran:{key}") == b"2", what=lambda: process.output)
+        until(lambda: client.get("ran:{home}") == b"1", what=lambda: process.output)
+        until(lambda: not any(node.ask("ZCARD", keys_on(cluster, node).delayed) for node in cluster.nodes))
+    statuses = sorted((one.sproc, one.status) for one in read_executions(open_registry(cluster.url)))
+    assert statuses == [("again.lua", "error"), ("again.lua", "ok"), ("tick.lua", "ok")]
+    cluster.move_slot(slot_of(key.encode()), target, source)
+
+
+def test_a_key_that_has_gone_since_a_catch_up_found_it_is_caught_up_where_it_is(cluster, client):
+    text = "-- event=set\n-- key=x:*\n-- catchup=scan\nredis.call('INCR', 'ran:' .. KEYS[1])\n"
+    put(open_registry(cluster.url), (sproc("counts.lua", text),), about=change())
+    source, keys = cluster.nodes[0], keys_on(cluster, cluster.nodes[0])
+    key = f"x:{{{on(cluster, cluster.nodes[1])}}}"
+    client.set(key, "1")
+    source.ask("HSET", keys.catchups, "counts.lua", "0 0")
+    assert source.ask("FCALL", "luasprocs_catchup", 0, "counts.lua", "d", "0 0", "", key)[0] == 1
+    with DaemonProcess(cluster.url) as process:
+        until(lambda: client.get(f"ran:{key}") == b"1", what=lambda: process.output)
+    (ran,) = read_executions(open_registry(cluster.url))
+    assert (ran.event, ran.status) == ("catchup", "ok")
 
 
 def test_a_schedule_whose_slot_is_on_its_way_waits_for_it(cluster, client):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from luasprocs.errors import RegistryError
+from luasprocs.operations.put import put
 from luasprocs.server.fleet import open_registry
 from luasprocs.server.slots import slot_of
 from tests.cluster.registries import everywhere, keys_on, same, tags
+from tests.live import change, sproc
 from tests.until import until
 
 SLOTS = 90
@@ -124,3 +127,37 @@ def test_the_slot_of_the_directory_moves(shell, cluster):
     same(cluster, 2, a="return 2")
     cluster.move_slot(slot, target, source)
     same(cluster, 2, a="return 2")
+
+
+def test_a_registry_that_came_with_its_slot_is_not_taken_for_the_shards_own(shell, cluster):
+    shell.commit(a="return 1")
+    shell.ok("sync")
+    ring = [*zip(cluster.nodes, (*cluster.nodes[1:], cluster.nodes[0]), strict=True)]
+    first = {node: keys_on(cluster, node).tag for node in cluster.nodes}
+    for source, target in ring:  # afterwards no tag is the one that its shard would take anew
+        slot = slot_of(first[source].encode())
+        cluster.move_slot(slot, source, target)
+        shell.ok("sync")
+        cluster.move_slot(slot, target, source)
+    own = {node: keys_on(cluster, node).tag for node in cluster.nodes}
+    assert not {*own.values()} & {*first.values()}
+    for source, target in ring:
+        slot = slot_of(own[source].encode())
+        cluster.move_slot(slot, source, target)
+        tags_now = {shard.keys.tag for shard in open_registry(cluster.url).shards}
+        assert tags_now == {first[source], *own.values()} - {own[source]}
+        cluster.move_slot(slot, target, source)
+
+
+def test_a_sync_that_saw_the_shards_before_a_slot_moved_replaces_nobodys_engine(cluster):
+    put(open_registry(cluster.url), (sproc("a.lua", "return 1"),), about=change())
+    source, target = cluster.nodes[:2]
+    tag, own = keys_on(cluster, source).tag, keys_on(cluster, target).tag
+    registry = open_registry(cluster.url)
+    cluster.move_slot(slot_of(tag.encode()), source, target)
+    with pytest.raises(RegistryError, match=f"another shard has moved to {target.address}"):
+        put(registry, (sproc("a.lua", "return 2"),), about=change())
+    assert target.ask("FCALL_RO", "luasprocs_shard", 0) == own
+    put(open_registry(cluster.url), (sproc("a.lua", "return 3"),), about=change())
+    same(cluster, generation_in(cluster), a="return 3")
+    cluster.move_slot(slot_of(tag.encode()), target, source)

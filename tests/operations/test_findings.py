@@ -168,6 +168,20 @@ CASES: dict[str, tuple[Snapshot, Code, str]] = {
         Code.FAILING,
         "the last run failed: a.lua, b.lua; b.lua 702 times in a row: boom",
     ),
+    "failing where a key is elsewhere": (
+        snapshot(
+            failing=(
+                Failing(
+                    "a.lua",
+                    1,
+                    5,
+                    "ERR Script attempted to access a non local key in a cluster node script: luasprocs_dispatch, on @a.lua:4.",
+                ),
+            )
+        ),
+        Code.FAILING,
+        "the last run failed: a.lua; a.lua: ERR a.lua:4: a key is on another shard",
+    ),
     "paused": (
         snapshot(paused=(Pause("a.lua", 1_700_000_000_500, "ann@host"), Pause("b.lua"))),
         Code.PAUSED,

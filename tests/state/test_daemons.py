@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luasprocs.contract.limits import LEASE_MS
-from luasprocs.state.daemons import DaemonInfo, parse_heartbeats
+from luasprocs.state.daemons import DaemonInfo, merged_heartbeats, parse_heartbeats
 
 
 def test_a_heartbeat() -> None:
@@ -15,6 +15,18 @@ def test_a_heartbeat() -> None:
         DaemonInfo("a", 1, 2),
         DaemonInfo("b", 1000, 7, "h", 5, 3, "e", {"s": 6}, 1, 4, 2),
     )
+
+
+def test_a_daemon_counts_on_each_shard_and_is_one() -> None:
+    here = DaemonInfo("a", 1000, 7, covers={"x": 6}, lag=5, read=9, runs=4, jobs=1, ignored=2, waits={"jobs": "why"})
+    there = DaemonInfo("a", 60_500, 90, covers={"x": 80, "y": 81}, lag=1, read=3, runs=2, jobs=1, ignored=1)
+    other = DaemonInfo("b", 60_000, 90)
+    merged = DaemonInfo(
+        "a", 1500, 90, covers={"x": 80, "y": 81}, lag=6, read=12, runs=6, jobs=2, ignored=3, waits={"jobs": "why"}
+    )
+    assert merged_heartbeats([(2000, [here]), (61_000, [there, other])]) == (merged, DaemonInfo("b", 1000, 90))
+    late = here._replace(heard_ms=1500 - LEASE_MS)
+    assert merged_heartbeats([(2000, [late]), (61_000, [there])]) == (there._replace(heard_ms=1500),)
 
 
 def test_it_is_alive_for_as_long_as_its_lease() -> None:

@@ -53,7 +53,7 @@ def test_neither_log_nor_http_nor_commits_pass_them_on(server: Server, repo: Git
         live(client, first)
         client.hset(KEYS.name(NAME), "x_\x1b", "\u200b")
         client.rpush(KEYS.list, HAND)
-        service.until("repaired changes made by hand")
+        service.until("repaired")
         client.hset(KEYS.stats(NAME), mapping={"runs": 1, "errors": 1, "last_status": "error", "failed_in_a_row": 1})
         (sproc,) = read_sprocs(registry, [NAME])
         edit_metadata(registry, NAME, {"description": "a\u200bb\u202ec\u3164d"}, base=sproc.blob, by=BY)

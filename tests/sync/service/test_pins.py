@@ -217,7 +217,7 @@ def test_what_a_rollback_left_is_put_right_after_changes_by_hand(server: Server,
             assert (revision.held, revision.pinned != "") == (held, True)
             if revision.generation != generation:
                 assert read_history(registry, 1)[0].action == "heal"
-        assert "repaired changes made by hand: a.lua" in service.output
+        assert "repaired: a.lua" in service.output
         live(client, change(repo, a="return 4"))
 
 

@@ -12,11 +12,16 @@ import pytest
 from luasprocs.errors import LuasprocsError
 from luasprocs.operations.edit import edit_metadata
 from luasprocs.operations.run import run
+from luasprocs.operations.snapshot import ShardFacts
 from luasprocs.registry.live import read_sprocs
+from luasprocs.registry.revision import Revision
 from luasprocs.server.registry import Registry
+from luasprocs.server.slots import SlotRange
 from luasprocs.state.desired import SyncState, publish, suspend
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.settings import Context
+from luasprocs_tui.values.snapshots import Snapshot, State
+from luasprocs_tui.widgets.status import shards_of
 from tests.gitrepo import GitRepo
 from tests.live import put, sproc
 from tests.sync.service.service import Service, live
@@ -122,3 +127,22 @@ async def test_a_server_that_was_never_there_is_a_badge(unused_tcp_port: int):
         await until(pilot, lambda: "no connection" in text_of(pilot, "#badge"), "the badge")
         assert "nothing answers" in screen_of(pilot)
         assert "s3cret" not in screen_of(pilot)
+
+
+def test_a_shard_with_which_something_is_wrong_is_named_first() -> None:
+    well = ShardFacts("luasprocs-1", "one:7001", (SlotRange(0, 9),), 7)
+    away = ShardFacts("luasprocs-3", "three:7003", (SlotRange(20, 29),), problem="can't be reached", away=True)
+    shards = (well, well._replace(address="two:7002"), away)
+    snapshot = Snapshot(Revision(), (), 0.0, shards=shards)
+    said = shards_of(State("", snapshot)).plain
+    assert said.split() == [
+        "shards",
+        "three:7003",
+        "away",
+        "one:7001",
+        "generation",
+        "7",
+        "two:7002",
+        "generation",
+        "7",
+    ]
