@@ -21,9 +21,9 @@ from luasprocs.language.needs import NOTHING
 if TYPE_CHECKING:
     from luasprocs.language.needs import Needs
 
-VERSION = 29
+VERSION = 30
 """Raised with every change of the engine's text, or of what it is made from: an older luasprocs must not undo it."""
-TEXTS = {28: "5f3ad1e26ef4f46c854a311d68f9dec2b9049d02", 29: "8fad3537a2cb122d3462266d7345f9010d49e588"}
+TEXTS = {29: "8fad3537a2cb122d3462266d7345f9010d49e588", 30: "f61af5a77b967b5635101ab658767170ea850e7b"}
 """The last VERSIONs, and the ids of their texts for one registry. A VERSION that somebody may run keeps its text."""
 
 LOADED = ("core", "register")
