@@ -37,9 +37,9 @@ local SETTLED_USES = {
   cjson = { '%f[%w_]cjson%.encode%f[^%w_]', '%f[%w_]cjson%.decode%f[^%w_]', '%f[%w_]cjson%.null%f[^%w_]' }, math = { '%f[%w_]math%.[%w_]+' },
 }
 
--- Whether a source may change the settings of cjson or the order of random numbers, as far as a pattern can tell.
+-- Whether a source may change the settings of cjson, the order of random numbers or the collector's pace, as far as a pattern can tell.
 local function may_unsettle(source)
-  if source:find('randomseed', 1, true) or source:find('%f[%w_]_G%f[^%w_]') or source:find('%f[%w_]load') then return true end
+  if source:find('randomseed', 1, true) or source:find('collectgarbage', 1, true) or source:find('%f[%w_]_G%f[^%w_]') or source:find('%f[%w_]load') then return true end
   for word, patterns in pairs(SETTLED_USES) do
     local _, uses = source:gsub('%f[%w_]' .. word .. '%f[^%w_]', '')
     for _, pattern in ipairs(patterns) do
