@@ -66,7 +66,8 @@ def cron_of(text: str) -> str:
         raise ValueError("no such month has that day")
     names = tuple(_FIELDS)[-len(fields) :]
     return " ".join(
-        ",".join(_plain_step(name, term) for term in field.split(",")) for name, field in zip(names, fields, strict=True)
+        ",".join(_plain_step(name, term) for term in field.split(","))
+        for name, field in zip(names, fields, strict=True)
     )
 
 
@@ -95,9 +96,7 @@ def _other_dialect(text: str, fields: list[str]) -> str:
         return f"write timezone={zone} in a line of its own"
     if len(fields) in {6, 7} and _ZONE.fullmatch(zone := text.rsplit(maxsplit=1)[-1]) and fields[-1] not in _DAYS:
         return f"its last word looks like a time zone: write timezone={zone} in a line of its own"
-    if len(fields) == 7:
-        return "it has 7 fields: leave out the year"
-    return ""
+    return "it has 7 fields: leave out the year" if len(fields) == 7 else ""
 
 
 def _hint(name: str, field: str) -> str:

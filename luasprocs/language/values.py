@@ -139,7 +139,7 @@ def nearest(word: str, words: Iterable[str], *, cutoff: float = 0.5) -> str:
     import difflib  # noqa: PLC0415  2 ms of every start, needed only once something is wrong
 
     found = difflib.get_close_matches(word[:100].lower(), list(words), n=1, cutoff=cutoff)
-    return f"; did you mean {found[0]!r}?" if found else ""
+    return f"; did you mean {str(found[0])!r}?" if found else ""
 
 
 def shown(text: str) -> str:
