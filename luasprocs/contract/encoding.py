@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _DIGITS_LIMIT = 19  # of what Redis itself counts up to
+_YEAR_10000_S = 253_402_300_800
 
 
 def text(value: bytes | str) -> str:
@@ -24,6 +25,15 @@ def raw(value: str) -> bytes:
 def number(value: str) -> int:
     """A count; 0 for what is none."""
     return int(value) if value.isascii() and value.isdecimal() and len(value) <= _DIGITS_LIMIT else 0
+
+
+def seconds(value: Any) -> float:
+    """Unix seconds; 0 for what is none, or beyond any calendar."""
+    try:
+        found = float(value)
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+    return found if 0 <= found < _YEAR_10000_S else 0.0
 
 
 def texts(stored: Mapping[Any, Any] | None) -> dict[str, str]:

@@ -21,9 +21,9 @@ from luasprocs.language.needs import NOTHING
 if TYPE_CHECKING:
     from luasprocs.language.needs import Needs
 
-VERSION = 30
+VERSION = 31
 """Raised with every change of the engine's text, or of what it is made from: an older luasprocs must not undo it."""
-TEXTS = {29: "8fad3537a2cb122d3462266d7345f9010d49e588", 30: "6fe9e4702f1cc416b2c69caeb33b684a69f5578c"}
+TEXTS = {30: "6fe9e4702f1cc416b2c69caeb33b684a69f5578c", 31: "1eba2a0481783ab6e794946d3051bc7b4ccf6cb3"}
 """The last VERSIONs, and the ids of their texts for one registry. A VERSION that somebody may run keeps its text."""
 
 LOADED = ("core", "register")

@@ -32,12 +32,13 @@ local function fetch(name)
   return values
 end
 
--- What a source may call cjson and math for without changing anything that outlives the run, see guard.lua.
+-- What a source may call these for without changing anything that outlives the run, see guard.lua.
 local SETTLED_USES = {
   cjson = { '%f[%w_]cjson%.encode%f[^%w_]', '%f[%w_]cjson%.decode%f[^%w_]', '%f[%w_]cjson%.null%f[^%w_]' }, math = { '%f[%w_]math%.[%w_]+' },
+  collectgarbage = { '%f[%w_]collectgarbage%(%)', '%f[%w_]collectgarbage%(["\']co[%a]+["\']%)' },
 }
 
--- Whether a source may change the settings of cjson or the order of random numbers, as far as a pattern can tell.
+-- Whether a source may change the settings of cjson, the order of random numbers or the collector's pace, as far as a pattern can tell.
 local function may_unsettle(source)
   if source:find('randomseed', 1, true) or source:find('%f[%w_]_G%f[^%w_]') or source:find('%f[%w_]load') then return true end
   for word, patterns in pairs(SETTLED_USES) do

@@ -3,11 +3,13 @@ local core = ...
 local entries, load_entry, text_of = core.entries, core.load_entry, core.use 'problem'
 local guard = { loaded = {}, loading = {} } -- of library sprocs: name -> what it returned; name -> whether it is being loaded
 
--- What outlives a run on the server: the settings of cjson (they say what they are when called without arguments), and random numbers.
+-- What outlives a run on the server: the settings of cjson (they say what they are when called without arguments), random numbers, and the
+-- garbage collector's pace (which only says what it was).
 local SETTINGS = {
   'encode_number_precision', 'encode_sparse_array', 'encode_max_depth', 'encode_keep_buffer', 'encode_invalid_numbers', 'decode_max_depth',
   'decode_invalid_numbers', 'decode_array_with_array_mt',
 }
+local PACES = { 'setpause', 'setstepmul' }
 local held -- as the outermost run found them
 
 local function hold()
@@ -15,6 +17,11 @@ local function hold()
   for _, name in ipairs(SETTINGS) do
     local setting = cjson[name]
     if setting then kept[#kept + 1] = { setting, setting() } end
+  end
+  for _, pace in ipairs(PACES) do
+    local was = collectgarbage(pace, 200)
+    collectgarbage(pace, was)
+    kept[#kept + 1] = { collectgarbage, pace, was }
   end
   return kept
 end

@@ -198,11 +198,18 @@ local function job_of(fields)
   return text and read_job(text)
 end
 
+-- An entry among the jobs by its id; nothing once it was deleted, and for what is no id.
+local function entry_of(entry_id)
+  local ms, number = entry_id:match('^(%d+)%-(%d+)$')
+  if not ms or #ms > 19 or #number > 19 then return nil end
+  return redis.call('XRANGE', writable(K.JOBS, 'stream'), entry_id, entry_id)[1]
+end
+
 local function remove_entry(entry_id)
   redis.call('XDEL', K.JOBS, entry_id)
 end
 
 return {
   holder_of = holder_of, rules = run_rules, record = record_job, put_back = put_back, admit = admit, read = read_job, pass_turn = pass_turn, enqueue = enqueue_job,
-  bury = bury, retry_or_bury = retry_or_bury, retry_run = retry_run, text_in = job_text, job_in = job_of, remove_entry = remove_entry,
+  bury = bury, retry_or_bury = retry_or_bury, retry_run = retry_run, text_in = job_text, job_in = job_of, entry_of = entry_of, remove_entry = remove_entry,
 }

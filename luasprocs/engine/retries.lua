@@ -23,7 +23,7 @@ function serve.due()
   local turns, must_wait = redis.call('HGETALL', writable(K.RUNNING, 'hash')), K.FULL and core.use('room').asked_once()
   for i = 1, #turns, 2 do
     local name, holder, entry_id = turns[i], jobs.holder_of(turns[i + 1])
-    local over = entry_id ~= '' and not redis.call('XRANGE', writable(K.JOBS, 'stream'), entry_id, entry_id)[1] -- somebody removed it
+    local over = entry_id ~= '' and not jobs.entry_of(entry_id) -- somebody removed it
     local resumed = holder == K.PAUSED_TURN and not is_paused(name)
     if over or resumed and not (must_wait and must_wait(name)) then pass_turn(name, holder) end
   end
@@ -31,7 +31,7 @@ function serve.due()
   if more then
     reply[1] = '0'
   elseif first[2] then
-    reply[1] = string.format('%d', math.max(0, tonumber(first[2]) - now_ms()))
+    reply[1] = string.format('%d', math.min(math.max(0, tonumber(first[2]) - now_ms()), K.BACKOFF_CAP_MS))
   end
   if dropped > 0 then reply[#reply + 1] = dropped end
   return reply

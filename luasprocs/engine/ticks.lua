@@ -89,15 +89,15 @@ function serve.tick(_, args)
   local run_id = server_id()
   local found = redis.pcall('HMGET', K.EVENTS, 'epoch', 'tick', 'at', 'proof', 'server')
   if found.err then found = redis.call('HMGET', writable(K.EVENTS, 'hash'), 'epoch', 'tick', 'at') end
-  local epoch, now = found[1], now_ms()
-  local carried
+  local counted = found[2] and #found[2] <= 15 and found[2]:match('^%d+$')
+  local epoch, now, carried = counted and found[1], now_ms(), nil -- a tick that somebody wrote by hand ends the epoch
   if not epoch or (found[5] or epoch:sub(14)) ~= run_id then
     carried = epoch and K.TAG ~= '' and core.use 'moved'.carried(epoch, args[2], run_id, now)
     if carried == 0 then return { epoch, tonumber(found[2]) + 1 } end
     if not carried then epoch, forced = start_epoch(run_id, redis.call('HGETALL', K.EVENTS)), true end
   end
   if K.TAG ~= '' then core.use 'moved'.prepare() end
-  local since = now - tonumber(found[3] or 0)
+  local since = now - (tonumber(found[3]) or 0)
   if not forced and since >= 0 and since < interval_ms then return { epoch, tonumber(found[2]) } end
   local tick = redis.call('HINCRBY', K.EVENTS, 'tick', 1)
   if found[4] ~= core.proof then redis.call('HSET', K.EVENTS, 'proof', core.proof) end
@@ -169,7 +169,7 @@ function serve.blind(_, args)
   for i = 4, #args do
     local source = args[i]
     local field = 'blind:' .. source
-    local blind_ms = math.max(from_ms, tonumber(redis.call('HGET', K.EVENTS, field) or 0))
+    local blind_ms = math.max(from_ms, tonumber(redis.call('HGET', K.EVENTS, field)) or 0)
     if now - blind_ms > K.BLIND_MS then
       redis.call('HSET', K.EVENTS, field, now)
       record_gap(source, blind_ms, now, why, daemon)

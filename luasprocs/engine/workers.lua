@@ -3,7 +3,8 @@ local core = ...
 local guard = core.use 'guard'
 local prelude, ticks, jobs, runs = core.use 'prelude', core.use 'ticks', core.use 'jobs', core.use 'runs'
 local writable, is_paused = prelude.writable, prelude.is_paused
-local rules, record, pass_turn, bury, remove_entry = jobs.rules, jobs.record, jobs.pass_turn, jobs.bury, jobs.remove_entry
+local rules, record, pass_turn, bury = jobs.rules, jobs.record, jobs.pass_turn, jobs.bury
+local entry_of, remove_entry = jobs.entry_of, jobs.remove_entry
 local GROUP, serve = K.WORKERS_GROUP, {}
 
 -- The group, made where it isn't.
@@ -26,11 +27,6 @@ local function refuse(entry_id, job, why, daemon)
   record(job, { status = 'error', error = why, daemon = daemon })
   bury(job, 'error', why)
   pass_turn(job.sproc, job.id)
-end
-
--- An entry by its id; nothing once it was deleted.
-local function entry_of(entry_id)
-  return redis.call('XRANGE', K.JOBS, entry_id, entry_id)[1]
 end
 
 -- Entries whose daemon is dead, claimed for another: `{ { id, fields }, ... }`. Those that too many daemons died with are buried.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from luasprocs.language.values import shown
+from luasprocs.language.values import plain_duration, shown
 
 _ALIASES = {
     "@hourly": "0 * * * *",
@@ -34,6 +34,12 @@ _NAMES = {
 _MONTH_DAYS = (0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _LAST = 0  # the month's last day, or its last weekday: there is one in any month
 _ZONE = re.compile(r"UTC|GMT|[A-Za-z]+/[A-Za-z_+-]+(/[A-Za-z_+-]+)?|[A-Z]{3,4}([0-9][A-Z]{3})?")
+_RATE = re.compile(r"(?:rate\(|every )([^)]*)\)?", re.IGNORECASE)
+_OTHER_MARKS = {
+    "?": "write * in place of ?",
+    "H": "write a number in place of H",
+    "W": "there is no W, the nearest weekday; LW is the last one",
+}
 _WEEKDAY_OF_MONTH = re.compile(r"([^#]+)#0*[1-5]|([0-9]+)L")
 
 
@@ -58,14 +64,18 @@ def cron_of(text: str) -> str:
     both = padded[3].startswith("*") or padded[5].startswith("*")
     if both and min(allowed[_DAY_OF_MONTH]) > max(_MONTH_DAYS[month] for month in allowed["month"]):
         raise ValueError("no such month has that day")
-    return " ".join(",".join(map(_plain_step, field.split(","))) for field in fields)
+    names = tuple(_FIELDS)[-len(fields) :]
+    return " ".join(
+        ",".join(_plain_step(name, term) for term in field.split(","))
+        for name, field in zip(names, fields, strict=True)
+    )
 
 
-def _plain_step(term: str) -> str:
+def _plain_step(name: str, term: str) -> str:
     """`13-13/8` as cronie takes it: at 13, and no other time."""
     low, dash, rest = term.partition("-")
     high, slash, _ = rest.partition("/")
-    return low if dash and slash and low == high else term
+    return low if dash and slash and _number(name, low) == _number(name, high) else term
 
 
 def _other_dialect(text: str, fields: list[str]) -> str:
@@ -75,6 +85,10 @@ def _other_dialect(text: str, fields: list[str]) -> str:
         return f"write every={rest.strip() or '5m'} in place of cron"
     if word.lower() == "@reboot":
         return "a server has no reboot to wait for"
+    if text.startswith(("'", '"')):
+        return "write it without quotes"
+    if rate := _RATE.fullmatch(text):
+        return f"write every={plain_duration(rate[1]) or '5m'} in place of cron"
     if fields and fields[0].startswith("@"):
         return f"there are {', '.join(_ALIASES)}"
     if text.upper().startswith(("TZ=", "CRON_TZ=")):
@@ -82,15 +96,15 @@ def _other_dialect(text: str, fields: list[str]) -> str:
         return f"write timezone={zone} in a line of its own"
     if len(fields) in {6, 7} and _ZONE.fullmatch(zone := text.rsplit(maxsplit=1)[-1]) and fields[-1] not in _DAYS:
         return f"its last word looks like a time zone: write timezone={zone} in a line of its own"
-    if len(fields) == 7:
-        return "it has 7 fields: leave out the year"
-    return ""
+    return "it has 7 fields: leave out the year" if len(fields) == 7 else ""
 
 
 def _hint(name: str, field: str) -> str:
     """The same of one field."""
-    if "?" in field:
-        return f"{name} {shown(field)}: write * in place of ?"
+    if other := next((mark for mark in _OTHER_MARKS if re.search(rf"(?<![A-Z]){re.escape(mark)}(?![A-Z])", field)), ""):
+        return f"{name} {shown(field)}: {_OTHER_MARKS[other]}"
+    if long := next((word for word in re.findall("[A-Z]{4,}", field) if word[:3] in _NAMES.get(name, {})), ""):
+        return f"{name} {shown(field)}: write {long[:3]} in place of {shown(long)}"
     ends = re.fullmatch(r"(\w+)-(\w+)", field)
     names = _NAMES.get(name, {})
     if name == "day of week" and ends and ends[2] in {"SUN", "0"}:

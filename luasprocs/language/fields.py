@@ -6,12 +6,14 @@ A key stands at its line's beginning, without blanks around `=`, or after `@`. W
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.contract.metadata import KEYS
+from luasprocs.errors import SettingsError
 from luasprocs.language import shebang
-from luasprocs.language.metadata import is_key
+from luasprocs.language.metadata import is_key, parse_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +26,8 @@ _COMMENT = re.compile(r"[ \t\v\f\r\n]*--(?:\[(=*)\[(.*?)(?:\]\1\]|\Z)|-*([^\r\n]
 _PLAIN = r"[ \t\v\f]*+([A-Za-z_][A-Za-z0-9_]*+)=(?=[^= \t\v\f]|[ \t\v\f]*+(?:[\r\n]|\Z))([^\r\n]*)"
 _MARKED = r"[ \t\v\f]*+@([A-Za-z_][A-Za-z0-9_]*+)(?![=\w.:(])[ \t\v\f]*+([^\r\n]*)"
 _LOOSE = r"[ \t\v\f]*+([A-Za-z_][A-Za-z0-9_]*+)[ \t\v\f]*+=(?!=)[ \t\v\f]*+([^\r\n]*)"
+_COLON = re.compile(r"[ \t\v\f]*+@?([A-Za-z_]++)[ \t\v\f]*+:[ \t\v\f]*+([^\r\n]*)")
+_ANY_TEXT = {"text", "list", "keys", "place"}
 _FORMS = tuple(re.compile(form) for form in (_PLAIN, _MARKED))
 _ANY = re.compile(_LOOSE)
 _SAID_BY_FLAGS = {flag: said for flag, said in shebang.FLAGS.items() if said}
@@ -82,11 +86,18 @@ def pairs(text: str) -> list[tuple[str, str]]:
 
 
 def lookalikes(text: str) -> Iterator[Lookalike]:
-    """Lines that have `=` behind a word that is a key, nearly one, or how one begins, and are no fields; flags of the server."""
+    """Lines that have `=` behind a word that is a key, nearly one, or how one begins, and are no fields; flags of the server.
+
+    And `timeout: 30s`: a key, a colon, and what may be its value.
+    """
     for start, end, _, _ in _lines(text):
         if flag := _FLAG.match(text, start, end):
             key, value = _SAID_BY_FLAGS[flag[1]]
             yield Lookalike(flag[1], flag.start(1), key, written(key, value))
+            continue
+        colon = _COLON.match(text, start, end)
+        if colon and _fits(key := colon[1].lower(), value := colon[2].rstrip(BLANKS)):
+            yield Lookalike(colon[1], colon.start(1), key, written(key, value))
             continue
         field = _ANY.match(text, start, end)
         taken = _FORMS[0].match(text, start, end) and field and _counts(field[1])
@@ -115,6 +126,16 @@ def _lines(text: str) -> Iterator[tuple[int, int, tuple[int, int], bool]]:
 def _counts(key: str) -> bool:
     """Whether a word makes its line a field: a key, or a key that is misspelt."""
     return is_key(key) or bool(_near(key, _TYPO))
+
+
+def _fits(key: str, value: str) -> bool:
+    """Whether a value is one of a key that doesn't take any text."""
+    if key not in KEYS or KEYS[key].kind in _ANY_TEXT:
+        return False
+    with suppress(SettingsError):
+        parse_value(key, value)
+        return True
+    return False
 
 
 def _begun(word: str) -> str:

@@ -123,6 +123,9 @@ _SHOWN_CHARS = 60
 _DURATION = re.compile(r"(?:[0-9]{1,12}(?:ms|[smhd]))+")
 _DURATION_PART = re.compile(r"([0-9]+)(ms|[smhd])")
 _DURATION_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_SPELT_OUT = re.compile(
+    r"([0-9]{1,12}) ?(ms|msecs?|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)"
+)
 DURATION_LIMIT_MS = 3660 * _DURATION_MS["d"]
 _SIZE = re.compile(r"([0-9]{1,9})(kb|mb|gb)", re.IGNORECASE)
 _SIZE_BYTES = {"kb": 1024, "mb": 1024**2, "gb": 1024**3}
@@ -136,7 +139,7 @@ def nearest(word: str, words: Iterable[str], *, cutoff: float = 0.5) -> str:
     import difflib  # noqa: PLC0415  2 ms of every start, needed only once something is wrong
 
     found = difflib.get_close_matches(word[:100].lower(), list(words), n=1, cutoff=cutoff)
-    return f"; did you mean {found[0]!r}?" if found else ""
+    return f"; did you mean {str(found[0])!r}?" if found else ""
 
 
 def shown(text: str) -> str:
@@ -177,11 +180,20 @@ def number(limit: int, text: str) -> int:
 def duration_ms(text: str) -> int:
     """`15s`, `5m`, `500ms`, `1h`, `1d`, `1m30s`, above zero: milliseconds."""
     if not _DURATION.fullmatch(text):
-        raise ValueError("it has no unit" if text.isdigit() else "")
+        plain = plain_duration(text)
+        raise ValueError("it has no unit" if text.isdigit() else f"write {plain}" if plain else "")
     total = sum(int(count) * _DURATION_MS[unit] for count, unit in _DURATION_PART.findall(text))
     if not 0 < total <= DURATION_LIMIT_MS:
         raise ValueError("it is too long" if total else "it is zero")
     return total
+
+
+def plain_duration(text: str) -> str:
+    """`5m` for `5 minutes`, `PT5M`, `5min`; "" for what is no duration in any spelling."""
+    found = _SPELT_OUT.fullmatch(text.lower().removeprefix("pt"))
+    if not found:
+        return ""
+    return found[1] + ("ms" if found[2].startswith(("ms", "milli")) else found[2][0])
 
 
 def size_bytes(text: str) -> int:

@@ -13,7 +13,7 @@ from luasprocs.contract.encoding import raw, text
 from luasprocs.contract.refusals import Refusal
 from luasprocs.errors import NoSprocError, ScriptError
 from luasprocs.operations.sprocs import meant
-from luasprocs.server.errors import is_missing_function, is_no_writes, named
+from luasprocs.server.errors import is_forbidden, is_missing_function, is_no_writes, named
 from luasprocs.server.places import place_of
 from luasprocs.server.script_errors import code_of, script_errors
 from luasprocs.state.executions import newest_id
@@ -120,6 +120,11 @@ def _own_errors(registry: Registry, name: str) -> Iterator[None]:
 
 def _enqueue(registry: Registry, name: str, keys: Sequence[Argument], args: Sequence[Argument], by: str) -> Enqueued:
     origin = f"{by}/{secrets.token_hex(4)}"  # by which its records are found
-    since_ms = int(newest_id(registry).partition("-")[0])
+    try:
+        since_ms = int(newest_id(registry).partition("-")[0])
+    except ResponseError as error:
+        if not is_forbidden(error):
+            raise
+        since_ms = 0  # who may only call reads no records
     reply: Any = registry.client.execute_command(*enqueue_command(registry.keys, name, keys, args, origin))
     return Enqueued(name, None if reply is None else text(reply), origin, since_ms)

@@ -9,7 +9,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
-from luasprocs.contract.encoding import parsed_json
+from luasprocs.contract.encoding import parsed_json, seconds
 
 if TYPE_CHECKING:
     from luasprocs.registry.live import Live, LiveSproc
@@ -53,7 +53,7 @@ def parse_edit(stored: str) -> Edit | None:
     try:
         found = parsed_json(stored)
         past = tuple(str(blob) for blob in found.get("past", ()))
-        return Edit(str(found["by"]), float(found["at"]), str(found["base"]), past)
+        return Edit(str(found["by"]), seconds(found["at"]), str(found["base"]), past)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 

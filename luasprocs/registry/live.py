@@ -6,14 +6,14 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from luasprocs.contract.encoding import raw, text
+from luasprocs.contract.encoding import number, raw, text
 from luasprocs.contract.keys import KEYS, Keys
 from luasprocs.contract.limits import FUNCTIONS_DIGEST, TRIGGERS_DIGEST
 from luasprocs.contract.replies import About, Inspected
 from luasprocs.engine import Engine, new_secret, render
 from luasprocs.language.needs import NOTHING, Needs
 from luasprocs.language.sproc import Sproc
-from luasprocs.registry.revision import Revision, number_in
+from luasprocs.registry.revision import Revision
 from luasprocs.registry.sproc_hash import digest, sproc_of
 from luasprocs.server.errors import is_missing_function, is_wrong_type
 from luasprocs.server.info import ServerInfo, parse_info
@@ -205,7 +205,7 @@ def _live(registry: Registry, replies: Sequence[Any]) -> Live:
         faults=tuple(faults),
         last_generation=0
         if isinstance(last, Exception) or not last
-        else number_in(text(last[0][1].get(b"generation", b""))),
+        else number(text(last[0][1].get(b"generation", b""))),
     )
 
 

@@ -106,7 +106,7 @@ def _waiting(orphan: Registry) -> Iterator[tuple[str, str, bytes]]:
     for key in lists:
         yield from (("job", "", job) for job in read_left(orphan, "LRANGE", key, 0, -1))
     for job, due in read_left(orphan, "ZRANGE", keys.delayed, 0, -1, "WITHSCORES"):
-        yield "delayed", str(int(due)), job
+        yield "delayed", str(int(min(due, 1 << 53))), job
 
 
 def _entries(orphan: Registry, stream: str) -> Iterator[tuple[Any, dict[bytes, bytes]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from luasprocs.contract.encoding import text
+from luasprocs.contract.encoding import number, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,10 +39,5 @@ class Revision(NamedTuple):
         """From the hash; what isn't there, or is no number where one is due, has its default."""
         found: dict[str, Any] = {text(name): text(value) for name, value in stored.items()}
         for name in ("generation", "engine"):
-            found[name] = number_in(found.get(name, ""))
+            found[name] = number(found.get(name, ""))
         return cls(**{name: value for name, value in found.items() if name in cls._fields})
-
-
-def number_in(value: str) -> int:
-    """A stored whole number; 0 for what is none."""
-    return int(value) if value.isdecimal() else 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
-from luasprocs.contract.encoding import parsed_json, text, texts, time_ms
+from luasprocs.contract.encoding import parsed_json, seconds, text, texts, time_ms
 from luasprocs.server.errors import is_wrong_type
 from luasprocs.server.registry import Registry
 
@@ -82,7 +82,9 @@ def _stored(value: Any) -> str:
 def _parsed(value: str, default: object) -> Any:
     if isinstance(default, tuple):
         return tuple(map(str, parsed_json(value)))
-    return type(default)(value) if isinstance(default, int | float) else value
+    if isinstance(default, float):
+        return seconds(value)
+    return int(value) if isinstance(default, int) else value
 
 
 def read_sync_state(registry: Registry) -> SyncState:
@@ -126,11 +128,7 @@ class Suspended(NamedTuple):
         if not stored:
             return None
         found = texts(stored)
-        try:
-            since = float(found.get("since", "0"))
-        except ValueError:
-            since = 0.0
-        return cls(since, found.get("by", ""), found.get("reason", ""))
+        return cls(seconds(found.get("since", "0")), found.get("by", ""), found.get("reason", ""))
 
     def __str__(self) -> str:
         """`by ann@host: a freeze`."""

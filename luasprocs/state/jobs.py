@@ -190,7 +190,7 @@ def _of_entry(entry: Any, fields: Any, running: Mapping[str, str], alive: Collec
 def _delayed(flat: Any) -> Iterator[JobRecord | None]:
     pairs = flat if flat and isinstance(flat[0], list) else [*zip(flat[::2], flat[1::2], strict=False)]
     for found, due in pairs:
-        yield _record(found, "delayed", due_ms=int(float(due)))
+        yield _record(found, "delayed", due_ms=int(min(max(float(due), 0), 1 << 53)))
 
 
 def _of_dead(fields: Any) -> JobRecord | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
-from luasprocs.contract.encoding import raw, text
+from luasprocs.contract.encoding import number, raw, text
 from luasprocs.contract.replies import Schedule
 from luasprocs.server.errors import is_missing_function
 from luasprocs.server.reading import raise_refusals
@@ -105,8 +105,8 @@ def _read(registry: Registry) -> Schedules:
 
 def _info(found: Schedule, stats: Any, now_ms: int, *, served: bool) -> ScheduleInfo:
     name, cron, every, zone, misfire, paused, held = found
-    missed, last_run = (0, 0) if isinstance(stats, Exception) else (_number(one) for one in stats)
-    last_ms = _number(held.partition(" ")[0])
+    missed, last_run = (0, 0) if isinstance(stats, Exception) else (number(text(one or "")) for one in stats)
+    last_ms = number(held.partition(" ")[0])
     state = "paused" if paused else "ok" if held and served else "idle"
     due_ms, problem = 0, ""
     from luasprocs.language.recurrence import Recurrence  # noqa: PLC0415  # 7 ms of each status, if there is no schedule
@@ -127,8 +127,3 @@ def _info(found: Schedule, stats: Any, now_ms: int, *, served: bool) -> Schedule
         missed=missed,
         problem=problem,
     )
-
-
-def _number(value: Any) -> int:
-    found = text(value) if value else ""
-    return int(found) if found.isdecimal() else 0

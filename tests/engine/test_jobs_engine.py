@@ -362,6 +362,8 @@ def test_junk_among_what_waits_and_what_is_delayed_holds_nothing_up(engine: Engi
     engine.client.zadd(KEYS.delayed, {"junk": 1, '{"id":"x"}': 1})
     assert engine.call("due") == [b""]
     assert engine.client.zcard(KEYS.delayed) == 0
+    engine.client.zadd(KEYS.delayed, {"junk": "inf"})
+    assert engine.call("due") == [b"300000"]
     [row] = engine.take()
     assert row[1] == first
     engine.finish(row)
@@ -417,6 +419,19 @@ def test_a_turn_goes_on_if_somebody_removed_its_job(engine: Engine) -> None:
     assert row[1] == waits
     assert engine.enqueue("b.lua")
     engine.client.delete(KEYS.jobs)
+    engine.call("due")
+    assert not engine.client.exists(KEYS.running)
+
+
+def test_what_is_no_entry_of_a_job_is_lost_and_ends_no_other(engine: Engine) -> None:
+    put(engine.client, sproc("a.lua", ASYNC))
+    engine.enqueue("a.lua")
+    [row] = engine.take()
+    ends = (120, "", "")
+    answers = engine.call("finish", "d1", row[0], "ok", *ends, "a.lua", "ok", *ends, "9" * 20 + "-1", "ok", *ends)
+    assert answers == [b"OK", b"LOST", b"LOST"]
+    assert engine.client.xlen(KEYS.jobs) == 0
+    engine.client.hset(KEYS.running, "a.lua", "1-1 */5")
     engine.call("due")
     assert not engine.client.exists(KEYS.running)
 

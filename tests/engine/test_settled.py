@@ -107,6 +107,17 @@ def test_a_killed_run_leaves_nothing(settings, server):
     assert settings.client.execute_command("FCALL", "luasprocs_execute", 0, "pi.lua") == b"3.14159265"
 
 
+@pytest.mark.parametrize(
+    "change", ["collectgarbage('setpause', 99)", "_G['collect' .. 'garbage']('setstepmul', 99) error('x')"]
+)
+def test_the_garbage_collectors_pace_is_put_back(settings, change):
+    paces = "local p = collectgarbage('setpause', 1) local s = collectgarbage('setstepmul', 1) return { p, s }"
+    put(settings.client, sproc("paces.lua", paces))
+    before = settings.client.execute_command("FCALL", "luasprocs_execute", 0, "paces.lua")
+    settings(sproc("paces.lua", paces), sproc("a.lua", change))
+    assert settings.client.execute_command("FCALL", "luasprocs_execute", 0, "paces.lua") == before
+
+
 def test_a_seed_is_nobody_else_s(server):
     client = server.client()
     put(

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from redis.exceptions import RedisError, ResponseError
 
@@ -111,7 +111,7 @@ def written(client: Redis, place: str, kind: str, field: bytes, value: bytes) ->
         case "set":
             client.sadd(place, field, value)
         case "zset":
-            client.zadd(place, {value: 1, field: 2})
+            client.zadd(place, {value: 1, field: 2, JOB: "inf"})
         case _:
             client.set(place, value)
 
@@ -200,8 +200,16 @@ EDITS = st.lists(
 )
 
 
-@settings(examples(15), phases=(Phase.generate,))  # to look for a shorter example takes minutes
+BEYOND = b'{"by":"x","at":1e999,"base":"0123456789012345678901234567890123456789"}'
+
+
+@settings(examples(15), phases=(Phase.explicit, Phase.generate))  # to look for a shorter example takes minutes
 @given(edits=EDITS)
+@example(edits=[(KEYS.events, "hash", b"tick", b"junk"), (KEYS.running, "hash", b"later.lua", b"1-1 */5")])
+@example(edits=[(KEYS.desired, "hash", b"at", b"inf"), (KEYS.suspended, "hash", b"since", b"nan")])
+@example(edits=[(KEYS.delayed, "zset", b"x", b"y"), (KEYS.name("a.lua"), "hash", b"edit", BEYOND)])
+@example(edits=[(KEYS.stats("tick.lua"), "hash", b"last_run", b"9" * 5000)])
+@example(edits=[(KEYS.revision, "hash", b"generation", b"9" * 5000)])
 def test_any_key_may_hold_anything(server, edits):
     client = connect(server.url)
     registry = Registry(client, KEYS)

@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from luasprocs.contract.keys import Keys
+from luasprocs.operations.run import Enqueued, run
 from luasprocs.server.acl import rule, setuser
 from luasprocs.server.registry import Registry
 from luasprocs.state.jobs import act, count_jobs, read_jobs
@@ -63,6 +64,13 @@ def test_the_examples_run(server, as_caller):
         except redis.exceptions.ResponseError as error:
             assert "ermission" not in str(error), name
     assert refusals(server) == []
+
+
+def test_the_operation_behind_execute_enqueues_in_its_name(server, as_caller):
+    put(server.client(), sproc("later.lua", "-- runasync=yes\nreturn 1"))
+    done = run(Registry(as_caller(), Keys()), "later.lua", by="ann")
+    assert isinstance(done, Enqueued)
+    assert [job.id for job in read_jobs(Registry(server.client(), Keys()))] == [done.job]
 
 
 @pytest.mark.parametrize("overlap", ["allow", "queue", "skip"])

@@ -116,6 +116,11 @@ def test_a_committed_server_file_sends_nobody_to_another_machine(repo):
         ({}, {"LUASPROCS_REDIS": "http://:secret@h/"}, r"^LUASPROCS_REDIS: the Redis URL can't be used"),
         ({}, {"LUASPROCS_NAMESPACE": "a b"}, r"^LUASPROCS_NAMESPACE: namespace 'a b' can't be used"),
         ({}, {"LUASPROCS_HEAL": "atuo"}, r"^LUASPROCS_HEAL: 'atuo' is not one of auto, warn; did you mean 'auto'"),
+        (
+            {},
+            {"LUASPROCS_ALLOW": "clib"},
+            r"^LUASPROCS_ALLOW: 'clib' is not one of exec, clibs, unconfined; did you mean 'clibs'\?$",
+        ),
         ({}, {"LUASPROCS_LIVE_EDITS": "x"}, r"^LUASPROCS_LIVE_EDITS: 'x' is not one of commit, keep, revert"),
         ({}, {"LUASPROCS_INTERVAL": "30"}, r"^LUASPROCS_INTERVAL: '30' is not a duration, like 30s"),
         ({}, {"LUASPROCS_DEBUG": "maybe"}, r"^LUASPROCS_DEBUG: 'maybe' is neither yes nor no"),
