@@ -30,6 +30,7 @@ COUNTS = sproc("counts.lua", "-- event=set\n-- key=x:*\nredis.call('INCR', 'ran:
 JOB = sproc("job.lua", "-- runasync=yes\nredis.call('INCR', KEYS[1])\n")
 SENT = {"depth": 1, "roots": 1, "origin": "-", "event": "set", "names": "counts.lua"}
 JOBS = 1500
+TRIES = (("again", 1), ("never", 0))
 
 
 def orphaned(cluster: Cluster) -> tuple[Keys, int]:
@@ -132,4 +133,25 @@ def test_a_deployer_carries_over(cluster):
     assert old.tag not in tags(cluster)
     assert len(read_jobs(open_registry(cluster.url))) == 1
     assert cluster.nodes[1].ask("EXISTS", old.jobs, old.revision) == 0
+    back(cluster, slot)
+
+
+def test_jobs_that_wait_for_their_next_try_and_dead_ones_are_carried_over(cluster):
+    head = "-- runasync=yes\n-- backoff=1h\n"
+    fails = tuple(sproc(f"{name}.lua", f"{head}-- retries={count}\nerror('no')\n") for name, count in TRIES)
+    put(open_registry(cluster.url), fails, about=change())
+    source = cluster.nodes[0]
+
+    def states() -> dict[str, tuple[str, int]]:
+        return {job.sproc: (job.state, job.due_ms) for job in read_jobs(open_registry(cluster.url))}
+
+    with DaemonProcess(cluster.url) as process:
+        for name, _ in TRIES:
+            source.ask("FCALL", "luasprocs_enqueue", "1", on(cluster, source), f"{name}.lua", "-", "1")
+        until(lambda: {state for state, _ in states().values()} == {"delayed", "dead"}, what=lambda: process.output)
+    before = states()
+    old, slot = orphaned(cluster)
+    put(open_registry(cluster.url), fails, about=change())
+    assert old.tag not in tags(cluster)
+    assert states() == before
     back(cluster, slot)
