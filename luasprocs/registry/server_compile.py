@@ -13,8 +13,9 @@ from luasprocs.errors import ConflictError, Problem
 from luasprocs.language.needs import is_script
 from luasprocs.registry.functions import names_taken
 from luasprocs.registry.transaction import Row, row_of
+from luasprocs.registry.watching import watched
 from luasprocs.server.errors import is_name_taken
-from luasprocs.server.pipeline import borrowed, packed
+from luasprocs.server.pipeline import borrowed, packed, transact
 from luasprocs.server.registry import Registry
 
 if TYPE_CHECKING:
@@ -139,7 +140,10 @@ def _load_engine(registry: Registry, live: Live, engine: Engine, *, adopt: bool)
     try:
         # Where no engine answers, a library of its name is somebody else's: without REPLACE the server refuses to touch it.
         replace = ("REPLACE",) if adopt or live.about is not None else ()
-        registry.client.execute_command("FUNCTION", "LOAD", *replace, engine.text)
+        with watched(registry, registry.keys.revision) as connection:
+            (reply,) = transact(connection, iter((packed("FUNCTION", "LOAD", *replace, engine.text),)))
+        if isinstance(reply, Exception):
+            raise reply
     except ResponseError as error:
         if is_name_taken(error):
             if _ours(registry, engine):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -9,11 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from luasprocs.contract.keys import Keys
+from luasprocs.errors import ConflictError
 from luasprocs.operations.pause import pause
 from luasprocs.operations.put import put
 from luasprocs.registry.shards import enter
+from luasprocs.runtime.engine import until_engine
+from luasprocs.runtime.link import Address, Link
+from luasprocs.runtime.log_once import LogOnce
 from luasprocs.server.acl import rule, setuser
-from luasprocs.server.fleet import open_registry
+from luasprocs.server.fleet import open_registry, shard_url
 from luasprocs.server.slots import slot_of
 from luasprocs.state.jobs import read_jobs
 from luasprocs.state.paused import read_paused
@@ -154,4 +159,33 @@ def test_jobs_that_wait_for_their_next_try_and_dead_ones_are_carried_over(cluste
     put(open_registry(cluster.url), fails, about=change())
     assert old.tag not in tags(cluster)
     assert states() == before
+    back(cluster, slot)
+
+
+def test_a_sync_that_began_before_the_slot_moved_leaves_the_engine_of_the_other_shard_alone(cluster):
+    put(open_registry(cluster.url), (COUNTS,), about=change())
+    stale, target = open_registry(cluster.url), cluster.nodes[1]
+    own = keys_on(cluster, target).tag
+    _, slot = orphaned(cluster)
+    for sprocs in ((COUNTS, JOB), (COUNTS,)):
+        with pytest.raises(ConflictError, match=f"has moved to shard {own}"):
+            put(stale, sprocs, about=change())
+        assert target.ask("FCALL_RO", "luasprocs_shard", 0) == own
+    put(open_registry(cluster.url), (COUNTS, JOB), about=change())
+    assert len(tags(cluster)) == 3
+    back(cluster, slot)
+
+
+async def test_a_daemon_waits_where_the_engine_is_another_shards(cluster):
+    put(open_registry(cluster.url), (COUNTS,), about=change())
+    target = cluster.nodes[1]
+    own = keys_on(cluster, target)
+    old, slot = orphaned(cluster)
+    link = await Link.open(Address(shard_url(cluster.seeds_url, old.tag), old, 0), "daemon-1", LogOnce())
+    assert link.server.address[1] == target.port
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await until_engine(link)
+    link.close()
+    assert target.ask("FCALL_RO", "luasprocs_shard", 0) == own.tag
     back(cluster, slot)
