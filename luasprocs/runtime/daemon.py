@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -104,14 +103,14 @@ class Daemon:
         wait_s, watch = RETRY_FIRST_S, None
         while not self._stop.is_set():
             try:
-                found = await asyncio.to_thread(self._fleet.shards, self._topology.primaries)
+                found = await asyncio.to_thread(self._fleet.shards, self._topology.seen)
             except exceptions.RedisError as error:
                 self._said.say("connection", f"{named(error, self._url) or error}; trying again")
                 wait_s = min(wait_s * 2, RETRY_LONGEST_S)
             else:
                 self._said.forget("connection")
                 self._change(group, found)
-                self._looked_ms = round((time.time() - GOSSIP_S) * 1000)
+                self._looked_ms = round((self._fleet.began_s - GOSSIP_S) * 1000)
                 if not any(keys.tag for keys in found):
                     return
                 watch = watch or group.create_task(self._topology.watch(self._cluster, self._looked))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from luasprocs.contract.keys import Keys
 from luasprocs.operations.put import put
+from luasprocs.runtime.daemon import GOSSIP_S
 from luasprocs.server.acl import rule, setuser
 from luasprocs.server.fleet import Fleet, open_registry
 from luasprocs.server.slots import slot_of
@@ -192,6 +195,7 @@ def test_what_happens_on_a_primary_that_comes_is_a_gap_until_somebody_listens(cl
     put(open_registry(cluster.url), (COUNTS,), about=change())
     source, known = cluster.nodes[0], cluster.nodes[0].address
     with DaemonProcess(cluster.url) as process:
+        os.kill(process.pid, signal.SIGSTOP)  # what it has seen before is all that it knows when it goes on
         new = cluster.add()
         new.ask("CONFIG", "SET", "cluster-allow-replica-migration", "no")  # it stays a primary without slots
         cluster.cli("add-node", new.address, known)
@@ -200,6 +204,8 @@ def test_what_happens_on_a_primary_that_comes_is_a_gap_until_somebody_listens(cl
         cluster.move_slot(slot, source, new)
         written_s = _seconds(new)
         until(lambda: new.ask("SET", f"x:{{{on(cluster, new)}}}", "1"))
+        until(lambda: _seconds(new) > written_s + GOSSIP_S + 1)
+        os.kill(process.pid, signal.SIGCONT)
         until(lambda: len(open_registry(cluster.url).shards) == 4)
         put(open_registry(cluster.url), (COUNTS,), about=change())
         gaps = keys_on(cluster, new).gaps
