@@ -189,3 +189,11 @@ async def test_a_daemon_waits_where_the_engine_is_another_shards(cluster):
     link.close()
     assert target.ask("FCALL_RO", "luasprocs_shard", 0) == own.tag
     back(cluster, slot)
+
+
+def test_of_two_orphans_the_earlier_says_where_the_gap_begins(cluster):
+    put(open_registry(cluster.url), (COUNTS,), about=change())
+    shard, source = open_registry(cluster.url), "__keyspace@0__:x:*"
+    for tag, ms in (("a", 100), ("b", 200)):
+        assert shard.call("missed", tag, "-", 1, source, ms) == 1
+    assert shard.client.hget(shard.keys.events, f"left:{source}") == b"100"
