@@ -16,9 +16,9 @@ from luasprocs.language.triggers.event import as_fields, sources, trigger_of
 from luasprocs.registry.edits import edits_of
 from luasprocs.registry.history import read_history
 from luasprocs.registry.live import INSPECT_CHUNK, read_sprocs
+from luasprocs.registry.place import OVERTAKEN, connection_to
 from luasprocs.registry.revision import Revision
 from luasprocs.registry.transaction import Transaction, batched
-from luasprocs.registry.watching import OVERTAKEN, watched
 from luasprocs.server.pipeline import borrowed, packed, transact
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Ready(NamedTuple):
 
     def _send(self) -> None:
         registry, live, change, revision = self.registry, self.live, self.change, self.revision
-        with watched(registry, *_singles(registry.keys)) as connection:
+        with connection_to(registry, *_singles(registry.keys)) as connection:
             _still(registry, live)
             transaction = Transaction(
                 registry.keys,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from luasprocs.engine import VERSION
 from luasprocs.errors import ConflictError
+from luasprocs.registry.place import OVERTAKEN, connection_to
 from luasprocs.registry.revision import Revision
-from luasprocs.registry.watching import OVERTAKEN, watched
 from luasprocs.server.pipeline import packed, transact
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def reload_engine(registry: Registry, live: Live, engine: Engine) -> None:
         ConflictError: the registry changed since `live` was read. redis.RedisError: the server refused.
     """
     keys = registry.keys
-    with watched(registry, keys.revision) as connection:
+    with connection_to(registry, keys.revision) as connection:
         if Revision.parse(registry.client.hgetall(keys.revision)) != live.revision:
             raise ConflictError(OVERTAKEN)
         counts = () if live.about is None else (packed("FCALL", *registry.words("flush")),)

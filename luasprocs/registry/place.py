@@ -23,24 +23,25 @@ OVERTAKEN = "another sync changed the registry first: plan again"
 
 
 @contextmanager
-def watched(registry: Registry, *keys: str) -> Iterator[Any]:
-    """A connection that watches keys. If the slot of the registry's tag moves away, EXEC fails; if it has moved to another
-    shard, whose engine must stay, nothing begins.
+def connection_to(registry: Registry, *watched: str) -> Iterator[Any]:
+    """A connection to change a registry by, which watches keys. If the slot of its tag moves away, EXEC fails; if it has moved
+    to another shard, whose engine must stay, nothing begins.
 
     Raises:
         ConflictError: it has, or a watched key changed. redis.RedisError: the server can't be asked.
     """
     with borrowed(registry.client) as connection:
-        _reply(connection, "WATCH", *keys)
+        if watched:
+            _reply(connection, "WATCH", *watched)
         if registry.keys.tag:
-            _check_place(registry, connection)
+            _check(registry, connection)
         try:
             yield connection
         except WatchError as error:
             raise ConflictError(OVERTAKEN) from error
 
 
-def _check_place(registry: Registry, connection: Any) -> None:
+def _check(registry: Registry, connection: Any) -> None:
     try:
         said = _reply(connection, "FCALL_RO", registry.keys.function("shard"), 0)
     except ResponseError as error:
