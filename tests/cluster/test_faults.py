@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 DAEMONS, WRITERS, RATE = (4, 8, 60) if SOAK else (2, 4, 20)
 SHORT = ("slots", "killed")
-LOSING = ("killed", "split", "failover", "tag")
+LOSING = ("killed", "split", "failover", "tag", "added", "all_slots", "daemons_killed")
 """What may leave a gap."""
 LONG = (*SHORT, "tag", "all_slots", "directory", "added", "failover", "split", "frozen", "daemons_killed")
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800 if SOAK else 240)]
