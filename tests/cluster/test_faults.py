@@ -22,7 +22,7 @@ from tests.soak import SOAK
 from tests.until import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from luasprocs.server.registry import Registry
@@ -125,5 +125,6 @@ def test_the_ledger_holds_through(scene: Scene, fault: str) -> None:
 def in_hand(registry: Registry) -> int:
     """Jobs that are not dead, and events that wait for their key's shard."""
     counts = count_jobs(registry)
-    sent: Iterable[Any] = (shard.client.xlen(shard.keys.outbox) for shard in registry.shards)
-    return counts["open"] + counts["delayed"] + sum(sent)
+    sent: list[Any] = [shard.client.xlen(shard.keys.outbox) for shard in registry.shards]
+    waiting: int = counts["open"] + counts["delayed"] + sum(sent)
+    return waiting
