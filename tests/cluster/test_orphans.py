@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from luasprocs.contract.keys import Keys
-from luasprocs.errors import ConflictError
+from luasprocs.errors import RegistryError
 from luasprocs.operations.pause import pause
 from luasprocs.operations.put import put
 from luasprocs.registry.shards import enter
@@ -168,7 +168,7 @@ def test_a_sync_that_began_before_the_slot_moved_leaves_the_engine_of_the_other_
     own = keys_on(cluster, target).tag
     _, slot = orphaned(cluster)
     for sprocs in ((COUNTS, JOB), (COUNTS,)):
-        with pytest.raises(ConflictError, match=f"has moved to shard {own}"):
+        with pytest.raises(RegistryError, match="has moved to"):
             put(stale, sprocs, about=change())
         assert target.ask("FCALL_RO", "luasprocs_shard", 0) == own
     put(open_registry(cluster.url), (COUNTS, JOB), about=change())
