@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from luasprocs.contract.function import Function
 
-MOVED = "moved"
-"""The chunk that serves them: a single server's engine has it not."""
+MOVED, ORPHAN = CLUSTER_CHUNKS = ("moved", "orphan")
+"""The chunks that serve them: a single server's engine has them not."""
 CLUSTER = (
     Function(
         "arrive",
@@ -20,7 +20,7 @@ CLUSTER = (
     Function(
         "adopt",
         "syncs",
-        MOVED,
+        ORPHAN,
         "takes a job of a registry that no shard serves any more, or a retry whose key another shard does not have, once; "
         "`kind`: `job`, `delayed` (`due`: unix milliseconds) or `dead` (`due`: its error)",
         "`OK`, `HAD` or `NONE`",
@@ -29,7 +29,7 @@ CLUSTER = (
     Function(
         "inherit",
         "syncs",
-        MOVED,
+        ORPHAN,
         "adds to its own what such a registry has kept, whose slot is on the same node, and deletes it there; `kind`: `stats` "
         "(`name`: a sproc), `executions` or `gaps`",
         "OK",
@@ -38,7 +38,7 @@ CLUSTER = (
     Function(
         "inherit_sent",
         "syncs",
-        MOVED,
+        ORPHAN,
         "takes an entry of the Outbox of a registry that no shard serves any more, once",
         "`OK` or `HAD`",
         ("shard", "id", "depth", "roots", "origin", "key", "event"),
@@ -47,12 +47,12 @@ CLUSTER = (
     Function(
         "missed",
         "syncs",
-        MOVED,
+        ORPHAN,
         "records what a registry that no shard serves any more had not run as a gap, if this server's events were its own, or if "
         "`forced` is 1; `ms`: up to when it had run a source",
         "1 if it does so, or did before; else 0",
         ("shard", "epoch", "forced"),
         ("source", "ms"),
     ),
-    Function("shard", "syncs", MOVED, "names the registry that the engine serves", "its tag", reads=True),
+    Function("shard", "syncs", ORPHAN, "names the registry that the engine serves", "its tag", reads=True),
 )

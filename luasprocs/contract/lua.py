@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from luasprocs.contract import limits, records
-from luasprocs.contract.cluster import MOVED
+from luasprocs.contract.cluster import CLUSTER_CHUNKS
 from luasprocs.contract.encoding import raw
 from luasprocs.contract.functions import FUNCTIONS
 from luasprocs.contract.keys import KEYS
@@ -77,7 +77,7 @@ def _usage(keys: Keys, name: str) -> str:
 
 def _served(keys: Keys) -> list[Function]:
     """The functions that register.lua registers; core.lua registers its own."""
-    return [one for one in FUNCTIONS.values() if one.chunk != "core" and (keys.tag or one.chunk != MOVED)]
+    return [one for one in FUNCTIONS.values() if one.chunk != "core" and (keys.tag or one.chunk not in CLUSTER_CHUNKS)]
 
 
 def _rule(keys: Keys, one: Function) -> str:

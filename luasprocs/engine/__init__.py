@@ -12,7 +12,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.contract import lua
-from luasprocs.contract.cluster import MOVED
+from luasprocs.contract.cluster import CLUSTER_CHUNKS
 from luasprocs.contract.functions import FUNCTIONS
 from luasprocs.contract.keys import Keys
 from luasprocs.language.compiler import PREFIX, ROOMY
@@ -21,9 +21,9 @@ from luasprocs.language.needs import NOTHING
 if TYPE_CHECKING:
     from luasprocs.language.needs import Needs
 
-VERSION = 31
+VERSION = 32
 """Raised with every change of the engine's text, or of what it is made from: an older luasprocs must not undo it."""
-TEXTS = {30: "6fe9e4702f1cc416b2c69caeb33b684a69f5578c", 31: "1eba2a0481783ab6e794946d3051bc7b4ccf6cb3"}
+TEXTS = {31: "1eba2a0481783ab6e794946d3051bc7b4ccf6cb3", 32: "7acc72d26115d721bb8c22b11fea3f4560201697"}
 """The last VERSIONs, and the ids of their texts for one registry. A VERSION that somebody may run keeps its text."""
 
 LOADED = ("core", "register")
@@ -106,7 +106,7 @@ def _body(keys: Keys, owner: str, db: int, needs: Needs) -> tuple[str, str]:
         OWN=[part for one in needs.functions for part in (one.function, one.sproc, (*one.flags, *lua.across(keys)))],
     )
     at_load = (*LOADED, "own") if needs.functions else LOADED
-    left = {*(() if needs.allowed else ("room",)), *(() if keys.tag else (MOVED,))}
+    left = {*(() if needs.allowed else ("room",)), *(() if keys.tag else CLUSTER_CHUNKS)}
     later = (name for name in CHUNKS if name not in left)
     texts = "".join(f"\n--@ {name}\n{lua.chunk(source(name), literals)}" for name in later)
     loaded = "".join(f"(function(...) {lua.chunk(source(name), literals)}end)(core);\n" for name in at_load)

@@ -105,8 +105,9 @@ def _waiting(orphan: Registry) -> Iterator[tuple[str, str, bytes]]:
     lists = [keys.enqueued, *(raw(keys.waiting_prefix) + name for name in read_left(orphan, "HKEYS", keys.running))]
     for key in lists:
         yield from (("job", "", job) for job in read_left(orphan, "LRANGE", key, 0, -1))
-    for job, due in read_left(orphan, "ZRANGE", keys.delayed, 0, -1, "WITHSCORES"):
-        yield "delayed", str(int(min(due, 1 << 53))), job
+    delayed = read_left(orphan, "ZRANGE", keys.delayed, 0, -1, "WITHSCORES")
+    for job, due in zip(delayed[::2], delayed[1::2], strict=True):
+        yield "delayed", str(int(min(float(due), 1 << 53))), job
 
 
 def _entries(orphan: Registry, stream: str) -> Iterator[tuple[Any, dict[bytes, bytes]]]:

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from redis.exceptions import ConnectionError as BrokenError
-from redis.exceptions import ExecAbortError, WatchError
+from redis.exceptions import ExecAbortError
 from redis.exceptions import TimeoutError as LateError
 
 from luasprocs.contract.encoding import raw
@@ -16,6 +16,7 @@ from luasprocs.language.triggers.event import as_fields, sources, trigger_of
 from luasprocs.registry.edits import edits_of
 from luasprocs.registry.history import read_history
 from luasprocs.registry.live import INSPECT_CHUNK, read_sprocs
+from luasprocs.registry.place import OVERTAKEN, connection_to
 from luasprocs.registry.revision import Revision
 from luasprocs.registry.transaction import Transaction, batched
 from luasprocs.server.pipeline import borrowed, packed, transact
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 LOST = (BrokenError, LateError)
 LOOK_FOR_S, LOOK_EVERY_S = 3.0, 0.1
 """How long a server is asked for, behind a connection that broke, and how often."""
-_OVERTAKEN = "another sync changed the registry first: plan again"
 
 
 class _CutOffError(Exception):
@@ -82,9 +82,7 @@ class Ready(NamedTuple):
 
     def _send(self) -> None:
         registry, live, change, revision = self.registry, self.live, self.change, self.revision
-        with borrowed(registry.client) as connection:
-            connection.send_command("WATCH", *_singles(registry.keys))
-            connection.read_response()
+        with connection_to(registry, *_singles(registry.keys)) as connection:
             _still(registry, live)
             transaction = Transaction(
                 registry.keys,
@@ -123,7 +121,7 @@ def _still(registry: Registry, live: Live) -> None:
     """What was planned from is still so; what comes after WATCH makes EXEC fail."""
     stored = {} if live.faulty(registry.keys.revision) else registry.client.hgetall(registry.keys.revision)
     if Revision.parse(stored) != live.revision:
-        raise ConflictError(_OVERTAKEN)
+        raise ConflictError(OVERTAKEN)
 
 
 def _outdated(registry: Registry, live: Live, generation: int) -> list[Any]:
@@ -153,8 +151,6 @@ def _execute(connection: Any, transaction: Transaction) -> None:
         replies = transact(connection, transaction.commands())
     except LOST as error:
         raise _CutOffError(str(error)) from error
-    except WatchError as error:
-        raise ConflictError(_OVERTAKEN) from error
     except ExecAbortError as error:
         raise ConflictError(f"the server refused the change, nothing was applied: {error}") from error
     failed = [reply for reply in replies if isinstance(reply, Exception)]
@@ -171,7 +167,7 @@ def _look_again(registry: Registry, revision: Revision, cut: str) -> None:
     if now == revision or any((one.generation, one.applied_at, one.applied_by) == made for one in newest):
         return
     if now.generation >= revision.generation:
-        raise ConflictError(_OVERTAKEN)
+        raise ConflictError(OVERTAKEN)
     raise ConflictError(f"the connection broke before the change was applied, and nothing of it is live ({cut})")
 
 

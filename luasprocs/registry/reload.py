@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from luasprocs.engine import VERSION
 from luasprocs.errors import ConflictError
+from luasprocs.registry.place import OVERTAKEN, connection_to
 from luasprocs.registry.revision import Revision
-from luasprocs.server.pipeline import borrowed, packed, transact
+from luasprocs.server.pipeline import packed, transact
 
 if TYPE_CHECKING:
     from luasprocs.engine import Engine
@@ -29,11 +30,9 @@ def reload_engine(registry: Registry, live: Live, engine: Engine) -> None:
         ConflictError: the registry changed since `live` was read. redis.RedisError: the server refused.
     """
     keys = registry.keys
-    with borrowed(registry.client) as connection:
-        connection.send_command("WATCH", keys.revision)
-        connection.read_response()
+    with connection_to(registry, keys.revision) as connection:
         if Revision.parse(registry.client.hgetall(keys.revision)) != live.revision:
-            raise ConflictError("another sync changed the registry first: plan again")
+            raise ConflictError(OVERTAKEN)
         counts = () if live.about is None else (packed("FCALL", *registry.words("flush")),)
         replies = transact(
             connection,

@@ -12,6 +12,7 @@ from luasprocs.contract.replies import About
 from luasprocs.errors import ConflictError, Problem
 from luasprocs.language.needs import is_script
 from luasprocs.registry.functions import names_taken
+from luasprocs.registry.place import connection_to
 from luasprocs.registry.transaction import Row, row_of
 from luasprocs.server.errors import is_name_taken
 from luasprocs.server.pipeline import borrowed, packed
@@ -139,7 +140,9 @@ def _load_engine(registry: Registry, live: Live, engine: Engine, *, adopt: bool)
     try:
         # Where no engine answers, a library of its name is somebody else's: without REPLACE the server refuses to touch it.
         replace = ("REPLACE",) if adopt or live.about is not None else ()
-        registry.client.execute_command("FUNCTION", "LOAD", *replace, engine.text)
+        with connection_to(registry) as connection:
+            connection.send_packed_command([packed("FUNCTION", "LOAD", *replace, engine.text)])
+            connection.read_response()
     except ResponseError as error:
         if is_name_taken(error):
             if _ours(registry, engine):

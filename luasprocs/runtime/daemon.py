@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -104,14 +103,14 @@ class Daemon:
         wait_s, watch = RETRY_FIRST_S, None
         while not self._stop.is_set():
             try:
-                found = await asyncio.to_thread(self._fleet.shards, self._topology.primaries)
+                found = await asyncio.to_thread(self._fleet.shards, self._topology.seen)
             except exceptions.RedisError as error:
                 self._said.say("connection", f"{named(error, self._url) or error}; trying again")
                 wait_s = min(wait_s * 2, RETRY_LONGEST_S)
             else:
                 self._said.forget("connection")
                 self._change(group, found)
-                self._looked_ms = round((time.time() - GOSSIP_S) * 1000)
+                self._looked_ms = round((self._fleet.began_s - GOSSIP_S) * 1000)
                 if not any(keys.tag for keys in found):
                     return
                 watch = watch or group.create_task(self._topology.watch(self._cluster, self._looked))
@@ -138,8 +137,11 @@ class Daemon:
 
     def _change(self, group: asyncio.TaskGroup, found: dict[Keys, str]) -> None:
         """Begins with shards that have come, and ends with those that have gone."""
+        came_ms = self._looked_ms
         for keys in self._shards.keys() - found.keys():
             shard, _ = self._shards.pop(keys)
+            if shard.state.came_ms:  # nothing was synced there yet: with more slots its primary would take another tag
+                came_ms = min(came_ms, shard.state.came_ms)
             log.info("shard %s is served no more", keys.tag)
             shard.stop()
             self._past.update(
@@ -148,10 +150,10 @@ class Daemon:
         for keys in found.keys() - self._shards.keys():
             if self._stop.is_set():
                 return
-            shard = self._shard(found[keys], keys)
+            shard = self._shard(found[keys], keys, came_ms)
             self._shards[keys] = (shard, group.create_task(self._run(shard)))
 
-    def _shard(self, url: str, keys: Keys) -> Shard:
+    def _shard(self, url: str, keys: Keys, came_ms: int) -> Shard:
         db = Endpoint.of(url).db
         pool = Pool(WorkerSetup(url, keys.namespace, db, self.identity.id, self._rules, tag=keys.tag))
         state = ShardState(
@@ -159,7 +161,7 @@ class Daemon:
             self._pause,
             self._schedules,
             self._listeners,
-            came_ms=self._looked_ms,
+            came_ms=came_ms,
             topology=self._topology if keys.tag else None,
         )
         return Shard(Address(url, keys, db), self.identity, state, self._retention, self._hears)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from redis import exceptions
 
+from luasprocs.contract.encoding import text
 from luasprocs.engine import VERSION, new_secret, render
 from luasprocs.registry.live import needs_in
 from luasprocs.registry.revision import Revision
@@ -22,22 +23,32 @@ ENGINE_POLL_S = 0.5
 
 async def until_engine(link: Link) -> None:
     """Returns when the engine answers; loads it if there is a registry without it. Raises redis.RedisError."""
-    while not await _answers(link):
-        if await _load(link):
+    while (tag := await _served(link)) != link.keys.tag:
+        if tag is None and await _load(link):
             continue
         link.say(ENGINE, "nothing is synced here yet: waiting for luasprocs sync")
         await asyncio.sleep(ENGINE_POLL_S)
     link.said.forget(ENGINE)
 
 
-async def _answers(link: Link) -> bool:
+async def is_own(link: Link) -> bool:
+    """Whether the engine there is the link's shard's: if the slot of a tag moves, another shard's is on either side, with
+    functions of the same names. Raises redis.RedisError.
+    """
+    return await _served(link) == link.keys.tag
+
+
+async def _served(link: Link) -> str | None:
+    """The tag of the registry that the engine there serves; None without one."""
     try:
-        await link.read("bound")
+        if link.keys.tag:
+            return text(await link.read("shard"))
+        await link.read("bound")  # the engine may be an older one
     except exceptions.ResponseError as error:
         if not is_missing_function(error):
             raise
-        return False
-    return True
+        return None
+    return ""
 
 
 async def _load(link: Link) -> bool:
@@ -45,10 +56,8 @@ async def _load(link: Link) -> bool:
     revision = Revision.parse(await _hash(link, link.keys.revision))
     if not revision.generation or revision.engine > VERSION:
         return False
-    if await _answers(
-        link
-    ):  # a sync has just loaded it, with the registry: another secret would make its messages strangers'
-        return True
+    if await _served(link) is not None:
+        return True  # a sync has just loaded it, with the registry: another secret would make its messages strangers'
     proof = await link.command("HGET", link.keys.events, "proof")
     secret = proof.decode().strip() if proof else new_secret()
     needs = needs_in(await _hash(link, link.keys.functions))

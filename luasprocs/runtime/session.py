@@ -17,7 +17,7 @@ from luasprocs.runtime.cluster_listener import ClusterListener
 from luasprocs.runtime.coverage import Coverage
 from luasprocs.runtime.deadlines import Deadlines
 from luasprocs.runtime.dispatcher import Dispatcher
-from luasprocs.runtime.engine import until_engine
+from luasprocs.runtime.engine import is_own, until_engine
 from luasprocs.runtime.forwarder import Forwarder
 from luasprocs.runtime.jobs import Jobs
 from luasprocs.runtime.link import DemotedError
@@ -139,8 +139,9 @@ class Session:
 
     async def leave(self) -> None:
         """Reports finished jobs and ends the lease. Raises redis.RedisError."""
-        self._jobs.report_all()
-        await self._coverage.leave()
+        if await is_own(self._link):
+            self._jobs.report_all()
+            await self._coverage.leave()
 
     def _info(self) -> dict[str, Any]:
         """The fields of the heartbeat."""

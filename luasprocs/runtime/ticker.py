@@ -10,7 +10,7 @@ from redis import exceptions
 
 from luasprocs.contract.limits import TICK_MS
 from luasprocs.contract.replies import Ticked
-from luasprocs.runtime.engine import until_engine
+from luasprocs.runtime.engine import is_own, until_engine
 from luasprocs.runtime.link import DemotedError, LinkLostError
 from luasprocs.runtime.log import log
 from luasprocs.runtime.shard_state import TICK
@@ -69,13 +69,15 @@ class Ticker:
         """Runs until the session ends.
 
         Raises:
-            LinkLostError: ticks no longer arrive. redis.ConnectionError: the connection broke.
+            LinkLostError: ticks no longer arrive, or are another shard's. redis.ConnectionError: the connection broke.
         """
         count = 0
         while True:
             started_s = time.monotonic()
             try:
-                self._check_heard(Ticked.of(await self._in_time(self._link.call("tick", TICK_MS, 0))))
+                ticked = Ticked.of(await self._in_time(self._link.call("tick", TICK_MS, 0)))
+                await self._must_be_own(ticked)
+                self._check_heard(ticked)
                 await self._ticks.answered()
             except exceptions.ResponseError as error:
                 self._refused(error)
@@ -106,6 +108,12 @@ class Ticker:
                 return task.result()
             task.cancel()
             raise LinkLostError("the connection hangs, though the server answers others")
+
+    async def _must_be_own(self, ticked: Ticked) -> None:
+        """In a cluster another epoch may be another shard's: the slot of this one's tag has moved."""
+        now = self._numbering.now
+        if now is not None and now.epoch != ticked.epoch and not await is_own(self._link):
+            raise LinkLostError("another shard's engine is here: the slot of the tag has moved")
 
     def _refused(self, error: exceptions.ResponseError) -> None:
         self._link.say(TICK, f"the tick was refused: {error}")

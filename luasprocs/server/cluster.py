@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis import exceptions
@@ -113,21 +114,28 @@ class Nodes(Guides):
         return Why.NO_GUIDE if is_no_cluster(error) else super()._refusal(error)
 
 
+class Seen(NamedTuple):
+    """The primaries that a look saw, and when it began (unix seconds): what changed since then it may have missed."""
+
+    primaries: tuple[Primary, ...] = ()
+    began_s: float = 0.0
+
+
 class Topology:
     """The primaries of a cluster, as a look each `every_s` sees them: one for all shards that somebody is connected to.
 
-    `looks`: how many there were.
+    `seen`: by the last look that had an answer; `looks`: how many there were.
     """
 
     def __init__(self, every_s: float = 1.0) -> None:
-        self.primaries: tuple[Primary, ...] = ()
+        self.seen = Seen()
         self.looks = 0
         self._every_s = every_s
 
     def address_of(self, tag: str) -> tuple[str, int] | None:
         """Where the primary is that serves a tag's slot; None if nobody is known to."""
         slot = slot_of(tag.encode())
-        return next((one.address for one in self.primaries if one.serves(slot)), None)
+        return next((one.address for one in self.seen.primaries if one.serves(slot)), None)
 
     async def watch(self, url: Callable[[], str], failed: Callable[[GuideError | None], None]) -> None:
         """Looks again and again, until it is cancelled.
@@ -142,8 +150,9 @@ class Topology:
                         await nodes.aclose()
                     asked = url()
                     nodes = Nodes(asked)
+                began_s = time.time()
                 try:
-                    self.primaries = await nodes.primaries()
+                    self.seen = Seen(await nodes.primaries(), began_s)
                 except GuideError as error:
                     failed(error)
                 else:

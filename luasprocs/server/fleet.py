@@ -15,7 +15,7 @@ from redis import exceptions
 
 from luasprocs.contract.encoding import number, text
 from luasprocs.contract.keys import Keys
-from luasprocs.server.cluster import Nodes, Primary
+from luasprocs.server.cluster import Nodes, Primary, Seen
 from luasprocs.server.connection import connect
 from luasprocs.server.endpoint import Endpoint
 from luasprocs.server.guides import is_cluster
@@ -65,7 +65,7 @@ class Fleet:
         self._cluster: str | None = None
         self._registry: Registry | None = None
         self._home: tuple[str, Registry] | None = None
-        self._looked_s = 0.0
+        self._looked_s = self._began_s = 0.0
         self._alone = threading.Lock()
 
     @property
@@ -73,18 +73,23 @@ class Fleet:
         """The URL of the cluster, with all nodes that are known; None until `registry` found that there is one."""
         return self._cluster
 
-    def registry(self, primaries: tuple[Primary, ...] = ()) -> Registry:
+    @property
+    def began_s(self) -> float:
+        """When the look began that shows the cluster as `registry` returned it last (unix seconds)."""
+        return self._began_s
+
+    def registry(self, seen: Seen | None = None) -> Registry:
         """The registry; in a cluster as it is now, or was a second ago. It is the same object as long as no shard changes.
 
-        `primaries`: those of the cluster, if somebody has just asked.
+        `seen`: the cluster's primaries, if somebody has just asked.
 
         Raises:
             SettingsError: the URL can't be used. redis.RedisError: the server can't be asked, or the cluster is down.
         """
         with self._alone:
-            return self._current(primaries)
+            return self._current(seen)
 
-    def _current(self, primaries: tuple[Primary, ...]) -> Registry:
+    def _current(self, seen: Seen | None) -> Registry:
         if self._registry is not None and (self._cluster is None or time.monotonic() - self._looked_s < LOOK_EVERY_S):
             return self._registry
         if self._registry is None:
@@ -92,7 +97,10 @@ class Fleet:
         if self._cluster is None:
             self._registry = Registry(connect(self._url, **self._settings), Keys(self._namespace))
             return self._registry
-        primaries = primaries or primaries_of(self._cluster)
+        if seen is None or not seen.primaries:
+            began_s = time.time()
+            seen = Seen(primaries_of(self._cluster), began_s)
+        primaries, self._began_s = seen
         self._cluster = with_nodes(self._cluster, primaries)
         home = self._home_of(self._cluster)
         tagged = tagged_shards(self._cluster, home, primaries, self._known, **self._to_nodes)
@@ -112,9 +120,9 @@ class Fleet:
             self._home = (cluster, home_of(cluster, self._namespace, **self._to_nodes))
         return self._home[1]
 
-    def shards(self, primaries: tuple[Primary, ...] = ()) -> dict[Keys, str]:
-        """The URL of each shard, by its keys: of a single server its own. `primaries`, errors: see `registry`."""
-        registry = self.registry(primaries)
+    def shards(self, seen: Seen | None = None) -> dict[Keys, str]:
+        """The URL of each shard, by its keys: of a single server its own. `seen`, errors: see `registry`."""
+        registry = self.registry(seen)
         if self._cluster is None:
             return {registry.keys: self._url}
         return {shard.keys: shard_url(self._cluster, shard.keys.tag) for shard in registry.shards}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.server.slots import SHARED, slot_of
@@ -89,9 +88,8 @@ class Faults:
         victim = self.cluster.primaries[0]
         victim.freeze()
         try:
-            replica = next(node for node in self.cluster.nodes if node is not victim and not node.is_primary)
-            others = [node for node in self.cluster.nodes if node not in {victim, replica}]
-            until(partial(self._took_over, victim, others))
+            other = next(node for node in self.cluster.nodes if node is not victim)
+            until(lambda: all(primary[1] != victim.port for _, _, primary, *_ in other.owners()))
         finally:
             victim.thaw()
 
@@ -109,9 +107,6 @@ class Faults:
             daemon.kill()
             daemon.spawn()
             time.sleep(1)
-
-    def _took_over(self, victim: Node, others: list[Node]) -> bool:
-        return all(primary[1] != victim.port for *_, primary, _ in (one[:4] for one in others[0].owners()))
 
     def _at(self, tag: str) -> Node:
         return self.cluster.at(f"{{{tag}}}")

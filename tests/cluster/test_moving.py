@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from luasprocs.contract.keys import Keys
 from luasprocs.operations.put import put
+from luasprocs.runtime.daemon import GOSSIP_S
 from luasprocs.server.acl import rule, setuser
 from luasprocs.server.fleet import Fleet, open_registry
 from luasprocs.server.slots import slot_of
@@ -192,21 +195,30 @@ def test_what_happens_on_a_primary_that_comes_is_a_gap_until_somebody_listens(cl
     put(open_registry(cluster.url), (COUNTS,), about=change())
     source, known = cluster.nodes[0], cluster.nodes[0].address
     with DaemonProcess(cluster.url) as process:
+        os.kill(process.pid, signal.SIGSTOP)  # what it has seen before is all that it knows when it goes on
         new = cluster.add()
         new.ask("CONFIG", "SET", "cluster-allow-replica-migration", "no")  # it stays a primary without slots
         cluster.cli("add-node", new.address, known)
         until(lambda: all(len(node.lines()) == 4 for node in cluster.nodes))
-        slot = slot_of(on(cluster, source).encode())
+        slot, more = slot_of(on(cluster, source).encode()), (source.ranges[0].first, source.ranges[0].first + 1)
         cluster.move_slot(slot, source, new)
         written_s = _seconds(new)
         until(lambda: new.ask("SET", f"x:{{{on(cluster, new)}}}", "1"))
-        until(lambda: len(open_registry(cluster.url).shards) == 4)
+        until(lambda: _seconds(new) > written_s + GOSSIP_S + 1)
+        os.kill(process.pid, signal.SIGCONT)
+        process.until("nothing is synced here yet")
+        noticed_s = _seconds(new)
+        until(lambda: _seconds(new) > noticed_s + GOSSIP_S + 1)
+        for one in more:
+            cluster.move_slot(one, source, new)
+        process.until("is served no more")  # it would take a tag of the larger range
         put(open_registry(cluster.url), (COUNTS,), about=change())
         gaps = keys_on(cluster, new).gaps
         until(lambda: new.ask("XLEN", gaps), what=lambda: process.output)
     ((_, gap),) = new.client().xrange(gaps)
     assert int(gap[b"from_ms"]) < written_s * 1000 < int(gap[b"to_ms"])
-    cluster.move_slot(slot, new, source)
+    for one in (slot, *more):
+        cluster.move_slot(one, new, source)
     cluster.cli("del-node", known, new.id)
     cluster.nodes.remove(new)
     new.kill()

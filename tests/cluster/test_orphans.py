@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -9,11 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from luasprocs.contract.keys import Keys
+from luasprocs.errors import RegistryError
 from luasprocs.operations.pause import pause
 from luasprocs.operations.put import put
 from luasprocs.registry.shards import enter
+from luasprocs.runtime.engine import until_engine
+from luasprocs.runtime.link import Address, Link
+from luasprocs.runtime.log_once import LogOnce
 from luasprocs.server.acl import rule, setuser
-from luasprocs.server.fleet import open_registry
+from luasprocs.server.fleet import open_registry, shard_url
 from luasprocs.server.slots import slot_of
 from luasprocs.state.jobs import read_jobs
 from luasprocs.state.paused import read_paused
@@ -30,6 +35,7 @@ COUNTS = sproc("counts.lua", "-- event=set\n-- key=x:*\nredis.call('INCR', 'ran:
 JOB = sproc("job.lua", "-- runasync=yes\nredis.call('INCR', KEYS[1])\n")
 SENT = {"depth": 1, "roots": 1, "origin": "-", "event": "set", "names": "counts.lua"}
 JOBS = 1500
+TRIES = (("again", 1), ("never", 0))
 
 
 def orphaned(cluster: Cluster) -> tuple[Keys, int]:
@@ -133,3 +139,61 @@ def test_a_deployer_carries_over(cluster):
     assert len(read_jobs(open_registry(cluster.url))) == 1
     assert cluster.nodes[1].ask("EXISTS", old.jobs, old.revision) == 0
     back(cluster, slot)
+
+
+def test_jobs_that_wait_for_their_next_try_and_dead_ones_are_carried_over(cluster):
+    head = "-- runasync=yes\n-- backoff=1h\n"
+    fails = tuple(sproc(f"{name}.lua", f"{head}-- retries={count}\nerror('no')\n") for name, count in TRIES)
+    put(open_registry(cluster.url), fails, about=change())
+    source = cluster.nodes[0]
+
+    def states() -> dict[str, tuple[str, int]]:
+        return {job.sproc: (job.state, job.due_ms) for job in read_jobs(open_registry(cluster.url))}
+
+    with DaemonProcess(cluster.url) as process:
+        for name, _ in TRIES:
+            source.ask("FCALL", "luasprocs_enqueue", "1", on(cluster, source), f"{name}.lua", "-", "1")
+        until(lambda: {state for state, _ in states().values()} == {"delayed", "dead"}, what=lambda: process.output)
+    before = states()
+    old, slot = orphaned(cluster)
+    put(open_registry(cluster.url), fails, about=change())
+    assert old.tag not in tags(cluster)
+    assert states() == before
+    back(cluster, slot)
+
+
+def test_a_sync_that_began_before_the_slot_moved_leaves_the_engine_of_the_other_shard_alone(cluster):
+    put(open_registry(cluster.url), (COUNTS,), about=change())
+    stale, target = open_registry(cluster.url), cluster.nodes[1]
+    own = keys_on(cluster, target).tag
+    _, slot = orphaned(cluster)
+    for sprocs in ((COUNTS, JOB), (COUNTS,)):
+        with pytest.raises(RegistryError, match="has moved to"):
+            put(stale, sprocs, about=change())
+        assert target.ask("FCALL_RO", "luasprocs_shard", 0) == own
+    put(open_registry(cluster.url), (COUNTS, JOB), about=change())
+    assert len(tags(cluster)) == 3
+    back(cluster, slot)
+
+
+async def test_a_daemon_waits_where_the_engine_is_another_shards(cluster):
+    put(open_registry(cluster.url), (COUNTS,), about=change())
+    target = cluster.nodes[1]
+    own = keys_on(cluster, target)
+    old, slot = orphaned(cluster)
+    link = await Link.open(Address(shard_url(cluster.seeds_url, old.tag), old, 0), "daemon-1", LogOnce())
+    assert link.server.address[1] == target.port
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await until_engine(link)
+    link.close()
+    assert target.ask("FCALL_RO", "luasprocs_shard", 0) == own.tag
+    back(cluster, slot)
+
+
+def test_of_two_orphans_the_earlier_says_where_the_gap_begins(cluster):
+    put(open_registry(cluster.url), (COUNTS,), about=change())
+    shard, source = open_registry(cluster.url), "__keyspace@0__:x:*"
+    for tag, ms in (("a", 100), ("b", 200)):
+        assert shard.call("missed", tag, "-", 1, source, ms) == 1
+    assert shard.client.hget(shard.keys.events, f"left:{source}") == b"100"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from redis.exceptions import RedisError, ResponseError
 
-from luasprocs.contract.cluster import MOVED
+from luasprocs.contract.cluster import CLUSTER_CHUNKS
 from luasprocs.contract.functions import FUNCTIONS
 from luasprocs.contract.keys import Keys
 from luasprocs.server.acl import rule
@@ -77,7 +77,7 @@ def shout(client: Redis, chance: random.Random) -> tuple[int, int]:
 
 def call(client: Redis, chance: random.Random) -> None:
     """One call of a function, of any kind."""
-    one = chance.choice([one for one in FUNCTIONS.values() if one.chunk != MOVED])
+    one = chance.choice([one for one in FUNCTIONS.values() if one.chunk not in CLUSTER_CHUNKS])
     count = len(one.takes) + len(one.each) + chance.randint(-1, 3)
     args = [chance.choice(chance.choice((NUMBERS, WORDS))) for _ in range(max(0, count))]
     keys = ["ev:own"] if chance.random() < 0.2 else []
@@ -173,7 +173,7 @@ def test_numbers_that_are_none_are_refused_by_place(server, name, place, value):
 
 
 @pytest.mark.parametrize(
-    "name", [one.name for one in FUNCTIONS.values() if one.takes and one.chunk not in {"core", MOVED}]
+    "name", [one.name for one in FUNCTIONS.values() if one.takes and one.chunk not in {"core", *CLUSTER_CHUNKS}]
 )
 def test_missing_arguments_are_told_with_the_usage(server, name):
     put(server.client(), sproc("counter.lua", COUNTER))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from redis.exceptions import ConnectionError as Lost
 from redis.exceptions import RedisError
 
-from luasprocs.contract.cluster import MOVED
+from luasprocs.contract.cluster import CLUSTER_CHUNKS
 from luasprocs.contract.function import Function
 from luasprocs.contract.functions import FUNCTIONS
 from luasprocs.contract.keys import Keys
@@ -46,7 +46,7 @@ def likely(name: str) -> st.SearchStrategy[str | bytes]:
 
 @st.composite
 def calls(draw: st.DrawFn) -> tuple[Function, list[str], list[str | bytes]]:
-    one = draw(st.sampled_from([one for one in FUNCTIONS.values() if one.chunk != MOVED]))
+    one = draw(st.sampled_from([one for one in FUNCTIONS.values() if one.chunk not in CLUSTER_CHUNKS]))
     args = [draw(likely(name)) for name in one.takes]
     for _ in range(draw(st.integers(0, 3)) if one.each else 0):
         args += [draw(likely(name)) for name in one.each]
