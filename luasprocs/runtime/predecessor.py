@@ -47,7 +47,7 @@ class Predecessor:
 
     def __init__(self, link: Link, numbering: Numbering) -> None:
         link.keeps_events = True
-        self._server = replace(link.server, guides=())
+        self._server = link.server._replace(guides=())
         self._url, self._keys = link.address.url, link.keys
         self._events, self._numbering = link.events, numbering
         self._ticks = f"__keyspace@{link.address.db}__:{link.keys.events}".encode()

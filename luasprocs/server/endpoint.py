@@ -5,11 +5,14 @@ than all else that a worker does to start, and 12 MB.
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlencode
 
 from luasprocs.server.slots import SHARED
 from luasprocs.server.urls import CLUSTER_SCHEMES, SENTINEL_SCHEMES, TLS_SCHEMES, checked, hosts, place
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 CLIENT_NAME = "luasprocs"
 PORT, SENTINEL_PORT = 6379, 26379
@@ -18,8 +21,7 @@ REPLY_TIMEOUT_S = 30.0
 """How long a reply may take; `?socket_timeout=` or `connect(url, socket_timeout=…)` says otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """Where a server is and how to log in.
 
     `path`: a Unix socket's, instead of host and port; `username`, `password`: "" for none; `options`: the URL's.
@@ -31,13 +33,17 @@ class Endpoint:
     port: int = PORT
     path: str = ""
     username: str = ""
-    password: str = field(default="", repr=False)
+    password: str = ""
     db: int = 0
     tls: bool = False
-    options: dict[str, str] = field(default_factory=dict, repr=False)
+    options: Mapping[str, str] = {}
     guides: tuple[tuple[str, int], ...] = ()
     master: str = ""
     tag: str = ""
+
+    def __repr__(self) -> str:
+        """Without the password, which options may have, too."""
+        return f"Endpoint({self.host or self.path!r}, {self.port}, guides={self.guides})"
 
     @classmethod
     def of(cls, url: str) -> Endpoint:
@@ -71,7 +77,7 @@ class Endpoint:
 
     def at(self, address: tuple[str, int]) -> Endpoint:
         """The same of one server that guides name."""
-        return replace(self, host=address[0], port=address[1])
+        return self._replace(host=address[0], port=address[1])
 
     @property
     def address(self) -> tuple[str, int]:

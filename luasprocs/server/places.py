@@ -9,7 +9,6 @@ from redis.exceptions import ResponseError
 
 from luasprocs.contract.encoding import raw
 from luasprocs.contract.keys import Keys
-from luasprocs.contract.metadata import EACH
 from luasprocs.server.slots import SHARED
 
 if TYPE_CHECKING:
@@ -22,6 +21,8 @@ KEPT_S = 60.0
 
 def place_of(name: str, at: bytes | None) -> bytes:
     """The key, from a header's `at`."""
+    from luasprocs.contract.metadata import EACH  # noqa: PLC0415  # only in a cluster: a client needn't import all keys
+
     return at if at and at != EACH.encode() else raw(name)
 
 
