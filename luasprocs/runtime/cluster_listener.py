@@ -18,6 +18,7 @@ from luasprocs.runtime.listener import Listener
 from luasprocs.runtime.log import log
 from luasprocs.runtime.numbering import OWN
 from luasprocs.runtime.wire import packed, raised
+from luasprocs.server.errors import is_busy
 from luasprocs.server.served_slots import ServedSlots
 from luasprocs.server.slots import slot_of
 
@@ -81,6 +82,8 @@ class ClusterListener(Listener):
             self._served = ServedSlots.parse(await self.call("CLUSTER", "NODES"))
             self._event = self._sift
         except exceptions.ResponseError as error:
+            if is_busy(error):
+                raise
             self.receive = notice
             log.warning("what a migration of slots imports can't be told from what is written: %s", error)
         await super().subscribe_control()
@@ -119,7 +122,16 @@ class ClusterListener(Listener):
         `command`: sends one on another connection.
         """
         loop, before = asyncio.get_running_loop(), dict[bytes, bytes]()
-        while self._served is not None and (moved := dict(_MOVED.findall(await command("INFO", "STATS")))):
+        while self._served is not None:
+            try:
+                moved = dict(_MOVED.findall(await command("INFO", "STATS")))
+            except exceptions.ResponseError as error:
+                if not is_busy(error):
+                    raise
+                await asyncio.sleep(LOOK_EVERY_S)
+                continue
+            if not moved:
+                return
             if before and moved[b"im"] != before[b"im"]:
                 self._import_s = loop.time() if loop.time() > self._until_s else self._import_s
                 self._until_s = loop.time() + OVER_S
@@ -149,7 +161,7 @@ class ClusterListener(Listener):
         self.send(_QUESTION, self._told_nodes, self._told)
 
     def _rested(self, reply: Any) -> None:
-        if isinstance(reply, hiredis.ReplyError):
+        if isinstance(reply, hiredis.ReplyError) and not _is_refused(reply):
             self._rests = False
 
     def _told_nodes(self, reply: Any) -> None:
@@ -157,6 +169,8 @@ class ClusterListener(Listener):
 
     def _told(self, stats: Any) -> None:
         self._asked -= 1
+        if _is_refused(self._nodes) or _is_refused(stats):  # what is held waits for the next answer
+            return
         if not isinstance(self._nodes, bytes) or not isinstance(stats, bytes):
             if self.open:
                 self.close(exceptions.ResponseError(str(self._nodes)))
@@ -215,3 +229,8 @@ class ClusterListener(Listener):
             if source.binding.match(key, event):
                 unclear.append(slot)
         self._numbering.event(source, key, event)
+
+
+def _is_refused(reply: Any) -> bool:
+    """Whether the node is busy with a script: it answers with the next tick, if not before."""
+    return isinstance(reply, hiredis.ReplyError) and is_busy(reply)

@@ -8,8 +8,11 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from redis.exceptions import ResponseError
 
+from luasprocs.contract.limits import TICK_MS
 from luasprocs.operations.put import put
+from luasprocs.server.errors import is_busy
 from luasprocs.server.fleet import open_registry
 from luasprocs.server.slots import slot_of
 from tests.cluster.registries import keys_on, tags
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
     from redis import RedisCluster
 
-    from tests.clusters import Cluster
+    from tests.clusters import Cluster, Node
     from tests.sync.commands.shell import Shell
 
 pytestmark = pytest.mark.timeout(180)
@@ -105,6 +108,32 @@ def test_what_never_ends_is_paused_on_all_shards(cluster, shell):
         for node in sorted(cluster.nodes, key=lambda one: one is busy):
             until(lambda: node.ask("SMEMBERS", paused[node]), what=lambda: process.output)  # noqa: B023
     assert "forever.lua" in shell("status").out
+
+
+def test_a_node_that_is_busy_for_a_while_loses_no_event(cluster, shell):
+    cluster.configure(busy_reply_threshold="50")
+    slow = "-- timeout=10s\nlocal t = tonumber(redis.call('TIME')[1]) + 2\nwhile tonumber(redis.call('TIME')[1]) < t do end\n"
+    shell.commit(slow=slow, ev=COUNTS)
+    busy = cluster.at("here")
+    with daemon(cluster, shell) as process:
+        with busy.client().pipeline(transaction=False) as pipe:  # with a tick the daemon asks whose the slots are
+            pipe.execute_command("FCALL", keys_on(cluster, busy).function("tick"), 0, TICK_MS, 1)
+            pipe.fcall(keys_on(cluster, busy).function("execute"), 1, "slow:{here}", "slow.lua")
+            pipe.execute()
+        for number in range(20):
+            until(lambda: _is_set(busy, f"x:{{here}}{number}"))  # noqa: B023
+            time.sleep(0.1)
+        counts = [f"ran:x:{{here}}{number}" for number in range(20)]
+        until(lambda: busy.ask("MGET", *counts) == ["1"] * 20, 20, lambda: process.output)
+    assert not busy.ask("XLEN", keys_on(cluster, busy).gaps)
+
+
+def _is_set(node: Node, key: str) -> bool:
+    try:
+        return bool(node.ask("SET", key, "1"))
+    except ResponseError as error:
+        assert is_busy(error), error
+        return False
 
 
 def test_a_job_reaches_keys_of_all_shards(cluster, client, shell):

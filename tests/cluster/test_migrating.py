@@ -164,7 +164,10 @@ def test_what_a_migration_brings_is_no_event(cluster, source, target, daemon):
         until(lambda: all(ran(cluster, keys).values()), what=lambda: f"{daemon.output}\n{second.output}")
         twice = {key: times for key, times in ran(cluster, keys).items() if times > 1}
         until(lambda: told(cluster) >= sum(twice.values()) - len(twice), 10, lambda: f"{len(twice)} {twice}")
-    assert {slot_of(key.encode()) for key in twice} <= set[int]().union(*map(slots_of, repeats(cluster)))
+    slots = {slot_of(key.encode()) for key in twice}
+    until(
+        lambda: slots <= set[int]().union(*map(slots_of, repeats(cluster))), 10, lambda: f"{slots} {repeats(cluster)}"
+    )
     assert len(twice) < MOVES * len(OLD) / 4
     assert not [entry for node in cluster.nodes for entry in node.ask("ACL", "LOG")]
 
