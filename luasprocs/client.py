@@ -85,7 +85,7 @@ class Sprocs:
         if self._url:
             with self._alone:
                 if self._url:
-                    from luasprocs.server.cluster_clients import routed  # noqa: PLC0415  # 8 ms of the import
+                    from luasprocs.server.cluster_clients import routed  # noqa: PLC0415  # 3 ms, paid by who connects by URL
 
                     self._client = self._asked = routed(self._url, cast("Redis", self._client), replicas=self._replicas)
                     self._url = ""
