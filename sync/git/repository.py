@@ -32,20 +32,22 @@ class Repository:
     work tree. `git`: its commands. `name`: in messages, if that isn't `path`.
     """
 
-    def __init__(self, path: Path, git_folder: Path, *, bare: bool, here: bool, name: str = "") -> None:
-        self.path = path
+    def __init__(
+        self, path: Path, git_folder: Path, *, bare: bool, here: bool, name: str = "", quick: bool = False
+    ) -> None:
+        self.path, self.git_folder, self.bare = path, git_folder, bare
         self._name = name
-        self.git_folder = git_folder
-        self.bare = bare
         self._start = None if here else path
-        self.git = Git(path, git_folder, bare=bare, here=here, name=name)
+        self.git = Git(path, git_folder, bare=bare, here=here, name=name, quick=quick)
         self._identities = Identities(self.git)
         self._saved: Saved | None = None
         self._cleaned: Cleaned | None = None
 
     @classmethod
-    def open(cls, folder: Path | str | None = None) -> Repository:
+    def open(cls, folder: Path | str | None = None, *, quick: bool = False) -> Repository:
         """The repository that `folder` lies in; None: where git's variables say (in a hook), else this one.
+
+        `quick`: for a process that ends soon, and that somebody waits for.
 
         Raises:
             RepositoryError: no such folder, no repository there, another user owns it, or git is missing.
@@ -58,15 +60,16 @@ class Repository:
             home = Path(git_folder)
             # Inside the .git of a work tree, where hooks after a push are started.
             if bare == "false" and home.name == ".git":
-                return cls(home.parent, home, bare=False, here=here)
-            return cls(home, home, bare=True, here=here)
+                return cls(home.parent, home, bare=False, here=here, quick=quick)
+            return cls(home, home, bare=True, here=here, quick=quick)
         top = Path(_discover(start, where, "--show-toplevel"))
         inner = str(top) == git_folder and top.name == ".git"
-        return cls(top.parent if inner else top, Path(git_folder), bare=False, here=here)
+        return cls(top.parent if inner else top, Path(git_folder), bare=False, here=here, quick=quick)
 
     def again(self) -> Repository:
         """The same one, as the environment is now: a push that was in quarantine is in it."""
-        same = Repository(self.path, self.git_folder, bare=self.bare, here=self._start is None, name=self._name)
+        here, quick = self._start is None, self.git.quick
+        same = Repository(self.path, self.git_folder, bare=self.bare, here=here, name=self._name, quick=quick)
         same._identities = Identities(same.git, self._identities.last)
         return same
 
@@ -168,8 +171,7 @@ class Repository:
         Raises:
             RepositoryError: it is over `limit_bytes`.
         """
-        found = entry(self.git, revision, path)
-        if found is None:
+        if (found := entry(self.git, revision, path)) is None:
             return None
         if found.size is None:
             raise RepositoryError(f"{path} is missing in {self.git.shown}: git fsck tells more, git fetch may bring it")
@@ -221,7 +223,7 @@ class Repository:
 
     def ref_places(self) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
         """Folders that change when a branch or HEAD moves, however refs are stored: by themselves, and with all below."""
-        head, packed, refs, tables = (self.git.absolute(place) for place in ("HEAD", "packed-refs", "refs", "reftable"))
+        head, packed, refs, tables = map(self.git.absolute, ("HEAD", "packed-refs", "refs", "reftable"))
         return tuple({head.parent, packed.parent}), tuple(path for path in (refs, tables) if path.is_dir())
 
     @property

@@ -96,7 +96,7 @@ def check_staged(flags: Mapping[str, object], files: Sequence[str]) -> Checked:
     from sync.reconcile.desired import read_index  # noqa: PLC0415
     from sync.reconcile.desired_sprocs import problems_in  # noqa: PLC0415
 
-    repository = Repository.open(str(flags["repo"]) if "repo" in flags else None)
+    repository = Repository.open(str(flags["repo"]) if "repo" in flags else None, quick=True)
     desired = read_index(repository)
     names = None
     if files:

@@ -86,7 +86,7 @@ class Receiver:
     def __init__(self, flags: Mapping[str, object], environ: Mapping[str, str]) -> None:
         self._session = Session(flags)
         # By git's own variables: new objects are in quarantine while a push is judged.
-        self.repository = Repository.open(None)
+        self.repository = Repository.open(None, quick=True)
         self.branch = self._session.settings.branch or self.repository.branch
         self._judged: Desired | None = None
         prune_all, policy = PRUNE_ALL in push_options(environ), Policy.of(self._session.settings)
