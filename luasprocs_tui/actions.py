@@ -39,6 +39,11 @@ class Action:
         return f"app.{self.name}" if self.app else self.name
 
 
+_VIEWS = (
+    *("sprocs", "source", "executions", "record", "stats", "cron", "jobs", "history", "wanted"),
+    *("findings", "daemons", "outages", "shards"),
+)
+"""From each of them each view is one key away."""
 _LISTS = ("sprocs", "executions")
 _ONE = ("sprocs", "source")
 _CALL = "[NAME [--key K]… [ARG]…]"
@@ -49,15 +54,21 @@ ACTIONS = (
     Action("next_match", "n", "Next", "Goes to the next match.", ("executions",), shown=False),
     Action("previous_match", "N", "Previous", "Goes to the match before.", ("executions",), shown=False),
     Action("mark", "space", "Mark", "Marks the sproc; actions apply to all marked ones.", ("sprocs",), shown=False),
+    Action("all", "a", "All", "Opens the quiet sprocs, or folds them into one line.", ("sprocs",), shown=False),
     Action("tree", "T", "Tree", "Shows names as folders, or flat.", ("sprocs",), shown=False),
     Action("sort", "o", "Sort", "Sorts by the next column.", ("sprocs",), shown=False),
     Action("reverse", "O", "Reverse", "Sorts the other way round.", ("sprocs",), shown=False),
-    Action("executions", "x", "Executions", "Follows the runs.", ("sprocs", "source", "stats", "cron")),
+    Action("executions", "x", "Executions", "Follows the runs.", _VIEWS),
     Action("stats", "i", "Stats", "Shows its runs per second, errors and durations.", ("sprocs", "source", "cron"), shown=False),
-    Action("cron", "c", "Cron", "Lists schedules and their countdowns.", ("sprocs",)),
-    Action("jobs", "J", "Jobs", "Lists async jobs: running, waiting, dead.", ("sprocs",)),
-    Action("history", "h", "History", "Lists generations, to roll back to one.", ("sprocs", "source")),
-    Action("wanted", "v", "Git", "Compares what git wants with what is live.", ("sprocs", "source", "history"), shown=False),
+    Action("cron", "c", "Cron", "Lists schedules and their countdowns.", _VIEWS),
+    Action("jobs", "J", "Jobs", "Lists async jobs: running, waiting, dead.", _VIEWS),
+    Action("findings", "exclamation_mark", "Trouble", "Lists all that is wrong, and leads there.", _VIEWS, display="!"),
+    Action("failures", "F", "Failures", "Follows the runs that failed.", _VIEWS, shown=False),
+    Action("daemons", "D", "Daemons", "Lists the daemons: lag, last seen, since when.", _VIEWS, shown=False),
+    Action("outages", "U", "Outages", "Lists times in which nobody heard.", _VIEWS, shown=False),
+    Action("shards", "H", "Shards", "Lists the shards of a cluster.", _VIEWS, shown=False),
+    Action("history", "h", "History", "Lists generations, to roll back to one.", _VIEWS),
+    Action("wanted", "v", "Git", "Compares what git wants with what is live.", _VIEWS, shown=False),
     Action("execute", "R", "Run", "Runs it, and shows the reply.", (*_ONE, "record"), writes=True, takes=_CALL),
     Action("pause", "p", "Pause", "Stops its triggers, or starts them again.", (*_ONE, "cron"), writes=True),
     Action("edit", "e", "Edit", "Edits its header live; a daemon commits it.", _ONE, writes=True),
@@ -79,7 +90,7 @@ ACTIONS = (
     Action("help", "question_mark", "Help", "Lists the keys of this screen.", ("everywhere",), display="?", app=True),
     Action("quit", "q", "Quit", "Leaves.", ("everywhere",), app=True),
 )  # fmt: skip
-ANYWHERE = frozenset({"executions", "cron", "jobs", "history", "wanted", "execute", "sync", "suspend", "ctx"})
+ANYWHERE = frozenset({one.name for one in ACTIONS if one.where is _VIEWS} | {"execute", "sync", "suspend", "ctx"})
 """Commands that need no row under the cursor: they can be typed on any screen."""
 _NAMES = {"/": "slash", "?": "question_mark", ":": "colon", " ": "space"}
 

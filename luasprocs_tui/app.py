@@ -57,6 +57,8 @@ class TuiApp(Shell):
         from luasprocs_tui.screens.opening import screen_for  # noqa: PLC0415  # it needs Redis
 
         screen = screen_for(event)
+        if type(self.screen) is type(screen) and not isinstance(event, messages.OpenOf):
+            return  # it is open
         self.push_screen(screen)
         screen.start(self.connection)
 
@@ -64,6 +66,10 @@ class TuiApp(Shell):
         super().refresh_now()
         if isinstance(self.screen, BaseScreen):
             self.screen.read_again()
+
+    def key_of(self, action: str) -> str:
+        found = actions.of(action)
+        return actions.key_of(found, self.settings.keys) if found else ""
 
     # Actions that are the same everywhere.
 

@@ -19,6 +19,10 @@ class BaseApp(KeysInOrder):
         """Whether nothing may be changed here."""
         return self.state.read_only
 
+    def key_of(self, action: str) -> str:
+        """The key of an action, as people read it; "" for none."""
+        raise NotImplementedError
+
     def toast(self, text: str, *, bad: bool = False) -> None:
         """Says it for some seconds."""
         self.notify(clean(text, 600), severity="error" if bad else "information", markup=False, timeout=8 if bad else 4)

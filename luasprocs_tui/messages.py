@@ -162,3 +162,23 @@ class OpenSchedules(Open):
 
 class OpenJobs(Open):
     """The async runs."""
+
+
+class OpenFailures(Open):
+    """The executions that failed."""
+
+
+class OpenFindings(Open):
+    """All that is wrong."""
+
+
+class OpenDaemons(Open):
+    """The daemons."""
+
+
+class OpenOutages(Open):
+    """Times in which nobody heard."""
+
+
+class OpenShards(Open):
+    """The shards of a cluster."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from luasprocs.contract.encoding import time_ms
 from luasprocs.server.errors import is_missing_key
@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from luasprocs.state.daemons import DaemonInfo
+    from luasprocs_tui.values.rows import Row
 
 DIGITS = 20
 LEAST_S = 0.8
 """A rate of less time says nothing: the one before stays."""
+ERRING_S = 60.0
+"""So long after its last error a sproc is still said to fail now and then."""
 
 
 class PulseCounter:
@@ -33,7 +36,13 @@ class PulseCounter:
         self._added: int | None = None
         self._at_ms = self._shards = 0
         self._per_s: deque[float] = deque(maxlen=PULSES)
+        self._errors_per_s: deque[float] = deque(maxlen=PULSES)
         self._runs_per_s: float | None = None
+
+    def errors(self, rows: Iterable[Row]) -> tuple[float, ...]:
+        """Errors a second, the newest last: what each sproc had when it was last looked at."""
+        self._errors_per_s.append(sum(row.counters.errors_per_s or 0.0 for row in rows))
+        return tuple(self._errors_per_s)
 
     def look(self, each: Sequence[tuple[Any, Any, Any, Any]]) -> Pulse | None:
         """From each shard's replies of TIME, HGETALL, XREVRANGE and XINFO STREAM; None where there is no time."""
@@ -85,12 +94,13 @@ def _growth(now: int, before: int) -> int:
     return max(0, now - before)
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(NamedTuple):
+    """A look at a sproc. `at_s`: when, of the monotonic clock, and `erred_s`: when errors had last come; -inf for never."""
+
     at_s: float
-    counts: int
-    counters: Counters
     stats: Stats
+    counters: Counters = NOTHING_COUNTED
+    erred_s: float = -math.inf
 
 
 class StatsCounter:
@@ -98,39 +108,63 @@ class StatsCounter:
 
     def __init__(self) -> None:
         self._seen: dict[str, _Seen] = {}
+        self._latest: dict[str, Stats] = {}
 
     def look(self, name: str, reply: Any) -> Counters:
         """From the hash, or from its counts alone: durations stay then. Of what is not a hash nothing was counted."""
-        stats = Stats() if isinstance(reply, Exception) or not reply else Stats.parse(reply)
         now_s, before = time.monotonic(), self._seen.get(name)
-        counts = stats.calls + stats.runs
-        known = before.counters if before else NOTHING_COUNTED
         if isinstance(reply, Exception) or not reply:  # what it counts next is new
-            self._seen[name] = _Seen(now_s, 0, NOTHING_COUNTED, stats)
+            self._latest[name] = Stats()
+            self._seen[name] = _Seen(now_s, Stats())
             return NOTHING_COUNTED
+        stats = self._latest[name] = Stats.parse(reply)
         soon = before is not None and now_s - before.at_s < LEAST_S
+        since = _Rates() if before is None else _rates(before, stats, now_s)
+        known = before.counters if before else NOTHING_COUNTED
+        rates = _Rates(known.per_s, known.errors_per_s, known.share) if soon else since
+        erred_s = now_s if since.errors_per_s else before.erred_s if before else -math.inf
         found = Counters(
             calls=_counted(reply, b"calls", stats.calls),
             runs=_counted(reply, b"runs", stats.runs),
             errors=_counted(reply, b"errors", stats.errors),
-            per_s=known.per_s if soon else _growth(counts, before.counts) / (now_s - before.at_s) if before else None,
             last_run_s=stats.last_run_s,
             p50_us=stats.p50_us if stats.buckets else known.p50_us,
             p99_us=stats.p99_us if stats.buckets else known.p99_us,
             failing=stats.failing,
+            erring=now_s - erred_s < ERRING_S,
+            last_error=stats.last_error,
+            **rates._asdict(),
         )
-        since = before if before and soon else _Seen(now_s, counts, found, stats)
-        self._seen[name] = _Seen(since.at_s, since.counts, found, stats)
+        since_s, base = (before.at_s, before.stats) if before and soon else (now_s, stats)
+        self._seen[name] = _Seen(since_s, base, found, erred_s)
         return found
 
     @property
     def known(self) -> dict[str, Stats]:
         """What was looked at last, of each."""
-        return {name: seen.stats for name, seen in self._seen.items()}
+        return self._latest
 
     def keep(self, names: Iterable[str]) -> None:
         """Forgets all others."""
         self._seen = {name: self._seen[name] for name in names if name in self._seen}
+        self._latest = {name: self._latest[name] for name in self._seen}
+
+
+class _Rates(NamedTuple):
+    per_s: float | None = None
+    errors_per_s: float | None = None
+    share: float | None = None
+
+
+def _rates(before: _Seen, now: Stats, now_s: float) -> _Rates:
+    passed_s, then = now_s - before.at_s, before.stats
+    if passed_s <= 0:
+        return _Rates()
+    return _Rates(
+        _growth(now.calls + now.runs, then.calls + then.runs) / passed_s,
+        _growth(now.errors + now.call_errors, then.errors + then.call_errors) / passed_s,
+        _growth(now.duration_us_total, then.duration_us_total) / 1e6 / passed_s,
+    )
 
 
 def _counted(reply: Mapping[bytes, bytes], field: bytes, count: int) -> int | None:

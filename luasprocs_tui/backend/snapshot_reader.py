@@ -12,8 +12,11 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from luasprocs.contract.codes import FindingCode
 from luasprocs.contract.encoding import raw, text
+from luasprocs.language.metadata import says_yes
 from luasprocs.language.triggers import HEADER_KEYS, described, schedule_of
+from luasprocs.operations.acknowledgeable import gaps_of, unknown_after_ms
 from luasprocs.operations.findings import findings
 from luasprocs.operations.snapshot import away_shards, failing_in, missed_in, read_around, sprocs_of
 from luasprocs.registry.edits import is_edited
@@ -23,13 +26,13 @@ from luasprocs.server.shards import each_shard, reached
 from luasprocs.state.stats import summed
 from luasprocs_tui.backend.rates import PulseCounter, StatsCounter
 from luasprocs_tui.values.rows import Row, state_of
-from luasprocs_tui.values.snapshots import Snapshot
+from luasprocs_tui.values.snapshots import Counts, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from luasprocs.operations.findings import Finding
     from luasprocs.operations.snapshot import ShardFacts, SprocFacts
+    from luasprocs.operations.snapshot import Snapshot as Around
     from luasprocs.registry.live import Live
     from luasprocs.server.registry import Registry
     from luasprocs_tui.values.rows import Counters
@@ -42,7 +45,7 @@ REST_FACTOR = 20
 
 PIPELINE_COMMANDS = 1000
 COUNTED = (
-    *(b"calls", b"runs", b"errors", b"last_run"),
+    *(b"calls", b"call_errors", b"runs", b"errors", b"duration_us_total", b"last_run"),
     *(b"last_status", b"failed_in_a_row", b"failing_since", b"last_error", b"last_missed"),
 )
 HEADER_FIELDS = ("description", *HEADER_KEYS, "runasync", "enabled", "library", "commit")
@@ -83,15 +86,27 @@ class SnapshotReader:
                 replace(row, counters=counters[row.name]) if row.name in counters else row for row in self._last.rows
             )
             self._last = replace(self._last, rows=rows, read_at_s=time.monotonic())
-        self._last = replace(self._last, pulse=pulse, findings=self._findings(registry))
+        around = self._around(registry)
+        rows = _with_who(self._last.rows, around)
+        if pulse is not None:
+            pulse = replace(pulse, errors_per_s=self._pulse.errors(rows))
+        self._last = replace(
+            self._last,
+            rows=rows,
+            pulse=pulse,
+            findings=findings(around),
+            counts=_counts(around),
+            running=around.running,
+            missed=around.sprocs.missed if around.sprocs else (),
+            seen_ms=(unknown_after_ms(around, FindingCode.GAP), unknown_after_ms(around, FindingCode.MISSED)),
+        )
         self._seen = seen
         return self._last
 
-    def _findings(self, registry: Registry) -> tuple[Finding, ...]:
+    def _around(self, registry: Registry) -> Around:
         assert self._sprocs is not None  # noqa: S101  # read before
         stats = self._stats.known
-        sprocs = replace(self._sprocs, failing=failing_in(stats), missed=missed_in(stats))
-        return findings(read_around(registry, sprocs))
+        return read_around(registry, replace(self._sprocs, failing=failing_in(stats), missed=missed_in(stats)))
 
     def _glance(
         self, registry: Registry, visible: Sequence[str]
@@ -160,12 +175,43 @@ class SnapshotReader:
             fields.get("description", ""),
             schedule=schedule_of(fields),
             commit=self._committed(sproc, fields.get("commit", "")),
+            asynchronous=says_yes(fields, "runasync"),
         )
 
     def _committed(self, sproc: LiveSproc, commit: str) -> str:
         """The commit that an edit which was seen here has become; "" where there is none, or it was taken back."""
         before = None if is_edited(sproc) else self._edited.get(sproc.name)
         return commit if before is not None and commit != before else ""
+
+
+def _with_who(rows: tuple[Row, ...], around: Around) -> tuple[Row, ...]:
+    """The rows with who paused or edited each, and when."""
+    known = {one.name: (one.by, one.since_ms) for one in around.paused}
+    edits = around.sprocs.edits if around.sprocs else ()
+    known |= {
+        one.name: (one.edit.by.partition(" <")[0], int(one.edit.at * 1000)) for one in edits if one.name not in known
+    }
+    nobody = ("", 0)
+    if not any(known.get(row.name, nobody) != (row.by, row.since_ms) for row in rows):
+        return rows
+    found = ((row, *known.get(row.name, nobody)) for row in rows)
+    return tuple(
+        row if (row.by, row.since_ms) == (by, at) else replace(row, by=by, since_ms=at) for row, by, at in found
+    )
+
+
+def _counts(around: Around) -> Counts:
+    sprocs, running, gone_ms = around.sprocs, around.running, unknown_after_ms(around, FindingCode.MISSED)
+    return Counts(
+        silent=len(running.daemons) - len(running.alive),
+        failing=len(sprocs.failing) if sprocs else 0,
+        paused=len(around.paused),
+        waiting=around.open_jobs,
+        dead=around.dead_jobs,
+        gaps=len(gaps_of(around)),
+        missed=sum(one.at_ms > gone_ms for one in sprocs.missed) if sprocs else 0,
+        edits=len(sprocs.edits) if sprocs else 0,
+    )
 
 
 class _Glance(NamedTuple):

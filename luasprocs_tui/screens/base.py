@@ -85,6 +85,21 @@ class BaseScreen(LowRepaintScreen):
     def action_jobs(self) -> None:
         self.post_message(messages.OpenJobs())
 
+    def action_failures(self) -> None:
+        self.post_message(messages.OpenFailures())
+
+    def action_findings(self) -> None:
+        self.post_message(messages.OpenFindings())
+
+    def action_daemons(self) -> None:
+        self.post_message(messages.OpenDaemons())
+
+    def action_outages(self) -> None:
+        self.post_message(messages.OpenOutages())
+
+    def action_shards(self) -> None:
+        self.post_message(messages.OpenShards())
+
     def action_history(self) -> None:
         """Opens the generations: those of one sproc from its own screens."""
         self.post_message(messages.OpenHistory(self.subject))

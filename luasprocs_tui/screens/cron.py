@@ -9,9 +9,9 @@ from luasprocs.state.schedules import ScheduleInfo
 from luasprocs_tui import actions
 from luasprocs_tui.screens.base import SprocActions
 from luasprocs_tui.screens.data import TableScreen
+from luasprocs_tui.values.columns import Column, Line
 from luasprocs_tui.values.numbers import age
 from luasprocs_tui.values.schedules import next_times
-from luasprocs_tui.widgets.table import Column, Line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,13 +14,14 @@ from textual.widgets import Static
 
 from luasprocs_tui import messages
 from luasprocs_tui.screens.polled import PolledScreen
+from luasprocs_tui.values.columns import Column, Line
 from luasprocs_tui.values.freshness import Freshness
 from luasprocs_tui.values.numbers import age
 from luasprocs_tui.values.safe import clean
 from luasprocs_tui.widgets.drawing import draw
 from luasprocs_tui.widgets.keys import KeyLine
 from luasprocs_tui.widgets.status import Status
-from luasprocs_tui.widgets.table import Column, Line, Table
+from luasprocs_tui.widgets.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable

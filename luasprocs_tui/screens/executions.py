@@ -15,6 +15,7 @@ from textual.widgets import Input, Static
 from luasprocs.state.executions import Execution, time_text
 from luasprocs_tui import actions, messages
 from luasprocs_tui.screens.polled import PolledScreen
+from luasprocs_tui.values.columns import CELL_CHARACTERS, Column, Line
 from luasprocs_tui.values.filters import EXECUTIONS_HINT, execution_matcher, problem_of
 from luasprocs_tui.values.freshness import Freshness
 from luasprocs_tui.values.numbers import ID_SHOWN, short_number
@@ -24,7 +25,7 @@ from luasprocs_tui.widgets.drawing import draw
 from luasprocs_tui.widgets.keys import KeyLine
 from luasprocs_tui.widgets.line import TypedLine
 from luasprocs_tui.widgets.status import Status
-from luasprocs_tui.widgets.table import CELL_CHARACTERS, Column, Line, Table
+from luasprocs_tui.widgets.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -87,9 +88,10 @@ class ExecutionsScreen(PolledScreen):
         Binding("escape", "back", "Back", id="executions.back"),
     ]
 
-    def __init__(self, name: str = "") -> None:
+    def __init__(self, name: str = "", wanted: str = "") -> None:
         super().__init__()
         self.sproc = name
+        self._at_first = wanted
         self._kept: list[Execution] = []
         self._records: list[Execution] = []
         self._found = 0
@@ -125,6 +127,8 @@ class ExecutionsScreen(PolledScreen):
         self.set_focus(table)
         self.watch(table, "scroll_y", self._say, init=False)
         self.set_interval(1, self._say)
+        if self._at_first:
+            self.action_filter(self._at_first)
         self._say()
 
     @property

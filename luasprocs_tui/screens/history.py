@@ -9,9 +9,9 @@ from textual import on
 from luasprocs.registry.history import Generation
 from luasprocs_tui import actions, messages
 from luasprocs_tui.screens.data import TableScreen
+from luasprocs_tui.values.columns import Column, Line
 from luasprocs_tui.values.numbers import ID_SHOWN
 from luasprocs_tui.values.sync_status import sync_line
-from luasprocs_tui.widgets.table import Column, Line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

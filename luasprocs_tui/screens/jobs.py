@@ -12,9 +12,9 @@ from luasprocs.state.executions import time_text
 from luasprocs.state.jobs import JobRecord
 from luasprocs_tui import actions, messages
 from luasprocs_tui.screens.data import TableScreen
+from luasprocs_tui.values.columns import Column, Line
 from luasprocs_tui.values.numbers import age
 from luasprocs_tui.widgets.dialog import Show
-from luasprocs_tui.widgets.table import Column, Line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

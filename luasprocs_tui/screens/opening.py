@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from luasprocs_tui import messages
+from luasprocs_tui.screens.base import BaseScreen
 from luasprocs_tui.screens.cron import CronScreen
+from luasprocs_tui.screens.daemons import DaemonsScreen
 from luasprocs_tui.screens.executions import ExecutionsScreen
+from luasprocs_tui.screens.findings import FindingsScreen
 from luasprocs_tui.screens.history import HistoryScreen
 from luasprocs_tui.screens.jobs import JobsScreen
+from luasprocs_tui.screens.outages import OutagesScreen
 from luasprocs_tui.screens.record import RecordScreen
+from luasprocs_tui.screens.shards import ShardsScreen
 from luasprocs_tui.screens.source import SourceScreen
 from luasprocs_tui.screens.stats import StatsScreen
 from luasprocs_tui.screens.wanted import WantedScreen
 
-if TYPE_CHECKING:
-    from luasprocs_tui.screens.base import BaseScreen
+_OF_ONE: Mapping[type[messages.OpenOf], Callable[[str], BaseScreen]] = {
+    messages.OpenExecutions: ExecutionsScreen,
+    messages.OpenHistory: HistoryScreen,
+    messages.OpenStats: StatsScreen,
+    messages.OpenWanted: WantedScreen,
+}
+_OF_ALL: Mapping[type[messages.Open], Callable[[], BaseScreen]] = {
+    messages.OpenSchedules: CronScreen,
+    messages.OpenJobs: JobsScreen,
+    messages.OpenFailures: partial(ExecutionsScreen, wanted="-s failed"),
+    messages.OpenFindings: FindingsScreen,
+    messages.OpenDaemons: DaemonsScreen,
+    messages.OpenOutages: OutagesScreen,
+    messages.OpenShards: ShardsScreen,
+}
 
 
 def screen_for(asked: messages.Open) -> BaseScreen:
@@ -23,18 +42,8 @@ def screen_for(asked: messages.Open) -> BaseScreen:
     match asked:
         case messages.OpenSource(sproc, line):
             return SourceScreen(sproc, line)
-        case messages.OpenExecutions(sproc):
-            return ExecutionsScreen(sproc)
         case messages.OpenRecord(record, chain, line):
             return RecordScreen(record, chain, line)
-        case messages.OpenHistory(sproc):
-            return HistoryScreen(sproc)
-        case messages.OpenStats(sproc):
-            return StatsScreen(sproc)
-        case messages.OpenWanted(sproc):
-            return WantedScreen(sproc)
-        case messages.OpenSchedules():
-            return CronScreen()
-        case messages.OpenJobs():
-            return JobsScreen()
-    raise NotImplementedError(type(asked).__name__)
+        case messages.OpenOf(sproc):
+            return _OF_ONE[type(asked)](sproc)
+    return _OF_ALL[type(asked)]()

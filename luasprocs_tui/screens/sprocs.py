@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import on
@@ -13,76 +13,26 @@ from textual.widgets import Input, Static
 
 from luasprocs_tui import actions, messages
 from luasprocs_tui.screens.base import SprocActions
+from luasprocs_tui.values.columns import Line
 from luasprocs_tui.values.filters import HINT, matcher, problem_of
-from luasprocs_tui.values.numbers import NOTHING, age, short_number, short_rate, short_us
+from luasprocs_tui.values.lines import BENEATH
 from luasprocs_tui.values.safe import clean
+from luasprocs_tui.values.sproc_line import COLUMNS, line_beneath, line_of, line_of_folded, sort_keys
 from luasprocs_tui.values.tree import tree
+from luasprocs_tui.values.trouble import FOLDED, in_order
 from luasprocs_tui.widgets.drawing import draw
 from luasprocs_tui.widgets.keys import KeyLine
 from luasprocs_tui.widgets.line import TypedLine
 from luasprocs_tui.widgets.status import Status
-from luasprocs_tui.widgets.table import Column, Line, Table
+from luasprocs_tui.widgets.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from textual.app import ComposeResult
 
     from luasprocs_tui.values.rows import Row
     from luasprocs_tui.values.snapshots import Snapshot, State
-
-COLUMNS = (
-    Column("NAME", 12, 60),
-    Column("TRIGGER", 16, 44),
-    Column("STATE", 8, 8),
-    Column("IN", 4, 4, right=True),
-    Column("CALLS", 5, 5, right=True),
-    Column("RUNS", 5, 5, right=True),
-    Column("ERRORS", 7, 7, right=True),
-    Column("/S", 5, 5, right=True, extra=True),
-    Column("LAST", 4, 4, right=True, extra=True),
-    Column("P50", 5, 5, right=True, extra=True),
-    Column("P99", 5, 5, right=True, extra=True),
-    Column("DESCRIPTION", 14, 400, grow=True),
-)
-TONES = {"drift": "bad", "failing": "bad", "disabled": "off", "paused": "off", "edited": "warn"}
-
-
-def sort_keys(now_ms: float) -> tuple[Callable[[Row], Any], ...]:
-    """What each column is sorted by."""
-    return (
-        lambda row: row.name,
-        lambda row: row.trigger,
-        lambda row: row.shown_state,
-        lambda row: row.due_ms(now_ms) or float("inf"),
-        lambda row: row.counters.calls or 0,
-        lambda row: row.counters.runs or 0,
-        lambda row: row.counters.errors or 0,
-        lambda row: row.counters.per_s or 0,
-        lambda row: row.counters.last_run_s,
-        lambda row: row.counters.p50_us or 0,
-        lambda row: row.counters.p99_us or 0,
-        lambda row: row.description,
-    )
-
-
-def line_of(row: Row, now_ms: float, label: str = "") -> Line:
-    """A row as the table takes it; `now_ms`: the server's clock; `label`: for its name in a tree."""
-    counted, due_ms = row.counters, row.due_ms(now_ms) if any(row.schedule) else None
-    cells = (
-        label or row.name,
-        row.trigger,
-        row.shown_state,
-        "" if due_ms is None else age(-(-(due_ms - now_ms) // 1000)),
-        *(short_number(number) for number in (counted.calls, counted.runs, counted.errors)),
-        short_rate(counted.per_s),
-        age(max(0.0, now_ms / 1000 - counted.last_run_s)) if counted.last_run_s else NOTHING,
-        short_us(counted.p50_us),
-        short_us(counted.p99_us),
-        row.description,
-    )
-    tone = "bad" if counted.failing else TONES.get(row.shown_state, "ok")  # one that is paused or edited, too
-    return Line(row.name, cells, tone)
 
 
 class SprocsScreen(SprocActions):
@@ -104,6 +54,8 @@ class SprocsScreen(SprocActions):
         self._reversed = False
         self._tree = False
         self._folded: set[str] = set()
+        self._quiet = 0
+        self._all = False
         self._marked: frozenset[str] = frozenset()
 
     def compose(self) -> ComposeResult:
@@ -117,6 +69,10 @@ class SprocsScreen(SprocActions):
     def on_mount(self) -> None:
         self.set_focus(self.query_one(Table))
         self.set_interval(1, self.query_one(Table).refresh)  # ages and countdowns go on
+
+    def on_resize(self) -> None:
+        """More room, or less: whether all fit."""
+        self.call_after_refresh(self._show)
 
     @property
     def sprocs(self) -> tuple[str, ...]:
@@ -154,22 +110,33 @@ class SprocsScreen(SprocActions):
             self.shell.visible_names = self.visible_names
 
     def _show(self) -> None:
-        names = self._matching()
-        if self._sorted is not None:
-            by = sort_keys(self._now_ms())[self._sorted]
-            names.sort(key=lambda name: by(self._rows[name]), reverse=self._reversed)
+        names, table = self._matching(), self.query_one(Table)
+        self._quiet, keys = 0, names
+        if self._tree or self._sorted is not None:
+            if self._sorted is not None:
+                by = sort_keys(self._now_ms())[self._sorted]
+                names.sort(key=lambda name: by(self._rows[name]), reverse=self._reversed)
+        else:
+            folded = not (self._all or self.query_one(TypedLine).value.strip())
+            stay = {*self._marked, table.selected or ""}
+            rows = (self._rows[name] for name in names)
+            keys, self._quiet = in_order(rows, self._now_ms(), max(1, table.size.height - 1), stay, folded=folded)
         if names != self._shown or bool(self._labels) != self._tree:
             self._shown, self._labels = names, tree(names, self._folded) if self._tree else {}
-        table = self.query_one(Table)
         table.mark_sorted(self._sorted, descending=self._reversed)
         table.mark(self._marked)
-        keys = [*self._labels] if self._tree else names
+        if self._tree:
+            keys = [*self._labels]
         table.show(keys, lambda at: self._line(keys[at]))
         self._describe(table.selected)
 
     def _line(self, key: str) -> Line:
-        row, label = self._rows.get(key), self._labels.get(key, "")
-        return line_of(row, self._now_ms(), label) if row else Line(key, (label, *[""] * (len(COLUMNS) - 1)))
+        if key == FOLDED:
+            return line_of_folded(self._quiet)
+        row, label = self._rows.get(key.removesuffix(BENEATH)), self._labels.get(key, "")
+        if row is None:
+            return Line(key, (label, *[""] * (len(COLUMNS) - 1)))
+        return line_beneath(row, self._now_ms()) if key.endswith(BENEATH) else line_of(row, self._now_ms(), label)
 
     def _matching(self) -> list[str]:
         text = self.query_one(TypedLine).value
@@ -197,7 +164,9 @@ class SprocsScreen(SprocActions):
 
     @on(messages.RowOpened)
     def _opened(self, event: messages.RowOpened) -> None:
-        if event.key not in self._rows:  # a folder
+        if event.key == FOLDED:
+            self.action_all()
+        elif event.key not in self._rows:  # a folder
             self._folded ^= {event.key}
             self._shown = ()
             self._show()
@@ -251,6 +220,11 @@ class SprocsScreen(SprocActions):
         table.action_move(1)
         self._describe(table.selected)
         self.refresh_bindings()
+
+    def action_all(self) -> None:
+        """Opens the quiet ones, or folds them into one line."""
+        self._all = not self._all
+        self._show()
 
     def action_tree(self) -> None:
         self._tree = not self._tree

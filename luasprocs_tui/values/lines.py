@@ -6,6 +6,8 @@ from rich.text import Text
 
 from luasprocs_tui.values.safe import clean
 
+BENEATH = "\n"
+"""Ends the key of a line of a table that says more of the row above it, and that no cursor stands on."""
 TEXT_LIMIT = 20_000
 """Characters shown of a text."""
 

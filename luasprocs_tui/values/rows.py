@@ -18,7 +18,9 @@ _SCHEDULES_KEPT = 20_000
 class Counters:
     """What a sproc's stats say; None where nothing was counted yet. `per_s`: runs and calls a second since the last look.
 
-    `p50_us`, `p99_us`: durations; `last_run_s`: unix time; `failing`: its last run failed.
+    `errors_per_s`: those of them that failed; `share`: of the server's time, 0 to 1, since the last look.
+    `p50_us`, `p99_us`: durations; `last_run_s`: unix time; `failing`: its last run failed, with `last_error`;
+    `erring`: some have failed within the last minute.
     """
 
     calls: int | None = None
@@ -29,6 +31,10 @@ class Counters:
     p50_us: int | None = None
     p99_us: int | None = None
     failing: bool = False
+    errors_per_s: float | None = None
+    share: float | None = None
+    erring: bool = False
+    last_error: str = ""
 
 
 NOTHING_COUNTED = Counters()
@@ -39,6 +45,8 @@ class Row:
     """One sproc in the list. `state`: ok, drift (changed by hand), edited (live, not committed), paused or disabled.
 
     `schedule`: cron, every and tz of its header, "" each where there is none; `commit`: that its last edit here became, or "".
+    `by`, `since_ms`: who paused or edited it, and when (unix milliseconds), as far as is known; `asynchronous`: it runs in
+    a worker.
     """
 
     name: str
@@ -48,6 +56,9 @@ class Row:
     counters: Counters = NOTHING_COUNTED
     schedule: tuple[str, str, str] = ("", "", "")
     commit: str = ""
+    by: str = ""
+    since_ms: int = 0
+    asynchronous: bool = False
 
     @property
     def shown_state(self) -> str:
@@ -55,6 +66,11 @@ class Row:
         if self.state == "ok" and self.counters.failing:
             return "failing"
         return self.commit[:8] if self.state == "ok" and self.commit else self.state
+
+    @property
+    def share(self) -> float | None:
+        """Of the server's one thread, 0 to 1; None where nobody knows, and of one that a worker runs."""
+        return None if self.asynchronous else self.counters.share
 
     def due_ms(self, now_ms: float) -> int | None:
         """When its schedule is due next; None for none, and for one that is paused or disabled."""

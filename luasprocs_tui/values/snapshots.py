@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.contract.codes import FindingCode
+from luasprocs.state.daemons import Running
 from luasprocs_tui.values.freshness import Freshness
 
 if TYPE_CHECKING:
     from luasprocs.operations.findings import Finding
-    from luasprocs.operations.snapshot import ShardFacts
+    from luasprocs.operations.snapshot import Missed, ShardFacts
     from luasprocs.registry.revision import Revision
     from luasprocs.state.executions import Execution
     from luasprocs_tui.values.rows import Row
@@ -25,8 +26,8 @@ RECORDS_LIMIT = 5000
 class Pulse:
     """How all of it goes. `now_ms`: the server's clock at `at_s` of the monotonic one.
 
-    `per_s`: events read a second, the newest last; `lag`: events read and not yet run; `gaps`: stretches of time whose events
-    were not run; `recorded`: runs since the records began, None where that can't be read.
+    `per_s`, `errors_per_s`: events read and runs that failed a second, the newest last; `lag`: events read and not yet run;
+    `gaps`: stretches of time whose events were not run; `recorded`: runs since the records began, None where that can't be read.
     """
 
     now_ms: int
@@ -37,17 +38,36 @@ class Pulse:
     recorded: int | None = None
     runs_per_s: float | None = None
     per_s: tuple[float, ...] = ()
+    errors_per_s: tuple[float, ...] = ()
 
     def server_ms(self, now_s: float) -> float:
         """The server's clock at a monotonic time."""
         return self.now_ms + (now_s - self.at_s) * 1000
 
 
+class Counts(NamedTuple):
+    """How many of each there are that somebody may have to look at. `gaps`, `missed`: that nobody has acknowledged."""
+
+    silent: int = 0
+    failing: int = 0
+    paused: int = 0
+    waiting: int = 0
+    dead: int = 0
+    gaps: int = 0
+    missed: int = 0
+    edits: int = 0
+
+
+NO_COUNTS = Counts()
+NOTHING_RUNS = Running(0)
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The registry at one moment. `read_at_s`: of the monotonic clock; `longest`: name and trigger, what the columns must hold;
     `findings`: what is wrong, the worst first; `pulse`: None where it can't be read; `shards`: of a
-    cluster.
+    cluster; `counts`: of what may need a look; `running`: daemons and gaps; `missed`: schedules that have missed times;
+    `seen_ms`: up to when somebody has acknowledged gaps, and missed times.
     """
 
     revision: Revision
@@ -57,6 +77,10 @@ class Snapshot:
     findings: tuple[Finding, ...] = ()
     pulse: Pulse | None = None
     shards: tuple[ShardFacts, ...] = ()
+    counts: Counts = NO_COUNTS
+    running: Running = NOTHING_RUNS
+    missed: tuple[Missed, ...] = ()
+    seen_ms: tuple[int, int] = (0, 0)
 
     @property
     def suspended(self) -> bool:

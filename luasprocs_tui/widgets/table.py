@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
@@ -15,70 +14,16 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from luasprocs_tui import messages
-from luasprocs_tui.values.safe import clean
+from luasprocs_tui.values.columns import GAP, Line, fit, row_text, widths
+from luasprocs_tui.values.lines import BENEATH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from rich.style import Style
     from textual import events
 
-GAP = 2
-CELL_CHARACTERS = 400
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column, `least` to `most` cells wide. `grow`: takes what the others leave; `right`: for numbers.
-
-    A growing column that would get less than `least` is left out; `extra` ones are where there is no room for all.
-    """
-
-    label: str
-    least: int
-    most: int
-    right: bool = False
-    grow: bool = False
-    extra: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One row: `key` is what selection survives by; `tone` the name of a style: ok, bad, off, warn."""
-
-    key: str
-    cells: tuple[str, ...]
-    tone: str = "ok"
-
-
-def widths(columns: Sequence[Column], longest: Sequence[int], room: int) -> list[int]:
-    """Cells for each column, 0 for one that has no place: as long as its content, if there is room."""
-    found = [
-        0 if column.grow else min(max(long, column.least), column.most)
-        for column, long in zip(columns, longest, strict=True)
-    ]
-    for index in reversed(range(len(columns))):
-        if columns[index].extra and sum(size + GAP for size in found if size) - GAP > room:
-            found[index] = 0
-    spare = room - sum(size + GAP for size in found if size) + GAP
-    for index in reversed(range(len(columns))):  # what stands on the left says what a row is
-        if spare >= 0:
-            break
-        cut = min(-spare, max(0, found[index] - columns[index].least))  # 0 for what is left out
-        found[index] -= cut
-        spare += cut
-    for index, column in enumerate(columns):
-        if column.grow and spare - GAP >= column.least:
-            found[index] = min(spare - GAP, column.most)
-            spare -= found[index] + GAP
-    return found
-
-
-def fit(text: str, width: int, *, right: bool = False) -> str:
-    """Safe text of exactly `width` cells."""
-    safe: str = clean(text, CELL_CHARACTERS)
-    if cell_len(safe) > width:
-        safe = set_cell_size(safe, max(0, width - 1)) + "…"[:width]
-    return " " * (width - cell_len(safe)) + safe if right else set_cell_size(safe, width)
+    from luasprocs_tui.values.columns import Column
 
 
 class Table(ScrollView, can_focus=True):
@@ -95,6 +40,7 @@ class Table(ScrollView, can_focus=True):
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         *("table--head", "table--cursor", "table--bad", "table--off", "table--warn", "table--marked"),
+        "table--beneath",
     }
 
     cursor: reactive[int] = reactive(0, repaint=True)
@@ -167,7 +113,8 @@ class Table(ScrollView, can_focus=True):
         stays = selected is not None and selected in keys
         self._keys, self._line = keys, line
         self.virtual_size = Size(0, len(keys) + 1)
-        self.cursor = keys.index(str(selected)) if stays else max(0, min(self.cursor, len(keys) - 1))
+        at = keys.index(str(selected)) if stays else max(0, min(self.cursor, len(keys) - 1))
+        self.cursor = self._row_at(at)
         self._tell()
         self.refresh()
 
@@ -199,27 +146,41 @@ class Table(ScrollView, can_focus=True):
         width = self.scrollable_content_region.width
         sizes = widths(self._columns, self._longest, width - 2)
         if y == 0:
-            labels = [column.label for column in self._columns]
-            if self._sorted is not None:
-                column, arrow = self._sorted
-                labels[column] = labels[column][: max(0, sizes[column] - 1)] + arrow
-            return self._strip(labels, sizes, width, "table--head", " ")
+            return self._head(sizes, width)
         index = self.scroll_offset.y + y - 1
         if index >= len(self._keys):
             return Strip.blank(width, self.rich_style)
         line = self._line(index)
-        marked = line.key in self._marked
-        kind = "table--cursor" if index == self.cursor else "table--marked" if marked else f"table--{line.tone}"
-        return self._strip(line.cells, sizes, width, kind, "*" if marked else " ")
+        if index != self.cursor and line.key.endswith(BENEATH):
+            return self._beneath(line, width)
+        return self._row(line, sizes, width, at_cursor=index == self.cursor)
 
-    def _strip(self, cells: Sequence[str], sizes: Sequence[int], width: int, kind: str, sign: str) -> Strip:
-        parts = [
-            fit(cell, size, right=column.right)
-            for cell, size, column in zip(cells, sizes, self._columns, strict=True)
-            if size
-        ]
-        style = self.get_component_rich_style(kind) if kind in self.COMPONENT_CLASSES else self.rich_style
-        return Strip([Segment(set_cell_size(f"{sign}{(' ' * GAP).join(parts)}", width), style)], width)
+    def _head(self, sizes: Sequence[int], width: int) -> Strip:
+        labels = [column.label for column in self._columns]
+        if self._sorted is not None:
+            column, arrow = self._sorted
+            labels[column] = labels[column][: max(0, sizes[column] - 1)] + arrow
+        first, rest = row_text(self._columns, Line("", tuple(labels)), sizes, width - 2)
+        return Strip([Segment(f"  {first}{rest}", self._style("head"))], width)
+
+    def _beneath(self, line: Line, width: int) -> Strip:
+        """What is said of the row above, over the whole width."""
+        style = self.get_component_rich_style("table--beneath")
+        return Strip([Segment(fit(f"{line.sign} {line.said}", width), style)], width)
+
+    def _row(self, line: Line, sizes: Sequence[int], width: int, *, at_cursor: bool) -> Strip:
+        """The sign and the first cell have its colour, the others only where it is dim, marked or under the cursor."""
+        marked = line.key in self._marked
+        kind = "cursor" if at_cursor else "marked" if marked else line.tone
+        first, rest = row_text(self._columns, line, sizes, width - 2)
+        sign = "*" if marked else line.sign
+        style = self._style(kind)
+        plain = style if kind in {"cursor", "marked", "off"} else self.rich_style
+        return Strip([Segment(f"{sign} {first}", style), Segment(rest, plain)], width)
+
+    def _style(self, kind: str) -> Style:
+        name = f"table--{kind}"
+        return self.get_component_rich_style(name) if name in self.COMPONENT_CLASSES else self.rich_style
 
     def watch_cursor(self) -> None:
         """Keeps the cursor on the screen. Forced: the scrollbar that allows it comes with the next layout."""
@@ -241,9 +202,15 @@ class Table(ScrollView, can_focus=True):
 
     def action_move(self, by: int) -> None:
         """Moves the cursor by rows; one that stays still comes back to the screen."""
-        self.cursor = max(0, min(self.cursor + by, len(self._keys) - 1))
+        self.cursor = self._row_at(max(0, min(self.cursor + by, len(self._keys) - 1)), -1 if by < 0 else 1)
         self.watch_cursor()
         self._follows = self.cursor >= len(self._keys) - 1
+
+    def _row_at(self, at: int, step: int = -1) -> int:
+        """The place of a row that the cursor can stand on: this one, or the next in a direction, if there is one."""
+        if at < len(self._keys) and self._keys[at].endswith(BENEATH):
+            return at + step if at + step < len(self._keys) else at - 1
+        return at
 
     def action_page(self, by: int) -> None:
         self.action_move(by * max(1, self.size.height - 2))
@@ -264,12 +231,13 @@ class Table(ScrollView, can_focus=True):
         at = self.scroll_offset.y + event.y - 1
         if at >= len(self._keys):
             return
-        self.action_move(at - self.cursor)
+        self.cursor = self._row_at(at)
+        self.action_move(0)
         if event.chain == 2:
             self.action_open()
 
     def _head_clicked(self, x: int) -> None:
-        left = 1
+        left = 2
         for column, size in enumerate(widths(self._columns, self._longest, self.scrollable_content_region.width - 2)):
             if size and left <= x < left + size:
                 self.post_message(messages.HeadClicked(self, column))

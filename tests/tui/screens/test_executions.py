@@ -15,7 +15,8 @@ from luasprocs_tui.screens.record import RecordScreen
 from luasprocs_tui.settings import Context
 from luasprocs_tui.values.freshness import Freshness
 from luasprocs_tui.values.snapshots import RECORDS_LIMIT
-from luasprocs_tui.widgets.table import Line, Table
+from luasprocs_tui.values.columns import Line
+from luasprocs_tui.widgets.table import Table
 from tests.tui.pilot import (
     HOSTILE,
     KEYS,

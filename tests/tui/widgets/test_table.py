@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.cells import cell_len
 
-from luasprocs_tui.widgets.table import Column, fit, widths
+from luasprocs_tui.values.columns import Column, fit, widths
 
 if TYPE_CHECKING:
     pass

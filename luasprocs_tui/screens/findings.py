@@ -1,0 +1,55 @@
+"""All that is wrong, the worst first; `enter` leads to each."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+
+from luasprocs.operations.findings import Finding
+from luasprocs_tui import actions, messages
+from luasprocs_tui.screens.of_state import StateTable
+from luasprocs_tui.values.columns import Column, Line
+from luasprocs_tui.values.header import place_of, title_of
+from luasprocs_tui.values.numbers import age
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.binding import BindingType
+
+    from luasprocs_tui.values.snapshots import Snapshot
+
+_TONES = {"error": ("bad", "●"), "warning": ("warn", "◐"), "info": ("off", "○")}
+
+
+class FindingsScreen(StateTable[Finding]):
+    """What `luasprocs status` says, with the key that leads to each."""
+
+    PLACE = "findings"
+    heading = "What is wrong"
+    NONE = "nothing"
+    COLUMNS = (
+        Column("FINDING", 12, 16),
+        Column("KEY", 3, 5),
+        Column("SINCE", 5, 5, right=True),
+        Column("WHAT IT IS", 20, 400, grow=True),
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("findings")]
+
+    def rows(self, snapshot: Snapshot) -> Sequence[Finding]:
+        return snapshot.findings
+
+    def line(self, row: Finding) -> Line:
+        tone, sign = _TONES[row.severity]
+        since = age(max(0.0, time.time() - row.since_ms / 1000)) if row.since_ms else ""
+        return Line(row.code, (title_of(row), self.shell.key_of(place_of(row)), since, row.message), tone, sign)
+
+    def about(self, row: Finding) -> str:
+        return row.hint
+
+    @on(messages.RowOpened)
+    async def _opened(self) -> None:
+        if (found := self.selected) and (action := actions.of(place_of(found))) and action.name != self.PLACE:
+            await self.run_action(action.target)

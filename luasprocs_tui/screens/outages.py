@@ -1,0 +1,65 @@
+"""Times in which nobody heard: one line each, not one for each source."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from luasprocs.language.values import some_of
+from luasprocs.state.executions import time_text
+from luasprocs_tui import actions
+from luasprocs_tui.screens.of_state import StateTable
+from luasprocs_tui.values.columns import Column, Line
+from luasprocs_tui.values.numbers import age
+from luasprocs_tui.values.outages import Outage, outages
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.binding import BindingType
+
+    from luasprocs_tui.values.snapshots import Snapshot
+
+
+class OutagesScreen(StateTable[Outage]):
+    """The newest first; those that nobody has acknowledged stand out."""
+
+    PLACE = "outages"
+    heading = "Outages"
+    NONE = "none is known"
+    COLUMNS = (
+        Column("FROM (UTC)", 19, 19),
+        Column("LENGTH", 6, 6, right=True),
+        Column("SOURCES", 7, 7, right=True),
+        Column("SCHEDULES", 9, 9, right=True),
+        Column("WHY", 20, 400, grow=True),
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("outages")]
+
+    def rows(self, snapshot: Snapshot) -> Sequence[Outage]:
+        return outages(snapshot.running.gaps, snapshot.missed, *snapshot.seen_ms)
+
+    def line(self, row: Outage) -> Line:
+        cells = (
+            time_text(row.from_ms)[:19].replace("T", " "),
+            age((row.to_ms - row.from_ms) / 1000),
+            str(len(row.sources) or ""),
+            str(len(row.missed) or ""),
+            row.why,
+        )
+        tone = "off" if not row.new else "warn" if row.repeat or not row.sources else "bad"
+        return Line(
+            f"{row.from_ms} {row.repeat} {row.sources} {row.missed}",
+            cells,
+            tone,
+            {"bad": "●", "warn": "◐"}.get(tone, " "),
+        )
+
+    def about(self, row: Outage) -> str:
+        parts = [
+            f"events of {some_of(row.sources)} {'may have run twice' if row.repeat else 'were not seen'}"
+            if row.sources
+            else "",
+            f"missed times of {some_of(row.missed)}" if row.missed else "",
+            "luasprocs status --acknowledge once you have dealt with it" if row.new else "acknowledged",
+        ]
+        return "; ".join(part for part in parts if part)

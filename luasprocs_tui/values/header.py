@@ -1,0 +1,192 @@
+"""What the header says: what is wrong, what is live, how it goes, and what to press. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.style import Style
+from rich.text import Text
+
+from luasprocs.contract.codes import FindingCode
+from luasprocs_tui.values.numbers import ID_SHOWN, age, short_number, short_rate, spark
+from luasprocs_tui.values.safe import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from luasprocs.operations.findings import Finding
+    from luasprocs_tui.values.snapshots import Snapshot, State
+
+    KeyOf = Callable[[str], str]
+
+LAG_SHOWN = 1000
+"""Events waiting that are worth a colour."""
+PLACES: dict[FindingCode, str] = {
+    FindingCode.UNREACHABLE: "refresh_now",
+    FindingCode.REFUSED: "wanted",
+    FindingCode.DIVERGED: "wanted",
+    FindingCode.UNKNOWN: "wanted",
+    FindingCode.BEHIND: "wanted",
+    FindingCode.DEGRADED: "wanted",
+    FindingCode.UNSAVED_EDIT: "wanted",
+    FindingCode.ENGINE_DIFFERS: "sync",
+    FindingCode.DRIFT: "sync",
+    FindingCode.PINNED: "sync",
+    FindingCode.NO_DAEMON: "daemons",
+    FindingCode.DAEMON_SILENT: "daemons",
+    FindingCode.FAILING: "failures",
+    FindingCode.DEAD_JOBS: "jobs",
+    FindingCode.GAP: "outages",
+    FindingCode.MISSED: "outages",
+    FindingCode.SHARD_DIFFERS: "shards",
+    FindingCode.SUSPENDED: "suspend",
+}
+"""The action that leads to what a finding is about, or mends it; the list of findings for all others."""
+_NAMED = frozenset({FindingCode.FAILING, FindingCode.DAEMON_SILENT, FindingCode.UNSAVED_EDIT, FindingCode.PAUSED})
+"""Of these the names say more than the sentence."""
+
+
+class Badge(NamedTuple):
+    """`tone`: good, bad or wait; `press`: the key that leads there, or ""."""
+
+    text: str
+    tone: str
+    press: str = ""
+
+
+def place_of(finding: Finding) -> str:
+    """The action that leads to what it is about."""
+    return PLACES.get(finding.code, "findings")
+
+
+def title_of(finding: Finding) -> str:
+    """Its code as people read it: `NO DAEMON`."""
+    return finding.code.replace("_", " ").upper()
+
+
+def badge_of(state: State, now_s: float, key_of: KeyOf, room: int) -> Badge:
+    """The worst there is, by name and place, with the key that leads there, in `room` cells."""
+    snapshot = state.snapshot
+    stale = state.freshness.badge(now_s)
+    if stale is not None or snapshot is None:
+        return Badge(*(stale or ("connecting", "wait")))
+    if snapshot.empty:
+        return Badge("EMPTY", "wait")
+    if not snapshot.findings:
+        return Badge("in sync", "good")
+    worst = snapshot.findings[0]
+    press = key_of(place_of(worst))
+    title, end = title_of(worst), f" ({press})" if press else ""
+    what = clean(_what(worst), max(0, room - len(title) - len(end) - 1))
+    said = f"{title} {what}{end}" if len(what) > 3 else f"{title}{end}"
+    return Badge(said, "bad" if worst.severity == "error" else "wait", press)
+
+
+def _what(finding: Finding) -> str:
+    """What it is about, as short as can be."""
+    if finding.code is FindingCode.NO_DAEMON:
+        return finding.message.partition(", so ")[2]
+    if finding.code in _NAMED and finding.names:
+        more = f" +{len(finding.names) - 1}" if len(finding.names) > 1 else ""
+        return f"{finding.names[0]}{more}"
+    return finding.message
+
+
+def facts_of(state: State, now_ms: float) -> str:
+    """Branch, commit, generation and its age; the server where no context has a name."""
+    parts = [] if state.context else [state.server]
+    if state.snapshot and not state.snapshot.empty:
+        revision = state.snapshot.revision
+        parts.append(f"{revision.branch} {revision.commit[:ID_SHOWN]}".strip())
+        parts.append(f"gen {revision.generation}")
+        if passed := _since(revision.applied_at, now_ms):
+            parts.append(passed)
+    return "  ".join(clean(part) for part in parts if part)
+
+
+def _since(when: str, now_ms: float) -> str:
+    try:
+        at_s = datetime.fromisoformat(when).timestamp()
+    except (ValueError, OverflowError):
+        return ""
+    return age(max(0.0, now_ms / 1000 - at_s))
+
+
+def note_of(state: State, key_of: KeyOf) -> str:
+    """The line below: what to do about the worst, and what else there is, each with its key; often none."""
+    if state.error:
+        return state.error
+    if state.snapshot is None or not state.snapshot.findings:
+        return ""
+    worst, *others = state.snapshot.findings
+    if state.snapshot.empty:
+        return f"{worst.message}; {worst.hint}"
+    also = ", ".join(_brief(one, key_of) for one in others)
+    return f"{worst.hint}{f';  also: {also}' if also else ''}"
+
+
+def _brief(finding: Finding, key_of: KeyOf) -> str:
+    count = f" {len(finding.names)}" if len(finding.names) > 1 else f" {finding.names[0]}" if finding.names else ""
+    press = key_of(place_of(finding))
+    return f"{title_of(finding)}{count}{f' ({press})' if press else ''}"
+
+
+def pulse_of(state: State, bars: int, key_of: KeyOf) -> Text:
+    """How all of it goes, and what needs a look; a click on a part presses the key that leads there."""
+    snapshot = state.snapshot
+    pulse = snapshot.pulse if snapshot else None
+    if pulse is None or snapshot is None or snapshot.empty:
+        return Text()
+    last = pulse.per_s[-1] if pulse.per_s and pulse.daemons else None
+    errors = pulse.errors_per_s[-1] if pulse.errors_per_s else None
+    counts = snapshot.counts
+
+    def part(said: str, action: str, style: str = "") -> tuple[str, Style]:
+        return said, Style.parse(style) + Style(meta={"press": key_of(action)})
+
+    daemons = f"{pulse.daemons} daemon{'' if pulse.daemons == 1 else 's'}"
+    parts = [
+        part(daemons, "daemons", "" if pulse.daemons else "bold yellow"),
+        part(f", {counts.silent} silent", "daemons", "bold red") if counts.silent else None,
+        part(f"  ev {short_rate(last)}/s", "executions"),
+        part(f"  runs {short_rate(pulse.runs_per_s)}/s", "executions"),
+        part(f"  ERR {short_rate(errors)}/s ", "failures", "bold red" if errors else ""),
+        part(spark(pulse.errors_per_s, bars), "failures", "red" if errors else "dim"),
+        *(part(said, action, style) for said, action, style in _counted(snapshot)),
+    ]
+    return Text.assemble(*filter(None, parts), no_wrap=True, overflow="ellipsis")
+
+
+def _counted(snapshot: Snapshot) -> Iterator[tuple[str, str, str]]:
+    """What there is, each with the action that leads there, and its style."""
+    counts, pulse = snapshot.counts, snapshot.pulse
+    if counts.failing:
+        yield f"  {counts.failing} failing", "failures", "bold red"
+    if counts.paused:
+        yield f"  {counts.paused} paused", "findings", "yellow"
+    if pulse and pulse.daemons and pulse.lag:
+        yield f"  lag {short_number(pulse.lag)}", "daemons", "bold yellow" if pulse.lag >= LAG_SHOWN else ""
+    if counts.waiting:
+        yield f"  {short_number(counts.waiting)} waiting", "jobs", ""
+    if counts.dead:
+        yield f"  {short_number(counts.dead)} dead", "jobs", "bold red"
+    if counts.gaps:
+        yield f"  {counts.gaps} gap{'' if counts.gaps == 1 else 's'}", "outages", "bold red"
+    if counts.missed:
+        yield f"  {counts.missed} missed", "outages", "yellow"
+    if counts.edits:
+        yield f"  {counts.edits} edit{'' if counts.edits == 1 else 's'}", "wanted", "yellow"
+
+
+def shards_of(state: State) -> Text:
+    """The shards of a cluster: where each is, and its generation; those with which something is wrong come first."""
+    shards = sorted(state.snapshot.shards if state.snapshot else (), key=lambda one: not (one.away or one.problem))
+    each = [
+        (
+            f"{clean(one.address or one.tag)} {'away' if one.away else f'generation {one.generation}'}  ",
+            "bold red" if one.away else "bold yellow" if one.problem else "",
+        )
+        for one in shards
+    ]
+    return Text.assemble("shards  ", *each, no_wrap=True, overflow="ellipsis") if each else Text()

@@ -1,0 +1,57 @@
+"""Gaps and missed times as outages: one for each stretch of time in which nobody heard. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from luasprocs.operations.snapshot import Missed
+    from luasprocs.state.executions import Gap
+
+TOGETHER_MS = 2000
+"""Gaps that are no further apart belong to one outage."""
+
+
+class Outage(NamedTuple):
+    """From when to when (unix milliseconds of the server's clock) events of `sources` were not seen; schedules that `missed`.
+
+    `why`: what the first gap says; `new`: nobody has acknowledged it; `repeat`: events may have run twice instead.
+    """
+
+    from_ms: int
+    to_ms: int
+    sources: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
+    why: str = ""
+    daemon: str = ""
+    new: bool = False
+    repeat: bool = False
+
+
+def outages(gaps: Iterable[Gap], missed: Sequence[Missed], gap_seen_ms: int, missed_seen_ms: int) -> list[Outage]:
+    """The newest first. `gap_seen_ms`, `missed_seen_ms`: up to when somebody has acknowledged them."""
+    found: list[Outage] = []
+    for gap in sorted(gaps, key=lambda one: (one.kind, one.from_ms)):
+        one = Outage(
+            gap.from_ms, gap.to_ms, (gap.source,), (), gap.why, gap.daemon, gap.time_ms > gap_seen_ms, bool(gap.kind)
+        )
+        last = found[-1] if found else None
+        if last and last.repeat == one.repeat and one.from_ms <= last.to_ms + TOGETHER_MS:
+            sources = tuple(sorted({*last.sources, *one.sources}))
+            found[-1] = last._replace(to_ms=max(last.to_ms, one.to_ms), sources=sources, new=last.new or one.new)
+        else:
+            found.append(one)
+    for late in sorted(missed, key=lambda one: one.at_ms):
+        at = next((at for at, one in enumerate(found) if one.from_ms <= late.at_ms <= one.to_ms + _NOTICED_MS), None)
+        if at is None:
+            why = "scheduled times were missed"
+            found.append(Outage(late.at_ms, late.at_ms, (), (late.name,), why, new=late.at_ms > missed_seen_ms))
+        else:
+            found[at] = found[at]._replace(missed=(*found[at].missed, late.name))
+    return sorted(found, key=lambda one: -one.to_ms)
+
+
+_NOTICED_MS = 60_000
+"""So long after an outage missed times are noticed at the latest, mostly."""

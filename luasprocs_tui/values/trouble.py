@@ -1,0 +1,106 @@
+"""What in the list is in trouble, how that is said, and in which order it stands. Pure."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from luasprocs.server.script_errors import readable_error
+from luasprocs_tui.values.lines import BENEATH
+from luasprocs_tui.values.numbers import age
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from luasprocs_tui.values.rows import Row
+
+SLOW_SHARE = 0.02
+"""Of the server's one thread: what takes more is worth a look."""
+SLOW_US = 100_000
+"""So long nobody else is served."""
+QUIET_AFTER_S = 60
+FOLDED = BENEATH + "…"
+"""The key of the line that stands for the quiet ones."""
+
+
+class Trouble(IntEnum):
+    """The worst first, as the list stands."""
+
+    FAILING = 0
+    SLOW = 1
+    PAUSED = 2
+    EDITED = 3
+    NONE = 4
+    QUIET = 5
+
+
+SIGNS = {Trouble.FAILING: "●", Trouble.SLOW: "◐", Trouble.PAUSED: "⏸", Trouble.EDITED: "✎"}
+TONES = {
+    Trouble.FAILING: "bad",
+    Trouble.SLOW: "warn",
+    Trouble.PAUSED: "off",
+    Trouble.EDITED: "warn",
+    Trouble.QUIET: "off",
+}
+
+
+def trouble_of(row: Row, now_ms: float) -> Trouble:
+    """The worst that can be said of a sproc. `now_ms`: the server's clock."""
+    counted = row.counters
+    if counted.failing or counted.erring:
+        return Trouble.FAILING
+    recent = now_ms / 1000 - counted.last_run_s < QUIET_AFTER_S
+    slow = recent and not row.asynchronous and (counted.p99_us or 0) >= SLOW_US
+    if slow or (row.share or 0) >= SLOW_SHARE:
+        return Trouble.SLOW
+    if row.state == "paused":
+        return Trouble.PAUSED
+    if row.state in {"edited", "drift"}:
+        return Trouble.EDITED
+    return Trouble.NONE if recent or counted.per_s else Trouble.QUIET
+
+
+def said_of(row: Row, now_ms: float) -> str:
+    """What stands in place of the numbers of one that isn't run by triggers; "" of all others."""
+    if row.state == "paused":
+        return f"paused{_since(row, now_ms)}"
+    if row.state == "disabled":
+        return "disabled"
+    return ""
+
+
+def beneath(row: Row, now_ms: float) -> str:
+    """One line more of a sproc, or ""."""
+    if (row.counters.failing or row.counters.erring) and row.counters.last_error:
+        return readable_error(row.counters.last_error)
+    if row.state == "edited":
+        return f"edited live{_since(row, now_ms)}, not committed"
+    if row.state == "drift":
+        return "changed by hand: luasprocs sync repairs it"
+    return f"edited, committed as {row.commit[:8]}" if row.commit else ""
+
+
+def _since(row: Row, now_ms: float) -> str:
+    passed = f" {age(max(0.0, now_ms - row.since_ms) / 1000)}" if row.since_ms else ""
+    return f"{passed} by {row.by}" if row.by else passed
+
+
+def in_order(
+    rows: Iterable[Row], now_ms: float, room: int, stay: Collection[str] = (), *, folded: bool = True
+) -> tuple[list[str], int]:
+    """Keys of the list's lines, trouble first, and how many quiet sprocs are folded into its last line.
+
+    They are (`folded`) where all would take more than `room` lines; those of `stay` are not.
+    """
+    found: list[tuple[Trouble, Row]] = sorted(((trouble_of(row, now_ms), row) for row in rows), key=lambda one: one[0])
+    keys: list[str] = []
+    for _, row in found:
+        keys.append(row.name)
+        if beneath(row, now_ms):
+            keys.append(row.name + BENEATH)
+    if not folded or len(keys) <= room:
+        return keys, 0
+    quiet = {row.name for trouble, row in found if trouble is Trouble.QUIET and row.name not in stay}
+    if len(quiet) < 2 or len(quiet) == len(found):
+        return keys, 0
+    return [*(key for key in keys if key not in quiet), FOLDED], len(quiet)
