@@ -88,6 +88,11 @@ class Stats(NamedTuple):
         return None
 
     @property
+    def server_us(self) -> int:
+        """How long it has kept the server, if it runs there: its recorded runs."""
+        return self.duration_us_total
+
+    @property
     def failing(self) -> bool:
         """Whether the last recorded run failed."""
         return self.last_status in FAILED

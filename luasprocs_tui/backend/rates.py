@@ -13,6 +13,7 @@ from luasprocs.state.daemons import merged_heartbeats, parse_heartbeats
 from luasprocs.state.executions import parse_gaps
 from luasprocs.state.stats import Stats
 from luasprocs_tui.values.rows import NOTHING_COUNTED, Counters
+from luasprocs_tui.values.shares import Shares
 from luasprocs_tui.values.snapshots import PULSES, Pulse
 
 if TYPE_CHECKING:
@@ -109,9 +110,13 @@ class StatsCounter:
     def __init__(self) -> None:
         self._seen: dict[str, _Seen] = {}
         self._latest: dict[str, Stats] = {}
+        self._shares = Shares()
 
-    def look(self, name: str, reply: Any) -> Counters:
-        """From the hash, or from its counts alone: durations stay then. Of what is not a hash nothing was counted."""
+    def look(self, name: str, reply: Any, threads: int = 1) -> Counters:
+        """From the hash, or from its counts alone: the histogram stays then. Of what is not a hash nothing was counted.
+
+        `threads`: how many servers run it; 0 for one that runs in workers.
+        """
         now_s, before = time.monotonic(), self._seen.get(name)
         if isinstance(reply, Exception) or not reply:  # what it counts next is new
             self._latest[name] = Stats()
@@ -121,7 +126,7 @@ class StatsCounter:
         soon = before is not None and now_s - before.at_s < LEAST_S
         since = _Rates() if before is None else _rates(before, stats, now_s)
         known = before.counters if before else NOTHING_COUNTED
-        rates = _Rates(known.per_s, known.errors_per_s, known.share) if soon else since
+        rates = _Rates(known.per_s, known.errors_per_s) if soon else since
         erred_s = now_s if since.errors_per_s else before.erred_s if before else -math.inf
         found = Counters(
             calls=_counted(reply, b"calls", stats.calls),
@@ -134,6 +139,7 @@ class StatsCounter:
             erring=now_s - erred_s < ERRING_S,
             last_error=stats.last_error,
             **rates._asdict(),
+            share=self._shares.look(name, stats, now_s, threads) if threads else None,
         )
         since_s, base = (before.at_s, before.stats) if before and soon else (now_s, stats)
         self._seen[name] = _Seen(since_s, base, found, erred_s)
@@ -146,14 +152,15 @@ class StatsCounter:
 
     def keep(self, names: Iterable[str]) -> None:
         """Forgets all others."""
-        self._seen = {name: self._seen[name] for name in names if name in self._seen}
+        kept = list(names)
+        self._seen = {name: self._seen[name] for name in kept if name in self._seen}
+        self._shares.keep(kept)
         self._latest = {name: self._latest[name] for name in self._seen}
 
 
 class _Rates(NamedTuple):
     per_s: float | None = None
     errors_per_s: float | None = None
-    share: float | None = None
 
 
 def _rates(before: _Seen, now: Stats, now_s: float) -> _Rates:
@@ -163,7 +170,6 @@ def _rates(before: _Seen, now: Stats, now_s: float) -> _Rates:
     return _Rates(
         _growth(now.calls + now.runs, then.calls + then.runs) / passed_s,
         _growth(now.errors + now.call_errors, then.errors + then.call_errors) / passed_s,
-        _growth(now.duration_us_total, then.duration_us_total) / 1e6 / passed_s,
     )
 
 

@@ -62,6 +62,7 @@ class SnapshotReader:
         self._seen: list[Any] = []
         self._paused: frozenset[str] = frozenset()
         self._edited: dict[str, str] = {}
+        self._in_workers: set[str] = set()
         self._sprocs: SprocFacts | None = None
         self._full_again_at_s = 0.0
         self._pulse = PulseCounter()
@@ -120,7 +121,7 @@ class SnapshotReader:
             for reply in (one.revision, one.about, one.paused)
         ]
         stats = zip(*(one.stats for one in glances), strict=True)
-        counters = {name: self._stats.look(name, summed(each)) for name, each in zip(visible, stats, strict=True)}
+        counters = {name: self._look(registry, name, each) for name, each in zip(visible, stats, strict=True)}
         return seen, counters, self._pulse.look([one.pulse for one in glances])
 
     def _read_all(self, registry: Registry, counters: Mapping[str, Counters], away: Sequence[ShardFacts]) -> Snapshot:
@@ -153,7 +154,10 @@ class SnapshotReader:
             return replies
 
         each = zip(names, *each_shard(registry, read), strict=True)
-        return {name: self._stats.look(name, summed(replies)) for name, *replies in each}
+        return {name: self._look(registry, name, replies) for name, *replies in each}
+
+    def _look(self, registry: Registry, name: str, replies: Sequence[Any]) -> Counters:
+        return self._stats.look(name, summed(replies), 0 if name in self._in_workers else len(registry.shards))
 
     def _rows(self, registry: Registry, live: Live) -> dict[LiveSproc, Row]:
         """Rows in the registry's order; only what is new, changed or edited by hand has its header read."""
@@ -168,6 +172,7 @@ class SnapshotReader:
 
     def _row(self, sproc: LiveSproc, reply: Any) -> Row:
         fields = {field: text(value) for field, value in _fields(HEADER_FIELDS, reply, {}).items()}
+        (self._in_workers.add if says_yes(fields, "runasync") else self._in_workers.discard)(sproc.name)
         return Row(
             sproc.name,
             described(fields),

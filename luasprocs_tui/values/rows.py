@@ -18,7 +18,7 @@ _SCHEDULES_KEPT = 20_000
 class Counters:
     """What a sproc's stats say; None where nothing was counted yet. `per_s`: runs and calls a second since the last look.
 
-    `errors_per_s`: those of them that failed; `share`: of the server's time, 0 to 1, since the last look.
+    `errors_per_s`: those of them that failed; `share`: of its server's time (0 to 1), None for one that runs elsewhere.
     `p50_us`, `p99_us`: durations; `last_run_s`: unix time; `failing`: its last run failed, with `last_error`;
     `erring`: some have failed within the last minute.
     """
@@ -66,11 +66,6 @@ class Row:
         if self.state == "ok" and self.counters.failing:
             return "failing"
         return self.commit[:8] if self.state == "ok" and self.commit else self.state
-
-    @property
-    def share(self) -> float | None:
-        """Of the server's one thread, 0 to 1; None where nobody knows, and of one that a worker runs."""
-        return None if self.asynchronous else self.counters.share
 
     def due_ms(self, now_ms: float) -> int | None:
         """When its schedule is due next; None for none, and for one that is paused or disabled."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from luasprocs_tui.values.columns import Column, Line
 from luasprocs_tui.values.lines import BENEATH
 from luasprocs_tui.values.numbers import NOTHING, age, short_number, short_rate, short_us
+from luasprocs_tui.values.shares import share_text
 from luasprocs_tui.values.trouble import FOLDED, SIGNS, TONES, beneath, said_of, trouble_of
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def sort_keys(now_ms: float) -> tuple[Callable[[Row], Any], ...]:
         lambda row: row.counters.errors_per_s or 0,
         lambda row: row.counters.last_run_s,
         lambda row: row.counters.p99_us or 0,
-        lambda row: row.share or 0,
+        lambda row: row.counters.share or 0,
         lambda row: row.due_ms(now_ms) or float("inf"),
         lambda row: row.counters.p50_us or 0,
         lambda row: row.counters.errors or 0,
@@ -62,7 +63,7 @@ def line_of(row: Row, now_ms: float, label: str = "") -> Line:
         short_rate(counted.errors_per_s or None),
         age(max(0.0, now_ms / 1000 - counted.last_run_s)) if counted.last_run_s else NOTHING,
         short_us(counted.p99_us),
-        NOTHING if row.share is None else f"{row.share:.0%}",
+        share_text(counted.share),
         "" if due_ms is None else age(-(-(due_ms - now_ms) // 1000)),
         short_us(counted.p50_us),
         *(short_number(number) for number in (counted.errors, counted.runs, counted.calls)),

@@ -51,7 +51,7 @@ def trouble_of(row: Row, now_ms: float) -> Trouble:
         return Trouble.FAILING
     recent = now_ms / 1000 - counted.last_run_s < QUIET_AFTER_S
     slow = recent and not row.asynchronous and (counted.p99_us or 0) >= SLOW_US
-    if slow or (row.share or 0) >= SLOW_SHARE:
+    if slow or (row.counters.share or 0) >= SLOW_SHARE:
         return Trouble.SLOW
     if row.state == "paused":
         return Trouble.PAUSED

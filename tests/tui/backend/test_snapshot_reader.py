@@ -28,6 +28,18 @@ def test_a_small_registry_is_read_whole_once_and_then_glanced_at(server: Server)
     assert "new.lua" in {row.name for row in reader.read(["sc1.lua"]).rows}
 
 
+def test_what_runs_on_the_server_has_a_share_of_it_and_what_runs_in_workers_none(server: Server) -> None:
+    client = server.client()
+    put(client, sproc("here.lua", "return 1"), sproc("away.lua", "-- runasync=yes\nreturn 1"))
+    registry = Registry(client, KEYS)
+    reader = SnapshotReader(lambda: registry)
+    for total_us in (1_000_000, 90_000_000):
+        for name in ("here.lua", "away.lua"):
+            client.hset(KEYS.stats(name), mapping={"runs": 1, "duration_us_total": total_us})
+        rows = {row.name: row.counters.share for row in reader.read(full=True).rows}
+    assert rows == {"here.lua": 1, "away.lua": None}
+
+
 async def test_redis_is_asked_twice_a_second_at_most_and_never_by_keys(server: Server) -> None:
     client = server.client()
     put(client, *(sproc(f"s{number:03}.lua", "return 1") for number in range(100)))
