@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Action:
     """`name`: of its `:` command; the method is `action_NAME`, of the screen or (`app`) of `TuiApp`.
 
-    `keys`: "" for one that is only a command; `where`: screens, or `everywhere`; `writes`: it changes something in Redis, and is
-    off with --read-only; `shown`: stands in the footer; `takes`: what may stand behind the command.
+    `keys`: "" for one that is only a command; `where`: screens, `views` for all of them, or `everywhere`; `writes`: it changes
+    something in Redis, and is off with --read-only; `shown`: stands in the footer; `takes`: what may stand behind the command.
     """
 
     name: str
@@ -39,11 +39,12 @@ class Action:
         return f"app.{self.name}" if self.app else self.name
 
 
-_VIEWS = (
+SCREENS = (
     *("sprocs", "source", "executions", "record", "stats", "cron", "jobs", "history", "wanted"),
     *("findings", "daemons", "outages", "shards"),
 )
-"""From each of them each view is one key away."""
+_VIEWS = ("views",)
+"""On each of these screens: each view is one key away from each."""
 _LISTS = ("sprocs", "executions")
 _ONE = ("sprocs", "source")
 _CALL = "[NAME [--key K]… [ARG]…]"
@@ -55,6 +56,7 @@ ACTIONS = (
     Action("previous_match", "N", "Previous", "Goes to the match before.", ("executions",), shown=False),
     Action("mark", "space", "Mark", "Marks the sproc; actions apply to all marked ones.", ("sprocs",), shown=False),
     Action("all", "a", "All", "Opens the quiet sprocs, or folds them into one line.", ("sprocs",), shown=False),
+    Action("whole", "z", "Whole", "Gives the panel all the room, or takes it back.", ("sprocs",), shown=False),
     Action("tree", "T", "Tree", "Shows names as folders, or flat.", ("sprocs",), shown=False),
     Action("sort", "o", "Sort", "Sorts by the next column.", ("sprocs",), shown=False),
     Action("reverse", "O", "Reverse", "Sorts the other way round.", ("sprocs",), shown=False),
@@ -90,7 +92,7 @@ ACTIONS = (
     Action("help", "question_mark", "Help", "Lists the keys of this screen.", ("everywhere",), display="?", app=True),
     Action("quit", "q", "Quit", "Leaves.", ("everywhere",), app=True),
 )  # fmt: skip
-ANYWHERE = frozenset({one.name for one in ACTIONS if one.where is _VIEWS} | {"execute", "sync", "suspend", "ctx"})
+ANYWHERE = frozenset({one.name for one in ACTIONS if one.where == _VIEWS} | {"execute", "sync", "suspend", "ctx"})
 """Commands that need no row under the cursor: they can be typed on any screen."""
 _NAMES = {"/": "slash", "?": "question_mark", ":": "colon", " ": "space"}
 
@@ -100,8 +102,13 @@ def bindings(where: str) -> list[Binding]:
     return [
         Binding(one.keys, one.target, one.label, show=one.shown, key_display=one.display, id=f"{where}.{one.name}")
         for one in ACTIONS
-        if where in one.where and one.keys
+        if where in places_of(one) and one.keys
     ]
+
+
+def places_of(action: Action) -> tuple[str, ...]:
+    """The screens that have it, or `everywhere`."""
+    return SCREENS if action.where == _VIEWS else action.where
 
 
 def of(name: str) -> Action | None:
@@ -112,7 +119,7 @@ def of(name: str) -> Action | None:
 
 def here(screen: str) -> Iterator[Action]:
     """What can be done on a screen."""
-    return (one for one in ACTIONS if {screen, "everywhere"} & set(one.where))
+    return (one for one in ACTIONS if {screen, "everywhere"} & set(places_of(one)))
 
 
 def names() -> Iterable[str]:
@@ -127,12 +134,12 @@ def key_of(action: Action, keys: Mapping[str, str] | None = None) -> str:
 
 def keymap(keys: Mapping[str, str]) -> dict[str, str]:
     """What a user has set, for each binding."""
-    return {f"{where}.{name}": given for name, given in keys.items() for where in _action(name).where}
+    return {f"{where}.{name}": given for name, given in keys.items() for where in places_of(_action(name))}
 
 
 def clash(keys: Mapping[str, str]) -> str:
     """Why keys can't be so: two actions of one screen have the same; or ""."""
-    for screen in sorted({where for one in ACTIONS for where in one.where} - {"everywhere"}):
+    for screen in SCREENS:
         taken: dict[str, str] = {}
         for action in here(screen):
             for key in (keys.get(action.name) or action.keys).split(","):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
     from luasprocs.state.executions import Execution
+    from luasprocs_tui.values.about import About
     from luasprocs_tui.values.snapshots import Batch, Snapshot
 
 T = TypeVar("T")
@@ -61,6 +62,14 @@ class SourceRead(Replaceable, bubble=False):
 
     lines: Sequence[Text]
     commit: str
+
+
+@dataclass(eq=False, repr=False)
+class AboutRead(Replaceable, bubble=False):
+    """What the panels show was read, with the source as safe lines."""
+
+    about: About
+    lines: Sequence[Text]
 
 
 @dataclass(eq=False, repr=False)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from luasprocs.state.jobs import JobRecord
     from luasprocs.state.schedules import Schedules
     from luasprocs.state.stats import Stats
+    from luasprocs_tui.values.about import About
     from luasprocs_tui.values.snapshots import Batch, Snapshot
 
 
@@ -54,6 +55,9 @@ class Backend(Protocol):
 
     def sproc(self, name: str) -> Sproc | None:
         """A sproc with its source; None if it is gone."""
+
+    def about(self, name: str, generation: int) -> About:
+        """What the panels show of a sproc, while `generation` is live."""
 
     def schedules(self) -> Schedules:
         """All of them."""

@@ -20,12 +20,14 @@ from luasprocs.server.fleet import Fleet
 from luasprocs.server.urls import checked, redacted
 from luasprocs.state import jobs
 from luasprocs.state.desired import read_suspended, read_sync_state, suspend, unsuspend
+from luasprocs.state.executions import read_executions
 from luasprocs.state.requests import now_and_generation
 from luasprocs.state.schedules import read_schedules
 from luasprocs.state.stats import Stats, stored_stats
 from luasprocs_tui.backend.execution_tail import ExecutionTail
 from luasprocs_tui.backend.protocol import SyncStatus
 from luasprocs_tui.backend.snapshot_reader import SnapshotReader
+from luasprocs_tui.values.about import LOOKED_AT, RUNS_SHOWN, About
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -60,6 +62,7 @@ class RegistryBackend:
         self._server = redacted(url)
         self._fleet = Fleet(url, namespace, lenient=True, socket_timeout=REPLY_TIMEOUT_S)
         self._snapshots = SnapshotReader(self._fleet.registry)
+        self._generations: tuple[int, Sequence[Generation]] = (0, ())
 
     @property
     def _registry(self) -> Registry:
@@ -75,6 +78,21 @@ class RegistryBackend:
     def sproc(self, name: str) -> Sproc | None:
         with errors_named(self._server):
             return next(iter(read_sprocs(self._registry, [name])), None)
+
+    def about(self, name: str, generation: int) -> About:
+        with errors_named(self._server):
+            registry = self._registry
+            if generation != self._generations[0]:
+                self._generations = generation, read_history(registry)
+            made = (one for one in self._generations[1] if name in one.created or name in one.updated)
+            runs = [one for one in read_executions(registry, LOOKED_AT) if one.sproc == name]
+            return About(
+                name,
+                next(iter(read_sprocs(registry, [name])), None),
+                Stats.parse(stored_stats(registry, name)),
+                tuple(runs[: -RUNS_SHOWN - 1 : -1]),
+                next(made, None),
+            )
 
     def schedules(self) -> Schedules:
         with errors_named(self._server):

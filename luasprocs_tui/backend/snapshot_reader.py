@@ -209,7 +209,6 @@ def _counts(around: Around) -> Counts:
     sprocs, running, gone_ms = around.sprocs, around.running, unknown_after_ms(around, FindingCode.MISSED)
     return Counts(
         silent=len(running.daemons) - len(running.alive),
-        failing=len(sprocs.failing) if sprocs else 0,
         paused=len(around.paused),
         waiting=around.open_jobs,
         dead=around.dead_jobs,

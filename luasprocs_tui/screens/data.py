@@ -115,6 +115,8 @@ class TableScreen(DataScreen[Sequence[T]], Generic[T]):
 
     COLUMNS: ClassVar[Sequence[Column]] = ()
     NONE: ClassVar[str] = "none"
+    WRAPS: ClassVar[bool] = False
+    """Whether what is said below takes several lines."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -153,8 +155,8 @@ class TableScreen(DataScreen[Sequence[T]], Generic[T]):
         super().say()
         if self.is_mounted:
             row = self.selected
-            said = clean(self.about(row), 400) if row is not None else ""
-            draw(self, "#detail", Text(said, no_wrap=True, overflow="ellipsis"))
+            said = clean(self.about(row), 1000) if row is not None else ""
+            draw(self, "#detail", Text(said, no_wrap=not self.WRAPS, overflow="ellipsis"))
 
     def fresh(self) -> str:
         return str(len(self._rows)) if self._rows else self.NONE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,6 +15,7 @@ from luasprocs.state.executions import Execution, time_text
 from luasprocs_tui import actions, messages
 from luasprocs_tui.screens.polled import PolledScreen
 from luasprocs_tui.values.columns import CELL_CHARACTERS, Column, Line
+from luasprocs_tui.values.error_lines import line_of_error
 from luasprocs_tui.values.filters import EXECUTIONS_HINT, execution_matcher, problem_of
 from luasprocs_tui.values.freshness import Freshness
 from luasprocs_tui.values.numbers import ID_SHOWN, short_number
@@ -56,12 +56,6 @@ def line_of(one: Execution) -> Line:
     cells = (clock, one.sproc, trigger, one.status, one.duration_ms_text, one.key, one.said)
     tone = "bad" if one.failed else _TONES.get(one.status, "ok")
     return Line(one.id, tuple(cell[:CELL_CHARACTERS] for cell in cells), tone)
-
-
-def line_of_error(one: Execution) -> int:
-    """The line of the sproc that its error names, from 1; 0 for none."""
-    found = re.search(rf"(?:^|\W){re.escape(one.sproc)}:(\d{{1,7}})", one.error) if one.failed else None
-    return int(found[1]) if found else 0
 
 
 def facts_of(one: Execution) -> str:
@@ -177,7 +171,9 @@ class ExecutionsScreen(PolledScreen):
     def _opened(self) -> None:
         if found := self._selected():
             chain = [one for one in self._kept if one.origin.strip("-") and one.origin == found.origin]
-            self.post_message(messages.OpenRecord(found, chain, line_of_error(found)))
+            self.post_message(
+                messages.OpenRecord(found, chain, line_of_error(found.sproc, found.error) if found.failed else 0)
+            )
 
     @on(Input.Changed, "#filter")
     def _filtered(self) -> None:

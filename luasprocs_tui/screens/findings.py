@@ -30,6 +30,7 @@ class FindingsScreen(StateTable[Finding]):
     PLACE = "findings"
     heading = "What is wrong"
     NONE = "nothing"
+    WRAPS = True
     COLUMNS = (
         Column("FINDING", 12, 16),
         Column("KEY", 3, 5),
@@ -47,7 +48,7 @@ class FindingsScreen(StateTable[Finding]):
         return Line(row.code, (title_of(row), self.shell.key_of(place_of(row)), since, row.message), tone, sign)
 
     def about(self, row: Finding) -> str:
-        return row.hint
+        return f"{row.message}; {row.hint}"
 
     @on(messages.RowOpened)
     async def _opened(self) -> None:

@@ -17,3 +17,9 @@ def read_source(backend: Backend, name: str, *, dark: bool) -> messages.SourceRe
     if sproc is None:
         return messages.ReadFailed("was deleted meanwhile")
     return messages.SourceRead(lines_of(sproc.source, dark=dark), sproc.commit)
+
+
+def read_about(backend: Backend, name: str, generation: int, *, dark: bool) -> messages.AboutRead:
+    """In a thread: what the panels show of a sproc."""
+    about = backend.about(name, generation)
+    return messages.AboutRead(about, lines_of(about.sproc.source, dark=dark) if about.sproc else ())

@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 
 from luasprocs_tui import actions, messages
 from luasprocs_tui.screens.base import SprocActions
+from luasprocs_tui.screens.beside import WithPanels
 from luasprocs_tui.values.columns import Line
 from luasprocs_tui.values.filters import HINT, matcher, problem_of
 from luasprocs_tui.values.lines import BENEATH
@@ -23,6 +24,7 @@ from luasprocs_tui.values.trouble import FOLDED, in_order
 from luasprocs_tui.widgets.drawing import draw
 from luasprocs_tui.widgets.keys import KeyLine
 from luasprocs_tui.widgets.line import TypedLine
+from luasprocs_tui.widgets.panels import Panels
 from luasprocs_tui.widgets.status import Status
 from luasprocs_tui.widgets.table import Table
 
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from luasprocs_tui.values.snapshots import Snapshot, State
 
 
-class SprocsScreen(SprocActions):
+class SprocsScreen(SprocActions, WithPanels):
     """A header, the table, a line about the selected sproc, and a filter that comes with `/`."""
 
     PLACE = "sprocs"
@@ -60,7 +62,9 @@ class SprocsScreen(SprocActions):
 
     def compose(self) -> ComposeResult:
         yield Status()
-        yield Table(COLUMNS, id="sprocs")
+        with Horizontal(id="main"):
+            yield Table(COLUMNS, id="sprocs")
+            yield Panels()
         with Horizontal(id="below"):  # one row, so that the table keeps its size
             yield TypedLine(id="filter")
             yield Static(id="detail")
@@ -72,7 +76,12 @@ class SprocsScreen(SprocActions):
 
     def on_resize(self) -> None:
         """More room, or less: whether all fit."""
+        super().on_resize()
         self.call_after_refresh(self._show)
+
+    @property
+    def row(self) -> Row | None:
+        return self._rows.get(self.query_one(Table).selected or "") if self.query(Table) else None
 
     @property
     def sprocs(self) -> tuple[str, ...]:
@@ -108,6 +117,8 @@ class SprocsScreen(SprocActions):
                 self.query_one(Table).measure((Line("", state.snapshot.longest),))
             self._show()
             self.shell.visible_names = self.visible_names
+            self.keep_rates(state.snapshot.rows if state.snapshot else (), self.visible_names)
+            self.show_beside()
 
     def _show(self) -> None:
         names, table = self._matching(), self.query_one(Table)
@@ -161,6 +172,7 @@ class SprocsScreen(SprocActions):
     @on(messages.CursorMoved)
     def _moved(self, event: messages.CursorMoved) -> None:
         self._describe(event.key)
+        self.show_beside()
 
     @on(messages.RowOpened)
     def _opened(self, event: messages.RowOpened) -> None:

@@ -95,7 +95,7 @@ def _what(finding: Finding) -> str:
 
 def facts_of(state: State, now_ms: float) -> str:
     """Branch, commit, generation and its age; the server where no context has a name."""
-    parts = [] if state.context else [state.server]
+    parts = [] if state.context else [_short(state.server)]
     if state.snapshot and not state.snapshot.empty:
         revision = state.snapshot.revision
         parts.append(f"{revision.branch} {revision.commit[:ID_SHOWN]}".strip())
@@ -103,6 +103,11 @@ def facts_of(state: State, now_ms: float) -> str:
         if passed := _since(revision.applied_at, now_ms):
             parts.append(passed)
     return "  ".join(clean(part) for part in parts if part)
+
+
+def _short(server: str) -> str:
+    """A URL as one knows it again: without what is the same for most."""
+    return server.removeprefix("redis://").removesuffix("/0")
 
 
 def _since(when: str, now_ms: float) -> str:
@@ -122,18 +127,15 @@ def note_of(state: State, key_of: KeyOf) -> str:
     worst, *others = state.snapshot.findings
     if state.snapshot.empty:
         return f"{worst.message}; {worst.hint}"
-    also = ", ".join(_brief(one, key_of) for one in others)
-    return f"{worst.hint}{f';  also: {also}' if also else ''}"
+    also = ", ".join(f"{title_of(one)} ({key_of(place_of(one))})" for one in others)
+    return f"{worst.hint}{f';  also {also}' if also else ''}"
 
 
-def _brief(finding: Finding, key_of: KeyOf) -> str:
-    count = f" {len(finding.names)}" if len(finding.names) > 1 else f" {finding.names[0]}" if finding.names else ""
-    press = key_of(place_of(finding))
-    return f"{title_of(finding)}{count}{f' ({press})' if press else ''}"
+def pulse_of(state: State, bars: int, room: int, key_of: KeyOf) -> Text:
+    """How all of it goes, and what needs a look; a click on a part presses the key that leads there.
 
-
-def pulse_of(state: State, bars: int, key_of: KeyOf) -> Text:
-    """How all of it goes, and what needs a look; a click on a part presses the key that leads there."""
+    `bars`: how many of them at most. What isn't wrong goes first where `room` cells don't hold all.
+    """
     snapshot = state.snapshot
     pulse = snapshot.pulse if snapshot else None
     if pulse is None or snapshot is None or snapshot.empty:
@@ -146,23 +148,26 @@ def pulse_of(state: State, bars: int, key_of: KeyOf) -> Text:
         return said, Style.parse(style) + Style(meta={"press": key_of(action)})
 
     daemons = f"{pulse.daemons} daemon{'' if pulse.daemons == 1 else 's'}"
-    parts = [
-        part(daemons, "daemons", "" if pulse.daemons else "bold yellow"),
-        part(f", {counts.silent} silent", "daemons", "bold red") if counts.silent else None,
-        part(f"  ev {short_rate(last)}/s", "executions"),
-        part(f"  runs {short_rate(pulse.runs_per_s)}/s", "executions"),
-        part(f"  ERR {short_rate(errors)}/s ", "failures", "bold red" if errors else ""),
-        part(spark(pulse.errors_per_s, bars), "failures", "red" if errors else "dim"),
-        *(part(said, action, style) for said, action, style in _counted(snapshot)),
-    ]
-    return Text.assemble(*filter(None, parts), no_wrap=True, overflow="ellipsis")
+    parts = {
+        "daemons": part(daemons, "daemons", "" if pulse.daemons else "bold yellow"),
+        "silent": part(f", {counts.silent} silent", "daemons", "bold red") if counts.silent else None,
+        "events": part(f"  ev {short_rate(last)}/s", "executions"),
+        "runs": part(f"  runs {short_rate(pulse.runs_per_s)}/s", "executions"),
+        "errors": part(f"  ERR {short_rate(errors)}/s", "failures", "bold red" if errors else ""),
+        "bars": part(f" {spark(pulse.errors_per_s[-bars:])}", "failures", "red" if errors else "dim"),
+    }
+    counted = [part(said, action, style) for said, action, style in _counted(snapshot)]
+    for extra in ("bars", "runs", "events"):
+        if sum(len(one[0]) for one in (*parts.values(), *counted) if one) > room:
+            parts[extra] = None
+    return Text.assemble(*filter(None, (*parts.values(), *counted)), no_wrap=True, overflow="ellipsis")
 
 
 def _counted(snapshot: Snapshot) -> Iterator[tuple[str, str, str]]:
     """What there is, each with the action that leads there, and its style."""
     counts, pulse = snapshot.counts, snapshot.pulse
-    if counts.failing:
-        yield f"  {counts.failing} failing", "failures", "bold red"
+    if failing := sum(row.counters.failing or row.counters.erring for row in snapshot.rows):
+        yield f"  {failing} failing", "failures", "bold red"
     if counts.paused:
         yield f"  {counts.paused} paused", "findings", "yellow"
     if pulse and pulse.daemons and pulse.lag:

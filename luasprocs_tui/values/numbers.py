@@ -53,9 +53,9 @@ def short_us(us: int | None) -> str:
     return f"{us // 1000}ms" if us < 1_000_000 else age(us / 1_000_000)
 
 
-def spark(values: Sequence[float], width: int) -> str:
-    """The last `width` values as bars, from nothing to the largest; blanks before the first."""
-    shown = values[-width:] if width else ()
+def spark(values: Sequence[float], width: int = 0) -> str:
+    """The last `width` values (0: all) as bars, from nothing to the largest; blanks before the first."""
+    shown = values[-width:]
     most = max(shown, default=0)
     bars = (BARS[min(len(BARS) - 1, int(value / most * len(BARS)))] if most else BARS[0] for value in shown)
     return "".join(bars).rjust(width)

@@ -49,7 +49,6 @@ class Counts(NamedTuple):
     """How many of each there are that somebody may have to look at. `gaps`, `missed`: that nobody has acknowledged."""
 
     silent: int = 0
-    failing: int = 0
     paused: int = 0
     waiting: int = 0
     dead: int = 0

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("NAME", 20, 60, third=True),
-    Column("TRIGGER", 12, 44, rank=1),
+    Column("TRIGGER", 12, 44, rank=3),
     Column("RUN/S", 5, 5, right=True),
     Column("ERR/S", 5, 5, right=True),
     Column("LAST", 4, 4, right=True),
-    Column("P99", 5, 5, right=True, rank=2),
-    Column("REDIS", 5, 5, right=True, rank=3),
+    Column("P99", 5, 5, right=True, rank=1),
+    Column("REDIS", 5, 5, right=True, rank=2),
     Column("IN", 4, 4, right=True, rank=4),
     Column("P50", 5, 5, right=True, rank=6),
     Column("ERRORS", 6, 6, right=True, rank=5),

@@ -72,7 +72,7 @@ def said_of(row: Row, now_ms: float) -> str:
 def beneath(row: Row, now_ms: float) -> str:
     """One line more of a sproc, or ""."""
     if (row.counters.failing or row.counters.erring) and row.counters.last_error:
-        return readable_error(row.counters.last_error)
+        return readable_error(row.counters.last_error).removeprefix("ERR ")
     if row.state == "edited":
         return f"edited live{_since(row, now_ms)}, not committed"
     if row.state == "drift":

@@ -66,6 +66,11 @@ class SourceView(ScrollView, can_focus=True):
         self.refresh()
 
     @property
+    def marked(self) -> int:
+        """The line that is marked, from 1; 0 for none."""
+        return self._marked
+
+    @property
     def _margin(self) -> int:
         return len(str(len(self._lines))) + 3
 

@@ -79,7 +79,7 @@ class Status(Widget):
         now_ms = time.time() * 1000
         draw(self, "#facts", Text(facts_of(state, now_ms), no_wrap=True, overflow="ellipsis"))
         bars = max(4, min(PULSES, width - BESIDE_BARS))
-        pulse = draw(self, "#pulse", pulse_of(state, bars, app.key_of))
+        pulse = draw(self, "#pulse", pulse_of(state, bars, width - 2, app.key_of))
         pulse.display = bool(pulse.content)
         shards = draw(self, "#shards", shards_of(state))
         shards.display = bool(shards.content)

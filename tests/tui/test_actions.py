@@ -8,10 +8,14 @@ from luasprocs_tui import actions
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.screens.base import BaseScreen
 from luasprocs_tui.screens.cron import CronScreen
+from luasprocs_tui.screens.daemons import DaemonsScreen
 from luasprocs_tui.screens.executions import ExecutionsScreen
+from luasprocs_tui.screens.findings import FindingsScreen
 from luasprocs_tui.screens.history import HistoryScreen
 from luasprocs_tui.screens.jobs import JobsScreen
+from luasprocs_tui.screens.outages import OutagesScreen
 from luasprocs_tui.screens.record import RecordScreen
+from luasprocs_tui.screens.shards import ShardsScreen
 from luasprocs_tui.screens.source import SourceScreen
 from luasprocs_tui.screens.sprocs import SprocsScreen
 from luasprocs_tui.screens.stats import StatsScreen
@@ -22,10 +26,14 @@ SCREENS: dict[str, type[BaseScreen]] = {
     one.PLACE: one
     for one in (
         CronScreen,
+        DaemonsScreen,
         ExecutionsScreen,
+        FindingsScreen,
         HistoryScreen,
         JobsScreen,
+        OutagesScreen,
         RecordScreen,
+        ShardsScreen,
         SourceScreen,
         SprocsScreen,
         StatsScreen,
@@ -33,11 +41,11 @@ SCREENS: dict[str, type[BaseScreen]] = {
     )
 }
 TITLES = {
+    "views": "From each screen to each",
     "sprocs": "In the list",
     "source": "At one sproc",
     "executions": "At the executions (`x`)",
     "record": "At one execution (`enter`)",
-    "stats": "At the stats (`i`)",
     "cron": "At the schedules (`c`)",
     "jobs": "At the jobs (`J`)",
     "history": "At the history (`h`)",
@@ -65,7 +73,7 @@ def test_no_two_actions_of_a_screen_have_one_key() -> None:
 @pytest.mark.parametrize("action", actions.ACTIONS, ids=lambda one: one.name)
 def test_an_action_is_a_method_that_stands_in_the_class_of_each_place(action: actions.Action) -> None:
     """By its name alone a reader, grep and mypy find what a key does."""
-    places = SCREENS if action.name in actions.ANYWHERE else action.where
+    places = SCREENS if action.name in actions.ANYWHERE else actions.places_of(action)
     for owner in [TuiApp] if action.app else [SCREENS[place] for place in places]:
         method = inspect.getattr_static(owner, f"action_{action.name}")
         assert f"def action_{action.name}(self" in inspect.getsource(method)

@@ -13,9 +13,9 @@ from luasprocs_tui.backend.execution_tail import ExecutionTail
 from luasprocs_tui.screens.executions import ExecutionsScreen, badge_of, facts_of, line_of
 from luasprocs_tui.screens.record import RecordScreen
 from luasprocs_tui.settings import Context
+from luasprocs_tui.values.columns import Line
 from luasprocs_tui.values.freshness import Freshness
 from luasprocs_tui.values.snapshots import RECORDS_LIMIT
-from luasprocs_tui.values.columns import Line
 from luasprocs_tui.widgets.table import Table
 from tests.tui.pilot import (
     HOSTILE,

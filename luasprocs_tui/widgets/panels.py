@@ -1,0 +1,64 @@
+"""The panels beside the list: who the selected sproc is, how it goes, its source."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from luasprocs_tui.values.about import Rates, header_of, runs_of
+from luasprocs_tui.values.safe import clean
+from luasprocs_tui.widgets.drawing import draw
+from luasprocs_tui.widgets.source import SourceView
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.app import ComposeResult
+
+    from luasprocs_tui.values.about import About
+    from luasprocs_tui.values.rows import Row
+
+BARS_ROOM = 20
+"""Cells that name and number of a line of bars take."""
+
+
+class Panels(Vertical):
+    """Three panels with titles, which can be scrolled. One sproc is shown, or that none is selected."""
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(id="about-panel", classes="panel"):
+            yield Static(id="about")
+        with VerticalScroll(id="runs-panel", classes="panel"):
+            yield Static(id="runs")
+        yield SourceView(id="panel-source")
+
+    def on_mount(self) -> None:
+        """Titles that stay."""
+        self.query_one("#runs-panel").border_title = "Runs"
+        source = self.query_one(SourceView)
+        source.border_title = "Source"
+        source.add_class("panel")
+
+    def show(self, row: Row | None, about: About | None, rates: Rates, now_ms: float) -> None:
+        """A sproc, what was read of it, and how it went lately."""
+        panel = self.query_one("#about-panel")
+        panel.border_title = Content(clean(row.name, 400) if row else "No sproc is selected")  # no markup
+        if row is None:
+            draw(self, "#about", Text("j and k move, / filters", "dim"))
+            draw(self, "#runs", Text())
+            self.show_source(())
+            return
+        bars = max(10, self.size.width - BARS_ROOM)
+        draw(self, "#about", header_of(row, about, now_ms))
+        draw(self, "#runs", runs_of(row, about, rates, bars))
+
+    def show_source(self, lines: Sequence[Text], marked: int = 0) -> None:
+        """Its lines, one of them (from 1) marked."""
+        view = self.query_one(SourceView)
+        view.show(lines)
+        if view.marked != marked:
+            view.mark(marked)
