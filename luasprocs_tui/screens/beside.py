@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -71,9 +70,7 @@ class WithPanels(BaseScreen):
             return
         rates = self._rates.get(name, ())
         seen = Rates(tuple(runs for runs, _ in rates), tuple(errors for _, errors in rates))
-        pulse = self.shell.state.snapshot.pulse if self.shell.state.snapshot else None
-        now_ms = pulse.server_ms(time.monotonic()) if pulse else time.time() * 1000
-        self.query_one(Panels).show(row, self._about, seen, now_ms)
+        self.query_one(Panels).show(row, self._about, seen, self.shell.now_ms())
         self._read_now(again=False)
 
     def _read_now(self, *, again: bool = True) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from luasprocs.state.daemons import DaemonInfo
@@ -66,7 +65,7 @@ class DaemonsScreen(StateTable[Beat]):
             one.host,
             str(one.pid or ""),
             age(one.age_ms(row.now_ms) / 1000),
-            age(max(0.0, time.time() - one.started_s)) if one.started_s else "",
+            age(max(0.0, row.now_ms / 1000 - one.started_s)) if one.started_s else "",
             *(short_number(number) for number in (one.lag, one.read, one.runs, one.jobs)),
             f"{row.shards}/{row.of}" if row.of > 1 else "yes" if row.shards else "no",
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -44,7 +43,7 @@ class FindingsScreen(StateTable[Finding]):
 
     def line(self, row: Finding) -> Line:
         tone, sign = _TONES[row.severity]
-        since = age(max(0.0, time.time() - row.since_ms / 1000)) if row.since_ms else ""
+        since = age(max(0.0, (self.shell.now_ms() - row.since_ms) / 1000)) if row.since_ms else ""
         return Line(row.code, (title_of(row), self.shell.key_of(place_of(row)), since, row.message), tone, sign)
 
     def about(self, row: Finding) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -102,10 +101,6 @@ class SprocsScreen(SprocActions, WithPanels):
         keys = self.query_one(Table).visible_keys if self.query(Table) else ()
         return tuple(key for key in keys if key in self._rows)
 
-    def _now_ms(self) -> float:
-        pulse = self._snapshot.pulse if self._snapshot else None
-        return pulse.server_ms(time.monotonic()) if pulse else time.time() * 1000
-
     def show_state(self, state: State) -> None:
         """The header, and the rows of a new snapshot."""
         super().show_state(state)
@@ -125,13 +120,13 @@ class SprocsScreen(SprocActions, WithPanels):
         self._quiet, keys = 0, names
         if self._tree or self._sorted is not None:
             if self._sorted is not None:
-                by = sort_keys(self._now_ms())[self._sorted]
+                by = sort_keys(self.shell.now_ms())[self._sorted]
                 names.sort(key=lambda name: by(self._rows[name]), reverse=self._reversed)
         else:
             folded = not (self._all or self.query_one(TypedLine).value.strip())
             stay = {*self._marked, table.selected or ""}
             rows = (self._rows[name] for name in names)
-            keys, self._quiet = in_order(rows, self._now_ms(), max(1, table.size.height - 1), stay, folded=folded)
+            keys, self._quiet = in_order(rows, self.shell.now_ms(), max(1, table.size.height - 1), stay, folded=folded)
         if names != self._shown or bool(self._labels) != self._tree:
             self._shown, self._labels = names, tree(names, self._folded) if self._tree else {}
         table.mark_sorted(self._sorted, descending=self._reversed)
@@ -147,7 +142,11 @@ class SprocsScreen(SprocActions, WithPanels):
         row, label = self._rows.get(key.removesuffix(BENEATH)), self._labels.get(key, "")
         if row is None:
             return Line(key, (label, *[""] * (len(COLUMNS) - 1)))
-        return line_beneath(row, self._now_ms()) if key.endswith(BENEATH) else line_of(row, self._now_ms(), label)
+        return (
+            line_beneath(row, self.shell.now_ms())
+            if key.endswith(BENEATH)
+            else line_of(row, self.shell.now_ms(), label)
+        )
 
     def _matching(self) -> list[str]:
         text = self.query_one(TypedLine).value

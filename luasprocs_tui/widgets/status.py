@@ -76,8 +76,7 @@ class Status(Widget):
         context = draw(self, "#context", Text(f" {name} ", no_wrap=True), sized=True)
         context.display = bool(name)
         context.set_class(state.production, "production")
-        now_ms = time.time() * 1000
-        draw(self, "#facts", Text(facts_of(state, now_ms), no_wrap=True, overflow="ellipsis"))
+        draw(self, "#facts", Text(facts_of(state, app.now_ms()), no_wrap=True, overflow="ellipsis"))
         bars = max(4, min(PULSES, width - BESIDE_BARS))
         pulse = draw(self, "#pulse", pulse_of(state, bars, width - 2, app.key_of))
         pulse.display = bool(pulse.content)

@@ -4,7 +4,7 @@ import contextlib
 import random
 import re
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from textual.widgets import Input
@@ -355,20 +355,13 @@ def test_one_that_fails_stands_out_whatever_else_it_is() -> None:
 
 async def test_trouble_comes_first_each_with_what_it_is_and_the_quiet_are_folded(server: Server) -> None:
     client = server.client()
-    names = [f"quiet{number:02}.lua" for number in range(40)]
-    put(
-        client,
-        *(
-            sproc(name, "-- event=set\nreturn 1")
-            for name in ("edited.lua", "fails.lua", "paused.lua", "slow.lua", *names)
-        ),
-    )
+    names = ["edited.lua", "fails.lua", "paused.lua", "slow.lua", *(f"quiet{number:02}.lua" for number in range(40))]
+    put(client, *(sproc(name, "-- event=set\nreturn 1") for name in names))
     now_s = int(time.time())
-    failed = {"runs": 9, "errors": 3, "last_status": "error", "failed_in_a_row": 3, "last_run": now_s}
+    failed: Any = {"runs": 9, "errors": 3, "last_status": "error", "failed_in_a_row": 3, "last_run": now_s}
     client.hset(KEYS.stats("fails.lua"), mapping={**failed, "last_error": "ERR fails.lua:6: no such card"})
-    client.hset(
-        KEYS.stats("slow.lua"), mapping={"runs": 3, "last_run": now_s, "le_200000": 3, "duration_us_max": 180_000}
-    )
+    slow: Any = {"runs": 3, "last_run": now_s, "le_200000": 3, "duration_us_max": 180_000}
+    client.hset(KEYS.stats("slow.lua"), mapping=slow)
     toggle_pause(Registry(client, KEYS), ["paused.lua"], by="ann")
     base = read_sprocs(Registry(client, KEYS), ["edited.lua"])[0]
     edit_metadata(Registry(client, KEYS), "edited.lua", {"timeout": "2s"}, base=base.blob, by="Ann <ann@example.com>")

@@ -12,13 +12,13 @@ from textual.widgets import Input
 from luasprocs.contract.codes import FindingCode
 from luasprocs.operations.findings import Finding
 from luasprocs.registry.revision import Revision
-from luasprocs.state.executions import Execution
+from luasprocs.state.daemons import DaemonInfo, Running
+from luasprocs.state.executions import Execution, Gap
 from luasprocs_tui import messages
 from luasprocs_tui.app import TuiApp
-from luasprocs_tui.screens.sprocs import SprocsScreen
 from luasprocs_tui.settings import Context
 from luasprocs_tui.values.rows import Counters, Row
-from luasprocs_tui.values.snapshots import Pulse, Snapshot
+from luasprocs_tui.values.snapshots import Counts, Pulse, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,12 +37,20 @@ SHOWN = {
 """Size, and whether NO_COLOR is set."""
 shown = pytest.mark.parametrize("shown", SHOWN)
 
+FAILING = Counters(
+    *(None, 1234, 12, 20.5, LAST_S, 41, 980, True),
+    errors_per_s=2.5,
+    share=0.004,
+    erring=True,
+    last_error="ERR billing/charge.lua:3: no such card script: luasprocs_execute, on @billing/charge.lua:3.",
+)
+
 ROWS = (
-    Row("billing/charge.lua", "set order:*", "ok", "Charge a card", Counters(None, 1234, 12, 20.5, LAST_S, 41, 980, True)),
-    Row("billing/refund.lua", "call", "edited", "Give it back", Counters(12_345, None, None)),
+    Row("billing/charge.lua", "set order:*", "ok", "Charge a card", FAILING),
+    Row("billing/refund.lua", "call", "edited", "Give it back", Counters(12_345), by="Ann", since_ms=NOW_MS - 300_000),
     Row("report.lua", "cron 30 2 * * *", "ok", "Nightly", Counters(None, 7, 0, 0.0, LAST_S, 41_000, 2_000_000), NIGHTLY),
     Row("sc1.lua", "call", "ok", "Say hello"),
-    Row("sc2.lua", "set dream*", "paused", "Copies dreams", Counters(None, 3, None, 0.5, LAST_S, 12, 12)),
+    Row("sc2.lua", "set dream*", "paused", "Dreams", Counters(None, 3, None, 0.5, LAST_S, 12, 12), by="ann", since_ms=NOW_MS - 720_000),
     Row("sc3.lua", "every 15s", "drift", "Ticks", Counters(None, 99, 1), ("", "15s", "")),
     Row("utils.lua", "library", "ok", "For others"),
 )  # fmt: skip
@@ -89,14 +97,28 @@ FINDINGS = (
 )
 
 
+BEAT = DaemonInfo("host-1-abc", NOW_MS - 400, 7, "host", 17, LAST_S - 5000, "e", lag=3, read=731, runs=700, jobs=2)
+GAP = Gap(
+    "1-0", NOW_MS - 60_000, "__keyevent@0__:set", NOW_MS - 90_000, NOW_MS - 60_000, "no daemon was alive", "host-1-abc"
+)
+
+
 def snapshot() -> Snapshot:
     """The registry at one moment, which is now."""
-    pulse = Pulse(NOW_MS, time.monotonic(), 2, 3, 1, 1234, 12.0, tuple(map(float, range(12))))
+    errors = (0.0, 0.0, 3.0, 1.0, 2.5)
+    pulse = Pulse(NOW_MS, time.monotonic(), 2, 3, 1, 1234, 12.0, tuple(map(float, range(12))), errors)
     revision = Revision()._replace(
         generation=7, commit="c0ffee" * 6, branch="main", applied_at="2026-09-21T12:00:00+00:00"
     )
     return Snapshot(
-        revision, ROWS, time.monotonic(), ("billing/charge.lua", "cron 30 2 * * *"), findings=FINDINGS, pulse=pulse
+        revision,
+        ROWS,
+        time.monotonic(),
+        ("billing/charge.lua", "cron 30 2 * * *"),
+        findings=FINDINGS,
+        pulse=pulse,
+        counts=Counts(silent=1, paused=1, dead=471, gaps=1, edits=1),
+        running=Running(NOW_MS, (BEAT, BEAT._replace(id="host-2-def", heard_ms=NOW_MS - 90_000)), (GAP,)),
     )
 
 
@@ -107,7 +129,7 @@ def app(monkeypatch: pytest.MonkeyPatch, name: str, **settings: Any) -> tuple[Tu
     if plain:
         monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setattr(TuiApp, "_follow", lambda _: None)
-    monkeypatch.setattr(SprocsScreen, "_now_ms", lambda _: NOW_MS)
+    monkeypatch.setattr(TuiApp, "now_ms", lambda _: NOW_MS)
     # Data is never old, however slow the machine.
     monkeypatch.setattr("luasprocs_tui.values.freshness.STALE_AFTER_S", math.inf)
     monkeypatch.setattr(Input, "_toggle_cursor", lambda _: None)  # no blinking
