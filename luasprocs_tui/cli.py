@@ -43,8 +43,19 @@ if TYPE_CHECKING:
 @click.option(
     "--command", "command", metavar="NAME", default="", help="Start with a command: cron, jobs, 'filter -t cron', …"
 )
+@click.option("--serve", "address", metavar="HOST:PORT", help="Show it in a browser, read-only, behind a token.")
+@click.option("--writable", is_flag=True, help="With --serve: allow changes.")
 @click.version_option(package_name="luasprocs", prog_name="luasprocs-tui")
-def cli(url: str | None, namespace: str, name: str | None, theme: str | None, read_only: bool, command: str) -> None:
+def cli(  # noqa: PLR0913, PLR0917  # click gives each option by name
+    url: str | None,
+    namespace: str,
+    name: str | None,
+    theme: str | None,
+    read_only: bool,
+    command: str,
+    address: str | None,
+    writable: bool,
+) -> None:
     """Show the Lua sprocs that are live in Redis or Valkey.
 
     Without --redis and --context: the server that `luasprocs up` left running for this folder, else redis://127.0.0.1:6379/0.
@@ -56,14 +67,28 @@ def cli(url: str | None, namespace: str, name: str | None, theme: str | None, re
         said = exposure("a password of Redis", settings_file(os.environ))
         if said:
             click.echo(escaped(f"luasprocs-tui: warning: {said}"), err=True)
+    if theme is not None:
+        theme = _known("theme", theme, ("dark", "light", "contrast"))
+    if command:
+        _known("command", command.split(maxsplit=1)[0], tuple(actions.names()))
+    if writable and (read_only or address is None):
+        raise click.ClickException("--writable goes with --serve, and without --read-only")
+    if address is not None:
+        from luasprocs_tui.serve import serve  # noqa: PLC0415  # a web server, which a terminal doesn't need
+
+        given = {"--namespace": context.namespace, "--context": name, "--theme": theme, "--command": command}
+        arguments = [word for option, value in given.items() if value for word in (option, value)]
+        serve(address, [*arguments, *([] if writable else ["--read-only"])], "" if name else context.url)
+        return
     app = TuiApp(context, settings, read_only=read_only)
     if theme is not None:
-        app.action_theme(_known("theme", theme, ("dark", "light", "contrast")))
-    if not (sys.stdin.isatty() and sys.__stderr__ is not None and sys.__stderr__.isatty()):
+        app.action_theme(theme)
+    if "TEXTUAL_DRIVER" not in os.environ and not (
+        sys.stdin.isatty() and sys.__stderr__ is not None and sys.__stderr__.isatty()
+    ):
         raise click.ClickException("needs a terminal; in a pipe use: luasprocs list")
     sys.setswitchinterval(SWITCH_S)
     if command:
-        _known("command", command.split(maxsplit=1)[0], tuple(actions.names()))
         app.call_later(app.command, command)
     app.run()
 

@@ -156,11 +156,12 @@ def pulse_of(state: State, bars: int, room: int, key_of: KeyOf) -> Text:
         "errors": part(f"  ERR {short_rate(errors)}/s", "failures", "bold red" if errors else ""),
         "bars": part(f" {spark(pulse.errors_per_s[-bars:])}", "failures", "red" if errors else "dim"),
     }
-    counted = [part(said, action, style) for said, action, style in _counted(snapshot)]
-    for extra in ("bars", "runs", "events"):
-        if sum(len(one[0]) for one in (*parts.values(), *counted) if one) > room:
+    for at, (said, action, style) in enumerate(_counted(snapshot)):
+        parts["lag" if said.startswith("  lag") and not style else str(at)] = part(said, action, style)
+    for extra in ("bars", "runs", "events", "lag"):
+        if sum(len(one[0]) for one in parts.values() if one) > room:
             parts[extra] = None
-    return Text.assemble(*filter(None, (*parts.values(), *counted)), no_wrap=True, overflow="ellipsis")
+    return Text.assemble(*filter(None, parts.values()), no_wrap=True, overflow="ellipsis")
 
 
 def _counted(snapshot: Snapshot) -> Iterator[tuple[str, str, str]]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from luasprocs_tui.values.rows import Row
 
 COLUMNS = (
-    Column("NAME", 20, 60, third=True),
+    Column("NAME", 14, 60, third=True),
     Column("TRIGGER", 12, 44, rank=3),
     Column("RUN/S", 5, 5, right=True),
     Column("ERR/S", 5, 5, right=True),

@@ -50,7 +50,7 @@ ROWS = (
     Row("billing/refund.lua", "call", "edited", "Give it back", Counters(12_345), by="Ann", since_ms=NOW_MS - 300_000),
     Row("report.lua", "cron 30 2 * * *", "ok", "Nightly", Counters(None, 7, 0, 0.0, LAST_S, 41_000, 2_000_000), NIGHTLY),
     Row("sc1.lua", "call", "ok", "Say hello"),
-    Row("sc2.lua", "set dream*", "paused", "Dreams", Counters(None, 3, None, 0.5, LAST_S, 12, 12), by="ann", since_ms=NOW_MS - 720_000),
+    Row("sc2.lua", "set dream*", "paused", "Dreams", Counters(None, 3, per_s=0.5), by="ann", since_ms=NOW_MS - 720_000),
     Row("sc3.lua", "every 15s", "drift", "Ticks", Counters(None, 99, 1), ("", "15s", "")),
     Row("utils.lua", "library", "ok", "For others"),
 )  # fmt: skip
