@@ -41,12 +41,12 @@ class Action:
 
 SCREENS = (
     *("sprocs", "source", "executions", "record", "stats", "cron", "jobs", "history", "wanted"),
-    *("findings", "daemons", "outages", "shards"),
+    *("findings", "daemons", "outages", "shards", "replay"),
 )
 _VIEWS = ("views",)
 """On each of these screens: each view is one key away from each."""
 _LISTS = ("sprocs", "executions")
-_ONE = ("sprocs", "source")
+_ONE = ("sprocs", "source", "replay")
 _CALL = "[NAME [--key K]… [ARG]…]"
 
 ACTIONS = (
@@ -76,6 +76,8 @@ ACTIONS = (
     Action("edit", "e", "Edit", "Edits its header live; a daemon commits it.", _ONE, writes=True),
     Action("edit_source", "E", "Editor", "Opens its source in $EDITOR.", _ONE, writes=True, shown=False),
     Action("undo", "u", "Undo", "Undoes a live edit.", _ONE, writes=True, shown=False),
+    Action("replay", "t", "Replay", "Runs it again on a throw-away server, as of then and as of now.", ("record",)),
+    Action("again", "t", "Again", "Runs it once more.", ("replay",)),
     Action("source", "s", "Source", "Opens the sproc at the line of the error.", ("record",)),
     Action("export", "w", "Export", "Writes the record to a file, as JSON.", ("record",)),
     Action("retry", "t", "Retry", "Runs a dead job again, or a delayed one now.", ("jobs",), writes=True),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from luasprocs.state.executions import Execution
     from luasprocs_tui.values.about import About
+    from luasprocs_tui.values.replays import Compared
     from luasprocs_tui.values.snapshots import Batch, Snapshot
 
 T = TypeVar("T")
@@ -70,6 +71,13 @@ class AboutRead(Replaceable, bubble=False):
 
     about: About
     lines: Sequence[Text]
+
+
+@dataclass(eq=False, repr=False)
+class ReplayRead(Replaceable, bubble=False):
+    """A record was run again."""
+
+    found: Compared
 
 
 @dataclass(eq=False, repr=False)
@@ -131,6 +139,13 @@ class OpenSource(Open):
 
     sproc: str
     line: int = 0
+
+
+@dataclass(eq=False, repr=False)
+class OpenReplay(Open):
+    """Runs a record again on a throw-away server."""
+
+    record: Execution
 
 
 @dataclass(eq=False, repr=False)

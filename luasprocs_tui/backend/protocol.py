@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from luasprocs.operations.run import Enqueued, Ran
     from luasprocs.registry.history import Generation
     from luasprocs.state.desired import Suspended, SyncState
+    from luasprocs.state.executions import Execution
     from luasprocs.state.jobs import JobRecord
     from luasprocs.state.schedules import Schedules
     from luasprocs.state.stats import Stats
     from luasprocs_tui.values.about import About
+    from luasprocs_tui.values.replays import Compared
     from luasprocs_tui.values.snapshots import Batch, Snapshot
 
 
@@ -90,6 +92,9 @@ class Backend(Protocol):
 
     def count_keys(self, glob: str, limit: int) -> tuple[int, bool]:
         """How many keys match, of `limit` that are looked at; and whether those were all."""
+
+    def replay(self, record: Execution) -> Compared:
+        """Runs what a record tells of on a throw-away server; takes seconds."""
 
     # Changes.
 

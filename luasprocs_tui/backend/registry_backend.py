@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from luasprocs.contract.encoding import raw, time_ms
+from luasprocs.contract.encoding import raw, text, time_ms
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import EditConflictError, JobError, RegistryError
-from luasprocs.operations import diff, edit, pause, rollback
+from luasprocs.operations import diff, edit, pause, replay, rollback
 from luasprocs.operations.identity import author
 from luasprocs.operations.request import request
 from luasprocs.operations.run import Enqueued, Ran, run
@@ -28,6 +28,7 @@ from luasprocs_tui.backend.execution_tail import ExecutionTail
 from luasprocs_tui.backend.protocol import SyncStatus
 from luasprocs_tui.backend.snapshot_reader import SnapshotReader
 from luasprocs_tui.values.about import LOOKED_AT, RUNS_SHOWN, About
+from luasprocs_tui.values.replays import Compared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from luasprocs.operations.rollback import Preview
     from luasprocs.registry.history import Generation
     from luasprocs.server.registry import Registry
+    from luasprocs.state.executions import Execution
     from luasprocs.state.jobs import JobRecord
     from luasprocs.state.schedules import Schedules
     from luasprocs_tui.values.snapshots import Snapshot
@@ -139,6 +141,12 @@ class RegistryBackend:
             shards = self._registry.shards
             each = [_count_keys(shard, glob, limit // len(shards)) for shard in shards]
         return sum(found for found, _ in each), all(whole for _, whole in each)
+
+    def replay(self, record: Execution) -> Compared:
+        with errors_named(self._server):
+            scene = replay.read_scene(self._registry, record)
+        then = None if scene.then is None else replay.replay(scene, scene.then)
+        return Compared(replay.replay(scene), then, tuple(text(seed.key) for seed in scene.seeds))
 
     def toggle_pause(self, names: Sequence[str]) -> Paused:
         with self._changing():

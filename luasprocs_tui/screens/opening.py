@@ -15,6 +15,7 @@ from luasprocs_tui.screens.history import HistoryScreen
 from luasprocs_tui.screens.jobs import JobsScreen
 from luasprocs_tui.screens.outages import OutagesScreen
 from luasprocs_tui.screens.record import RecordScreen
+from luasprocs_tui.screens.replay import ReplayScreen
 from luasprocs_tui.screens.shards import ShardsScreen
 from luasprocs_tui.screens.source import SourceScreen
 from luasprocs_tui.screens.stats import StatsScreen
@@ -44,6 +45,8 @@ def screen_for(asked: messages.Open) -> BaseScreen:
             return SourceScreen(sproc, line)
         case messages.OpenRecord(record, chain, line):
             return RecordScreen(record, chain, line)
+        case messages.OpenReplay(record):
+            return ReplayScreen(record)
         case messages.OpenOf(sproc):
             return _OF_ONE[type(asked)](sproc)
     return _OF_ALL[type(asked)]()

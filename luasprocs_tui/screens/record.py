@@ -17,7 +17,9 @@ from luasprocs.state.executions import Execution, time_text
 from luasprocs_tui import actions, messages
 from luasprocs_tui.screens.base import BaseScreen
 from luasprocs_tui.screens.reading import read_source
+from luasprocs_tui.values.cascade import cascade
 from luasprocs_tui.values.lines import coloured
+from luasprocs_tui.values.numbers import short_us
 from luasprocs_tui.values.replies import pretty, record_json
 from luasprocs_tui.values.safe import clean
 from luasprocs_tui.widgets.keys import KeyLine
@@ -98,6 +100,10 @@ class RecordScreen(BaseScreen):
         else:
             self.controller.runs.ask(self.record.sproc, self.record.key)
 
+    def action_replay(self) -> None:
+        if self.record.sproc:
+            self.post_message(messages.OpenReplay(self.record))
+
     def action_source(self) -> None:
         """Opens the sproc, at the line of its error."""
         if self.record.sproc:
@@ -149,12 +155,24 @@ def _said(one: Execution) -> Text:
 
 
 def _chained(record: Execution, chain: Sequence[Execution]) -> Text:
-    """The other runs with the same origin, by depth and time."""
+    """The runs with the same origin, as a tree, each with its time since the first."""
     if len(chain) < 2:
         return Text()
-    lines = [Text("\nchain: runs with the same origin", "dim")]
-    for one in sorted(chain, key=lambda one: (one.depth, one.id))[:CHAIN_SHOWN]:
-        sign = ">" if one.id == record.id else " "
-        said = f"{sign} {'  ' * min(one.depth - 1, 20)}{clean(one.sproc, 100)}  {clean(one.key, 100)}  {clean(one.status, 20)}"
-        lines.append(Text(said, "bold" if one.id == record.id else ""))
+    nodes = cascade(chain)
+    lines = [Text(f"\ncascade: {len(nodes)} runs from one event", "dim")]
+    for node in nodes[:CHAIN_SHOWN]:
+        one, here = node.run, node.run.id == record.id
+        lines.append(
+            Text.assemble(
+                ("> " if here else "  ") + node.branch[:80],
+                (f"{clean(node.cause, 100)} → " if node.cause else "", "cyan"),
+                (clean(one.sproc, 100), "bold" if here else ""),
+                (f"  {clean(one.status, 20)}", "bold red" if one.failed else "dim"),
+                (f"  {short_us(one.duration_us)}  +{node.after_ms} ms", "dim"),
+                no_wrap=True,
+                overflow="ellipsis",
+            )
+        )
+    if len(nodes) > CHAIN_SHOWN:
+        lines.append(Text(f"  … and {len(nodes) - CHAIN_SHOWN} more", "dim"))
     return Text("\n").join(lines)

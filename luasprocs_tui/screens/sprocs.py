@@ -209,7 +209,8 @@ class SprocsScreen(SprocActions, WithPanels):
         """Escape is offered while there is something to clear."""
         if action != "clear" or not self.is_mounted:
             return super().check_action(action, parameters)
-        return self.query_one(TypedLine).display or bool(self._marked)
+        card = self.query_one(Status).query_one("#card").display
+        return card or self.query_one(TypedLine).display or bool(self._marked)
 
     def action_filter(self, text: str | None = None) -> None:
         """Opens the filter, or filters by a text."""
@@ -256,7 +257,9 @@ class SprocsScreen(SprocActions, WithPanels):
         self._show()
 
     def action_clear(self) -> None:
-        """Ends the filter; without one, takes the marks away."""
+        """Takes what is said of an outage away; else ends the filter; without one, takes the marks away."""
+        if self.query_one(Status).close_card():
+            return
         line = self.query_one(TypedLine)
         if not line.display:
             self._marked = frozenset()

@@ -11,6 +11,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from luasprocs_tui.values.header import badge_of, facts_of, note_of, pulse_of, shards_of
+from luasprocs_tui.values.outage_card import Watch, text_of
 from luasprocs_tui.values.safe import clean
 from luasprocs_tui.values.snapshots import PULSES, State
 from luasprocs_tui.widgets.drawing import draw
@@ -31,6 +32,7 @@ class Status(Widget):
     def __init__(self) -> None:
         super().__init__()
         self._state = State("")
+        self._watch = Watch()
 
     def compose(self) -> ComposeResult:
         """A line of facts with a badge and the context, a line of the pulse, one of a cluster's shards, and a note."""
@@ -41,6 +43,7 @@ class Status(Widget):
         yield Static(id="pulse")
         yield Static(id="shards")
         yield Static(id="note")
+        yield Static(id="card")
 
     def on_mount(self) -> None:
         """What it was given before; then ages go on."""
@@ -50,6 +53,12 @@ class Status(Widget):
     def on_resize(self) -> None:
         """More room for bars, or less."""
         self.show(self._state)
+
+    def close_card(self) -> bool:
+        """Takes what is said of an outage away. Whether there was anything."""
+        closed = self._watch.close()
+        self._draw()
+        return closed
 
     def show(self, state: State) -> None:
         self._state = state
@@ -64,9 +73,9 @@ class Status(Widget):
     def _draw(self) -> None:
         state, app, width = self._state, cast("BaseApp", self.app), self.size.width
         badge = badge_of(state, time.monotonic(), app.key_of, max(30, width - BESIDE_BADGE))
-        said = Text(f" {badge.text} ", no_wrap=True)
-        said.apply_meta({"press": badge.press})
-        draw(self, "#badge", said, sized=True).set_classes(badge.tone)
+        title = Text(f" {badge.text} ", no_wrap=True)
+        title.apply_meta({"press": badge.press})
+        draw(self, "#badge", title, sized=True).set_classes(badge.tone)
         words = (
             clean(state.context, 40),
             "PRODUCTION" if state.production else "",
@@ -82,5 +91,8 @@ class Status(Widget):
         pulse.display = bool(pulse.content)
         shards = draw(self, "#shards", shards_of(state))
         shards.display = bool(shards.content)
+        found = self._watch.look(state, app.now_ms())
+        said = Text(clean(text_of(found, state.snapshot), 400) if found and state.snapshot else "")
+        draw(self, "#card", said, sized=True).display = bool(said)
         note = clean(note_of(state, app.key_of), 400)
         draw(self, "#note", Text(note, overflow="ellipsis"), sized=True).display = bool(note)

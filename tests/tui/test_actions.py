@@ -15,6 +15,7 @@ from luasprocs_tui.screens.history import HistoryScreen
 from luasprocs_tui.screens.jobs import JobsScreen
 from luasprocs_tui.screens.outages import OutagesScreen
 from luasprocs_tui.screens.record import RecordScreen
+from luasprocs_tui.screens.replay import ReplayScreen
 from luasprocs_tui.screens.shards import ShardsScreen
 from luasprocs_tui.screens.source import SourceScreen
 from luasprocs_tui.screens.sprocs import SprocsScreen
@@ -33,6 +34,7 @@ SCREENS: dict[str, type[BaseScreen]] = {
         JobsScreen,
         OutagesScreen,
         RecordScreen,
+        ReplayScreen,
         ShardsScreen,
         SourceScreen,
         SprocsScreen,
@@ -46,6 +48,7 @@ TITLES = {
     "source": "At one sproc",
     "executions": "At the executions (`x`)",
     "record": "At one execution (`enter`)",
+    "replay": "At a replay (`t` at one execution)",
     "cron": "At the schedules (`c`)",
     "jobs": "At the jobs (`J`)",
     "history": "At the history (`h`)",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from luasprocs.client import Sprocs
-from luasprocs.contract.encoding import time_ms
+from luasprocs.contract.encoding import raw, time_ms
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import ScriptError, SettingsError, WaitError
 from luasprocs.language.values import duration_ms
@@ -144,6 +144,23 @@ class Sandbox:
             self._expire(*words)
         else:
             self.client.execute_command(command, *words)
+        self.settle()
+        return self._records(after)
+
+    def publish(self, event: str, key: str | bytes) -> tuple[Execution, ...]:
+        """As if the event had happened to the key, which stays as it is. The records of what its triggers ran, in order.
+
+        Raises:
+            WaitError: not all has run in time.
+        """
+        self._start_daemon()
+        self.settle()
+        after = newest_id(self.registry)
+        key, word = raw(key) if isinstance(key, str) else key, raw(event)
+        with self.client.pipeline() as pipe:  # a daemon hears an event as one of the two
+            pipe.publish(b"__keyevent@0__:" + word, key)
+            pipe.publish(b"__keyspace@0__:" + key, word)
+            pipe.execute()
         self.settle()
         return self._records(after)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -68,3 +69,26 @@ async def test_a_failing_execution_opens_at_its_line(server: Server, client: Red
         await until(pilot, lambda: "> 61  error('here')" in screen_of(pilot), "the line in the record")
         await pilot.press("s")
         await until(pilot, lambda: "61> error('here')" in screen_of(pilot), "the marked line")
+
+
+async def test_a_failed_record_runs_again_on_a_throw_away_server(server: Server) -> None:
+    client = server.client()
+    source = "-- event=set\n-- key=k*\nif ARGV[1] == 'bad' then error('no') end\nredis.call('SET', 'x', 'y')\n"
+    put(client, sproc("a.lua", source))
+    client.set("k", "bad")
+    record(client, "a.lua", event="set", status="error", error="ERR a.lua:3: no")
+    async with app(server).run_test(size=(110, 30)) as pilot:
+        await listed(pilot)
+        await pilot.press("x")
+        await until(pilot, lambda: "a.lua:3: no" in screen_of(pilot), "the record")
+        await pilot.press("enter", "t")
+        await until(pilot, lambda: "the same source" in screen_of(pilot), "the replay")
+        assert "with k as it is now" in screen_of(pilot)
+        assert re.search(r"the same source +● error .*a\.lua:3: no", screen_of(pilot))
+        client.set("k", "good")
+        await pilot.press("t")
+        await until(
+            pilot, lambda: re.search(r"the same source +ok ", screen_of(pilot)) is not None, "that it is mended"
+        )
+        assert re.search(r"wrote x +y", screen_of(pilot))
+        assert not client.exists("x")

@@ -1,0 +1,82 @@
+"""A record run again, on a throw-away server: with the source of then and of now, and what each wrote."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from luasprocs_tui import actions, messages
+from luasprocs_tui.screens.base import SprocActions
+from luasprocs_tui.values.replays import shown
+from luasprocs_tui.values.safe import clean
+from luasprocs_tui.widgets.drawing import draw
+from luasprocs_tui.widgets.keys import KeyLine
+from luasprocs_tui.widgets.status import Status
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+    from luasprocs.state.executions import Execution
+    from luasprocs_tui.connection import Connection
+
+
+RUNNING = Text("a server is started and the sproc run …", "dim")
+
+
+class ReplayScreen(SprocActions):
+    """Runs once when it opens, and again when it is asked to: `E` edits the source live in between."""
+
+    PLACE = "replay"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "Back", id="replay.back"),
+        *actions.bindings("replay"),
+    ]
+
+    def __init__(self, record: Execution) -> None:
+        super().__init__()
+        self._record = record
+        self._connection: Connection | None = None
+
+    @property
+    def sprocs(self) -> tuple[str, ...]:
+        return (self._record.sproc,)
+
+    def compose(self) -> ComposeResult:
+        yield Status()
+        title = f"Replay of {self._record.id}  {self._record.sproc}"
+        yield Static(Text(clean(title, 400), style="bold"), id="title")
+        with VerticalScroll(id="text"):
+            yield Static(RUNNING, id="body")
+        yield KeyLine()
+
+    def on_mount(self) -> None:
+        """Keys scroll it."""
+        self.query_one("#text").focus()
+
+    def start(self, connection: Connection) -> None:
+        """Runs it."""
+        self._connection = connection
+        self._run(connection)
+
+    def action_again(self) -> None:
+        if self._connection is not None:
+            draw(self, "#body", RUNNING, sized=True)
+            self._run(self._connection)
+
+    def _run(self, connection: Connection) -> None:
+        read = partial(connection.backend.replay, self._record)
+        connection.read_once(self, lambda: messages.ReplayRead(read()), "replay")
+
+    @on(messages.ReplayRead)
+    def _read(self, event: messages.ReplayRead) -> None:
+        draw(self, "#body", shown(self._record, event.found), sized=True)
+
+    @on(messages.ReadFailed)
+    def _failed(self, event: messages.ReadFailed) -> None:
+        draw(self, "#body", Text(clean(event.reason, 2000), "red"), sized=True)

@@ -1,0 +1,63 @@
+"""What a replay shows: how it ended then, how it ends now, and what it wrote. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.text import Text
+
+from luasprocs_tui.values.numbers import short_us
+from luasprocs_tui.values.safe import clean
+
+if TYPE_CHECKING:
+    from luasprocs.operations.replay import Replayed
+    from luasprocs.state.executions import Execution
+
+
+class Compared(NamedTuple):
+    """A replay with the source of now, and with that of then where it was another. `value`: of the key, as it is now."""
+
+    now: Replayed
+    then: Replayed | None = None
+    seeded: tuple[str, ...] = ()
+
+
+def shown(record: Execution, found: Compared) -> Text:
+    """All of it, in the order in which one asks."""
+    seeded = ", ".join(found.seeded)
+    parts = [
+        _ended("recorded", record.status, record.said, record.duration_us),
+        Text(
+            f"\non a throw-away server, with {seeded} as it is now" if seeded else "\non a throw-away, empty server",
+            "dim",
+        ),
+    ]
+    if found.then is not None:
+        parts += [Text(), _of("source of then", found.then)]
+    parts += [Text(), _of("source of now" if found.then else "the same source", found.now)]
+    return Text("\n").join(parts)
+
+
+def _of(name: str, one: Replayed) -> Text:
+    lines = [_ended(name, one.status, one.said, one.duration_us)]
+    lines += [
+        Text.assemble(
+            (f"    {'wrote' if wrote.after else 'deleted'} ", "dim"),
+            clean(wrote.key, 100),
+            ("  " + clean(wrote.before, 200), "red") if wrote.before else "",
+            ("  → ", "dim") if wrote.before and wrote.after else "  ",
+            (clean(wrote.after, 400), "green"),
+        )
+        for wrote in one.wrote
+    ]
+    if not one.wrote:
+        lines.append(Text("    wrote nothing", "dim"))
+    return Text("\n").join(lines)
+
+
+def _ended(name: str, status: str, said: str, took_us: int) -> Text:
+    tone = "bold green" if status == "ok" else "bold red"
+    sign = " " if status == "ok" else "●"
+    return Text.assemble(
+        (f"{name:<16}", "bold"), (f"{sign} {status:<8}", tone), f"{short_us(took_us or None):>6}  ", clean(said, 1000)
+    )

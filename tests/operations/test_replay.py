@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from luasprocs.contract.keys import Keys
+from luasprocs.errors import LuasprocsError, ScriptError
+from luasprocs.operations.replay import Wrote, read_scene, replay
+from luasprocs.operations.run import run
+from luasprocs.server.registry import Registry
+from luasprocs.state.executions import read_executions
+from tests.live import put, sproc
+
+if TYPE_CHECKING:
+    from tests.servers import Server
+
+BROKEN = "-- event=set\n-- key=user:*\nif ARGV[1] == 'ann' then error('no ' .. ARGV[1]) end\nreturn 1\n"
+MENDED = (
+    "-- event=set\n-- key=user:*\nlocal greet = require('lib.lua')\n"
+    "redis.call('SET', 'greeting', greet(ARGV[1]))\nredis.call('HSET', KEYS[1] .. ':seen', 'by', ARGV[2])\n"
+    "redis.call('DEL', KEYS[1])\nreturn ARGV[3]\n"
+)
+
+
+def test_a_failed_event_runs_again_with_its_key_and_the_source_of_then_and_of_now(server: Server) -> None:
+    client, registry = server.client(), Registry(server.client(), Keys())
+    put(client, sproc("greet.lua", BROKEN), sproc("other.lua", "-- event=set\nredis.call('SET', 'other', 1)\n"))
+    client.set("user:1", "ann", ex=1000)
+    fields = {
+        "sproc": "greet.lua",
+        "trigger": "event",
+        "event": "set",
+        "key": "user:1",
+        "status": "error",
+        "depth": "1",
+    }
+    client.xadd(registry.keys.executions, fields)  # type: ignore[arg-type]
+    record = read_executions(registry)[0]
+    scene = read_scene(registry, record)
+    assert scene.then is None, "the same source"
+    again = replay(scene)
+    assert (again.status, again.wrote) == ("error", ())
+    assert "no ann" in again.said
+    library = sproc("lib.lua", "-- library=yes\nreturn function(name) return 'hello ' .. name end\n")
+    put(client, sproc("greet.lua", MENDED), library)
+    scene = read_scene(registry, record)
+    assert scene.then == BROKEN.encode()
+    assert replay(scene, scene.then).status == "error"
+    now = replay(scene)
+    assert (now.status, now.said) == ("ok", "string")
+    assert now.wrote == (
+        Wrote("greeting", "", "hello ann"),
+        Wrote("user:1", "ann", ""),
+        Wrote("user:1:seen", "", '{"by": "set"}'),
+    )
+    assert not client.exists("greeting", "other"), "nothing of it is here"
+    assert client.get("user:1") == b"ann"
+
+
+def test_a_call_runs_again_and_a_source_that_does_not_compile_says_so(server: Server) -> None:
+    client, registry = server.client(), Registry(server.client(), Keys())
+    put(client, sproc("add.lua", "return redis.call('INCR', KEYS[1])\n"))
+    client.hset("counter", "a", "1")
+    with contextlib.suppress(LuasprocsError):
+        run(registry, "add.lua", [b"counter"], by="ann")
+    record = read_executions(registry)[0]
+    assert record.failed
+    scene = read_scene(registry, record)
+    assert "WRONGTYPE" in replay(scene).said
+    assert replay(scene, b"return 7\n").said == "7"
+    broken = replay(scene, b"return return\n")
+    assert (broken.status, "unexpected symbol" in broken.said) == ("error", True)
+    put(client, sproc("else.lua", "return 1"))
+    with pytest.raises(ScriptError, match="not live"):
+        read_scene(registry, record)

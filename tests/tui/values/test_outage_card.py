@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from luasprocs.contract.codes import FindingCode
+from luasprocs.operations.findings import Finding
+from luasprocs.operations.snapshot import Missed
+from luasprocs.registry.revision import Revision
+from luasprocs.state.daemons import Running
+from luasprocs.state.executions import Gap
+from luasprocs_tui.values.outage_card import SHOWN_MS, Watch, text_of
+from luasprocs_tui.values.outages import outages
+from luasprocs_tui.values.snapshots import Snapshot, State
+
+NOW_MS = 1_000_000.0
+
+
+def state(*codes: FindingCode, error: str = "", gaps: tuple[Gap, ...] = (), missed: tuple[Missed, ...] = ()) -> State:
+    findings = tuple(Finding(code, "m", since_ms=int(NOW_MS) - 5000) for code in codes)
+    return State(
+        "", Snapshot(Revision(), (), 0.0, findings=findings, running=Running(0, (), gaps), missed=missed), error
+    )
+
+
+def gap(source: str, from_ms: float, to_ms: float) -> Gap:
+    return Gap(f"{int(to_ms)}-0", int(to_ms), source, int(from_ms), int(to_ms), "no daemon was alive")
+
+
+def test_what_was_dark_is_told_when_it_is_back_with_what_it_cost() -> None:
+    watch = Watch()
+    assert watch.look(state(), NOW_MS) is None
+    assert watch.look(state(FindingCode.NO_DAEMON), NOW_MS + 1000) is None
+    card = watch.look(state(), NOW_MS + 37_000)
+    assert card is not None
+    back = state(
+        gaps=(
+            gap("a", NOW_MS - 5000, NOW_MS + 36_000),
+            gap("b", NOW_MS - 5000, NOW_MS + 36_000),
+            gap("old", 1000, 2000),
+        ),
+        missed=(Missed("tick.lua", int(NOW_MS) + 37_500),),
+    )
+    assert back.snapshot is not None
+    assert text_of(card, back.snapshot) == (
+        "Back: no daemon lived for 42s. Events of 2 sources were not seen (41s) and 1 schedule missed times; "
+        "sprocs with catchup=scan look at what was missed by themselves, and U lists it. (esc)"
+    )
+    assert watch.look(back, NOW_MS + 38_000) == card
+    assert watch.look(back, NOW_MS + 40_000 + SHOWN_MS) is None
+
+
+def test_a_server_that_was_away_and_a_card_that_is_taken_away() -> None:
+    watch = Watch()
+    watch.look(state(error="gone"), NOW_MS)
+    card = watch.look(state(), NOW_MS + 3000)
+    assert card is not None
+    assert text_of(card, state().snapshot or Snapshot(Revision(), (), 0.0)) == (
+        "Back: the server was away for 3s. No event and no scheduled time is known to be lost. (esc)"
+    )
+    assert watch.close()
+    assert watch.look(state(), NOW_MS + 4000) is None
+    assert not watch.close()
+
+
+def test_gaps_of_one_stretch_are_one_outage() -> None:
+    gaps = gap("a", 1000, 5000), gap("b", 1500, 6000), gap("a", 60_000, 61_000)
+    found = outages(gaps, (Missed("t.lua", 6500), Missed("u.lua", 500_000)), 5500, 0)
+    assert [(one.from_ms, one.to_ms, one.sources, one.missed, one.new) for one in found] == [
+        (500_000, 500_000, (), ("u.lua",), True),
+        (60_000, 61_000, ("a",), (), True),
+        (1000, 6000, ("a", "b"), ("t.lua",), True),
+    ]
