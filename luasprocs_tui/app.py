@@ -67,10 +67,6 @@ class TuiApp(Shell):
         if isinstance(self.screen, BaseScreen):
             self.screen.read_again()
 
-    def key_of(self, action: str) -> str:
-        found = actions.of(action)
-        return actions.key_of(found, self.settings.keys) if found else ""
-
     # Actions that are the same everywhere.
 
     def action_refresh_now(self) -> None:

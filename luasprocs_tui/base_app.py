@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from textual.reactive import reactive
 
 from luasprocs_tui.keys_in_order import KeysInOrder
@@ -20,15 +18,6 @@ class BaseApp(KeysInOrder):
     def read_only(self) -> bool:
         """Whether nothing may be changed here."""
         return self.state.read_only
-
-    def now_ms(self) -> float:
-        """The server's clock, unix milliseconds; this machine's as long as nobody knows it."""
-        pulse = self.state.snapshot.pulse if self.state.snapshot else None
-        return pulse.server_ms(time.monotonic()) if pulse else time.time() * 1000
-
-    def key_of(self, action: str) -> str:
-        """The key of an action, as people read it; "" for none."""
-        raise NotImplementedError
 
     def toast(self, text: str, *, bad: bool = False) -> None:
         """Says it for some seconds."""

@@ -14,7 +14,7 @@ from textual import on, work
 
 from luasprocs.errors import LuasprocsError
 from luasprocs.server.urls import redacted
-from luasprocs_tui import messages
+from luasprocs_tui import actions, messages
 from luasprocs_tui.base_app import BaseApp
 from luasprocs_tui.settings import NO_SETTINGS, Context, ScreenSettings
 from luasprocs_tui.values.snapshots import State
@@ -49,6 +49,7 @@ class Shell(BaseApp):
         self.refresh_s, self.poll_s = refresh_s, poll_s
         self.visible_names: tuple[str, ...] = ()
         self._never_writes = read_only
+        self._keys = {one.name: actions.key_of(one, settings.keys) for one in actions.ACTIONS}
         self._connecting = threading.RLock()
         self._connection: Connection | None = None
         self._use(context)
@@ -56,7 +57,7 @@ class Shell(BaseApp):
     def _use(self, context: Context) -> None:
         self._chosen, self.visible_names = context, ()
         read_only = self._never_writes or context.read_only
-        state = State(redacted(context.url), None, "", context.name, context.production, read_only)
+        state = State(redacted(context.url), None, "", context.name, context.production, read_only, self._keys)
         self.set_reactive(BaseApp.state, state)
 
     @property

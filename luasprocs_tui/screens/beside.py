@@ -70,7 +70,7 @@ class WithPanels(BaseScreen):
             return
         rates = self._rates.get(name, ())
         seen = Rates(tuple(runs for runs, _ in rates), tuple(errors for _, errors in rates))
-        self.query_one(Panels).show(row, self._about, seen, self.shell.now_ms())
+        self.query_one(Panels).show(row, self._about, seen, self.shell.state.now_ms())
         self._read_now(again=False)
 
     def _read_now(self, *, again: bool = True) -> None:

@@ -43,8 +43,8 @@ class FindingsScreen(StateTable[Finding]):
 
     def line(self, row: Finding) -> Line:
         tone, sign = _TONES[row.severity]
-        since = age(max(0.0, (self.shell.now_ms() - row.since_ms) / 1000)) if row.since_ms else ""
-        return Line(row.code, (title_of(row), self.shell.key_of(place_of(row)), since, row.message), tone, sign)
+        since = age(max(0.0, (self.shell.state.now_ms() - row.since_ms) / 1000)) if row.since_ms else ""
+        return Line(row.code, (title_of(row), self.shell.state.key_of(place_of(row)), since, row.message), tone, sign)
 
     def about(self, row: Finding) -> str:
         return f"{row.message}; {row.hint}"

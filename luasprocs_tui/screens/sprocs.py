@@ -120,13 +120,15 @@ class SprocsScreen(SprocActions, WithPanels):
         self._quiet, keys = 0, names
         if self._tree or self._sorted is not None:
             if self._sorted is not None:
-                by = sort_keys(self.shell.now_ms())[self._sorted]
+                by = sort_keys(self.shell.state.now_ms())[self._sorted]
                 names.sort(key=lambda name: by(self._rows[name]), reverse=self._reversed)
         else:
             folded = not (self._all or self.query_one(TypedLine).value.strip())
             stay = {*self._marked, table.selected or ""}
             rows = (self._rows[name] for name in names)
-            keys, self._quiet = in_order(rows, self.shell.now_ms(), max(1, table.size.height - 1), stay, folded=folded)
+            keys, self._quiet = in_order(
+                rows, self.shell.state.now_ms(), max(1, table.size.height - 1), stay, folded=folded
+            )
         if names != self._shown or bool(self._labels) != self._tree:
             self._shown, self._labels = names, tree(names, self._folded) if self._tree else {}
         table.mark_sorted(self._sorted, descending=self._reversed)
@@ -143,9 +145,9 @@ class SprocsScreen(SprocActions, WithPanels):
         if row is None:
             return Line(key, (label, *[""] * (len(COLUMNS) - 1)))
         return (
-            line_beneath(row, self.shell.now_ms())
+            line_beneath(row, self.shell.state.now_ms())
             if key.endswith(BENEATH)
-            else line_of(row, self.shell.now_ms(), label)
+            else line_of(row, self.shell.state.now_ms(), label)
         )
 
     def _matching(self) -> list[str]:

@@ -13,12 +13,10 @@ from luasprocs_tui.values.numbers import ID_SHOWN, age, short_number, short_rate
 from luasprocs_tui.values.safe import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from luasprocs.operations.findings import Finding
     from luasprocs_tui.values.snapshots import Snapshot, State
-
-    KeyOf = Callable[[str], str]
 
 LAG_SHOWN = 1000
 """Events waiting that are worth a colour."""
@@ -65,7 +63,7 @@ def title_of(finding: Finding) -> str:
     return finding.code.replace("_", " ").upper()
 
 
-def badge_of(state: State, now_s: float, key_of: KeyOf, room: int) -> Badge:
+def badge_of(state: State, now_s: float, room: int) -> Badge:
     """The worst there is, by name and place, with the key that leads there, in `room` cells."""
     snapshot = state.snapshot
     stale = state.freshness.badge(now_s)
@@ -76,7 +74,7 @@ def badge_of(state: State, now_s: float, key_of: KeyOf, room: int) -> Badge:
     if not snapshot.findings:
         return Badge("in sync", "good")
     worst = snapshot.findings[0]
-    press = key_of(place_of(worst))
+    press = state.key_of(place_of(worst))
     title, end = title_of(worst), f" ({press})" if press else ""
     what = clean(_what(worst), max(0, room - len(title) - len(end) - 1))
     said = f"{title} {what}{end}" if len(what) > 3 else f"{title}{end}"
@@ -93,14 +91,14 @@ def _what(finding: Finding) -> str:
     return finding.message
 
 
-def facts_of(state: State, now_ms: float) -> str:
+def facts_of(state: State) -> str:
     """Branch, commit, generation and its age; the server where no context has a name."""
     parts = [] if state.context else [_short(state.server)]
     if state.snapshot and not state.snapshot.empty:
         revision = state.snapshot.revision
         parts.append(f"{revision.branch} {revision.commit[:ID_SHOWN]}".strip())
         parts.append(f"gen {revision.generation}")
-        if passed := _since(revision.applied_at, now_ms):
+        if passed := _since(revision.applied_at, state.now_ms()):
             parts.append(passed)
     return "  ".join(clean(part) for part in parts if part)
 
@@ -118,7 +116,7 @@ def _since(when: str, now_ms: float) -> str:
     return age(max(0.0, now_ms / 1000 - at_s))
 
 
-def note_of(state: State, key_of: KeyOf) -> str:
+def note_of(state: State) -> str:
     """The line below: what to do about the worst, and what else there is, each with its key; often none."""
     if state.error:
         return state.error
@@ -127,11 +125,11 @@ def note_of(state: State, key_of: KeyOf) -> str:
     worst, *others = state.snapshot.findings
     if state.snapshot.empty:
         return f"{worst.message}; {worst.hint}"
-    also = ", ".join(f"{title_of(one)} ({key_of(place_of(one))})" for one in others)
+    also = ", ".join(f"{title_of(one)} ({state.key_of(place_of(one))})" for one in others)
     return f"{worst.hint}{f';  also {also}' if also else ''}"
 
 
-def pulse_of(state: State, bars: int, room: int, key_of: KeyOf) -> Text:
+def pulse_of(state: State, bars: int, room: int) -> Text:
     """How all of it goes, and what needs a look; a click on a part presses the key that leads there.
 
     `bars`: how many of them at most. What isn't wrong goes first where `room` cells don't hold all.
@@ -145,7 +143,7 @@ def pulse_of(state: State, bars: int, room: int, key_of: KeyOf) -> Text:
     counts = snapshot.counts
 
     def part(said: str, action: str, style: str = "") -> tuple[str, Style]:
-        return said, Style.parse(style) + Style(meta={"press": key_of(action)})
+        return said, Style.parse(style) + Style(meta={"press": state.key_of(action)})
 
     daemons = f"{pulse.daemons} daemon{'' if pulse.daemons == 1 else 's'}"
     parts = {

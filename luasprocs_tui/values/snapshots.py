@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.contract.codes import FindingCode
@@ -10,6 +11,8 @@ from luasprocs.state.daemons import Running
 from luasprocs_tui.values.freshness import Freshness
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from luasprocs.operations.findings import Finding
     from luasprocs.operations.snapshot import Missed, ShardFacts
     from luasprocs.registry.revision import Revision
@@ -106,7 +109,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the screen shows. `server`: without its password; `error`: why the last read failed; `context`: its name, or ""."""
+    """What the screen shows. `server`: without its password; `error`: why the last read failed; `context`: its name, or "".
+
+    `keys`: action to its key, as people read it.
+    """
 
     server: str
     snapshot: Snapshot | None = None
@@ -114,6 +120,16 @@ class State:
     context: str = ""
     production: bool = False
     read_only: bool = False
+    keys: Mapping[str, str] = field(default_factory=dict)
+
+    def now_ms(self) -> float:
+        """The server's clock, unix milliseconds; this machine's as long as nobody knows it."""
+        pulse = self.snapshot.pulse if self.snapshot else None
+        return pulse.server_ms(time.monotonic()) if pulse else time.time() * 1000
+
+    def key_of(self, action: str) -> str:
+        """The key of an action; "" for none."""
+        return self.keys.get(action, "")
 
     @property
     def freshness(self) -> Freshness:

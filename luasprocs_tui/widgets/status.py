@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual.containers import Horizontal
@@ -19,8 +19,6 @@ from luasprocs_tui.widgets.drawing import draw
 if TYPE_CHECKING:
     from textual import events
     from textual.app import ComposeResult
-
-    from luasprocs_tui.base_app import BaseApp
 
 BESIDE_BADGE, BESIDE_BARS = 44, 84
 """Cells that others need in the badge's line, and in that of the bars."""
@@ -71,8 +69,8 @@ class Status(Widget):
             self.app.simulate_key(key)
 
     def _draw(self) -> None:
-        state, app, width = self._state, cast("BaseApp", self.app), self.size.width
-        badge = badge_of(state, time.monotonic(), app.key_of, max(30, width - BESIDE_BADGE))
+        state, width = self._state, self.size.width
+        badge = badge_of(state, time.monotonic(), max(30, width - BESIDE_BADGE))
         title = Text(f" {badge.text} ", no_wrap=True)
         title.apply_meta({"press": badge.press})
         draw(self, "#badge", title, sized=True).set_classes(badge.tone)
@@ -85,14 +83,14 @@ class Status(Widget):
         context = draw(self, "#context", Text(f" {name} ", no_wrap=True), sized=True)
         context.display = bool(name)
         context.set_class(state.production, "production")
-        draw(self, "#facts", Text(facts_of(state, app.now_ms()), no_wrap=True, overflow="ellipsis"))
+        draw(self, "#facts", Text(facts_of(state), no_wrap=True, overflow="ellipsis"))
         bars = max(4, min(PULSES, width - BESIDE_BARS))
-        pulse = draw(self, "#pulse", pulse_of(state, bars, width - 2, app.key_of))
+        pulse = draw(self, "#pulse", pulse_of(state, bars, width - 2))
         pulse.display = bool(pulse.content)
         shards = draw(self, "#shards", shards_of(state))
         shards.display = bool(shards.content)
-        found = self._watch.look(state, app.now_ms())
+        found = self._watch.look(state, state.now_ms())
         said = Text(clean(text_of(found, state.snapshot), 400) if found and state.snapshot else "")
         draw(self, "#card", said, sized=True).display = bool(said)
-        note = clean(note_of(state, app.key_of), 400)
+        note = clean(note_of(state), 400)
         draw(self, "#note", Text(note, overflow="ellipsis"), sized=True).display = bool(note)

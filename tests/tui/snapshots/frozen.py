@@ -18,7 +18,7 @@ from luasprocs_tui import messages
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.settings import Context
 from luasprocs_tui.values.rows import Counters, Row
-from luasprocs_tui.values.snapshots import Counts, Pulse, Snapshot
+from luasprocs_tui.values.snapshots import Counts, Pulse, Snapshot, State
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -129,7 +129,7 @@ def app(monkeypatch: pytest.MonkeyPatch, name: str, **settings: Any) -> tuple[Tu
     if plain:
         monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setattr(TuiApp, "_follow", lambda _: None)
-    monkeypatch.setattr(TuiApp, "now_ms", lambda _: NOW_MS)
+    monkeypatch.setattr(State, "now_ms", lambda _: NOW_MS)
     # Data is never old, however slow the machine.
     monkeypatch.setattr("luasprocs_tui.values.freshness.STALE_AFTER_S", math.inf)
     monkeypatch.setattr(Input, "_toggle_cursor", lambda _: None)  # no blinking
