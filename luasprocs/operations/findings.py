@@ -10,7 +10,7 @@ from luasprocs.language.values import some_of
 from luasprocs.operations.acknowledgeable import gaps_of, unknown_after_ms
 from luasprocs.registry.pins import pin_of
 from luasprocs.server.info import warnings
-from luasprocs.server.script_errors import readable_error
+from luasprocs.server.readable_errors import readable_error
 from luasprocs.state.executions import time_text
 
 if TYPE_CHECKING:

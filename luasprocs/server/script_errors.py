@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from typing import TYPE_CHECKING
 
 from redis.exceptions import InvalidResponse, ResponseError
@@ -11,14 +10,12 @@ from redis.exceptions import InvalidResponse, ResponseError
 from luasprocs.contract.refusals import Refusal
 from luasprocs.errors import NoSprocError, ScriptError, SprocDisabledError
 from luasprocs.server.errors import is_too_deep
-from luasprocs.server.states import ELSEWHERE_TEXT
+from luasprocs.server.readable_errors import readable_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ERRORS: dict[str, type[ScriptError]] = {Refusal.NOSPROC: NoSprocError, Refusal.DISABLED: SprocDisabledError}
-_PLACE = re.compile(r" script: (?:\S+, )?on @(?P<place>.+?(?::\d+)?)\.$")
-ELSEWHERE = "a key is on another shard: pass it as a key, or give both a hash tag"
 
 
 @contextlib.contextmanager
@@ -47,16 +44,3 @@ def code_of(error: ResponseError) -> str:
     """The first word of a reply that is an error, which says what kind it is: a `Refusal`, `WRONGTYPE`, … ("" for `ERR`)."""
     code = str(error.args[0]).partition(" ")[0] if error.args else ""
     return code if code.isupper() and code != "ERR" else ""
-
-
-def readable_error(text: str) -> str:
-    """The server's text, with the place before the message instead of behind it."""
-    text = ELSEWHERE_TEXT.sub(ELSEWHERE, text)
-    found = _PLACE.search(text)
-    if not found:
-        return text
-    said, place = text[: found.start()], found["place"]
-    if f"{place}:" in said:
-        return said
-    code, _, message = said.partition(" ")
-    return f"{code} {place}: {message}" if code.isupper() else f"{place}: {said}"

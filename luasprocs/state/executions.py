@@ -17,8 +17,8 @@ from luasprocs.contract.encoding import number, raw, text, texts
 from luasprocs.contract.keys import Keys
 from luasprocs.contract.records import EXECUTION, GAP
 from luasprocs.language.globs import matcher
+from luasprocs.server.readable_errors import readable_error
 from luasprocs.server.reading import reading
-from luasprocs.server.script_errors import readable_error
 from luasprocs.server.shards import each_shard, tags_of
 
 if TYPE_CHECKING:

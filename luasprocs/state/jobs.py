@@ -16,9 +16,9 @@ from luasprocs.contract.encoding import parsed_json, raw, text
 from luasprocs.contract.limits import WORKERS_GROUP
 from luasprocs.errors import EngineVersionError, JobError
 from luasprocs.server.errors import is_no_group, is_wrong_type
+from luasprocs.server.readable_errors import readable_error
 from luasprocs.server.reading import raise_refusals
 from luasprocs.server.registry import Registry
-from luasprocs.server.script_errors import readable_error
 from luasprocs.server.shards import each_shard
 from luasprocs.state.daemons import read_running
 

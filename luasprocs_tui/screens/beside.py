@@ -9,8 +9,8 @@ from textual import on
 
 from luasprocs_tui import messages
 from luasprocs_tui.screens.base import BaseScreen
-from luasprocs_tui.values.about import About, Rates
 from luasprocs_tui.values.error_lines import line_of_error
+from luasprocs_tui.values.rows import Rates
 from luasprocs_tui.values.snapshots import PULSES
 from luasprocs_tui.widgets.panels import Panels
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from luasprocs_tui.connection import Connection
     from luasprocs_tui.poller import Poller
+    from luasprocs_tui.values.about import About
     from luasprocs_tui.values.rows import Row
 
 WIDE = 120
@@ -87,6 +88,7 @@ class WithPanels(BaseScreen):
     def _read(self, connection: Connection) -> Message:
         """In a thread."""
         from luasprocs_tui.screens.reading import read_about  # noqa: PLC0415  # pygments, after the first paint
+        from luasprocs_tui.values.about import About  # noqa: PLC0415  # as above
 
         name, snapshot = self._beside, self.shell.state.snapshot
         if not name or snapshot is None or not self.has_class("wide"):

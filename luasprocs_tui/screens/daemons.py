@@ -53,7 +53,8 @@ class DaemonsScreen(StateTable[Beat]):
     BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("daemons")]
 
     def rows(self, snapshot: Snapshot) -> Sequence[Beat]:
-        running = snapshot.running
+        if (running := snapshot.running) is None:
+            return ()
         heard = [frozenset(ids) for ids in running.hearing.values()]
         beats = [Beat(one, running.now_ms, sum(one.id in ids for ids in heard), len(heard)) for one in running.daemons]
         return sorted(beats, key=lambda beat: beat.alive)  # who is silent comes first

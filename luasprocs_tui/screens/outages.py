@@ -36,7 +36,7 @@ class OutagesScreen(StateTable[Outage]):
     BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("outages")]
 
     def rows(self, snapshot: Snapshot) -> Sequence[Outage]:
-        return outages(snapshot.running.gaps, snapshot.missed, *snapshot.seen_ms)
+        return outages(snapshot.running.gaps if snapshot.running else (), snapshot.missed, *snapshot.seen_ms)
 
     def line(self, row: Outage) -> Line:
         cells = (

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from luasprocs.server.script_errors import readable_error
+from luasprocs.server.readable_errors import readable_error
 from luasprocs.state.executions import Execution, time_text
 from luasprocs_tui import actions, messages
 from luasprocs_tui.screens.base import BaseScreen

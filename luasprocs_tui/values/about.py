@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rich.text import Text
 
-from luasprocs.server.script_errors import readable_error
+from luasprocs.server.readable_errors import readable_error
 from luasprocs.state.executions import time_text
 from luasprocs.state.stats import Stats
 from luasprocs_tui.values.numbers import ID_SHOWN, short_number, short_rate, short_us, spark
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from luasprocs.language.sproc import Sproc
     from luasprocs.registry.history import Generation
     from luasprocs.state.executions import Execution
-    from luasprocs_tui.values.rows import Row
+    from luasprocs_tui.values.rows import Rates, Row
 
 RUNS_SHOWN = 10
 LOOKED_AT = 300
@@ -37,13 +37,6 @@ class About(NamedTuple):
     stats: Stats = Stats()
     runs: tuple[Execution, ...] = ()
     made: Generation | None = None
-
-
-class Rates(NamedTuple):
-    """Runs and errors a second, the newest last."""
-
-    runs: tuple[float, ...] = ()
-    errors: tuple[float, ...] = ()
 
 
 def header_of(row: Row, about: About | None, now_ms: float) -> Text:

@@ -68,7 +68,7 @@ def _began_ms(state: State) -> float:
 
 def text_of(card: Card, snapshot: Snapshot) -> str:
     """The card in one or two sentences, from what is known by now of what it cost."""
-    found = outages(snapshot.running.gaps, snapshot.missed, *snapshot.seen_ms)
+    found = outages(snapshot.running.gaps if snapshot.running else (), snapshot.missed, *snapshot.seen_ms)
     cost = [one for one in found if one.to_ms >= card.since_ms - _SLACK_MS]
     sources = len({source for one in cost if not one.repeat for source in one.sources})
     missed = len({name for one in cost for name in one.missed})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.language.metadata import says_yes
 
@@ -38,6 +38,13 @@ class Counters:
 
 
 NOTHING_COUNTED = Counters()
+
+
+class Rates(NamedTuple):
+    """Runs and errors a second, the newest last."""
+
+    runs: tuple[float, ...] = ()
+    errors: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

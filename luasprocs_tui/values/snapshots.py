@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.contract.codes import FindingCode
-from luasprocs.state.daemons import Running
 from luasprocs_tui.values.freshness import Freshness
 
 if TYPE_CHECKING:
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from luasprocs.operations.findings import Finding
     from luasprocs.operations.snapshot import Missed, ShardFacts
     from luasprocs.registry.revision import Revision
+    from luasprocs.state.daemons import Running
     from luasprocs.state.executions import Execution
     from luasprocs_tui.values.rows import Row
 
@@ -61,7 +61,6 @@ class Counts(NamedTuple):
 
 
 NO_COUNTS = Counts()
-NOTHING_RUNS = Running(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ class Snapshot:
     pulse: Pulse | None = None
     shards: tuple[ShardFacts, ...] = ()
     counts: Counts = NO_COUNTS
-    running: Running = NOTHING_RUNS
+    running: Running | None = None
     missed: tuple[Missed, ...] = ()
     seen_ms: tuple[int, int] = (0, 0)
 

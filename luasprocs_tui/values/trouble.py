@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from luasprocs.server.script_errors import readable_error
+from luasprocs.server.readable_errors import readable_error
 from luasprocs_tui.values.lines import BENEATH
 from luasprocs_tui.values.numbers import age
 

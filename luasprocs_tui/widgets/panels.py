@@ -9,7 +9,6 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from luasprocs_tui.values.about import Rates, header_of, runs_of
 from luasprocs_tui.values.safe import clean
 from luasprocs_tui.widgets.drawing import draw
 from luasprocs_tui.widgets.source import SourceView
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from luasprocs_tui.values.about import About
-    from luasprocs_tui.values.rows import Row
+    from luasprocs_tui.values.rows import Rates, Row
 
 BARS_ROOM = 20
 """Cells that name and number of a line of bars take."""
@@ -52,6 +51,8 @@ class Panels(Vertical):
             draw(self, "#runs", Text())
             self.show_source(())
             return
+        from luasprocs_tui.values.about import header_of, runs_of  # noqa: PLC0415  # they know Redis: after the first paint
+
         bars = max(10, self.size.width - BARS_ROOM)
         draw(self, "#about", header_of(row, about, now_ms))
         draw(self, "#runs", runs_of(row, about, rates, bars))

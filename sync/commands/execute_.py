@@ -14,7 +14,8 @@ from luasprocs.language.values import nearest, shown
 from luasprocs.operations.identity import user_at_host
 from luasprocs.operations.run import Enqueued, run
 from luasprocs.operations.wait import Delay, daemon_alive, wait_for_job
-from luasprocs.server.script_errors import readable_error, script_errors
+from luasprocs.server.readable_errors import readable_error
+from luasprocs.server.script_errors import script_errors
 from sync.console import Console
 from sync.reply import as_json as reply_as_json
 from sync.reply import formatted, plain

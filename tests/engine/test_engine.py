@@ -15,7 +15,8 @@ from luasprocs.language.compiler import uses
 from luasprocs.language.needs import Needs, Own
 from luasprocs.language.sandbox import GLOBALS
 from luasprocs.server import acl
-from luasprocs.server.script_errors import readable_error, script_error
+from luasprocs.server.readable_errors import readable_error
+from luasprocs.server.script_errors import script_error
 from tests.evaluated import locals_of, upvalues_of
 from tests.live import put, sproc
 

@@ -56,7 +56,7 @@ def test_settings_are_read(tmp_path: Path) -> None:
         ("contexts = 1", "contexts is not a table"),
         ("[keys]\npaus = 'P'", "keys.paus: no such action; did you mean 'pause'?"),
         ("[keys]\npause = ''", "keys.pause: take a key"),
-        ("[keys]\npause = 'e'", "keys: pause and edit both have 'e' in source"),
+        ("[keys]\npause = 'e'", "keys: pause and edit both have 'e' in sprocs"),
         ("[keys]\npause = '/'", "keys: filter and pause both have '/' in sprocs"),
         ("theme = ", "can't be read"),
     ],
