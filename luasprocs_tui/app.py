@@ -131,7 +131,7 @@ class TuiApp(Shell):
             self.toast(f"there is no command {clean(name, 60)}: ? lists them", bad=True)
         elif argument.strip() and not found.takes:
             self.toast(f"{name} takes no argument: it applies to the selection", bad=True)
-        elif found.name not in actions.ANYWHERE and not found not in actions.here(_place(self.screen)):
+        elif found.name not in actions.ANYWHERE and found not in actions.here(_place(self.screen)):
             self.toast(f"{name} is not for this screen", bad=True)
         elif found.writes and self.read_only:
             self.toast("read-only: nothing is changed", bad=True)

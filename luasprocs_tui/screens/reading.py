@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from luasprocs_tui import messages
-from luasprocs_tui.widgets.source import lines_of
+from luasprocs_tui.values.source_lines import lines_of
 
 if TYPE_CHECKING:
     from luasprocs_tui.backend.protocol import Backend

@@ -5,40 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
-from rich.syntax import Syntax
-from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from luasprocs_tui.values.safe import clean
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-LINE_CHARACTERS = 2000
-"""Of one line shown; the rest is cut with `…`."""
-
-HIGHLIGHT_CHARACTERS = 500_000
-"""A longer source is shown without colours: pygments needs a second for each 500 kB."""
-
-
-def lines_of(source: bytes, *, dark: bool = True) -> list[Text]:
-    """A source as safe lines, coloured as Lua. Bytes that are not UTF-8 show as U+FFFD."""
-    plain = source.decode("utf-8", "replace").replace("\r\n", "\n").removesuffix("\n").split("\n")
-    safe = [clean(line.expandtabs(4), LINE_CHARACTERS) for line in plain]
-    text = "\n".join(safe)
-    if len(text) > HIGHLIGHT_CHARACTERS:
-        return [Text(line, end="") for line in safe]
-    theme = "ansi_dark" if dark else "ansi_light"
-    coloured = list(Syntax("", "lua", theme=theme).highlight(text).split("\n", allow_blank=True))
-    # pygments must never add or lose a line: numbers would lie.
-    return (
-        coloured[: len(safe)]
-        if [line.plain for line in coloured[: len(safe)]] == safe
-        else [Text(line) for line in safe]
-    )
+    from rich.text import Text
 
 
 class SourceView(ScrollView, can_focus=True):

@@ -84,4 +84,4 @@ async def test_a_source_of_ten_thousand_lines_scrolls(server: Server) -> None:
         await pilot.press("G")
         await until(pilot, lambda: "return 'last'" in screen_of(pilot), "the last line")
         await pilot.press("g", "escape")
-        await until(pilot, lambda: "STATE" in screen_of(pilot), "the list")
+        await until(pilot, lambda: "RUN/S" in screen_of(pilot), "the list")

@@ -92,7 +92,7 @@ def choose(terminal: Terminal, name: str) -> None:
 
 def unfiltered(terminal: Terminal) -> None:
     terminal.keys("Escape")
-    terminal.shows("CALLS", "sc1.lua", "sc2.lua", "sc3.lua")
+    terminal.shows("RUN/S", "sc1.lua", "sc2.lua", "sc3.lua")
 
 
 def fill(terminal: Terminal, label: str, value: str) -> None:
@@ -198,7 +198,7 @@ def test_a_day_at_the_screen(server, repo, tmp_path, size):  # noqa: PLR0915  # 
         until(lambda: client.ttl(KEYS.cron_prefix + "sc3.lua") > 0, what=state)
         terminal.hides("paused")
         terminal.keys("Escape")
-        terminal.shows("CALLS", "sc1.lua")
+        terminal.shows("RUN/S", "sc1.lua")
 
         # Open a failing execution at its source line.
         client.set("bad:1", "x")
@@ -219,7 +219,7 @@ def test_a_day_at_the_screen(server, repo, tmp_path, size):  # noqa: PLR0915  # 
         terminal.hides("5  return none.field")
         terminal.keys("Escape")
         terminal.keys("Escape")
-        terminal.shows("CALLS", "sc1.lua")
+        terminal.shows("RUN/S", "sc1.lua")
 
         # Roll back to the first generation, after its diff was shown.
         generation = generation_of(client)
@@ -236,7 +236,7 @@ def test_a_day_at_the_screen(server, repo, tmp_path, size):  # noqa: PLR0915  # 
         assert commit_of(client) == first
         terminal.shows("pinned")
         terminal.keys("Escape")
-        terminal.shows("CALLS", "sc1.lua")
+        terminal.shows("RUN/S", "sc1.lua")
         terminal.keys("q")
         until(lambda: _ended(terminal), what=state)
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from luasprocs_tui import messages
 from luasprocs_tui.screens.source import SourceScreen
-from luasprocs_tui.widgets.source import lines_of
+from luasprocs_tui.values.source_lines import lines_of
 from tests.tui.snapshots.frozen import app, opened, shown
 
 if TYPE_CHECKING:

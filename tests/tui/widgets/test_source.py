@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.settings import Context
-from luasprocs_tui.widgets.source import lines_of
+from luasprocs_tui.values.source_lines import lines_of
 from tests.live import put, sproc
 from tests.tui.pilot import FORBIDDEN, listed, screen_of, until
 
@@ -42,4 +42,4 @@ async def test_a_source_of_ten_thousand_lines_scrolls(server: Server) -> None:
         await pilot.press("G")
         await until(pilot, lambda: "return 'last'" in screen_of(pilot), "the last line")
         await pilot.press("g", "escape")
-        await until(pilot, lambda: "STATE" in screen_of(pilot), "the list")
+        await until(pilot, lambda: "RUN/S" in screen_of(pilot), "the list")
