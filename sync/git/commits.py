@@ -19,6 +19,7 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
 _SECONDS = re.compile(r"[0-9]{1,18}")
 # Plumbing, so that no log.* setting of the user (signatures, colours) changes what is read.
 _READ = ("rev-list", "--max-count=1", "--encoding=UTF-8", "--format=%an <%ae>%x00%ct%x00%s")
+_TOO_EARLY = re.compile(r"log for '(.+)' only goes back to (.+)")
 _NAME_LIMIT = 1000
 """Characters of a revision; git's own limit is what a command line holds."""
 
@@ -47,7 +48,7 @@ def knows(git: Git, sha: str) -> bool:
 
 
 def resolve(git: Git, revision: str | None = None) -> Commit:
-    """The commit that `revision` names to git: branch, tag, full ref, hex digits, `HEAD~2`; None is HEAD.
+    """The commit that `revision` names to git: branch, tag, full ref, hex digits, `HEAD~2`, `:/text`; None is HEAD.
 
     Raises:
         RepositoryError: there is no such commit, none at all yet, or the name is two things.
@@ -57,7 +58,8 @@ def resolve(git: Git, revision: str | None = None) -> Commit:
         raise RepositoryError(f"{shown(name)} can't be a revision: name a commit, a branch or a tag")
     # HEAD and a whole object id mean one thing only, even if somebody made a branch of that name.
     warn = "false" if name == "HEAD" or OBJECT_ID.fullmatch(name) else "true"
-    options, wanted = ("-c", f"core.warnAmbiguousRefs={warn}"), f"{name}^{{commit}}"
+    options = ("-c", f"core.warnAmbiguousRefs={warn}")
+    wanted = name if name.startswith(":/") else f"{name}^{{commit}}"  # `:/text^{commit}` searches messages for all of that
     if warn == "false" or _BRANCH.fullmatch(name):  # no expression, which may name several commits
         status, output, stderr = git.run(*options, *_READ, wanted, "--")
         if status == 0 and " is ambiguous" not in stderr:
@@ -67,6 +69,8 @@ def resolve(git: Git, revision: str | None = None) -> Commit:
         raise RepositoryError(_ambiguous(git, name))
     if status != 0:
         raise RepositoryError(_unknown(git, name))
+    if early := _TOO_EARLY.search(stderr):
+        raise RepositoryError(f"{shown(name)} is too early: {git.shown} knows where {early[1]} was only since {early[2]}")
     sha = text(output).strip()
     if not OBJECT_ID.fullmatch(sha):  # `^HEAD`: all but these
         raise RepositoryError(f"{shown(name)} is not a single commit: name a commit, a branch or a tag")

@@ -79,7 +79,7 @@ class Repository:
         return checked_out(self.git)
 
     def resolve(self, revision: str | None = None) -> Commit:
-        """The commit that `revision` names to git: branch, tag, full ref, hex digits, `HEAD~2`; None is HEAD.
+        """The commit that `revision` names to git: branch, tag, full ref, hex digits, `HEAD~2`, `:/text`; None is HEAD.
 
         Raises:
             RepositoryError: there is no such commit, none at all yet, or the name is two things.

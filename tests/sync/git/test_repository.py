@@ -269,6 +269,20 @@ def test_every_way_to_name_a_commit_works(repo):
     assert opened.branch_named("v1") is None
 
 
+def test_a_message_names_the_newest_commit_that_has_it(repo):
+    first = repo.commit("Add the first thing, of v1^0")
+    second = repo.commit("Add another")
+    opened = Repository.open(repo.path)
+    named = {":/Add": second, ":/first thing": first, ":/of v1.0": first, ":/!-Add another": first}
+    assert {name: opened.resolve(name).sha for name in named} == named
+
+
+def test_where_a_branch_was_before_git_knows_is_not_guessed(repo):
+    repo.git("commit", "--quiet", "--amend", "--message", "anew")
+    with pytest.raises(RepositoryError, match=r"'main@\{2001-01-01\}' is too early: .* knows where main was only since "):
+        Repository.open(repo.path).resolve("main@{2001-01-01}")
+
+
 def test_a_repository_without_a_commit_says_so(tmp_path):
     opened = Repository.open(GitRepo(tmp_path / "r").path)
     assert opened.branch == "main"
