@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from sync.git.entries import SYMLINK, Entry, below, read_staged, read_tree_entry, records
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sync.git.process import Git
 
 _BLOBS = {"100644", "100755", SYMLINK}
@@ -33,6 +36,16 @@ def staged(git: Git, folder: str) -> list[Entry]:
         for path, (mode, blob) in found.items()
         if not folder or path != folder  # a file or a submodule where the folder should be
     ]
+
+
+def listed(git: Git, folder: str, top: Path) -> tuple[set[str], set[str]]:
+    """Paths below `folder`, which is `top` on disk, relative to it: of files that git has or doesn't ignore; then of those that
+    a sparse checkout has left out."""
+    options = ("-t", "-z", "--full-name", "--cached", "--others", "--exclude-standard")
+    lines = (line.partition(" ") for line in records(git.must("ls-files", *options, "--", folder or ".")))
+    found = {below(path, folder): tag for tag, _, path in lines}
+    absent = {path for path, tag in found.items() if tag == "S" and not os.path.lexists(top / path)}
+    return found.keys() - absent, absent
 
 
 def changes(git: Git, older: str, newer: str) -> list[Entry]:

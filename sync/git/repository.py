@@ -11,8 +11,8 @@ from luasprocs.errors import NoFolderError, RepositoryError
 from sync.git.cleaned import Cleaned
 from sync.git.commits import OBJECT_ID, checked_out, knows, read_commit, resolve
 from sync.git.config import complaint, git_config, run_git
-from sync.git.entries import Entry, below, read_batch, read_tree_entry, records, text
-from sync.git.files import changes, entry, staged
+from sync.git.entries import Entry, read_batch, read_tree_entry, records, text
+from sync.git.files import changes, entry, listed, staged
 from sync.git.identity import Identities
 from sync.git.process import Git
 from sync.git.signature import Signature, read_signature
@@ -126,7 +126,7 @@ class Repository:
         """All files on disk below `folder` that git doesn't ignore, and their bytes by blob id: as `git add` would store them.
 
         Only names ending in `suffix` are read, up to `limit_bytes`; the blob of others is "". A file that is being written is
-        waited for, or else here as it was in the last look.
+        waited for, or else here as it was in the last look. What a sparse checkout leaves out is as it is staged.
         """
         if self.bare:
             raise RepositoryError(f"{self.git.shown} is a bare repository and has no work tree: leave out --worktree")
@@ -137,19 +137,21 @@ class Repository:
                 'in luasprocs.toml (folder = "…")'
             )
         saved = self._saved = self._saved or Saved(self.object_format)
-        arguments = ("ls-files", "-z", "--full-name", "--cached", "--others", "--exclude-standard")
+        absent: set[str] = set()
 
         def look() -> OnDisk:
-            found = {below(path, folder) for path in records(self.git.must(*arguments, "--", folder or "."))}
+            nonlocal absent
+            found, absent = listed(self.git, folder, top)
             return saved.read(top, found, suffix, limit_bytes)
 
         seen = when_settled(look) if wait else look()
         prefix = f"{folder}/" if folder else ""
         stored = self.cleaned({prefix + one.path: seen.sources[one.blob] for one in seen.entries if one.blob})
-        if not stored:
+        if not stored and not absent:
             return seen
         entries = [_stored_as(one, stored.get(prefix + one.path)) for one in seen.entries]
-        return OnDisk(entries, seen.sources | dict(stored.values()), seen.moving)
+        entries += [one for one in self.index(folder) if one.path in absent]
+        return OnDisk(sorted(entries, key=lambda one: one.path), seen.sources | dict(stored.values()), seen.moving)
 
     def cleaned(self, sources: Mapping[str, bytes]) -> dict[str, tuple[str, bytes]]:
         """Blob and bytes of those files, by path from the top, that git would not store as they are on disk."""

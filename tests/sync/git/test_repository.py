@@ -452,6 +452,21 @@ def test_symlinks_and_submodules_show_by_their_mode(repo, tmp_path):
         assert {entry.path: entry.mode for entry in entries} == wanted
 
 
+def test_what_a_sparse_checkout_leaves_out_is_not_deleted(repo):
+    repo.write("sprocs/b.lua", "return 'b'")
+    repo.write("sprocs/deep/c.lua", "return 'c'")
+    repo.commit("more")
+    opened = Repository.open(repo.path)
+    whole = opened.worktree("sprocs", ".lua", 1000).entries
+    repo.git("sparse-checkout", "set", "--no-cone", "/sprocs/a.lua")
+    assert not (repo.path / "sprocs/b.lua").exists()
+    assert opened.worktree("sprocs", ".lua", 1000).entries == whole
+    repo.write("sprocs/b.lua", "return 'saved'")
+    (repo.path / "sprocs/a.lua").unlink()
+    found = {entry.path: entry.blob for entry in opened.worktree("sprocs", ".lua", 1000).entries}
+    assert found == {"b.lua": git_blob_id(b"return 'saved'"), "deep/c.lua": git_blob_id(b"return 'c'")}
+
+
 def test_the_work_tree_is_what_is_on_disk_but_for_ignored_files(repo):
     repo.write(".gitignore", "*.tmp.lua\n")
     repo.write("sprocs/gone.lua", "return 0")
