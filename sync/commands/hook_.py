@@ -15,7 +15,7 @@ from luasprocs.errors import LuasprocsError, ProblemsError
 from sync.console import Console
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from typing import TextIO
 
     from sync.git.repository import Repository
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from sync.session import Session
 
 URL, PUSH_OPTIONS = "luasprocs.redis", "receive.advertisePushOptions"
+URL_BEFORE = "luasprocshook.redisBefore"
+"""Where the URL is kept that was set before; it comes back."""
 MODE = "mode"
 """The rights that the file of git's settings had before."""
 KINDS = click.Choice(["receive", "pre-commit"])
@@ -39,7 +41,7 @@ def command() -> None:
 @click.pass_obj
 def install_(flags: dict[str, object], kind: str, redis: str | None) -> None:
     """Install the hooks here. An existing hook is kept and runs first."""
-    from sync.git.hooks import install, note  # noqa: PLC0415  # as in `run`: hooks must start fast
+    from sync.git.hooks import install, made_before, note  # noqa: PLC0415  # as in `run`: hooks must start fast
     from sync.session import Session  # noqa: PLC0415
 
     console, session = Console.of_process(), Session({**flags, **({"redis": redis} if redis else {})})
@@ -52,8 +54,8 @@ def install_(flags: dict[str, object], kind: str, redis: str | None) -> None:
         console.line(
             f"follows {branch}" if branch else "follows no branch: HEAD is detached, and luasprocs.branch not set"
         )
-        made = _keep_url(console, repository, session)
-        if not repository.config_scope(PUSH_OPTIONS):
+        made = _keep_url(console, repository, session, made_before(repository, kind))
+        if not repository.setting(PUSH_OPTIONS)[0]:
             repository.configure(PUSH_OPTIONS, "true")
             made.append(PUSH_OPTIONS)
             console.line(f"git push -o prune-all is enabled ({PUSH_OPTIONS})")
@@ -73,16 +75,20 @@ def uninstall_(flags: dict[str, object], kind: str) -> None:
     done, made = uninstall(repository, kind)
     for said in done:
         console.line(said)
-    for word in made:
-        name, _, value = word.partition("=")
-        if name == MODE:
-            repository.config_file.chmod(int(value, 8))
-        elif repository.unset(name):
+    before = repository.setting(URL_BEFORE)[1] if URL_BEFORE in made else ""
+    for name in (name for name in made if "." in name):
+        if repository.unset(name) and name != URL_BEFORE and not (before and name == URL):
             console.line(f"{name} is no longer set in {repository.config_file}")
+    if before:
+        repository.configure(URL, before)
+        console.line(f"{URL} is again what it was, in {repository.config_file}")
+    for word in made:
+        if word.startswith(f"{MODE}="):
+            repository.config_file.chmod(int(word.removeprefix(f"{MODE}="), 8))
     if kind == "receive":
         (repository.git_folder / FILE).unlink(missing_ok=True)
-    if kind == "receive" and repository.config_scope(URL) == "local":
-        console.line(f"{URL} stays, as this installation has not set it: git config --unset {URL}")
+        if repository.setting(URL)[0] == "local" and not before:
+            console.line(f"{URL} stays, as this installation has not set it: git config --unset {URL}")
 
 
 @command.command("run", hidden=True)
@@ -186,7 +192,9 @@ def _followed(receiver: Receiver, given: bytes) -> tuple[Update | None, int]:
     return receiver.of_branch(updates), sum(update.ref.startswith("refs/heads/") for update in updates)
 
 
-def _keep_url(console: Console, repository: Repository, session: Session) -> list[str]:
+def _keep_url(
+    console: Console, repository: Repository, session: Session, made_before: Collection[str]
+) -> list[str]:
     """Puts a URL that the installer named where hooks find it, whoever pushes. Returns what was set."""
     settings = session.settings
     source = settings.source("redis")
@@ -196,13 +204,18 @@ def _keep_url(console: Console, repository: Repository, session: Session) -> lis
     path, closed, made = repository.config_file, "", [URL]
     if settings.redis_shown != settings.redis:
         mode = stat.S_IMODE(path.stat().st_mode)
-        kept = mode & (0o660 if repository.config_scope("core.sharedRepository") else 0o600)
+        kept = mode & (0o660 if repository.setting("core.sharedRepository")[0] else 0o600)
         if kept != mode:
             path.chmod(kept)
             made.append(f"{MODE}={mode:o}")
             closed = f", which may hold a password; its mode is now {kept:o}"
-    if repository.config_scope(URL) == "local":
-        made.remove(URL)
+    scope, before = repository.setting(URL)
+    if scope == "local" and URL not in made_before:
+        if before == settings.redis:
+            made.remove(URL)
+        else:
+            made.append(URL_BEFORE)
+            repository.configure(URL_BEFORE, before)
     repository.configure(URL, settings.redis)
     console.line(f"Redis is {settings.redis_shown}, kept in {path}{closed}")
     return made

@@ -5,6 +5,7 @@ What else an installation has changed stands in a comment of the first script, s
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
@@ -30,6 +31,8 @@ LOCAL = ".local"
 """Behind the name of a hook that was there before; it runs first."""
 _MARK = "# Written by luasprocs hook install, which may write it anew; luasprocs hook uninstall takes it away."
 _MADE = "# It has set: "
+FOLDER = "hooks"
+"""The folder of the hooks was made."""
 _SHARED = {"global", "system", "command"}
 
 # Nothing but the shell's own words: there may be no PATH. `exit` alone ends with what failed.
@@ -163,7 +166,16 @@ def install(repository: Repository, kind: str) -> list[str]:
     places = _places(repository, kind)
     for place in places:
         _require_keepable(place)
-    return [_install(kind, place) for place in places]
+    folder = places[0].path.parent
+    made = [] if folder.exists() else [FOLDER]
+    done = [_install(kind, place) for place in places]
+    note(repository, kind, made)
+    return done
+
+
+def made_before(repository: Repository, kind: str) -> tuple[str, ...]:
+    """What `note` was told."""
+    return _places(repository, kind)[0].made
 
 
 def note(repository: Repository, kind: str, made: Iterable[str]) -> None:
@@ -178,11 +190,15 @@ def uninstall(repository: Repository, kind: str) -> tuple[list[str], tuple[str, 
     """Takes them away, and puts back what was there before. Returns what was done, in sentences, and what `note` was told."""
     places = _places(repository, kind)
     made = places[0].made
-    return [_uninstall(place) for place in places], made
+    done = [_uninstall(place) for place in places]
+    if FOLDER in made:
+        with contextlib.suppress(OSError):  # another hook came into it
+            places[0].path.parent.rmdir()
+    return done, made
 
 
 def _places(repository: Repository, kind: str) -> list[Place]:
-    scope = repository.config_scope("core.hooksPath")
+    scope = repository.setting("core.hooksPath")[0]
     folder = repository.hooks_folder()
     if scope in _SHARED:
         raise RepositoryError(

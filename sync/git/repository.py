@@ -237,10 +237,10 @@ class Repository:
         """The `luasprocs.*` settings in git's configuration, without that prefix."""
         return git_config(self._start)
 
-    def config_scope(self, name: str) -> str:
-        """Where a setting of git's is set: `local`, `global`, `system`, …; "" where it isn't."""
-        status, output, _ = self.git.run("config", "--show-scope", "--get", name)
-        return text(output).partition("\t")[0] if status == 0 else ""
+    def setting(self, name: str) -> tuple[str, str]:
+        """Where a setting of git's is set (`local`, `global`, `system`, …; "" where it isn't), and its value."""
+        scope, _, value = text(self.git.run("config", "--show-scope", "--get", name)[1]).partition("\t")
+        return scope, value.removesuffix("\n")
 
     def configure(self, name: str, value: str) -> Path:
         """Sets one of this repository's own settings. Returns the file."""

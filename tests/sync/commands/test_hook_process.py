@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -184,9 +185,10 @@ def test_uninstalling_leaves_nothing(server: Server, shell: Shell, tmp_path: Pat
     config.chmod(0o644)
 
     def state() -> dict[str, object]:
-        files = [path for path in bare.path.rglob("*") if path.is_file()]
-        return {str(path): (path.read_bytes(), path.stat().st_mode) for path in files}
+        there = [*bare.path.rglob("*")]
+        return {str(path): (path.is_file() and path.read_bytes(), path.stat().st_mode) for path in there}
 
+    shutil.rmtree(bare.path / "hooks")
     before = state()
     del before[str(bare.path / "luasprocs-pushes")]
     url = f"redis://default:secret@127.0.0.1:{server.port}"
@@ -199,15 +201,25 @@ def test_uninstalling_leaves_nothing(server: Server, shell: Shell, tmp_path: Pat
     assert state() == before
 
 
-def test_uninstalling_keeps_what_was_set_before(server: Server, shell: Shell, tmp_path: Path) -> None:
+def test_uninstalling_brings_back_what_was_set_before(server: Server, shell: Shell, tmp_path: Path) -> None:
     bare = GitRepo(tmp_path / "bare.git", "--bare")
     bare.git("config", "receive.advertisePushOptions", "false")
     bare.git("config", "luasprocs.redis", "redis://127.0.0.1:1/0")
     bare.git("config", "luasprocs.branch", "live")
-    shell.ok("--repo", str(bare.path), "hook", "install", "receive", "--redis", server.url)
+    (bare.path / "config").chmod(0o644)
+    before = sorted(bare.git("config", "--list", "--local").splitlines())
+    for url in (server.url, f"redis://default:secret@127.0.0.1:{server.port}"):
+        shell.ok("--repo", str(bare.path), "hook", "install", "receive", "--redis", url)
+        assert bare.git("config", "luasprocs.redis") == url
     said = shell.ok("--repo", str(bare.path), "hook", "uninstall", "receive").out
-    assert "luasprocs.redis stays, as this installation has not set it" in said
+    assert "luasprocs.redis is again what it was" in said
+    assert sorted(bare.git("config", "--list", "--local").splitlines()) == before
+    assert (bare.path / "config").stat().st_mode & 0o777 == 0o644
     assert bare.git("config", "luasprocs.branch") == "live"
     assert bare.git("config", "receive.advertisePushOptions") == "false"
     again = shell.ok("--repo", str(bare.path), "hook", "uninstall", "receive").out
     assert again.count("is not installed") == 2
+    shell.ok("--repo", str(bare.path), "hook", "install", "receive", "--redis", "redis://127.0.0.1:1/0")
+    said = shell.ok("--repo", str(bare.path), "hook", "uninstall", "receive").out
+    assert "luasprocs.redis stays, as this installation has not set it" in said
+    assert sorted(bare.git("config", "--list", "--local").splitlines()) == before
