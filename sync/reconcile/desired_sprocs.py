@@ -69,6 +69,13 @@ def problems_in(repository: Repository, desired: Desired, names: Iterable[str] |
     return sorted({*early, *passed_over, *check(GitWorkspace(repository, desired), wanted)})
 
 
+def libraries_among(repository: Repository, desired: Desired, names: Iterable[str]) -> bool:
+    """Whether one of those that it has is a library, which others may require; of broken ones nobody knows."""
+    there = [name for name in names if name in desired.entries]
+    sprocs, problems = _read(repository, desired, there)
+    return bool(problems) or any(sproc.library for sproc in sprocs)
+
+
 def _read(repository: Repository, desired: Desired, names: Iterable[str]) -> tuple[list[Sproc], list[Problem]]:
     """The sound ones, and what is wrong with the others."""
     problems: list[Problem] = []

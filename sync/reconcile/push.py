@@ -17,7 +17,7 @@ from luasprocs.server.fleet import open_registry
 from luasprocs.state.desired import read_suspended
 from sync.git.repository import Repository
 from sync.reconcile.desired import read_commit
-from sync.reconcile.desired_sprocs import problems_in, read_sprocs
+from sync.reconcile.desired_sprocs import libraries_among, problems_in, read_sprocs
 from sync.reconcile.policy import Policy
 from sync.reconcile.syncer import Options, Prepared, Syncer
 from sync.session import Session
@@ -147,7 +147,8 @@ class Receiver:
         same = (before.settings, before.folder) == (desired.settings, desired.folder)
         if not same or before.entries.keys() - desired.entries.keys():  # others may require what is gone
             return desired.entries
-        return [name for name, blob in desired.entries.items() if before.entries.get(name) != blob]
+        changed = [name for name, blob in desired.entries.items() if before.entries.get(name) != blob]
+        return desired.entries if libraries_among(self.repository, before, changed) else changed
 
     def _problems(self, desired: Desired, names: Iterable[str]) -> tuple[Problem, ...]:
         found = {*desired.problems, *problems_in(self.repository, desired, names)}

@@ -230,9 +230,15 @@ def test_without_redis_files_are_judged_and_the_push_is_taken(hub):
     assert code != 0
     assert "sprocs/a.lua:2:" in said
     assert "sprocs/b.lua" not in said
+    hub.commit(a="return require('lib.lua')", lib="-- library=yes\nreturn 1")
+    hub.pushed()
+    hub.commit(lib="return 1")
+    code, said = hub.push()
+    assert code != 0
+    assert "sprocs/a.lua:1:17: 'lib.lua' is required but has no library=yes" in said
     hub.config("luasprocs.redis", hub.server.url)
-    hub.commit(a="return 'two'")
-    assert "2 created" in hub.pushed()
+    hub.commit(a="return 'two'", lib="-- library=yes\nreturn 1")
+    assert "3 created" in hub.pushed()
 
 
 @on_redis
