@@ -59,6 +59,7 @@ def rule(
     *,
     own_keys: Iterable[str] | None = None,
     own_commands: Iterable[str] = OWN_COMMANDS,
+    own_channels: Iterable[str] = (),
     config: bool = True,
     cluster: bool = False,
 ) -> tuple[str, ...]:
@@ -66,7 +67,8 @@ def rule(
 
     `own_keys` (globs) and `own_commands` (names or `@categories`) are what sprocs use: those that a caller
     calls or a daemon runs; what the engine itself does there, to read the values of events, is added. The other
-    roles run none. A caller whose `own_keys` cover the registry may change sprocs. `config` False: a daemon gets no CONFIG.
+    roles run none. A caller whose `own_keys` cover the registry may change sprocs. `own_channels` (globs): where sprocs of a
+    caller may publish; those of a daemon may anywhere. `config` False: a daemon gets no CONFIG.
     `cluster`: for the nodes of a cluster, where keys have a shard's tag; each node needs the rule.
 
     Raises:
@@ -74,7 +76,8 @@ def rule(
     """
     globs = tuple(OWN_KEYS.get(role, ()) if own_keys is None else own_keys)
     called = tuple(own_commands)
-    _check((*globs, *called))
+    heard = tuple(own_channels)
+    _check((*globs, *called, *heard))
     own = _by_category("@connection", *called)
     own_globs = ("~*",) if "*" in globs else tuple(f"~{glob}" for glob in globs)  # nothing may stand behind `~*`
     patterns = _patterns(keys, cluster=cluster)
@@ -91,7 +94,7 @@ def rule(
             commands = _plus(f"{_READS} {_LOOKING} {_WRITES} {_OPERATING}")
             words = (*_by_category("@connection"), *commands, *nodes, *carried, *reached, "resetchannels", *channels)
         case "caller":
-            words = (*own, *nodes, *own_globs, *_caller(keys, cluster=cluster))
+            words = (*own, *nodes, *own_globs, *_caller(keys, heard, cluster=cluster))
         case "viewer":
             reading = _plus(f"{_READS} {_LOOKING} {_WATCHING}")
             looked_at = (f"%R{glob}" for glob in reached)
@@ -159,18 +162,21 @@ def _by_category(*commands: str) -> tuple[str, ...]:
     )
 
 
-def _caller(keys: Keys, *, cluster: bool) -> tuple[str, ...]:
+def _caller(keys: Keys, channels: Iterable[str], *, cluster: bool) -> tuple[str, ...]:
     """What the engine does in a caller's name: calls and enqueues. Without HINCRBY on the stats, calls would go uncounted."""
     placed = _on_shards if cluster else str
-    heard = (f"&{placed(escaped(channel))}" for channel in (keys.markers, keys.wakes))
+    heard = [f"&{placed(escaped(channel))}" for channel in (keys.markers, keys.wakes)]
+    own_heard = [f"&{channel}" for channel in channels]
     read = (f"{escaped(keys.name_prefix)}*", *map(escaped, (keys.revision, keys.triggers, keys.paused)))
     directory = (_selector("hkeys", f"%R~{_on_shards(escaped(keys.shards))}"),) if cluster else ()
     return (
-        *("+fcall", "+fcall_ro", "+time", "resetchannels"),  # TIME is in no category, and rate limits ask for it
+        # Calls in a transaction, as clients' pipelines are; TIME, which is in no category, and rate limits ask for it.
+        *_plus("fcall fcall_ro time multi exec discard watch unwatch"),
+        "resetchannels",
         _selector("exists hget hmget smembers sismember", *(f"%R~{placed(pattern)}" for pattern in read)),
         *directory,
         _selector("hincrby", f"~{placed(escaped(keys.stats_prefix))}*"),
-        _selector("publish spublish" if cluster else "publish", "resetchannels", *heard),
+        _selector("publish spublish" if cluster or own_heard else "publish", "resetchannels", *heard, *own_heard),
         _selector("type rpush", f"~{placed(escaped(keys.enqueued))}"),  # which adds, and can neither read nor take away
         _selector("info"),  # whether there is room, for sprocs without oom=allow beside one that has it
     )

@@ -525,12 +525,15 @@ def test_the_page_has_every_example():
     assert {name for name in names if f"`{name}`" not in PAGE} == set()
 
 
+def shown() -> list[tuple[str, str]]:
+    """Each `$ redis-cli …` of the page, and the pattern of its answer: `...` stands for what differs from run to run."""
+    found = re.findall(r"^\$ redis-cli (.+)\n((?:(?!\$ |```).+\n)*)", PAGE, re.MULTILINE)
+    assert len(found) > 30
+    return [(command, re.escape(answer.strip()).replace(r"\.\.\.", ".+")) for command, answer in found]
+
+
 def test_the_page_shows_what_redis_cli_answers(server):
-    """Each `$ redis-cli …` is run; `...` in an answer stands for what differs from run to run."""
     make_live(server.client(), SPROCS)
-    shown = re.findall(r"^\$ redis-cli (.+)\n((?:(?!\$ |```).+\n)*)", PAGE, re.MULTILINE)
-    assert len(shown) > 30
-    for command, answer in shown:
-        pattern = re.escape(answer.strip()).replace(r"\.\.\.", ".+")
+    for command, pattern in shown():
         got = server.cli("--no-raw", *shlex.split(command)).strip()
         assert re.fullmatch(pattern, got), f"redis-cli {command}\n{got}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 
 import pytest
@@ -13,6 +14,7 @@ from luasprocs.operations.run import Enqueued, run
 from luasprocs.server.acl import rule, setuser
 from luasprocs.server.registry import Registry
 from luasprocs.state.jobs import act, count_jobs, read_jobs
+from tests.engine.test_examples import shown
 from tests.live import make_live, put, sproc
 from tests.paths import ROOT
 from tests.status import finding, status
@@ -21,7 +23,7 @@ from tests.until import until
 CALLS = {
     "ratelimit/sliding_window.lua": (("app:w",), (3, 60_000)),
     "ratelimit/token_bucket.lua": (("app:b",), (10, 1)),
-    "lock/acquire.lua": (("app:lock",), ("me", 1000)),
+    "lock/acquire.lua": (("app:lock", "app:fence"), ("me", 1000)),
     "lock/extend.lua": (("app:lock",), ("me", 1000)),
     "lock/release.lua": (("app:lock",), ("me",)),
     "leaderboard/submit.lua": (("app:board",), ("ann", 3)),
@@ -64,6 +66,38 @@ def test_the_examples_run(server, as_caller):
         except redis.exceptions.ResponseError as error:
             assert "ermission" not in str(error), name
     assert refusals(server) == []
+
+
+def test_the_page_of_examples_is_the_same_for_it(server, as_caller):
+    make_live(server.client(), ROOT / "sprocs")
+    as_caller(own_keys=["[^_]*"])
+    for command, pattern in shown():
+        got = server.cli("--no-auth-warning", "--user", "ann", "--pass", "secret", "--no-raw", *shlex.split(command))
+        assert re.fullmatch(pattern, got.strip()), f"redis-cli {command}\n{got}"
+    assert refusals(server) == []
+
+
+def test_it_calls_in_a_transaction_as_clients_pipelines_do(server, as_caller):
+    put(server.client(), sproc("count.lua", "return redis.call('INCR', KEYS[1])"))
+    with as_caller().pipeline() as pipe:
+        pipe.watch("app:n")
+        pipe.multi()
+        pipe.execute_command("FCALL", "luasprocs_execute", 1, "app:n", "count.lua")
+        pipe.get("app:n")
+        assert pipe.execute() == [1, b"1"]
+    assert refusals(server) == []
+
+
+def test_its_sprocs_publish_where_the_rule_says_and_nowhere_else(server, as_caller):
+    put(server.client(), sproc("tell.lua", "return redis.call('PUBLISH', ARGV[1], 'x')"))
+    client = as_caller(own_channels=["app:*", "news"])
+    for channel in ("app:1", "news"):
+        assert client.execute_command("FCALL", "luasprocs_execute", 0, "tell.lua", channel) == 0
+    for channel in ("other", Keys().ticks, Keys().generations):
+        with pytest.raises(redis.exceptions.ResponseError, match="can't publish|access a channel"):
+            client.execute_command("FCALL", "luasprocs_execute", 0, "tell.lua", channel)
+    with pytest.raises(redis.exceptions.ResponseError, match="can't publish|access a channel"):
+        as_caller().execute_command("FCALL", "luasprocs_execute", 0, "tell.lua", "app:1")
 
 
 def test_the_operation_behind_execute_enqueues_in_its_name(server, as_caller):
