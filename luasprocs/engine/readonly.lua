@@ -23,13 +23,13 @@ end
 function readonly.api(api)
   local call, pcall = api.call, api.pcall
   local own = {
-    call = function(command, ...)
-      if writes(command) then error({ err = REFUSED }, 0) end
-      return call(command, ...)
+    call = function(...) -- without an argument the server says so
+      if writes((...)) then error({ err = REFUSED }, 0) end
+      return call(...)
     end,
-    pcall = function(command, ...)
-      if writes(command) then return { err = REFUSED } end
-      return pcall(command, ...)
+    pcall = function(...)
+      if writes((...)) then return { err = REFUSED, ignore_error_stats_update = true } end
+      return pcall(...)
     end,
   }
   local function refuse() error('Attempt to modify a readonly table', 2) end

@@ -1,65 +1,37 @@
-"""Reads what Lua 5.1's `string.dump` writes, and finds the globals, commands, libraries and sprocs used in it. Pure.
+"""Finds the globals, commands, libraries and sprocs used in what Lua 5.1's `string.dump` writes. Pure.
 
-Formats: `lundump.c` and `lopcodes.h` of Lua 5.1.5.
+Instructions: `lopcodes.h` of Lua 5.1.5.
 """
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING, NamedTuple
+
+from luasprocs.language.chunk import read_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from luasprocs.language.chunk import Prototype
 
 MOVE, LOADK, GETUPVAL, GETGLOBAL, GETTABLE, SETGLOBAL = 0, 1, 4, 5, 6, 7
 SETTABLE = 9
 CALL, TAILCALL, SETLIST, CLOSURE = 28, 29, 34, 36
 _TESTS = frozenset({23, 26, 27})  # EQ, TEST, TESTSET
-_FINDS = frozenset({MOVE, GETUPVAL, GETGLOBAL, GETTABLE, SETGLOBAL, SETTABLE})
+_FINDS = frozenset({MOVE, GETUPVAL, GETGLOBAL, GETTABLE, SETGLOBAL, SETTABLE, CALL, TAILCALL})
 _NO_TARGET = frozenset({7, 8, 9, 22, 23, 24, 25, 26, 30, 35})  # their A is no register that they write
 _CALLS = {
     **{(table, field): "command" for table in ("redis", "server") for field in ("call", "pcall")},
     **{("sproc", field): field for field in ("call", "enqueue")},
 }
+_WRITERS = frozenset({"rawset", "setmetatable", "table.insert"})
+"""Functions that write into their first argument."""
 CONSTANT_BIT = 256  # a register number with this bit names a constant
 
+_WRITER_NAMES = frozenset({b"rawset", b"setmetatable", b"insert"})
 _HANDED = "redis"
-_HEADER_BYTES = 12
-_NIL, _BOOLEAN, _NUMBER, _STRING = 0, 1, 3, 4
-
-Constant = bytes | float | bool | None
-
-
-class Instruction(NamedTuple):
-    """One instruction; `bx` is `b` and `c` as one number."""
-
-    op: int
-    a: int
-    b: int
-    c: int
-    bx: int
-
-
-class Prototype(NamedTuple):
-    """One function: its instructions as numbers, the source's line of each, the functions in it."""
-
-    words: tuple[int, ...]
-    lines: tuple[int, ...]
-    constants: tuple[Constant, ...]
-    nested: tuple[Prototype, ...]
-    upvalues: tuple[bytes, ...]
-    locals: tuple[bytes, ...]
-
-    def step(self, at: int) -> Instruction:
-        """One instruction, taken apart."""
-        word = self.words[at]
-        return Instruction(word & 63, word >> 6 & 255, word >> 23, word >> 14 & 511, word >> 14)
-
-    def walk(self) -> Iterator[Prototype]:
-        """This function and all within it."""
-        yield self
-        for function in self.nested:
-            yield from function.walk()
+_NAMES_HANDED = frozenset({"KEYS", "ARGV", "sproc", "require", "redis"})
+"""What an upvalue of that name is; others are the source's own locals."""
 
 
 class Use(NamedTuple):
@@ -76,11 +48,6 @@ class Use(NamedTuple):
     detail: str = ""
 
 
-def read_chunk(chunk: bytes) -> Prototype:
-    """The main function of a dumped chunk."""
-    return _Reader(chunk).function()
-
-
 def uses_of(chunk: bytes, names: tuple[str, ...]) -> Iterator[Use]:
     """The uses in a dumped chunk whose first statement makes locals of these names."""
     main = read_chunk(chunk)
@@ -90,7 +57,8 @@ def uses_of(chunk: bytes, names: tuple[str, ...]) -> Iterator[Use]:
     tested = {one for function in functions for one in _tested(function, names if function is main else ())}
     for function in functions:
         for use in _uses_in(function, names if function is main else ()):
-            known = use.what != "member" or (sole and (use.name, use.detail) not in tested)
+            own = not sole and use.name == _HANDED and use.what in {"member", "field"}
+            known = not own and (use.what != "member" or (use.name, use.detail) not in tested)
             if use.what == "read" and (use.name, use.detail) in tested:
                 yield use._replace(detail="")
             elif known:
@@ -106,6 +74,7 @@ def _tested(function: Prototype, names: tuple[str, ...]) -> Iterator[tuple[str, 
 
 
 def _uses_in(function: Prototype, names: tuple[str, ...]) -> Iterator[Use]:
+    writes = not _WRITER_NAMES.isdisjoint(function.constants)
     for at, word in enumerate(function.words):
         if word & 63 not in _FINDS or _is_number(function, at):
             continue
@@ -120,6 +89,8 @@ def _uses_in(function: Prototype, names: tuple[str, ...]) -> Iterator[Use]:
                 yield Use("field", table, line, field)
         elif step.op == GETTABLE:
             yield from _taken(function, at, names)
+        elif step.op in {CALL, TAILCALL} and writes:
+            yield from _written_by(function, at, names)
         elif _name_in(function, at, step.a, names) == "require":
             yield from _call_of(function, at + 1, step.a, "require")
 
@@ -132,6 +103,46 @@ def _taken(function: Prototype, at: int, names: tuple[str, ...]) -> Iterator[Use
         yield from _call_of(function, at + 1, step.a, what)
     elif table == _HANDED and field and not _is_global(function, at - 1, step.b, names):
         yield Use("member", table, function.lines[at], field)
+
+
+def _written_by(function: Prototype, at: int, names: tuple[str, ...]) -> Iterator[Use]:
+    """The use, if the call at `at` writes into a table whose name one can tell, as `rawset(_G, 'x', 1)` does."""
+    register = function.step(at).a
+    called = _origin(function, at, register, names)
+    if called in _WRITERS and (table := _origin(function, at, register + 1, names)):
+        field = _literal(function, at, register + 2) if called == "rawset" else ""
+        yield Use("field", table, function.lines[at], field)
+
+
+def _origin(function: Prototype, at: int, register: int, names: tuple[str, ...]) -> str:
+    """The global in a register when the instruction at `at` runs, or a field as `table.insert`; "" if one can't tell."""
+    if register < len(names):
+        return names[register]
+    before = _loaded(function, at, register)
+    step = function.step(before) if before >= 0 else None
+    if step is None:
+        return ""
+    if step.op == MOVE:
+        return _origin(function, before, step.b, names)
+    if step.op != GETTABLE:
+        return _name_in(function, before, register, names)
+    table, field = _origin(function, before, step.b, names), _field(function, before, step.b)
+    return field if table == "_G" else f"{table}.{field}"
+
+
+def _literal(function: Prototype, at: int, register: int) -> str:
+    before = _loaded(function, at, register)
+    step = function.step(before) if before >= 0 else None
+    return _name(function, step.bx) if step is not None and step.op == LOADK else ""
+
+
+def _loaded(function: Prototype, at: int, register: int) -> int:
+    """Where the register was written last before `at`; -1 if nowhere."""
+    for before in range(at - 1, -1, -1):
+        step = function.step(before)
+        if step.a == register and step.op not in _NO_TARGET and not _is_number(function, before):
+            return before
+    return -1
 
 
 def _is_number(function: Prototype, at: int) -> bool:
@@ -157,7 +168,8 @@ def _name_in(function: Prototype, at: int, register: int, names: tuple[str, ...]
     if load.op == MOVE and load.b < len(names):
         return names[load.b]
     if load.op == GETUPVAL:
-        return function.upvalues[load.b].decode("utf-8", "surrogateescape")
+        name = function.upvalues[load.b].decode("utf-8", "surrogateescape")
+        return name if name in _NAMES_HANDED else ""
     return _name(function, load.bx) if load.op == GETGLOBAL else ""
 
 
@@ -169,11 +181,9 @@ def _table_in(function: Prototype, at: int, register: int, names: tuple[str, ...
     """The name of the global, or first local, that is in a register when the instruction at `at` runs, as far as one can tell."""
     if register < len(names):
         return names[register]
-    for before in range(at - 1, -1, -1):
-        step = function.step(before)
-        if step.a == register and step.op not in _NO_TARGET and not _is_number(function, before):
-            return _name_in(function, before, register, names) if step.op in {MOVE, GETUPVAL, GETGLOBAL} else ""
-    return ""
+    before = _loaded(function, at, register)
+    loads = before >= 0 and function.step(before).op in {MOVE, GETUPVAL, GETGLOBAL}
+    return _name_in(function, before, register, names) if loads else ""
 
 
 def _call_of(function: Prototype, at: int, register: int, what: str) -> Iterator[Use]:
@@ -205,60 +215,3 @@ def _is_closure(function: Prototype, at: int) -> bool:
 def _name(function: Prototype, constant: int) -> str:
     value = function.constants[constant]
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else ""
-
-
-class _Reader:
-    """A position in a chunk, moved on by what is read."""
-
-    def __init__(self, chunk: bytes) -> None:
-        self._chunk = chunk
-        self._at = _HEADER_BYTES
-        order = "<" if chunk[6] else ">"
-        self._int = struct.Struct(order + "i")
-        self._size = struct.Struct(order + ("Q" if chunk[8] == 8 else "I"))
-        self._number = struct.Struct(order + "d")
-        self._word = order + "%dI"
-
-    def function(self) -> Prototype:
-        self._string()
-        self._at += 2 * self._int.size + 4  # lines of its definition; upvalues, parameters, vararg, stack
-        words = self._words()
-        constants = tuple(self._constant() for _ in range(self._next(self._int)))
-        nested = tuple(self.function() for _ in range(self._next(self._int)))
-        lines = self._words()
-        names = tuple(self._local() for _ in range(self._next(self._int)))
-        upvalues = tuple(self._string() for _ in range(self._next(self._int)))
-        return Prototype(words, lines, constants, nested, upvalues, names)
-
-    def _local(self) -> bytes:
-        name = self._string()
-        self._at += 2 * self._int.size
-        return name
-
-    def _next(self, kind: struct.Struct) -> int:
-        (value,) = kind.unpack_from(self._chunk, self._at)
-        self._at += kind.size
-        return int(value)
-
-    def _words(self) -> tuple[int, ...]:
-        count = self._next(self._int)
-        words = struct.unpack_from(self._word % count, self._chunk, self._at)
-        self._at += 4 * count
-        return words
-
-    def _string(self) -> bytes:
-        size = self._next(self._size)
-        self._at += size
-        return self._chunk[self._at - size : self._at - 1] if size else b""
-
-    def _constant(self) -> Constant:
-        kind = self._chunk[self._at]
-        self._at += 1
-        if kind == _STRING:
-            return self._string()
-        if kind == _NIL:
-            return None
-        width = 1 if kind == _BOOLEAN else self._number.size
-        self._at += width
-        raw = self._chunk[self._at - width : self._at]
-        return bool(raw[0]) if kind == _BOOLEAN else float(self._number.unpack(raw)[0])

@@ -59,26 +59,24 @@ def rule(
     *,
     own_keys: Iterable[str] | None = None,
     own_commands: Iterable[str] = OWN_COMMANDS,
-    own_channels: Iterable[str] = (),
     config: bool = True,
     cluster: bool = False,
 ) -> tuple[str, ...]:
     """The words of ACL SETUSER behind the user's name, without a password.
 
-    `own_keys` (globs) and `own_commands` (names or `@categories`) are what sprocs use: those that a caller
-    calls or a daemon runs; what the engine itself does there, to read the values of events, is added. The other
-    roles run none. A caller whose `own_keys` cover the registry may change sprocs. `own_channels` (globs): where sprocs of a
-    caller may publish; those of a daemon may anywhere. `config` False: a daemon gets no CONFIG.
-    `cluster`: for the nodes of a cluster, where keys have a shard's tag; each node needs the rule.
+    `own_keys` (globs) and `own_commands` (names, `@categories`, or `&globs` of channels to publish to) are what sprocs
+    use: those that a caller calls or a daemon runs; what the engine itself does there, to read the values of events, is
+    added. The other roles run none. A caller whose `own_keys` cover the registry may change sprocs. `config` False: a
+    daemon gets no CONFIG. `cluster`: for the nodes of a cluster, where keys have a shard's tag; each node needs the rule.
 
     Raises:
         SettingsError: there is no such role, or a key or command can't stand in a rule.
     """
     globs = tuple(OWN_KEYS.get(role, ()) if own_keys is None else own_keys)
     called = tuple(own_commands)
-    heard = tuple(own_channels)
-    _check((*globs, *called, *heard))
-    own = _by_category("@connection", *called)
+    _check((*globs, *called))
+    heard = [word for word in called if word.startswith("&")]
+    own = _by_category("@connection", *(word for word in called if word not in heard))
     own_globs = ("~*",) if "*" in globs else tuple(f"~{glob}" for glob in globs)  # nothing may stand behind `~*`
     patterns = _patterns(keys, cluster=cluster)
     reached = tuple(f"~{pattern}" for pattern in patterns)
@@ -162,11 +160,10 @@ def _by_category(*commands: str) -> tuple[str, ...]:
     )
 
 
-def _caller(keys: Keys, channels: Iterable[str], *, cluster: bool) -> tuple[str, ...]:
+def _caller(keys: Keys, own_channels: list[str], *, cluster: bool) -> tuple[str, ...]:
     """What the engine does in a caller's name: calls and enqueues. Without HINCRBY on the stats, calls would go uncounted."""
     placed = _on_shards if cluster else str
     heard = [f"&{placed(escaped(channel))}" for channel in (keys.markers, keys.wakes)]
-    own_heard = [f"&{channel}" for channel in channels]
     read = (f"{escaped(keys.name_prefix)}*", *map(escaped, (keys.revision, keys.triggers, keys.paused)))
     directory = (_selector("hkeys", f"%R~{_on_shards(escaped(keys.shards))}"),) if cluster else ()
     return (
@@ -176,7 +173,7 @@ def _caller(keys: Keys, channels: Iterable[str], *, cluster: bool) -> tuple[str,
         _selector("exists hget hmget smembers sismember", *(f"%R~{placed(pattern)}" for pattern in read)),
         *directory,
         _selector("hincrby", f"~{placed(escaped(keys.stats_prefix))}*"),
-        _selector("publish spublish" if cluster or own_heard else "publish", "resetchannels", *heard, *own_heard),
+        _selector("publish spublish" if cluster or own_channels else "publish", "resetchannels", *heard, *own_channels),
         _selector("type rpush", f"~{placed(escaped(keys.enqueued))}"),  # which adds, and can neither read nor take away
         _selector("info"),  # whether there is room, for sprocs without oom=allow beside one that has it
     )

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     multiple=True,
     help="A command or @category that sprocs use (caller, daemon); repeatable [default: @read and @write].",
 )
-@click.option("--channel", "channels", multiple=True, help="A glob of channels that sprocs publish to (caller); repeatable.")
+@click.option(
+    "--channel", "channels", multiple=True, help="A glob of channels that sprocs publish to (caller); repeatable."
+)
 @click.option("--no-config", is_flag=True, help="Without CONFIG, which reaches all of the server's settings (daemon).")
 @click.option("--cluster", is_flag=True, help="For the nodes of a cluster [default: as luasprocs.toml says].")
 @click.option(
@@ -39,12 +41,10 @@ def command(flags: dict[str, object], /, role: str, user: str | None, as_json: b
     """Print the ACL SETUSER command for ROLE."""
     console, session = Console.of_process(), Session(flags)
     own_keys, own_commands = options["keys"] or None, options["commands"] or OWN_COMMANDS
+    own_commands = (*own_commands, *(f"&{glob}" for glob in options["channels"]))
     cluster = options["cluster"] or session.repository_settings.cluster
     config = not options["no_config"]
-    words = rule(
-        role, session.keys, own_keys=own_keys, own_commands=own_commands, own_channels=options["channels"], config=config,
-        cluster=cluster,
-    )  # fmt: skip
+    words = rule(role, session.keys, own_keys=own_keys, own_commands=own_commands, config=config, cluster=cluster)
     if as_json:
         console.json(list(words))
         return

@@ -192,9 +192,7 @@ def _followed(receiver: Receiver, given: bytes) -> tuple[Update | None, int]:
     return receiver.of_branch(updates), sum(update.ref.startswith("refs/heads/") for update in updates)
 
 
-def _keep_url(
-    console: Console, repository: Repository, session: Session, made_before: Collection[str]
-) -> list[str]:
+def _keep_url(console: Console, repository: Repository, session: Session, made_before: Collection[str]) -> list[str]:
     """Puts a URL that the installer named where hooks find it, whoever pushes. Returns what was set."""
     settings = session.settings
     source = settings.source("redis")

@@ -62,8 +62,8 @@ def command(
                 nothing: dict[str, list[str]] = {"created": [], "updated": [], "deleted": []}
                 console.json({"commit": desired.commit.sha, **nothing, "refused": str(error)})
             raise
-        if not prepared.refusal and (suspended := read_suspended(session.registry)):
-            prepared = prepared._replace(refusal=f"syncs are suspended {suspended}: luasprocs unsuspend")
+        if not prepared.refusal:
+            prepared = prepared._replace(refusal=_refusal(session, prepared))
         there = {sproc.name: sproc for sproc in read_sprocs(session.registry, (*plan.updated, *plan.deleted))}
     if as_json:
         console.json(_as_json(prepared, desired.commit.sha, round((time.monotonic() - started) * 1000)))
@@ -72,6 +72,15 @@ def command(
     if prepared.refusal:
         console.warn(f"sync would refuse: {prepared.refusal}")
     return 1 if plan else 0
+
+
+def _refusal(session: Session, prepared: Prepared) -> str:
+    """Why no sync is applied now, whatever it is about, or ""."""
+    if suspended := read_suspended(session.registry):
+        return f"syncs are suspended {suspended}: luasprocs unsuspend"
+    live = prepared.live
+    refuses = [one.info.refuses for one in (live, *live.siblings) if one.info.refuses] if prepared.plan else []
+    return f"the server takes no writes: {refuses[0]}" if refuses else ""
 
 
 def _as_json(prepared: Prepared, commit: str, duration_ms: int) -> dict[str, object]:

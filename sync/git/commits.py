@@ -59,7 +59,9 @@ def resolve(git: Git, revision: str | None = None) -> Commit:
     # HEAD and a whole object id mean one thing only, even if somebody made a branch of that name.
     warn = "false" if name == "HEAD" or OBJECT_ID.fullmatch(name) else "true"
     options = ("-c", f"core.warnAmbiguousRefs={warn}")
-    wanted = name if name.startswith(":/") else f"{name}^{{commit}}"  # `:/text^{commit}` searches messages for all of that
+    wanted = (
+        name if name.startswith(":/") else f"{name}^{{commit}}"
+    )  # `:/text^{commit}` searches messages for all of that
     if warn == "false" or _BRANCH.fullmatch(name):  # no expression, which may name several commits
         status, output, stderr = git.run(*options, *_READ, wanted, "--")
         if status == 0 and " is ambiguous" not in stderr:
@@ -70,7 +72,9 @@ def resolve(git: Git, revision: str | None = None) -> Commit:
     if status != 0:
         raise RepositoryError(_unknown(git, name))
     if early := _TOO_EARLY.search(stderr):
-        raise RepositoryError(f"{shown(name)} is too early: {git.shown} knows where {early[1]} was only since {early[2]}")
+        raise RepositoryError(
+            f"{shown(name)} is too early: {git.shown} knows where {early[1]} was only since {early[2]}"
+        )
     sha = text(output).strip()
     if not OBJECT_ID.fullmatch(sha):  # `^HEAD`: all but these
         raise RepositoryError(f"{shown(name)} is not a single commit: name a commit, a branch or a tag")

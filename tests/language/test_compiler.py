@@ -211,6 +211,15 @@ FIELDS = {
     "local f = function() redis.x = 1 end f()": (1, 22, "redis.x"),
     "cjson[ARGV[1]] = 1": (1, 1, "a field of cjson"),
     "table.x = ARGV[1] and 1 or 2": (1, 1, "table.x"),
+    "rawset(_G, 'x', 1)": (1, 8, "_G.x"),
+    "rawset(_G, ARGV[1], 1)": (1, 8, "a field of _G"),
+    "return rawset(string, 'trim', redis.call('GET', 'a'))": (1, 15, "string.trim"),
+    "local g = _G\nrawset(g, 'x', 1)": (1, 11, "_G.x"),
+    "local rawset = rawset\nrawset(_G._G, 'x', 1)": (2, 8, "_G.x"),
+    "local function f() rawset(redis, 'x', 1) end f()": (1, 27, "redis.x"),
+    "setmetatable(_G, { __index = function() end })": (1, 14, "a field of _G"),
+    "table.insert(math, 1)": (1, 14, "a field of math"),
+    "local add = table.insert\nadd(redis, 'x')": (2, 5, "a field of redis"),
 }
 
 
@@ -230,6 +239,12 @@ function t.f() end
 function t:g() self.x = 1 end
 local redis2 = { call = 1 } redis2.call = 2
 s = {} s.x = 1
+local f, g = rawset, _G
+rawset(t, 'x', _G)
+setmetatable(t, { __index = _G })
+table.insert(KEYS, string)
+local table, server, redis = {}, {}, {}
+local function h() table.x, server.x, redis.x = 1, 2, 3 rawset(table, 'x', 1) end
 return setmetatable({}, { __index = table })
 """
     assert misuse(source) == []

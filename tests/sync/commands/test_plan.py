@@ -126,6 +126,22 @@ def test_what_is_refused_while_syncs_are_suspended(shell: Shell) -> None:
     assert shell("plan", "--json").json["refused"] is None
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "why"), [("maxmemory", "1", "OOM"), ("min-replicas-to-write", "1", "NOREPLICAS")]
+)
+def test_what_is_refused_while_the_server_takes_no_writes(shell: Shell, setting: str, value: str, why: str) -> None:
+    shell.commit(a="return 1")
+    shell.redis.config_set(setting, value)
+    try:
+        said = shell("plan", "--json")
+        assert (said.code, said.json["created"]) == (1, ["a.lua"])
+        assert why in said.json["refused"]
+        assert shell("sync").code == 2
+    finally:
+        shell.redis.config_set(setting, "0")
+    assert shell("plan", "--json").json["refused"] is None
+
+
 def test_names_of_other_libraries_are_refused_as_by_sync(shell: Shell) -> None:
     shell.redis.function_load("#!lua name=other\nredis.register_function('theirs', function() return 7 end)")
     shell.commit(a="-- function=theirs\nreturn 1", b="-- function=mine\nreturn 1")

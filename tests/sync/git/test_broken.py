@@ -44,7 +44,8 @@ def repo(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "name",
     [
-        "^HEAD", "^^HEAD", "HEAD..main", "...", "..", "HEAD^@", "HEAD^!", "HEAD^-", ":/nothing", ":/", ":/first^{commit}", ":", "@{-1}", "@{u}",
+        "^HEAD", "^^HEAD", "HEAD..main", "...", "..", "HEAD^@", "HEAD^!", "HEAD^-", ":/nothing", ":/", ":",
+        ":/first^{commit}", "@{-1}", "@{u}",
         "HEAD:sprocs", "HEAD^{tree}", "HEAD^{/", "HEAD~99999999999999999999", "\udcff",
         pytest.param("x" * 200_000, id="long"), "-", "--all",
         "", "\0", "main\n", "a b", "*", "refs/heads/", "HEAD^{commit}^{blob}",

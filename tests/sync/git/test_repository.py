@@ -279,7 +279,9 @@ def test_a_message_names_the_newest_commit_that_has_it(repo):
 
 def test_where_a_branch_was_before_git_knows_is_not_guessed(repo):
     repo.git("commit", "--quiet", "--amend", "--message", "anew")
-    with pytest.raises(RepositoryError, match=r"'main@\{2001-01-01\}' is too early: .* knows where main was only since "):
+    with pytest.raises(
+        RepositoryError, match=r"'main@\{2001-01-01\}' is too early: .* knows where main was only since "
+    ):
         Repository.open(repo.path).resolve("main@{2001-01-01}")
 
 

@@ -84,6 +84,14 @@ def test_others_are_not(headers):
     assert (verdict.status, verdict.look) == (403, False)
 
 
+def test_what_one_event_at_gitlab_leads_to_is_another_one():
+    hook, headers = Webhook(SECRET), {"X-Gitlab-Token": SECRET.decode(), "X-Gitlab-Event-UUID": "1"}
+    assert hook.judge(headers, BODY, 0.0, UNIX_S).look
+    assert hook.judge(headers, b'{"ref": "refs/heads/side"}', 0.0, UNIX_S).look
+    assert hook.judge(headers | {"X-Gitlab-Event-UUID": "2"}, BODY, 0.0, UNIX_S).look
+    assert not hook.judge(headers, BODY, 0.0, UNIX_S).look
+
+
 def test_githubs_own_example():
     """From its documentation, "Validating webhook deliveries"."""
     signature = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"

@@ -1,0 +1,111 @@
+"""Reads what Lua 5.1's `string.dump` writes. Pure.
+
+Formats: `lundump.c` and `lopcodes.h` of Lua 5.1.5.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_HEADER_BYTES = 12
+_NIL, _BOOLEAN, _NUMBER, _STRING = 0, 1, 3, 4
+
+Constant = bytes | float | bool | None
+
+
+class Instruction(NamedTuple):
+    """One instruction; `bx` is `b` and `c` as one number."""
+
+    op: int
+    a: int
+    b: int
+    c: int
+    bx: int
+
+
+class Prototype(NamedTuple):
+    """One function: its instructions as numbers, the source's line of each, the functions in it."""
+
+    words: tuple[int, ...]
+    lines: tuple[int, ...]
+    constants: tuple[Constant, ...]
+    nested: tuple[Prototype, ...]
+    upvalues: tuple[bytes, ...]
+    locals: tuple[bytes, ...]
+
+    def step(self, at: int) -> Instruction:
+        """One instruction, taken apart."""
+        word = self.words[at]
+        return Instruction(word & 63, word >> 6 & 255, word >> 23, word >> 14 & 511, word >> 14)
+
+    def walk(self) -> Iterator[Prototype]:
+        """This function and all within it."""
+        yield self
+        for function in self.nested:
+            yield from function.walk()
+
+
+def read_chunk(chunk: bytes) -> Prototype:
+    """The main function of a dumped chunk."""
+    return _Reader(chunk).function()
+
+
+class _Reader:
+    """A position in a chunk, moved on by what is read."""
+
+    def __init__(self, chunk: bytes) -> None:
+        self._chunk = chunk
+        self._at = _HEADER_BYTES
+        order = "<" if chunk[6] else ">"
+        self._int = struct.Struct(order + "i")
+        self._size = struct.Struct(order + ("Q" if chunk[8] == 8 else "I"))
+        self._number = struct.Struct(order + "d")
+        self._word = order + "%dI"
+
+    def function(self) -> Prototype:
+        self._string()
+        self._at += 2 * self._int.size + 4  # lines of its definition; upvalues, parameters, vararg, stack
+        words = self._words()
+        constants = tuple(self._constant() for _ in range(self._next(self._int)))
+        nested = tuple(self.function() for _ in range(self._next(self._int)))
+        lines = self._words()
+        names = tuple(self._local() for _ in range(self._next(self._int)))
+        upvalues = tuple(self._string() for _ in range(self._next(self._int)))
+        return Prototype(words, lines, constants, nested, upvalues, names)
+
+    def _local(self) -> bytes:
+        name = self._string()
+        self._at += 2 * self._int.size
+        return name
+
+    def _next(self, kind: struct.Struct) -> int:
+        (value,) = kind.unpack_from(self._chunk, self._at)
+        self._at += kind.size
+        return int(value)
+
+    def _words(self) -> tuple[int, ...]:
+        count = self._next(self._int)
+        words = struct.unpack_from(self._word % count, self._chunk, self._at)
+        self._at += 4 * count
+        return words
+
+    def _string(self) -> bytes:
+        size = self._next(self._size)
+        self._at += size
+        return self._chunk[self._at - size : self._at - 1] if size else b""
+
+    def _constant(self) -> Constant:
+        kind = self._chunk[self._at]
+        self._at += 1
+        if kind == _STRING:
+            return self._string()
+        if kind == _NIL:
+            return None
+        width = 1 if kind == _BOOLEAN else self._number.size
+        self._at += width
+        raw = self._chunk[self._at - width : self._at]
+        return bool(raw[0]) if kind == _BOOLEAN else float(self._number.unpack(raw)[0])
