@@ -115,7 +115,6 @@ def _change(live: Live, sproc: Sproc, by: str, subject: str) -> Change:
         put=(sproc,),
         deleted=(),
         names=tuple(live.sprocs),
-        adopt=True,
         pinned=revision.pinned,
         held=revision.held,
         defaults=revision.defaults,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from luasprocs.engine import VERSION, render
 from luasprocs.errors import EngineVersionError, OwnerError, ProblemsError
 from luasprocs.language.needs import Needs, needs_of
-from luasprocs.registry.functions import function_problems
+from luasprocs.registry.functions import function_problems, require_free
 from luasprocs.registry.live import Live, engine_of, read_sprocs
 from luasprocs.registry.ready import Ready
 from luasprocs.registry.revision import Revision
@@ -66,7 +66,7 @@ def apply(
     all shards can take it; all have one generation afterwards.
 
     Raises:
-        OwnerError, EngineVersionError: see `check_owner`; nothing was written.
+        OwnerError, EngineVersionError: see `check_owner` and `require_free`; nothing was written.
         ProblemsError: a source does not compile on this server; nothing was applied.
         ConflictError: the registry changed since `live` was read (plan again), or a reply was not what it should be.
         ShardError: some shards have it, others not; those are brought in line by the next sync.
@@ -105,6 +105,8 @@ def _ready(
     """All that can be found out before anything is applied: that this server takes it. Raises as `apply`."""
     check_owner(live, registry.keys, change.owner, adopt=change.adopt)
     if proof is None:
+        if live.about is None:
+            require_free(registry, adopt=change.adopt)
         engine = engine_of(live, registry.keys, change.owner)
         proof = prove(registry, live, engine, change.put, progress, adopt=change.adopt)
     if proof.problems:

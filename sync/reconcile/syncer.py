@@ -131,8 +131,9 @@ class Syncer:
             require_usable(one.info, writes=True)
         owner, may_take = self._owner(live, desired)
         check_owner(live, self.registry.keys, owner, adopt=may_take)
-        if live.about is None:
-            require_free(self.registry, adopt=self.options.adopt)
+        for shard, its in zip((self.registry, *self.registry.siblings), (live, *live.siblings), strict=True):
+            if its.about is None:
+                require_free(shard, adopt=self.options.adopt)
         if desired.absent and live.empty:
             raise NoFolderError(desired.absent)
         repairs = repairs_of(self.registry, live, owner)

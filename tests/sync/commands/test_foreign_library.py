@@ -28,6 +28,23 @@ def test_sync_and_daemon_leave_it_alone_until_adopt(shell: Shell) -> None:
     assert shell.ok("execute", "a.lua").out == "1\n"
 
 
+def test_an_edit_and_a_rollback_leave_it_alone_too(shell: Shell) -> None:
+    shell.commit(a="return 1")
+    shell.ok("sync")
+    shell.commit(a="return 2")
+    shell.ok("sync")
+    shell.redis.execute_command("FUNCTION", "FLUSH")
+    shell.redis.function_load(THEIRS)
+    for words in (["edit", "a.lua", "--set", "tags=x"], ["rollback"]):
+        refused = shell(*words)
+        assert (refused.code, "another function library" in refused.err) == (2, True), words
+    assert shell.redis.fcall("theirs", 0) == 7
+    shell.redis.execute_command("FUNCTION", "FLUSH")
+    shell.ok("rollback")
+    shell.ok("edit", "a.lua", "--set", "tags=x")
+    assert shell.ok("execute", "a.lua").out == "1\n"
+
+
 def test_a_flushed_engine_comes_back_without_a_word(shell: Shell) -> None:
     shell.commit(a="return 1")
     shell.ok("sync")
