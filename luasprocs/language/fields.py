@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 BLANKS = " \t\v\f"
 _TYPO, _NEAR = 0.8, 0.7
 _BEGINNING_CHARS = 4
+_ELSEWHERE = {"tz": "timezone", "schedule": "cron", "interval": "every", "async": "runasync", "pattern": "key"}
+"""What other programs call our keys."""
 # A comment that is never closed is Lua's error to report; here it goes to the end.
 _COMMENT = re.compile(r"[ \t\v\f\r\n]*--(?:\[(=*)\[(.*?)(?:\]\1\]|\Z)|-*([^\r\n]*))", re.DOTALL)
 _PLAIN = r"[ \t\v\f]*+([A-Za-z_][A-Za-z0-9_]*+)=(?=[^= \t\v\f]|[ \t\v\f]*+(?:[\r\n]|\Z))([^\r\n]*)"
@@ -101,7 +103,7 @@ def lookalikes(text: str) -> Iterator[Lookalike]:
             continue
         field = _ANY.match(text, start, end)
         taken = _FORMS[0].match(text, start, end) and field and _counts(field[1])
-        if field and not taken and (key := _near(field[1], _NEAR) or _begun(field[1])):
+        if field and not taken and (key := _meant(field[1])):
             yield Lookalike(field[1], field.start(1), key, written(key, field[2].rstrip(BLANKS)))
 
 
@@ -136,6 +138,11 @@ def _fits(key: str, value: str) -> bool:
         parse_value(key, value)
         return True
     return False
+
+
+def _meant(word: str) -> str:
+    """The key that a word of prose may stand for, or ""."""
+    return _ELSEWHERE.get(word.lower()) or _near(word, _NEAR) or _begun(word)
 
 
 def _begun(word: str) -> str:

@@ -121,6 +121,7 @@ _GLOB_RANGE = re.compile(r"\\.|(.)-(.)|.", re.DOTALL)
 _GLOB_SYNTAX = re.compile(r"\\.?|[,\[\]]", re.DOTALL)
 _SHOWN_CHARS = 60
 _DURATION = re.compile(r"(?:[0-9]{1,12}(?:ms|[smhd]))+")
+_FRACTION = re.compile(r"([0-9]{1,6}\.[0-9]{1,6}|[0-9]{1,6}(?=w))([smhdw])")
 _DURATION_PART = re.compile(r"([0-9]+)(ms|[smhd])")
 _DURATION_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _SPELT_OUT = re.compile(
@@ -189,7 +190,15 @@ def duration_ms(text: str) -> int:
 
 
 def plain_duration(text: str) -> str:
-    """`5m` for `5 minutes`, `PT5M`, `5min`; "" for what is no duration in any spelling."""
+    """`5m` for `5 minutes`, `PT5M`, `5min`, `90m` for `1.5h`, `1h30m` for `1h 30m`; "" for what is no duration in any spelling."""
+    compact = text.lower().replace(" ", "")
+    if compact != text and _DURATION.fullmatch(compact):
+        return compact
+    if parts := _FRACTION.fullmatch(compact):
+        ms = round(float(parts[1]) * (7 * _DURATION_MS["d"] if parts[2] == "w" else _DURATION_MS[parts[2]]))
+        return next(
+            (f"{ms // each}{unit}" for unit, each in reversed(_DURATION_MS.items()) if ms and ms % each == 0), ""
+        )
     found = _SPELT_OUT.fullmatch(text.lower().removeprefix("pt"))
     if not found:
         return ""
