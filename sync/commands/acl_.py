@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from luasprocs.errors import SettingsError
+from luasprocs.operations.exposure import exposure
 from luasprocs.server.acl import OWN_COMMANDS, ROLES, rule, setuser
 from sync.console import Console
 from sync.session import Session
@@ -49,7 +51,10 @@ def command(flags: dict[str, object], /, role: str, user: str | None, as_json: b
         console.json(list(words))
         return
     user = f"luasprocs-{role}" if user is None else user
-    password = _password(options["password_file"])
+    file = options["password_file"]
+    password = _password(file)
+    if password and (said := exposure("the password", Path(file.name))):
+        console.warn(said)
     console.line(setuser(user, words, password))
     if not password:
         console.warn(

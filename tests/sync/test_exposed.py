@@ -111,6 +111,16 @@ def test_a_command_says_it_once_on_standard_error(repo, capsys):
     assert "hunter2" not in said
 
 
+@pytest.mark.parametrize(("mode", "warnings"), [(0o644, 1), (0o640, 0)])
+def test_acl_says_it_of_its_password_file(repo, capsys, mode, warnings):
+    file = repo.write("password", "hunter2\n")
+    file.chmod(mode)
+    assert run(["acl", "caller", "--password-file", "password"]) == 0
+    said = capsys.readouterr()
+    assert said.err.count("password holds the password, and every user of this machine can read it") == warnings
+    assert "hunter2" not in said.out + said.err
+
+
 def test_a_closed_folder_closes_its_files(tmp_path):
     folder = tmp_path / "closed"
     folder.mkdir()
