@@ -65,7 +65,7 @@ exit 0
 _POST_COMMIT = (
     """\
 if [ -x "$here/{hook}.local" ]; then "$here/{hook}.local" "$@" || exit; fi
-case $(git reflog -1 --format=%gs HEAD 2>/dev/null) in cherry-pick*|revert*) ;; *) exit 0 ;; esac
+case $(git reflog -1 --format=%gs HEAD 2>/dev/null) in cherry-pick*|revert*|"") ;; *) exit 0 ;; esac
 """
     + _TOO_LATE
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 
 import pytest
@@ -51,6 +52,13 @@ def test_a_mail_that_breaks_is_refused(repo_of_two: GitRepo) -> None:
     code, said = run(repo_of_two, "am", "../mail")
     assert (code != 0, SAID in said) == (True, True)
     assert repo_of_two.git("rev-parse", "HEAD") == before
+
+
+def test_a_pick_is_told_without_a_log_of_head(repo_of_two: GitRepo) -> None:
+    repo_of_two.git("config", "core.logAllRefUpdates", "false")
+    shutil.rmtree(repo_of_two.path / ".git" / "logs")
+    code, said = run(repo_of_two, "cherry-pick", "side")
+    assert (code, SAID in said, LATE in said) == (0, True, True)
 
 
 def test_picks_reverts_and_rebases_are_made_and_told(repo_of_two: GitRepo) -> None:
