@@ -28,9 +28,12 @@ def entry(git: Git, revision: str, path: str) -> Entry | None:
 
 
 def staged(git: Git, folder: str) -> list[Entry]:
-    """All staged files below `folder`, their paths relative to it."""
+    """All staged files below `folder`, their paths relative to it; without those of `git add -N`, which no commit has."""
     found = dict(map(read_staged, records(git.must("ls-files", "-s", "-z", "--full-name", "--", folder or "."))))
     sizes = git.sizes(blob for mode, blob in found.values() if mode in _BLOBS)
+    if any(sizes.get(blob) == 0 for _, blob in found.values()):
+        for path in records(git.must("diff-files", "-z", "--name-only", "--diff-filter=A", "--", folder or ".")):
+            found.pop(path, None)
     return [
         Entry(below(path, folder), mode, blob, sizes.get(blob))
         for path, (mode, blob) in found.items()

@@ -469,6 +469,17 @@ def test_what_a_sparse_checkout_leaves_out_is_not_deleted(repo):
     assert found == {"b.lua": git_blob_id(b"return 'saved'"), "deep/c.lua": git_blob_id(b"return 'c'")}
 
 
+def test_what_is_only_meant_to_be_added_is_not_staged(repo):
+    repo.write("sprocs/new.lua", "return 'new'")
+    repo.write("sprocs/empty.lua", "")
+    repo.git("add", "--intent-to-add", "sprocs/new.lua")
+    repo.git("add", "sprocs/empty.lua")
+    opened = Repository.open(repo.path)
+    assert [entry.path for entry in opened.index("sprocs")] == ["a.lua", "empty.lua"]
+    repo.git("add", "sprocs/new.lua")
+    assert [entry.path for entry in opened.index("sprocs")] == ["a.lua", "empty.lua", "new.lua"]
+
+
 def test_the_work_tree_is_what_is_on_disk_but_for_ignored_files(repo):
     repo.write(".gitignore", "*.tmp.lua\n")
     repo.write("sprocs/gone.lua", "return 0")
