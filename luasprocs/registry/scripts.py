@@ -6,10 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.encoding import raw
 from luasprocs.registry.live import read_sprocs
+from luasprocs.server.shards import each_shard
 
 if TYPE_CHECKING:
     from luasprocs.language.needs import Needs
     from luasprocs.server.registry import Registry
+
+
+def load_scripts(registry: Registry, needs: Needs) -> None:
+    """As `load_missing`, on each shard."""
+    if needs.scripts:
+        each_shard(registry, lambda shard: load_missing(shard, needs))
 
 
 def load_missing(registry: Registry, needs: Needs) -> None:

@@ -22,13 +22,12 @@ from luasprocs.registry.live import Live, engine_of, read_live
 from luasprocs.registry.pins import NO_PIN, Pin, pin_of
 from luasprocs.registry.plan import Plan, SyncOutcome, diff
 from luasprocs.registry.reload import only_engine, reload_engine
-from luasprocs.registry.scripts import load_missing
+from luasprocs.registry.scripts import load_scripts
 from luasprocs.registry.shards import enter, repairs_of
 from luasprocs.registry.shards_compile import prove_on_shards
 from luasprocs.registry.transaction import Change
 from luasprocs.server.info import require_usable
 from luasprocs.server.registry import Registry
-from luasprocs.server.shards import each_shard
 from sync.git.pusher import who_pushed
 from sync.reconcile.desired import WORKTREE
 from sync.reconcile.desired_sprocs import check_sprocs, each_sproc
@@ -185,6 +184,7 @@ class Syncer:
                 time.sleep(0.02 * 2**attempt)
                 prepared = None
                 continue
+            load_scripts(self.registry, live.needs)
             changed = generation != live.revision.generation or bool(plan)
             pin = str(prepared.pin) if plan.held else ""
             return SyncOutcome(desired.commit.sha, generation, plan, changed, _since_ms(started), pin, warnings)
@@ -207,8 +207,6 @@ class Syncer:
         """The generation that is live afterwards, and what is odd about the sprocs put."""
         desired, live, plan, revision = prepared.desired, prepared.live, prepared.plan, prepared.live.revision
         same = (revision.commit, revision.owner) == (desired.commit.sha, prepared.owner) and not prepared.repins
-        if same:
-            each_shard(self.registry, lambda shard: load_missing(shard, live.needs))
         if same and not plan and not plan.undone:
             enter(self.registry, revision.generation)
             return revision.generation, ()

@@ -17,6 +17,14 @@ def test_a_sync_loads_what_is_missing_where_no_daemon_does(shell, repo, server):
         assert shell("sync").code == 0
         assert client.evalsha(sha, 0) == 1
         client.script_flush()
+    shop.write("sprocs/other.lua", "return 2")
+    shop.commit("another one")
+    assert shell("sync").code == 0
+    assert client.evalsha(sha, 0) == 1
+    client.script_flush()
+    shop.write("sprocs/other.lua", "return 3")
+    assert shell("sync", "--worktree").code == 0
+    assert client.evalsha(sha, 0) == 1
 
 
 def test_the_repositorys_default_is_for_those_that_it_fits(shell, repo, server):
