@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from luasprocs.errors import RepositoryError
 from sync.git.entries import SYMLINK, Entry, below, read_staged, read_tree_entry, records
 
 if TYPE_CHECKING:
@@ -28,17 +29,22 @@ def entry(git: Git, revision: str, path: str) -> Entry | None:
 
 
 def staged(git: Git, folder: str) -> list[Entry]:
-    """All staged files below `folder`, their paths relative to it; without those of `git add -N`, which no commit has."""
+    """All staged files below `folder`, their paths relative to it; without those of `git add -N`, which no commit has.
+
+    Raises:
+        RepositoryError: a file, a symlink or a submodule stands in the folder's place.
+    """
     found = dict(map(read_staged, records(git.must("ls-files", "-s", "-z", "--full-name", "--", folder or "."))))
     sizes = git.sizes(blob for mode, blob in found.values() if mode in _BLOBS)
     if any(sizes.get(blob) == 0 for _, blob in found.values()):
         for path in records(git.must("diff-files", "-z", "--name-only", "--diff-filter=A", "--", folder or ".")):
             found.pop(path, None)
-    return [
-        Entry(below(path, folder), mode, blob, sizes.get(blob))
-        for path, (mode, blob) in found.items()
-        if not folder or path != folder  # a file or a submodule where the folder should be
-    ]
+    if folder and folder in found:
+        raise RepositoryError(
+            f"{folder!r} is staged as something else than a folder: stage sprocs there, "
+            'or name their folder in luasprocs.toml (folder = "…")'
+        )
+    return [Entry(below(path, folder), mode, blob, sizes.get(blob)) for path, (mode, blob) in found.items()]
 
 
 def listed(git: Git, folder: str, top: Path) -> tuple[set[str], set[str]]:

@@ -469,6 +469,18 @@ def test_what_a_sparse_checkout_leaves_out_is_not_deleted(repo):
     assert found == {"b.lua": git_blob_id(b"return 'saved'"), "deep/c.lua": git_blob_id(b"return 'c'")}
 
 
+@pytest.mark.parametrize("kind", ["file", "symlink"])
+def test_what_is_staged_in_the_place_of_the_folder_is_told(repo, kind):
+    shutil.rmtree(repo.path / "sprocs")
+    if kind == "file":
+        repo.write("sprocs", "no folder")
+    else:
+        (repo.path / "sprocs").symlink_to("/tmp")
+    repo.git("add", "--all")
+    with pytest.raises(RepositoryError, match="'sprocs' is staged as something else than a folder"):
+        Repository.open(repo.path).index("sprocs")
+
+
 def test_what_is_only_meant_to_be_added_is_not_staged(repo):
     repo.write("sprocs/new.lua", "return 'new'")
     repo.write("sprocs/empty.lua", "")
