@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -18,6 +19,7 @@ from luasprocs.state.acknowledged import acknowledge
 from luasprocs.state.executions import time_text
 from sync.console import Console
 from sync.finding_lines import print_findings
+from sync.git.checkout import has_repository
 from sync.reconcile.policy import Policy
 from sync.reconcile.standing import standing_of, wanted_of
 from sync.session import Session
@@ -86,8 +88,8 @@ def _desired(session: Session) -> tuple[Desired | None, str]:
     """What the repository around here wants, or why nobody can tell; neither where there is no repository."""
     try:
         session.repository  # noqa: B018  # opened here, so that what is wrong in it is told apart
-    except RepositoryError:
-        return None, ""
+    except RepositoryError as error:
+        return None, f"git: {error}" if has_repository(session.settings.repo or Path.cwd()) else ""
     try:
         return session.desired(None, worktree=False), ""
     except RepositoryError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from luasprocs.errors import RepositoryError
@@ -15,6 +16,13 @@ def find_top(start: Path) -> Path | None:
         if (folder / SETTINGS_FILE).is_file() or (folder / ".git").exists():
             return folder
     return None
+
+
+def has_repository(start: Path) -> bool:
+    """Whether a repository seems to be around `start`, though git may be unable to open it."""
+    here = start.absolute()
+    bare = (here / "HEAD").is_file() and (here / "objects").is_dir()
+    return bare or any(os.path.lexists(folder / ".git") for folder in (here, *here.parents))
 
 
 def find_settings(start: Path) -> RepositorySettings:

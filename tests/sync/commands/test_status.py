@@ -6,12 +6,17 @@ import socket
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from luasprocs.contract.keys import Keys
 from luasprocs.operations.identity import user_at_host
 from tests.sync.service.service import Service
 from tests.until import until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from tests.conftest import StartDaemon
     from tests.sync.commands.shell import Shell
 
@@ -363,3 +368,22 @@ def test_saved_files_that_are_refused_are_not_in_sync(shell: Shell) -> None:
         for number in range(2, 12):
             (shell.repo / "sprocs" / f"s{number}.lua").unlink()
         daemon.until("sync --worktree with --prune-all")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda git: (git / "HEAD").write_text("garbage"),
+        lambda git: (git / "config").write_text("[core]\nrepositoryformatversion = 99\n"),
+        lambda git: (git / "objects").rename(git / "gone"),
+    ],
+    ids=["HEAD", "version", "objects"],
+)
+def test_a_repository_that_git_cant_open_is_not_in_sync(shell: Shell, spoil: Callable[[Path], object]) -> None:
+    shell.commit(a="return 1")
+    shell.ok("sync")
+    assert shell("status").code == 0
+    spoil(shell.repo / ".git")
+    said = shell("status", "--json")
+    (finding,) = said.json["findings"]
+    assert (said.code, finding["code"], finding["message"].startswith("git: ")) == (1, "degraded", True)
