@@ -103,6 +103,12 @@ def _ambiguous(git: Git, name: str) -> str:
 
 
 def _unknown(git: Git, name: str) -> str:
+    status, output, _ = git.run("rev-parse", "--verify", "--quiet", name)
+    if status == 0 and OBJECT_ID.fullmatch(sha := text(output).strip()) and sha != name:
+        kind = text(git.run("cat-file", "-t", sha)[1]).strip()
+        if not kind:
+            return f"object {sha[:12]} is missing in {git.shown}: git fsck tells more, git fetch may bring it"
+        return f"{name!r} is a {kind} in {git.shown}: name a commit, a branch or a tag"
     if name == "HEAD":
         return f"{git.shown} has no commit yet on {checked_out(git) or 'HEAD'}: git add and git commit first"
     shallow = text(git.must("rev-parse", "--is-shallow-repository")).strip() == "true"
