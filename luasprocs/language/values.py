@@ -190,7 +190,7 @@ def duration_ms(text: str) -> int:
 
 
 def plain_duration(text: str) -> str:
-    """`5m` for `5 minutes`, `PT5M`, `5min`, `90m` for `1.5h`, `1h30m` for `1h 30m`; "" for what is no duration in any spelling."""
+    """`5m` for `5 minutes` or `PT5M`, `90m` for `1.5h`, `1h30m` for `1h 30m`; "" for what is no duration in any spelling."""
     compact = text.lower().replace(" ", "")
     if compact != text and _DURATION.fullmatch(compact):
         return compact

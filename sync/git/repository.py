@@ -137,20 +137,18 @@ class Repository:
                 'in luasprocs.toml (folder = "…")'
             )
         saved = self._saved = self._saved or Saved(self.object_format)
-        absent: set[str] = set()
 
         def look() -> OnDisk:
-            nonlocal absent
             found, absent = listed(self.git, folder, top)
-            return saved.read(top, found, suffix, limit_bytes)
+            return saved.read(top, found, suffix, limit_bytes)._replace(absent=absent)
 
         seen = when_settled(look) if wait else look()
         prefix = f"{folder}/" if folder else ""
         stored = self.cleaned({prefix + one.path: seen.sources[one.blob] for one in seen.entries if one.blob})
-        if not stored and not absent:
+        if not stored and not seen.absent:
             return seen
         entries = [_stored_as(one, stored.get(prefix + one.path)) for one in seen.entries]
-        entries += [one for one in self.index(folder) if one.path in absent]
+        entries += [one for one in (self.index(folder) if seen.absent else ()) if one.path in seen.absent]
         return OnDisk(sorted(entries, key=lambda one: one.path), seen.sources | dict(stored.values()), seen.moving)
 
     def cleaned(self, sources: Mapping[str, bytes]) -> dict[str, tuple[str, bytes]]:

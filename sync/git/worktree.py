@@ -18,6 +18,7 @@ from sync.git.entries import SPECIAL, SUBMODULE, SYMLINK, Entry, blob_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from collections.abc import Set as AbstractSet
 
 SETTLED_S = 0.05
 EMPTY_SETTLED_S = 1.0
@@ -30,11 +31,14 @@ PATIENCE_S = 3.0
 
 
 class OnDisk(NamedTuple):
-    """Files, and their bytes by blob id. `moving`: the path of one that is being written, and is here as it was before."""
+    """Files, and their bytes by blob id. `moving`: the path of one that is being written, and is here as it was before; `absent`:
+    of those that a sparse checkout has left out.
+    """
 
     entries: list[Entry]
     sources: dict[str, bytes]
     moving: str = ""
+    absent: AbstractSet[str] = frozenset()
 
 
 class _Kept(NamedTuple):
