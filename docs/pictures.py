@@ -43,9 +43,11 @@ COLUMNS, LINES = 110, 30
 PATIENCE_S = 60
 SHOWN = {
     "terminal": ("$ luasprocs sync", "+ order.lua", "42", "~ order.lua", "ERR order.lua:4:", "rolled back"),
-    "screen": ("failing 1", "orders/count.lua", "orders/check.lua", "failing"),
+    "screen": ("FAILING orders/check.lua", "(F)", "ERR/S", "● ", "is odd", "orders/count.lua"),
     "executions": ("orders/check.lua", "error", "ok"),
-    "shards": ("shard differs 1", "away", "can't be reached", "orders/count.lua", "carts/total.lua"),
+    "shards": ("SHARD DIFFERS", "(H)", "away", "can't be reached", "orders/count.lua", "carts/total.lua"),
+    "panels": ("P99", "Runs", "Source", "runs/s", "took", "since", "is odd"),
+    "replay": ("Replay of", "recorded", "the same source", "as it is now", "is odd"),
     "record": ("status    error", "> 6", "ERR orders/check.lua:6: order", "is odd"),
 }
 """What each picture must show; tests/test_pictures.py looks for it in the files."""
@@ -179,6 +181,11 @@ async def screens(url: str) -> None:
         await pilot.pause(1)
         await pilot.press("k", "enter")
         await picture(pilot, "record")
+        await pilot.press("t")
+        await picture(pilot, "replay")
+    app = TuiApp(Context("", url), poll_s=0.1)
+    async with app.run_test(size=(160, 40)) as pilot:
+        await picture(pilot, "panels")
 
 
 async def shards(cluster: EmbeddedCluster) -> None:
