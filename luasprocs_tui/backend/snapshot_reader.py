@@ -16,11 +16,13 @@ from luasprocs.contract.codes import FindingCode
 from luasprocs.contract.encoding import raw, text
 from luasprocs.language.metadata import says_yes
 from luasprocs.language.triggers import HEADER_KEYS, described, schedule_of
+from luasprocs.language.values import some_of
 from luasprocs.operations.acknowledgeable import gaps_of, unknown_after_ms
-from luasprocs.operations.findings import findings
+from luasprocs.operations.findings import Finding, findings, worst_first
 from luasprocs.operations.snapshot import away_shards, failing_in, missed_in, read_around, sprocs_of
 from luasprocs.registry.edits import is_edited
 from luasprocs.registry.live import LiveSproc, read_live
+from luasprocs.server.readable_errors import readable_error
 from luasprocs.server.reading import raise_refusals
 from luasprocs.server.shards import each_shard, reached
 from luasprocs.state.stats import summed
@@ -95,7 +97,7 @@ class SnapshotReader:
             self._last,
             rows=rows,
             pulse=pulse,
-            findings=findings(around),
+            findings=_with_erring(findings(around), rows),
             counts=_counts(around),
             running=around.running,
             missed=around.sprocs.missed if around.sprocs else (),
@@ -187,6 +189,18 @@ class SnapshotReader:
         """The commit that an edit which was seen here has become; "" where there is none, or it was taken back."""
         before = None if is_edited(sproc) else self._edited.get(sproc.name)
         return commit if before is not None and commit != before else ""
+
+
+def _with_erring(found: tuple[Finding, ...], rows: tuple[Row, ...]) -> tuple[Finding, ...]:
+    """Those that fail now and then are failing, too, though their last run went well."""
+    erring = [row for row in rows if row.counters.erring]
+    if not erring or any(one.code is FindingCode.FAILING for one in found):
+        return found
+    names = tuple(row.name for row in erring)
+    worst = max(erring, key=lambda row: row.counters.errors_per_s or 0.0)
+    said = readable_error(worst.counters.last_error)
+    message = f"runs failed within the last minute: {some_of(names)}{f'; {worst.name}: {said}' if said else ''}"
+    return worst_first((*found, Finding(FindingCode.FAILING, message, "luasprocs logs --status error", names=names)))
 
 
 def _with_who(rows: tuple[Row, ...], around: Around) -> tuple[Row, ...]:

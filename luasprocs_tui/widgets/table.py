@@ -54,6 +54,7 @@ class Table(ScrollView, can_focus=True):
         self._told: str | None = None
         self._sorted: tuple[int, str] | None = None
         self._follows = True
+        self._moved = False
         self._marked: frozenset[str] = frozenset()
 
     def on_focus(self, event: events.Focus) -> None:
@@ -107,13 +108,13 @@ class Table(ScrollView, can_focus=True):
     def show(self, keys: Sequence[str], line: Callable[[int], Line]) -> None:
         """Replaces the rows by those of `keys`; `line` makes the one at a place when it is drawn, and not before.
 
-        The cursor stays on its key, or about where it was if that is gone.
+        The cursor stays on its key, or about where it was if that is gone, or if nobody has moved it yet.
         """
         selected = self.selected
         stays = selected is not None and selected in keys
         self._keys, self._line = keys, line
         self.virtual_size = Size(0, len(keys) + 1)
-        at = keys.index(str(selected)) if stays else max(0, min(self.cursor, len(keys) - 1))
+        at = keys.index(str(selected)) if stays and self._moved else max(0, min(self.cursor, len(keys) - 1))
         self.cursor = self._row_at(at)
         self._tell()
         self.refresh()
@@ -202,6 +203,7 @@ class Table(ScrollView, can_focus=True):
 
     def action_move(self, by: int) -> None:
         """Moves the cursor by rows; one that stays still comes back to the screen."""
+        self._moved = True
         self.cursor = self._row_at(max(0, min(self.cursor + by, len(self._keys) - 1)), -1 if by < 0 else 1)
         self.watch_cursor()
         self._follows = self.cursor >= len(self._keys) - 1

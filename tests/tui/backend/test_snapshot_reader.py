@@ -3,6 +3,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from luasprocs.contract.codes import FindingCode
 from luasprocs.server.registry import Registry
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.backend.snapshot_reader import SnapshotReader
@@ -55,3 +58,23 @@ async def test_redis_is_asked_twice_a_second_at_most_and_never_by_keys(server: S
         commands: Any = client.info("commandstats")
         looks = commands.get("cmdstat_smembers", {}).get("calls", 0)
         assert looks <= passed * 2 + 1, (looks, passed)
+
+
+def test_what_fails_now_and_then_is_failing_though_its_last_run_went_well(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("luasprocs_tui.backend.rates.LEAST_S", 0.0)
+    client, keys = server.client(), KEYS
+    put(client, sproc("a.lua", "return 1"), sproc("b.lua", "return 1"))
+    registry = Registry(client, keys)
+    reader = SnapshotReader(lambda: registry)
+    before: Any = {"runs": 10, "errors": 1, "last_status": "ok", "last_error": "ERR a.lua:1: no"}
+    client.hset(keys.stats("a.lua"), mapping=before)
+    assert not reader.read(("a.lua", "b.lua")).findings, "an error of yesterday"
+    client.hset(keys.stats("a.lua"), mapping={"runs": 20, "errors": 2})
+    time.sleep(0.01)
+    found = reader.read(("a.lua", "b.lua"))
+    assert [(one.code, one.names) for one in found.findings] == [(FindingCode.FAILING, ("a.lua",))]
+    assert "a.lua: ERR a.lua:1: no" in found.findings[0].message
+    client.hset(keys.stats("a.lua"), mapping={"runs": 30})
+    assert reader.read(("a.lua", "b.lua")).findings, "for a minute"

@@ -56,7 +56,7 @@ async def test_it_lists_each_sproc_with_trigger_state_and_counters(server: Serve
     async with TuiApp(Context("", server.url)).run_test(size=size) as pilot:
         await listed(pilot)
         shown = screen_of(pilot)
-        lines = {line.split()[0]: line for line in reversed(shown.splitlines()) if ".lua" in line}
+        lines = {line.split()[0]: line for line in shown.splitlines() if line.startswith("  ") and ".lua" in line}
         assert pilot.app.screen.query_one(Table).visible_keys == tuple(sorted(SOURCES))
         if size[0] < 120:  # else panels have the room
             assert "set dream*" in lines["sc2.lua"]
@@ -152,7 +152,7 @@ async def test_keys_of_the_wrong_type_are_shown_not_fatal(server: Server):
     async with TuiApp(Context("", server.url)).run_test() as pilot:
         await listed(pilot)
         assert set(SOURCES) <= set(pilot.app.screen.query_one(Table).visible_keys)
-        await pilot.press("exclamation_mark")
+        await pilot.press("exclamation_mark", "j")
         await until(pilot, lambda: "is not a hash" in screen_of(pilot), "what is wrong")
 
 
