@@ -77,16 +77,17 @@ class Observer:
 
     @property
     def found(self) -> tuple[Finding, ...]:
-        """What is wrong, the worst first; if nobody may look, that, and what was known before."""
+        """What is wrong, the worst first; if nobody can look, or may, that, and what was known before."""
+        known = findings(self.seen.snapshot) if self.seen.at_s else ()
         if not self.up:
             why = self._why_down or f"{redacted(self._url)} does not answer"
-            return findings(Snapshot(unreachable=why))
-        known = findings(self.seen.snapshot)
-        if not (blind := self._why_blind or ("" if self.seen.at_s else "nothing was read yet")):
+            (first,) = findings(Snapshot(unreachable=why))
+        elif blind := self._why_blind or ("" if self.seen.at_s else "nothing was read yet"):
+            hint = "see the daemon's log, and the rights of its user: luasprocs acl daemon"
+            first = Finding(FindingCode.UNREACHABLE, f"what is wrong can't be told: {blind}", hint)
+        else:
             return known
-        code, hint = FindingCode.UNREACHABLE, "see the daemon's log, and the rights of its user: luasprocs acl daemon"
-        others = (one for one in known if one.code != code)
-        return Finding(code, f"what is wrong can't be told: {blind}", hint), *others
+        return first, *(one for one in known if one.code != first.code)
 
     async def fresh(self) -> Seen:
         """Looks at everything now; if that takes too long, what was known before."""

@@ -131,10 +131,13 @@ def test_a_hung_server_is_told_within_a_second_with_what_was_known(own_server, r
     own = own_server()
     with serve(own, repo) as service:
         live(own.client(), repo.git("rev-parse", "HEAD"))
+        own.client().set("ev:1", "bad")
         until(lambda: b"luasprocs_registry_daemons 1.0" in ask(service, "/metrics")[1])
+        service.until("finding: failing")
         os.kill(own.pid, signal.SIGSTOP)
         try:
             text = within_a_second(service, "/metrics")[1].decode()
+            assert 'luasprocs_finding{code="failing"} 1.0\n' in text, "it was known before"
             assert "luasprocs_redis_up 0.0\n" in text
             assert 'luasprocs_finding{code="unreachable"} 1.0\n' in text
             assert "luasprocs_registry_daemons 1.0\n" in text
@@ -148,6 +151,8 @@ def test_a_hung_server_is_told_within_a_second_with_what_was_known(own_server, r
             age = re.search(rb"\nluasprocs_registry_age_seconds (\S+)", within_a_second(service, "/metrics")[1])
             assert age
             assert float(age[1]) > 0.5
+            service.until("finding: unreachable")
+            assert "finding ended" not in service.output
         finally:
             os.kill(own.pid, signal.SIGCONT)
         until(lambda: ask(service, "/readyz")[0] == 200)
