@@ -29,20 +29,31 @@ ATTEMPTS = 5
 
 
 def edit(
-    registry: Registry, name: str, source: bytes, *, base: str, by: str, onto: bytes | None = None
+    registry: Registry,
+    name: str,
+    source: bytes,
+    *,
+    base: str,
+    by: str,
+    onto: bytes | None = None,
+    undoing: bool = False,
 ) -> Revision | None:
     """Makes `source` live in place of the blob `base` that the editor saw, as a new generation; None: it was so already.
 
-    `onto`: what git has of it and `source` was merged with, if it was: that is what an undo brings back then.
+    `onto`: what git has of it and `source` was merged with, if it was: that is what an undo brings back then. `undoing`:
+    `source` is git's, so that nothing is kept of what is live.
 
     Raises:
-        EditConflictError: something else is live now. NoSprocError: nothing of that name is.
+        EditConflictError: something else is live now. NoSprocError: nothing of that name is. RegistryError: it was changed by
+        hand, and the edit would bring that into git.
         ProblemsError: the source is broken. ConflictError: others kept changing the registry.
         OwnerError, redis.RedisError: see `luasprocs.registry.apply`.
     """
     for attempt in range(ATTEMPTS):
         live = read_live(registry)
         now = _unchanged(registry, name, base)
+        if not undoing and name in live.drift:
+            raise RegistryError(f"{name} was changed by hand, and not by an edit: luasprocs sync repairs it, then edit it")
         if source == now.source and onto is None:
             return None
         try:
@@ -80,7 +91,7 @@ def undo(registry: Registry, name: str, *, by: str) -> Revision | None:
     if found is None or found.base == now.blob:
         raise RegistryError(f"{name} has no live edit to undo")
     source = read_blobs(registry, [found.base])[found.base]
-    return edit(registry, name, source, base=now.blob, by=by)
+    return edit(registry, name, source, base=now.blob, by=by, undoing=True)
 
 
 def _unchanged(registry: Registry, name: str, base: str) -> Sproc:

@@ -68,7 +68,8 @@ class HistoryScreen(TableScreen[Generation]):
 
     def about(self, row: Generation) -> str:
         parts = [*(f"+{name}" for name in row.created), *(f"~{name}" for name in row.updated)]
-        return "  ".join([f"applied by {row.applied_by}", *parts, *(f"-{name}" for name in row.deleted)])
+        parts += [*(f"-{name}" for name in row.deleted), *(f"repaired: {what}" for what in row.healed)]
+        return "  ".join([f"applied by {row.applied_by}", *parts])
 
     @on(messages.RowOpened)
     def _opened(self) -> None:

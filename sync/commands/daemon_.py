@@ -179,6 +179,8 @@ def _once(session: Session, keys: Keys, source: Source) -> int:
     if state.state != DesiredState.SYNCED:
         console.error(f"{state.state}: {state.reason}")
         return 2
+    if done.healed:
+        console.warn(f"repaired: {', '.join(done.healed)}")
     console.line(_said(done))
     return 0
 

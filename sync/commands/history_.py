@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
+from luasprocs.contract.codes import Action
+from luasprocs.language.values import some_of
 from luasprocs.registry.history import read_history
 from sync.console import Console
 from sync.session import Session
+
+if TYPE_CHECKING:
+    from luasprocs.registry.history import Generation
 
 
 @click.command("history")
@@ -29,8 +36,13 @@ def command(flags: dict[str, object], as_json: bool, count: int | None) -> None:
             entry.commit[:10],
             f"+{len(entry.created)} ~{len(entry.updated)} -{len(entry.deleted)}",
             entry.applied_by,
-            entry.subject if entry.action == "sync" else f"{entry.action}: {entry.subject}",
+            _said(entry),
         )
         for entry in history
     ]
     console.table(("generation", "applied (utc)", "commit", "changes", "by", "subject"), rows)
+
+
+def _said(entry: Generation) -> str:
+    said = entry.subject if entry.action == Action.SYNC else f"{entry.action}: {entry.subject}"
+    return f"{said} (repaired {some_of(entry.healed)})" if entry.healed else said

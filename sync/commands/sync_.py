@@ -89,7 +89,7 @@ def print_outcome(
     if plan.held:
         out = f"! a rollback {outcome.pin} keeps out what git has of {some_of(plan.held)}"
         console.line(f"{out} (luasprocs sync or luasprocs unpin lets it in)", "yellow")
-    for repair in plan.repairs:
+    for repair in (*(f"{name} was changed by hand" for name in plan.drifted), *plan.repairs):
         console.line(f"! repaired: {repair}", "yellow")
     for warning in outcome.warnings[:LINES]:
         console.line(f"! {warning}", "yellow")

@@ -266,6 +266,23 @@ def test_sync_heals_what_hands_and_flushes_did(shell: Shell) -> None:
         assert shell.ok("status", "--json").json["in_sync"], what
 
 
+def test_whatever_repairs_what_was_changed_by_hand_says_so_and_marks_it(shell: Shell) -> None:
+    shell.commit(a="return 1\n")
+    shell.ok("sync")
+    key = Keys().name("a.lua")
+    shell.redis.hset(key, "source", "return 'by hand'\n")
+    assert "! repaired: a.lua was changed by hand" in shell.ok("sync").out
+    shell.redis.hset(key, "source", "return 'by hand'\n")
+    shell.commit(b="return 2\n")
+    shell.ok("sync")
+    shell.redis.hset(key, "source", "return 'by hand'\n")
+    assert "repaired: a.lua" in shell("daemon", "--once").err
+    shell.redis.delete(Keys().revision)
+    shell.ok("sync")
+    marks = [row[-1].partition(" (")[2] for row in shell.ok("history").rows]
+    assert marks == ["repaired the engine runs generation 4, not 0)", *["repaired a.lua)"] * 3, ""]
+
+
 def test_the_stored_sha_is_what_script_load_answers(shell: Shell) -> None:
     shell.commit(a="-- ä\nreturn 1")
     shell.ok("sync")
