@@ -18,7 +18,7 @@ class Facts:
     `moved`: this daemon's branch contained `live`, and does no longer: its history was rewritten; `known`: the repository has
     `live`; `ahead`: `wanted` descends from `live`; `behind`: `live` descends from `wanted`. `pinned`: the commit that a rollback
     left, or ""; `after_pin`, `before_pin`: `wanted` descends from it, or is or precedes it; `off_pin`: the branch contained it,
-    and does no longer. `worktree`: files on disk, no commit.
+    and does no longer; `lifted`: some of its sprocs were unpinned since. `worktree`: files on disk, no commit.
     """
 
     wanted: str
@@ -31,6 +31,7 @@ class Facts:
     after_pin: bool = False
     before_pin: bool = False
     off_pin: bool = False
+    lifted: bool = False
     suspended: str = ""
     worktree: bool = False
 
@@ -54,6 +55,8 @@ def decide(facts: Facts) -> Decision:
     wanted, live = facts.wanted[:12], facts.live[:12]
     if facts.suspended:
         return Decision(False, DesiredState.SUSPENDED, f"suspended {facts.suspended}: luasprocs unsuspend")
+    if facts.lifted and facts.wanted == facts.pinned:
+        return APPLY
     rewritten = facts.off_pin and not facts.before_pin
     if facts.pinned and not facts.worktree and not (facts.after_pin or rewritten):
         return Decision(False, DesiredState.PINNED, f"commit {facts.pinned[:12]} was rolled back: {GOES_ON}")

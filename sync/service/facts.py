@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from luasprocs.registry.pins import pin_of
 from luasprocs.state.desired import read_suspended, read_sync_state
 from sync.reconcile.decision import Facts
 from sync.reconcile.desired import WORKTREE
@@ -44,6 +45,7 @@ def read_facts(
         after_pin=on_pin and wanted != pinned,
         before_pin=bool(pinned) and repository.is_ancestor(wanted, pinned),
         off_pin=not on_pin and pinned in (contained or ()),
+        lifted=bool(pin_of(live.revision).lifted),
     )
 
 

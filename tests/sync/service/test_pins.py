@@ -152,6 +152,20 @@ def test_somebody_says_so(server: Server, repo: GitRepo, how: str) -> None:
     assert how != "unpin" or ("unpin", "ben@host", "fixed elsewhere") in told
 
 
+def test_one_of_several_is_let_in_without_another_commit(server: Server, repo: GitRepo) -> None:
+    client = server.client()
+    rolled_back(server, repo)
+    wanted = repo.git("rev-parse", "HEAD")
+    with Service(server.url, repo.path):
+        pinned(client, wanted)
+        unpin(Registry(client, KEYS), ["a.lua"], by="ben@host")
+        until(lambda: sources(client) == {"a.lua": "return 2", "b.lua": "return 1"}, what=lambda: sources(client))
+        pinned(client, wanted)
+    with Service(server.url, repo.path):
+        pinned(client, wanted)
+    assert sources(client) == {"a.lua": "return 2", "b.lua": "return 1"}
+
+
 def test_one_sproc_alone(server: Server, repo: GitRepo) -> None:
     client = server.client()
     registry = Registry(client, KEYS)
