@@ -145,7 +145,9 @@ def _way(registry: Registry, live: Live, generation: int | None, sproc: str) -> 
     if sproc:
         was = {name: blob for name, blob in blobs.items() if name == sproc}
         blobs = {name: live.sprocs[name].blob for name in others} | was
-    plan = diff(blobs, live.sprocs, held=others)
+    # A live edit that was made before then stays one.
+    edited = {name for name, one in live.sprocs.items() if one.edit and one.intact and blobs.get(name) == one.blob}
+    plan = diff(blobs, live.sprocs, held={*others, *edited})
     if sproc and not plan:
         raise RegistryError(f"{sproc} is as it was in generation {wanted}: see luasprocs history")
     at_hand = {git_blob_id(sproc.source): sproc.source for sproc in read_sprocs(registry, plan.drifted)}

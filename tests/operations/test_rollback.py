@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from luasprocs.errors import OwnerError, RegistryError
+from luasprocs.operations.edit import edit
 from luasprocs.operations.rollback import preview, rollback
 from luasprocs.operations.sprocs import live_sproc
+from luasprocs.registry.edits import edits_of
 from luasprocs.registry.history import read_history
 from luasprocs.registry.live import Live, read_live
 from tests.live import put, sproc
@@ -72,3 +74,12 @@ def test_who_asks_may_refuse_first(live: Registry) -> None:
     with pytest.raises(OwnerError, match="tests"):
         rollback(live, 1, by="ann", check=refuse)
     assert read_live(live).revision.generation == 3
+
+
+def test_a_live_edit_that_is_older_stays_one(live: Registry) -> None:
+    for name in ("b.lua", "c.lua"):
+        edit(live, name, b"return 'edited'", base=live_sproc(live, name).blob, by="ben")
+    assert [one.name for one in preview(live).differences] == ["c.lua"]
+    assert rollback(live, by="ann").plan.updated == ("c.lua",)
+    assert [live_sproc(live, name).source for name in ("b.lua", "c.lua")] == [b"return 'edited'", b"return 1"]
+    assert [one.name for one in edits_of(read_live(live))] == ["b.lua"]
