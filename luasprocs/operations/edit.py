@@ -53,7 +53,9 @@ def edit(
         live = read_live(registry)
         now = _unchanged(registry, name, base)
         if not undoing and name in live.drift:
-            raise RegistryError(f"{name} was changed by hand, and not by an edit: luasprocs sync repairs it, then edit it")
+            raise RegistryError(
+                f"{name} was changed by hand, and not by an edit: luasprocs sync repairs it, then edit it"
+            )
         if source == now.source and onto is None:
             return None
         try:

@@ -12,7 +12,7 @@ from luasprocs.contract.encoding import text
 from luasprocs.runtime.log import log
 from luasprocs.runtime.pool import DEPTH
 from luasprocs.runtime.workers import WorkerError
-from luasprocs.server.errors import is_full
+from luasprocs.server.states import takes_no_writes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -33,8 +33,8 @@ class Workload:
     """`generation`: the newest one known here, whose sources new runs use; `ended`: called after each run.
 
     `unreported`: jobs with outcomes that the server doesn't know yet; `done`: how many have ended. `begun`: called with a
-    job's entry when its run begins; `unbegun`: jobs that no worker could begin, or that a full server has stopped. `at_hand`:
-    entries of all jobs that were handed to this daemon, until the server knows what became of them.
+    job's entry when its run begins; `unbegun`: jobs that no worker could begin, or that a server has stopped which takes no
+    writes. `at_hand`: entries of all jobs that were handed to this daemon, until the server knows what became of them.
     """
 
     def __init__(self, pool: Pool) -> None:
@@ -135,8 +135,8 @@ class Workload:
         except WorkerError:
             self.unbegun.append(job)
         else:
-            if outcome.status == Status.ERROR and is_full(text(outcome.error)):
-                self.unbegun.append(job)  # that was no try: it begins anew when the server has room
+            if outcome.status == Status.ERROR and takes_no_writes(text(outcome.error)):
+                self.unbegun.append(job)  # that was no try: it begins anew when the server takes writes again
             else:
                 self._note(job, outcome)
         finally:

@@ -17,7 +17,7 @@ from luasprocs.errors import (
     ServerUnreachableError,
 )
 from luasprocs.server.guide_errors import GuideError
-from luasprocs.server.states import CLUSTER_DOWN, ELSEWHERE, MISSING_FUNCTION
+from luasprocs.server.states import CLUSTER_DOWN, ELSEWHERE, MISSING_FUNCTION, NO_WRITES
 from luasprocs.server.urls import redacted
 
 if TYPE_CHECKING:
@@ -274,7 +274,7 @@ def is_full(error: object) -> bool:
 
 def is_no_writes(error: exceptions.RedisError) -> bool:
     """Whether the server takes no writes now: it is full, a replica, without its replicas, or can't write its file."""
-    return _code(error) in {"OOM", "READONLY", "NOREPLICAS", "MISCONF"}
+    return _code(error) in NO_WRITES
 
 
 def is_killed(error: object) -> bool:

@@ -13,6 +13,8 @@ ELSEWHERE_TEXT = re.compile(
 )
 CLUSTER_DOWN = "while the cluster is down"
 """What a script says that touches a key then."""
+NO_WRITES = ("OOM", "READONLY", "NOREPLICAS", "MISCONF")
+"""Codes of a server that takes no writes now: it is full, a replica, without its replicas, or can't write its file."""
 _PASSING = (b"BUSY ", b"LOADING ", b"MASTERDOWN ")
 
 
@@ -22,6 +24,11 @@ def passes(text: bytes) -> bool:
     Nothing of the command was done, so that it can be sent again.
     """
     return text.startswith(_PASSING) or (text.startswith(b"ERR ") and text.endswith(MISSING_FUNCTION.encode()))
+
+
+def takes_no_writes(text: str) -> bool:
+    """Whether a run was stopped by a server that takes no writes now, or by an engine that says so in its place."""
+    return text.startswith(tuple(f"{code} " for code in NO_WRITES))
 
 
 def is_elsewhere(text: bytes) -> bool:

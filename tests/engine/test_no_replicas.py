@@ -16,6 +16,7 @@ from luasprocs.operations.run import Enqueued, Ran, run
 from luasprocs.operations.snapshot import read_snapshot
 from luasprocs.server.registry import Registry
 from luasprocs.state.executions import read_executions
+from luasprocs.state.jobs import read_jobs
 from tests.daemons import DaemonProcess
 from tests.live import put, sproc
 from tests.until import until
@@ -107,6 +108,37 @@ def test_events_and_jobs_wait_for_the_replicas(registry):
         client.config_set("min-replicas-to-write", 0)
         until(lambda: client.get("n") == b"3")
         assert {one.status for one in until(lambda: read_executions(registry))} == {"ok"}
+        assert "Traceback" not in daemon.output
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("state", ["NOREPLICAS", "READONLY"])
+def test_a_job_under_way_begins_anew_and_that_is_no_try(registry, state):
+    client = registry.client
+    client.config_set("min-replicas-to-write", 0)
+    held = (
+        "-- runasync=yes\nredis.call('SET', 'began', 1) while redis.call('GET', 'hold') == '1' do end\n"
+        "redis.call('SET', 'attempt', sproc.attempt)"
+    )
+    put(client, sproc("held.lua", held))
+    client.set("hold", "1")
+    with DaemonProcess(url(client)) as daemon:
+        client.fcall("luasprocs_enqueue", 0, "held.lua", "-", 1)
+        until(lambda: client.get("began"))
+        with client.pipeline(transaction=True) as pipe:
+            pipe.set("hold", "0")
+            if state == "READONLY":
+                pipe.execute_command("REPLICAOF", "127.0.0.1", "1")
+            else:
+                pipe.config_set("min-replicas-to-write", 1)
+            pipe.execute()
+        daemon.until(state)
+        time.sleep(0.3)  # the run has failed by then
+        client.config_set("min-replicas-to-write", 0)
+        client.execute_command("REPLICAOF", "NO", "ONE")
+        until(lambda: client.get("attempt") == b"1")
+        until(lambda: not read_jobs(registry))
+        assert {one.status for one in read_executions(registry, None)} == {"ok"}
         assert "Traceback" not in daemon.output
 
 

@@ -92,8 +92,10 @@ def test_what_is_broken_or_gone_changes_nothing(live: Registry) -> None:
 def test_what_was_changed_by_hand_does_not_come_into_git_by_an_edit(live: Registry) -> None:
     base = live_sproc(live, "a.lua").blob
     live.client.hset(live.keys.name("a.lua"), "source", b"return 'by hand'\n")
-    for edited in (lambda: edit_metadata(live, "a.lua", {"tags": "x"}, base=base, by="ann"),
-                   lambda: edit(live, "a.lua", b"return 5\n", base=base, by="ann")):
+    for edited in (
+        lambda: edit_metadata(live, "a.lua", {"tags": "x"}, base=base, by="ann"),
+        lambda: edit(live, "a.lua", b"return 5\n", base=base, by="ann"),
+    ):
         with pytest.raises(RegistryError, match="was changed by hand"):
             edited()
     assert edits_of(read_live(live)) == ()
