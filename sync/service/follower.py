@@ -38,6 +38,8 @@ GIVE_UP_AFTER_S = 3.0
 """How long a silent remote is waited for when the service ends."""
 END_WITHIN_S = 10.0
 """How long a reconciliation under way may take when the service ends."""
+SLOW_S = 10.0
+"""A reconciliation that takes longer makes what is known degraded, though nobody knows yet what becomes of it."""
 LATE_INTERVALS, LATE_LEAST_S = 3, 60.0
 """A daemon that hasn't looked for so many intervals, or so long if that is more, no longer follows git."""
 
@@ -89,6 +91,7 @@ class Follower:
         self._woken = asyncio.Event()
         self._stop = asyncio.Event()
         self._told: tuple[str, str] = ("", "")
+        self._slow = ""
         self._on_reconciled: Callable[[Reconciliation], None] = lambda _: None
 
     @property
@@ -98,7 +101,10 @@ class Follower:
 
     @property
     def health(self) -> SyncHealth:
-        return replace(self._health, connected=self.connected, fetches=self._fetching.seen.ended)
+        last = self._health.last
+        if self._slow:
+            last = last.without_fetch(self._slow) if last else Reconciliation.failed("git", self._slow)
+        return replace(self._health, last=last, connected=self.connected, fetches=self._fetching.seen.ended)
 
     def on_reconciled(self, heard: Callable[[Reconciliation], None]) -> None:
         """Registers a callback: called after each reconciliation, in the loop's thread."""
@@ -167,6 +173,7 @@ class Follower:
     async def _ended(self, under_way: asyncio.Task[Reconciliation]) -> Reconciliation:
         """Waits for a reconciliation; after a stop, gives up on a silent remote."""
         stopped = asyncio.create_task(self._stop.wait())
+        slow = asyncio.get_running_loop().call_later(SLOW_S, self._is_slow)
         try:
             await asyncio.wait((under_way, stopped), return_when=asyncio.FIRST_COMPLETED)
             while not under_way.done():
@@ -175,6 +182,12 @@ class Follower:
             return await asyncio.shield(under_way)
         finally:
             stopped.cancel()
+            slow.cancel()
+            self._slow = ""
+
+    def _is_slow(self) -> None:
+        self._slow = f"a check of git and Redis has not ended for {SLOW_S:.0f} s: what is live stays"
+        log.warning("%s: %s", DesiredState.DEGRADED, self._slow)
 
     def _looked(self) -> Reconciliation:
         """Reconciles, and promises when it will again: a daemon that only syncs has no heartbeat."""

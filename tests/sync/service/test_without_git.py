@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import os
+import shutil
 import socket
 import urllib.request
 from typing import TYPE_CHECKING
@@ -12,6 +15,10 @@ import pytest
 from luasprocs.contract.keys import Keys
 from luasprocs.server.registry import Registry
 from luasprocs.state.desired import read_sync_state
+from sync.git.repository import Repository
+from sync.service.follower import Follower
+from sync.service.rules import Rules
+from sync.service.sources import Checkout
 from tests.githttp import GitHttp
 from tests.gitrepo import GitRepo
 from tests.live import put, sproc
@@ -167,3 +174,32 @@ def test_its_live_commit_is_that_of_git_once_it_can_be_asked(server: Server, hub
             http.back()
             live(client, commit)
             stands(client, "synced")
+
+
+async def test_a_git_that_hangs_later_is_degraded_until_it_answers(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo = GitRepo(tmp_path / "shop")
+    repo.write("sprocs/a.lua", "return 1\n")
+    repo.commit()
+    hangs, program = tmp_path / "hangs", tmp_path / "bin/git"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\nwhile [ -e {hangs} ]; do sleep 0.05; done\nexec {shutil.which('git')} \"$@\"\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr("sync.service.follower.SLOW_S", 0.3)
+    follower = Follower(server.url, KEYS, Checkout(Repository.open(repo.path)), Rules(), "d", 0.2)
+    running = asyncio.create_task(follower.run())
+
+    async def stands_at(state: str) -> None:
+        async with asyncio.timeout(60):
+            while not (last := follower.health.last) or last.state.state != state:
+                await asyncio.sleep(0.02)
+
+    await stands_at("synced")
+    hangs.touch()
+    await stands_at("degraded")
+    hangs.unlink()
+    await stands_at("synced")
+    follower.stop()
+    await running
