@@ -60,6 +60,7 @@ class Reconciler:
         self._live: Live | None = None
         self._doubts = 0
         self._contained: frozenset[str] | None = None
+        self._branch = ""
         self._refused: tuple[str, int, SyncState] | None = None
         self._recurrence = Recurrence(registry)
         self._applying = False
@@ -139,6 +140,9 @@ class Reconciler:
         return live
 
     def _decide(self, desired: Desired, live: Live) -> Decision:
+        if self._source.remote and desired.branch != self._branch:
+            # Of a remote's HEAD that is another branch now: where that one was before nobody knows.
+            self._contained, self._branch = None, desired.branch
         facts = read_facts(self.registry, self._source, desired, live, self._contained)
         self._contained = contained_by(facts)
         return decide(facts)

@@ -70,6 +70,17 @@ def test_another_branch_is_not_one_that_has_just_moved(
         assert finding(server, "diverged")["names"] == ["a.lua"]
 
 
+def test_nor_is_one_that_became_the_remotes_head(server: Server, repo: GitRepo, tmp_path: Path) -> None:
+    client, main, work = server.client(), repo.git("rev-parse", "main"), tmp_path / "daemon"
+    work.mkdir()
+    with Service(server.url, work, "--remote", f"file://{repo.path}"):
+        live(client, main)
+        repo.git("checkout", "--quiet", "other")
+        still(client, main, repo.git("rev-parse", "other"))
+        repo.git("checkout", "--quiet", "-b", "renamed", "main")
+        live(client, commit_on(repo, "renamed", "return 'ahead of main'\n"))
+
+
 def test_of_a_checkout_neither(server: Server, repo: GitRepo) -> None:
     client, main = server.client(), repo.git("rev-parse", "main")
     with Service(server.url, repo.path):
