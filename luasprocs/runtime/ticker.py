@@ -15,7 +15,7 @@ from luasprocs.runtime.link import DemotedError, LinkLostError
 from luasprocs.runtime.log import log
 from luasprocs.runtime.shard_state import TICK
 from luasprocs.runtime.wire import connect
-from luasprocs.server.errors import is_missing_function, is_read_only
+from luasprocs.server.errors import is_busy, is_missing_function, is_read_only
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 TICKS_UNHEARD = 8
 """After so many missing ticks the event connection counts as broken."""
 HUNG_S = 5.0
+ANSWER_S = 1.0
 FORCE_EVERY_S = 0.2
 LOST = 3
 """What `tick` takes as `forced` to begin an epoch at once after a failover."""
@@ -89,7 +90,9 @@ class Ticker:
             await asyncio.sleep(max(0.0, TICK_MS / 1000 - (time.monotonic() - started_s)))
 
     async def _in_time(self, call: Coroutine[Any, Any, Any]) -> Any:
-        """The answer. If it takes long, a second connection tells a hung server from a dead connection."""
+        """The answer. If it takes long, a second connection tells a hung server, or one that takes no writes for a while
+        (CLIENT PAUSE, FAILOVER), from a dead connection.
+        """
         task = asyncio.ensure_future(call)
         task.add_done_callback(_retrieve)
         while True:
@@ -97,17 +100,35 @@ class Ticker:
             if done:
                 return task.result()
             try:
-                probe = await connect(self._link.address.url)
-                probe.close()
+                answers = await self._answers_others()
             except exceptions.ResponseError:  # BUSY: it is there, and runs a script
                 continue
             except exceptions.RedisError:
                 log.warning("no answer for %.0f s, and the server accepts no connection: waiting", HUNG_S)
                 continue
-            if (await asyncio.wait((task,), timeout=1))[0]:  # it hung, and answers now
+            if (await asyncio.wait((task,), timeout=ANSWER_S))[0]:  # it hung, and answers now
                 return task.result()
+            if not answers:
+                self._link.say(
+                    TICK, f"no answer for {HUNG_S:.0f} s, though the server is there: are writes paused? Waiting"
+                )
+                continue
             task.cancel()
             raise LinkLostError("the connection hangs, though the server answers others")
+
+    async def _answers_others(self) -> bool:
+        """Whether a second connection gets an answer in time. Raises redis.RedisError: it can't be made."""
+        probe = await connect(self._link.address.url)
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await probe.call("FCALL", self._link.keys.function("tick"), 0, TICK_MS, 0)
+        except TimeoutError:
+            return False
+        except exceptions.ResponseError as error:
+            return not is_busy(error)
+        finally:
+            probe.close()
+        return True
 
     async def _must_be_own(self, ticked: Ticked) -> None:
         """In a cluster another epoch may be another shard's: the slot of this one's tag has moved."""

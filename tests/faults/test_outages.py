@@ -259,6 +259,24 @@ def test_a_server_that_hangs_and_comes_back(own_server):
     assert gaps(client) == [], daemon.output
 
 
+def test_a_server_that_pauses_writes_has_no_dead_connection(own_server):
+    server = own_server()
+    client = server.client()
+    put(client, sproc("counter.lua", COUNTER))
+    daemon = DaemonProcess(server.url).start()
+    try:
+        client.execute_command("CLIENT", "PAUSE", 8000, "WRITE")
+        with Writers(server, 2, rate=300) as writers:  # each waits with its first write
+            daemon.until("are writes paused?")
+            time.sleep(1)
+        ran = settled(client, writers.count)
+    finally:
+        daemon.kill()
+    check(writers.ledger, ran)
+    assert gaps(client) == [], daemon.output
+    assert "connecting again" not in daemon.output
+
+
 def test_a_changed_password_is_said_and_the_right_one_goes_on(server):
     client = server.client()
     put(client, sproc("counter.lua", COUNTER))

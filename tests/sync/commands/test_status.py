@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from redis.exceptions import ResponseError
 
 from luasprocs.contract.keys import Keys
 from luasprocs.operations.identity import user_at_host
@@ -387,3 +390,21 @@ def test_a_repository_that_git_cant_open_is_not_in_sync(shell: Shell, spoil: Cal
     said = shell("status", "--json")
     (finding,) = said.json["findings"]
     assert (said.code, finding["code"], finding["message"].startswith("git: ")) == (1, "degraded", True)
+
+
+def test_a_server_that_is_busy_is_a_finding(shell: Shell) -> None:
+    client, other = shell.redis, shell.server.client()
+    client.config_set("busy-reply-threshold", 1)
+
+    def loops() -> None:
+        with contextlib.suppress(ResponseError):
+            other.eval("while true do end", 0)
+
+    thread = threading.Thread(target=loops)
+    thread.start()
+    try:
+        busy = until(lambda: "busy" in (said := shell("status", "--json")).out and said)
+    finally:
+        until(lambda: client.execute_command("SCRIPT", "KILL"))
+        thread.join()
+    assert (busy.code, [one["code"] for one in busy.json["findings"]]) == (1, ["unreachable"])

@@ -184,7 +184,7 @@ async def test_a_git_that_hangs_later_is_degraded_until_it_answers(
     repo.commit()
     hangs, program = tmp_path / "hangs", tmp_path / "bin/git"
     program.parent.mkdir()
-    program.write_text(f"#!/bin/sh\nwhile [ -e {hangs} ]; do sleep 0.05; done\nexec {shutil.which('git')} \"$@\"\n")
+    program.write_text(f'#!/bin/sh\nwhile [ -e {hangs} ]; do sleep 0.05; done\nexec {shutil.which("git")} "$@"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     monkeypatch.setattr("sync.service.follower.SLOW_S", 0.3)
