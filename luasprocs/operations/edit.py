@@ -29,19 +29,11 @@ ATTEMPTS = 5
 
 
 def edit(
-    registry: Registry,
-    name: str,
-    source: bytes,
-    *,
-    base: str,
-    by: str,
-    onto: bytes | None = None,
-    undoing: bool = False,
+    registry: Registry, name: str, source: bytes, *, base: str, by: str, onto: bytes | None = None
 ) -> Revision | None:
     """Makes `source` live in place of the blob `base` that the editor saw, as a new generation; None: it was so already.
 
-    `onto`: what git has of it and `source` was merged with, if it was: that is what an undo brings back then. `undoing`:
-    `source` is git's, so that nothing is kept of what is live.
+    `onto`: what git has of it and `source` was merged with, if it was: that is what an undo brings back then.
 
     Raises:
         EditConflictError: something else is live now. NoSprocError: nothing of that name is. RegistryError: it was changed by
@@ -52,7 +44,7 @@ def edit(
     for attempt in range(ATTEMPTS):
         live = read_live(registry)
         now = _unchanged(registry, name, base)
-        if not undoing and name in live.drift:
+        if name in live.drift and not _is_git_s(now, source):
             raise RegistryError(
                 f"{name} was changed by hand, and not by an edit: luasprocs sync repairs it, then edit it"
             )
@@ -93,7 +85,7 @@ def undo(registry: Registry, name: str, *, by: str) -> Revision | None:
     if found is None or found.base == now.blob:
         raise RegistryError(f"{name} has no live edit to undo")
     source = read_blobs(registry, [found.base])[found.base]
-    return edit(registry, name, source, base=now.blob, by=by, undoing=True)
+    return edit(registry, name, source, base=now.blob, by=by)
 
 
 def _unchanged(registry: Registry, name: str, base: str) -> Sproc:
@@ -101,6 +93,12 @@ def _unchanged(registry: Registry, name: str, base: str) -> Sproc:
     if now.blob != base:
         raise EditConflictError(f"{name} has changed meanwhile: read it again", now.source)
     return now
+
+
+def _is_git_s(now: Sproc, source: bytes) -> bool:
+    """Whether an edit would bring back what git has, so that nothing is kept of what is live."""
+    before = parse_edit(now.edit)
+    return before is not None and before.base == blob_like(now.blob, source)
 
 
 def _edited(live: Live, now: Sproc, source: bytes, by: str, onto: bytes | None) -> Sproc:

@@ -191,15 +191,14 @@ async def test_a_git_that_hangs_later_is_degraded_until_it_answers(
     follower = Follower(server.url, KEYS, Checkout(Repository.open(repo.path)), Rules(), "d", 0.2)
     running = asyncio.create_task(follower.run())
 
-    async def stands_at(state: str) -> None:
-        async with asyncio.timeout(60):
-            while not (last := follower.health.last) or last.state.state != state:
-                await asyncio.sleep(0.02)
+    def stands_at(state: str) -> bool:
+        last = follower.health.last
+        return last is not None and last.state.state == state
 
-    await stands_at("synced")
+    await asyncio.to_thread(until, lambda: stands_at("synced"))
     hangs.touch()
-    await stands_at("degraded")
+    await asyncio.to_thread(until, lambda: stands_at("degraded"))
     hangs.unlink()
-    await stands_at("synced")
+    await asyncio.to_thread(until, lambda: stands_at("synced"))
     follower.stop()
     await running
