@@ -98,6 +98,11 @@ class Stats(NamedTuple):
         return self.last_status in FAILED
 
     @property
+    def all_errors(self) -> int:
+        """Recorded runs and direct calls that failed."""
+        return self.errors + self.call_errors
+
+    @property
     def p50_us(self) -> int | None:
         """Half of the runs took no longer, about."""
         return self.percentile_us(0.5)

@@ -131,7 +131,7 @@ class StatsCounter:
         found = Counters(
             calls=_counted(reply, b"calls", stats.calls),
             runs=_counted(reply, b"runs", stats.runs),
-            errors=_counted(reply, b"errors", stats.errors),
+            errors=stats.all_errors or _counted(reply, b"errors", 0),
             last_run_s=stats.last_run_s,
             p50_us=stats.p50_us if stats.buckets else known.p50_us,
             p99_us=stats.p99_us if stats.buckets else known.p99_us,
@@ -169,7 +169,7 @@ def _rates(before: _Seen, now: Stats, now_s: float) -> _Rates:
         return _Rates()
     return _Rates(
         _growth(now.calls + now.runs, then.calls + then.runs) / passed_s,
-        _growth(now.errors + now.call_errors, then.errors + then.call_errors) / passed_s,
+        _growth(now.all_errors, then.all_errors) / passed_s,
     )
 
 

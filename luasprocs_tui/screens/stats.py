@@ -51,7 +51,7 @@ class StatsScreen(TextScreen):
         if self._before is not None:
             done = now.runs + now.calls - self._before.runs - self._before.calls
             self._runs.append(max(0, done) / self.EVERY_S)
-            self._errors.append(max(0, now.errors - self._before.errors) / self.EVERY_S)
+            self._errors.append(max(0, now.all_errors - self._before.all_errors) / self.EVERY_S)
         self._before = now
         return drawn(now, tuple(self._runs), tuple(self._errors))
 
@@ -63,7 +63,7 @@ def drawn(stats: Stats, runs: tuple[float, ...], errors: tuple[float, ...]) -> T
     shown = Text.assemble(
         _pair("calls", short_number(stats.calls)),
         _pair("runs", short_number(stats.runs)),
-        _pair("errors", short_number(stats.errors), "bold red" if stats.errors else ""),
+        _pair("errors", short_number(stats.all_errors), "bold red" if stats.all_errors else ""),
         _pair("skipped", short_number(stats.skipped)),
         _pair("last run", last),
         "\n\n",

@@ -18,3 +18,13 @@ async def test_stats_that_are_none_are_said(server: Server) -> None:
         await until(pilot, lambda: "no run was recorded yet" in screen_of(pilot), "nothing")
         client.set(KEYS.stats("a.lua"), "no hash")
         await until(pilot, lambda: "is not a hash" in screen_of(pilot), "what is wrong")
+
+
+async def test_direct_calls_that_fail_are_errors(server: Server) -> None:
+    client = server.client()
+    put(client, sproc("a.lua", "return 1"))
+    client.hset(KEYS.stats("a.lua"), mapping={"calls": 702, "call_errors": 702})
+    async with app(server).run_test(size=(100, 24)) as pilot:
+        await listed(pilot)
+        await pilot.press("i")
+        await until(pilot, lambda: "errors 702" in screen_of(pilot), "as errors")
