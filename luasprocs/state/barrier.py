@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.encoding import raw, text, time_ms
@@ -18,12 +19,13 @@ from luasprocs.contract.limits import LEASE_TICKS, TICK_MS
 from luasprocs.contract.replies import Ticked
 from luasprocs.errors import RegistryError, WaitError
 from luasprocs.server.errors import is_missing_function, is_wrong_type
-from luasprocs.server.reading import wrong_type
+from luasprocs.server.reading import reading, wrong_type
 from luasprocs.server.shards import each_shard
 from luasprocs.state.daemons import parse_heartbeats
+from luasprocs.state.executions import parse_gaps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from luasprocs.contract.keys import Key
     from luasprocs.server.registry import Registry
@@ -40,11 +42,15 @@ _MARK = re.compile(rb"(\d+) (\d+) \d+")
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A barrier that was passed: everything below `tick` has run. `sources`: how many were waited for, perhaps none."""
+    """A barrier that was passed: everything below `tick` has run. `sources`: how many were waited for, perhaps none.
+
+    `missed`: those of them of which events became a gap meanwhile.
+    """
 
     epoch: str = ""
     tick: int = 0
     sources: int = 0
+    missed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +77,24 @@ def wait_for_events(registry: Registry, timeout_s: float = 60.0) -> Passed:
         redis.RedisError: the connection or a right failed.
     """
     started_s = time.monotonic()
+    last = each_shard(registry, _last_gap)
     ticked = each_shard(registry, _tick)  # so none has more to run while another one is waited for
     each = [_wait(shard, *one, started_s, timeout_s) for shard, one in zip(registry.shards, ticked, strict=True)]
-    return replace(each[0], sources=max(one.sources for one in each))
+    missed = chain.from_iterable(_gaps_after(*one) for one in zip(registry.shards, last, strict=True))
+    return replace(each[0], sources=max(one.sources for one in each), missed=tuple(sorted(set(missed))))
+
+
+def _last_gap(registry: Registry) -> bytes:
+    with reading(Keys.gaps, registry.keys):
+        found: Any = registry.client.xrevrange(registry.keys.gaps, count=1)
+    return found[0][0] if found else b"-"
+
+
+def _gaps_after(registry: Registry, last: bytes) -> Iterator[str]:
+    """The sources of the gaps that were recorded after one."""
+    with reading(Keys.gaps, registry.keys):
+        found: Any = registry.client.xrange(registry.keys.gaps, min=b"-" if last == b"-" else b"(" + last)
+    return (gap.source for gap in parse_gaps(found, registry.keys.tag) if not gap.kind)
 
 
 def _wait(registry: Registry, passed: Passed, sources: list[str], started_s: float, timeout_s: float) -> Passed:

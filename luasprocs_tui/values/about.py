@@ -71,7 +71,9 @@ def runs_of(row: Row, about: About | None, rates: Rates, bars: int) -> Text:
         return Text("\n").join([*lines, Text("reading …", "dim")])
     stats = about.stats
     took = f"p50 {short_us(stats.p50_us)}  p99 {short_us(stats.p99_us)}  "
-    counts = f"{short_number(stats.runs)} runs  {short_number(stats.all_errors)} errors  {short_number(stats.calls)} calls"
+    counts = (
+        f"{short_number(stats.runs)} runs  {short_number(stats.all_errors)} errors  {short_number(stats.calls)} calls"
+    )
     lines.append(Text.assemble(("took      ", "dim"), took, counts))
     if stats.last_error:
         lines.append(Text.assemble(("error     ", "dim"), (clean(readable_error(stats.last_error), 300), "red")))

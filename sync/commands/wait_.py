@@ -7,7 +7,7 @@ import time
 import click
 
 from luasprocs.errors import SettingsError
-from luasprocs.language.values import duration_ms, shown
+from luasprocs.language.values import duration_ms, shown, some_of
 from luasprocs.state.barrier import wait_for_events
 from sync.console import Console
 from sync.session import Session
@@ -17,8 +17,11 @@ from sync.session import Session
 @click.option("--timeout", metavar="DURATION", default="60s", help="Give up after this time [default: 60s].")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def command(flags: dict[str, object], timeout: str, as_json: bool) -> None:
-    """Wait until every event up to now has run. Runs that those runs caused may still be under way: wait again for them."""
+def command(flags: dict[str, object], timeout: str, as_json: bool) -> int:
+    """Wait until every event up to now has run. Runs that those runs caused may still be under way: wait again for them.
+
+    Exit code 1 if events were missed meanwhile: they are a gap.
+    """
     console, session = Console.of_process(), Session(flags)
     try:
         timeout_s = duration_ms(timeout) / 1000
@@ -30,8 +33,11 @@ def command(flags: dict[str, object], timeout: str, as_json: bool) -> None:
     waited_ms = round((time.monotonic() - started_s) * 1000)
     if as_json:
         facts = {"epoch": passed.epoch or None, "tick": passed.tick, "sources": passed.sources, "waited_ms": waited_ms}
-        console.json(facts)
+        console.json(facts | {"missed": list(passed.missed)})
+    elif passed.missed:
+        console.error(f"events of {some_of(passed.missed)} were missed meanwhile: see luasprocs logs --status gap")
     elif passed.sources:
         console.line(f"every event up to now has run ({waited_ms} ms)")
     else:
         console.line("no sproc waits for events")
+    return 1 if passed.missed else 0
