@@ -123,6 +123,15 @@ class Jobs:
                 unbegun.popleft()
                 self._workload.settled(job)
 
+    async def put_back_all(self) -> None:
+        """Puts back what has not ended, after the reports: another daemon need not wait for this one's lease to end, and a run
+        that was cut off by a stop in order is no try. Raises redis.ConnectionError.
+        """
+        left = list(self._workload.at_hand)
+        with contextlib.suppress(exceptions.ResponseError):  # then they are claimed later
+            for start in range(0, len(left), REPORTED_AT_ONCE):
+                await self._link.call("back", self._link.daemon, *left[start : start + REPORTED_AT_ONCE])
+
     def _begun(self, entry: bytes) -> None:
         if self._link.is_open:
             self._link.send(self._link.packed("begun", self._link.daemon, entry), lambda _: None)

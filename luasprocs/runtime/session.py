@@ -138,9 +138,10 @@ class Session:
             self._coverage.start_anew(self._numbering.sources.values())
 
     async def leave(self) -> None:
-        """Reports finished jobs and ends the lease. Raises redis.RedisError."""
+        """Reports finished jobs, puts back the others, and ends the lease. Raises redis.RedisError."""
         if await is_own(self._link):
             self._jobs.report_all()
+            await self._jobs.put_back_all()
             await self._coverage.leave()
 
     def _info(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import random
@@ -14,7 +15,9 @@ import pytest
 
 from luasprocs.contract.keys import Keys
 from luasprocs.operations.pause import pause, resume
+from luasprocs.runtime.daemon import Daemon
 from luasprocs.runtime.pool import DEPTH
+from luasprocs.runtime.workers import WorkerRules
 from luasprocs.runtime.workload import SHORT_US
 from luasprocs.server.registry import Registry
 from luasprocs.state.executions import read_executions
@@ -176,6 +179,22 @@ def test_hostile_jobs_are_contained_and_recorded(server, tmp_path):
         assert (ended[name].status, said in ended[name].error) == (status, True), ended[name]
     assert all("hidden" not in one.reply for one in ended.values())
     assert not Path("/tmp/luasprocs-escaped").exists()
+
+
+async def test_a_run_that_a_stop_has_cut_off_is_no_try(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("luasprocs.runtime.shard.STOP_TIMEOUT_S", 0.2)
+    client = server.client()
+    put(client, sproc("slow.lua", "-- runasync=yes\nredis.call('INCR', 'tries')\nwhile true do end\n"))
+    enqueue(client, "slow.lua")
+    for turn in (1, 2):
+        daemon = Daemon(server.url, KEYS, workers=WorkerRules(count=1, folder=tmp_path))
+        running = asyncio.create_task(daemon.run())
+        await asyncio.to_thread(tried, client, turn)
+        daemon.stop()
+        await running
+        [job] = read_jobs(Registry(client, KEYS))
+        assert (job.state, job.attempt) == ("queued", 1)
+    assert client.xpending(KEYS.jobs, "workers")["pending"] == 0
 
 
 def test_daemons_that_are_stopped_run_no_job_twice(server, tmp_path):
