@@ -115,6 +115,8 @@ def _hint(name: str, field: str) -> str:
     if ends and ends[1].isdecimal() and ends[2].isdecimal():
         span = _FIELDS[name]
         if int(ends[1]) in span and int(ends[2]) in span:
+            if name == "day of week" and ends[1] == "7":
+                return f"{name} {shown(field)} begins after it ends: write 0-{ends[2]}"
             last = 6 if name == "day of week" else span[-1]
             return f"{name} {shown(field)} begins after it ends: write {ends[1]}-{last},{span[0]}-{ends[2]}"
     return ""

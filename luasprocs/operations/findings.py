@@ -84,7 +84,7 @@ def _registry(snapshot: Snapshot) -> Iterator[Finding]:
         return
     if live.empty:
         yield _empty(sprocs.emptied)
-    if refuses := _refuses(snapshot):
+    if refuses := takes_no_writes(snapshot):
         message = f"the server takes no writes, so what would run waits: {refuses}"
         yield Finding(FindingCode.UNREACHABLE, message, "see the server's log and INFO; a replica: name its master")
     if sprocs.engine:
@@ -122,12 +122,15 @@ def _empty(generation: int) -> Finding:
     if generation:
         message = f"the registry is empty: generation {generation} was live until its keys were deleted"
         return Finding(FindingCode.DRIFT, message, "luasprocs sync makes live again what git has", "error")
-    hint = "in a git repository of sprocs, run luasprocs sync; or name another server or namespace"
+    hint = "in a git repository of sprocs, run luasprocs sync; or name another server, db or namespace"
     return Finding(FindingCode.BEHIND, "no sprocs here yet: the registry is empty", hint)
 
 
-def _refuses(snapshot: Snapshot) -> str:
-    """Why a server takes no writes, if that keeps something from running: a replica has its master's living daemons."""
+def takes_no_writes(snapshot: Snapshot) -> str:
+    """Why a server takes no writes, if that keeps something from running: a replica has its master's living daemons.
+
+    Heartbeats can't be written then, so that nobody knows which daemons live.
+    """
     infos = [one.info for one in (snapshot.live, *snapshot.live.siblings)] if snapshot.live else []
     each = (one.refuses for one in infos if not (one.role == "replica" and snapshot.running.alive))
     return next(filter(None, each), "")
@@ -242,7 +245,7 @@ def _daemons(snapshot: Snapshot) -> Iterator[Finding]:
         )
         if there
     ]
-    if _refuses(snapshot):
+    if takes_no_writes(snapshot):
         return  # so heartbeats may be missing, too
     if waits and not alive:
         message = f"no daemon is alive, so nothing runs: {', '.join(one.meaning for one in waits)}"

@@ -180,7 +180,8 @@ def sprocs_of(
 
 def _emptied(live: Live, before: SprocFacts | None) -> int:
     """The engine outlives FLUSHALL, and knows what it compiled from."""
-    of_engine = number(live.about.generation) if live.about else 0
+    ours = live.about is not None and live.about.db == str(live.info.db)  # an engine serves one db
+    of_engine = number(live.about.generation) if live.about and ours else 0
     seen = max(before.emptied, before.live.revision.generation) if before else 0
     return max(of_engine, seen, *(its.revision.generation for its in live.siblings))
 

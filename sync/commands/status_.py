@@ -10,7 +10,7 @@ import click
 
 from luasprocs.errors import RepositoryError, ServerError
 from luasprocs.operations.acknowledgeable import until_ms
-from luasprocs.operations.findings import findings
+from luasprocs.operations.findings import findings, takes_no_writes
 from luasprocs.operations.identity import user_at_host
 from luasprocs.operations.snapshot import Snapshot, read_snapshot
 from luasprocs.server.errors import errors_named, is_unreadable
@@ -116,7 +116,7 @@ def _as_json(snapshot: Snapshot, live: Live, standing: Standing, found: tuple[Fi
         "drift": list(standing.drift),
         "pinned": revision.pinned or None,
         "shards": [_shard_json(one, running) for one in _shards(snapshot)],
-        "daemons": [_daemon_json(daemon, running.now_ms) for daemon in running.daemons],
+        "daemons": [_daemon_json(daemon, snapshot) for daemon in running.daemons],
         "gaps": [_gap_json(gap) for gap in running.gaps[-GAPS_SHOWN:]],
         "refused": standing.refused or None,
         "jobs": _jobs(snapshot),
@@ -143,12 +143,13 @@ def _jobs(snapshot: Snapshot) -> dict[str, int]:
     return {"open": snapshot.open_jobs, "delayed": snapshot.delayed_jobs, "dead": snapshot.dead_jobs}
 
 
-def _daemon_json(daemon: DaemonInfo, now_ms: int) -> dict[str, object]:
+def _daemon_json(daemon: DaemonInfo, snapshot: Snapshot) -> dict[str, object]:
+    now_ms = snapshot.running.now_ms
     return {
         "id": daemon.id,
         "host": daemon.host,
         "pid": daemon.pid,
-        "alive": daemon.alive(now_ms),
+        "alive": daemon.alive(now_ms) or (None if takes_no_writes(snapshot) else False),
         "age_ms": daemon.age_ms(now_ms),
         "started_at": time_text(daemon.started_s * 1000),
         "covers": dict(sorted(daemon.covers.items())),
@@ -192,15 +193,17 @@ def _print(console: Console, session: Session, snapshot: Snapshot, live: Live) -
         heard = f", heard by {', '.join(hearing)}" if (hearing := running.hearing.get(shard.tag)) else ""
         console.line(f"shard       {shard.tag} at {shard.address or '?'}, slots {slots}: {state}{heard}")
     for daemon in running.daemons:
-        _print_daemon(console, daemon, running)
+        _print_daemon(console, daemon, snapshot)
     if any(_jobs(snapshot).values()):
         console.line(f"jobs        {', '.join(f'{count} {state}' for state, count in _jobs(snapshot).items())}")
 
 
-def _print_daemon(console: Console, daemon: DaemonInfo, running: Running) -> None:
+def _print_daemon(console: Console, daemon: DaemonInfo, snapshot: Snapshot) -> None:
+    running = snapshot.running
     age = f"last seen {daemon.age_ms(running.now_ms) / 1000:.1f} s ago"
     if not daemon.alive(running.now_ms):
-        console.line(f"daemon      {daemon.id}: gone; {age}", "dim")
+        gone = "not known to be alive, as the server takes no writes" if takes_no_writes(snapshot) else "gone"
+        console.line(f"daemon      {daemon.id}: {gone}; {age}", "dim")
         return
     runs = f"{daemon.runs} run{'s' if daemon.runs != 1 else ''}"
     ignored = f", {daemon.ignored} messages ignored" if daemon.ignored else ""

@@ -229,7 +229,7 @@ class Reconciler:
         finally:
             self._applying = False
         self._refused = None
-        for warning in outcome.warnings:
+        for warning in (*outcome.warnings, *(f"replaced the live edit of {name}" for name in outcome.plan.overwritten)):
             log.warning("%s", warning)
         self._contained = (self._contained or frozenset()) | {desired.commit.sha}
         if outcome.changed:

@@ -99,6 +99,7 @@ def test_a_value_becomes_what_it_means(key, text, expected):
         ("cron", "0 0 * * MON-SUN", "write MON-7"),
         ("cron", "0 0 * * mon-0", "write MON-7"),
         ("cron", "0 0 * * FRI-MON", "write 5-6,0-1"),
+        ("cron", "0 0 * * 7-1", "write 0-1"),
         ("cron", "0 0 * * 5-1", "write 5-6,0-1"),
         ("cron", "0 22-2 * * *", "write 22-23,0-2"),
         ("cron", "0 0 1 NOV-FEB *", "write 11-12,1-2"),

@@ -63,6 +63,11 @@ def test_keys_that_were_deleted(registry: Registry) -> None:
     assert found(registry).keys() == {Code.BEHIND}
 
 
+def test_another_db_than_the_engines_was_not_emptied(server: Server) -> None:
+    put(server.client(), sproc("a.lua", "return 1"))
+    assert found(Registry(server.client(db=1), Keys())).keys() == {Code.BEHIND}
+
+
 @pytest.mark.wording
 def test_who_has_seen_a_registry_knows_that_it_was_emptied(server: Server) -> None:
     """As after a restart of a server that keeps nothing: its engine is gone as well."""

@@ -204,8 +204,14 @@ def test_a_daemon_that_was_killed_is_shown_as_dead(shell: Shell, start_daemon: S
     heard_ms, rest = beat.split(b" ", 1)
     shell.redis.hset(Keys().daemons, name, b"%d %s" % (int(heard_ms) - 5000, rest))
     (dead,) = shell("status", "--json").json["daemons"]
-    assert not dead["alive"]
+    assert dead["alive"] is False
     assert dead["age_ms"] >= 5000
+    shell.redis.config_set("min-replicas-to-write", 1)
+    try:
+        assert shell("status", "--json").json["daemons"][0]["alive"] is None
+        assert f"daemon      {dead['id']}: not known to be alive, as the server takes no writes" in shell("status").out
+    finally:
+        shell.redis.config_set("min-replicas-to-write", 0)
     said = shell("status")
     assert said.code == 1
     assert f"daemon      {dead['id']}: gone; last seen " in said.out

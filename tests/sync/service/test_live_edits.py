@@ -56,6 +56,16 @@ def edited(client):
     return [one.name for one in edits_of(read_live(Registry(client, KEYS)))]
 
 
+def test_an_edit_that_the_host_reverts_is_told(server, repo):
+    client = server.client()
+    with Service(server.url, repo.path, environ={"LUASPROCS_LIVE_EDITS": "revert"}) as service:
+        live(client, repo.git("rev-parse", "HEAD"))
+        stands(client, "synced")
+        wish(client, key="nap*")
+        service.until("replaced the live edit of a.lua")
+    assert edited(client) == []
+
+
 def test_at_once_in_redis_and_a_commit_within_a_second(server, repo):
     client = server.client()
     with Service(server.url, repo.path, environ={"LUASPROCS_INTERVAL": "1h"}):
