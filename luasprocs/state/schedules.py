@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
+from luasprocs.contract.codes import FAILED, Work
 from luasprocs.contract.encoding import number, raw, text
 from luasprocs.contract.replies import Schedule
 from luasprocs.server.errors import is_missing_function
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from luasprocs.server.registry import Registry
 
 
+_COUNTED = ("missed", "last_run", "last_status")
 _STATES = ("paused", "ok", "idle")
 
 
@@ -27,7 +29,7 @@ class ScheduleInfo(NamedTuple):
 
     `state`: `ok`, `paused`, or `idle`: no daemon runs it; `problem`: why this machine can't tell when it is due, or "".
     `due_ms`: the next time; `last_ms`: the last one that ran or was given up; `ran_ms`: when it ran last, by event or call too;
-    `missed`: times that were given up, since the stats began.
+    `missed`: times that were given up, since the stats began; `failing`: its last run failed.
     """
 
     name: str
@@ -40,6 +42,12 @@ class ScheduleInfo(NamedTuple):
     ran_ms: int = 0
     missed: int = 0
     problem: str = ""
+    failing: bool = False
+
+    @property
+    def shown_state(self) -> str:
+        """As lists say it: `failing` for one that is `ok` but for its last run."""
+        return "failing" if self.failing and self.state == "ok" else self.state
 
     def left_ms(self, now_ms: int) -> int:
         """Until it is due."""
@@ -80,6 +88,7 @@ def _both(one: ScheduleInfo, other: ScheduleInfo) -> ScheduleInfo:
         ran_ms=max(one.ran_ms, other.ran_ms),
         missed=one.missed + other.missed,
         problem=one.problem or other.problem,
+        failing=max(one, other, key=lambda each: each.ran_ms).failing,
     )
 
 
@@ -94,18 +103,19 @@ def _read(registry: Registry) -> Schedules:
     found = tuple(Schedule.each(reply))
     pipe = registry.client.pipeline(transaction=False)
     for one in found:
-        pipe.hmget(raw(registry.keys.stats(one.name)), "missed", "last_run")
+        pipe.hmget(raw(registry.keys.stats(one.name)), *_COUNTED)
     pipe.hgetall(registry.keys.daemons)
     *stats, beats = pipe.execute(raise_on_error=False)
     raise_refusals((*stats, beats))
-    served = isinstance(beats, dict) and any(one.alive(now_ms) for one in parse_heartbeats(beats))
+    living = [one for one in parse_heartbeats(beats) if one.alive(now_ms)] if isinstance(beats, dict) else []
+    served = any(Work.SCHEDULES not in one.waits for one in living)
     infos = [_info(one, counted, now_ms, served=served) for one, counted in zip(found, stats, strict=True)]
     return Schedules(now_ms, tuple(sorted(infos, key=lambda one: one.name)))
 
 
 def _info(found: Schedule, stats: Any, now_ms: int, *, served: bool) -> ScheduleInfo:
     name, cron, every, zone, misfire, paused, held = found
-    missed, last_run = (0, 0) if isinstance(stats, Exception) else (number(text(one or "")) for one in stats)
+    missed, last_run, last_status = ("", "", "") if isinstance(stats, Exception) else (text(one or "") for one in stats)
     last_ms = number(held.partition(" ")[0])
     state = "paused" if paused else "ok" if held and served else "idle"
     due_ms, problem = 0, ""
@@ -123,7 +133,8 @@ def _info(found: Schedule, stats: Any, now_ms: int, *, served: bool) -> Schedule
         state=state,
         due_ms=due_ms,
         last_ms=last_ms,
-        ran_ms=last_run * 1000,
-        missed=missed,
+        ran_ms=number(last_run) * 1000,
+        missed=number(missed),
         problem=problem,
+        failing=last_status in FAILED,
     )

@@ -50,9 +50,9 @@ class CronScreen(SprocActions, TableScreen[tuple[ScheduleInfo, int]]):
         one, now_ms = row
         left = age(-(-one.left_ms(now_ms) // 1000)) if one.due_ms else "-"
         due = time_text(one.due_ms)[:19].replace("T", " ") if one.due_ms else "-"
-        state = one.problem or ("no daemon runs it" if one.state == "idle" else one.state)
+        state = one.problem or ("no daemon runs it" if one.state == "idle" else one.shown_state)
         cells = (one.name, left, state, str(one.missed), one.schedule, one.zone or "-", due)
-        tone = "bad" if one.problem else "off" if one.state != "ok" else "ok"
+        tone = "bad" if one.problem or one.failing else "off" if one.state != "ok" else "ok"
         return Line(one.name, cells, tone)
 
     def about(self, row: tuple[ScheduleInfo, int]) -> str:

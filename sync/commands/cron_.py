@@ -54,7 +54,7 @@ def _show(console: Console, found: Schedules, *, as_json: bool, again: bool) -> 
 
 def _row(one: ScheduleInfo, now_ms: int, *, short: bool) -> tuple[object, ...]:
     left = countdown(one.left_ms(now_ms)) if one.due_ms else "-"
-    state = one.problem or ("idle: no daemon runs it" if one.state == "idle" else one.state)
+    state = one.problem or ("idle: no daemon runs it" if one.state == "idle" else one.shown_state)
     due, ran = (_when(ms, now_ms if short else 0) for ms in (one.due_ms, one.ran_ms))
     return (one.name, one.schedule, one.zone or "-", left, due, ran, one.missed, state)
 

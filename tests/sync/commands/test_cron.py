@@ -64,6 +64,9 @@ def test_schedules_and_countdowns(shell: Shell, start_daemon: StartDaemon) -> No
     assert shell.redis.pttl(Keys().cron_prefix + "hourly.lua") == -2
     shell.ok("resume", "hourly.lua")
     assert shell.ok("cron", "--json").lines[1]["due_ms"] > 0
+    shell.redis.hset(Keys().stats("daily.lua"), "last_status", "timeout")
+    assert [row[-1] for row in shell.ok("cron").rows] == ["failing", "ok", "ok"]
+    assert [one["failing"] for one in shell.ok("cron", "--json").lines] == [True, False, False]
 
 
 def test_missed_times_are_counted(shell: Shell) -> None:
