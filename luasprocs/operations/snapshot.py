@@ -7,11 +7,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from luasprocs.contract.encoding import number, time_ms
-from luasprocs.errors import ServerError
+from luasprocs.errors import ServerError, ServerUnreachableError
 from luasprocs.registry.edits import edits_of
 from luasprocs.registry.live import Live, engine_of, read_live
 from luasprocs.registry.shards import difference
-from luasprocs.server.errors import errors_named, is_unreadable
+from luasprocs.server.errors import errors_named
 from luasprocs.server.reading import raise_refusals
 from luasprocs.server.shards import address_of, at_once, reached
 from luasprocs.state.acknowledged import Acknowledged, parse_acknowledged
@@ -150,9 +150,18 @@ def read_snapshot(registry: Registry, server: str, expected: int = 0) -> Snapsho
             stats = read_stats(there, live.sprocs)
             return read_around(there, sprocs_of(there, live, stats, away_shards(registry, away)))
     except ServerError as error:
-        if not is_unreadable(error):
-            raise
-        return Snapshot(unreachable=str(error))
+        return unreadable(error)
+
+
+def unreadable(error: ServerError) -> Snapshot:
+    """Of a server of which nobody can read anything now: it is gone, busy, loading, or has no connection left.
+
+    Raises:
+        ServerError: the same, if it is about the user.
+    """
+    if type(error) not in {ServerError, ServerUnreachableError}:
+        raise error
+    return Snapshot(unreachable=str(error))
 
 
 def sprocs_of(

@@ -277,11 +277,6 @@ def is_no_writes(error: exceptions.RedisError) -> bool:
     return _code(error) in NO_WRITES
 
 
-def is_unreadable(error: ServerError) -> bool:
-    """Whether nobody can read anything of the server now: it is gone, busy, loading, or has no connection left."""
-    return type(error) in {ServerError, ServerUnreachableError}
-
-
 def is_killed(error: object) -> bool:
     """Whether FUNCTION KILL or SCRIPT KILL ended the call: it had written nothing."""
     return any(words in str(error) for words in _KILLED)

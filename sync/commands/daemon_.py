@@ -18,6 +18,7 @@ from luasprocs.runtime.upkeep import Retention
 from luasprocs.runtime.workers import WorkerRules
 from sync.console import Console
 from sync.reconcile.policy import Policy
+from sync.service.awaited import Awaited
 from sync.service.follower import Follower
 from sync.service.logs import log_to_stderr
 from sync.service.namespace import Chosen, choose, fetched
@@ -71,12 +72,33 @@ def command(
         log.warning("%s", said)
     if no_sync:
         return run_daemon(session, session.url, Chosen(session.keys))
-    source = source_of(session, worktree=worktree, revision=revision)
+    try:
+        source = source_of(session, worktree=worktree, revision=revision)
+    except RepositoryError as error:
+        if once or no_runtime or not _is_live(session):
+            raise
+
+        def opened() -> tuple[Session, Source]:
+            again = Session(flags, warn=exposed.append)  # git's settings, too, may not have been read
+            return again, source_of(again, worktree=worktree, revision=revision)
+
+        awaited = Awaited(session.url, session.keys, opened, str(error))
+        code = run_daemon(session, session.url, Chosen(session.keys), beside=awaited)
+        if awaited.found is None:
+            return code
+        session, source = awaited.found
+        settings = session.settings
     if once:
         keys = Keys(settings.namespace) if settings.namespace is not None else fetched(source, FETCH_TIMEOUT_S)
         return _once(session, keys, source)
     chosen = choose(session.url, settings.namespace, source)
     return run_daemon(session, session.url, chosen, source, runtime=not no_runtime)
+
+
+def _is_live(session: Session) -> bool:
+    """Whether anything was ever applied here; then it is to run, also if git can't be read."""
+    with session.named_errors():
+        return bool(session.registry.client.exists(session.registry.keys.revision))
 
 
 def source_of(session: Session, *, worktree: bool = False, revision: str | None = None) -> Source:
@@ -110,6 +132,9 @@ def run_daemon(
         supervisor = _supervisor(session, url, chosen, source, runtime=runtime)
         if beside is not None:
             supervisor.add(beside)
+        if isinstance(beside, Awaited):
+            beside.daemon = supervisor.runtime.identity.id if supervisor.runtime else ""
+            beside.opened = supervisor.stop
         try:
             code = serve(supervisor)
         except* SettingsError as group:

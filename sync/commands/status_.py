@@ -12,8 +12,8 @@ from luasprocs.errors import RepositoryError, ServerError
 from luasprocs.operations.acknowledgeable import until_ms
 from luasprocs.operations.findings import findings, takes_no_writes
 from luasprocs.operations.identity import user_at_host
-from luasprocs.operations.snapshot import Snapshot, read_snapshot
-from luasprocs.server.errors import errors_named, is_unreadable
+from luasprocs.operations.snapshot import read_snapshot
+from luasprocs.server.errors import errors_named
 from luasprocs.server.urls import redacted
 from luasprocs.state.acknowledged import acknowledge
 from luasprocs.state.executions import time_text
@@ -76,9 +76,7 @@ def _read(session: Session, desired: Desired | None, unreadable: str, shard: str
         with errors_named(session.url):
             registry = session.shard(shard)
     except ServerError as error:
-        if not is_unreadable(error):
-            raise
-        return Snapshot(unreachable=str(error))
+        return unreadable(error)
     snapshot = read_snapshot(registry, session.url, len(desired.entries) if desired else 0)
     if (live := snapshot.live) is None:
         return snapshot

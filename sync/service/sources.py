@@ -151,8 +151,11 @@ class Mirror:
         self._last: Desired | None = None
         self._url, self._revision, self._fetched = url, revision, False
         place = folder / hashlib.sha256(url.encode()).hexdigest()[:16]
-        place.mkdir(parents=True, exist_ok=True)
-        self._lock = (place / _LOCK).open("w")
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            self._lock = (place / _LOCK).open("w")
+        except OSError as error:
+            raise RepositoryError(f"the mirror {str(place)!r} can't be made: {error.strerror}") from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -202,3 +202,28 @@ async def test_a_git_that_hangs_later_is_degraded_until_it_answers(
     await asyncio.to_thread(until, lambda: stands_at("synced"))
     follower.stop()
     await running
+
+
+def test_what_is_live_runs_though_the_repository_can_t_be_opened_until_it_can(server: Server, tmp_path: Path) -> None:
+    client, repo = server.client(), GitRepo(tmp_path / "shop")
+    repo.write("sprocs/a.lua", EVENT)
+    first = repo.commit()
+    with Service(server.url, repo.path) as service:
+        live(client, first)
+        assert service.stop() == 0
+    repo.git("config", "luasprocs.requireSigned", "yes")
+    (repo.path / ".git").rename(tmp_path / "away")
+    with Service(server.url, repo.path):
+        until(lambda: client.set("ev:1", "x") and client.get("fired"))
+        assert "is in no git repository" in stands(client, "degraded").reason
+        (tmp_path / "away").rename(repo.path / ".git")
+        stands(client, "synced")
+        repo.write("sprocs/b.lua", "return 2\n")
+        repo.commit()
+        assert "signature" in stands(client, "refused").reason, "git's settings are read again"
+
+
+def test_where_nothing_is_live_a_repository_is_needed(server: Server, tmp_path: Path) -> None:
+    with ended(Service(server.url, tmp_path)) as service:
+        assert service.wait() == 2
+        assert "is in no git repository" in service.output
