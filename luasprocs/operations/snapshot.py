@@ -150,10 +150,10 @@ def read_snapshot(registry: Registry, server: str, expected: int = 0) -> Snapsho
             stats = read_stats(there, live.sprocs)
             return read_around(there, sprocs_of(there, live, stats, away_shards(registry, away)))
     except ServerError as error:
-        return unreadable(error)
+        return without_server(error)
 
 
-def unreadable(error: ServerError) -> Snapshot:
+def without_server(error: ServerError) -> Snapshot:
     """Of a server of which nobody can read anything now: it is gone, busy, loading, or has no connection left.
 
     Raises:

@@ -26,7 +26,7 @@ from sync.session import Session
 
 if TYPE_CHECKING:
     from luasprocs.operations.findings import Finding
-    from luasprocs.operations.snapshot import ShardFacts
+    from luasprocs.operations.snapshot import ShardFacts, Snapshot
     from luasprocs.registry.live import Live
     from luasprocs.state.daemons import DaemonInfo, Running
     from luasprocs.state.executions import Gap
@@ -76,7 +76,7 @@ def _read(session: Session, desired: Desired | None, unreadable: str, shard: str
         with errors_named(session.url):
             registry = session.shard(shard)
     except ServerError as error:
-        return unreadable(error)
+        return without_server(error)
     snapshot = read_snapshot(registry, session.url, len(desired.entries) if desired else 0)
     if (live := snapshot.live) is None:
         return snapshot
