@@ -12,7 +12,7 @@ from luasprocs.errors import RepositoryError, ServerError
 from luasprocs.operations.acknowledgeable import until_ms
 from luasprocs.operations.findings import findings, takes_no_writes
 from luasprocs.operations.identity import user_at_host
-from luasprocs.operations.snapshot import read_snapshot
+from luasprocs.operations.snapshot import read_snapshot, without_server
 from luasprocs.server.errors import errors_named
 from luasprocs.server.urls import redacted
 from luasprocs.state.acknowledged import acknowledge
