@@ -205,7 +205,13 @@ class Keys:
     had_prefix = Key(
         "Had", "string", "in a cluster: an event that another shard handed over; kept for a day", "<shard>:<id>"
     )
-    stats_prefix = Key("Stats", "hash", "a sproc's counters: see below", "<name>")
+    stats_prefix = Key("Stats", "hash", "a sproc's counters, with the empty name those of all: see below", "<name>")
+    minutes_prefix = Key(
+        "Minutes",
+        "hash",
+        "a sproc's runs and errors by the minute, with the empty name those of all: see below",
+        "<name>",
+    )
 
     shards = Key(
         "Shards",
@@ -252,6 +258,10 @@ class Keys:
     def stats(self, name: str) -> str:
         """The hash of one sproc's counters."""
         return self.stats_prefix + name
+
+    def minutes(self, name: str) -> str:
+        """The hash of what one sproc did in each minute of a day."""
+        return self.minutes_prefix + name
 
     def canary(self, daemon: str) -> str:
         """What one daemon writes to learn whether writes are published."""

@@ -45,6 +45,10 @@ GAPS_LIMIT = 1000
 DEAD_LIMIT = 10_000
 FLUSH_EVERY = 1000
 """Direct calls of a sproc after which its counter is written."""
+MINUTES_TTL_MS = 172_800_000
+"""After which what a sproc did by the minute goes, unless it runs again."""
+HOUR_LIMIT_BYTES = 4096
+"""Of an hour of it: 60 minutes take less than 1,000, unless the clock goes back and forth."""
 
 BACKOFF_CAP_MS = 300_000
 DELIVERIES_LIMIT = 5

@@ -95,6 +95,11 @@ EXECUTION: Fields = (
 STATS: Fields = (
     Field("calls", "direct calls, written every 1,000, by daemons every five seconds, and at each apply", number=True),
     Field("call_errors", "direct calls that failed, written with `calls`", number=True),
+    Field(
+        "calls_us_total",
+        "microseconds of direct calls, about: of those between two flushes four are timed, and stand for all",
+        number=True,
+    ),
     Field("runs", "recorded runs", number=True),
     Field("errors", "runs that failed, and events that were given up (poison, timeout)", number=True),
     Field("skipped", "events that it was not run for", number=True),
@@ -108,7 +113,15 @@ STATS: Fields = (
     Field("duration_us_total", "microseconds of all recorded runs", number=True),
     Field("duration_us_max", "microseconds of the longest", number=True),
 )
-"""Beside them stand the buckets of the histogram, `le_50` to `le_inf`."""
+"""Beside them stand the buckets of the histogram, `le_50` to `le_inf`, and MINUTE."""
+
+MINUTE: Fields = (
+    Field(
+        "minute",
+        "`minute runs errors`: the minute (since 1970) in which a run was last counted, and all runs and errors before it, "
+        "direct calls included",
+    ),
+)
 
 BUCKET_PREFIX = "le_"
 LONGEST_BUCKET = "le_inf"

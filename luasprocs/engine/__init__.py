@@ -35,9 +35,11 @@ LOADED = ("core", "register")
 HELPERS = (
     *(
         "arguments",
+        "clock",
         "compile",
         "eval",
         "header",
+        "minutes",
         "pace",
         "pin",
         "problem",

@@ -1,12 +1,69 @@
--- Direct calls, and those that raised, are counted in their sprocs' entries; this writes what they count.
+-- Direct calls, and those that raised, are counted in their sprocs' entries; this writes what they count. Of those between two flushes a few are timed:
+-- reading the clock takes as long as a small command.
 local core = ...
+local minutes, clock_us, direct = core.use 'minutes', core.use 'clock', core.direct
 local serve = {}
+local SAMPLES = 4
+
+-- The next direct calls of an entry are timed: what runs them stands in for what does otherwise.
+local function time_next(name, entry)
+  local run = entry.direct
+  if direct[name] ~= run then return end
+  local timed
+  timed = entry.timed or function(keys, args, named)
+    direct[name] = run -- it may raise, and what it writes may be a flush
+    local began_us = clock_us()
+    local reply = run(keys, args, named)
+    local passed_us, samples = clock_us() - began_us, (entry.samples or 0) + 1
+    entry.samples, entry.sampled_us = samples, (entry.sampled_us or 0) + (passed_us > 0 and passed_us or 0)
+    if samples < SAMPLES and core.entries[name] == entry and direct[name] == run then direct[name] = timed end
+    return reply
+  end
+  entry.timed, direct[name] = timed, timed
+end
+
+-- Before the calls of an entry are added to its stats: ends the minute of these, if it is over. Whoever has no right to do so leaves it to the next
+-- flush.
+local function turn_minute(name, entry, minute, calls, raised)
+  if entry.minute == minute then return end
+  local stats, late_runs, late_errors = K.STATS_PREFIX .. name, entry.late_runs or 0, entry.late_errors or 0
+  if minute and redis.acl_check_cmd('HMGET', stats, 'minute') and redis.acl_check_cmd('HSET', stats, 'minute', minute) then
+    local begun = minutes.turn(stats, K.MINUTES_PREFIX .. name, minute, late_runs, late_errors)
+    if begun and type(redis.pcall('HSET', stats, 'minute', begun)) == 'number' then
+      entry.minute, entry.late_runs, entry.late_errors = minute, nil, nil
+      return
+    end
+  end
+  entry.late_runs, entry.late_errors = late_runs + calls, late_errors + raised
+end
+
+-- Adds a number to a field of a sproc's stats. Returns whether that was possible.
+local function add(name, field, number)
+  return type(redis.pcall('HINCRBY', K.STATS_PREFIX .. name, field, number)) == 'number'
+end
+
+local function write_entry(name, entry, minute)
+  local calls, raised = K.FLUSH_EVERY - entry.left, entry.raised
+  if calls <= 0 and raised <= 0 and not entry.late_runs then return 0 end
+  turn_minute(name, entry, minute, calls, raised)
+  local added = 0
+  if calls > 0 and add(name, 'calls', calls) then
+    added, entry.left = calls, K.FLUSH_EVERY
+    local took_us = entry.samples and calls * entry.sampled_us / entry.samples or 0
+    entry.samples, entry.sampled_us = nil, nil
+    if took_us >= 1 then add(name, 'calls_us_total', string.format('%.0f', took_us)) end
+    time_next(name, entry)
+  end
+  if raised > 0 and add(name, 'call_errors', raised) then entry.raised = 0 end
+  minutes.count_all(added, raised - entry.raised)
+  return added
+end
 
 -- Adds the calls counted since the last flush to each sproc's stats. Returns how many were added.
 -- A caller's ACL may forbid it: then the counts wait for somebody who may.
 local function write()
   core.use 'pace'()
-  local added = 0
+  local added, second = 0, redis.pcall('TIME')[1]
   for name, count in pairs(core.own or {}) do
     local calls, raised = count()
     local entry = core.entries[name]
@@ -14,18 +71,9 @@ local function write()
   end
   for name, entry in pairs(core.entries) do
     if entry.counted then entry.left = entry.left - entry.counted() end
-    local calls = K.FLUSH_EVERY - entry.left
-    if calls > 0 then
-      local reply = redis.pcall('HINCRBY', K.STATS_PREFIX .. name, 'calls', calls)
-      if type(reply) == 'number' then
-        added = added + calls
-        entry.left = K.FLUSH_EVERY
-      end
-    end
-    if entry.raised > 0 and type(redis.pcall('HINCRBY', K.STATS_PREFIX .. name, 'call_errors', entry.raised)) == 'number' then
-      entry.raised = 0
-    end
+    added = added + write_entry(name, entry, second and minutes.of(second))
   end
+  if second and redis.acl_check_cmd('HMGET', K.STATS_PREFIX, 'minute') then minutes.write_all(second) end
   return added
 end
 

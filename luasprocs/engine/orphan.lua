@@ -1,6 +1,6 @@
 -- What a registry has left that nobody serves any more, as its slot has moved: each part goes to a shard that is served, once.
 local core = ...
-local prelude, ticks, moved = core.use 'prelude', core.use 'ticks', core.use 'moved'
+local prelude, ticks, moved, minutes = core.use 'prelude', core.use 'ticks', core.use 'moved', core.use 'minutes'
 local serve = {}
 
 -- Whose registry the engine here serves.
@@ -68,8 +68,24 @@ local function hash_of(key)
   return found
 end
 
-local function add_stats(from, own)
-  local theirs, ours = hash_of(from), hash_of(prelude.writable(own, 'hash'))
+-- What it did in each minute: its hours are added to those of the same day here.
+local function add_minutes(from, own)
+  for field, theirs in pairs(hash_of(from)) do
+    local hour, text = theirs:match('^(%d+) (.*)$')
+    hour = hour and #hour < 10 and tonumber(hour)
+    local held = redis.pcall('HGET', own, field)
+    local ours = type(held) == 'string' and tonumber(held:match('^%d+ ')) or 0
+    if hour and hour % 24 == tonumber(field) and hour >= ours then minutes.put(own, hour, text) end
+  end
+  redis.call('DEL', from)
+end
+
+-- In both a minute that is over ends first.
+local function add_stats(from, own, from_minutes, own_minutes)
+  local minute = minutes.of(redis.call('TIME')[1])
+  local begun = { minutes.turn(from, from_minutes, minute, 0, 0), minutes.turn(prelude.writable(own, 'hash'), own_minutes, minute, 0, 0) }
+  add_minutes(from_minutes, own_minutes)
+  local theirs, ours = hash_of(from), hash_of(own)
   local is_newer = (tonumber(theirs.last_run) or 0) > (tonumber(ours.last_run) or 0)
   for field, value in pairs(theirs) do
     local number, mine = tonumber(value) or 0, tonumber(ours[field]) or 0
@@ -79,6 +95,12 @@ local function add_stats(from, own)
       redis.call('HSET', own, field, value)
     end
   end
+  local runs_before, errors_before = 0, 0
+  for place = 1, 2 do
+    local runs, errors = tostring(begun[place]):match('(%d+) (%d+)$')
+    runs_before, errors_before = runs_before + (runs or 0), errors_before + (errors or 0)
+  end
+  redis.call('HSET', own, 'minute', string.format('%s %.0f %.0f', minute, runs_before, errors_before))
 end
 
 local function entries_of(key, limit)
@@ -123,10 +145,13 @@ function serve.inherit(_, args)
   prelude.serve_generation()
   local own = ({ stats = K.STATS_PREFIX .. name, executions = K.EXECUTIONS, gaps = K.GAPS })[kind]
   if not own then return redis.error_reply('ERR there is nothing of that kind to inherit') end
-  local theirs = '{' .. from .. '}' .. own:sub(#K.TAG + 3)
-  for _, key in ipairs({ own, theirs }) do redis.call('EXISTS', key) end -- before any effect: one of them may be about to move
+  local function their(key)
+    return '{' .. from .. '}' .. key:sub(#K.TAG + 3)
+  end
+  local theirs, own_minutes = their(own), K.MINUTES_PREFIX .. name
+  for _, key in ipairs({ own, theirs, own_minutes, their(own_minutes) }) do redis.call('EXISTS', key) end -- before any effect: one may be about to move
   local add = kind == 'stats' and add_stats or add_entries
-  add(theirs, own)
+  add(theirs, own, their(own_minutes), own_minutes)
   redis.call('DEL', theirs)
   return redis.status_reply('OK')
 end

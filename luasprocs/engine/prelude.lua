@@ -15,17 +15,7 @@ function prelude.now_ms()
   return now[1] * 1000 + math.floor(now[2] / 1000)
 end
 
--- Microseconds. TIME advances inside a function on Redis 7.0, and is frozen on Valkey, which has os.clock instead.
-local floor, time_call = math.floor, redis.call
-local there, clock = pcall(function() return os.clock end)
-if there and clock then
-  prelude.clock_us = function() return floor(clock() * 1000000) end
-else
-  prelude.clock_us = function()
-    local now = time_call('TIME')
-    return now[1] * 1000000 + now[2]
-  end
-end
+prelude.clock_us = core.use 'clock'
 
 -- A record is no reason to lose a reply: a key of the wrong type, made by hand, gives way.
 function prelude.writable(key, kind)

@@ -1,6 +1,6 @@
 -- Writes what ran: the Executions stream, and each sproc's stats.
 local core = ...
-local prelude, header = core.use 'prelude', core.use 'header'
+local prelude, header, minutes = core.use 'prelude', core.use 'header', core.use 'minutes'
 local FIELDS, EMPTY, BUCKETS_US = K.EXECUTION_FIELDS, K.EXECUTION_EMPTY, K.BUCKETS_US
 local records = {}
 
@@ -135,14 +135,17 @@ function records.write_stats(name, tally)
   local function set(field, value)
     pairs_of[at + 1], pairs_of[at + 2], at = field, value, at + 2
   end
+  local second = (tally.runs > 0 or tally.errors > 0) and redis.call('TIME')[1]
   for place = 4, #fields do set(fields[place], (tonumber(held[place]) or 0) + added[place]) end
   if tally.runs > 0 then
     if tally.longest_us > (tonumber(held[1]) or 0) then set('duration_us_max', tally.longest_us) end
-    set('last_run', redis.call('TIME')[1])
+    set('last_run', second)
   end
   if tally.missed > 0 then set('last_missed', string.format('%d', prelude.now_ms())) end
   if tally.last_error then set('last_error', tally.last_error) end
   if tally.last_status then set_outcome(set, tally, held[2], held[3]) end
+  local ended = second and minutes.count(name, tally.runs, tally.errors, second)
+  if ended then set('minute', ended) end
   if at > 1 then redis.call('HSET', unpack(pairs_of, 1, at)) end
 end
 

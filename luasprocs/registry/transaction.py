@@ -118,6 +118,7 @@ class Transaction(NamedTuple):
             yield packed("DEL", *some)
         for names in batched(deleted, NAMES_A_COMMAND):
             yield packed("HDEL", self.keys.digests, *map(raw, names))
+            yield packed("DEL", *(raw(self.keys.minutes(name)) for name in names))
         # A schedule that is no more has no countdown, and begins anew if it comes back.
         replaced = {sproc.name for sproc in self.change.put if not sproc.scheduled} & self.live.sprocs.keys()
         for names in batched(sorted({*deleted, *replaced}), NAMES_A_COMMAND):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from luasprocs.contract.codes import FAILED
 from luasprocs.contract.encoding import number, raw, text, texts
 from luasprocs.contract.keys import Keys
-from luasprocs.contract.records import BUCKET_PREFIX, STATS
+from luasprocs.contract.records import BUCKET_PREFIX, MINUTE, STATS, names_of
 from luasprocs.server.reading import raise_refusals, reading
 from luasprocs.server.shards import each_shard
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SPROCS_A_PIPELINE = 1000
 _COUNTED = ("last_run", "last_status", "failed_in_a_row", "failing_since", "last_error", "last_missed")
 """The fields that findings need."""
+_MINUTE = frozenset(names_of(MINUTE))
 _UNITS = {"last_run": "last_run_s", "failing_since": "failing_since_ms", "last_missed": "last_missed_ms"}
 """Fields whose attribute names the unit as well."""
 
@@ -33,6 +34,7 @@ class Stats(NamedTuple):
 
     calls: int = 0
     call_errors: int = 0
+    calls_us_total: int = 0
     runs: int = 0
     errors: int = 0
     skipped: int = 0
@@ -89,8 +91,8 @@ class Stats(NamedTuple):
 
     @property
     def server_us(self) -> int:
-        """How long it has kept the server, if it runs there: its recorded runs."""
-        return self.duration_us_total
+        """How long it has kept the server, if it runs there: its recorded runs, and about its direct calls."""
+        return self.duration_us_total + self.calls_us_total
 
     @property
     def failing(self) -> bool:
@@ -114,7 +116,7 @@ class Stats(NamedTuple):
 
 
 def stored_stats(registry: Registry, name: str) -> dict[bytes, bytes]:
-    """The hash of one sproc, over all shards.
+    """The hash of one sproc, over all shards, without what the engine has there for itself (MINUTE).
 
     Raises:
         RegistryError: somebody wrote over the key.
@@ -125,7 +127,7 @@ def stored_stats(registry: Registry, name: str) -> dict[bytes, bytes]:
             return shard.client.hgetall(raw(shard.keys.stats(name)))
 
     found: dict[bytes, bytes] = summed(each_shard(registry, read))
-    return found
+    return {field: value for field, value in found.items() if text(field) not in _MINUTE}
 
 
 def read_stats(registry: Registry, names: Iterable[str], *, whole: bool = False) -> dict[str, Stats]:

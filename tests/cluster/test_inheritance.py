@@ -15,6 +15,7 @@ from luasprocs.server.fleet import open_registry
 from luasprocs.server.shards import each_shard
 from luasprocs.server.slots import slot_of
 from luasprocs.state.executions import read_executions
+from luasprocs.state.minutes import EVERYONE, ByMinute, read_minutes
 from luasprocs.state.stats import Stats, stored_stats
 from tests.cluster.registries import keys_on, tags
 from tests.live import change, sproc
@@ -38,7 +39,14 @@ def gaps(registry: Registry) -> list[Any]:
 def kept(registry: Registry) -> tuple[Any, ...]:
     """Records, gaps and counts of all shards, as they are shown."""
     records = sorted((one.id.partition("-")[0], one.sproc, one.status, one.key) for one in read_executions(registry))
-    return records, gaps(registry), [Stats.parse(stored_stats(registry, one.name)) for one in SPROCS]
+    minutes = read_minutes(registry, [EVERYONE, *(one.name for one in SPROCS)])
+    counted = [Stats.parse(stored_stats(registry, one.name)) for one in SPROCS]
+    return records, gaps(registry), (counted, [ran_in(one) for one in minutes.values()])
+
+
+def ran_in(found: ByMinute) -> tuple[int, int]:
+    """Runs and errors of the day: a minute may have begun meanwhile."""
+    return sum(ran.runs for ran in found.minutes.values()), sum(ran.errors for ran in found.minutes.values())
 
 
 def test_records_counts_gaps_and_pauses_are_carried_over_once(cluster: Cluster) -> None:
@@ -57,8 +65,10 @@ def test_records_counts_gaps_and_pauses_are_carried_over_once(cluster: Cluster) 
     for node in (source, target):
         node.ask("XADD", keys_on(cluster, node).gaps, "5-0", "source", node.id)
     pause(registry, ["paused.lua"], by="ann")
+    each_shard(registry, lambda shard: shard.call("flush"))
     before = kept(registry)
     assert len(before[0]) == 8
+    assert before[2][1] == [(8, 1), (7, 0), (1, 1), (0, 0)]
 
     old = keys_on(cluster, source)
     cluster.move_slot(slot_of(old.tag.encode()), source, target)

@@ -13,10 +13,11 @@ from tests.live import put, sproc
 
 COMPILED_LIMIT_BYTES = 12 * 1024
 """At load; it was 23 kB when the engine was three parts."""
-HELD_LIMIT_BYTES = {"loaded": 130 * 1024, "used": 356 * 1024}
+HELD_LIMIT_BYTES = {"loaded": 137 * 1024, "used": 380 * 1024}
 """Of the server's Lua, text included: after a load, and when daemons have called all functions.
 
-It was 106 kB and 291 kB, before sprocs' settings of cjson were put back and arguments checked.
+It was 106 kB and 291 kB, before sprocs' settings of cjson were put back and arguments checked, and 127 kB and 355 kB, before
+runs were counted by the minute.
 """
 
 STUB = b"redis = { register_function = function(a, b) kept = kept or {}; kept[#kept + 1] = b or a.callback end }"

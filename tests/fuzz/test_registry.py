@@ -29,6 +29,7 @@ from luasprocs.state.daemons import read_running
 from luasprocs.state.desired import read_suspended, read_sync_state
 from luasprocs.state.executions import read_executions, read_gaps
 from luasprocs.state.jobs import act, count_jobs, read_jobs
+from luasprocs.state.minutes import EVERYONE, read_minutes
 from luasprocs.state.requests import take
 from luasprocs.state.schedules import read_schedules
 from tests.fuzz.mutated import ANYTHING, mutated
@@ -57,6 +58,8 @@ SAMPLES = (
     JOB.replace(b"later", b"a").replace(b'"depth"', b'"server":true,"depth"'),
     b'1700000000000 7 {"host":"h","pid":1,"version":"1","workers":2,"jobs":0,"lag":0,"sync":true,"paused":[]}',
     b"7 2 1700000000000",
+    b"29933414 7 2",
+    b"498890 N4!1I3000",
     b'{"by":"Ann <a@b>","at":1700000000.5,"base":"0123456789012345678901234567890123456789","past":["0123"]}',
     b'["a.lua","b.lua"]',
     b'{"a.lua":"0123456789012345678901234567890123456789"}',
@@ -139,6 +142,7 @@ def readers(registry: Registry) -> dict[str, Callable[[], Any]]:
         "state": lambda: (read_sync_state(registry), read_suspended(registry)),
         "executions": lambda: [(one.said, one.duration_ms_text, one.failed) for one in read_executions(registry, None)],
         "gaps": lambda: read_gaps(registry),
+        "minutes": lambda: read_minutes(registry, [EVERYONE, "a.lua"]),
         "jobs": lambda: (read_jobs(registry), count_jobs(registry)),
         "schedules": lambda: read_schedules(registry),
         "git": lambda: git_difference(registry, "a.lua"),
@@ -174,7 +178,8 @@ HASHES = {
     KEYS.name("a.lua"): b"source blob commit edit event key every retries oom",
     KEYS.events: b"epoch tick proof limit __keyspace@0__:ev:*",
     KEYS.desired: b"state problems at daemon commit deleted drift waiting branch",
-    KEYS.stats("a.lua"): b"runs errors last_status le_50 last_run failed_in_a_row failing_since duration_us_max",
+    KEYS.stats("a.lua"): b"runs errors last_status le_50 last_run failed_in_a_row failing_since duration_us_max minute",
+    KEYS.minutes("a.lua"): b"0 1 23",
     **dict.fromkeys(
         (KEYS.scheduled, KEYS.running, KEYS.catchups, KEYS.pauses, KEYS.digests), b"a.lua later.lua tick.lua"
     ),
