@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from luasprocs.contract.codes import Action
-from luasprocs.contract.encoding import parsed_json, text, time_ms
+from luasprocs.contract.encoding import number, parsed_json, text, time_ms
 from luasprocs.contract.keys import Keys
 from luasprocs.contract.records import HISTORY
 from luasprocs.errors import RegistryError
@@ -21,8 +21,9 @@ REPAIRS_READ = 100
 
 
 class Generation(NamedTuple):
-    """One apply. `created` and `deleted`: name to blob; `updated`: name to old and new blob.
+    """One apply, at `at_ms` (unix) of the server's clock; `applied_at` is by that of whoever applied it.
 
+    `created` and `deleted`: name to blob; `updated`: name to old and new blob.
     `healed`: what had been changed by hand and was put right, names and sentences; `why`: if somebody said so.
     """
 
@@ -39,6 +40,12 @@ class Generation(NamedTuple):
     deleted: Mapping[str, str]
     healed: tuple[str, ...] = ()
     why: str = ""
+    at_ms: int = 0
+
+    @property
+    def touched(self) -> frozenset[str]:
+        """The sprocs that it changed."""
+        return frozenset((*self.created, *self.updated, *self.deleted))
 
 
 def read_history(registry: Registry, count: int | None = None) -> list[Generation]:
@@ -50,9 +57,10 @@ def read_history(registry: Registry, count: int | None = None) -> list[Generatio
     found = []
     with reading(Keys.history, registry.keys):
         entries: list[Any] = registry.client.xrevrange(registry.keys.history, count=count) or []
-    for _, fields in entries:
+    for entry, fields in entries:
         try:
-            found.append(_generation({text(key): text(value) for key, value in fields.items()}))
+            stored = {text(key): text(value) for key, value in fields.items()}
+            found.append(_generation(stored)._replace(at_ms=number(text(entry).partition("-")[0])))
         except (KeyError, ValueError, TypeError, AttributeError):
             continue
     return found

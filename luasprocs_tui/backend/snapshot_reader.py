@@ -47,7 +47,7 @@ REST_FACTOR = 20
 
 PIPELINE_COMMANDS = 1000
 COUNTED = (
-    *(b"calls", b"call_errors", b"runs", b"errors", b"duration_us_total", b"last_run"),
+    *(b"calls", b"call_errors", b"runs", b"errors", b"duration_us_total", b"calls_us_total", b"last_run"),
     *(b"last_status", b"failed_in_a_row", b"failing_since", b"last_error", b"last_missed"),
 )
 HEADER_FIELDS = ("description", *HEADER_KEYS, "runasync", "enabled", "library", "commit")
