@@ -41,7 +41,7 @@ class Action:
 
 SCREENS = (
     *("sprocs", "source", "executions", "record", "stats", "cron", "jobs", "history", "wanted"),
-    *("findings", "daemons", "outages", "shards", "replay"),
+    *("findings", "daemons", "outages", "shards", "replay", "ribbon"),
 )
 _VIEWS = ("views",)
 """On each of these screens: each view is one key away from each."""
@@ -69,6 +69,7 @@ ACTIONS = (
     Action("daemons", "D", "Daemons", "Lists the daemons: lag, last seen, since when.", _VIEWS, shown=False),
     Action("outages", "U", "Outages", "Lists times in which nobody heard.", _VIEWS, shown=False),
     Action("shards", "H", "Shards", "Lists the shards of a cluster.", _VIEWS, shown=False),
+    Action("ribbon", "W", "Since when", "Shows a day's errors, and which generation they began with.", _VIEWS, shown=False),
     Action("history", "h", "History", "Lists generations, to roll back to one.", _VIEWS),
     Action("wanted", "v", "Git", "Compares what git wants with what is live.", _VIEWS, shown=False),
     Action("execute", "R", "Run", "Runs it, and shows the reply.", (*_ONE, "record"), writes=True, takes=_CALL),
@@ -83,6 +84,12 @@ ACTIONS = (
     Action("retry", "t", "Retry", "Runs a dead job again, or a delayed one now.", ("jobs",), writes=True),
     Action("drop", "d", "Drop", "Deletes a job that is not running.", ("jobs",), writes=True),
     Action("roll_back", "b", "Roll back", "Makes this generation live again.", ("history",), writes=True),
+    Action("way_back", "b", "Way back", "Shows the way back to before the generation that is chosen.", ("ribbon",), writes=True),
+    Action("earlier", "left", "Earlier", "Goes to the generation before.", ("ribbon",), display="←"),
+    Action("later", "right", "Later", "Goes to the generation behind.", ("ribbon",), display="→"),
+    Action("longer", "plus", "More time", "Shows more time: an hour to a day.", ("ribbon",), display="+"),
+    Action("shorter", "minus", "Less time", "Shows less time.", ("ribbon",), display="-"),
+    Action("everyone", "a", "All or one", "Shows all sprocs, or the one again.", ("ribbon",)),
     Action("sync", "s", "Sync", "Asks a daemon to sync; lifts a pin.", ("sprocs", "history"), writes=True, shown=False),
     Action("suspend", "S", "Suspend", "Suspends syncs, or allows them again.", ("sprocs", "history"), writes=True, shown=False),
     Action("ctx", "C", "Context", "Switches to another context.",

@@ -176,6 +176,10 @@ class OpenWanted(OpenOf):
     """Compares what git wants with what is live."""
 
 
+class OpenRibbon(OpenOf):
+    """A day's runs, errors and generations."""
+
+
 class OpenStats(OpenOf):
     """What is counted of a sproc."""
 

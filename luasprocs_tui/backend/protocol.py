@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from luasprocs.state.desired import Suspended, SyncState
     from luasprocs.state.executions import Execution
     from luasprocs.state.jobs import JobRecord
+    from luasprocs.state.minutes import ByMinute
     from luasprocs.state.schedules import Schedules
     from luasprocs.state.stats import Stats
     from luasprocs_tui.values.about import About
@@ -69,6 +70,9 @@ class Backend(Protocol):
 
     def stats(self, name: str) -> Stats:
         """What is counted of a sproc."""
+
+    def minutes(self, names: Sequence[str]) -> Mapping[str, ByMinute]:
+        """What ran in each minute of the last day; "" names all of them."""
 
     def history(self) -> Sequence[Generation]:
         """Generations, the newest first."""

@@ -21,6 +21,7 @@ from luasprocs.server.urls import checked, redacted
 from luasprocs.state import jobs
 from luasprocs.state.desired import read_suspended, read_sync_state, suspend, unsuspend
 from luasprocs.state.executions import read_executions
+from luasprocs.state.minutes import read_minutes
 from luasprocs.state.requests import now_and_generation
 from luasprocs.state.schedules import read_schedules
 from luasprocs.state.stats import Stats, stored_stats
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from luasprocs.server.registry import Registry
     from luasprocs.state.executions import Execution
     from luasprocs.state.jobs import JobRecord
+    from luasprocs.state.minutes import ByMinute
     from luasprocs.state.schedules import Schedules
     from luasprocs_tui.values.snapshots import Snapshot
 
@@ -110,6 +112,10 @@ class RegistryBackend:
     def stats(self, name: str) -> Stats:
         with errors_named(self._server):
             return Stats.parse(stored_stats(self._registry, name))
+
+    def minutes(self, names: Sequence[str]) -> Mapping[str, ByMinute]:
+        with errors_named(self._server):
+            return read_minutes(self._registry, names)
 
     def history(self) -> Sequence[Generation]:
         with errors_named(self._server):

@@ -104,6 +104,10 @@ class BaseScreen(LowRepaintScreen):
         """Opens the generations: those of one sproc from its own screens."""
         self.post_message(messages.OpenHistory(self.subject))
 
+    def action_ribbon(self) -> None:
+        """Opens the day of the sproc that is meant, else that of all."""
+        self.post_message(messages.OpenRibbon("".join(self.sprocs[:1])))
+
     def action_wanted(self) -> None:
         """Opens what git wants: of one sproc from its own screens."""
         self.post_message(messages.OpenWanted(self.subject))

@@ -16,6 +16,7 @@ from luasprocs_tui.screens.jobs import JobsScreen
 from luasprocs_tui.screens.outages import OutagesScreen
 from luasprocs_tui.screens.record import RecordScreen
 from luasprocs_tui.screens.replay import ReplayScreen
+from luasprocs_tui.screens.ribbon import RibbonScreen
 from luasprocs_tui.screens.shards import ShardsScreen
 from luasprocs_tui.screens.source import SourceScreen
 from luasprocs_tui.screens.stats import StatsScreen
@@ -24,6 +25,7 @@ from luasprocs_tui.screens.wanted import WantedScreen
 _OF_ONE: Mapping[type[messages.OpenOf], Callable[[str], BaseScreen]] = {
     messages.OpenExecutions: ExecutionsScreen,
     messages.OpenHistory: HistoryScreen,
+    messages.OpenRibbon: RibbonScreen,
     messages.OpenStats: StatsScreen,
     messages.OpenWanted: WantedScreen,
 }

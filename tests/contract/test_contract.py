@@ -78,7 +78,7 @@ def test_the_readers_have_the_fields_of_the_records():
     assert read(Execution, "id", "time_ms", "shard") == names_of(records.EXECUTION)
     assert read(Gap, "id", "time_ms", "shard") == names_of(records.GAP)
     assert read(Revision) == names_of(records.REVISION)
-    assert read(Generation) == names_of(records.HISTORY)
+    assert read(Generation, "at_ms") == names_of(records.HISTORY)
     assert read(SyncState) == names_of(records.DESIRED)
 
 

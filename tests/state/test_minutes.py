@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -59,7 +59,8 @@ def passed(registry: Registry, minutes: int) -> None:
     """So much time passes: what was counted is older by it."""
     for name in ("a.lua", "called.lua", EVERYONE):
         key = KEYS.stats(name)
-        if held := registry.client.hget(key, "minute"):
+        held: Any = registry.client.hget(key, "minute")
+        if held:
             minute, _, rest = held.partition(b" ")
             registry.client.hset(key, "minute", b"%d %b" % (int(minute) - minutes, rest))
     put(registry.client, RUNS, CALLED)  # an engine that has not looked at them
@@ -136,7 +137,8 @@ def test_a_ring_is_small_and_goes_with_its_sproc(registry: Registry) -> None:
     key = KEYS.minutes("a.lua")
     assert MINUTES_TTL_MS - 60_000 < registry.client.pttl(key) <= MINUTES_TTL_MS
     (field,) = registry.client.hkeys(key)
-    registry.client.hset(key, field, registry.client.hget(key, field) + b"@1" * HOUR_LIMIT_BYTES)
+    held: Any = registry.client.hget(key, field)
+    registry.client.hset(key, field, held + b"@1" * HOUR_LIMIT_BYTES)
     full = registry.client.hget(key, field)
     passed(registry, 3)
     run(registry, "a.lua", [], [], by="ann")

@@ -16,6 +16,7 @@ from luasprocs_tui.screens.jobs import JobsScreen
 from luasprocs_tui.screens.outages import OutagesScreen
 from luasprocs_tui.screens.record import RecordScreen
 from luasprocs_tui.screens.replay import ReplayScreen
+from luasprocs_tui.screens.ribbon import RibbonScreen
 from luasprocs_tui.screens.shards import ShardsScreen
 from luasprocs_tui.screens.source import SourceScreen
 from luasprocs_tui.screens.sprocs import SprocsScreen
@@ -35,6 +36,7 @@ SCREENS: dict[str, type[BaseScreen]] = {
         OutagesScreen,
         RecordScreen,
         ReplayScreen,
+        RibbonScreen,
         ShardsScreen,
         SourceScreen,
         SprocsScreen,
@@ -52,6 +54,7 @@ TITLES = {
     "cron": "At the schedules (`c`)",
     "jobs": "At the jobs (`J`)",
     "history": "At the history (`h`)",
+    "ribbon": "At the ribbon (`W`)",
     "everywhere": "Everywhere",
 }
 """Where docs/screen.md says which keys a screen has."""

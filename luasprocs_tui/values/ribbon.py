@@ -1,0 +1,251 @@
+"""A ribbon of time as text: runs and errors as bars, ticks where generations came, who made them beneath. Pure."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from luasprocs.state.executions import time_text
+from luasprocs.state.minutes import DAY, MINUTE_MS, ByMinute, Ran
+from luasprocs_tui.values.numbers import BARS, age, short_number
+from luasprocs_tui.values.safe import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from luasprocs.operations.onset import Onset
+    from luasprocs.registry.history import Generation
+
+SPANS = (60, 180, 360, 720, DAY)
+"""Minutes that a ribbon can show: one hour to a day."""
+LABELS = 3
+"""Lines below the ticks."""
+HEAD = 7
+"""Cells of what stands before a line of bars, if there is room."""
+TICK, CHOSEN, FINE, NOTHING_RAN = "▲", "◆", "·", " "
+CORNER = "└"
+CAUSE = "!"
+"""Behind the number of the generation that errors began with."""
+_WIDE = 40
+
+
+class Past(NamedTuple):
+    """The day of one sproc, or (`name` is "") of all. `history`: the newest first.
+
+    `onsets`: of which sprocs it is known with which generation their errors began.
+    """
+
+    name: str
+    day: ByMinute
+    history: Sequence[Generation] = ()
+    onsets: tuple[tuple[str, Onset], ...] = ()
+
+    def shown(self, minutes: int) -> list[Generation]:
+        """Generations of the last so many minutes, the newest first.
+
+        Of one sproc those that changed it, and that with which its errors began.
+        """
+        meant = {found.generation.generation for _, found in self.onsets}
+        since_ms = (self.day.now - minutes + 1) * MINUTE_MS
+        return [
+            one
+            for one in self.history
+            if one.at_ms >= since_ms and (not self.name or self.name in one.touched or one.generation in meant)
+        ]
+
+
+class Scale(NamedTuple):
+    """`cells` of a line stand for `minutes`, of which the last is `now`."""
+
+    cells: int
+    minutes: int
+    now: int
+
+    @classmethod
+    def of(cls, width: int, minutes: int, now: int) -> Scale:
+        """As wide as fits: a whole number of cells for each minute, or several minutes in each cell."""
+        cells = max(1, width)
+        return cls(cells // minutes * minutes if cells >= minutes else cells, minutes, now)
+
+    @property
+    def first(self) -> int:
+        return self.now - self.minutes + 1
+
+    def at(self, ms: int) -> int:
+        """The cell of a time in unix milliseconds."""
+        passed = (ms / MINUTE_MS - self.first) / self.minutes
+        return min(self.cells - 1, max(0, int(passed * self.cells)))
+
+    def parts(self, day: ByMinute) -> list[Ran]:
+        """For each cell what ran in it: the mean of its minutes, so that ribbons of any width look alike."""
+        ran = day.since(self.minutes)
+        if self.cells >= self.minutes:
+            return [one for one in ran for _ in range(self.cells // self.minutes)]
+        ends = [cell * self.minutes // self.cells for cell in range(self.cells + 1)]
+        return [_mean(ran[begin:end]) for begin, end in pairwise(ends)]
+
+
+def _mean(ran: Sequence[Ran]) -> Ran:
+    """Something that is not nothing stays something."""
+    runs, errors = (sum(one.runs for one in ran), sum(one.errors for one in ran))
+    return Ran(-(-runs // len(ran)), -(-errors // len(ran)))
+
+
+def lines_of(past: Past, width: int, minutes: int, chosen: int = 0) -> list[Text]:
+    """The whole ribbon, each line at most `width` cells. `chosen`: a generation that the ticks mark."""
+    head = HEAD if width >= _WIDE else 0
+    scale = Scale.of(width - head, minutes, past.day.now)
+    parts = scale.parts(past.day)
+    generations = past.shown(minutes)
+    meant = {found.generation.generation for _, found in past.onsets}
+    lines = [
+        _headline(past, minutes),
+        _named("runs", Text(_bars([one.runs for one in parts], [one.runs > 0 for one in parts]), "cyan"), head),
+        _named("errors", _errors(parts), head),
+        _named("gens", _ticks(scale, generations, chosen), head),
+        *(_named("", line, head) for line in _labels(scale, generations, meant)),
+        _named("", _axis(scale), head),
+        *_said(past, minutes),
+    ]
+    for line in lines:
+        line.truncate(width, overflow="ellipsis")
+        line.no_wrap = True
+    return lines
+
+
+def _headline(past: Past, minutes: int) -> Text:
+    ran = past.day.since(minutes)
+    runs, errors = sum(one.runs for one in ran), sum(one.errors for one in ran)
+    most = max((one.runs for one in ran), default=0)
+    worst = max((one.errors for one in ran), default=0)
+    return Text.assemble(
+        (f"last {_span(minutes)}", "bold"),
+        f"  {short_number(runs)} runs, at most {short_number(most)} a minute  ",
+        (f"{short_number(errors)} errors, at most {short_number(worst)} a minute", "bold red")
+        if errors
+        else "no errors",
+    )
+
+
+def _span(minutes: int) -> str:
+    return f"{minutes // 60} hours" if minutes > 60 else "hour"
+
+
+def _named(name: str, line: Text, head: int) -> Text:
+    return Text.assemble((name.ljust(head)[:head], "dim"), line)
+
+
+def _bars(values: Sequence[int], ran: Sequence[bool], nothing: str = NOTHING_RAN) -> str:
+    most = max(values, default=0)
+    return "".join(
+        BARS[min(len(BARS) - 1, value * len(BARS) // most)]
+        if value
+        else FINE
+        if there and nothing == FINE
+        else NOTHING_RAN
+        for value, there in zip(values, ran, strict=True)
+    )
+
+
+def _errors(parts: Sequence[Ran]) -> Text:
+    """A bar where something failed, a dot where all went well, nothing where nothing ran."""
+    bars = _bars([one.errors for one in parts], [one.runs > 0 for one in parts], FINE)
+    line = Text()
+    for bar in bars:
+        line.append(bar, "dim" if bar == FINE else "bold red")
+    return line
+
+
+def _ticks(scale: Scale, generations: Iterable[Generation], chosen: int) -> Text:
+    cells = [" "] * scale.cells
+    for one in reversed(list(generations)):  # the newest stands above
+        cells[scale.at(one.at_ms)] = TICK
+    for one in generations:
+        if one.generation == chosen:
+            cells[scale.at(one.at_ms)] = CHOSEN
+    return Text("".join(cells), "bold yellow")
+
+
+def _labels(scale: Scale, generations: Sequence[Generation], meant: set[int]) -> list[Text]:
+    """Number, author and subject below their ticks, the newest first, and how many there was no room for."""
+    rows: list[list[tuple[int, int, str, str]]] = [[] for _ in range(min(LABELS, len(generations)))]
+    left = 0
+    order = sorted(generations, key=lambda one: (one.generation in meant, one.at_ms), reverse=True)
+    for one in order:
+        label, style = _label(one, one.generation in meant), "bold red" if one.generation in meant else ""
+        at = scale.at(one.at_ms)
+        placed = next((row for row in rows if _room(row, at, label, scale.cells)), None)
+        if placed is None:
+            left += 1
+            continue
+        begin, size = _room(placed, at, label, scale.cells) or (0, 0)
+        placed.append((begin, size, label if begin == at else label.replace(CORNER, " ", 1), style))
+    lines = [_laid(row) for row in rows if row]
+    if left:
+        lines.append(Text(f"and {left} more generations: h lists all"[: scale.cells], "dim"))
+    return lines
+
+
+def _label(one: Generation, cause: bool) -> str:
+    author = one.author.partition(" <")[0].strip() or one.applied_by
+    return f"{CORNER}{one.generation}{CAUSE if cause else ''} {clean(author, 40)}: {clean(one.subject, 200)}"
+
+
+def _room(row: Sequence[tuple[int, int, str, str]], at: int, label: str, cells: int) -> tuple[int, int] | None:
+    """Where a label stands and how wide it may be: from its tick on, or before that if there is little room behind it."""
+    least = min(cell_len(label), max(12, cells // 2), cells)
+    begin = min(at, cells - least)
+    end = min([cells, *(start - 1 for start, *_ in row if start > begin)])
+    if any(start <= begin <= start + size for start, size, *_ in row) or end - begin < least:
+        return None
+    return begin, min(end - begin, cell_len(label))
+
+
+def _laid(row: Iterable[tuple[int, int, str, str]]) -> Text:
+    line = Text()
+    for begin, size, label, style in sorted(row):
+        line.append(" " * (begin - cell_len(line.plain)))
+        line.append(label if cell_len(label) <= size else f"{set_cell_size(label, size - 1)}…", style)
+    return line
+
+
+def _axis(scale: Scale) -> Text:
+    """Times in UTC: as many as there is room for."""
+    cells = [" "] * scale.cells
+    many = max(1, min(6, scale.cells // 12))
+    for place in range(many):
+        at = scale.cells * place // many
+        minute = scale.first + scale.minutes * place // many
+        for offset, letter in enumerate(time_text(minute * MINUTE_MS)[11:16]):
+            if at + offset < scale.cells:
+                cells[at + offset] = letter
+    now = "now"
+    if scale.cells >= 12:
+        cells[-len(now) :] = now
+    return Text("".join(cells), "dim")
+
+
+def _said(past: Past, minutes: int) -> list[Text]:
+    """What is known of the errors, or why nothing is."""
+    ran = past.day.since(minutes)
+    if not any(one.runs or one.errors for one in ran):
+        last = max(past.day.minutes, default=0)
+        ago = (
+            f"it ran last {age((past.day.now - last) * 60)} ago: + shows a day"
+            if last
+            else "nothing ran in the last day"
+        )
+        return [Text(ago, "dim")]
+    if past.onsets:
+        return [
+            Text.assemble(
+                (f"{CAUSE} ", "bold red"), clean(f"{name}: " if not past.name else ""), clean(str(found), 300)
+            )
+            for name, found in past.onsets
+        ]
+    if any(one.errors for one in ran):
+        return [Text("which generation the errors began with can't be said", "dim")]
+    return []
