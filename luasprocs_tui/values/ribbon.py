@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
@@ -26,7 +27,7 @@ LABELS = 3
 HEAD = 7
 """Cells of what stands before a line of bars, if there is room."""
 TICK, CHOSEN, FINE, NOTHING_RAN = "▲", "◆", "·", " "
-CORNER = "└"
+RIGHT, LEFT = "└", "┘"
 CAUSE = "!"
 """Behind the number of the generation that errors began with."""
 _WIDE = 40
@@ -108,7 +109,7 @@ def lines_of(past: Past, width: int, minutes: int, chosen: int = 0) -> list[Text
         _named("gens", _ticks(scale, generations, chosen), head),
         *(_named("", line, head) for line in _labels(scale, generations, meant)),
         _named("", _axis(scale), head),
-        *_said(past, minutes),
+        *(part for line in _said(past, minutes) for part in _folded(line, width)),
     ]
     for line in lines:
         line.truncate(width, overflow="ellipsis")
@@ -171,18 +172,15 @@ def _ticks(scale: Scale, generations: Iterable[Generation], chosen: int) -> Text
 
 def _labels(scale: Scale, generations: Sequence[Generation], meant: set[int]) -> list[Text]:
     """Number, author and subject below their ticks, the newest first, and how many there was no room for."""
-    rows: list[list[tuple[int, int, str, str]]] = [[] for _ in range(min(LABELS, len(generations)))]
+    rows: list[list[tuple[int, str, str]]] = [[] for _ in range(min(LABELS, len(generations)))]
     left = 0
-    order = sorted(generations, key=lambda one: (one.generation in meant, one.at_ms), reverse=True)
-    for one in order:
-        label, style = _label(one, one.generation in meant), "bold red" if one.generation in meant else ""
-        at = scale.at(one.at_ms)
-        placed = next((row for row in rows if _room(row, at, label, scale.cells)), None)
-        if placed is None:
+    for one in sorted(generations, key=lambda one: (one.generation in meant, one.at_ms), reverse=True):
+        begin, label = _placed(_label(one, one.generation in meant), scale.at(one.at_ms), scale.cells)
+        row = next((row for row in rows if _is_free(row, begin, begin + cell_len(label))), None)
+        if row is None:
             left += 1
-            continue
-        begin, size = _room(placed, at, label, scale.cells) or (0, 0)
-        placed.append((begin, size, label if begin == at else label.replace(CORNER, " ", 1), style))
+        else:
+            row.append((begin, label, "bold red" if one.generation in meant else ""))
     lines = [_laid(row) for row in rows if row]
     if left:
         lines.append(Text(f"and {left} more generations: h lists all"[: scale.cells], "dim"))
@@ -191,24 +189,30 @@ def _labels(scale: Scale, generations: Sequence[Generation], meant: set[int]) ->
 
 def _label(one: Generation, cause: bool) -> str:
     author = one.author.partition(" <")[0].strip() or one.applied_by
-    return f"{CORNER}{one.generation}{CAUSE if cause else ''} {clean(author, 40)}: {clean(one.subject, 200)}"
+    return f"{one.generation}{CAUSE if cause else ''} {clean(author, 40)}: {clean(one.subject, 200)}"
 
 
-def _room(row: Sequence[tuple[int, int, str, str]], at: int, label: str, cells: int) -> tuple[int, int] | None:
-    """Where a label stands and how wide it may be: from its tick on, or before that if there is little room behind it."""
-    least = min(cell_len(label), max(12, cells // 2), cells)
-    begin = min(at, cells - least)
-    end = min([cells, *(start - 1 for start, *_ in row if start > begin)])
-    if any(start <= begin <= start + size for start, size, *_ in row) or end - begin < least:
-        return None
-    return begin, min(end - begin, cell_len(label))
+def _placed(label: str, at: int, cells: int) -> tuple[int, str]:
+    """Behind a corner beneath its tick, or before one if there is more room; and where it begins."""
+    if cell_len(label) < cells - at or at < cells - at:
+        return at, RIGHT + _cut(label, cells - at - 1)
+    label = _cut(label, at)
+    return at - cell_len(label), label + LEFT
 
 
-def _laid(row: Iterable[tuple[int, int, str, str]]) -> Text:
+def _cut(label: str, cells: int) -> str:
+    return label if cell_len(label) <= cells else f"{set_cell_size(label, max(0, cells - 1))}…"
+
+
+def _is_free(row: Sequence[tuple[int, str, str]], begin: int, end: int) -> bool:
+    return all(end < start or begin > start + cell_len(label) for start, label, _ in row)
+
+
+def _laid(row: Iterable[tuple[int, str, str]]) -> Text:
     line = Text()
-    for begin, size, label, style in sorted(row):
+    for begin, label, style in sorted(row):
         line.append(" " * (begin - cell_len(line.plain)))
-        line.append(label if cell_len(label) <= size else f"{set_cell_size(label, size - 1)}…", style)
+        line.append(label, style)
     return line
 
 
@@ -226,6 +230,15 @@ def _axis(scale: Scale) -> Text:
     if scale.cells >= 12:
         cells[-len(now) :] = now
     return Text("".join(cells), "dim")
+
+
+def _folded(line: Text, width: int) -> list[Text]:
+    """A sentence on as many lines as it needs, three at most."""
+    if cell_len(line.plain) <= width:
+        return [line]
+    return [
+        Text(part, line.style) for part in wrap(line.plain, width, subsequent_indent="  ", max_lines=3, placeholder="…")
+    ]
 
 
 def _said(past: Past, minutes: int) -> list[Text]:
