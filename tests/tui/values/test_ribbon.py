@@ -56,8 +56,8 @@ def test_an_hour_in_eighty_columns() -> None:
 
 def test_what_is_said_is_folded_where_it_is_narrow() -> None:
     assert [line.strip() for line in shown(40)[-2:]] == [
-        "! errors began 10 to 70 s after gen 24 by",
-        "Ann: Charge twice",
+        "! errors began 10 to 70 s after gen 24",
+        "by Ann: Charge twice",
     ]
 
 
