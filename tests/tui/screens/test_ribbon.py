@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,7 @@ async def test_a_failing_sproc_since_its_commit_and_the_way_back(server: Server)
         await until(pilot, lambda: "errors began" in text_of(pilot), "what is known of the errors")
         assert isinstance(pilot.app.screen, RibbonScreen)
         shown = text_of(pilot)
-        assert "errors began 0 s after gen 2 by Ann: Charge twice" in shown
+        assert re.search(r"errors began \d+ s after gen 2 by Ann: Charge twice", shown)
         assert "2! Ann: Charge twice" in shown, shown
         assert "4 runs" in shown
         assert "3 errors" in shown
@@ -73,7 +74,6 @@ async def test_all_of_them_by_a_command_and_more_time(server: Server) -> None:
         await until(pilot, lambda: "errors began" in text_of(pilot), "the sproc's")
         await pilot.press("a")
         await until(pilot, lambda: "! a.lua: errors began" in text_of(pilot), "that of all")
-        assert "1 Tester" not in text_of(pilot)
         await pilot.press("plus", "plus", "plus", "plus", "plus")
         assert "last 24 hours" in text_of(pilot)
         await pilot.press("minus", "minus", "minus", "minus", "minus")
