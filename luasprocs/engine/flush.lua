@@ -22,40 +22,38 @@ local function time_next(name, entry)
   entry.timed, direct[name] = timed, timed
 end
 
--- Before the calls of an entry are added to its stats: ends the minute of these, if it is over. Whoever has no right to do so leaves it to the next
--- flush.
-local function turn_minute(name, entry, minute, calls, raised)
-  if entry.minute == minute then return end
-  local stats, late_runs, late_errors = K.STATS_PREFIX .. name, entry.late_runs or 0, entry.late_errors or 0
-  if minute and redis.acl_check_cmd('HMGET', stats, 'minute') and redis.acl_check_cmd('HSET', stats, 'minute', minute) then
-    local begun = minutes.turn(stats, K.MINUTES_PREFIX .. name, minute, late_runs, late_errors)
-    if begun and type(redis.pcall('HSET', stats, 'minute', begun)) == 'number' then
-      entry.minute, entry.late_runs, entry.late_errors = minute, nil, nil
-      return
-    end
-  end
-  entry.late_runs, entry.late_errors = late_runs + calls, late_errors + raised
+-- Before the calls of an entry are added to its stats: ends the minute of these, if it is over. Returns whether that was done; a caller may have no
+-- right to it, and leaves it to the next flush.
+local function turn_minute(name, entry, minute)
+  if minute and entry.minute == minute then return true end
+  local stats = K.STATS_PREFIX .. name
+  if not minute or not redis.acl_check_cmd('HMGET', stats, 'minute') or not redis.acl_check_cmd('HSET', stats, 'minute', minute) then return false end
+  local begun = minutes.turn(stats, K.MINUTES_PREFIX .. name, minute, entry.late_runs or 0, entry.late_errors or 0)
+  if not begun or type(redis.pcall('HSET', stats, 'minute', begun)) ~= 'number' then return false end
+  entry.minute, entry.late_runs, entry.late_errors = minute, nil, nil
+  return true
 end
 
--- Adds a number to a field of a sproc's stats. Returns whether that was possible.
+-- Adds a number to a field of a sproc's stats. Returns what was added, which is nothing if that is forbidden.
 local function add(name, field, number)
-  return type(redis.pcall('HINCRBY', K.STATS_PREFIX .. name, field, number)) == 'number'
+  return number > 0 and type(redis.pcall('HINCRBY', K.STATS_PREFIX .. name, field, number)) == 'number' and number or 0
 end
 
 local function write_entry(name, entry, minute)
   local calls, raised = K.FLUSH_EVERY - entry.left, entry.raised
   if calls <= 0 and raised <= 0 and not entry.late_runs then return 0 end
-  turn_minute(name, entry, minute, calls, raised)
-  local added = 0
-  if calls > 0 and add(name, 'calls', calls) then
-    added, entry.left = calls, K.FLUSH_EVERY
-    local took_us = entry.samples and calls * entry.sampled_us / entry.samples or 0
+  local turned = turn_minute(name, entry, minute)
+  local added, failed = add(name, 'calls', calls), add(name, 'call_errors', raised)
+  entry.raised = raised - failed
+  if added > 0 then
+    entry.left = K.FLUSH_EVERY
+    local took_us = entry.samples and added * entry.sampled_us / entry.samples or 0
     entry.samples, entry.sampled_us = nil, nil
-    if took_us >= 1 then add(name, 'calls_us_total', string.format('%.0f', took_us)) end
+    add(name, 'calls_us_total', math.floor(took_us))
     time_next(name, entry)
   end
-  if raised > 0 and add(name, 'call_errors', raised) then entry.raised = 0 end
-  minutes.count_all(added, raised - entry.raised)
+  minutes.count_all(added, failed)
+  if not turned then entry.late_runs, entry.late_errors = (entry.late_runs or 0) + added, (entry.late_errors or 0) + failed end
   return added
 end
 

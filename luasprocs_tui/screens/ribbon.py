@@ -47,6 +47,11 @@ class RibbonScreen(DataScreen[Past]):
     def sprocs(self) -> tuple[str, ...]:
         return (self._shown,) if self._shown else ()
 
+    def fresh(self) -> str:
+        """Its keys: in the footer others come first."""
+        other = ("a all  " if self._shown else "a the one  ") if self._sproc else ""
+        return f"← → generation  + - time  {other}b way back"
+
     def content(self) -> ComposeResult:
         with VerticalScroll(id="text"):
             yield Ribbon()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Ribbon(Widget):
     """Shows a `Past`; before there is one it says that it is read."""
 
-    DEFAULT_CSS = "Ribbon { height: auto; width: 1fr; }"
+    DEFAULT_CSS = "Ribbon { height: auto; width: 1fr; padding: 0 1; }"
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's name
         super().__init__(id=id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from redis.exceptions import ResponseError
@@ -146,3 +146,49 @@ def test_missed_times(registry: Registry, server: Server, start_daemon: StartDae
     found = until(lambda: (now := stats_of(registry, "often.lua")).missed and now)
     assert found.last_missed_ms > 0
     assert finding(server, "missed")["names"] == ["often.lua"]
+
+
+def test_what_direct_calls_take_is_sampled(registry: Registry) -> None:
+    client = registry.client
+    put(
+        client,
+        sproc("slow.lua", "local n = 0 for i = 1, 20000 do n = n + i end return n"),
+        sproc("never.lua", "return 1"),
+    )
+    registry.call("flush")
+    client.config_resetstat()
+    for calls in (1000, 1000, 100):
+        pipe = client.pipeline(transaction=False)
+        for _ in range(calls):
+            pipe.fcall(KEYS.function("execute"), 0, "slow.lua")
+        assert set(pipe.execute()) == {200010000}
+    registry.call("flush")
+    stats: Any = client.info("commandstats")
+    found = stats_of(registry, "slow.lua")
+    assert found.calls == 2100
+    # Of the first thousand none was timed, as nothing had been flushed; no machine does it in less than 20 us.
+    assert 1100 * 20 < found.calls_us_total < 20 * stats["cmdstat_fcall"]["usec"], "four of a thousand stand for all"
+    assert found.server_us == found.calls_us_total
+    assert stats_of(registry, "never.lua").calls_us_total == 0
+
+
+@pytest.mark.parametrize(
+    "header", ["", "-- function=own\n", "-- event=del\n-- key=x\n"], ids=["named", "own", "guarded"]
+)
+def test_a_call_that_is_timed_may_raise(registry: Registry, header: str) -> None:
+    client = registry.client
+    put(client, sproc("a.lua", f"{header}return redis.call('INCR', KEYS[1])"))
+    client.set("text", "x")
+    call = ("own", 1) if "function" in header else (KEYS.function("execute"), 1)
+    name = () if "function" in header else ("a.lua",)
+    client.fcall(*call, "k", *name)
+    for flushed in range(1, 3):
+        registry.call("flush")
+        with pytest.raises(ResponseError):
+            client.fcall(*call, "text", *name)
+        for _ in range(6):
+            client.fcall(*call, "k", *name)
+        registry.call("flush")
+        found = stats_of(registry, "a.lua")
+        assert (found.calls, found.call_errors) == (1 + 7 * flushed, flushed)
+    assert client.get("k") == b"13"
