@@ -49,10 +49,10 @@ class Onset(NamedTuple):
         return f"{least.split()[0] if least.split()[1] == most.split()[1] else least} to {most} after"
 
 
-def onset(day: ByMinute, history: Iterable[Generation], name: str = "", failing_since_ms: int = 0) -> Onset | None:
+def onset(day: ByMinute, history: Iterable[Generation], name: str = "") -> Onset | None:
     """When the last errors of a day began, and the generation that they began with; None where that can't be said.
 
-    Of a minute it is only known that there were errors. `failing_since_ms` (of Stats), if it lies in that minute, is exact.
+    Of a minute it is only known that there were errors; the day's `failing_since_ms`, if it lies in that minute, is exact.
     `name`: of the sproc, "" for all. It can't be said if there was no error, if nothing is known from before, if no generation
     came shortly before, or if there were errors before it as well.
     """
@@ -60,8 +60,8 @@ def onset(day: ByMinute, history: Iterable[Generation], name: str = "", failing_
     if began is None:
         return None
     from_ms, to_ms = began * MINUTE_MS, (began + 1) * MINUTE_MS
-    if from_ms <= failing_since_ms < to_ms:
-        from_ms = to_ms = failing_since_ms
+    if from_ms <= day.failing_since_ms < to_ms:
+        from_ms = to_ms = day.failing_since_ms
     past = sorted((one for one in history if 0 < one.at_ms <= to_ms), key=lambda one: one.at_ms)
     for place in reversed(range(len(past))):
         one = past[place]

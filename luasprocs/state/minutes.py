@@ -20,6 +20,7 @@ EVERYONE = ""
 """The name that stands for all sprocs."""
 SPROCS_A_PIPELINE = 500
 _OPEN = ("minute", "runs", "calls", "errors", "call_errors")
+_FAILING = ("failed_in_a_row", "failing_since")
 _MINUTE = re.compile(r"([@-{])([0-9]{1,16})(?:!([0-9]{1,16}))?")
 _FIRST = ord("@")
 
@@ -32,10 +33,14 @@ class Ran(NamedTuple):
 
 
 class ByMinute(NamedTuple):
-    """The last day by the server's clock. `minutes`: unix minute to what ran in it; minutes without anything are left out."""
+    """The last day by the server's clock. `minutes`: unix minute to what ran in it; minutes without anything are left out.
+
+    `failing_since_ms`: of a sproc the first of the runs that have failed since the last that did not, 0 for none.
+    """
 
     now_ms: int
     minutes: Mapping[int, Ran]
+    failing_since_ms: int = 0
 
     @property
     def now(self) -> int:
@@ -57,26 +62,35 @@ def read_minutes(registry: Registry, names: Iterable[str] = (EVERYONE,)) -> dict
     shards = each_shard(registry, lambda shard: _read(shard, wanted))
     now_ms = max((now_ms for now_ms, _ in shards), default=0)
     each = zip(*(found for _, found in shards), strict=True)
-    return {name: ByMinute(now_ms, added(parts)) for name, parts in zip(wanted, each, strict=True)}
+    return {
+        name: ByMinute(
+            now_ms, added(day for day, _ in parts), min(filter(None, (since for _, since in parts)), default=0)
+        )
+        for name, parts in zip(wanted, each, strict=True)
+    }
 
 
-def _read(shard: Registry, names: Sequence[str]) -> tuple[int, list[dict[int, Ran]]]:
-    found: list[dict[int, Ran]] = []
+def _read(shard: Registry, names: Sequence[str]) -> tuple[int, list[tuple[dict[int, Ran], int]]]:
+    found: list[tuple[dict[int, Ran], int]] = []
     now_ms = 0
     for start in range(0, max(1, len(names)), SPROCS_A_PIPELINE):
         pipe: Any = shard.client.pipeline(transaction=False)
         pipe.time()
         for name in names[start : start + SPROCS_A_PIPELINE]:
-            pipe.hmget(raw(shard.keys.stats(name)), _OPEN)
+            pipe.hmget(raw(shard.keys.stats(name)), (*_OPEN, *_FAILING))
             pipe.hgetall(raw(shard.keys.minutes(name)))
         now, *replies = pipe.execute(raise_on_error=False)
         raise_refusals((now, *replies))
         now_ms = time_ms(now)
-        found += [parsed(opened, hours, now_ms) for opened, hours in zip(replies[::2], replies[1::2], strict=True)]
+        for stats, hours in zip(replies[::2], replies[1::2], strict=True):
+            opened = stats[: len(_OPEN)] if isinstance(stats, list) else ()
+            failing = stats[len(_OPEN) :] if isinstance(stats, list) else ()
+            since_ms = number(text(failing[1] or "")) if failing and failing[0] not in {None, b"0"} else 0
+            found.append((parsed(opened, hours, now_ms), since_ms))
     return now_ms, found
 
 
-def parsed(opened: Any, hours: Any, now_ms: int) -> dict[int, Ran]:
+def parsed(opened: Sequence[Any], hours: Any, now_ms: int) -> dict[int, Ran]:
     """The day of one sproc on one shard. `opened`: the fields of its stats that tell of the minute that lasts; `hours`: the hash.
 
     Of what anybody may have written there only what can be true is taken.
@@ -84,7 +98,7 @@ def parsed(opened: Any, hours: Any, now_ms: int) -> dict[int, Ran]:
     now = now_ms // MINUTE_MS
     fields = hours.items() if isinstance(hours, dict) else ()
     closed = ((minute, ran) for key, value in fields for minute, ran in _hour(text(key), text(value)))
-    parts = [*closed, *(_open(opened) if isinstance(opened, list) else ())]
+    parts = [*closed, *(_open(opened) if opened else ())]
     return added({minute: ran} for minute, ran in parts if now - DAY < minute <= now)
 
 

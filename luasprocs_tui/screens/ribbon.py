@@ -64,8 +64,7 @@ class RibbonScreen(DataScreen[Past]):
         name = self._shown
         meant = (name,) if name else self._failing()
         days, history = backend.minutes([name or EVERYONE, *meant]), backend.history()
-        since_ms = {one: backend.stats(one).failing_since_ms for one in meant}
-        found = ((one, onset(days[one], history, one, since_ms[one])) for one in meant)
+        found = ((one, onset(days[one], history, one)) for one in meant)
         return Past(name, days[name or EVERYONE], history, tuple((one, began) for one, began in found if began))
 
     def _failing(self) -> tuple[str, ...]:

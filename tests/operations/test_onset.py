@@ -32,7 +32,7 @@ def day(ran: dict[int, Ran]) -> ByMinute:
 def said(ran: dict[int, Ran], *history: Generation, name: str = "a.lua", since_ago_s: float = 0) -> str:
     """What is said, "" for None. `since_ago_s`: `failing_since`, as `generation` has it."""
     since_ms = (NOW + 1) * MINUTE_MS - int(since_ago_s * 1000) if since_ago_s else 0
-    found = onset(day(ran), history, name, since_ms)
+    found = onset(day(ran)._replace(failing_since_ms=since_ms), history, name)
     return str(found) if found else ""
 
 

@@ -84,8 +84,11 @@ def test_runs_and_errors_stand_in_their_minutes(registry: Registry) -> None:
     run(registry, "a.lua", [], [], by="ann")
     passed(registry, 2)
     assert days(registry, "a.lua") == [{61: Ran(4, 1), 2: Ran(1, 0)}]
+    assert read_minutes(registry, ["a.lua"])["a.lua"].failing_since_ms == 0, "it went well meanwhile"
     fails(registry)
     fails(registry)
+    found = read_minutes(registry, ["a.lua"])["a.lua"]
+    assert found.now_ms - 20_000 < found.failing_since_ms <= found.now_ms
     assert days(registry, "a.lua", "none.lua") == [{61: Ran(4, 1), 2: Ran(1, 0), 0: Ran(2, 2)}, {}]
 
 
