@@ -20,15 +20,19 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from redis import Redis
 from rich.console import Console
 from rich.text import Text
 
+from luasprocs.contract.keys import Keys
+from luasprocs.errors import ScriptError
 from luasprocs.language.sproc import read_sproc
-from luasprocs.operations.put import put
+from luasprocs.operations.put import DIRECTLY, put
 from luasprocs.operations.run import run
 from luasprocs.server.embedded import EmbeddedServer
 from luasprocs.server.embedded_cluster import EmbeddedCluster
 from luasprocs.server.fleet import open_registry
+from luasprocs.server.registry import Registry
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.settings import Context
 from sync.demo_traffic import moving
@@ -48,6 +52,13 @@ SHOWN = {
     "shards": ("SHARD DIFFERS", "(H)", "away", "can't be reached", "orders/count.lua", "carts/total.lua"),
     "panels": ("P99", "Runs", "Source", "runs/s", "took", "since", "is odd"),
     "replay": ("Replay of", "recorded", "the same source", "as it is now", "is odd"),
+    "ribbon": (
+        "Since when: orders/charge.lua",
+        "errors began",
+        "after gen 3 by Ann: Charge each order once",
+        "3! Ann",
+        "└2 Bob",
+    ),
     "record": ("status    error", "> 6", "ERR orders/check.lua:6: order", "is odd"),
 }
 """What each picture must show; tests/test_pictures.py looks for it in the files."""
@@ -188,6 +199,39 @@ async def screens(url: str) -> None:
         await picture(pilot, "panels")
 
 
+async def ribbon(server: EmbeddedServer) -> None:
+    """A sproc that fails since a commit of some minutes ago. What ran before is written as by the engine: that takes no hour."""
+    with Redis.from_url(server.url, protocol=2) as client:
+        client.flushall()
+        registry, keys = Registry(client, Keys()), Keys()
+        now_s: int = client.time()[0]
+        failing = [(6 - ago, 14 + ago % 5, 3 + ago) for ago in range(6)]
+        ran = [(ago, 20 + ago * 37 % 23, 0) for ago in range(59, 6, -1)] + failing
+        for ago, runs, errors in ran:
+            minute = now_s // 60 - ago
+            key, field = keys.minutes("orders/charge.lua"), minute // 60 % 24
+            held = client.hget(key, field) or f"{minute // 60} ".encode()
+            client.hset(key, field, held + f"{chr(64 + minute % 60)}{runs}{f'!{errors}' if errors else ''}".encode())
+        changes = (
+            (70, "1", "Bob", "First"),
+            (41, "2", "Bob", "Charge in cents"),
+            (7, "nil + 1", "Ann", "Charge each order once"),
+        )
+        for _, body, author, subject in changes:
+            sproc = read_sproc("orders/charge.lua", "", f"return {body}".encode(), body)
+            put(registry, [sproc], about=DIRECTLY._replace(author=f"{author} <a@b>", subject=subject, branch="main"))
+        history = client.xrange(keys.history)
+        client.delete(keys.history)
+        for (ago, *_), (_, fields) in zip(changes, history, strict=True):
+            client.xadd(keys.history, fields, id=f"{(now_s // 60 - ago) * 60_000 + 25_000}-1")
+        with contextlib.suppress(ScriptError):
+            run(registry, "orders/charge.lua", [], [], by="ann")
+    async with TuiApp(Context("", server.url)).run_test(size=(COLUMNS, 18)) as pilot:
+        await pilot.pause(1)
+        await pilot.press("g", "W")
+        await picture(pilot, "ribbon")
+
+
 async def shards(cluster: EmbeddedCluster) -> None:
     """Sprocs of a cluster, one of whose primaries has just died."""
     put(
@@ -224,6 +268,7 @@ def main() -> None:
         folder = Path(name) / "shop"
         folder.mkdir()
         terminal(folder, server)
+        asyncio.run(ribbon(server))
     with tempfile.TemporaryDirectory() as name, moving(Path(name)) as url:
         asyncio.run(screens(url))
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
