@@ -65,12 +65,6 @@ class Scale(NamedTuple):
     minutes: int
     now: int
 
-    @classmethod
-    def of(cls, width: int, minutes: int, now: int) -> Scale:
-        """As wide as fits: a whole number of cells for each minute, or several minutes in each cell."""
-        cells = max(1, width)
-        return cls(cells // minutes * minutes if cells >= minutes else cells, minutes, now)
-
     @property
     def first(self) -> int:
         return self.now - self.minutes + 1
@@ -81,12 +75,10 @@ class Scale(NamedTuple):
         return min(self.cells - 1, max(0, int(passed * self.cells)))
 
     def parts(self, day: ByMinute) -> list[Ran]:
-        """For each cell what ran in it: the mean of its minutes, so that ribbons of any width look alike."""
+        """For each cell what ran in it: its minute, or the mean of its minutes, so that ribbons of any width look alike."""
         ran = day.since(self.minutes)
-        if self.cells >= self.minutes:
-            return [one for one in ran for _ in range(self.cells // self.minutes)]
-        ends = [cell * self.minutes // self.cells for cell in range(self.cells + 1)]
-        return [_mean(ran[begin:end]) for begin, end in pairwise(ends)]
+        begins = [cell * self.minutes // self.cells for cell in range(self.cells + 1)]
+        return [_mean(ran[begin : max(end, begin + 1)]) for begin, end in pairwise(begins)]
 
 
 def _mean(ran: Sequence[Ran]) -> Ran:
@@ -98,7 +90,7 @@ def _mean(ran: Sequence[Ran]) -> Ran:
 def lines_of(past: Past, width: int, minutes: int, chosen: int = 0) -> list[Text]:
     """The whole ribbon, each line at most `width` cells. `chosen`: a generation that the ticks mark."""
     head = HEAD if width >= _WIDE else 0
-    scale = Scale.of(width - head, minutes, past.day.now)
+    scale = Scale(max(1, width - head), minutes, past.day.now)
     parts = scale.parts(past.day)
     generations = past.shown(minutes)
     meant = {found.generation.generation for _, found in past.onsets}
