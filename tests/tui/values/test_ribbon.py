@@ -45,7 +45,7 @@ def test_an_hour_in_eighty_columns() -> None:
     assert runs.startswith("runs   █")
     assert errors.startswith("errors ····")
     assert errors.endswith("·███████████████"), "thirteen minutes of sixty"
-    assert "·      ·" in errors, "a blank where nothing ran, a dot where all went well"
+    assert "·       ·" in errors, "a blank where nothing ran, a dot where all went well"
     assert ticks.index("▲") < ticks.index("◆"), "signs tell apart what is chosen"
     assert labels[0].index("24! Ann: Charge twice┘") + 21 == ticks.index("◆"), "each label stands beneath its tick"
     assert any(line.find("└23 Ann: Old") == ticks.index("▲") for line in labels)
