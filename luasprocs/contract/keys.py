@@ -206,12 +206,7 @@ class Keys:
         "Had", "string", "in a cluster: an event that another shard handed over; kept for a day", "<shard>:<id>"
     )
     stats_prefix = Key("Stats", "hash", "a sproc's counters, with the empty name those of all: see below", "<name>")
-    minutes_prefix = Key(
-        "Minutes",
-        "hash",
-        "a sproc's runs and errors by the minute, with the empty name those of all: see below",
-        "<name>",
-    )
+    minutes_prefix = Key("Minutes", "hash", "a sproc's runs and errors of each minute, or of all: see below", "<name>")
 
     shards = Key(
         "Shards",

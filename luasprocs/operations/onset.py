@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from luasprocs.registry.history import Generation
-    from luasprocs.state.minutes import ByMinute, Ran
+    from luasprocs.state.minutes import ByMinute, Minute
 
 GOOD_MINUTES = 10
 """After so many minutes in which all runs went well, errors are other ones, and a generation before them is not their cause."""
@@ -77,7 +77,7 @@ def onset(day: ByMinute, history: Iterable[Generation], name: str = "") -> Onset
     return None
 
 
-def _began(minutes: Mapping[int, Ran]) -> int | None:
+def _began(minutes: Mapping[int, Minute]) -> int | None:
     """The first minute of the errors that were last: between two of them so many good minutes did not pass."""
     first, good = None, 0
     for minute in sorted(minutes, reverse=True):
@@ -90,7 +90,7 @@ def _began(minutes: Mapping[int, Ran]) -> int | None:
     return first
 
 
-def _good_minutes(minutes: Mapping[int, Ran], after: int, before: int) -> int:
+def _good_minutes(minutes: Mapping[int, Minute], after: int, before: int) -> int:
     return sum(after < minute < before and not ran.errors for minute, ran in minutes.items())
 
 

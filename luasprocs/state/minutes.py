@@ -25,7 +25,7 @@ _MINUTE = re.compile(r"([@-{])([0-9]{1,16})(?:!([0-9]{1,16}))?")
 _FIRST = ord("@")
 
 
-class Ran(NamedTuple):
+class Minute(NamedTuple):
     """What ran in a minute: recorded runs and direct calls, and how many failed or were given up."""
 
     runs: int = 0
@@ -39,7 +39,7 @@ class ByMinute(NamedTuple):
     """
 
     now_ms: int
-    minutes: Mapping[int, Ran]
+    minutes: Mapping[int, Minute]
     failing_since_ms: int = 0
 
     @property
@@ -47,9 +47,9 @@ class ByMinute(NamedTuple):
         """The minute that lasts."""
         return self.now_ms // MINUTE_MS
 
-    def since(self, minutes: int) -> list[Ran]:
+    def since(self, minutes: int) -> list[Minute]:
         """So many of the last minutes, the one that lasts is the last."""
-        return [self.minutes.get(minute, Ran()) for minute in range(self.now - minutes + 1, self.now + 1)]
+        return [self.minutes.get(minute, Minute()) for minute in range(self.now - minutes + 1, self.now + 1)]
 
 
 def read_minutes(registry: Registry, names: Iterable[str] = (EVERYONE,)) -> dict[str, ByMinute]:
@@ -70,8 +70,8 @@ def read_minutes(registry: Registry, names: Iterable[str] = (EVERYONE,)) -> dict
     }
 
 
-def _read(shard: Registry, names: Sequence[str]) -> tuple[int, list[tuple[dict[int, Ran], int]]]:
-    found: list[tuple[dict[int, Ran], int]] = []
+def _read(shard: Registry, names: Sequence[str]) -> tuple[int, list[tuple[dict[int, Minute], int]]]:
+    found: list[tuple[dict[int, Minute], int]] = []
     now_ms = 0
     for start in range(0, max(1, len(names)), SPROCS_A_PIPELINE):
         pipe: Any = shard.client.pipeline(transaction=False)
@@ -90,7 +90,7 @@ def _read(shard: Registry, names: Sequence[str]) -> tuple[int, list[tuple[dict[i
     return now_ms, found
 
 
-def parsed(opened: Sequence[Any], hours: Any, now_ms: int) -> dict[int, Ran]:
+def parsed(opened: Sequence[Any], hours: Any, now_ms: int) -> dict[int, Minute]:
     """The day of one sproc on one shard. `opened`: the fields of its stats that tell of the minute that lasts; `hours`: the hash.
 
     Of what anybody may have written there only what can be true is taken.
@@ -102,31 +102,31 @@ def parsed(opened: Sequence[Any], hours: Any, now_ms: int) -> dict[int, Ran]:
     return added({minute: ran} for minute, ran in parts if now - DAY < minute <= now)
 
 
-def _hour(field: str, value: str) -> Iterator[tuple[int, Ran]]:
+def _hour(field: str, value: str) -> Iterator[tuple[int, Minute]]:
     head, _, minutes = value.partition(" ")
     hour = number(head)
     if number(field) != hour % 24:
         return
     for letter, runs, errors in _MINUTE.findall(minutes):
-        yield hour * 60 + ord(letter) - _FIRST, Ran(number(runs), number(errors))
+        yield hour * 60 + ord(letter) - _FIRST, Minute(number(runs), number(errors))
 
 
-def _open(opened: Sequence[Any]) -> Iterator[tuple[int, Ran]]:
+def _open(opened: Sequence[Any]) -> Iterator[tuple[int, Minute]]:
     """The minute that was counted in last, which has not been put into its hour."""
     begun, *counts = (text(one or "") for one in opened)
     minute, *before = (number(word) for word in begun.split(" "))
     if len(before) == 2:
         runs, calls, errors, call_errors = map(number, counts)
-        found = Ran(max(0, runs + calls - before[0]), max(0, errors + call_errors - before[1]))
+        found = Minute(max(0, runs + calls - before[0]), max(0, errors + call_errors - before[1]))
         if any(found):
             yield minute, found
 
 
-def added(parts: Iterable[Mapping[int, Ran]]) -> dict[int, Ran]:
+def added(parts: Iterable[Mapping[int, Minute]]) -> dict[int, Minute]:
     """The sum of several days."""
-    found: dict[int, Ran] = {}
+    found: dict[int, Minute] = {}
     for part in parts:
         for minute, (runs, errors) in part.items():
-            before = found.get(minute, Ran())
-            found[minute] = Ran(before.runs + runs, before.errors + errors)
+            before = found.get(minute, Minute())
+            found[minute] = Minute(before.runs + runs, before.errors + errors)
     return found

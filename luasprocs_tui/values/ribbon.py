@@ -10,7 +10,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from luasprocs.state.executions import time_text
-from luasprocs.state.minutes import DAY, MINUTE_MS, ByMinute, Ran
+from luasprocs.state.minutes import DAY, MINUTE_MS, ByMinute, Minute
 from luasprocs_tui.values.numbers import BARS, age, short_number
 from luasprocs_tui.values.safe import clean
 
@@ -74,17 +74,17 @@ class Scale(NamedTuple):
         passed = (ms / MINUTE_MS - self.first) / self.minutes
         return min(self.cells - 1, max(0, int(passed * self.cells)))
 
-    def parts(self, day: ByMinute) -> list[Ran]:
+    def parts(self, day: ByMinute) -> list[Minute]:
         """For each cell what ran in it: its minute, or the mean of its minutes, so that ribbons of any width look alike."""
         ran = day.since(self.minutes)
         begins = [cell * self.minutes // self.cells for cell in range(self.cells + 1)]
         return [_mean(ran[begin : max(end, begin + 1)]) for begin, end in pairwise(begins)]
 
 
-def _mean(ran: Sequence[Ran]) -> Ran:
+def _mean(ran: Sequence[Minute]) -> Minute:
     """Something that is not nothing stays something."""
     runs, errors = (sum(one.runs for one in ran), sum(one.errors for one in ran))
-    return Ran(-(-runs // len(ran)), -(-errors // len(ran)))
+    return Minute(-(-runs // len(ran)), -(-errors // len(ran)))
 
 
 def lines_of(past: Past, width: int, minutes: int, chosen: int = 0) -> list[Text]:
@@ -143,7 +143,7 @@ def _bars(values: Sequence[int], ran: Sequence[bool], nothing: str = NOTHING_RAN
     )
 
 
-def _errors(parts: Sequence[Ran]) -> Text:
+def _errors(parts: Sequence[Minute]) -> Text:
     """A bar where something failed, a dot where all went well, nothing where nothing ran."""
     bars = _bars([one.errors for one in parts], [one.runs > 0 for one in parts], FINE)
     line = Text()

@@ -6,11 +6,11 @@ import pytest
 
 from luasprocs.operations.onset import onset
 from luasprocs.registry.history import Generation
-from luasprocs.state.minutes import MINUTE_MS, ByMinute, Ran
+from luasprocs.state.minutes import MINUTE_MS, ByMinute, Minute
 
 NOW = 29_474_010
 """The minute that lasts."""
-FINE, BAD = Ran(10, 0), Ran(10, 3)
+FINE, BAD = Minute(10, 0), Minute(10, 3)
 
 
 def generation(
@@ -24,12 +24,12 @@ def generation(
     )
 
 
-def day(ran: dict[int, Ran]) -> ByMinute:
+def day(ran: dict[int, Minute]) -> ByMinute:
     """By minutes ago."""
     return ByMinute(NOW * MINUTE_MS + 30_000, {NOW - ago: one for ago, one in ran.items()})
 
 
-def said(ran: dict[int, Ran], *history: Generation, name: str = "a.lua", since_ago_s: float = 0) -> str:
+def said(ran: dict[int, Minute], *history: Generation, name: str = "a.lua", since_ago_s: float = 0) -> str:
     """What is said, "" for None. `since_ago_s`: `failing_since`, as `generation` has it."""
     since_ms = (NOW + 1) * MINUTE_MS - int(since_ago_s * 1000) if since_ago_s else 0
     found = onset(day(ran)._replace(failing_since_ms=since_ms), history, name)
@@ -66,7 +66,7 @@ def test_one_that_came_with_it_or_long_before_it_ran() -> None:
     assert said({2: BAD, 0: BAD}, generation(24, 600, created=("a.lua",))) == (
         "errors began 7 to 8 min after gen 24 by Ann: Change 24"
     )
-    seldom = {**dict.fromkeys(range(121, 1200, 60), Ran(1, 0)), **dict.fromkeys((1, 61), Ran(1, 1))}
+    seldom = {**dict.fromkeys(range(121, 1200, 60), Minute(1, 0)), **dict.fromkeys((1, 61), Minute(1, 1))}
     assert said(seldom, generation(24, 4000, "a.lua")).startswith("errors began 4 to 5 min after gen 24"), (
         "its first run since fails"
     )
@@ -89,7 +89,7 @@ def test_one_that_came_with_it_or_long_before_it_ran() -> None:
         *("nothing is known from before", "it came after them", "when it came is not known"),
     ],
 )
-def test_where_it_cannot_be_said(ran: dict[int, Ran], history: list[Generation]) -> None:
+def test_where_it_cannot_be_said(ran: dict[int, Minute], history: list[Generation]) -> None:
     assert said(ran, *history) == ""
 
 

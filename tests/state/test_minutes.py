@@ -15,7 +15,7 @@ from luasprocs.contract.limits import HOUR_LIMIT_BYTES, MINUTES_TTL_MS
 from luasprocs.operations.run import run
 from luasprocs.server.acl import rule
 from luasprocs.server.registry import Registry
-from luasprocs.state.minutes import DAY, EVERYONE, ByMinute, Ran, parsed, read_minutes
+from luasprocs.state.minutes import DAY, EVERYONE, ByMinute, Minute, parsed, read_minutes
 from luasprocs.state.stats import stored_stats
 from tests.faults.test_server_clock import library
 from tests.fuzz.mutated import mutated
@@ -68,7 +68,7 @@ def passed(registry: Registry, minutes: int) -> None:
     put(registry.client, RUNS, CALLED)  # an engine that has not looked at them
 
 
-def days(registry: Registry, *names: str) -> list[dict[int, Ran]]:
+def days(registry: Registry, *names: str) -> list[dict[int, Minute]]:
     """Each one's day, by minutes ago."""
     found = read_minutes(registry, names)
     return [{one.now - minute: ran for minute, ran in one.minutes.items()} for one in found.values()]
@@ -80,16 +80,16 @@ def test_runs_and_errors_stand_in_their_minutes(registry: Registry) -> None:
         run(registry, "a.lua", [], [], by="ann")
     fails(registry)
     passed(registry, 61)
-    assert days(registry, "a.lua") == [{61: Ran(4, 1)}], "before anything else has run"
+    assert days(registry, "a.lua") == [{61: Minute(4, 1)}], "before anything else has run"
     run(registry, "a.lua", [], [], by="ann")
     passed(registry, 2)
-    assert days(registry, "a.lua") == [{61: Ran(4, 1), 2: Ran(1, 0)}]
+    assert days(registry, "a.lua") == [{61: Minute(4, 1), 2: Minute(1, 0)}]
     assert read_minutes(registry, ["a.lua"])["a.lua"].failing_since_ms == 0, "it went well meanwhile"
     fails(registry)
     fails(registry)
     found = read_minutes(registry, ["a.lua"])["a.lua"]
     assert found.now_ms - 20_000 < found.failing_since_ms <= found.now_ms
-    assert days(registry, "a.lua", "none.lua") == [{61: Ran(4, 1), 2: Ran(1, 0), 0: Ran(2, 2)}, {}]
+    assert days(registry, "a.lua", "none.lua") == [{61: Minute(4, 1), 2: Minute(1, 0), 0: Minute(2, 2)}, {}]
 
 
 def test_direct_calls_count_as_runs_when_they_are_flushed(registry: Registry) -> None:
@@ -101,23 +101,23 @@ def test_direct_calls_count_as_runs_when_they_are_flushed(registry: Registry) ->
     passed(registry, 5)
     for _ in range(1000):
         call(registry.client, "k")
-    assert days(registry, "called.lua") == [{5: Ran(3, 1), 0: Ran(1000, 0)}]
+    assert days(registry, "called.lua") == [{5: Minute(3, 1), 0: Minute(1000, 0)}]
     call(registry.client, "k")
     put(registry.client, RUNS, CALLED)
-    assert days(registry, "called.lua") == [{5: Ran(3, 1), 0: Ran(1001, 0)}], "an apply flushes"
+    assert days(registry, "called.lua") == [{5: Minute(3, 1), 0: Minute(1001, 0)}], "an apply flushes"
 
 
 def test_all_of_them_are_the_sum(registry: Registry) -> None:
     put(registry.client, RUNS, CALLED)
     run(registry, "a.lua", [], [], by="ann")
-    assert days(registry, EVERYONE) == [{0: Ran(1, 0)}], "the first of a second at once"
+    assert days(registry, EVERYONE) == [{0: Minute(1, 0)}], "the first of a second at once"
     fails(registry)
     call(registry.client, "k")
     flush(registry)
     passed(registry, 7)
     fails(registry)
     flush(registry)
-    assert days(registry, EVERYONE) == [{7: Ran(3, 1), 0: Ran(1, 1)}]
+    assert days(registry, EVERYONE) == [{7: Minute(3, 1), 0: Minute(1, 1)}]
 
 
 def test_callers_who_may_only_count_leave_the_minute_to_the_next_flush(registry: Registry, server: Server) -> None:
@@ -134,7 +134,7 @@ def test_callers_who_may_only_count_leave_the_minute_to_the_next_flush(registry:
             pipe.fcall(KEYS.function("execute"), 1, "k", "called.lua")
         pipe.execute()
     flush(registry)
-    assert days(registry, "called.lua", EVERYONE) == [{9: Ran(1, 0), 0: Ran(3100, 0)}] * 2
+    assert days(registry, "called.lua", EVERYONE) == [{9: Minute(1, 0), 0: Minute(3100, 0)}] * 2
     assert not [entry for entry in registry.client.acl_log() if b"PEXPIRE" in str(entry).encode().upper()]
 
 
@@ -164,7 +164,7 @@ def test_keys_that_somebody_wrote_over_give_way(registry: Registry) -> None:
     passed(registry, 1)
     run(registry, "a.lua", [], [], by="ann")
     flush(registry)
-    assert days(registry, "a.lua", EVERYONE) == [{1: Ran(1, 0), 0: Ran(1, 0)}] * 2
+    assert days(registry, "a.lua", EVERYONE) == [{1: Minute(1, 0), 0: Minute(1, 0)}] * 2
     assert "minute" not in str(stored_stats(registry, "a.lua"))
 
 
@@ -195,12 +195,12 @@ def test_a_day_of_the_server_s_own_clock(
         run(registry, "a.lua", [], [], by="ann")
     found = read_minutes(registry, ["a.lua"])["a.lua"]
     assert len(found.minutes) in {DAY // 30, DAY // 30 + 1}
-    assert {ran for minute, ran in found.minutes.items() if minute != found.now} == {Ran(1, 0)}
+    assert {ran for minute, ran in found.minutes.items() if minute != found.now} == {Minute(1, 0)}
     assert registry.client.hlen(KEYS.minutes("a.lua")) == 24
     set_clock(0)  # back by two days
     run(registry, "a.lua", [], [], by="ann")
     fails(registry)
-    assert read_minutes(registry, ["a.lua"])["a.lua"].since(1) == [Ran(2, 1)]
+    assert read_minutes(registry, ["a.lua"])["a.lua"].since(1) == [Minute(2, 1)]
 
 
 NOW_MS = 491_233 * 3_600_000 + 30 * 60_000
@@ -216,16 +216,21 @@ def test_what_is_read() -> None:
         b"3": b"491211 @5_6",
     }
     assert parsed(OPENED, hours, NOW_MS) == {
-        29_473_980: Ran(13, 0),
-        29_473_981: Ran(13, 4),
-        29_474_008: Ran(1, 0),
-        29_474_010: Ran(8, 1),
-        29_473_920: Ran(7, 0),
-        29_473_919: Ran(1, 0),
-        29_472_660: Ran(5, 0),
-        29_472_691: Ran(6, 0),
+        29_473_980: Minute(13, 0),
+        29_473_981: Minute(13, 4),
+        29_474_008: Minute(1, 0),
+        29_474_010: Minute(8, 1),
+        29_473_920: Minute(7, 0),
+        29_473_919: Minute(1, 0),
+        29_472_660: Minute(5, 0),
+        29_472_691: Minute(6, 0),
     }, "a minute that comes twice is a sum; what is older than a day, or to come, is none"
-    assert ByMinute(NOW_MS, {29_474_010: Ran(8, 1), 29_474_008: Ran(1)}).since(4) == [Ran(), Ran(1), Ran(), Ran(8, 1)]
+    assert ByMinute(NOW_MS, {29_474_010: Minute(8, 1), 29_474_008: Minute(1)}).since(4) == [
+        Minute(),
+        Minute(1),
+        Minute(),
+        Minute(8, 1),
+    ]
 
 
 @examples(200)

@@ -5,7 +5,7 @@ from rich.cells import cell_len
 
 from luasprocs.operations.onset import onset
 from luasprocs.registry.history import Generation
-from luasprocs.state.minutes import DAY, MINUTE_MS, ByMinute, Ran
+from luasprocs.state.minutes import DAY, MINUTE_MS, ByMinute, Minute
 from luasprocs_tui.values.ribbon import SPANS, Past, lines_of
 from tests.tui.pilot import FORBIDDEN, HOSTILE
 
@@ -28,7 +28,7 @@ HISTORY = [generation(25, 100, "b.lua"), generation(24, 790, "a.lua"), generatio
 
 def past(name: str = "a.lua") -> Past:
     """Thirteen minutes of errors, and a stretch in which nothing ran."""
-    ran = {NOW - ago: Ran(100 + ago, 8 if ago < 13 else 0) for ago in range(900) if not 30 <= ago < 36}
+    ran = {NOW - ago: Minute(100 + ago, 8 if ago < 13 else 0) for ago in range(900) if not 30 <= ago < 36}
     day = ByMinute(NOW * MINUTE_MS, ran)
     found = onset(day, HISTORY, "a.lua")
     assert found is not None
@@ -78,15 +78,15 @@ def test_no_line_is_wider_than_there_is_room_and_each_error_is_seen_at_any_width
 
 
 def test_one_error_among_a_million_runs_is_seen() -> None:
-    day = ByMinute(NOW * MINUTE_MS, {NOW - ago: Ran(1_000_000, int(ago == 700)) for ago in range(DAY)})
+    day = ByMinute(NOW * MINUTE_MS, {NOW - ago: Minute(1_000_000, int(ago == 700)) for ago in range(DAY)})
     assert lines_of(Past("a.lua", day), 27, DAY)[2].plain.strip("· ") == "█"
 
 
 def test_why_nothing_is_shown() -> None:
     assert lines_of(Past("a.lua", ByMinute(NOW * MINUTE_MS, {})), 80, 60)[-1].plain == "nothing ran in the last day"
-    long_ago = ByMinute(NOW * MINUTE_MS, {NOW - 200: Ran(1, 0)})
+    long_ago = ByMinute(NOW * MINUTE_MS, {NOW - 200: Minute(1, 0)})
     assert lines_of(Past("a.lua", long_ago), 80, 60)[-1].plain == "it ran last 3h ago: + shows a day"
-    unknown = ByMinute(NOW * MINUTE_MS, {NOW: Ran(1, 1)})
+    unknown = ByMinute(NOW * MINUTE_MS, {NOW: Minute(1, 1)})
     assert lines_of(Past("a.lua", unknown), 80, 60)[-1].plain == "which generation the errors began with can't be said"
 
 
