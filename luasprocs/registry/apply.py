@@ -17,7 +17,7 @@ from luasprocs.registry.server_compile import Proof, prove
 from luasprocs.registry.shards import apply_to_shards, same_on
 from luasprocs.registry.transaction import Change
 from luasprocs.server.registry import Registry
-from luasprocs.server.shards import at_once, require_apart
+from luasprocs.server.shards import at_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +72,6 @@ def apply(
         ShardError: some shards have it, others not; those are brought in line by the next sync.
         redis.RedisError: the server refused or is gone; if before EXEC, nothing was applied.
     """
-    require_apart(registry)
     first = _ready(registry, live, change, progress, proof)
     if not registry.keys.tag:
         first.execute()

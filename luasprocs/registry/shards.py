@@ -11,7 +11,7 @@ from luasprocs.registry.live import engine_of, read_sprocs
 from luasprocs.registry.orphans import carry_over
 from luasprocs.registry.pauses import share_pauses
 from luasprocs.server.fleet import read_shards
-from luasprocs.server.shards import at_once, require_apart
+from luasprocs.server.shards import at_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -69,7 +69,6 @@ def same_on(its: Live, first: Registry, live: Live, change: Change) -> Change:
 
 def apply_to_shards(registry: Registry, first: Ready, beside: Sequence[Ready]) -> Revision:
     """Applies what is ready on each shard at once, as one generation. Raises as `apply`."""
-    require_apart(registry)
     share_pauses(registry, [one.registry for one in beside if one.live.empty])
     generation = max(one.revision.generation for one in (first, *beside))
     each = [one.numbered(generation) for one in (first, *beside)]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from luasprocs.registry.live import engine_of
 from luasprocs.registry.server_compile import Proof, prove
-from luasprocs.server.shards import require_apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,9 +26,8 @@ def prove_on_shards(
 
     Raises:
         OwnerError: another library has the engine's name on a shard, or names of its functions.
-        RegistryError: see `require_apart`.
+        ConflictError: a registry was found on another server than it is on now: plan again.
     """
-    require_apart(registry)
     engine = engine_of(live, registry.keys, owner)
     if not registry.siblings:
         return prove(registry, live, engine, sprocs, progress, adopt=adopt)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from redis import exceptions
 
-from luasprocs.errors import RegistryError, SettingsError
+from luasprocs.errors import SettingsError
 from luasprocs.server.guide_errors import CLUSTER, GuideError, Why
 from luasprocs.server.patience import soon
 from luasprocs.server.urls import place
@@ -87,17 +87,6 @@ def address_of(shard: Registry) -> str:
     """`host:port` of a shard's primary, as far as it is known."""
     found = getattr(shard.client.connection_pool, "master_address", None)
     return place(*found) if found else ""
-
-
-def require_apart(registry: Registry) -> None:
-    """Two shards on one primary are a view of the past: the engine of the one whose slot has come would replace the other's.
-
-    Raises:
-        RegistryError: there are two, as far as is known where each is.
-    """
-    places = [place for shard in registry.shards if (place := address_of(shard))]
-    if twice := [place for place in places if places.count(place) > 1]:
-        raise RegistryError(f"the slot of another shard has moved to {twice[0]}: nothing was applied, try again")
 
 
 def at_once(some: Sequence[_One], act: Callable[[_One], _Done]) -> list[_Done]:

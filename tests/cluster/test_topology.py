@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from luasprocs.errors import RegistryError
+from luasprocs.errors import ConflictError
 from luasprocs.operations.put import put
 from luasprocs.server.fleet import open_registry
 from luasprocs.server.slots import slot_of
-from tests.cluster.registries import everywhere, keys_on, same, tags
+from tests.cluster.registries import everywhere, held, keys_on, same, tags
 from tests.live import change, sproc
 from tests.until import until
 
@@ -155,8 +155,9 @@ def test_a_sync_that_saw_the_shards_before_a_slot_moved_replaces_nobodys_engine(
     tag, own = keys_on(cluster, source).tag, keys_on(cluster, target).tag
     registry = open_registry(cluster.url)
     cluster.move_slot(slot_of(tag.encode()), source, target)
-    with pytest.raises(RegistryError, match=f"another shard has moved to {target.address}"):
+    with pytest.raises(ConflictError, match=f"the slot of shard {tag} has moved to shard {own}"):
         put(registry, (sproc("a.lua", "return 2"),), about=change())
+    assert held(cluster, cluster.nodes[2]).sources == {"a.lua": "return 1"}
     assert target.ask("FCALL_RO", "luasprocs_shard", 0) == own
     put(open_registry(cluster.url), (sproc("a.lua", "return 3"),), about=change())
     same(cluster, generation_in(cluster), a="return 3")
