@@ -91,13 +91,17 @@ class ClusterListener(Listener):
     def _received(self, message: Any) -> None:
         if not isinstance(message, hiredis.PushNotification):
             self._replied(message)
-        elif self._held is not None or self._late:
-            self._hold(message)
         else:
-            try:
-                self.notice(message)
-            except _ForeignError:
-                self._hold(message)
+            self._resumed(message)
+
+    def _resumed(self, message: Any) -> None:
+        if self._held is not None or self._late:
+            self._hold(message)
+            return
+        try:
+            self.notice(message)
+        except _ForeignError:
+            self._hold(message)
 
     def _hold(self, message: Any) -> None:
         self._held = self._held or []

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SUBSCRIBE_AT_ONCE = 500
 ASK_EVERY_S = 5.0
-"""After which the secret of another registry is asked for again, if its markers have another one."""
+"""After which a secret is asked for again, if what was heard has another one."""
 FOREIGN_LIMIT = 1000
 """Registries on one server whose markers are heard."""
 
@@ -46,6 +46,9 @@ class Control(Protocol):
     def foreigner(self, channel: bytes) -> None:
         """Another registry's markers came, whose secret isn't known; events are held until it is."""
 
+    def unproven(self) -> bool:
+        """A message without the engine's secret came. Whether the secret is asked for; then `resume` is called."""
+
     def unclear(self, slots: list[int], from_ms: int) -> None:
         """Events of these slots may run twice: of each its slot; they came since a time of the server's clock."""
 
@@ -59,6 +62,7 @@ class Listener(Wire):
     def __init__(self) -> None:
         super().__init__()
         self._control: Control | None = None
+        self._kept: list[Any] | None = None
 
     def attach(self, keys: Keys, numbering: Numbering, control: Control) -> None:
         """Sends messages to these from now on."""
@@ -133,12 +137,27 @@ class Listener(Wire):
             self._marks = False
             self.send(packed(b"PUNSUBSCRIBE", self.everyone))
 
+    def resume(self, *, changed: bool) -> None:
+        """Handles what was kept while the engine's secret was asked for. `changed`: whether there is another one."""
+        if changed:
+            self._asked_s.pop(self._ticks, None)
+        kept, self._kept = self._kept or [], None
+        for message in kept:
+            self._resumed(message)
+        self.flushed()
+
+    def _resumed(self, message: Any) -> None:
+        self.notice(message)
+
     def flushed(self) -> None:
         if self._control is not None:
             self._control.flush()
 
     def notice(self, message: Any) -> None:
         """Handles one message."""
+        if self._kept is not None:
+            self._kept.append(message)
+            return
         try:
             kind = message[0]
         except TypeError:  # it is an error: an ACL refuses a subscription
@@ -174,12 +193,20 @@ class Listener(Wire):
             return
         proof = self._numbering.proof
         if not proof or not payload.startswith(proof):
-            self._numbering.ignored += 1
+            self._unproven([b"message", channel, payload])
         elif channel == self._ticks:
             self._ticked(Tick.parse(payload[len(proof) :]))
         elif channel == self._generations:
             self._numbering.hold()
             self._control.generation()
+
+    def _unproven(self, message: Any) -> None:
+        """Somebody else's, or the engine has another secret: then a tick not heard would give what follows wrong numbers."""
+        assert self._control is not None  # noqa: S101
+        if self._numbering.proof and self._may_ask(self._ticks) and self._control.unproven():
+            self._kept = [message]
+        else:
+            self._numbering.ignored += 1
 
     def _ticked(self, tick: Tick) -> None:
         assert self._control is not None  # noqa: S101
@@ -193,7 +220,7 @@ class Listener(Wire):
             if proof and payload.startswith(proof):
                 numbering.marker(payload[len(proof) :])
             else:
-                numbering.ignored += 1
+                self._unproven([b"pmessage", self.everyone, channel, payload])
             return
         assert self._control is not None  # noqa: S101
         if not self._beside(channel):

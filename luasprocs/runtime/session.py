@@ -79,6 +79,7 @@ class Session:
         self._master = MasterWatch(link, state.topology)
         self._upkeep = Upkeep(link, numbering, retention)
         self._scripts = Scripts(link)
+        self._last_tick: Tick | None = None
         self.left: Predecessor | None = None
 
     @property
@@ -166,6 +167,10 @@ class Session:
             self._binder.rebind()
         elif last is not None and last.run_id != tick.run_id:  # what this one has read came from another server
             self._coverage.start_anew(self._numbering.sources.values())
+        elif self._last_tick is not None and tick.tick > self._last_tick.tick + 1:
+            log.warning("ticks were missed, so that events had wrong numbers: numbering starts anew")
+            self._coverage.start_anew(self._numbering.sources.values())
+        self._last_tick = tick
         started = self._numbering.tick(tick)
         if started:
             self._coverage.cover(started)
@@ -192,6 +197,18 @@ class Session:
     def foreigner(self, channel: bytes) -> None:
         """Learns another registry's secret; then the triggers are read, which lets held events go."""
         self._link.spawn(self._learn(channel))
+
+    def unproven(self) -> bool:
+        """Learns the engine's secret, if a session is under way."""
+        return self._link.spawn(self._learn_again()) is not None
+
+    async def _learn_again(self) -> None:
+        before = self._numbering.proof
+        try:
+            with contextlib.suppress(exceptions.ResponseError):
+                await self._binder.learn()
+        finally:
+            self._link.events.resume(changed=self._numbering.proof != before)
 
     async def _learn(self, channel: bytes) -> None:
         proof = ""
