@@ -134,18 +134,30 @@ def _ours(registry: Registry, engine: Engine) -> bool:
 
 
 def _load_engine(registry: Registry, live: Live, engine: Engine, *, adopt: bool) -> None:
-    """Loads the engine, unless it is there: harmless, it only empties a cache."""
+    """Loads the engine, unless it is there: harmless, it only empties a cache. One that another process has loaded since `live`
+    was read stays: it has another secret.
+    """
     if live.about is not None and live.about.text_id == engine.id:
         return
+    # Where no engine answers, a library of its name is somebody else's: without REPLACE the server refuses to touch it.
+    refusal = _load(registry, engine, replace=live.about is not None)
+    if refusal and _ours(registry, engine):
+        raise ConflictError("another sync loaded the engine first: plan again") from refusal
+    if refusal and adopt:
+        refusal = _load(registry, engine, replace=True)
+    if refusal:
+        raise names_taken(registry, str(refusal)) from refusal
+
+
+def _load(registry: Registry, engine: Engine, *, replace: bool) -> ResponseError | None:
+    """Returns the server's refusal if names are taken."""
+    words = ("FUNCTION", "LOAD", *(("REPLACE",) if replace else ()), engine.text)
     try:
-        # Where no engine answers, a library of its name is somebody else's: without REPLACE the server refuses to touch it.
-        replace = ("REPLACE",) if adopt or live.about is not None else ()
         with connection_to(registry) as connection:
-            connection.send_packed_command([packed("FUNCTION", "LOAD", *replace, engine.text)])
+            connection.send_packed_command([packed(*words)])
             connection.read_response()
     except ResponseError as error:
-        if is_name_taken(error):
-            if _ours(registry, engine):
-                raise ConflictError("another sync loaded the engine first: plan again") from error
-            raise names_taken(registry, str(error)) from error
-        raise
+        if not is_name_taken(error):
+            raise
+        return error
+    return None

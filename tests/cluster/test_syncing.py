@@ -9,6 +9,8 @@ from redis import RedisError
 
 from luasprocs.contract.encoding import raw
 from luasprocs.contract.keys import Keys
+from luasprocs.errors import ConflictError
+from luasprocs.operations.put import put
 from luasprocs.registry.live import read_live
 from luasprocs.registry.shards_compile import prove_on_shards
 from luasprocs.server.fleet import open_registry
@@ -16,7 +18,7 @@ from sync.git.repository import Repository
 from sync.reconcile.desired import read_commit
 from sync.reconcile.syncer import Syncer
 from tests.cluster.registries import held, keys_on, same, tags, untouched
-from tests.live import sproc
+from tests.live import change, sproc
 from tests.until import until
 
 COUNT_KEYS = "for i = 1, #KEYS do redis.call('INCR', KEYS[i]) end return #KEYS"
@@ -242,3 +244,19 @@ def test_every_shard_compiles_while_sprocs_are_read(cluster):
     proof = prove_on_shards(registry, read_live(registry), "tests", read(), lambda _: None, adopt=False)
     assert [one.sprocs for one in (proof, *proof.beside)] == [tuple(large)] * 3
     assert [one.rows[0].key for one in proof.beside] == [raw(one.keys.name("a.lua")) for one in registry.siblings]
+
+
+def test_of_two_first_syncs_at_once_the_later_replaces_no_engine(cluster):
+    """Daemons know the engine's secret: they would hear no ticks of one that has another."""
+
+    def secrets():
+        live = read_live(open_registry(cluster.url))
+        return [one.about.secret for one in (live, *live.siblings)]
+
+    later = open_registry(cluster.url)
+    began_with = read_live(later)
+    put(open_registry(cluster.url), (sproc("a.lua", "return 1"),), about=change())
+    before = secrets()
+    with pytest.raises(ConflictError, match="another sync loaded the engine first"):
+        prove_on_shards(later, began_with, "tests", [sproc("a.lua", "return 2")], lambda _: None, adopt=False)
+    assert secrets() == before
