@@ -14,7 +14,7 @@ from luasprocs.language.sproc import Sproc, git_blob_id, read_sproc
 from luasprocs.operations.diff import Difference
 from luasprocs.registry.apply import apply
 from luasprocs.registry.edits import defaults_of
-from luasprocs.registry.history import Generation, before_last_change, read_blobs, read_history, state_at
+from luasprocs.registry.history import Generation, before_last_change, last_other, read_blobs, read_history, state_at
 from luasprocs.registry.live import Live, read_live, read_sprocs
 from luasprocs.registry.pins import pin_of, pinned_after
 from luasprocs.registry.plan import Plan, SyncOutcome, diff
@@ -77,11 +77,11 @@ def rollback(
 ) -> SyncOutcome:
     """Makes live what was, as a new generation, and pins it: what git has of the sprocs that change is kept out.
 
-    `generation`: None for the one before; of one sproc the one before its last change. `sproc`: "" for all. `check` raises if
+    `generation`: None for the last one whose sprocs differ; of one sproc the one before its last change. `sproc`: "" for all. `check` raises if
     what is live is none of the caller's business.
 
     Raises:
-        RegistryError: that generation is not kept, or is live already; there is no such sproc.
+        RegistryError: that generation is not kept, or what it had is live already; there is no such sproc.
         ConflictError: another change was first.
         ServerError: the server can't be used. redis.RedisError: the connection or a right failed.
     """
@@ -136,11 +136,11 @@ def _same_sprocs(live: Live, by: str) -> Change:
 
 
 def _way(registry: Registry, live: Live, generation: int | None, sproc: str) -> _Way:
-    history = read_history(registry)
-    wanted = _default(live, history, sproc) if generation is None else generation
+    history, now = read_history(registry), {name: sproc.blob for name, sproc in live.sprocs.items()}
+    wanted = _default(live, now, history, sproc) if generation is None else generation
     if wanted == live.revision.generation:
         raise RegistryError(f"generation {wanted} is already live")
-    entry, blobs = state_at(wanted, {name: sproc.blob for name, sproc in live.sprocs.items()}, history)
+    entry, blobs = state_at(wanted, now, history)
     others = live.sprocs.keys() - {sproc} if sproc else ()
     if sproc:
         was = {name: blob for name, blob in blobs.items() if name == sproc}
@@ -148,8 +148,9 @@ def _way(registry: Registry, live: Live, generation: int | None, sproc: str) -> 
     # A live edit that was made before then stays one.
     edited = {name for name, one in live.sprocs.items() if one.edit and one.intact and blobs.get(name) == one.blob}
     plan = diff(blobs, live.sprocs, held={*others, *edited})
-    if sproc and not plan:
-        raise RegistryError(f"{sproc} is as it was in generation {wanted}: see luasprocs history")
+    if not plan:
+        same = f"{sproc} is" if sproc else "all sprocs are"
+        raise RegistryError(f"{same} as in generation {wanted}: see luasprocs history")
     at_hand = {git_blob_id(sproc.source): sproc.source for sproc in read_sprocs(registry, plan.drifted)}
     at_hand |= read_blobs(registry, (blobs[name] for name in plan.drifted), strict=False)
     lost = {name for name in plan.drifted if blobs[name] not in at_hand}
@@ -160,12 +161,14 @@ def _way(registry: Registry, live: Live, generation: int | None, sproc: str) -> 
     return _Way(sproc, live, entry, plan, blobs, at_hand)
 
 
-def _default(live: Live, history: Iterable[Generation], sproc: str) -> int:
+def _default(live: Live, now: Mapping[str, str], history: Iterable[Generation], sproc: str) -> int:
     if sproc:
         return before_last_change(sproc, history)
     if live.revision.generation <= 1:
         raise RegistryError("there is no earlier generation to roll back to: see luasprocs history")
-    return live.revision.generation - 1
+    if (found := last_other(now, history)) is None:
+        raise RegistryError("no generation that is kept has other sprocs: see luasprocs history")
+    return found
 
 
 def _change(way: _Way, by: str) -> Change:

@@ -12,7 +12,7 @@ from luasprocs.errors import RegistryError
 from luasprocs.server.reading import raise_refusals, reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from luasprocs.server.registry import Registry
 
@@ -116,21 +116,33 @@ def state_at(
     Raises:
         RegistryError: the generation is not kept.
     """
-    blobs = dict(live)
     oldest = 0
-    for entry in history:
+    for entry, blobs in _states(live, history):
         oldest = entry.generation
         if entry.generation == generation:
             return entry, blobs
+    raise RegistryError(
+        f"generation {generation} is not in the history (the oldest kept is {oldest or 'none'}): see luasprocs history"
+    )
+
+
+def last_other(live: Mapping[str, str], history: Iterable[Generation]) -> int | None:
+    """The last generation whose sprocs differ from what is live, name to blob. `history`: the newest first."""
+    return next((entry.generation for entry, blobs in _states(live, history) if blobs != live), None)
+
+
+def _states(live: Mapping[str, str], history: Iterable[Generation]) -> Iterator[tuple[Generation, dict[str, str]]]:
+    """Each generation, and name to blob as it was: the changes since, undone from what is live."""
+    blobs = dict(live)
+    for entry in history:
+        yield entry, blobs
+        blobs = dict(blobs)
         healed = set(entry.healed)  # which was so before somebody changed it by hand
         for name in entry.created.keys() - healed:
             blobs.pop(name, None)
         # Of a hash that was lost before a sync healed it nothing is known: it has no old blob.
         replaced = {name: old for name, (old, _) in entry.updated.items()} | dict(entry.deleted)
         blobs.update({name: old for name, old in replaced.items() if old and name not in healed})
-    raise RegistryError(
-        f"generation {generation} is not in the history (the oldest kept is {oldest or 'none'}): see luasprocs history"
-    )
 
 
 def before_last_change(name: str, history: Iterable[Generation]) -> int:

@@ -39,7 +39,7 @@ def command(
     adopt: bool,
     as_json: bool,
 ) -> None:
-    """Make GENERATION live again (default: the previous one), as a new generation.
+    """Make GENERATION live again (default: the last one whose sprocs differ from what is live), as a new generation.
 
     What git has of the sprocs that change is kept out until git changes them, or somebody runs `sync` or `unpin`.
     """

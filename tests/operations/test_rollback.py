@@ -37,6 +37,32 @@ def test_without_a_generation_it_is_the_one_before(live: Registry) -> None:
     assert read_history(live, 1)[0].action == "rollback to 2"
 
 
+def test_generations_that_changed_nothing_are_passed_over(live: Registry) -> None:
+    """As the one is that a live edit's commit brings."""
+    same = (sproc("b.lua", "return 1"), sproc("c.lua", "return 1"))
+    for commit in ("c4", "c5"):
+        put(live.client, *same, commit=commit)
+    assert preview(live).to.generation == 2
+    outcome = rollback(live, by="ann")
+    assert (outcome.commit, outcome.generation, outcome.plan.created) == ("c2", 6, ("a.lua",))
+    assert rollback(live, by="ann").plan.deleted == ("a.lua",)  # the last one that differs is c5's
+
+
+def test_a_generation_with_the_same_sprocs_is_nothing_to_roll_back_to(live: Registry) -> None:
+    put(live.client, sproc("b.lua", "return 1"), sproc("c.lua", "return 1"), commit="c4")
+    for ask in (preview, lambda *way: rollback(*way, by="ann")):
+        with pytest.raises(RegistryError, match="all sprocs are as in generation 3"):
+            ask(live, 3)
+    assert read_live(live).revision.generation == 4
+
+
+def test_without_other_sprocs_there_is_no_way_back(registry: Registry) -> None:
+    for commit in ("c1", "c2"):
+        put(registry.client, sproc("a.lua", "return 1"), commit=commit)
+    with pytest.raises(RegistryError, match="no generation that is kept has other sprocs"):
+        rollback(registry, by="ann")
+
+
 def test_the_preview_is_what_the_rollback_then_does(live: Registry) -> None:
     before = {name: live_sproc(live, name).source for name in read_live(live).sprocs}
     previewed = preview(live, 1).differences
