@@ -213,6 +213,6 @@ def _heard(daemon: DaemonInfo, running: Running) -> str:
     shards = [tag for tag, ids in running.hearing.items() if daemon.id in ids]
     if not shards and any(running.hearing.values()):
         return "others hear events"
-    if len(running.hearing) > 1:
+    if len(running.hearing) > 1 and shards:
         return f"hears {len(shards)} of {len(running.hearing)} shards"
     return f"{len(daemon.covers)} source{'s' if len(daemon.covers) != 1 else ''}"

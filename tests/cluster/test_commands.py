@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from luasprocs.server.fleet import open_registry
+from tests.daemons import DaemonProcess
 from tests.gitrepo import SETTINGS, GitRepo
 from tests.sync.commands.shell import Shell
+from tests.until import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,6 +66,14 @@ def test_status_lists_the_shards(cluster: Cluster, shell: Shell) -> None:
     ]
     [alone] = shell("status", "--json", "--shard", said["shards"][2]["tag"]).json["shards"]
     assert alone == said["shards"][2]
+
+
+def test_a_daemon_hears_shards_once_there_are_events(cluster: Cluster, shell: Shell) -> None:
+    with DaemonProcess(cluster.url):
+        until(lambda: ", 0 sources, lag 0" in shell("status").out)
+        (shell.repo / "sprocs/seen.lua").write_text("-- event=set\n-- key=x:*\nreturn 1")
+        shell.ok("sync", "--worktree")
+        until(lambda: ", hears 3 of 3 shards, lag 0" in shell("status").out)
 
 
 def test_a_node_that_hangs_is_named_by_status_and_keeps_a_sync_from_beginning(cluster: Cluster, shell: Shell) -> None:
