@@ -192,6 +192,10 @@ class Cluster:
         """Waits until all nodes see the same: every slot served, all nodes up; and replicas have what their primaries have."""
         until(self._settled, what=lambda: "\n".join(self.nodes[0].lines()))
 
+    def is_up(self) -> bool:
+        """Whether all nodes say that every slot is served."""
+        return all(node.state()["cluster_state"] == "ok" for node in self.nodes)
+
     def _settled(self) -> bool:
         owners = [[(one[0], one[1], one[2][1]) for one in sorted(node.owners())] for node in self.nodes]
         return all(one == owners[0] for one in owners) and all(map(self._sees_all, self.nodes))

@@ -5,7 +5,9 @@ A sync and a rollback run beside each fault; afterwards all shards become as git
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -75,8 +77,11 @@ class Scene:
     def said(self) -> str:
         return "\n\n".join(daemon.output[-4000:] for daemon in self.daemons)
 
-    def settle(self) -> None:
+    def settle(self) -> float:
+        """Waits until all shards are as git wants them. Returns how long that took, in seconds."""
+        began_s = time.monotonic()
         until(self.is_equal, what=self.said)
+        return time.monotonic() - began_s
 
 
 @pytest.fixture
@@ -103,8 +108,10 @@ def test_the_ledger_holds_through(scene: Scene, fault: str) -> None:
         beside.start()
         getattr(faults, fault)()
         beside.join()
+        until(cluster.is_up, what=lambda: "\n".join(cluster.nodes[0].lines()))
+        took_s = scene.settle()
+        print(f"{fault}: all shards equal git after {took_s:.1f} s at load {os.getloadavg()[0]:.0f}")
         cluster.until_whole()
-        scene.settle()
         reached = len(writers.events)
         until(lambda: len(writers.events) > reached + WRITERS * RATE)
     sure = {one.key for one in writers.events if one.sure}
