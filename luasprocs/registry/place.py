@@ -25,7 +25,7 @@ OVERTAKEN = "another sync changed the registry first: plan again"
 @contextmanager
 def connection_to(registry: Registry, *watched: str) -> Iterator[Any]:
     """A connection to change a registry by, which watches keys. If the slot of its tag moves away, EXEC fails; if it has moved
-    to another shard, whose engine must stay, nothing begins.
+    to another shard, or another sync has given this one another tag, nothing begins: the engine there must stay.
 
     Raises:
         ConflictError: it has, or a watched key changed. redis.RedisError: the server can't be asked.
@@ -50,7 +50,11 @@ def _check(registry: Registry, connection: Any) -> None:
         raise
     tag = text(said) if isinstance(said, bytes | str) else ""  # another library may have a function of that name
     slot = slot_of(tag.encode())
-    if tag in {"", registry.keys.tag} or any(slot in one for one in registry.ranges):
+    if tag in {"", registry.keys.tag}:
+        return
+    if any(slot in one for one in registry.ranges):
+        if registry.home.client.hexists(registry.home.keys.shards, tag):
+            raise ConflictError(f"shard {registry.keys.tag} has become shard {tag}: plan again")
         return
     try:
         _reply(connection, "EXISTS", Keys(registry.keys.namespace, tag).revision)

@@ -162,3 +162,18 @@ def test_a_sync_that_saw_the_shards_before_a_slot_moved_replaces_nobodys_engine(
     put(open_registry(cluster.url), (sproc("a.lua", "return 3"),), about=change())
     same(cluster, generation_in(cluster), a="return 3")
     cluster.move_slot(slot_of(tag.encode()), target, source)
+
+
+def test_a_sync_that_would_take_another_tag_than_a_shard_has_by_now_leaves_it(cluster):
+    """As a primary gets slots, it would take another tag with each; two syncs may have seen it with different ones."""
+    earlier = open_registry(cluster.url)
+    source, target = cluster.nodes[:2]
+    slot = slot_of(next(one.keys.tag for one in earlier.shards if cluster.at(f"{{{one.keys.tag}}}") is source).encode())
+    cluster.move_slot(slot, source, target)
+    put(open_registry(cluster.url), (sproc("a.lua", "return 1"),), about=change())
+    cluster.move_slot(slot, target, source)
+    own = keys_on(cluster, source).tag
+    with pytest.raises(ConflictError, match=f"has become shard {own}: plan again"):
+        put(earlier, (sproc("a.lua", "return 2"),), about=change())
+    same(cluster, 1, a="return 1")
+    assert source.ask("FCALL_RO", "luasprocs_shard", 0) == own
