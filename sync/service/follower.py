@@ -250,11 +250,11 @@ class Follower:
             await asyncio.sleep(RETRY_FIRST_S if not self._watches else LOOK_EVERY_S)
 
     def _watch(self, places: dict[str, Keys]) -> None:
+        if self._watches and places.keys() != self._watches.keys():
+            self.wake()  # a shard has come or gone
         for url in self._watches.keys() - places.keys():
             self._watches.pop(url).cancel()
             self._watched.discard(url)
-        if self._watches and places.keys() != self._watches.keys():
-            self.wake()  # a shard has come or gone
         for url in places.keys() - self._watches.keys():
             self._watches[url] = asyncio.create_task(self._watch_registry(url, places[url]))
 

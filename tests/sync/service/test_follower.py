@@ -17,7 +17,11 @@ from luasprocs.server.acl import rule
 from luasprocs.server.registry import Registry
 from luasprocs.state import requests as control
 from luasprocs.state.desired import suspend, unsuspend
+from sync.git.repository import Repository
 from sync.service.backoff import Backoff
+from sync.service.follower import Follower
+from sync.service.rules import Rules
+from sync.service.sources import Checkout
 from tests.gitrepo import GitRepo
 from tests.status import finding
 from tests.sync.service.service import KEYS, Service, commit_of, generation_of, live, source_of, stands, state_of
@@ -493,3 +497,15 @@ def test_a_daemon_with_no_more_rights_than_its_role(server, repo):
             assert "ACL" not in service.output
     finally:
         client.execute_command("ACL", "DELUSER", "service")
+
+
+async def test_a_shard_that_comes_or_goes_wakes_it(server, repo):
+    """Without a change of any key: a node that has gone publishes nothing."""
+    follower = Follower(server.url, KEYS, Checkout(Repository.open(repo.path)), Rules(), "d", 3600.0)
+    urls = [server.url, f"{server.url}?shard=b"]
+    follower._watch(dict.fromkeys(urls, KEYS))
+    for places in (urls[:1], urls):
+        follower._woken.clear()
+        follower._watch(dict.fromkeys(places, KEYS))
+        assert follower._woken.is_set()
+    follower._watch({})
