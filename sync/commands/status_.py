@@ -205,14 +205,16 @@ def _print_daemon(console: Console, daemon: DaemonInfo, snapshot: Snapshot) -> N
         return
     runs = f"{daemon.runs} run{'s' if daemon.runs != 1 else ''}"
     ignored = f", {daemon.ignored} messages ignored" if daemon.ignored else ""
-    facts = f"pid {daemon.pid} on {daemon.host}, {_heard(daemon, running)}, lag {daemon.lag}, {runs} by events{ignored}, {age}"
+    heard = _heard(daemon, running, len(_shards(snapshot)))
+    facts = f"pid {daemon.pid} on {daemon.host}, {heard}, lag {daemon.lag}, {runs} by events{ignored}, {age}"
     console.line(f"daemon      {daemon.id}: {facts}")
 
 
-def _heard(daemon: DaemonInfo, running: Running) -> str:
-    shards = [tag for tag, ids in running.hearing.items() if daemon.id in ids]
-    if not shards and any(running.hearing.values()):
+def _heard(daemon: DaemonInfo, running: Running, shards: int) -> str:
+    """`shards`: how many there are, those included that can't be reached."""
+    hears = sum(daemon.id in ids for ids in running.hearing.values())
+    if not hears and any(running.hearing.values()):
         return "others hear events"
-    if len(running.hearing) > 1 and shards:
-        return f"hears {len(shards)} of {len(running.hearing)} shards"
+    if shards > 1 and hears:
+        return f"hears {hears} of {shards} shards"
     return f"{len(daemon.covers)} source{'s' if len(daemon.covers) != 1 else ''}"

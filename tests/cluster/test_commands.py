@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from tests.clusters import Cluster
 
+HURRIED = "?socket_timeout=0.5&socket_connect_timeout=0.5"
+
 
 @pytest.fixture
 def shell(
@@ -74,11 +76,15 @@ def test_a_daemon_hears_shards_once_there_are_events(cluster: Cluster, shell: Sh
         (shell.repo / "sprocs/seen.lua").write_text("-- event=set\n-- key=x:*\nreturn 1")
         shell.ok("sync", "--worktree")
         until(lambda: ", hears 3 of 3 shards, lag 0" in shell("status").out)
+        cluster.nodes[2].freeze()
+        try:
+            assert ", hears 2 of 3 shards, " in shell("--redis", f"{cluster.urls[1]}{HURRIED}", "status").out
+        finally:
+            cluster.nodes[2].thaw()
 
 
 def test_a_node_that_hangs_is_named_by_status_and_keeps_a_sync_from_beginning(cluster: Cluster, shell: Shell) -> None:
-    options = "?socket_timeout=0.5&socket_connect_timeout=0.5"
-    url = f"{cluster.urls[1]}{options}"
+    url = f"{cluster.urls[1]}{HURRIED}"
     node = cluster.nodes[2]
     node.freeze()
     try:
