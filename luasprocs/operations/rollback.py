@@ -77,8 +77,8 @@ def rollback(
 ) -> SyncOutcome:
     """Makes live what was, as a new generation, and pins it: what git has of the sprocs that change is kept out.
 
-    `generation`: None for the last one whose sprocs differ; of one sproc the one before its last change. `sproc`: "" for all. `check` raises if
-    what is live is none of the caller's business.
+    `generation`: None for the last one whose sprocs differ; of one sproc the one before its last change. `sproc`: "" for all.
+    `check` raises if what is live is none of the caller's business.
 
     Raises:
         RegistryError: that generation is not kept, or what it had is live already; there is no such sproc.

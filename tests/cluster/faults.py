@@ -24,7 +24,7 @@ AT_ONCE = 10
 class Faults:
     """`settle`: called in the midst of those that change the shards, to wait until all of them are as git wants it."""
 
-    def __init__(self, cluster: Cluster, daemons: list[DaemonProcess], settle: Callable[[], None]) -> None:
+    def __init__(self, cluster: Cluster, daemons: list[DaemonProcess], settle: Callable[[], object]) -> None:
         self.cluster, self.daemons, self.settle = cluster, daemons, settle
 
     def slots(self, count: int = 200) -> None:

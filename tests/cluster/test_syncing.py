@@ -251,7 +251,7 @@ def test_of_two_first_syncs_at_once_the_later_replaces_no_engine(cluster):
 
     def secrets():
         live = read_live(open_registry(cluster.url))
-        return [one.about.secret for one in (live, *live.siblings)]
+        return [one.about and one.about.secret for one in (live, *live.siblings)]
 
     later = open_registry(cluster.url)
     began_with = read_live(later)
