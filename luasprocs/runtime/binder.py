@@ -82,7 +82,9 @@ class Binder:
             self._link.say(
                 "proof", "this user may not load functions, so that the engine's messages can't be told from others'"
             )
-        self._numbering.proof = about.proof.encode()
+        if (proof := about.proof.encode()) != self._numbering.proof:
+            self._numbering.former.add(self._numbering.proof)
+            self._numbering.proof = proof
 
     async def _read(self) -> Bindings:
         """The triggers of the newest generation: reads again if one is applied meanwhile."""

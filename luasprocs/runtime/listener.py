@@ -49,6 +49,9 @@ class Control(Protocol):
     def unproven(self) -> bool:
         """A message without the engine's secret came. Whether the secret is asked for; then `resume` is called."""
 
+    def missed(self) -> None:
+        """Ticks may have been missed: nothing is numbered up to the next one."""
+
     def unclear(self, slots: list[int], from_ms: int) -> None:
         """Events of these slots may run twice: of each its slot; they came since a time of the server's clock."""
 
@@ -139,9 +142,11 @@ class Listener(Wire):
 
     def resume(self, *, changed: bool) -> None:
         """Handles what was kept while the engine's secret was asked for. `changed`: whether there is another one."""
+        kept, self._kept = self._kept or [], None
         if changed:
             self._asked_s.pop(self._ticks, None)
-        kept, self._kept = self._kept or [], None
+            if kept and self._control is not None and not self._numbering.proof_of(kept[0][-1]):
+                self._control.missed()  # there may have been another secret between the two
         for message in kept:
             self._resumed(message)
         self.flushed()
@@ -191,8 +196,8 @@ class Listener(Wire):
         if channel == self._wakes:
             self._control.wake(payload)
             return
-        proof = self._numbering.proof
-        if not proof or not payload.startswith(proof):
+        proof = self._numbering.proof_of(payload)
+        if not proof:
             self._unproven([b"message", channel, payload])
         elif channel == self._ticks:
             self._ticked(Tick.parse(payload[len(proof) :]))
@@ -203,10 +208,12 @@ class Listener(Wire):
     def _unproven(self, message: Any) -> None:
         """Somebody else's, or the engine has another secret: then a tick not heard would give what follows wrong numbers."""
         assert self._control is not None  # noqa: S101
-        if self._numbering.proof and self._may_ask(self._ticks) and self._control.unproven():
-            self._kept = [message]
-        else:
-            self._numbering.ignored += 1
+        if self._numbering.proof and self._may_ask(self._ticks):
+            if self._control.unproven():
+                self._kept = [message]
+                return
+            del self._asked_s[self._ticks]
+        self._numbering.ignored += 1
 
     def _ticked(self, tick: Tick) -> None:
         assert self._control is not None  # noqa: S101
@@ -217,7 +224,7 @@ class Listener(Wire):
         numbering = self._numbering
         if channel == self._markers:
             proof = numbering.proof
-            if proof and payload.startswith(proof):
+            if (proof and payload.startswith(proof)) or (proof := numbering.proof_of(payload)):
                 numbering.marker(payload[len(proof) :])
             else:
                 self._unproven([b"pmessage", self.everyone, channel, payload])

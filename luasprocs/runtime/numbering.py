@@ -55,7 +55,7 @@ class _HeldCause(NamedTuple):
 class Numbering:
     """All sources of one shard. `wake`: called when a source has events to send.
 
-    `proof`: what stands before each message of the engine; `foreign`: the same of other registries, by their channel of markers;
+    `proof`: what stands before each message of the engine; `former`: before earlier ones, which may be read late; `foreign`: the same of other registries, by their channel of markers;
     `ignored`: messages without it.
     """
 
@@ -68,6 +68,7 @@ class Numbering:
         self.cause: Cause | None = None
         self.last_begun = b""
         self.proof = b""
+        self.former: set[bytes] = set()
         self.foreign: dict[bytes, bytes] = {}
         self.ignored = 0
         self._markers = 0
@@ -107,6 +108,11 @@ class Numbering:
         self._caused(cause)
         if cause is not None:
             self.last_begun = cause.name
+
+    def proof_of(self, payload: bytes) -> bytes:
+        """By which secret a message is the engine's; b"" if it is not."""
+        known = (self.proof, *self.former)
+        return next((proof for proof in known if proof and payload.startswith(proof)), b"")
 
     def foreign_marker(self, channel: bytes, payload: bytes) -> None:
         """Handles a marker of another registry on this server: a chain goes on here, but its sprocs are none of these."""

@@ -168,8 +168,7 @@ class Session:
         elif last is not None and last.run_id != tick.run_id:  # what this one has read came from another server
             self._coverage.start_anew(self._numbering.sources.values())
         elif self._last_tick is not None and tick.tick > self._last_tick.tick + 1:
-            log.warning("ticks were missed, so that events had wrong numbers: numbering starts anew")
-            self._coverage.start_anew(self._numbering.sources.values())
+            self.missed()
         self._last_tick = tick
         started = self._numbering.tick(tick)
         if started:
@@ -201,6 +200,11 @@ class Session:
     def unproven(self) -> bool:
         """Learns the engine's secret, if a session is under way."""
         return self._link.spawn(self._learn_again()) is not None
+
+    def missed(self) -> None:
+        """Events may have wrong numbers."""
+        log.warning("ticks were missed, so that events had wrong numbers: numbering starts anew")
+        self._coverage.start_anew(self._numbering.sources.values())
 
     async def _learn_again(self) -> None:
         before = self._numbering.proof
