@@ -55,8 +55,8 @@ class _HeldCause(NamedTuple):
 class Numbering:
     """All sources of one shard. `wake`: called when a source has events to send.
 
-    `proof`: what stands before each message of the engine; `former`: before earlier ones, which may be read late; `foreign`: the same of other registries, by their channel of markers;
-    `ignored`: messages without it.
+    `proof`: what stands before each message of the engine; `former`: before earlier ones, which may be read late; `foreign`: the
+    same of other registries, by their channel of markers; `ignored`: messages without it.
     """
 
     def __init__(self, wake: Callable[[Source], None] = lambda _: None) -> None:

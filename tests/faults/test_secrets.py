@@ -100,7 +100,9 @@ def more_than(client: Redis, count: int) -> bool:
     return len(fired(client)) > count
 
 
-def test_of_two_secrets_one_after_the_other_the_first_is_not_known_and_nothing_gets_wrong_numbers(server: Server) -> None:
+def test_of_two_secrets_one_after_the_other_the_first_is_not_known_and_nothing_gets_wrong_numbers(
+    server: Server,
+) -> None:
     """The daemon, which is stopped, hears a tick with the first one when the engine has the second one."""
     client = server.client()
     put(client, sproc("counter.lua", COUNTER))
