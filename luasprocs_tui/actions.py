@@ -94,6 +94,17 @@ ACTIONS = (
     Action("help", "question_mark", "Help", "Lists the keys of this screen.", ("everywhere",), display="?", app=True),
     Action("quit", "q", "Quit", "Leaves.", ("everywhere",), app=True),
 )  # fmt: skip
+MOVES = (
+    ("up", "up,k", "move(-1)", "one line up"),
+    ("down", "down,j", "move(1)", "one line down"),
+    ("half_up", "ctrl+u", "page(-0.5)", "half a page up"),
+    ("half_down", "ctrl+d", "page(0.5)", "half a page down"),
+    ("page_up", "pageup,ctrl+b", "page(-1)", "a page up"),
+    ("page_down", "pagedown,ctrl+f", "page(1)", "a page down"),
+    ("first", "home,g", "end(-1)", "to the beginning"),
+    ("last", "end,G", "end(1)", "to the end"),
+)
+"""What moves in every list, text and dialog: name, keys, the widget's action, and what it says."""
 ANYWHERE = frozenset({one.name for one in ACTIONS if one.where == _VIEWS} | {"execute", "sync", "suspend", "ctx"})
 """Commands that need no row under the cursor: they can be typed on any screen."""
 _NAMES = {"/": "slash", "?": "question_mark", ":": "colon", " ": "space"}
@@ -111,6 +122,11 @@ def bindings(where: str) -> list[Binding]:
 def places_of(action: Action) -> tuple[str, ...]:
     """The screens that have it, or `everywhere`."""
     return SCREENS if action.where == _VIEWS else action.where
+
+
+def moves(where: str) -> list[Binding]:
+    """Those of one kind of widget, which has `action_move`, `action_page` and `action_end`."""
+    return [Binding(keys, action, says, show=False, id=f"{where}.{name}") for name, keys, action, says in MOVES]
 
 
 def of(name: str) -> Action | None:

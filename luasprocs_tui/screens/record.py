@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 from textual import on
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from luasprocs.server.readable_errors import readable_error
@@ -23,6 +22,7 @@ from luasprocs_tui.values.numbers import short_us
 from luasprocs_tui.values.replies import pretty, record_json
 from luasprocs_tui.values.safe import clean
 from luasprocs_tui.widgets.keys import KeyLine
+from luasprocs_tui.widgets.scroll import TextScroll
 from luasprocs_tui.widgets.status import Status
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class RecordScreen(BaseScreen):
     def compose(self) -> ComposeResult:
         yield Status()
         yield Static(Text(f"Execution {clean(self.record.id, 60)}", style="bold"), id="title")
-        with VerticalScroll(id="text"):
+        with TextScroll(id="text"):
             yield Static(facts(self.record), id="record-facts")
             yield Static(id="record-source")
             yield Static(_said(self.record), id="record-said")
