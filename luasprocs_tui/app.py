@@ -134,7 +134,7 @@ class TuiApp(Shell):
         elif found.name not in actions.ANYWHERE and found not in actions.here(_place(self.screen)):
             self.toast(f"{name} is not for this screen", bad=True)
         elif found.writes and self.read_only:
-            self.toast("read-only: nothing is changed", bad=True)
+            self.toast(self.why_read_only, bad=True)
         else:
             given = (argument.strip(),) if argument.strip() else ()
             self.run_worker(self._do(found, *given), exit_on_error=False)

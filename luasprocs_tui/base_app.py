@@ -19,6 +19,11 @@ class BaseApp(KeysInOrder):
         """Whether nothing may be changed here."""
         return self.state.read_only
 
+    @property
+    def why_read_only(self) -> str:
+        """Why nothing is changed, and what to do about it."""
+        return "read-only: nothing is changed; start without --read-only to do it"
+
     def toast(self, text: str, *, bad: bool = False) -> None:
         """Says it for some seconds."""
         self.notify(clean(text, 600), severity="error" if bad else "information", markup=False, timeout=8 if bad else 4)

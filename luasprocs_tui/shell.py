@@ -54,6 +54,12 @@ class Shell(BaseApp):
         self._connection: Connection | None = None
         self._use(context)
 
+    @property
+    def why_read_only(self) -> str:
+        if self._never_writes:
+            return super().why_read_only
+        return f"read-only: nothing is changed; the settings say so of the context {self._chosen.name}"
+
     def _use(self, context: Context) -> None:
         self._chosen, self.visible_names = context, ()
         read_only = self._never_writes or context.read_only

@@ -39,7 +39,7 @@ class Runner:
     def change(self, work: Callable[[], T], then: Callable[[T], object]) -> None:
         """Does it in a thread, and goes on with what came of it, or says why nothing did."""
         if self.app.read_only:
-            self.app.toast("read-only: nothing is changed", bad=True)
+            self.app.toast(self.app.why_read_only, bad=True)
             return
         if self._under_way:
             self.app.toast("the previous action is still running", bad=True)
@@ -77,7 +77,7 @@ class Runner:
     def sure(self, question: Question, then: Callable[[], object]) -> None:
         """Asks; in production a word must be typed."""
         if self.app.read_only:
-            self.app.toast("read-only: nothing is changed", bad=True)
+            self.app.toast(self.app.why_read_only, bad=True)
             return
         typed = question.typed if self.context.production else ""
         self.confirm(Confirm(question.title, question.text, question.go, typed), then)

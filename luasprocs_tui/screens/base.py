@@ -9,6 +9,8 @@ from luasprocs_tui.screens.low_repaint import LowRepaintScreen
 from luasprocs_tui.widgets.status import Status
 
 if TYPE_CHECKING:
+    from textual import events
+
     from luasprocs_tui.connection import Connection
     from luasprocs_tui.controller.controller import Controller
     from luasprocs_tui.shell import Shell
@@ -70,6 +72,17 @@ class BaseScreen(LowRepaintScreen):
         if found is not None and found.writes and self.shell.read_only:
             return None
         return super().check_action(action, parameters)
+
+    def on_key(self, event: events.Key) -> None:
+        """A key that nothing has taken: one that changes something says why it doesn't."""
+        bound = self.active_bindings.get(event.key)
+        if bound is None or bound.enabled:
+            return
+        found = actions.of(bound.binding.action)
+        if found is not None and found.writes:
+            self.shell.toast(
+                f"{self.app.get_key_display(bound.binding)} ({found.label}): {self.shell.why_read_only}", bad=True
+            )
 
     def action_back(self) -> None:
         """Leaves for the screen that it was opened from."""

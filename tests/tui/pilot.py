@@ -89,6 +89,16 @@ async def until(pilot: Pilot[None], true: Callable[[], bool], what: str) -> None
     pytest.fail(f"never came: {what}\n{screen_of(pilot)}")
 
 
+async def shows(pilot: Pilot[None], *texts: str) -> None:
+    """Waits until all of these stand on the screen."""
+    await until(pilot, lambda: all(text in screen_of(pilot) for text in texts), " and ".join(texts))
+
+
+async def hides(pilot: Pilot[None], text: str) -> None:
+    """Waits until this stands there no more."""
+    await until(pilot, lambda: text not in screen_of(pilot), f"the end of {text}")
+
+
 def screen_of(pilot: Pilot[None]) -> str:
     """What stands on the screen, line by line."""
     strips = pilot.app.screen._compositor.render_strips()

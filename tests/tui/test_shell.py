@@ -5,6 +5,8 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+import pytest
+
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.settings import Context, ScreenSettings
 from luasprocs_tui.widgets.dialog import Choose
@@ -15,9 +17,11 @@ from tests.tui.pilot import (
     SOURCES,
     app,
     choose,
+    hides,
     listed,
     put_sources,
     screen_of,
+    shows,
     text_of,
     until,
 )
@@ -73,6 +77,28 @@ async def test_read_only_changes_nothing(server: Server, client: Redis) -> None:
             await pilot.pause()
         assert len(pilot.app.screen_stack) == 1
         assert not client.exists(KEYS.paused, KEYS.suspended, KEYS.control)
+
+
+@pytest.mark.parametrize("ours", [True, False], ids=["option", "context"])
+async def test_a_key_that_changes_something_says_why_it_does_not(server: Server, ours: bool) -> None:
+    put(server.client(), sproc("a.lua", "-- cron=0 0 1 1 *\nreturn 1"))
+    app = TuiApp(Context("shop", server.url, read_only=not ours), refresh_s=0.2, read_only=ours)
+    why = "start without --read-only" if ours else "the settings say so of the context shop"
+    async with app.run_test(size=(120, 30), notifications=True) as pilot:
+        await listed(pilot)
+        for place, key, label in (
+            ("", "p", "Pause"),
+            ("", "E", "Editor"),
+            ("c", "p", "Pause"),
+            ("escape", "S", "Suspend"),
+        ):
+            await pilot.press(*([place] if place else []), key)
+            await shows(pilot, f"{key} ({label}): read-only", why)
+            pilot.app.clear_notifications()
+            await hides(pilot, "read-only:")
+        await pilot.press("z", "7")  # which do nothing
+        await pilot.pause()
+        assert "read-only:" not in screen_of(pilot)
 
 
 async def test_without_a_server_it_paints_says_so_and_comes_back_with_the_server(own_server: OwnServer):
