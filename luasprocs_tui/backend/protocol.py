@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from luasprocs.language.sproc import Sproc
     from luasprocs.operations.diff import Difference, GitDifference
+    from luasprocs.operations.edit import LastChange
     from luasprocs.operations.pause import Paused
     from luasprocs.operations.rollback import Preview
     from luasprocs.operations.run import Enqueued, Ran
@@ -86,6 +87,9 @@ class Backend(Protocol):
 
     def rollback_preview(self, generation: int) -> Preview:
         """What a rollback would change."""
+
+    def last_change(self, name: str) -> LastChange | None:
+        """What a live sproc was before its last change; None: that is a live edit."""
 
     def now_ms(self) -> int:
         """The server's clock."""

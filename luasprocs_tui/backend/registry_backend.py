@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from luasprocs.language.sproc import Sproc
     from luasprocs.operations.diff import Difference, GitDifference
+    from luasprocs.operations.edit import LastChange
     from luasprocs.operations.pause import Paused
     from luasprocs.operations.rollback import Preview
     from luasprocs.registry.history import Generation
@@ -131,6 +132,10 @@ class RegistryBackend:
     def rollback_preview(self, generation: int) -> Preview:
         with errors_named(self._server):
             return rollback.preview(self._registry, generation)
+
+    def last_change(self, name: str) -> LastChange | None:
+        with errors_named(self._server):
+            return edit.last_change(self._registry, name)
 
     def now_ms(self) -> int:
         with errors_named(self._server):

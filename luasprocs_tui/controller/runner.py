@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked before a change. `go`: the button; `typed`: the word that must be typed in production."""
+    """What is asked before a change. `go`: the button; `typed`: the word that must be typed in production, "": none."""
 
     title: str
     text: str
@@ -75,7 +75,7 @@ class Runner:
         self._threads.do(work, lambda found: None if isinstance(found, Failure) else then(found), "preview")
 
     def sure(self, question: Question, then: Callable[[], object]) -> None:
-        """Asks; in production a word must be typed."""
+        """Asks; in production the word must be typed."""
         if self.app.read_only:
             self.app.toast(self.app.why_read_only, bad=True)
             return
