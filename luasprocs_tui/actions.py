@@ -19,7 +19,8 @@ class Action:
     """`name`: of its `:` command; the method is `action_NAME`, of the screen or (`app`) of `TuiApp`.
 
     `keys`: "" for one that is only a command; `where`: screens, `views` for all of them, or `everywhere`; `writes`: it changes
-    something in Redis, and is off with --read-only; `shown`: stands in the footer; `takes`: what may stand behind the command.
+    something in Redis, and is off with --read-only; `shown`: stands in the footer; `takes`: what may stand behind the command;
+    `also`: other names of the command; `always`: its key does it in dialogs, too.
     """
 
     name: str
@@ -32,6 +33,13 @@ class Action:
     display: str | None = None
     takes: str = ""
     app: bool = False
+    also: tuple[str, ...] = ()
+    always: bool = False
+
+    @property
+    def command(self) -> str:
+        """As it is typed behind `:`."""
+        return self.name.replace("_", "-")
 
     @property
     def target(self) -> str:
@@ -70,8 +78,8 @@ ACTIONS = (
     Action("outages", "U", "Outages", "Lists times in which nobody heard.", _VIEWS, shown=False),
     Action("shards", "H", "Shards", "Lists the shards of a cluster.", _VIEWS, shown=False),
     Action("history", "h", "History", "Lists generations, to roll back to one.", _VIEWS),
-    Action("wanted", "v", "Git", "Compares what git wants with what is live.", _VIEWS, shown=False),
-    Action("execute", "R", "Run", "Runs it, and shows the reply.", (*_ONE, "record"), writes=True, takes=_CALL),
+    Action("wanted", "v", "Git", "Compares what git wants with what is live.", _VIEWS, shown=False, also=("git",)),
+    Action("execute", "R", "Run", "Runs it, and shows the reply.", (*_ONE, "record"), writes=True, takes=_CALL, also=("run",)),
     Action("pause", "p", "Pause", "Stops its triggers, or starts them again.", (*_ONE, "cron"), writes=True),
     Action("edit", "e", "Edit", "Edits its header live; a daemon commits it.", _ONE, writes=True),
     Action("edit_source", "E", "Editor", "Opens its source in $EDITOR.", _ONE, writes=True, shown=False),
@@ -93,7 +101,9 @@ ACTIONS = (
     Action("command", "colon", "Command", "Runs any action by its name.",
            ("everywhere",), shown=False, display=":", app=True),
     Action("help", "question_mark", "Help", "Lists the keys of this screen.", ("everywhere",), display="?", app=True),
-    Action("quit", "q", "Quit", "Leaves.", ("everywhere",), app=True),
+    Action("background", "ctrl+z", "Background", "Goes to the background; the shell's fg brings it back.",
+           ("everywhere",), shown=False, app=True, always=True),
+    Action("quit", "q", "Quit", "Leaves.", ("everywhere",), app=True, also=("q", "q!", "exit")),
 )  # fmt: skip
 MOVES = (
     ("up", "up,k", "move(-1)", "one line up"),
@@ -114,7 +124,15 @@ _NAMES = {"/": "slash", "?": "question_mark", ":": "colon", " ": "space"}
 def bindings(where: str) -> list[Binding]:
     """Those of one screen, or of the app (`everywhere`)."""
     return [
-        Binding(one.keys, one.target, one.label, show=one.shown, key_display=one.display, id=f"{where}.{one.name}")
+        Binding(
+            one.keys,
+            one.target,
+            one.label,
+            show=one.shown,
+            key_display=one.display,
+            id=f"{where}.{one.name}",
+            priority=one.always,
+        )
         for one in ACTIONS
         if where in places_of(one) and one.keys
     ]
@@ -131,9 +149,9 @@ def moves(where: str) -> list[Binding]:
 
 
 def of(name: str) -> Action | None:
-    """By its name, `-` for `_`."""
+    """By its name, `-` for `_`, or by another name that it has."""
     wanted = name.strip().lower().replace("-", "_")
-    return next((one for one in ACTIONS if one.name == wanted), None)
+    return next((one for one in ACTIONS if wanted in {one.name, *one.also}), None)
 
 
 def here(screen: str) -> Iterator[Action]:
@@ -141,8 +159,14 @@ def here(screen: str) -> Iterator[Action]:
     return (one for one in ACTIONS if {screen, "everywhere"} & set(places_of(one)))
 
 
+def commands(screen: str) -> list[str]:
+    """Names of what can be typed on a screen."""
+    can = [one for one in ACTIONS if one.name in ANYWHERE or {screen, "everywhere"} & set(one.where)]
+    return [one.command for one in can]
+
+
 def names() -> Iterable[str]:
-    return (one.name.replace("_", "-") for one in ACTIONS)
+    return (one.command for one in ACTIONS)
 
 
 def key_of(action: Action, keys: Mapping[str, str] | None = None) -> str:

@@ -87,6 +87,12 @@ class TuiApp(Shell):
         else:
             self.switch(contexts[name])
 
+    def action_background(self) -> None:
+        self.action_suspend_process()
+
+    async def action_quit(self) -> None:
+        self.exit()
+
     def action_theme(self, name: str | None = None) -> None:
         """Takes other colours: those named, else the next."""
         known = [one for one in THEMES if NAMES[one] == self.theme]
@@ -100,7 +106,7 @@ class TuiApp(Shell):
         from luasprocs_tui.widgets.dialog import Show  # noqa: PLC0415  # as above
 
         lines = [
-            f"{actions.key_of(one, self.settings.keys):10}{f':{one.name}'.replace('_', '-'):16}{one.says}"
+            f"{actions.key_of(one, self.settings.keys):10}{f':{one.command}':16}{one.says}"
             for one in actions.here(_place(self.screen))
         ]
         moves = "\n\nj k g G, arrows, pages: move      enter: open      esc: one step back      ctrl+p: palette"
@@ -111,15 +117,20 @@ class TuiApp(Shell):
         for one in actions.here(_place(screen)):
             if (self if one.app else screen).check_action(one.name, ()) and one.name != "command":
                 key = actions.key_of(one, self.settings.keys)
-                said = f":{one.name.replace('_', '-')}{f', key {key}' if key else ''}"
+                said = f":{one.command}{f', key {key}' if key else ''}"
                 # The palette searches titles alone.
                 yield SystemCommand(f"{one.label}: {one.says}", said, partial(self._do, one))
 
     def action_command(self) -> None:
         from luasprocs_tui.widgets.command import CommandLine  # noqa: PLC0415  # as above
 
-        known = [f"ctx {name}" for name in self.settings.contexts] + [f"theme {name}" for name in THEMES]
-        self.push_screen(CommandLine((*actions.names(), *known)), self.command)
+        snapshot = self.state.snapshot
+        words = {
+            "ctx": [*self.settings.contexts],
+            "theme": THEMES,
+            "execute": [row.name for row in snapshot.rows] if snapshot else [],
+        }
+        self.push_screen(CommandLine(actions.commands(_place(self.screen)), words), self.command)
 
     def command(self, text: str | None) -> None:
         """Does what was typed, `NAME [WORDS]`; says so if there is no such command, or not here."""

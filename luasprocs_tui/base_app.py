@@ -14,6 +14,11 @@ class BaseApp(KeysInOrder):
 
     state: reactive[State] = reactive(State(""))
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.typed: dict[str, list[str]] = {}
+        """Lines that were typed, the newest last, by what they were typed at: `:` or `/`."""
+
     @property
     def read_only(self) -> bool:
         """Whether nothing may be changed here."""

@@ -19,7 +19,7 @@ async def test_what_is_said_covers_no_line_that_one_reads(said: str) -> None:
         await until(pilot, lambda: said.rsplit(maxsplit=1)[-1] in screen_of(pilot), "what is said")
         lines = screen_of(pilot).split("\n")
         row, detail = (line for line in lines if "team/059.lua" in line)
-        assert said.split()[0] not in row
+        assert said.split(maxsplit=1)[0] not in row
         assert detail.rstrip().endswith("…")
         assert said.split(maxsplit=1)[0] not in detail
         assert "Open" in lines[-1]

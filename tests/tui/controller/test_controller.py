@@ -84,7 +84,8 @@ async def test_in_production_one_that_runs_wild_is_paused_with_one_confirmation(
 
 async def test_a_sync_shows_what_waits_and_asks(server: Server, client: Redis) -> None:
     diff = "--- live/a.lua\n+++ git/a.lua\n@@ -1 +1 @@\n-return 1\n+return 'new'"
-    desired: dict[Any, Any] = {"state": "behind", "commit": "c0ffee", "updated": '["a.lua"]', "diffs": json.dumps([diff]), "at": "1"}
+    desired: dict[Any, Any] = {"state": "behind", "commit": "c0ffee", "at": "1"}
+    desired |= {"updated": json.dumps(["a.lua"]), "diffs": json.dumps([diff])}
     client.hset(KEYS.desired, mapping=desired)
     async with app(server).run_test(size=(100, 30), notifications=True) as pilot:
         await listed(pilot)
