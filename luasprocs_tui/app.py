@@ -12,7 +12,7 @@ from textual import on
 from textual.app import SystemCommand
 from textual.binding import BindingType
 
-from luasprocs_tui import actions, messages
+from luasprocs_tui import actions, messages, signals
 from luasprocs_tui.screens.base import BaseScreen
 from luasprocs_tui.screens.sprocs import SprocsScreen
 from luasprocs_tui.settings import NO_SETTINGS, THEMES, Context, ScreenSettings
@@ -88,7 +88,7 @@ class TuiApp(Shell):
             self.switch(contexts[name])
 
     def action_background(self) -> None:
-        self.action_suspend_process()
+        signals.stop(self)
 
     async def action_quit(self) -> None:
         self.exit()

@@ -14,7 +14,7 @@ from textual import on, work
 
 from luasprocs.errors import LuasprocsError
 from luasprocs.server.urls import redacted
-from luasprocs_tui import actions, messages
+from luasprocs_tui import actions, messages, signals
 from luasprocs_tui.base_app import BaseApp
 from luasprocs_tui.settings import NO_SETTINGS, Context, ScreenSettings
 from luasprocs_tui.values.snapshots import State
@@ -87,6 +87,8 @@ class Shell(BaseApp):
 
     def on_mount(self) -> None:
         """Connects after the first paint."""
+        if not self.is_headless:
+            signals.hear(self)
         self.call_after_refresh(self._follow)
 
     async def on_unmount(self) -> None:
