@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from luasprocs.state.stats import Stats
     from luasprocs_tui.values.about import About
     from luasprocs_tui.values.replays import Compared
+    from luasprocs_tui.values.reruns import ValueNow
     from luasprocs_tui.values.snapshots import Batch, Snapshot
 
 
@@ -93,6 +94,9 @@ class Backend(Protocol):
 
     def now_ms(self) -> int:
         """The server's clock."""
+
+    def value_now(self, key: str) -> ValueNow:
+        """The value of a key."""
 
     def count_keys(self, glob: str, limit: int) -> tuple[int, bool]:
         """How many keys match, of `limit` that are looked at; and whether those were all."""

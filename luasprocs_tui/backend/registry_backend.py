@@ -29,6 +29,7 @@ from luasprocs_tui.backend.protocol import SyncStatus
 from luasprocs_tui.backend.snapshot_reader import SnapshotReader
 from luasprocs_tui.values.about import LOOKED_AT, RUNS_SHOWN, About
 from luasprocs_tui.values.replays import Compared
+from luasprocs_tui.values.reruns import ValueNow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
 REPLY_TIMEOUT_S = 10.0
 """A server that answers nothing for so long is lost; the header says the data's age long before."""
 SCAN_COUNT = 1000
+VALUE_BYTES = 4096
+"""A longer value is not typed into a line."""
 
 
 class RegistryBackend:
@@ -141,6 +144,10 @@ class RegistryBackend:
         with errors_named(self._server):
             return time_ms(self._registry.client.time())
 
+    def value_now(self, key: str) -> ValueNow:
+        with errors_named(self._server):
+            return _value_now(self._registry.at(raw(key)), raw(key))
+
     def count_keys(self, glob: str, limit: int) -> tuple[int, bool]:
         with errors_named(self._server):
             shards = self._registry.shards
@@ -216,6 +223,15 @@ class RegistryBackend:
 
     def _changing(self) -> AbstractContextManager[None]:
         return changing(self._fleet.registry, self._server)
+
+
+def _value_now(shard: Registry, key: bytes) -> ValueNow:
+    found: Any = shard.client.type(key)
+    kind = text(found)
+    if kind != "string":
+        return ValueNow("" if kind == "none" else None, kind)
+    value: Any = shard.client.getrange(key, 0, VALUE_BYTES)
+    return ValueNow(text(value) if len(value) <= VALUE_BYTES else None, kind)
 
 
 def _count_keys(shard: Registry, glob: str, limit: int) -> tuple[int, bool]:

@@ -15,7 +15,6 @@ from luasprocs.state.executions import Execution, time_text
 from luasprocs_tui import actions, messages
 from luasprocs_tui.screens.polled import PolledScreen
 from luasprocs_tui.values.columns import CELL_CHARACTERS, Column, Line
-from luasprocs_tui.values.error_lines import line_of_error
 from luasprocs_tui.values.filters import EXECUTIONS_HINT, execution_matcher, problem_of
 from luasprocs_tui.values.freshness import Freshness
 from luasprocs_tui.values.numbers import ID_SHOWN, short_number
@@ -171,9 +170,7 @@ class ExecutionsScreen(PolledScreen):
     def _opened(self) -> None:
         if found := self._selected():
             chain = [one for one in self._kept if one.origin.strip("-") and one.origin == found.origin]
-            self.post_message(
-                messages.OpenRecord(found, chain, line_of_error(found.sproc, found.error) if found.failed else 0)
-            )
+            self.post_message(messages.OpenRecord(found, chain))
 
     @on(Input.Changed, "#filter")
     def _filtered(self) -> None:
@@ -264,7 +261,7 @@ class ExecutionsScreen(PolledScreen):
         if self._freshness.read_at_s is None:
             return f"Executions{of}"
         if not self._kept:
-            return "Executions: none recorded yet"
+            return "Executions: none recorded yet; those by event, schedule, job and execute are, plain calls are not"
         kept = len(self._kept)
         older = " (older ones are not shown)" if kept == RECORDS_LIMIT else ""
         if self.sproc or self._filter.value.strip():

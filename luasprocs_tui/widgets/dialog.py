@@ -71,9 +71,9 @@ class Ask(ModalScreen["tuple[str, ...] | None"]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel", id="ask.cancel")]
 
-    def __init__(self, title: str, labels: Sequence[str], go: str, values: Sequence[str] = ()) -> None:
+    def __init__(self, title: str, labels: Sequence[str], go: str, values: Sequence[str] = (), note: str = "") -> None:
         super().__init__()
-        self._title, self._labels, self._go = title, labels, go
+        self._title, self._labels, self._go, self._note = title, labels, go, note
         self._values = [*values, *[""] * (len(labels) - len(values))]
 
     def compose(self) -> ComposeResult:
@@ -82,6 +82,8 @@ class Ask(ModalScreen["tuple[str, ...] | None"]):
             for number, (label, value) in enumerate(zip(self._labels, self._values, strict=True)):
                 yield Label(Text(label))
                 yield Input(value, id=f"line-{number}")
+            if self._note:
+                yield Static(Text(clean(self._note, 400), "dim"), id="ask-note")
             with Horizontal(classes="buttons"):
                 yield Button("Cancel", id="cancel")
                 yield Button(self._go, id="go", variant="primary")
