@@ -5,7 +5,9 @@ A key goes from its binding (`actions.py`) to `action_NAME` of a screen, or of t
 
 from __future__ import annotations
 
+import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
@@ -86,6 +88,31 @@ class TuiApp(Shell):
             self.toast(f"there is no context {name}: there are {', '.join(contexts)}", bad=True)
         else:
             self.switch(contexts[name])
+
+    def action_copy(self) -> None:
+        screen = self.screen
+        text = screen.copied() if isinstance(screen, BaseScreen) else ""
+        if not text:
+            self.toast("there is nothing to copy here", bad=True)
+            return
+        self.copy_to_clipboard(text.encode("utf-8", "backslashreplace").decode())
+        lines = text.count("\n") + 1
+        self.toast(f"copied: {text}" if lines == 1 else f"copied {lines} lines")
+
+    def action_export(self) -> None:
+        """Writes to the folder that the screen was started in; a file that is there already stays."""
+        name, text = self.screen.exported() if isinstance(self.screen, BaseScreen) else ("", "")
+        if not text:
+            self.toast("there is nothing to export here", bad=True)
+            return
+        file = Path(f"luasprocs-{name}" if name[:1].isdigit() else f"luasprocs-{time.strftime('%Y%m%dT%H%M%S')}-{name}")
+        try:
+            with file.open("x", encoding="utf-8", errors="backslashreplace") as written:
+                written.write(text)
+        except OSError as error:
+            self.toast(f"{file} can't be written: {error.strerror or error}", bad=True)
+        else:
+            self.toast(f"written to {file.resolve()}")
 
     def action_background(self) -> None:
         signals.stop(self)

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from luasprocs_tui import actions, messages
 from luasprocs_tui.screens.low_repaint import LowRepaintScreen
+from luasprocs_tui.values.sheets import as_json
 from luasprocs_tui.widgets.status import Status
+from luasprocs_tui.widgets.table import Table
 
 if TYPE_CHECKING:
     from textual import events
@@ -83,6 +85,20 @@ class BaseScreen(LowRepaintScreen):
             self.shell.toast(
                 f"{self.app.get_key_display(bound.binding)} ({found.label}): {self.shell.why_read_only}", bad=True
             )
+
+    def copied(self) -> str:
+        """What `y` copies: the names of the sprocs that an action means, or else the row under the cursor."""
+        if self.sprocs:
+            return "\n".join(self.sprocs)
+        table = next(iter(self.query(Table)), None)
+        if table is None or table.selected is None:
+            return ""
+        return "\n".join("\t".join(row.values()) for row in table.sheet(table.selected))
+
+    def exported(self) -> tuple[str, str]:
+        """What `w` writes: the part of the file's name that says what, and the text."""
+        table = next(iter(self.query(Table)), None)
+        return f"{self.PLACE}.json", as_json(table.sheet()) if table is not None else ""
 
     def action_back(self) -> None:
         """Leaves for the screen that it was opened from."""

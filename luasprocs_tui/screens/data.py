@@ -172,6 +172,12 @@ class TextScreen(DataScreen[Text]):
     def on_mount(self) -> None:
         self.query_one("#text").focus()
 
+    def copied(self) -> str:
+        return str(self.query_one("#body", Static).content)
+
+    def exported(self) -> tuple[str, str]:
+        return f"{self.PLACE}.txt", self.copied() + "\n"
+
     def show(self, found: Text) -> None:
         """Draws it; the place stays."""
         draw(self, "#body", found, sized=True)

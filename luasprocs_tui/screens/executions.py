@@ -19,6 +19,7 @@ from luasprocs_tui.values.filters import EXECUTIONS_HINT, execution_matcher, pro
 from luasprocs_tui.values.freshness import Freshness
 from luasprocs_tui.values.numbers import ID_SHOWN, short_number
 from luasprocs_tui.values.safe import clean
+from luasprocs_tui.values.sheets import as_json
 from luasprocs_tui.values.snapshots import RECORDS_LIMIT
 from luasprocs_tui.widgets.drawing import draw
 from luasprocs_tui.widgets.keys import KeyLine
@@ -224,6 +225,9 @@ class ExecutionsScreen(PolledScreen):
             end, start = ("newest", "oldest") if by > 0 else ("oldest", "newest")
             self.notify(f"past the {end}: on from the {start}", timeout=2, markup=False)
         table.go_to(at)
+
+    def exported(self) -> tuple[str, str]:
+        return f"{self.PLACE}.json", as_json(one._asdict() for one in self._records)
 
     def action_back(self) -> None:
         """Ends the filter, else leaves."""

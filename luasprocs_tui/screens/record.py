@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -111,16 +110,11 @@ class RecordScreen(BaseScreen):
         if self._place[0]:
             self.post_message(messages.OpenSource(*self._place))
 
-    def action_export(self) -> None:
-        """Writes the record to the folder that the screen was started in; a file that is there already stays."""
-        file = Path(f"luasprocs-{''.join(one if one.isalnum() else '-' for one in self.record.id)}.json")
-        try:
-            with file.open("x", encoding="utf-8") as written:
-                written.write(record_json(self.record))
-        except OSError as error:
-            self.shell.toast(f"{file} can't be written: {error.strerror or error}", bad=True)
-        else:
-            self.shell.toast(f"written to {file.resolve()}")
+    def copied(self) -> str:
+        return record_json(self.record)
+
+    def exported(self) -> tuple[str, str]:
+        return f"{''.join(one if one.isalnum() else '-' for one in self.record.id)}.json", record_json(self.record)
 
 
 def facts(one: Execution) -> Text:

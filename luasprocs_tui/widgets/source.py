@@ -46,6 +46,11 @@ class SourceView(Scrolls, ScrollView, can_focus=True):
         return self._marked
 
     @property
+    def text(self) -> str:
+        """All of it, as it is shown."""
+        return "\n".join(line.plain for line in self._lines)
+
+    @property
     def _margin(self) -> int:
         return len(str(len(self._lines))) + 3
 

@@ -16,6 +16,7 @@ from textual.strip import Strip
 from luasprocs_tui import actions, messages
 from luasprocs_tui.values.columns import GAP, Line, fit, row_text, widths
 from luasprocs_tui.values.lines import BENEATH
+from luasprocs_tui.values.sheets import labelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -73,6 +74,12 @@ class Table(ScrollView, can_focus=True):
     def follows(self) -> bool:
         """Whether it goes along with rows that come: the user has left neither the last row nor the bottom."""
         return self._follows
+
+    def sheet(self, *keys: str) -> list[dict[str, str]]:
+        """Rows by the labels of their columns: those of `keys`, or all."""
+        labels = [column.label for column in self._columns]
+        wanted = [at for at, key in enumerate(self._keys) if not key.endswith(BENEATH) and (not keys or key in keys)]
+        return [labelled(labels, self._line(at).cells) for at in wanted]
 
     @property
     def visible_keys(self) -> tuple[str, ...]:
