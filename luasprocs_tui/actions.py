@@ -20,7 +20,7 @@ class Action:
 
     `keys`: "" for one that is only a command; `where`: screens, `views` for all of them, or `everywhere`; `writes`: it changes
     something in Redis, and is off with --read-only; `shown`: stands in the footer; `takes`: what may stand behind the command;
-    `also`: other names of the command; `always`: its key does it in dialogs, too.
+    `also`: other names of the command; `always`: its key does it in dialogs, too; `moves`: it leads to another place.
     """
 
     name: str
@@ -35,6 +35,12 @@ class Action:
     app: bool = False
     also: tuple[str, ...] = ()
     always: bool = False
+    moves: bool = False
+
+    @property
+    def kind(self) -> str:
+        """LOOK, MOVE or CHANGE: how the help sorts it."""
+        return CHANGE if self.writes else MOVE if self.moves or self.where == _VIEWS else LOOK
 
     @property
     def command(self) -> str:
@@ -47,6 +53,9 @@ class Action:
         return f"app.{self.name}" if self.app else self.name
 
 
+LOOK, MOVE, CHANGE = "look", "move", "change"
+CHANGES = "∆"
+"""The sign of what changes something, in the footer and in the help."""
 SCREENS = (
     *("sprocs", "source", "executions", "record", "stats", "cron", "jobs", "history", "wanted"),
     *("findings", "daemons", "outages", "shards", "replay"),
@@ -59,9 +68,9 @@ _CALL = "[NAME [--key K]… [ARG]…]"
 
 ACTIONS = (
     Action("filter", "slash", "Filter", "Shows only what matches.", _LISTS, display="/", takes="TEXT"),
-    Action("find", "f", "Find", "Jumps to a match and keeps the other rows.", ("executions",), takes="TEXT"),
-    Action("next_match", "n", "Next", "Goes to the next match.", ("executions",), shown=False),
-    Action("previous_match", "N", "Previous", "Goes to the match before.", ("executions",), shown=False),
+    Action("find", "f", "Find", "Jumps to a match and keeps the other rows.", ("executions",), takes="TEXT", moves=True),
+    Action("next_match", "n", "Next", "Goes to the next match.", ("executions",), shown=False, moves=True),
+    Action("previous_match", "N", "Previous", "Goes to the match before.", ("executions",), shown=False, moves=True),
     Action("mark", "space", "Mark", "Marks the sproc; actions apply to all marked ones.", ("sprocs",), shown=False),
     Action("all", "a", "All", "Opens the quiet sprocs, or folds them into one line.", ("sprocs",), shown=False),
     Action("whole", "z", "Whole", "Gives the panel all the room, or takes it back.", ("sprocs",), shown=False),
@@ -69,7 +78,8 @@ ACTIONS = (
     Action("sort", "o", "Sort", "Sorts by the next column.", ("sprocs",), shown=False),
     Action("reverse", "O", "Reverse", "Sorts the other way round.", ("sprocs",), shown=False),
     Action("executions", "x", "Executions", "Follows the runs.", _VIEWS),
-    Action("stats", "i", "Stats", "Shows its runs per second, errors and durations.", ("sprocs", "source", "cron"), shown=False),
+    Action("stats", "i", "Stats", "Shows its runs per second, errors and durations.",
+           ("sprocs", "source", "cron"), shown=False, moves=True),
     Action("cron", "c", "Cron", "Lists schedules and their countdowns.", _VIEWS),
     Action("jobs", "J", "Jobs", "Lists async jobs: running, waiting, dead.", _VIEWS),
     Action("findings", "exclamation_mark", "Trouble", "Lists all that is wrong, and leads there.", _VIEWS, display="!"),
@@ -84,9 +94,10 @@ ACTIONS = (
     Action("edit", "e", "Edit", "Edits its header live; a daemon commits it.", _ONE, writes=True),
     Action("edit_source", "E", "Editor", "Opens its source in $EDITOR.", _ONE, writes=True, shown=False),
     Action("undo", "u", "Undo", "Undoes a live edit, or reverts the last commit of it.", _ONE, writes=True, shown=False),
-    Action("replay", "t", "Replay", "Runs it again on a throw-away server, as of then and as of now.", ("record",)),
+    Action("replay", "t", "Replay", "Runs it again on a throw-away server, as of then and as of now.",
+           ("record",), moves=True),
     Action("again", "t", "Again", "Runs it once more.", ("replay",)),
-    Action("source", "s", "Source", "Opens the sproc at the line of the error.", ("record",)),
+    Action("source", "s", "Source", "Opens the sproc at the line of the error.", ("record",), moves=True),
     Action("retry", "t", "Retry", "Runs a dead job again, or a delayed one now.", ("jobs",), writes=True),
     Action("drop", "d", "Drop", "Deletes a job that is not running.", ("jobs",), writes=True),
     Action("roll_back", "b", "Roll back", "Makes this generation live again.", ("history",), writes=True),
@@ -94,7 +105,7 @@ ACTIONS = (
            ("sprocs", "history"), writes=True, shown=False),
     Action("suspend", "S", "Suspend", "Suspends syncs, or allows them again.", ("sprocs", "history"), writes=True, shown=False),
     Action("ctx", "C", "Context", "Switches to another context.",
-           ("sprocs",), takes="[NAME]", shown=False, app=True),
+           ("sprocs",), takes="[NAME]", shown=False, app=True, moves=True),
     Action("theme", "", "Theme", "Sets the colours: dark, light or contrast.", ("everywhere",), takes="[NAME]", app=True),
     Action("copy", "y", "Copy", "Copies the row, or the text, to the clipboard of the terminal (OSC 52).",
            ("everywhere",), shown=False, app=True),
@@ -105,8 +116,8 @@ ACTIONS = (
            ("everywhere",), shown=False, display=":", app=True),
     Action("help", "question_mark", "Help", "Lists the keys of this screen.", ("everywhere",), display="?", app=True),
     Action("background", "ctrl+z", "Background", "Goes to the background; the shell's fg brings it back.",
-           ("everywhere",), shown=False, app=True, always=True),
-    Action("quit", "q", "Quit", "Leaves.", ("everywhere",), app=True, also=("q", "q!", "exit")),
+           ("everywhere",), shown=False, app=True, always=True, moves=True),
+    Action("quit", "q", "Quit", "Leaves.", ("everywhere",), app=True, also=("q", "q!", "exit"), moves=True),
 )  # fmt: skip
 MOVES = (
     ("up", "up,k", "move(-1)", "one line up"),

@@ -5,6 +5,7 @@ A key goes from its binding (`actions.py`) to `action_NAME` of a screen, or of t
 
 from __future__ import annotations
 
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from textual import on
 from textual.app import SystemCommand
 from textual.binding import BindingType
 
+from luasprocs.server.urls import redacted
 from luasprocs_tui import actions, messages, signals
 from luasprocs_tui.screens.base import BaseScreen
 from luasprocs_tui.screens.sprocs import SprocsScreen
@@ -23,11 +25,12 @@ from luasprocs_tui.themes import CONTRAST, NAMES
 from luasprocs_tui.values.safe import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from textual.screen import Screen
 
     from luasprocs_tui.actions import Action
+    from luasprocs_tui.values.contexts import ContextFacts
 
 
 class TuiApp(Shell):
@@ -80,14 +83,28 @@ class TuiApp(Shell):
         if not contexts:
             self.toast("no contexts are set: see the settings in docs/screen.md", bad=True)
         elif name is None:
-            from luasprocs_tui.widgets.dialog import Choose  # noqa: PLC0415  # after the first paint
+            from luasprocs_tui.widgets.contexts import Contexts  # noqa: PLC0415  # after the first paint
 
-            said = [(one.name, f"{one.name}{'  PRODUCTION' if one.production else ''}") for one in contexts.values()]
-            self.push_screen(Choose("Go to", said), lambda chosen: self.action_ctx(chosen) if chosen else None)
+            said = [
+                (one.name, f"{redacted(one.url)}{'  PRODUCTION' if one.production else ''}")
+                for one in contexts.values()
+            ]
+            self.push_screen(Contexts(said, self._look), lambda chosen: self.action_ctx(chosen) if chosen else None)
         elif name not in contexts:
             self.toast(f"there is no context {name}: there are {', '.join(contexts)}", bad=True)
         else:
             self.switch(contexts[name])
+
+    def _look(self, name: str, then: Callable[[ContextFacts], object]) -> None:
+        """How another registry is. Nobody waits for the thread, not even when the app ends."""
+        from luasprocs_tui.backend.looks import look  # noqa: PLC0415  # it needs Redis
+
+        def read() -> None:
+            found = look(self.settings.contexts[name])
+            if self.is_running:
+                self.call_later(then, found)
+
+        threading.Thread(target=read, daemon=True).start()
 
     def action_copy(self) -> None:
         screen = self.screen
@@ -130,14 +147,9 @@ class TuiApp(Shell):
             self.toast(f"there is no theme {wanted}: there are {', '.join(THEMES)}", bad=True)
 
     def action_help(self) -> None:
-        from luasprocs_tui.widgets.dialog import Show  # noqa: PLC0415  # as above
+        from luasprocs_tui.widgets.help import Help  # noqa: PLC0415  # as above
 
-        lines = [
-            f"{actions.key_of(one, self.settings.keys):10}{f':{one.command}':16}{one.says}"
-            for one in actions.here(_place(self.screen))
-        ]
-        moves = "\n\nj k g G, arrows, pages: move      enter: open      esc: one step back      ctrl+p: palette"
-        self.push_screen(Show("Keys and commands here", "\n".join(lines) + moves))
+        self.push_screen(Help(_place(self.screen), self.settings.keys, read_only=self.read_only))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """For the palette: what can be done here."""

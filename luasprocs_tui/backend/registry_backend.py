@@ -62,11 +62,11 @@ class RegistryBackend:
         SettingsError: the URL or the namespace can't be used.
     """
 
-    def __init__(self, url: str, namespace: str = "") -> None:
+    def __init__(self, url: str, namespace: str = "", *, timeout_s: float = REPLY_TIMEOUT_S) -> None:
         checked(url)
         Keys(namespace)
         self._server = redacted(url)
-        self._fleet = Fleet(url, namespace, lenient=True, socket_timeout=REPLY_TIMEOUT_S)
+        self._fleet = Fleet(url, namespace, lenient=True, socket_timeout=timeout_s)
         self._snapshots = SnapshotReader(self._fleet.registry)
         self._generations: tuple[int, Sequence[Generation]] = (0, ())
 

@@ -15,6 +15,8 @@ SEARCH_S = 0.1
 """So long may one text take."""
 PASS_S = 0.4
 """And so long all of those that are looked through at once."""
+LOOKED_AT = 64
+"""After so many texts."""
 _KEPT = 64
 
 
@@ -27,32 +29,34 @@ class _Watch:
 
     def __init__(self) -> None:
         self._set = False
-        self._began_s: float | None = None
+        self._search = 0
+        self._rang_in = 0
+        self._searching = False
 
     def search(self, pattern: re.Pattern[str], text: str) -> bool:
-        """Raises _TooSlowError after about SEARCH_S. In another thread than the main one nothing is watched."""
+        """Raises _TooSlowError after SEARCH_S, or up to twice that. In another thread than the main one nothing is watched."""
         if not self._set and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGVTALRM, self._rang)
             self._ring()
-        self._began_s = time.perf_counter()
+        self._search += 1
+        self._searching = True
         try:
             return pattern.search(text) is not None
         finally:
-            self._began_s = None
+            self._searching = False
 
     def _ring(self) -> None:
         self._set = True
         signal.setitimer(signal.ITIMER_VIRTUAL, SEARCH_S)
 
     def _rang(self, *_: object) -> None:
-        began_s = self._began_s
-        if began_s is None:
-            self._set = False  # the next search sets it
-        elif time.perf_counter() - began_s < SEARCH_S / 2:
-            self._ring()  # this search has only just begun
-        else:
-            self._set = False
+        self._set = False  # the next search sets it
+        if not self._searching:
+            return
+        if self._rang_in == self._search:  # for the second time
             raise _TooSlowError
+        self._rang_in = self._search
+        self._ring()
 
 
 _WATCH = _Watch()
@@ -63,7 +67,7 @@ class Expression:
 
     def __init__(self, text: str) -> None:
         self.problem = ""
-        self._spent_s = 0.0
+        self._began_s, self._left = 0.0, LOOKED_AT
         try:
             self._pattern = re.compile(text, re.IGNORECASE | re.MULTILINE)
         except (re.error, ValueError, OverflowError, RecursionError) as error:
@@ -71,22 +75,26 @@ class Expression:
 
     def begin(self) -> None:
         """Before each pass."""
-        self._spent_s = 0.0
+        self._began_s, self._left = time.thread_time(), LOOKED_AT
 
     def found(self, text: str) -> bool | None:
         """Whether it is found in a text; None if that can't be told."""
         if self.problem:
             return None
-        began_s = time.perf_counter()
+        self._left -= 1
+        if not self._left:  # a look at this clock takes longer than most searches
+            self._left = LOOKED_AT
+            if time.thread_time() - self._began_s > PASS_S:
+                self._too_slow()
+                return None
         try:
             return _WATCH.search(self._pattern, text)
         except _TooSlowError:
-            self._spent_s = PASS_S
+            self._too_slow()
             return None
-        finally:
-            self._spent_s += time.perf_counter() - began_s
-            if self._spent_s > PASS_S:
-                self.problem = f"~{self._pattern.pattern} takes too long: it is left out"
+
+    def _too_slow(self) -> None:
+        self.problem = f"~{self._pattern.pattern} takes too long: it is left out"
 
 
 @lru_cache(_KEPT)

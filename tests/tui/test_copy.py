@@ -28,9 +28,14 @@ async def test_a_list_is_copied_and_written_to_a_file(tmp_path: Path, monkeypatc
         assert pilot.app.clipboard == "lone \\udcff.lua"
         await pilot.press("w")
         await shows(pilot, "written to")
-        (file,) = tmp_path.glob("luasprocs-*-sprocs.json")
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = written(tmp_path)
         assert [(row["NAME"], row["TRIGGER"]) for row in found][:2] == [("a.lua", "set k*"), ("b.lua", "")]
+
+
+def written(folder: Path) -> list[dict[str, str]]:
+    (file,) = folder.glob("luasprocs-*-sprocs.json")
+    found: list[dict[str, str]] = json.loads(file.read_text(encoding="utf-8"))
+    return found
 
 
 async def test_where_there_is_nothing_it_says_so() -> None:

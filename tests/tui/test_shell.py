@@ -9,7 +9,7 @@ import pytest
 
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.settings import Context, ScreenSettings
-from luasprocs_tui.widgets.dialog import Choose
+from luasprocs_tui.widgets.contexts import Contexts
 from luasprocs_tui.widgets.table import Table
 from tests.live import put, sproc
 from tests.tui.pilot import (
@@ -28,6 +28,7 @@ from tests.tui.pilot import (
 
 if TYPE_CHECKING:
     from redis import Redis
+    from textual.pilot import Pilot
 
     from tests.conftest import OwnServer
     from tests.servers import Server
@@ -51,11 +52,21 @@ async def test_a_context_is_left_for_another_also_while_it_hangs(server: Server,
         finally:
             os.kill(own.pid, signal.SIGCONT)
         await pilot.press("C")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Choose), "the choice")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Contexts), "the choice")
+        await shows(pilot, "NAME", "STATE", "FAILING", "DAEMONS", own.url)
+        await until(pilot, lambda: sum("in sync" in line for line in dialog_of(pilot)) == 2, "how both are")
+        await pilot.press(*"tw")
+        await until(pilot, lambda: not any(own.url in line for line in dialog_of(pilot)), "two alone")
+        await pilot.press("backspace", "backspace", *"on")
+        await until(pilot, lambda: any(own.url in line for line in dialog_of(pilot)), "one alone")
         await pilot.press("enter")
         await until(pilot, lambda: "first.lua" in screen_of(pilot), "the first again")
         await pilot.press("colon", *"ctx", "space", *"three", "enter")
         await until(pilot, lambda: "there is no context three" in screen_of(pilot), "the refusal")
+
+
+def dialog_of(pilot: Pilot[None]) -> list[str]:
+    return [line for line in screen_of(pilot).split("\n") if "│" in line]
 
 
 async def test_a_read_only_context_changes_nothing(server: Server) -> None:
