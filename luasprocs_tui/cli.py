@@ -90,6 +90,10 @@ def cli(  # noqa: PLR0913, PLR0917  # click gives each option by name
     sys.setswitchinterval(SWITCH_S)
     if command:
         app.call_later(app.command, command)
+    _run(app)
+
+
+def _run(app: TuiApp) -> None:
     app.run()
     if app.return_code:
         raise click.exceptions.Exit(app.return_code)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from luasprocs.state.executions import Execution
     from luasprocs_tui.values.about import About
-    from luasprocs_tui.values.replays import Compared
     from luasprocs_tui.values.places import Place
+    from luasprocs_tui.values.replays import Compared
     from luasprocs_tui.values.snapshots import Batch, Snapshot
 
 T = TypeVar("T")

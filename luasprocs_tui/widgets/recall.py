@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, Protocol, cast
 
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
-if TYPE_CHECKING:
-    from luasprocs_tui.base_app import BaseApp
-
 LINES_KEPT = 100
+
+
+class KeepsLines(Protocol):
+    """The app: lines that were typed, the newest last, by kind."""
+
+    typed: dict[str, list[str]]
 
 
 class Recall(Input):
@@ -29,7 +32,7 @@ class Recall(Input):
 
     @property
     def _before(self) -> list[str]:
-        return cast("BaseApp", self.app).typed.setdefault(self._kind, [])
+        return cast("KeepsLines", self.app).typed.setdefault(self._kind, [])
 
     async def action_submit(self) -> None:
         """Keeps the line, once."""
