@@ -6,10 +6,13 @@ Textual starts again at each SIGCONT, of which a shell may send two: then two th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from textual.app import SuspendNotSupported
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -27,7 +30,7 @@ def hear(app: App[Any]) -> None:
 def stop(app: App[Any]) -> None:
     """Gives the terminal back, and stops until the shell's `fg`, with all that the shell started together with it."""
     loop = asyncio.get_running_loop()
-    with app.suspend():
+    with contextlib.suppress(SuspendNotSupported), app.suspend():  # in a browser there is nothing to give back
         loop.remove_signal_handler(signal.SIGTSTP)  # so that it stops
         os.kill(0, signal.SIGTSTP)
         loop.add_signal_handler(signal.SIGTSTP, stop, app)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.live import put, sproc
+from tests.tui.pilot import shows, unconnected
 from tests.tui.terminal import Terminal
 from tests.until import until
 
@@ -85,3 +86,9 @@ def test_ctrl_z_suspends_it_and_fg_brings_it_back(shell: Terminal, tmp_path: Pat
         assert_as_it_was(terminal)
         terminal.type("clear; stty -a | diff before - && echo the same\n")
         terminal.shows("the same\nready>")
+
+
+async def test_where_nothing_can_be_suspended_ctrl_z_does_nothing() -> None:
+    async with unconnected().run_test() as pilot:
+        await pilot.press("ctrl+z", "question_mark")
+        await shows(pilot, "Keys and commands here")
