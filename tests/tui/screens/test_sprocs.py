@@ -62,7 +62,7 @@ async def test_it_lists_each_sproc_with_trigger_state_and_counters(server: Serve
             assert "set dream*" in lines["sc2.lua"]
             assert "cron */15 * * * * *" in lines["sc3.lua"]
             assert "library" in lines["utils.lua"]
-        assert "disabled" in next(line for name, line in lines.items() if name.startswith("billing/c"))
+        assert "disabled" in next(line for name, line in lines.items() if name.startswith("billing/"))
         assert text_of(pilot, "#badge").strip().startswith("NO DAEMON nothing runs: ")
         assert "main c0ffeec0" in shown
         assert "gen 1" in shown
