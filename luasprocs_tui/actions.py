@@ -19,7 +19,8 @@ class Action:
     """`name`: of its `:` command; the method is `action_NAME`, of the screen or (`app`) of `TuiApp`.
 
     `keys`: "" for one that is only a command; `where`: screens, `views` for all of them, or `everywhere`; `writes`: it changes
-    something in Redis, and is off with --read-only; `shown`: stands in the footer; `takes`: what may stand behind the command.
+    something in Redis, and is off with --read-only; `shown`: stands in the footer; `takes`: what may stand behind the command;
+    `also`: other names of the command; `always`: its key does it in dialogs, too; `moves`: it leads to another place.
     """
 
     name: str
@@ -32,6 +33,19 @@ class Action:
     display: str | None = None
     takes: str = ""
     app: bool = False
+    also: tuple[str, ...] = ()
+    always: bool = False
+    moves: bool = False
+
+    @property
+    def kind(self) -> str:
+        """LOOK, MOVE or CHANGE: how the help sorts it."""
+        return CHANGE if self.writes else MOVE if self.moves or self.where == _VIEWS else LOOK
+
+    @property
+    def command(self) -> str:
+        """As it is typed behind `:`."""
+        return self.name.replace("_", "-")
 
     @property
     def target(self) -> str:
@@ -39,6 +53,9 @@ class Action:
         return f"app.{self.name}" if self.app else self.name
 
 
+LOOK, MOVE, CHANGE = "look", "move", "change"
+CHANGES = "∆"
+"""The sign of what changes something, in the footer and in the help."""
 SCREENS = (
     *("sprocs", "source", "executions", "record", "stats", "cron", "jobs", "history", "wanted"),
     *("findings", "daemons", "outages", "shards", "replay", "ribbon"),
@@ -51,9 +68,9 @@ _CALL = "[NAME [--key K]… [ARG]…]"
 
 ACTIONS = (
     Action("filter", "slash", "Filter", "Shows only what matches.", _LISTS, display="/", takes="TEXT"),
-    Action("find", "f", "Find", "Jumps to a match and keeps the other rows.", ("executions",), takes="TEXT"),
-    Action("next_match", "n", "Next", "Goes to the next match.", ("executions",), shown=False),
-    Action("previous_match", "N", "Previous", "Goes to the match before.", ("executions",), shown=False),
+    Action("find", "f", "Find", "Jumps to a match and keeps the other rows.", ("executions",), takes="TEXT", moves=True),
+    Action("next_match", "n", "Next", "Goes to the next match.", ("executions",), shown=False, moves=True),
+    Action("previous_match", "N", "Previous", "Goes to the match before.", ("executions",), shown=False, moves=True),
     Action("mark", "space", "Mark", "Marks the sproc; actions apply to all marked ones.", ("sprocs",), shown=False),
     Action("all", "a", "All", "Opens the quiet sprocs, or folds them into one line.", ("sprocs",), shown=False),
     Action("whole", "z", "Whole", "Gives the panel all the room, or takes it back.", ("sprocs",), shown=False),
@@ -61,7 +78,8 @@ ACTIONS = (
     Action("sort", "o", "Sort", "Sorts by the next column.", ("sprocs",), shown=False),
     Action("reverse", "O", "Reverse", "Sorts the other way round.", ("sprocs",), shown=False),
     Action("executions", "x", "Executions", "Follows the runs.", _VIEWS),
-    Action("stats", "i", "Stats", "Shows its runs per second, errors and durations.", ("sprocs", "source", "cron"), shown=False),
+    Action("stats", "i", "Stats", "Shows its runs per second, errors and durations.",
+           ("sprocs", "source", "cron"), shown=False, moves=True),
     Action("cron", "c", "Cron", "Lists schedules and their countdowns.", _VIEWS),
     Action("jobs", "J", "Jobs", "Lists async jobs: running, waiting, dead.", _VIEWS),
     Action("findings", "exclamation_mark", "Trouble", "Lists all that is wrong, and leads there.", _VIEWS, display="!"),
@@ -71,16 +89,16 @@ ACTIONS = (
     Action("shards", "H", "Shards", "Lists the shards of a cluster.", _VIEWS, shown=False),
     Action("ribbon", "W", "Since when", "Shows a day's errors, and which generation they began with.", _VIEWS, shown=False),
     Action("history", "h", "History", "Lists generations, to roll back to one.", _VIEWS),
-    Action("wanted", "v", "Git", "Compares what git wants with what is live.", _VIEWS, shown=False),
-    Action("execute", "R", "Run", "Runs it, and shows the reply.", (*_ONE, "record"), writes=True, takes=_CALL),
+    Action("wanted", "v", "Git", "Compares what git wants with what is live.", _VIEWS, shown=False, also=("git",)),
+    Action("execute", "R", "Run", "Runs it, and shows the reply.", (*_ONE, "record"), writes=True, takes=_CALL, also=("run",)),
     Action("pause", "p", "Pause", "Stops its triggers, or starts them again.", (*_ONE, "cron"), writes=True),
     Action("edit", "e", "Edit", "Edits its header live; a daemon commits it.", _ONE, writes=True),
     Action("edit_source", "E", "Editor", "Opens its source in $EDITOR.", _ONE, writes=True, shown=False),
-    Action("undo", "u", "Undo", "Undoes a live edit.", _ONE, writes=True, shown=False),
-    Action("replay", "t", "Replay", "Runs it again on a throw-away server, as of then and as of now.", ("record",)),
+    Action("undo", "u", "Undo", "Undoes a live edit, or reverts the last commit of it.", _ONE, writes=True, shown=False),
+    Action("replay", "t", "Replay", "Runs it again on a throw-away server, as of then and as of now.",
+           ("record",), moves=True),
     Action("again", "t", "Again", "Runs it once more.", ("replay",)),
-    Action("source", "s", "Source", "Opens the sproc at the line of the error.", ("record",)),
-    Action("export", "w", "Export", "Writes the record to a file, as JSON.", ("record",)),
+    Action("source", "s", "Source", "Opens the sproc at the line of the error.", ("record",), moves=True),
     Action("retry", "t", "Retry", "Runs a dead job again, or a delayed one now.", ("jobs",), writes=True),
     Action("drop", "d", "Drop", "Deletes a job that is not running.", ("jobs",), writes=True),
     Action("roll_back", "b", "Roll back", "Makes this generation live again.", ("history",), writes=True),
@@ -90,17 +108,35 @@ ACTIONS = (
     Action("longer", "plus", "More time", "Shows more time: an hour to a day.", ("ribbon",), display="+"),
     Action("shorter", "minus", "Less time", "Shows less time.", ("ribbon",), display="-"),
     Action("everyone", "a", "All or one", "Shows all sprocs, or the one again.", ("ribbon",)),
-    Action("sync", "s", "Sync", "Asks a daemon to sync; lifts a pin.", ("sprocs", "history"), writes=True, shown=False),
+    Action("sync", "s", "Sync", "Shows what waits, asks a daemon to sync; lifts a pin.",
+           ("sprocs", "history"), writes=True, shown=False),
     Action("suspend", "S", "Suspend", "Suspends syncs, or allows them again.", ("sprocs", "history"), writes=True, shown=False),
     Action("ctx", "C", "Context", "Switches to another context.",
-           ("sprocs",), takes="[NAME]", shown=False, app=True),
+           ("sprocs",), takes="[NAME]", shown=False, app=True, moves=True),
     Action("theme", "", "Theme", "Sets the colours: dark, light or contrast.", ("everywhere",), takes="[NAME]", app=True),
+    Action("copy", "y", "Copy", "Copies the row, or the text, to the clipboard of the terminal (OSC 52).",
+           ("everywhere",), shown=False, app=True),
+    Action("export", "w", "Export", "Writes all that is listed, or the text, to a file.",
+           ("everywhere",), shown=False, app=True),
     Action("refresh_now", "r", "Refresh", "Refreshes everything now.", ("everywhere",), shown=False, app=True),
     Action("command", "colon", "Command", "Runs any action by its name.",
            ("everywhere",), shown=False, display=":", app=True),
     Action("help", "question_mark", "Help", "Lists the keys of this screen.", ("everywhere",), display="?", app=True),
-    Action("quit", "q", "Quit", "Leaves.", ("everywhere",), app=True),
+    Action("background", "ctrl+z", "Background", "Goes to the background; the shell's fg brings it back.",
+           ("everywhere",), shown=False, app=True, always=True, moves=True),
+    Action("quit", "q", "Quit", "Leaves.", ("everywhere",), app=True, also=("q", "q!", "exit"), moves=True),
 )  # fmt: skip
+MOVES = (
+    ("up", "up,k", "move(-1)", "one line up"),
+    ("down", "down,j", "move(1)", "one line down"),
+    ("half_up", "ctrl+u", "page(-0.5)", "half a page up"),
+    ("half_down", "ctrl+d", "page(0.5)", "half a page down"),
+    ("page_up", "pageup,ctrl+b", "page(-1)", "a page up"),
+    ("page_down", "pagedown,ctrl+f", "page(1)", "a page down"),
+    ("first", "home,g", "end(-1)", "to the beginning"),
+    ("last", "end,G", "end(1)", "to the end"),
+)
+"""What moves in every list, text and dialog: name, keys, the widget's action, and what it says."""
 ANYWHERE = frozenset({one.name for one in ACTIONS if one.where == _VIEWS} | {"execute", "sync", "suspend", "ctx"})
 """Commands that need no row under the cursor: they can be typed on any screen."""
 _NAMES = {"/": "slash", "?": "question_mark", ":": "colon", " ": "space"}
@@ -109,7 +145,15 @@ _NAMES = {"/": "slash", "?": "question_mark", ":": "colon", " ": "space"}
 def bindings(where: str) -> list[Binding]:
     """Those of one screen, or of the app (`everywhere`)."""
     return [
-        Binding(one.keys, one.target, one.label, show=one.shown, key_display=one.display, id=f"{where}.{one.name}")
+        Binding(
+            one.keys,
+            one.target,
+            one.label,
+            show=one.shown,
+            key_display=one.display,
+            id=f"{where}.{one.name}",
+            priority=one.always,
+        )
         for one in ACTIONS
         if where in places_of(one) and one.keys
     ]
@@ -120,10 +164,15 @@ def places_of(action: Action) -> tuple[str, ...]:
     return SCREENS if action.where == _VIEWS else action.where
 
 
+def moves(where: str) -> list[Binding]:
+    """Those of one kind of widget, which has `action_move`, `action_page` and `action_end`."""
+    return [Binding(keys, action, says, show=False, id=f"{where}.{name}") for name, keys, action, says in MOVES]
+
+
 def of(name: str) -> Action | None:
-    """By its name, `-` for `_`."""
+    """By its name, `-` for `_`, or by another name that it has."""
     wanted = name.strip().lower().replace("-", "_")
-    return next((one for one in ACTIONS if one.name == wanted), None)
+    return next((one for one in ACTIONS if wanted in {one.name, *one.also}), None)
 
 
 def here(screen: str) -> Iterator[Action]:
@@ -131,8 +180,14 @@ def here(screen: str) -> Iterator[Action]:
     return (one for one in ACTIONS if {screen, "everywhere"} & set(places_of(one)))
 
 
+def commands(screen: str) -> list[str]:
+    """Names of what can be typed on a screen."""
+    can = [one for one in ACTIONS if one.name in ANYWHERE or {screen, "everywhere"} & set(one.where)]
+    return [one.command for one in can]
+
+
 def names() -> Iterable[str]:
-    return (one.name.replace("_", "-") for one in ACTIONS)
+    return (one.command for one in ACTIONS)
 
 
 def key_of(action: Action, keys: Mapping[str, str] | None = None) -> str:

@@ -5,14 +5,18 @@ A key goes from its binding (`actions.py`) to `action_NAME` of a screen, or of t
 
 from __future__ import annotations
 
+import threading
+import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.app import SystemCommand
 from textual.binding import BindingType
 
-from luasprocs_tui import actions, messages
+from luasprocs.server.urls import redacted
+from luasprocs_tui import actions, messages, signals
 from luasprocs_tui.screens.base import BaseScreen
 from luasprocs_tui.screens.sprocs import SprocsScreen
 from luasprocs_tui.settings import NO_SETTINGS, THEMES, Context, ScreenSettings
@@ -21,11 +25,12 @@ from luasprocs_tui.themes import CONTRAST, NAMES
 from luasprocs_tui.values.safe import clean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from textual.screen import Screen
 
     from luasprocs_tui.actions import Action
+    from luasprocs_tui.values.contexts import ContextFacts
 
 
 class TuiApp(Shell):
@@ -78,14 +83,59 @@ class TuiApp(Shell):
         if not contexts:
             self.toast("no contexts are set: see the settings in docs/screen.md", bad=True)
         elif name is None:
-            from luasprocs_tui.widgets.dialog import Choose  # noqa: PLC0415  # after the first paint
+            from luasprocs_tui.widgets.contexts import Contexts  # noqa: PLC0415  # after the first paint
 
-            said = [(one.name, f"{one.name}{'  PRODUCTION' if one.production else ''}") for one in contexts.values()]
-            self.push_screen(Choose("Go to", said), lambda chosen: self.action_ctx(chosen) if chosen else None)
+            said = [
+                (one.name, f"{redacted(one.url)}{'  PRODUCTION' if one.production else ''}")
+                for one in contexts.values()
+            ]
+            self.push_screen(Contexts(said, self._look), lambda chosen: self.action_ctx(chosen) if chosen else None)
         elif name not in contexts:
             self.toast(f"there is no context {name}: there are {', '.join(contexts)}", bad=True)
         else:
             self.switch(contexts[name])
+
+    def _look(self, name: str, then: Callable[[ContextFacts], object]) -> None:
+        """How another registry is. Nobody waits for the thread, not even when the app ends."""
+        from luasprocs_tui.backend.looks import look  # noqa: PLC0415  # it needs Redis
+
+        def read() -> None:
+            found = look(self.settings.contexts[name])
+            if self.is_running:
+                self.call_later(then, found)
+
+        threading.Thread(target=read, daemon=True).start()
+
+    def action_copy(self) -> None:
+        screen = self.screen
+        text = screen.copied() if isinstance(screen, BaseScreen) else ""
+        if not text:
+            self.toast("there is nothing to copy here", bad=True)
+            return
+        self.copy_to_clipboard(text.encode("utf-8", "backslashreplace").decode())
+        lines = text.count("\n") + 1
+        self.toast(f"copied: {text}" if lines == 1 else f"copied {lines} lines")
+
+    def action_export(self) -> None:
+        """Writes to the folder that the screen was started in; a file that is there already stays."""
+        name, text = self.screen.exported() if isinstance(self.screen, BaseScreen) else ("", "")
+        if not text:
+            self.toast("there is nothing to export here", bad=True)
+            return
+        file = Path(f"luasprocs-{name}" if name[:1].isdigit() else f"luasprocs-{time.strftime('%Y%m%dT%H%M%S')}-{name}")
+        try:
+            with file.open("x", encoding="utf-8", errors="backslashreplace") as written:
+                written.write(text)
+        except OSError as error:
+            self.toast(f"{file} can't be written: {error.strerror or error}", bad=True)
+        else:
+            self.toast(f"written to {file.resolve()}")
+
+    def action_background(self) -> None:
+        signals.stop(self)
+
+    async def action_quit(self) -> None:
+        self.exit()
 
     def action_theme(self, name: str | None = None) -> None:
         """Takes other colours: those named, else the next."""
@@ -97,29 +147,29 @@ class TuiApp(Shell):
             self.toast(f"there is no theme {wanted}: there are {', '.join(THEMES)}", bad=True)
 
     def action_help(self) -> None:
-        from luasprocs_tui.widgets.dialog import Show  # noqa: PLC0415  # as above
+        from luasprocs_tui.widgets.help import Help  # noqa: PLC0415  # as above
 
-        lines = [
-            f"{actions.key_of(one, self.settings.keys):10}{f':{one.name}'.replace('_', '-'):16}{one.says}"
-            for one in actions.here(_place(self.screen))
-        ]
-        moves = "\n\nj k g G, arrows, pages: move      enter: open      esc: one step back      ctrl+p: palette"
-        self.push_screen(Show("Keys and commands here", "\n".join(lines) + moves))
+        self.push_screen(Help(_place(self.screen), self.settings.keys, read_only=self.read_only))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """For the palette: what can be done here."""
         for one in actions.here(_place(screen)):
             if (self if one.app else screen).check_action(one.name, ()) and one.name != "command":
                 key = actions.key_of(one, self.settings.keys)
-                said = f":{one.name.replace('_', '-')}{f', key {key}' if key else ''}"
+                said = f":{one.command}{f', key {key}' if key else ''}"
                 # The palette searches titles alone.
                 yield SystemCommand(f"{one.label}: {one.says}", said, partial(self._do, one))
 
     def action_command(self) -> None:
         from luasprocs_tui.widgets.command import CommandLine  # noqa: PLC0415  # as above
 
-        known = [f"ctx {name}" for name in self.settings.contexts] + [f"theme {name}" for name in THEMES]
-        self.push_screen(CommandLine((*actions.names(), *known)), self.command)
+        snapshot = self.state.snapshot
+        words = {
+            "ctx": [*self.settings.contexts],
+            "theme": THEMES,
+            "execute": [row.name for row in snapshot.rows] if snapshot else [],
+        }
+        self.push_screen(CommandLine(actions.commands(_place(self.screen)), words), self.command)
 
     def command(self, text: str | None) -> None:
         """Does what was typed, `NAME [WORDS]`; says so if there is no such command, or not here."""
@@ -134,7 +184,7 @@ class TuiApp(Shell):
         elif found.name not in actions.ANYWHERE and found not in actions.here(_place(self.screen)):
             self.toast(f"{name} is not for this screen", bad=True)
         elif found.writes and self.read_only:
-            self.toast("read-only: nothing is changed", bad=True)
+            self.toast(self.why_read_only, bad=True)
         else:
             given = (argument.strip(),) if argument.strip() else ()
             self.run_worker(self._do(found, *given), exit_on_error=False)

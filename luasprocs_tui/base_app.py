@@ -14,10 +14,20 @@ class BaseApp(KeysInOrder):
 
     state: reactive[State] = reactive(State(""))
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.typed: dict[str, list[str]] = {}
+        """Lines that were typed, the newest last, by what they were typed at: `:` or `/`."""
+
     @property
     def read_only(self) -> bool:
         """Whether nothing may be changed here."""
         return self.state.read_only
+
+    @property
+    def why_read_only(self) -> str:
+        """Why nothing is changed, and what to do about it."""
+        return "read-only: nothing is changed; start without --read-only to do it"
 
     def toast(self, text: str, *, bad: bool = False) -> None:
         """Says it for some seconds."""

@@ -90,7 +90,13 @@ def cli(  # noqa: PLR0913, PLR0917  # click gives each option by name
     sys.setswitchinterval(SWITCH_S)
     if command:
         app.call_later(app.command, command)
+    _run(app)
+
+
+def _run(app: TuiApp) -> None:
     app.run()
+    if app.return_code:
+        raise click.exceptions.Exit(app.return_code)
 
 
 def _context(settings: ScreenSettings, name: str | None, url: str | None, namespace: str) -> Context:
@@ -115,9 +121,9 @@ def _known(kind: str, given: str, known: Sequence[str]) -> str:
 
 
 def run(args: Sequence[str]) -> int:
-    """Runs a command line. Returns the exit code: 0, or 2 when it could not."""
+    """Runs a command line. Returns the exit code: 0, 2 when it could not, 128 and a signal's number when that ended it."""
     try:
-        cli.main(list(args), prog_name="luasprocs-tui", standalone_mode=False)
+        return cli.main(list(args), prog_name="luasprocs-tui", standalone_mode=False) or 0
     except click.exceptions.Exit as end:
         return end.exit_code
     except (click.ClickException, LuasprocsError) as error:
@@ -126,7 +132,6 @@ def run(args: Sequence[str]) -> int:
         return 2
     except (click.Abort, KeyboardInterrupt):
         return 130
-    return 0
 
 
 def main(args: Sequence[str] | None = None) -> None:

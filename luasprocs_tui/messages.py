@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from luasprocs.state.executions import Execution
     from luasprocs_tui.values.about import About
+    from luasprocs_tui.values.places import Place
     from luasprocs_tui.values.replays import Compared
     from luasprocs_tui.values.snapshots import Batch, Snapshot
 
@@ -59,10 +60,11 @@ class RecordsRead(Message, bubble=False):
 
 @dataclass(eq=False, repr=False)
 class SourceRead(Replaceable, bubble=False):
-    """A sproc's source was read, as safe lines."""
+    """A sproc's source was read, as safe lines. `place`: the sproc and the line that it was read for."""
 
     lines: Sequence[Text]
     commit: str
+    place: Place = ("", 0)
 
 
 @dataclass(eq=False, repr=False)
@@ -150,11 +152,10 @@ class OpenReplay(Open):
 
 @dataclass(eq=False, repr=False)
 class OpenRecord(Open):
-    """A record. `chain`: records of the same origin; `line`: of its error, 0 for none."""
+    """A record. `chain`: records of the same origin."""
 
     record: Execution
     chain: Sequence[Execution]
-    line: int
 
 
 @dataclass(eq=False, repr=False)

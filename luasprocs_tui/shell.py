@@ -14,7 +14,7 @@ from textual import on, work
 
 from luasprocs.errors import LuasprocsError
 from luasprocs.server.urls import redacted
-from luasprocs_tui import actions, messages
+from luasprocs_tui import actions, messages, signals
 from luasprocs_tui.base_app import BaseApp
 from luasprocs_tui.settings import NO_SETTINGS, Context, ScreenSettings
 from luasprocs_tui.values.snapshots import State
@@ -54,6 +54,12 @@ class Shell(BaseApp):
         self._connection: Connection | None = None
         self._use(context)
 
+    @property
+    def why_read_only(self) -> str:
+        if self._never_writes:
+            return super().why_read_only
+        return f"read-only: nothing is changed; the settings say so of the context {self._chosen.name}"
+
     def _use(self, context: Context) -> None:
         self._chosen, self.visible_names = context, ()
         read_only = self._never_writes or context.read_only
@@ -81,6 +87,8 @@ class Shell(BaseApp):
 
     def on_mount(self) -> None:
         """Connects after the first paint."""
+        if not self.is_headless:
+            signals.hear(self)
         self.call_after_refresh(self._follow)
 
     async def on_unmount(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.contract.codes import Action
 from luasprocs.errors import ConflictError, EditConflictError, RegistryError
@@ -13,7 +13,7 @@ from luasprocs.language.sproc import read_sproc
 from luasprocs.operations.sprocs import live_sproc
 from luasprocs.registry.apply import apply
 from luasprocs.registry.edits import PAST_LIMIT, Edit, blob_like, defaults_of, parse_edit
-from luasprocs.registry.history import read_blobs
+from luasprocs.registry.history import read_blobs, read_history
 from luasprocs.registry.live import read_live
 from luasprocs.registry.transaction import Change
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from luasprocs.language.sproc import Sproc
+    from luasprocs.registry.history import Generation
     from luasprocs.registry.live import Live
     from luasprocs.registry.revision import Revision
     from luasprocs.server.registry import Registry
@@ -86,6 +87,34 @@ def undo(registry: Registry, name: str, *, by: str) -> Revision | None:
         raise RegistryError(f"{name} has no live edit to undo")
     source = read_blobs(registry, [found.base])[found.base]
     return edit(registry, name, source, base=now.blob, by=by)
+
+
+class LastChange(NamedTuple):
+    """What made a live sproc what it is: `source` was there before."""
+
+    sproc: Sproc
+    source: bytes
+    generation: Generation
+
+
+def last_change(registry: Registry, name: str) -> LastChange | None:
+    """The last change of a sproc that no live edit covers; None: it has a live edit, which `undo` takes back.
+
+    Raises:
+        RegistryError: no generation that is kept changed it, or its source before is not kept.
+        NoSprocError: nothing of that name is live.
+    """
+    now = live_sproc(registry, name)
+    found = parse_edit(now.edit)
+    if found is not None and found.base != now.blob:
+        return None
+    for generation in read_history(registry):
+        before, after = generation.updated.get(name, ("", ""))
+        if before != after and after == now.blob:
+            return LastChange(now, read_blobs(registry, [before])[before], generation)
+        if name in generation.created or before != after:
+            break
+    raise RegistryError(f"{name} has no change to undo: see luasprocs history --sproc")
 
 
 def _unchanged(registry: Registry, name: str, base: str) -> Sproc:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from luasprocs.language.sproc import Sproc
     from luasprocs.operations.diff import Difference, GitDifference
+    from luasprocs.operations.edit import LastChange
     from luasprocs.operations.pause import Paused
     from luasprocs.operations.rollback import Preview
     from luasprocs.operations.run import Enqueued, Ran
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from luasprocs.state.stats import Stats
     from luasprocs_tui.values.about import About
     from luasprocs_tui.values.replays import Compared
+    from luasprocs_tui.values.reruns import ValueNow
     from luasprocs_tui.values.snapshots import Batch, Snapshot
 
 
@@ -91,8 +93,14 @@ class Backend(Protocol):
     def rollback_preview(self, generation: int) -> Preview:
         """What a rollback would change."""
 
+    def last_change(self, name: str) -> LastChange | None:
+        """What a live sproc was before its last change; None: that is a live edit."""
+
     def now_ms(self) -> int:
         """The server's clock."""
+
+    def value_now(self, key: str) -> ValueNow:
+        """The value of a key."""
 
     def count_keys(self, glob: str, limit: int) -> tuple[int, bool]:
         """How many keys match, of `limit` that are looked at; and whether those were all."""

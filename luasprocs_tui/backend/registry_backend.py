@@ -30,6 +30,7 @@ from luasprocs_tui.backend.protocol import SyncStatus
 from luasprocs_tui.backend.snapshot_reader import SnapshotReader
 from luasprocs_tui.values.about import LOOKED_AT, RUNS_SHOWN, About
 from luasprocs_tui.values.replays import Compared
+from luasprocs_tui.values.reruns import ValueNow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from luasprocs.language.sproc import Sproc
     from luasprocs.operations.diff import Difference, GitDifference
+    from luasprocs.operations.edit import LastChange
     from luasprocs.operations.pause import Paused
     from luasprocs.operations.rollback import Preview
     from luasprocs.registry.history import Generation
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
 REPLY_TIMEOUT_S = 10.0
 """A server that answers nothing for so long is lost; the header says the data's age long before."""
 SCAN_COUNT = 1000
+VALUE_BYTES = 4096
+"""A longer value is not typed into a line."""
 
 
 class RegistryBackend:
@@ -60,11 +64,11 @@ class RegistryBackend:
         SettingsError: the URL or the namespace can't be used.
     """
 
-    def __init__(self, url: str, namespace: str = "") -> None:
+    def __init__(self, url: str, namespace: str = "", *, timeout_s: float = REPLY_TIMEOUT_S) -> None:
         checked(url)
         Keys(namespace)
         self._server = redacted(url)
-        self._fleet = Fleet(url, namespace, lenient=True, socket_timeout=REPLY_TIMEOUT_S)
+        self._fleet = Fleet(url, namespace, lenient=True, socket_timeout=timeout_s)
         self._snapshots = SnapshotReader(self._fleet.registry)
         self._generations: tuple[int, Sequence[Generation]] = (0, ())
 
@@ -138,9 +142,17 @@ class RegistryBackend:
         with errors_named(self._server):
             return rollback.preview(self._registry, generation)
 
+    def last_change(self, name: str) -> LastChange | None:
+        with errors_named(self._server):
+            return edit.last_change(self._registry, name)
+
     def now_ms(self) -> int:
         with errors_named(self._server):
             return time_ms(self._registry.client.time())
+
+    def value_now(self, key: str) -> ValueNow:
+        with errors_named(self._server):
+            return _value_now(self._registry.at(raw(key)), raw(key))
 
     def count_keys(self, glob: str, limit: int) -> tuple[int, bool]:
         with errors_named(self._server):
@@ -217,6 +229,15 @@ class RegistryBackend:
 
     def _changing(self) -> AbstractContextManager[None]:
         return changing(self._fleet.registry, self._server)
+
+
+def _value_now(shard: Registry, key: bytes) -> ValueNow:
+    found: Any = shard.client.type(key)
+    kind = text(found)
+    if kind != "string":
+        return ValueNow("" if kind == "none" else None, kind)
+    value: Any = shard.client.getrange(key, 0, VALUE_BYTES)
+    return ValueNow(text(value) if len(value) <= VALUE_BYTES else None, kind)
 
 
 def _count_keys(shard: Registry, glob: str, limit: int) -> tuple[int, bool]:

@@ -17,6 +17,7 @@ from luasprocs_tui.widgets.dialog import Show
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from luasprocs.operations.edit import LastChange
     from luasprocs.operations.pause import Paused
     from luasprocs.operations.rollback import Preview
     from luasprocs.registry.history import Generation
@@ -44,20 +45,34 @@ class Controller:
         if not names:
             return
         verb = "Resume" if self._app.state.paused >= set(names) else "Pause"
+        typed = "" if verb == "Pause" and len(names) == 1 else names[0]  # one that runs wild is stopped quickly
         self._runner.sure_in_production(
-            Question(f"{verb} {listed(names)}?", "\n".join(names), verb, names[0]),
+            Question(f"{verb} {listed(names)}?", "\n".join(names), verb, typed),
             partial(self._do, lambda: _paused(self._backend.toggle_pause(names))),
         )
 
     def undo(self, names: Sequence[str]) -> None:
+        """Takes live edits back; of one sproc whose last change was committed, offers to revert it."""
+
+        def read(found: LastChange | None) -> None:
+            if found is None:
+                self._undo(names)
+            else:
+                self.edits.revert(found)
+
+        if len(names) == 1:
+            self._runner.change(lambda: self._backend.last_change(names[0]), read)
+        elif names:
+            self._undo(names)
+
+    def _undo(self, names: Sequence[str]) -> None:
 
         def change() -> str:
             self._backend.undo(names)
             return f"{listed(names)} {_are(names, 'is', 'are')} as git has {_are(names, 'it', 'them')} again"
 
-        if names:
-            question = Question(f"Undo the edit of {listed(names)}?", "\n".join(names), "Undo", names[0])
-            self._runner.sure_in_production(question, partial(self._do, change))
+        question = Question(f"Undo the edit of {listed(names)}?", "\n".join(names), "Undo", names[0])
+        self._runner.sure_in_production(question, partial(self._do, change))
 
     def toggle_suspend(self) -> None:
 
@@ -69,17 +84,20 @@ class Controller:
         self._runner.sure_in_production(Question(f"{verb}?", "", verb, self._context.name), partial(self._do, change))
 
     def sync(self) -> None:
-        """Asks a daemon to sync, after showing what waits if names are to be deleted or this is production."""
+        """Asks a daemon to sync, after showing what it would apply."""
 
         def read(status: SyncStatus) -> None:
-            act = partial(self._do, lambda: self._backend.sync(status.generation))
-            if status.state.deleted or self._context.production:
-                lines = sync_lines(status.state, "")
-                self._runner.sure(Question("Sync?", "\n".join(lines), "Sync", self._context.name), act)
-            else:
-                act()
+            lines = sync_lines(status.state, str(status.suspended) if status.suspended else "")
+            question = Question("Sync?", "\n".join([*lines, *self._pin()]), "Sync", self._context.name)
+            self._runner.sure(question, partial(self._do, lambda: self._backend.sync(status.generation)))
 
         self._runner.change(self._backend.sync_status, read)
+
+    def _pin(self) -> list[str]:
+        snapshot = self._app.state.snapshot
+        if snapshot is None or not snapshot.revision.pinned:
+            return []
+        return ["", "a rollback has pinned what is live: a sync lifts the pin"]
 
     def roll_back(self, generation: int) -> None:
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from luasprocs.contract.metadata import KEYS as METADATA_KEYS
 from luasprocs.errors import LuasprocsError
 from luasprocs.language.header import values_of
+from luasprocs.operations.diff import unified
 from luasprocs.operations.editor import in_editor
 from luasprocs.operations.header_drafts import HeaderDrafts
 from luasprocs_tui.controller.previews import checks, preview
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from luasprocs.language.sproc import Sproc
     from luasprocs.operations.drafts import Draft, Drafts
+    from luasprocs.operations.edit import LastChange
     from luasprocs.operations.header_drafts import HeaderDraft
     from luasprocs_tui.backend.protocol import Backend
 
@@ -156,6 +158,21 @@ class Edits:
             self._drafts.drop(base.name)
 
         self._apply(base.name, lambda: self._backend.edit_source(base, source), conflict, applied)
+
+    def revert(self, found: LastChange) -> None:
+        """Makes a source what it was before its last change, as a live edit, after showing it."""
+        sproc, generation = found.sproc, found.generation
+        who = generation.author or generation.applied_by
+        text = "\n".join(
+            (
+                f"generation {generation.generation}, {generation.action}, by {who}: {generation.subject}",
+                "Its revert is a live edit, which a daemon commits.",
+                "",
+                *unified(sproc.source, found.source, f"live/{sproc.name}", f"before/{sproc.name}"),
+            )
+        )
+        question = Question(f"Revert the last change of {sproc.name}?", text, "Revert", sproc.name)
+        self._runner.sure(question, partial(self._edit_source, sproc, found.source))
 
     def _apply(
         self,

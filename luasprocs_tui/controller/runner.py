@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked before a change. `go`: the button; `typed`: the word that must be typed in production."""
+    """What is asked before a change. `go`: the button; `typed`: the word that must be typed in production, "": none."""
 
     title: str
     text: str
@@ -39,7 +39,7 @@ class Runner:
     def change(self, work: Callable[[], T], then: Callable[[T], object]) -> None:
         """Does it in a thread, and goes on with what came of it, or says why nothing did."""
         if self.app.read_only:
-            self.app.toast("read-only: nothing is changed", bad=True)
+            self.app.toast(self.app.why_read_only, bad=True)
             return
         if self._under_way:
             self.app.toast("the previous action is still running", bad=True)
@@ -75,9 +75,9 @@ class Runner:
         self._threads.do(work, lambda found: None if isinstance(found, Failure) else then(found), "preview")
 
     def sure(self, question: Question, then: Callable[[], object]) -> None:
-        """Asks; in production a word must be typed."""
+        """Asks; in production the word must be typed."""
         if self.app.read_only:
-            self.app.toast("read-only: nothing is changed", bad=True)
+            self.app.toast(self.app.why_read_only, bad=True)
             return
         typed = question.typed if self.context.production else ""
         self.confirm(Confirm(question.title, question.text, question.go, typed), then)

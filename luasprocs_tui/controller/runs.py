@@ -6,16 +6,20 @@ import shlex
 from functools import partial
 from typing import TYPE_CHECKING
 
+from luasprocs.contract.codes import Trigger
 from luasprocs.errors import SettingsError
 from luasprocs.operations.run import Enqueued, Ran
 from luasprocs_tui.controller.runner import Question, Runner
 from luasprocs_tui.values.replies import pretty
+from luasprocs_tui.values.reruns import rerun
 from luasprocs_tui.widgets.dialog import Ask, Show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from luasprocs.state.executions import Execution
     from luasprocs_tui.backend.protocol import Backend
+    from luasprocs_tui.values.reruns import ValueNow
 
 
 class Runs:
@@ -24,11 +28,23 @@ class Runs:
     def __init__(self, runner: Runner, backend: Backend) -> None:
         self._runner, self._app, self._backend = runner, runner.app, backend
 
-    def ask(self, name: str, key: str = "") -> None:
-        """Asks for keys and arguments, and runs it. `key`: stands there already."""
-        self._ask(name, (shlex.quote(key) if key else "", ""))
+    def ask(self, name: str) -> None:
+        """Asks for keys and arguments, and runs it."""
+        self._ask(name, ("", ""))
 
-    def _ask(self, name: str, words: Sequence[str]) -> None:
+    def again(self, record: Execution) -> None:
+        """The same with what the run of a record had, as far as that is known."""
+
+        def found(value: ValueNow | None) -> None:
+            what = rerun(record, value)
+            self._ask(record.sproc, (what.keys, what.args), what.note)
+
+        if record.trigger == Trigger.EVENT:
+            self._runner.read(lambda: self._backend.value_now(record.key), found)
+        else:
+            found(None)
+
+    def _ask(self, name: str, words: Sequence[str], note: str = "") -> None:
         def given(typed: tuple[str, ...] | None) -> None:
             if typed is None:
                 return
@@ -36,11 +52,12 @@ class Runs:
                 keys, args = map(shlex.split, typed)
             except ValueError as error:
                 self._app.toast(f"can't split the arguments: {error}", bad=True)
-                self._ask(name, typed)
+                self._ask(name, typed, note)
                 return
             self._run(name, keys, args)
 
-        self._app.push_screen(Ask(f"Run {name}", ("KEYS, as a shell takes words", "ARGV"), "Run", words), given)
+        labels = ("KEYS, as a shell takes words", "ARGV")
+        self._app.push_screen(Ask(f"Run {name}", labels, "Run", words, note), given)
 
     def typed(self, text: str) -> None:
         """Runs what was typed behind the command."""

@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from luasprocs_tui import actions, messages
 from luasprocs_tui.screens.low_repaint import LowRepaintScreen
+from luasprocs_tui.values.sheets import as_json
 from luasprocs_tui.widgets.status import Status
+from luasprocs_tui.widgets.table import Table
 
 if TYPE_CHECKING:
+    from textual import events
+
     from luasprocs_tui.connection import Connection
     from luasprocs_tui.controller.controller import Controller
     from luasprocs_tui.shell import Shell
@@ -70,6 +74,31 @@ class BaseScreen(LowRepaintScreen):
         if found is not None and found.writes and self.shell.read_only:
             return None
         return super().check_action(action, parameters)
+
+    def on_key(self, event: events.Key) -> None:
+        """A key that nothing has taken: one that changes something says why it doesn't."""
+        bound = self.active_bindings.get(event.key)
+        if bound is None or bound.enabled:
+            return
+        found = actions.of(bound.binding.action)
+        if found is not None and found.writes:
+            self.shell.toast(
+                f"{self.app.get_key_display(bound.binding)} ({found.label}): {self.shell.why_read_only}", bad=True
+            )
+
+    def copied(self) -> str:
+        """What `y` copies: the names of the sprocs that an action means, or else the row under the cursor."""
+        if self.sprocs:
+            return "\n".join(self.sprocs)
+        table = next(iter(self.query(Table)), None)
+        if table is None or table.selected is None:
+            return ""
+        return "\n".join("\t".join(row.values()) for row in table.sheet(table.selected))
+
+    def exported(self) -> tuple[str, str]:
+        """What `w` writes: the part of the file's name that says what, and the text."""
+        table = next(iter(self.query(Table)), None)
+        return f"{self.PLACE}.json", as_json(table.sheet()) if table is not None else ""
 
     def action_back(self) -> None:
         """Leaves for the screen that it was opened from."""

@@ -26,7 +26,7 @@ class CronScreen(SprocActions, TableScreen[tuple[ScheduleInfo, int]]):
 
     PLACE = "cron"
     heading = "Schedules"
-    NONE = "no sproc has a schedule"
+    NONE = "no sproc has a schedule: a header line gives it one, such as -- every=15s or -- cron=0 3 * * *"
     COLUMNS = (
         Column("NAME", 12, 60),
         Column("IN", 5, 8, right=True),

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 from rich.text import Text
 from textual import on
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from luasprocs_tui import messages
@@ -20,6 +19,7 @@ from luasprocs_tui.values.numbers import age
 from luasprocs_tui.values.safe import clean
 from luasprocs_tui.widgets.drawing import draw
 from luasprocs_tui.widgets.keys import KeyLine
+from luasprocs_tui.widgets.scroll import TextScroll
 from luasprocs_tui.widgets.status import Status
 from luasprocs_tui.widgets.table import Table
 
@@ -166,11 +166,17 @@ class TextScreen(DataScreen[Text]):
     """A text, which `read` makes, safe, in the thread."""
 
     def content(self) -> ComposeResult:
-        with VerticalScroll(id="text"):
+        with TextScroll(id="text"):
             yield Static(id="body")
 
     def on_mount(self) -> None:
         self.query_one("#text").focus()
+
+    def copied(self) -> str:
+        return str(self.query_one("#body", Static).content)
+
+    def exported(self) -> tuple[str, str]:
+        return f"{self.PLACE}.txt", self.copied() + "\n"
 
     def show(self, found: Text) -> None:
         """Draws it; the place stays."""

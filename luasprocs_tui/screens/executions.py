@@ -15,11 +15,11 @@ from luasprocs.state.executions import Execution, time_text
 from luasprocs_tui import actions, messages
 from luasprocs_tui.screens.polled import PolledScreen
 from luasprocs_tui.values.columns import CELL_CHARACTERS, Column, Line
-from luasprocs_tui.values.error_lines import line_of_error
 from luasprocs_tui.values.filters import EXECUTIONS_HINT, execution_matcher, problem_of
 from luasprocs_tui.values.freshness import Freshness
 from luasprocs_tui.values.numbers import ID_SHOWN, short_number
 from luasprocs_tui.values.safe import clean
+from luasprocs_tui.values.sheets import as_json
 from luasprocs_tui.values.snapshots import RECORDS_LIMIT
 from luasprocs_tui.widgets.drawing import draw
 from luasprocs_tui.widgets.keys import KeyLine
@@ -171,9 +171,7 @@ class ExecutionsScreen(PolledScreen):
     def _opened(self) -> None:
         if found := self._selected():
             chain = [one for one in self._kept if one.origin.strip("-") and one.origin == found.origin]
-            self.post_message(
-                messages.OpenRecord(found, chain, line_of_error(found.sproc, found.error) if found.failed else 0)
-            )
+            self.post_message(messages.OpenRecord(found, chain))
 
     @on(Input.Changed, "#filter")
     def _filtered(self) -> None:
@@ -228,6 +226,9 @@ class ExecutionsScreen(PolledScreen):
             self.notify(f"past the {end}: on from the {start}", timeout=2, markup=False)
         table.go_to(at)
 
+    def exported(self) -> tuple[str, str]:
+        return f"{self.PLACE}.json", as_json(one._asdict() for one in self._records)
+
     def action_back(self) -> None:
         """Ends the filter, else leaves."""
         find = self.query_one("#find", TypedLine)
@@ -264,7 +265,7 @@ class ExecutionsScreen(PolledScreen):
         if self._freshness.read_at_s is None:
             return f"Executions{of}"
         if not self._kept:
-            return "Executions: none recorded yet"
+            return "Executions: none recorded yet; those by event, schedule, job and execute are, plain calls are not"
         kept = len(self._kept)
         older = " (older ones are not shown)" if kept == RECORDS_LIMIT else ""
         if self.sproc or self._filter.value.strip():

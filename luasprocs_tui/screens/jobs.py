@@ -49,7 +49,7 @@ class JobsScreen(TableScreen[JobRecord]):
 
     PLACE = "jobs"
     heading = "Jobs"
-    NONE = "no jobs"
+    NONE = "no jobs: each run of a sproc with runasync=yes is one"
     COLUMNS = (
         Column("ID", 10, 24),
         Column("SPROC", 10, 40),

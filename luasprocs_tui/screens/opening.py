@@ -45,8 +45,8 @@ def screen_for(asked: messages.Open) -> BaseScreen:
     match asked:
         case messages.OpenSource(sproc, line):
             return SourceScreen(sproc, line)
-        case messages.OpenRecord(record, chain, line):
-            return RecordScreen(record, chain, line)
+        case messages.OpenRecord(record, chain):
+            return RecordScreen(record, chain)
         case messages.OpenReplay(record):
             return ReplayScreen(record)
         case messages.OpenOf(sproc):

@@ -8,7 +8,10 @@ from luasprocs_tui import messages
 from luasprocs_tui.values.source_lines import lines_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from luasprocs_tui.backend.protocol import Backend
+    from luasprocs_tui.values.places import Place
 
 
 def read_source(backend: Backend, name: str, *, dark: bool) -> messages.SourceRead | messages.ReadFailed:
@@ -16,7 +19,16 @@ def read_source(backend: Backend, name: str, *, dark: bool) -> messages.SourceRe
     sproc = backend.sproc(name)
     if sproc is None:
         return messages.ReadFailed("was deleted meanwhile")
-    return messages.SourceRead(lines_of(sproc.source, dark=dark), sproc.commit)
+    return messages.SourceRead(lines_of(sproc.source, dark=dark), sproc.commit, (name, 0))
+
+
+def read_place(backend: Backend, places: Sequence[Place], *, dark: bool) -> messages.SourceRead | messages.ReadFailed:
+    """In a thread: the source of the first of these that there is."""
+    for name, line in places:
+        sproc = backend.sproc(name)
+        if sproc is not None:
+            return messages.SourceRead(lines_of(sproc.source, dark=dark), sproc.commit, (name, line))
+    return messages.ReadFailed("was deleted meanwhile")
 
 
 def read_about(backend: Backend, name: str, generation: int, *, dark: bool) -> messages.AboutRead:

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import on
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from luasprocs.server.readable_errors import readable_error
 from luasprocs.state.executions import Execution, time_text
 from luasprocs_tui import actions, messages
 from luasprocs_tui.screens.base import BaseScreen
-from luasprocs_tui.screens.reading import read_source
+from luasprocs_tui.screens.reading import read_place
 from luasprocs_tui.values.cascade import cascade
 from luasprocs_tui.values.lines import coloured
 from luasprocs_tui.values.numbers import short_us
+from luasprocs_tui.values.places import Place, places_of
 from luasprocs_tui.values.replies import pretty, record_json
 from luasprocs_tui.values.safe import clean
 from luasprocs_tui.widgets.keys import KeyLine
+from luasprocs_tui.widgets.scroll import TextScroll
 from luasprocs_tui.widgets.status import Status
 
 if TYPE_CHECKING:
@@ -46,10 +46,11 @@ class RecordScreen(BaseScreen):
         *actions.bindings("record"),
     ]
 
-    def __init__(self, record: Execution, chain: Sequence[Execution], line: int) -> None:
+    def __init__(self, record: Execution, chain: Sequence[Execution]) -> None:
         super().__init__()
-        self.record, self.line = record, line
-        self._chain = chain
+        self.record, self._chain = record, chain
+        self._places = places_of(record)
+        self._place: Place = (record.sproc, 0)
 
     @property
     def sprocs(self) -> tuple[str, ...]:
@@ -58,7 +59,7 @@ class RecordScreen(BaseScreen):
     def compose(self) -> ComposeResult:
         yield Status()
         yield Static(Text(f"Execution {clean(self.record.id, 60)}", style="bold"), id="title")
-        with VerticalScroll(id="text"):
+        with TextScroll(id="text"):
             yield Static(facts(self.record), id="record-facts")
             yield Static(id="record-source")
             yield Static(_said(self.record), id="record-said")
@@ -71,22 +72,22 @@ class RecordScreen(BaseScreen):
         self.query_one("#record-source").display = False
 
     def start(self, connection: Connection) -> None:
-        """Reads the source, if the error names a line of it."""
-        if self.line:
-            dark = self.app.current_theme.dark
-            read = partial(read_source, connection.backend, self.record.sproc, dark=dark)
+        """Reads the source that the error names a line of, if it does."""
+        if self._places:
+            read = partial(read_place, connection.backend, self._places, dark=self.app.current_theme.dark)
             connection.read_once(self, read, "source")
 
     @on(messages.SourceRead)
     def _source_read(self, event: messages.SourceRead) -> None:
         """The lines around that of the error."""
-        first, last = max(1, self.line - AROUND), min(len(event.lines), self.line + AROUND)
-        if not first <= self.line <= last:
+        self._place = name, line = event.place
+        first, last = max(1, line - AROUND), min(len(event.lines), line + AROUND)
+        if not first <= line <= last:
             return
         width = len(str(last))
-        shown = [Text(self.record.sproc and f"\n{clean(self.record.sproc, 200)}:{self.line}", "bold")]
+        shown = [Text(f"\n{clean(name, 200)}:{line}", "bold")]
         for at in range(first, last + 1):
-            here = at == self.line
+            here = at == line
             head = (f"{'>' if here else ' '} {at:>{width}}  ", "bold red" if here else "dim")
             shown.append(Text.assemble(head, event.lines[at - 1], no_wrap=True))
         widget = self.query_one("#record-source", Static)
@@ -94,31 +95,26 @@ class RecordScreen(BaseScreen):
         widget.display = True
 
     def action_execute(self, typed: str = "") -> None:
-        """Runs what was typed; else asks for arguments, with this run's key."""
+        """Runs what was typed; else asks for keys and arguments, with what this run had."""
         if typed or not self.record.sproc:
             super().action_execute(typed)
         else:
-            self.controller.runs.ask(self.record.sproc, self.record.key)
+            self.controller.runs.again(self.record)
 
     def action_replay(self) -> None:
         if self.record.sproc:
             self.post_message(messages.OpenReplay(self.record))
 
     def action_source(self) -> None:
-        """Opens the sproc, at the line of its error."""
-        if self.record.sproc:
-            self.post_message(messages.OpenSource(self.record.sproc, self.line))
+        """Opens the sproc in which the error happened, at its line."""
+        if self._place[0]:
+            self.post_message(messages.OpenSource(*self._place))
 
-    def action_export(self) -> None:
-        """Writes the record to the folder that the screen was started in; a file that is there already stays."""
-        file = Path(f"luasprocs-{''.join(one if one.isalnum() else '-' for one in self.record.id)}.json")
-        try:
-            with file.open("x", encoding="utf-8") as written:
-                written.write(record_json(self.record))
-        except OSError as error:
-            self.shell.toast(f"{file} can't be written: {error.strerror or error}", bad=True)
-        else:
-            self.shell.toast(f"written to {file.resolve()}")
+    def copied(self) -> str:
+        return record_json(self.record)
+
+    def exported(self) -> tuple[str, str]:
+        return f"{''.join(one if one.isalnum() else '-' for one in self.record.id)}.json", record_json(self.record)
 
 
 def facts(one: Execution) -> Text:

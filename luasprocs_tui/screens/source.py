@@ -86,6 +86,12 @@ class SourceScreen(SprocActions, PolledScreen):
     def _read_failed(self, event: messages.ReadFailed) -> None:
         self._say(event.reason)
 
+    def copied(self) -> str:
+        return self.query_one(SourceView).text
+
+    def exported(self) -> tuple[str, str]:
+        return f"{self.PLACE}.lua", self.copied() + "\n"
+
     def _say(self, said: str) -> None:
         self._said = said
         self._draw()

@@ -253,10 +253,12 @@ class SprocsScreen(SprocActions, WithPanels):
         self._sorted = column
         self._reversed = column is not None and COLUMNS[column].right and COLUMNS[column].label != "IN"
         self._show()
+        self.query_one(Table).action_end(-1)  # what one sorts for
 
     def action_reverse(self) -> None:
         self._reversed = self._sorted is not None and not self._reversed
         self._show()
+        self.query_one(Table).action_end(-1)
 
     def action_clear(self) -> None:
         """Takes what is said of an outage away; else ends the filter; without one, takes the marks away."""

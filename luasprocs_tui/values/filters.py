@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
+
+from luasprocs_tui.values.expressions import expression
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,15 +16,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Test = Callable[[T], bool]
 
-HINT = "words; ~regex; -t cron: by trigger; -s paused: by state, failing: the last run failed"
-EXECUTIONS_HINT = "words; ~regex; -n name, -t trigger, -s status: error, failed"
+HINT = "words; ~regex; !not; -t cron: by trigger; -s paused: by state, failing: the last run failed"
+EXECUTIONS_HINT = "words; ~regex; !not; -n name, -t trigger, -s status: error, failed"
 
 
 def matcher(text: str) -> Test[Row]:
     """A test of rows: each word must stand in name, trigger, state or description, whatever its case.
 
-    `~` begins a regular expression; `-t WORD` looks at the trigger, `-s WORD` at the state, `-s failing` at the last run.
-    What is half typed, such as an open bracket or a flag without its word, leaves everything.
+    `~` begins a regular expression, `!` what must not match; `-t WORD` looks at the trigger, `-s WORD` at the state,
+    `-s failing` at the last run. What is half typed, such as an open bracket or a flag without its word, leaves everything.
     """
 
     def whole(row: Row) -> str:
@@ -59,39 +60,35 @@ def execution_matcher(text: str) -> Test[Execution]:
 
 def problem_of(text: str) -> str:
     """What is wrong with a regular expression in it, or ""."""
-    for word in text.split():
-        if word[0] == "~":
-            try:
-                re.compile(word[1:])
-            except re.error as error:
-                return f"{word} is not a regular expression yet: {error}"
-    return ""
+    words = (word.removeprefix("!") for word in text.split())
+    found = (expression(word[1:]).problem for word in words if word[:1] == "~")
+    return next(filter(None, found), "")
 
 
 def _matcher(text: str, whole: Callable[[T], str], flags: Mapping[str, Callable[[T, str], bool]]) -> Test[T]:
     tests: list[Test[T]] = []
     words = iter(text.split())
     for word in words:
-        if word in flags:
-            tests.append(_flagged(flags[word], next(words, "").casefold()))
-        elif word[0] == "~":
-            tests.append(_pattern(word[1:], whole))
-        else:
-            tests.append(_word(word.casefold(), whole))
+        what = word.removeprefix("!")
+        wanted = what == word
+        if what in flags:
+            tests.append(_flagged(flags[what], next(words, "").casefold(), wanted=wanted))
+        elif what[:1] == "~":
+            tests.append(_pattern(what[1:], whole, wanted=wanted))
+        elif what:
+            tests.append(_word(what.casefold(), whole, wanted=wanted))
     return lambda row: all(test(row) for test in tests)
 
 
-def _flagged(test: Callable[[T, str], bool], word: str) -> Test[T]:
-    return lambda row: not word or test(row, word)
+def _flagged(test: Callable[[T, str], bool], word: str, *, wanted: bool) -> Test[T]:
+    return lambda row: not word or test(row, word) == wanted
 
 
-def _word(word: str, whole: Callable[[T], str]) -> Test[T]:
-    return lambda row: word in whole(row).casefold()
+def _word(word: str, whole: Callable[[T], str], *, wanted: bool) -> Test[T]:
+    return lambda row: (word in whole(row).casefold()) == wanted
 
 
-def _pattern(text: str, whole: Callable[[T], str]) -> Test[T]:
-    try:
-        found = re.compile(text, re.IGNORECASE | re.MULTILINE)
-    except re.error:
-        return lambda _: True
-    return lambda row: found.search(whole(row)) is not None
+def _pattern(text: str, whole: Callable[[T], str], *, wanted: bool) -> Test[T]:
+    pattern = expression(text)
+    pattern.begin()
+    return lambda row: pattern.found(whole(row)) in {wanted, None}

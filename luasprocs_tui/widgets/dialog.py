@@ -7,24 +7,30 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 from textual import on
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, OptionList, Static
 
+from luasprocs_tui import actions
 from luasprocs_tui.values.lines import coloured
 from luasprocs_tui.values.safe import clean
+from luasprocs_tui.widgets.scroll import Scrolls, TextScroll
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from textual.app import ComposeResult
+    from textual.widget import Widget
 
 
-class Confirm(ModalScreen[bool]):
+class Confirm(Scrolls, ModalScreen[bool]):
     """Asks before something that can do harm; the focus is on Cancel. With `typed` that word must be typed."""
 
     AUTO_FOCUS = "#typed, #cancel"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(False)", "Cancel", id="confirm.cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(False)", "Cancel", id="confirm.cancel"),
+        *actions.moves("confirm"),
+    ]
 
     def __init__(self, title: str, text: str, go: str, typed: str = "") -> None:
         super().__init__()
@@ -33,7 +39,7 @@ class Confirm(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Label(Text(clean(self._title), style="bold"))
-            with VerticalScroll():
+            with TextScroll(id="text"):
                 yield Static(coloured(self._text))
             if self._typed:
                 yield Label(Text(f"This is production: type {clean(self._typed)} to go on"), id="typed-label")
@@ -41,6 +47,10 @@ class Confirm(ModalScreen[bool]):
             with Horizontal(classes="buttons"):
                 yield Button("Cancel", id="cancel")
                 yield Button(self._go, id="go", variant="error", disabled=bool(self._typed))
+
+    @property
+    def scrolled(self) -> Widget:
+        return self.query_one("#text")
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
@@ -61,9 +71,9 @@ class Ask(ModalScreen["tuple[str, ...] | None"]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel", id="ask.cancel")]
 
-    def __init__(self, title: str, labels: Sequence[str], go: str, values: Sequence[str] = ()) -> None:
+    def __init__(self, title: str, labels: Sequence[str], go: str, values: Sequence[str] = (), note: str = "") -> None:
         super().__init__()
-        self._title, self._labels, self._go = title, labels, go
+        self._title, self._labels, self._go, self._note = title, labels, go, note
         self._values = [*values, *[""] * (len(labels) - len(values))]
 
     def compose(self) -> ComposeResult:
@@ -72,6 +82,8 @@ class Ask(ModalScreen["tuple[str, ...] | None"]):
             for number, (label, value) in enumerate(zip(self._labels, self._values, strict=True)):
                 yield Label(Text(label))
                 yield Input(value, id=f"line-{number}")
+            if self._note:
+                yield Static(Text(clean(self._note, 400), "dim"), id="ask-note")
             with Horizontal(classes="buttons"):
                 yield Button("Cancel", id="cancel")
                 yield Button(self._go, id="go", variant="primary")
@@ -91,13 +103,26 @@ class Ask(ModalScreen["tuple[str, ...] | None"]):
         self.dismiss(tuple(self.query_one(f"#line-{number}", Input).value for number in range(len(self._labels))))
 
 
+class Options(OptionList):
+    """With the keys of a list."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*actions.moves("choose")]
+
+    def action_move(self, by: int) -> None:
+        self.highlighted = max(0, min((self.highlighted or 0) + by, self.option_count - 1))
+
+    def action_page(self, by: float) -> None:
+        self.action_move(round(by * max(2, self.size.height)))
+
+    def action_end(self, by: int) -> None:
+        self.action_move(by * self.option_count)
+
+
 class Choose(ModalScreen["str | None"]):
     """One of some, by its key and how it is shown."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Cancel", id="choose.cancel"),
-        Binding("j", "down", "Down", show=False, id="choose.down"),
-        Binding("k", "up", "Up", show=False, id="choose.up"),
     ]
 
     def __init__(self, title: str, options: Sequence[tuple[str, str]]) -> None:
@@ -107,13 +132,7 @@ class Choose(ModalScreen["str | None"]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Label(Text(clean(self._title), style="bold"))
-            yield OptionList(*(Text(clean(said, 200)) for _, said in self._options))
-
-    def action_down(self) -> None:
-        self.query_one(OptionList).action_cursor_down()
-
-    def action_up(self) -> None:
-        self.query_one(OptionList).action_cursor_up()
+            yield Options(*(Text(clean(said, 200)) for _, said in self._options))
 
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:
@@ -132,7 +151,7 @@ class Show(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Label(Text(clean(self._title), style="bold"))
-            with VerticalScroll(id="text"):
+            with TextScroll(id="text"):
                 yield Static(coloured(self._text))
 
     def on_mount(self) -> None:

@@ -36,6 +36,27 @@ class Kept:
 NOT_KEPT = Kept()
 
 
+class Fields(VerticalScroll, can_focus=False, inherit_bindings=False):
+    """Fields one below the other. Up and down go from one to the next: what is typed goes into one that is seen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "go(-1)", "Field above", show=False, id="form.up"),
+        Binding("down", "go(1)", "Field below", show=False, id="form.down"),
+        Binding("pageup", "page(-1)", "Page up", show=False, id="form.pageup"),
+        Binding("pagedown", "page(1)", "Page down", show=False, id="form.pagedown"),
+    ]
+
+    def action_go(self, by: int) -> None:
+        """To another field; the first and the last are ends."""
+        fields = [*self.query(Input)]
+        focused = self.screen.focused
+        if isinstance(focused, Input) and focused in fields:
+            self.screen.set_focus(fields[max(0, min(fields.index(focused) + by, len(fields) - 1))])
+
+    def action_page(self, by: int) -> None:
+        self.action_go(by * max(1, self.size.height - 1))
+
+
 class Form(ModalScreen["dict[str, str | None] | None"]):
     """One field a key of the header; what changed is marked. Gives the changes, None for a key that was emptied.
 
@@ -71,7 +92,7 @@ class Form(ModalScreen["dict[str, str | None] | None"]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Label(Text(clean(self._title), style="bold"))
-            with VerticalScroll(id="fields", can_focus=False):
+            with Fields(id="fields"):
                 for key, value in self._values.items():
                     with Horizontal(classes="field"):
                         yield Label(Text(clean(key, 40)), classes="key", id=f"key-{self._ids[key]}")
@@ -102,6 +123,7 @@ class Form(ModalScreen["dict[str, str | None] | None"]):
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         key, self._warned = event.input.name or "", False
+        event.input.scroll_visible(animate=False)  # the wheel may have left it
         self._mark(key)
         wrong = self._kept.keep(self.changes) or self._wrong_with(key)
         self._say(wrong)

@@ -9,6 +9,8 @@ from rich.text import Text
 from textual import events
 from textual.widget import Widget
 
+from luasprocs_tui import actions
+
 if TYPE_CHECKING:
     from textual.binding import ActiveBinding
     from textual.screen import Screen
@@ -45,8 +47,11 @@ class KeyLine(Widget):
         meta = Style(meta={"press": one.binding.key})
         key = self.get_component_rich_style("keys--key" if one.enabled else "keys--off", partial=True)
         word = Style() if one.enabled else key
+        action = actions.of(one.binding.action)
+        sign = actions.CHANGES if action is not None and action.writes else ""
         return Text.assemble(
-            (f" {self.app.get_key_display(one.binding)} ", key + meta), (f"{one.binding.description} ", word + meta)
+            (f" {self.app.get_key_display(one.binding)} ", key + meta),
+            (f"{sign}{one.binding.description} ", word + meta),
         )
 
     def on_click(self, event: events.Click) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from textual.widgets import Input
+from luasprocs_tui.widgets.recall import Recall
 
 
-class TypedLine(Input):
+class TypedLine(Recall):
     """Hidden until it is opened."""
 
     def __init__(self, *, id: str) -> None:  # noqa: A002  # Textual's name
-        super().__init__(id=id, select_on_focus=False)
+        super().__init__("/", id=id)
 
     def on_mount(self) -> None:
         self.display = False

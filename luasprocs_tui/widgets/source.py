@@ -5,25 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
-from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+
+from luasprocs_tui import actions
+from luasprocs_tui.widgets.scroll import Scrolls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.text import Text
+    from textual.binding import BindingType
 
 
-class SourceView(ScrollView, can_focus=True):
+class SourceView(Scrolls, ScrollView, can_focus=True):
     """Lines with their numbers."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("k", "scroll_up", "Up", show=False, id="source.up"),
-        Binding("j", "scroll_down", "Down", show=False, id="source.down"),
-        Binding("g", "scroll_home", "Top", show=False, id="source.top"),
-        Binding("G", "scroll_end", "Bottom", show=False, id="source.bottom"),
+        *actions.moves("source"),
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {"source--number", "source--marked"}
 
@@ -44,6 +44,11 @@ class SourceView(ScrollView, can_focus=True):
     def marked(self) -> int:
         """The line that is marked, from 1; 0 for none."""
         return self._marked
+
+    @property
+    def text(self) -> str:
+        """All of it, as it is shown."""
+        return "\n".join(line.plain for line in self._lines)
 
     @property
     def _margin(self) -> int:

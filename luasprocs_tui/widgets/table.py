@@ -13,9 +13,10 @@ from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from luasprocs_tui import messages
+from luasprocs_tui import actions, messages
 from luasprocs_tui.values.columns import GAP, Line, fit, row_text, widths
 from luasprocs_tui.values.lines import BENEATH
+from luasprocs_tui.values.sheets import labelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -30,12 +31,7 @@ class Table(ScrollView, can_focus=True):
     """Rows under a fixed head, with a cursor that follows its row's key through every refresh."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "Up", show=False, id="table.up"),
-        Binding("down,j", "move(1)", "Down", show=False, id="table.down"),
-        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False, id="table.pageup"),
-        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False, id="table.pagedown"),
-        Binding("home,g", "end(-1)", "First", show=False, id="table.first"),
-        Binding("end,G", "end(1)", "Last", show=False, id="table.last"),
+        *actions.moves("table"),
         Binding("enter", "open", "Open", id="table.open"),
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -78,6 +74,12 @@ class Table(ScrollView, can_focus=True):
     def follows(self) -> bool:
         """Whether it goes along with rows that come: the user has left neither the last row nor the bottom."""
         return self._follows
+
+    def sheet(self, *keys: str) -> list[dict[str, str]]:
+        """Rows by the labels of their columns: those of `keys`, or all."""
+        labels = [column.label for column in self._columns]
+        wanted = [at for at, key in enumerate(self._keys) if not key.endswith(BENEATH) and (not keys or key in keys)]
+        return [labelled(labels, self._line(at).cells) for at in wanted]
 
     @property
     def visible_keys(self) -> tuple[str, ...]:
@@ -214,8 +216,8 @@ class Table(ScrollView, can_focus=True):
             return at + step if at + step < len(self._keys) else at - 1
         return at
 
-    def action_page(self, by: int) -> None:
-        self.action_move(by * max(1, self.size.height - 2))
+    def action_page(self, by: float) -> None:
+        self.action_move(round(by * max(2, self.size.height - 2)))
 
     def action_end(self, by: int) -> None:
         """Moves the cursor to the first or the last row."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from luasprocs.errors import EditConflictError, NoSprocError, ProblemsError, RegistryError
-from luasprocs.operations.edit import edit, edit_metadata, undo
+from luasprocs.operations.edit import edit, edit_metadata, last_change, undo
 from luasprocs.operations.sprocs import live_sproc
 from luasprocs.registry.edits import edits_of, parse_edit
 from luasprocs.registry.history import read_history
@@ -64,6 +64,21 @@ def test_undo_brings_back_what_git_has(live: Registry) -> None:
     assert edits_of(read_live(live)) == ()
     with pytest.raises(RegistryError, match="no live edit to undo"):
         undo(live, "a.lua", by="ben")
+
+
+def test_the_last_change_is_what_no_live_edit_covers(live: Registry) -> None:
+    with pytest.raises(RegistryError, match="no change to undo"):
+        last_change(live, "a.lua")
+    put(live.client, sproc("a.lua", "return 5"), sproc("b.lua", "return 2"))
+    put(live.client, sproc("a.lua", "return 5"), sproc("b.lua", "return 6"))
+    found = last_change(live, "a.lua")
+    assert found is not None
+    assert (found.source, found.generation.generation, found.sproc.source) == (FIRST, 2, b"return 5")
+    edit(live, "a.lua", b"return 7", base=found.sproc.blob, by="ann")
+    assert last_change(live, "a.lua") is None
+    live.client.delete(live.keys.blobs)
+    with pytest.raises(RegistryError, match="no longer kept"):
+        last_change(live, "b.lua")
 
 
 def test_who_edits_what_was_changed_meanwhile_gets_the_other_source(live: Registry) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,10 +13,13 @@ from textual.widgets import Static
 from luasprocs.contract.keys import Keys
 from luasprocs.language.sproc import Sproc, git_blob_id, read_sproc
 from luasprocs.operations.put import DIRECTLY, put
+from luasprocs.registry.revision import Revision
 from luasprocs.server.registry import Registry
+from luasprocs_tui import messages
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.screens.executions import ExecutionsScreen
 from luasprocs_tui.settings import Context
+from luasprocs_tui.values.snapshots import Snapshot
 from luasprocs_tui.widgets.table import Table
 from tests.until import PATIENCE_S
 
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from redis import Redis
     from textual.pilot import Pilot
 
+    from luasprocs_tui.values.rows import Row
     from tests.servers import Server
 
 KEYS = Keys()
@@ -84,6 +89,16 @@ async def until(pilot: Pilot[None], true: Callable[[], bool], what: str) -> None
     pytest.fail(f"never came: {what}\n{screen_of(pilot)}")
 
 
+async def shows(pilot: Pilot[None], *texts: str) -> None:
+    """Waits until all of these stand on the screen."""
+    await until(pilot, lambda: all(text in screen_of(pilot) for text in texts), " and ".join(texts))
+
+
+async def hides(pilot: Pilot[None], text: str) -> None:
+    """Waits until this stands there no more."""
+    await until(pilot, lambda: text not in screen_of(pilot), f"the end of {text}")
+
+
 def screen_of(pilot: Pilot[None]) -> str:
     """What stands on the screen, line by line."""
     strips = pilot.app.screen._compositor.render_strips()
@@ -113,6 +128,20 @@ def assert_harmless(shown: str) -> None:
 
 def app(server: Server, **options: Any) -> TuiApp:
     return TuiApp(Context("", server.url), refresh_s=0.2, poll_s=0.1, **options)
+
+
+def unconnected() -> TuiApp:
+    """With no server behind it, for what needs none."""
+    return TuiApp(Context("", "redis://127.0.0.1:1/0"), refresh_s=3600)
+
+
+async def filled(pilot: Pilot[None], rows: Iterable[Row]) -> Table:
+    """A snapshot with these comes, none of them quiet. Gives the list."""
+    given = tuple(replace(row, counters=replace(row.counters, last_run_s=int(time.time()))) for row in rows)
+    pilot.app.post_message(messages.SnapshotRead(Snapshot(Revision(), given, time.monotonic(), (given[-1].name, ""))))
+    table = pilot.app.screen.query_one(Table)
+    await until(pilot, lambda: table.selected is not None, "the list")
+    return table
 
 
 async def choose(pilot: Pilot[None], name: str) -> None:

@@ -9,7 +9,7 @@ from textual.widgets import Input
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.screens.cron import CronScreen
 from luasprocs_tui.settings import Context, ScreenSettings
-from luasprocs_tui.widgets.dialog import Show
+from luasprocs_tui.widgets.help import Help
 from tests.live import put, sproc
 from tests.tui.pilot import KEYS, app, app_of, choose, listed, screen_of, until
 
@@ -51,7 +51,7 @@ async def test_commands_and_help(server: Server, client: Redis) -> None:
     async with app(server).run_test(size=(100, 30), notifications=True) as pilot:
         await listed(pilot)
         await pilot.press("question_mark")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Show), "the help")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Help), "the help")
         await until(pilot, lambda: "Shows names as folders" in screen_of(pilot), "the help's text")
         await pilot.press("escape", "colon", *"cron", "enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, CronScreen), "the schedules")
@@ -85,14 +85,16 @@ async def test_own_keys(server: Server) -> None:
     client = server.client()
     put(client, sproc("a.lua", "-- event=set\nreturn 1"))
     app = TuiApp(Context("", server.url), ScreenSettings(keys={"pause": "f5"}), refresh_s=0.2)
-    async with app.run_test(size=(100, 40), notifications=True) as pilot:
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await listed(pilot)
         await pilot.press("p", "f5")
         await until(pilot, lambda: bool(client.sismember(KEYS.paused, "a.lua")), "the pause")
         await until(pilot, lambda: "a.lua is paused" in screen_of(pilot), "what came of it")
         assert "goes on" not in screen_of(pilot)
         await pilot.press("question_mark")
-        await until(pilot, lambda: "f5        :pause" in screen_of(pilot), "the help with the own key")
+        await until(
+            pilot, lambda: " f5 " in screen_of(pilot) and "Change (∆)" in screen_of(pilot), "the help with the own key"
+        )
 
 
 @pytest.mark.wording  # it types the words

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.tui.screens.test_ribbon import broken
-from tests.tui.test_terminal import Terminal
+from tests.tui.terminal import Terminal
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,9 +5,11 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+import pytest
+
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.settings import Context, ScreenSettings
-from luasprocs_tui.widgets.dialog import Choose
+from luasprocs_tui.widgets.contexts import Contexts
 from luasprocs_tui.widgets.table import Table
 from tests.live import put, sproc
 from tests.tui.pilot import (
@@ -15,15 +17,18 @@ from tests.tui.pilot import (
     SOURCES,
     app,
     choose,
+    hides,
     listed,
     put_sources,
     screen_of,
+    shows,
     text_of,
     until,
 )
 
 if TYPE_CHECKING:
     from redis import Redis
+    from textual.pilot import Pilot
 
     from tests.conftest import OwnServer
     from tests.servers import Server
@@ -47,11 +52,21 @@ async def test_a_context_is_left_for_another_also_while_it_hangs(server: Server,
         finally:
             os.kill(own.pid, signal.SIGCONT)
         await pilot.press("C")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Choose), "the choice")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Contexts), "the choice")
+        await shows(pilot, "NAME", "STATE", "FAILING", "DAEMONS", own.url)
+        await until(pilot, lambda: sum("in sync" in line for line in dialog_of(pilot)) == 2, "how both are")
+        await pilot.press(*"tw")
+        await until(pilot, lambda: not any(own.url in line for line in dialog_of(pilot)), "two alone")
+        await pilot.press("backspace", "backspace", *"on")
+        await until(pilot, lambda: any(own.url in line for line in dialog_of(pilot)), "one alone")
         await pilot.press("enter")
         await until(pilot, lambda: "first.lua" in screen_of(pilot), "the first again")
         await pilot.press("colon", *"ctx", "space", *"three", "enter")
         await until(pilot, lambda: "there is no context three" in screen_of(pilot), "the refusal")
+
+
+def dialog_of(pilot: Pilot[None]) -> list[str]:
+    return [line for line in screen_of(pilot).split("\n") if "│" in line]
 
 
 async def test_a_read_only_context_changes_nothing(server: Server) -> None:
@@ -73,6 +88,28 @@ async def test_read_only_changes_nothing(server: Server, client: Redis) -> None:
             await pilot.pause()
         assert len(pilot.app.screen_stack) == 1
         assert not client.exists(KEYS.paused, KEYS.suspended, KEYS.control)
+
+
+@pytest.mark.parametrize("ours", [True, False], ids=["option", "context"])
+async def test_a_key_that_changes_something_says_why_it_does_not(server: Server, ours: bool) -> None:
+    put(server.client(), sproc("a.lua", "-- cron=0 0 1 1 *\nreturn 1"))
+    app = TuiApp(Context("shop", server.url, read_only=not ours), refresh_s=0.2, read_only=ours)
+    why = "start without --read-only" if ours else "the settings say so of the context shop"
+    async with app.run_test(size=(120, 30), notifications=True) as pilot:
+        await listed(pilot)
+        for place, key, label in (
+            ("", "p", "Pause"),
+            ("", "E", "Editor"),
+            ("c", "p", "Pause"),
+            ("escape", "S", "Suspend"),
+        ):
+            await pilot.press(*([place] if place else []), key)
+            await shows(pilot, f"{key} ({label}): read-only", why)
+            pilot.app.clear_notifications()
+            await hides(pilot, "read-only:")
+        await pilot.press("z", "7")  # which do nothing
+        await pilot.pause()
+        assert "read-only:" not in screen_of(pilot)
 
 
 async def test_without_a_server_it_paints_says_so_and_comes_back_with_the_server(own_server: OwnServer):

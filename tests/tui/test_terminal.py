@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import shlex
-import shutil
 import subprocess
 import sys
 import time
 from importlib import resources
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,57 +16,14 @@ from luasprocs.operations.edit import edit_metadata
 from luasprocs.registry.live import read_sprocs
 from luasprocs.server.registry import Registry
 from tests.gitrepo import GitRepo
-from tests.servers import in_ci
 from tests.sync.service.service import KEYS, Service, commit_of, generation_of, live, state_of
+from tests.tui.terminal import Terminal
 from tests.until import until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.timeout(120)
-
-
-class Terminal:
-    """A program in a window of a tmux server of its own."""
-
-    def __init__(self, folder: Path, *command: str, columns: int, rows: int) -> None:
-        if shutil.which("tmux") is None:
-            (pytest.fail if in_ci() else pytest.skip)("tmux is missing: apt-get install tmux")
-        self._socket = str(folder / "tmux")
-        self._command, self._size = shlex.join(("env", "-u", "COLUMNS", "-u", "LINES", *command)), (columns, rows)
-
-    def _tmux(self, *words: str) -> str:
-        command = ["tmux", "-S", self._socket, "-f", "/dev/null", *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout
-
-    def __enter__(self) -> Self:
-        columns, rows = map(str, self._size)
-        self._tmux("new-session", "-d", "-x", columns, "-y", rows, self._command)
-        self._tmux("resize-window", "-x", columns, "-y", rows)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        subprocess.run(["tmux", "-S", self._socket, "kill-server"], capture_output=True, check=False, timeout=20)
-
-    def keys(self, *keys: str) -> None:
-        """Presses keys, by tmux's names."""
-        self._tmux("send-keys", *keys)
-
-    def type(self, text: str) -> None:
-        self._tmux("send-keys", "-l", text)
-
-    @property
-    def screen(self) -> str:
-        return self._tmux("capture-pane", "-p")
-
-    def shows(self, *texts: str) -> str:
-        """Waits until all of these stand there."""
-        until(lambda: all(text in self.screen for text in texts), what=lambda: f"never came: {texts}\n{self.screen}")
-        return self.screen
-
-    def hides(self, text: str) -> None:
-        """Waits until this stands there no more."""
-        until(lambda: text not in self.screen, what=lambda: f"still there: {text}\n{self.screen}")
 
 
 @pytest.fixture

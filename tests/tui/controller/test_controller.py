@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from textual.widgets import Button
 
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.settings import Context
-from luasprocs_tui.widgets.dialog import Confirm
 from tests.live import put, sproc
-from tests.tui.pilot import KEYS, TO_ACT_ON, app, choose, listed, screen_of, until
+from tests.tui.pilot import KEYS, TO_ACT_ON, app, app_of, choose, hides, listed, screen_of, shows, until
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -52,16 +52,50 @@ async def test_in_production_the_name_must_be_typed(server: Server) -> None:
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
         await listed(pilot)
         assert "shop PRODUCTION" in screen_of(pilot)
-        await pilot.press("p")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm), "the question")
+        await pilot.press("colon", *"execute", "space", *"a.lua", "enter")
+        await shows(pilot, "Run a.lua?")
         await pilot.press(*"a.lu", "enter")
         assert pilot.app.screen.query_one("#go", Button).disabled
         await pilot.press("escape")
-        assert not client.exists(KEYS.paused)
-        await pilot.press("p", *"a.lua", "enter")
-        await until(pilot, lambda: bool(client.sismember(KEYS.paused, "a.lua")), "the pause")
-        await pilot.press("colon", *"execute", "space", *"a.lua", "enter")
-        await until(pilot, lambda: "Run a.lua?" in screen_of(pilot), "the question about the run")
         assert not client.exists("ran")
+        await pilot.press("colon", *"execute", "space", *"a.lua", "enter")
+        await shows(pilot, "Run a.lua?")
         await pilot.press(*"a.lua", "enter")
         await until(pilot, lambda: client.get("ran") == b"1", "the run")
+
+
+async def test_in_production_one_that_runs_wild_is_paused_with_one_confirmation(server: Server) -> None:
+    client = server.client()
+    put(client, *(sproc(name, "-- event=set\nreturn 1") for name in ("a.lua", "b.lua")))
+    app = TuiApp(Context("shop", server.url, production=True), refresh_s=0.2)
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await listed(pilot)
+        await pilot.press("p")
+        await shows(pilot, "Pause a.lua?")
+        assert not client.exists(KEYS.paused)
+        await pilot.press("tab", "enter")
+        await until(pilot, lambda: client.smembers(KEYS.paused) == {b"a.lua"}, "the pause")
+        await until(pilot, lambda: app_of(pilot).state.paused == {"a.lua"}, "the pause on the screen")
+        await pilot.press("p")
+        await shows(pilot, "Resume a.lua?", "type a.lua to go on")  # which may do harm
+        await pilot.press("escape", "space", "space", "p")
+        await shows(pilot, "Pause 2 sprocs?", "type a.lua to go on")
+
+
+async def test_a_sync_shows_what_waits_and_asks(server: Server, client: Redis) -> None:
+    diff = "--- live/a.lua\n+++ git/a.lua\n@@ -1 +1 @@\n-return 1\n+return 'new'"
+    desired: dict[Any, Any] = {"state": "behind", "commit": "c0ffee", "at": "1"}
+    desired |= {"updated": json.dumps(["a.lua"]), "diffs": json.dumps([diff])}
+    client.hset(KEYS.desired, mapping=desired)
+    async with app(server).run_test(size=(100, 30), notifications=True) as pilot:
+        await listed(pilot)
+        await pilot.press("s")
+        await shows(pilot, "Sync?", "~a.lua", "+return 'new'")
+        assert not client.exists(KEYS.control)
+        await pilot.press("escape")
+        await hides(pilot, "Sync?")
+        assert not client.exists(KEYS.control)
+        await pilot.press("s")
+        await shows(pilot, "Sync?")
+        await pilot.press("tab", "enter")
+        await until(pilot, lambda: bool(client.exists(KEYS.control)), "the request")

@@ -13,7 +13,7 @@ from luasprocs.server.registry import Registry
 from luasprocs_tui.widgets.dialog import Choose, Confirm
 from luasprocs_tui.widgets.form import Form
 from tests.live import put, sproc
-from tests.tui.pilot import KEYS, TO_ACT_ON, app, choose, screen_of, until
+from tests.tui.pilot import KEYS, TO_ACT_ON, app, choose, screen_of, shows, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +47,29 @@ async def test_a_header_is_edited_live(server: Server, client: Redis, size: tupl
         await until(pilot, lambda: "edited" in screen_of(pilot), "the badge of the edit")
         await pilot.press("u")
         await until(pilot, lambda: client.hget(KEYS.name("a.lua"), "key") == b"dream*", "the undo")
+
+
+async def test_undo_of_what_was_committed_shows_the_change_and_reverts_it_live(server: Server, client: Redis) -> None:
+    put(
+        client,
+        *(sproc(name, source) for name, source in TO_ACT_ON.items() if name != "a.lua"),
+        sproc("a.lua", "return 2"),
+    )
+    async with app(server).run_test(size=(100, 30), notifications=True) as pilot:
+        await choose(pilot, "a.lua")
+        await pilot.press("u")
+        await shows(pilot, "Revert the last change of a.lua?", "-return 2", "+return KEYS[1]", "T <t@t>")
+        assert client.hget(KEYS.name("a.lua"), "source") == b"return 2"
+        await pilot.press("tab", "enter")
+        await until(
+            pilot, lambda: client.hget(KEYS.name("a.lua"), "source") == TO_ACT_ON["a.lua"].encode(), "the revert"
+        )
+        assert [one.name for one in edits_of(read_live(Registry(client, KEYS)))] == ["a.lua"]
+        await pilot.press("u")
+        await until(pilot, lambda: client.hget(KEYS.name("a.lua"), "source") == b"return 2", "the undo of the revert")
+        await choose(pilot, "hello.lua")
+        await pilot.press("u")
+        await shows(pilot, "hello.lua has no change to undo")
 
 
 async def test_an_edit_of_what_changed_meanwhile_shows_both_and_asks(server: Server, client: Redis) -> None:

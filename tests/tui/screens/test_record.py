@@ -12,7 +12,7 @@ from luasprocs_tui.screens.executions import ExecutionsScreen
 from luasprocs_tui.screens.record import RecordScreen
 from luasprocs_tui.widgets.dialog import Ask, Show
 from tests.live import put, sproc
-from tests.tui.pilot import KEYS, app, listed, record, screen_of, shown, until
+from tests.tui.pilot import KEYS, app, listed, record, screen_of, shown, shows, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +50,37 @@ async def test_a_record_shows_all_of_it_and_its_chain_and_is_exported(
         assert pilot.app.screen.query_one("#line-0", Input).value == "order:1"
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, Show) and "order:1" in screen_of(pilot), "the reply")
+
+
+async def test_run_again_fills_in_what_that_run_had(server: Server, client: Redis) -> None:
+    client.set("dream:1", "deep sleep")
+    record(client, "a.lua", key="dream:1", event="set", origin="7-0")
+    async with app(server).run_test(size=(100, 40)) as pilot:
+        await listed(pilot)
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ExecutionsScreen) and len(shown(pilot)) == 1, "it")
+        await pilot.press("enter", "R")
+        await shows(pilot, "Run a.lua", "dream:1", "'deep sleep' set string", "the value is that of now")
+        await pilot.press("enter")
+        await until(pilot, lambda: client.get("copied") == b"dream:1", "the run")
+
+
+async def test_an_error_in_a_callee_shows_the_line_of_the_callee(server: Server, client: Redis) -> None:
+    put(
+        client,
+        sproc("callee.lua", "local a = 1\nerror('in callee')"),
+        sproc("caller.lua", "local ok, said = pcall(sproc.call, 'callee.lua', {}, {})\n\nerror(said)"),
+    )
+    with pytest.raises(ResponseError):
+        client.execute_command("FCALL", KEYS.function("run"), 0, "caller.lua", "me")
+    async with app(server).run_test(size=(100, 30)) as pilot:
+        await listed(pilot)
+        await pilot.press("x")
+        await shows(pilot, "caller.lua")
+        await pilot.press("enter")
+        await shows(pilot, "callee.lua:2", "> 2  error('in callee')")
+        await pilot.press("s")
+        await shows(pilot, "2> error('in callee')")
 
 
 def exported(folder: Path) -> list[dict[str, Any]]:

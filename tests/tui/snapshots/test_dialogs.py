@@ -44,9 +44,9 @@ def test_what_to_run(snap_compare: Any, monkeypatch: pytest.MonkeyPatch, shown: 
 
 
 @shown
-def test_contexts(snap_compare: Any, monkeypatch: pytest.MonkeyPatch, shown: str) -> None:
+def test_a_choice(snap_compare: Any, monkeypatch: pytest.MonkeyPatch, shown: str) -> None:
     made, size = app(monkeypatch, shown)
-    choose = lambda: Choose("Go to", (("staging", "staging"), ("shop", "shop  PRODUCTION")))  # noqa: E731
+    choose = lambda: Choose("Your draft", (("keep", "Keep it"), ("drop", "Drop it")))  # noqa: E731
     assert snap_compare(made, terminal_size=size, run_before=opened(choose))
 
 

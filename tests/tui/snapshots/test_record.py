@@ -17,11 +17,13 @@ LINES = [Text(line) for line in ("local card = nil", "", "error('no card')", "re
 @shown
 def test_a_failed_run(snap_compare: Any, monkeypatch: pytest.MonkeyPatch, shown: str) -> None:
     made, size = app(monkeypatch, shown)
-    before = opened(lambda: RecordScreen(RECORD, RECORDS[:2], 3), lambda: messages.SourceRead(LINES, ""))
+    before = opened(
+        lambda: RecordScreen(RECORD, RECORDS[:2]), lambda: messages.SourceRead(LINES, "", (RECORD.sproc, 3))
+    )
     assert snap_compare(made, terminal_size=size, run_before=before)
 
 
 @shown
 def test_a_reply(snap_compare: Any, monkeypatch: pytest.MonkeyPatch, shown: str) -> None:
     made, size = app(monkeypatch, shown)
-    assert snap_compare(made, terminal_size=size, run_before=opened(lambda: RecordScreen(RECORDS[0], (), 0)))
+    assert snap_compare(made, terminal_size=size, run_before=opened(lambda: RecordScreen(RECORDS[0], ())))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from textual.widgets import Input
 
 from luasprocs_tui.widgets.form import Form
-from tests.tui.pilot import KEYS, app, choose, screen_of, until
+from tests.tui.pilot import KEYS, app, choose, screen_of, unconnected, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,3 +52,22 @@ async def test_a_form_is_left_with_the_second_escape_if_something_was_typed(serv
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(pilot.app.screen, Form), "the end")
         assert client.hget(KEYS.name("a.lua"), "key") == b"dream*"
+
+
+async def test_what_is_typed_goes_into_a_field_that_is_seen() -> None:
+    keys = [f"key{at:02}" for at in range(24)]
+    async with unconnected().run_test(size=(80, 24)) as pilot:
+        form = Form("a.lua", {}, keys, {}, lambda *_: None)
+        await pilot.app.push_screen(form)
+        for press, at in (("down", 1), ("up", 0), ("up", 0), ("down", 1)):
+            await pilot.press(press)
+            assert form.focused is form.query_one(f"#value-{keys[at]}")
+        await pilot.press("pagedown", "pagedown", *"nap")
+        await until(pilot, lambda: "nap" in screen_of(pilot), "the field, far below")
+        assert "key01" not in screen_of(pilot)
+        form.query_one("#fields").scroll_home(animate=False)  # by the wheel
+        await until(pilot, lambda: "key00" in screen_of(pilot) and "nap" not in screen_of(pilot), "the beginning")
+        typed = form.focused
+        await pilot.press(*"doze")
+        await until(pilot, lambda: "doze" in screen_of(pilot), "what was typed")
+        assert form.focused is typed

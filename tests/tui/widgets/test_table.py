@@ -6,6 +6,8 @@ import pytest
 from rich.cells import cell_len
 
 from luasprocs_tui.values.columns import Column, fit, widths
+from luasprocs_tui.values.rows import Row
+from tests.tui.pilot import filled, unconnected
 
 if TYPE_CHECKING:
     pass
@@ -23,3 +25,12 @@ def test_columns_fit_any_width_their_least_allows(room: int):
     columns = [Column("A", 5, 60), Column("B", 4, 30), Column("C", 10, 400, grow=True)]
     found = widths(columns, [90, 12, 300], room)
     assert sum(found) + 2 * (sum(map(bool, found)) - 1) <= max(room, 11)
+
+
+async def test_half_a_page_down_and_up() -> None:
+    async with unconnected().run_test(size=(80, 24)) as pilot:
+        table = await filled(pilot, (Row(f"{at:03}.lua") for at in range(100)))
+        page = table.size.height - 2
+        for key, at in (("ctrl+d", page // 2), ("ctrl+d", page // 2 * 2), ("ctrl+u", page // 2), ("ctrl+u", 0)):
+            await pilot.press(key)
+            assert abs(table.cursor - at) <= 1, key

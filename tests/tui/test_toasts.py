@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from luasprocs_tui.values.rows import Row
+from luasprocs_tui.widgets.dialog import Confirm
+from tests.tui.pilot import app_of, filled, screen_of, unconnected, until
+
+LONG = "the server refused it, and this is why it did so, in a sentence that takes more than one line of it"
+
+
+@pytest.mark.parametrize("said", ["short", LONG])
+async def test_what_is_said_covers_no_line_that_one_reads(said: str) -> None:
+    rows = tuple(Row(f"team/{at:03}.lua", "set orders:*", description="what it does " * 20) for at in range(60))
+    async with unconnected().run_test(size=(80, 24), notifications=True) as pilot:
+        await filled(pilot, rows)
+        await pilot.press("G")
+        app_of(pilot).toast(said)
+        await until(pilot, lambda: said.rsplit(maxsplit=1)[-1] in screen_of(pilot), "what is said")
+        lines = screen_of(pilot).split("\n")
+        row, detail = (line for line in lines if "team/059.lua" in line)
+        assert said.split(maxsplit=1)[0] not in row
+        assert detail.rstrip().endswith("…")
+        assert said.split(maxsplit=1)[0] not in detail
+        assert "Open" in lines[-1]
+
+
+async def test_what_is_said_covers_no_button_of_a_dialog() -> None:
+    async with unconnected().run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.app.push_screen(Confirm("Sync?", "\n".join(f"+name{at}.lua" for at in range(100)), "Sync"))
+        app_of(pilot).toast(LONG)
+        await until(pilot, lambda: "line of it" in screen_of(pilot), "what is said")
+        await until(pilot, lambda: "Cancel" in screen_of(pilot), "the buttons")
+        assert "╰─" in screen_of(pilot)

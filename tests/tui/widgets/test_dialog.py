@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from luasprocs_tui.widgets.dialog import Choose, Confirm, Show
+from tests.tui.pilot import screen_of, unconnected, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.pilot import Pilot
+    from textual.screen import Screen
+
+LINES = "\n".join(f"line {at:03}" for at in range(100))
+KEYS = (
+    ("j", "line 001", "line 000"),
+    ("k", "line 000", None),
+    ("G", "line 099", "line 000"),
+    ("ctrl+u", "line 092", "line 099"),
+    ("g", "line 000", "line 099"),
+    ("ctrl+d", "line 009", "line 000"),
+    ("ctrl+f", "line 020", "line 003"),
+    ("ctrl+b", "line 009", "line 000"),
+)
+"""Each after those before: what is seen then, and what is no more."""
+
+
+@pytest.mark.parametrize(
+    "dialog", [lambda: Show("Read", LINES), lambda: Confirm("Sync?", LINES, "Sync")], ids=["text", "question"]
+)
+async def test_the_keys_of_a_list_scroll_a_dialog(dialog: Callable[[], Screen[object]]) -> None:
+    async with unconnected().run_test(size=(80, 24)) as pilot:
+        await pilot.app.push_screen(dialog())
+        await until(pilot, lambda: "line 005" in screen_of(pilot), "the text")
+        for key, seen, gone in KEYS:
+            await pilot.press(key)
+            await until(pilot, partial(stands, pilot, seen, gone), f"{key}: {seen}")
+
+
+def stands(pilot: Pilot[None], seen: str, gone: str | None) -> bool:
+    return seen in screen_of(pilot) and (not gone or gone not in screen_of(pilot))
+
+
+async def test_the_keys_of_a_list_move_in_a_choice() -> None:
+    chosen: list[object] = []
+    async with unconnected().run_test(size=(80, 24)) as pilot:
+        for key, wanted in (("G", "99"), ("ctrl+d", "?"), ("j", "1"), ("end", "99")):
+            pilot.app.push_screen(Choose("One", [(str(at), f"option {at}") for at in range(100)]), chosen.append)
+            await until(pilot, lambda: isinstance(pilot.app.screen, Choose), "the choice")
+            await pilot.press(key, "enter")
+            await until(pilot, lambda: not isinstance(pilot.app.screen, Choose), "the answer")
+            assert chosen[-1] == wanted or (wanted == "?" and 3 < int(str(chosen[-1])) < 12), (key, chosen)

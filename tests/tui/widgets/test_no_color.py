@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+from rich.color import Color
+
+from luasprocs_tui.values.rows import Counters, Row
+from tests.tui.pilot import filled, unconnected
+
+
+def brightness(color: Color | None) -> float:
+    assert color is not None
+    red, green, blue = color.get_truecolor()
+    return 0.299 * red + 0.587 * green + 0.114 * blue
+
+
+@pytest.mark.parametrize("theme", ["textual-dark", "textual-light", "luasprocs-contrast"])
+async def test_without_colours_what_fails_stands_out(monkeypatch: pytest.MonkeyPatch, theme: str) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = unconnected()
+    app.theme = theme
+    failing = Counters(runs=1, errors=1, failing=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await filled(pilot, [Row("fails.lua", counters=failing), Row("fine.lua"), Row("last.lua")])
+        await pilot.press("G")
+        strips = {"".join(part.text for part in strip): strip for strip in app.screen._compositor.render_strips()}
+        fails, fine = (
+            next(part.style for text, strip in strips.items() if name in text for part in strip if name in part.text)
+            for name in ("fails.lua", "fine.lua")
+        )
+        assert fails is not None
+        assert fine is not None
+        assert (fails.bold, bool(fine.bold)) == (True, False)
+        contrast = [abs(brightness(style.color) - brightness(style.bgcolor)) for style in (fails, fine)]
+        assert contrast[0] >= contrast[1]
