@@ -20,6 +20,7 @@ from aiohttp import web
 from textual_serve.server import Server
 
 from luasprocs.errors import SettingsError
+from luasprocs.operations.terminal import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -77,7 +78,7 @@ class ScreenServer(Server):
         """
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         with socket.create_server((self.host, self.port), family=family) as listening:
-            click.echo(f"the screen is at {self.url}\nctrl+c ends it")
+            click.echo(escaped(f"the screen is at {self.url}") + "\nctrl+c ends it")
             web.run_app(self._make_app(), sock=listening, print=None)
 
     async def _make_app(self) -> web.Application:
@@ -117,11 +118,8 @@ def serve(given: str, arguments: Sequence[str], url: str) -> None:
     """
     host, port = address_of(given)
     if not is_loopback(host):
-        click.echo(
-            f"luasprocs-tui: warning: {host} is reached from other machines, and HTTP hides neither token nor screen: "
-            "put a proxy with TLS before it",
-            err=True,
-        )
+        said = f"{host} is reached from other machines, and HTTP hides neither token nor screen: put a proxy with TLS before it"
+        click.echo(escaped(f"luasprocs-tui: warning: {said}"), err=True)
     os.environ.pop("LUASPROCS_REDIS", None)
     if url:
         os.environ["LUASPROCS_REDIS"] = url

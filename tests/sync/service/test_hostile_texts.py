@@ -105,6 +105,7 @@ ELSEWHERE = {
     "sync/commands/sync_.py": 2,  # a bar
     "sync/commands/execute_.py": 1,  # a reply, byte for byte, in a pipe
     "luasprocs_tui/cli.py": 2,
+    "luasprocs_tui/serve.py": 2,  # escaped
     "luasprocs/worker/__main__.py": 1,  # a sentence
 }
 """Where something is written to the terminal without `Console`, and how often."""
