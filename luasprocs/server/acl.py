@@ -37,13 +37,13 @@ _LOOKING = "hkeys xread xinfo|stream"
 _WATCHING = "ttl subscribe unsubscribe"
 _WRITES = (
     "multi exec watch fcall function|load function|list publish exists zrangebyscore del hset hdel hincrby rpush lpop "
-    "sadd xadd xdel zadd zrem pexpire script|load script|exists"
+    "sadd xadd xdel zadd zrem script|load script|exists"
 )
 _OPERATING = "lrem srem"
 """Dropping jobs, resuming sprocs."""
 _RUNTIME = (
     "subscribe psubscribe unsubscribe punsubscribe function|kill function|stats scan get set xtrim "
-    "xgroup xreadgroup xack xclaim xautoclaim zscore smismember incrby pexpiretime "
+    "xgroup xreadgroup xack xclaim xautoclaim zscore smismember incrby pexpire pexpiretime "
     "getrange strlen hlen hscan scard sscan object|encoding"
 )
 _CLUSTER = "cluster|slots cluster|info cluster|shards cluster|nodes cluster|myid spublish ssubscribe sunsubscribe"

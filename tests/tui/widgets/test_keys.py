@@ -43,5 +43,5 @@ async def test_what_has_no_room_is_left_out_and_what_is_not_allowed_is_dim(serve
         await until(pilot, lambda: "Pause" in line_of(pilot) and "…" not in line_of(pilot), "all of it")
         text = pilot.app.screen.query_one(KeyLine).render()
         dim = {line_of(pilot)[span.start : span.end].strip() for span in text.spans if "dim" in str(span.style)}
-        assert "Pause" in dim
+        assert "∆Pause" in dim
         assert "Filter" not in dim
