@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(("columns", "colours"), [(80, ()), (160, ("NO_COLOR=1",))], ids=["80", "160-no-colour"])
+@pytest.mark.wording
 def test_errors_began_with_a_commit(server: Server, tmp_path: Path, columns: int, colours: tuple[str, ...]) -> None:
     broken(server.client())
     command = ("env", *colours, sys.executable, "-m", "luasprocs_tui", "--redis", server.url)

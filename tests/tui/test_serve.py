@@ -57,6 +57,7 @@ async def until_shown(socket: aiohttp.ClientWebSocketResponse, pattern: bytes) -
     return came
 
 
+@pytest.mark.wording
 async def test_who_has_the_token_sees_the_screen_and_changes_nothing(server: Server, port: int) -> None:
     client = server.client()
     put(client, sproc("shown.lua", "-- event=set\nreturn 1"))
@@ -79,6 +80,7 @@ async def test_who_has_the_token_sees_the_screen_and_changes_nothing(server: Ser
                 assert client.scard("__*_Sproc_Paused_*__") == 0
 
 
+@pytest.mark.wording
 async def test_writable_was_asked_for(server: Server, port: int) -> None:
     client = server.client()
     put(client, sproc("shown.lua", "-- event=set\nreturn 1"))

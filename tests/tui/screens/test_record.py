@@ -102,6 +102,7 @@ async def test_a_failing_execution_opens_at_its_line(server: Server, client: Red
         await until(pilot, lambda: "61> error('here')" in screen_of(pilot), "the marked line")
 
 
+@pytest.mark.wording
 async def test_a_failed_record_runs_again_on_a_throw_away_server(server: Server) -> None:
     client = server.client()
     source = "-- event=set\n-- key=k*\nif ARGV[1] == 'bad' then error('no') end\nredis.call('SET', 'x', 'y')\n"

@@ -47,6 +47,7 @@ def text_of(pilot: Pilot[Any]) -> str:
     return ribbon.first().render().plain if ribbon else ""
 
 
+@pytest.mark.wording
 async def test_a_failing_sproc_since_its_commit_and_the_way_back(server: Server) -> None:
     broken(server.client())
     async with TuiApp(Context("", server.url)).run_test(size=(100, 30)) as pilot:
@@ -66,6 +67,7 @@ async def test_a_failing_sproc_since_its_commit_and_the_way_back(server: Server)
         )
 
 
+@pytest.mark.wording
 async def test_all_of_them_by_a_command_and_more_time(server: Server) -> None:
     broken(server.client())
     async with TuiApp(Context("", server.url), read_only=True).run_test(size=(80, 24)) as pilot:
@@ -93,6 +95,7 @@ async def test_all_of_them_by_a_command_and_more_time(server: Server) -> None:
         await until(pilot, lambda: bool(text_of(pilot)), "by its command")
 
 
+@pytest.mark.wording
 async def test_nothing_ran(server: Server) -> None:
     put(server.client(), GOOD)
     async with TuiApp(Context("", server.url)).run_test(size=(60, 20)) as pilot:
@@ -101,6 +104,7 @@ async def test_nothing_ran(server: Server) -> None:
         await until(pilot, lambda: "nothing ran in the last day" in text_of(pilot), "why it is empty")
 
 
+@pytest.mark.wording
 async def test_a_key_is_drawn_at_once(server: Server) -> None:
     client = server.client()
     broken(client)

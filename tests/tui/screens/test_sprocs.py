@@ -49,6 +49,7 @@ def hostile_sprocs(names: Iterable[str]) -> list[Sproc]:
     return [Sproc(name, source, "b" * 40, {"description": name, "cron": "[/x]\x1b[1m\x9b"}) for name in names]
 
 
+@pytest.mark.wording
 async def test_it_lists_each_sproc_with_trigger_state_and_counters(server: Server, size: tuple[int, int]):
     client = server.client()
     put_sources(client, SOURCES)
@@ -353,6 +354,7 @@ def test_one_that_fails_stands_out_whatever_else_it_is() -> None:
     assert line_of(Row("a.lua", state="paused"), 0).tone == "off"
 
 
+@pytest.mark.wording
 async def test_trouble_comes_first_each_with_what_it_is_and_the_quiet_are_folded(server: Server) -> None:
     client = server.client()
     names = ["edited.lua", "fails.lua", "paused.lua", "slow.lua", *(f"quiet{number:02}.lua" for number in range(40))]
@@ -391,6 +393,7 @@ async def test_trouble_comes_first_each_with_what_it_is_and_the_quiet_are_folded
         assert len(table.visible_keys) == 10, "a filter looks at the quiet ones, too"
 
 
+@pytest.mark.wording
 async def test_panels_say_who_it_is_how_it_goes_and_its_source(server: Server) -> None:
     client = server.client()
     put(

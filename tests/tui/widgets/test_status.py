@@ -57,6 +57,7 @@ async def test_the_badge_says_what_else_than_in_sync_it_is(server: Server) -> No
         await until(pilot, lambda: text_of(pilot, "#badge").strip() == "REFUSED a.lua:1: no (v)", "the refusal")
 
 
+@pytest.mark.wording
 async def test_what_was_there_before_it_was_opened(server: Server) -> None:
     client = server.client()
     put(client, sproc("a.lua", "error('boom')"))
