@@ -7,6 +7,8 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from luasprocs.operations.run import run
 from luasprocs.server.registry import Registry
 from luasprocs_tui.app import TuiApp
