@@ -135,6 +135,8 @@ def keys_under_load() -> Iterator[Result]:
         with daemons(server.port), Tmux(TUI, "--redis", server.url) as terminal:
             terminal.until(b"t0.lua")
             with _load(server.port):
+                terminal.until(b"quiet")
+                terminal.type(b"a")  # the others, too
                 time.sleep(2)
                 before = client.xinfo_stream(Keys().executions)["entries-added"]
                 began = time.monotonic()
