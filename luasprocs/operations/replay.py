@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
+from luasprocs.client import Sprocs
 from luasprocs.contract.codes import Status, Trigger
 from luasprocs.contract.encoding import raw, text
 from luasprocs.errors import LuasprocsError, ScriptError
@@ -16,6 +18,7 @@ from luasprocs.operations.pause import pause
 from luasprocs.operations.put import put
 from luasprocs.registry.history import read_blobs, read_history
 from luasprocs.registry.live import read_live, read_sprocs
+from luasprocs.server.connection import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
 BY = "replay"
 OWN = b"__*_Sproc_"
 """Stands in the name of each key of a registry."""
+RUN_S = 5.0
+"""So long a run may take."""
+VALUE_LIMIT_BYTES = 16 << 20
 SHOWN = 400
 """Characters of a value in what is told of it."""
 
@@ -76,7 +82,7 @@ def read_scene(registry: Registry, record: Execution) -> Scene:
     """What there is of a record's run: the sprocs that are live, its key as it is now, the source that it ran.
 
     Raises:
-        ScriptError: its sproc is not live any more. redis.RedisError: the server can't be read.
+        ScriptError: its sproc is not live any more, or its key's value is too large. redis.RedisError: the server can't be read.
     """
     live = read_live(registry)
     if record.sproc not in live.sprocs:
@@ -91,6 +97,9 @@ def read_scene(registry: Registry, record: Execution) -> Scene:
 
 def _seed(shard: Registry, key: bytes) -> Iterable[Seed]:
     client: Any = shard.client
+    if (client.memory_usage(key) or 0) > VALUE_LIMIT_BYTES:  # DUMP keeps a server from all else as long as it takes
+        limit = f"{VALUE_LIMIT_BYTES >> 20} MB"
+        raise ScriptError(f"the value of {text(key)!r} is over {limit}: it is not copied from a server at work")
     dump, ttl_ms = client.dump(key), client.pttl(key)
     if dump is not None:
         yield Seed(key, dump, max(0, ttl_ms))
@@ -136,8 +145,13 @@ def replay(scene: Scene, source: bytes | None = None) -> Replayed:
         if others := [one.name for one in scene.sprocs if one.name != name]:
             pause(sandbox.registry, others, by=BY)
         before = _values(sandbox)
-        ended = _run(sandbox, record)
-        after = _values(sandbox)
+        try:
+            ended = _run(sandbox, record)
+            after = _values(sandbox)
+        except RedisError:  # nothing but a run that doesn't end keeps this server busy
+            with contextlib.suppress(RedisError):
+                sandbox.client.function_kill()
+            return Replayed(Status.TIMEOUT, f"it did not end within {RUN_S:g} s, and was stopped")
     changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
     return ended._replace(wrote=tuple(Wrote(key, before.get(key, ""), after.get(key, "")) for key in changed))
 
@@ -163,7 +177,8 @@ def _run(sandbox: Sandbox, record: Execution) -> Replayed:
         job = sandbox.run_job(record.sproc, keys)
         return Replayed(job.status, job.said, job.duration_us)
     try:
-        reply = sandbox.call(record.sproc, keys)
+        with connect(sandbox.url, socket_timeout=RUN_S) as client:
+            reply = Sprocs(client).execute(record.sproc, keys=keys)
     except ScriptError as error:
         return Replayed(Status.ERROR, str(error))
     return Replayed(Status.OK, _line(reply))

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -75,3 +75,31 @@ def test_a_call_runs_again_and_a_source_that_does_not_compile_says_so(server: Se
     put(client, sproc("else.lua", "return 1"))
     with pytest.raises(ScriptError, match="not live"):
         read_scene(registry, record)
+
+
+@pytest.mark.parametrize("trigger", ["event", "call"])
+def test_a_run_that_does_not_end_is_stopped(server: Server, monkeypatch: pytest.MonkeyPatch, trigger: str) -> None:
+    monkeypatch.setattr("luasprocs.operations.replay.RUN_S", 1.0)
+    client, registry = server.client(), Registry(server.client(), Keys())
+    put(client, sproc("loops.lua", "-- event=set\n-- key=k\n-- timeout=500ms\nwhile true do end\n"))
+    fields: Any = {
+        "sproc": "loops.lua",
+        "trigger": trigger,
+        "event": "set",
+        "key": "k",
+        "status": "timeout",
+        "depth": "1",
+    }
+    client.xadd(registry.keys.executions, fields)
+    assert replay(read_scene(registry, read_executions(registry)[0])).status == "timeout"
+
+
+def test_a_value_that_is_too_large_to_copy_is_left_where_it_is(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("luasprocs.operations.replay.VALUE_LIMIT_BYTES", 1 << 20)
+    client, registry = server.client(), Registry(server.client(), Keys())
+    put(client, sproc("a.lua", "-- event=set\n-- key=k\nreturn 1\n"))
+    client.set("k", b"x" * (2 << 20))
+    fields: Any = {"sproc": "a.lua", "trigger": "event", "event": "set", "key": "k", "status": "error", "depth": "1"}
+    client.xadd(registry.keys.executions, fields)
+    with pytest.raises(ScriptError, match="over 1 MB"):
+        read_scene(registry, read_executions(registry)[0])
