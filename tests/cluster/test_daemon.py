@@ -141,7 +141,9 @@ def test_a_job_reaches_keys_of_all_shards(cluster, client, shell):
     keys = [next(f"k{number}" for number in range(1000) if cluster.at(f"k{number}") is node) for node in cluster.nodes]
     with daemon(cluster, shell):
         for key in keys:
-            assert shell.ok("execute", "job.lua", "--key", key, "--wait").out.strip().isdecimal()
+            # A warning that it has not begun is no failure: three shards' daemon takes its time on a busy machine.
+            ran = shell("execute", "job.lua", "--key", key, "--wait")
+            assert (ran.code, ran.out.strip().isdecimal()) == (0, True), ran
     assert [client.get(key) for key in keys] == [b"1"] * 3
     assert client.get("elsewhere") == b"3"
 

@@ -371,6 +371,7 @@ async def test_trouble_comes_first_each_with_what_it_is_and_the_quiet_are_folded
         await listed(pilot)
         table = pilot.app.screen.query_one(Table)
         await until(pilot, lambda: "… 40 more are quiet (a)" in screen_of(pilot), "the fold")
+        await until(pilot, lambda: "◐ slow.lua" in screen_of(pilot), "durations, which come once the list stands")
         lines = screen_of(pilot).splitlines()
         first = next(at for at, line in enumerate(lines) if line.startswith("  NAME")) + 1
         shown = [line.rstrip() for line in lines[first : first + 6]]
