@@ -2,6 +2,8 @@
 local core = ...
 local entries, header, eval = core.entries, core.once 'header', core.once 'eval'
 
+local SHARD = K.TAG ~= '' and K.TAG or nil -- `sproc.shard`
+
 -- What a library reaches through a metatable and an upvalue doesn't: 2% of a call's time for a handful of uses.
 local SHARED = { 'tonumber', 'tostring', 'type', 'pairs', 'ipairs', 'unpack', 'math', 'string', 'table', 'cjson' }
 
@@ -64,7 +66,7 @@ local function load_library(name)
   if not chunk then error(problem, 0) end
   if may_unsettle(values.source) then guard.unsettle() end
   loading[name] = true
-  local ok, result = pcall(chunk, {}, {}, { name = name, trigger = 'require', call = guard.call_sproc, enqueue = guard.enqueue }, guard.require, eval.api(values.source))
+  local ok, result = pcall(chunk, {}, {}, { name = name, trigger = 'require', shard = SHARD, call = guard.call_sproc, enqueue = guard.enqueue }, guard.require, eval.api(values.source))
   loading[name] = nil
   if not ok then error(result, 0) end
   if result == nil then result = true end
@@ -209,7 +211,7 @@ local function load_entry(name)
   end
   local chunk, problem = eval.load(source, name, limited)
   if not chunk then return refusal('ERR', problem) end
-  local begin, sproc = marker_of(name, values), { name = name, trigger = 'call' }
+  local begin, sproc = marker_of(name, values), { name = name, trigger = 'call', shard = SHARD }
   local guard = not tame and core.use 'guard' or {} -- a tame source names neither `sproc` nor `require`
   sproc.call, sproc.enqueue = (limited or guard).call_sproc, (limited or guard).enqueue
   local run, counted = runner(source, name, chunk, sproc, guard.require, limited)

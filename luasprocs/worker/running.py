@@ -63,7 +63,7 @@ class Runner:
         self._output = output
         self._base_bytes = base_bytes
         self._paths = lua_paths(rules)
-        self._facts = server_facts(routes.first)
+        self._facts = server_facts(routes.first) | ({b"shard": keys.tag.encode()} if keys.tag else {})
         self._kept: _Host | None = None
         self._warm_up()
 

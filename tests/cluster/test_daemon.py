@@ -148,6 +148,17 @@ def test_a_job_reaches_keys_of_all_shards(cluster, client, shell):
     assert client.get("elsewhere") == b"3"
 
 
+def test_a_sproc_knows_the_shard_that_it_runs_on(cluster, client, shell):
+    counts = "redis.call('INCR', '{' .. sproc.shard .. '}:' .. sproc.name)\n"
+    each = "-- every=1s\n-- at=each\n"
+    shell.commit(server=each + counts, worker=f"{each}-- runasync=yes\n{counts}")
+    shell.ok("sync")
+    counted = [f"{{{tag}}}:{name}" for tag in tags(cluster) for name in ("server.lua", "worker.lua")]
+    assert len(counted) == 6
+    with daemon(cluster, shell):
+        until(lambda: all(map(client.get, counted)), 60)
+
+
 def test_jobs_of_a_registry_whose_slot_has_moved_are_carried_over(cluster, client, shell):
     shell.commit(job=JOB)
     shell.ok("sync")

@@ -60,7 +60,7 @@ local function require_sproc(name)
   local chunk, problem = core.load_sproc(source, name)
   if not chunk then error(problem, 0) end
   loading[name] = true
-  local api = { name = name, trigger = 'require', id = core.sproc.id, attempt = core.sproc.attempt, call = core.sproc.call, enqueue = core.sproc.enqueue }
+  local api = { name = name, trigger = 'require', id = core.sproc.id, attempt = core.sproc.attempt, shard = core.sproc.shard, call = core.sproc.call, enqueue = core.sproc.enqueue }
   local ok, result = pcall(chunk, {}, {}, api, core.require, core.redis)
   loading[name] = nil
   if not ok then error(result, 0) end

@@ -84,6 +84,6 @@ return function(source, memory_bytes, name, trigger, id, attempt, seed, keys, ar
   if plain then globals_of_one() end
   core.memory_bytes = memory_bytes
   randomseed(seed) -- the process has one order of random numbers, which the job before may have set
-  core.sproc = { name = name, trigger = trigger, id = id, attempt = attempt, call = call, enqueue = enqueue }
+  core.sproc = { name = name, trigger = trigger, id = id, attempt = attempt, shard = facts.shard, call = call, enqueue = enqueue }
   return put_back(run(source, name, copied(keys), copied(args)))
 end
