@@ -48,6 +48,7 @@ COMMANDS = {
     "hook": "Install git hooks that check commits, and make pushes live.",
     "acl": "Print the least-privilege ACL rule for a role.",
     "demo": "Take the whole tour, on an embedded server.",
+    "lsp": "Run the language server, for an editor.",
     "completion": "Print the completion script for a shell.",
 }
 

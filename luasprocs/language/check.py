@@ -60,6 +60,7 @@ def check(workspace: Workspace, names: Iterable[str] | None = None, analysed: An
     problems |= {problem(path(name), "name.invalid", wrong) for name in wanted if (wrong := name_problem(name))}
     problems |= set(clash_problems(workspace, wanted))
     problems |= set(function_problems(workspace, found))
+    problems |= set(call_problems(workspace, found))
     problems |= set(require_problems(workspace, {name: _unit(one) for name, one in found.items()}))
     return sorted(problems)
 
@@ -86,6 +87,16 @@ def function_problems(workspace: Workspace, checked: Mapping[str, Analysis]) -> 
         place = next((field.value_range for field in checked[told.sproc].fields if field.key == FUNCTION), START)
         what = f"function {told.function} is {other.sproc}'s already: give one another name"
         yield problem(workspace.path(told.sproc), "function.taken", what, place)
+
+
+def call_problems(workspace: Workspace, checked: Mapping[str, Analysis]) -> Iterator[Problem]:
+    """Sprocs that are called or enqueued by a name that none has."""
+    calls = [(name, call) for name, one in checked.items() for call in one.calls]
+    names = workspace.names if calls else ()
+    for name, call in calls:
+        if call.name not in names:
+            what = f"there is no sproc {shown(call.name)}{nearest(call.name, names)}"
+            yield problem(workspace.path(name), "call.unknown", what, call.range)
 
 
 def require_problems(workspace: Workspace, checked: Mapping[str, Unit]) -> Iterator[Problem]:

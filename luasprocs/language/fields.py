@@ -107,6 +107,15 @@ def lookalikes(text: str) -> Iterator[Lookalike]:
             yield Lookalike(field[1], field.start(1), key, written(key, field[2].rstrip(BLANKS)))
 
 
+def header_end(text: str) -> int:
+    """Where the leading comments end."""
+    first = shebang.LINE.match(text)
+    at = first.end() if first else 0
+    while comment := _COMMENT.match(text, at):
+        at = comment.end()
+    return at
+
+
 def written(key: str, value: str, *, marked: bool = False) -> str:
     """A field as it stands in a line: a value that begins with `=` needs the `@`."""
     return f"@{key} {value}".rstrip() if marked or value.startswith("=") else f"{key}={value}"

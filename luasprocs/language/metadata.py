@@ -83,6 +83,11 @@ def is_key(key: str) -> bool:
     return key in KEYS or _EXTRA.fullmatch(key) is not None
 
 
+def expected(key: str) -> str:
+    """What a key's value may be, as it completes "expected …"."""
+    return _READINGS.get(key, _KINDS["text"]).expected
+
+
 def parse_value(key: str, text: str) -> Any:
     """The typed value of a key: str, bool, int (milliseconds, bytes) or a tuple of str.
 

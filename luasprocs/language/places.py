@@ -49,10 +49,16 @@ class Lines:
             return len(self._text), len(self._text)
         return self._starts[line - 1], self._starts[line] if line < len(self._starts) else len(self._text)
 
+    def offsets(self, found: Range) -> tuple[int, int]:
+        """Where a range starts and ends, within the text; one without an end ends where it starts."""
+        return self._offset(found.line, found.column), self._offset(
+            found.end_line or found.line, found.end_column or found.column
+        )
+
+    def _offset(self, line: int, column: int) -> int:
+        return min(self._starts[min(line, len(self._starts)) - 1] + column - 1, len(self._text))
+
     def slice(self, found: Range) -> str:
         """The text in a range."""
-        start, end = (
-            self._starts[line - 1] + column - 1
-            for line, column in ((found.line, found.column), (found.end_line, found.end_column))
-        )
+        start, end = self.offsets(found)
         return self._text[start:end]

@@ -38,6 +38,7 @@ CODES = {
     "cluster.two-slots": "luasprocs.toml says cluster = true, and the source names keys of two slots.",
     "require.unknown": "There is no library of this name.",
     "require.not-library": "The sproc of this name is not library=yes.",
+    "call.unknown": "There is no sproc of the name that is called or enqueued.",
     "require.circle": "Libraries require each other in a circle.",
 }
 """Each code, `area.what`, and what it means."""
@@ -53,7 +54,7 @@ MISUSE = frozenset(
     }
 )
 """What keeps no sproc from being applied."""
-WARNINGS = frozenset({"header.lookalike", "cluster.two-slots"})
+WARNINGS = frozenset({"header.lookalike", "cluster.two-slots", "call.unknown"})
 """What may be right as it is."""
 
 

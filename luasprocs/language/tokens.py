@@ -6,7 +6,7 @@ As Lua 5.1's `llex.c` has them. A source that doesn't compile is read as far as 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +52,22 @@ def tokens(text: str) -> Iterator[Token]:
             yield Token(True, _LINE_END.sub("\n", found["long"]), *found.span("long"))
         elif kind == "short":
             yield Token(True, _meaning(found["short"]), *found.span("short"))
+
+
+def inside(text: str, at: int) -> Literal["comment", "string", ""]:
+    """Whether a place of a source is in a comment or in a literal. One that isn't closed goes to its line's end."""
+    for found in _TOKEN.finditer(text):
+        if found.start() >= at:
+            break
+        if at > found.end():
+            continue
+        whole = found.group()
+        if whole.startswith("--"):
+            return "comment" if found["comment"] is None or at < found.end() else ""
+        if found.lastgroup in {"long", "short"}:
+            closed = whole.endswith("]") if found.lastgroup == "long" else whole[-1] == whole[0] and len(whole) > 1
+            return "" if closed and at == found.end() else "string"
+    return ""
 
 
 def follows_dot(text: str, start: int) -> bool:

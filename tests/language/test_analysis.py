@@ -40,6 +40,7 @@ WORKSPACES = {
     "name.clash": {"a.lua": "", "A.lua": ""},
     "require.unknown": {"a.lua": "return require 'b.lua'"},
     "require.not-library": {"a.lua": "return require 'b.lua'", "b.lua": "return 1"},
+    "call.unknown": {"a.lua": "return sproc.call('b.lua')"},
     "require.circle": circle("a.lua", "b.lua"),
     "function.taken": {"a.lua": "-- function=f", "b.lua": "-- function=F"},
 }

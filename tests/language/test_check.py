@@ -77,6 +77,14 @@ def test_an_async_sproc_may_require_an_installed_library():
     ]
 
 
+def test_a_call_of_what_is_no_sproc_is_a_warning():
+    texts = {"a.lua": "sproc.call('b.lua')\nsproc.enqueue('bb.lua', {}, {})\nsproc.call(ARGV[1])", "b.lua": ""}
+    assert told(texts) == ["sprocs/a.lua:2:16-22 call.unknown"]
+    (found,) = check(Texts(texts))
+    assert found.kind == "warning"
+    assert "did you mean 'b.lua'" in found.message
+
+
 def test_names_that_are_one_file_elsewhere_clash():
     assert told({"a.lua": "", "A.lua": ""}) == ["sprocs/a.lua:1:1-1 name.clash"]
     assert told({"a.lua": "", "A.lua": ""}, ["A.lua"]) == []

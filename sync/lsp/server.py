@@ -1,0 +1,112 @@
+"""The language server: `luasprocs lsp`. Each request of the protocol and who answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from typing import Any
+
+from lsprotocol import types
+from pygls.lsp.server import LanguageServer
+
+from sync.lsp import answers, renaming
+from sync.lsp.service import Asked, Service
+
+_FILES = types.FileOperationFilter(types.FileOperationPattern("**/*.lua"), scheme="file")
+_OPERATIONS = types.FileOperationRegistrationOptions([_FILES])
+
+
+Answer = Callable[[Asked, Any], Any]
+ANSWERS: Mapping[str, tuple[Answer, object]] = {
+    types.TEXT_DOCUMENT_COMPLETION: (
+        answers.completion,
+        types.CompletionOptions(trigger_characters=["'", '"', ".", "=", "-", "@", ",", "/"]),
+    ),
+    types.TEXT_DOCUMENT_HOVER: (answers.hovered, None),
+    types.TEXT_DOCUMENT_SIGNATURE_HELP: (
+        answers.signatures,
+        types.SignatureHelpOptions(trigger_characters=["(", ","]),
+    ),
+    types.TEXT_DOCUMENT_DEFINITION: (answers.definition, None),
+    types.TEXT_DOCUMENT_REFERENCES: (answers.references, None),
+    types.TEXT_DOCUMENT_DOCUMENT_SYMBOL: (answers.outline, None),
+    types.TEXT_DOCUMENT_FOLDING_RANGE: (answers.folding, None),
+    types.TEXT_DOCUMENT_INLAY_HINT: (answers.hints, None),
+    types.TEXT_DOCUMENT_CODE_ACTION: (
+        answers.actions,
+        types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix]),
+    ),
+    types.TEXT_DOCUMENT_PREPARE_RENAME: (renaming.renamable, None),
+    types.TEXT_DOCUMENT_RENAME: (renaming.rename, types.RenameOptions(prepare_provider=True)),
+}
+"""What is asked of a sproc, who answers it, and what the client is told of that."""
+
+
+def make_server() -> LanguageServer:
+    """A server that isn't started. Texts come whole: see `sync.lsp.positions`."""
+    server = LanguageServer("luasprocs", version("luasprocs"), types.TextDocumentSyncKind.Full)
+    service = Service(server)
+    for method, (answer, options) in ANSWERS.items():
+        server.feature(method, options)(_answering(service, answer))
+    _buffers(server, service)
+    _files(server, service)
+    return server
+
+
+def _answering(service: Service, answer: Answer) -> Callable[[Any], Any]:
+    """Answers for a sproc, with what is wrong with it up to date; nothing for any other file."""
+
+    def answered(params: Any) -> Any:
+        service.flush()
+        place = service.place(params.text_document.uri)
+        return answer(place, params) if place else None
+
+    return answered
+
+
+def _buffers(server: LanguageServer, service: Service) -> None:
+    @server.feature(types.INITIALIZED)
+    def initialized(_: types.InitializedParams) -> None:
+        folders = [one.uri for one in server.workspace.folders.values()]
+        for uri in folders or [server.workspace.root_uri]:
+            service.open_folder(uri)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
+    def opened(params: types.DidOpenTextDocumentParams) -> None:
+        document = params.text_document
+        service.changed(document.uri, document.text, document.version)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
+    def changed(params: types.DidChangeTextDocumentParams) -> None:
+        document = server.workspace.get_text_document(params.text_document.uri)
+        service.changed(params.text_document.uri, document.source, params.text_document.version)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
+    def closed(params: types.DidCloseTextDocumentParams) -> None:
+        service.changed(params.text_document.uri, None)
+
+    @server.feature(types.WORKSPACE_SYMBOL)
+    def symbols(params: types.WorkspaceSymbolParams) -> list[types.WorkspaceSymbol]:
+        return list(answers.workspace_symbols(service, params.query))
+
+
+def _files(server: LanguageServer, service: Service) -> None:
+    @server.feature(types.TEXT_DOCUMENT_DID_SAVE)
+    def saved(params: types.DidSaveTextDocumentParams) -> None:
+        service.moved([params.text_document.uri])
+
+    @server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)
+    def watched(params: types.DidChangeWatchedFilesParams) -> None:
+        service.moved(one.uri for one in params.changes)
+
+    @server.feature(types.WORKSPACE_DID_CREATE_FILES, _OPERATIONS)
+    def created(params: types.CreateFilesParams) -> None:
+        service.moved(one.uri for one in params.files)
+
+    @server.feature(types.WORKSPACE_DID_DELETE_FILES, _OPERATIONS)
+    def deleted(params: types.DeleteFilesParams) -> None:
+        service.moved(one.uri for one in params.files)
+
+    @server.feature(types.WORKSPACE_DID_RENAME_FILES, _OPERATIONS)
+    def renamed(params: types.RenameFilesParams) -> None:
+        service.moved(uri for one in params.files for uri in (one.old_uri, one.new_uri))

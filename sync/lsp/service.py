@@ -1,0 +1,179 @@
+"""What the language server knows: work trees, the buffers over them, and what is wrong with both, told as it changes."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from lsprotocol import types
+from pygls.uris import to_fs_path
+
+from luasprocs.language.places import Lines, Range
+from sync.git.checkout import find_top
+from sync.lsp.diagnosis import CHUNK, Diagnosis
+from sync.lsp.positions import Positions
+from sync.lsp.tree import Buffer, Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pygls.lsp.server import LanguageServer
+
+    from luasprocs.errors import Problem
+
+DEBOUNCE_S = 0.03
+"""How long after a key the problems are looked for."""
+_SEVERITIES = {
+    "error": types.DiagnosticSeverity.Error,
+    "misuse": types.DiagnosticSeverity.Error,
+    "warning": types.DiagnosticSeverity.Warning,
+}
+
+
+class Root(NamedTuple):
+    """A work tree and what is wrong with it."""
+
+    tree: Tree
+    diagnosis: Diagnosis
+
+
+class Asked(NamedTuple):
+    """A sproc that is asked about: its root, its name, its text with the places of it."""
+
+    root: Root
+    name: str
+    positions: Positions
+
+    @property
+    def text(self) -> str:
+        return self.positions.text
+
+
+class Service:
+    """The state behind a server. All of it lives in the server's event loop."""
+
+    def __init__(self, server: LanguageServer) -> None:
+        self._server = server
+        self._roots: dict[Path, Root] = {}
+        self._dirty: dict[tuple[Path, str], None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def encoding(self) -> types.PositionEncodingKind:
+        """The units of columns that the client takes."""
+        return types.PositionEncodingKind(self._server.workspace.position_encoding)
+
+    @property
+    def roots(self) -> Iterable[Root]:
+        """All work trees so far."""
+        return self._roots.values()
+
+    def open_folder(self, uri: str | None) -> None:
+        """Looks at all sprocs around a folder."""
+        path = to_fs_path(uri) if uri else None
+        if path and (top := find_top(Path(path))):
+            self._root(top)
+
+    def root_of(self, uri: str) -> Root | None:
+        """The work tree that a file is in, or would be."""
+        path = to_fs_path(uri) if uri.startswith("file:") else None
+        if path is None:
+            return None
+        folder = Path(path).parent
+        return self._root(find_top(folder) or folder)
+
+    def place(self, uri: str) -> Asked | None:
+        """A sproc by its URI; None if it is none."""
+        root = self.root_of(uri)
+        name = root.tree.name_of(uri) if root else None
+        text = root.tree.text(name) if root and name else None
+        return Asked(root, name, Positions(text, self.encoding)) if root and name and text is not None else None
+
+    def positions(self, root: Root, name: str) -> Positions | None:
+        """The places of another sproc's text."""
+        text = root.tree.text(name)
+        return None if text is None else Positions(text, self.encoding)
+
+    def changed(self, uri: str, text: str | None, version: int | None = None) -> None:
+        """A buffer has another text now; None: it is closed, and the file counts."""
+        root = self.root_of(uri)
+        name = root.tree.name_of(uri) if root else None
+        if root is None or name is None:
+            return
+        if text is None:
+            root.tree.buffers.pop(name, None)
+            root.tree.moved()
+        else:
+            root.tree.buffers[name] = Buffer(text, version, uri)
+        self._mark(root, [name])
+
+    def moved(self, uris: Iterable[str]) -> None:
+        """Files were made, changed, renamed or deleted."""
+        for uri in uris:
+            root = self.root_of(uri)
+            if root is None:
+                continue
+            root.tree.moved()
+            name = root.tree.name_of(uri)
+            self._mark(root, root.tree.names if name is None else [name])
+
+    def flush(self) -> None:
+        """Looks now for what changed, and tells it."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        dirty, self._dirty = self._dirty, {}
+        for top, root in self._roots.items():
+            names = [name for where, name in dirty if where == top]
+            if len(names) > CHUNK:
+                self._later(root, names)
+            elif names:
+                concerned = {one for name in names for one in root.diagnosis.concerned(name)}
+                self._tell(
+                    root, root.diagnosis.update(concerned) | {name for name in names if name in root.tree.buffers}
+                )
+
+    def _root(self, top: Path) -> Root:
+        if top not in self._roots:
+            tree = Tree(top)
+            root = self._roots[top] = Root(tree, Diagnosis(tree))
+            self._later(root, tree.names)
+        return self._roots[top]
+
+    def _mark(self, root: Root, names: Iterable[str]) -> None:
+        self._dirty.update(((root.tree.top, name), None) for name in names)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(DEBOUNCE_S, self.flush)
+
+    def _later(self, root: Root, names: Iterable[str]) -> None:
+        task = asyncio.get_running_loop().create_task(self._all(root, sorted(names)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _all(self, root: Root, names: list[str]) -> None:
+        for at in range(0, len(names), CHUNK):
+            self._tell(root, root.diagnosis.update(names[at : at + CHUNK]))
+            await asyncio.sleep(0)
+
+    def _tell(self, root: Root, names: Iterable[str]) -> None:
+        for name in sorted(names):
+            positions = self.positions(root, name)
+            found = root.diagnosis.problems.get(name, ()) if positions else ()
+            told = [diagnostic(one, positions) for one in found if positions]
+            buffer = root.tree.buffers.get(name)
+            params = types.PublishDiagnosticsParams(root.tree.uri(name), told, buffer.version if buffer else None)
+            self._server.text_document_publish_diagnostics(params)
+
+
+def diagnostic(one: Problem, positions: Positions) -> types.Diagnostic:
+    """A problem as the protocol has it."""
+    start, end = Lines(positions.text).offsets(Range(one.line, one.column, one.end_line, one.end_column))
+    return types.Diagnostic(
+        range=positions.range(start, end),
+        message=one.message,
+        severity=_SEVERITIES[one.kind],
+        code=one.code,
+        source="luasprocs",
+    )
