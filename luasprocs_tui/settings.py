@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.errors import SettingsError
-from luasprocs.language.values import nearest, shown
+from luasprocs.language.spelling import nearest
+from luasprocs.language.values import shown
 from luasprocs.operations.local_server import local_server
 from luasprocs.server.urls import checked
 from luasprocs_tui import actions

@@ -10,7 +10,8 @@ from luasprocs.contract.limits import GENERATIONS_KEPT
 from luasprocs.contract.metadata import KEYS as METADATA_KEYS
 from luasprocs.errors import SettingsError
 from luasprocs.language.metadata import parse_value
-from luasprocs.language.values import nearest, shown
+from luasprocs.language.spelling import nearest
+from luasprocs.language.values import shown
 from sync.toml import CONTROL, parsed, place_of, scalar
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.codes import Allow
 from luasprocs.contract.keys import Keys
-from luasprocs.language.values import duration_ms, nearest, shown
+from luasprocs.language.spelling import nearest
+from luasprocs.language.values import duration_ms, shown
 from luasprocs.server.urls import checked
 from sync.toml import CONTROL
 

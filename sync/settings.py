@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from luasprocs.contract.limits import EXECUTIONS_LIMIT, LISTENERS
 from luasprocs.errors import LuasprocsError, SettingsError
-from luasprocs.language.values import nearest
+from luasprocs.language.spelling import nearest
 from luasprocs.operations.exposure import exposure
 from luasprocs.operations.local_server import local_server
 from luasprocs.server.urls import redacted

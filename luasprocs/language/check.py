@@ -15,7 +15,8 @@ from luasprocs.language.places import START
 from luasprocs.language.problems import problem
 from luasprocs.language.references import Reference, required
 from luasprocs.language.rules import with_defaults
-from luasprocs.language.values import nearest, shown
+from luasprocs.language.spelling import nearest
+from luasprocs.language.values import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

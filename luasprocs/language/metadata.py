@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from luasprocs.contract.metadata import EXTRA_PREFIX, KEYS
 from luasprocs.errors import SettingsError
 from luasprocs.language.cron import cron_of
+from luasprocs.language.spelling import nearest
 from luasprocs.language.values import (
     FLAGS,
     duration_ms,
@@ -20,7 +21,6 @@ from luasprocs.language.values import (
     function_of,
     keys_of,
     listed,
-    nearest,
     number,
     one_of,
     place_of,

@@ -6,7 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from luasprocs.language.values import nearest, shown
+from luasprocs.language.spelling import nearest
+from luasprocs.language.values import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

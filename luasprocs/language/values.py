@@ -10,6 +10,8 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from luasprocs.language.spelling import nearest
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -133,23 +135,6 @@ _SIZE_BYTES = {"kb": 1024, "mb": 1024**2, "gb": 1024**3}
 _FUNCTION = re.compile("[A-Za-z0-9_]{1,100}")
 _ENGINES = re.compile("(?:^|_)luasprocs_", re.IGNORECASE)
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*")
-
-
-def nearest(word: str, words: Iterable[str], *, cutoff: float = 0.5) -> str:
-    """`; did you mean 'set'?` for a word that is nearly one of `words`, or nothing. `cutoff`: how like it is, 1 is the same."""
-    found = near(word, words, count=1, cutoff=cutoff)
-    return f"; did you mean {str(found[0])!r}?" if found else ""
-
-
-def near(word: str, words: Iterable[str], *, count: int = 3, cutoff: float = 0.5) -> list[str]:
-    """Those of `words` that a word is nearly, the likeliest first: before all others one with its letters in another order."""
-    import difflib  # noqa: PLC0415  2 ms of every start, needed only once something is wrong
-
-    written, known = word[:100].lower(), list(words)
-    letters = sorted(written)
-    swapped = [one for one in known if len(one) == len(letters) and sorted(one.lower()) == letters]
-    close = difflib.get_close_matches(written, known, n=count, cutoff=cutoff)
-    return list(dict.fromkeys([*swapped, *close]))[:count]
 
 
 def shown(text: str) -> str:

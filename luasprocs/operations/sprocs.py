@@ -9,7 +9,7 @@ from redis.exceptions import ResponseError
 from luasprocs.contract.encoding import raw, text
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import NoSprocError
-from luasprocs.language.values import nearest
+from luasprocs.language.spelling import nearest
 from luasprocs.registry.sproc_hash import sproc_of
 from luasprocs.server.reading import reading
 

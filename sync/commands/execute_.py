@@ -10,7 +10,8 @@ import click
 
 from luasprocs.contract.codes import Status
 from luasprocs.contract.encoding import raw
-from luasprocs.language.values import nearest, shown
+from luasprocs.language.spelling import nearest
+from luasprocs.language.values import shown
 from luasprocs.operations.identity import user_at_host
 from luasprocs.operations.run import Enqueued, run
 from luasprocs.operations.wait import Delay, daemon_alive, wait_for_job

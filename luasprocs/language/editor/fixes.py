@@ -11,7 +11,7 @@ from luasprocs.language import header
 from luasprocs.language.fields import lookalikes
 from luasprocs.language.places import Lines, Range
 from luasprocs.language.sandbox import GLOBALS, MEMBERS, commands
-from luasprocs.language.values import near
+from luasprocs.language.spelling import near
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
