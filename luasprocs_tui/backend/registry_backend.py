@@ -18,7 +18,7 @@ from luasprocs.server.changing import changing
 from luasprocs.server.connection import errors_named
 from luasprocs.server.fleet import Fleet
 from luasprocs.server.urls import checked, redacted
-from luasprocs.state import jobs
+from luasprocs.state import acknowledged, jobs
 from luasprocs.state.desired import read_suspended, read_sync_state, suspend, unsuspend
 from luasprocs.state.executions import read_executions
 from luasprocs.state.minutes import read_minutes
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Literal
 
+    from luasprocs.contract.codes import FindingCode
     from luasprocs.language.sproc import Sproc
     from luasprocs.operations.diff import Difference, GitDifference
     from luasprocs.operations.edit import LastChange
@@ -223,6 +224,10 @@ class RegistryBackend:
                 return False
             suspend(self._registry, author())
             return True
+
+    def acknowledge(self, until_ms: Mapping[FindingCode, int]) -> None:
+        with self._changing():
+            acknowledged.acknowledge(self._registry, until_ms, author())
 
     def close(self) -> None:
         self._fleet.cut()

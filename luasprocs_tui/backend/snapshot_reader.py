@@ -17,7 +17,7 @@ from luasprocs.contract.encoding import raw, text
 from luasprocs.language.metadata import says_yes
 from luasprocs.language.triggers import HEADER_KEYS, described, schedule_of
 from luasprocs.language.values import some_of
-from luasprocs.operations.acknowledgeable import gaps_of, unknown_after_ms
+from luasprocs.operations.acknowledgeable import gaps_of, unknown_after_ms, until_ms
 from luasprocs.operations.findings import Finding, findings, worst_first
 from luasprocs.operations.snapshot import away_shards, failing_in, missed_in, read_around, sprocs_of
 from luasprocs.registry.edits import is_edited
@@ -50,7 +50,7 @@ COUNTED = (
     *(b"calls", b"call_errors", b"runs", b"errors", b"duration_us_total", b"calls_us_total", b"last_run"),
     *(b"last_status", b"failed_in_a_row", b"failing_since", b"last_error", b"last_missed"),
 )
-HEADER_FIELDS = ("description", *HEADER_KEYS, "runasync", "enabled", "library", "commit")
+HEADER_FIELDS = ("description", *HEADER_KEYS, "runasync", "enabled", "library", "catchup", "commit")
 
 
 class SnapshotReader:
@@ -101,6 +101,8 @@ class SnapshotReader:
             counts=_counts(around),
             running=around.running,
             missed=around.sprocs.missed if around.sprocs else (),
+            sources=around.live.triggers if around.live else {},
+            to_acknowledge=until_ms(around),
             seen_ms=(unknown_after_ms(around, FindingCode.GAP), unknown_after_ms(around, FindingCode.MISSED)),
         )
         self._seen = seen
@@ -183,6 +185,7 @@ class SnapshotReader:
             schedule=schedule_of(fields),
             commit=self._committed(sproc, fields.get("commit", "")),
             asynchronous=says_yes(fields, "runasync"),
+            catches_up=fields.get("catchup", "").lower() == "scan",
         )
 
     def _committed(self, sproc: LiveSproc, commit: str) -> str:
