@@ -58,6 +58,7 @@ class SnapshotReader:
 
     def __init__(self, registry: Callable[[], Registry]) -> None:
         self._open = registry
+        self._whole: Registry | None = None
         self._registry: Registry | None = None
         self._known: dict[LiveSproc, Row] = {}
         self._last: Snapshot | None = None
@@ -70,6 +71,11 @@ class SnapshotReader:
         self._pulse = PulseCounter()
         self._stats = StatsCounter()
 
+    def there(self) -> Registry:
+        """The registry with those shards that answered when it was read last; with all as long as it wasn't."""
+        whole = self._open()
+        return self._registry if self._registry is not None and self._whole is whole else whole
+
     def read(self, visible: Sequence[str] = (), *, full: bool = False) -> Snapshot:
         """The registry now. `visible`: names whose counters matter most; `full`: inspect every sproc now.
 
@@ -80,8 +86,8 @@ class SnapshotReader:
         registry, away = reached(whole)
         shards = away_shards(whole, away)
         seen, counters, pulse = self._glance(registry, visible)
-        full = full or self._registry is None or registry.shards != self._registry.shards
-        self._registry = registry
+        if self._registry is None or self._whole is not whole or registry.shards != self._registry.shards:
+            full, self._whole, self._registry = True, whole, registry
         if full or self._last is None or seen != self._seen or time.monotonic() >= self._full_again_at_s:
             self._last = self._read_all(registry, counters, shards)
         else:

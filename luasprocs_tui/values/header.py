@@ -106,8 +106,9 @@ def facts_of(state: State) -> str:
 
 
 def _short(server: str) -> str:
-    """A URL as one knows it again: without what is the same for most."""
-    return server.removeprefix("redis://").removesuffix("/0")
+    """A URL as one knows it again: without what is the same for most; of several nodes the first."""
+    first, *others = server.removeprefix("redis://").removeprefix("redis+cluster://").removesuffix("/0").split(",")
+    return f"{first} +{len(others)}" if others else first
 
 
 def _since(when: str, now_ms: float) -> str:
