@@ -76,7 +76,9 @@ def test_what_an_event_has_caused(
         terminal.keys("F")
         terminal.shows("nobody sells it")
         terminal.keys("g", "Enter")
-        shown = terminal.shows("Execution", "cascade: 3 runs from one event")
+        terminal.shows("Execution", "nobody sells it")
+        terminal.keys("G")
+        shown = terminal.shows("cascade: 3 runs from one event", "buy.lua  error")
         tree = shown[shown.index("cascade") :]
         for said in (r"└ set order:9 → order\.lua  ok", r"> .*└ set buy:9 → buy\.lua  error .* \+\d+ ms"):
             assert re.search(said, tree), tree
