@@ -59,6 +59,16 @@ SHOWN = {
         "3! Ann",
         "└2 Bob",
     ),
+    "tour": (
+        "luasprocs-tui: what is wrong comes first",
+        "F: what failed, as it comes",
+        "enter: a run that failed, with the line of its error",
+        "t: the same run on a throw-away server",
+        "W: since when, and by which commit",
+        *("FAILING orders/check.lua", "ERR/S", "> 6", "Replay of", "as it is now", "Since when: orders/check.lua"),
+    ),
+    "cascade": ("cascade: 3 runs from one event", "orders/new.lua", "stock/reserve.lua", "set buy:7 →", "nobody sells"),
+    "outage": ("Back: no daemon lived for", "were not seen", "stock/reserve.lua catches up by", "ERR/S", "(esc)"),
     "record": ("status    error", "> 6", "ERR orders/check.lua:6: order", "is odd"),
 }
 """What each picture must show; tests/test_pictures.py looks for it in the files."""
@@ -78,6 +88,8 @@ STEPS = (
     "redis-cli SET order:3 50",
     "redis-cli GET double",
 )
+FRAME_S = 4.0
+"""How long each picture of the tour stays."""
 TYPING_S, READING_S, END_S = 0.8, 0.3, 6.0
 """From a command to its output, from there to the next command for each line of it, and for the whole at the end."""
 
@@ -181,8 +193,53 @@ def animated(svg: str, starts_s: list[float], length_s: float) -> str:
     )
 
 
+def in_turn(frames: list[tuple[str, str]]) -> str:
+    """Pictures of one size, each for some seconds below a line that says what it is, again and again; the first alone for people
+    who have switched motion off.
+    """
+    width, height = map(float, re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', frames[0][1])[0])
+    rules, shown = [], []
+    for at, (said, svg) in enumerate(frames):
+        begins, ends = 100 * at / len(frames), 100 * (at + 1) / len(frames)
+        seen = (
+            ("visible", "hidden")[bool(at)],
+            f"{begins:.2f}% {{ visibility: visible }}",
+            f"{ends:.2f}% {{ visibility: hidden }}",
+        )
+        rules.append(
+            f"@keyframes frame-{at} {{ 0% {{ visibility: {seen[0]} }} {seen[1]} {seen[2]} 100% {{ visibility: hidden }} }}"
+        )
+        rules.append(
+            f".frame-{at} {{ visibility: {seen[0]}; animation: frame-{at} {FRAME_S * len(frames):.0f}s infinite step-end }}"
+        )
+        nested = svg.replace("<svg ", f'<svg y="40" width="{width:.0f}" height="{height:.0f}" ', 1)
+        title = f'<text class="said" x="{width / 2:.0f}" y="27" text-anchor="middle">{html.escape(said)}</text>'
+        shown.append(f'<g class="frame-{at}">{title}{nested}</g>')
+    rules.append("@media (prefers-reduced-motion: reduce) { g { animation: none !important } }")
+    style = "\n".join((".said { font: bold 20px sans-serif; fill: #808080 }", *rules))
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height + 40:.0f}">'
+    return "\n".join((head, f"<style>\n{style}\n</style>", *shown, "</svg>\n"))
+
+
+async def tour(url: str) -> None:
+    """From what is wrong to since when, by keys, as somebody goes who is called at night."""
+    frames: list[tuple[str, str]] = []
+    async with TuiApp(Context("", url), poll_s=0.1).run_test(size=(COLUMNS, LINES)) as pilot:
+        for keys, said, shows in (
+            ((), "luasprocs-tui: what is wrong comes first", ("FAILING orders/check.lua", "ERR/S", "is odd")),
+            (("F",), "F: what failed, as it comes", ("orders/check.lua", "error", "is odd")),
+            (("k", "enter"), "enter: a run that failed, with the line of its error", ("status    error", "> 6")),
+            (("t",), "t: the same run on a throw-away server", ("the same source", "as it is now")),
+            (("escape", "W"), "W: since when, and by which commit", ("Since when: orders/check.lua", "◆")),
+        ):
+            await pilot.press(*keys)
+            frames.append((said, await taken(pilot, shows)))
+    write("tour", in_turn(frames))
+
+
 async def screens(url: str) -> None:
     """The list of sprocs, the executions, and one that failed."""
+    await tour(url)
     app = TuiApp(Context("", url), poll_s=0.1)
     async with app.run_test(size=(COLUMNS, LINES)) as pilot:
         await picture(pilot, "screen")
@@ -232,6 +289,35 @@ async def ribbon(server: EmbeddedServer) -> None:
         await picture(pilot, "ribbon")
 
 
+CHAIN = {
+    "orders/new.lua": "-- event=set\n-- key=order:*\nreturn redis.call('SET', 'stock:7', 1)",
+    "stock/reserve.lua": "-- event=set\n-- key=stock:*\n-- catchup=scan\nreturn redis.call('SET', 'buy:7', 1)",
+    "stock/buy.lua": "-- event=set\n-- key=buy:*\nerror('nobody sells ' .. KEYS[1])",
+}
+
+
+async def chain_and_outage(folder: Path, server: EmbeddedServer) -> None:
+    """What one event has caused, and then what an outage has cost: the daemon is gone while a key is set."""
+    environ = {**os.environ, "LUASPROCS_REDIS": server.url}
+    with Redis.from_url(server.url, protocol=2) as client:
+        client.flushall()
+        put(Registry(client, Keys()), [read_sproc(name, "", text.encode(), "") for name, text in CHAIN.items()])
+        async with TuiApp(Context("", server.url), poll_s=0.1).run_test(size=(COLUMNS, LINES)) as pilot:
+            with daemon(folder, environ):
+                await taken(pilot, ("1 daemon ",))
+                client.set("order:7", "new")
+                await taken(pilot, ("FAILING stock/buy.lua",))
+                await pilot.press("F")
+                await taken(pilot, ("nobody sells",))
+                await pilot.press("g", "enter")
+                await picture(pilot, "cascade")
+            await pilot.press("escape", "escape", "escape")
+            await taken(pilot, ("NO DAEMON",))
+            client.set("stock:8", "unheard")
+            with daemon(folder, environ):
+                await picture(pilot, "outage")
+
+
 async def shards(cluster: EmbeddedCluster) -> None:
     """Sprocs of a cluster, one of whose primaries has just died."""
     put(
@@ -252,12 +338,17 @@ async def shards(cluster: EmbeddedCluster) -> None:
 
 async def picture(pilot: Pilot[None], name: str) -> None:
     """What the screen shows, once that is what the picture is for."""
+    write(name, await taken(pilot, SHOWN[name]))
+
+
+async def taken(pilot: Pilot[None], texts: tuple[str, ...]) -> str:
+    """A picture of the screen once all of these stand there, or of what it is at last."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         await pilot.pause(0.5)
-        if all(text in text_of(pilot.app.export_screenshot()) for text in SHOWN[name]):
-            break
-    write(name, pilot.app.export_screenshot())
+        if all(text in text_of(svg := pilot.app.export_screenshot()) for text in texts):
+            return svg
+    sys.exit(f"never shown: {texts}:\n{text_of(svg)}")
 
 
 def main() -> None:
@@ -269,6 +360,7 @@ def main() -> None:
         folder.mkdir()
         terminal(folder, server)
         asyncio.run(ribbon(server))
+        asyncio.run(chain_and_outage(folder, server))
     with tempfile.TemporaryDirectory() as name, moving(Path(name)) as url:
         asyncio.run(screens(url))
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:

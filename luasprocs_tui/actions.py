@@ -101,6 +101,8 @@ ACTIONS = (
     Action("source", "s", "Source", "Opens the sproc at the line of the error.", ("record",), moves=True),
     Action("retry", "t", "Retry", "Runs a dead job again, or a delayed one now.", ("jobs",), writes=True),
     Action("drop", "d", "Drop", "Deletes a job that is not running.", ("jobs",), writes=True),
+    Action("acknowledge", "A", "Acknowledge", "Takes note of gaps and missed times: they are findings no more.",
+           ("outages", "findings"), writes=True),
     Action("roll_back", "b", "Roll back", "Makes this generation live again.", ("history",), writes=True),
     Action("way_back", "b", "Way back", "Shows the way back to before the generation that is chosen.", ("ribbon",), writes=True),
     Action("earlier", "left", "Earlier", "Goes to the generation before.", ("ribbon",), display="←"),

@@ -67,6 +67,13 @@ class TuiApp(Shell):
         self.push_screen(screen)
         screen.start(self.connection)
 
+    @on(messages.OpenList)
+    def _open_list(self, event: messages.OpenList) -> None:
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        if isinstance(self.screen, SprocsScreen):
+            self.screen.action_filter(event.wanted)
+
     def refresh_now(self) -> None:
         super().refresh_now()
         if isinstance(self.screen, BaseScreen):

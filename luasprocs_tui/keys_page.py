@@ -17,6 +17,8 @@ TITLES = {
     "replay": "At a replay (`t` at one execution)",
     "cron": "At the schedules (`c`)",
     "jobs": "At the jobs (`J`)",
+    "outages": "At the outages (`U`)",
+    "findings": "At what is wrong (`!`)",
     "history": "At the history (`h`)",
     "ribbon": "At the ribbon (`W`)",
     "everywhere": "Everywhere",

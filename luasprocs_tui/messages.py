@@ -201,6 +201,13 @@ class OpenFindings(Open):
     """All that is wrong."""
 
 
+@dataclass(eq=False, repr=False)
+class OpenList(Message):
+    """The list, filtered."""
+
+    wanted: str
+
+
 class OpenDaemons(Open):
     """The daemons."""
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 COOKIE = "luasprocs_screen"
+TABS_S = 1.0
+"""How long open tabs are waited for at the end; each says then that its session has ended."""
 TOKEN = "LUASPROCS_SCREEN_TOKEN"  # noqa: S105  # a name
 
 
@@ -79,7 +81,7 @@ class ScreenServer(Server):
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         with socket.create_server((self.host, self.port), family=family) as listening:
             click.echo(escaped(f"the screen is at {self.url}") + "\nctrl+c ends it")
-            web.run_app(self._make_app(), sock=listening, print=None)
+            web.run_app(self._make_app(), sock=listening, print=None, shutdown_timeout=TABS_S)
 
     async def _make_app(self) -> web.Application:
         app = await super()._make_app()

@@ -39,6 +39,11 @@ local function within_budget(route, runs)
   return used <= K.RUNS_BUDGET * route.roots
 end
 
+-- The name of the chain that a stretch belongs to: that of what caused its events, or a new one for events that began with a client.
+local function chain_of(route)
+  return route.origin ~= '-' and route.origin or prelude.new_id()
+end
+
 -- xpcall passes no arguments in Lua 5.1: they are handed over here, and no closure is made on each run.
 local running, running_keys, running_args
 local function run_handed()
@@ -85,8 +90,10 @@ end
 -- Runs a sproc for a stretch of events between one begin and one end marker, then records each run that its header wants recorded.
 local function run_stretch(batch, entry, stretch, tally)
   local args, places, route, name = batch.args, batch.places, stretch.route, entry.name
+  local origin = chain_of(route)
   local roots = route.roots > 0 and route.roots or #stretch
-  redis.call('PUBLISH', K.MARKERS, core.proof .. runs.begin_marker(route.depth, roots, route.origin, name))
+  redis.call('PUBLISH', K.MARKERS, core.proof .. runs.begin_marker(route.depth, roots, origin, name))
+  -- What it enqueues begins a chain of its own: one job for each event would be too much for one budget.
   runs.tell(entry, 'event', route.origin, route.depth)
   local replies, problems, durations = run_each(batch, entry, stretch, tally)
   runs.mend()
@@ -94,7 +101,7 @@ local function run_stretch(batch, entry, stretch, tally)
   if entry.record and not next(problems) then return end
   -- Numbers as text: a number costs more to hand over.
   local row = {
-    sproc = name, trigger = 'event', origin = route.origin, depth = tostring(route.depth), commit = runs.commit_of(entry), daemon = batch.daemon,
+    sproc = name, trigger = 'event', origin = origin, depth = tostring(route.depth), commit = runs.commit_of(entry), daemon = batch.daemon,
   }
   local write, record, duration_us, duration = records.series(row), entry.record, nil, nil
   for n = 1, #stretch do
@@ -106,7 +113,7 @@ local function run_stretch(batch, entry, stretch, tally)
     end
     if not record or (record == 'errors' and problem) then write(key, event, problem and 'error' or 'ok', duration, replies[n], problem) end
     if problem and entry.retried then
-      jobs.retry_run(name, 'event', { key }, { batch.values[stretch[n]], event, batch.kinds[stretch[n]] }, row, problem)
+      jobs.retry_run(name, 'event', { key }, { batch.values[stretch[n]], event, batch.kinds[stretch[n]] }, route, problem)
     end
   end
 end
@@ -117,7 +124,7 @@ local function enqueue_stretch(batch, name, stretch)
   for _, n in ipairs(stretch) do
     local place = batch.places[n]
     local key, event = batch.args[place], batch.args[place + 1]
-    jobs.enqueue(name, 'event', { key }, { batch.values[n], event, batch.kinds[n] }, route.origin, route.depth)
+    jobs.enqueue(name, 'event', { key }, { batch.values[n], event, batch.kinds[n] }, chain_of(route), route.depth)
   end
 end
 

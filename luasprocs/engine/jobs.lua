@@ -20,13 +20,6 @@ local function run_rules(name)
   return entry.rules
 end
 
-local job_counter = 0
-local function new_job_id()
-  local now = redis.call('TIME')
-  job_counter = job_counter + 1
-  return string.format('%d-%d', now[1] * 1000000 + now[2], job_counter)
-end
-
 local function add_job(job, text)
   local entry_id = redis.call('XADD', writable(K.JOBS, 'stream'), '*', 'id', job.id, 'sproc', job.sproc, 'job', text or json().encode(job))
   redis.call('PUBLISH', K.WAKES, job.id)
@@ -138,7 +131,7 @@ end
 -- Takes a sproc's name, trigger, KEYS, ARGV (strings), and the run's origin and depth as in a record. Returns a job.
 local function new_job(name, trigger, keys, args, origin, depth)
   return {
-    id = new_job_id(), sproc = name, trigger = trigger, keys = keys, args = args, origin = origin, depth = depth,
+    id = prelude.new_id(), sproc = name, trigger = trigger, keys = keys, args = args, origin = origin, depth = depth,
     attempt = 1, enqueued_ms = now_ms(),
   }
 end

@@ -17,6 +17,14 @@ end
 
 prelude.clock_us = core.use 'clock'
 
+-- A name that no other call gives: of a job, or of a chain of causes.
+local ids = 0
+function prelude.new_id()
+  local now = redis.call('TIME')
+  ids = ids + 1
+  return string.format('%d-%d', now[1] * 1000000 + now[2], ids)
+end
+
 -- A record is no reason to lose a reply: a key of the wrong type, made by hand, gives way.
 function prelude.writable(key, kind)
   local found = redis.call('TYPE', key).ok

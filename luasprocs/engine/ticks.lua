@@ -106,7 +106,16 @@ function serve.tick(_, args)
   return { epoch, tick, carried or nil }
 end
 
+-- Removes the heartbeats of daemons that died long ago.
+local function forget_daemons()
+  local now, daemons = now_ms(), redis.pcall('HGETALL', K.DAEMONS)
+  for i = 1, daemons.err and 0 or #daemons, 2 do
+    if now - tonumber(daemons[i + 1]:match('^(%d+)') or 0) > K.FORGET_MS then redis.call('HDEL', K.DAEMONS, daemons[i]) end
+  end
+end
+
 function serve.cover(_, args)
+  forget_daemons()
   local daemon, epoch = args[1], args[2]
   if redis.call('HGET', K.EVENTS, 'epoch') ~= epoch then return redis.status_reply('EPOCH') end
   for i = 3, #args, 4 do
@@ -153,13 +162,8 @@ function serve.beat(_, args)
 end
 
 function serve.leave(_, args)
-  local leaving, now = args[1], now_ms()
-  redis.call('HDEL', K.DAEMONS, leaving)
-  local daemons = redis.call('HGETALL', K.DAEMONS)
-  for i = 1, #daemons, 2 do
-    local daemon, beat = daemons[i], daemons[i + 1]
-    if now - tonumber(beat:match('^(%d+)') or 0) > K.FORGET_MS then redis.call('HDEL', K.DAEMONS, daemon) end
-  end
+  redis.call('HDEL', K.DAEMONS, args[1])
+  forget_daemons()
   return redis.status_reply('OK')
 end
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from luasprocs.contract.encoding import parsed_json, text, time_ms
 from luasprocs.contract.keys import Keys
-from luasprocs.contract.limits import LEASE_MS
+from luasprocs.contract.limits import FORGET_MS, LEASE_MS
 from luasprocs.server.errors import is_wrong_type
 from luasprocs.server.reading import wrong_type
 from luasprocs.server.shards import each_shard
@@ -72,9 +72,10 @@ class Running(NamedTuple):
     def on(
         cls, tag: str, now_ms: int, daemons: Sequence[DaemonInfo], gaps: Sequence[Gap], faults: Sequence[str] = ()
     ) -> Self:
-        """What runs on one shard."""
-        hearing = tuple(one.id for one in daemons if one.covers and one.alive(now_ms))
-        return cls(now_ms, tuple(daemons), tuple(gaps), tuple(faults), {tag: hearing})
+        """What runs on one shard. A daemon that was not heard of for long is forgotten: its heartbeat may still be there."""
+        known = tuple(one for one in daemons if one.age_ms(now_ms) <= FORGET_MS)
+        hearing = tuple(one.id for one in known if one.covers and one.alive(now_ms))
+        return cls(now_ms, known, tuple(gaps), tuple(faults), {tag: hearing})
 
     @property
     def alive(self) -> tuple[DaemonInfo, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from luasprocs.contract.codes import FindingCode
     from luasprocs.language.sproc import Sproc
     from luasprocs.operations.diff import Difference, GitDifference
     from luasprocs.operations.edit import LastChange
@@ -139,6 +140,9 @@ class Backend(Protocol):
 
     def toggle_suspend(self) -> bool:
         """Suspends syncs, or allows them again. Whether they are suspended now."""
+
+    def acknowledge(self, until_ms: Mapping[FindingCode, int]) -> None:
+        """Takes note of gaps and missed times, up to when they are known."""
 
     def close(self) -> None:
         """Ends what other threads are reading: a hung server must keep nobody from quitting."""

@@ -18,7 +18,7 @@ from luasprocs.server.changing import changing
 from luasprocs.server.connection import errors_named
 from luasprocs.server.fleet import Fleet
 from luasprocs.server.urls import checked, redacted
-from luasprocs.state import jobs
+from luasprocs.state import acknowledged, jobs
 from luasprocs.state.desired import read_suspended, read_sync_state, suspend, unsuspend
 from luasprocs.state.executions import read_executions
 from luasprocs.state.minutes import read_minutes
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Literal
 
+    from luasprocs.contract.codes import FindingCode
     from luasprocs.language.sproc import Sproc
     from luasprocs.operations.diff import Difference, GitDifference
     from luasprocs.operations.edit import LastChange
@@ -76,20 +77,25 @@ class RegistryBackend:
     def _registry(self) -> Registry:
         return self._fleet.registry()
 
+    @property
+    def _there(self) -> Registry:
+        """For what is read of all shards: without those that are away."""
+        return self._snapshots.there()
+
     def snapshot(self, visible: Sequence[str], *, full: bool) -> Snapshot:
         with errors_named(self._server):
             return self._snapshots.read(visible, full=full)
 
     def tail(self, sproc: str) -> ExecutionTail:
-        return ExecutionTail(self._fleet.registry, self._server, sproc)
+        return ExecutionTail(self._snapshots.there, self._server, sproc)
 
     def sproc(self, name: str) -> Sproc | None:
         with errors_named(self._server):
-            return next(iter(read_sprocs(self._registry, [name])), None)
+            return next(iter(read_sprocs(self._there, [name])), None)
 
     def about(self, name: str, generation: int) -> About:
         with errors_named(self._server):
-            registry = self._registry
+            registry = self._there
             if generation != self._generations[0]:
                 self._generations = generation, read_history(registry)
             made = (one for one in self._generations[1] if name in one.created or name in one.updated)
@@ -104,26 +110,26 @@ class RegistryBackend:
 
     def schedules(self) -> Schedules:
         with errors_named(self._server):
-            found = read_schedules(self._registry)
+            found = read_schedules(self._there)
         if not found.now_ms:
             raise RegistryError("schedules can't be read: no engine is loaded here; luasprocs sync loads it")
         return found
 
     def jobs(self) -> Sequence[JobRecord]:
         with errors_named(self._server):
-            return jobs.read_jobs(self._registry)
+            return jobs.read_jobs(self._there)
 
     def stats(self, name: str) -> Stats:
         with errors_named(self._server):
-            return Stats.parse(stored_stats(self._registry, name))
+            return Stats.parse(stored_stats(self._there, name))
 
     def minutes(self, names: Sequence[str]) -> Mapping[str, ByMinute]:
         with errors_named(self._server):
-            return read_minutes(self._registry, names)
+            return read_minutes(self._there, names)
 
     def history(self) -> Sequence[Generation]:
         with errors_named(self._server):
-            return read_history(self._registry)
+            return read_history(self._there)
 
     def sync_status(self) -> SyncStatus:
         with errors_named(self._server):
@@ -223,6 +229,10 @@ class RegistryBackend:
                 return False
             suspend(self._registry, author())
             return True
+
+    def acknowledge(self, until_ms: Mapping[FindingCode, int]) -> None:
+        with self._changing():
+            acknowledged.acknowledge(self._registry, until_ms, author())
 
     def close(self) -> None:
         self._fleet.cut()

@@ -17,7 +17,7 @@ from luasprocs.contract.encoding import raw, text
 from luasprocs.language.metadata import says_yes
 from luasprocs.language.triggers import HEADER_KEYS, described, schedule_of
 from luasprocs.language.values import some_of
-from luasprocs.operations.acknowledgeable import gaps_of, unknown_after_ms
+from luasprocs.operations.acknowledgeable import gaps_of, unknown_after_ms, until_ms
 from luasprocs.operations.findings import Finding, findings, worst_first
 from luasprocs.operations.snapshot import away_shards, failing_in, missed_in, read_around, sprocs_of
 from luasprocs.registry.edits import is_edited
@@ -50,7 +50,7 @@ COUNTED = (
     *(b"calls", b"call_errors", b"runs", b"errors", b"duration_us_total", b"calls_us_total", b"last_run"),
     *(b"last_status", b"failed_in_a_row", b"failing_since", b"last_error", b"last_missed"),
 )
-HEADER_FIELDS = ("description", *HEADER_KEYS, "runasync", "enabled", "library", "commit")
+HEADER_FIELDS = ("description", *HEADER_KEYS, "runasync", "enabled", "library", "catchup", "commit")
 
 
 class SnapshotReader:
@@ -58,6 +58,7 @@ class SnapshotReader:
 
     def __init__(self, registry: Callable[[], Registry]) -> None:
         self._open = registry
+        self._whole: Registry | None = None
         self._registry: Registry | None = None
         self._known: dict[LiveSproc, Row] = {}
         self._last: Snapshot | None = None
@@ -70,6 +71,11 @@ class SnapshotReader:
         self._pulse = PulseCounter()
         self._stats = StatsCounter()
 
+    def there(self) -> Registry:
+        """The registry with those shards that answered when it was read last; with all as long as it wasn't."""
+        whole = self._open()
+        return self._registry if self._registry is not None and self._whole is whole else whole
+
     def read(self, visible: Sequence[str] = (), *, full: bool = False) -> Snapshot:
         """The registry now. `visible`: names whose counters matter most; `full`: inspect every sproc now.
 
@@ -80,8 +86,8 @@ class SnapshotReader:
         registry, away = reached(whole)
         shards = away_shards(whole, away)
         seen, counters, pulse = self._glance(registry, visible)
-        full = full or self._registry is None or registry.shards != self._registry.shards
-        self._registry = registry
+        if self._registry is None or self._whole is not whole or registry.shards != self._registry.shards:
+            full, self._whole, self._registry = True, whole, registry
         if full or self._last is None or seen != self._seen or time.monotonic() >= self._full_again_at_s:
             self._last = self._read_all(registry, counters, shards)
         else:
@@ -101,6 +107,8 @@ class SnapshotReader:
             counts=_counts(around),
             running=around.running,
             missed=around.sprocs.missed if around.sprocs else (),
+            sources=around.live.triggers if around.live else {},
+            to_acknowledge=until_ms(around),
             seen_ms=(unknown_after_ms(around, FindingCode.GAP), unknown_after_ms(around, FindingCode.MISSED)),
         )
         self._seen = seen
@@ -183,6 +191,7 @@ class SnapshotReader:
             schedule=schedule_of(fields),
             commit=self._committed(sproc, fields.get("commit", "")),
             asynchronous=says_yes(fields, "runasync"),
+            catches_up=fields.get("catchup", "").lower() == "scan",
         )
 
     def _committed(self, sproc: LiveSproc, commit: str) -> str:

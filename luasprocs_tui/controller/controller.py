@@ -117,6 +117,22 @@ class Controller:
             lambda lines: self._app.push_screen(Show(f"Generation {generation.generation}", "\n".join(lines))),
         )
 
+    def acknowledge(self) -> None:
+        """Takes note of the gaps and missed times that there are."""
+        snapshot = self._app.state.snapshot
+        if snapshot is None or not snapshot.to_acknowledge:
+            self._app.toast("there are no gaps and no missed times that nobody has taken note of")
+            return
+        until_ms = snapshot.to_acknowledge
+        found = "\n".join(one.message for one in snapshot.findings if one.code in until_ms)
+
+        def change() -> str:
+            self._backend.acknowledge(until_ms)
+            return "gaps and missed times so far are known: findings no more"
+
+        question = Question("Take note of it?", found, "Acknowledge", self._context.name)
+        self._runner.sure(question, partial(self._do, change))
+
     def retry(self, job: JobRecord) -> None:
         """Runs a job again."""
         question = Question(f"Run job {job.id} again?", _about(job), "Retry", job.sproc)

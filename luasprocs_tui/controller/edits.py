@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from textual.app import SuspendNotSupported
+
 from luasprocs.contract.metadata import KEYS as METADATA_KEYS
 from luasprocs.errors import LuasprocsError
 from luasprocs.language.header import values_of
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 
 KEPT = "what you wrote is kept as a draft, which E opens again"
+NO_TERMINAL = "$EDITOR needs a terminal: type `luasprocs edit {name}` in one, or change the header here (e)"
 TYPED_KEPT = "what you typed is kept as a draft, which e opens again"
 
 
@@ -101,17 +104,21 @@ class Edits:
             self._app.toast("it was deleted meanwhile", bad=True)
             return
         problem = ""
-        with self._app.suspend():  # which would leave the terminal as it is, were anything raised here
-            try:
-                old = self._drafts.of(sproc.name)
-                draft = old or self._drafts.begin(sproc.name, sproc.blob, sproc.source)
-                before = draft.source
+        try:
+            with self._app.suspend():  # which would leave the terminal as it is, were anything raised here
                 try:
-                    in_editor(draft.path)
-                finally:
-                    source = draft.source
-            except (LuasprocsError, OSError) as error:
-                problem = str(error)
+                    old = self._drafts.of(sproc.name)
+                    draft = old or self._drafts.begin(sproc.name, sproc.blob, sproc.source)
+                    before = draft.source
+                    try:
+                        in_editor(draft.path)
+                    finally:
+                        source = draft.source
+                except (LuasprocsError, OSError) as error:
+                    problem = str(error)
+        except SuspendNotSupported:
+            self._app.toast(NO_TERMINAL.format(name=sproc.name), bad=True)
+            return
         if problem:
             self._failed(sproc, problem)
         elif source == sproc.source:

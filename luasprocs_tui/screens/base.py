@@ -155,6 +155,13 @@ class BaseScreen(LowRepaintScreen):
         self.controller.toggle_suspend()
 
 
+class Acknowledging(BaseScreen):
+    """A screen that lists gaps and missed times."""
+
+    def action_acknowledge(self) -> None:
+        self.controller.acknowledge()
+
+
 class SprocActions(BaseScreen):
     """A screen that has sprocs."""
 

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 
+from luasprocs.contract.codes import FindingCode
 from luasprocs.operations.findings import Finding
 from luasprocs_tui import actions, messages
+from luasprocs_tui.screens.base import Acknowledging
 from luasprocs_tui.screens.of_state import StateTable
 from luasprocs_tui.values.columns import Column, Line
 from luasprocs_tui.values.header import place_of, title_of
@@ -20,10 +22,12 @@ if TYPE_CHECKING:
 
     from luasprocs_tui.values.snapshots import Snapshot
 
+_LISTED = {FindingCode.PAUSED: "-s paused", FindingCode.UNSAVED_EDIT: "-s edited"}
+"""What is mended at the sprocs themselves: the filter of the list that shows them."""
 _TONES = {"error": ("bad", "●"), "warning": ("warn", "◐"), "info": ("off", "○")}
 
 
-class FindingsScreen(StateTable[Finding]):
+class FindingsScreen(StateTable[Finding], Acknowledging):
     """What `luasprocs status` says, with the key that leads to each."""
 
     PLACE = "findings"
@@ -51,5 +55,10 @@ class FindingsScreen(StateTable[Finding]):
 
     @on(messages.RowOpened)
     async def _opened(self) -> None:
-        if (found := self.selected) and (action := actions.of(place_of(found))) and action.name != self.PLACE:
+        found = self.selected
+        if found is None:
+            return
+        if found.code in _LISTED:
+            self.post_message(messages.OpenList(_LISTED[found.code]))
+        elif (action := actions.of(place_of(found))) and action.name != self.PLACE:
             await self.run_action(action.target)

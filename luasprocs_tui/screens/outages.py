@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 from luasprocs.language.values import some_of
 from luasprocs.state.executions import time_text
 from luasprocs_tui import actions
+from luasprocs_tui.screens.base import Acknowledging
 from luasprocs_tui.screens.of_state import StateTable
 from luasprocs_tui.values.columns import Column, Line
 from luasprocs_tui.values.numbers import age
-from luasprocs_tui.values.outages import Outage, outages
+from luasprocs_tui.values.outages import Outage, outages_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,29 +21,32 @@ if TYPE_CHECKING:
     from luasprocs_tui.values.snapshots import Snapshot
 
 
-class OutagesScreen(StateTable[Outage]):
+class OutagesScreen(StateTable[Outage], Acknowledging):
     """The newest first; those that nobody has acknowledged stand out."""
 
     PLACE = "outages"
     heading = "Outages"
     NONE = "none is known"
+    WRAPS = True
     COLUMNS = (
         Column("FROM (UTC)", 19, 19),
         Column("LENGTH", 6, 6, right=True),
-        Column("SOURCES", 7, 7, right=True),
+        Column("SPROCS", 6, 6, right=True),
+        Column("CATCH UP", 8, 8, right=True),
         Column("SCHEDULES", 9, 9, right=True),
         Column("WHY", 20, 400, grow=True),
     )
     BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("outages")]
 
     def rows(self, snapshot: Snapshot) -> Sequence[Outage]:
-        return outages(snapshot.running.gaps if snapshot.running else (), snapshot.missed, *snapshot.seen_ms)
+        return outages_of(snapshot)
 
     def line(self, row: Outage) -> Line:
         cells = (
             time_text(row.from_ms)[:19].replace("T", " "),
             age((row.to_ms - row.from_ms) / 1000),
-            str(len(row.sources) or ""),
+            str(len(row.sprocs) or ""),
+            str(len(row.caught) or "none") if row.sprocs and not row.repeat else "",
             str(len(row.missed) or ""),
             row.why,
         )
@@ -59,7 +63,15 @@ class OutagesScreen(StateTable[Outage]):
             f"events of {some_of(row.sources)} {'may have run twice' if row.repeat else 'were not seen'}"
             if row.sources
             else "",
+            *self._caught_up(row),
             f"missed times of {some_of(row.missed)}" if row.missed else "",
-            "luasprocs status --acknowledge once you have dealt with it" if row.new else "acknowledged",
+            f"{self.shell.state.key_of('acknowledge')} once you have dealt with it" if row.new else "acknowledged",
         ]
         return "; ".join(part for part in parts if part)
+
+    def _caught_up(self, row: Outage) -> list[str]:
+        if row.repeat:
+            return []
+        ran = f"{some_of(row.caught)} ran for each key that matches now (catchup=scan)" if row.caught else ""
+        left = [name for name in row.sprocs if name not in row.caught]
+        return [ran, f"nothing catches up for {some_of(left)}" if left else ""]

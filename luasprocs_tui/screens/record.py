@@ -155,7 +155,9 @@ def _chained(record: Execution, chain: Sequence[Execution]) -> Text:
     if len(chain) < 2:
         return Text()
     nodes = cascade(chain)
-    lines = [Text(f"\ncascade: {len(nodes)} runs from one event", "dim")]
+    began = sum(node.run.depth == 1 for node in nodes)
+    cause = "one event" if began < 2 else f"{began} events that ran together"
+    lines = [Text(f"\ncascade: {len(nodes)} runs from {cause}", "dim")]
     for node in nodes[:CHAIN_SHOWN]:
         one, here = node.run, node.run.id == record.id
         lines.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich.style import Style
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 LAG_SHOWN = 1000
 """Events waiting that are worth a colour."""
+NOTE_LINES = 2
+"""As many as `app.tcss` gives the note."""
 PLACES: dict[FindingCode, str] = {
     FindingCode.UNREACHABLE: "refresh_now",
     FindingCode.REFUSED: "wanted",
@@ -27,7 +30,6 @@ PLACES: dict[FindingCode, str] = {
     FindingCode.UNKNOWN: "wanted",
     FindingCode.BEHIND: "wanted",
     FindingCode.DEGRADED: "wanted",
-    FindingCode.UNSAVED_EDIT: "wanted",
     FindingCode.ENGINE_DIFFERS: "sync",
     FindingCode.DRIFT: "sync",
     FindingCode.PINNED: "sync",
@@ -104,8 +106,9 @@ def facts_of(state: State) -> str:
 
 
 def _short(server: str) -> str:
-    """A URL as one knows it again: without what is the same for most."""
-    return server.removeprefix("redis://").removesuffix("/0")
+    """A URL as one knows it again: without what is the same for most; of several nodes the first."""
+    first, *others = server.removeprefix("redis://").removeprefix("redis+cluster://").removesuffix("/0").split(",")
+    return f"{first} +{len(others)}" if others else first
 
 
 def _since(when: str, now_ms: float) -> str:
@@ -116,8 +119,10 @@ def _since(when: str, now_ms: float) -> str:
     return age(max(0.0, now_ms / 1000 - at_s))
 
 
-def note_of(state: State) -> str:
-    """The line below: what to do about the worst, and what else there is, each with its key; often none."""
+def note_of(state: State, width: int) -> str:
+    """The line below: what to do about the worst, and what else there is, each with its key, in
+    NOTE_LINES of `width` cells; often none.
+    """
     if state.error:
         return state.error
     if state.snapshot is None or not state.snapshot.findings:
@@ -125,8 +130,14 @@ def note_of(state: State) -> str:
     worst, *others = state.snapshot.findings
     if state.snapshot.empty:
         return f"{worst.message}; {worst.hint}"
-    also = ", ".join(f"{title_of(one)} ({state.key_of(place_of(one))})" for one in others)
-    return f"{worst.hint}{f';  also {also}' if also else ''}"
+    each = [f"{title_of(one)} ({state.key_of(place_of(one))})" for one in others]
+    said = f"{worst.hint};  also {', '.join(each)}" if each else worst.hint
+    shown = len(each)
+    while shown and len(wrap(said, width)) > NOTE_LINES:
+        shown -= 1
+        more = f"{len(each) - shown} more ({state.key_of('findings')})"
+        said = f"{worst.hint};  also {', '.join([*each[:shown], more])}"
+    return said
 
 
 def pulse_of(state: State, bars: int, room: int) -> Text:
@@ -148,7 +159,7 @@ def pulse_of(state: State, bars: int, room: int) -> Text:
     daemons = f"{pulse.daemons} daemon{'' if pulse.daemons == 1 else 's'}"
     parts = {
         "daemons": part(daemons, "daemons", "" if pulse.daemons else "bold yellow"),
-        "silent": part(f", {counts.silent} silent", "daemons", "bold red") if counts.silent else None,
+        "silent": part(f"  {counts.silent} silent", "daemons", "bold red") if counts.silent else None,
         "events": part(f"  ev {short_rate(last)}/s", "executions"),
         "runs": part(f"  runs {short_rate(pulse.runs_per_s)}/s", "executions"),
         "errors": part(f"  ERR {short_rate(errors)}/s", "failures", "bold red" if errors else ""),
@@ -180,7 +191,7 @@ def _counted(snapshot: Snapshot) -> Iterator[tuple[str, str, str]]:
     if counts.missed:
         yield f"  {counts.missed} missed", "outages", "yellow"
     if counts.edits:
-        yield f"  {counts.edits} edit{'' if counts.edits == 1 else 's'}", "wanted", "yellow"
+        yield f"  {counts.edits} edit{'' if counts.edits == 1 else 's'}", "findings", "yellow"
 
 
 def shards_of(state: State) -> Text:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.contract.codes import FindingCode
+from luasprocs.language.values import some_of
 from luasprocs_tui.values.numbers import age
-from luasprocs_tui.values.outages import outages
+from luasprocs_tui.values.outages import outages_of
 
 if TYPE_CHECKING:
     from luasprocs_tui.values.outages import Outage
@@ -68,8 +69,7 @@ def _began_ms(state: State) -> float:
 
 def text_of(card: Card, snapshot: Snapshot) -> str:
     """The card in one or two sentences, from what is known by now of what it cost."""
-    found = outages(snapshot.running.gaps if snapshot.running else (), snapshot.missed, *snapshot.seen_ms)
-    cost = [one for one in found if one.to_ms >= card.since_ms - _SLACK_MS]
+    cost = [one for one in outages_of(snapshot) if one.to_ms >= card.since_ms - _SLACK_MS]
     sources = len({source for one in cost if not one.repeat for source in one.sources})
     missed = len({name for one in cost for name in one.missed})
     lost = [
@@ -77,7 +77,9 @@ def text_of(card: Card, snapshot: Snapshot) -> str:
         f"{missed} schedule{'s' * (missed != 1)} missed times" if missed else "",
     ]
     said = " and ".join(filter(None, lost)) or "no event and no scheduled time is known to be lost"
-    rest = "sprocs with catchup=scan look at what was missed by themselves, and U lists it" if sources or missed else ""
+    caught = sorted({name for one in cost if not one.repeat for name in one.caught})
+    scanned = f"{some_of(caught)} {'catches' if len(caught) == 1 else 'catch'} up by itself, and " if caught else ""
+    rest = f"{scanned}U lists it" if sources or missed else ""
     dark = f"Back: {card.what} for {age(max(0.0, card.until_ms - card.since_ms) / 1000)}."
     return " ".join(filter(None, (dark, f"{said[0].upper()}{said[1:]}{'; ' + rest if rest else ''}.", "(esc)")))
 

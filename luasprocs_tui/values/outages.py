@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from luasprocs.operations.snapshot import Missed
     from luasprocs.state.executions import Gap
+    from luasprocs_tui.values.snapshots import Snapshot
 
 TOGETHER_MS = 2000
 """Gaps that are no further apart belong to one outage."""
@@ -17,7 +18,8 @@ TOGETHER_MS = 2000
 class Outage(NamedTuple):
     """From when to when (unix milliseconds of the server's clock) events of `sources` were not seen; schedules that `missed`.
 
-    `why`: what the first gap says; `new`: nobody has acknowledged it; `repeat`: events may have run twice instead.
+    `why`: what the first gap says; `new`: nobody has acknowledged it; `repeat`: events may have run twice instead. `sprocs`:
+    those that the sources trigger now; `caught`: those of them that catch up by themselves.
     """
 
     from_ms: int
@@ -28,6 +30,19 @@ class Outage(NamedTuple):
     daemon: str = ""
     new: bool = False
     repeat: bool = False
+    sprocs: tuple[str, ...] = ()
+    caught: tuple[str, ...] = ()
+
+
+def outages_of(snapshot: Snapshot) -> list[Outage]:
+    """All that are known, the newest first, and what of them is caught up."""
+    gaps = snapshot.running.gaps if snapshot.running else ()
+    catching = {row.name for row in snapshot.rows if row.catches_up}
+    found: list[Outage] = []
+    for one in outages(gaps, snapshot.missed, *snapshot.seen_ms):
+        sprocs = sorted({name for source in one.sources for name in snapshot.sources.get(source, ())})
+        found.append(one._replace(sprocs=tuple(sprocs), caught=tuple(name for name in sprocs if name in catching)))
+    return found
 
 
 def outages(gaps: Iterable[Gap], missed: Sequence[Missed], gap_seen_ms: int, missed_seen_ms: int) -> list[Outage]:

@@ -53,7 +53,7 @@ class Row:
 
     `schedule`: cron, every and tz of its header, "" each where there is none; `commit`: that its last edit here became, or "".
     `by`, `since_ms`: who paused or edited it, and when (unix milliseconds), as far as is known; `asynchronous`: it runs in
-    a worker.
+    a worker; `catches_up`: after a gap it runs for each key that matches (`catchup=scan`).
     """
 
     name: str
@@ -66,6 +66,7 @@ class Row:
     by: str = ""
     since_ms: int = 0
     asynchronous: bool = False
+    catches_up: bool = False
 
     @property
     def shown_state(self) -> str:

@@ -68,7 +68,8 @@ class Snapshot:
     """The registry at one moment. `read_at_s`: of the monotonic clock; `longest`: name and trigger, what the columns must hold;
     `findings`: what is wrong, the worst first; `pulse`: None where it can't be read; `shards`: of a
     cluster; `counts`: of what may need a look; `running`: daemons and gaps; `missed`: schedules that have missed times;
-    `seen_ms`: up to when somebody has acknowledged gaps, and missed times.
+    `seen_ms`: up to when somebody has acknowledged gaps, and missed times; `to_acknowledge`: up to when somebody who has seen
+    this can; `sources`: each with the sprocs that it triggers.
     """
 
     revision: Revision
@@ -82,6 +83,8 @@ class Snapshot:
     running: Running | None = None
     missed: tuple[Missed, ...] = ()
     seen_ms: tuple[int, int] = (0, 0)
+    to_acknowledge: Mapping[FindingCode, int] = field(default_factory=dict)
+    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def suspended(self) -> bool:

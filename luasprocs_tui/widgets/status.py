@@ -92,5 +92,5 @@ class Status(Widget):
         found = self._watch.look(state, state.now_ms())
         said = Text(clean(text_of(found, state.snapshot), 400) if found and state.snapshot else "")
         draw(self, "#card", said, sized=True).display = bool(said)
-        note = clean(note_of(state), 400)
+        note = clean(note_of(state, max(20, width - 2)), 400)
         draw(self, "#note", Text(note, overflow="ellipsis"), sized=True).display = bool(note)

@@ -259,11 +259,17 @@ def test_a_shard_that_hangs_is_named_and_the_others_are_read(cluster: Cluster, l
 
 def test_the_screen_shows_the_others_before_its_patience_ends(cluster: Cluster, live: Registry) -> None:
     node = cluster.at(live.home.keys.shards)
+    run_on_each(live)
     backend = RegistryBackend(next(one.url for one in cluster.nodes if one is not node))
+    tail = backend.tail("")
+    whole = tail.read().records
     began_s = time.monotonic()
     node.freeze()
     try:
         snapshot = backend.snapshot((), full=False)
+        others = tail.read().records
+        about, jobs, minutes = backend.about("add.lua", 1), backend.jobs(), backend.minutes(["add.lua"])
+        generations, schedules = backend.history(), backend.schedules().each
     finally:
         node.thaw()
         backend.close()
@@ -271,3 +277,8 @@ def test_the_screen_shows_the_others_before_its_patience_ends(cluster: Cluster, 
     assert [one.address for one in snapshot.shards if one.away] == [node.address]
     assert {one.generation for one in snapshot.shards if not one.away} == {1}
     assert [row.name for row in snapshot.rows] == sorted(one.name for one in SPROCS)
+    assert (len(whole), len(others)) == (3, 2)
+    assert {one.id for one in others} < {one.id for one in whole}
+    assert (about.stats.runs, [one.id for one in about.runs]) == (2, [one.id for one in reversed(others)])
+    assert ([*jobs], [*minutes], [one.generation for one in generations]) == ([], ["add.lua"], [1])
+    assert [one.name for one in schedules] == ["hourly.lua"]

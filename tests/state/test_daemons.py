@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luasprocs.contract.limits import LEASE_MS
-from luasprocs.state.daemons import DaemonInfo, merged_heartbeats, parse_heartbeats
+from luasprocs.contract.limits import FORGET_MS, LEASE_MS
+from luasprocs.state.daemons import DaemonInfo, Running, merged_heartbeats, parse_heartbeats
 
 
 def test_a_heartbeat() -> None:
@@ -36,6 +36,16 @@ def test_it_is_alive_for_as_long_as_its_lease() -> None:
     assert not daemon.alive(10_000 + LEASE_MS)
     assert not daemon.alive(10_000 - LEASE_MS), "the clock went back"
     assert (daemon.age_ms(10_300), daemon.age_ms(9_000)) == (300, 0)
+
+
+def test_who_died_long_ago_is_forgotten_also_while_nobody_cleans_up() -> None:
+    now_ms = 10 * FORGET_MS
+    beats = {
+        "now": f"{now_ms} 1 {{}}",
+        "late": f"{now_ms - FORGET_MS} 1 {{}}",
+        "gone": f"{now_ms - FORGET_MS - 1} 1 {{}}",
+    }
+    assert [one.id for one in Running.on("", now_ms, parse_heartbeats(beats), ()).daemons] == ["late", "now"]
 
 
 def test_values_of_other_types_are_left_out() -> None:

@@ -4,6 +4,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
 from textual.app import App
 from textual.widgets import Input
 
@@ -18,7 +19,6 @@ from tests.tui.pilot import KEYS, TO_ACT_ON, app, choose, screen_of, shows, unti
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
     from redis import Redis
     from textual.pilot import Pilot
 
@@ -242,3 +242,15 @@ async def test_a_draft_of_a_form_is_dropped_by_who_says_so(server: Server, clien
 
 def files(folder: Path) -> list[Path]:
     return [one for one in folder.rglob("*") if one.is_file()]
+
+
+@pytest.mark.wording
+async def test_where_there_is_no_terminal_the_editor_says_what_to_do_instead(server: Server, client: Redis) -> None:
+    """As in a browser: nothing can be suspended."""
+    async with app(server).run_test(size=(120, 40), notifications=True) as pilot:
+        await choose(pilot, "hello.lua")
+        await pilot.press("E")
+        await until(pilot, lambda: "luasprocs edit hello.lua" in screen_of(pilot), "what to do instead")
+        await pilot.press("e")
+        await until(pilot, lambda: "Header of hello.lua" in screen_of(pilot), "the form, as it says")
+    assert client.exists(KEYS.name("hello.lua"))

@@ -6,8 +6,9 @@ from luasprocs.operations.snapshot import Missed
 from luasprocs.registry.revision import Revision
 from luasprocs.state.daemons import Running
 from luasprocs.state.executions import Gap
-from luasprocs_tui.values.outage_card import SHOWN_MS, Watch, text_of
-from luasprocs_tui.values.outages import outages
+from luasprocs_tui.values.outage_card import SHOWN_MS, Card, Watch, text_of
+from luasprocs_tui.values.outages import outages, outages_of
+from luasprocs_tui.values.rows import Row
 from luasprocs_tui.values.snapshots import Snapshot, State
 
 NOW_MS = 1_000_000.0
@@ -41,10 +42,19 @@ def test_what_was_dark_is_told_when_it_is_back_with_what_it_cost() -> None:
     assert back.snapshot is not None
     assert text_of(card, back.snapshot) == (
         "Back: no daemon lived for 42s. Events of 2 sources were not seen (41s) and 1 schedule missed times; "
-        "sprocs with catchup=scan look at what was missed by themselves, and U lists it. (esc)"
+        "U lists it. (esc)"
     )
     assert watch.look(back, NOW_MS + 38_000) == card
     assert watch.look(back, NOW_MS + 40_000 + SHOWN_MS) is None
+
+
+def test_what_catches_up_by_itself_is_named_and_what_does_not() -> None:
+    rows = Row("scan.lua", catches_up=True), Row("other.lua"), Row("else.lua", catches_up=True)
+    sources = {"a": ("other.lua", "scan.lua"), "b": ("else.lua",)}
+    running = Running(0, (), (gap("a", NOW_MS, NOW_MS + 1000),))
+    snapshot = Snapshot(Revision(), rows, 0.0, running=running, sources=sources)
+    assert [(one.sprocs, one.caught) for one in outages_of(snapshot)] == [(("other.lua", "scan.lua"), ("scan.lua",))]
+    assert "; scan.lua catches up by itself, and U lists it. (esc)" in text_of(Card(NOW_MS, NOW_MS, "dark"), snapshot)
 
 
 def test_a_server_that_was_away_and_a_card_that_is_taken_away() -> None:

@@ -44,14 +44,14 @@ async def test_the_badge_says_what_else_than_in_sync_it_is(server: Server) -> No
         await until(pilot, lambda: text_of(pilot, "#badge").strip() == "in sync", "in sync")
         base = read_sprocs(Registry(client, KEYS), ["a.lua"])[0]
         edit_metadata(Registry(client, KEYS), "a.lua", {"timeout": "2s"}, base=base.blob, by="Ann <ann@example.com>")
-        await until(pilot, lambda: text_of(pilot, "#badge").strip() == "UNSAVED EDIT a.lua (v)", "the edit")
+        await until(pilot, lambda: text_of(pilot, "#badge").strip() == "UNSAVED EDIT a.lua (!)", "the edit")
         suspend(Registry(client, KEYS), "ann")
         await until(
             pilot,
             lambda: text_of(pilot, "#badge").strip().startswith("SUSPENDED syncs are suspended by ann "),
             "the suspension",
         )
-        assert "also UNSAVED EDIT (v)" in text_of(pilot, "#note")
+        assert "also UNSAVED EDIT (!)" in text_of(pilot, "#note")
         assert "edited live" in screen_of(pilot)
         publish(Registry(client, KEYS), SyncState(commit="c2", state="refused", reason="a.lua:1: no", daemon="d"))
         await until(pilot, lambda: text_of(pilot, "#badge").strip() == "REFUSED a.lua:1: no (v)", "the refusal")
@@ -94,14 +94,14 @@ async def test_a_daemon_that_is_stopped_is_no_daemon_and_what_it_ran_is_stalled(
         await until(pilot, lambda: "stalled" in screen_of(pilot), "what becomes of the job")
         assert "also DAEMON SILENT (D)" in text_of(pilot, "#note")
         pulse = text_of(pilot, "#pulse")
-        assert pulse.startswith("0 daemons, 1 silent  ev ·/s"), pulse
+        assert pulse.startswith("0 daemons  1 silent  ev ·/s"), pulse
         assert "lag" not in pulse
         assert not {"in sync", "running"} & set(re.split(r"\s{2,}|\n", screen_of(pilot)))
         start_daemon(server.url)
         await until(
             pilot, lambda: text_of(pilot, "#badge").strip().startswith("DAEMON SILENT "), "the other one's badge"
         )
-        assert text_of(pilot, "#pulse").startswith("1 daemon, 1 silent")
+        assert text_of(pilot, "#pulse").startswith("1 daemon  1 silent")
         await until(pilot, lambda: "running" in screen_of(pilot), "the job on the other one")
 
 
