@@ -15,6 +15,7 @@ from bench import (
     gitops,
     hooks,
     jobs,
+    language_server,
     screen,
     startup,
     syncing,
@@ -36,6 +37,7 @@ SUITES = {
     "gitops": gitops.results,
     "hooks": hooks.results,
     "screen": screen.results,
+    "language_server": language_server.results,
 }
 
 
