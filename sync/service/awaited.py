@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from redis.exceptions import RedisError
@@ -14,6 +15,8 @@ from luasprocs.errors import RepositoryError
 from luasprocs.runtime.log import log
 from luasprocs.server.fleet import open_registry
 from luasprocs.state.desired import SyncState, publish, read_sync_state
+from luasprocs.state.executions import time_text
+from sync.service.apart import begun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,58 +26,110 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 EVERY_S = 2.0
+LOOK_S = 0.1
+HANGS_AFTER_S = 5.0
+
+
+class Opening(Generic[T]):
+    """One try to open a source; git may never answer."""
+
+    def __init__(self, open_source: Callable[[], T]) -> None:
+        self.since_s = time.time()
+        self.future: Future[T] = begun(open_source)
+
+    @property
+    def hangs(self) -> str:
+        """That git hangs, and since when; "" as long as nobody can say so."""
+        if self.future.done() or time.time() < self.since_s + HANGS_AFTER_S:
+            return ""
+        return hanging(self.since_s)
+
+
+def hanging(since_s: float) -> str:
+    """That git hangs; unix seconds."""
+    return f"git has not answered since {time_text(round(since_s * 1000))}: does it hang, its disk, or a program that it runs?"
 
 
 class Awaited(Generic[T]):
     """A part of the service: tries again to open a source, and says meanwhile that git can't be read.
 
-    `found`: what it was opened with, once it is; then `opened` is called. `why`: why it can't be.
+    `opening`: a try that is under way; `follows`: whether the state of the sync is this daemon's to say. `found`: what it was
+    opened with, once it is; then `opened` is called. `why`: why it can't be.
     """
 
-    def __init__(self, url: str, keys: Keys, open_source: Callable[[], T], why: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        keys: Keys,
+        open_source: Callable[[], T],
+        why: str,
+        opening: Opening[T] | None = None,
+        *,
+        follows: bool = True,
+    ) -> None:
         self.found: T | None = None
         self.opened: Callable[[], None] = lambda: None
         self.daemon = ""
         self._url, self._keys, self._open, self._why = url, keys, open_source, why
+        self._opening = opening
+        self._follows, self._said = follows, ""
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
         """Runs until the source is open, or `stop`."""
-        log.warning("%s: %s; what is live runs without git", DesiredState.DEGRADED, self._why)
-        said = False
+        logged = ""
         while not self._stop.is_set():
-            said = said or await asyncio.to_thread(self._say)
+            if logged != self._why:
+                log.warning("%s: %s; what is live runs without git", DesiredState.DEGRADED, self._why)
+                logged = self._why
+            if self._follows and self._said != self._why:
+                await asyncio.to_thread(self._say)
+            if self._opens():
+                self.opened()
+                return
             try:
-                async with asyncio.timeout(EVERY_S):
+                async with asyncio.timeout(LOOK_S if self._opening else EVERY_S):
                     await self._stop.wait()
             except TimeoutError:
-                if await asyncio.to_thread(self._opens):
-                    self.opened()
-                    return
+                self._opening = self._opening or Opening(self._open)
 
     def stop(self) -> None:
         self._stop.set()
 
     def _opens(self) -> bool:
+        """Looks how the try under way goes."""
+        if self._opening is None:
+            return False
+        if not self._opening.future.done():
+            self._why = self._opening.hangs or self._why
+            return False
+        ended, self._opening = self._opening.future, None
         try:
-            self.found = self._open()
-        except RepositoryError:
+            self.found = ended.result()
+        except RepositoryError as error:
+            self._why = str(error)
             return False
         return True
 
-    def _say(self) -> bool:
-        """Publishes it, unless another daemon follows git. Returns whether it could."""
-        registry = None
-        try:
-            registry = open_registry(self._url, self._keys.namespace)
-            if read_sync_state(registry).followed_until_ms > time_ms(registry.home.client.time()):
-                return False
-            publish(
-                registry, SyncState(state=DesiredState.DEGRADED, reason=self._why, at=time.time(), daemon=self.daemon)
-            )
-        except RedisError:
+    def _say(self) -> None:
+        """Publishes it, unless another daemon follows git."""
+        if say_degraded(self._url, self._keys, self._why, self.daemon):
+            self._said = self._why
+
+
+def say_degraded(url: str, keys: Keys, why: str, daemon: str) -> bool:
+    """Publishes that git can't be read, unless another daemon follows it. Returns whether it could."""
+    registry = None
+    try:
+        registry = open_registry(url, keys.namespace)
+        last = read_sync_state(registry)
+        if last.daemon != daemon and last.followed_until_ms > time_ms(registry.home.client.time()):
             return False
-        finally:
-            for one in {*registry.shards, registry.home} if registry else ():
-                one.client.close()
-        return True
+        seen = SyncState(last.source, last.commit, last.branch, last.subject, followed_until_ms=last.followed_until_ms)
+        publish(registry, seen._replace(state=DesiredState.DEGRADED, reason=why, at=time.time(), daemon=daemon))
+    except RedisError:
+        return False
+    finally:
+        for one in {*registry.shards, registry.home} if registry else ():
+            one.client.close()
+    return True
