@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import RepositoryError
 from luasprocs.server.changing import changing
-from luasprocs.server.connection import errors_named
+from luasprocs.server.connection import errors_named, hurried
 from luasprocs.server.fleet import open_registry
 from luasprocs.server.shards import one_shard
 from sync.console import Console
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class Session:
     """One run of a command. `flags`: the options that stood before the command's name; `warn`: hears of exposed secrets.
 
-    `lenient`: see `open_registry`. `near`: see `host_settings`.
+    `lenient`: see `open_registry`. `near`: see `host_settings`. `within_s`: how long the server may take to answer.
     """
 
     def __init__(
@@ -41,9 +41,11 @@ class Session:
         *,
         lenient: bool = False,
         near: bool = False,
+        within_s: float | None = None,
     ) -> None:
         self._warn = warn or Console.of_process().warn
         self._flags, self._lenient, self._near = flags, lenient, near
+        self._hurried = {} if within_s is None else hurried(within_s)
         self._settings: HostSettings | None = None
         self._namespace: str | None = None
         self._registry: Registry | None = None
@@ -89,7 +91,7 @@ class Session:
         """The registry that the command works on."""
         keys = self.keys
         if self._registry is None or self._registry.keys.namespace != keys.namespace:
-            self._registry = open_registry(self.url, keys.namespace, lenient=self._lenient)
+            self._registry = open_registry(self.url, keys.namespace, lenient=self._lenient, **self._hurried)
         return self._registry
 
     def shard(self, tag: str | None) -> Registry:

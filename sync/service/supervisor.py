@@ -43,6 +43,7 @@ class Supervisor:
         self.elsewhere: str | None = None
         self._parts: list[Part] = [part for part in (runtime, follower) if part is not None]
         self._waiting = {part for part in (runtime, follower) if part is not None}
+        self._running: list[Part] = []
         self._ready: Callable[[], None] = lambda: None
         self._stopping = False
         if runtime is not None:
@@ -75,6 +76,12 @@ class Supervisor:
             )
         return ", ".join((*said, *((self.runtime.status,) if self.runtime else ())))
 
+    @property
+    def under_way(self) -> str:
+        """What has not ended yet: the runtime's work, or else the parts of the service."""
+        work = self.runtime.under_way if self.runtime else ""
+        return work or ", ".join(type(part).__name__.lower() for part in self._running)
+
     async def run(self) -> None:
         """Runs until `stop`."""
         patience = asyncio.get_running_loop().call_later(GIT_WITHIN_S, self._arrived, self.follower)
@@ -92,6 +99,7 @@ class Supervisor:
             part.stop()
 
     async def _kept_running(self, part: Part) -> None:
+        self._running.append(part)
         while True:
             try:
                 await part.run()
@@ -103,6 +111,7 @@ class Supervisor:
                 log.exception("%s failed; it starts again", type(part).__name__.lower())
                 await asyncio.sleep(RESTART_S)
             else:
+                self._running.remove(part)
                 return
 
     def _arrived(self, part: object) -> None:

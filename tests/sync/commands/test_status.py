@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import socket
 import threading
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +16,7 @@ from redis.exceptions import ResponseError
 
 from luasprocs.contract.keys import Keys
 from luasprocs.operations.identity import user_at_host
+from luasprocs.server.connection import connect
 from tests.sync.service.service import Service
 from tests.until import until
 
@@ -414,3 +418,21 @@ def test_a_server_that_is_busy_is_a_finding(shell: Shell) -> None:
         until(lambda: client.execute_command("SCRIPT", "KILL"))
         thread.join()
     assert (busy.code, [one["code"] for one in busy.json["findings"]]) == (1, ["unreachable"])
+
+
+@pytest.mark.wording
+def test_a_server_that_hangs_is_told_soon_and_what_takes_long_is_not_cut(shell: Shell) -> None:
+    url = f"{shell.server.url}?socket_connect_timeout=1"
+    shell.commit(a="return 1")
+    shell.ok("sync")
+    os.kill(shell.server.pid, signal.SIGSTOP)
+    try:
+        started_s = time.monotonic()
+        assert "no answer in time" in shell("--redis", url, "status").out
+        assert "no answer in time" in shell("wait", "--timeout", "1s").err
+        took_s = time.monotonic() - started_s
+    finally:
+        os.kill(shell.server.pid, signal.SIGCONT)
+    assert took_s < 8, "each has a second"
+    with connect(url) as client:
+        assert client.blpop(["nothing"], 2) is None
