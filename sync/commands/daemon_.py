@@ -21,7 +21,8 @@ from luasprocs.runtime.workers import WorkerRules
 from sync.console import Console
 from sync.git.config import without_secrets
 from sync.reconcile.policy import Policy
-from sync.service.awaited import HANGS_AFTER_S, Awaited, Opening, hanging
+from sync.service.awaited import HANGS_AFTER_S, Awaited, Opening
+from sync.service.degraded import hanging
 from sync.service.follower import Follower
 from sync.service.logs import log_to_stderr
 from sync.service.namespace import Chosen, choose, fetched, guessed
@@ -91,11 +92,15 @@ def command(
 
 
 class _Start:
-    """Settings and source of a daemon. git tells both, and it may not answer. `session`: the last whose settings were read."""
+    """Settings and source of a daemon. git tells both, and it may not answer.
+
+    `session`: the last whose settings were read. `keys`: of the registry, once git or the host has named it.
+    """
 
     def __init__(self, flags: Mapping[str, object], *, worktree: bool, revision: str | None, follows: bool) -> None:
         self.flags, self.follows = flags, follows
         self.session: Session | None = None
+        self.keys: Keys | None = None
         self._worktree, self._revision = worktree, revision
 
     def open(self) -> tuple[Session, Source | None]:
@@ -107,10 +112,13 @@ class _Start:
                 log.warning("%s", said)
         self.session = session
         if not self.follows:
+            self.keys = session.keys
             return session, None
         source = source_of(session, worktree=self._worktree, revision=self._revision)
         with contextlib.suppress(LuasprocsError):
-            source.desired()  # whether git answers; what it says is asked for again
+            wanted = source.desired()  # whether git answers; what it says is asked for again
+            given = session.settings.namespace
+            self.keys = Keys(wanted.settings.namespace if given is None else given)
         return session, source
 
     def is_live(self) -> bool:
@@ -122,12 +130,30 @@ class _Start:
 
 
 _Opened: TypeAlias = "tuple[Session, Source | None]"
+_RUN_BY = (
+    *(
+        "redis",
+        "executions_limit",
+        "executions_age_ms",
+        "workers",
+        "listeners",
+        "files",
+        "writable",
+        "lua_path",
+        "allow",
+    ),
+    *("http", "webhook_secret", "interval_ms"),
+)
+"""The settings that all but the sync go by."""
 
 
 def _without_git(
     start: _Start, opening: Opening[_Opened], error: Exception, *, runtime: bool
 ) -> tuple[int, _Opened | None]:
-    """Runs what is live until git answers. Returns what it has told then, or the exit code."""
+    """Runs what is live until git answers, and goes on with what it says; if that changes what runs here, it is returned.
+
+    Else the exit code is.
+    """
     session = start.session or Session(start.flags, near=True)
     settings = session.settings
     if start.session is None:
@@ -145,6 +171,17 @@ def _without_git(
         names = [without_secrets(settings.remote)] if settings.remote else list(map(str, (place, *place.parents)))
         chosen, why, under_way = guessed(session.url, settings.namespace, names, hangs), hangs, opening
     awaited = Awaited(session.url, chosen.keys, start.open, why, under_way, follows=start.follows)
+
+    def opened(supervisor: Supervisor, found: _Opened) -> bool:
+        """A daemon that ends, to begin again, misses events if it is the only one."""
+        now, source = found
+        if chosen.keys != start.keys or any(getattr(now.settings, name) != getattr(settings, name) for name in _RUN_BY):
+            return False
+        if source is not None:
+            supervisor.follow(_follower(now.settings, now.url, Chosen(chosen.keys), source, supervisor.name))
+        return True
+
+    awaited.opened = opened
     code = run_daemon(session, session.url, chosen, runtime=runtime, beside=awaited)
     return code, awaited.found
 
@@ -181,8 +218,7 @@ def run_daemon(
         if beside is not None:
             supervisor.add(beside)
         if isinstance(beside, Awaited):
-            beside.daemon = supervisor.runtime.identity.id if supervisor.runtime else ""
-            beside.opened = supervisor.stop
+            beside.supervisor = supervisor
         try:
             code = serve(supervisor)
         except* SettingsError as group:
@@ -195,18 +231,8 @@ def run_daemon(
 def _supervisor(session: Session, url: str, chosen: Chosen, source: Source | None, *, runtime: bool) -> Supervisor:
     settings, keys = session.settings, chosen.keys
     daemon = _runtime(settings, url, keys) if runtime else None
-    follower = None
-    if source is not None:
-        name = daemon.identity.id if daemon else Identity.of_process().id
-        follower = Follower(
-            url,
-            keys,
-            source,
-            Rules(settings.heal, Policy.of(settings), settings.live_edits, movable=not chosen.sure),
-            name,
-            settings.interval_ms / 1000,
-        )
-    supervisor = Supervisor(daemon, follower)
+    name = daemon.identity.id if daemon else Identity.of_process().id
+    supervisor = Supervisor(daemon, _follower(settings, url, chosen, source, name) if source else None, name)
     observer = Observer(url, keys, supervisor)
     supervisor.add(observer)
     if settings.http:
@@ -215,6 +241,11 @@ def _supervisor(session: Session, url: str, chosen: Chosen, source: Source | Non
         secret = settings.webhook_secret
         supervisor.add(Http(settings.http, secret, observer, supervisor, settings.interval_ms / 1000))
     return supervisor
+
+
+def _follower(settings: HostSettings, url: str, chosen: Chosen, source: Source, name: str) -> Follower:
+    rules = Rules(settings.heal, Policy.of(settings), settings.live_edits, movable=not chosen.sure)
+    return Follower(url, chosen.keys, source, rules, name, settings.interval_ms / 1000)
 
 
 def _runtime(settings: HostSettings, url: str, keys: Keys) -> Daemon:

@@ -7,21 +7,17 @@ import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from redis.exceptions import RedisError
-
 from luasprocs.contract.codes import DesiredState
-from luasprocs.contract.encoding import time_ms
 from luasprocs.errors import RepositoryError
 from luasprocs.runtime.log import log
-from luasprocs.server.fleet import open_registry
-from luasprocs.state.desired import SyncState, publish, read_sync_state
-from luasprocs.state.executions import time_text
 from sync.service.apart import begun
+from sync.service.degraded import hanging, say_degraded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from luasprocs.contract.keys import Keys
+    from sync.service.supervisor import Supervisor
 
 T = TypeVar("T")
 
@@ -45,16 +41,12 @@ class Opening(Generic[T]):
         return hanging(self.since_s)
 
 
-def hanging(since_s: float) -> str:
-    """That git hangs; unix seconds."""
-    return f"git has not answered since {time_text(round(since_s * 1000))}: does it hang, its disk, or a program that it runs?"
-
-
 class Awaited(Generic[T]):
     """A part of the service: tries again to open a source, and says meanwhile that git can't be read.
 
-    `opening`: a try that is under way; `follows`: whether the state of the sync is this daemon's to say. `found`: what it was
-    opened with, once it is; then `opened` is called. `why`: why it can't be.
+    `opening`: a try that is under way; `follows`: whether the state of the sync is this daemon's to say. `opened`: gets
+    what it was opened with; unless it says that the supervisor goes on with that, it is `found`, and the supervisor stops.
+    `why`: why it can't be opened.
     """
 
     def __init__(
@@ -68,8 +60,8 @@ class Awaited(Generic[T]):
         follows: bool = True,
     ) -> None:
         self.found: T | None = None
-        self.opened: Callable[[], None] = lambda: None
-        self.daemon = ""
+        self.opened: Callable[[Supervisor, T], bool] = lambda _, __: False
+        self.supervisor: Supervisor | None = None
         self._url, self._keys, self._open, self._why = url, keys, open_source, why
         self._opening = opening
         self._follows, self._said = follows, ""
@@ -85,7 +77,6 @@ class Awaited(Generic[T]):
             if self._follows and self._said != self._why:
                 await asyncio.to_thread(self._say)
             if self._opens():
-                self.opened()
                 return
             try:
                 async with asyncio.timeout(LOOK_S if self._opening else EVERY_S):
@@ -105,31 +96,16 @@ class Awaited(Generic[T]):
             return False
         ended, self._opening = self._opening.future, None
         try:
-            self.found = ended.result()
+            found = ended.result()
         except RepositoryError as error:
             self._why = str(error)
             return False
+        if self.supervisor is not None and not self.opened(self.supervisor, found):
+            self.found = found
+            self.supervisor.stop()
         return True
 
     def _say(self) -> None:
         """Publishes it, unless another daemon follows git."""
-        if say_degraded(self._url, self._keys, self._why, self.daemon):
+        if say_degraded(self._url, self._keys, self._why, self.supervisor.name if self.supervisor else ""):
             self._said = self._why
-
-
-def say_degraded(url: str, keys: Keys, why: str, daemon: str) -> bool:
-    """Publishes that git can't be read, unless another daemon follows it. Returns whether it could."""
-    registry = None
-    try:
-        registry = open_registry(url, keys.namespace)
-        last = read_sync_state(registry)
-        if last.daemon != daemon and last.followed_until_ms > time_ms(registry.home.client.time()):
-            return False
-        seen = SyncState(last.source, last.commit, last.branch, last.subject, followed_until_ms=last.followed_until_ms)
-        publish(registry, seen._replace(state=DesiredState.DEGRADED, reason=why, at=time.time(), daemon=daemon))
-    except RedisError:
-        return False
-    finally:
-        for one in {*registry.shards, registry.home} if registry else ():
-            one.client.close()
-    return True

@@ -18,8 +18,8 @@ from luasprocs.server.errors import errors_named, named
 from luasprocs.server.fleet import LOOK_EVERY_S, Fleet
 from luasprocs.state.desired import promise_to_look, stop_following
 from sync.service.apart import apart, begun
-from sync.service.awaited import hanging, say_degraded
 from sync.service.backoff import JITTER, RETRY_FIRST_S, RETRY_LONGEST_S, Backoff
+from sync.service.degraded import hanging, say_degraded
 from sync.service.fetching import Fetching
 from sync.service.file_watch import FileWatch
 from sync.service.reconciler import Reconciler
