@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import RepositoryError
 from luasprocs.server.changing import changing
-from luasprocs.server.connection import errors_named
+from luasprocs.server.connection import errors_named, hurried
 from luasprocs.server.fleet import open_registry
 from luasprocs.server.shards import one_shard
 from sync.console import Console
@@ -31,24 +31,34 @@ if TYPE_CHECKING:
 class Session:
     """One run of a command. `flags`: the options that stood before the command's name; `warn`: hears of exposed secrets.
 
-    `lenient`: see `open_registry`.
+    `lenient`: see `open_registry`. `near`: see `host_settings`. `within_s`: how long the server may take to answer.
     """
 
     def __init__(
-        self, flags: Mapping[str, object], warn: Callable[[str], None] | None = None, *, lenient: bool = False
+        self,
+        flags: Mapping[str, object],
+        warn: Callable[[str], None] | None = None,
+        *,
+        lenient: bool = False,
+        near: bool = False,
+        within_s: float | None = None,
     ) -> None:
         self._warn = warn or Console.of_process().warn
-        self._flags, self._lenient = flags, lenient
+        self._flags, self._lenient, self._near = flags, lenient, near
+        self._hurried = {} if within_s is None else hurried(within_s)
+        self._settings: HostSettings | None = None
         self._namespace: str | None = None
         self._registry: Registry | None = None
 
-    @functools.cached_property
+    @property
     def settings(self) -> HostSettings:
         """The host's settings."""
-        settings = host_settings(self._flags, os.environ)
-        for said in settings.exposed:
-            self._warn(said)
-        return settings
+        # No cached_property: with Python 3.11 it has one lock for all sessions, and git may hang while one reads them.
+        if self._settings is None:
+            self._settings = host_settings(self._flags, os.environ, near=self._near)
+            for said in self._settings.exposed:
+                self._warn(said)
+        return self._settings
 
     @property
     def url(self) -> str:
@@ -81,7 +91,7 @@ class Session:
         """The registry that the command works on."""
         keys = self.keys
         if self._registry is None or self._registry.keys.namespace != keys.namespace:
-            self._registry = open_registry(self.url, keys.namespace, lenient=self._lenient)
+            self._registry = open_registry(self.url, keys.namespace, lenient=self._lenient, **self._hurried)
         return self._registry
 
     def shard(self, tag: str | None) -> Registry:

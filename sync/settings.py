@@ -84,15 +84,18 @@ class HostSettings:
         return self.sources.get(name, "the default")
 
 
-def host_settings(flags: Mapping[str, object], environ: Mapping[str, str] = os.environ) -> HostSettings:
+def host_settings(
+    flags: Mapping[str, object], environ: Mapping[str, str] = os.environ, *, near: bool = False
+) -> HostSettings:
     """The host's settings: flag, LUASPROCS_*, --config FILE, git config luasprocs.*, what `up` left, default.
 
-    `flags`: by name, None where not given. Reads these files, and asks git once.
+    `flags`: by name, None where not given. Reads these files, and asks git once. `near`: only what needs neither git nor a
+    look into the repository.
 
     Raises:
         SettingsError: a value can't be used; its text says who set it.
     """
-    layers = _layers(flags, environ)
+    layers = _layers(flags, environ, near=near)
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for name in HOST:
@@ -152,11 +155,13 @@ _NO_FILES = ("flags", "environment")
 """The layers in front of those that are files."""
 
 
-def _layers(flags: Mapping[str, object], environ: Mapping[str, str]) -> list[_Layer]:
+def _layers(flags: Mapping[str, object], environ: Mapping[str, str], *, near: bool = False) -> list[_Layer]:
     """Who set what, the nearest first."""
     layers = [_given(flags), _environment(environ)]
     config = _first(layers, "config")
     layers.append(_file(_host_value("config", *config)) if config else {})
+    if near:
+        return layers
     repo = _first(layers, "repo")
     folder = _host_value("repo", *repo) if repo else None
     layers.append(_known(git_config(folder), "git config luasprocs."))

@@ -14,6 +14,8 @@ FORGET_MS = 600_000
 """After which a dead daemon's heartbeat is removed."""
 BLIND_MS = 20
 """Less than this left of a gap that another daemon has just recorded is no gap."""
+BLIND_AGAIN_MS = 10_000
+"""A source whose notification flags are missing again so soon is in the same gap, which grows."""
 
 DEPTH_LIMIT = 8
 """Where a chain of causes ends."""

@@ -148,7 +148,10 @@ EVENTS: Fields = (
     Field("server", "the run id of the server that carries the epoch on, after a failover in order"),
     Field("waits", "since when a promoted server waits for who carries it on (unix milliseconds)", number=True),
     Field("left:<source>", "up to when an older epoch had run it, until the gap is recorded"),
-    Field("blind:<source>", "when its missing notification flags were last recorded as a gap"),
+    Field(
+        "blind:<source>",
+        "the last gap by missing flags: its end, its beginning, its ids in `Gaps` and `Executions`",
+    ),
     Field("limit", "about how many executions are kept, as the daemon was told", number=True),
     Field("proof", "what stands before each of the engine's messages: its secret, and a blank"),
 )

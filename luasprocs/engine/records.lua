@@ -32,10 +32,12 @@ local function fill(words, row)
 end
 
 local function put(words)
-  if type(add(redis.pcall, words)) == 'table' then
+  local id = add(redis.pcall, words)
+  if type(id) == 'table' then
     prelude.writable(EXECUTIONS, 'stream')
-    add(redis.call, words)
+    id = add(redis.call, words)
   end
+  return id
 end
 
 -- Whether a sproc's header wants a record: `errors` wants all that is not ok, `none` nothing.
@@ -51,10 +53,11 @@ local function wanted(name, status)
 end
 
 -- The one writer of records: takes a table of the contract's fields; what it lacks is empty. What is about no sproc is always written.
+-- Returns the entry's id.
 function records.write(row)
   if row.sproc and not wanted(row.sproc, row.status) then return end
   fill(words, row)
-  put(words)
+  return put(words)
 end
 
 local AT = {}

@@ -44,17 +44,19 @@ local function covered(source, tick, epoch, except)
   return false
 end
 
--- Records that events of a source between two times (ms) were missed, and asks for a scan if a sproc wants one.
+-- Records that events of a source between two times (ms) were missed, and asks for a scan if a sproc wants one. Returns the ids of
+-- both entries, that in Gaps first.
 local function record_gap(source, from_ms, to_ms, why, daemon)
-  redis.call('XADD', writable(K.GAPS, 'stream'), 'MAXLEN', '~', K.GAPS_LIMIT, '*',
+  local gap = redis.call('XADD', writable(K.GAPS, 'stream'), 'MAXLEN', '~', K.GAPS_LIMIT, '*',
     'source', source, 'from_ms', from_ms, 'to_ms', to_ms, 'why', why, 'daemon', daemon)
-  records.write({ trigger = 'event', key = source, origin = from_ms .. '-' .. to_ms, status = 'gap', error = why, daemon = daemon })
+  local row = records.write({ trigger = 'event', key = source, origin = from_ms .. '-' .. to_ms, status = 'gap', error = why, daemon = daemon })
   local names = redis.pcall('HGET', K.TRIGGERS, source)
   for name in (type(names) == 'string' and names or ''):gmatch('[^\n]+') do
     if header.value(header.read(name, 'catchup') or {}, 'catchup'):lower() == 'scan' then
       redis.call('HSET', writable(K.CATCHUPS, 'hash'), name, '0 0') -- a scan under way starts again
     end
   end
+  return gap, row
 end
 
 -- Whoever gets here first in a new epoch keeps what the old one left, for the gap that its sources' first registrants record.
@@ -167,16 +169,25 @@ function serve.leave(_, args)
   return redis.status_reply('OK')
 end
 
+-- What was blind lately and is so again is in the same gap, which grows: it is recorded anew, so that whoever reads on finds it.
 function serve.blind(_, args)
   local daemon, from_ms, why = args[1], tonumber(args[2]), args[3]
   local now, recorded = now_ms(), 0
   for i = 4, #args do
     local source = args[i]
     local field = 'blind:' .. source
-    local blind_ms = math.max(from_ms, tonumber(redis.call('HGET', K.EVENTS, field)) or 0)
+    local ended, began, old_gap, old_row = (redis.call('HGET', K.EVENTS, field) or ''):match('^(%d+) (%d+) ([%d-]+) ([%d-]+)$')
+    ended, began = tonumber(ended) or 0, tonumber(began)
+    local blind_ms = math.max(from_ms, ended)
     if now - blind_ms > K.BLIND_MS then
-      redis.call('HSET', K.EVENTS, field, now)
-      record_gap(source, blind_ms, now, why, daemon)
+      local grows = began and began <= ended and blind_ms - ended < K.BLIND_AGAIN_MS
+      if grows then blind_ms = began end
+      local gap, row = record_gap(source, blind_ms, now, why, daemon)
+      if grows then
+        redis.pcall('XDEL', K.GAPS, old_gap)
+        redis.pcall('XDEL', K.EXECUTIONS, old_row)
+      end
+      redis.call('HSET', K.EVENTS, field, table.concat({ now, blind_ms, gap, row }, ' '))
       recorded = recorded + 1
     end
   end

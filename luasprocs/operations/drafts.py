@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from luasprocs.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 _DIGITS = 16
@@ -64,9 +69,32 @@ class Drafts:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE), "wb") as file:
             file.write(source)
 
+    @contextlib.contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """Inside, no other process has the draft of a sproc in an editor: the first to apply it would take it from the other.
+
+        Raises:
+            SettingsError: another one has.
+        """
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(OSError):  # said where it is written
+                self._folder.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
+                stack.callback(self._leave)
+                path = self._folder / f"{_key(name)}.lock"
+                lock = stack.enter_context(path.open("w"))
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise SettingsError(f"{name} is open in another editor of yours: end that one first") from None
+                stack.callback(path.unlink, missing_ok=True)
+            yield
+
     def drop(self, name: str) -> None:
         """Forgets the draft of a sproc."""
         shutil.rmtree(self._place(name), ignore_errors=True)
+        self._leave()
+
+    def _leave(self) -> None:
         with contextlib.suppress(OSError):
             self._folder.rmdir()  # if that was the last
 

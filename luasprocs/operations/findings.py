@@ -261,7 +261,7 @@ def _daemons(snapshot: Snapshot) -> Iterator[Finding]:
             for one in silent
         ]
         message = f"no heartbeat, and not stopped in order: {some_of(each)}"
-        hint = "check its host; it is removed from the list after ten minutes"
+        hint = "check its host, and whether writes are paused; it is removed from the list after ten minutes"
         yield Finding(FindingCode.DAEMON_SILENT, message, hint, names=names, since_ms=last_ms)
 
 

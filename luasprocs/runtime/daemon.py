@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from redis import exceptions
 
 from luasprocs.contract.limits import LISTENERS
+from luasprocs.language.values import some_of
 from luasprocs.runtime.identity import Identity
 from luasprocs.runtime.link import Address
 from luasprocs.runtime.log import log
@@ -77,6 +78,14 @@ class Daemon:
         if self.listening:
             return f"listening, lag {sum(shard.state.numbering.lag for shard in shards)}"
         return f"waiting for {'a sync' if any(shard.unsynced for shard in shards) else 'the server'}"
+
+    @property
+    def under_way(self) -> str:
+        """What has not ended yet: async runs by their sprocs, and calls of the server."""
+        shards = [shard for shard, _ in self._shards.values()]
+        names = [name for shard in shards for name in shard.state.workload.names]
+        calls = sum(shard.in_flight for shard in shards)
+        return ", ".join((*([some_of(names)] if names else ()), *([f"calls of the server: {calls}"] if calls else ())))
 
     def info(self) -> dict[str, int]:
         """Counters for metrics, summed over all shards."""

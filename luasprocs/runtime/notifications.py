@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from typing import TYPE_CHECKING
 
 from redis import exceptions
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from luasprocs.runtime.numbering import Numbering
 
 SETTING = "notify-keyspace-events"
+TELL_EVERY_S = 10.0
 PUBSUB_LIMIT_BYTES = 512 * 1024 * 1024
 
 
@@ -33,6 +36,7 @@ class Notifications:
         self.ok_ms = 0
         self.refused = asyncio.Event()
         self._unknown: set[str] = set()
+        self._told_s, self._resets = -math.inf, 0
         self._bindings = Bindings()
         self._wanted: set[str] = set()
 
@@ -84,8 +88,16 @@ class Notifications:
         else:
             await self._link.command(*words)
         if not unseen:
-            log.warning("set %s from %r to %r, because triggers need it", SETTING, current, setting)
+            self._tell(current, setting)
         return not unseen
+
+    def _tell(self, current: str, setting: str) -> None:
+        """Says it now and then, if somebody resets it again and again."""
+        self._resets += 1
+        if time.monotonic() >= self._told_s + TELL_EVERY_S:
+            often = f" ({self._resets} times since this was said last)" if self._resets > 1 else ""
+            log.warning("set %s from %r to %r, because triggers need it%s", SETTING, current, setting, often)
+            self._told_s, self._resets = time.monotonic(), 0
 
     def _refused(self, error: Exception, wanted: set[str]) -> bool:
         """Whether the server lacks some classes, and takes the others."""

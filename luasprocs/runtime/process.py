@@ -16,14 +16,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 INTERRUPTED = 130
+INTERRUPTS_HEEDED = 2
+"""The first begins the end, the second asks what it waits for."""
 SAME_SIGNAL_S = 0.2
 
 
 class Process(Protocol):
-    """A program that `serve` runs. `status`: a short text; `on_ready` registers a callback for readiness."""
+    """A program that `serve` runs. `status`: a short text; `under_way`: what has not ended; `on_ready` registers a callback."""
 
     @property
     def status(self) -> str: ...
+
+    @property
+    def under_way(self) -> str: ...
 
     def on_ready(self, ready: Callable[[], None]) -> None: ...
 
@@ -33,7 +38,10 @@ class Process(Protocol):
 
 
 def serve(daemon: Process) -> int:
-    """Runs a program until SIGTERM or SIGINT; a second signal ends it at once. Returns the exit code."""
+    """Runs a program until SIGTERM or SIGINT. Returns the exit code.
+
+    Supervisors send SIGTERM again, and people type Ctrl-C twice: that changes nothing. SIGQUIT or a third SIGINT ends it at once.
+    """
     with contextlib.suppress(KeyboardInterrupt):
         return asyncio.run(_serve(daemon))
     return INTERRUPTED
@@ -41,23 +49,30 @@ def serve(daemon: Process) -> int:
 
 async def _serve(daemon: Process) -> int:
     loop = asyncio.get_running_loop()
-    signals, first_s = 0, 0.0
+    interrupts, first_s, last_s = 0, 0.0, 0.0
 
-    def on_signal() -> None:
-        nonlocal signals, first_s
-        signals += 1
-        if signals > 1 and time.monotonic() - first_s < SAME_SIGNAL_S:
+    def on_signal(number: signal.Signals) -> None:
+        nonlocal interrupts, first_s, last_s
+        before_s, last_s = last_s, time.monotonic()
+        if number != signal.SIGQUIT and before_s and last_s - before_s < SAME_SIGNAL_S:
             return  # `timeout` and some shells signal a process and its group: that counts once
-        if signals > 1:
-            log.warning("a second signal: ending at once")
+        interrupts += number == signal.SIGINT
+        if number == signal.SIGQUIT or interrupts > INTERRUPTS_HEEDED:
+            log.warning("%s: ending at once; what runs here is run again by another daemon", number.name)
             os._exit(INTERRUPTED)
-        first_s = time.monotonic()
+        if first_s:
+            waited_s = last_s - first_s
+            log.warning(
+                "stopping for %.1f s: waiting for %s; SIGQUIT ends at once", waited_s, daemon.under_way or "the end"
+            )
+            return
+        first_s = last_s
         log.info("stopping: waiting for running sprocs")
         notify("STOPPING=1")
         daemon.stop()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        loop.add_signal_handler(number, on_signal, number)
     daemon.on_ready(_ready)
     beat = asyncio.create_task(_watchdog(daemon))
     try:

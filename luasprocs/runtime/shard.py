@@ -62,6 +62,11 @@ class Shard:
         return self._link
 
     @property
+    def in_flight(self) -> int:
+        """Calls of the server that run events or schedules."""
+        return self._session.in_flight if self._session else 0
+
+    @property
     def unsynced(self) -> bool:
         """Whether there is nothing to run here, and no engine: never synced, or flushed."""
         return bool(self.state.said.standing(ENGINE))
@@ -92,7 +97,7 @@ class Shard:
     async def _end_of_work(self) -> None:
         """Waits for the work under way, then ends the lease."""
         deadline_s = time.monotonic() + STOP_TIMEOUT_S
-        while self._session and self._session.in_flight and time.monotonic() < deadline_s:  # noqa: ASYNC110  # once
+        while self.in_flight and time.monotonic() < deadline_s:  # noqa: ASYNC110  # once
             await asyncio.sleep(0.005)
         await self.state.workload.end(deadline_s)
         if self._session is not None and self._link is not None and self._link.is_open:

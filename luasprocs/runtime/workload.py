@@ -59,6 +59,11 @@ class Workload:
         return len(self._tasks)
 
     @property
+    def names(self) -> list[str]:
+        """The sprocs of these."""
+        return sorted({task.get_name() for task in self._tasks})
+
+    @property
     def room(self) -> int:
         """How many more jobs to take: some in advance, if those at hand are short."""
         if self.stopping:
@@ -123,7 +128,8 @@ class Workload:
             limit = self.pool.size * (DEPTH if self._is_short(self._queued[0]) else 1)
             if self.running >= limit:
                 return
-            task = asyncio.create_task(self._run(self._queued.popleft()))
+            job = self._queued.popleft()
+            task = asyncio.create_task(self._run(job), name=text(job.name))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 

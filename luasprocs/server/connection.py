@@ -8,7 +8,7 @@ import redis
 from redis import asyncio as async_redis
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
-from redis.connection import HiredisRespSerializer
+from redis.connection import AbstractConnection, HiredisRespSerializer
 from redis.retry import Retry
 
 from luasprocs.contract.encoding import raw
@@ -35,6 +35,42 @@ def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
         "encoding_errors": "surrogateescape",  # names of git's are bytes, and not always UTF-8
         **given,
     }
+
+
+def hurried(within_s: float) -> dict[str, float]:
+    """The settings of a client that waits at most so long for an answer, but at least a second."""
+    within_s = max(1.0, within_s)
+    return {
+        "socket_timeout": min(REPLY_TIMEOUT_S, within_s),
+        "socket_connect_timeout": min(CONNECT_TIMEOUT_S, within_s),
+    }
+
+
+class _Greeted(AbstractConnection):
+    """A connection whose server has to answer the first commands, a name and a login, within the connect timeout: one that hangs
+    is known soon, and what it is asked then may take as long as it takes.
+    """
+
+    def on_connect_check_health(self, check_health: bool = True) -> None:  # redis-py's
+        sock: Any = self._sock
+        sock.settimeout(self.socket_connect_timeout)
+        super().on_connect_check_health(check_health)
+        sock.settimeout(self.socket_timeout)
+
+
+class _Plain(_Greeted, redis.Connection):
+    pass
+
+
+class _Unix(_Greeted, redis.UnixDomainSocketConnection):
+    pass
+
+
+class _TLS(_Greeted, TLSConnection):
+    pass
+
+
+_CONNECTIONS = {"redis": _Plain, "unix": _Unix, "rediss": _TLS}
 
 
 class _Packer(HiredisRespSerializer):
@@ -66,14 +102,12 @@ def connect(url: str, **settings: Any) -> redis.Redis:
     """
     scheme = checked(url).scheme
     merged = _settings({"retry": Retry(NoBackoff(), 0), "command_packer": _Packer(), **settings})
-    if scheme == "rediss":
-        merged["connection_class"] = TLSConnection
     try:
         if scheme in GUIDED_SCHEMES:
             from luasprocs.server.guided_clients import client  # noqa: PLC0415  # 3 ms, which most URLs needn't pay
 
             return client(url, merged)
-        return redis.Redis.from_url(url, **merged)
+        return redis.Redis.from_url(url, connection_class=_CONNECTIONS[scheme], **merged)
     except (ValueError, TypeError):  # their text may quote the URL
         raise SettingsError(f"the Redis URL {redacted(url)} can't be used") from None
 

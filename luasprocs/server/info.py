@@ -78,6 +78,8 @@ def _refuses(info: Mapping[str, str]) -> str:
         return "no replica keeps up, and min-replicas-to-write is set (NOREPLICAS)"
     if info.get("aof_last_write_status") == "err":
         return "it could not write its append-only file (MISCONF)"
+    if info.get("paused_actions", "none") != "none":  # Redis doesn't tell
+        return "writes are paused (CLIENT PAUSE, or a failover in order)"
     return ""
 
 

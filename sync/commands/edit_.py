@@ -78,7 +78,8 @@ def command(
             changes: dict[str, str | None] = dict(map(_pair, sets)) | dict.fromkeys(unsets)
             revision = edit_metadata(session.registry, name, changes, base=sproc.blob, by=by)
         else:
-            revision = _edit(console, session.registry, drafts, name, by)
+            with drafts.alone(name):
+                revision = _edit(console, session.registry, drafts, name, by)
     console.line(f"{said}, generation {revision.generation}" if revision else NOTHING_CHANGED)
 
 

@@ -22,11 +22,12 @@ def command(flags: dict[str, object], timeout: str, as_json: bool) -> int:
 
     Exit code 1 if events were missed meanwhile: they are a gap.
     """
-    console, session = Console.of_process(), Session(flags)
+    console = Console.of_process()
     try:
         timeout_s = duration_ms(timeout) / 1000
     except ValueError:
         raise SettingsError(f"--timeout {shown(timeout)} is not a duration, like 60s or 5m") from None
+    session = Session(flags, within_s=timeout_s)
     started_s = time.monotonic()
     with session.named_errors():
         passed = wait_for_events(session.registry, timeout_s)

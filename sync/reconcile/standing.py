@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.contract.codes import DesiredState
 from luasprocs.operations.snapshot import Snapshot, Wanted
+from luasprocs.registry.pins import pin_of
 from luasprocs.registry.plan import diff
 from sync.reconcile.desired import WORKTREE
 
@@ -41,7 +42,8 @@ def wanted_of(live: Live, desired: Desired | None, unreadable: str, forbidden: s
     """
     if desired is None:
         return Wanted(unreadable=unreadable) if unreadable else None
-    plan = diff(desired.entries, live.sprocs, discard_edits=False)
+    held = pin_of(live.revision).held(desired.entries)  # the pin is a finding itself, and a sync would lift it
+    plan = diff(desired.entries, live.sprocs, discard_edits=False, held=held)
     return Wanted(desired.commit.sha, bool(plan or plan.overtaken), bool(plan.edited), forbidden)
 
 

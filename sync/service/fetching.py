@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from luasprocs.errors import RepositoryError
+from sync.service.apart import apart
 from sync.service.backoff import JITTER, Backoff
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Fetching:
         self.seen = Fetches(self.seen.begun + 1, self.seen.ended, self.seen.late)
         slow = asyncio.get_running_loop().call_later(SLOW_S, self._slow)
         try:
-            self._under_way = asyncio.create_task(asyncio.to_thread(self._refresh))
+            self._under_way = asyncio.create_task(apart(self._refresh))
             late = await asyncio.shield(self._under_way)
         finally:
             slow.cancel()

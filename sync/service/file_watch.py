@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from watchfiles import awatch
 
 from luasprocs.runtime.log import log
+from sync.service.apart import apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,7 +32,7 @@ class FileWatch:
     async def run(self) -> None:
         """Runs until cancelled."""
         while True:
-            watched = await asyncio.to_thread(self._source.watched)
+            watched = await apart(self._source.watched)
             places, stop = _places(watched), asyncio.Event()
             tasks = [
                 asyncio.create_task(self._watch(paths, stop, names))
@@ -39,7 +40,7 @@ class FileWatch:
                 if paths
             ]
             try:
-                while places == _places(await asyncio.to_thread(self._source.watched)):
+                while places == _places(await apart(self._source.watched)):
                     await self._reconciled.wait()
                     self._reconciled.clear()
             finally:

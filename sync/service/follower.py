@@ -17,7 +17,9 @@ from luasprocs.runtime.log import log
 from luasprocs.server.errors import errors_named, named
 from luasprocs.server.fleet import LOOK_EVERY_S, Fleet
 from luasprocs.state.desired import promise_to_look, stop_following
+from sync.service.apart import apart, begun
 from sync.service.backoff import JITTER, RETRY_FIRST_S, RETRY_LONGEST_S, Backoff
+from sync.service.degraded import hanging, say_degraded
 from sync.service.fetching import Fetching
 from sync.service.file_watch import FileWatch
 from sync.service.reconciler import Reconciler
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 SETTLE_S = 0.005
 """Changes that come together (a ref and its log, the steps of an editor's save) are reconciled once."""
 AGAIN_S = 0.2
-GIVE_UP_AFTER_S = 3.0
+GIVE_UP_AFTER_S, AGAIN_AFTER_S = 3.0, 0.5
 """How long a silent remote is waited for when the service ends."""
 END_WITHIN_S = 10.0
 """How long a reconciliation under way may take when the service ends."""
@@ -79,7 +81,7 @@ class Follower:
 
     def __init__(self, url: str, keys: Keys, source: Source, rules: Rules, daemon: str, interval_s: float) -> None:
         self._health = SyncHealth()
-        self._url, self._source, self._interval_s = url, source, interval_s
+        self._url, self._keys, self._source, self._interval_s = url, keys, source, interval_s
         self._rules, self._daemon = rules, daemon
         self._fleet = Fleet(url, keys.namespace)
         self._reconciler: Reconciler | None = None
@@ -91,7 +93,7 @@ class Follower:
         self._woken = asyncio.Event()
         self._stop = asyncio.Event()
         self._told: tuple[str, str] = ("", "")
-        self._slow = ""
+        self._slow, self._left = "", False
         self._on_reconciled: Callable[[Reconciliation], None] = lambda _: None
 
     @property
@@ -125,7 +127,7 @@ class Follower:
     async def once(self) -> Reconciliation:
         """Fetches and reconciles once."""
         await self._fetching.once()
-        return await asyncio.to_thread(self._reconcile)
+        return await apart(self._reconcile)
 
     async def run(self) -> None:
         """Runs until `stop`. Failures are logged and retried."""
@@ -136,8 +138,11 @@ class Follower:
             await self._first_fetch()
             while not self._stop.is_set():
                 self._woken.clear()
-                under_way = asyncio.create_task(asyncio.to_thread(self._looked))
-                done = await self._ended(under_way)
+                under_way = asyncio.create_task(apart(self._looked))
+                if (done := await self._ended(under_way)) is None:
+                    log.warning("a check of git and Redis does not end: it is left to the next daemon")
+                    self._left = True
+                    return
                 self._files.reconciled()
                 self._tell(done)
                 self._on_reconciled(done)
@@ -153,9 +158,8 @@ class Follower:
         finally:
             for watcher in (*watchers, *self._watches.values()):
                 watcher.cancel()
-            await asyncio.wait(
-                (*watchers, *self._watches.values(), *((under_way,) if under_way else ())), timeout=END_WITHIN_S
-            )
+            waits = (*watchers, *self._watches.values(), *((under_way,) if under_way and not self._left else ()))
+            await asyncio.wait(waits, timeout=END_WITHIN_S)
             # If a connection is closed while another thread reads from it, that read may never return.
             if under_way is None or under_way.done():
                 if self._reconciler and (last := self._health.last) and last.failing != "redis":
@@ -170,15 +174,21 @@ class Follower:
         for task in waits:
             task.cancel()
 
-    async def _ended(self, under_way: asyncio.Task[Reconciliation]) -> Reconciliation:
-        """Waits for a reconciliation; after a stop, gives up on a silent remote."""
+    async def _ended(self, under_way: asyncio.Task[Reconciliation]) -> Reconciliation | None:
+        """Waits for a reconciliation; after a stop, gives up on a silent remote, and on a git that hangs: None."""
         stopped = asyncio.create_task(self._stop.wait())
         slow = asyncio.get_running_loop().call_later(SLOW_S, self._is_slow)
         try:
             await asyncio.wait((under_way, stopped), return_when=asyncio.FIRST_COMPLETED)
-            while not under_way.done():
+            if not under_way.done():
                 await asyncio.wait((under_way,), timeout=GIVE_UP_AFTER_S)
+            deadline_s = time.monotonic() + END_WITHIN_S - GIVE_UP_AFTER_S
+            while not under_way.done():
                 self._source.give_up()
+                await asyncio.wait((under_way,), timeout=AGAIN_AFTER_S)
+                applies = self._reconciler and self._reconciler.applying
+                if not under_way.done() and (not applies or time.monotonic() > deadline_s):
+                    return None
             return await asyncio.shield(under_way)
         finally:
             stopped.cancel()
@@ -187,6 +197,9 @@ class Follower:
 
     def _is_slow(self) -> None:
         self._slow = f"a check of git and Redis has not ended for {SLOW_S:.0f} s: what is live stays"
+        if self._reconciler and self._reconciler.asks_git:
+            self._slow = why = hanging(time.time() - SLOW_S)
+            begun(lambda: say_degraded(self._url, self._keys, why, self._daemon))
         log.warning("%s: %s", DesiredState.DEGRADED, self._slow)
 
     def _looked(self) -> Reconciliation:

@@ -18,6 +18,8 @@ from luasprocs.server.registry import Registry
 from luasprocs.state.desired import read_sync_state
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from redis import Redis
 
     from sync.service.sources import Source
@@ -48,10 +50,7 @@ def choose(url: str, given: str | None, source: Source) -> Chosen:
     try:
         return Chosen(fetched(source))
     except LuasprocsError as error:
-        found = _of_source(url, source)
-        which = f"namespace {found!r}" if found else "the registry without a namespace"
-        log.warning("git does not say which namespace to serve (%s): %s is served until it does", error, which)
-        return Chosen(Keys(found), sure=False)
+        return guessed(url, given, [source.name], str(error))
 
 
 def fetched(source: Source, within_s: float = GIT_WITHIN_S) -> Keys:
@@ -69,14 +68,24 @@ def fetched(source: Source, within_s: float = GIT_WITHIN_S) -> Keys:
     return Keys(source.desired().settings.namespace)
 
 
-def _of_source(url: str, source: Source) -> str:
-    """The namespace of the registry that was last synced from this source, else ""."""
+def guessed(url: str, given: str | None, names: Collection[str], why: str) -> Chosen:
+    """As long as git does not say it. `names`: what the source may be called; `why`: for the log."""
+    if given is not None:
+        return Chosen(Keys(given))
+    found = _of_source(url, names)
+    which = f"namespace {found!r}" if found else "the registry without a namespace"
+    log.warning("git does not say which namespace to serve (%s): %s is served until it does", why, which)
+    return Chosen(Keys(found), sure=False)
+
+
+def _of_source(url: str, names: Collection[str]) -> str:
+    """The namespace of a registry that was last synced from a source of such a name, else ""."""
     registry = None
     try:
         registry = open_registry(url)
         for about in _engines(registry.client):
             ours = about.db == str(Endpoint.of(url).db)
-            if ours and read_sync_state(_of_namespace(registry, about.namespace)).source == source.name:
+            if ours and read_sync_state(_of_namespace(registry, about.namespace)).source in names:
                 return about.namespace
     except (RedisError, LuasprocsError) as error:
         log.debug("Redis does not tell which registries it has: %s", error)

@@ -38,7 +38,7 @@ class Publisher:
         last = read_sync_state(self._registry)
         news, below = state.said != self._published, _weighs_less(state.state, last.state)
         if last.daemon == self._daemon:
-            wanted = news
+            wanted = news or last.state != state.state  # `say_degraded`, meanwhile
         elif last.daemon != self._outlived and not self._lives(last.daemon):
             wanted = True
             if below and last.state == DesiredState.ENGINE_DIFFERS:  # if it says so again, it lives after all

@@ -63,7 +63,7 @@ class Reconciler:
         self._branch = ""
         self._refused: tuple[str, int, SyncState] | None = None
         self._recurrence = Recurrence(registry)
-        self._applying = False
+        self.asks_git = self.applying = False
         self._moving_since_s = 0.0
         self._fetches = Fetches()
         self._requested = Requested(registry, daemon, remote=source.remote)
@@ -76,7 +76,7 @@ class Reconciler:
 
     def heard(self, keys: list[bytes] | None) -> bool:
         """Keys of the registry changed, None: perhaps all. Returns whether to reconcile: not after its own writes."""
-        if self._applying:
+        if self.applying:
             return False
         home = self.registry.home.keys
         asked = {home.control.encode(), home.suspended.encode()}
@@ -109,11 +109,14 @@ class Reconciler:
         return self._reconcile(forced=forced)
 
     def _reconcile(self, *, forced: bool = False) -> Reconciliation:
+        self.asks_git = True
         try:
             desired = self._source.desired()
         except (RepositoryError, SettingsError) as error:
             failed = Reconciliation.failed("git", str(error))
             return failed._replace(state=failed.state._replace(source=self._source.name, daemon=self._daemon))
+        finally:
+            self.asks_git = False
         namespace = desired.settings.namespace
         if namespace and namespace != self.registry.keys.namespace:
             why = f"luasprocs.toml says namespace {namespace!r}, which this daemon does not serve: restart it"
@@ -209,7 +212,7 @@ class Reconciler:
 
     def _sync(self, syncer: Syncer, desired: Desired, prepared: Prepared) -> Reconciliation:
         live = prepared.live
-        self._applying = True
+        self.applying = True
         try:
             outcome = syncer.sync(desired, prepared)
         except ProblemsError as error:
@@ -227,7 +230,7 @@ class Reconciler:
         except LuasprocsError as error:
             return self._refuse(desired, live, str(error))
         finally:
-            self._applying = False
+            self.applying = False
         self._refused = None
         for warning in (*outcome.warnings, *(f"replaced the live edit of {name}" for name in outcome.plan.overwritten)):
             log.warning("%s", warning)

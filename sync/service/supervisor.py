@@ -33,22 +33,34 @@ class Part(Protocol):
 
 
 class Supervisor:
-    """Runs its parts. Ready when the runtime listens and the sync has reconciled once; git that takes long is not waited for.
+    """Runs its parts. `name`: the daemon's.
+
+    Ready when the runtime listens and the sync has reconciled once; git that takes long is not waited for.
 
     It ends if another namespace is to be served, which is `elsewhere` then.
     """
 
-    def __init__(self, runtime: Daemon | None, follower: Follower | None) -> None:
-        self.runtime, self.follower = runtime, follower
+    def __init__(self, runtime: Daemon | None, follower: Follower | None, name: str = "") -> None:
+        self.runtime, self.follower, self.name = runtime, follower, name
         self.elsewhere: str | None = None
         self._parts: list[Part] = [part for part in (runtime, follower) if part is not None]
         self._waiting = {part for part in (runtime, follower) if part is not None}
+        self._running: list[Part] = []
+        self._group: asyncio.TaskGroup | None = None
         self._ready: Callable[[], None] = lambda: None
         self._stopping = False
         if runtime is not None:
             runtime.on_ready(lambda: self._arrived(runtime))
         if follower is not None:
             follower.on_reconciled(lambda done: self._reconciled(done, follower))
+
+    def follow(self, follower: Follower) -> None:
+        """Syncs, too, from now on: while it runs."""
+        self.follower = follower
+        follower.on_reconciled(lambda done: self._reconciled(done, follower))
+        self.add(follower)
+        if self._group is not None and not self._stopping:
+            self._group.create_task(self._kept_running(follower))
 
     def add(self, part: Part) -> None:
         """Adds a part that readiness doesn't wait for."""
@@ -75,13 +87,19 @@ class Supervisor:
             )
         return ", ".join((*said, *((self.runtime.status,) if self.runtime else ())))
 
+    @property
+    def under_way(self) -> str:
+        """What has not ended yet: the runtime's work, or else the parts of the service."""
+        work = self.runtime.under_way if self.runtime else ""
+        return work or ", ".join(type(part).__name__.lower() for part in self._running)
+
     async def run(self) -> None:
         """Runs until `stop`."""
         patience = asyncio.get_running_loop().call_later(GIT_WITHIN_S, self._arrived, self.follower)
         try:
-            async with asyncio.TaskGroup() as group:
+            async with asyncio.TaskGroup() as self._group:
                 for part in self._parts:
-                    group.create_task(self._kept_running(part))
+                    self._group.create_task(self._kept_running(part))
         finally:
             patience.cancel()
 
@@ -92,6 +110,7 @@ class Supervisor:
             part.stop()
 
     async def _kept_running(self, part: Part) -> None:
+        self._running.append(part)
         while True:
             try:
                 await part.run()
@@ -103,6 +122,7 @@ class Supervisor:
                 log.exception("%s failed; it starts again", type(part).__name__.lower())
                 await asyncio.sleep(RESTART_S)
             else:
+                self._running.remove(part)
                 return
 
     def _arrived(self, part: object) -> None:

@@ -35,6 +35,24 @@ def test_flags_that_another_client_resets(server):
     assert "set notify-keyspace-events from ''" in daemon.output
 
 
+def test_flags_that_are_reset_in_a_loop_are_one_gap_that_grows(server):
+    client = server.client()
+    put(client, sproc("counter.lua", COUNTER))
+    with DaemonProcess(server.url) as daemon:
+        with Writers(server, 2, rate=300) as writers:
+            end_s = time.monotonic() + 3
+            while time.monotonic() < end_s:
+                client.config_set("notify-keyspace-events", "")
+                time.sleep(0.02)
+            time.sleep(1)
+        ran = settled(client, writers.count)
+    check(writers.ledger, ran, gaps(client))
+    [(from_ms, to_ms, _)] = gaps(client)
+    rows = [row for _, row in client.xrange("__*_Sproc_Executions_*__") if row[b"status"] == b"gap"]
+    assert [row[b"origin"].decode() for row in rows] == [f"{from_ms}-{to_ms}"]
+    assert daemon.output.count("set notify-keyspace-events from ''") <= 2
+
+
 def test_flags_that_were_on_stay_on(server):
     client = server.client()
     client.config_set("notify-keyspace-events", "Elgx")

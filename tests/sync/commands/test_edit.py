@@ -169,6 +169,21 @@ def test_an_edit_of_what_git_has_deleted_waits(live: Shell) -> None:
     assert source(live) == b""
 
 
+@pytest.mark.wording
+def test_a_draft_is_open_in_one_editor(live: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    again = [sys.executable, "-m", "sync.cli", "--redis", live.server.url, "edit", "a.lua"]
+    editor(
+        live,
+        monkeypatch,
+        "import os, subprocess\nquiet = {**os.environ, 'EDITOR': 'true'}\n"
+        f"second = subprocess.run({again!r}, env=quiet, capture_output=True, text=True)\n"
+        "t = 'return ' + repr((second.returncode, 'another editor' in second.stderr))[1:-1]",
+    )
+    live.ok("edit", "a.lua")
+    assert source(live) == b"return 2, True"
+    assert not [*(live.repo.parent / "state").rglob("*.lock")]
+
+
 def test_a_change_meanwhile_is_shown(live: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     change = [sys.executable, "-m", "sync.cli", "--redis", live.server.url, "edit", "a.lua", "--set", "timeout=5s"]
     editor(

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import socket
 import threading
+import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +17,7 @@ from redis.exceptions import ResponseError
 
 from luasprocs.contract.keys import Keys
 from luasprocs.operations.identity import user_at_host
+from luasprocs.server.connection import connect
 from tests.sync.service.service import Service
 from tests.until import until
 
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.conftest import StartDaemon
+    from tests.conftest import OwnServer, StartDaemon
     from tests.sync.commands.shell import Shell
 
 FIELDS = [
@@ -414,3 +419,40 @@ def test_a_server_that_is_busy_is_a_finding(shell: Shell) -> None:
         until(lambda: client.execute_command("SCRIPT", "KILL"))
         thread.join()
     assert (busy.code, [one["code"] for one in busy.json["findings"]]) == (1, ["unreachable"])
+
+
+@pytest.mark.wording
+def test_while_writes_are_paused_daemons_are_not_dead(
+    own_server: OwnServer, shell: Shell, start_daemon: StartDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = replace(shell, server=own_server(kind="valkey"))  # Redis doesn't tell
+    monkeypatch.setenv("LUASPROCS_REDIS", shell.server.url)
+    shell.commit(a="-- event=set\n-- key=x\nreturn 1")
+    shell.ok("sync")
+    start_daemon(shell.server.url)
+    shell.redis.execute_command("CLIENT", "PAUSE", 60_000, "WRITE")
+    try:
+        time.sleep(3)
+        found = {one["code"]: one["message"] for one in shell("status", "--json").json["findings"]}
+    finally:
+        shell.redis.execute_command("CLIENT", "UNPAUSE")
+    assert found.keys() == {"unreachable"}
+    assert "writes are paused" in found["unreachable"]
+
+
+@pytest.mark.wording
+def test_a_server_that_hangs_is_told_soon_and_what_takes_long_is_not_cut(shell: Shell) -> None:
+    url = f"{shell.server.url}?socket_connect_timeout=1"
+    shell.commit(a="return 1")
+    shell.ok("sync")
+    os.kill(shell.server.pid, signal.SIGSTOP)
+    try:
+        started_s = time.monotonic()
+        assert "no answer in time" in shell("--redis", url, "status").out
+        assert "no answer in time" in shell("wait", "--timeout", "1s").err
+        took_s = time.monotonic() - started_s
+    finally:
+        os.kill(shell.server.pid, signal.SIGCONT)
+    assert took_s < 8, "each has a second"
+    with connect(url) as client:
+        assert client.blpop(["nothing"], 2) is None

@@ -7,6 +7,7 @@ import contextlib
 import os
 import shutil
 import socket
+import time
 import urllib.request
 from typing import TYPE_CHECKING
 
@@ -22,8 +23,9 @@ from sync.service.sources import Checkout
 from tests.githttp import GitHttp
 from tests.gitrepo import GitRepo
 from tests.live import put, sproc
+from tests.soak import SOAK
 from tests.status import finding
-from tests.sync.service.service import KEYS, Service, live, stands
+from tests.sync.service.service import KEYS, Service, live, stands, state_of
 from tests.until import until
 
 if TYPE_CHECKING:
@@ -188,6 +190,7 @@ async def test_a_git_that_hangs_later_is_degraded_until_it_answers(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     monkeypatch.setattr("sync.service.follower.SLOW_S", 0.3)
+    client = server.client()
     follower = Follower(server.url, KEYS, Checkout(Repository.open(repo.path)), Rules(), "d", 0.2)
     running = asyncio.create_task(follower.run())
 
@@ -198,10 +201,26 @@ async def test_a_git_that_hangs_later_is_degraded_until_it_answers(
     await asyncio.to_thread(until, lambda: stands_at("synced"))
     hangs.touch()
     await asyncio.to_thread(until, lambda: stands_at("degraded"))
+    assert "git has not answered since 2" in (await asyncio.to_thread(stands, client, "degraded")).reason
     hangs.unlink()
     await asyncio.to_thread(until, lambda: stands_at("synced"))
+    await asyncio.to_thread(stands, client, "synced")
     follower.stop()
     await running
+
+
+@pytest.mark.parametrize("so", ["*ls-tree*", "*rev-parse*"] if SOAK else ["*rev-parse*"])
+def test_a_daemon_ends_though_git_hangs(server: Server, tmp_path: Path, so: str) -> None:
+    repo, git = GitRepo(tmp_path / "shop"), Hanging(tmp_path, so)
+    repo.write("sprocs/a.lua", "return 1\n")
+    first = repo.commit()
+    with Service(server.url, repo.path, environ=git.environ) as service:
+        live(server.client(), first)
+        git.begins()
+        repo.write("sprocs/a.lua", "return 2\n")
+        repo.commit()
+        time.sleep(1)
+        assert service.stop(9) == 0
 
 
 def test_what_is_live_runs_though_the_repository_can_t_be_opened_until_it_can(server: Server, tmp_path: Path) -> None:
@@ -227,3 +246,75 @@ def test_where_nothing_is_live_a_repository_is_needed(server: Server, tmp_path: 
     with ended(Service(server.url, tmp_path)) as service:
         assert service.wait() == 2
         assert "is in no git repository" in service.output
+
+
+class Hanging:
+    """A git for the PATH of daemons: each of its commands waits as long as it `hangs`, or only those that are `so` called."""
+
+    def __init__(self, folder: Path, so: str = "*") -> None:
+        self._flag, self._program = folder / "hangs", folder / "bin/git"
+        self._program.parent.mkdir()
+        wait = f"while [ -e {self._flag} ]; do sleep 0.05; done"
+        self._program.write_text(f'#!/bin/sh\ncase "$*" in {so}) {wait};; esac\nexec {shutil.which("git")} "$@"\n')
+        self._program.chmod(0o755)
+        self.environ = {"PATH": f"{self._program.parent}:{os.environ['PATH']}"}
+
+    def begins(self) -> None:
+        self._flag.touch()
+
+    def ends(self) -> None:
+        self._flag.unlink()
+
+
+@pytest.mark.parametrize("so", ["config*", "*rev-parse*", "*ls-tree*"] if SOAK else ["config*"])
+def test_what_is_live_runs_while_git_hangs(server: Server, tmp_path: Path, so: str) -> None:
+    client, repo, git, port = server.client(), GitRepo(tmp_path / "shop"), Hanging(tmp_path, so), free_port()
+    for name, source in SPROCS.items():
+        repo.write(f"sprocs/{name}", source)
+    repo.write("luasprocs.toml", 'namespace = "shop"\n')
+    commit = repo.commit()
+    with Service(server.url, repo.path) as service:
+        until(lambda: client.hget(SHOP.revision, "commit") == commit.encode())
+        assert service.stop() == 0
+    repo.git("config", "luasprocs.requireSigned", "yes")
+    git.begins()
+    with Service(server.url, repo.path, environ={"LUASPROCS_HTTP": f"127.0.0.1:{port}", **git.environ}) as service:
+        everything_runs(client, SHOP)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
+            assert answer.status == 200
+        until(lambda: "git has not answered since 2" in read_sync_state(Registry(client, SHOP)).reason)
+        git.ends()
+        until(lambda: read_sync_state(Registry(client, SHOP)).state == "synced")
+        repo.write("sprocs/b.lua", "return 2\n")
+        repo.commit()
+        until(lambda: "signature" in read_sync_state(Registry(client, SHOP)).reason)
+        assert service.output.count("connected to") == 1, "to begin again would miss events"
+        git.begins()
+        assert service.stop(9) == 0
+
+
+def test_a_daemon_that_only_runs_what_is_live_does_so_while_git_hangs(server: Server, tmp_path: Path) -> None:
+    client, git = server.client(), Hanging(tmp_path)
+    put(client, *(sproc(name, source) for name, source in SPROCS.items()))
+    git.begins()
+    with Service(server.url, tmp_path, "--no-sync", environ=git.environ) as service:
+        everything_runs(client)
+        git.ends()
+        time.sleep(0.5)
+        client.delete("fired")
+        everything_runs(client)
+        assert service.output.count("listening") == 1
+        assert not state_of(client).state
+        assert service.stop() == 0
+
+
+def test_where_redis_is_git_may_have_to_say(server: Server, tmp_path: Path) -> None:
+    repo, git = GitRepo(tmp_path / "shop"), Hanging(tmp_path)
+    repo.write("sprocs/a.lua", EVENT)
+    commit = repo.commit()
+    repo.git("config", "luasprocs.redis", server.url)
+    git.begins()
+    with ended(Service("", repo.path, environ=git.environ)) as service:
+        service.until("Nothing begins until it does")
+        git.ends()
+        live(server.client(), commit)
