@@ -19,8 +19,24 @@ if TYPE_CHECKING:
 LINES = 2000
 KEYS = 200
 SPROCS = 10_000
-LOCALS = 150
-_LINE = "v{0} = redis.call('GET', KEYS[1] .. '{0}') if v{0} then redis.call('SET', KEYS[1], v{0}) end\n"
+_FUNCTION = """local function take{0}(key, amount)
+  local held = redis.call('HGET', key, 'amount')
+  if not held then
+    return redis.error_reply('ERR there is no account ' .. key)
+  end
+  local left = tonumber(held) - amount
+  -- Never below zero.
+  if left < 0 then
+    return {{ err = 'ERR not enough' }}
+  end
+  redis.call('HSET', key, 'amount', left)
+  for place = 1, 3 do
+    local name = string.format('%s:%d', key, place)
+    redis.call('EXPIRE', name, 60)
+  end
+  return left
+end
+"""
 _BODY = "local lib = require('lib.lua')\nreturn redis.call('INCRBY', KEYS[1], lib.one)\n"
 
 
@@ -101,8 +117,7 @@ def _typing(client: Client, folder: Path, text: str) -> list[float]:
 
 def results() -> Iterator[Result]:
     """Keys in a long file, then a large workspace."""
-    text = "".join(f"local v{number}\n" for number in range(LOCALS))
-    text += "".join(_LINE.format(number % LOCALS) for number in range(LINES - LOCALS))
+    text = "".join(_FUNCTION.format(number) for number in range(LINES // _FUNCTION.count("\n")))
     with tempfile.TemporaryDirectory(prefix="luasprocs-bench-") as name:
         folder = Path(name)
         (folder / "sprocs").mkdir()

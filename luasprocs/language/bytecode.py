@@ -68,8 +68,10 @@ def uses_of(chunk: bytes, names: tuple[str, ...]) -> Iterator[Use]:
 def _tested(function: Prototype, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Fields that the source looks whether they are there, as in `table.unpack or unpack`."""
     for at in range(1, len(function.words) - 1):
+        if function.words[at] & 63 != GETTABLE or function.words[at + 1] & 63 not in _TESTS:
+            continue
         step, after = function.step(at), function.step(at + 1)
-        if step.op == GETTABLE and after.op in _TESTS and step.a in {after.a, after.b, after.c}:
+        if step.a in {after.a, after.b, after.c}:
             yield _name_in(function, at - 1, step.b, names), _field(function, at, step.b)
 
 
@@ -147,8 +149,7 @@ def _loaded(function: Prototype, at: int, register: int) -> int:
 
 def _is_number(function: Prototype, at: int) -> bool:
     """Whether this is no instruction, but a number too large for the SETLIST before it."""
-    before = function.step(at - 1) if at else None
-    return before is not None and before.op == SETLIST and before.c == 0
+    return at > 0 and function.words[at - 1] & 63 == SETLIST and function.step(at - 1).c == 0
 
 
 def _field(function: Prototype, at: int, register: int) -> str:

@@ -6,6 +6,7 @@ Formats: `lundump.c` and `lopcodes.h` of Lua 5.1.5.
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ class Instruction(NamedTuple):
     bx: int
 
 
+@lru_cache(maxsize=1 << 14)  # most stand in a chunk many times, and each is asked for several times
+def _instruction(word: int) -> Instruction:
+    return Instruction(word & 63, word >> 6 & 255, word >> 23, word >> 14 & 511, word >> 14)
+
+
 class Prototype(NamedTuple):
     """One function: its instructions as numbers, the source's line of each, the functions in it."""
 
@@ -39,8 +45,7 @@ class Prototype(NamedTuple):
 
     def step(self, at: int) -> Instruction:
         """One instruction, taken apart."""
-        word = self.words[at]
-        return Instruction(word & 63, word >> 6 & 255, word >> 23, word >> 14 & 511, word >> 14)
+        return _instruction(self.words[at])
 
     def walk(self) -> Iterator[Prototype]:
         """This function and all within it."""

@@ -26,6 +26,8 @@ class Diagnosis:
         self.problems: dict[str, tuple[Problem, ...]] = {}
         self._tree = tree
         self._kept: dict[str, tuple[bytes, Mapping[str, str], Analysis]] = {}
+        self._users: dict[str, set[str]] = {}
+        """Of each name the paths of those that require or call it, or did so once."""
 
     def analysis(self, name: str) -> Analysis | None:
         """What a sproc's text says; None if there is none."""
@@ -55,15 +57,11 @@ class Diagnosis:
 
     def concerned(self, name: str) -> Collection[str]:
         """The sprocs that a change of one may concern: itself, and all that require or call it, directly or not."""
-        users: dict[str, set[str]] = {}
-        for user in self._tree.names:
-            kept = self._kept.get(self._tree.path(user))
-            for one in kept[2].references if kept else ():
-                if one.what in {"require", "call", "enqueue"}:
-                    users.setdefault(one.name, set()).add(user)
+        paths = {self._tree.path(one): one for one in self._tree.names} if self._users.get(name) else {}
         found, new = {name}, [name]
         while new:
-            new = [user for one in new for user in users.get(one, ()) if user not in found]
+            users = {paths[path] for one in new for path in self._users.get(one, ()) if path in paths}
+            new = sorted(users - found)
             found.update(new)
         return found
 
@@ -73,4 +71,7 @@ class Diagnosis:
             return kept[2]
         analysis = analyse(source, path, defaults)._replace(text="")
         self._kept[path] = source, defaults, analysis
+        for one in analysis.references:
+            if one.what in {"require", "call", "enqueue"}:
+                self._users.setdefault(one.name, set()).add(path)
         return analysis

@@ -154,8 +154,10 @@ class Service:
 
     async def _all(self, root: Root, names: list[str]) -> None:
         for at in range(0, len(names), CHUNK):
-            self._tell(root, root.diagnosis.update(names[at : at + CHUNK]))
+            for name in names[at : at + CHUNK]:
+                root.diagnosis.analysis(name)
             await asyncio.sleep(0)
+        self._tell(root, root.diagnosis.update(names))
 
     def _tell(self, root: Root, names: Iterable[str]) -> None:
         for name in sorted(names):
