@@ -91,7 +91,7 @@ class WithPanels(BaseScreen):
         from luasprocs_tui.values.about import About  # noqa: PLC0415  # as above
 
         name, snapshot = self._beside, self.shell.state.snapshot
-        if not name or snapshot is None or not self.has_class("wide"):
+        if not name or snapshot is None or not self.has_class("wide") or not self.is_current:
             return messages.AboutRead(About(""), ())
         generation = snapshot.revision.generation
         return read_about(connection.backend, name, generation, dark=self.app.current_theme.dark)

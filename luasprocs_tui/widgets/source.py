@@ -56,6 +56,8 @@ class SourceView(Scrolls, ScrollView, can_focus=True):
 
     def show(self, lines: Sequence[Text]) -> None:
         """Replaces the lines; the place stays."""
+        if lines is self._lines:
+            return
         self._lines = lines
         widest = max((line.cell_len for line in lines), default=0)
         self.virtual_size = Size(widest + self._margin, len(lines))
