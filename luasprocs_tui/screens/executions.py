@@ -70,7 +70,8 @@ def facts_of(one: Execution) -> str:
 
 
 class ExecutionsScreen(PolledScreen):
-    """A ring of records. At the end it goes along with what comes; scrolled up it stays, and counts what came.
+    """A ring of records. At the end it goes along with what comes; scrolled up it stays, and counts what came: once the ring is
+    full, what one reads neither goes away nor is drawn again until the end is reached.
 
     A filter leaves only what matches; a search goes from match to match, and leaves the others around it.
     """
@@ -88,8 +89,8 @@ class ExecutionsScreen(PolledScreen):
         self._at_first = wanted
         self._kept: list[Execution] = []
         self._records: list[Execution] = []
-        self._found = 0
         self._new = 0
+        self._stopped = False
         self._freshness = Freshness()
 
     @property
@@ -141,17 +142,22 @@ class ExecutionsScreen(PolledScreen):
         self._freshness = Freshness(batch.read_at_s)
         if batch.records or batch.whole:
             self._keep(batch)
+        if self._stopped and self.query_one(Table).follows:
+            self._show_all()
         self._say()
 
     def _keep(self, batch: Batch) -> None:
         self._kept = [*([] if batch.whole else self._kept), *batch.records][-RECORDS_LIMIT:]
         if batch.whole:
-            self._records = []
+            self._records, self._stopped = [], False
         self._add(self._wanted(batch.records))
 
     def _add(self, fresh: Sequence[Execution]) -> None:
         table, before = self.query_one(Table), len(self._records)
         self._new = 0 if table.follows else self._new + len(fresh)
+        self._stopped = self._stopped or (not table.follows and 0 < before > RECORDS_LIMIT - len(fresh))
+        if self._stopped:
+            return
         self._records = records = [*self._records, *fresh][-RECORDS_LIMIT:]
         # Columns are as wide as the last ones need: to look at thousands a second would keep keys waiting.
         table.measure(map(line_of, fresh[-MEASURED:]), more=before > 0)
@@ -170,14 +176,18 @@ class ExecutionsScreen(PolledScreen):
     @on(messages.RowOpened)
     def _opened(self) -> None:
         if found := self._selected():
-            chain = [one for one in self._kept if one.origin.strip("-") and one.origin == found.origin]
+            known = dict.fromkeys((*self._records, *self._kept))
+            chain = [one for one in known if one.origin.strip("-") and one.origin == found.origin]
             self.post_message(messages.OpenRecord(found, chain))
 
     @on(Input.Changed, "#filter")
     def _filtered(self) -> None:
-        self._records, self._new = [], 0
-        self._add(self._wanted(self._kept))
+        self._show_all()
         self._say()
+
+    def _show_all(self) -> None:
+        self._records, self._new, self._stopped = [], 0, False
+        self._add(self._wanted(self._kept))
 
     @on(Input.Submitted)
     def _typed(self, event: Input.Submitted) -> None:

@@ -232,10 +232,13 @@ async def test_no_more_than_the_limit_is_kept_and_what_is_shown_stays_in_place(s
         assert "older ones are not shown" in text_of(pilot, "#tail-facts")
         await pilot.press("pageup", "pageup")
         shown, selected = table_of(pilot).visible_keys, table_of(pilot).selected
-        add(client, *numbered(RECORDS_LIMIT + 501, RECORDS_LIMIT + 600))
-        await until(pilot, lambda: "+100 new" in text_of(pilot, "#tail-new"), "the count")
-        assert kept(pilot) == numbered(601, RECORDS_LIMIT + 600)
+        last = 2 * RECORDS_LIMIT + 400  # beside those that are shown there is no room for so many
+        add(client, *numbered(RECORDS_LIMIT + 501, last))
+        await until(pilot, lambda: "+4900 new" in text_of(pilot, "#tail-new"), "the count")
         assert (table_of(pilot).visible_keys, table_of(pilot).selected) == (shown, selected)
+        await pilot.press("G")
+        await seen(pilot, f"n{last}.lua")
+        assert kept(pilot) == numbered(last - RECORDS_LIMIT + 1, last)
 
 
 async def test_a_flood_leaves_the_newest(server: Server):
