@@ -104,6 +104,10 @@ class WithPanels(BaseScreen):
             self.query_one(Panels).show_source(event.lines, marked)
             self.show_beside()
 
+    def show_again(self) -> None:
+        super().show_again()
+        self.show_beside()
+
     def action_whole(self) -> None:
         """The panel that has the focus takes all the room, or gives it back."""
         if self.maximized is not None:

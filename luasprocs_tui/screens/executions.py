@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 
-from luasprocs.state.executions import Execution, time_text
+from luasprocs.state.executions import Execution
 from luasprocs_tui import actions, messages
 from luasprocs_tui.screens.polled import PolledScreen
 from luasprocs_tui.values.columns import CELL_CHARACTERS, Column, Line
@@ -21,6 +21,7 @@ from luasprocs_tui.values.numbers import ID_SHOWN, short_number
 from luasprocs_tui.values.safe import clean
 from luasprocs_tui.values.sheets import as_json
 from luasprocs_tui.values.snapshots import RECORDS_LIMIT
+from luasprocs_tui.values.times import clock, whole
 from luasprocs_tui.widgets.drawing import draw
 from luasprocs_tui.widgets.keys import KeyLine
 from luasprocs_tui.widgets.line import TypedLine
@@ -52,15 +53,14 @@ _TONES = {"skipped": "off", "missed": "off"}
 def line_of(one: Execution) -> Line:
     """A record as the table takes it."""
     trigger = f"{one.trigger} {one.event}".strip()
-    clock = time_text(one.time_ms).partition("T")[2].removesuffix("Z") or "?"
-    cells = (clock, one.sproc, trigger, one.status, one.duration_ms_text, one.key, one.said)
+    cells = (clock(one.time_ms), one.sproc, trigger, one.status, one.duration_ms_text, one.key, one.said)
     tone = "bad" if one.failed else _TONES.get(one.status, "ok")
     return Line(one.id, tuple(cell[:CELL_CHARACTERS] for cell in cells), tone)
 
 
 def facts_of(one: Execution) -> str:
     parts = [
-        time_text(one.time_ms),
+        whole(one.time_ms),
         f"origin {one.origin}" if one.origin.strip("-") else "",
         f"depth {one.depth}" if one.depth > 1 else "",
         f"commit {one.commit[:ID_SHOWN]}" if one.commit else "",
@@ -92,6 +92,10 @@ class ExecutionsScreen(PolledScreen):
         self._new = 0
         self._stopped = False
         self._freshness = Freshness()
+
+    @property
+    def heading(self) -> str:
+        return f"Executions of {self.sproc}" if self.sproc else "Executions"
 
     @property
     def every_s(self) -> float:
@@ -266,14 +270,14 @@ class ExecutionsScreen(PolledScreen):
         draw(self, "#tail-new", Text(f" +{short_number(self._new)} new (G) ", no_wrap=True))
         self.query_one("#tail-new").display = bool(self._new)
         facts = clean(self._freshness.error or problem_of(self._filter.value), CELL_CHARACTERS) or self._count()
-        draw(self, "#tail-facts", Text(facts, no_wrap=True, overflow="ellipsis"))
+        draw(self, "#tail-facts", Text.assemble(self.way, facts, no_wrap=True, overflow="ellipsis"))
         found = self._selected()
         draw(self, "#record", Text.assemble((facts_of(found), "dim"), "\n", clean(found.said)) if found else Text())
 
     def _count(self) -> str:
         of = f" of {clean(self.sproc, 100)}" if self.sproc else ""
         if self._freshness.read_at_s is None:
-            return f"Executions{of}"
+            return self.heading
         if not self._kept:
             return "Executions: none recorded yet; those by event, schedule, job and execute are, plain calls are not"
         kept = len(self._kept)

@@ -17,6 +17,7 @@ from luasprocs_tui import actions, messages
 from luasprocs_tui.values.columns import GAP, Line, fit, row_text, widths
 from luasprocs_tui.values.lines import BENEATH
 from luasprocs_tui.values.sheets import labelled
+from luasprocs_tui.values.times import in_zone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -77,7 +78,7 @@ class Table(ScrollView, can_focus=True):
 
     def sheet(self, *keys: str) -> list[dict[str, str]]:
         """Rows by the labels of their columns: those of `keys`, or all."""
-        labels = [column.label for column in self._columns]
+        labels = [in_zone(column.label) for column in self._columns]
         wanted = [at for at, key in enumerate(self._keys) if not key.endswith(BENEATH) and (not keys or key in keys)]
         return [labelled(labels, self._line(at).cells) for at in wanted]
 
@@ -159,7 +160,7 @@ class Table(ScrollView, can_focus=True):
         return self._row(line, sizes, width, at_cursor=index == self.cursor)
 
     def _head(self, sizes: Sequence[int], width: int) -> Strip:
-        labels = [column.label for column in self._columns]
+        labels = [in_zone(column.label) for column in self._columns]
         if self._sorted is not None:
             column, arrow = self._sorted
             labels[column] = labels[column][: max(0, sizes[column] - 1)] + arrow

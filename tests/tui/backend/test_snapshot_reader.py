@@ -61,7 +61,7 @@ async def test_redis_is_asked_twice_a_second_at_most_and_never_by_keys(server: S
         started = time.monotonic()
         for _ in range(12):
             await pilot.press(*"jjk")
-        await pilot.press("slash", *"s01", "escape", "o", "O", "T", "T")
+        await pilot.press("slash", *"s01", "escape", "o", "enter", "O", "T", "T")
         await pilot.pause(1)
         passed = time.monotonic() - started
         commands: Any = client.info("commandstats")
