@@ -49,12 +49,14 @@ class PulseCounter:
             self._shards, self._at_ms = len(streams), 0
         alive = running.alive
         counts = [_added(stream) for stream in streams]
-        self._count(alive, None if None in counts else sum(filter(None, counts)), now_ms)
+        added = None if None in counts else sum(filter(None, counts))
+        self._count(alive, added, now_ms)
         return Pulse(
             now_ms=now_ms,
             at_s=time.monotonic(),
             daemons=len(alive),
             lag=sum(one.lag for one in alive),
+            recorded=added,
             runs_per_s=self._runs_per_s,
             per_s=tuple(self._per_s),
         )

@@ -90,7 +90,7 @@ class SnapshotReader:
         shards = away_shards(whole, away)
         others = self._in_turn(visible)
         around, replies = read_beside(registry, lambda pipe, shard: _ask(pipe, shard, visible, others))
-        looks = [_Look.of(each, others) for each in replies]
+        looks = [_Replies.of(each, others) for each in replies]
         stats = zip(*(one.stats for one in looks), strict=True)
         counters = {
             name: self._look(registry, name, each) for name, each in zip((*visible, *others), stats, strict=True)
@@ -236,7 +236,7 @@ def _counts(around: Around) -> Counts:
     )
 
 
-class _Look(NamedTuple):
+class _Replies(NamedTuple):
     """What one shard says, errors too. `stream`: what is known of the records."""
 
     revision: Any

@@ -114,7 +114,7 @@ def test_at_rest_with_its_panels_the_screen_asks_redis_twice_a_second_at_most(
             record(client, names[number])
             look()
         after: Any = client.info("stats")
-        return (after["total_reads_processed"] - before["total_reads_processed"] - looks - 1) / looks
+        return float(after["total_reads_processed"] - before["total_reads_processed"] - looks - 1) / looks
 
     backend.about(names[3], generation)
     of_list = asked(lambda: backend.snapshot(names[:30], full=False))
