@@ -62,7 +62,9 @@ SCREENS = (
 )
 _VIEWS = ("views",)
 """On each of these screens: each view is one key away from each."""
-_LISTS = ("sprocs", "executions")
+_TABLES = ("cron", "jobs", "history", "findings", "daemons", "outages", "shards")
+_LISTS = ("sprocs", "executions", *_TABLES)
+_MARKED = ("sprocs", "cron", "jobs")
 _ONE = ("sprocs", "source", "replay")
 _CALL = "[NAME [--key K]… [ARG]…]"
 
@@ -71,12 +73,15 @@ ACTIONS = (
     Action("find", "f", "Find", "Jumps to a match and keeps the other rows.", ("executions",), takes="TEXT", moves=True),
     Action("next_match", "n", "Next", "Goes to the next match.", ("executions",), shown=False, moves=True),
     Action("previous_match", "N", "Previous", "Goes to the match before.", ("executions",), shown=False, moves=True),
-    Action("mark", "space", "Mark", "Marks the sproc; actions apply to all marked ones.", ("sprocs",), shown=False),
+    Action("mark", "space", "Mark", "Marks the row; actions apply to all marked ones.", _MARKED, shown=False),
+    Action("mark_all", "asterisk", "Mark all", "Marks all that the filter shows, or none.",
+           ("cron", "jobs"), shown=False, display="*"),
     Action("all", "a", "All", "Opens the quiet sprocs, or folds them into one line.", ("sprocs",), shown=False),
     Action("whole", "z", "Whole", "Gives the panel all the room, or takes it back.", ("sprocs",), shown=False),
     Action("tree", "T", "Tree", "Shows names as folders, or flat.", ("sprocs",), shown=False),
-    Action("sort", "o", "Sort", "Sorts by the next column.", ("sprocs",), shown=False),
-    Action("reverse", "O", "Reverse", "Sorts the other way round.", ("sprocs",), shown=False),
+    Action("sort", "o", "Sort", "Asks by which column to sort, and remembers it.",
+           ("sprocs", *_TABLES), shown=False, takes="[COLUMN]"),
+    Action("reverse", "O", "Reverse", "Sorts the other way round.", ("sprocs", *_TABLES), shown=False),
     Action("executions", "x", "Executions", "Follows the runs.", _VIEWS),
     Action("stats", "i", "Stats", "Shows its runs per second, errors and durations.",
            ("sprocs", "source", "cron"), shown=False, moves=True),
@@ -116,6 +121,8 @@ ACTIONS = (
     Action("ctx", "C", "Context", "Switches to another context.",
            ("sprocs",), takes="[NAME]", shown=False, app=True, moves=True),
     Action("theme", "", "Theme", "Sets the colours: dark, light or contrast.", ("everywhere",), takes="[NAME]", app=True),
+    Action("zone", "Z", "Zone", "Shows times in UTC, or in this machine's zone, and remembers it.",
+           ("everywhere",), takes="[NAME]", shown=False, app=True),
     Action("copy", "y", "Copy", "Copies the row, or the text, to the clipboard of the terminal (OSC 52).",
            ("everywhere",), shown=False, app=True),
     Action("export", "w", "Export", "Writes all that is listed, or the text, to a file.",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,11 +18,13 @@ from textual.binding import BindingType
 
 from luasprocs.server.urls import redacted
 from luasprocs_tui import actions, messages, signals
+from luasprocs_tui.remembered import ZONES
 from luasprocs_tui.screens.base import BaseScreen
 from luasprocs_tui.screens.sprocs import SprocsScreen
 from luasprocs_tui.settings import NO_SETTINGS, THEMES, Context, ScreenSettings
 from luasprocs_tui.shell import POLL_S, REFRESH_S, Shell
 from luasprocs_tui.themes import CONTRAST, NAMES
+from luasprocs_tui.values import times
 from luasprocs_tui.values.safe import clean
 
 if TYPE_CHECKING:
@@ -153,6 +156,19 @@ class TuiApp(Shell):
         else:
             self.toast(f"there is no theme {wanted}: there are {', '.join(THEMES)}", bad=True)
 
+    def action_zone(self, name: str | None = None) -> None:
+        """Shows times in another zone: the one named, else the other."""
+        wanted = name or next(one for one in ZONES if one != self.remembered.zone)
+        if wanted not in ZONES:
+            self.toast(f"there is no zone {wanted}: there are {', '.join(ZONES)}", bad=True)
+            return
+        self.remember(replace(self.remembered, zone=wanted))
+        times.show_local(local=wanted == "local")
+        for screen in self.screen_stack:
+            if isinstance(screen, BaseScreen):
+                screen.show_again()
+        self.toast(f"times are shown in {times.zone_name()}")
+
     def action_help(self) -> None:
         from luasprocs_tui.widgets.help import Help  # noqa: PLC0415  # as above
 
@@ -174,6 +190,7 @@ class TuiApp(Shell):
         words = {
             "ctx": [*self.settings.contexts],
             "theme": THEMES,
+            "zone": ZONES,
             "execute": [row.name for row in snapshot.rows] if snapshot else [],
         }
         self.push_screen(CommandLine(actions.commands(_place(self.screen)), words), self.command)

@@ -16,7 +16,9 @@ from luasprocs.errors import LuasprocsError
 from luasprocs.server.urls import redacted
 from luasprocs_tui import actions, messages, signals
 from luasprocs_tui.base_app import BaseApp
+from luasprocs_tui.remembered import Remembered, read_remembered, remembered_file, write_remembered
 from luasprocs_tui.settings import NO_SETTINGS, Context, ScreenSettings
+from luasprocs_tui.values import times
 from luasprocs_tui.values.snapshots import State
 
 if TYPE_CHECKING:
@@ -46,6 +48,9 @@ class Shell(BaseApp):
     ) -> None:
         super().__init__()
         self.settings = settings
+        self._remembered_file = remembered_file()
+        self.remembered = read_remembered(self._remembered_file)
+        times.show_local(local=self.remembered.zone == "local")
         self.refresh_s, self.poll_s = refresh_s, poll_s
         self.visible_names: tuple[str, ...] = ()
         self._never_writes = read_only
@@ -65,6 +70,11 @@ class Shell(BaseApp):
         read_only = self._never_writes or context.read_only
         state = State(redacted(context.url), None, "", context.name, context.production, read_only, self._keys)
         self.set_reactive(BaseApp.state, state)
+
+    def remember(self, remembered: Remembered) -> None:
+        """Also for the next start."""
+        self.remembered = remembered
+        write_remembered(self._remembered_file, remembered)
 
     @property
     def connection(self) -> Connection:

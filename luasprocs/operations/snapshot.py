@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from luasprocs.contract.encoding import number, time_ms
+from luasprocs.contract.encoding import number
 from luasprocs.errors import ServerError, ServerUnreachableError
+from luasprocs.operations.places import GAPS, read_place
 from luasprocs.registry.edits import edits_of
 from luasprocs.registry.live import Live, engine_of, read_live
 from luasprocs.registry.shards import difference
 from luasprocs.server.errors import errors_named
-from luasprocs.server.reading import raise_refusals
 from luasprocs.server.shards import address_of, at_once, reached
 from luasprocs.state.acknowledged import Acknowledged, parse_acknowledged
-from luasprocs.state.daemons import Running, merged_running, parse_heartbeats
+from luasprocs.state.daemons import Running, merged_running
 from luasprocs.state.desired import Suspended, SyncState
-from luasprocs.state.executions import parse_gaps
-from luasprocs.state.paused import Pause, merged_pauses, parse_pauses
+from luasprocs.state.paused import Pause, merged_pauses
 from luasprocs.state.schedules import read_schedules
 from luasprocs.state.stats import read_stats
 
@@ -26,12 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from luasprocs.contract.codes import FindingCode
+    from luasprocs.operations.places import Also
     from luasprocs.registry.edits import LiveEdit
     from luasprocs.server.registry import Registry
     from luasprocs.server.slots import SlotRange
     from luasprocs.state.stats import Stats
 
-GAPS = 100
 DAY_MS = 86_400_000
 
 
@@ -230,12 +229,20 @@ def read_around(registry: Registry, sprocs: SprocFacts) -> Snapshot:
     Raises:
         redis.RedisError: the connection or a right failed.
     """
+    return replace(read_beside(registry)[0], sprocs=sprocs)
+
+
+def read_beside(registry: Registry, also: Also | None = None) -> tuple[Snapshot, list[list[Any]]]:
+    """All but the sprocs, and each shard's replies to what `also` asks there in the same round trip, errors too.
+
+    Raises:
+        redis.RedisError: as `read_around`.
+    """
     places = [*dict.fromkeys((*registry.shards, registry.home))]
-    read = dict(zip(places, at_once(places, lambda place: _read_place(registry, place)), strict=True))
+    read = dict(zip(places, at_once(places, lambda place: read_place(registry, place, also)), strict=True))
     each, shared = [read[shard][0] for shard in registry.shards], read[registry.home][1]
-    return Snapshot(
+    found = Snapshot(
         now_ms=each[0].running.now_ms,
-        sprocs=sprocs,
         sync=SyncState.parse(shared.desired or {}),
         suspended=Suspended.parse(shared.suspended, registry.home.keys.suspended),
         running=merged_running([one.running for one in each], GAPS),
@@ -245,47 +252,4 @@ def read_around(registry: Registry, sprocs: SprocFacts) -> Snapshot:
         paused=merged_pauses(one.paused for one in each),
         acknowledged=parse_acknowledged(shared.acknowledged),
     )
-
-
-class _OfShard(NamedTuple):
-    running: Running
-    jobs: tuple[int, int, int]
-    paused: tuple[Pause, ...]
-
-
-class _Shared(NamedTuple):
-    """What stands once for all shards; None for a key of another type."""
-
-    desired: Any = None
-    suspended: Any = None
-    acknowledged: Any = None
-
-
-def _read_place(registry: Registry, place: Registry) -> tuple[_OfShard, _Shared]:
-    """What stands in one place: a shard's own, what is shared, or, on a single server, both."""
-    keys = place.keys
-    pipe: Any = place.client.pipeline(transaction=False)
-    pipe.time()
-    if place is registry.home:
-        for key in (keys.desired, keys.suspended, keys.acknowledged):
-            pipe.hgetall(key)
-    ahead = len(pipe.command_stack)
-    if place is not registry.common:
-        pipe.hgetall(keys.daemons)
-        pipe.hgetall(keys.pauses)
-        pipe.xrevrange(keys.gaps, count=GAPS)
-        pipe.smembers(keys.paused)
-        lengths = (("XLEN", keys.jobs), ("LLEN", keys.enqueued), ("ZCARD", keys.delayed), ("XLEN", keys.dead))
-        for command, key in lengths:
-            pipe.execute_command(command, key)
-    replies = pipe.execute(raise_on_error=False)
-    raise_refusals(replies)
-    now: Any = replies[0]
-    rest = [None if isinstance(reply, Exception) else reply for reply in replies[1:]]
-    shared, own = rest[: ahead - 1], rest[ahead - 1 :]
-    beats, pauses, gaps, paused, *jobs = own or (None,) * 8
-    running = Running.on(keys.tag, time_ms(now), parse_heartbeats(beats or {}), parse_gaps(gaps, keys.tag))
-    of_shard = _OfShard(
-        running, ((jobs[0] or 0) + (jobs[1] or 0), jobs[2] or 0, jobs[3] or 0), parse_pauses(paused or (), pauses or {})
-    )
-    return of_shard, _Shared(*shared)
+    return found, [one.also for one in each]

@@ -45,7 +45,7 @@ class Tail(Protocol):
 
 
 class Backend(Protocol):
-    """One registry. Every method blocks, and may be called in any thread; `snapshot` always in the same one.
+    """One registry. Every method blocks, and may be called in any thread; `snapshot`, and `about`, always in the same one.
 
     Raises:
         LuasprocsError: it could not be done. OutcomeUnknownError: a change may have been done or not.

@@ -7,10 +7,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from luasprocs.contract.encoding import time_ms
 from luasprocs.server.errors import is_missing_key
-from luasprocs.state.daemons import merged_heartbeats, parse_heartbeats
-from luasprocs.state.executions import parse_gaps
 from luasprocs.state.stats import Stats
 from luasprocs_tui.values.rows import NOTHING_COUNTED, Counters
 from luasprocs_tui.values.shares import Shares
@@ -19,7 +16,7 @@ from luasprocs_tui.values.snapshots import PULSES, Pulse
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from luasprocs.state.daemons import DaemonInfo
+    from luasprocs.state.daemons import DaemonInfo, Running
     from luasprocs_tui.values.rows import Row
 
 DIGITS = 20
@@ -45,18 +42,13 @@ class PulseCounter:
         self._errors_per_s.append(sum(row.counters.errors_per_s or 0.0 for row in rows))
         return tuple(self._errors_per_s)
 
-    def look(self, each: Sequence[tuple[Any, Any, Any, Any]]) -> Pulse | None:
-        """From each shard's replies of TIME, HGETALL, XREVRANGE and XINFO STREAM; None where there is no time."""
-        if any(isinstance(now, Exception) for now, *_ in each):
-            return None
-        now_ms = time_ms(each[0][0])
-        if len(each) != self._shards:  # what one has counted so far is no growth of now
-            self._shards, self._at_ms = len(each), 0
-        found = merged_heartbeats(
-            (time_ms(now), () if isinstance(beats, Exception) else parse_heartbeats(beats)) for now, beats, *_ in each
-        )
-        alive = [one for one in found if one.alive(now_ms)]
-        counts = [_added(stream) for *_, stream in each]
+    def look(self, running: Running, streams: Sequence[Any]) -> Pulse:
+        """From the heartbeats, and each shard's reply of XINFO STREAM."""
+        now_ms = running.now_ms
+        if len(streams) != self._shards:  # what one has counted so far is no growth of now
+            self._shards, self._at_ms = len(streams), 0
+        alive = running.alive
+        counts = [_added(stream) for stream in streams]
         added = None if None in counts else sum(filter(None, counts))
         self._count(alive, added, now_ms)
         return Pulse(
@@ -64,7 +56,6 @@ class PulseCounter:
             at_s=time.monotonic(),
             daemons=len(alive),
             lag=sum(one.lag for one in alive),
-            gaps=sum(not gap.kind for _, _, gaps, _ in each if isinstance(gaps, list) for gap in parse_gaps(gaps)),
             recorded=added,
             runs_per_s=self._runs_per_s,
             per_s=tuple(self._per_s),

@@ -20,15 +20,14 @@ from luasprocs.server.fleet import Fleet
 from luasprocs.server.urls import checked, redacted
 from luasprocs.state import acknowledged, jobs
 from luasprocs.state.desired import read_suspended, read_sync_state, suspend, unsuspend
-from luasprocs.state.executions import read_executions
 from luasprocs.state.minutes import read_minutes
 from luasprocs.state.requests import now_and_generation
 from luasprocs.state.schedules import read_schedules
 from luasprocs.state.stats import Stats, stored_stats
+from luasprocs_tui.backend.about_reader import AboutReader
 from luasprocs_tui.backend.execution_tail import ExecutionTail
 from luasprocs_tui.backend.protocol import SyncStatus
 from luasprocs_tui.backend.snapshot_reader import SnapshotReader
-from luasprocs_tui.values.about import LOOKED_AT, RUNS_SHOWN, About
 from luasprocs_tui.values.replays import Compared
 from luasprocs_tui.values.reruns import ValueNow
 
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from luasprocs.state.jobs import JobRecord
     from luasprocs.state.minutes import ByMinute
     from luasprocs.state.schedules import Schedules
+    from luasprocs_tui.values.about import About
     from luasprocs_tui.values.snapshots import Snapshot
 
 REPLY_TIMEOUT_S = 10.0
@@ -71,7 +71,7 @@ class RegistryBackend:
         self._server = redacted(url)
         self._fleet = Fleet(url, namespace, lenient=True, socket_timeout=timeout_s)
         self._snapshots = SnapshotReader(self._fleet.registry)
-        self._generations: tuple[int, Sequence[Generation]] = (0, ())
+        self._abouts = AboutReader()
 
     @property
     def _registry(self) -> Registry:
@@ -95,18 +95,7 @@ class RegistryBackend:
 
     def about(self, name: str, generation: int) -> About:
         with errors_named(self._server):
-            registry = self._there
-            if generation != self._generations[0]:
-                self._generations = generation, read_history(registry)
-            made = (one for one in self._generations[1] if name in one.created or name in one.updated)
-            runs = [one for one in read_executions(registry, LOOKED_AT) if one.sproc == name]
-            return About(
-                name,
-                next(iter(read_sprocs(registry, [name])), None),
-                Stats.parse(stored_stats(registry, name)),
-                tuple(runs[: -RUNS_SHOWN - 1 : -1]),
-                next(made, None),
-            )
+            return self._abouts.read(self._there, name, generation)
 
     def schedules(self) -> Schedules:
         with errors_named(self._server):

@@ -1,28 +1,26 @@
 """Turns Redis into frozen snapshots.
 
-A full read inspects every sproc on the server (3 ms for each 250), so it is rationed: it comes again when the
-revision or the engine changed, when it was asked for, or when twenty times its own duration has passed. Between
-them one round trip asks for the revision, the engine and the counters of the rows on the screen.
+Each look is one round trip: revision, engine, what runs and waits, counters of the rows on the screen, and in turn those of
+the others. A full read inspects every sproc on the server (3 ms for each 250), so it is rationed: it comes again when the
+revision, the engine or what is paused changed, when it was asked for, or when some looks and twenty times its own duration
+have passed.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
-from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 from luasprocs.contract.codes import FindingCode
 from luasprocs.contract.encoding import raw, text
 from luasprocs.language.metadata import says_yes
 from luasprocs.language.triggers import HEADER_KEYS, described, schedule_of
-from luasprocs.language.values import some_of
 from luasprocs.operations.acknowledgeable import gaps_of, unknown_after_ms, until_ms
-from luasprocs.operations.findings import Finding, findings, worst_first
-from luasprocs.operations.snapshot import away_shards, failing_in, missed_in, read_around, sprocs_of
+from luasprocs.operations.findings import findings
+from luasprocs.operations.snapshot import away_shards, failing_in, missed_in, read_beside, sprocs_of
 from luasprocs.registry.edits import is_edited
 from luasprocs.registry.live import LiveSproc, read_live
-from luasprocs.server.readable_errors import readable_error
 from luasprocs.server.reading import raise_refusals
 from luasprocs.server.shards import each_shard, reached
 from luasprocs.state.stats import summed
@@ -38,12 +36,16 @@ if TYPE_CHECKING:
     from luasprocs.registry.live import Live
     from luasprocs.server.registry import Registry
     from luasprocs_tui.values.rows import Counters
-    from luasprocs_tui.values.snapshots import Pulse
 
 T = TypeVar("T")
 
 REST_FACTOR = 20
 """How many times its own duration a full read waits for the next: at most 5% of the server's time."""
+
+FULL_AFTER_LOOKS = 5
+"""So many looks pass between two at least: they alone see what was changed by hand, and durations of rows out of sight."""
+IN_TURN = 100
+"""Sprocs out of sight whose counts are read at each look."""
 
 PIPELINE_COMMANDS = 1000
 COUNTED = (
@@ -68,6 +70,7 @@ class SnapshotReader:
         self._in_workers: set[str] = set()
         self._sprocs: SprocFacts | None = None
         self._full_again_at_s = 0.0
+        self._looks = self._turn = 0
         self._pulse = PulseCounter()
         self._stats = StatsCounter()
 
@@ -85,54 +88,60 @@ class SnapshotReader:
         whole = self._open()
         registry, away = reached(whole)
         shards = away_shards(whole, away)
-        seen, counters, pulse = self._glance(registry, visible)
+        others = self._in_turn(visible)
+        around, replies = read_beside(registry, lambda pipe, shard: _ask(pipe, shard, visible, others))
+        looks = [_Replies.of(each, others) for each in replies]
+        stats = zip(*(one.stats for one in looks), strict=True)
+        counters = {
+            name: self._look(registry, name, each) for name, each in zip((*visible, *others), stats, strict=True)
+        }
+        self._paused = frozenset(one.name for one in around.paused)
+        seen = [self._paused, *(said for one in looks for said in (one.revision, one.about))]
         if self._registry is None or self._whole is not whole or registry.shards != self._registry.shards:
             full, self._whole, self._registry = True, whole, registry
-        if full or self._last is None or seen != self._seen or time.monotonic() >= self._full_again_at_s:
-            self._last = self._read_all(registry, counters, shards)
+        if full or self._last is None or seen != self._seen or self._due():
+            self._last = self._read_all(registry, {name: counters[name] for name in visible}, shards)
         else:
             rows = tuple(
                 replace(row, counters=counters[row.name]) if row.name in counters else row for row in self._last.rows
             )
             self._last = replace(self._last, rows=rows, read_at_s=time.monotonic())
-        around = self._around(registry)
-        rows = _with_who(self._last.rows, around)
-        if pulse is not None:
-            pulse = replace(pulse, errors_per_s=self._pulse.errors(rows))
-        self._last = replace(
-            self._last,
+        self._last = self._with(self._last, around, [one.stream for one in looks])
+        self._seen = seen
+        self._looks += 1
+        return self._last
+
+    def _due(self) -> bool:
+        return self._looks >= FULL_AFTER_LOOKS and time.monotonic() >= self._full_again_at_s
+
+    def _in_turn(self, visible: Sequence[str]) -> list[str]:
+        """Those out of sight that are looked at now."""
+        rows = self._last.rows if self._last else ()
+        begin = self._turn if self._turn < len(rows) else 0
+        self._turn = begin + IN_TURN
+        seen = set(visible)
+        return [row.name for row in rows[begin : self._turn] if row.name not in seen]
+
+    def _with(self, last: Snapshot, around: Around, streams: Sequence[Any]) -> Snapshot:
+        """The sprocs that were read last, with what stands beside them now."""
+        assert self._sprocs is not None  # noqa: S101  # read before
+        stats = self._stats.known
+        sprocs = replace(self._sprocs, failing=failing_in(stats), missed=missed_in(stats))
+        around = replace(around, sprocs=sprocs)
+        rows = _with_who(last.rows, around)
+        pulse = self._pulse.look(around.running, streams)
+        return replace(
+            last,
             rows=rows,
-            pulse=pulse,
-            findings=_with_erring(findings(around), rows),
+            pulse=replace(pulse, errors_per_s=self._pulse.errors(rows)),
+            findings=findings(around),
             counts=_counts(around),
             running=around.running,
-            missed=around.sprocs.missed if around.sprocs else (),
-            sources=around.live.triggers if around.live else {},
+            missed=sprocs.missed,
+            sources=sprocs.live.triggers,
             to_acknowledge=until_ms(around),
             seen_ms=(unknown_after_ms(around, FindingCode.GAP), unknown_after_ms(around, FindingCode.MISSED)),
         )
-        self._seen = seen
-        return self._last
-
-    def _around(self, registry: Registry) -> Around:
-        assert self._sprocs is not None  # noqa: S101  # read before
-        stats = self._stats.known
-        return read_around(registry, replace(self._sprocs, failing=failing_in(stats), missed=missed_in(stats)))
-
-    def _glance(
-        self, registry: Registry, visible: Sequence[str]
-    ) -> tuple[list[Any], dict[str, Counters], Pulse | None]:
-        glances = each_shard(registry, lambda shard: _glance(shard, visible))
-        paused = [one.paused for one in glances if not isinstance(one.paused, Exception)]
-        self._paused = frozenset(map(text, chain.from_iterable(paused)))
-        seen = [
-            str(reply) if isinstance(reply, Exception) else reply
-            for one in glances
-            for reply in (one.revision, one.about, one.paused)
-        ]
-        stats = zip(*(one.stats for one in glances), strict=True)
-        counters = {name: self._look(registry, name, each) for name, each in zip(visible, stats, strict=True)}
-        return seen, counters, self._pulse.look([one.pulse for one in glances])
 
     def _read_all(self, registry: Registry, counters: Mapping[str, Counters], away: Sequence[ShardFacts]) -> Snapshot:
         started_s = time.monotonic()
@@ -148,20 +157,18 @@ class SnapshotReader:
         ]
         done_s = time.monotonic()
         self._full_again_at_s = done_s + REST_FACTOR * (done_s - started_s)
+        self._looks = 0 if self._last else FULL_AFTER_LOOKS  # the first one has no durations
         longest = (max(names, key=len, default=""), max((row.trigger for row in rows), key=len, default=""))
         return Snapshot(live.revision, tuple(rows), done_s, longest, shards=self._sprocs.shards)
 
     def _counted(self, registry: Registry, names: Sequence[str]) -> dict[str, Counters]:
         """Of every sproc the counts; durations too once the list stands, of those that have run."""
+        known = self._stats.known if self._last else {}
+        ran = {name for name in names if name in known and known[name].runs}
 
         def read(shard: Registry) -> list[Any]:
-            keys = [raw(shard.keys.stats(name)) for name in names]
-            replies = [_fields(COUNTED, reply) for reply in _pipelined(shard, keys, COUNTED)]
-            if self._last is not None:
-                ran = [at for at, reply in enumerate(replies) if isinstance(reply, dict) and reply.get(b"runs")]
-                for at, reply in zip(ran, _pipelined(shard, [keys[at] for at in ran]), strict=True):
-                    replies[at] = reply
-            return replies
+            stats = [(raw(shard.keys.stats(name)), () if name in ran else COUNTED) for name in names]
+            return [_fields(COUNTED, reply) for reply in _pipelined(shard, stats)]
 
         each = zip(names, *each_shard(registry, read), strict=True)
         return {name: self._look(registry, name, replies) for name, *replies in each}
@@ -172,7 +179,7 @@ class SnapshotReader:
     def _rows(self, registry: Registry, live: Live) -> dict[LiveSproc, Row]:
         """Rows in the registry's order; only what is new, changed or edited by hand has its header read."""
         wanted = [one for one in live.sprocs.values() if not one.intact or one not in self._known]
-        replies = _pipelined(registry, [raw(registry.keys.name(one.name)) for one in wanted], HEADER_FIELDS)
+        replies = _pipelined(registry, [(raw(registry.keys.name(one.name)), HEADER_FIELDS) for one in wanted])
         for one, reply in zip(wanted, replies, strict=True):
             if is_edited(one):
                 known = _fields(HEADER_FIELDS, reply, {})
@@ -198,18 +205,6 @@ class SnapshotReader:
         """The commit that an edit which was seen here has become; "" where there is none, or it was taken back."""
         before = None if is_edited(sproc) else self._edited.get(sproc.name)
         return commit if before is not None and commit != before else ""
-
-
-def _with_erring(found: tuple[Finding, ...], rows: tuple[Row, ...]) -> tuple[Finding, ...]:
-    """Those that fail now and then are failing, too, though their last run went well."""
-    erring = [row for row in rows if row.counters.erring]
-    if not erring or any(one.code is FindingCode.FAILING for one in found):
-        return found
-    names = tuple(row.name for row in erring)
-    worst = max(erring, key=lambda row: row.counters.errors_per_s or 0.0)
-    said = readable_error(worst.counters.last_error)
-    message = f"runs failed within the last minute: {some_of(names)}{f'; {worst.name}: {said}' if said else ''}"
-    return worst_first((*found, Finding(FindingCode.FAILING, message, "luasprocs logs --status error", names=names)))
 
 
 def _with_who(rows: tuple[Row, ...], around: Around) -> tuple[Row, ...]:
@@ -241,49 +236,56 @@ def _counts(around: Around) -> Counts:
     )
 
 
-class _Glance(NamedTuple):
-    """What one shard says, errors too. `pulse`: time, heartbeats, gaps, and what is known of the records."""
+class _Replies(NamedTuple):
+    """What one shard says, errors too. `stream`: what is known of the records."""
 
     revision: Any
     about: Any
-    paused: Any
-    pulse: tuple[Any, Any, Any, Any]
+    stream: Any
     stats: list[Any]
 
+    @classmethod
+    def of(cls, replies: Sequence[Any], others: Sequence[str]) -> Self:
+        """From the replies to `_ask`; the counts of `others` are the last."""
+        (revision, about, stream), stats = replies[:3], replies[3:]
+        raise_refusals(stats)
+        counts = len(stats) - len(others)
+        revision, about = (str(one) if isinstance(one, Exception) else one for one in (revision, about))
+        return cls(revision, about, stream, [*stats[:counts], *(_fields(COUNTED, one) for one in stats[counts:])])
 
-def _glance(shard: Registry, visible: Sequence[str]) -> _Glance:
-    pipe: Any = shard.client.pipeline(transaction=False)
+
+def _ask(pipe: Any, shard: Registry, visible: Sequence[str], others: Sequence[str]) -> None:
     pipe.hgetall(shard.keys.revision)
     pipe.execute_command("FCALL_RO", *shard.words("about"))
-    pipe.smembers(shard.keys.paused)
-    pipe.time()
-    pipe.hgetall(shard.keys.daemons)
-    pipe.xrevrange(shard.keys.gaps)
     pipe.xinfo_stream(shard.keys.executions)
-    for name in visible:
-        pipe.hgetall(raw(shard.keys.stats(name)))
-    revision, about, paused, now, beats, gaps, stream, *stats = pipe.execute(raise_on_error=False)
-    raise_refusals(stats)
-    return _Glance(revision, about, paused, (now, beats, gaps, stream), stats)
+    _queue(pipe, [(raw(shard.keys.stats(name)), ()) for name in visible])
+    _queue(pipe, [(raw(shard.keys.stats(name)), COUNTED) for name in others])
 
 
-def _pipelined(shard: Registry, keys: Sequence[bytes], fields: Sequence[str | bytes] = ()) -> list[Any]:
-    """The fields of each hash, all for none named; an exception stands for a key that is none. Raises any other."""
+_Hash = tuple[bytes, "Sequence[str | bytes]"]
+"""A key, and the fields that are wanted: all for none named."""
+
+
+def _queue(pipe: Any, hashes: Sequence[_Hash]) -> None:
+    for key, fields in hashes:
+        pipe.hmget(key, fields) if fields else pipe.hgetall(key)
+
+
+def _pipelined(shard: Registry, hashes: Sequence[_Hash]) -> list[Any]:
+    """Each hash; an exception stands for a key that is none. Raises any other."""
     replies = []
-    for start in range(0, len(keys), PIPELINE_COMMANDS):
+    for start in range(0, len(hashes), PIPELINE_COMMANDS):
         pipe = shard.client.pipeline(transaction=False)
-        for key in keys[start : start + PIPELINE_COMMANDS]:
-            if fields:
-                pipe.hmget(key, fields)
-            else:
-                pipe.hgetall(key)
+        _queue(pipe, hashes[start : start + PIPELINE_COMMANDS])
         replies += pipe.execute(raise_on_error=False)
     raise_refusals(replies)
     return replies
 
 
 def _fields(names: Sequence[T], reply: Any, otherwise: Any = None) -> Any:
-    """A reply of HMGET as a dictionary of what there is; an error as it is, or `otherwise`."""
+    """A reply of HMGET as a dictionary of what there is; one of HGETALL as it is, an error too, or `otherwise`."""
     if isinstance(reply, Exception):
         return reply if otherwise is None else otherwise
+    if isinstance(reply, dict):
+        return reply
     return {name: value for name, value in zip(names, reply, strict=True) if value is not None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from luasprocs.errors import JobError
 from luasprocs.operations.drafts import Drafts
 from luasprocs.server.urls import redacted
 from luasprocs_tui.controller.edits import Edits
@@ -133,17 +134,16 @@ class Controller:
         question = Question("Take note of it?", found, "Acknowledge", self._context.name)
         self._runner.sure(question, partial(self._do, change))
 
-    def retry(self, job: JobRecord) -> None:
-        """Runs a job again."""
-        question = Question(f"Run job {job.id} again?", _about(job), "Retry", job.sproc)
-        change = lambda: f"{job.id} was {self._backend.retry(job.id)} and is to run again"  # noqa: E731  # one value
+    def retry(self, jobs: Sequence[JobRecord]) -> None:
+        """Runs jobs again."""
+        question = Question(f"Run {_counted(jobs)} again?", _about(jobs), "Retry", jobs[0].sproc)
+        change = partial(_each, jobs, self._backend.retry, "to run again")
         self._runner.sure_in_production(question, partial(self._do, change))
 
-    def drop(self, job: JobRecord) -> None:
-        """Forgets a job, after asking."""
-        question = Question(f"Drop job {job.id}?", _about(job), "Drop", job.sproc)
-        change = lambda: f"{job.id} was {self._backend.drop(job.id)} and is dropped"  # noqa: E731  # one value
-        self._runner.sure(question, partial(self._do, change))
+    def drop(self, jobs: Sequence[JobRecord]) -> None:
+        """Forgets jobs, after asking."""
+        question = Question(f"Drop {_counted(jobs)}?", _about(jobs), "Drop", jobs[0].sproc)
+        self._runner.sure(question, partial(self._do, partial(_each, jobs, self._backend.drop, "dropped")))
 
 
 def listed(names: Sequence[str]) -> str:
@@ -161,5 +161,28 @@ def _paused(done: Paused) -> str:
     return f"{listed(names)} {_are(names, *said)}"
 
 
-def _about(job: JobRecord) -> str:
-    return f"{job.sproc}, {job.state}: {' '.join((*job.keys, *job.args))}\n{job.error}"
+def _counted(jobs: Sequence[JobRecord]) -> str:
+    return f"job {jobs[0].id}" if len(jobs) == 1 else f"{len(jobs)} jobs"
+
+
+def _about(jobs: Sequence[JobRecord]) -> str:
+    return "\n".join(f"{job.sproc}, {job.state}: {' '.join((*job.keys, *job.args))}\n{job.error}" for job in jobs)
+
+
+def _each(jobs: Sequence[JobRecord], act: Callable[[str], str], done: str) -> str:
+    """Acts on one after the other; where nothing can be done to one, the others are done all the same.
+
+    Raises:
+        JobError: nothing could be done on some.
+    """
+    refused = list[JobError]()
+    was = ""
+    for job in jobs:
+        try:
+            was = act(job.id)
+        except JobError as error:
+            refused.append(error)
+    went = len(jobs) - len(refused)
+    if refused:
+        raise JobError(f"{went} of {len(jobs)} jobs are {done}; {refused[0]}" if len(jobs) > 1 else str(refused[0]))
+    return f"{jobs[0].id} was {was} and is {done}" if len(jobs) == 1 else f"{len(jobs)} jobs are {done}"

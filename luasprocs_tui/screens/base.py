@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from rich.text import Text
+
 from luasprocs_tui import actions, messages
 from luasprocs_tui.screens.low_repaint import LowRepaintScreen
+from luasprocs_tui.values.safe import clean
 from luasprocs_tui.values.sheets import as_json
 from luasprocs_tui.widgets.status import Status
 from luasprocs_tui.widgets.table import Table
@@ -34,6 +37,25 @@ class BaseScreen(LowRepaintScreen):
     def controller(self) -> Controller:
         """What can be done to the registry that is shown."""
         return self.shell.controller
+
+    @property
+    def heading(self) -> str:
+        """Its name, as it stands in the title."""
+        return self.PLACE.capitalize()
+
+    @property
+    def way(self) -> Text:
+        """The screens that this one was opened from, as they stand before its heading."""
+        stack = self.app.screen_stack
+        above = stack[: stack.index(self)] if self in stack else []
+        each = [clean(one.heading, 40) for one in above if isinstance(one, BaseScreen)]
+        return Text("".join(f"{one} > " for one in each), "dim")
+
+    def show_again(self) -> None:
+        """Draws what it shows as it is said now."""
+        self.read_again()
+        for table in self.query(Table):
+            table.refresh()
 
     @property
     def sprocs(self) -> tuple[str, ...]:

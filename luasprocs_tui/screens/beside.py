@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 WIDE = 120
 """Columns from which on there is room for panels."""
 EVERY_S, SETTLED_S = 2.0, 0.15
-"""How often the sproc is read; and how long the cursor rests on it before that."""
+"""How often the sproc is read; and how long the cursor rests on another one before it is shown."""
 
 
 class WithPanels(BaseScreen):
@@ -36,7 +37,7 @@ class WithPanels(BaseScreen):
         self._read_by: Connection | None = None
         self._reading: Poller[Message] | None = None
         self._about: About | None = None
-        self._beside = ""
+        self._beside = self._rested = ""
         self._rates: dict[str, deque[tuple[float, float]]] = {}
 
     @property
@@ -61,17 +62,31 @@ class WithPanels(BaseScreen):
         self._rates = kept
 
     def show_beside(self) -> None:
-        """What is known of the selected one; it is read soon, if it is another."""
-        row = self.row
-        if (name := row.name if row else "") != self._beside:
-            self._beside, self._about = name, None
-            self.query_one(Panels).show_source(())
-            self.set_timer(SETTLED_S, self._read_now)
+        """What is known of the selected one; of another one once the cursor rests there: keys go before."""
+        if (name := self.row.name if self.row else "") == self._beside:
+            if name == self._rested:
+                self._draw_beside()
+            return
+        first, self._beside, self._about = not self._beside, name, None
+        if first:
+            self._rests_on(name)
+        else:
+            self.set_timer(SETTLED_S, partial(self._rests_on, name))
+
+    def _rests_on(self, name: str) -> None:
+        if name != self._beside:
+            return
+        self._rested = name
+        self.query_one(Panels).hide_source()
+        self._draw_beside()
+        self._read_now()
+
+    def _draw_beside(self) -> None:
         if not self.has_class("wide"):
             return
-        rates = self._rates.get(name, ())
+        rates = self._rates.get(self._beside, ())
         seen = Rates(tuple(runs for runs, _ in rates), tuple(errors for _, errors in rates))
-        self.query_one(Panels).show(row, self._about, seen, self.shell.state.now_ms())
+        self.query_one(Panels).show(self.row, self._about, seen, self.shell.state.now_ms())
         self._read_now(again=False)
 
     def _read_now(self, *, again: bool = True) -> None:
@@ -91,18 +106,22 @@ class WithPanels(BaseScreen):
         from luasprocs_tui.values.about import About  # noqa: PLC0415  # as above
 
         name, snapshot = self._beside, self.shell.state.snapshot
-        if not name or snapshot is None or not self.has_class("wide"):
+        if not name or snapshot is None or not self.has_class("wide") or not self.is_current:
             return messages.AboutRead(About(""), ())
         generation = snapshot.revision.generation
         return read_about(connection.backend, name, generation, dark=self.app.current_theme.dark)
 
     @on(messages.AboutRead)
     def _about_read(self, event: messages.AboutRead) -> None:
-        if event.about.name and event.about.name == self._beside:
+        if event.about.name and event.about.name == self._beside == self._rested:
             self._about = event.about
             marked = line_of_error(self._beside, event.about.stats.last_error)
             self.query_one(Panels).show_source(event.lines, marked)
             self.show_beside()
+
+    def show_again(self) -> None:
+        super().show_again()
+        self.show_beside()
 
     def action_whole(self) -> None:
         """The panel that has the focus takes all the room, or gives it back."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from luasprocs.state.executions import time_text
 from luasprocs.state.schedules import ScheduleInfo
 from luasprocs_tui import actions
 from luasprocs_tui.screens.base import SprocActions
-from luasprocs_tui.screens.data import TableScreen
+from luasprocs_tui.screens.lists import TableScreen
 from luasprocs_tui.values.columns import Column, Line
 from luasprocs_tui.values.numbers import age
 from luasprocs_tui.values.schedules import next_times
+from luasprocs_tui.values.times import stamp, whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,7 @@ class CronScreen(SprocActions, TableScreen[tuple[ScheduleInfo, int]]):
 
     @property
     def sprocs(self) -> tuple[str, ...]:
-        return (self.selected[0].name,) if self.selected else ()
+        return tuple(one.name for one, _ in self.meant)
 
     def read(self, backend: Backend) -> Sequence[tuple[ScheduleInfo, int]]:
         found = backend.schedules()
@@ -49,7 +49,7 @@ class CronScreen(SprocActions, TableScreen[tuple[ScheduleInfo, int]]):
     def line(self, row: tuple[ScheduleInfo, int]) -> Line:
         one, now_ms = row
         left = age(-(-one.left_ms(now_ms) // 1000)) if one.due_ms else "-"
-        due = time_text(one.due_ms)[:19].replace("T", " ") if one.due_ms else "-"
+        due = stamp(one.due_ms) if one.due_ms else "-"
         state = one.problem or ("no daemon runs it" if one.state == "idle" else one.shown_state)
         cells = (one.name, left, state, str(one.missed), one.schedule, one.zone or "-", due)
         tone = "bad" if one.problem or one.failing else "off" if one.state != "ok" else "ok"
@@ -57,7 +57,7 @@ class CronScreen(SprocActions, TableScreen[tuple[ScheduleInfo, int]]):
 
     def about(self, row: tuple[ScheduleInfo, int]) -> str:
         one, now_ms = row
-        last = f"ran {time_text(one.ran_ms)[:19]}Z" if one.ran_ms else "never ran"
+        last = f"ran {whole(one.ran_ms)}" if one.ran_ms else "never ran"
         cron, every = ("", one.schedule.removeprefix("every ")) if not one.zone else (one.schedule, "")
         due = next_times((cron, every, one.zone), now_ms) if one.due_ms else ""
         return "  ".join(part for part in (one.name, due, last, f"misfire {one.misfire}", one.problem) if part)

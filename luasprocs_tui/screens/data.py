@@ -1,9 +1,8 @@
-"""Screens that show all of what was read: a table (schedules, jobs, generations), or a text (stats, what git wants)."""
+"""Screens that show all of what was read, again and again; those of a text: stats, what git wants."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from rich.text import Text
@@ -13,7 +12,6 @@ from textual.widgets import Static
 
 from luasprocs_tui import messages
 from luasprocs_tui.screens.polled import PolledScreen
-from luasprocs_tui.values.columns import Column, Line
 from luasprocs_tui.values.freshness import Freshness
 from luasprocs_tui.values.numbers import age
 from luasprocs_tui.values.safe import clean
@@ -21,7 +19,6 @@ from luasprocs_tui.widgets.drawing import draw
 from luasprocs_tui.widgets.keys import KeyLine
 from luasprocs_tui.widgets.scroll import TextScroll
 from luasprocs_tui.widgets.status import Status
-from luasprocs_tui.widgets.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,11 +45,6 @@ class DataScreen(PolledScreen, Generic[T]):
     @property
     def every_s(self) -> float:
         return self.EVERY_S
-
-    @property
-    def heading(self) -> str:
-        """Its name, as it stands in the title."""
-        raise NotImplementedError
 
     def read(self, backend: Backend) -> T:
         """In a thread: all there is."""
@@ -93,7 +85,7 @@ class DataScreen(PolledScreen, Generic[T]):
     def say(self) -> None:
         if not self.is_mounted:
             return
-        title = Text.assemble((clean(self.heading, 200), "bold"), "  ", clean(self._state(), 400))
+        title = Text.assemble(self.way, (clean(self.heading, 200), "bold"), "  ", clean(self._state(), 400))
         title.no_wrap, title.overflow = True, "ellipsis"
         draw(self, "#title", title)
 
@@ -108,58 +100,6 @@ class DataScreen(PolledScreen, Generic[T]):
     def fresh(self) -> str:
         """What is said behind the name as long as it is fresh."""
         return ""
-
-
-class TableScreen(DataScreen[Sequence[T]], Generic[T]):
-    """A table. Subclasses say what the `line` of a row is, and what is said below (`about`)."""
-
-    COLUMNS: ClassVar[Sequence[Column]] = ()
-    NONE: ClassVar[str] = "none"
-    WRAPS: ClassVar[bool] = False
-    """Whether what is said below takes several lines."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._rows: dict[str, T] = {}
-
-    def line(self, row: T) -> Line:
-        raise NotImplementedError
-
-    def about(self, row: T) -> str:
-        raise NotImplementedError
-
-    def content(self) -> ComposeResult:
-        yield Table(self.COLUMNS, id="rows")
-        yield Static(id="detail")
-
-    def on_mount(self) -> None:
-        self.set_focus(self.query_one(Table))
-
-    @property
-    def selected(self) -> T | None:
-        return self._rows.get(self.query_one(Table).selected or "")
-
-    def show(self, found: Sequence[T]) -> None:
-        """The rows; the cursor stays on its own."""
-        lines = [self.line(row) for row in found]
-        self._rows = {line.key: row for line, row in zip(lines, found, strict=True)}
-        table = self.query_one(Table)
-        table.measure(lines)
-        table.show_lines(lines)
-
-    @on(messages.CursorMoved)
-    def _moved(self) -> None:
-        self.say()
-
-    def say(self) -> None:
-        super().say()
-        if self.is_mounted:
-            row = self.selected
-            said = clean(self.about(row), 1000) if row is not None else ""
-            draw(self, "#detail", Text(said, no_wrap=not self.WRAPS, overflow="ellipsis"))
-
-    def fresh(self) -> str:
-        return str(len(self._rows)) if self._rows else self.NONE
 
 
 class TextScreen(DataScreen[Text]):

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 
-from luasprocs.state.executions import Execution, time_text
+from luasprocs.state.executions import Execution
 from luasprocs_tui import actions, messages
 from luasprocs_tui.screens.polled import PolledScreen
 from luasprocs_tui.values.columns import CELL_CHARACTERS, Column, Line
@@ -21,6 +21,7 @@ from luasprocs_tui.values.numbers import ID_SHOWN, short_number
 from luasprocs_tui.values.safe import clean
 from luasprocs_tui.values.sheets import as_json
 from luasprocs_tui.values.snapshots import RECORDS_LIMIT
+from luasprocs_tui.values.times import clock, whole
 from luasprocs_tui.widgets.drawing import draw
 from luasprocs_tui.widgets.keys import KeyLine
 from luasprocs_tui.widgets.line import TypedLine
@@ -52,15 +53,14 @@ _TONES = {"skipped": "off", "missed": "off"}
 def line_of(one: Execution) -> Line:
     """A record as the table takes it."""
     trigger = f"{one.trigger} {one.event}".strip()
-    clock = time_text(one.time_ms).partition("T")[2].removesuffix("Z") or "?"
-    cells = (clock, one.sproc, trigger, one.status, one.duration_ms_text, one.key, one.said)
+    cells = (clock(one.time_ms), one.sproc, trigger, one.status, one.duration_ms_text, one.key, one.said)
     tone = "bad" if one.failed else _TONES.get(one.status, "ok")
     return Line(one.id, tuple(cell[:CELL_CHARACTERS] for cell in cells), tone)
 
 
 def facts_of(one: Execution) -> str:
     parts = [
-        time_text(one.time_ms),
+        whole(one.time_ms),
         f"origin {one.origin}" if one.origin.strip("-") else "",
         f"depth {one.depth}" if one.depth > 1 else "",
         f"commit {one.commit[:ID_SHOWN]}" if one.commit else "",
@@ -70,7 +70,8 @@ def facts_of(one: Execution) -> str:
 
 
 class ExecutionsScreen(PolledScreen):
-    """A ring of records. At the end it goes along with what comes; scrolled up it stays, and counts what came.
+    """A ring of records. At the end it goes along with what comes; scrolled up it stays, and counts what came: once the ring is
+    full, what one reads neither goes away nor is drawn again until the end is reached.
 
     A filter leaves only what matches; a search goes from match to match, and leaves the others around it.
     """
@@ -88,9 +89,13 @@ class ExecutionsScreen(PolledScreen):
         self._at_first = wanted
         self._kept: list[Execution] = []
         self._records: list[Execution] = []
-        self._found = 0
         self._new = 0
+        self._stopped = False
         self._freshness = Freshness()
+
+    @property
+    def heading(self) -> str:
+        return f"Executions of {self.sproc}" if self.sproc else "Executions"
 
     @property
     def every_s(self) -> float:
@@ -141,17 +146,22 @@ class ExecutionsScreen(PolledScreen):
         self._freshness = Freshness(batch.read_at_s)
         if batch.records or batch.whole:
             self._keep(batch)
+        if self._stopped and self.query_one(Table).follows:
+            self._show_all()
         self._say()
 
     def _keep(self, batch: Batch) -> None:
         self._kept = [*([] if batch.whole else self._kept), *batch.records][-RECORDS_LIMIT:]
         if batch.whole:
-            self._records = []
+            self._records, self._stopped = [], False
         self._add(self._wanted(batch.records))
 
     def _add(self, fresh: Sequence[Execution]) -> None:
         table, before = self.query_one(Table), len(self._records)
         self._new = 0 if table.follows else self._new + len(fresh)
+        self._stopped = self._stopped or (not table.follows and 0 < before > RECORDS_LIMIT - len(fresh))
+        if self._stopped:
+            return
         self._records = records = [*self._records, *fresh][-RECORDS_LIMIT:]
         # Columns are as wide as the last ones need: to look at thousands a second would keep keys waiting.
         table.measure(map(line_of, fresh[-MEASURED:]), more=before > 0)
@@ -170,14 +180,18 @@ class ExecutionsScreen(PolledScreen):
     @on(messages.RowOpened)
     def _opened(self) -> None:
         if found := self._selected():
-            chain = [one for one in self._kept if one.origin.strip("-") and one.origin == found.origin]
+            known = dict.fromkeys((*self._records, *self._kept))
+            chain = [one for one in known if one.origin.strip("-") and one.origin == found.origin]
             self.post_message(messages.OpenRecord(found, chain))
 
     @on(Input.Changed, "#filter")
     def _filtered(self) -> None:
-        self._records, self._new = [], 0
-        self._add(self._wanted(self._kept))
+        self._show_all()
         self._say()
+
+    def _show_all(self) -> None:
+        self._records, self._new, self._stopped = [], 0, False
+        self._add(self._wanted(self._kept))
 
     @on(Input.Submitted)
     def _typed(self, event: Input.Submitted) -> None:
@@ -256,14 +270,14 @@ class ExecutionsScreen(PolledScreen):
         draw(self, "#tail-new", Text(f" +{short_number(self._new)} new (G) ", no_wrap=True))
         self.query_one("#tail-new").display = bool(self._new)
         facts = clean(self._freshness.error or problem_of(self._filter.value), CELL_CHARACTERS) or self._count()
-        draw(self, "#tail-facts", Text(facts, no_wrap=True, overflow="ellipsis"))
+        draw(self, "#tail-facts", Text.assemble(self.way, facts, no_wrap=True, overflow="ellipsis"))
         found = self._selected()
         draw(self, "#record", Text.assemble((facts_of(found), "dim"), "\n", clean(found.said)) if found else Text())
 
     def _count(self) -> str:
         of = f" of {clean(self.sproc, 100)}" if self.sproc else ""
         if self._freshness.read_at_s is None:
-            return f"Executions{of}"
+            return self.heading
         if not self._kept:
             return "Executions: none recorded yet; those by event, schedule, job and execute are, plain calls are not"
         kept = len(self._kept)

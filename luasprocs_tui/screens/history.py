@@ -8,10 +8,11 @@ from textual import on
 
 from luasprocs.registry.history import Generation
 from luasprocs_tui import actions, messages
-from luasprocs_tui.screens.data import TableScreen
+from luasprocs_tui.screens.lists import TableScreen
 from luasprocs_tui.values.columns import Column, Line
 from luasprocs_tui.values.numbers import ID_SHOWN
 from luasprocs_tui.values.sync_status import sync_line
+from luasprocs_tui.values.times import restamped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +62,7 @@ class HistoryScreen(TableScreen[Generation]):
 
     def line(self, row: Generation) -> Line:
         counts = f"{len(row.created)} {len(row.updated)} {len(row.deleted)}"
-        when = row.applied_at[:19].replace("T", " ")
+        when = restamped(row.applied_at)
         by = row.author or row.applied_by
         cells = (str(row.generation), when, row.action, row.commit[:ID_SHOWN], counts, by, row.subject)
         return Line(str(row.generation), cells)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 
 from luasprocs.contract.codes import JobState
-from luasprocs.state.executions import time_text
 from luasprocs.state.jobs import JobRecord
 from luasprocs_tui import actions, messages
-from luasprocs_tui.screens.data import TableScreen
+from luasprocs_tui.screens.lists import TableScreen
 from luasprocs_tui.values.columns import Column, Line
 from luasprocs_tui.values.numbers import age
+from luasprocs_tui.values.times import whole
 from luasprocs_tui.widgets.dialog import Show
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def facts(job: JobRecord) -> str:
         "state": job.shown_state,
         "by": job.trigger,
         "try": str(job.attempt),
-        "since": time_text(job.enqueued_ms),
-        "due": time_text(job.due_ms) if job.due_ms else "",
+        "since": whole(job.enqueued_ms),
+        "due": whole(job.due_ms) if job.due_ms else "",
         "daemon": job.daemon,
         "keys": " ".join(job.keys),
         "args": " ".join(job.args),
@@ -78,12 +78,12 @@ class JobsScreen(TableScreen[JobRecord]):
             self.app.push_screen(Show(f"Job {job.id}", facts(job)))
 
     def action_retry(self) -> None:
-        if job := self.selected:
-            self.controller.retry(job)
+        if jobs := self.meant:
+            self.controller.retry(jobs)
 
     def action_drop(self) -> None:
-        if job := self.selected:
-            self.controller.drop(job)
+        if jobs := self.meant:
+            self.controller.drop(jobs)
 
     def about(self, row: JobRecord) -> str:
         where = f"on {row.daemon}" if row.daemon else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from luasprocs_tui.screens.data import TableScreen
+from luasprocs_tui.screens.lists import TableScreen
 
 if TYPE_CHECKING:
     from luasprocs_tui.connection import Connection

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from luasprocs.language.values import some_of
-from luasprocs.state.executions import time_text
 from luasprocs_tui import actions
 from luasprocs_tui.screens.base import Acknowledging
 from luasprocs_tui.screens.of_state import StateTable
 from luasprocs_tui.values.columns import Column, Line
 from luasprocs_tui.values.numbers import age
 from luasprocs_tui.values.outages import Outage, outages_of
+from luasprocs_tui.values.times import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,7 @@ class OutagesScreen(StateTable[Outage], Acknowledging):
 
     def line(self, row: Outage) -> Line:
         cells = (
-            time_text(row.from_ms)[:19].replace("T", " "),
+            stamp(row.from_ms),
             age((row.to_ms - row.from_ms) / 1000),
             str(len(row.sprocs) or ""),
             str(len(row.caught) or "none") if row.sprocs and not row.repeat else "",

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
 from luasprocs.server.readable_errors import readable_error
-from luasprocs.state.executions import Execution, time_text
+from luasprocs.state.executions import Execution
 from luasprocs_tui import actions, messages
 from luasprocs_tui.screens.base import BaseScreen
 from luasprocs_tui.screens.reading import read_place
@@ -21,6 +21,7 @@ from luasprocs_tui.values.numbers import short_us
 from luasprocs_tui.values.places import Place, places_of
 from luasprocs_tui.values.replies import pretty, record_json
 from luasprocs_tui.values.safe import clean
+from luasprocs_tui.values.times import whole
 from luasprocs_tui.widgets.keys import KeyLine
 from luasprocs_tui.widgets.scroll import TextScroll
 from luasprocs_tui.widgets.status import Status
@@ -58,13 +59,17 @@ class RecordScreen(BaseScreen):
 
     def compose(self) -> ComposeResult:
         yield Status()
-        yield Static(Text(f"Execution {clean(self.record.id, 60)}", style="bold"), id="title")
+        yield Static(Text.assemble(self.way, (clean(self.heading, 80), "bold")), id="title")
         with TextScroll(id="text"):
             yield Static(facts(self.record), id="record-facts")
             yield Static(id="record-source")
             yield Static(_said(self.record), id="record-said")
             yield Static(_chained(self.record, self._chain), id="record-chain")
         yield KeyLine()
+
+    @property
+    def heading(self) -> str:
+        return f"Execution {self.record.id}"
 
     def on_mount(self) -> None:
         """Keys scroll it; the source's lines come later."""
@@ -124,7 +129,7 @@ def facts(one: Execution) -> Text:
         "trigger": f"{one.trigger} {one.event}".strip(),
         "status": one.status,
         "key": one.key,
-        "at": f"{time_text(one.time_ms)} (server)",
+        "at": f"{whole(one.time_ms)} (server)",
         "took": f"{one.duration_ms_text} ms",
         "origin": one.origin.strip("-"),
         "depth": str(one.depth) if one.depth else "",

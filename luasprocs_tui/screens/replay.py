@@ -50,7 +50,7 @@ class ReplayScreen(SprocActions):
     def compose(self) -> ComposeResult:
         yield Status()
         title = f"Replay of {self._record.id}  {self._record.sproc}"
-        yield Static(Text(clean(title, 400), style="bold"), id="title")
+        yield Static(Text.assemble(self.way, (clean(title, 400), "bold")), id="title")
         with VerticalScroll(id="text"):
             yield Static(RUNNING, id="body")
         yield KeyLine()

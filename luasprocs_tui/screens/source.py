@@ -52,6 +52,10 @@ class SourceScreen(SprocActions, PolledScreen):
         return (self._sproc,)
 
     @property
+    def heading(self) -> str:
+        return self._sproc
+
+    @property
     def every_s(self) -> float:
         """As often as the registry."""
         return self.shell.refresh_s
@@ -100,6 +104,6 @@ class SourceScreen(SprocActions, PolledScreen):
         snapshot = self.shell.state.snapshot
         row = next((row for row in snapshot.rows if row.name == self._sproc), None) if snapshot else None
         state = f"{row.shown_state}  {row.trigger}" if row else ""
-        title = Text.assemble((clean(self._sproc, 400), "bold"), "  ", clean(f"{self._said}  {state}", 400))
+        title = Text.assemble(self.way, (clean(self._sproc, 400), "bold"), "  ", clean(f"{self._said}  {state}", 400))
         title.no_wrap, title.overflow = True, "ellipsis"
         draw(self, "#title", title)

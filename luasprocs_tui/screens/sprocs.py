@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 from luasprocs_tui import actions, messages
 from luasprocs_tui.screens.base import SprocActions
 from luasprocs_tui.screens.beside import WithPanels
+from luasprocs_tui.screens.sorting import Sorted
 from luasprocs_tui.values.columns import Line
 from luasprocs_tui.values.filters import HINT, matcher, problem_of
 from luasprocs_tui.values.lines import BENEATH
@@ -36,10 +37,12 @@ if TYPE_CHECKING:
     from luasprocs_tui.values.snapshots import Snapshot, State
 
 
-class SprocsScreen(SprocActions, WithPanels):
+class SprocsScreen(SprocActions, Sorted, WithPanels):
     """A header, the table, a line about the selected sproc, and a filter that comes with `/`."""
 
     PLACE = "sprocs"
+    COLUMNS = COLUMNS
+    UNSORTED = "what is in trouble first"
     BINDINGS: ClassVar[list[BindingType]] = [
         *actions.bindings("sprocs"),
         Binding("escape", "clear", "Clear", id="sprocs.clear"),
@@ -51,8 +54,6 @@ class SprocsScreen(SprocActions, WithPanels):
         self._rows: dict[str, Row] = {}
         self._shown: Sequence[str] = ()
         self._labels: dict[str, str] = {}
-        self._sorted: int | None = None
-        self._reversed = False
         self._tree = False
         self._folded: set[str] = set()
         self._quiet = 0
@@ -118,10 +119,11 @@ class SprocsScreen(SprocActions, WithPanels):
     def _show(self) -> None:
         names, table = self._matching(), self.query_one(Table)
         self._quiet, keys = 0, names
-        if self._tree or self._sorted is not None:
-            if self._sorted is not None:
-                by = sort_keys(self.shell.state.now_ms())[self._sorted]
-                names.sort(key=lambda name: by(self._rows[name]), reverse=self._reversed)
+        column, descending = self.sort
+        if self._tree or column is not None:
+            if column is not None:
+                by = sort_keys(self.shell.state.now_ms())[column]
+                names.sort(key=lambda name: by(self._rows[name]), reverse=descending)
         else:
             folded = not (self._all or self.query_one(TypedLine).value.strip())
             stay = {*self._marked, table.selected or ""}
@@ -131,7 +133,7 @@ class SprocsScreen(SprocActions, WithPanels):
             )
         if names != self._shown or bool(self._labels) != self._tree:
             self._shown, self._labels = names, tree(names, self._folded) if self._tree else {}
-        table.mark_sorted(self._sorted, descending=self._reversed)
+        table.mark_sorted(column, descending=descending)
         table.mark(self._marked)
         if self._tree:
             keys = [*self._labels]
@@ -186,13 +188,6 @@ class SprocsScreen(SprocActions, WithPanels):
         else:
             self.post_message(messages.OpenSource(event.key))
 
-    @on(messages.HeadClicked)
-    def _head_clicked(self, event: messages.HeadClicked) -> None:
-        if self._sorted == event.column:
-            self.action_reverse()
-        else:
-            self._sort(event.column)
-
     @on(Input.Changed)
     def _typed(self) -> None:
         selected = self.query_one(Table).selected
@@ -244,21 +239,8 @@ class SprocsScreen(SprocActions, WithPanels):
         self._tree = not self._tree
         self._show()
 
-    def action_sort(self) -> None:
-        """By the next column; behind the last, as the registry has them."""
-        after = 0 if self._sorted is None else self._sorted + 1
-        self._sort(after if after < len(COLUMNS) else None)
-
-    def _sort(self, column: int | None) -> None:
-        self._sorted = column
-        self._reversed = column is not None and COLUMNS[column].right and COLUMNS[column].label != "IN"
+    def show_sorted(self) -> None:
         self._show()
-        self.query_one(Table).action_end(-1)  # what one sorts for
-
-    def action_reverse(self) -> None:
-        self._reversed = self._sorted is not None and not self._reversed
-        self._show()
-        self.query_one(Table).action_end(-1)
 
     def action_clear(self) -> None:
         """Takes what is said of an outage away; else ends the filter; without one, takes the marks away."""

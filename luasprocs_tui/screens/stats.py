@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 
-from luasprocs.state.executions import time_text
 from luasprocs.state.stats import Stats
 from luasprocs_tui import actions
 from luasprocs_tui.screens.data import TextScreen
 from luasprocs_tui.values.numbers import short_number, short_rate, short_us, spark
 from luasprocs_tui.values.safe import clean
+from luasprocs_tui.values.times import stamp, zone_name
 
 if TYPE_CHECKING:
     from textual.binding import BindingType
@@ -59,7 +59,7 @@ class StatsScreen(TextScreen):
 def drawn(stats: Stats, runs: tuple[float, ...], errors: tuple[float, ...]) -> Text:
     """All of it as text: counts, lines of bars, a histogram."""
     mean_us = stats.duration_us_total // stats.runs if stats.runs else None
-    last = time_text(stats.last_run_s * 1000)[:19].replace("T", " ") + " UTC" if stats.last_run_s else "never"
+    last = f"{stamp(stats.last_run_s * 1000)} {zone_name()}" if stats.last_run_s else "never"
     shown = Text.assemble(
         _pair("calls", short_number(stats.calls)),
         _pair("runs", short_number(stats.runs)),

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.text import Text
 
 from luasprocs.server.readable_errors import readable_error
-from luasprocs.state.executions import time_text
 from luasprocs.state.stats import Stats
 from luasprocs_tui.values.numbers import ID_SHOWN, short_number, short_rate, short_us, spark
 from luasprocs_tui.values.safe import clean
+from luasprocs_tui.values.times import clock, restamped
 from luasprocs_tui.values.trouble import SIGNS, beneath, said_of, trouble_of
 
 if TYPE_CHECKING:
@@ -47,9 +47,7 @@ def header_of(row: Row, about: About | None, now_ms: float) -> Text:
         lines.append(_pair("owner", owner))
     if about and (made := about.made):
         by = made.author.partition(" <")[0]
-        lines.append(
-            _pair("since", f"gen {made.generation}, {made.applied_at[:19].replace('T', ' ')}, by {by}: {made.subject}")
-        )
+        lines.append(_pair("since", f"gen {made.generation}, {restamped(made.applied_at)}, by {by}: {made.subject}"))
     elif about and about.sproc:
         lines.append(_pair("commit", about.sproc.commit[:ID_SHOWN]))
     if said := said_of(row, now_ms) or beneath(row, now_ms):
@@ -89,7 +87,7 @@ def _last(runs: Sequence[Execution], stats: Stats) -> list[Text]:
         return [Text(f"none of the last {LOOKED_AT} runs is its own: x follows those to come", "dim")]
     return [
         Text.assemble(
-            (f"{time_text(one.time_ms)[11:19]}  ", "dim"),
+            (f"{clock(one.time_ms)[:8]}  ", "dim"),
             (f"{one.status:<8}", "bold red" if one.failed else ""),
             f"{short_us(one.duration_us):>6}  ",
             clean(one.key, 24),

@@ -11,12 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from luasprocs.state.executions import Execution
+    from luasprocs_tui.values.columns import Line
     from luasprocs_tui.values.rows import Row
 
 T = TypeVar("T")
 Test = Callable[[T], bool]
 
 HINT = "words; ~regex; !not; -t cron: by trigger; -s paused: by state, failing: the last run failed"
+LINES_HINT = "words of any column; ~regex; !not"
 EXECUTIONS_HINT = "words; ~regex; !not; -n name, -t trigger, -s status: error, failed"
 
 
@@ -56,6 +58,11 @@ def execution_matcher(text: str) -> Test[Execution]:
             "-s": status,
         },
     )
+
+
+def line_matcher(text: str) -> Test[Line]:
+    """A test of a table's lines, as `matcher`: words of any cell; there are no flags."""
+    return _matcher(text, lambda line: "\n".join(line.cells), {})
 
 
 def problem_of(text: str) -> str:

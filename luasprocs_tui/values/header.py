@@ -176,7 +176,7 @@ def pulse_of(state: State, bars: int, room: int) -> Text:
 def _counted(snapshot: Snapshot) -> Iterator[tuple[str, str, str]]:
     """What there is, each with the action that leads there, and its style."""
     counts, pulse = snapshot.counts, snapshot.pulse
-    if failing := sum(row.counters.failing or row.counters.erring for row in snapshot.rows):
+    if failing := sum(row.counters.failing for row in snapshot.rows):
         yield f"  {failing} failing", "failures", "bold red"
     if counts.paused:
         yield f"  {counts.paused} paused", "findings", "yellow"

@@ -30,14 +30,13 @@ class Pulse:
     """How all of it goes. `now_ms`: the server's clock at `at_s` of the monotonic one.
 
     `per_s`, `errors_per_s`: events read and runs that failed a second, the newest last; `lag`: events read and not yet run;
-    `gaps`: stretches of time whose events were not run; `recorded`: runs since the records began, None where that can't be read.
+    `recorded`: runs since the records began, None where that can't be read.
     """
 
     now_ms: int
     at_s: float
     daemons: int = 0
     lag: int = 0
-    gaps: int = 0
     recorded: int | None = None
     runs_per_s: float | None = None
     per_s: tuple[float, ...] = ()

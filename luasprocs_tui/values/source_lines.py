@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from rich.syntax import Syntax
 from rich.text import Text
 
@@ -14,18 +16,16 @@ HIGHLIGHT_CHARACTERS = 500_000
 """A longer source is shown without colours: pygments needs a second for each 500 kB."""
 
 
-def lines_of(source: bytes, *, dark: bool = True) -> list[Text]:
+@lru_cache(8)  # the one beside the list is read again and again
+def lines_of(source: bytes, *, dark: bool = True) -> tuple[Text, ...]:
     """A source as safe lines, coloured as Lua. Bytes that are not UTF-8 show as U+FFFD."""
     plain = source.decode("utf-8", "replace").replace("\r\n", "\n").removesuffix("\n").split("\n")
     safe = [clean(line.expandtabs(4), LINE_CHARACTERS) for line in plain]
     text = "\n".join(safe)
     if len(text) > HIGHLIGHT_CHARACTERS:
-        return [Text(line, end="") for line in safe]
+        return tuple(Text(line, end="") for line in safe)
     theme = "ansi_dark" if dark else "ansi_light"
     coloured = list(Syntax("", "lua", theme=theme).highlight(text).split("\n", allow_blank=True))
     # pygments must never add or lose a line: numbers would lie.
-    return (
-        coloured[: len(safe)]
-        if [line.plain for line in coloured[: len(safe)]] == safe
-        else [Text(line) for line in safe]
-    )
+    whole = [line.plain for line in coloured[: len(safe)]] == safe
+    return tuple(coloured[: len(safe)] if whole else map(Text, safe))

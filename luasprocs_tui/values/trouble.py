@@ -24,19 +24,21 @@ FOLDED = BENEATH + "…"
 
 
 class Trouble(IntEnum):
-    """The worst first, as the list stands."""
+    """The worst first, as the list stands. FAILING is what the finding says; ERRING is the list's alone: now and then."""
 
     FAILING = 0
-    SLOW = 1
-    PAUSED = 2
-    EDITED = 3
-    NONE = 4
-    QUIET = 5
+    ERRING = 1
+    SLOW = 2
+    PAUSED = 3
+    EDITED = 4
+    NONE = 5
+    QUIET = 6
 
 
-SIGNS = {Trouble.FAILING: "●", Trouble.SLOW: "◐", Trouble.PAUSED: "⏸", Trouble.EDITED: "✎"}
+SIGNS = {Trouble.FAILING: "●", Trouble.ERRING: "◐", Trouble.SLOW: "◐", Trouble.PAUSED: "⏸", Trouble.EDITED: "✎"}
 TONES = {
     Trouble.FAILING: "bad",
+    Trouble.ERRING: "warn",
     Trouble.SLOW: "warn",
     Trouble.PAUSED: "off",
     Trouble.EDITED: "warn",
@@ -48,7 +50,7 @@ def trouble_of(row: Row, now_ms: float) -> Trouble:
     """The worst that can be said of a sproc. `now_ms`: the server's clock."""
     counted = row.counters
     if counted.failing or counted.erring:
-        return Trouble.FAILING
+        return Trouble.FAILING if counted.failing else Trouble.ERRING
     recent = now_ms / 1000 - counted.last_run_s < QUIET_AFTER_S
     slow = recent and not row.asynchronous and (counted.p99_us or 0) >= SLOW_US
     if slow or (row.counters.share or 0) >= SLOW_SHARE:
@@ -72,7 +74,8 @@ def said_of(row: Row, now_ms: float) -> str:
 def beneath(row: Row, now_ms: float) -> str:
     """One line more of a sproc, or ""."""
     if (row.counters.failing or row.counters.erring) and row.counters.last_error:
-        return readable_error(row.counters.last_error).removeprefix("ERR ")
+        often = "" if row.counters.failing else "now and then: "
+        return often + readable_error(row.counters.last_error).removeprefix("ERR ")
     if row.state == "edited":
         return f"edited live{_since(row, now_ms)}, not committed"
     if row.state == "drift":

@@ -125,14 +125,18 @@ class Choose(ModalScreen["str | None"]):
         Binding("escape", "dismiss(None)", "Cancel", id="choose.cancel"),
     ]
 
-    def __init__(self, title: str, options: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, title: str, options: Sequence[tuple[str, str]], at: int = 0) -> None:
         super().__init__()
-        self._title, self._options = title, options
+        self._title, self._options, self._at = title, options, at
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Label(Text(clean(self._title), style="bold"))
             yield Options(*(Text(clean(said, 200)) for _, said in self._options))
+
+    def on_mount(self) -> None:
+        """The cursor is on the one that holds now."""
+        self.query_one(Options).highlighted = self._at
 
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:

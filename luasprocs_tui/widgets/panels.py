@@ -57,6 +57,10 @@ class Panels(Vertical):
         draw(self, "#about", header_of(row, about, now_ms))
         draw(self, "#runs", runs_of(row, about, rates, bars))
 
+    def hide_source(self) -> None:
+        """As long as it is that of another sproc."""
+        self.query_one(SourceView).hide()
+
     def show_source(self, lines: Sequence[Text], marked: int = 0) -> None:
         """Its lines, one of them (from 1) marked."""
         view = self.query_one(SourceView)

@@ -31,6 +31,7 @@ class SourceView(Scrolls, ScrollView, can_focus=True):
         super().__init__(id=id)
         self._lines: Sequence[Text] = ()
         self._marked = 0
+        self._hidden = False
 
     def mark(self, line: int) -> None:
         """Marks a line (from 1), and brings it to the middle of the screen."""
@@ -56,16 +57,26 @@ class SourceView(Scrolls, ScrollView, can_focus=True):
 
     def show(self, lines: Sequence[Text]) -> None:
         """Replaces the lines; the place stays."""
+        self._hidden = False
+        if lines is self._lines:
+            self.refresh()
+            return
         self._lines = lines
         widest = max((line.cell_len for line in lines), default=0)
         self.virtual_size = Size(widest + self._margin, len(lines))
         self.refresh()
 
+    def hide(self) -> None:
+        """Shows nothing until other lines come, and keeps its size: to lay the screen out anew takes as long as a key may."""
+        if not self._hidden:
+            self._hidden = True
+            self.refresh()
+
     def render_line(self, y: int) -> Strip:
         """One line with its number, which stays when the text scrolls sideways."""
         at, left = self.scroll_offset.y + y, self.scroll_offset.x
         width = self.scrollable_content_region.width
-        if at >= len(self._lines):
+        if at >= len(self._lines) or self._hidden:
             return Strip.blank(width, self.rich_style)
         kind = "source--marked" if at + 1 == self._marked else "source--number"
         sign = "> " if at + 1 == self._marked else "  "  # not by colour alone

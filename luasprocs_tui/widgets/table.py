@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.cells import cell_len
 from rich.segment import Segment
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -17,6 +17,7 @@ from luasprocs_tui import actions, messages
 from luasprocs_tui.values.columns import GAP, Line, fit, row_text, widths
 from luasprocs_tui.values.lines import BENEATH
 from luasprocs_tui.values.sheets import labelled
+from luasprocs_tui.values.times import in_zone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -39,7 +40,7 @@ class Table(ScrollView, can_focus=True):
         "table--beneath",
     }
 
-    cursor: reactive[int] = reactive(0, repaint=True)
+    cursor: reactive[int] = reactive(0, repaint=False)
 
     def __init__(self, columns: Sequence[Column], *, id: str | None = None) -> None:  # noqa: A002  # Textual's name
         super().__init__(id=id)
@@ -52,6 +53,7 @@ class Table(ScrollView, can_focus=True):
         self._follows = True
         self._moved = False
         self._marked: frozenset[str] = frozenset()
+        self._sizes: tuple[Sequence[int], int, list[int]] = ((), 0, [])
 
     def on_focus(self, event: events.Focus) -> None:
         """It looks the same with and without the focus: to draw all of it anew took most of a key's time."""
@@ -77,7 +79,7 @@ class Table(ScrollView, can_focus=True):
 
     def sheet(self, *keys: str) -> list[dict[str, str]]:
         """Rows by the labels of their columns: those of `keys`, or all."""
-        labels = [column.label for column in self._columns]
+        labels = [in_zone(column.label) for column in self._columns]
         wanted = [at for at, key in enumerate(self._keys) if not key.endswith(BENEATH) and (not keys or key in keys)]
         return [labelled(labels, self._line(at).cells) for at in wanted]
 
@@ -133,7 +135,7 @@ class Table(ScrollView, can_focus=True):
         self.show(keys, line)
         if follows:
             self.cursor = max(0, len(keys) - 1)
-            self.watch_cursor()  # also where it stays at its number
+            self._keep_in_sight()  # also where it stays at its number
         elif gone:
             self.scroll_to(y=max(0, top - gone), animate=False, force=True)
         self._follows = follows  # whatever the cursor went through
@@ -147,7 +149,7 @@ class Table(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """The head, or the row that stands at this line."""
         width = self.scrollable_content_region.width
-        sizes = widths(self._columns, self._longest, width - 2)
+        sizes = self._widths(width - 2)
         if y == 0:
             return self._head(sizes, width)
         index = self.scroll_offset.y + y - 1
@@ -158,8 +160,14 @@ class Table(ScrollView, can_focus=True):
             return self._beneath(line, width)
         return self._row(line, sizes, width, at_cursor=index == self.cursor)
 
+    def _widths(self, room: int) -> list[int]:
+        """Of the columns; for a screen of rows once."""
+        if self._sizes[:2] != (self._longest, room):
+            self._sizes = self._longest, room, widths(self._columns, self._longest, room)
+        return self._sizes[2]
+
     def _head(self, sizes: Sequence[int], width: int) -> Strip:
-        labels = [column.label for column in self._columns]
+        labels = [in_zone(column.label) for column in self._columns]
         if self._sorted is not None:
             column, arrow = self._sorted
             labels[column] = labels[column][: max(0, sizes[column] - 1)] + arrow
@@ -185,7 +193,13 @@ class Table(ScrollView, can_focus=True):
         name = f"table--{kind}"
         return self.get_component_rich_style(name) if name in self.COMPONENT_CLASSES else self.rich_style
 
-    def watch_cursor(self) -> None:
+    def watch_cursor(self, before: int, after: int) -> None:
+        """Draws the two rows alone: all of them would take most of a key's time."""
+        for at in (before, after):
+            self.refresh(Region(0, at - self.scroll_offset.y + 1, self.size.width, 1))
+        self._keep_in_sight()
+
+    def _keep_in_sight(self) -> None:
         """Keeps the cursor on the screen. Forced: the scrollbar that allows it comes with the next layout."""
         top, rows = self.scroll_offset.y, max(1, self.size.height - 1)
         if self.cursor < top:
@@ -207,7 +221,7 @@ class Table(ScrollView, can_focus=True):
         """Moves the cursor by rows; one that stays still comes back to the screen."""
         self._moved = True
         self.cursor = self._row_at(max(0, min(self.cursor + by, len(self._keys) - 1)), -1 if by < 0 else 1)
-        self.watch_cursor()
+        self._keep_in_sight()
         self._follows = self.cursor >= len(self._keys) - 1
 
     def _row_at(self, at: int, step: int = -1) -> int:
@@ -242,11 +256,11 @@ class Table(ScrollView, can_focus=True):
 
     def _head_clicked(self, x: int) -> None:
         left = 2
-        for column, size in enumerate(widths(self._columns, self._longest, self.scrollable_content_region.width - 2)):
+        for column, size in enumerate(self._widths(self.scrollable_content_region.width - 2)):
             if size and left <= x < left + size:
                 self.post_message(messages.HeadClicked(self, column))
             left += size + GAP if size else 0
 
     def on_resize(self) -> None:
         """A smaller screen must not hide the cursor."""
-        self.watch_cursor()
+        self._keep_in_sight()

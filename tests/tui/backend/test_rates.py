@@ -1,48 +1,41 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import pytest
 from redis.exceptions import ResponseError
 
+from luasprocs.state.daemons import DaemonInfo, Running
 from luasprocs_tui.backend.rates import PulseCounter, StatsCounter
+
+
+def running(now_ms: int, **reads: int) -> Running:
+    """Daemons that were heard of now; `dead` never."""
+    daemons = [
+        DaemonInfo(name, now_ms if name != "dead" else 1, 7, lag=3, read=read) for name, read in sorted(reads.items())
+    ]
+    return Running(now_ms, tuple(daemons))
 
 
 def test_the_pulse_counts_what_is_alive() -> None:
     counter = PulseCounter()
-    beat = b'%d 7 {"read": %d, "runs": %d, "lag": 3}'
-    beats = {b"a": beat % (1_000_000, 10, 5), b"dead": beat % (1, 0, 0)}
-    gaps = [(b"9-0", {b"source": b"y"}), (b"8-0", {b"kind": b"repeat", b"source": b"x"}), (b"7-0", {b"source": b"x"})]
-    first = counter.look([((1000, 0), beats, gaps, ResponseError("no such key"))])
-    assert first is not None
-    assert (first.daemons, first.lag, first.gaps, first.per_s, first.recorded) == (1, 3, 2, (), 0)
-    soon = counter.look([((1000, 100_000), {b"a": beat % (1_000_100, 90, 5)}, gaps, {"entries-added": 30})])
-    assert soon is not None
+    first = counter.look(running(1_000_000, a=10, dead=0), [ResponseError("no such key")])
+    assert (first.daemons, first.lag, first.per_s, first.runs_per_s) == (1, 3, (), None)
+    soon = counter.look(running(1_000_100, a=90), [{"entries-added": 30}])
     assert (soon.per_s, soon.runs_per_s) == ((), None), "a rate of a tenth of a second says nothing"
-    beats = {b"a": beat % (1_002_000, 110, 45), b"b": beat % (1_002_000, 7, 7)}
-    second = counter.look([((1002, 0), beats, Exception(), {"entries-added": 40})])
-    assert second is not None
-    assert (second.daemons, second.gaps, second.per_s, second.runs_per_s) == (2, 0, (50.0,), 20.0)
-    third = counter.look([((1004, 0), beats, [], Exception("NOPERM"))])
-    assert third is not None
+    second = counter.look(running(1_002_000, a=110, b=7), [{"entries-added": 40}])
+    assert (second.daemons, second.per_s, second.runs_per_s) == (2, (50.0,), 20.0)
+    third = counter.look(running(1_004_000, a=110, b=7), [Exception("NOPERM")])
     assert (third.per_s, third.runs_per_s) == ((50.0, 0.0), None)
-    assert counter.look([(Exception(), {}, [], {})]) is None
 
 
 def test_a_shard_that_comes_back_is_no_burst() -> None:
     counter = PulseCounter()
-
-    def one(at_s: int, read: int) -> tuple[Any, Any, Any, Any]:
-        return (at_s, 0), {b"a": b'%d 7 {"read": %d}' % (at_s * 1000, read)}, [], {"entries-added": read}
-
     looks = [
-        counter.look([one(1000, 100), one(1000, 100_000)]),
-        counter.look([one(1002, 110)]),
-        counter.look([one(1004, 120), one(1004, 100_020)]),
-        counter.look([one(1006, 130), one(1006, 100_030)]),
+        counter.look(running(at_s * 1000, a=sum(reads)), [{"entries-added": read} for read in reads])
+        for at_s, reads in ((1000, (100, 100_000)), (1002, (110,)), (1004, (120, 100_020)), (1006, (130, 100_030)))
     ]
-    assert [(look.per_s, look.runs_per_s) for look in looks if look] == [((), None)] * 3 + [((10.0,), 10.0)]
+    assert [(look.per_s, look.runs_per_s) for look in looks] == [((), None)] * 3 + [((10.0,), 10.0)]
 
 
 def test_what_is_counted_of_a_sproc(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,14 +6,23 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from luasprocs.contract.codes import FindingCode
+from luasprocs.operations.findings import findings
+from luasprocs.operations.snapshot import read_snapshot
 from luasprocs.server.registry import Registry
 from luasprocs_tui.app import TuiApp
+from luasprocs_tui.backend.registry_backend import RegistryBackend
 from luasprocs_tui.backend.snapshot_reader import SnapshotReader
+from luasprocs_tui.screens.beside import EVERY_S
 from luasprocs_tui.settings import Context
+from luasprocs_tui.shell import REFRESH_S
+from luasprocs_tui.values.trouble import Trouble, trouble_of
 from tests.live import put, sproc
-from tests.tui.pilot import KEYS, SOURCES, listed, put_sources
+from tests.tui.pilot import KEYS, SOURCES, listed, put_sources, record
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from luasprocs_tui.values.snapshots import Snapshot
     from tests.servers import Server
 
 
@@ -52,7 +61,7 @@ async def test_redis_is_asked_twice_a_second_at_most_and_never_by_keys(server: S
         started = time.monotonic()
         for _ in range(12):
             await pilot.press(*"jjk")
-        await pilot.press("slash", *"s01", "escape", "o", "O", "T", "T")
+        await pilot.press("slash", *"s01", "escape", "o", "enter", "O", "T", "T")
         await pilot.pause(1)
         passed = time.monotonic() - started
         commands: Any = client.info("commandstats")
@@ -60,7 +69,7 @@ async def test_redis_is_asked_twice_a_second_at_most_and_never_by_keys(server: S
         assert looks <= passed * 2 + 1, (looks, passed)
 
 
-def test_what_fails_now_and_then_is_failing_though_its_last_run_went_well(
+def test_what_fails_now_and_then_is_marked_in_the_list_and_status_says_the_same_as_the_badge(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("luasprocs_tui.backend.rates.LEAST_S", 0.0)
@@ -68,13 +77,49 @@ def test_what_fails_now_and_then_is_failing_though_its_last_run_went_well(
     put(client, sproc("a.lua", "return 1"), sproc("b.lua", "return 1"))
     registry = Registry(client, keys)
     reader = SnapshotReader(lambda: registry)
+
+    def look() -> tuple[Snapshot, Trouble]:
+        time.sleep(0.01)
+        found = reader.read(("a.lua", "b.lua"))
+        assert found.findings == findings(read_snapshot(registry, "")), "one says what the other does not"
+        return found, trouble_of(found.rows[0], time.time() * 1000)
+
     before: Any = {"runs": 10, "errors": 1, "last_status": "ok", "last_error": "ERR a.lua:1: no"}
     client.hset(keys.stats("a.lua"), mapping=before)
-    assert not reader.read(("a.lua", "b.lua")).findings, "an error of yesterday"
+    assert look()[1] is Trouble.QUIET, "an error of yesterday"
     client.hset(keys.stats("a.lua"), mapping={"runs": 20, "errors": 2})
-    time.sleep(0.01)
-    found = reader.read(("a.lua", "b.lua"))
-    assert [(one.code, one.names) for one in found.findings] == [(FindingCode.FAILING, ("a.lua",))]
-    assert "a.lua: ERR a.lua:1: no" in found.findings[0].message
+    found, trouble = look()
+    assert (trouble, found.findings) == (Trouble.ERRING, ())
     client.hset(keys.stats("a.lua"), mapping={"runs": 30})
-    assert reader.read(("a.lua", "b.lua")).findings, "for a minute"
+    assert look()[1] is Trouble.ERRING, "for a minute"
+    client.hset(keys.stats("a.lua"), mapping={"errors": 3, "last_status": "error", "failed_in_a_row": 1})
+    found, trouble = look()
+    assert (trouble, [one.code for one in found.findings]) == (Trouble.FAILING, [FindingCode.FAILING])
+
+
+def test_at_rest_with_its_panels_the_screen_asks_redis_twice_a_second_at_most(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server's `total_reads_processed` counts what its clients send: a pipeline below 16 kB once."""
+    monkeypatch.setattr("luasprocs_tui.backend.snapshot_reader.REST_FACTOR", 0)  # full reads as often as can be
+    client, looks = server.client(), 15
+    put(client, *(sproc(f"s{number:02}.lua", "return 1") for number in range(40)))
+    backend = RegistryBackend(server.url)
+    names = [row.name for row in backend.snapshot((), full=False).rows]
+    generation = backend.snapshot(names, full=False).revision.generation
+
+    def asked(look: Callable[[], object]) -> float:
+        before: Any = client.info("stats")
+        for number in range(looks):
+            record(client, names[number])
+            look()
+        after: Any = client.info("stats")
+        return float(after["total_reads_processed"] - before["total_reads_processed"] - looks - 1) / looks
+
+    backend.about(names[3], generation)
+    of_list = asked(lambda: backend.snapshot(names[:30], full=False))
+    of_panels = asked(lambda: backend.about(names[3], generation))
+    assert of_panels == 1
+    assert of_list / REFRESH_S + of_panels / EVERY_S <= 2
+    about = backend.about(names[3], generation)
+    assert [one.sproc for one in about.runs] == [names[3]] * 2, "each record once, though only new ones are read"

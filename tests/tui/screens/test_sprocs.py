@@ -33,6 +33,7 @@ from tests.tui.pilot import (
     listed,
     put_sources,
     screen_of,
+    shows,
     text_of,
     until,
 )
@@ -252,14 +253,18 @@ async def test_sorted_by_each_column_and_the_other_way_round(server: Server):
         table = pilot.app.screen.query_one(Table)
         before = table.visible_keys
         await pilot.press("o")
+        await shows(pilot, "Sort by", "what is in trouble first")
+        await pilot.press("j", "enter")
         assert table.visible_keys == ("a.lua", "b.lua", "c.lua")
         assert "NAME↑" in screen_of(pilot)
         await pilot.press("O")
         assert table.visible_keys == ("c.lua", "b.lua", "a.lua")
-        await pilot.press(*"ooooooooo")
+        await pilot.press("o", *"jjjjjjjjj", "enter")
         assert table.visible_keys == ("b.lua", "a.lua", "c.lua")
         assert "ERROR↓" in screen_of(pilot)
-        await pilot.press(*"oooo")
+        await pilot.press("o")
+        await shows(pilot, "ERRORS ↓")
+        await pilot.press("g", "enter")
         assert table.visible_keys == before
 
 

@@ -106,7 +106,7 @@ GAP = Gap(
 def snapshot() -> Snapshot:
     """The registry at one moment, which is now."""
     errors = (0.0, 0.0, 3.0, 1.0, 2.5)
-    pulse = Pulse(NOW_MS, time.monotonic(), 2, 3, 1, 1234, 12.0, tuple(map(float, range(12))), errors)
+    pulse = Pulse(NOW_MS, time.monotonic(), 2, 3, 1234, 12.0, tuple(map(float, range(12))), errors)
     revision = Revision()._replace(
         generation=7, commit="c0ffee" * 6, branch="main", applied_at="2026-09-21T12:00:00+00:00"
     )

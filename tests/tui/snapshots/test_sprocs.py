@@ -24,7 +24,9 @@ def test_a_tree_with_marks_in_production(snap_compare: Any, monkeypatch: pytest.
 @shown
 def test_a_filter(snap_compare: Any, monkeypatch: pytest.MonkeyPatch, shown: str) -> None:
     made, size = app(monkeypatch, shown)
-    assert snap_compare(made, terminal_size=size, run_before=opened(press=("slash", *"bill", "enter", "o")))
+    assert snap_compare(
+        made, terminal_size=size, run_before=opened(press=("slash", *"bill", "enter", "o", "j", "enter"))
+    )
 
 
 @pytest.mark.parametrize("theme", ["light", "contrast"])

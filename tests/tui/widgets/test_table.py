@@ -1,16 +1,19 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 from rich.cells import cell_len
+from textual.app import App
 
-from luasprocs_tui.values.columns import Column, fit, widths
+from luasprocs_tui.values.columns import Column, Line, fit, widths
 from luasprocs_tui.values.rows import Row
+from luasprocs_tui.widgets.table import Table
 from tests.tui.pilot import filled, unconnected
 
 if TYPE_CHECKING:
-    pass
+    from textual.app import ComposeResult
+    from textual.strip import Strip
 
 
 @pytest.mark.parametrize("text", ["漢字漢字", "abc", "", "👩‍💻" * 9, "e\u0301" * 9, "\x1b" * 9])
@@ -34,3 +37,35 @@ async def test_half_a_page_down_and_up() -> None:
         for key, at in (("ctrl+d", page // 2), ("ctrl+d", page // 2 * 2), ("ctrl+u", page // 2), ("ctrl+u", 0)):
             await pilot.press(key)
             assert abs(table.cursor - at) <= 1, key
+
+
+class CountingTable(Table):
+    """Says which lines were drawn."""
+
+    drawn: ClassVar[list[int]] = []
+
+    def render_line(self, y: int) -> Strip:
+        self.drawn.append(y)
+        return super().render_line(y)
+
+
+class OneTable(App[None]):
+    def compose(self) -> ComposeResult:
+        yield CountingTable((Column("NAME", 10, 20),))
+
+
+async def test_a_move_draws_the_two_rows_alone() -> None:
+    app = OneTable()
+    async with app.run_test(size=(80, 24)) as pilot:
+        table = app.query_one(CountingTable)
+        table.focus()
+        table.show_lines([Line(f"{at:03}", (f"{at:03}",)) for at in range(100)])
+        await pilot.press("j")
+        await pilot.pause()
+        table.drawn.clear()
+        await pilot.press("j")
+        await pilot.pause()
+        assert {*table.drawn} == {2, 3}
+        await pilot.press("G")
+        await pilot.pause()
+        assert {*table.drawn} == {*range(24)}
