@@ -260,6 +260,7 @@ async def ribbon(server: EmbeddedServer) -> None:
     """A sproc that fails since a commit of some minutes ago. What ran before is written as by the engine: that takes no hour."""
     with Redis.from_url(server.url, protocol=2) as client:
         client.flushall()
+        client.function_flush("SYNC")
         registry, keys = Registry(client, Keys()), Keys()
         now_s: int = client.time()[0]
         failing = [(6 - ago, 14 + ago % 5, 3 + ago) for ago in range(6)]
