@@ -69,6 +69,12 @@ def problems_in(repository: Repository, desired: Desired, names: Iterable[str] |
     return sorted({*early, *passed_over, *check(GitWorkspace(repository, desired), wanted)})
 
 
+def errors_in(repository: Repository, desired: Desired, names: Iterable[str]) -> list[Problem]:
+    """What keeps some sprocs from being applied."""
+    wanted = set(names)
+    return [one for one in problems_in(repository, desired, wanted) if one.kind == "error"] if wanted else []
+
+
 def libraries_among(repository: Repository, desired: Desired, names: Iterable[str]) -> bool:
     """Whether one of those that it has is a library, which others may require; of broken ones nobody knows."""
     there = [name for name in names if name in desired.entries]

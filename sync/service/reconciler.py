@@ -22,6 +22,7 @@ from luasprocs.state.desired import SyncState
 from sync.git.worktree import PATIENCE_S
 from sync.reconcile.decision import GOES_ON, Decision, decide
 from sync.reconcile.desired import WORKTREE
+from sync.reconcile.desired_sprocs import errors_in
 from sync.reconcile.left import read_left
 from sync.reconcile.pending_diffs import Diffs
 from sync.reconcile.syncer import Options, Prepared, Syncer
@@ -29,7 +30,7 @@ from sync.service.edit_committer import EditCommitter
 from sync.service.facts import contained_by, read_facts
 from sync.service.fetching import Fetches
 from sync.service.publisher import Publisher
-from sync.service.reconciliation import Reconciliation, kept_out, summary
+from sync.service.reconciliation import Reconciliation, first_of, kept_out, summary
 from sync.service.repairs import Recurrence
 from sync.service.requested import Requested
 
@@ -175,6 +176,9 @@ class Reconciler:
             return self._refuse(desired, live, str(error))
         plan = prepared.plan
         if not decision.apply:
+            wanted = plan.names_changed if decision.state == DesiredState.SUSPENDED else ()
+            if broken := errors_in(self._source.repository, desired, wanted):
+                return self._refuse(desired, live, first_of(broken), tuple(map(str, broken)), plan)
             waits = Reconciliation.seen(live, self._state(desired, decision.state, decision.reason, plan))
             return self._mended(live, waits) if decision.state == DesiredState.PINNED else waits
         if prepared.refusal:
@@ -216,7 +220,7 @@ class Reconciler:
         try:
             outcome = syncer.sync(desired, prepared)
         except ProblemsError as error:
-            return self._refuse(desired, live, _first_of(error), tuple(map(str, error.problems)))
+            return self._refuse(desired, live, first_of(error.problems), tuple(map(str, error.problems)))
         except ConflictError as error:
             if isinstance(error, NotKeptError):
                 self._recurrence.made(live, prepared.plan, same=prepared.same_commit)
@@ -289,8 +293,3 @@ class Reconciler:
             at=time.time(),
             daemon=self._daemon,
         )
-
-
-def _first_of(error: ProblemsError) -> str:
-    first, more = error.problems[0], len(error.problems) - 1
-    return f"{first}" + (f" (and {more} more)" if more else "")

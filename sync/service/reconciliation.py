@@ -10,8 +10,9 @@ from luasprocs.registry.plan import Plan
 from luasprocs.state.desired import SyncState
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
+    from luasprocs.errors import Problem
     from luasprocs.registry.live import Live
     from luasprocs.registry.plan import SyncOutcome
     from sync.reconcile.desired import Desired
@@ -69,3 +70,9 @@ def kept_out(plan: Plan, desired: Desired, live: Collection[str]) -> Plan:
         deleted=tuple(name for name in plan.held if name not in desired.entries),
         unchanged=0,
     )
+
+
+def first_of(problems: Sequence[Problem]) -> str:
+    """The first of some problems, and how many more there are."""
+    first, more = problems[0], len(problems) - 1
+    return f"{first}" + (f" (and {more} more)" if more else "")

@@ -245,6 +245,24 @@ def test_suspended_it_looks_and_applies_nothing(server, repo):
         assert stands(client, "synced").diffs == ()
 
 
+def test_a_broken_commit_is_refused_though_syncs_are_suspended(server, repo):
+    client = server.client()
+    first = repo.git("rev-parse", "HEAD")
+    with Service(server.url, repo.path):
+        live(client, first)
+        assert suspend(Registry(client, KEYS), "ann", "a freeze")
+        repo.write("sprocs/a.lua", "return (\n")
+        repo.commit("broken")
+        state = stands(client, "refused")
+        assert state.reason.startswith("sprocs/a.lua:2:")
+        repo.write("sprocs/a.lua", "return 3\n")
+        third = repo.commit("mended")
+        stands(client, "suspended")
+        assert commit_of(client) == first
+        assert unsuspend(Registry(client, KEYS))
+        live(client, third)
+
+
 def test_most_of_the_sprocs_are_not_removed_unasked(server, repo):
     client = server.client()
     for number in range(8):
