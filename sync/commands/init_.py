@@ -9,7 +9,10 @@ from pathlib import Path
 import click
 
 from luasprocs.errors import SettingsError
+from luasprocs.language.editor.command_docs import kept
+from luasprocs.language.editor.meta_library import meta_library
 from sync.console import Console
+from sync.git.checkout import settings_of
 
 _SETTINGS = """\
 # What a git writer decides. Everything else is the host's: see luasprocs --help.
@@ -23,12 +26,21 @@ _SPROC = """\
 local count = redis.call('INCR', KEYS[1] or '{hello.lua}:count')
 return 'hello ' .. (ARGV[1] or 'world') .. ', number ' .. count
 """
+_LIBRARY = ".luals/sprocs.lua"
+_LUARC = """\
+{
+  "$schema": "https://raw.githubusercontent.com/LuaLS/vscode-lua/master/setting/schema.json",
+  "runtime.version": "Lua 5.1",
+  "workspace.library": [".luals"],
+  "workspace.checkThirdParty": false
+}
+"""
 
 
 @click.command("init")
 @click.pass_obj
 def command(flags: dict[str, str]) -> None:
-    """Create luasprocs.toml and sprocs/hello.lua here, unless they exist."""
+    """Create luasprocs.toml and sprocs/hello.lua here, unless they exist; and what language servers of Lua read."""
     console = Console.of_process()
     folder = Path(flags.get("repo", "."))
     if not folder.is_dir():
@@ -39,14 +51,19 @@ def command(flags: dict[str, str]) -> None:
     wanted = {"luasprocs.toml": _SETTINGS.format(owner=owner)}
     if not (folder / "sprocs").exists():
         wanted["sprocs/hello.lua"] = _SPROC
+    if settings_of(folder).folder:  # where sprocs stand at the top, each .lua file is one
+        wanted |= {".luarc.json": _LUARC, _LIBRARY: meta_library(kept())}
     for name, content in wanted.items():
         path = folder / name
-        if path.exists():
+        if name == _LIBRARY and path.is_file() and path.read_text(encoding="utf-8") != content:
+            _write(path, content)
+            console.line(f"wrote {name} anew")
+        elif path.exists():
             console.line(f"{name} exists, not changed")
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, content)
-        console.line(f"wrote {name}")
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write(path, content)
+            console.line(f"wrote {name}")
     console.line("next: git add, git commit, luasprocs sync; then luasprocs execute hello.lua")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from typing import TYPE_CHECKING
@@ -40,6 +41,20 @@ def test_init_leaves_what_is_there(shell: Shell) -> None:
     assert "luasprocs.toml exists" in said.out
     assert (shell.repo / "luasprocs.toml").read_text() == "# mine\n"
     assert [path.name for path in (shell.repo / "sprocs").iterdir()] == ["a.lua"]
+
+
+def test_init_writes_what_language_servers_of_lua_read(shell: Shell) -> None:
+    shell.ok("init")
+    (library,) = json.loads((shell.repo / ".luarc.json").read_text())["workspace.library"]
+    path = shell.repo / library / "sprocs.lua"
+    assert "function redis.call(command, ...) end" in path.read_text()
+    assert shell("plan", "--worktree", "--json").json["created"] == ["hello.lua"]
+    path.write_text("an older one")
+    assert "sprocs.lua anew" in shell.ok("init").out
+    path.unlink()
+    (shell.repo / "luasprocs.toml").write_text('folder = ""\n')
+    shell.ok("init")
+    assert not path.exists(), "at the top it would be a sproc"
 
 
 def test_init_writes_settings_that_can_be_read_whatever_the_folders_name(shell: Shell) -> None:
