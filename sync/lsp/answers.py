@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from lsprotocol import types
 
 from luasprocs.language.editor import navigation
+from luasprocs.language.editor.colours import KINDS, coloured
 from luasprocs.language.editor.command_docs import kept
 from luasprocs.language.editor.completion import Names, complete
 from luasprocs.language.editor.fixes import fixes, readonly
+from luasprocs.language.editor.formatting import formatted
 from luasprocs.language.editor.hints import schedule_hints
 from luasprocs.language.editor.hover import hover, signature
 from luasprocs.language.editor.outline import folds, symbols
@@ -169,6 +171,26 @@ def hints(place: Asked, _: types.InlayHintParams) -> list[types.InlayHint]:
     """The next times of its schedule."""
     found = schedule_hints(place.text, time.time() * 1000)
     return [types.InlayHint(place.positions.position(one.at), one.text) for one in found]
+
+
+def colours(place: Asked, _: types.SemanticTokensParams) -> types.SemanticTokens:
+    """The words that a grammar of Lua doesn't know, each by its distance from the one before."""
+    data: list[int] = []
+    line = column = 0
+    for one in coloured(place.text):
+        found = place.positions.range(one.start, one.end)
+        if found.start.line != found.end.line:
+            continue
+        start = found.start.character - (column if found.start.line == line else 0)
+        data += [found.start.line - line, start, found.end.character - found.start.character, KINDS.index(one.kind), 0]
+        line, column = found.start.line, found.start.character
+    return types.SemanticTokens(data)
+
+
+def formatting(place: Asked, _: types.DocumentFormattingParams) -> list[types.TextEdit]:
+    """The header's lines as they are usually written."""
+    ranged = place.positions.range
+    return [types.TextEdit(ranged(one.start, one.end), one.text) for one in formatted(place.text)]
 
 
 def actions(place: Asked, params: types.CodeActionParams) -> list[types.CodeAction]:

@@ -9,6 +9,7 @@ from typing import Any
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
+from luasprocs.language.editor.colours import KINDS
 from sync.lsp import answers, renaming
 from sync.lsp.service import Asked, Service
 
@@ -32,6 +33,8 @@ ANSWERS: Mapping[str, tuple[Answer, object]] = {
     types.TEXT_DOCUMENT_DOCUMENT_SYMBOL: (answers.outline, None),
     types.TEXT_DOCUMENT_FOLDING_RANGE: (answers.folding, None),
     types.TEXT_DOCUMENT_INLAY_HINT: (answers.hints, None),
+    types.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL: (answers.colours, types.SemanticTokensLegend(list(KINDS), [])),
+    types.TEXT_DOCUMENT_FORMATTING: (answers.formatting, None),
     types.TEXT_DOCUMENT_CODE_ACTION: (
         answers.actions,
         types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from lsprotocol import types
 
+from luasprocs.language.editor.colours import KINDS
 from tests.lsp.conftest import BUY, MONEY
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
@@ -159,6 +160,36 @@ async def test_the_outline_and_the_symbols_of_all(editor):
         types.FoldingRangeParams(editor.document("lib/money.lua"))
     )
     assert [(one.start_line, one.end_line) for one in folds] == [(0, 1), (3, 4)]
+
+
+async def test_the_header_alone_is_formatted(editor):
+    editor.open("form.lua", "--event=set  \n---   @key a:*\n-- prose  \nlocal a=1\n")
+    asked = types.DocumentFormattingParams(editor.document("form.lua"), types.FormattingOptions(2, True))
+    edits = await editor.client.text_document_formatting_async(asked)
+    assert [(one.range.start.line, one.new_text) for one in edits] == [(0, "-- event=set"), (1, "-- @key a:*")]
+    editor.change("form.lua", "-- event=set\n-- @key a:*\n-- prose  \nlocal a=1\n")
+    assert not await editor.client.text_document_formatting_async(asked)
+    editor.close("form.lua")
+
+
+async def test_words_that_a_grammar_does_not_know_have_colours(editor):
+    text = "-- event=set\nlocal m = require('lib/money.lua')\nreturn m.round(redis.call('GET', KEYS[1]))\n"
+    editor.open("colour.lua", text)
+    asked = types.SemanticTokensParams(editor.document("colour.lua"))
+    data = list((await editor.client.text_document_semantic_tokens_full_async(asked)).data)
+    found, line, column = [], 0, 0
+    for lines, columns, length, kind, _ in zip(*[iter(data)] * 5, strict=True):
+        column, line = columns + (0 if lines else column), line + lines
+        found.append((text.split("\n")[line][column : column + length], KINDS[kind]))
+    assert found == [
+        ("event", "property"),
+        ("set", "enumMember"),
+        ("round", "method"),
+        ("redis", "namespace"),
+        ("GET", "macro"),
+        ("KEYS", "parameter"),
+    ]
+    editor.close("colour.lua")
 
 
 async def test_a_file_that_comes_and_goes_on_disk(editor, folder):

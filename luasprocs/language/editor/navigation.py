@@ -46,7 +46,7 @@ def target(name: str, text: str, at: int) -> Target | None:
         return Target(word.value) if here.what in {"require", "sproc"} else None
     before = text[: word.start].rstrip()
     if before.endswith((".", ":")):
-        for library, start in _uses(text):
+        for library, start in members_used(text):
             if start == word.start:
                 return Target(library, word.value)
     if any(one.start == word.start for one in members(text)):
@@ -98,7 +98,7 @@ def _fields(text: str, at: int, found: dict[str, Member]) -> None:
             found.setdefault(field[1], Member(field[1], start, start + len(field[1])))
 
 
-def _uses(text: str) -> Iterator[tuple[str, int]]:
+def members_used(text: str) -> Iterator[tuple[str, int]]:
     """Each member that is taken from a required library: the library, and where the member stands."""
     bound = {found[1]: found[3] for found in _REQUIRED.finditer(text) if not inside(text, found.start() + 1)}
     before_two, before = None, None
@@ -123,7 +123,7 @@ def references_to(wanted: Target, sources: Mapping[str, str], *, declaration: bo
         if wanted.member:
             if name == wanted.sproc and declaration:
                 yield from (Place(name, one.start, one.end) for one in members(text) if one.name == wanted.member)
-            for library, start in _uses(text):
+            for library, start in members_used(text):
                 end = start + len(wanted.member)
                 if (
                     library == wanted.sproc

@@ -7,12 +7,16 @@ from hypothesis import strategies as st
 
 from luasprocs.language.analysis import analyse
 from luasprocs.language.editor import navigation
+from luasprocs.language.editor.colours import coloured
 from luasprocs.language.editor.command_docs import kept
 from luasprocs.language.editor.completion import Names, complete
 from luasprocs.language.editor.fixes import fixes, readonly
+from luasprocs.language.editor.formatting import formatted
 from luasprocs.language.editor.hints import schedule_hints
 from luasprocs.language.editor.hover import hover, signature
 from luasprocs.language.editor.outline import folds, symbols
+from luasprocs.language.header import fields_of
+from luasprocs.language.places import Lines
 
 PIECES = st.sampled_from(
     [
@@ -79,6 +83,14 @@ def test_every_answer_has_its_places_in_the_text(text, share):
     signature(text, at, kept())
     spans += [(one.start, one.end) for one in symbols(text)]
     spans += [(start, end) for start, end, _ in folds(text)]
+    spans += [(one.start, one.end) for one in coloured(text)]
+    changes = list(formatted(text))
+    spans += [(one.start, one.end) for one in changes]
+    right = text
+    for change in reversed(changes):
+        right = right[: change.start] + change.text + right[change.end :]
+    assert list(formatted(right)) == []
+    assert [one[:2] for one in fields_of(right, Lines(right))] == [one[:2] for one in fields_of(text, Lines(text))]
     spans += [(one.at, one.at) for one in schedule_hints(text, 0)]
     spans += [(one.start, one.end) for one in navigation.members(text)]
     found = analyse(text, "a.lua")
