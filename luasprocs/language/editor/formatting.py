@@ -14,7 +14,7 @@ _BEFORE = re.compile(r"[ \t\v\f]*-{2,}[ \t\v\f]*\Z")
 _AFTER = re.compile(r"[ \t\v\f]*(?=[\r\n]|\Z)")
 
 
-class Change(NamedTuple):
+class Rewritten(NamedTuple):
     """A stretch of the text and what it is to be."""
 
     start: int
@@ -22,7 +22,7 @@ class Change(NamedTuple):
     text: str
 
 
-def formatted(text: str) -> Iterator[Change]:
+def formatted(text: str) -> Iterator[Rewritten]:
     """The changes of the fields that stand in line comments and are written otherwise."""
     for one in scan(text):
         if one.block:
@@ -34,4 +34,4 @@ def formatted(text: str) -> Iterator[Change]:
             continue
         right = f"-- {written(one.key, one.value.strip(BLANKS), marked=one.marked)}"
         if text[line_at : after.end()] != right:
-            yield Change(line_at, after.end(), right)
+            yield Rewritten(line_at, after.end(), right)
