@@ -13,6 +13,7 @@ from typing import Any
 from luasprocs.language.editor.command_docs import FILE, flat
 from luasprocs.server.connection import connect
 from luasprocs.server.embedded import EmbeddedServer
+from sync.console import Console
 
 
 def told_by(binary: str | None) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def main() -> int:
     found = (told_by(binary) if binary else {}) | told_by(None)
     text = json.dumps(dict(sorted(found.items())), separators=(",", ":"), ensure_ascii=False)
     FILE.write_bytes(gzip.compress(text.encode(), 9, mtime=0))
-    print(f"{len(found)} commands in {FILE.stat().st_size:,} bytes", file=sys.stderr)
+    Console.of_process().line(f"{len(found)} commands in {FILE.stat().st_size:,} bytes")
     return 0
 
 
