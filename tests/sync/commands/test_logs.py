@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -166,8 +167,12 @@ def test_following_shows_each_at_once_until_it_is_interrupted(live: Shell) -> No
         for number in range(3):
             live.ok("execute", "hello.lua", f"{number}")
             assert json.loads(process.stdout.readline())["reply"] == f"hello {number}"
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
+        for _ in range(5):  # Python drops one that comes while it frees an object
+            process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+                break
+        assert process.returncode == 130
         assert process.stderr.read() == ""
 
 
