@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.pairs import Result
+from sync.lsp.service import DEBOUNCE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,8 +101,6 @@ class Client:
 
 def _typing(client: Client, folder: Path, text: str) -> list[float]:
     """Milliseconds of each key, without the wait before the server looks."""
-    from sync.lsp.service import DEBOUNCE_S  # noqa: PLC0415  # pygls takes half a second of every benchmark
-
     uri = (folder / "sprocs" / "typed.lua").as_uri()
     client.open(uri, text)
     client.problems(uri, 1)

@@ -6,6 +6,7 @@ As Lua 5.1's `llex.c` has them. A source that doesn't compile is read as far as 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -68,6 +69,23 @@ def inside(text: str, at: int) -> Literal["comment", "string", ""]:
             closed = whole.endswith("]") if found.lastgroup == "long" else whole[-1] == whole[0] and len(whole) > 1
             return "" if closed and at == found.end() else "string"
     return ""
+
+
+class Hidden:
+    """Where the comments and literals of a source are: asked for many places of one text."""
+
+    def __init__(self, text: str) -> None:
+        spans = [
+            found.span()
+            for found in _TOKEN.finditer(text)
+            if found.lastgroup in {"long", "short"} or found[0][:2] == "--"
+        ]
+        self._starts = [start for start, _ in spans]
+        self._ends = [end for _, end in spans]
+
+    def __contains__(self, at: int) -> bool:
+        before = bisect_right(self._starts, at) - 1
+        return before >= 0 and at < self._ends[before]
 
 
 def follows_dot(text: str, start: int) -> bool:

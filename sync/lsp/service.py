@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lsprotocol import types
 from pygls.uris import to_fs_path
 
+from luasprocs.language.files import SOURCE_LIMIT_BYTES
 from luasprocs.language.places import Lines, Range
 from sync.git.checkout import find_top
 from sync.lsp.diagnosis import CHUNK, Diagnosis
@@ -85,10 +86,12 @@ class Service:
         return self._root(find_top(folder) or folder)
 
     def place(self, uri: str) -> Asked | None:
-        """A sproc by its URI; None if it is none."""
+        """A sproc by its URI; None if it is none, or too large to be one: what can't be live is not worth a wait."""
         root = self.root_of(uri)
         name = root.tree.name_of(uri) if root else None
         text = root.tree.text(name) if root and name else None
+        if text is not None and len(text) > SOURCE_LIMIT_BYTES:
+            return None
         return Asked(root, name, Positions(text, self.encoding)) if root and name and text is not None else None
 
     def positions(self, root: Root, name: str) -> Positions | None:

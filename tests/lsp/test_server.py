@@ -204,6 +204,15 @@ async def test_a_file_that_comes_and_goes_on_disk(editor, folder):
     await editor.problems("broken.lua")
 
 
+async def test_a_file_too_large_for_a_sproc_costs_nobody_a_wait(editor):
+    text = "local a = 1\n" * 900_000
+    editor.open("large.lua", text)
+    await editor.problems("large.lua", "file.too-large")
+    asked = types.DocumentSymbolParams(editor.document("large.lua"))
+    assert await editor.client.text_document_document_symbol_async(asked) is None
+    editor.close("large.lua")
+
+
 async def test_files_that_are_no_sprocs_and_nonsense_change_nothing(editor, folder):
     (folder.parent / "notes.lua").write_text("return (\n")
     for uri in (

@@ -9,7 +9,7 @@ from luasprocs.language.editor.cursor import cursor
 from luasprocs.language.editor.outline import symbols
 from luasprocs.language.places import Lines
 from luasprocs.language.references import references
-from luasprocs.language.tokens import inside, tokens
+from luasprocs.language.tokens import Hidden, follows_dot, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -51,7 +51,7 @@ def target(name: str, text: str, at: int) -> Target | None:
                 return Target(library, word.value)
     if any(one.start == word.start for one in members(text)):
         return Target(name, word.value)
-    bound = {found[1]: found[3] for found in _REQUIRED.finditer(text) if not inside(text, found.start() + 1)}
+    bound = _bound(text)
     return Target(bound[word.value]) if word.value in bound else None
 
 
@@ -67,6 +67,7 @@ def members(text: str) -> list[Member]:
     """The members of the table that a library returns: fields of the one it names, or of the one it makes."""
     stripped = text.rstrip()
     found: dict[str, Member] = {}
+    hidden = Hidden(text)
     if returned := _RETURNED.search(stripped):
         table = returned[1]
         for one in symbols(text):
@@ -74,16 +75,16 @@ def members(text: str) -> list[Member]:
             if one.kind == "function" and dot and owner == table and "." not in name:
                 found.setdefault(name, Member(name, one.name_end - len(name), one.name_end))
         for field in re.finditer(rf"(?<![\w.:]){re.escape(table)}\s*\.\s*([A-Za-z_]\w*)\s*=(?!=)", text):
-            if not inside(text, field.start() + 1):
+            if field.start() not in hidden:
                 found.setdefault(field[1], Member(field[1], *field.span(1)))
         if made := re.search(rf"\blocal\s+{re.escape(table)}\s*=\s*\{{", text):
-            _fields(text, made.end(), found)
+            _fields(text, made.end(), found, hidden)
     elif tables := list(_TABLE.finditer(text)):
-        _fields(text, tables[-1].end(), found)
+        _fields(text, tables[-1].end(), found, hidden)
     return sorted(found.values(), key=lambda one: one.start)
 
 
-def _fields(text: str, at: int, found: dict[str, Member]) -> None:
+def _fields(text: str, at: int, found: dict[str, Member], hidden: Hidden) -> None:
     """The fields of a table's constructor that begins at a place."""
     depth, end = 1, at
     while end < len(text) and depth:
@@ -92,15 +93,19 @@ def _fields(text: str, at: int, found: dict[str, Member]) -> None:
     body = text[at:end]
     for field in _FIELD.finditer("{" + body):
         start = at + field.start(1) - 1
-        if not inside(text, start + 1) and body[: field.start(1) - 1].count("{") == body[: field.start(1) - 1].count(
-            "}"
-        ):
+        if start not in hidden and body[: field.start(1) - 1].count("{") == body[: field.start(1) - 1].count("}"):
             found.setdefault(field[1], Member(field[1], start, start + len(field[1])))
+
+
+def _bound(text: str) -> dict[str, str]:
+    """The locals that hold libraries, each with the library's name."""
+    hidden = Hidden(text)
+    return {found[1]: found[3] for found in _REQUIRED.finditer(text) if found.start() not in hidden}
 
 
 def members_used(text: str) -> Iterator[tuple[str, int]]:
     """Each member that is taken from a required library: the library, and where the member stands."""
-    bound = {found[1]: found[3] for found in _REQUIRED.finditer(text) if not inside(text, found.start() + 1)}
+    bound = _bound(text)
     before_two, before = None, None
     for token in tokens(text):
         if not token.literal and before is not None and _joined(text, before.end, token.start):
@@ -108,7 +113,11 @@ def members_used(text: str) -> Iterator[tuple[str, int]]:
             chained = before_two is not None and _joined(text, before_two.end, before.start)
             if owner in bound and not chained:
                 yield bound[owner], token.start
-        if not token.literal and (direct := _DIRECT.search(text[max(0, token.start - 400) : token.start])):
+        if (
+            not token.literal
+            and follows_dot(text, token.start)
+            and (direct := _DIRECT.search(text[max(0, token.start - 400) : token.start]))
+        ):
             yield direct[2], token.start
         before_two, before = before, token
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.language.fields import header_end, scan
-from luasprocs.language.tokens import inside
+from luasprocs.language.tokens import Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,9 +39,9 @@ def symbols(text: str) -> Iterator[Symbol]:
     for one in scan(text):
         end = one.value_at + len(one.value)
         yield Symbol(one.key, "key", one.start, end, one.key_at, one.key_at + len(one.key), one.value)
-    ends = dict(_blocks(text))
+    ends, hidden = dict(_blocks(text)), Hidden(text)
     for found in _FUNCTION.finditer(text, header_end(text)):
-        if inside(text, found.start() + 1):
+        if found.start() in hidden:
             continue
         group = "name" if found["name"] else "assigned"
         opened = text.index("function", found.start())

@@ -24,7 +24,7 @@ KEY_DOCS: Mapping[str, str] = {
     "timeout": "How long a run may take.",
     "memory": "How much memory an async run may use.",
     "overlap": "What happens if an async run is due while one lasts: skip it, queue it, or run both.",
-    "retries": "How often a failed async run is tried again.",
+    "retries": "How often a failed run is tried again.",
     "backoff": "The delay before the first retry; it doubles with each.",
     "catchup": "`scan`: after a gap, keys that the sproc listens to are looked through.",
     "reentrant": "Whether what it writes may run it again.",
