@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from luasprocs.errors import LuasprocsError, ProblemsError
+from luasprocs.language.spelling import near
 from luasprocs.operations.terminal import escaped
 from sync.console import Console
 
@@ -90,10 +91,8 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in COMMANDS:
-            import difflib  # noqa: PLC0415  # 1 ms
-
-            if near := difflib.get_close_matches(args[0], COMMANDS, 1):
-                ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
+            if meant := near(args[0], COMMANDS, count=1):
+                ctx.fail(f"No such command {args[0]!r}. Did you mean {meant[0]!r}?")
         return super().resolve_command(ctx, args)
 
 
