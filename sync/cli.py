@@ -90,9 +90,8 @@ class _Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in COMMANDS:
-            if meant := near(args[0], COMMANDS, count=1):
-                ctx.fail(f"No such command {args[0]!r}. Did you mean {meant[0]!r}?")
+        if args[0] not in COMMANDS and (meant := near(args[0], COMMANDS, count=1)):
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {meant[0]!r}?")
         return super().resolve_command(ctx, args)
 
 
