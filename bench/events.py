@@ -83,31 +83,40 @@ def _ours(server_port: int, count: int = 1) -> float:
         return EVENTS / (time.perf_counter() - started)
 
 
+@contextlib.contextmanager
+def bare_loop(total: int, *places: tuple[int, str]) -> Iterator[subprocess.Popen[str]]:
+    """The bare loop, ready for so many events: it prints how many seconds they took, and ends.
+
+    `places`: the ports of its servers, each with what its keys there begin with.
+    """
+    script = Path(__file__).with_name("bare_events")
+    for port, tag in places:
+        with Redis(port=port, protocol=2) as client:
+            client.config_set("notify-keyspace-events", "K$")
+            client.config_set("client-output-buffer-limit", "pubsub 268435456 0 0")  # as the daemon does
+            client.execute_command(
+                "FUNCTION", "LOAD", "REPLACE", script.with_suffix(".lua").read_text(encoding="utf-8")
+            )
+            client.delete(f"{tag}fired", f"{tag}bare:watermark")
+    asked = [f"{port}:{tag}" for port, tag in places]
+    command = [sys.executable, str(script.with_suffix(".py")), str(total), "__keyspace@0__:dream:*", *asked]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as loop:
+        try:
+            assert loop.stdout is not None
+            for _ in places:
+                assert loop.stdout.readline() == "ready\n"
+            yield loop
+        finally:
+            loop.kill()
+
+
 def _bare(server_port: int) -> float:
     """The same by the bare loop."""
-    script = Path(__file__).with_name("bare_events")
-    with Redis(port=server_port, protocol=2) as client:
-        client.config_set("notify-keyspace-events", "K$")
-        client.execute_command("FUNCTION", "LOAD", "REPLACE", script.with_suffix(".lua").read_text(encoding="utf-8"))
-        client.delete("fired", "bare:watermark")
-        command = [
-            sys.executable,
-            str(script.with_suffix(".py")),
-            str(server_port),
-            str(EVENTS),
-            "__keyspace@0__:dream:*",
-        ]
-        client.config_set("client-output-buffer-limit", "pubsub 268435456 0 0")  # as the daemon does
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as loop:
-            try:
-                assert loop.stdout is not None
-                assert loop.stdout.readline() == "ready\n"
-                started = time.perf_counter()
-                write(server_port, EVENTS, "set", "dream:__rand_int__", "v")
-                _until(client, EVENTS)
-                return EVENTS / (time.perf_counter() - started)
-            finally:
-                loop.kill()
+    with Redis(port=server_port, protocol=2) as client, bare_loop(EVENTS, (server_port, "")):
+        started = time.perf_counter()
+        write(server_port, EVENTS, "set", "dream:__rand_int__", "v")
+        _until(client, EVENTS)
+        return EVENTS / (time.perf_counter() - started)
 
 
 def _recorded(server_port: int, record: str) -> float:
