@@ -134,9 +134,9 @@ def replay(scene: Scene, source: bytes | None = None) -> Replayed:
 
     name, record = scene.record.sproc, scene.record
     data = scene.source if source is None else source
-    own = read_sproc(name, name, data, git_blob_id(data), "")
     with Sandbox() as sandbox:
         try:
+            own = read_sproc(name, name, data, git_blob_id(data), "")
             put(sandbox.registry, [own, *(one for one in scene.sprocs if one.name != name)])
         except LuasprocsError as error:
             return Replayed(Status.ERROR, str(error))

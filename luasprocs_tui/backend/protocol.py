@@ -106,8 +106,8 @@ class Backend(Protocol):
     def count_keys(self, glob: str, limit: int) -> tuple[int, bool]:
         """How many keys match, of `limit` that are looked at; and whether those were all."""
 
-    def replay(self, record: Execution) -> Compared:
-        """Runs what a record tells of on a throw-away server; takes seconds."""
+    def replay(self, record: Execution, draft: bytes | None = None) -> Compared:
+        """Runs what a record tells of on a throw-away server, with the source of a draft, too, if there is one; takes seconds."""
 
     # Changes.
 

@@ -155,11 +155,11 @@ class RegistryBackend:
             each = [_count_keys(shard, glob, limit // len(shards)) for shard in shards]
         return sum(found for found, _ in each), all(whole for _, whole in each)
 
-    def replay(self, record: Execution) -> Compared:
+    def replay(self, record: Execution, draft: bytes | None = None) -> Compared:
         with errors_named(self._server):
             scene = replay.read_scene(self._registry, record)
-        then = None if scene.then is None else replay.replay(scene, scene.then)
-        return Compared(replay.replay(scene), then, tuple(text(seed.key) for seed in scene.seeds))
+        then, written = (None if one is None else replay.replay(scene, one) for one in (scene.then, draft))
+        return Compared(replay.replay(scene), then, tuple(text(seed.key) for seed in scene.seeds), written)
 
     def toggle_pause(self, names: Sequence[str]) -> Paused:
         with self._changing():

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 KEPT = "what you wrote is kept as a draft, which E opens again"
 NO_TERMINAL = "$EDITOR needs a terminal: type `luasprocs edit {name}` in one, or change the header here (e)"
+DELETED = "it was deleted meanwhile"
+NO_DRAFT = "there is no draft: E writes one"
 TYPED_KEPT = "what you typed is kept as a draft, which e opens again"
 
 
@@ -46,7 +48,7 @@ class Edits:
 
     def _header(self, sproc: Sproc | None) -> None:
         if sproc is None:
-            self._app.toast("it was deleted meanwhile", bad=True)
+            self._app.toast(DELETED, bad=True)
             return
         values = values_of(sproc.source, sproc.name)
         old = self._typed_before(sproc, values)
@@ -100,9 +102,48 @@ class Edits:
         self._runner.change(lambda: self._backend.sproc(name), self._source)
 
     def _source(self, sproc: Sproc | None) -> None:
-        if sproc is None:
-            self._app.toast("it was deleted meanwhile", bad=True)
+        if sproc is None or (written := self._write(sproc)) is None:
             return
+        draft, before = written
+        source = draft.source
+        if source == before:
+            self._unchanged(sproc, draft)
+        else:
+            self._sure(sproc._replace(blob=draft.base), source, sproc)
+
+    def drafted(self, name: str) -> bytes | None:
+        """What is written of a source and not live."""
+        draft = self._drafts.of(name)
+        return draft.source if draft else None
+
+    def draft(self, name: str, then: Callable[[], object]) -> None:
+        """Opens the draft of a source, or what is live, in the editor, and goes on: nothing is applied."""
+
+        def opened(sproc: Sproc | None) -> None:
+            if self._write(sproc) is not None:
+                then()
+
+        self._runner.change(lambda: self._backend.sproc(name), opened)
+
+    def apply_draft(self, name: str) -> None:
+        """Makes the draft of a source live, if there is one."""
+
+        def opened(sproc: Sproc | None) -> None:
+            draft = self._drafts.of(name)
+            if sproc is None:
+                self._app.toast(DELETED, bad=True)
+            elif draft is None:
+                self._app.toast(NO_DRAFT, bad=True)
+            else:
+                self._sure(sproc._replace(blob=draft.base), draft.source, sproc)
+
+        self._runner.change(lambda: self._backend.sproc(name), opened)
+
+    def _write(self, sproc: Sproc | None) -> tuple[Draft, bytes] | None:
+        """The draft, once the editor is closed, and the text that it was opened with; None if there is none then."""
+        if sproc is None:
+            self._app.toast(DELETED, bad=True)
+            return None
         problem = ""
         try:
             with self._app.suspend():  # which would leave the terminal as it is, were anything raised here
@@ -118,16 +159,15 @@ class Edits:
                     problem = str(error)
         except SuspendNotSupported:
             self._app.toast(NO_TERMINAL.format(name=sproc.name), bad=True)
-            return
+            return None
         if problem:
             self._failed(sproc, problem)
-        elif source == sproc.source:
+            return None
+        if source == sproc.source:
             self._drafts.drop(sproc.name)
             self._app.toast("nothing was changed")
-        elif source == before:
-            self._unchanged(sproc, draft)
-        else:
-            self._sure(sproc._replace(blob=draft.base), source, sproc)
+            return None
+        return draft, before
 
     def _failed(self, sproc: Sproc, problem: str) -> None:
         draft = self._drafts.of(sproc.name)

@@ -1,4 +1,4 @@
-"""A record run again, on a throw-away server: with the source of then and of now, and what each wrote."""
+"""A record run again, on a throw-away server: with the source of then, of now, and of a draft, and what each wrote."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RUNNING = Text("a server is started and the sproc run …", "dim")
 
 
 class ReplayScreen(SprocActions):
-    """Runs once when it opens, and again when it is asked to: `E` edits the source live in between."""
+    """Runs when it opens, when it is asked to, and when the draft was written on. The draft is live only when it is applied."""
 
     PLACE = "replay"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -69,8 +69,15 @@ class ReplayScreen(SprocActions):
             draw(self, "#body", RUNNING, sized=True)
             self._run(self._connection)
 
+    def action_draft(self) -> None:
+        self.controller.edits.draft(self._record.sproc, self.action_again)
+
+    def action_apply(self) -> None:
+        self.controller.edits.apply_draft(self._record.sproc)
+
     def _run(self, connection: Connection) -> None:
-        read = partial(connection.backend.replay, self._record)
+        draft = self.controller.edits.drafted(self._record.sproc)
+        read = partial(connection.backend.replay, self._record, draft)
         connection.read_once(self, lambda: messages.ReplayRead(read()), "replay")
 
     @on(messages.ReplayRead)

@@ -15,11 +15,15 @@ if TYPE_CHECKING:
 
 
 class Compared(NamedTuple):
-    """A replay with the source of now, and with that of then where it was another. `value`: of the key, as it is now."""
+    """A replay with the source of now, with that of then where it was another, and with that of a draft.
+
+    `seeded`: the keys that it began with.
+    """
 
     now: Replayed
     then: Replayed | None = None
     seeded: tuple[str, ...] = ()
+    draft: Replayed | None = None
 
 
 def shown(record: Execution, found: Compared) -> Text:
@@ -35,6 +39,8 @@ def shown(record: Execution, found: Compared) -> Text:
     if found.then is not None:
         parts += [Text(), _of("source of then", found.then)]
     parts += [Text(), _of("source of now" if found.then else "the same source", found.now)]
+    if found.draft is not None:
+        parts += [Text(), _of("your draft", found.draft), Text("    a makes it live", "dim")]
     return Text("\n").join(parts)
 
 

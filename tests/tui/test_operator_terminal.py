@@ -103,13 +103,17 @@ def test_a_failed_run_is_mended_and_run_again(server: Server, tmp_path: Path, si
         assert "with order:7 as it is now" in shown, "arguments are not recorded: this time there is an amount"
         assert not client.exists("charged"), "it was another server's"
         terminal.keys("E")
+        terminal.shows("your draft", "wrote charged  order:7!")
+        assert client.hget(KEYS.name("charge.lua"), "source") == CHARGE.encode(), "nothing is live before it is applied"
+        terminal.keys("a")
         until(
             lambda: client.hget(KEYS.name("charge.lua"), "source") == f"{MENDED}\n".encode(),
             what=lambda: terminal.screen,
         )
         terminal.shows("edited live")
         terminal.keys("t")
-        terminal.shows("wrote charged  order:7!")
+        terminal.hides("your draft")
+        terminal.shows("source of now", "wrote charged  order:7!")
         assert not client.exists("charged")
 
 
