@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import hiredis
 from redis import exceptions
@@ -37,6 +37,8 @@ REST = 1 / 1000
 REST_SHORTEST_S, REST_LONGEST_S = 0.001, 0.01
 LOOK_EVERY_S = 0.025
 """How often the node is asked how much has come by migrations, and gone: something does before the first key."""
+QUIET_S = 1.0
+"""Without an event for so long, nothing is asked between ticks: what an import brings begins with an event."""
 OVER_S = 1.5
 """A migration is over if nothing has come for so long; the next one begins with short rests."""
 LATE_BYTES = 4096
@@ -49,6 +51,14 @@ _MOVED = re.compile(rb"^total_net_cluster_slot_(im|ex)port_bytes:(\d+)", re.MULT
 
 class _ForeignError(Exception):
     """An event of a slot that is not this node's, as far as is known."""
+
+
+class _Between(NamedTuple):
+    """What two answers say. `returning`: for each slot whether it may have left and been on its way back."""
+
+    before: ServedSlots
+    after: ServedSlots
+    returning: bytes
 
 
 class ClusterListener(Listener):
@@ -65,6 +75,7 @@ class ClusterListener(Listener):
         self._asked, self._ahead = 0, 0
         self._rests = True
         self._import_s = self._until_s = 0.0
+        self._stirs = asyncio.Event()
 
     def attach(self, keys: Keys, numbering: Numbering, control: Control) -> None:
         super().attach(keys, numbering, control)
@@ -104,6 +115,7 @@ class ClusterListener(Listener):
             self._hold(message)
 
     def _hold(self, message: Any) -> None:
+        self._stirs.set()
         self._held = self._held or []
         self._held.append(message)
         self._ask_ahead()
@@ -121,12 +133,18 @@ class ClusterListener(Listener):
             self._ask()
 
     async def watch(self, command: Callable[..., Awaitable[Any]]) -> None:
-        """Asks as soon as slots come or go; a server that doesn't count what it moves has none.
+        """While there are events, asks as soon as slots come or go; a server that doesn't count what it moves has none.
 
         `command`: sends one on another connection.
         """
         loop, before = asyncio.get_running_loop(), dict[bytes, bytes]()
+        heard_s = loop.time()
         while self._served is not None:
+            if self._stirs.is_set():
+                self._stirs.clear()
+                heard_s = loop.time()
+            elif before and loop.time() - max(heard_s, self._until_s) > QUIET_S:
+                await self._stirs.wait()
             try:
                 moved = dict(_MOVED.findall(await command("INFO", "STATS")))
             except exceptions.ResponseError as error:
@@ -204,9 +222,10 @@ class ClusterListener(Listener):
 
     def _settle(self, before: ServedSlots, after: ServedSlots, held: list[Any], passed: list[int] | None) -> None:
         """What came between two answers. `passed`: the slots of events that were not held; None if nothing migrated here."""
-        unclear = passed if passed and before.left_between(after) else []
+        between = _Between(before, after, before.returning(after))
+        unclear = [slot for slot in passed or () if between.returning[slot]]
         since_ms = self._numbering.now.ms if self._numbering.now else 0
-        self._event = partial(self._judge, before, after, unclear)
+        self._event = partial(self._judge, between, unclear)
         for message in held:
             self.notice(message)
         self._event = self._sift
@@ -218,20 +237,20 @@ class ClusterListener(Listener):
         slot = slot_of(key)
         if not self._served.here[slot] and OWN not in key:
             raise _ForeignError
+        if not self._passed:
+            self._stirs.set()
         self._passed.append(slot)
         self._numbering.event(source, key, event)
 
-    def _judge(
-        self, before: ServedSlots, after: ServedSlots, unclear: list[int], source: Source, key: bytes, event: bytes
-    ) -> None:
+    def _judge(self, between: _Between, unclear: list[int], source: Source, key: bytes, event: bytes) -> None:
         """An event between two answers."""
-        slot = slot_of(key)
-        if not before.here[slot] and OWN not in key:
-            if not after.here[slot] and not before.had_between(slot, after):
-                self._numbering.pass_over(source)
-                return
-            if source.binding.match(key, event):
-                unclear.append(slot)
+        slot, (before, after, returning) = slot_of(key), between
+        new = not before.here[slot] and OWN not in key
+        if new and not after.here[slot] and not before.had_between(slot, after):
+            self._numbering.pass_over(source)
+            return
+        if (new or returning[slot]) and source.binding.match(key, event):
+            unclear.append(slot)
         self._numbering.event(source, key, event)
 
 

@@ -92,6 +92,8 @@ class Forwarder:
         while entries := await link.command("XRANGE", link.keys.outbox, start, "+", "COUNT", AT_ONCE):
             primaries = primaries or await nodes.primaries()
             for entry, fields in entries:
+                if not await self._waits(entry):
+                    continue
                 sent = Sent.of(link.keys.tag, entry, dict(zip(fields[::2], fields[1::2], strict=True)))
                 if sent is None:
                     link.say("strangers", f"entries of {link.keys.outbox} that are no events are deleted")
@@ -106,6 +108,10 @@ class Forwarder:
             self._wait(f"slot {min(late)} is on its way to another node, or nobody serves it")
         else:
             link.said.forget(OUTBOX)
+
+    async def _waits(self, entry: bytes) -> bool:
+        """Whether an entry is still there: another daemon may have handed it over since, and then its slot have moved on."""
+        return bool(await self._link.command("XRANGE", self._link.keys.outbox, entry, entry))
 
     def _wait(self, why: str) -> None:
         self._link.say(OUTBOX, f"events whose keys have moved wait: {why}", logging.WARNING)

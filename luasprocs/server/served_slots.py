@@ -54,10 +54,15 @@ class ServedSlots:
         """
         return self.owners != later.owners and self.owner(slot) != later.owner(slot)
 
-    def left_between(self, later: ServedSlots) -> bool:
-        """Whether a slot that this node has now and later may have been another's in between: both have claimed it since."""
+    def returning(self, later: ServedSlots) -> bytes:
+        """For each slot 1 if this node has it now, but it may have left and been on its way back in between.
+
+        One that it has later, too, has come back if both nodes have claimed it since; one that it hasn't may be on its way.
+        """
         changed = {owner.id for owner in later.owners - self.owners}
-        return self.own.id in changed and len(changed) > 1
+        if self.own.id in changed and len(changed) > 1:
+            return self.here
+        return (int.from_bytes(self.here) & ~int.from_bytes(later.here)).to_bytes(SLOTS)
 
 
 def _range_of(word: str) -> SlotRange:

@@ -163,7 +163,11 @@ def test_what_a_migration_brings_is_no_event(cluster, source, target, daemon):
         keys = [*OLD, *writer.written]
         until(lambda: all(ran(cluster, keys).values()), what=lambda: f"{daemon.output}\n{second.output}")
         twice = {key: times for key, times in ran(cluster, keys).items() if times > 1}
-        until(lambda: told(cluster) >= sum(twice.values()) - len(twice), 10, lambda: f"{len(twice)} {twice}")
+        until(
+            lambda: told(cluster) >= sum(twice.values()) - len(twice),
+            10,
+            lambda: f"{twice} {repeats(cluster)}\n{daemon.output}\n{second.output}",
+        )
     slots = {slot_of(key.encode()) for key in twice}
     until(
         lambda: slots <= set[int]().union(*map(slots_of, repeats(cluster))), 10, lambda: f"{slots} {repeats(cluster)}"

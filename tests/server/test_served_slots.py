@@ -38,3 +38,18 @@ def test_a_slot_was_here_in_between_only_if_somebody_has_claimed_it_since():
     assert not before.had_between(5, gained)
     assert before.had_between(5, nodes(line(ME, 4, "0-4", "myself,master"), line(OTHER, 5, "5-9"), line(THIRD, 3)))
     assert before.had_between(5, nodes(line(ME, 4, "0-4", "myself,master"), line(OTHER, 2, "6-9"), line(THIRD, 5, "5")))
+
+
+def test_a_slot_that_has_left_may_be_on_its_way_back():
+    """Seen with a daemon that was starved: what came back was taken for written here, ran twice, and was not told."""
+    before = nodes(line(ME, 1, "0-4", "myself,master"), line(OTHER, 2, "5-9"), line(THIRD, 3))
+
+    def returning(*lines: str) -> list[int]:
+        return [slot for slot, one in enumerate(before.returning(nodes(*lines))) if one]
+
+    gained = (line(ME, 4, "0-4 9", "myself,master"), line(OTHER, 2, "5-8"), line(THIRD, 3))
+    left = (line(ME, 1, "0-2", "myself,master"), line(OTHER, 4, "3-9"), line(THIRD, 3))
+    back = (line(ME, 5, "0-4", "myself,master"), line(OTHER, 4, "5-9"), line(THIRD, 3))
+    assert not returning(*gained)
+    assert returning(*left) == [3, 4]
+    assert returning(*back) == [0, 1, 2, 3, 4]
