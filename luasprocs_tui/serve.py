@@ -13,6 +13,7 @@ import secrets
 import shlex
 import socket
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 COOKIE = "luasprocs_screen"
+ALLOWED = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
+"""What the page may load: nothing of other servers."""
 TABS_S = 1.0
 """How long open tabs are waited for at the end; each says then that its session has ended."""
 TOKEN = "LUASPROCS_SCREEN_TOKEN"  # noqa: S105  # a name
@@ -61,7 +64,14 @@ class ScreenServer(Server):
     def __init__(self, arguments: Sequence[str], host: str, port: int, token: str) -> None:
         shown = f"[{host}]" if ":" in host else host
         command = shlex.join((sys.executable, "-m", "luasprocs_tui", *arguments))
-        super().__init__(command, host, port, title="luasprocs", public_url=f"http://{shown}:{port}")
+        super().__init__(
+            command,
+            host,
+            port,
+            title="luasprocs",
+            public_url=f"http://{shown}:{port}",
+            templates_path=Path(__file__).with_name("served"),
+        )
         self._token = token
 
     @property
@@ -104,7 +114,10 @@ class ScreenServer(Server):
         origin = request.headers.get("Origin", self.public_url)
         if origin != self.public_url:
             return web.Response(status=403, text=f"asked from {origin!r}, not from {self.public_url}\n")
-        return await handler(request)
+        given = await handler(request)
+        if not given.prepared:
+            given.headers["Content-Security-Policy"] = ALLOWED
+        return given
 
     def _is_token(self, given: str) -> bool:
         return hmac.compare_digest(given.encode("utf-8", "replace"), self._token.encode())
