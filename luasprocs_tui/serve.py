@@ -29,8 +29,11 @@ if TYPE_CHECKING:
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 COOKIE = "luasprocs_screen"
-ALLOWED = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
-"""What the page may load: nothing of other servers."""
+ALLOWED = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self' {socket}; frame-ancestors 'none'"
+)
+"""What the page may load: nothing of other servers. `socket`: its own, which Safari doesn't take for `'self'`."""
 TABS_S = 1.0
 """How long open tabs are waited for at the end; each says then that its session has ended."""
 TOKEN = "LUASPROCS_SCREEN_TOKEN"  # noqa: S105  # a name
@@ -116,7 +119,7 @@ class ScreenServer(Server):
             return web.Response(status=403, text=f"asked from {origin!r}, not from {self.public_url}\n")
         given = await handler(request)
         if not given.prepared:
-            given.headers["Content-Security-Policy"] = ALLOWED
+            given.headers["Content-Security-Policy"] = ALLOWED.format(socket=self.public_url.replace("http", "ws", 1))
         return given
 
     def _is_token(self, given: str) -> bool:
