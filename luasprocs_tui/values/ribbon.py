@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from luasprocs.state.executions import time_text
 from luasprocs.state.minutes import DAY, MINUTE_MS, ByMinute, Minute
 from luasprocs_tui.values.numbers import BARS, age, short_number
 from luasprocs_tui.values.safe import clean
+from luasprocs_tui.values.times import clock, zone_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -209,13 +209,14 @@ def _laid(row: Iterable[tuple[int, str, str]]) -> Text:
 
 
 def _axis(scale: Scale) -> Text:
-    """Times in UTC: as many as there is room for."""
+    """Times, as many as there is room for; the first with its zone."""
     cells = [" "] * scale.cells
     many = max(1, min(6, scale.cells // 12))
     for place in range(many):
         at = scale.cells * place // many
         minute = scale.first + scale.minutes * place // many
-        for offset, letter in enumerate(time_text(minute * MINUTE_MS)[11:16]):
+        label = clock(minute * MINUTE_MS)[:5]
+        for offset, letter in enumerate(label if place else f"{label} {zone_name()[:5]}"):
             if at + offset < scale.cells:
                 cells[at + offset] = letter
     now = "now"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from luasprocs.state.executions import time_text
 from luasprocs_tui.values.numbers import ID_SHOWN
+from luasprocs_tui.values.times import whole
 
 if TYPE_CHECKING:
     from luasprocs.state.desired import SyncState
@@ -27,7 +27,7 @@ def sync_lines(state: SyncState, suspended: str) -> list[str]:
     if state.state:
         lines += [
             f"{state.source}  {state.branch} {state.commit}",
-            f"seen {time_text(int(state.at * 1000))} by {state.daemon}",
+            f"seen {whole(int(state.at * 1000))} by {state.daemon}",
         ]
     named = (
         (f"+{one}" for one in state.created),

@@ -50,7 +50,7 @@ def test_an_hour_in_eighty_columns() -> None:
     assert labels[0].index("24! Ann: Charge twice┘") + 21 == ticks.index("◆"), "each label stands beneath its tick"
     assert any(line.find("└23 Ann: Old") == ticks.index("▲") for line in labels)
     assert not any("25 Ann" in line for line in labels), "another sproc's"
-    assert axis.split() == ["00:31", "00:41", "00:51", "01:01", "01:11", "01:21", "now"]
+    assert axis.split() == ["00:31", "UTC", "00:41", "00:51", "01:01", "01:11", "01:21", "now"]
     assert said == "! errors began 10 to 70 s after gen 24 by Ann: Charge twice"
 
 
