@@ -191,6 +191,7 @@ DESIRED: Fields = (
     Field("commit", "the commit that git wants live"),
     Field("branch", "its branch"),
     Field("subject", "its subject"),
+    Field("author", "its author, `Name <mail>`"),
     Field("state", "where that daemon stands, a word of the table below"),
     Field("reason", "why it waits or failed, as a sentence"),
     Field("created", "JSON: names that would be created and aren't"),

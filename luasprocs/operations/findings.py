@@ -181,6 +181,9 @@ def _git(snapshot: Snapshot) -> Iterator[Finding]:
     if code is None or (live and sync.generation and live.revision.generation > sync.generation):
         return
     reason = sync.reason or f"git wants {sync.commit[:SHA_SHOWN]}, which is not live"
+    if code is FindingCode.REFUSED and sync.commit:
+        by = f" by {sync.author}" if sync.author else ""
+        reason += f" (commit {sync.commit[:SHA_SHOWN]}{by})"
     names = tuple(sorted({*sync.created, *sync.updated, *sync.deleted}))
     yield Finding(code, reason, hint, names=names, by=sync.daemon, since_ms=int(sync.at * 1000))
 

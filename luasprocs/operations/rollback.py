@@ -156,7 +156,10 @@ def _way(registry: Registry, live: Live, generation: int | None, sproc: str) -> 
     lost = {name for name in plan.drifted if blobs[name] not in at_hand}
     # One that was edited by hand, and whose old source nobody has, stays as it is.
     updated = tuple(name for name in plan.updated if name not in lost)
-    plan = plan._replace(updated=updated, unchanged=plan.unchanged + len(lost), drifted=(), held=())
+    edits = tuple(name for name in (*updated, *plan.deleted) if name in live.sprocs and live.sprocs[name].edit)
+    plan = plan._replace(
+        updated=updated, unchanged=plan.unchanged + len(lost), drifted=(), held=(), overwritten=tuple(sorted(edits))
+    )
     at_hand |= read_blobs(registry, {blobs[name] for name in plan.names_changed} - at_hand.keys(), strict=False)
     return _Way(sproc, live, entry, plan, blobs, at_hand)
 

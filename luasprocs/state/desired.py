@@ -24,7 +24,7 @@ TEXT_LIMIT = 1000
 class SyncState(NamedTuple):
     """What a daemon saw when it looked last. Empty where none ever did.
 
-    `source`: the repository; `commit`, `branch`, `subject`: what git wants; `state`: a `DesiredState`; `reason`:
+    `source`: the repository; `commit`, `branch`, `subject`, `author`: what git wants; `state`: a `DesiredState`; `reason`:
     why it waits, or what failed; `created`, `updated`, `deleted`: what would be applied and isn't; `diffs`: the same, a
     unified diff each; `problems`: as `file:line:column: message`; `drift`: sprocs edited by hand; `at`: unix seconds;
     `daemon`: who says so; `generation`: what was live then, 0 if nobody knows. `followed_until_ms`: by when a daemon that follows
@@ -47,6 +47,7 @@ class SyncState(NamedTuple):
     daemon: str = ""
     generation: int = 0
     followed_until_ms: int = 0
+    author: str = ""
 
     @property
     def said(self) -> tuple[object, ...]:

@@ -104,7 +104,7 @@ class Controller:
 
         def shown(found: Preview) -> None:
             title = f"Roll back to generation {generation}?"
-            text = "\n".join(rollback_lines(generation, found.differences))
+            text = "\n".join(rollback_lines(generation, found.differences, found.plan.overwritten))
             question = Question(title, text, "Roll back", self._context.name or "rollback")
             act = partial(self._do, lambda: self._backend.roll_back(generation, found.live))
             self._runner.sure(question, act)

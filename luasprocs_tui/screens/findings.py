@@ -48,7 +48,9 @@ class FindingsScreen(StateTable[Finding], Acknowledging):
     def line(self, row: Finding) -> Line:
         tone, sign = _TONES[row.severity]
         since = age(max(0.0, (self.shell.state.now_ms() - row.since_ms) / 1000)) if row.since_ms else ""
-        return Line(row.code, (title_of(row), self.shell.state.key_of(place_of(row)), since, row.message), tone, sign)
+        place = place_of(row)
+        key = "enter" if place == self.PLACE and row.code in _LISTED else self.shell.state.key_of(place)
+        return Line(row.code, (title_of(row), key, since, row.message), tone, sign)
 
     def about(self, row: Finding) -> str:
         return f"{row.message}; {row.hint}"

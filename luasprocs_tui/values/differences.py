@@ -16,10 +16,14 @@ if TYPE_CHECKING:
     from luasprocs.registry.history import Generation
 
 
-def rollback_lines(generation: int, differences: Sequence[Difference]) -> list[str]:
-    """What a rollback would change."""
-    lines = [line for one in differences for line in one.lines("live", f"generation {generation}")]
-    return lines or ["nothing would change"]
+def rollback_lines(generation: int, differences: Sequence[Difference], edits: Sequence[str]) -> list[str]:
+    """What a rollback would change: all names first, as most may be out of sight. `edits`: the live edits that it takes back."""
+    if not differences:
+        return ["nothing would change"]
+    names = [one.name for one in differences]
+    lines = [f"changes {len(names)} sprocs: {', '.join(names)}"] if len(names) > 1 else []
+    lines += [f"takes back the live edit of {', '.join(edits)}, which git doesn't have"] if edits else []
+    return [*lines, "", *(line for one in differences for line in one.lines("live", f"generation {generation}"))]
 
 
 def generation_lines(generation: Generation, differences: Sequence[Difference]) -> list[str]:

@@ -17,7 +17,8 @@ def sync_line(state: SyncState, suspended: str) -> str:
         return f"syncs are suspended {suspended}"
     if not state.state:
         return "no daemon syncs here"
-    wants = f"git wants {state.commit[:ID_SHOWN]} {state.subject}".strip()
+    by = f" by {state.author}" if state.author else ""
+    wants = f"git wants {state.commit[:ID_SHOWN]} {state.subject}".strip() + by
     return f"{state.state}: {wants}" + (f"; {state.reason}" if state.reason else "")
 
 

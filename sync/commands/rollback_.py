@@ -69,6 +69,8 @@ def _show(console: Console, found: Preview, *, as_json: bool) -> None:
         for line in one.lines("live", f"generation {to.generation}"):
             console.diff_line(line)
     what = f"{len(plan.created)} to create, {len(plan.updated)} to update, {len(plan.deleted)} to delete"
+    for name in plan.overwritten:
+        console.line(f"! replaces the live edit of {name}", "yellow")
     console.line(f"rollback to {to.generation} ({to.commit[:10]} {to.subject}): {what}, {plan.unchanged} unchanged")
 
 

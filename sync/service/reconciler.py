@@ -282,6 +282,7 @@ class Reconciler:
             commit=desired.commit.sha,
             branch=desired.branch,
             subject=desired.commit.subject,
+            author=desired.commit.author,
             state=state,
             reason=reason,
             created=plan.created if plan else (),

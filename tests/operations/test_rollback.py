@@ -105,7 +105,8 @@ def test_who_asks_may_refuse_first(live: Registry) -> None:
 def test_a_live_edit_that_is_older_stays_one(live: Registry) -> None:
     for name in ("b.lua", "c.lua"):
         edit(live, name, b"return 'edited'", base=live_sproc(live, name).blob, by="ben")
-    assert [one.name for one in preview(live).differences] == ["c.lua"]
+    found = preview(live)
+    assert ([one.name for one in found.differences], found.plan.overwritten) == (["c.lua"], ("c.lua",))
     assert rollback(live, by="ann").plan.updated == ("c.lua",)
     assert [live_sproc(live, name).source for name in ("b.lua", "c.lua")] == [b"return 'edited'", b"return 1"]
     assert [one.name for one in edits_of(read_live(live))] == ["b.lua"]

@@ -69,7 +69,9 @@ async def test_who_has_the_token_sees_the_screen_and_changes_nothing(server: Ser
                     assert answer.status == 403, path
             async with browser.get(url) as answer:
                 assert (answer.status, str(answer.url)) == (200, f"{page}/"), "the token is out of the URL"
-                assert set(re.findall(r"https?://[^/\"]+", await answer.text())) == {page}, "nothing is another server's"
+                assert set(re.findall(r"https?://[^/\"]+", await answer.text())) == {page}, (
+                    "nothing is another server's"
+                )
                 assert answer.headers["Content-Security-Policy"].startswith("default-src 'self'")
             async with browser.get(f"{page}/ws", headers={"Origin": "http://evil.example"}) as answer:
                 assert answer.status == 403
