@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from sync.lsp.live import LiveData
     from sync.lsp.service import Asked
 
+COMMANDS = ("run", "debug", "executions", "diff", "history")
+"""Of the client: `luasprocs.run`, …"""
 TOP = types.Range(types.Position(0, 0), types.Position(0, 0))
 
 

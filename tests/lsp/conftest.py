@@ -87,6 +87,12 @@ class Shop:
         }
         self.cli("sync")
 
+    def commit_live(self, name: str, text: str) -> None:
+        """Commits a sproc, and makes it live."""
+        self.repo.write(f"sprocs/{name}", text)
+        self.repo.commit()
+        self.cli("sync")
+
     def cli(self, *words: str, stdin: str = "") -> str:
         """What a command prints."""
         command = [sys.executable, "-m", "sync.cli", *words]
