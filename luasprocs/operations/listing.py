@@ -45,14 +45,21 @@ class Listing(NamedTuple):
         head = {"name": sproc.name, "sha": sproc.sha, "blob": sproc.blob, "commit": sproc.commit, **sproc.values}
         return head | {mark: sproc.name in marks[mark] for mark in ("drift", "edited", "failing", "paused")}
 
-    def trouble(self, name: str) -> str:
-        """What is unusual about a sproc, the worst first, in a few words; "" for nothing."""
-        if name not in self.sprocs or name in self.drift:
-            return "changed by hand"
+    def worst_first(self) -> list[tuple[Sproc, str]]:
+        """Each sproc, and what is unusual about it in a few words, "" for nothing."""
         marks = self.marks
-        if name in marks["failing"]:
-            return f"failing: {readable_error(self.stats[name].last_error)}"
-        return next((mark for mark in ("paused", "edited", "disabled") if name in marks[mark]), "")
+        found = []
+        for name, one in self.sprocs.items():
+            place = next((at for at, mark in enumerate(_WORST) if name in marks[mark]), len(_WORST))
+            said = _SAID.get(_WORST[place], _WORST[place]) if place < len(_WORST) else ""
+            if name in marks["failing"] and name not in self.drift:
+                said = f"failing: {readable_error(self.stats[name].last_error)}"
+            found.append((place, one, said))
+        return [(one, said) for _, one, said in sorted(found, key=lambda each: (each[0], each[1].name))]
+
+
+_WORST = ("drift", "failing", "paused", "edited", "disabled")
+_SAID = {"drift": "changed by hand", "edited": "edited live"}
 
 
 def read_listing(registry: Registry) -> Listing:

@@ -132,7 +132,7 @@ class LiveData:
 
     def _see(self, look: Look) -> None:
         before, self.look = self.look, look
-        if look.error:
+        if look.error and not before.error:
             self._server.log(types.MessageType.Warning, f"luasprocs: no live data: {look.error}")
         state = look.state()
         if state != before.state() or before.context is None:

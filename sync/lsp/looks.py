@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from luasprocs.state.stats import Stats
     from sync.lsp.connecting import Connected, Connecting
 
-LOOK_EVERY_S = 2.0
+LOOK_EVERY_S = 1.0
 WHOLE_EVERY_S = 30.0
 """Every sproc is inspected when the generation changes, else so often (and no more than a twentieth of the time): that takes the
 server 3 ms for each 250.

@@ -31,8 +31,7 @@ HISTORY_COUNT = 100
 def listed(connected: Connected) -> list[dict[str, Any]]:
     """Each live sproc, those with trouble first."""
     found = read_listing(connected.registry)
-    told = [found.as_json(one) | {"trouble": found.trouble(name) or None} for name, one in found.sprocs.items()]
-    return sorted(told, key=lambda one: (one["trouble"] is None, one["name"]))
+    return [found.as_json(one) | {"trouble": trouble or None} for one, trouble in found.worst_first()]
 
 
 def live_source(connected: Connected, name: str) -> dict[str, Any]:

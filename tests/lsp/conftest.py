@@ -11,6 +11,7 @@ import pytest_asyncio
 from lsprotocol import types
 from pytest_lsp import client_capabilities, make_test_lsp_client
 
+from tests.daemons import DaemonProcess
 from tests.gitrepo import GitRepo
 from tests.lsp.raw import RawEditor
 from tests.servers import KINDS, Server
@@ -87,6 +88,10 @@ class Shop:
         }
         self.cli("sync")
 
+    def daemon(self) -> DaemonProcess:
+        """One that follows the repository, and commits live edits."""
+        return DaemonProcess(self.server.url, command=("daemon",), environ=self.repo.environ, cwd=self.repo.path)
+
     def commit_live(self, name: str, text: str) -> None:
         """Commits a sproc, and makes it live."""
         self.repo.write(f"sprocs/{name}", text)
@@ -138,6 +143,14 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     found = Shop(tmp_path_factory.mktemp("shop"))
     yield found
     found.server.stop()
+
+
+@pytest.fixture(scope="module")
+def ann(shop: Shop) -> Iterator[RawEditor]:
+    """An editor in the shop that the tests of a module share, connected."""
+    one = RawEditor(shop.repo.path, shop.environ).start().connected()
+    yield one
+    assert one.end() == 0
 
 
 @pytest.fixture

@@ -60,7 +60,8 @@ class RawEditor:
                 pass
             message = json.loads(self.process.stdout.read(size))
             if "id" in message and "method" in message:
-                self.send({"id": message["id"], "result": None})
+                with contextlib.suppress(OSError, ValueError):  # the test has closed it
+                    self.send({"id": message["id"], "result": None})
             with self._more:
                 self.came.append(message)
                 self._more.notify_all()
@@ -113,6 +114,18 @@ class RawEditor:
         params: dict[str, Any] = found["params"]
         return params
 
+    def problems(self, name: str, codes: list[str], since: int = 0) -> None:
+        """Waits until a file has problems with these codes."""
+        self.told(
+            "textDocument/publishDiagnostics",
+            lambda one: one["uri"] == self.uri(name) and [found["code"] for found in one["diagnostics"]] == codes,
+            since,
+        )
+
+    def notified(self, method: str) -> list[dict[str, Any]]:
+        """The params of all notifications of a kind so far."""
+        return [one["params"] for one in self.came if one.get("method") == method]
+
     def state(self, wanted: Callable[[dict[str, Any]], object], since: int = 0) -> dict[str, Any]:
         return self.told("luasprocs/stateChanged", wanted, since)
 
@@ -134,6 +147,12 @@ class RawEditor:
 
     def close(self, name: str) -> None:
         self.notify("textDocument/didClose", {"textDocument": {"uri": self.uri(name)}})
+
+    def hints(self, name: str) -> list[dict[str, Any]]:
+        whole = {"start": {"line": 0, "character": 0}, "end": {"line": 99, "character": 0}}
+        asked = {"textDocument": {"uri": self.uri(name)}, "range": whole}
+        found: list[dict[str, Any]] = self.request("textDocument/inlayHint", asked)
+        return found
 
     def lenses(self, name: str) -> list[str]:
         found = self.request("textDocument/codeLens", {"textDocument": {"uri": self.uri(name)}})
