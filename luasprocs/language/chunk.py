@@ -33,19 +33,25 @@ def _instruction(word: int) -> Instruction:
     return Instruction(word & 63, word >> 6 & 255, word >> 23, word >> 14 & 511, word >> 14)
 
 
-class Prototype(NamedTuple):
-    """One function: its instructions as numbers, the source's line of each, the functions in it."""
+class Code(NamedTuple):
+    """What a function does, wherever it stands: its instructions as numbers, and what they name."""
 
     words: tuple[int, ...]
-    lines: tuple[int, ...]
     constants: tuple[Constant, ...]
-    nested: tuple[Prototype, ...]
     upvalues: tuple[bytes, ...]
-    locals: tuple[bytes, ...]
 
     def step(self, at: int) -> Instruction:
         """One instruction, taken apart."""
         return _instruction(self.words[at])
+
+
+class Prototype(NamedTuple):
+    """One function: its code, the source's line of each instruction, the functions in it."""
+
+    code: Code
+    lines: tuple[int, ...]
+    nested: tuple[Prototype, ...]
+    locals: tuple[bytes, ...]
 
     def walk(self) -> Iterator[Prototype]:
         """This function and all within it."""
@@ -80,7 +86,7 @@ class _Reader:
         lines = self._words()
         names = tuple(self._local() for _ in range(self._next(self._int)))
         upvalues = tuple(self._string() for _ in range(self._next(self._int)))
-        return Prototype(words, lines, constants, nested, upvalues, names)
+        return Prototype(Code(words, constants, upvalues), lines, nested, names)
 
     def _local(self) -> bytes:
         name = self._string()
