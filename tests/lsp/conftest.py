@@ -78,6 +78,7 @@ class Shop:
             self.repo.write(f"sprocs/{name}", text)
         for number in range(10):
             self.repo.write(f"sprocs/own{number}.lua", own(number))
+        self.repo.write("sprocs/slow.lua", "for _ = 1, 1e8 do end\n")
         self.repo.write("luasprocs.toml", 'owner = "shop"\n')
         self.repo.commit()
         self.environ = {
