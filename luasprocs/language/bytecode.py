@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from luasprocs.language.chunk import read_chunk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from luasprocs.language.chunk import Code
+    from luasprocs.language.chunk import Code, Prototype
 
-MOVE, LOADK, GETUPVAL, GETGLOBAL, GETTABLE, SETGLOBAL = 0, 1, 4, 5, 6, 7
+MOVE, LOADK, GETUPVAL, GETGLOBAL, GETTABLE, SETGLOBAL, SETUPVAL = 0, 1, 4, 5, 6, 7, 8
 SETTABLE = 9
 CALL, TAILCALL, SETLIST, CLOSURE = 28, 29, 34, 36
 _TESTS = frozenset({23, 26, 27})  # EQ, TEST, TESTSET
 _FINDS = frozenset({MOVE, GETUPVAL, GETGLOBAL, GETTABLE, SETGLOBAL, SETTABLE, CALL, TAILCALL})
+_BRANCHES = frozenset({22, 23, 24, 25, 26, 27, 31, 32, 33})  # JMP, comparisons, tests, loops
 _NO_TARGET = frozenset({7, 8, 9, 22, 23, 24, 25, 26, 30, 35})  # their A is no register that they write
 _CALLS = {
     **{(table, field): "command" for table in ("redis", "server") for field in ("call", "pcall")},
@@ -31,13 +32,14 @@ CONSTANT_BIT = 256  # a register number with this bit names a constant
 
 _WRITER_NAMES = frozenset({b"rawset", b"setmetatable", b"insert"})
 _HANDED = "redis"
+_LISTS = ("KEYS", "ARGV")
 _NAMES_HANDED = frozenset({"KEYS", "ARGV", "sproc", "require", "redis"})
 """What an upvalue of that name is; others are the source's own locals."""
 
 
 class Use(NamedTuple):
     """A name in the bytecode: `what` is "read" or "write" (a global), "field" (written into one), "member" (taken from `redis`),
-    "command", "require", "call" or "enqueue" (a sproc).
+    "command", "require", "call" or "enqueue" (a sproc), "zeroth" (element 0 of KEYS or ARGV) or "whole" (given to a command).
 
     `detail` is, of a global read, a field or a member, the field; of a global written, "function" if it becomes one; of a
     command, the next word.
@@ -57,14 +59,45 @@ def uses_of(chunk: bytes, names: tuple[str, ...]) -> Iterator[Use]:
     sole = sum(function.locals.count(_HANDED.encode()) for function in functions) < 2
     each = [(function.lines, _named_in(function.code, names if function is main else ())) for function in functions]
     tested = frozenset(one for _, (_, fields) in each for one in fields)
+    others = _other_lists(functions, [use for _, (found, _) in each for use in found])
     for lines, (found, _) in each:
         for what, name, at, detail in found:
+            if what in {"zeroth", "whole"} and name in others:
+                continue
             own = not sole and name == _HANDED and what in {"member", "field"}
             known = not own and (what != "member" or (name, detail) not in tested)
             if what == "read" and (name, detail) in tested:
                 yield Use(what, name, lines[at])
             elif known:
                 yield Use(what, name, lines[at], detail)
+
+
+def _other_lists(functions: Sequence[Prototype], found: Iterable[Use]) -> set[str]:
+    """Those of KEYS and ARGV that may be others than the caller's: assigned, declared again, or written into."""
+    written = {use.name for use in found if use.what == "field"}
+    for code in (one.code for one in functions):
+        for at, word in enumerate(code.words):
+            if word & 63 == SETUPVAL and not _is_number(code, at):
+                written.add(code.upvalues[code.step(at).b].decode("utf-8", "replace"))
+    registers = set(_assigned(functions[0]))
+    for at, name in enumerate(_LISTS):
+        if at in registers or sum(function.locals.count(name.encode()) for function in functions) > 1:
+            written.add(name)
+    return written.intersection(_LISTS)
+
+
+def _assigned(main: Prototype) -> Iterator[int]:
+    """The registers that the main function writes behind its first instruction, which takes what is handed over."""
+    at = 1
+    while at < len(main.code.words):
+        if _is_number(main.code, at):
+            at += 1
+            continue
+        step = main.code.step(at)
+        if step.op not in _NO_TARGET:
+            yield step.a
+        # Behind a closure stand the registers that it captures, as if they were instructions.
+        at += 1 + (len(main.nested[step.bx].code.upvalues) if step.op == CLOSURE else 0)
 
 
 @lru_cache(maxsize=1024)  # while somebody types all functions but one stay as they are
@@ -111,6 +144,10 @@ def _taken(function: Code, at: int, names: tuple[str, ...]) -> Iterator[Use]:
     table, field = _name_in(function, at - 1, step.b, names), _field(function, at, step.b)
     if what := _CALLS.get((table, field)):
         yield from _call_of(function, at + 1, step.a, what)
+        if what == "command":
+            yield from _lists_given(function, at + 1, step.a, names)
+    elif table in _LISTS and step.c & CONSTANT_BIT and function.constants[step.c - CONSTANT_BIT] == 0.0:
+        yield Use("zeroth", table, at)
     elif table == _HANDED and field and not _is_global(function, at - 1, step.b, names):
         yield Use("member", table, at, field)
 
@@ -210,6 +247,25 @@ def _call_of(function: Code, at: int, register: int, what: str) -> Iterator[Use]
             second = ""
         if step.op not in _NO_TARGET and step.a in {register, register + 1}:
             return  # something else becomes of the literal, as in redis.call('S' .. 'ET')
+
+
+def _lists_given(function: Code, at: int, register: int, names: tuple[str, ...]) -> Iterator[Use]:
+    """KEYS or ARGV as a whole among the arguments of the function in a register, which is called behind `at`."""
+    held: dict[int, Use] = {}
+    for later in range(at, len(function.words)):
+        step = function.step(later)
+        if step.op in _BRANCHES or _is_number(function, later):
+            return  # then one can't tell by what stands here
+        if step.op in {CALL, TAILCALL} and step.a == register:
+            yield from (use for place, use in held.items() if not step.b or place < register + step.b)
+            return
+        if step.op in _NO_TARGET:
+            continue
+        # What a call or a load leaves above its own register is gone, too: registers are a stack.
+        held = {place: use for place, use in held.items() if place < step.a}
+        name = _name_in(function, later, step.a, names) if step.op in {MOVE, GETUPVAL} else ""
+        if name in _LISTS and step.a > register:
+            held[step.a] = Use("whole", name, later)
 
 
 def _is_closure(function: Code, at: int) -> bool:

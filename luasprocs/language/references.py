@@ -27,8 +27,9 @@ class Reference(NamedTuple):
     """A name, and where it stands; of a literal without its quotes.
 
     `what`: "read" or "write" (a global), "field" (written into one), "member" (taken from `redis`), "command", "require" (a
-    library), "call" or "enqueue" (a sproc). `detail`: of a global read, a field or a member, the field; of a global written,
-    "function" if it becomes one; of a command, the next word.
+    library), "call" or "enqueue" (a sproc), "zeroth" (element 0 of KEYS or ARGV) or "whole" (one of them given to a command).
+    `detail`: of a global read, a field or a member, the field; of a global written, "function" if it becomes one; of a command,
+    the next word.
     """
 
     what: str
@@ -94,7 +95,7 @@ class _Places:
             return self._later(self._nearest("assigned", use), self._nearest("read", use))
         if use.what == "field":
             return self._later(self._nearest("defined", use), self._nearest("read", use))
-        if use.what in {"read", "member"}:
+        if use.what in {"read", "member", "zeroth", "whole"}:
             return self._nearest("read", use) or self._nearest("assigned", use)
         return self._nearest("literal", use)
 
