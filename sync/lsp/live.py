@@ -87,7 +87,7 @@ class LiveData:
 
     def shows(self, names: Sequence[str]) -> None:
         """These sprocs are open in the editor."""
-        if self._lookout:
+        if self._lookout and names != self._lookout.names:
             self._lookout.names = names
             self._lookout.look_soon()
 
@@ -132,6 +132,8 @@ class LiveData:
 
     def _see(self, look: Look) -> None:
         before, self.look = self.look, look
+        if self._asking and before.context != look.context:  # the settings lead elsewhere now
+            self._asking.forget()
         if look.error and not before.error:
             self._server.log(types.MessageType.Warning, f"luasprocs: no live data: {look.error}")
         state = look.state()

@@ -18,7 +18,7 @@ from sync.lsp.errands import asked
 from sync.wanted_here import desired_here, wanted_here
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from luasprocs.operations.contexts import Context
     from luasprocs.operations.snapshot import SprocFacts, Wanted
@@ -73,7 +73,7 @@ class Lookout:
     """The thread. `seen` gets each look, in that thread. `names` and `globs` are what the editor shows: set from anywhere."""
 
     def __init__(self, connecting: Connecting, seen: Callable[[Look], None]) -> None:
-        self.names: Iterable[str] = ()
+        self.names: Sequence[str] = []
         self.globs: Iterable[str] = ()
         self._connecting, self._seen = connecting, seen
         self._soon, self._over = threading.Event(), threading.Event()

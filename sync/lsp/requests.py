@@ -71,7 +71,7 @@ async def _publish(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
     proposal = changes.Proposal(
         name,
         text.encode("utf-8", "surrogateescape"),
-        path.relative_to(tree.top).as_posix(),
+        (path.relative_to(tree.top) if path.is_relative_to(tree.top) else path).as_posix(),
         given.get("force", {}).get("blob", ""),
         texts.knows,
     )

@@ -39,33 +39,31 @@ def test_the_page_names_every_request_its_parameters_and_every_code():
     assert re.findall(r"^\| `luasprocs\.(\w+)` ", lenses, re.MULTILINE) == list(COMMANDS)
 
 
-def test_the_examples_are_what_the_server_takes_and_answers(shop, colleague):
+def test_the_examples_are_what_the_server_takes_and_answers(shop, ann):
     shop.commit_live("hello.lua", HELLO)
-    editor = colleague().connected()
-    editor.open("hello.lua")
-    editor.change("hello.lua", f"{HELLO}-- more\n")
-    blob, generation = "", editor.own("state")["generation"]
+    ann.open("hello.lua")
+    ann.change("hello.lua", f"{HELLO}-- more\n")
+    blob, generation = "", ann.own("live", name="hello.lua")["generation"]
     for name in ("state", "publish", "list", "run", "live", "history", "rollback", "metadata", "setMetadata", "pause"):
         params, result, *_ = EXAMPLES[name]
-        given = {**params, **({"uri": editor.uri("hello.lua")} if "uri" in params else {})}
+        given = {**params, **({"uri": ann.uri("hello.lua")} if "uri" in params else {})}
         given |= {key: value for key, value in (("blob", blob), ("generation", generation)) if key in params}
-        found = editor.own(name, **given)
+        found = ann.own(name, **given)
         blob = found.get("blob", blob)
         if name == "list":
             found["sprocs"] = [one for one in found["sprocs"] if one["name"] == "hello.lua"]
         assert shape(found) == shape(result), name
-    editor.close("hello.lua")
+    ann.close("hello.lua")
     conflict = EXAMPLES["publish"][2]
-    editor.open("hello.lua", "return 3\n")
-    assert shape(editor.own("publish", uri=editor.uri("hello.lua"))) == shape(conflict)
+    ann.open("hello.lua", "return 3\n")
+    assert shape(ann.own("publish", uri=ann.uri("hello.lua"))) == shape(conflict)
 
 
-def test_an_execution_is_told_as_on_the_page(colleague):
-    editor = colleague().connected()
+def test_an_execution_is_told_as_on_the_page(ann):
     params, result, told = EXAMPLES["tail"]
-    assert editor.own("tail", **params) == result
-    editor.own("run", name="own9.lua", keys=["tailed"])
-    found = editor.told("luasprocs/executions", lambda one: one["records"])
+    assert ann.own("tail", **params) == result
+    ann.own("run", name="own9.lua", keys=["tailed"])
+    found = ann.told("luasprocs/executions", lambda one: one["records"])
     assert shape(found) == shape(told)
     assert (found["records"][0]["sproc"], found["records"][0]["reply"]) == ("own9.lua", "1")
-    assert editor.own("tail", on=False) == {"on": False}
+    assert ann.own("tail", on=False) == {"on": False}

@@ -201,3 +201,31 @@ def test_two_editors_and_a_daemon(shop, ann, colleague):
     other.open("buy.lua", text)
     other.change("buy.lua", f"{text}-- by the other\n")
     assert other.own("publish", uri=other.uri("buy.lua"))["published"]
+
+
+def test_typing_asks_redis_nothing(shop, ann):
+    ann.open("own0.lua")
+    with connect(shop.server.url) as client:
+        before = client.info("commandstats")["cmdstat_info"]["calls"]
+        for number in range(100):
+            ann.change("own0.lua", own(0) + "-- x" * number, number + 2)
+            ann.lenses("own0.lua")
+        looks = client.info("commandstats")["cmdstat_info"]["calls"] - before
+    assert looks < 10  # one a second, and one for the buffer that was opened
+
+
+def test_settings_that_lead_elsewhere_are_followed(shop, ann):
+    settings = shop.repo.path / "luasprocs.toml"
+    before = settings.read_text()
+    changed = {"changes": [{"uri": settings.as_uri(), "type": 2}]}
+    try:
+        settings.write_text('owner = "shop"\nnamespace = "eu"\n')
+        ann.notify("workspace/didChangeWatchedFiles", changed)
+        ann.state(lambda state: state["namespace"] == "eu")
+        assert ann.own("list") == {"sprocs": []}
+    finally:
+        settings.write_text(before)
+        since = len(ann.came)
+        ann.notify("workspace/didChangeWatchedFiles", changed)
+        ann.state(lambda state: state["namespace"] == "", since)
+    assert ann.own("live", name="own0.lua")["source"] == own(0)
