@@ -13,7 +13,7 @@ from luasprocs.language.chunk import read_chunk
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from luasprocs.language.chunk import Code, Prototype
+    from luasprocs.language.chunk import Bytecode, Prototype
 
 MOVE, LOADK, GETUPVAL, GETGLOBAL, GETTABLE, SETGLOBAL, SETUPVAL = 0, 1, 4, 5, 6, 7, 8
 SETTABLE = 9
@@ -101,12 +101,12 @@ def _assigned(main: Prototype) -> Iterator[int]:
 
 
 @lru_cache(maxsize=1024)  # while somebody types all functions but one stay as they are
-def _named_in(code: Code, names: tuple[str, ...]) -> tuple[tuple[Use, ...], tuple[tuple[str, str], ...]]:
+def _named_in(code: Bytecode, names: tuple[str, ...]) -> tuple[tuple[Use, ...], tuple[tuple[str, str], ...]]:
     """The uses in a function, each with the number of its instruction as `line`; and the fields that it tests."""
     return tuple(_uses_in(code, names)), tuple(_tested(code, names))
 
 
-def _tested(function: Code, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def _tested(function: Bytecode, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Fields that the source looks whether they are there, as in `table.unpack or unpack`."""
     for at in range(1, len(function.words) - 1):
         if function.words[at] & 63 != GETTABLE or function.words[at + 1] & 63 not in _TESTS:
@@ -116,7 +116,7 @@ def _tested(function: Code, names: tuple[str, ...]) -> Iterator[tuple[str, str]]
             yield _name_in(function, at - 1, step.b, names), _field(function, at, step.b)
 
 
-def _uses_in(function: Code, names: tuple[str, ...]) -> Iterator[Use]:
+def _uses_in(function: Bytecode, names: tuple[str, ...]) -> Iterator[Use]:
     writes = not _WRITER_NAMES.isdisjoint(function.constants)
     for at, word in enumerate(function.words):
         if word & 63 not in _FINDS or _is_number(function, at):
@@ -138,7 +138,7 @@ def _uses_in(function: Code, names: tuple[str, ...]) -> Iterator[Use]:
             yield from _call_of(function, at + 1, step.a, "require")
 
 
-def _taken(function: Code, at: int, names: tuple[str, ...]) -> Iterator[Use]:
+def _taken(function: Bytecode, at: int, names: tuple[str, ...]) -> Iterator[Use]:
     """The use of what the instruction at `at` takes from a table."""
     step = function.step(at)
     table, field = _name_in(function, at - 1, step.b, names), _field(function, at, step.b)
@@ -152,7 +152,7 @@ def _taken(function: Code, at: int, names: tuple[str, ...]) -> Iterator[Use]:
         yield Use("member", table, at, field)
 
 
-def _written_by(function: Code, at: int, names: tuple[str, ...]) -> Iterator[Use]:
+def _written_by(function: Bytecode, at: int, names: tuple[str, ...]) -> Iterator[Use]:
     """The use, if the call at `at` writes into a table whose name one can tell, as `rawset(_G, 'x', 1)` does."""
     register = function.step(at).a
     called = _origin(function, at, register, names)
@@ -161,7 +161,7 @@ def _written_by(function: Code, at: int, names: tuple[str, ...]) -> Iterator[Use
         yield Use("field", table, at, field)
 
 
-def _origin(function: Code, at: int, register: int, names: tuple[str, ...]) -> str:
+def _origin(function: Bytecode, at: int, register: int, names: tuple[str, ...]) -> str:
     """The global in a register when the instruction at `at` runs, or a field as `table.insert`; "" if one can't tell."""
     if register < len(names):
         return names[register]
@@ -177,13 +177,13 @@ def _origin(function: Code, at: int, register: int, names: tuple[str, ...]) -> s
     return field if table == "_G" else f"{table}.{field}"
 
 
-def _literal(function: Code, at: int, register: int) -> str:
+def _literal(function: Bytecode, at: int, register: int) -> str:
     before = _loaded(function, at, register)
     step = function.step(before) if before >= 0 else None
     return _name(function, step.bx) if step is not None and step.op == LOADK else ""
 
 
-def _loaded(function: Code, at: int, register: int) -> int:
+def _loaded(function: Bytecode, at: int, register: int) -> int:
     """Where the register was written last before `at`; -1 if nowhere."""
     for before in range(at - 1, -1, -1):
         step = function.step(before)
@@ -192,19 +192,19 @@ def _loaded(function: Code, at: int, register: int) -> int:
     return -1
 
 
-def _is_number(function: Code, at: int) -> bool:
+def _is_number(function: Bytecode, at: int) -> bool:
     """Whether this is no instruction, but a number too large for the SETLIST before it."""
     return at > 0 and function.words[at - 1] & 63 == SETLIST and function.step(at - 1).c == 0
 
 
-def _field(function: Code, at: int, register: int) -> str:
+def _field(function: Bytecode, at: int, register: int) -> str:
     """The literal field that an instruction takes from the table in a register, or nothing."""
     step = function.step(at)
     taken = step.op == GETTABLE and step.b == register and step.c & CONSTANT_BIT
     return _name(function, step.c - CONSTANT_BIT) if taken else ""
 
 
-def _name_in(function: Code, at: int, register: int, names: tuple[str, ...]) -> str:
+def _name_in(function: Bytecode, at: int, register: int, names: tuple[str, ...]) -> str:
     """The name of what is in a register: of a first local, or of what the instruction at `at` loads there."""
     if register < len(names):
         return names[register]
@@ -219,11 +219,11 @@ def _name_in(function: Code, at: int, register: int, names: tuple[str, ...]) -> 
     return _name(function, load.bx) if load.op == GETGLOBAL else ""
 
 
-def _is_global(function: Code, at: int, register: int, names: tuple[str, ...]) -> bool:
+def _is_global(function: Bytecode, at: int, register: int, names: tuple[str, ...]) -> bool:
     return register >= len(names) and function.step(at).op == GETGLOBAL
 
 
-def _table_in(function: Code, at: int, register: int, names: tuple[str, ...]) -> str:
+def _table_in(function: Bytecode, at: int, register: int, names: tuple[str, ...]) -> str:
     """The name of the global, or first local, that is in a register when the instruction at `at` runs, as far as one can tell."""
     if register < len(names):
         return names[register]
@@ -232,7 +232,7 @@ def _table_in(function: Code, at: int, register: int, names: tuple[str, ...]) ->
     return _name_in(function, before, register, names) if loads else ""
 
 
-def _call_of(function: Code, at: int, register: int, what: str) -> Iterator[Use]:
+def _call_of(function: Bytecode, at: int, register: int, what: str) -> Iterator[Use]:
     """The use, if what is in a register is called with a literal that the instruction at `at` loads."""
     load = function.step(at)
     literal = _name(function, load.bx) if load.op == LOADK and load.a == register + 1 else ""
@@ -249,7 +249,7 @@ def _call_of(function: Code, at: int, register: int, what: str) -> Iterator[Use]
             return  # something else becomes of the literal, as in redis.call('S' .. 'ET')
 
 
-def _lists_given(function: Code, at: int, register: int, names: tuple[str, ...]) -> Iterator[Use]:
+def _lists_given(function: Bytecode, at: int, register: int, names: tuple[str, ...]) -> Iterator[Use]:
     """KEYS or ARGV as a whole among the arguments of the function in a register, which is called behind `at`."""
     held: dict[int, Use] = {}
     for later in range(at, len(function.words)):
@@ -268,7 +268,7 @@ def _lists_given(function: Code, at: int, register: int, names: tuple[str, ...])
             held[step.a] = Use("whole", name, later)
 
 
-def _is_closure(function: Code, at: int) -> bool:
+def _is_closure(function: Bytecode, at: int) -> bool:
     """Whether what an instruction writes was made by `function … end` just before."""
     register, before = function.step(at).a, at - 1
     while before > 0 and function.step(before).op in {MOVE, GETUPVAL}:  # what the closure captures
@@ -277,6 +277,6 @@ def _is_closure(function: Code, at: int) -> bool:
     return made is not None and made.op == CLOSURE and made.a == register
 
 
-def _name(function: Code, constant: int) -> str:
+def _name(function: Bytecode, constant: int) -> str:
     value = function.constants[constant]
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else ""

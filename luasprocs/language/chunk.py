@@ -33,7 +33,7 @@ def _instruction(word: int) -> Instruction:
     return Instruction(word & 63, word >> 6 & 255, word >> 23, word >> 14 & 511, word >> 14)
 
 
-class Code(NamedTuple):
+class Bytecode(NamedTuple):
     """What a function does, wherever it stands: its instructions as numbers, and what they name."""
 
     words: tuple[int, ...]
@@ -48,7 +48,7 @@ class Code(NamedTuple):
 class Prototype(NamedTuple):
     """One function: its code, the source's line of each instruction, the functions in it."""
 
-    code: Code
+    code: Bytecode
     lines: tuple[int, ...]
     nested: tuple[Prototype, ...]
     locals: tuple[bytes, ...]
@@ -86,7 +86,7 @@ class _Reader:
         lines = self._words()
         names = tuple(self._local() for _ in range(self._next(self._int)))
         upvalues = tuple(self._string() for _ in range(self._next(self._int)))
-        return Prototype(Code(words, constants, upvalues), lines, nested, names)
+        return Prototype(Bytecode(words, constants, upvalues), lines, nested, names)
 
     def _local(self) -> bytes:
         name = self._string()
