@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import ResponseError
+
 from luasprocs.errors import LuasprocsError
 from luasprocs.operations.findings import findings
 from luasprocs.operations.key_count import KeyCount, count_keys
@@ -81,7 +83,7 @@ class Lookout:
         self._wanted: Wanted | None = None
         self._of: Registry | None = None
         self._whole_again_s = 0.0
-        self._counts: dict[str, tuple[float, KeyCount]] = {}
+        self._counts: dict[str, tuple[float, KeyCount | None]] = {}
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="luasprocs-looks", daemon=True).start()
@@ -143,12 +145,15 @@ class Lookout:
         wanted, now_s = list(dict.fromkeys(self.globs)), time.monotonic()
         old = [one for one in wanted if one not in self._counts or now_s - self._counts[one][0] > COUNTED_FOR_S]
         for glob in old[:GLOBS_A_LOOK]:
-            found = count_keys(registry, glob, KEYS_LOOKED_AT, within_s=COUNT_WITHIN_S)
+            try:
+                found = count_keys(registry, glob, KEYS_LOOKED_AT, within_s=COUNT_WITHIN_S)
+            except ResponseError:  # few roles may look at keys that aren't the registry's
+                found = None
             self._counts[glob] = time.monotonic(), found
         if len(old) > GLOBS_A_LOOK:
             self._soon.set()
         self._counts = {glob: self._counts[glob] for glob in wanted if glob in self._counts}
-        return {glob: found for glob, (_, found) in self._counts.items()}
+        return {glob: found for glob, (_, found) in self._counts.items() if found}
 
 
 def unchanged(one: Look, other: Look) -> bool:
