@@ -12,7 +12,15 @@ from redis.exceptions import ResponseError
 from luasprocs.errors import LuasprocsError
 from luasprocs.operations.findings import findings
 from luasprocs.operations.key_count import KeyCount, count_keys
-from luasprocs.operations.snapshot import Snapshot, away_shards, read_around, sprocs_of
+from luasprocs.operations.snapshot import (
+    Snapshot,
+    Wanted,
+    away_shards,
+    failing_in,
+    missed_in,
+    read_around,
+    sprocs_of,
+)
 from luasprocs.registry.live import read_live, reread
 from luasprocs.server.shards import reached
 from luasprocs.state.stats import read_stats
@@ -23,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from luasprocs.operations.contexts import Context
-    from luasprocs.operations.snapshot import SprocFacts, Wanted
+    from luasprocs.operations.snapshot import ShardFacts, SprocFacts
     from luasprocs.server.registry import Registry
     from luasprocs.state.stats import Stats
     from sync.lsp.connecting import Connected, Connecting
@@ -34,6 +42,8 @@ WHOLE_EVERY_S = 30.0
 server 3 ms for each 250.
 """
 REST_FACTOR = 20
+ALL_COUNTED = 500
+"""Of so many sprocs, all are asked at each look whether they fail; of more, only when all are inspected."""
 COUNTED_FOR_S = 60.0
 """How long the keys of a glob stay counted."""
 KEYS_LOOKED_AT, COUNT_WITHIN_S, GLOBS_A_LOOK = 20_000, 0.2, 4
@@ -78,7 +88,7 @@ class Lookout:
         self.names: Sequence[str] = []
         self.globs: Iterable[str] = ()
         self._connecting, self._seen = connecting, seen
-        self._soon, self._over = threading.Event(), threading.Event()
+        self._soon, self._whole, self._over = threading.Event(), threading.Event(), threading.Event()
         self._facts: SprocFacts | None = None
         self._wanted: Wanted | None = None
         self._of: Registry | None = None
@@ -94,7 +104,7 @@ class Lookout:
 
     def look_whole(self) -> None:
         """Inspects every sproc with the next look, and asks git what it wants."""
-        self._whole_again_s = 0.0
+        self._whole.set()
         self._soon.set()
 
     def end(self) -> None:
@@ -122,23 +132,34 @@ class Lookout:
 
     def _read(self, connected: Connected) -> Look:
         registry, away = reached(connected.registry)
-        known = self._facts if self._of is connected.registry else None
-        live = reread(registry, known.live) if known and time.monotonic() < self._whole_again_s else None
-        if known is None or live is None:
-            began_s = time.monotonic()
-            self._connecting.refresh()
-            live = read_live(registry, len(known.live.sprocs) if known else 0)
-            stats = read_stats(registry, live.sprocs)
-            self._facts = sprocs_of(registry, live, stats, away_shards(registry, away), before=known)
+        facts = self._facts if self._of is connected.registry else None
+        due = self._whole.is_set() or time.monotonic() >= self._whole_again_s
+        if facts is None or due or reread(registry, facts.live) is None:
+            self._whole.clear()
+            facts = self._facts = self._read_whole(connected, registry, away_shards(registry, away), facts)
             self._of = connected.registry
-            self._wanted = wanted_here(connected.session, live, *desired_here(connected.session))
-            took_s = time.monotonic() - began_s
-            self._whole_again_s = time.monotonic() + max(WHOLE_EVERY_S, REST_FACTOR * took_s)
-        facts = self._facts
-        assert facts is not None  # noqa: S101  # read before
+        elif len(facts.live.sprocs) <= ALL_COUNTED:
+            stats = read_stats(registry, facts.live.sprocs)
+            facts = replace(facts, failing=failing_in(stats), missed=missed_in(stats))
         snapshot = replace(read_around(registry, facts), wanted=self._wanted)
         stats = read_stats(registry, [name for name in self.names if name in facts.live.sprocs], whole=True)
         return Look(connected.context, connected.shown, "", snapshot, stats, self._counted(registry))
+
+    def _read_whole(
+        self, connected: Connected, registry: Registry, away: Iterable[ShardFacts], known: SprocFacts | None
+    ) -> SprocFacts:
+        """Every sproc, and what git wants."""
+        began_s = time.monotonic()
+        self._connecting.refresh()
+        live = read_live(registry, len(known.live.sprocs) if known else 0)
+        facts = sprocs_of(registry, live, read_stats(registry, live.sprocs), away, before=known)
+        try:
+            self._wanted = wanted_here(connected.session, live, *desired_here(connected.session))
+        except LuasprocsError as error:  # such as a luasprocs.toml that was committed broken
+            self._wanted = Wanted(unreadable=str(error))
+        now_s = time.monotonic()
+        self._whole_again_s = now_s + max(WHOLE_EVERY_S, REST_FACTOR * (now_s - began_s))
+        return facts
 
     def _counted(self, registry: Registry) -> dict[str, KeyCount]:
         """Of some globs anew."""

@@ -109,6 +109,7 @@ def test_lenses_tell_how_it_is_and_are_asked_for_again(ann):
     until(lambda: any("4 calls, p99 " in one and "1 error" in one for one in ann.lenses("own6.lua")))
     ann.change("own6.lua", own(6) + "-- other\n")
     assert "differs from live" in ann.lenses("own6.lua")
+    ann.state(lambda state: any(one["names"] == ["own6.lua"] for one in state["findings"] if one["code"] == "failing"))
     found = ann.own("list")["sprocs"]
     assert (found[0]["name"], found[0]["trouble"].partition(":")[0]) == ("own6.lua", "failing")
 
