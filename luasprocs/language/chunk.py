@@ -84,14 +84,21 @@ class _Reader:
         constants = tuple(self._constant() for _ in range(self._next(self._int)))
         nested = tuple(self.function() for _ in range(self._next(self._int)))
         lines = self._words()
-        names = tuple(self._local() for _ in range(self._next(self._int)))
-        upvalues = tuple(self._string() for _ in range(self._next(self._int)))
+        names = self._names(2 * self._int.size)  # behind each local, where it begins and ends
+        upvalues = self._names()
         return Prototype(Bytecode(words, constants, upvalues), lines, nested, names)
 
-    def _local(self) -> bytes:
-        name = self._string()
-        self._at += 2 * self._int.size
-        return name
+    def _names(self, behind: int = 0) -> tuple[bytes, ...]:
+        """Strings, behind each of which so many bytes are passed over."""
+        chunk, at, width, read = self._chunk, self._at + self._int.size, self._size.size, self._size.unpack_from
+        found = []
+        for _ in range(self._next(self._int)):  # in place of `_string`: most of a chunk with its names is such
+            (size,) = read(chunk, at)
+            at += width + size
+            found.append(chunk[at - size : at - 1] if size else b"")
+            at += behind
+        self._at = at
+        return tuple(found)
 
     def _next(self, kind: struct.Struct) -> int:
         (value,) = kind.unpack_from(self._chunk, self._at)
