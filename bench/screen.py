@@ -25,11 +25,11 @@ from bench.pairs import Result, ratio
 from bench.servers import running
 from bench.terminals import COLUMNS, ROWS, Terminal, Tmux
 from luasprocs.contract.keys import Keys
+from luasprocs.operations.contexts import Context
 from luasprocs.registry.revision import Revision
 from luasprocs_tui import messages
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.screens.sprocs import SprocsScreen
-from luasprocs_tui.settings import Context
 from luasprocs_tui.values.rows import Row
 from luasprocs_tui.values.snapshots import Snapshot
 from luasprocs_tui.widgets.table import Table

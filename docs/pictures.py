@@ -27,6 +27,7 @@ from rich.text import Text
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import ScriptError
 from luasprocs.language.sproc import read_sproc
+from luasprocs.operations.contexts import Context
 from luasprocs.operations.put import DIRECTLY, put
 from luasprocs.operations.run import run
 from luasprocs.server.embedded import EmbeddedServer
@@ -34,7 +35,6 @@ from luasprocs.server.embedded_cluster import EmbeddedCluster
 from luasprocs.server.fleet import open_registry
 from luasprocs.server.registry import Registry
 from luasprocs_tui.app import TuiApp
-from luasprocs_tui.settings import Context
 from sync.demo_traffic import moving
 
 if TYPE_CHECKING:

@@ -16,12 +16,13 @@ from textual import on
 from textual.app import SystemCommand
 from textual.binding import BindingType
 
+from luasprocs.operations.contexts import Context
 from luasprocs.server.urls import redacted
 from luasprocs_tui import actions, messages, signals
 from luasprocs_tui.remembered import ZONES
 from luasprocs_tui.screens.base import BaseScreen
 from luasprocs_tui.screens.sprocs import SprocsScreen
-from luasprocs_tui.settings import NO_SETTINGS, THEMES, Context, ScreenSettings
+from luasprocs_tui.settings import NO_SETTINGS, THEMES, ScreenSettings
 from luasprocs_tui.shell import POLL_S, REFRESH_S, Shell
 from luasprocs_tui.themes import CONTRAST, NAMES
 from luasprocs_tui.values import times

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from luasprocs.errors import LuasprocsError
+from luasprocs.operations.contexts import Context, settings_file
 from luasprocs.operations.exposure import exposure
 from luasprocs.operations.terminal import escaped
 from luasprocs.server.urls import checked, redacted
 from luasprocs_tui import actions
 from luasprocs_tui.app import TuiApp
-from luasprocs_tui.settings import Context, ScreenSettings, default_url, read_settings, settings_file
+from luasprocs_tui.settings import ScreenSettings, default_url, read_settings
 from luasprocs_tui.threads import SWITCH_S
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from textual.message import Message
     from textual.message_pump import MessagePump
 
+    from luasprocs.operations.contexts import Context
     from luasprocs_tui.backend.protocol import Backend
     from luasprocs_tui.base_app import BaseApp
-    from luasprocs_tui.settings import Context
 
 
 class Connection:

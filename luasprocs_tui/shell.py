@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from textual import on, work
 
 from luasprocs.errors import LuasprocsError
+from luasprocs.operations.contexts import Context
 from luasprocs.server.urls import redacted
 from luasprocs_tui import actions, messages, signals
 from luasprocs_tui.base_app import BaseApp
 from luasprocs_tui.remembered import Remembered, read_remembered, remembered_file, write_remembered
-from luasprocs_tui.settings import NO_SETTINGS, Context, ScreenSettings
+from luasprocs_tui.settings import NO_SETTINGS, ScreenSettings
 from luasprocs_tui.values import times
 from luasprocs_tui.values.snapshots import State
 

@@ -87,12 +87,16 @@ def row_of(one: Execution) -> tuple[str, ...]:
 
 
 def json_line(one: Execution) -> Printable:
-    """A record as one line of JSON; bytes that are not UTF-8 as backslash escapes in a string."""
-    fields: dict[str, Any] = {
+    """A record as one line of JSON."""
+    return json_text(record_json(one))
+
+
+def record_json(one: Execution) -> dict[str, Any]:
+    """A record as JSON can hold it; bytes that are not UTF-8 as backslash escapes in a string."""
+    return {
         name: raw(value).decode("utf-8", "backslashreplace") if isinstance(value, str) else value
         for name, value in one._asdict().items()
     }
-    return json_text(fields)
 
 
 def _short_row(one: Execution) -> tuple[str, ...]:

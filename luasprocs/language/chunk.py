@@ -33,19 +33,25 @@ def _instruction(word: int) -> Instruction:
     return Instruction(word & 63, word >> 6 & 255, word >> 23, word >> 14 & 511, word >> 14)
 
 
-class Prototype(NamedTuple):
-    """One function: its instructions as numbers, the source's line of each, the functions in it."""
+class Bytecode(NamedTuple):
+    """What a function does, wherever it stands: its instructions as numbers, and what they name."""
 
     words: tuple[int, ...]
-    lines: tuple[int, ...]
     constants: tuple[Constant, ...]
-    nested: tuple[Prototype, ...]
     upvalues: tuple[bytes, ...]
-    locals: tuple[bytes, ...]
 
     def step(self, at: int) -> Instruction:
         """One instruction, taken apart."""
         return _instruction(self.words[at])
+
+
+class Prototype(NamedTuple):
+    """One function: its code, the source's line of each instruction, the functions in it."""
+
+    code: Bytecode
+    lines: tuple[int, ...]
+    nested: tuple[Prototype, ...]
+    locals: tuple[bytes, ...]
 
     def walk(self) -> Iterator[Prototype]:
         """This function and all within it."""
@@ -78,14 +84,21 @@ class _Reader:
         constants = tuple(self._constant() for _ in range(self._next(self._int)))
         nested = tuple(self.function() for _ in range(self._next(self._int)))
         lines = self._words()
-        names = tuple(self._local() for _ in range(self._next(self._int)))
-        upvalues = tuple(self._string() for _ in range(self._next(self._int)))
-        return Prototype(words, lines, constants, nested, upvalues, names)
+        names = self._names(2 * self._int.size)  # behind each local, where it begins and ends
+        upvalues = self._names()
+        return Prototype(Bytecode(words, constants, upvalues), lines, nested, names)
 
-    def _local(self) -> bytes:
-        name = self._string()
-        self._at += 2 * self._int.size
-        return name
+    def _names(self, behind: int = 0) -> tuple[bytes, ...]:
+        """Strings, behind each of which so many bytes are passed over."""
+        chunk, at, width, read = self._chunk, self._at + self._int.size, self._size.size, self._size.unpack_from
+        found = []
+        for _ in range(self._next(self._int)):  # in place of `_string`: most of a chunk with its names is such
+            (size,) = read(chunk, at)
+            at += width + size
+            found.append(chunk[at - size : at - 1] if size else b"")
+            at += behind
+        self._at = at
+        return tuple(found)
 
     def _next(self, kind: struct.Struct) -> int:
         (value,) = kind.unpack_from(self._chunk, self._at)

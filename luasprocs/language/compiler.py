@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from lupa import lua51
@@ -33,10 +33,10 @@ _COLUMNS_LIMIT = 10_000  # in longer lines nothing is looked for
 _TOKENS_TRIED = 20
 _COMPILE = b"""
 local loadstring, dump = loadstring, string.dump
-return function(source, dumped)
+return function(source)
   local chunk, problem = loadstring(source, '@s')
   if not chunk then return false, problem end
-  return dumped and dump(chunk) or true
+  return dump(chunk)
 end
 """
 
@@ -51,39 +51,40 @@ def syntax_problems(path: str, source: bytes) -> list[Problem]:
 
 def uses(source: bytes) -> list[Use]:
     """The globals, Redis commands, libraries and sprocs that a source names, each with its line; none if it doesn't compile."""
-    dumped, _ = _compiled(source, True)
+    dumped, _ = _compiled(source)
     return list(dict.fromkeys(uses_of(dumped, LOCALS))) if isinstance(dumped, bytes) else []
 
 
 def globals_of_eval(source: bytes) -> list[Use]:
     """The globals that a source reads under EVAL, where `sproc` and `require` are such; none if it doesn't compile."""
-    dumped = _compiler()(compilable(source), True)
+    dumped = _compiler()(compilable(source))
     return [use for use in uses_of(dumped, ()) if use.what == "read"] if isinstance(dumped, bytes) else []
 
 
 @cache
-def _compiler() -> Callable[[bytes, bool], Any]:
+def _compiler() -> Callable[[bytes], Any]:
     """The one Lua state of this process; it only ever compiles."""
     runtime = lua51.LuaRuntime(encoding=None, register_eval=False, register_builtins=False)
-    compiler: Callable[[bytes, bool], Any] = runtime.execute(_COMPILE)
+    compiler: Callable[[bytes], Any] = runtime.execute(_COMPILE)
     return compiler
 
 
 def _refusal(source: bytes) -> tuple[int, bytes] | None:
     """The line and message of what is wrong; None when it compiles."""
-    compiled, message = _compiled(source, False)
+    compiled, message = _compiled(source)
     if compiled:
         return None
     found = _MESSAGE.fullmatch(message)
     return (int(found[1]), found[2]) if found else (1, message)
 
 
-def _compiled(source: bytes, dumped: bool) -> tuple[Any, bytes]:
-    """Bytecode or True; or False and what Lua says."""
+@lru_cache(maxsize=2)  # whether it compiles and what it names are asked one after the other
+def _compiled(source: bytes) -> tuple[Any, bytes]:
+    """Bytecode; or False and what Lua says."""
     source = compilable(source)
-    answer = _compiler()(PREFIX + source, dumped)
+    answer = _compiler()(PREFIX + source)
     if isinstance(answer, tuple) and _NO_ROOM in answer[1]:
-        answer = _compiler()(ROOMY + source + b"\nend", dumped)
+        answer = _compiler()(ROOMY + source + b"\nend")
     return answer if isinstance(answer, tuple) else (answer, b"")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from itertools import accumulate
 from typing import NamedTuple
 
 _LINE_END = re.compile(r"\r\n?|\n\r?")
@@ -30,9 +31,7 @@ class Lines:
         if "\r" in text:
             self._starts = [0, *(end.end() for end in _LINE_END.finditer(text))]
         else:  # nearly every file, and several times faster
-            self._starts = [0]
-            while at := text.find("\n", self._starts[-1]) + 1:
-                self._starts.append(at)
+            self._starts = [0, *accumulate(len(line) + 1 for line in text.split("\n")[:-1])]
 
     def place(self, at: int) -> tuple[int, int]:
         """Line and column of an offset."""

@@ -33,6 +33,7 @@ CODES = {
     "lua.unknown-global": "The server's sandbox has no such global or field.",
     "lua.global-write": "The source writes a global, which the server refuses.",
     "lua.unknown-command": "No Redis or Valkey has this command.",
+    "lua.list-shape": "KEYS or ARGV is used as what it is not: its element 0, or the whole table as an argument of a command.",
     "lua.forbidden-command": "The server has this command, but not for scripts.",
     "lua.only-in-sprocs": "The header has evalsha=yes, but the source needs what EVALSHA lacks.",
     "cluster.two-slots": "luasprocs.toml says cluster = true, and the source names keys of two slots.",
@@ -50,6 +51,7 @@ MISUSE = frozenset(
         "lua.global-write",
         "lua.unknown-command",
         "lua.forbidden-command",
+        "lua.list-shape",
         "lua.only-in-sprocs",
     }
 )

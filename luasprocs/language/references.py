@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from luasprocs.language.compiler import globals_of_eval, uses
 from luasprocs.language.places import Lines, Range
 from luasprocs.language.shebang import compilable
-from luasprocs.language.tokens import Token, follows_dot, precedes_equals, tokens
+from luasprocs.language.tokens import Token, follows_dot, named, precedes_equals
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -27,8 +27,9 @@ class Reference(NamedTuple):
     """A name, and where it stands; of a literal without its quotes.
 
     `what`: "read" or "write" (a global), "field" (written into one), "member" (taken from `redis`), "command", "require" (a
-    library), "call" or "enqueue" (a sproc). `detail`: of a global read, a field or a member, the field; of a global written,
-    "function" if it becomes one; of a command, the next word.
+    library), "call" or "enqueue" (a sproc), "zeroth" (element 0 of KEYS or ARGV) or "whole" (one of them given to a command).
+    `detail`: of a global read, a field or a member, the field; of a global written, "function" if it becomes one; of a command,
+    the next word.
     """
 
     what: str
@@ -69,10 +70,13 @@ class _Places:
     def __init__(self, text: str, names: set[str]) -> None:
         self._lines = Lines(text)
         self._tokens: dict[tuple[_Role, str], list[Token]] = {}
+        self._starts: dict[tuple[_Role, str], list[int]] = {}
         before = Token(False, "", 0, 0)
-        for token in tokens(text):
+        for token in named(text, names | {"function"}):
             if token.value in names and (token.literal or not follows_dot(text, token.start)):
-                self._tokens.setdefault((_role(text, token, before), token.value), []).append(token)
+                key = (_role(text, token, before), token.value)
+                self._tokens.setdefault(key, []).append(token)
+                self._starts.setdefault(key, []).append(token.start)
             before = token
 
     def range_of(self, use: Use) -> Range:
@@ -91,18 +95,19 @@ class _Places:
             return self._later(self._nearest("assigned", use), self._nearest("read", use))
         if use.what == "field":
             return self._later(self._nearest("defined", use), self._nearest("read", use))
-        if use.what in {"read", "member"}:
+        if use.what in {"read", "member", "zeroth", "whole"}:
             return self._nearest("read", use) or self._nearest("assigned", use)
         return self._nearest("literal", use)
 
     def _nearest(self, role: _Role, use: Use) -> Token | None:
         """The first on the use's line, or else on the nearest line above it."""
-        there = self._named(role, use.name)
-        at = bisect_left(there, self._lines.span(use.line)[1], key=lambda token: token.start) - 1
+        starts = self._starts.get((role, use.name), [])
+        at = bisect_left(starts, self._lines.span(use.line)[1]) - 1
         if at < 0:
             return None
+        there = self._named(role, use.name)
         start = self._lines.span(self._line(there[at]))[0]
-        return there[bisect_left(there, start, key=lambda token: token.start)]
+        return there[bisect_left(starts, start)]
 
     def _named(self, role: _Role, name: str) -> list[Token]:
         return self._tokens.get((role, name), [])

@@ -36,6 +36,11 @@ _TABLES = {"_G", *(name for name, fields in MEMBERS.items() if fields)}
 _NOT_ASYNC = {"acl_check_cmd", "set_repl"}
 
 _UNKNOWN, _WRITE = "lua.unknown-global", "lua.global-write"
+_SHAPE = "lua.list-shape"
+_SHAPES = {
+    "zeroth": "{0}[0] is always nil: Lua counts from 1",
+    "whole": "{0} is a table, which no command takes: write {0}[1], or unpack({0})",
+}
 _INSTEAD = {
     "print": "redis.log(redis.LOG_NOTICE, …) writes to the server's log",
     "io": "files need runasync=yes",
@@ -70,6 +75,8 @@ def misuses(found: Sequence[Reference], *, runasync: bool) -> Iterator[tuple[Ref
             wrong = _WRITE, f"{what} is written, which the server refuses, as {one.name} is read-only: write a local"
         elif one.what == "write" and not runasync:
             wrong = _write(one)
+        elif one.what in _SHAPES:
+            wrong = _SHAPE, _SHAPES[one.what].format(one.name)
         elif one.what == "member":
             wrong = _member(one.name, one.detail, runasync=runasync)
         elif one.what == "read" and not runasync and one.name not in written:

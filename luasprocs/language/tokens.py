@@ -10,21 +10,28 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-_TOKEN = re.compile(
-    r"""
+# Each begins with a character that little else does: what is between them is passed over at the speed of C.
+_HIDDEN = r"""
       --\[(?P<comment>=*+)\[ (?s:.*?) (?:\](?P=comment)\]|\Z)
     | --[^\r\n]*+
     | \[(?P<level>=*+)\[ (?:\r\n|\n\r|[\r\n])? (?P<long>(?s:.*?)) (?:\](?P=level)\]|\Z)
-    | (?P<quote>["']) (?P<short>(?: \\(?:\r\n|\n\r|(?s:.)) | (?!(?P=quote))[^\\\r\n] )*+)
-      (?P=quote)?
+    | "(?P<double>(?: \\(?:\r\n|\n\r|(?s:.)) | [^"\\\r\n] )*+)"?
+    | '(?P<single>(?: \\(?:\r\n|\n\r|(?s:.)) | [^'\\\r\n] )*+)'?
+"""
+_COMMENT_OR_LITERAL = re.compile(_HIDDEN, re.VERBOSE)
+_TOKEN = re.compile(
+    rf"""{_HIDDEN}
     | \.?[0-9][0-9.]*+ (?:[eE][+-]?)? [A-Za-z0-9_]*+
     | (?P<name>[A-Za-z_][A-Za-z0-9_]*+)
     """,
     re.VERBOSE,
 )
+_LITERALS = frozenset({"long", "double", "single"})
 _ESCAPE = re.compile(rb"\\(\d{1,3}|\r\n|\n\r|.)", re.DOTALL)
+_WORD = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+_IN_WORD = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 _BLANKS = frozenset(" \t\v\f\r\n")
 _LINE_END = re.compile(r"\r\n|\n\r|\r")
 _ESCAPED = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
@@ -46,13 +53,37 @@ class Token(NamedTuple):
 def tokens(text: str) -> Iterator[Token]:
     """Those of a source, in its order."""
     for found in _TOKEN.finditer(text):
-        kind = found.lastgroup
-        if kind == "name":
+        if found.lastgroup == "name":
             yield Token(False, found["name"], *found.span("name"))
-        elif kind == "long":
-            yield Token(True, _LINE_END.sub("\n", found["long"]), *found.span("long"))
-        elif kind == "short":
-            yield Token(True, _meaning(found["short"]), *found.span("short"))
+        elif found.lastgroup in _LITERALS:
+            yield _literal(found)
+
+
+def named(text: str, names: Iterable[str]) -> list[Token]:
+    """Those of `tokens` that have one of some values, several times faster; of a source that compiles."""
+    wanted = set(names)
+    found, spans = [], []
+    for one in _COMMENT_OR_LITERAL.finditer(text):
+        spans.append(one.span())
+        if one.lastgroup in _LITERALS and (token := _literal(one)).value in wanted:
+            found.append(token)
+    words = re.compile("|".join(sorted((one for one in wanted if _WORD.fullmatch(one)), reverse=True)) or r"(?!)")
+    at, last = 0, len(spans)
+    for one in words.finditer(text):
+        start, end = one.span()
+        if text[start - 1 : start] in _IN_WORD or text[end : end + 1] in _IN_WORD:
+            continue
+        while at < last and spans[at][1] <= start:
+            at += 1
+        if at == last or start < spans[at][0]:
+            found.append(Token(False, one[0], start, end))
+    return sorted(found, key=lambda token: token.start)
+
+
+def _literal(found: re.Match[str]) -> Token:
+    kind = str(found.lastgroup)
+    value = _LINE_END.sub("\n", found[kind]) if kind == "long" else _meaning(found[kind])
+    return Token(True, value, *found.span(kind))
 
 
 def inside(text: str, at: int) -> Literal["comment", "string", ""]:
@@ -65,7 +96,7 @@ def inside(text: str, at: int) -> Literal["comment", "string", ""]:
         whole = found.group()
         if whole.startswith("--"):
             return "comment" if found["comment"] is None or at < found.end() else ""
-        if found.lastgroup in {"long", "short"}:
+        if found.lastgroup in _LITERALS:
             closed = whole.endswith("]") if found.lastgroup == "long" else whole[-1] == whole[0] and len(whole) > 1
             return "" if closed and at == found.end() else "string"
     return ""
@@ -75,11 +106,7 @@ class Hidden:
     """Where the comments and literals of a source are: asked for many places of one text."""
 
     def __init__(self, text: str) -> None:
-        spans = [
-            found.span()
-            for found in _TOKEN.finditer(text)
-            if found.lastgroup in {"long", "short"} or found[0][:2] == "--"
-        ]
+        spans = [found.span() for found in _COMMENT_OR_LITERAL.finditer(text)]
         self._starts = [start for start, _ in spans]
         self._ends = [end for _, end in spans]
 

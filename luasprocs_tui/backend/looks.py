@@ -9,7 +9,7 @@ from luasprocs_tui.backend.registry_backend import RegistryBackend
 from luasprocs_tui.values.contexts import ContextFacts, facts_of, unread
 
 if TYPE_CHECKING:
-    from luasprocs_tui.settings import Context
+    from luasprocs.operations.contexts import Context
 
 LOOK_TIMEOUT_S = 3.0
 

@@ -9,6 +9,7 @@ from luasprocs.contract.keys import Keys
 from luasprocs.errors import EditConflictError, JobError, RegistryError
 from luasprocs.operations import diff, edit, pause, replay, rollback
 from luasprocs.operations.identity import author
+from luasprocs.operations.key_count import count_keys
 from luasprocs.operations.request import request
 from luasprocs.operations.run import Enqueued, Ran, run
 from luasprocs.operations.sprocs import live_sproc
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
 
 REPLY_TIMEOUT_S = 10.0
 """A server that answers nothing for so long is lost; the header says the data's age long before."""
-SCAN_COUNT = 1000
 VALUE_BYTES = 4096
 """A longer value is not typed into a line."""
 
@@ -151,9 +151,8 @@ class RegistryBackend:
 
     def count_keys(self, glob: str, limit: int) -> tuple[int, bool]:
         with errors_named(self._server):
-            shards = self._registry.shards
-            each = [_count_keys(shard, glob, limit // len(shards)) for shard in shards]
-        return sum(found for found, _ in each), all(whole for _, whole in each)
+            found = count_keys(self._registry, glob, limit)
+        return found.found, found.whole
 
     def replay(self, record: Execution, draft: bytes | None = None) -> Compared:
         with errors_named(self._server):
@@ -237,14 +236,3 @@ def _value_now(shard: Registry, key: bytes) -> ValueNow:
         return ValueNow("" if kind == "none" else None, kind)
     value: Any = shard.client.getrange(key, 0, VALUE_BYTES)
     return ValueNow(text(value) if len(value) <= VALUE_BYTES else None, kind)
-
-
-def _count_keys(shard: Registry, glob: str, limit: int) -> tuple[int, bool]:
-    cursor, found = 0, 0
-    for _ in range(0, limit, SCAN_COUNT):
-        reply: Any = shard.client.scan(cursor, match=raw(glob), count=SCAN_COUNT)
-        cursor, some = reply
-        found += len(some)
-        if not cursor:
-            return found, True
-    return found, False

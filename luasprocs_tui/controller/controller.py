@@ -18,6 +18,7 @@ from luasprocs_tui.widgets.dialog import Show
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from luasprocs.operations.contexts import Context
     from luasprocs.operations.edit import LastChange
     from luasprocs.operations.pause import Paused
     from luasprocs.operations.rollback import Preview
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from luasprocs.state.jobs import JobRecord
     from luasprocs_tui.backend.protocol import Backend, SyncStatus
     from luasprocs_tui.base_app import BaseApp
-    from luasprocs_tui.settings import Context
     from luasprocs_tui.threads import Threads
 
 

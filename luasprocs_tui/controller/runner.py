@@ -11,8 +11,8 @@ from luasprocs_tui.widgets.dialog import Confirm
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from luasprocs.operations.contexts import Context
     from luasprocs_tui.base_app import BaseApp
-    from luasprocs_tui.settings import Context
     from luasprocs_tui.threads import Threads
 
 T = TypeVar("T")

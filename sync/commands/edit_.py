@@ -18,7 +18,7 @@ from luasprocs.operations.identity import author
 from luasprocs.operations.sprocs import live_sproc
 from luasprocs.server.urls import redacted
 from sync.console import Console
-from sync.git.config import run_git
+from sync.git.config import git_user
 from sync.git.merge import has_marks
 from sync.reconcile.overtaken import put_together
 from sync.session import Session
@@ -58,7 +58,7 @@ def command(
         raise SettingsError("--set and --unset, --undo, --merge, --drop do different things: give one of them")
     console, session = Console.of_process(), Session(flags)
     desired = session.desired(None, worktree=False) if merging else None
-    by = author(partial(_configured, session))
+    by = author(partial(git_user, session.settings.repo))
     drafts = Drafts(f"{redacted(session.url)} {session.keys.namespace}")
     said = f"{name} is edited live"
     with session.named_errors():
@@ -147,7 +147,3 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals or not key.strip():
         raise SettingsError(f"--set {shown(text)} is not KEY=VALUE")
     return key.strip(), value.strip()
-
-
-def _configured(session: Session, what: str) -> str:
-    return run_git(session.settings.repo, "config", f"user.{what}").stdout.decode("utf-8", "replace").strip()

@@ -27,6 +27,11 @@ local count = redis.call('INCR', KEYS[1] or '{hello.lua}:count')
 return 'hello ' .. (ARGV[1] or 'world') .. ', number ' .. count
 """
 _LIBRARY = ".luals/sprocs.lua"
+_EXTENSIONS = """\
+{
+  "recommendations": ["luasprocs.luasprocs"]
+}
+"""
 _LUARC = """\
 {
   "$schema": "https://raw.githubusercontent.com/LuaLS/vscode-lua/master/setting/schema.json",
@@ -40,7 +45,7 @@ _LUARC = """\
 @click.command("init")
 @click.pass_obj
 def command(flags: dict[str, str]) -> None:
-    """Create luasprocs.toml and sprocs/hello.lua here, unless they exist; and what language servers of Lua read."""
+    """Create luasprocs.toml and sprocs/hello.lua here, unless they exist; and what editors read."""
     console = Console.of_process()
     folder = Path(flags.get("repo", "."))
     if not folder.is_dir():
@@ -53,6 +58,7 @@ def command(flags: dict[str, str]) -> None:
         wanted["sprocs/hello.lua"] = _SPROC
     if settings_of(folder).folder:  # where sprocs stand at the top, each .lua file is one
         wanted |= {".luarc.json": _LUARC, _LIBRARY: meta_library(kept())}
+    wanted[".vscode/extensions.json"] = _EXTENSIONS
     for name, content in wanted.items():
         path = folder / name
         if name == _LIBRARY and path.is_file() and path.read_text(encoding="utf-8") != content:

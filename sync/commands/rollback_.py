@@ -6,18 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from luasprocs.errors import RepositoryError
 from luasprocs.language.values import some_of
 from luasprocs.operations.identity import user_at_host
 from luasprocs.operations.rollback import preview, rollback
 from sync.commands.sync_ import print_outcome
 from sync.console import Console
-from sync.reconcile.ownership import require_owner
+from sync.reconcile.ownership import owner_check
 from sync.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from luasprocs.operations.rollback import Preview
     from luasprocs.registry.live import Live
 
@@ -48,7 +45,7 @@ def command(
         if dry_run:
             _show(console, preview(session.registry, generation, sproc), as_json=as_json)
             return
-        check = _check(session, adopt=adopt)
+        check = _anybody_s if adopt else owner_check(session.registry, lambda: session.repository)
         outcome = rollback(session.registry, generation, by=user_at_host(), why=why, sproc=sproc, check=check)
     print_outcome(console, outcome, as_json=as_json, verb="rolled back")
     if not as_json and (held := (*outcome.plan.names_changed, *outcome.plan.deleted)):
@@ -74,12 +71,5 @@ def _show(console: Console, found: Preview, *, as_json: bool) -> None:
     console.line(f"rollback to {to.generation} ({to.commit[:10]} {to.subject}): {what}, {plan.unchanged} unchanged")
 
 
-def _check(session: Session, *, adopt: bool) -> Callable[[Live], None]:
-    """That the registry is the repository's around here, if that can be used: a rollback works without."""
-    if not adopt:
-        try:
-            session.repository.resolve()
-            return require_owner(session.registry, session.repository)
-        except RepositoryError:
-            pass
-    return lambda live: None
+def _anybody_s(live: Live) -> None:
+    """What --adopt asks of what is live: nothing."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from luasprocs.errors import RepositoryError, ServerError
+from luasprocs.errors import ServerError
 from luasprocs.operations.acknowledgeable import until_ms
 from luasprocs.operations.findings import findings, takes_no_writes
 from luasprocs.operations.identity import user_at_host
@@ -19,10 +18,9 @@ from luasprocs.state.acknowledged import acknowledge
 from luasprocs.state.executions import time_text
 from sync.console import Console
 from sync.finding_lines import print_findings
-from sync.git.checkout import has_repository
-from sync.reconcile.policy import Policy
-from sync.reconcile.standing import standing_of, wanted_of
+from sync.reconcile.standing import standing_of
 from sync.session import Session
+from sync.wanted_here import desired_here, wanted_here
 
 if TYPE_CHECKING:
     from luasprocs.operations.findings import Finding
@@ -46,7 +44,7 @@ GAPS_SHOWN = 10
 def command(flags: dict[str, object], known: bool, shard: str | None, as_json: bool) -> int:
     """Show what is live and what is wrong, worst first. Exit code 1 if there is an error or a warning."""
     console, session = Console.of_process(), Session(flags, lenient=True)
-    desired, unreadable = _desired(session)
+    desired, unreadable = desired_here(session)
     with session.named_errors():
         snapshot = _read(session, desired, unreadable, shard)
         if known and (until := until_ms(snapshot)):
@@ -80,26 +78,7 @@ def _read(session: Session, desired: Desired | None, unreadable: str, shard: str
     snapshot = read_snapshot(registry, session.url, len(desired.entries) if desired else 0)
     if (live := snapshot.live) is None:
         return snapshot
-    forbidden = _forbidden(session, desired, live.revision.commit)
-    return replace(snapshot, wanted=wanted_of(live, desired, unreadable, forbidden))
-
-
-def _desired(session: Session) -> tuple[Desired | None, str]:
-    """What the repository around here wants, or why nobody can tell; neither where there is no repository."""
-    try:
-        session.repository  # noqa: B018  # opened here, so that what is wrong in it is told apart
-    except RepositoryError as error:
-        return None, f"git: {error}" if has_repository(session.settings.repo or Path.cwd()) else ""
-    try:
-        return session.desired(None, worktree=False), ""
-    except RepositoryError as error:
-        return None, f"git: {error}"
-
-
-def _forbidden(session: Session, desired: Desired | None, live: str) -> str:
-    if desired is None:
-        return ""
-    return Policy.of(session.settings).refusal(session.repository, desired.commit, live, desired.folder)
+    return replace(snapshot, wanted=wanted_here(session, live, desired, unreadable))
 
 
 def _as_json(snapshot: Snapshot, live: Live, standing: Standing, found: tuple[Finding, ...]) -> dict[str, object]:

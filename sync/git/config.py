@@ -99,6 +99,11 @@ def git_config(folder: Path | None = None) -> dict[str, str]:
     return parse_config(answer.stdout)
 
 
+def git_user(folder: Path | None, what: str) -> str:
+    """The `name` or `email` that commits in `folder` would have; "" for none."""
+    return run_git(folder, "config", f"user.{what}").stdout.decode("utf-8", "replace").strip()
+
+
 def git_origins(folder: Path | None = None) -> dict[str, Path]:
     """The files that the same settings come from, by key; those of the environment and the command line are in none."""
     answer = run_git(folder, "config", "-z", "--show-origin", "--get-regexp", r"^luasprocs\.")

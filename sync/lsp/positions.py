@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from itertools import accumulate
 
 from lsprotocol import types
 
@@ -20,7 +21,10 @@ class Positions:
     def __init__(self, text: str, encoding: types.PositionEncodingKind) -> None:
         self.text = text
         self.encoding = encoding
-        self._starts = [0, *(found.end() for found in _LINE_END.finditer(text))]
+        if "\r" in text:
+            self._starts = [0, *(found.end() for found in _LINE_END.finditer(text))]
+        else:  # nearly every text, and several times faster
+            self._starts = [0, *accumulate(len(line) + 1 for line in text.split("\n")[:-1])]
         self._same = encoding == types.PositionEncodingKind.Utf32 or text.isascii()
 
     def offset(self, position: types.Position) -> int:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
-from pygls.lsp.server import LanguageServer
 
 from luasprocs.language.editor.colours import KINDS
 from sync.lsp import answers, renaming
+from sync.lsp.lenses import key_hints, lenses
+from sync.lsp.live import LiveData
+from sync.lsp.protocol import PatientServer
+from sync.lsp.requests import Desk, register
 from sync.lsp.service import Asked, Service
+
+if TYPE_CHECKING:
+    from pygls.lsp.server import LanguageServer
 
 _FILES = types.FileOperationFilter(types.FileOperationPattern("**/*.lua"), scheme="file")
 _OPERATIONS = types.FileOperationRegistrationOptions([_FILES])
@@ -32,7 +39,6 @@ ANSWERS: Mapping[str, tuple[Answer, object]] = {
     types.TEXT_DOCUMENT_REFERENCES: (answers.references, None),
     types.TEXT_DOCUMENT_DOCUMENT_SYMBOL: (answers.outline, None),
     types.TEXT_DOCUMENT_FOLDING_RANGE: (answers.folding, None),
-    types.TEXT_DOCUMENT_INLAY_HINT: (answers.hints, None),
     types.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL: (answers.colours, types.SemanticTokensLegend(list(KINDS), [])),
     types.TEXT_DOCUMENT_FORMATTING: (answers.formatting, None),
     types.TEXT_DOCUMENT_CODE_ACTION: (
@@ -45,12 +51,20 @@ ANSWERS: Mapping[str, tuple[Answer, object]] = {
 """What is asked of a sproc, who answers it, and what the client is told of that."""
 
 
-def make_server() -> LanguageServer:
-    """A server that isn't started. Texts come whole: see `sync.lsp.positions`."""
-    server = LanguageServer("luasprocs", version("luasprocs"), types.TextDocumentSyncKind.Full)
-    service = Service(server)
+def make_server(flags: Mapping[str, object], context: str = "") -> LanguageServer:
+    """A server that isn't started. `flags`: see `Session`; `context`: the name of one, "" for none.
+
+    Texts come whole: see `sync.lsp.positions`.
+    """
+    server = PatientServer(version("luasprocs"))
+    live = LiveData(server, flags, context)
+    service = Service(server, live)
     for method, (answer, options) in ANSWERS.items():
         server.feature(method, options)(_answering(service, answer))
+    server.feature(types.TEXT_DOCUMENT_CODE_LENS)(_answering(service, partial(_lenses, live)))
+    server.feature(types.TEXT_DOCUMENT_INLAY_HINT)(_answering(service, partial(_hints, live)))
+    server.feature(types.SHUTDOWN)(lambda _: live.end())
+    register(server, Desk(service, live))
     _buffers(server, service)
     _files(server, service)
     return server
@@ -65,6 +79,14 @@ def _answering(service: Service, answer: Answer) -> Callable[[Any], Any]:
         return answer(place, params) if place else None
 
     return answered
+
+
+def _lenses(live: LiveData, place: Asked, _: types.CodeLensParams) -> list[types.CodeLens]:
+    return lenses(place, live)
+
+
+def _hints(live: LiveData, place: Asked, params: types.InlayHintParams) -> list[types.InlayHint]:
+    return [*answers.hints(place, params), *key_hints(place, live)]
 
 
 def _buffers(server: LanguageServer, service: Service) -> None:

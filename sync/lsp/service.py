@@ -14,7 +14,9 @@ from luasprocs.language.places import Lines, Range
 from sync.git.checkout import find_top
 from sync.lsp.diagnosis import CHUNK, Diagnosis
 from sync.lsp.positions import Positions
+from sync.lsp.texts import Texts
 from sync.lsp.tree import Buffer, Tree
+from sync.repository_settings import SETTINGS_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from pygls.lsp.server import LanguageServer
 
     from luasprocs.errors import Problem
+    from sync.lsp.live import LiveData
 
 DEBOUNCE_S = 0.03
 """How long after a key the problems are looked for."""
@@ -54,10 +57,11 @@ class Asked(NamedTuple):
 class Service:
     """The state behind a server. All of it lives in the server's event loop."""
 
-    def __init__(self, server: LanguageServer) -> None:
-        self._server = server
+    def __init__(self, server: LanguageServer, live: LiveData) -> None:
+        self._server, self._live = server, live
         self._roots: dict[Path, Root] = {}
         self._dirty: dict[tuple[Path, str], None] = {}
+        self._texts: dict[tuple[Path, str], Texts] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -107,10 +111,31 @@ class Service:
             return
         if text is None:
             root.tree.buffers.pop(name, None)
+            self._texts.pop((root.tree.top, name), None)
             root.tree.moved()
         else:
             root.tree.buffers[name] = Buffer(text, version, uri)
+            self._had(root, name, text).has(text)
+        if root.tree.top == self._live.top:
+            self._live.shows(list(root.tree.buffers))
         self._mark(root, [name])
+
+    def texts(self, place: Asked) -> Texts:
+        """The texts that a buffer has had; of a file that isn't open the one that it has."""
+        if place.name in place.root.tree.buffers:
+            return self._had(place.root, place.name, place.text)
+        return self._opened(place.root, place.name, place.text)
+
+    def _had(self, root: Root, name: str, text: str) -> Texts:
+        key = (root.tree.top, name)
+        if key not in self._texts:
+            self._texts[key] = self._opened(root, name, text)
+        return self._texts[key]
+
+    def _opened(self, root: Root, name: str, text: str) -> Texts:
+        texts = Texts(text)
+        self._live.remember_head(texts, root.tree.file(name))
+        return texts
 
     def moved(self, uris: Iterable[str]) -> None:
         """Files were made, changed, renamed or deleted."""
@@ -119,6 +144,8 @@ class Service:
             if root is None:
                 continue
             root.tree.moved()
+            if uri.endswith(f"/{SETTINGS_FILE}"):
+                self._live.changed()
             name = root.tree.name_of(uri)
             self._mark(root, root.tree.names if name is None else [name])
 
@@ -143,6 +170,8 @@ class Service:
             tree = Tree(top)
             root = self._roots[top] = Root(tree, Diagnosis(tree))
             self._later(root, tree.names)
+            if tree.names or (top / SETTINGS_FILE).is_file():
+                self._live.start(top)
         return self._roots[top]
 
     def _mark(self, root: Root, names: Iterable[str]) -> None:

@@ -92,6 +92,18 @@ class Tree:
             return None
         return self._kept[name][1]
 
+    def unreadable(self, name: str) -> bool:
+        """Whether a sproc's file has bytes that are no UTF-8: an editor may have put something else in their place."""
+        path = self._listed().get(name)
+        try:
+            if path is not None:
+                path.read_bytes().decode()
+        except UnicodeDecodeError:
+            return True
+        except OSError:
+            pass
+        return False
+
     def text(self, name: str) -> str | None:
         """The same as text; bytes that are no UTF-8 as surrogates."""
         if name in self.buffers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from luasprocs.errors import OwnerError
+from luasprocs.errors import OwnerError, RepositoryError
 from luasprocs.registry.apply import check_owner
 from sync.reconcile.desired import read_commit
 
@@ -54,3 +54,13 @@ def require_owner(registry: Registry, repository: Repository) -> Callable[[Live]
             check_owner(live, registry.keys, owner, adopt=False)
 
     return check
+
+
+def owner_check(registry: Registry, opened: Callable[[], Repository]) -> Callable[[Live], None]:
+    """The same if there is a repository that can be used: a rollback works without."""
+    try:
+        repository = opened()
+        repository.resolve()
+    except RepositoryError:
+        return lambda live: None
+    return require_owner(registry, repository)

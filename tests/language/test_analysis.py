@@ -33,6 +33,7 @@ FILES = {
     "lua.global-write": b"x = 1",
     "lua.unknown-command": b"return redis.call('GETT')",
     "lua.forbidden-command": b"return redis.call('multi')",
+    "lua.list-shape": b"return redis.call('DEL', KEYS)",
     "lua.only-in-sprocs": b"-- evalsha=yes\nreturn sproc.name",
 }
 WORKSPACES = {

@@ -280,3 +280,47 @@ def test_what_is_called_misuse_is_refused_by_the_server(server: Server):
             client.eval(source, 0, "1")
     for name in sandbox.GLOBALS - {"server", "os"}:
         assert client.eval(f"return type({name})", 0) != "nil"
+
+
+@pytest.mark.parametrize(
+    ("source", "place"),
+    [
+        ("return redis.call('DEL', KEYS)", "1:26"),
+        ("return redis.pcall('SET', KEYS[1], ARGV)", "1:36"),
+        ("redis.call('DEL', table.concat(KEYS), ARGV)", "1:39"),
+        ("local function all()\n  return redis.call('DEL', KEYS)\nend\nreturn all()", "2:28"),
+        ("return redis.call('GET', KEYS[0])", "1:26"),
+        ("local function first() return ARGV[0] end return first()", "1:31"),
+    ],
+)
+def test_a_list_that_is_used_as_what_it_is_not_is_misuse(server: Server, source, place):
+    for runasync in (False, True):
+        (told,) = misuse(source, runasync=runasync)
+        assert told.startswith(f"a.lua:{place}: ")
+    client = server.client()
+    if "[0]" in source:
+        assert client.eval("return {KEYS[0] == nil, ARGV[0] == nil}", 1, "k", "a") == [1, 1]
+    else:
+        with pytest.raises(redis.ResponseError, match="must be strings or integers"):
+            client.eval(source, 1, "k", "a")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "return redis.call('DEL', unpack(KEYS))",
+        "return redis.call('SET', KEYS[1], cjson.encode(ARGV))",
+        "return redis.call('SET', KEYS[1], cjson.encode({a = ARGV, b = KEYS}))",
+        "return {redis.call('GET', KEYS[1]), KEYS}",
+        "return redis.call('DEL', ARGV[1] or KEYS)",
+        "local KEYS = {'a'} return redis.call('DEL', unpack(KEYS)), KEYS[0]",
+        "KEYS[0] = 'a' return KEYS[0]",
+        "rawset(KEYS, 0, 'a') return KEYS[0]",
+        "KEYS = KEYS[1] return redis.call('DEL', KEYS)",
+        "local function one() KEYS = KEYS[1] end one() return redis.call('DEL', KEYS)",
+        "local function one(KEYS) return KEYS[0], redis.call('DEL', KEYS) end return one({})",
+        "local all = {} return all[0]",
+    ],
+)
+def test_a_list_that_may_be_another_is_left_alone(source):
+    assert misuse(source) == []

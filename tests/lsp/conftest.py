@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,13 @@ import pytest_asyncio
 from lsprotocol import types
 from pytest_lsp import client_capabilities, make_test_lsp_client
 
+from tests.daemons import DaemonProcess
 from tests.gitrepo import GitRepo
+from tests.lsp.raw import RawEditor
+from tests.servers import KINDS, Server
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
     from pytest_lsp import LanguageClient
@@ -63,6 +67,53 @@ class Editor:
         return list(self.client.diagnostics[self.uri(name)])
 
 
+class Shop:
+    """Sprocs in git and live: `COUNT`, a caller, a library, and one for each test that changes one."""
+
+    def __init__(self, place: Path) -> None:
+        (place / "server").mkdir()
+        self.server = Server(KINDS[0], place / "server").start()
+        self.repo = GitRepo(place / "repo")
+        for name, text in {"lib/money.lua": MONEY, "buy.lua": BUY, "nightly.lua": NIGHTLY}.items():
+            self.repo.write(f"sprocs/{name}", text)
+        for number in range(10):
+            self.repo.write(f"sprocs/own{number}.lua", own(number))
+        self.repo.write("sprocs/slow.lua", "for _ = 1, 1e8 do end\n")
+        self.repo.write("luasprocs.toml", 'owner = "shop"\n')
+        self.repo.commit()
+        self.environ = {
+            **self.repo.environ,
+            "LUASPROCS_REDIS": self.server.url,
+            "LUASPROCS_SCREEN": str(place / "screen.toml"),
+            "XDG_STATE_HOME": str(place),
+        }
+        self.cli("sync")
+
+    def daemon(self) -> DaemonProcess:
+        """One that follows the repository, and commits live edits."""
+        return DaemonProcess(self.server.url, command=("daemon",), environ=self.repo.environ, cwd=self.repo.path)
+
+    def commit_live(self, name: str, text: str) -> None:
+        """Commits a sproc, and makes it live."""
+        self.repo.write(f"sprocs/{name}", text)
+        self.repo.commit()
+        self.cli("sync")
+
+    def cli(self, *words: str, stdin: str = "") -> str:
+        """What a command prints."""
+        command = [sys.executable, "-m", "sync.cli", *words]
+        done = subprocess.run(
+            command, cwd=self.repo.path, env=self.environ, input=stdin, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+def own(number: int) -> str:
+    """A sproc that one test has for itself."""
+    return f"-- description=own {number}\nreturn redis.call('INCR', KEYS[1])\n"
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sprocs of a fresh repository."""
@@ -85,3 +136,34 @@ async def editor(folder: Path) -> AsyncIterator[Editor]:
     yield Editor(client, folder)
     await client.shutdown_session()
     await client.stop()
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A repository that is live on a server of its own."""
+    found = Shop(tmp_path_factory.mktemp("shop"))
+    yield found
+    found.server.stop()
+
+
+@pytest.fixture(scope="module")
+def ann(shop: Shop) -> Iterator[RawEditor]:
+    """An editor in the shop that the tests of a module share, connected."""
+    one = RawEditor(shop.repo.path, shop.environ).start().connected()
+    yield one
+    assert one.end() == 0
+
+
+@pytest.fixture
+def colleague(shop: Shop) -> Iterator[Callable[..., RawEditor]]:
+    """Starts an editor in the shop, connected."""
+    started: list[RawEditor] = []
+
+    def start(*options: str, top: Path | None = None, **environ: str) -> RawEditor:
+        one = RawEditor(top or shop.repo.path, {**shop.environ, **environ}, *options).start()
+        started.append(one)
+        return one
+
+    yield start
+    for one in started:
+        assert one.end() == 0

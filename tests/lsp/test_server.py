@@ -108,6 +108,10 @@ async def test_what_a_word_is(editor):
     command = await editor.client.text_document_hover_async(types.HoverParams(document, at(text, "LPOS", 1)))
     assert "again and again" in every.contents.value
     assert "LPOS key element [RANK rank]" in command.contents.value
+    misspelt = types.HoverParams(editor.document("misspelt.lua"), types.Position(0, 4))
+    editor.open("misspelt.lua", "-- evnt=set\n")
+    assert await editor.client.text_document_hover_async(misspelt) is None
+    editor.close("misspelt.lua")
     asked = types.SignatureHelpParams(document, at(text, ", 'x'", 2))
     help_ = await editor.client.text_document_signature_help_async(asked)
     assert help_.active_parameter == 1

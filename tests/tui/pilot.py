@@ -12,13 +12,13 @@ from textual.widgets import Static
 
 from luasprocs.contract.keys import Keys
 from luasprocs.language.sproc import Sproc, git_blob_id, read_sproc
+from luasprocs.operations.contexts import Context
 from luasprocs.operations.put import DIRECTLY, put
 from luasprocs.registry.revision import Revision
 from luasprocs.server.registry import Registry
 from luasprocs_tui import messages
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.screens.executions import ExecutionsScreen
-from luasprocs_tui.settings import Context
 from luasprocs_tui.values.snapshots import Snapshot
 from luasprocs_tui.widgets.table import Table
 from tests.until import PATIENCE_S

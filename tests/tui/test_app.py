@@ -6,9 +6,10 @@ import pytest
 from textual import events
 from textual.widgets import Input
 
+from luasprocs.operations.contexts import Context
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.screens.cron import CronScreen
-from luasprocs_tui.settings import Context, ScreenSettings
+from luasprocs_tui.settings import ScreenSettings
 from luasprocs_tui.widgets.help import Help
 from tests.live import put, sproc
 from tests.tui.pilot import KEYS, app, app_of, choose, listed, screen_of, until

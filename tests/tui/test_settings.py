@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from luasprocs.errors import SettingsError
-from luasprocs_tui.settings import DEFAULT_URL, ScreenSettings, default_url, read_settings, settings_file
+from luasprocs.operations.contexts import settings_file
+from luasprocs_tui.settings import DEFAULT_URL, ScreenSettings, default_url, read_settings
 
 if TYPE_CHECKING:
     from pathlib import Path

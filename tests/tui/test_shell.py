@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from luasprocs.operations.contexts import Context
 from luasprocs_tui.app import TuiApp
-from luasprocs_tui.settings import Context, ScreenSettings
+from luasprocs_tui.settings import ScreenSettings
 from luasprocs_tui.widgets.contexts import Contexts
 from luasprocs_tui.widgets.table import Table
 from tests.live import put, sproc

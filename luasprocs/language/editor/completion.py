@@ -119,11 +119,14 @@ def _commands(here: Cursor, docs: Mapping[str, CommandDoc]) -> Iterator[Item]:
 
 
 def _values(key: str, names: Names) -> Iterable[str]:
-    if key not in KEYS:
-        return ()
-    if KEYS[key].kind == "timezone":
+    if key in KEYS and KEYS[key].kind == "timezone":
         return sorted(names.zones())
-    return KEYS[key].choices or _WRITTEN.get(KEYS[key].kind, ())
+    return values_of_key(key)
+
+
+def values_of_key(key: str) -> tuple[str, ...]:
+    """What people write as a key's value, without the names of time zones."""
+    return KEYS[key].choices or _WRITTEN.get(KEYS[key].kind, ()) if key in KEYS else ()
 
 
 def _members(table: str, start: int) -> Iterator[Item]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from luasprocs.contract.metadata import KEYS
 from luasprocs.language.editor.words import KEY_DOCS, LOCALS, call_of, member
 from luasprocs.language.fields import header_end, scan
-from luasprocs.language.metadata import expected
+from luasprocs.language.metadata import expected, is_key
 from luasprocs.language.tokens import inside, tokens
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def hover(text: str, at: int, commands: Mapping[str, CommandDoc]) -> Told | None
     """What the word at a place is."""
     if at <= header_end(text):
         for one in scan(text):
-            if one.key_at <= at <= one.key_at + len(one.key):
+            if one.key_at <= at <= one.key_at + len(one.key) and is_key(one.key):
                 return Told(key_markdown(one.key), one.key_at, one.key_at + len(one.key))
         return None
     word = next((one for one in tokens(text) if one.start <= at <= one.end), None)

@@ -148,3 +148,12 @@ def test_a_password_file_without_a_password_is_refused(shell: Shell, tmp_path: P
     (tmp_path / "empty").write_text("\n")
     said = shell("acl", "daemon", "--password-file", str(tmp_path / "empty"))
     assert (said.code, "has no password" in said.err, said.out) == (2, True, "")
+
+
+def test_init_recommends_the_extension_unless_somebody_has_recommended_others(shell: Shell) -> None:
+    file = shell.repo / ".vscode" / "extensions.json"
+    shell.ok("init")
+    assert json.loads(file.read_text()) == {"recommendations": ["luasprocs.luasprocs"]}
+    file.write_text('{ "recommendations": ["mine.mine"] } // with a comment\n')
+    assert ".vscode/extensions.json exists" in shell.ok("init").out
+    assert "mine.mine" in file.read_text()

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from luasprocs.operations.contexts import Context
 from luasprocs_tui.app import TuiApp
-from luasprocs_tui.settings import Context
 from tests.gitrepo import GitRepo
 from tests.soak import SOAK
 from tests.sync.service.service import Service, live

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from luasprocs.contract.codes import FindingCode
+from luasprocs.operations.contexts import Context
 from luasprocs.operations.findings import findings
 from luasprocs.operations.snapshot import read_snapshot
 from luasprocs.server.registry import Registry
@@ -13,7 +14,6 @@ from luasprocs_tui.app import TuiApp
 from luasprocs_tui.backend.registry_backend import RegistryBackend
 from luasprocs_tui.backend.snapshot_reader import SnapshotReader
 from luasprocs_tui.screens.beside import EVERY_S
-from luasprocs_tui.settings import Context
 from luasprocs_tui.shell import REFRESH_S
 from luasprocs_tui.values.trouble import Trouble, trouble_of
 from tests.live import put, sproc

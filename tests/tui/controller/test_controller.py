@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from textual.widgets import Button
 
+from luasprocs.operations.contexts import Context
 from luasprocs_tui.app import TuiApp
-from luasprocs_tui.settings import Context
 from tests.live import put, sproc
 from tests.tui.pilot import KEYS, TO_ACT_ON, app, app_of, choose, hides, listed, screen_of, shows, until
 

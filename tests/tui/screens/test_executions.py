@@ -7,13 +7,13 @@ import signal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from luasprocs.operations.contexts import Context
 from luasprocs.server.registry import Registry
 from luasprocs.state.executions import Execution
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.backend.execution_tail import ExecutionTail
 from luasprocs_tui.screens.executions import ExecutionsScreen, badge_of, facts_of, line_of
 from luasprocs_tui.screens.record import RecordScreen
-from luasprocs_tui.settings import Context
 from luasprocs_tui.values.columns import Line
 from luasprocs_tui.values.freshness import Freshness
 from luasprocs_tui.values.snapshots import RECORDS_LIMIT

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from textual.widget import Widget
 
+from luasprocs.operations.contexts import Context
 from luasprocs_tui.app import TuiApp
-from luasprocs_tui.settings import Context
 from luasprocs_tui.widgets.table import Table
 from tests.live import put, sproc
 from tests.tui.pilot import listed, screen_of, until

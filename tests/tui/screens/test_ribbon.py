@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from luasprocs.operations.contexts import Context
 from luasprocs.operations.run import run
 from luasprocs.server.registry import Registry
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.screens.ribbon import RibbonScreen
-from luasprocs_tui.settings import Context
 from luasprocs_tui.widgets.dialog import Confirm
 from luasprocs_tui.widgets.ribbon import Ribbon
 from tests.live import put, sproc

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from luasprocs.operations.contexts import Context
 from luasprocs_tui.app import TuiApp
-from luasprocs_tui.settings import Context
 from luasprocs_tui.widgets.table import Table
 from tests.live import put, sproc
 from tests.tui.pilot import KEYS, SOURCES, listed, put_sources, screen_of, text_of, until

@@ -13,13 +13,13 @@ from luasprocs.contract.encoding import raw
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import LuasprocsError
 from luasprocs.language.sproc import Sproc
+from luasprocs.operations.contexts import Context
 from luasprocs.operations.edit import edit_metadata
 from luasprocs.operations.pause import toggle_pause
 from luasprocs.operations.run import run
 from luasprocs.registry.live import read_live, read_sprocs
 from luasprocs.server.registry import Registry
 from luasprocs_tui.app import TuiApp
-from luasprocs_tui.settings import Context
 from luasprocs_tui.values.rows import Counters, Row
 from luasprocs_tui.values.sproc_line import line_of
 from luasprocs_tui.widgets.table import Table

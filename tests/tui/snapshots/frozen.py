@@ -10,13 +10,13 @@ import pytest
 from textual.widgets import Input
 
 from luasprocs.contract.codes import FindingCode
+from luasprocs.operations.contexts import Context
 from luasprocs.operations.findings import Finding
 from luasprocs.registry.revision import Revision
 from luasprocs.state.daemons import DaemonInfo, Running
 from luasprocs.state.executions import Execution, Gap
 from luasprocs_tui import messages
 from luasprocs_tui.app import TuiApp
-from luasprocs_tui.settings import Context
 from luasprocs_tui.values.rows import Counters, Row
 from luasprocs_tui.values.snapshots import Counts, Pulse, Snapshot, State
 

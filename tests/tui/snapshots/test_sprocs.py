@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from luasprocs_tui.settings import Context, ScreenSettings
+from luasprocs.operations.contexts import Context
+from luasprocs_tui.settings import ScreenSettings
 from tests.tui.snapshots.frozen import app, opened, shown
 
 

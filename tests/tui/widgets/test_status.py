@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from luasprocs.errors import LuasprocsError
+from luasprocs.operations.contexts import Context
 from luasprocs.operations.edit import edit_metadata
 from luasprocs.operations.run import run
 from luasprocs.operations.snapshot import ShardFacts
@@ -19,7 +20,6 @@ from luasprocs.server.registry import Registry
 from luasprocs.server.slots import SlotRange
 from luasprocs.state.desired import SyncState, publish, suspend
 from luasprocs_tui.app import TuiApp
-from luasprocs_tui.settings import Context
 from luasprocs_tui.values.header import shards_of
 from luasprocs_tui.values.snapshots import Snapshot, State
 from tests.gitrepo import GitRepo

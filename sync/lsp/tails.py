@@ -1,0 +1,60 @@
+"""Executions as they come, no faster than a client can take them."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from luasprocs.errors import LuasprocsError
+from luasprocs.state.executions import BATCH_RECORDS, newest_ids
+from luasprocs.state.tails import Tails
+from sync.lsp.errands import asked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from luasprocs.server.registry import Registry
+    from luasprocs.state.executions import Execution
+    from sync.lsp.connecting import Connected, Connecting
+
+EVERY_S = 0.2
+AT_ONCE = 200
+"""So many records at most are told at once."""
+RETRY_S = 1.0
+
+
+class ExecutionsThread:
+    """Follows from now on until `end`. `came` gets records and how many were left out at least, in the thread."""
+
+    def __init__(self, connecting: Connecting, came: Callable[[Sequence[Execution], int], None]) -> None:
+        self._connecting, self._came = connecting, came
+        self._over = threading.Event()
+        self._tails: Tails | None = None
+        self._registry: Registry | None = None
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="luasprocs-executions", daemon=True).start()
+
+    def end(self) -> None:
+        self._over.set()
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            try:
+                found, dropped = asked(self._connecting, self._read)
+            except LuasprocsError:
+                self._over.wait(RETRY_S)  # who looks says why
+                continue
+            if found and not self._over.is_set():
+                self._came(found, dropped)
+            self._over.wait(EVERY_S)
+
+    def _read(self, connected: Connected) -> tuple[Sequence[Execution], int]:
+        registry = connected.registry
+        if self._tails is None or self._registry is not registry:
+            after = newest_ids(registry)
+            self._tails, self._registry = Tails(registry, after), registry
+        found = self._tails.read(BATCH_RECORDS, self._tails.block_ms)
+        if len(found) >= BATCH_RECORDS:  # more came than anybody reads: go on with what comes next
+            self._tails = Tails(registry, newest_ids(registry))
+        return found[-AT_ONCE:], max(0, len(found) - AT_ONCE)
