@@ -136,7 +136,8 @@ def takes_no_writes(snapshot: Snapshot) -> str:
     return next(filter(None, each), "")
 
 
-_FIX = "fix the commit, or run luasprocs sync with the option that the reason names"
+_FIX = "fix the commit, or push one that undoes it; what was live before still runs"
+_ALLOW = "fix the commit, or run luasprocs sync with the option that the reason names"
 _STATES: Mapping[str, tuple[FindingCode, str]] = {
     DesiredState.REFUSED: (FindingCode.REFUSED, _FIX),
     DesiredState.DIVERGED: (FindingCode.DIVERGED, "run luasprocs sync to apply what git has"),
@@ -155,6 +156,10 @@ _STATES: Mapping[str, tuple[FindingCode, str]] = {
 """What a daemon that waits is a finding of, and what to do."""
 
 
+def _to_do(refused: str) -> str:
+    return _ALLOW if " --" in refused else _FIX
+
+
 def _wanted(snapshot: Snapshot) -> Iterator[Finding]:
     """What the repository at hand wants."""
     if (wanted := snapshot.wanted) is None:
@@ -162,7 +167,7 @@ def _wanted(snapshot: Snapshot) -> Iterator[Finding]:
     if wanted.unreadable:
         yield Finding(FindingCode.DEGRADED, wanted.unreadable, "look at the repository with git")
     if wanted.refused:
-        yield Finding(FindingCode.REFUSED, wanted.refused, _FIX)
+        yield Finding(FindingCode.REFUSED, wanted.refused, _to_do(wanted.refused))
     if wanted.differs:
         message = f"git wants {wanted.commit[:SHA_SHOWN]}, which is not live"
         yield Finding(FindingCode.BEHIND, message, "luasprocs plan shows the difference, luasprocs sync makes it live")
@@ -182,7 +187,7 @@ def _git(snapshot: Snapshot) -> Iterator[Finding]:
         return
     reason = sync.reason or f"git wants {sync.commit[:SHA_SHOWN]}, which is not live"
     if code is FindingCode.REFUSED and sync.commit:
-        by = f" by {sync.author}" if sync.author else ""
+        by, hint = f" by {sync.author}" if sync.author else "", _to_do(reason)
         reason += f" (commit {sync.commit[:SHA_SHOWN]}{by})"
     names = tuple(sorted({*sync.created, *sync.updated, *sync.deleted}))
     yield Finding(code, reason, hint, names=names, by=sync.daemon, since_ms=int(sync.at * 1000))

@@ -16,7 +16,7 @@ from luasprocs_tui.values.header import place_of, title_of
 from luasprocs_tui.values.numbers import age
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from textual.binding import BindingType
 
@@ -24,6 +24,16 @@ if TYPE_CHECKING:
 
 _LISTED = {FindingCode.PAUSED: "-s paused", FindingCode.UNSAVED_EDIT: "-s edited"}
 """What is mended at the sprocs themselves: the filter of the list that shows them."""
+_HELPS: Mapping[str, tuple[str, ...]] = {
+    FindingCode.FAILING: ("failures", "ribbon"),
+    FindingCode.DEAD_JOBS: ("jobs", "retry", "drop"),
+    FindingCode.MISSED: ("outages", "acknowledge"),
+    FindingCode.GAP: ("outages", "acknowledge"),
+    FindingCode.REFUSED: ("wanted",),
+    FindingCode.PAUSED: ("pause",),
+    FindingCode.UNSAVED_EDIT: ("history", "undo"),
+}
+"""What to press here, first what leads there."""
 _TONES = {"error": ("bad", "●"), "warning": ("warn", "◐"), "info": ("off", "○")}
 
 
@@ -53,7 +63,14 @@ class FindingsScreen(StateTable[Finding], Acknowledging):
         return Line(row.code, (title_of(row), key, since, row.message), tone, sign)
 
     def about(self, row: Finding) -> str:
-        return f"{row.message}; {row.hint}"
+        return f"{row.message}; {row.hint}{self._pressed(row)}"
+
+    def _pressed(self, row: Finding) -> str:
+        """Its keys on this screen and on the one that `enter` opens."""
+        found = [(self.shell.state.key_of(name), actions.of(name)) for name in _HELPS.get(row.code, ())]
+        each = [f"{key} {action.label}" for key, action in found if key and action]
+        first = ["enter"] if row.code in _LISTED else []
+        return f"; here {', then '.join(first + each[:1])}{''.join(f', {one}' for one in each[1:])}" if each else ""
 
     @on(messages.RowOpened)
     async def _opened(self) -> None:

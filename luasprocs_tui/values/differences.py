@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from luasprocs.contract.codes import Action
 from luasprocs.language.header import values_of
 from luasprocs.operations.diff import unified
 from luasprocs_tui.values.numbers import ID_SHOWN
@@ -30,7 +31,7 @@ def generation_lines(generation: Generation, differences: Sequence[Difference]) 
     """What a generation changed; sources that are not kept any more are said."""
     head = [
         f"generation {generation.generation}, {generation.action}, {generation.applied_at}, applied by {generation.applied_by}",
-        f"commit {generation.commit}",
+        f"{'on top of commit' if generation.action == Action.EDIT else 'commit'} {generation.commit}",
         *([f"by {generation.author}"] if generation.author else []),
         *([generation.subject] if generation.subject else []),
     ]

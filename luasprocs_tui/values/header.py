@@ -12,6 +12,7 @@ from rich.text import Text
 from luasprocs.contract.codes import FindingCode
 from luasprocs_tui.values.numbers import ID_SHOWN, age, short_number, short_rate, spark
 from luasprocs_tui.values.safe import clean
+from luasprocs_tui.values.trouble import is_slow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,7 +166,7 @@ def pulse_of(state: State, bars: int, room: int) -> Text:
         "errors": part(f"  ERR {short_rate(errors)}/s", "failures", "bold red" if errors else ""),
         "bars": part(f" {spark(pulse.errors_per_s[-bars:])}", "failures", "red" if errors else "dim"),
     }
-    for at, (said, action, style) in enumerate(_counted(snapshot)):
+    for at, (said, action, style) in enumerate(_counted(snapshot, state.now_ms())):
         parts["lag" if said.startswith("  lag") and not style else str(at)] = part(said, action, style)
     for extra in ("bars", "runs", "events", "lag"):
         if sum(len(one[0]) for one in parts.values() if one) > room:
@@ -173,11 +174,13 @@ def pulse_of(state: State, bars: int, room: int) -> Text:
     return Text.assemble(*filter(None, parts.values()), no_wrap=True, overflow="ellipsis")
 
 
-def _counted(snapshot: Snapshot) -> Iterator[tuple[str, str, str]]:
+def _counted(snapshot: Snapshot, now_ms: float) -> Iterator[tuple[str, str, str]]:
     """What there is, each with the action that leads there, and its style."""
     counts, pulse = snapshot.counts, snapshot.pulse
     if failing := sum(row.counters.failing for row in snapshot.rows):
         yield f"  {failing} failing", "failures", "bold red"
+    if slow := sum(is_slow(row, now_ms) for row in snapshot.rows):
+        yield f"  {slow} slow", "sort", "yellow"
     if counts.paused:
         yield f"  {counts.paused} paused", "findings", "yellow"
     if pulse and pulse.daemons and pulse.lag:

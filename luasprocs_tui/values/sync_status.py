@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from luasprocs.contract.codes import DesiredState
 from luasprocs_tui.values.numbers import ID_SHOWN
 from luasprocs_tui.values.times import whole
 
@@ -36,7 +37,9 @@ def sync_lines(state: SyncState, suspended: str) -> list[str]:
         (f"-{one}" for one in state.deleted),
     )
     changes = [line for kind in named for line in kind]
-    lines += ["", *(changes or ["nothing waits to be applied"])]
-    lines += ["", "problems", *state.problems] if state.problems else []
+    nothing = "nothing of it is live" if state.state == DesiredState.REFUSED else "nothing waits to be applied"
+    lines += ["", *(changes or [nothing])]
+    others = [one for one in state.problems if one not in state.reason]
+    lines += ["", "problems", *others] if others else []
     lines += ["", *(f"edited by hand: {name}" for name in state.drift)] if state.drift else []
     return [*lines, *(line for diff in state.diffs for line in ("", *diff.splitlines()))]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from luasprocs.server.readable_errors import readable_error
 from luasprocs_tui.values.lines import BENEATH
-from luasprocs_tui.values.numbers import age
+from luasprocs_tui.values.numbers import age, short_us
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -51,15 +51,23 @@ def trouble_of(row: Row, now_ms: float) -> Trouble:
     counted = row.counters
     if counted.failing or counted.erring:
         return Trouble.FAILING if counted.failing else Trouble.ERRING
-    recent = now_ms / 1000 - counted.last_run_s < QUIET_AFTER_S
-    slow = recent and not row.asynchronous and (counted.p99_us or 0) >= SLOW_US
-    if slow or (row.counters.share or 0) >= SLOW_SHARE:
+    if is_slow(row, now_ms):
         return Trouble.SLOW
     if row.state == "paused":
         return Trouble.PAUSED
     if row.state in {"edited", "drift"}:
         return Trouble.EDITED
-    return Trouble.NONE if recent or counted.per_s else Trouble.QUIET
+    return Trouble.NONE if _ran_lately(row, now_ms) or counted.per_s else Trouble.QUIET
+
+
+def _ran_lately(row: Row, now_ms: float) -> bool:
+    return now_ms / 1000 - row.counters.last_run_s < QUIET_AFTER_S
+
+
+def is_slow(row: Row, now_ms: float) -> bool:
+    """Whether it takes much of the server's one thread, or all of it for long."""
+    long = not row.asynchronous and (row.counters.p99_us or 0) >= SLOW_US
+    return (row.counters.share or 0) >= SLOW_SHARE or (long and _ran_lately(row, now_ms))
 
 
 def said_of(row: Row, now_ms: float) -> str:
@@ -80,6 +88,9 @@ def beneath(row: Row, now_ms: float) -> str:
         return f"edited live{_since(row, now_ms)}, not committed"
     if row.state == "drift":
         return "changed by hand: luasprocs sync repairs it"
+    if row.state != "paused" and is_slow(row, now_ms):
+        share = f"slow: {row.counters.share:.0%} of the server's time, " if row.counters.share else "slow: "
+        return f"{share}p99 {short_us(row.counters.p99_us)}: nothing else is served meanwhile"
     return f"edited, committed as {row.commit[:8]}" if row.commit else ""
 
 

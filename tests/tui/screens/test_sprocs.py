@@ -379,15 +379,16 @@ async def test_trouble_comes_first_each_with_what_it_is_and_the_quiet_are_folded
         await until(pilot, lambda: "◐ slow.lua" in screen_of(pilot), "durations, which come once the list stands")
         lines = screen_of(pilot).splitlines()
         first = next(at for at, line in enumerate(lines) if line.startswith("  NAME")) + 1
-        shown = [line.rstrip() for line in lines[first : first + 6]]
+        shown = [line.rstrip() for line in lines[first : first + 7]]
         assert shown[0].startswith("● fails.lua")
         assert shown[1] == "│ fails.lua:6: no such card"
         assert shown[2].startswith("◐ slow.lua")
-        assert shown[3].startswith("⏸ paused.lua")
-        assert re.search(r"paused \d+s by ann$", shown[3])
-        assert shown[4].startswith("✎ edited.lua")
-        assert re.match(r"│ edited live \d+s by Ann, not committed$", shown[5])
-        assert "1 failing  1 paused" in text_of(pilot, "#pulse")
+        assert re.match(r"│ slow: .*p99 \d+ms: nothing else is served meanwhile$", shown[3])
+        assert shown[4].startswith("⏸ paused.lua")
+        assert re.search(r"paused \d+s by ann$", shown[4])
+        assert shown[5].startswith("✎ edited.lua")
+        assert re.match(r"│ edited live \d+s by Ann, not committed$", shown[6])
+        assert "1 failing  1 slow  1 paused" in text_of(pilot, "#pulse")
         assert "1 edit" in text_of(pilot, "#pulse")
         await pilot.press("j")
         assert table.selected == "slow.lua", "the line beneath is passed over"

@@ -54,7 +54,9 @@ async def test_the_badge_says_what_else_than_in_sync_it_is(server: Server) -> No
         assert "also UNSAVED EDIT (!)" in text_of(pilot, "#note")
         assert "edited live" in screen_of(pilot)
         publish(Registry(client, KEYS), SyncState(commit="c2", state="refused", reason="a.lua:1: no", daemon="d"))
-        await until(pilot, lambda: text_of(pilot, "#badge").strip() == "REFUSED a.lua:1: no (v)", "the refusal")
+        await until(
+            pilot, lambda: text_of(pilot, "#badge").strip() == "REFUSED a.lua:1: no (commit c2) (v)", "the refusal"
+        )
 
 
 @pytest.mark.wording
