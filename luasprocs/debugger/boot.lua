@@ -1,0 +1,69 @@
+-- Runs a sproc under the server's debugger as the engine runs it: by the engine's own text, which gets these sprocs as a registry's.
+-- Whoever evaluates this has ARGV: lines below which a chunk is the error's, the engine, number of sprocs, for each name, first line,
+-- number of fields and fields; then trigger (`call`, `event`, `cron`), the sproc's name, its hash's prefix, the function that runs one by name,
+-- event or time, and its arguments. KEYS are the sproc's. A chunk whose name has `user_script` in it is what the debugger stops in.
+local given, at = ARGV, 1
+local loadstring, xpcall, redis, setmetatable = loadstring, xpcall, redis, setmetatable
+local function take()
+  at = at + 1
+  return given[at - 1]
+end
+
+-- Stands on the third line when something was raised, above the function that did.
+local stop = loadstring('\nreturn function(luasprocs_problem) redis.breakpoint()\nreturn luasprocs_problem end', '@user_script')()
+local engine, firsts = take(), {}
+local fields_of = {}
+for _ = 1, tonumber(take()) do
+  local name, fields = take(), {}
+  firsts[name] = tonumber(take())
+  for i = 1, tonumber(take()) do fields[i] = take() end
+  fields_of[name] = fields
+end
+local trigger, name, prefix, execute, word = take(), take(), take(), take(), take()
+for other, fields in pairs(fields_of) do redis.call('HSET', prefix .. other, unpack(fields)) end
+
+local function watched(run, handler)
+  return xpcall(run, function(luasprocs_problem)
+    stop(luasprocs_problem)
+    return handler(luasprocs_problem)
+  end)
+end
+
+local registered = {}
+local api = setmetatable({ register_function = function(one) registered[one.function_name] = one.callback end }, { __index = redis })
+
+-- As the engine's loadstring: a sproc gets lines of its own, a chunk of the engine this function.
+local function load_text(text, chunk_name)
+  local first = firsts[chunk_name:sub(2)]
+  if first then return loadstring(('\n'):rep(first - 1) .. text, '@user_script') end
+  local chunk, problem = loadstring('local _, loadstring, xpcall, redis = ...; ' .. text, chunk_name)
+  if not chunk then return nil, problem end
+  return function(core)
+    local made = chunk(core, load_text, watched, api)
+    if chunk_name == '@luasprocs:eval' then made.api = function() return redis end end -- redis.breakpoint and redis.debug are there
+    return made
+  end
+end
+
+local core = loadstring('local loadstring, redis = ...; ' .. engine .. '\nreturn core', '@luasprocs:core')(load_text, api)
+local keys, args = {}, { unpack(given, at) }
+for i = 1, #KEYS do keys[i] = KEYS[i] end
+
+local function run()
+  if trigger == 'call' then return registered[execute](keys, { name, unpack(args) }) end
+  local entry = core.load_entry(name)
+  if entry.refused then return { err = entry.refused } end
+  if trigger == 'event' then
+    local batch = core.use 'batch'
+    local one = batch.read({ '1', name, '1', '1', '1', '-', '', '1', '1', '1', keys[1], word }, 1)
+    batch.read_values(one, 1)
+    entry.sproc.cut, args = one.cuts[1], { one.values[1], word, one.kinds[1] }
+  else
+    args = { word, 'cron' }
+  end
+  local row, reply = core.use('runs').once(entry, keys, args, trigger, '-', 1)
+  return reply
+end
+
+local _, reply = watched(run, core.use('guard').explain)
+return reply
