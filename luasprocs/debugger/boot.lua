@@ -1,8 +1,8 @@
 -- Runs a sproc under the server's debugger as the engine runs it: by the engine's own text, which gets these sprocs as a registry's.
--- Whoever evaluates this has ARGV: lines below which a chunk is the error's, the engine, number of sprocs, for each name, first line,
+-- Whoever evaluates this has ARGV: this text, the engine, number of sprocs, for each name, first line,
 -- number of fields and fields; then trigger (`call`, `event`, `cron`), the sproc's name, its hash's prefix, the function that runs one by name,
 -- event or time, and its arguments. KEYS are the sproc's. A chunk whose name has `user_script` in it is what the debugger stops in.
-local given, at = ARGV, 1
+local given, at = ARGV, 2 -- the first is this text
 local loadstring, xpcall, redis, setmetatable = loadstring, xpcall, redis, setmetatable
 local function take()
   at = at + 1

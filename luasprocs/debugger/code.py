@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from luasprocs.language.chunk import Prototype
 
 LOADBOOL, JMP, RETURN, FORLOOP, FORPREP, SETLIST = 2, 22, 30, 31, 32, 34
-_SKIPPING = frozenset({23, 24, 25, 26, 27, 33})  # EQ, LT, LE, TEST, TESTSET, TFORLOOP: the next one, or the one behind it
+_SKIPPING = frozenset(
+    {23, 24, 25, 26, 27, 33}
+)  # EQ, LT, LE, TEST, TESTSET, TFORLOOP: the next one, or the one behind it
 _JUMP_ZERO = 131071
 
 
@@ -47,7 +49,9 @@ class Code:
     @cached_property
     def lines(self) -> frozenset[int]:
         """The lines where a run can stop."""
-        found = {line for function in self._functions for line in function.lines[: -1 if not function.first_line else None]}
+        found = {
+            line for function in self._functions for line in function.lines[: -1 if not function.first_line else None]
+        }
         # What stands before a source on its first line is not the source's.
         first = self._source.split(b"\n", 1)[0].strip()
         return frozenset(found - ({1} if not first or first.startswith((b"--", b"#!")) else set()))
@@ -62,10 +66,13 @@ class Code:
         main = self._functions[0].lines if self._functions else ()
         return next((line for line in main if line in self.lines), 1)
 
+    def functions_at(self, line: int) -> frozenset[int]:
+        """The numbers of all functions that have code on a line: a function's last line is also of the one that makes it."""
+        return frozenset(number for number, one in enumerate(self._functions) if line in one.lines)
+
     def function_at(self, line: int) -> int:
         """The number of the function that a line is of, the innermost if several stand there."""
-        found = [number for number, one in enumerate(self._functions) if line in one.lines]
-        return max(found, key=lambda number: self._functions[number].first_line, default=0)
+        return max(self.functions_at(line), key=lambda number: self._functions[number].first_line, default=0)
 
     def parent_of(self, function: int) -> int:
         """The number of the function around one; -1 of the whole chunk."""

@@ -41,7 +41,9 @@ class Program:
         line = ERROR_LINE + 1
         for one in sprocs:
             self.firsts[one.name] = line
-            line += len(_LINE_END.findall(one.source)) + 3  # what the engine puts behind a source, and a line between two
+            line += (
+                len(_LINE_END.findall(one.source)) + 3
+            )  # what the engine puts behind a source, and a line between two
         self.lines = line
         self._starts = [*self.firsts.values()]
         self._names = [*self.firsts]

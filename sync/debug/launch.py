@@ -1,0 +1,176 @@
+"""Starts what a launch configuration asks for: the server, the sprocs around a file, the run."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from luasprocs.contract.keys import Keys
+from luasprocs.debugger.ldb import Ldb
+from luasprocs.debugger.ldb_session import LdbSession
+from luasprocs.debugger.program import Program
+from luasprocs.debugger.run import run_of
+from luasprocs.errors import ProblemsError, RepositoryError, SettingsError
+from luasprocs.language.compiler import syntax_problems
+from luasprocs.server.embedded import EmbeddedServer
+from luasprocs.server.urls import redacted
+from sync.git.checkout import find_top, settings_of
+from sync.reconcile.check import work_tree_sprocs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from luasprocs.debugger.breakpoints import Breakpoints
+    from luasprocs.debugger.run import Run
+    from luasprocs.debugger.session import Say, Session
+
+PAUSE_MS = 100
+"""How soon a script on the throw-away server can be paused."""
+OPTIONS = ("--busy-reply-threshold", str(PAUSE_MS))
+
+
+class Configuration(NamedTuple):
+    """What `launch` takes. `redis` "": a throw-away server."""
+
+    program: Path
+    keys: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    seed: tuple[tuple[str, ...], ...] = ()
+    redis: str = ""
+    execution: str = ""
+    environment: str = ""
+    event: str = ""
+    stop_on_entry: bool = False
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> Self:
+        """From a client's JSON.
+
+        Raises:
+            SettingsError: a value can't be used.
+        """
+        program = _text(given, "program")
+        if not program:
+            raise SettingsError('launch needs "program": the path of a sproc')
+        stop = given.get("stopOnEntry", False)
+        if not isinstance(stop, bool):
+            raise SettingsError("stopOnEntry: take true or false")
+        return cls(
+            Path(program),
+            _texts(given, "keys"),
+            _texts(given, "args"),
+            read_seed(given.get("seed")),
+            *(_text(given, name) for name in ("redis", "execution", "environment", "event")),
+            stop_on_entry=stop,
+        )
+
+
+def _text(given: Mapping[str, Any], name: str) -> str:
+    value = given.get(name) or ""
+    if not isinstance(value, str) or "\0" in value:
+        raise SettingsError(f"{name}: take a text")
+    return value
+
+
+def _texts(given: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    value = given.get(name) or []
+    if not isinstance(value, list) or not all(isinstance(one, str | int | float) for one in value):
+        raise SettingsError(f"{name}: take a list of texts")
+    return tuple(map(str, value))
+
+
+def read_seed(given: Any) -> tuple[tuple[str, ...], ...]:
+    """Commands from a file's path, one a line, or from a list of lines, or of lists of words."""
+    if given is None or given == "":
+        return ()
+    if isinstance(given, str):
+        try:
+            lines: list[Any] = Path(given).read_text("utf-8").splitlines()
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"seed: {given} can't be read: {error}") from error
+    elif isinstance(given, list):
+        lines = given
+    else:
+        raise SettingsError("seed: take a file of commands, or a list of them")
+    return tuple(words for line in lines if (words := _words(line)))
+
+
+def _words(line: Any) -> tuple[str, ...]:
+    if isinstance(line, list) and all(isinstance(one, str | int | float) for one in line):
+        return tuple(map(str, line))
+    if not isinstance(line, str):
+        raise SettingsError("seed: a command is a text, or a list of words")
+    if line.lstrip().startswith("#"):
+        return ()
+    try:
+        return tuple(shlex.split(line))
+    except ValueError as error:
+        raise SettingsError(f"seed: {line!r}: {error}") from error
+
+
+class Launched:
+    """A session that has not started, and what it needs. `close` ends all of it, and may be called from any thread."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self.configuration = configuration
+        file = configuration.program
+        if not file.is_file():
+            raise RepositoryError(f"there is no file {file}")
+        name, sprocs = work_tree_sprocs(file)
+        own = next(one for one in sprocs if one.name == name)
+        if problems := syntax_problems(str(file), own.source):
+            raise ProblemsError(problems)
+        if own.library:
+            raise SettingsError(
+                f"{name} is library=yes: debug a sproc that requires it, with breakpoints in the library"
+            )
+        self.name = name
+        self.program = Program([one for one in sprocs if not syntax_problems(one.name, one.source)])
+        self.folder = _folder(file)
+        self.run: Run = run_of(own, configuration.keys, configuration.args, configuration.seed, configuration.event)
+        self._ends = contextlib.ExitStack()
+
+    def session(self, breakpoints: Breakpoints, say: Say) -> Session:
+        """Starts the server, if none is named, and connects."""
+        url = self.configuration.redis
+        if url:
+            say("console", f"on {redacted(url)}, in a forked session: what the sproc writes is rolled back", None)
+        else:
+            url = self._own_server()
+        if self.run.made:
+            say("console", f"{self.name} runs {self.run.made}", None)
+        session = LdbSession(Ldb(url), self.program, self.run, Keys(""), breakpoints, say)
+        self._ends.callback(session.close)
+        return session
+
+    def _own_server(self) -> str:
+        folder = self._ends.enter_context(tempfile.TemporaryDirectory(prefix="luasprocs-debug-"))
+        return self._ends.enter_context(EmbeddedServer(Path(folder), persistent=False, options=OPTIONS)).url
+
+    def close(self) -> None:
+        self._ends.close()
+
+    def path_of(self, name: str) -> Path:
+        """The file of a sproc."""
+        if name == self.name:
+            return self.configuration.program.absolute()
+        return self.folder / name
+
+    def name_of(self, path: str) -> str:
+        """The sproc's name of a file; its path if it is none."""
+        found = Path(path)
+        with contextlib.suppress(OSError, ValueError):
+            found = found.resolve()
+            if found == self.configuration.program.resolve():
+                return self.name
+            return found.relative_to(self.folder.resolve()).as_posix()
+        return str(path)
+
+
+def _folder(file: Path) -> Path:
+    """The folder of the sprocs around a file."""
+    top = find_top(file.absolute().parent)
+    return (top / settings_of(top).folder) if top else file.absolute().parent

@@ -1,0 +1,1 @@
+"""The debugger, driven as an editor drives it."""
