@@ -5,14 +5,18 @@ Stepping over and out stops at the lines that may follow in the frame: a loop th
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
+import signal
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import hiredis
 
 from luasprocs.contract.encoding import raw
+from luasprocs.contract.keys import Keys
 from luasprocs.debugger.ldb import BREAKPOINTS_LIMIT, LdbError
 from luasprocs.debugger.program import ERROR_LINE, Place
 from luasprocs.debugger.session import OUTPUT_LIMIT_CHARS, Ended, EvaluationError, Frame, Stop
@@ -23,7 +27,6 @@ from luasprocs.registry.sproc_hash import fields_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from luasprocs.contract.keys import Keys
     from luasprocs.debugger.breakpoints import Breakpoints
     from luasprocs.debugger.ldb import Answer, Ldb, Said
     from luasprocs.debugger.program import Program
@@ -35,18 +38,21 @@ _ENGINE_KEYS = "__*_Sproc_"
 SAID_LIMIT = 100
 """Lines that are shown of one step."""
 _GLOBALS = frozenset({"redis", "server", "cjson", "cmsgpack", "bit", "struct", "string", "table", "math", "os", "_G"})
+_PID = re.compile(r"\bprocess_id:(\d+)")
 _ERROR_PLACE = re.compile(r"(\S+\.lua):(\d+)")
 _OWN = frozenset({"sproc", "require", "redis", "KEYS", "ARGV", "luasprocs_named", "luasprocs_problem", "n"})
 """What the engine hands over, which is shown elsewhere or says nothing; `n` only where the source has none."""
 
 
 class LdbSession:
-    """`say` hears commands, replies and what goes wrong; `breakpoints` may change while it runs."""
+    """`say` hears commands, replies and what goes wrong; `breakpoints` may change while it runs. `own`: nobody else's server."""
 
-    def __init__(self, ldb: Ldb, program: Program, run: Run, keys: Keys, breakpoints: Breakpoints, say: Say) -> None:
-        self._ldb, self._program, self._run, self._keys = ldb, program, run, keys
-        self._breakpoints, self._say = breakpoints, say
-        self._pausing = self._closed = self._warned = False
+    def __init__(self, ldb: Ldb, program: Program, run: Run, breakpoints: Breakpoints, say: Say, *, own: bool) -> None:
+        self._ldb, self._program, self._run = ldb, program, run
+        self._breakpoints, self._say, self._own = breakpoints, say, own
+        self._pausing = self._warned = self._running = False
+        self._interruptible = True
+        self._pid = 0
         self._line = 0
         self._said = 0
         self._trace: list[Frame] | None = None
@@ -55,6 +61,9 @@ class LdbSession:
         boot = resources.files(__package__).joinpath("boot.lua").read_bytes()
         script = b"return assert(loadstring(ARGV[1], '@luasprocs:debugger'))()" + b"\n" * self._program.lines + b"--"
         self._ldb.begin(script, self._run.keys, [boot, *self._words()])
+        info = self._ldb.command(["INFO", "server"])
+        self._pid = int(found[1]) if (found := _PID.search(info)) else 0
+        self._interruptible = "valkey_version" not in info
         for words in self._run.seed:
             reply = self._ldb.command(words)
             self._say("console", f"{' '.join(words)}: {reply}"[:OUTPUT_LIMIT_CHARS], None)
@@ -67,7 +76,7 @@ class LdbSession:
 
     def _words(self) -> list[bytes]:
         """What boot.lua takes."""
-        keys, run = self._keys, self._run
+        keys, run = Keys(""), self._run
         engine = render(keys, "debugger", 0).text.split("\n", 1)[1]
         words: list[Any] = [engine, len(self._program.sprocs)]
         for name, first in self._program.firsts.items():
@@ -141,7 +150,7 @@ class LdbSession:
     def _one_step(self) -> Stop | Ended | None:
         """A step by a line; what it is if it is no usual one."""
         while True:
-            answer = self._ldb.advance("step")
+            answer = self._advance("step")
             if ended := self._seen(answer):
                 return ended
             if self._line == ERROR_LINE and self._breakpoints.on_error:
@@ -153,11 +162,17 @@ class LdbSession:
             if self._line > ERROR_LINE:
                 return None
 
+    def _advance(self, how: str) -> Answer:
+        self._running = True
+        answer = self._ldb.advance(how)
+        self._running = False
+        return answer
+
     def _go(self, temporary: Sequence[int], accept: Callable[[], bool]) -> Stop | Ended:
         """On to a breakpoint, or to one of these lines where it is accepted."""
         while True:
             self._arm(temporary)
-            answer = self._ldb.advance("continue")
+            answer = self._advance("continue")
             if ended := self._seen(answer):
                 return ended
             if "timeout" in answer.reason:
@@ -318,11 +333,25 @@ class LdbSession:
         return self._ldb.command(words)
 
     def pause(self) -> None:
+        if not self._interruptible:
+            raise EvaluationError(
+                "Valkey's debugger can't interrupt a script: set a breakpoint before it runs, or stop it"
+            )
         self._pausing = True
 
     def close(self) -> None:
-        self._closed = True
+        """A Redis ends its fork when nobody listens any more, a Valkey lets a loop run on."""
         self._ldb.close()
+        if not self._running or not self._pid or self._interruptible:
+            return
+        if self._own:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
+        else:
+            self._say(
+                "stderr", f"the script runs on in the server's process {self._pid}, a fork: kill that one there", None
+            )
+        self._running = False
 
 
 def _own(answer: Answer) -> list[Said]:

@@ -11,6 +11,7 @@ _SCALAR = re.compile(r'"(?:\\.|[^"\\])*"|[^;={}\[\]]+', re.DOTALL)
 _STRING = re.compile(r'"(?:\\.|[^"\\])*"', re.DOTALL)
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|.)", re.DOTALL)
 _ESCAPES = {"n": "\\n", "r": "\\r", "t": "\\t", "a": "\\a", "b": "\\b", '"': '\\"', "\\": "\\\\"}
+_NO_LITERAL = re.compile(r'"?(?:function|thread|userdata|unknown)@')
 _NAME = re.compile(r"(?<![\w.:])[A-Za-z_]\w*")
 _TEXTS = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
 _WORDS = frozenset(
@@ -75,10 +76,10 @@ def literal(value: Value) -> str | None:
         return f"{{{', '.join(f'[{key}] = {one}' for key, one in made.items() if one is not None)}}}"
     if value.text in {"nil", "true", "false"} or _NUMBER.fullmatch(value.text):
         return value.text
+    if _NO_LITERAL.match(value.text):
+        return None
     if _STRING.fullmatch(value.text):
         return f'"{_ESCAPE.sub(_escaped, value.text[1:-1])}"'
-    if re.match(r"(?:function|thread|userdata|unknown)@", value.text):
-        return None
     return _quoted(value.text)
 
 

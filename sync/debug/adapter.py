@@ -1,6 +1,6 @@
 """The debug adapter: each request of the protocol and who answers it.
 
-One thread reads requests, and answers those that can be answered while the sproc runs. Another has the session and answers the rest.
+One thread reads requests, and answers those that can be answered while the sproc runs. Another has the session, and the rest.
 """
 
 from __future__ import annotations

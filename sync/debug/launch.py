@@ -8,7 +8,6 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from luasprocs.contract.keys import Keys
 from luasprocs.debugger.ldb import Ldb
 from luasprocs.debugger.ldb_session import LdbSession
 from luasprocs.debugger.program import Program
@@ -142,7 +141,7 @@ class Launched:
             url = self._own_server()
         if self.run.made:
             say("console", f"{self.name} runs {self.run.made}", None)
-        session = LdbSession(Ldb(url), self.program, self.run, Keys(""), breakpoints, say)
+        session = LdbSession(Ldb(url), self.program, self.run, breakpoints, say, own=not self.configuration.redis)
         self._ends.callback(session.close)
         return session
 
