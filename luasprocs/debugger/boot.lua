@@ -1,6 +1,6 @@
 -- Runs a sproc under the server's debugger as the engine runs it: by the engine's own text, which gets these sprocs as a registry's.
 -- Whoever evaluates this has ARGV: this text, the engine, number of sprocs, for each name, first line,
--- number of fields and fields; then trigger (`call`, `event`, `cron`), the sproc's name, its hash's prefix, the function that runs one by name,
+-- number of fields and fields; then trigger (`call`, `event`, `cron`; `arguments`: those of an event), the sproc's name, its hash's prefix, the function that runs one by name,
 -- event or time, and its arguments. KEYS are the sproc's. A chunk whose name has `user_script` in it is what the debugger stops in.
 local given, at = ARGV, 2 -- the first is this text
 local loadstring, xpcall, redis, setmetatable = loadstring, xpcall, redis, setmetatable
@@ -51,16 +51,18 @@ for i = 1, #KEYS do keys[i] = KEYS[i] end
 
 local function run()
   if trigger == 'call' then return registered[execute](keys, { name, unpack(args) }) end
-  local entry = core.load_entry(name)
-  if entry.refused then return { err = entry.refused } end
-  if trigger == 'event' then
+  local entry, cut = core.load_entry(name), nil
+  if trigger == 'cron' then
+    args = { word, 'cron' }
+  else
     local batch = core.use 'batch'
     local one = batch.read({ '1', name, '1', '1', '1', '-', '', '1', '1', '1', keys[1], word }, 1)
     batch.read_values(one, 1)
-    entry.sproc.cut, args = one.cuts[1], { one.values[1], word, one.kinds[1] }
-  else
-    args = { word, 'cron' }
+    args, cut = { one.values[1], word, one.kinds[1] }, one.cuts[1]
   end
+  if trigger == 'arguments' then return args end
+  if entry.refused then return { err = entry.refused } end
+  entry.sproc.cut = cut
   local row, reply = core.use('runs').once(entry, keys, args, trigger, '-', 1)
   return reply
 end

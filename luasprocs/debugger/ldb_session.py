@@ -10,19 +10,15 @@ import json
 import os
 import re
 import signal
-from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import hiredis
 
-from luasprocs.contract.encoding import raw
-from luasprocs.contract.keys import Keys
+from luasprocs.debugger.boot import script_of, words_of
 from luasprocs.debugger.ldb import BREAKPOINTS_LIMIT, LdbError
 from luasprocs.debugger.program import ERROR_LINE, Place
 from luasprocs.debugger.session import OUTPUT_LIMIT_CHARS, Ended, EvaluationError, Frame, Stop
 from luasprocs.debugger.values import Value, is_name, literal, names_in, parse
-from luasprocs.engine import render
-from luasprocs.registry.sproc_hash import fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -58,9 +54,7 @@ class LdbSession:
         self._trace: list[Frame] | None = None
 
     def start(self, *, stop_on_entry: bool) -> Stop | Ended:
-        boot = resources.files(__package__).joinpath("boot.lua").read_bytes()
-        script = b"return assert(loadstring(ARGV[1], '@luasprocs:debugger'))()" + b"\n" * self._program.lines + b"--"
-        self._ldb.begin(script, self._run.keys, [boot, *self._words()])
+        self._ldb.begin(script_of(self._program), self._run.keys, words_of(self._program, self._run))
         info = self._ldb.command(["INFO", "server"])
         self._pid = int(found[1]) if (found := _PID.search(info)) else 0
         self._interruptible = "valkey_version" not in info
@@ -73,17 +67,6 @@ class LdbSession:
         entry = self._program.line(Place(name, self._program.code(name).entry))
         found = self._go((entry,), lambda: True)
         return Stop("entry") if isinstance(found, Stop) and found.reason == "step" else found
-
-    def _words(self) -> list[bytes]:
-        """What boot.lua takes."""
-        keys, run = Keys(""), self._run
-        engine = render(keys, "debugger", 0).text.split("\n", 1)[1]
-        words: list[Any] = [engine, len(self._program.sprocs)]
-        for name, first in self._program.firsts.items():
-            fields = fields_of(self._program.sprocs[name])
-            words += [name, first, 2 * len(fields), *(part for pair in fields.items() for part in pair)]
-        words += [run.trigger, run.name, keys.name_prefix, keys.function("execute"), run.word]
-        return [word if isinstance(word, bytes) else raw(str(word)) for word in [*words, *run.args]]
 
     def resume(self, how: str) -> Stop | Ended:
         if how == "in":

@@ -71,7 +71,7 @@ class Adapter:
             "setBreakpoints": self._set_breakpoints,
             "setExceptionBreakpoints": self._set_exception_breakpoints,
             "threads": lambda _: {
-                "threads": [{"id": THREAD, "name": self._launched.name if self._launched else "sproc"}]
+                "threads": [{"id": THREAD, "name": self._launched.sproc.name if self._launched else "sproc"}]
             },
             "pause": self._pause,
             "terminate": self._terminate,

@@ -8,13 +8,21 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from luasprocs.contract.codes import Trigger
+from luasprocs.contract.encoding import raw
+from luasprocs.contract.keys import Keys
+from luasprocs.debugger.boot import ARGUMENTS, script_of, words_of
+from luasprocs.debugger.hook_session import HookSession
 from luasprocs.debugger.ldb import Ldb
 from luasprocs.debugger.ldb_session import LdbSession
 from luasprocs.debugger.program import Program
 from luasprocs.debugger.run import run_of
 from luasprocs.errors import ProblemsError, RepositoryError, SettingsError
 from luasprocs.language.compiler import syntax_problems
+from luasprocs.operations.put import put
+from luasprocs.server.connection import connect
 from luasprocs.server.embedded import EmbeddedServer
+from luasprocs.server.registry import Registry
 from luasprocs.server.urls import redacted
 from sync.git.checkout import find_top, settings_of
 from sync.reconcile.check import work_tree_sprocs
@@ -126,7 +134,7 @@ class Launched:
             raise SettingsError(
                 f"{name} is library=yes: debug a sproc that requires it, with breakpoints in the library"
             )
-        self.name = name
+        self.sproc = own
         self.program = Program([one for one in sprocs if not syntax_problems(one.name, one.source)])
         self.folder = _folder(file)
         self.run: Run = run_of(own, configuration.keys, configuration.args, configuration.seed, configuration.event)
@@ -134,16 +142,39 @@ class Launched:
 
     def session(self, breakpoints: Breakpoints, say: Say) -> Session:
         """Starts the server, if none is named, and connects."""
-        url = self.configuration.redis
+        url, asynchronous = self.configuration.redis, self.sproc.runasync
+        if url and asynchronous:
+            raise SettingsError(
+                f"{self.sproc.name} is runasync=yes, and what it writes can't be rolled back: debug it without redis"
+            )
         if url:
             say("console", f"on {redacted(url)}, in a forked session: what the sproc writes is rolled back", None)
-        else:
-            url = self._own_server()
+        own = not url
+        url = url or self._own_server()
         if self.run.made:
-            say("console", f"{self.name} runs {self.run.made}", None)
-        session = LdbSession(Ldb(url), self.program, self.run, breakpoints, say, own=not self.configuration.redis)
+            say("console", f"{self.sproc.name} runs {self.run.made}", None)
+        session: Session
+        if asynchronous:
+            folder = Path(self._ends.enter_context(tempfile.TemporaryDirectory(prefix="luasprocs-debug-")))
+            run = self._prepared(url, say)
+            session = HookSession(url, folder, self.program, run, breakpoints, say)
+        else:
+            session = LdbSession(Ldb(url), self.program, self.run, breakpoints, say, own=own)
         self._ends.callback(session.close)
         return session
+
+    def _prepared(self, url: str, say: Say) -> Run:
+        """Makes the sprocs live on the throw-away server, and seeds it. The run, with an event's arguments."""
+        run = self.run
+        with connect(url) as client:
+            put(Registry(client, Keys("")), self.program.sprocs.values())
+            for words in run.seed:
+                say("console", f"{' '.join(words)}: {client.execute_command(*words)!r}", None)
+            if run.trigger == Trigger.EVENT:
+                asked = words_of(self.program, run._replace(trigger=ARGUMENTS))
+                found = client.eval(script_of(self.program), len(run.keys), *run.keys, *asked)  # type: ignore[arg-type]
+                return run._replace(args=found)  # type: ignore[arg-type]
+        return run._replace(args=(raw(run.word), b"cron")) if run.trigger == Trigger.CRON else run
 
     def _own_server(self) -> str:
         folder = self._ends.enter_context(tempfile.TemporaryDirectory(prefix="luasprocs-debug-"))
@@ -154,7 +185,7 @@ class Launched:
 
     def path_of(self, name: str) -> Path:
         """The file of a sproc."""
-        if name == self.name:
+        if name == self.sproc.name:
             return self.configuration.program.absolute()
         return self.folder / name
 
@@ -164,7 +195,7 @@ class Launched:
         with contextlib.suppress(OSError, ValueError):
             found = found.resolve()
             if found == self.configuration.program.resolve():
-                return self.name
+                return self.sproc.name
             return found.relative_to(self.folder.resolve()).as_posix()
         return str(path)
 
