@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from luasprocs.language.sproc import Sproc
+    from luasprocs.state.executions import Execution
 
 _SET = re.compile(r"\[\^?([^\]])[^\]]*\]")
 EXAMPLE = "example"
@@ -53,6 +54,20 @@ def run_of(
     if event == "set" and not seed:
         seed, made = [("SET", key, EXAMPLE, "NX")], f"{made}, with {EXAMPLE!r} as its value if it has none"
     return Run(sproc.name, Trigger.EVENT.value, (raw(key),), (), event, seed, made)
+
+
+def run_of_record(run: Run, record: Execution) -> Run:
+    """The run that a record tells of, as far as it does: it has no arguments of a call."""
+    keys = tuple(dict.fromkeys([*([raw(record.key)] if record.key else []), *run.keys]))
+    if record.trigger == Trigger.EVENT or record.event:
+        keys = keys[:1]
+        made = f"as the execution {record.id}: the event {record.event} of {record.key!r}, with the value of now"
+        return run._replace(trigger=Trigger.EVENT.value, keys=keys, args=(), word=record.event, seed=(), made=made)
+    if record.trigger == Trigger.CRON:
+        made = f"as the execution {record.id}: scheduled at {record.origin}"
+        return run._replace(trigger=Trigger.CRON.value, keys=(), args=(), word=record.origin, made=made)
+    made = f"as the execution {record.id}, whose arguments no record has: give them"
+    return run._replace(trigger=Trigger.CALL.value, keys=keys, word="", made="" if run.args else made)
 
 
 def _scheduled(sproc: Sproc) -> Run:

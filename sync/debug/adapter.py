@@ -16,7 +16,8 @@ from luasprocs.debugger.breakpoints import Breakpoint, Breakpoints, hit_problem
 from luasprocs.debugger.ldb import SessionEndedError
 from luasprocs.debugger.session import Ended, EvaluationError, Stop
 from luasprocs.errors import LuasprocsError
-from sync.debug.launch import Configuration, Launched
+from sync.debug.configuration import Configuration
+from sync.debug.launch import Launched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING
 
 from luasprocs.contract.codes import Trigger
 from luasprocs.contract.encoding import raw
@@ -16,7 +15,7 @@ from luasprocs.debugger.hook_session import HookSession
 from luasprocs.debugger.ldb import Ldb
 from luasprocs.debugger.ldb_session import LdbSession
 from luasprocs.debugger.program import Program
-from luasprocs.debugger.run import run_of
+from luasprocs.debugger.run import run_of, run_of_record
 from luasprocs.errors import ProblemsError, RepositoryError, SettingsError
 from luasprocs.language.compiler import syntax_problems
 from luasprocs.operations.put import put
@@ -24,98 +23,20 @@ from luasprocs.server.connection import connect
 from luasprocs.server.embedded import EmbeddedServer
 from luasprocs.server.registry import Registry
 from luasprocs.server.urls import redacted
+from sync.debug.servers import restore, server_of
 from sync.git.checkout import find_top, settings_of
 from sync.reconcile.check import work_tree_sprocs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
 
     from luasprocs.debugger.breakpoints import Breakpoints
     from luasprocs.debugger.run import Run
     from luasprocs.debugger.session import Say, Session
+    from sync.debug.configuration import Configuration
 
 PAUSE_MS = 100
 """How soon a script on the throw-away server can be paused."""
 OPTIONS = ("--busy-reply-threshold", str(PAUSE_MS))
-
-
-class Configuration(NamedTuple):
-    """What `launch` takes. `redis` "": a throw-away server."""
-
-    program: Path
-    keys: tuple[str, ...] = ()
-    args: tuple[str, ...] = ()
-    seed: tuple[tuple[str, ...], ...] = ()
-    redis: str = ""
-    execution: str = ""
-    environment: str = ""
-    event: str = ""
-    stop_on_entry: bool = False
-
-    @classmethod
-    def parse(cls, given: Mapping[str, Any]) -> Self:
-        """From a client's JSON.
-
-        Raises:
-            SettingsError: a value can't be used.
-        """
-        program = _text(given, "program")
-        if not program:
-            raise SettingsError('launch needs "program": the path of a sproc')
-        stop = given.get("stopOnEntry", False)
-        if not isinstance(stop, bool):
-            raise SettingsError("stopOnEntry: take true or false")
-        return cls(
-            Path(program),
-            _texts(given, "keys"),
-            _texts(given, "args"),
-            read_seed(given.get("seed")),
-            *(_text(given, name) for name in ("redis", "execution", "environment", "event")),
-            stop_on_entry=stop,
-        )
-
-
-def _text(given: Mapping[str, Any], name: str) -> str:
-    value = given.get(name) or ""
-    if not isinstance(value, str) or "\0" in value:
-        raise SettingsError(f"{name}: take a text")
-    return value
-
-
-def _texts(given: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    value = given.get(name) or []
-    if not isinstance(value, list) or not all(isinstance(one, str | int | float) for one in value):
-        raise SettingsError(f"{name}: take a list of texts")
-    return tuple(map(str, value))
-
-
-def read_seed(given: Any) -> tuple[tuple[str, ...], ...]:
-    """Commands from a file's path, one a line, or from a list of lines, or of lists of words."""
-    if given is None or given == "":
-        return ()
-    if isinstance(given, str):
-        try:
-            lines: list[Any] = Path(given).read_text("utf-8").splitlines()
-        except (OSError, ValueError) as error:
-            raise SettingsError(f"seed: {given} can't be read: {error}") from error
-    elif isinstance(given, list):
-        lines = given
-    else:
-        raise SettingsError("seed: take a file of commands, or a list of them")
-    return tuple(words for line in lines if (words := _words(line)))
-
-
-def _words(line: Any) -> tuple[str, ...]:
-    if isinstance(line, list) and all(isinstance(one, str | int | float) for one in line):
-        return tuple(map(str, line))
-    if not isinstance(line, str):
-        raise SettingsError("seed: a command is a text, or a list of words")
-    if line.lstrip().startswith("#"):
-        return ()
-    try:
-        return tuple(shlex.split(line))
-    except ValueError as error:
-        raise SettingsError(f"seed: {line!r}: {error}") from error
 
 
 class Launched:
@@ -135,14 +56,21 @@ class Launched:
                 f"{name} is library=yes: debug a sproc that requires it, with breakpoints in the library"
             )
         self.sproc = own
+        self._server = server_of(configuration)
+        record = self._server.record(configuration.execution) if configuration.execution else None
+        if record and record.sproc != name:
+            raise SettingsError(f"the execution {record.id} is of {record.sproc or 'no sproc'}, not of {name}")
+        self._seeds = self._server.seeds(record, configuration.keys) if record else ()
         self.program = Program([one for one in sprocs if not syntax_problems(one.name, one.source)])
         self.folder = _folder(file)
         self.run: Run = run_of(own, configuration.keys, configuration.args, configuration.seed, configuration.event)
+        if record:
+            self.run = run_of_record(self.run, record)
         self._ends = contextlib.ExitStack()
 
     def session(self, breakpoints: Breakpoints, say: Say) -> Session:
         """Starts the server, if none is named, and connects."""
-        url, asynchronous = self.configuration.redis, self.sproc.runasync
+        url, asynchronous = "" if self.configuration.execution else self._server.url, self.sproc.runasync
         if url and asynchronous:
             raise SettingsError(
                 f"{self.sproc.name} is runasync=yes, and what it writes can't be rolled back: debug it without redis"
@@ -151,6 +79,8 @@ class Launched:
             say("console", f"on {redacted(url)}, in a forked session: what the sproc writes is rolled back", None)
         own = not url
         url = url or self._own_server()
+        if self._seeds:
+            restore(url, self._seeds)
         if self.run.made:
             say("console", f"{self.sproc.name} runs {self.run.made}", None)
         session: Session
