@@ -114,7 +114,8 @@ class Adapter:
         elif name not in self._in_turn:
             self._refuse(message, f"{name} is not supported")
         elif name not in {"launch", "configurationDone"} and not self._standing.is_set():
-            self._refuse(message, "the sproc is running" if self._session else "nothing is being debugged")
+            why = "the session has ended" if self._ended.locked() else "the sproc is running"
+            self._refuse(message, why if self._session else "nothing is being debugged")
         else:
             if name in _STEPS:
                 self._standing.clear()
