@@ -27,6 +27,11 @@ _STOPPED = re.compile(r"\* Stopped at (\d+), stop reason = (.*)")
 _FRAME = re.compile(r"(?:->|  )[ #](\d+)")
 _IN = re.compile(r"(?:In|From) (.*):$")
 _VALUE = re.compile(r"<value> (.+?) = (.*)", re.DOTALL)
+_SAFE = (
+    "local luasprocs_ok, luasprocs_found = pcall(function() %s\nend) if luasprocs_ok then return luasprocs_found end "
+    "error(type(luasprocs_found) == 'table' and tostring(rawget(luasprocs_found, 'err')) or tostring(luasprocs_found), 0)"
+)
+"""An error that is no string would end the session of a Redis 7.0."""
 _COMMAND = re.compile(r"<(redis|server|command)> ")
 
 
@@ -58,7 +63,7 @@ class Answer(NamedTuple):
 
 
 class Ldb:
-    """One connection. Raises SessionEndedError where the server goes away."""
+    """One connection; `valkey`: to which product. Raises SessionEndedError where the server goes away."""
 
     def __init__(self, url: str) -> None:
         endpoint = Endpoint.of(url)
@@ -69,11 +74,14 @@ class Ldb:
         except OSError as error:
             raise ServerError(f"the server can't be reached: {error}") from error
         self._stops: set[int] = set()
+        self.valkey = False
         self._reader = hiredis.Reader(encoding="utf-8", errors="replace")
         if endpoint.login:
             self._checked("AUTH", *endpoint.login)
         if endpoint.db:
             self._checked("SELECT", str(endpoint.db))
+        with contextlib.suppress(LdbError):
+            self.valkey = "valkey_version" in str(self._checked("INFO", "server"))
 
     def begin(self, script: bytes, keys: Sequence[bytes], args: Sequence[bytes]) -> Answer:
         """Forks a session of the server and stands before the script's first line; what it writes is rolled back."""
@@ -131,10 +139,10 @@ class Ldb:
 
     def evaluate(self, code: str) -> tuple[bool, str]:
         """Whether Lua took a chunk that sees globals alone, and the value or the error."""
-        line = next(iter(self.ask("eval", code)), "")
-        if line.startswith("<error> "):
-            return False, line.removeprefix("<error> ")
-        return True, line.removeprefix("<retval> ")
+        line = next(iter(self.ask("eval", _SAFE % code)), "")
+        if line.startswith("<retval> "):
+            return True, line.removeprefix("<retval> ")
+        return False, line.removeprefix("<error> ").removeprefix("Error compiling code: ")
 
     def command(self, words: Sequence[str | bytes]) -> str:
         """Does a Redis command in the session, and returns its reply as LDB writes it."""

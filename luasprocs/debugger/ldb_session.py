@@ -6,6 +6,7 @@ Stepping over and out stops at the lines that may follow in the frame: a loop th
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 _ENGINE_KEYS = "__*_Sproc_"
 """Stands in the names of a registry's keys."""
+READINGS = 16
+"""Of values that may be strings or numbers, tried at most."""
 SAID_LIMIT = 100
 """Lines that are shown of one step."""
 _GLOBALS = frozenset({"redis", "server", "cjson", "cmsgpack", "bit", "struct", "string", "table", "math", "os", "_G"})
@@ -47,7 +50,6 @@ class LdbSession:
         self._ldb, self._program, self._run = ldb, program, run
         self._breakpoints, self._say, self._own = breakpoints, say, own
         self._pausing = self._warned = self._running = False
-        self._interruptible = True
         self._pid = 0
         self._line = 0
         self._said = 0
@@ -57,7 +59,6 @@ class LdbSession:
         self._ldb.begin(script_of(self._program), self._run.keys, words_of(self._program, self._run))
         info = self._ldb.command(["INFO", "server"])
         self._pid = int(found[1]) if (found := _PID.search(info)) else 0
-        self._interruptible = "valkey_version" not in info
         for words in self._run.seed:
             reply = self._ldb.command(words)
             self._say("console", f"{' '.join(words)}: {reply}"[:OUTPUT_LIMIT_CHARS], None)
@@ -218,7 +219,7 @@ class LdbSession:
         return Ended(json.dumps(answer.reply, ensure_ascii=False, default=str)[:OUTPUT_LIMIT_CHARS])
 
     def _problem(self) -> str:
-        value = parse(self._ldb.value("luasprocs_problem") or "")
+        value = self._parse(self._ldb.value("luasprocs_problem") or "")
         text = (value.fields or {}).get('"err"', (value.fields or {}).get("err", value)).text
         return self._program.named(text.strip('"'))[:OUTPUT_LIMIT_CHARS]
 
@@ -240,10 +241,10 @@ class LdbSession:
         names = self._program.code(place.name).locals_at(place.line)
         if frame == 0 and self._line != ERROR_LINE:
             hidden = _OWN - set(names)
-            return {name: parse(text) for name, text in self._ldb.locals().items() if name not in hidden}
+            return {name: self._parse(text) for name, text in self._ldb.locals().items() if name not in hidden}
         inner = self._names_within(frames[:frame])
         found = ((name, self._ldb.value(name)) for name in names if name not in inner)
-        known = {name: parse(text) for name, text in found if text is not None}
+        known = {name: self._parse(text) for name, text in found if text is not None}
         return known | {name: Value("(hidden by a local of an inner function)") for name in names if name in inner}
 
     def _names_within(self, frames: Sequence[Frame]) -> set[str]:
@@ -256,7 +257,7 @@ class LdbSession:
         for name in self._upvalue_names(frame):
             text = self._ldb.value(name) if self._owner(name, frame, frames) else None
             if text is not None:
-                found[name] = parse(text)
+                found[name] = self._parse(text)
         return found
 
     def _upvalue_names(self, frame: int) -> list[str]:
@@ -286,37 +287,61 @@ class LdbSession:
         return False
 
     def arguments(self, frame: int) -> Mapping[str, Value]:
-        return {name: parse(self._ldb.value(name) or "nil") for name in ("KEYS", "ARGV")} if frame == 0 else {}
+        return {name: self._parse(self._ldb.value(name) or "nil") for name in ("KEYS", "ARGV")} if frame == 0 else {}
 
     def evaluate(self, expression: str, frame: int) -> Value:
         expression = expression.strip()
         values = {**self.upvalues(frame), **self.variables(frame), **self.arguments(frame)}
         if is_name(expression) and expression in values:
             return values[expression]
-        before = ""
+        made: list[list[str]] = []
         for name in names_in(expression):
             if name in values:
-                made = literal(values[name])
-                if made is None:
-                    raise EvaluationError(
-                        f"{name} is a function: the server's debugger evaluates copies of plain values"
-                    )
-                before += f"local {name} = {made}; "
+                made.append(self._made(name, values[name]))
             elif name in self._upvalue_names(frame):
                 raise EvaluationError(f"{name} is an upvalue, which the server's debugger can't read here")
+        found: Value | EvaluationError | None = None
+        for before in itertools.islice(itertools.product(*made), READINGS):
+            try:
+                value = self._evaluated(f"{' '.join(before)} return {expression}")
+            except EvaluationError as error:
+                found = found or error
+                continue
+            if value.true:
+                return value
+            found = value if not isinstance(found, Value) else found
+        if isinstance(found, Value):
+            return found
+        raise found or EvaluationError("nothing to evaluate")
+
+    def _made(self, name: str, value: Value) -> list[str]:
+        """Code that makes a local. Valkey writes strings as numbers are written: then there are two ways to read it."""
+        ways = [literal(value)]
+        if self._ldb.valkey:
+            ways.append(literal(value, texts=True))
+        if None in ways:
+            raise EvaluationError(f"{name} is a function: the server's debugger evaluates copies of plain values")
+        if name in {"KEYS", "ARGV"}:
+            ways.reverse()
+        return [f"local {name} = {one};" for one in dict.fromkeys(ways)]
+
+    def _evaluated(self, code: str) -> Value:
         try:
-            sound, text = self._ldb.evaluate(f"{before}return {expression}")
+            sound, text = self._ldb.evaluate(code)
         except LdbError as error:
             raise EvaluationError(str(error)) from error
         if not sound:
             raise EvaluationError(re.sub(r"^ldb_eval:\d+: ", "", text))
-        return parse(text)
+        return self._parse(text)
+
+    def _parse(self, text: str) -> Value:
+        return parse(text, bare=self._ldb.valkey)
 
     def command(self, words: Sequence[str]) -> str:
         return self._ldb.command(words)
 
     def pause(self) -> None:
-        if not self._interruptible:
+        if self._ldb.valkey:
             raise EvaluationError(
                 "Valkey's debugger can't interrupt a script: set a breakpoint before it runs, or stop it"
             )
@@ -325,7 +350,7 @@ class LdbSession:
     def close(self) -> None:
         """A Redis ends its fork when nobody listens any more, a Valkey lets a loop run on."""
         self._ldb.close()
-        if not self._running or not self._pid or self._interruptible:
+        if not self._running or not self._pid or not self._ldb.valkey:
             return
         if self._own:
             with contextlib.suppress(ProcessLookupError):

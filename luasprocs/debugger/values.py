@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import NamedTuple
 
@@ -32,18 +33,20 @@ class Value(NamedTuple):
         return self.text not in {"nil", "false"}
 
 
-def parse(text: str) -> Value:
-    """A value from LDB's way to write it: `{1; 2}`, `{["a"]=1; [1]="x"}`. Some servers write strings in tables without quotes."""
+def parse(text: str, *, bare: bool = False) -> Value:
+    """A value from LDB's way to write it: `{1; 2}`, `{["a"]=1; [1]="x"}`. `bare`: strings have no quotes, as Valkey writes them."""
     try:
-        found, end = _value(text, 0, 0)
+        found, end = _value(text, 0, 0, bare)
     except (ValueError, IndexError):
         return Value(text)
     return found if end >= len(text) else Value(text)
 
 
-def _value(text: str, at: int, depth: int) -> tuple[Value, int]:
+def _value(text: str, at: int, depth: int, bare: bool) -> tuple[Value, int]:
     if depth > DEPTH_LIMIT:
         raise ValueError("nested too deep")
+    if bare and text.startswith(('{"', "["), at) and (end := _json_end(text, at)):
+        return Value(text[at:end]), end
     if text[at : at + 1] != "{":
         found = _SCALAR.match(text, at)
         return (Value(found[0].strip()), found.end()) if found else (Value(""), at + 1)
@@ -52,13 +55,22 @@ def _value(text: str, at: int, depth: int) -> tuple[Value, int]:
     while text[at] != "}":
         if text[at] in "; ":
             at += 1
-        elif text[at] == "[":
-            key, at = _value(text, at + 1, depth + 1)
-            fields[key.text], at = _value(text, text.index("=", at) + 1, depth + 1)
+        elif text[at] == "[" and not (bare and _json_end(text, at)):
+            key, at = _value(text, at + 1, depth + 1, bare)
+            fields[key.text], at = _value(text, text.index("=", at) + 1, depth + 1, bare)
         else:
-            fields[str(number)], at = _value(text, at, depth + 1)
+            fields[str(number)], at = _value(text, at, depth + 1, bare)
             number += 1
     return Value(summary(fields), fields), at + 1
+
+
+def _json_end(text: str, at: int) -> int:
+    """Where a JSON text ends that stands there, behind which nothing but a value's end can be; 0 for none."""
+    try:
+        _, end = json.JSONDecoder().raw_decode(text, at)
+    except (ValueError, RecursionError):
+        return 0
+    return end if text[end : end + 1] in {"", ";", "}"} else 0
 
 
 def summary(fields: dict[str, Value]) -> str:
@@ -69,12 +81,15 @@ def summary(fields: dict[str, Value]) -> str:
     return f"{{{shown[:80]}{'…' if len(shown) > 80 or len(fields) > 6 else ''}}}"
 
 
-def literal(value: Value) -> str | None:
-    """Lua code that makes a value again; None of a function, or what else can't be written."""
+def literal(value: Value, *, texts: bool = False) -> str | None:
+    """Lua code that makes a value again; None of a function, or what else can't be written.
+
+    `texts`: what looks like a number is a string, of a server that writes both alike.
+    """
     if value.fields is not None:
-        made = {_key(key): literal(one) for key, one in value.fields.items()}
+        made = {_key(key): literal(one, texts=texts) for key, one in value.fields.items()}
         return f"{{{', '.join(f'[{key}] = {one}' for key, one in made.items() if one is not None)}}}"
-    if value.text in {"nil", "true", "false"} or _NUMBER.fullmatch(value.text):
+    if value.text in {"nil", "true", "false"} or (not texts and _NUMBER.fullmatch(value.text)):
         return value.text
     if _NO_LITERAL.match(value.text):
         return None

@@ -247,9 +247,11 @@ class Adapter:
         if launched is None:
             raise RefusedError("set breakpoints after the event initialized")
         name = launched.name_of(path)
-        lines = self._breakpoints.replace(name, [one for one, _ in wanted], launched.program)
+        sound = [one for one, problem in wanted if not problem]
+        lines = iter(self._breakpoints.replace(name, sound, launched.program))
         said = []
-        for line, (one, problem) in zip(lines, wanted, strict=True):
+        for one, problem in wanted:
+            line = None if problem else next(lines)
             why = problem or ("" if line else "no code is there, or the file is no sproc of this work tree")
             said.append({"verified": not why, "line": line or one.line, **({"message": why} if why else {})})
         return {"breakpoints": said}

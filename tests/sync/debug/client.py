@@ -40,6 +40,9 @@ class Client:
         finally:
             self.process.kill()
             self.process.wait()
+            for pipe in (self.process.stdout, self.process.stderr):
+                assert pipe
+                pipe.close()
 
     def hang_up(self) -> None:
         assert self.process.stdin
@@ -125,10 +128,11 @@ class Client:
         return next((self._fields(one["variablesReference"]) for one in scopes if one["name"] == scope), {})
 
     def _fields(self, reference: int, depth: int = 0) -> dict[str, Any]:
+        """Strings without quotes, which not all servers write."""
         return {
             one["name"]: self._fields(one["variablesReference"], depth + 1)
             if one["variablesReference"] and depth < 5
-            else one["value"]
+            else one["value"].strip('"')
             for one in self.ask("variables", variablesReference=reference)["variables"]
         }
 

@@ -1,1 +1,0 @@
-"""The debugger, driven as an editor drives it."""
