@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 SAID_KEPT = 500
 ROWS = 60
+KEYS_KEPT = 20
+"""Steps that were pressed while one runs."""
 _STEPS = {"in": "stepIn", "next": "next", "out": "stepOut", "continue": "continue"}
 _TONES = {"stderr": "bold red", "stdout": "bold", "console": "dim"}
 
@@ -62,7 +64,8 @@ class DebuggerApp(App[None]):
         self._frame = 0
         self._path = str(launch.get("program", ""))
         self._keys = False
-        self._over = False
+        self._over = self._busy = False
+        self._pressed: deque[str] = deque(maxlen=KEYS_KEPT)
 
     def compose(self) -> ComposeResult:
         yield Static(Text("starting…"), id="status")
@@ -98,7 +101,7 @@ class DebuggerApp(App[None]):
         if event == "output":
             self._say(str(body.get("category", "")), str(body.get("output", "")))
         elif event == "stopped":
-            self.run_worker(self._look(str(body.get("reason", "")), str(body.get("text", ""))), exit_on_error=False)
+            self.run_worker(self._stopped(str(body.get("reason", "")), str(body.get("text", ""))), exit_on_error=False)
         elif event == "exited":
             self._end("it raised an error" if body.get("exitCode") else "it has ended")
         elif event == "ended":
@@ -125,6 +128,15 @@ class DebuggerApp(App[None]):
     def _status(self, text: str, style: str = "") -> None:
         name = Path(self._path).name
         self.query_one("#status", Static).update(Text(clean(f"{name}  {text}", 300), style=style, no_wrap=True))
+
+    async def _stopped(self, reason: str, text: str) -> None:
+        """Shows where it stands, and goes on if a step was pressed meanwhile."""
+        if reason != "step":
+            self._pressed.clear()
+        await self._look(reason, text)
+        self._busy = False
+        if self._pressed:
+            await self.action_go(self._pressed.popleft())
 
     async def _look(self, reason: str, text: str) -> None:
         """Reads what it stands in."""
@@ -178,9 +190,12 @@ class DebuggerApp(App[None]):
         listing.show(lines_of(source, dark=self.current_theme.dark), line, self._stops.get(self._path, ()))
 
     async def action_go(self, how: str) -> None:
+        if self._busy:
+            self._pressed.append(how)
+            return
         if not self._frames:
             return
-        self._frames = []
+        self._frames, self._busy = [], True
         self._status("runs…")
         try:
             await self._client.ask(_STEPS[how], threadId=1)
