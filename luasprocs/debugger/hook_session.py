@@ -19,6 +19,7 @@ from luasprocs.language.compiler import LOCALS
 from luasprocs.worker.confinement import Rules
 from luasprocs.worker.connection import Connection
 from luasprocs.worker.messages import Task
+from luasprocs.worker.output import Output
 from luasprocs.worker.routes import Routes
 from luasprocs.worker.running import Runner
 from luasprocs.worker.sources import Sources, SprocSource
@@ -36,8 +37,11 @@ MEMORY_BYTES = 1 << 40
 CLOSE_S = 1.0
 
 
-class _NoOutput:
+class _NoOutput(Output):
     """In place of a worker's pipe: what is printed goes to the session's own."""
+
+    def __init__(self) -> None:
+        pass
 
     def taken(self) -> bytes:
         return b""

@@ -166,7 +166,7 @@ class Ldb:
 
     def _checked(self, *words: str | bytes) -> Any:
         try:
-            self._socket.sendall(hiredis.pack_command(words))
+            self._socket.sendall(hiredis.pack_command(tuple(words)))
         except OSError as error:
             raise SessionEndedError(f"the server ended the connection: {error}") from error
         reply = self._read()

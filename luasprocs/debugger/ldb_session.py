@@ -66,8 +66,8 @@ class LdbSession:
             return self._go((), lambda: False)
         name = self._run.name
         entry = self._program.line(Place(name, self._program.code(name).entry))
-        found = self._go((entry,), lambda: True)
-        return Stop("entry") if isinstance(found, Stop) and found.reason == "step" else found
+        stop = self._go((entry,), lambda: True)
+        return Stop("entry") if isinstance(stop, Stop) and stop.reason == "step" else stop
 
     def resume(self, how: str) -> Stop | Ended:
         if how == "in":

@@ -34,7 +34,10 @@ class Value(NamedTuple):
 
 
 def parse(text: str, *, bare: bool = False) -> Value:
-    """A value from LDB's way to write it: `{1; 2}`, `{["a"]=1; [1]="x"}`. `bare`: strings have no quotes, as Valkey writes them."""
+    """A value from LDB's way to write it: `{1; 2}`, `{["a"]=1; [1]="x"}`.
+
+    `bare`: strings have no quotes, as Valkey writes them.
+    """
     try:
         found, end = _value(text, 0, 0, bare)
     except (ValueError, IndexError):

@@ -44,12 +44,12 @@ class DebuggerApp(App[None]):
         Binding("n", "go('next')", "Next"),
         Binding("o", "go('out')", "Out"),
         Binding("c", "go('continue')", "Continue"),
-        Binding("b", "toggle", "Break"),
+        Binding("b", "stop_here", "Break"),
         Binding("p", "ask", "Print"),
         Binding("w", "where", "Where"),
         Binding("k", "keys", "Keys"),
         Binding("q", "leave", "Quit"),
-        Binding("escape", "back", show=False),
+        Binding("escape", "source", show=False),
         Binding("ctrl+c", "leave", show=False),
     ]
 
@@ -202,7 +202,7 @@ class DebuggerApp(App[None]):
         except RefusedError as error:
             self._say("stderr", str(error))
 
-    async def action_toggle(self) -> None:
+    async def action_stop_here(self) -> None:
         """Sets a breakpoint on the cursor's line, or removes it."""
         line = self.query_one(Listing).cursor
         lines = self._stops.get(self._path, [])
@@ -226,7 +226,7 @@ class DebuggerApp(App[None]):
         line.display = True
         line.focus()
 
-    def action_back(self) -> None:
+    def action_source(self) -> None:
         self.query_one("#line").display = False
         self.query_one(Listing).focus()
 
@@ -234,7 +234,7 @@ class DebuggerApp(App[None]):
     async def _evaluate(self, event: Input.Submitted) -> None:
         text = event.value.strip()
         event.input.value = ""
-        self.action_back()
+        self.action_source()
         if not text:
             return
         frame = self._frames[self._frame]["id"] if self._frames else 0

@@ -27,12 +27,14 @@ from sync.console import Console
 @click.option("--redis", metavar="URL", default="", help="Run it on this server, rolled back.")
 @click.option("--plain", is_flag=True, help="A prompt instead of a screen.")
 @click.pass_obj
-def command(flags: dict[str, str], file: Path, args: tuple[str, ...], keys: tuple[str, ...], **options: object) -> int:
+def command(
+    flags: dict[str, str], /, file: Path, args: tuple[str, ...], keys: tuple[str, ...], plain: bool, **options: str
+) -> int:
     """Step through FILE on a throw-away server, called with ARG…, or as its header's event or schedule would run it.
 
     Put -- before arguments that start with --.
     """
-    plain = bool(options.pop("plain")) or not (sys.stdin.isatty() and sys.stdout.isatty())
+    plain = plain or not (sys.stdin.isatty() and sys.stdout.isatty())
     given = {"program": str(file.absolute()), "keys": [*keys], "args": [*args], "stopOnEntry": True, **options}
     if options["execution"] and not options["redis"] and not options["environment"]:
         given["redis"] = flags.get("redis", "")

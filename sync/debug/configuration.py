@@ -46,8 +46,8 @@ class Configuration(NamedTuple):
             _texts(given, "keys"),
             _texts(given, "args"),
             read_seed(given.get("seed")),
-            *(_text(given, name) for name in ("redis", "execution", "environment", "event")),
             stop_on_entry=stop,
+            **{name: _text(given, name) for name in ("redis", "execution", "environment", "event")},
         )
 
 

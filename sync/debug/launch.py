@@ -28,7 +28,6 @@ from sync.git.checkout import find_top, settings_of
 from sync.reconcile.check import work_tree_sprocs
 
 if TYPE_CHECKING:
-
     from luasprocs.debugger.breakpoints import Breakpoints
     from luasprocs.debugger.run import Run
     from luasprocs.debugger.session import Say, Session
@@ -102,8 +101,8 @@ class Launched:
                 say("console", f"{' '.join(words)}: {client.execute_command(*words)!r}", None)
             if run.trigger == Trigger.EVENT:
                 asked = words_of(self.program, run._replace(trigger=ARGUMENTS))
-                found = client.eval(script_of(self.program), len(run.keys), *run.keys, *asked)  # type: ignore[arg-type]
-                return run._replace(args=found)  # type: ignore[arg-type]
+                found = client.eval(script_of(self.program), len(run.keys), *run.keys, *asked)
+                return run._replace(args=found)
         return run._replace(args=(raw(run.word), b"cron")) if run.trigger == Trigger.CRON else run
 
     def _own_server(self) -> str:

@@ -136,10 +136,10 @@ class Prompt:
         name = name or self._at().name
         if not digits.isdigit() or name not in self._launched.program.sprocs:
             raise SettingsError(f"no such place {where!r}: give LINE, or FILE:LINE with a file of this work tree")
-        line = self._launched.program.code(name).at_or_after(int(digits))
-        if line is None:
+        found = self._launched.program.code(name).at_or_after(int(digits))
+        if found is None:
             raise SettingsError(f"{name} has no code at line {digits} or below")
-        lines = self._set.setdefault(name, [])
+        line, lines = found, self._set.setdefault(name, [])
         kept = [one for one in lines if one != line] if line in lines else [*lines, line]
         self._set[name] = kept
         self._breakpoints.replace(name, [Breakpoint(one) for one in kept], self._launched.program)

@@ -17,13 +17,14 @@ def test_nonsense_is_passed_over_and_said_once(tree):
         client.raw(b"hello\n\nContent-Length: -5\r\n\r\n")
         for body in (b"{", b"[1]", b"7", b'{"type": "request"}', b"\xff\xfe", b"[" * 100_000):
             client.send(body)
-        for message in (
+        messages: tuple[dict[str, object], ...] = (
             {"seq": 1000, "type": "request", "command": "variables", "arguments": {"variablesReference": "x"}},
             {"seq": 1000, "type": "request", "command": "setBreakpoints", "arguments": {"source": 5}},
             {"seq": 1000, "type": "request", "command": "setBreakpoints", "arguments": [1]},
             {"seq": {}, "type": "request", "command": "next", "arguments": None},
             {"seq": 1000, "type": "request", "command": "toString"},
-        ):
+        )
+        for message in messages:
             client.send(json.dumps(message).encode())
         client.raw(b"Content-Length: 99999999\r\n\r\n" + b" " * 99_999_999)
         assert client.ask("initialize")["supportsConfigurationDoneRequest"]

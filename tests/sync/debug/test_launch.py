@@ -8,7 +8,7 @@ from luasprocs.testing import Sandbox
 from tests.sync.debug.client import Client, Refused
 
 
-def test_a_file_of_commands_seeds_the_server(debug, tree, tmp_path):
+def test_a_file_of_commands_seeds_the_server(debug, tmp_path):
     (tmp_path / "seed").write_text("# what it needs\nSET sum 'one two'\n\nHSET h a 1\n")
     client = debug("order.lua", seed=str(tmp_path / "seed"), keys=["sum"], args=["1"], stopOnEntry=True)
     client.stopped()
@@ -44,7 +44,7 @@ def launched(tmp_path_factory):
         yield client
 
 
-def test_production_is_left_alone(debug, tree, tmp_path, monkeypatch, server):
+def test_production_is_left_alone(debug, tmp_path, monkeypatch, server):
     lines = [
         f'[contexts.shop]\nredis = "{server.url}"\nproduction = true\n',
         f'[contexts.test]\nredis = "{server.url}"\n',
