@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MESSAGE_LIMIT_BYTES = 16 << 20
+_EVENT = "event"
 
 
 class RefusedError(Exception):
@@ -76,8 +77,8 @@ class AdapterClient:
         self._heard("ended", {})
 
     def _take(self, message: dict[str, Any]) -> None:
-        if message.get("type") == "event":
-            self._heard(message["event"], message.get("body") or {})
+        if message.get("type") == _EVENT:
+            self._heard(message[_EVENT], message.get("body") or {})
         elif answer := self._answers.pop(message.get("request_seq", 0), None):
             answer.set_result(message)
 

@@ -14,8 +14,8 @@ from sync.console import Console
 @click.option("--stdio", is_flag=True, help="Talk over stdin and stdout, which it does anyway.")
 def command(stdio: bool) -> int:
     """Run the debug adapter, for an editor, over stdin and stdout."""
-    from sync.debug.adapter import Adapter  # noqa: PLC0415  # the server's parts, which no other command needs
-    from sync.debug.transport import Transport  # noqa: PLC0415  # as above
+    from sync.debugger.adapter import Adapter  # noqa: PLC0415  # the server's parts, which no other command needs
+    from sync.debugger.transport import Transport  # noqa: PLC0415  # as above
 
     del stdio
     # Whatever prints goes to stderr: stdout is the protocol's.

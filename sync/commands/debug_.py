@@ -41,8 +41,8 @@ def command(
     if not plain:
         environ = os.environ | {"LUASPROCS_DEBUG_LAUNCH": json.dumps(given)}  # a URL may have a password: not for `ps`
         return subprocess.run([sys.executable, "-m", "luasprocs_tui.debugger"], env=environ, check=False).returncode
-    from sync.debug.configuration import Configuration  # noqa: PLC0415  # the server's parts, which the screen needs not
-    from sync.debug.launch import Launched  # noqa: PLC0415  # as above
-    from sync.debug.prompt import run_prompt  # noqa: PLC0415  # as above
+    from sync.debugger.configuration import Configuration  # noqa: PLC0415  # the server's parts, which the screen needs not
+    from sync.debugger.launch import Launched  # noqa: PLC0415  # as above
+    from sync.debugger.prompt import run_prompt  # noqa: PLC0415  # as above
 
     return run_prompt(Console.of_process(), Launched(Configuration.parse(given)))

@@ -10,6 +10,7 @@ from luasprocs.contract.codes import Trigger
 from luasprocs.contract.encoding import raw
 from luasprocs.language.metadata import typed
 from luasprocs.language.recurrence import Recurrence
+from luasprocs.language.triggers import event as EVENT  # noqa: N812  # a kind, as a table has it
 from luasprocs.language.triggers import schedule_of
 
 if TYPE_CHECKING:
@@ -43,11 +44,11 @@ def run_of(
 ) -> Run:
     """The run that somebody asks for: a call if there are arguments, else what its header says would run it."""
     given = tuple(map(raw, keys))
-    if args or not (event or "event" in sproc.values or sproc.scheduled):
+    if args or not (event or EVENT.KEY in sproc.values or sproc.scheduled):
         return Run(sproc.name, Trigger.CALL.value, given, tuple(map(raw, args)), seed=seed)
-    if not event and "event" not in sproc.values:
+    if not event and EVENT.KEY not in sproc.values:
         return _scheduled(sproc)._replace(seed=seed)
-    events = typed(sproc.values, "event") if "event" in sproc.values else (event,)
+    events = typed(sproc.values, EVENT.KEY) if EVENT.KEY in sproc.values else (event,)
     event = event or next((one for one in events if one != "*"), "set")
     key = keys[0] if keys else example_key(typed(sproc.values, "key")[0])
     made = f"as the event {event} of the key {key!r} runs it"

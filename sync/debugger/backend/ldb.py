@@ -50,7 +50,7 @@ class Said(NamedTuple):
     text: str
 
 
-class Answer(NamedTuple):
+class LdbAnswer(NamedTuple):
     """What a command that lets the script go on leads to.
 
     `line`: where it stands now, 0 after its end; `reason`: LDB's; `reply`: the script's, as hiredis gives it.
@@ -83,14 +83,14 @@ class Ldb:
         with contextlib.suppress(LdbError):
             self.valkey = "valkey_version" in str(self._checked("INFO", "server"))
 
-    def begin(self, script: bytes, keys: Sequence[bytes], args: Sequence[bytes]) -> Answer:
+    def begin(self, script: bytes, keys: Sequence[bytes], args: Sequence[bytes]) -> LdbAnswer:
         """Forks a session of the server and stands before the script's first line; what it writes is rolled back."""
         self._checked("SCRIPT", "DEBUG", "YES")
         answer = self.advance("EVAL", script, str(len(keys)), *keys, *args)
         self.ask("maxlen", str(VALUE_CHARS))
         return answer
 
-    def advance(self, *words: str | bytes) -> Answer:
+    def advance(self, *words: str | bytes) -> LdbAnswer:
         """Lets the script go on until it stops again or ends."""
         lines = self._checked(*words)
         said, line, reason = [], 0, ""
@@ -105,8 +105,8 @@ class Ldb:
             elif text.startswith("<debug> "):
                 said.append(Said("debug", text.removeprefix("<debug> ")))
             elif text == "<endsession>":
-                return Answer(0, "", said, self._read())
-        return Answer(line, reason, said)
+                return LdbAnswer(0, "", said, self._read())
+        return LdbAnswer(line, reason, said)
 
     def stop_at(self, lines: Sequence[int]) -> None:
         """The script's lines to stop at, in place of those before: at most BREAKPOINTS_LIMIT."""
@@ -165,8 +165,9 @@ class Ldb:
         self._socket.close()
 
     def _checked(self, *words: str | bytes) -> Any:
+        packed: tuple[Any, ...] = words
         try:
-            self._socket.sendall(hiredis.pack_command(tuple(words)))
+            self._socket.sendall(hiredis.pack_command(packed))
         except OSError as error:
             raise SessionEndedError(f"the server ended the connection: {error}") from error
         reply = self._read()

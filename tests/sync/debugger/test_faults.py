@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from tests.sync.debug.client import Client, Refused
+from tests.sync.debugger.client import Client, Refused
 from tests.until import until
 
 

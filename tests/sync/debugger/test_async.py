@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.sync.debug.client import Refused
+from tests.sync.debugger.client import Refused
 
 LIBRARY = """-- description=x
 -- library=yes

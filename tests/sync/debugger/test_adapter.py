@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.sync.debug.client import Refused
+from tests.sync.debugger.client import Refused
 
 
 def test_it_stops_steps_and_shows_what_stands_there(server, debug):

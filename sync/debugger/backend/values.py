@@ -52,7 +52,9 @@ def _value(text: str, at: int, depth: int, bare: bool) -> tuple[Value, int]:
         return Value(text[at:end]), end
     if text[at : at + 1] != "{":
         found = _SCALAR.match(text, at)
-        return (Value(found[0].strip()), found.end()) if found else (Value(""), at + 1)
+        if not found:
+            raise ValueError("no value is there")
+        return Value(found[0].strip()), found.end()
     fields: dict[str, Value] = {}
     at, number = at + 1, 1
     while text[at] != "}":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from luasprocs.testing import Sandbox
-from tests.sync.debug.client import Client, Refused
+from tests.sync.debugger.client import Client, Refused
 
 
 def test_a_file_of_commands_seeds_the_server(debug, tmp_path):

@@ -6,18 +6,18 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
-from luasprocs.debugger.breakpoints import Breakpoint, Breakpoints
-from luasprocs.debugger.session import Ended
 from luasprocs.errors import LuasprocsError, ScriptError, SettingsError
+from sync.debugger.backend.breakpoints import Breakpoint, Breakpoints
+from sync.debugger.backend.session import Ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from luasprocs.debugger.program import Place
-    from luasprocs.debugger.session import Session, Stop
-    from luasprocs.debugger.values import Value
     from sync.console import Console
-    from sync.debug.launch import Launched
+    from sync.debugger.backend.program import SprocLine
+    from sync.debugger.backend.session import DebugSession, Stop
+    from sync.debugger.backend.values import Value
+    from sync.debugger.launch import Launched
 
 HELP = """s, step          to the next line, into functions
 n, next          to the next line of this function
@@ -40,7 +40,7 @@ class Prompt:
         self._console, self._launched = console, launched
         self._breakpoints = Breakpoints()
         self._set: dict[str, list[int]] = {}
-        self._session: Session | None = None
+        self._session: DebugSession | None = None
         self._over = False
         self._code = 0
         self._steps = {"s": "in", "step": "in", "n": "next", "next": "next", "o": "out", "out": "out"}
@@ -68,7 +68,7 @@ class Prompt:
             self._do(session, line.strip())
         return self._code
 
-    def _do(self, session: Session, line: str) -> None:
+    def _do(self, session: DebugSession, line: str) -> None:
         word, _, rest = (f"> {line[1:]}" if line.startswith(">") else line).partition(" ")
         if not word:
             return
@@ -82,7 +82,7 @@ class Prompt:
         except (ScriptError, SettingsError) as error:
             self._console.error(str(error))
 
-    def _say(self, category: str, text: str, place: Place | None) -> None:
+    def _say(self, category: str, text: str, place: SprocLine | None) -> None:
         del place
         if category == "stderr":
             self._console.error(text)
@@ -103,19 +103,19 @@ class Prompt:
         place = self._at()
         self._console.line(f"{place}  {self._source(place)}", "bold")
 
-    def _at(self) -> Place:
+    def _at(self) -> SprocLine:
         frames = self._alive.frames()
         if not frames:
             raise ScriptError("it stands in no sproc")
         return frames[0].place
 
     @property
-    def _alive(self) -> Session:
+    def _alive(self) -> DebugSession:
         if self._session is None:
             raise ScriptError("nothing is being debugged")
         return self._session
 
-    def _source(self, place: Place) -> str:
+    def _source(self, place: SprocLine) -> str:
         lines = self._text(place.name)
         return lines[place.line - 1].strip() if place.line <= len(lines) else ""
 

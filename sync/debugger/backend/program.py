@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
-from luasprocs.debugger.code import Code
+from sync.debugger.backend.compiled import CompiledSource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ _LINE_END = re.compile(rb"\r\n?|\n\r?")
 _NAMED = re.compile(rf"(?:@?{CHUNK}: ?|\bline )(\d+)")
 
 
-class Place(NamedTuple):
+class SprocLine(NamedTuple):
     """A line of a sproc."""
 
     name: str
@@ -37,7 +37,7 @@ class Program:
     def __init__(self, sprocs: Sequence[Sproc]) -> None:
         self.sprocs = {one.name: one for one in sprocs}
         self.firsts: dict[str, int] = {}
-        self._codes: dict[str, Code] = {}
+        self._codes: dict[str, CompiledSource] = {}
         line = ERROR_LINE + 1
         for one in sprocs:
             self.firsts[one.name] = line
@@ -48,23 +48,27 @@ class Program:
         self._starts = [*self.firsts.values()]
         self._names = [*self.firsts]
 
-    def code(self, name: str) -> Code:
+    def code(self, name: str) -> CompiledSource:
         """A sproc as compiled."""
         if name not in self._codes:
-            self._codes[name] = Code(self.sprocs[name].source)
+            self._codes[name] = CompiledSource(self.sprocs[name].source)
         return self._codes[name]
 
-    def place(self, line: int) -> Place | None:
+    def place(self, line: int) -> SprocLine | None:
         """What a line of the script is; None for one that is of no sproc, or has no code there."""
         at = bisect_right(self._starts, line) - 1
         if at < 0:
             return None
-        found = Place(self._names[at], line - self._starts[at] + 1)
+        found = SprocLine(self._names[at], line - self._starts[at] + 1)
         return found if found.line in self.code(found.name).lines else None
 
-    def line(self, place: Place) -> int:
+    def line(self, place: SprocLine) -> int:
         """The line of the script that stands for a place."""
         return self.firsts[place.name] + place.line - 1
+
+    def function_at(self, place: SprocLine) -> tuple[str, int]:
+        """The function that a line is of."""
+        return place.name, self.code(place.name).function_at(place.line)
 
     def named(self, text: str) -> str:
         """A message of the server, with the files' lines in place of the script's."""

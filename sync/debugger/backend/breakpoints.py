@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from luasprocs.debugger.program import Place
 from luasprocs.errors import LuasprocsError
+from sync.debugger.backend.program import SprocLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from luasprocs.debugger.program import Program
-    from luasprocs.debugger.values import Value
+    from sync.debugger.backend.program import Program
+    from sync.debugger.backend.values import Value
 
 _HIT = re.compile(r"\s*(>=|<=|>|<|==|=|%)?\s*(\d{1,9})\s*")
 _HOLE = re.compile(r"\{([^{}]+)\}")
@@ -32,7 +32,7 @@ class Breakpoints:
 
     def __init__(self) -> None:
         self._wanted: dict[str, Sequence[Breakpoint]] = {}
-        self._hits: dict[Place, int] = {}
+        self._hits: dict[SprocLine, int] = {}
         self.on_error = True
 
     def replace(self, name: str, wanted: Sequence[Breakpoint], program: Program | None) -> list[int | None]:
@@ -43,11 +43,11 @@ class Breakpoints:
         self._wanted[name] = kept if known else wanted
         return stops
 
-    def places(self) -> list[Place]:
+    def places(self) -> list[SprocLine]:
         """Where to stop."""
-        return [Place(name, one.line) for name, ones in [*self._wanted.items()] for one in ones]
+        return [SprocLine(name, one.line) for name, ones in [*self._wanted.items()] for one in ones]
 
-    def wanted_at(self, place: Place, evaluate: Callable[[str], Value], say: Callable[[str], None]) -> bool:
+    def wanted_at(self, place: SprocLine, evaluate: Callable[[str], Value], say: Callable[[str], None]) -> bool:
         """Whether to stop now, at a place that was reached. Says what log points and broken conditions have to say."""
         stops = False
         for one in self._wanted.get(place.name, ()):

@@ -10,12 +10,6 @@ from typing import TYPE_CHECKING
 from luasprocs.contract.codes import Trigger
 from luasprocs.contract.encoding import raw
 from luasprocs.contract.keys import Keys
-from luasprocs.debugger.boot import ARGUMENTS, script_of, words_of
-from luasprocs.debugger.hook_session import HookSession
-from luasprocs.debugger.ldb import Ldb
-from luasprocs.debugger.ldb_session import LdbSession
-from luasprocs.debugger.program import Program
-from luasprocs.debugger.run import run_of, run_of_record
 from luasprocs.errors import ProblemsError, RepositoryError, SettingsError
 from luasprocs.language.compiler import syntax_problems
 from luasprocs.operations.put import put
@@ -23,15 +17,21 @@ from luasprocs.server.connection import connect
 from luasprocs.server.embedded import EmbeddedServer
 from luasprocs.server.registry import Registry
 from luasprocs.server.urls import redacted
-from sync.debug.servers import restore, server_of
+from sync.debugger.backend.boot import ARGUMENTS, script_of, words_of
+from sync.debugger.backend.hook_session import HookSession
+from sync.debugger.backend.ldb import Ldb
+from sync.debugger.backend.ldb_session import LdbSession
+from sync.debugger.backend.program import Program
+from sync.debugger.backend.run import run_of, run_of_record
+from sync.debugger.servers import restore, server_of
 from sync.git.checkout import find_top, settings_of
 from sync.reconcile.check import work_tree_sprocs
 
 if TYPE_CHECKING:
-    from luasprocs.debugger.breakpoints import Breakpoints
-    from luasprocs.debugger.run import Run
-    from luasprocs.debugger.session import Say, Session
-    from sync.debug.configuration import Configuration
+    from sync.debugger.backend.breakpoints import Breakpoints
+    from sync.debugger.backend.run import Run
+    from sync.debugger.backend.session import DebugSession, Say
+    from sync.debugger.configuration import Configuration
 
 PAUSE_MS = 100
 """How soon a script on the throw-away server can be paused."""
@@ -67,7 +67,7 @@ class Launched:
             self.run = run_of_record(self.run, record)
         self._ends = contextlib.ExitStack()
 
-    def session(self, breakpoints: Breakpoints, say: Say) -> Session:
+    def session(self, breakpoints: Breakpoints, say: Say) -> DebugSession:
         """Starts the server, if none is named, and connects."""
         url, asynchronous = "" if self.configuration.execution else self._server.url, self.sproc.runasync
         if url and asynchronous:
@@ -82,7 +82,7 @@ class Launched:
             restore(url, self._seeds)
         if self.run.made:
             say("console", f"{self.sproc.name} runs {self.run.made}", None)
-        session: Session
+        session: DebugSession
         if asynchronous:
             folder = Path(self._ends.enter_context(tempfile.TemporaryDirectory(prefix="luasprocs-debug-")))
             run = self._prepared(url, say)

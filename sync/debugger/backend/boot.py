@@ -11,8 +11,8 @@ from luasprocs.engine import render
 from luasprocs.registry.sproc_hash import fields_of
 
 if TYPE_CHECKING:
-    from luasprocs.debugger.program import Program
-    from luasprocs.debugger.run import Run
+    from sync.debugger.backend.program import Program
+    from sync.debugger.backend.run import Run
 
 ARGUMENTS = "arguments"
 """In place of a trigger: the reply is ARGV as an event has it."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from luasprocs.operations.replay import Seed
     from luasprocs.state.executions import Execution
-    from sync.debug.configuration import Configuration
+    from sync.debugger.configuration import Configuration
 
 
 class Server(NamedTuple):

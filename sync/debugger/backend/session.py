@@ -9,10 +9,10 @@ from luasprocs.errors import ScriptError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from luasprocs.debugger.program import Place
-    from luasprocs.debugger.values import Value
+    from sync.debugger.backend.program import SprocLine
+    from sync.debugger.backend.values import Value
 
-    Say = Callable[[str, str, Place | None], None]
+    Say = Callable[[str, str, SprocLine | None], None]
     """Takes what to show: `stdout`, `stderr` or `console`; the text; the place where it was said."""
 
 OUTPUT_LIMIT_CHARS = 2000
@@ -35,17 +35,17 @@ class Ended(NamedTuple):
 
     reply: str = ""
     error: str = ""
-    place: Place | None = None
+    place: SprocLine | None = None
 
 
 class Frame(NamedTuple):
     """A function that runs, and where it stands."""
 
     name: str
-    place: Place
+    place: SprocLine
 
 
-class Session(Protocol):
+class DebugSession(Protocol):
     """One run of a sproc. All but `pause` and `close` are called by one thread, while it stands."""
 
     def start(self, *, stop_on_entry: bool) -> Stop | Ended:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from tests.gitrepo import GitRepo
-from tests.sync.debug.client import Client
+from tests.sync.debugger.client import Client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

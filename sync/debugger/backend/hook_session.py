@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING, Any
 from lupa import lua51
 
 from luasprocs.contract.keys import Keys
-from luasprocs.debugger.program import Place
-from luasprocs.debugger.session import OUTPUT_LIMIT_CHARS, Ended, EvaluationError, Frame, Stop
-from luasprocs.debugger.values import Value, parse
 from luasprocs.language.compiler import LOCALS
 from luasprocs.worker.confinement import Rules
 from luasprocs.worker.connection import Connection
@@ -23,15 +20,18 @@ from luasprocs.worker.output import Output
 from luasprocs.worker.routes import Routes
 from luasprocs.worker.running import Runner
 from luasprocs.worker.sources import Sources, SprocSource
+from sync.debugger.backend.program import SprocLine
+from sync.debugger.backend.session import OUTPUT_LIMIT_CHARS, Ended, EvaluationError, Frame, Stop
+from sync.debugger.backend.values import Value, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from luasprocs.debugger.breakpoints import Breakpoints
-    from luasprocs.debugger.program import Program
-    from luasprocs.debugger.run import Run
-    from luasprocs.debugger.session import Say
+    from sync.debugger.backend.breakpoints import Breakpoints
+    from sync.debugger.backend.program import Program
+    from sync.debugger.backend.run import Run
+    from sync.debugger.backend.session import Say
 
 MEMORY_BYTES = 1 << 40
 CLOSE_S = 1.0
@@ -145,7 +145,7 @@ class HookSession:
         self._mode = self._how.encode()
         return self._mode
 
-    def _stops_here(self, place: Place) -> bool:
+    def _stops_here(self, place: SprocLine) -> bool:
         return self._breakpoints.wanted_at(
             place, lambda code: self._evaluated(code, 0), lambda said: self._say("console", said, place)
         )
@@ -177,7 +177,7 @@ class HookSession:
         rows = [tuple(row.values()) for row in self._inspect[b"frames"]().values()]
         self._levels = [int(level) for *_, level in rows]
         return [
-            Frame((name or source).decode("utf-8", "replace"), Place(source.decode("utf-8", "replace"), int(line)))
+            Frame((name or source).decode("utf-8", "replace"), SprocLine(source.decode("utf-8", "replace"), int(line)))
             for name, source, line, _ in rows
         ]
 

@@ -30,7 +30,7 @@ class Following(NamedTuple):
     returns: bool
 
 
-class Code:
+class CompiledSource:
     """One source as compiled; lines from 1. Of a source that doesn't compile nothing is known."""
 
     def __init__(self, source: bytes) -> None:

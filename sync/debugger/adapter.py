@@ -6,27 +6,24 @@ One thread reads requests, and answers those that can be answered while the spro
 from __future__ import annotations
 
 import queue
-import re
-import shlex
 import threading
 from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
-from luasprocs.debugger.breakpoints import Breakpoint, Breakpoints, hit_problem
-from luasprocs.debugger.ldb import SessionEndedError
-from luasprocs.debugger.session import Ended, EvaluationError, Stop
 from luasprocs.errors import LuasprocsError
-from sync.debug.configuration import Configuration
-from sync.debug.launch import Launched
+from sync.debugger.backend.breakpoints import Breakpoint, Breakpoints, hit_problem
+from sync.debugger.backend.ldb import SessionEndedError
+from sync.debugger.backend.session import Ended, Stop
+from sync.debugger.configuration import Configuration
+from sync.debugger.inspection import Inspection, RefusedError, source_of
+from sync.debugger.launch import Launched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
-    from luasprocs.debugger.program import Place
-    from luasprocs.debugger.session import Session
-    from luasprocs.debugger.values import Value
-    from sync.debug.transport import Transport
+    from sync.debugger.backend.program import SprocLine
+    from sync.debugger.backend.session import DebugSession
+    from sync.debugger.transport import Transport
 
     Arguments = Mapping[str, Any]
 
@@ -45,11 +42,6 @@ CAPABILITIES = {
     "exceptionBreakpointFilters": [{"filter": "error", "label": "Errors that end the sproc", "default": True}],
 }
 _STEPS = {"continue": "continue", "next": "next", "stepIn": "in", "stepOut": "out"}
-_COMMAND = re.compile(r">\s*(.+)|([A-Z][A-Z.]+(?: .*)?)", re.DOTALL)
-
-
-class RefusedError(LuasprocsError):
-    """A request that can't be answered; its text says why."""
 
 
 class Adapter:
@@ -60,13 +52,13 @@ class Adapter:
         self._breakpoints = Breakpoints()
         self._before_launch: dict[str, list[Any]] = {}
         self._launched: Launched | None = None
-        self._session: Session | None = None
+        self._session: DebugSession | None = None
         self._tasks: queue.SimpleQueue[tuple[str, dict[str, Any]] | None] = queue.SimpleQueue()
         self._standing = threading.Event()
         self._ended = threading.Lock()
         self._error = ""
         self._printed = 0
-        self._references: dict[int, Mapping[str, Value]] = {}
+        self._inspection: Inspection | None = None
         self._at_once: dict[str, Callable[[Arguments], Any]] = {
             "initialize": lambda _: CAPABILITIES,
             "setBreakpoints": self._set_breakpoints,
@@ -81,10 +73,10 @@ class Adapter:
         self._in_turn: dict[str, Callable[[Arguments], Any]] = {
             "launch": self._launch,
             "configurationDone": lambda _: {},
-            "stackTrace": self._stack_trace,
-            "scopes": self._scopes,
-            "variables": self._variables,
-            "evaluate": self._evaluate,
+            "stackTrace": self._inspected(Inspection.stack_trace),
+            "scopes": self._inspected(Inspection.scopes),
+            "variables": self._inspected(Inspection.variables),
+            "evaluate": self._inspected(Inspection.evaluate),
             "exceptionInfo": self._exception_info,
             **dict.fromkeys(_STEPS, lambda _: {"allThreadsContinued": True}),
         }
@@ -134,7 +126,7 @@ class Adapter:
             elif name in _STEPS:
                 self._advance(methodcaller("resume", _STEPS[name]))
 
-    def _start(self, session: Session) -> Stop | Ended:
+    def _start(self, session: DebugSession) -> Stop | Ended:
         return session.start(stop_on_entry=bool(self._launched and self._launched.configuration.stop_on_entry))
 
     def _answer(self, handler: Callable[[Arguments], Any], message: dict[str, Any]) -> bool:
@@ -172,7 +164,7 @@ class Adapter:
     def _event(self, name: str, **body: Any) -> None:
         self._transport.send({"type": "event", "event": name, "body": body})
 
-    def _say(self, category: str, text: str, place: Place | None) -> None:
+    def _say(self, category: str, text: str, place: SprocLine | None) -> None:
         self._printed += 1
         if self._printed > OUTPUT_LINES:
             return
@@ -180,13 +172,15 @@ class Adapter:
             category, text, place = "stderr", "… more output is left out, until the sproc stops", None
         body: dict[str, Any] = {"category": category, "output": text + "\n"}
         if place and self._launched:
-            body |= {"source": _source(self._launched.path_of(place.name)), "line": place.line}
+            body |= {"source": source_of(self._launched.path_of(place.name)), "line": place.line}
         self._event("output", **body)
 
-    def _advance(self, how: Callable[[Session], Stop | Ended]) -> None:
+    def _advance(self, how: Callable[[DebugSession], Stop | Ended]) -> None:
         if self._session is None:
             return
-        self._references, self._error, self._printed = {}, "", 0
+        self._error, self._printed = "", 0
+        if self._inspection:
+            self._inspection.forget()
         try:
             found = how(self._session)
         except SessionEndedError as error:
@@ -221,6 +215,7 @@ class Adapter:
         launched = Launched(Configuration.parse(arguments))
         self._launched = launched
         self._session = launched.session(self._breakpoints, self._say)
+        self._inspection = Inspection(self._session, launched)
         return {}
 
     def _pause(self, _: Arguments) -> Any:
@@ -269,81 +264,16 @@ class Adapter:
         lines = program.code(name).lines if name in program.sprocs else frozenset()
         return {"breakpoints": [{"line": line} for line in sorted(lines) if first <= line <= last]}
 
-    def _stack_trace(self, arguments: Arguments) -> Any:
-        session, launched = self._at_hand()
-        frames = session.frames()
-        first = int(arguments.get("startFrame") or 0)
-        count = int(arguments.get("levels") or len(frames))
-        shown = [
-            {
-                "id": first + number + 1,
-                "name": frame.name,
-                "line": frame.place.line,
-                "column": 1,
-                "source": _source(launched.path_of(frame.place.name)),
-            }
-            for number, frame in enumerate(frames[first : first + count])
-        ]
-        return {"stackFrames": shown, "totalFrames": len(frames)}
-
-    def _scopes(self, arguments: Arguments) -> Any:
-        session, _ = self._at_hand()
-        frame = int(arguments["frameId"]) - 1
-        parts = (
-            ("Locals", session.variables(frame)),
-            ("Upvalues", session.upvalues(frame)),
-            ("Arguments", session.arguments(frame)),
-        )
-        return {
-            "scopes": [
-                {"name": name, "variablesReference": self._referred(found), "expensive": False}
-                for name, found in parts
-                if found or name == "Locals"
-            ]
-        }
-
-    def _referred(self, values: Mapping[str, Value]) -> int:
-        self._references[len(self._references) + 1] = values
-        return len(self._references)
-
-    def _variables(self, arguments: Arguments) -> Any:
-        values = self._references.get(int(arguments["variablesReference"]))
-        if values is None:
-            raise RefusedError("these variables are of an earlier stop")
-        first = int(arguments.get("start") or 0)
-        count = int(arguments.get("count") or len(values))
-        return {
-            "variables": [
-                {"name": name.strip('"'), **self._shown(value)}
-                for name, value in [*values.items()][first : first + count]
-            ]
-        }
-
-    def _shown(self, value: Value) -> dict[str, Any]:
-        return {"value": value.text, "variablesReference": self._referred(value.fields) if value.fields else 0}
-
-    def _evaluate(self, arguments: Arguments) -> Any:
-        session, _ = self._at_hand()
-        text, frame = str(arguments["expression"]).strip(), int(arguments.get("frameId") or 1) - 1
-        if arguments.get("context") == "repl" and (found := _COMMAND.fullmatch(text)):
-            try:
-                return {"result": session.command(shlex.split(found[1] or found[2])), "variablesReference": 0}
-            except ValueError as error:
-                raise EvaluationError(str(error)) from error
-        shown = self._shown(session.evaluate(text, frame))
-        return {"result": shown["value"], "variablesReference": shown["variablesReference"]}
-
     def _exception_info(self, _: Arguments) -> Any:
         return {"exceptionId": "error", "description": self._error, "breakMode": "unhandled"}
 
-    def _at_hand(self) -> tuple[Session, Launched]:
-        if self._session is None or self._launched is None:
-            raise RefusedError("nothing is being debugged")
-        return self._session, self._launched
+    def _inspected(self, answer: Callable[[Inspection, Arguments], Any]) -> Callable[[Arguments], Any]:
+        def answered(arguments: Arguments) -> Any:
+            if self._inspection is None:
+                raise RefusedError("nothing is being debugged")
+            return answer(self._inspection, arguments)
 
-
-def _source(path: Path) -> dict[str, str]:
-    return {"name": path.name, "path": str(path)}
+        return answered
 
 
 def _breakpoint(given: Any) -> tuple[Breakpoint, str]:
