@@ -12,13 +12,9 @@ from luasprocs.contract.encoding import raw
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import ProblemsError, RepositoryError, SettingsError
 from luasprocs.language.compiler import syntax_problems
-from luasprocs.operations.put import put
-from luasprocs.server.connection import connect
 from luasprocs.server.embedded import EmbeddedServer
-from luasprocs.server.registry import Registry
 from luasprocs.server.urls import redacted
 from sync.debugger.backend.boot import ARGUMENTS, script_of, words_of
-from sync.debugger.backend.hook_session import HookSession
 from sync.debugger.backend.ldb import Ldb
 from sync.debugger.backend.ldb_session import LdbSession
 from sync.debugger.backend.program import Program
@@ -84,6 +80,8 @@ class Launched:
             say("console", f"{self.sproc.name} runs {self.run.made}", None)
         session: DebugSession
         if asynchronous:
+            from sync.debugger.backend.hook_session import HookSession  # noqa: PLC0415  # a worker's parts: 20 ms
+
             folder = Path(self._ends.enter_context(tempfile.TemporaryDirectory(prefix="luasprocs-debug-")))
             run = self._prepared(url, say)
             session = HookSession(url, folder, self.program, run, breakpoints, say)
@@ -94,6 +92,10 @@ class Launched:
 
     def _prepared(self, url: str, say: Say) -> Run:
         """Makes the sprocs live on the throw-away server, and seeds it. The run, with an event's arguments."""
+        from luasprocs.operations.put import put  # noqa: PLC0415  # redis: 160 ms, which other sprocs' first stop needn't wait
+        from luasprocs.server.connection import connect  # noqa: PLC0415  # as above
+        from luasprocs.server.registry import Registry  # noqa: PLC0415  # as above
+
         run = self.run
         with connect(url) as client:
             put(Registry(client, Keys("")), self.program.sprocs.values())

@@ -9,11 +9,7 @@ from luasprocs.contract.encoding import raw
 from luasprocs.errors import SettingsError
 from luasprocs.language.values import shown
 from luasprocs.operations.contexts import context_named, read_contexts
-from luasprocs.operations.replay import restored, seeds_of
-from luasprocs.server.connection import connect
 from luasprocs.server.endpoint import Endpoint
-from luasprocs.state.executions import read_executions
-from sync.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,6 +18,7 @@ if TYPE_CHECKING:
     from luasprocs.operations.replay import Seed
     from luasprocs.state.executions import Execution
     from sync.debugger.configuration import Configuration
+    from sync.session import Session
 
 
 class Server(NamedTuple):
@@ -31,11 +28,15 @@ class Server(NamedTuple):
     folder: Path
 
     def _session(self) -> Session:
+        from sync.session import Session  # noqa: PLC0415  # redis: 160 ms, which a session without a record needn't wait
+
         flags = {"redis": self.url or None, "repo": self.folder}
         return Session({name: value for name, value in flags.items() if value})
 
     def record(self, entry: str) -> Execution:
         """A record by its id. Raises SettingsError: there is none."""
+        from luasprocs.state.executions import read_executions  # noqa: PLC0415  # as above
+
         session = self._session()
         with session.named_errors():
             found = (
@@ -51,6 +52,8 @@ class Server(NamedTuple):
 
     def seeds(self, record: Execution, keys: Sequence[str]) -> tuple[Seed, ...]:
         """The values that the record's key, and these, have now."""
+        from luasprocs.operations.replay import seeds_of  # noqa: PLC0415  # as above
+
         session = self._session()
         with session.named_errors():
             wanted = dict.fromkeys([*([record.key] if record.key else []), *keys])
@@ -93,6 +96,9 @@ def server_of(configuration: Configuration) -> Server:
 
 def restore(url: str, seeds: Iterable[Seed]) -> None:
     """Puts these keys onto a throw-away server."""
+    from luasprocs.operations.replay import restored  # noqa: PLC0415  # as above
+    from luasprocs.server.connection import connect  # noqa: PLC0415  # as above
+
     with connect(url) as client:
         for seed in seeds:
             restored(client, seed)
