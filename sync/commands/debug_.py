@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -45,4 +46,6 @@ def command(
     from sync.debugger.launch import Launched  # noqa: PLC0415  # as above
     from sync.debugger.prompt import run_prompt  # noqa: PLC0415  # as above
 
-    return run_prompt(Console.of_process(), Launched(Configuration.parse(given)))
+    # What an async sproc prints comes by file descriptor 1, and is said by the prompt.
+    with os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1) as out, contextlib.redirect_stdout(out):
+        return run_prompt(Console.of_process(), Launched(Configuration.parse(given)))

@@ -29,10 +29,6 @@ if TYPE_CHECKING:
     from sync.debugger.backend.session import DebugSession, Say
     from sync.debugger.configuration import Configuration
 
-PAUSE_MS = 100
-"""How soon a script on the throw-away server can be paused."""
-OPTIONS = ("--busy-reply-threshold", str(PAUSE_MS))
-
 
 class Launched:
     """A session that has not started, and what it needs. `close` ends all of it, and may be called from any thread."""
@@ -109,7 +105,7 @@ class Launched:
 
     def _own_server(self) -> str:
         folder = self._ends.enter_context(tempfile.TemporaryDirectory(prefix="luasprocs-debug-"))
-        return self._ends.enter_context(EmbeddedServer(Path(folder), persistent=False, options=OPTIONS)).url
+        return self._ends.enter_context(EmbeddedServer(Path(folder), persistent=False)).url
 
     def close(self) -> None:
         self._ends.close()

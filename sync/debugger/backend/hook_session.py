@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from sync.debugger.backend.session import Say
 
 MEMORY_BYTES = 1 << 40
-CLOSE_S = 1.0
+CLOSE_S = DRAIN_S = 1.0
+_MARK = b"\0luasprocs\0\n"
 
 
 class _NoOutput(Output):
@@ -61,6 +62,7 @@ class HookSession:
         self._inspect: Any = None
         self._runtime: Any = None
         self._thread = threading.Thread(target=self._live, name="sproc", daemon=True)
+        self._drained = threading.Event()
         self._entering = False
         self._mode = b"in"
 
@@ -76,8 +78,15 @@ class HookSession:
 
     def _next_stop(self) -> Stop | Ended:
         found: Stop | Ended = self._answers.get()
-        ctypes.CDLL(None).fflush(None)
+        self._drain()
         return found
+
+    def _drain(self) -> None:
+        """Waits until what was printed so far is said."""
+        ctypes.CDLL(None).fflush(None)
+        self._drained.clear()
+        os.write(1, _MARK)
+        self._drained.wait(DRAIN_S)
 
     def _live(self) -> None:
         """The thread that the sproc runs in."""
@@ -240,7 +249,11 @@ class HookSession:
     def _read(self, reading: int) -> None:
         with os.fdopen(reading, "rb") as lines:
             while line := lines.readline(OUTPUT_LIMIT_CHARS):
-                self._say("stdout", line.decode("utf-8", "replace").rstrip("\n"), None)
+                text = line.removesuffix(_MARK)  # what has no line end yet stands before it
+                if text:
+                    self._say("stdout", text.decode("utf-8", "replace").rstrip("\n"), None)
+                if text != line:
+                    self._drained.set()
 
 
 def _text(reply: Any) -> str:

@@ -62,3 +62,19 @@ def test_an_error_is_the_exit_code(tree):
 def test_its_input_may_end(tree):
     code, _, problems = debugged(tree.parent, "", "sprocs/endless.lua")
     assert (code, problems) == (0, "")
+
+
+def test_an_async_sproc_prints_and_is_stepped_through(tree):
+    (tree / "job.lua").write_text(
+        "-- runasync=yes\nlocal a = 1\nprint('printed', a)\nio.write('half a line')\nreturn a\n"
+    )
+    code, lines, problems = debugged(tree.parent, "n\nn\np a + 1\nc\n", "sprocs/job.lua")
+    assert (code, problems) == (0, "")
+    assert lines[1:] == [
+        "job.lua:3  print('printed', a)",
+        "printed\t1",
+        "job.lua:4  io.write('half a line')",
+        "2",
+        "half a line",
+        "reply: 1",
+    ]
