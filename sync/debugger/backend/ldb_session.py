@@ -5,11 +5,8 @@ Stepping over and out stops at the lines that may follow in the frame: a loop th
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
-import signal
 from typing import TYPE_CHECKING
 
 import hiredis
@@ -34,7 +31,7 @@ _ENGINE_KEYS = "__*_Sproc_"
 """Stands in the names of a registry's keys."""
 SAID_LIMIT = 100
 """Lines that are shown of one step."""
-_PID = re.compile(r"\bprocess_id:(\d+)")
+_PID = re.compile(r"process_id:(\d+)")
 _ERROR_PLACE = re.compile(r"(\S+\.lua):(\d+)")
 
 
@@ -241,14 +238,9 @@ class LdbSession:
         self._pausing = True
 
     def close(self) -> None:
-        """A Redis ends its fork when nobody listens any more, a Valkey lets a loop run on."""
+        """A Redis ends its fork if nobody listens, a Valkey lets a loop run on; a server that stops ends all its forks."""
         self._ldb.close()
-        if not self._running or not self._pid or not self._ldb.valkey:
-            return
-        if self._own:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGKILL)
-        else:
+        if self._running and self._ldb.valkey and not self._own:
             self._say(
                 "stderr", f"the script runs on in the server's process {self._pid}, a fork: kill that one there", None
             )

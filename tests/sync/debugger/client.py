@@ -16,7 +16,7 @@ class Refused(Exception):  # noqa: N818  # a client's word for what was answered
 
 
 class Client:
-    """An adapter in a process of its own, as a context. `outputs`: what it said, in order."""
+    """An adapter in a process of its own, as a context. `outputs`: what it said, `heard`: all events, in order."""
 
     def __init__(self, folder: Path) -> None:
         self.process = subprocess.Popen(
@@ -29,6 +29,7 @@ class Client:
         self._sequence = 0
         self._events: list[dict[str, Any]] = []
         self.outputs: list[dict[str, Any]] = []
+        self.heard: list[str] = []
 
     def __enter__(self) -> Self:
         return self
@@ -88,6 +89,8 @@ class Client:
                 raise EOFError("the adapter has ended")
             length = int(line.split(b":")[1])
         message: dict[str, Any] = json.loads(self.process.stdout.read(length))
+        if message["type"] == "event":
+            self.heard.append(message["event"])
         if message["type"] == "event" and message["event"] == "output":
             self.outputs.append(message["body"])
         elif message["type"] == "event":

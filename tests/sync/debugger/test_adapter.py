@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.sync.debugger.client import Refused
+from tests.until import until
 
 
 def test_it_stops_steps_and_shows_what_stands_there(server, debug):
@@ -17,7 +21,10 @@ def test_it_stops_steps_and_shows_what_stands_there(server, debug):
     outer = client.variables(frame=2)
     assert outer["total"].startswith("(hidden")
     assert outer["price"] == "3"
+    before = client.ask("scopes", frameId=1)["scopes"][0]["variablesReference"]
     assert client.step("next") == "step money.lua:7"
+    with pytest.raises(Refused):
+        client.ask("variables", variablesReference=before)
     assert client.variables()["sum"] == "3"
     assert client.step("stepOut") == "step order.lua:4"
     assert client.step("next") == "step order.lua:5"
@@ -130,7 +137,11 @@ def test_a_schedule_gives_its_next_time(server, debug, tree):
 
 def test_a_loop_without_end_is_paused_if_the_server_can_do_it(own_server, debug):
     server = own_server("--busy-reply-threshold", "100")
-    client = debug("endless.lua", redis=server.url)
+    client = debug("endless.lua", redis=server.url, stopOnEntry=True)
+    assert client.stopped() == "entry endless.lua:2"
+    fork = int(client.evaluate("> INFO server", "repl").split("process_id:")[1].split("\\r")[0])
+    client.ask("continue", threadId=1)
+    until(lambda: Path(f"/proc/{fork}/stat").read_text().rpartition(")")[2].split()[0] == "R")
     if server.kind.startswith("valkey"):
         with pytest.raises(Refused):
             client.ask("pause", threadId=1)
@@ -141,3 +152,19 @@ def test_a_loop_without_end_is_paused_if_the_server_can_do_it(own_server, debug)
     client.ask("terminate")
     assert client.event("exited")["exitCode"] == 1
     assert time.perf_counter() - began < 2
+    client.ask("disconnect")
+    assert [client.heard.count(name) for name in ("exited", "terminated")] == [1, 1]
+    if server.kind.startswith("valkey"):  # which lets it run on
+        (said,) = [one["output"] for one in client.outputs if "process" in one["output"]]
+        assert str(fork) in said
+        os.kill(fork, signal.SIGKILL)
+
+
+def test_out_of_a_function_whose_callers_return(server, debug, tree):
+    (tree / "nested.lua").write_text(
+        "local function inner(a)\n  return a + 1\nend\nlocal function outer(a)\n  return (inner(a))\nend\n"
+        "local found = outer(1)\nreturn found\n"
+    )
+    client = debug("nested.lua", stops={"nested.lua": [2]}, redis=server.url)
+    assert client.stopped() == "breakpoint nested.lua:2"
+    assert client.step("stepOut") == "step nested.lua:8"

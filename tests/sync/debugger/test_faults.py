@@ -92,7 +92,7 @@ def _alive(pid: int) -> bool:
 
 def test_floods_are_cut(server, debug, tree):
     (tree / "flood.lua").write_text(
-        "local long = string.rep('x', 5000000)\nfor i = 1, 3000 do\n  long = long\nend\nreturn long\n"
+        "local sum, long = 0, string.rep('x', 5000000)\nfor i = 1, 3000 do\n  sum = sum + 1\nend\nreturn long\n"
     )
     stops = {"flood.lua": [{"line": 3, "logMessage": "again"}]}
     client = debug("flood.lua", stops=stops, redis=server.url, stopOnEntry=True)
