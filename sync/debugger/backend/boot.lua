@@ -1,6 +1,6 @@
 -- Runs a sproc under the server's debugger as the engine runs it: by the engine's own text, which gets these sprocs as a registry's.
 -- Whoever evaluates this has ARGV: this text, the engine, number of sprocs, for each name, first line,
--- number of fields and fields; then trigger (`call`, `event`, `cron`; `arguments`: those of an event), the sproc's name, its hash's prefix, the function that runs one by name,
+-- number of fields and fields; then trigger (`call`, `event`, `cron`; `arguments`: those of an event), the sproc's name, its hash's prefix,
 -- event or time, and its arguments. KEYS are the sproc's. A chunk whose name has `user_script` in it is what the debugger stops in.
 local given, at = ARGV, 2 -- the first is this text
 local loadstring, xpcall, redis, setmetatable = loadstring, xpcall, redis, setmetatable
@@ -19,7 +19,7 @@ for _ = 1, tonumber(take()) do
   for i = 1, tonumber(take()) do fields[i] = take() end
   fields_of[name] = fields
 end
-local trigger, name, prefix, execute, word = take(), take(), take(), take(), take()
+local trigger, name, prefix, word = take(), take(), take(), take()
 for other, fields in pairs(fields_of) do redis.call('HSET', prefix .. other, unpack(fields)) end
 
 local function watched(run, handler)
@@ -29,8 +29,7 @@ local function watched(run, handler)
   end)
 end
 
-local registered = {}
-local api = setmetatable({ register_function = function(one) registered[one.function_name] = one.callback end }, { __index = redis })
+local api = setmetatable({ register_function = function() end }, { __index = redis })
 
 -- As the engine's loadstring: a sproc gets lines of its own, a chunk of the engine this function.
 local function load_text(text, chunk_name)
@@ -48,13 +47,13 @@ end
 local core = loadstring('local loadstring, redis = ...; ' .. engine .. '\nreturn core', '@luasprocs:core')(load_text, api)
 local keys, args = {}, { unpack(given, at) }
 for i = 1, #KEYS do keys[i] = KEYS[i] end
+for i = #given, 1, -1 do given[i] = args[i] end -- the global ARGV is the sproc's, for who looks at it
 
 local function run()
-  if trigger == 'call' then return registered[execute](keys, { name, unpack(args) }) end
   local entry, cut = core.load_entry(name), nil
   if trigger == 'cron' then
     args = { word, 'cron' }
-  else
+  elseif trigger ~= 'call' then
     local batch = core.use 'batch'
     local one = batch.read({ '1', name, '1', '1', '1', '-', '', '1', '1', '1', keys[1], word }, 1)
     batch.read_values(one, 1)

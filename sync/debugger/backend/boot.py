@@ -32,5 +32,5 @@ def words_of(program: Program, run: Run) -> list[bytes]:
     for name, first in program.firsts.items():
         fields = fields_of(program.sprocs[name])
         words += [name, first, 2 * len(fields), *(part for pair in fields.items() for part in pair)]
-    words += [run.trigger, run.name, keys.name_prefix, keys.function("execute"), run.word, *run.args]
+    words += [run.trigger, run.name, keys.name_prefix, run.word, *run.args]
     return [word if isinstance(word, bytes) else raw(str(word)) for word in words]

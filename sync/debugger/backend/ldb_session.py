@@ -80,7 +80,7 @@ class LdbSession:
         if stopped is not None:
             return stopped
         now = self.frames()
-        here = self._program.place(self._line)
+        here = self._place()
         left = len(now) < len(frames)
         moved = here is not None and here != frames[0].place and self._same_function(now, frames)
         if here is not None and (left or moved):
@@ -114,7 +114,7 @@ class LdbSession:
             stopped = self._one_step()
             if stopped is not None:
                 return stopped
-            if place := self._program.place(self._line):
+            if place := self._place():
                 if self._line in self._breakpoint_lines() and self._wanted(place):
                     return Stop("breakpoint")
                 return Stop("step")
@@ -155,7 +155,7 @@ class LdbSession:
                 if self._breakpoints.on_error:
                     return Stop("exception", self._problem())
                 continue
-            place = self._program.place(self._line)
+            place = self._place()
             if place is None:
                 continue
             own = "breakpoint()" in answer.reason  # redis.breakpoint
@@ -163,6 +163,13 @@ class LdbSession:
                 return Stop("breakpoint")
             if self._line in temporary and accept():
                 return Stop("step")
+
+    def _place(self) -> SprocLine | None:
+        """Where it stands. The engine makes a sproc's function on the source's first line, before it runs it there."""
+        found = self._program.place(self._line)
+        if not found or found.line > 1 or self._program.sprocs[found.name].library or "KEYS" in self._ldb.locals():
+            return found
+        return None
 
     def _paused(self) -> Stop:
         self._pausing = False

@@ -95,8 +95,9 @@ def test_floods_are_cut(server, debug, tree):
         "local sum, long = 0, string.rep('x', 5000000)\nfor i = 1, 3000 do\n  sum = sum + 1\nend\nreturn long\n"
     )
     stops = {"flood.lua": [{"line": 3, "logMessage": "again"}]}
-    client = debug("flood.lua", stops=stops, redis=server.url, stopOnEntry=True)
+    client = debug("flood.lua", stops=stops, redis=server.url, args=["a"], stopOnEntry=True)
     assert client.stopped() == "entry flood.lua:1"
+    assert client.variables("Arguments") == {"KEYS": "{}", "ARGV": {"1": "a"}}  # and not those of the engine's script
     assert client.step("next") == "step flood.lua:2"
     assert len(client.variables()["long"]) < 20_000
     assert client.step("continue") == "exited 0"
