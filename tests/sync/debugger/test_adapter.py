@@ -13,6 +13,7 @@ from tests.sync.debugger.client import Refused
 from tests.until import until
 
 
+@pytest.mark.wording
 def test_it_stops_steps_and_shows_what_stands_there(server, debug):
     client = debug("order.lua", stops={"lib/money.lua": [6]}, redis=server.url, keys=["sum"], args=["3", "4"])
     assert client.stopped() == "breakpoint money.lua:6"
@@ -126,6 +127,7 @@ def test_an_event_gives_what_the_engine_gives(server, debug, tree):
     assert "ann" in shown["ARGV"]["1"]
 
 
+@pytest.mark.wording
 def test_a_schedule_gives_its_next_time(server, debug, tree):
     (tree / "tick.lua").write_text("-- description=x\n-- every=10s\nreturn { ARGV[1], ARGV[2] }\n")
     client = debug("tick.lua", redis=server.url)
@@ -135,6 +137,7 @@ def test_a_schedule_gives_its_next_time(server, debug, tree):
     assert int(reply.split('"')[1]) >= time.time() - 1
 
 
+@pytest.mark.wording
 def test_a_loop_without_end_is_paused_if_the_server_can_do_it(own_server, debug):
     server = own_server("--busy-reply-threshold", "100")
     client = debug("endless.lua", redis=server.url, stopOnEntry=True)

@@ -6,8 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.gitrepo import GitRepo
 
+pytestmark = pytest.mark.wording
 SPROCS = Path(__file__).parents[3] / "sprocs"
 
 

@@ -11,6 +11,7 @@ import pytest
 from tests.gitrepo import GitRepo
 from tests.tui.terminal import Terminal
 
+pytestmark = pytest.mark.wording
 SPROCS = Path(__file__).parents[3] / "sprocs"
 
 
