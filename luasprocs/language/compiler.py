@@ -63,7 +63,7 @@ def globals_of_eval(source: bytes) -> list[Use]:
 
 def dumped(source: bytes) -> bytes:
     """A source as Lua's bytecode, with the names of its locals; nothing if it doesn't compile."""
-    found, _ = _compiled(source, True)
+    found, _ = _compiled(source)
     return found if isinstance(found, bytes) else b""
 
 
