@@ -10,6 +10,7 @@ from bench import (
     cluster,
     cluster_events,
     cron,
+    debugger,
     event_latency,
     events,
     gitops,
@@ -37,6 +38,7 @@ SUITES = {
     "gitops": gitops.results,
     "hooks": hooks.results,
     "screen": screen.results,
+    "debugger": debugger.results,
     "language_server": language_server.results,
 }
 

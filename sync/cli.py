@@ -50,6 +50,8 @@ COMMANDS = {
     "acl": "Print the least-privilege ACL rule for a role.",
     "demo": "Take the whole tour, on an embedded server.",
     "lsp": "Run the language server, for an editor.",
+    "debug": "Step through a sproc, in a screen or at a prompt.",
+    "dap": "Run the debug adapter, for an editor.",
     "completion": "Print the completion script for a shell.",
 }
 

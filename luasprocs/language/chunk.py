@@ -46,12 +46,17 @@ class Bytecode(NamedTuple):
 
 
 class Prototype(NamedTuple):
-    """One function: its code, the source's line of each instruction, the functions in it."""
+    """One function: its code, the source's line of each instruction, the functions in it.
+
+    `first_line`: where it begins, 0 of a whole chunk; `spans`: from which instruction to which each local is there, if asked for.
+    """
 
     code: Bytecode
     lines: tuple[int, ...]
     nested: tuple[Prototype, ...]
     locals: tuple[bytes, ...]
+    first_line: int = 0
+    spans: tuple[tuple[int, int], ...] = ()
 
     def walk(self) -> Iterator[Prototype]:
         """This function and all within it."""
@@ -60,16 +65,16 @@ class Prototype(NamedTuple):
             yield from function.walk()
 
 
-def read_chunk(chunk: bytes) -> Prototype:
+def read_chunk(chunk: bytes, *, spans: bool = False) -> Prototype:
     """The main function of a dumped chunk."""
-    return _Reader(chunk).function()
+    return _Reader(chunk, spans=spans).function()
 
 
 class _Reader:
     """A position in a chunk, moved on by what is read."""
 
-    def __init__(self, chunk: bytes) -> None:
-        self._chunk = chunk
+    def __init__(self, chunk: bytes, *, spans: bool) -> None:
+        self._chunk, self._spanning = chunk, spans
         self._at = _HEADER_BYTES
         order = "<" if chunk[6] else ">"
         self._int = struct.Struct(order + "i")
@@ -79,14 +84,26 @@ class _Reader:
 
     def function(self) -> Prototype:
         self._string()
-        self._at += 2 * self._int.size + 4  # lines of its definition; upvalues, parameters, vararg, stack
+        first_line = self._next(self._int)
+        self._at += self._int.size + 4  # its last line; upvalues, parameters, vararg, stack
         words = self._words()
         constants = tuple(self._constant() for _ in range(self._next(self._int)))
         nested = tuple(self.function() for _ in range(self._next(self._int)))
         lines = self._words()
+        start = self._at
         names = self._names(2 * self._int.size)  # behind each local, where it begins and ends
+        spans = self._spans(start) if self._spanning else ()
         upvalues = self._names()
-        return Prototype(Bytecode(words, constants, upvalues), lines, nested, names)
+        return Prototype(Bytecode(words, constants, upvalues), lines, nested, names, first_line, spans)
+
+    def _spans(self, start: int) -> tuple[tuple[int, int], ...]:
+        """Those of the locals that begin at `start`, which were read."""
+        self._at = start
+        return tuple(self._span() for _ in range(self._next(self._int)))
+
+    def _span(self) -> tuple[int, int]:
+        self._string()
+        return self._next(self._int), self._next(self._int)
 
     def _names(self, behind: int = 0) -> tuple[bytes, ...]:
         """Strings, behind each of which so many bytes are passed over."""

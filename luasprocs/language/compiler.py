@@ -61,6 +61,12 @@ def globals_of_eval(source: bytes) -> list[Use]:
     return [use for use in uses_of(dumped, ()) if use.what == "read"] if isinstance(dumped, bytes) else []
 
 
+def dumped(source: bytes) -> bytes:
+    """A source as Lua's bytecode, with the names of its locals; nothing if it doesn't compile."""
+    found, _ = _compiled(source)
+    return found if isinstance(found, bytes) else b""
+
+
 @cache
 def _compiler() -> Callable[[bytes], Any]:
     """The one Lua state of this process; it only ever compiles."""

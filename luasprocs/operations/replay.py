@@ -89,13 +89,18 @@ def read_scene(registry: Registry, record: Execution) -> Scene:
         raise ScriptError(f"{record.sproc or 'a gap'} is not live, so there is nothing to run")
     sprocs = tuple(read_sprocs(registry, live.sprocs))
     shard = next((one for one in registry.shards if one.keys.tag == record.shard), registry)
-    seeds = tuple(_seed(shard, raw(record.key))) if record.key else ()
+    seeds = tuple(seeds_of(shard, raw(record.key))) if record.key else ()
     blob = _blob_then(record, live.sprocs[record.sproc].blob, read_history(registry))
     kept = read_blobs(registry, [blob], strict=False) if blob != live.sprocs[record.sproc].blob else {}
     return Scene(record, sprocs, seeds, kept.get(blob))
 
 
-def _seed(shard: Registry, key: bytes) -> Iterable[Seed]:
+def seeds_of(shard: Registry, key: bytes) -> Iterable[Seed]:
+    """A key as it is now; nothing if it isn't there.
+
+    Raises:
+        ScriptError: its value is too large to be taken from a server at work.
+    """
     client: Any = shard.client
     if (client.memory_usage(key) or 0) > VALUE_LIMIT_BYTES:  # DUMP keeps a server from all else as long as it takes
         limit = f"{VALUE_LIMIT_BYTES >> 20} MB"
@@ -141,7 +146,7 @@ def replay(scene: Scene, source: bytes | None = None) -> Replayed:
         except LuasprocsError as error:
             return Replayed(Status.ERROR, str(error))
         for seed in scene.seeds:
-            _restore(sandbox, seed)
+            restored(sandbox.client, seed)
         if others := [one.name for one in scene.sprocs if one.name != name]:
             pause(sandbox.registry, others, by=BY)
         before = _values(sandbox)
@@ -156,9 +161,10 @@ def replay(scene: Scene, source: bytes | None = None) -> Replayed:
     return ended._replace(wrote=tuple(Wrote(key, before.get(key, ""), after.get(key, "")) for key in changed))
 
 
-def _restore(sandbox: Sandbox, seed: Seed) -> None:
+def restored(client: Any, seed: Seed) -> None:
+    """Puts a key onto a throw-away server. Raises ScriptError: that can't read it."""
     try:
-        sandbox.client.restore(seed.key, seed.ttl_ms, seed.dump)
+        client.restore(seed.key, seed.ttl_ms, seed.dump)
     except ResponseError as error:
         raise ScriptError(
             f"the value of {text(seed.key)!r} is of a version that the embedded server can't read: {error}"

@@ -16,6 +16,7 @@ from luasprocs.server.states import passes
 from luasprocs.worker import lua
 from luasprocs.worker.confinement import limit_memory, lua_paths
 from luasprocs.worker.connection import LostError
+from luasprocs.worker.hosting import no_attributes, quiet, seed
 from luasprocs.worker.libs import installer
 from luasprocs.worker.messages import Outcome, Task
 from luasprocs.worker.programs import Programs, temporary_name
@@ -50,7 +51,9 @@ class UnbegunError(Exception):
 
 
 class Runner:
-    """What all jobs of a process share. `base_bytes`: its memory before the first."""
+    """What all jobs of a process share. `base_bytes`: its memory before the first; `prepare` gets each Lua that is made."""
+
+    prepare: Callable[[Any], None] | None = None
 
     def __init__(
         self, routes: Routes, sources: Sources, keys: Keys, rules: Rules, output: Output, base_bytes: int
@@ -71,7 +74,7 @@ class Runner:
         """One job of nothing, before the confinement: what it reads from the package is out of reach later."""
         for way in (b"", b"local _ = _G "):
             source = way + b"return { cjson.encode({}), cmsgpack.pack(1), bit.tobit(1), struct.pack('b', 1) }"
-            self._run_in_lua(NOTHING, SprocSource(source))
+            self.run_in_lua(NOTHING, SprocSource(source))
 
     def run(self, job: Task) -> Outcome:
         """Runs one. Whatever it does is an outcome, unless it ends the process.
@@ -122,7 +125,7 @@ class Runner:
         if source is None:
             return "error", None, refused
         try:
-            ok, reply, error, denied = self._run_in_lua(job, source)
+            ok, reply, error, denied = self.run_in_lua(job, source)
         except (lua51.LuaError, MemoryError) as problem:
             # Only Lua itself gets here, at the end of its memory.
             return "error", None, f"ERR {type(problem).__name__}: not enough memory".encode()
@@ -134,7 +137,8 @@ class Runner:
         said = b"; ".join(denials)
         return "denied", reply, cut(error + b"; denied: " + said if error else said)
 
-    def _run_in_lua(self, job: Task, source: SprocSource) -> tuple[bool, bytes | None, bytes, bytes]:
+    def run_in_lua(self, job: Task, source: SprocSource) -> tuple[bool, bytes | None, bytes, bytes]:
+        """Whether it went well, its reply and error as texts, and what was denied to it; without limits of the process."""
         shared, kept = source.plain and job.memory_bytes >= SHARED_MEMORY_BYTES, False
         host = (self._kept if shared else None) or _Host(self, plain=shared)
         try:
@@ -163,10 +167,12 @@ class _Host:
             register_eval=False,
             register_builtins=False,
             unpack_returned_tuples=True,
-            attribute_filter=_no_attributes,
+            attribute_filter=no_attributes,
             max_memory=_NO_LIMIT_BYTES,
         )
-        functions = (_quiet(getattr(self, f"_{name}")) for name in lua.HOST_FUNCTIONS)
+        if runner.prepare:
+            runner.prepare(self._runtime)
+        functions = (quiet(getattr(self, f"_{name}")) for name in lua.HOST_FUNCTIONS)
         facts = self._runtime.table_from(runner.facts(), recursive=True)
         self._run = self._runtime.execute(
             lua.state_code(), lua.job_code(plain=plain), installer(self._runtime), facts, plain, *functions
@@ -182,7 +188,7 @@ class _Host:
         self._job, self._limit_bytes = job, self.used_bytes + job.memory_bytes
         table = self._runtime.table_from
         answer: tuple[bool, bytes | None, bytes, bytes] = self._run(
-            *(source, job.memory_bytes, job.name, job.trigger, job.id, int(job.attempt), _seed()),
+            *(source, job.memory_bytes, job.name, job.trigger, job.id, int(job.attempt), seed()),
             *(table(job.keys), table(job.args)),
         )
         return answer
@@ -269,27 +275,6 @@ class _Host:
     def _shortest(self, number: float) -> bytes:
         self._lift()
         return shortest(float(number))
-
-
-def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, which answers False and a text where it would raise."""
-
-    def call(*args: Any) -> Any:
-        try:
-            return function(*args)
-        except Exception as error:  # noqa: BLE001  # an exception would be a Python object in the hands of Lua
-            return False, f"ERR {type(error).__name__}: {error}".encode()
-
-    return call
-
-
-def _no_attributes(*_: object) -> str:
-    raise AttributeError("Python is not available here")
-
-
-def _seed() -> int:
-    """For `math.random`, which nobody foresees."""
-    return int.from_bytes(os.urandom(4), "big") >> 1
 
 
 def cut(text: bytes) -> bytes:

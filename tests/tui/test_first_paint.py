@@ -20,3 +20,9 @@ def test_nothing_of_redis_is_imported_before_it() -> None:
     assert not LATER & own
     assert "luasprocs_tui.screens.sprocs" in found
     assert "luasprocs_tui.screens.opening" not in found
+
+
+def test_nor_before_that_of_the_debugger() -> None:
+    code = "import json, sys, luasprocs_tui.debugger.__main__; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not HEAVY & {name.partition(".")[0] for name in json.loads(done.stdout)}

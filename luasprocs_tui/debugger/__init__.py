@@ -1,0 +1,1 @@
+"""`luasprocs debug` on a terminal: a client of the debug adapter."""

@@ -1,0 +1,289 @@
+"""The debug adapter: each request of the protocol and who answers it.
+
+One thread reads requests, and answers those that can be answered while the sproc runs. Another has the session, and the rest.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from operator import methodcaller
+from typing import TYPE_CHECKING, Any
+
+from luasprocs.errors import LuasprocsError
+from sync.debugger.backend.breakpoints import Breakpoint, Breakpoints, hit_problem
+from sync.debugger.backend.ldb import SessionEndedError
+from sync.debugger.backend.session import Ended, Stop
+from sync.debugger.configuration import Configuration
+from sync.debugger.inspection import Inspection, RefusedError, source_of
+from sync.debugger.launch import Launched
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sync.debugger.backend.program import SprocLine
+    from sync.debugger.backend.session import DebugSession
+    from sync.debugger.transport import Transport
+
+    Arguments = Mapping[str, Any]
+
+THREAD = 1
+OUTPUT_LINES = 1000
+"""Lines of output between two stops; what comes beyond is left out, and said so."""
+CAPABILITIES = {
+    "supportsConfigurationDoneRequest": True,
+    "supportsConditionalBreakpoints": True,
+    "supportsHitConditionalBreakpoints": True,
+    "supportsLogPoints": True,
+    "supportsEvaluateForHovers": True,
+    "supportsTerminateRequest": True,
+    "supportsExceptionInfoRequest": True,
+    "supportsBreakpointLocationsRequest": True,
+    "exceptionBreakpointFilters": [{"filter": "error", "label": "Errors that end the sproc", "default": True}],
+}
+_STEPS = {"continue": "continue", "next": "next", "stepIn": "in", "stepOut": "out"}
+
+
+class Adapter:
+    """One client. `run` returns when it is gone."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._breakpoints = Breakpoints()
+        self._before_launch: dict[str, list[Any]] = {}
+        self._launched: Launched | None = None
+        self._session: DebugSession | None = None
+        self._tasks: queue.SimpleQueue[tuple[str, dict[str, Any]] | None] = queue.SimpleQueue()
+        self._standing = threading.Event()
+        self._ended = threading.Lock()
+        self._error = ""
+        self._printed = 0
+        self._inspection: Inspection | None = None
+        self._at_once: dict[str, Callable[[Arguments], Any]] = {
+            "initialize": lambda _: CAPABILITIES,
+            "setBreakpoints": self._set_breakpoints,
+            "setExceptionBreakpoints": self._set_exception_breakpoints,
+            "threads": lambda _: {
+                "threads": [{"id": THREAD, "name": self._launched.sproc.name if self._launched else "sproc"}]
+            },
+            "pause": self._pause,
+            "terminate": self._terminate,
+            "breakpointLocations": self._locations,
+        }
+        self._in_turn: dict[str, Callable[[Arguments], Any]] = {
+            "launch": self._launch,
+            "configurationDone": lambda _: {},
+            "stackTrace": self._inspected(Inspection.stack_trace),
+            "scopes": self._inspected(Inspection.scopes),
+            "variables": self._inspected(Inspection.variables),
+            "evaluate": self._inspected(Inspection.evaluate),
+            "exceptionInfo": self._exception_info,
+            **dict.fromkeys(_STEPS, lambda _: {"allThreadsContinued": True}),
+        }
+
+    def run(self) -> None:
+        """Answers until the client hangs up."""
+        worker = threading.Thread(target=self._work, name="session", daemon=True)
+        worker.start()
+        try:
+            while (message := self._transport.read()) is not None:
+                name = message.get("command")
+                if message.get("type") != "request" or not isinstance(name, str):
+                    continue
+                if name == "disconnect":
+                    self._close()
+                    self._respond(message, {})
+                    break
+                self._take(name, message)
+        finally:
+            self._close()
+            self._tasks.put(None)
+            worker.join(2)
+
+    def _take(self, name: str, message: dict[str, Any]) -> None:
+        if name in self._at_once:
+            self._answer(self._at_once[name], message)
+        elif name not in self._in_turn:
+            self._refuse(message, f"{name} is not supported")
+        elif name not in {"launch", "configurationDone"} and not self._standing.is_set():
+            why = "the session has ended" if self._ended.locked() else "the sproc is running"
+            self._refuse(message, why if self._session else "nothing is being debugged")
+        else:
+            if name in _STEPS:
+                self._standing.clear()
+            self._tasks.put((name, message))
+
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            name, message = task
+            sound = self._answer(self._in_turn[name], message)
+            if not sound:
+                continue
+            if name == "launch":
+                self._event("initialized")
+            elif name == "configurationDone" and self._session:
+                self._advance(self._start)
+            elif name in _STEPS:
+                self._advance(methodcaller("resume", _STEPS[name]))
+
+    def _start(self, session: DebugSession) -> Stop | Ended:
+        return session.start(stop_on_entry=bool(self._launched and self._launched.configuration.stop_on_entry))
+
+    def _answer(self, handler: Callable[[Arguments], Any], message: dict[str, Any]) -> bool:
+        arguments = message.get("arguments")
+        try:
+            body = handler(arguments if isinstance(arguments, dict) else {})
+        except SessionEndedError as error:
+            self._refuse(message, str(error))
+            self._end(Ended(error=f"{error}"))
+            return False
+        except LuasprocsError as error:
+            self._refuse(message, str(error))
+            return False
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            OSError,
+        ) as error:  # what a client sent, who may send anything
+            self._refuse(message, f"{type(error).__name__}: {error}")
+            return False
+        self._respond(message, body or {})
+        return True
+
+    def _respond(self, message: dict[str, Any], body: Any) -> None:
+        head = {"type": "response", "request_seq": message.get("seq", 0), "command": message["command"]}
+        self._transport.send({**head, "success": True, "body": body})
+
+    def _refuse(self, message: dict[str, Any], why: str) -> None:
+        head = {"type": "response", "request_seq": message.get("seq", 0), "command": message["command"]}
+        error = {"id": 1, "format": "{why}", "variables": {"why": why}, "showUser": True}
+        self._transport.send({**head, "success": False, "message": why, "body": {"error": error}})
+
+    def _event(self, name: str, **body: Any) -> None:
+        self._transport.send({"type": "event", "event": name, "body": body})
+
+    def _say(self, category: str, text: str, place: SprocLine | None) -> None:
+        self._printed += 1
+        if self._printed > OUTPUT_LINES:
+            return
+        if self._printed == OUTPUT_LINES:
+            category, text, place = "stderr", "… more output is left out, until the sproc stops", None
+        body: dict[str, Any] = {"category": category, "output": text + "\n"}
+        if place and self._launched:
+            body |= {"source": source_of(self._launched.path_of(place.name)), "line": place.line}
+        self._event("output", **body)
+
+    def _advance(self, how: Callable[[DebugSession], Stop | Ended]) -> None:
+        if self._session is None:
+            return
+        self._error, self._printed = "", 0
+        if self._inspection:
+            self._inspection.forget()
+        try:
+            found = how(self._session)
+        except SessionEndedError as error:
+            found = Ended(error=str(error))
+        except LuasprocsError as error:
+            found = Ended(error=str(error))
+        if isinstance(found, Ended):
+            self._end(found)
+            return
+        self._error = found.text
+        self._printed = 0
+        self._standing.set()
+        more = {"text": found.text, "description": found.text} if found.text else {}
+        self._event("stopped", reason=found.reason, threadId=THREAD, allThreadsStopped=True, **more)
+
+    def _end(self, ended: Ended) -> None:
+        """Says how it ended, once."""
+        if not self._ended.acquire(blocking=False):
+            return
+        self._standing.clear()
+        self._printed = 0
+        if ended.error:
+            self._say("stderr", ended.error, ended.place)
+        else:
+            self._say("stdout", f"reply: {ended.reply}", None)
+        self._event("exited", exitCode=1 if ended.error else 0)
+        self._event("terminated")
+
+    def _launch(self, arguments: Arguments) -> Any:
+        if self._launched is not None:
+            raise RefusedError("one session launches one sproc")
+        launched = Launched(Configuration.parse(arguments))
+        self._launched = launched
+        self._session = launched.session(self._breakpoints, self._say)
+        self._inspection = Inspection(self._session, launched)
+        return {}
+
+    def _pause(self, _: Arguments) -> Any:
+        if self._session is None:
+            raise RefusedError("nothing is being debugged")
+        self._session.pause()
+        return {}
+
+    def _terminate(self, _: Arguments) -> Any:
+        if self._session is not None:
+            self._session.close()
+        self._end(Ended(error="stopped by the debugger"))
+        return {}
+
+    def _close(self) -> None:
+        self._ended.acquire(blocking=False)
+        if self._launched is not None:
+            self._launched.close()
+
+    def _set_breakpoints(self, arguments: Arguments) -> Any:
+        launched = self._launched
+        path = str(arguments["source"]["path"])
+        wanted = [_breakpoint(one) for one in arguments.get("breakpoints") or ()]
+        if launched is None:
+            raise RefusedError("set breakpoints after the event initialized")
+        name = launched.name_of(path)
+        sound = [one for one, problem in wanted if not problem]
+        lines = iter(self._breakpoints.replace(name, sound, launched.program))
+        said = []
+        for one, problem in wanted:
+            line = None if problem else next(lines)
+            why = problem or ("" if line else "no code is there, or the file is no sproc of this work tree")
+            said.append({"verified": not why, "line": line or one.line, **({"message": why} if why else {})})
+        return {"breakpoints": said}
+
+    def _set_exception_breakpoints(self, arguments: Arguments) -> Any:
+        self._breakpoints.on_error = "error" in (arguments.get("filters") or ())
+        return {}
+
+    def _locations(self, arguments: Arguments) -> Any:
+        if self._launched is None:
+            raise RefusedError("nothing is being debugged")
+        name, first = self._launched.name_of(str(arguments["source"]["path"])), int(arguments["line"])
+        last = int(arguments.get("endLine", first))
+        program = self._launched.program
+        lines = program.code(name).lines if name in program.sprocs else frozenset()
+        return {"breakpoints": [{"line": line} for line in sorted(lines) if first <= line <= last]}
+
+    def _exception_info(self, _: Arguments) -> Any:
+        return {"exceptionId": "error", "description": self._error, "breakMode": "unhandled"}
+
+    def _inspected(self, answer: Callable[[Inspection, Arguments], Any]) -> Callable[[Arguments], Any]:
+        def answered(arguments: Arguments) -> Any:
+            if self._inspection is None:
+                raise RefusedError("nothing is being debugged")
+            return answer(self._inspection, arguments)
+
+        return answered
+
+
+def _breakpoint(given: Any) -> tuple[Breakpoint, str]:
+    """A breakpoint of the protocol, and what is wrong with it."""
+    hit = str(given.get("hitCondition") or "").strip()
+    problem = hit_problem(hit)
+    found = Breakpoint(
+        int(given["line"]),
+        str(given.get("condition") or ""),
+        "" if problem else hit,
+        str(given.get("logMessage") or ""),
+    )
+    return found, problem

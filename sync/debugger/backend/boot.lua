@@ -1,0 +1,70 @@
+-- Runs a sproc under the server's debugger as the engine runs it: by the engine's own text, which gets these sprocs as a registry's.
+-- Whoever evaluates this has ARGV: this text, the engine, number of sprocs, for each name, first line,
+-- number of fields and fields; then trigger (`call`, `event`, `cron`; `arguments`: those of an event), the sproc's name, its hash's prefix,
+-- event or time, and its arguments. KEYS are the sproc's. A chunk whose name has `user_script` in it is what the debugger stops in.
+local given, at = ARGV, 2 -- the first is this text
+local loadstring, xpcall, redis, setmetatable = loadstring, xpcall, redis, setmetatable
+local function take()
+  at = at + 1
+  return given[at - 1]
+end
+
+-- Stands on the third line when something was raised, above the function that did.
+local stop = loadstring('\nreturn function(luasprocs_problem) redis.breakpoint()\nreturn luasprocs_problem end', '@user_script')()
+local engine, firsts = take(), {}
+local fields_of = {}
+for _ = 1, tonumber(take()) do
+  local name, fields = take(), {}
+  firsts[name] = tonumber(take())
+  for i = 1, tonumber(take()) do fields[i] = take() end
+  fields_of[name] = fields
+end
+local trigger, name, prefix, word = take(), take(), take(), take()
+for other, fields in pairs(fields_of) do redis.call('HSET', prefix .. other, unpack(fields)) end
+
+local function watched(run, handler)
+  return xpcall(run, function(luasprocs_problem)
+    stop(luasprocs_problem)
+    return handler(luasprocs_problem)
+  end)
+end
+
+local api = setmetatable({ register_function = function() end }, { __index = redis })
+
+-- As the engine's loadstring: a sproc gets lines of its own, a chunk of the engine this function.
+local function load_text(text, chunk_name)
+  local first = firsts[chunk_name:sub(2)]
+  if first then return loadstring(('\n'):rep(first - 1) .. text, '@user_script') end
+  local chunk, problem = loadstring('local _, loadstring, xpcall, redis = ...; ' .. text, chunk_name)
+  if not chunk then return nil, problem end
+  return function(core)
+    local made = chunk(core, load_text, watched, api)
+    if chunk_name == '@luasprocs:eval' then made.api = function() return redis end end -- redis.breakpoint and redis.debug are there
+    return made
+  end
+end
+
+local core = loadstring('local loadstring, redis = ...; ' .. engine .. '\nreturn core', '@luasprocs:core')(load_text, api)
+local keys, args = {}, { unpack(given, at) }
+for i = 1, #KEYS do keys[i] = KEYS[i] end
+for i = #given, 1, -1 do given[i] = args[i] end -- the global ARGV is the sproc's, for who looks at it
+
+local function run()
+  local entry, cut = core.load_entry(name), nil
+  if trigger == 'cron' then
+    args = { word, 'cron' }
+  elseif trigger ~= 'call' then
+    local batch = core.use 'batch'
+    local one = batch.read({ '1', name, '1', '1', '1', '-', '', '1', '1', '1', keys[1], word }, 1)
+    batch.read_values(one, 1)
+    args, cut = { one.values[1], word, one.kinds[1] }, one.cuts[1]
+  end
+  if trigger == 'arguments' then return args end
+  if entry.refused then return { err = entry.refused } end
+  entry.sproc.cut = cut
+  local row, reply = core.use('runs').once(entry, keys, args, trigger, '-', 1)
+  return reply
+end
+
+local _, reply = watched(run, core.use('guard').explain)
+return reply

@@ -1,0 +1,180 @@
+-- Stops an async sproc: a hook that Lua calls at each line. Takes what is called when it stops (reason, text), which returns how to go on, and
+-- what is asked now and then (`pause`, `end`, or nothing). Returns the functions that look at what stands. Of `name.lua` a chunk is `@name.lua`.
+local on_stop, on_tick = ...
+local sethook, getinfo, getlocal, setlocal = debug.sethook, debug.getinfo, debug.getlocal, debug.setlocal
+local getupvalue, setupvalue, getfenv, setfenv = debug.getupvalue, debug.setupvalue, getfenv, setfenv
+local type, tostring, rawget, next, format, concat, sub, gsub = type, tostring, rawget, next, string.format, table.concat, string.sub, string.gsub
+local loadstring, setmetatable, pcall, error, real_xpcall, byte, min = loadstring, setmetatable, pcall, error, xpcall, string.byte, math.min
+local TICK = 100000 -- instructions
+local DEPTH, FIELDS, CHARS = 4, 100, 2000
+local stops, mode, depth, from = {}, 'continue', 0, nil
+
+local function is_sproc(info)
+  return sub(info.source, 1, 1) == '@' and sub(info.source, -4) == '.lua' and info.currentline > 0
+end
+
+-- How many functions of sprocs run above a level.
+local function depth_at(level)
+  local count = 0
+  while true do
+    local info = getinfo(level, 'Sl')
+    if not info then return count end
+    if is_sproc(info) then count = count + 1 end
+    level = level + 1
+  end
+end
+
+local function stopped(reason, text, now)
+  mode = on_stop(reason, text)
+  depth, from = now, nil
+end
+
+local function hook(event, line)
+  if event == 'count' then
+    local wish = on_tick()
+    if wish == 'pause' then mode = 'in' end
+    if wish == 'end' then error('stopped by the debugger', 0) end
+    return
+  end
+  local here = stops[line]
+  if mode == 'continue' and not here then return end
+  local info = getinfo(2, 'Sl')
+  if not is_sproc(info) then return end
+  local at_breakpoint = here and here[info.source]
+  if mode == 'continue' and not at_breakpoint then return end
+  local now = depth_at(3)
+  local step = mode == 'in' or (mode == 'next' and now <= depth) or (mode == 'out' and now < depth)
+  if step or at_breakpoint then stopped(at_breakpoint and 'breakpoint' or 'step', step and 'step' or '', now) end
+end
+
+-- The outermost call of xpcall is the one that runs the sproc: what reaches it ends the run. Others are the sproc's own.
+local active = false
+function xpcall(run, handler)
+  if active then return real_xpcall(run, handler) end
+  active = true
+  local function ended(...)
+    active = false
+    return ...
+  end
+  return ended(real_xpcall(run, function(problem)
+    local text = type(problem) == 'table' and rawget(problem, 'err') or problem
+    stopped('exception', tostring(text), depth_at(3))
+    return handler(problem)
+  end))
+end
+
+local function quoted(text)
+  local cut = sub(text, 1, CHARS)
+  return '"' .. gsub(cut, '[%c"\\\128-\255]', function(c)
+    if c == '"' or c == '\\' then return '\\' .. c end
+    if c == '\n' then return '\\n' end
+    if byte(c) >= 128 then return c end
+    return format('\\x%02x', byte(c))
+  end) .. (#text > CHARS and '…' or '') .. '"'
+end
+
+local function shown(value, level)
+  local kind = type(value)
+  if kind == 'string' then return quoted(value) end
+  if kind == 'function' or kind == 'userdata' or kind == 'thread' then return '"' .. kind .. '@' .. gsub(tostring(value), '^.-: ', '') .. '"' end
+  if kind ~= 'table' then return tostring(value) end
+  if level >= DEPTH then return '"{…}"' end
+  local parts = {}
+  for key, one in next, value do
+    if #parts == FIELDS then
+      parts[#parts + 1] = '["…"]=nil'
+      break
+    end
+    parts[#parts + 1] = '[' .. shown(key, DEPTH) .. ']=' .. shown(one, level + 1)
+  end
+  return '{' .. concat(parts, '; ') .. '}'
+end
+
+local inspect = {}
+
+function inspect.stop_at(lines) stops = lines end
+
+-- The frames, the innermost first: name, source, line, and the level that the other functions take.
+function inspect.frames()
+  local frames, level = {}, 1
+  while true do
+    local info = getinfo(level, 'nSl')
+    if not info then return frames end
+    if is_sproc(info) then frames[#frames + 1] = { info.what == 'main' and '' or info.name or '?', sub(info.source, 2), info.currentline, level } end
+    level = level + 1
+  end
+end
+
+function inspect.locals(level)
+  local found = {}
+  for i = 1, 250 do
+    local name, value = getlocal(level, i)
+    if not name then break end
+    if sub(name, 1, 1) ~= '(' then found[#found + 1] = { name, shown(value, 0) } end
+  end
+  return found
+end
+
+function inspect.upvalues(level)
+  local found, run = {}, getinfo(level, 'f').func
+  for i = 1, 60 do
+    local name, value = getupvalue(run, i)
+    if not name then break end
+    found[#found + 1] = { name, shown(value, 0) }
+  end
+  return found
+end
+
+-- Evaluates code as if it stood at a level: an expression, or a statement, which may set a local.
+function inspect.evaluate(code, level)
+  local run = getinfo(level, 'f').func
+  local locals, upvalues, i = {}, {}, 1
+  while true do
+    local name = getlocal(level, i)
+    if not name then break end
+    locals[name], i = i, i + 1
+  end
+  i = 1
+  while true do
+    local name = getupvalue(run, i)
+    if not name then break end
+    upvalues[name], i = i, i + 1
+  end
+  local globals, values = getfenv(run), {}
+  for name, place in next, locals do
+    local _, value = getlocal(level, place)
+    values[name] = { value }
+  end
+  local env = setmetatable({}, {
+    __index = function(_, name)
+      if locals[name] then return values[name][1] end
+      if upvalues[name] then
+        local _, value = getupvalue(run, upvalues[name])
+        return value
+      end
+      return globals[name]
+    end,
+    __newindex = function(_, name, value)
+      if locals[name] then
+        values[name] = { value }
+      elseif upvalues[name] then
+        setupvalue(run, upvalues[name], value)
+      else
+        globals[name] = value
+      end
+    end,
+  })
+  local chunk, problem = loadstring('return ' .. code, '=expression')
+  if not chunk then chunk, problem = loadstring(code, '=expression') end
+  if not chunk then return false, problem end
+  setfenv(chunk, env)
+  local ok, value = pcall(chunk)
+  if not ok then return false, type(value) == 'table' and tostring(rawget(value, 'err')) or tostring(value) end
+  for name, place in next, locals do setlocal(level, place, values[name][1]) end
+  return true, shown(value, 0)
+end
+
+function inspect.go(how) mode = how end
+
+sethook(hook, 'l', TICK)
+return inspect

@@ -1,0 +1,201 @@
+"""The protocol of the server's own debugger, LDB: a command is an array of strings, an answer an array of lines.
+
+https://redis.io/docs/latest/develop/programmability/lua-debugging/
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import hiredis
+
+from luasprocs.errors import ServerError
+from luasprocs.server.endpoint import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+READ_BYTES = 1 << 16
+REPLY_LIMIT_BYTES = 64 << 20
+VALUE_CHARS = 16384
+"""Where LDB cuts a value or a reply."""
+BREAKPOINTS_LIMIT = 64
+_STOPPED = re.compile(r"\* Stopped at (\d+), stop reason = (.*)")
+_FRAME = re.compile(r"(?:->|  )[ #](\d+)")
+_IN = re.compile(r"(?:In|From) (.*):$")
+_VALUE = re.compile(r"<value> (.+?) = (.*)", re.DOTALL)
+_SAFE = (
+    "local luasprocs_ok, luasprocs_found = pcall(function() %s\nend) if luasprocs_ok then return luasprocs_found end "
+    "error(type(luasprocs_found) == 'table' and tostring(rawget(luasprocs_found, 'err')) or tostring(luasprocs_found), 0)"
+)
+"""An error that is no string would end the session of a Redis 7.0."""
+_COMMAND = re.compile(r"<(redis|server|command)> ")
+
+
+class SessionEndedError(ServerError):
+    """The server has ended the session, or is gone."""
+
+
+class LdbError(ServerError):
+    """What the server says to a command that it refuses."""
+
+
+class Said(NamedTuple):
+    """A line of LDB beside where it stands. `kind`: command, reply, or debug (of redis.debug)."""
+
+    kind: str
+    text: str
+
+
+class LdbAnswer(NamedTuple):
+    """What a command that lets the script go on leads to.
+
+    `line`: where it stands now, 0 after its end; `reason`: LDB's; `reply`: the script's, as hiredis gives it.
+    """
+
+    line: int
+    reason: str
+    said: Sequence[Said]
+    reply: Any = None
+
+
+class Ldb:
+    """One connection; `valkey`: to which product. Raises SessionEndedError where the server goes away."""
+
+    def __init__(self, url: str) -> None:
+        endpoint = Endpoint.of(url)
+        if endpoint.guides:
+            raise ServerError("the debugger needs one server's URL: redis://, rediss:// or unix://")
+        try:
+            self._socket = _connected(endpoint)
+        except OSError as error:
+            raise ServerError(f"the server can't be reached: {error}") from error
+        self._stops: set[int] = set()
+        self.valkey = False
+        self._reader = hiredis.Reader(encoding="utf-8", errors="replace")
+        if endpoint.login:
+            self._checked("AUTH", *endpoint.login)
+        if endpoint.db:
+            self._checked("SELECT", str(endpoint.db))
+        with contextlib.suppress(LdbError):
+            self.valkey = "valkey_version" in str(self._checked("INFO", "server"))
+
+    def begin(self, script: bytes, keys: Sequence[bytes], args: Sequence[bytes]) -> LdbAnswer:
+        """Forks a session of the server and stands before the script's first line; what it writes is rolled back."""
+        self._checked("SCRIPT", "DEBUG", "YES")
+        answer = self.advance("EVAL", script, str(len(keys)), *keys, *args)
+        self.ask("maxlen", str(VALUE_CHARS))
+        return answer
+
+    def advance(self, *words: str | bytes) -> LdbAnswer:
+        """Lets the script go on until it stops again or ends."""
+        lines = self._checked(*words)
+        said, line, reason = [], 0, ""
+        for one in lines if isinstance(lines, list) else ():
+            text = str(one)
+            if found := _STOPPED.match(text):
+                line, reason = int(found[1]), found[2]
+            elif found := _COMMAND.match(text):
+                said.append(Said("command", text[found.end() :]))
+            elif text.startswith("<reply> "):
+                said.append(Said("reply", text.removeprefix("<reply> ")))
+            elif text.startswith("<debug> "):
+                said.append(Said("debug", text.removeprefix("<debug> ")))
+            elif text == "<endsession>":
+                return LdbAnswer(0, "", said, self._read())
+        return LdbAnswer(line, reason, said)
+
+    def stop_at(self, lines: Sequence[int]) -> None:
+        """The script's lines to stop at, in place of those before: at most BREAKPOINTS_LIMIT."""
+        wanted = set(lines[:BREAKPOINTS_LIMIT])
+        for line in self._stops - wanted:
+            self.ask("break", str(-line))
+        for line in wanted - self._stops:  # one a command: it takes no more
+            self.ask("break", str(line))
+        self._stops = wanted
+
+    def trace(self) -> list[tuple[str, int]]:
+        """The functions that run, the innermost first: each by its name and the script's line."""
+        frames, name = [], ""
+        for line in self.ask("trace"):
+            if found := _IN.match(line):
+                name = found[1]
+            elif found := _FRAME.match(line):
+                frames.append((name, int(found[1])))
+        return frames
+
+    def locals(self) -> dict[str, str]:
+        """The innermost function's locals, as LDB writes values."""
+        found = (_VALUE.match(line) for line in self.ask("print"))
+        return {one[1]: one[2] for one in found if one and not one[1].startswith("(")}
+
+    def value(self, name: str) -> str | None:
+        """The local of that name in the innermost function that has one, as LDB writes it."""
+        line = next(iter(self.ask("print", name)), "")
+        return line.removeprefix("<value> ") if line.startswith("<value> ") else None
+
+    def evaluate(self, code: str) -> tuple[bool, str]:
+        """Whether Lua took a chunk that sees globals alone, and the value or the error."""
+        line = next(iter(self.ask("eval", _SAFE % code)), "")
+        if line.startswith("<retval> "):
+            return True, line.removeprefix("<retval> ")
+        return False, line.removeprefix("<error> ").removeprefix("Error compiling code: ")
+
+    def command(self, words: Sequence[str | bytes]) -> str:
+        """Does a Redis command in the session, and returns its reply as LDB writes it."""
+        lines = self.ask("redis", *words)
+        replies = [line.removeprefix("<reply> ") for line in lines if not _COMMAND.match(line)]
+        return "\n".join(replies)
+
+    def ask(self, *words: str | bytes) -> list[str]:
+        """The lines of an answer."""
+        lines = self._checked(*words)
+        found = [str(line) for line in lines] if isinstance(lines, list) else []
+        if "<endsession>" in found:
+            raise SessionEndedError("the server has ended the session")
+        return found
+
+    def close(self) -> None:
+        """Ends it, also from another thread while this one waits: the server rolls back whatever was written."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def _checked(self, *words: str | bytes) -> Any:
+        packed: tuple[Any, ...] = words
+        try:
+            self._socket.sendall(hiredis.pack_command(packed))
+        except OSError as error:
+            raise SessionEndedError(f"the server ended the connection: {error}") from error
+        reply = self._read()
+        if isinstance(reply, hiredis.ReplyError):
+            raise LdbError(str(reply))
+        return reply
+
+    def _read(self) -> Any:
+        size = 0
+        try:
+            while (reply := self._reader.gets()) is False:
+                data = self._socket.recv(READ_BYTES)
+                size += len(data)
+                if not data or size > REPLY_LIMIT_BYTES:
+                    raise SessionEndedError("the server ended the session" if not data else "an answer is too large")
+                self._reader.feed(data)
+        except (OSError, hiredis.ProtocolError) as error:
+            raise SessionEndedError(f"the connection to the server is lost: {error}") from error
+        return reply
+
+
+def _connected(endpoint: Endpoint) -> socket.socket:
+    if endpoint.path:
+        made = socket.socket(socket.AF_UNIX)
+        made.connect(endpoint.path)
+        return made
+    made = socket.create_connection(endpoint.address, endpoint.connect_timeout_s)
+    made.settimeout(None)  # a script runs as long as it runs
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    context = endpoint.tls_context()
+    return context.wrap_socket(made, server_hostname=endpoint.host) if context else made

@@ -1,0 +1,80 @@
+"""Sprocs as one script, since the server's debugger knows one: each has lines of its own there. Pure."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from typing import TYPE_CHECKING, NamedTuple
+
+from sync.debugger.backend.compiled import CompiledSource
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from luasprocs.language.sproc import Sproc
+
+ERROR_LINE = 3
+"""Where the script stands when something was raised, see boot.lua."""
+CHUNK = "user_script"
+"""The name that the debugger looks for: a chunk of another one it passes over."""
+_LINE_END = re.compile(rb"\r\n?|\n\r?")
+_NAMED = re.compile(rf"(?:@?{CHUNK}: ?|\bline )(\d+)")
+
+
+class SprocLine(NamedTuple):
+    """A line of a sproc."""
+
+    name: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.line}"
+
+
+class Program:
+    """The sprocs of a session, and the lines that each has in the script."""
+
+    def __init__(self, sprocs: Sequence[Sproc]) -> None:
+        self.sprocs = {one.name: one for one in sprocs}
+        self.firsts: dict[str, int] = {}
+        self._codes: dict[str, CompiledSource] = {}
+        line = ERROR_LINE + 1
+        for one in sprocs:
+            self.firsts[one.name] = line
+            line += (
+                len(_LINE_END.findall(one.source)) + 3
+            )  # what the engine puts behind a source, and a line between two
+        self.lines = line
+        self._starts = [*self.firsts.values()]
+        self._names = [*self.firsts]
+
+    def code(self, name: str) -> CompiledSource:
+        """A sproc as compiled."""
+        if name not in self._codes:
+            self._codes[name] = CompiledSource(self.sprocs[name].source)
+        return self._codes[name]
+
+    def place(self, line: int) -> SprocLine | None:
+        """What a line of the script is; None for one that is of no sproc, or has no code there."""
+        at = bisect_right(self._starts, line) - 1
+        if at < 0:
+            return None
+        found = SprocLine(self._names[at], line - self._starts[at] + 1)
+        return found if found.line in self.code(found.name).lines else None
+
+    def line(self, place: SprocLine) -> int:
+        """The line of the script that stands for a place."""
+        return self.firsts[place.name] + place.line - 1
+
+    def function_at(self, place: SprocLine) -> tuple[str, int]:
+        """The function that a line is of."""
+        return place.name, self.code(place.name).function_at(place.line)
+
+    def named(self, text: str) -> str:
+        """A message of the server, with the files' lines in place of the script's."""
+
+        def place(found: re.Match[str]) -> str:
+            at = bisect_right(self._starts, int(found[1])) - 1
+            return found[0] if at < 0 else f"{self._names[at]}:{int(found[1]) - self._starts[at] + 1}"
+
+        return _NAMED.sub(place, text)

@@ -1,0 +1,82 @@
+"""What is run: the sproc, by what, and with which keys and arguments. Made from its header where nothing else is said. Pure."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from luasprocs.contract.codes import Trigger
+from luasprocs.contract.encoding import raw
+from luasprocs.language.metadata import typed
+from luasprocs.language.recurrence import Recurrence
+from luasprocs.language.triggers import event as EVENT  # noqa: N812  # a kind, as a table has it
+from luasprocs.language.triggers import schedule_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from luasprocs.language.sproc import Sproc
+    from luasprocs.state.executions import Execution
+
+_SET = re.compile(r"\[\^?([^\]])[^\]]*\]")
+EXAMPLE = "example"
+"""The value of an event's key that there is none of."""
+
+
+class Run(NamedTuple):
+    """One run. `trigger`: call, event or cron; `word`: the event, or the time in unix seconds; `args`: of a call alone.
+
+    `seed`: commands that are done first; `made`: what was made up, for people to read.
+    """
+
+    name: str
+    trigger: str = Trigger.CALL.value
+    keys: Sequence[bytes] = ()
+    args: Sequence[bytes] = ()
+    word: str = ""
+    seed: Sequence[Sequence[str]] = ()
+    made: str = ""
+
+
+def run_of(
+    sproc: Sproc, keys: Sequence[str], args: Sequence[str], seed: Sequence[Sequence[str]] = (), event: str = ""
+) -> Run:
+    """The run that somebody asks for: a call if there are arguments, else what its header says would run it."""
+    given = tuple(map(raw, keys))
+    if args or not (event or EVENT.KEY in sproc.values or sproc.scheduled):
+        return Run(sproc.name, Trigger.CALL.value, given, tuple(map(raw, args)), seed=seed)
+    if not event and EVENT.KEY not in sproc.values:
+        return _scheduled(sproc)._replace(seed=seed)
+    events = typed(sproc.values, EVENT.KEY) if EVENT.KEY in sproc.values else (event,)
+    event = event or next((one for one in events if one != "*"), "set")
+    key = keys[0] if keys else example_key(typed(sproc.values, "key")[0])
+    made = f"as the event {event} of the key {key!r} runs it"
+    if event == "set" and not seed:
+        seed, made = [("SET", key, EXAMPLE, "NX")], f"{made}, with {EXAMPLE!r} as its value if it has none"
+    return Run(sproc.name, Trigger.EVENT.value, (raw(key),), (), event, seed, made)
+
+
+def run_of_record(run: Run, record: Execution) -> Run:
+    """The run that a record tells of, as far as it does: it has no arguments of a call."""
+    keys = tuple(dict.fromkeys([*([raw(record.key)] if record.key else []), *run.keys]))
+    if record.trigger == Trigger.EVENT or record.event:
+        keys = keys[:1]
+        made = f"as the execution {record.id}: the event {record.event} of {record.key!r}, with the value of now"
+        return run._replace(trigger=Trigger.EVENT.value, keys=keys, args=(), word=record.event, seed=(), made=made)
+    if record.trigger == Trigger.CRON:
+        made = f"as the execution {record.id}: scheduled at {record.origin}"
+        return run._replace(trigger=Trigger.CRON.value, keys=(), args=(), word=record.origin, made=made)
+    made = f"as the execution {record.id}, whose arguments no record has: give them"
+    return run._replace(trigger=Trigger.CALL.value, keys=keys, word="", made="" if run.args else made)
+
+
+def _scheduled(sproc: Sproc) -> Run:
+    due_ms = Recurrence.parse(*schedule_of(sproc.values)).next_after(time.time() * 1000)
+    seconds = f"{(due_ms or time.time() * 1000) / 1000:.0f}"
+    return Run(sproc.name, Trigger.CRON.value, word=seconds, made=f"as its schedule runs it, at {seconds}")
+
+
+def example_key(glob: str) -> str:
+    """A key that a glob matches."""
+    return _SET.sub(r"\1", glob).replace("*", "1").replace("?", "1").replace("\\", "")

@@ -1,0 +1,105 @@
+"""What a client asks of a session that stands: frames, variables, expressions."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from luasprocs.errors import LuasprocsError
+from sync.debugger.backend.session import EvaluationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from sync.debugger.backend.session import DebugSession
+    from sync.debugger.backend.values import Value
+    from sync.debugger.launch import Launched
+
+    Arguments = Mapping[str, Any]
+
+_COMMAND = re.compile(r">\s*(.+)|([A-Z][A-Z.]+(?: .*)?)", re.DOTALL)
+
+
+class RefusedError(LuasprocsError):
+    """A request that can't be answered; its text says why."""
+
+
+class Inspection:
+    """Numbers that the protocol has for variables hold until `forget`."""
+
+    def __init__(self, session: DebugSession, launched: Launched) -> None:
+        self._session, self._launched = session, launched
+        self._references: dict[int, Mapping[str, Value]] = {}
+
+    def forget(self) -> None:
+        self._references = {}
+
+    def stack_trace(self, arguments: Arguments) -> Any:
+        session, launched = self._session, self._launched
+        frames = session.frames()
+        first = int(arguments.get("startFrame") or 0)
+        count = int(arguments.get("levels") or len(frames))
+        shown = [
+            {
+                "id": first + number + 1,
+                "name": frame.name,
+                "line": frame.place.line,
+                "column": 1,
+                "source": source_of(launched.path_of(frame.place.name)),
+            }
+            for number, frame in enumerate(frames[first : first + count])
+        ]
+        return {"stackFrames": shown, "totalFrames": len(frames)}
+
+    def scopes(self, arguments: Arguments) -> Any:
+        session = self._session
+        frame = int(arguments["frameId"]) - 1
+        parts = (
+            ("Locals", session.variables(frame)),
+            ("Upvalues", session.upvalues(frame)),
+            ("Arguments", session.arguments(frame)),
+        )
+        return {
+            "scopes": [
+                {"name": name, "variablesReference": self._referred(found), "expensive": False}
+                for name, found in parts
+                if found or name == "Locals"
+            ]
+        }
+
+    def _referred(self, values: Mapping[str, Value]) -> int:
+        self._references[len(self._references) + 1] = values
+        return len(self._references)
+
+    def variables(self, arguments: Arguments) -> Any:
+        values = self._references.get(int(arguments["variablesReference"]))
+        if values is None:
+            raise RefusedError("these variables are of an earlier stop")
+        first = int(arguments.get("start") or 0)
+        count = int(arguments.get("count") or len(values))
+        return {
+            "variables": [
+                {"name": name.strip('"'), **self._shown(value)}
+                for name, value in [*values.items()][first : first + count]
+            ]
+        }
+
+    def _shown(self, value: Value) -> dict[str, Any]:
+        return {"value": value.text, "variablesReference": self._referred(value.fields) if value.fields else 0}
+
+    def evaluate(self, arguments: Arguments) -> Any:
+        session = self._session
+        text, frame = str(arguments["expression"]).strip(), int(arguments.get("frameId") or 1) - 1
+        if arguments.get("context") == "repl" and (found := _COMMAND.fullmatch(text)):
+            try:
+                return {"result": session.command(shlex.split(found[1] or found[2])), "variablesReference": 0}
+            except ValueError as error:
+                raise EvaluationError(str(error)) from error
+        shown = self._shown(session.evaluate(text, frame))
+        return {"result": shown["value"], "variablesReference": shown["variablesReference"]}
+
+
+def source_of(path: Path) -> dict[str, str]:
+    return {"name": path.name, "path": str(path)}

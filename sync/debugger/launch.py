@@ -1,0 +1,133 @@
+"""Starts what a launch configuration asks for: the server, the sprocs around a file, the run."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from luasprocs.contract.codes import Trigger
+from luasprocs.contract.encoding import raw
+from luasprocs.contract.keys import Keys
+from luasprocs.errors import ProblemsError, RepositoryError, SettingsError
+from luasprocs.language.compiler import syntax_problems
+from luasprocs.server.embedded import EmbeddedServer
+from luasprocs.server.urls import redacted
+from sync.debugger.backend.boot import ARGUMENTS, script_of, words_of
+from sync.debugger.backend.ldb import Ldb
+from sync.debugger.backend.ldb_session import LdbSession
+from sync.debugger.backend.program import Program
+from sync.debugger.backend.run import run_of, run_of_record
+from sync.debugger.servers import restore, server_of
+from sync.git.checkout import find_top, settings_of
+from sync.reconcile.check import work_tree_sprocs
+
+if TYPE_CHECKING:
+    from sync.debugger.backend.breakpoints import Breakpoints
+    from sync.debugger.backend.run import Run
+    from sync.debugger.backend.session import DebugSession, Say
+    from sync.debugger.configuration import Configuration
+
+
+class Launched:
+    """A session that has not started, and what it needs. `close` ends all of it, and may be called from any thread."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self.configuration = configuration
+        file = configuration.program
+        if not file.is_file():
+            raise RepositoryError(f"there is no file {file}")
+        name, sprocs = work_tree_sprocs(file)
+        own = next(one for one in sprocs if one.name == name)
+        if problems := syntax_problems(str(file), own.source):
+            raise ProblemsError(problems)
+        if own.library:
+            raise SettingsError(
+                f"{name} is library=yes: debug a sproc that requires it, with breakpoints in the library"
+            )
+        self.sproc = own
+        self._server = server_of(configuration)
+        record = self._server.record(configuration.execution) if configuration.execution else None
+        if record and record.sproc != name:
+            raise SettingsError(f"the execution {record.id} is of {record.sproc or 'no sproc'}, not of {name}")
+        self._seeds = self._server.seeds(record, configuration.keys) if record else ()
+        self.program = Program([one for one in sprocs if not syntax_problems(one.name, one.source)])
+        self.folder = _folder(file)
+        self.run: Run = run_of(own, configuration.keys, configuration.args, configuration.seed, configuration.event)
+        if record:
+            self.run = run_of_record(self.run, record)
+        self._ends = contextlib.ExitStack()
+
+    def session(self, breakpoints: Breakpoints, say: Say) -> DebugSession:
+        """Starts the server, if none is named, and connects."""
+        url, asynchronous = "" if self.configuration.execution else self._server.url, self.sproc.runasync
+        if url and asynchronous:
+            raise SettingsError(
+                f"{self.sproc.name} is runasync=yes, and what it writes can't be rolled back: debug it without redis"
+            )
+        if url:
+            say("console", f"on {redacted(url)}, in a forked session: what the sproc writes is rolled back", None)
+        own = not url
+        url = url or self._own_server()
+        if self._seeds:
+            restore(url, self._seeds)
+        if self.run.made:
+            say("console", f"{self.sproc.name} runs {self.run.made}", None)
+        session: DebugSession
+        if asynchronous:
+            from sync.debugger.backend.hook_session import HookSession  # noqa: PLC0415  # a worker's parts: 20 ms
+
+            folder = Path(self._ends.enter_context(tempfile.TemporaryDirectory(prefix="luasprocs-debug-")))
+            run = self._prepared(url, say)
+            session = HookSession(url, folder, self.program, run, breakpoints, say)
+        else:
+            session = LdbSession(Ldb(url), self.program, self.run, breakpoints, say, own=own)
+        self._ends.callback(session.close)
+        return session
+
+    def _prepared(self, url: str, say: Say) -> Run:
+        """Makes the sprocs live on the throw-away server, and seeds it. The run, with an event's arguments."""
+        from luasprocs.operations.put import put  # noqa: PLC0415  # redis: 160 ms, which other sprocs' first stop needn't wait
+        from luasprocs.server.connection import connect  # noqa: PLC0415  # as above
+        from luasprocs.server.registry import Registry  # noqa: PLC0415  # as above
+
+        run = self.run
+        with connect(url) as client:
+            put(Registry(client, Keys("")), self.program.sprocs.values())
+            for words in run.seed:
+                say("console", f"{' '.join(words)}: {client.execute_command(*words)!r}", None)
+            if run.trigger == Trigger.EVENT:
+                asked = words_of(self.program, run._replace(trigger=ARGUMENTS))
+                found = client.eval(script_of(self.program), len(run.keys), *run.keys, *asked)
+                return run._replace(args=found)
+        return run._replace(args=(raw(run.word), b"cron")) if run.trigger == Trigger.CRON else run
+
+    def _own_server(self) -> str:
+        folder = self._ends.enter_context(tempfile.TemporaryDirectory(prefix="luasprocs-debug-"))
+        return self._ends.enter_context(EmbeddedServer(Path(folder), persistent=False)).url
+
+    def close(self) -> None:
+        self._ends.close()
+
+    def path_of(self, name: str) -> Path:
+        """The file of a sproc."""
+        if name == self.sproc.name:
+            return self.configuration.program.absolute()
+        return self.folder / name
+
+    def name_of(self, path: str) -> str:
+        """The sproc's name of a file; its path if it is none."""
+        found = Path(path)
+        with contextlib.suppress(OSError, ValueError):
+            found = found.resolve()
+            if found == self.configuration.program.resolve():
+                return self.sproc.name
+            return found.relative_to(self.folder.resolve()).as_posix()
+        return str(path)
+
+
+def _folder(file: Path) -> Path:
+    """The folder of the sprocs around a file."""
+    top = find_top(file.absolute().parent)
+    return (top / settings_of(top).folder) if top else file.absolute().parent

@@ -1,0 +1,173 @@
+"""Sprocs under the server's own debugger, on both servers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.sync.debugger.client import Refused
+from tests.until import until
+
+
+@pytest.mark.wording
+def test_it_stops_steps_and_shows_what_stands_there(server, debug):
+    client = debug("order.lua", stops={"lib/money.lua": [6]}, redis=server.url, keys=["sum"], args=["3", "4"])
+    assert client.stopped() == "breakpoint money.lua:6"
+    assert client.where() == ["money.lua:6", "order.lua:5"]
+    assert client.variables() == {"total": "0", "amount": "3"}
+    outer = client.variables(frame=2)
+    assert outer["total"].startswith("(hidden")
+    assert outer["price"] == "3"
+    before = client.ask("scopes", frameId=1)["scopes"][0]["variablesReference"]
+    assert client.step("next") == "step money.lua:7"
+    with pytest.raises(Refused):
+        client.ask("variables", variablesReference=before)
+    assert client.variables()["sum"] == "3"
+    assert client.step("stepOut") == "step order.lua:4"
+    assert client.step("next") == "step order.lua:5"
+    assert client.variables() | {"money": ""} == {"money": "", "total": "3", "i": "2", "price": "4"}
+    assert client.step("stepIn") == "breakpoint money.lua:6"
+    assert client.step("continue") == "exited 0"
+    assert "reply: 7" in client.said
+
+
+def test_expressions_are_evaluated_with_locals(server, debug):
+    stops = {"order.lua": [9]}
+    client = debug("order.lua", stops=stops, redis=server.url, keys=["sum"], args=["3", "4"])
+    assert client.stopped() == "breakpoint order.lua:9"
+    assert client.evaluate("total") == "7"
+    assert client.evaluate("items.total * 2 + #ARGV") == "16"
+    assert client.evaluate("KEYS[1] .. ARGV[2]").strip('"') == "sum4"
+    assert client.evaluate("ARGV[1] == '3' and total == 7") == "true"
+    with pytest.raises(Refused):
+        client.evaluate("nowhere")
+    with pytest.raises(Refused):
+        client.evaluate("money.add(1, 2) +")
+    with pytest.raises(Refused):
+        client.evaluate("error({})")  # ends a session of Redis 7.0, if it gets there
+    assert client.evaluate("total") == "7"  # what was refused ends nothing
+
+
+def test_a_condition_a_count_and_a_log(server, debug):
+    client = debug("loops.lua", redis=server.url, stopOnEntry=True)
+    assert client.stopped() == "entry loops.lua:8"
+    source = client.ask("stackTrace", threadId=1)["stackFrames"][0]["source"]
+    wanted = [
+        {"line": 5, "condition": "i == 30"},
+        {"line": 5, "hitCondition": "%10", "logMessage": "sum={sum} i={i}", "condition": "i < 25"},
+        {"line": 99},
+        {"line": 9, "hitCondition": "often"},
+    ]
+    answered = client.ask("setBreakpoints", source=source, breakpoints=wanted)["breakpoints"]
+    assert [one["verified"] for one in answered] == [True, True, False, False]
+    assert client.step("continue") == "breakpoint loops.lua:5"
+    assert client.variables() == {"rounds": "10000", "sum": "435", "i": "30"}
+    assert [one["output"] for one in client.outputs if "sum=" in one["output"]] == ["sum=45 i=10\n", "sum=190 i=20\n"]
+
+
+def test_an_error_stops_where_it_is_raised(server, debug):
+    client = debug("fails.lua", redis=server.url)
+    assert client.stopped() == "exception fails.lua:5"
+    assert client.where() == ["fails.lua:5", "fails.lua:8"]
+    assert client.variables() == {"amount": "5", "none": "nil", "twice": "10"}
+    assert "fails.lua:5" in client.ask("exceptionInfo", threadId=1)["description"]
+    assert client.step("continue") == "exited 1"
+    assert [one.get("line") for one in client.outputs if one["category"] == "stderr"] == [5]
+
+
+def test_errors_are_passed_by_where_that_is_wanted(server, debug):
+    client = debug("fails.lua", redis=server.url, stopOnEntry=True)
+    assert client.stopped() == "entry fails.lua:6"
+    client.ask("setExceptionBreakpoints", filters=[])
+    assert client.step("continue") == "exited 1"
+
+
+def test_a_loop_is_stepped_over_at_full_speed(server, debug):
+    client = debug("loops.lua", redis=server.url, stopOnEntry=True)
+    assert client.stopped() == "entry loops.lua:8"
+    assert client.step("next") == "step loops.lua:9"
+    began = time.perf_counter()
+    assert client.step("next") == "step loops.lua:10"
+    assert client.step("next") == "step loops.lua:11"
+    assert time.perf_counter() - began < 1  # by steps of lines: 6 s
+
+
+def test_a_called_sproc_is_stepped_into(server, debug):
+    client = debug("caller.lua", stops={"order.lua": [7]}, redis=server.url, keys=["sum"])
+    assert client.stopped() == "breakpoint order.lua:7"
+    assert client.where() == ["order.lua:7", "caller.lua:2"]
+    assert client.step("stepOut") == "step caller.lua:3"
+    assert client.variables() == {"sum": "9"}
+
+
+def test_what_it_writes_is_rolled_back(server, debug):
+    redis = server.client()
+    redis.set("sum", "before")
+    client = debug("order.lua", stops={"order.lua": [8]}, redis=server.url, keys=["sum"], args=["3"])
+    assert client.stopped() == "breakpoint order.lua:8"
+    assert client.evaluate("> GET sum", "repl").strip('"') == "3"
+    assert client.evaluate("SET other x", "repl")
+    assert client.step("continue") == "exited 0"
+    assert (redis.get("sum"), redis.exists("other")) == (b"before", 0)
+    assert not redis.keys("*_Sproc_*")  # nor has it a registry now
+
+
+def test_an_event_gives_what_the_engine_gives(server, debug, tree):
+    (tree / "event.lua").write_text("-- description=x\n-- event=hset\n-- key=user:*\nreturn KEYS[1] .. ARGV[1]\n")
+    seed = [["HSET", "user:1", "name", "ann"]]
+    client = debug("event.lua", redis=server.url, seed=seed, stopOnEntry=True)
+    assert client.stopped() == "entry event.lua:4"
+    shown = client.variables("Arguments")
+    assert shown["KEYS"] == {"1": "user:1"}
+    assert (shown["ARGV"]["2"], shown["ARGV"]["3"]) == ("hset", "hash")
+    assert "ann" in shown["ARGV"]["1"]
+
+
+@pytest.mark.wording
+def test_a_schedule_gives_its_next_time(server, debug, tree):
+    (tree / "tick.lua").write_text("-- description=x\n-- every=10s\nreturn { ARGV[1], ARGV[2] }\n")
+    client = debug("tick.lua", redis=server.url)
+    assert client.stopped() == "exited 0"
+    reply = next(one["output"] for one in client.outputs if one["output"].startswith("reply"))
+    assert '"cron"' in reply
+    assert int(reply.split('"')[1]) >= time.time() - 1
+
+
+@pytest.mark.wording
+def test_a_loop_without_end_is_paused_if_the_server_can_do_it(own_server, debug):
+    server = own_server("--busy-reply-threshold", "100")
+    client = debug("endless.lua", redis=server.url, stopOnEntry=True)
+    assert client.stopped() == "entry endless.lua:2"
+    fork = int(client.evaluate("> INFO server", "repl").split("process_id:")[1].split("\\r")[0])
+    client.ask("continue", threadId=1)
+    until(lambda: int(Path(f"/proc/{fork}/stat").read_text().rpartition(")")[2].split()[11]) > 20)  # ticks: it loops
+    if server.kind.startswith("valkey"):
+        with pytest.raises(Refused):
+            client.ask("pause", threadId=1)
+    else:
+        client.ask("pause", threadId=1)
+        assert client.stopped().startswith("pause endless.lua:")
+    began = time.perf_counter()
+    client.ask("terminate")
+    assert client.event("exited")["exitCode"] == 1
+    assert time.perf_counter() - began < 2
+    client.ask("disconnect")
+    assert [client.heard.count(name) for name in ("exited", "terminated")] == [1, 1]
+    if server.kind.startswith("valkey"):  # which lets it run on
+        (said,) = [one["output"] for one in client.outputs if "process" in one["output"]]
+        assert str(fork) in said
+        os.kill(fork, signal.SIGKILL)
+
+
+def test_out_of_a_function_whose_callers_return(server, debug, tree):
+    (tree / "nested.lua").write_text(
+        "local function inner(a)\n  return a + 1\nend\nlocal function outer(a)\n  return (inner(a))\nend\n"
+        "local found = outer(1)\nreturn found\n"
+    )
+    client = debug("nested.lua", stops={"nested.lua": [2]}, redis=server.url)
+    assert client.stopped() == "breakpoint nested.lua:2"
+    assert client.step("stepOut") == "step nested.lua:8"

@@ -1,0 +1,105 @@
+"""What goes wrong: nonsense, floods, a server that dies, a client that goes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import pytest
+
+from tests.sync.debugger.client import Client, Refused
+from tests.until import until
+
+
+def test_nonsense_is_passed_over_and_said_once(tree):
+    with Client(tree) as client:
+        client.raw(b"hello\n\nContent-Length: -5\r\n\r\n")
+        for body in (b"{", b"[1]", b"7", b'{"type": "request"}', b"\xff\xfe", b"[" * 100_000):
+            client.send(body)
+        messages: tuple[dict[str, object], ...] = (
+            {"seq": 1000, "type": "request", "command": "variables", "arguments": {"variablesReference": "x"}},
+            {"seq": 1000, "type": "request", "command": "setBreakpoints", "arguments": {"source": 5}},
+            {"seq": 1000, "type": "request", "command": "setBreakpoints", "arguments": [1]},
+            {"seq": {}, "type": "request", "command": "next", "arguments": None},
+            {"seq": 1000, "type": "request", "command": "toString"},
+        )
+        for message in messages:
+            client.send(json.dumps(message).encode())
+        client.raw(b"Content-Length: 99999999\r\n\r\n" + b" " * 99_999_999)
+        assert client.ask("initialize")["supportsConfigurationDoneRequest"]
+        with pytest.raises(Refused):
+            client.ask("stackTrace", threadId=1)
+        client.hang_up()
+        assert client.process.wait(10) == 0
+        assert client.process.stderr
+        assert client.process.stderr.read().count(b"\n") == 1
+
+
+def test_a_server_that_dies_ends_the_session_with_one_message(own_server, debug):
+    server = own_server()
+    client = debug("order.lua", redis=server.url, keys=["sum"], args=["1"], stopOnEntry=True)
+    assert client.stopped() == "entry order.lua:2"
+    fork = int(client.evaluate("> INFO server", "repl").split("process_id:")[1].split("\\r")[0])
+    server.kill()
+    os.kill(fork, signal.SIGKILL)
+    client.ask("next", threadId=1)
+    assert client.event("exited")["exitCode"] == 1
+    client.event("terminated")
+    assert len([one for one in client.outputs if one["category"] == "stderr"]) == 1
+    with pytest.raises(Refused):
+        client.ask("next", threadId=1)
+
+
+def test_a_client_that_goes_leaves_nothing(debug):
+    client = debug("endless.lua")
+    children = until(lambda: _below(client.process.pid))
+    client.process.stdin.close()
+    assert client.process.wait(10) == 0
+    until(lambda: not any(_alive(one) for one in children), what=lambda: f"left: {children}")
+
+
+def test_a_killed_adapter_leaves_no_server(debug):
+    client = debug("order.lua", keys=["sum"], args=["1"], stopOnEntry=True)
+    client.stopped()
+    children = _below(client.process.pid)
+    assert children
+    client.process.kill()
+    until(lambda: not any(_alive(one) for one in children), what=lambda: f"left: {children}")
+
+
+def _below(pid: int) -> list[int]:
+    """The processes that a process started, and those that these did."""
+    found: list[int] = []
+    for name in os.listdir("/proc"):  # noqa: PTH208
+        try:
+            with open(f"/proc/{name}/stat") as file:  # noqa: PTH123
+                fields = file.read().rpartition(")")[2].split()
+        except (OSError, ValueError):
+            continue
+        if name.isdigit() and int(fields[1]) == pid:
+            found += [int(name), *_below(int(name))]
+    return found
+
+
+def _alive(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_floods_are_cut(server, debug, tree):
+    (tree / "flood.lua").write_text(
+        "local sum, long = 0, string.rep('x', 5000000)\nfor i = 1, 3000 do\n  sum = sum + 1\nend\nreturn long\n"
+    )
+    stops = {"flood.lua": [{"line": 3, "logMessage": "again"}]}
+    client = debug("flood.lua", stops=stops, redis=server.url, args=["a"], stopOnEntry=True)
+    assert client.stopped() == "entry flood.lua:1"
+    assert client.variables("Arguments") == {"KEYS": "{}", "ARGV": {"1": "a"}}  # and not those of the engine's script
+    assert client.step("next") == "step flood.lua:2"
+    assert len(client.variables()["long"]) < 20_000
+    assert client.step("continue") == "exited 0"
+    assert len(client.outputs) < 1010
+    assert len(client.said) < 50_000

@@ -1,0 +1,78 @@
+"""What is launched: seeds, contexts, recorded executions, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from luasprocs.testing import Sandbox
+from tests.sync.debugger.client import Client, Refused
+
+
+def test_a_file_of_commands_seeds_the_server(debug, tmp_path):
+    (tmp_path / "seed").write_text("# what it needs\nSET sum 'one two'\n\nHSET h a 1\n")
+    client = debug("order.lua", seed=str(tmp_path / "seed"), keys=["sum"], args=["1"], stopOnEntry=True)
+    client.stopped()
+    assert client.evaluate("> GET sum", "repl").strip('"') == "one two"
+
+
+@pytest.mark.parametrize(
+    "launch",
+    [
+        {"keys": "sum"},
+        {"args": [["a"]]},
+        {"seed": 3},
+        {"seed": ["SET 'a"]},
+        {"seed": "/nowhere"},
+        {"stopOnEntry": "yes"},
+        {"redis": "http://x"},
+        {"redis": "redis://127.0.0.1:1"},
+        {"environment": "nowhere"},
+        {"execution": "abc"},
+        {"program": "/nowhere.lua"},
+        {"program": ""},
+    ],
+)
+def test_what_can_not_be_launched_is_refused(launched, tree, launch):
+    with pytest.raises(Refused):
+        launched.ask("launch", **{"program": str(tree / "order.lua"), **launch})
+
+
+@pytest.fixture(scope="module")
+def launched(tmp_path_factory):
+    with Client(tmp_path_factory.mktemp("folder")) as client:
+        client.ask("initialize", adapterID="luasprocs")
+        yield client
+
+
+def test_production_is_left_alone(debug, tmp_path, monkeypatch, server):
+    lines = [
+        f'[contexts.shop]\nredis = "{server.url}"\nproduction = true\n',
+        f'[contexts.test]\nredis = "{server.url}"\n',
+    ]
+    settings = tmp_path / "screen.toml"
+    monkeypatch.setenv("LUASPROCS_SCREEN", str(settings))
+    settings.write_text("".join(lines))
+    for launch in ({"environment": "shop"}, {"redis": server.url}, {"environment": "test"}):
+        with pytest.raises(Refused):
+            debug("order.lua", **launch)
+    settings.write_text(lines[1])
+    client = debug("order.lua", environment="test", keys=["sum"], args=["1"])
+    assert client.stopped() == "exited 0"
+
+
+def test_a_recorded_execution_is_run_with_its_key(debug, tree):
+    source = "-- description=x\n-- event=hset\n-- key=user:*\nreturn KEYS[1] .. ARGV[1] .. ARGV[2]\n"
+    (tree / "event.lua").write_text(source)
+    with Sandbox() as sandbox:
+        sandbox.put("event.lua", source)
+        (record,) = sandbox.fire("HSET", "user:7", "name", "ann")
+        client = debug("event.lua", redis=sandbox.url, execution=record.id, stopOnEntry=True)
+        assert client.stopped() == "entry event.lua:4"
+        found = client.variables("Arguments")
+        assert found["KEYS"] == {"1": "user:7"}
+        assert "ann" in found["ARGV"]["1"]
+        assert client.evaluate("> HSET user:7 name ben", "repl")
+        assert client.step("continue") == "exited 0"
+        assert sandbox.client.hget("user:7", "name") == b"ann"
+        with pytest.raises(Refused):
+            debug("order.lua", redis=sandbox.url, execution=record.id)
