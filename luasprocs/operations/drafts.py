@@ -84,8 +84,11 @@ class Drafts:
                 lock = stack.enter_context(path.open("w"))
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise SettingsError(f"{name} is open in another editor of yours: end that one first") from None
+                    ours = os.path.samestat(os.fstat(lock.fileno()), path.stat())
+                except (BlockingIOError, FileNotFoundError):
+                    ours = False
+                if not ours:  # or another one has just taken it away, and made a new one
+                    raise SettingsError(f"{name} is open in another editor of yours: end that one first")
                 stack.callback(path.unlink, missing_ok=True)
             yield
 
