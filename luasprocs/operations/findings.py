@@ -156,10 +156,6 @@ _STATES: Mapping[str, tuple[FindingCode, str]] = {
 """What a daemon that waits is a finding of, and what to do."""
 
 
-def _to_do(refused: str) -> str:
-    return _ALLOW if " --" in refused else _FIX
-
-
 def _wanted(snapshot: Snapshot) -> Iterator[Finding]:
     """What the repository at hand wants."""
     if (wanted := snapshot.wanted) is None:
@@ -167,7 +163,7 @@ def _wanted(snapshot: Snapshot) -> Iterator[Finding]:
     if wanted.unreadable:
         yield Finding(FindingCode.DEGRADED, wanted.unreadable, "look at the repository with git")
     if wanted.refused:
-        yield Finding(FindingCode.REFUSED, wanted.refused, _to_do(wanted.refused))
+        yield Finding(FindingCode.REFUSED, wanted.refused, _ALLOW if " --" in wanted.refused else _FIX)
     if wanted.differs:
         message = f"git wants {wanted.commit[:SHA_SHOWN]}, which is not live"
         yield Finding(FindingCode.BEHIND, message, "luasprocs plan shows the difference, luasprocs sync makes it live")
@@ -187,7 +183,7 @@ def _git(snapshot: Snapshot) -> Iterator[Finding]:
         return
     reason = sync.reason or f"git wants {sync.commit[:SHA_SHOWN]}, which is not live"
     if code is FindingCode.REFUSED and sync.commit:
-        by, hint = f" by {sync.author}" if sync.author else "", _to_do(reason)
+        by, hint = f" by {sync.author}" if sync.author else "", _ALLOW if " --" in reason else _FIX
         reason += f" (commit {sync.commit[:SHA_SHOWN]}{by})"
     names = tuple(sorted({*sync.created, *sync.updated, *sync.deleted}))
     yield Finding(code, reason, hint, names=names, by=sync.daemon, since_ms=int(sync.at * 1000))
