@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 STAMP := .venv/.installed
 
-.PHONY: demo test test-wording test-servers servers-page bench soak tui lint house servers clean
+.PHONY: demo test test-wording test-servers test-editor servers-page bench soak tui lint house servers browser vsix clean
 
 demo: $(STAMP)
 	$(BIN)/luasprocs demo
@@ -30,6 +30,19 @@ test-wording: export PYTHONPATH := $(CURDIR)/tests/rewording
 test-wording: $(STAMP)
 	$(BIN)/pytest -n 6 --dist loadgroup --assert=plain tests/engine tests/operations tests/sync/commands tests/tui \
 		--ignore tests/tui/snapshots --ignore tests/engine/test_memory.py --ignore tests/engine/test_version.py
+
+# The extension in a real VS Code: tests in its extension host, and a tour by mouse and keyboard. LUASPROCS_PICTURES names a folder for the tour's pictures.
+test-editor: $(STAMP) browser vsix editors/vscode/test/node_modules/.package-lock.json
+	node editors/vscode/test/run.mjs $(ONLY)
+
+# The extension of VS Code, as a file that VS Code installs. Needs Node >= 20.
+vsix: editors/vscode/node_modules/.package-lock.json
+	cp LICENSE editors/vscode/LICENSE
+	cd editors/vscode && npm run --silent check && npm run --silent build && npm run --silent package
+
+# npm writes this file when it is done.
+%/node_modules/.package-lock.json: %/package-lock.json
+	cd $* && npm ci --ignore-scripts --no-audit --no-fund --loglevel error
 
 # Writes the tables of docs/servers.md, from a run on all four.
 servers-page: export LUASPROCS_TEST_SERVERS := redis,redis8,valkey81,valkey
@@ -64,6 +77,9 @@ tui: $(STAMP)
 servers:
 	@.ci/install-redis
 
+browser:
+	@.ci/install-chromium
+
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
@@ -72,3 +88,4 @@ $(STAMP): pyproject.toml
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf editors/vscode/node_modules editors/vscode/dist editors/vscode/*.vsix editors/vscode/test/node_modules
