@@ -145,6 +145,7 @@ const STEPS = {
     await (await window.row("order.lua", "call", "arithmetic on")).click();
     await until("the library", async () => (await window.tab()) === "money.lua");
     await until("the line", async () => /Ln 6,/.test(await window.statusBar("status.editor.selection")));
+    await window.row("order.lua", "failing");
     await window.picture("executions");
   },
 

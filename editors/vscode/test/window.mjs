@@ -28,8 +28,12 @@ export class Window {
   /** Opens a sproc by its row. */
   async openSproc(name) {
     await this.activity("Sprocs");
-    await (await this.row(name)).click();
-    await until(`the tab of ${name}`, async () => (await this.tab()) === name.split("/").at(-1));
+    // Rows move as sprocs fail, or are edited: another one may be where this one was.
+    await until(`the tab of ${name}`, async () => {
+      await (await this.row(name)).click();
+      await this.page.waitForTimeout(200);
+      return (await this.tab()) === name.split("/").at(-1);
+    });
     await this.press("Control+1");
   }
 
