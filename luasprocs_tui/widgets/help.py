@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.table import Table as Grid
 from rich.text import Text
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Vertical
+from textual.containers import Container
 from textual.screen import ModalScreen
-from textual.widgets import Label, Static
+from textual.widgets import Static
 
 from luasprocs_tui import actions
 from luasprocs_tui.values.safe import clean
@@ -47,11 +47,9 @@ class Help(Scrolls, ModalScreen[None]):
         self._place, self._keys, self._read_only = place, keys, read_only
 
     def compose(self) -> ComposeResult:
-        with Vertical(classes="dialog"):
-            yield Label(Text("Keys and commands here", style="bold"))
-            with TextScroll(id="text"), Container(id="columns"):
-                for kind, title in TITLES.items():
-                    yield Static(self._column(kind, title), classes="column")
+        with TextScroll(id="text", classes="dialog"), Container(id="columns"):
+            for kind, title in TITLES.items():
+                yield Static(self._column(kind, title), classes="column")
 
     def _column(self, kind: str, title: str) -> Grid:
         grid = Grid.grid(padding=(0, 1))
@@ -61,8 +59,8 @@ class Help(Scrolls, ModalScreen[None]):
         grid.add_row("", Text.assemble((title, "bold underline"), off))
         for one in actions.here(self._place):
             if one.kind == kind:
-                key = clean(actions.key_of(one, self._keys), 20)
-                grid.add_row(Text(key, "bold"), Text.assemble(one.says, (f" :{one.command}", "dim")))
+                key, command = clean(actions.key_of(one, self._keys), 20), f":{one.command}"
+                grid.add_row(Text(key or command, "bold"), Text.assemble(one.says, (f" {command}" if key else "", "dim")))
         if kind == actions.MOVE:
             for name, does in (
                 *_MOVES,
@@ -72,7 +70,9 @@ class Help(Scrolls, ModalScreen[None]):
         return grid
 
     def on_mount(self) -> None:
-        self.query_one("#text").focus()
+        text = self.query_one("#text")
+        text.border_title = "Keys and commands here"
+        text.focus()
 
     def on_resize(self) -> None:
         self.query_one("#columns").set_class(self.app.size.width >= WIDE, "wide")
