@@ -34,7 +34,7 @@ class CronScreen(SprocActions, TableScreen[tuple[ScheduleInfo, int]]):
         Column("MISSED", 6, 8, right=True),
         Column("SCHEDULE", 12, 30),
         Column("ZONE", 4, 20),
-        Column("NEXT (UTC)", 19, 19, grow=True),
+        Column("NEXT (UTC)", 19, 19, grow=True, rank=1),
     )
     BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("cron")]
 

@@ -15,6 +15,7 @@ from luasprocs.state.executions import Execution
 from luasprocs_tui import actions, messages
 from luasprocs_tui.screens.polled import PolledScreen
 from luasprocs_tui.values.columns import CELL_CHARACTERS, Column, Line
+from luasprocs_tui.values.error_lines import without_name
 from luasprocs_tui.values.filters import EXECUTIONS_HINT, execution_matcher, problem_of
 from luasprocs_tui.values.freshness import Freshness
 from luasprocs_tui.values.numbers import ID_SHOWN, short_number
@@ -40,11 +41,11 @@ if TYPE_CHECKING:
 COLUMNS = (
     Column("TIME (UTC)", 12, 12),
     Column("SPROC", 10, 40),
-    Column("TRIGGER", 7, 20),
+    Column("TRIGGER", 7, 20, rank=3),
     Column("STATUS", 7, 7),
-    Column("MS", 5, 11, right=True),
-    Column("KEY", 6, 40),
-    Column("RESULT", 4, 400, grow=True),
+    Column("MS", 5, 11, right=True, rank=2),
+    Column("KEY", 6, 40, rank=1),
+    Column("RESULT", 18, 400, grow=True),
 )
 MEASURED = 30
 _TONES = {"skipped": "off", "missed": "off"}
@@ -53,7 +54,7 @@ _TONES = {"skipped": "off", "missed": "off"}
 def line_of(one: Execution) -> Line:
     """A record as the table takes it."""
     trigger = f"{one.trigger} {one.event}".strip()
-    cells = (clock(one.time_ms), one.sproc, trigger, one.status, one.duration_ms_text, one.key, one.said)
+    cells = (clock(one.time_ms), one.sproc, trigger, one.status, one.duration_ms_text, one.key, without_name(one.sproc, one.said))
     tone = "bad" if one.failed else _TONES.get(one.status, "ok")
     return Line(one.id, tuple(cell[:CELL_CHARACTERS] for cell in cells), tone)
 
@@ -67,6 +68,11 @@ def facts_of(one: Execution) -> str:
         f"daemon {one.daemon}" if one.daemon else "",
     ]
     return "  ".join(clean(part, CELL_CHARACTERS) for part in parts if part)
+
+
+def said_of(one: Execution) -> Text:
+    """Its error or reply, and its facts where that leaves room."""
+    return Text.assemble(clean(one.said), "\n" if one.said else "", (facts_of(one), "dim"))
 
 
 class ExecutionsScreen(PolledScreen):
@@ -272,7 +278,7 @@ class ExecutionsScreen(PolledScreen):
         facts = clean(self._freshness.error or problem_of(self._filter.value), CELL_CHARACTERS) or self._count()
         draw(self, "#tail-facts", Text.assemble(self.way, facts, no_wrap=True, overflow="ellipsis"))
         found = self._selected()
-        draw(self, "#record", Text.assemble((facts_of(found), "dim"), "\n", clean(found.said)) if found else Text())
+        draw(self, "#record", said_of(found) if found else Text())
 
     def _count(self) -> str:
         of = f" of {clean(self.sproc, 100)}" if self.sproc else ""

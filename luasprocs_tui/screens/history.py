@@ -34,7 +34,7 @@ class HistoryScreen(TableScreen[Generation]):
         Column("COMMIT", 8, 10),
         Column("+ ~ -", 5, 14),
         Column("BY", 4, 30),
-        Column("SUBJECT", 10, 400, grow=True),
+        Column("SUBJECT", 10, 400, grow=True, rank=1),
     )
     BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("history")]
 

@@ -20,8 +20,8 @@ FAIR = 20
 class Column(NamedTuple):
     """One column, `least` to `most` cells wide. `grow`: takes what the others leave; `right`: for numbers.
 
-    A growing column that would get less than `least` is left out. `rank`: what is missed least goes first where there is no
-    room for all, the highest before the others; 0 stays. `third`: takes a third of the table at most, and the middle of what is
+    `rank`: what is missed least goes first where there is no room for all, the highest before the others; 0 stays. A growing
+    column with a rank is left out if the others leave it less than `least`. `third`: takes a third of the table at most, and the middle of what is
     too long is left out.
     """
 
@@ -54,17 +54,19 @@ def widths(columns: Sequence[Column], longest: Sequence[int], room: int) -> list
         0 if column.grow else min(max(long, column.least), _most(column, room))
         for column, long in zip(columns, longest, strict=True)
     ]
+    stays = sum(column.least + GAP for column in columns if column.grow and not column.rank)
     for index in sorted(range(len(columns)), key=lambda index: (-columns[index].rank, -index)):
         least = [min(size, max(one.least, FAIR)) for size, one in zip(found, columns, strict=True)]
-        if columns[index].rank and sum(size + GAP for size in least if size) - GAP > room:
+        if columns[index].rank and sum(size + GAP for size in least if size) - GAP > room - stays:
             found[index] = 0
-    spare = room - sum(size + GAP for size in found if size) + GAP
+    spare = room - stays - sum(size + GAP for size in found if size) + GAP
     for index in reversed(range(len(columns))):  # what stands on the left says what a row is
         if spare >= 0:
             break
         cut = min(-spare, max(0, found[index] - columns[index].least))  # 0 for what is left out
         found[index] -= cut
         spare += cut
+    spare += stays
     for index, column in enumerate(columns):
         if column.grow and spare - GAP >= column.least:
             found[index] = min(spare - GAP, column.most)

@@ -28,7 +28,7 @@ COLUMNS = (
     Column("ERRORS", 6, 6, right=True, rank=5),
     Column("RUNS", 5, 5, right=True, rank=7),
     Column("CALLS", 5, 5, right=True, rank=8),
-    Column("DESCRIPTION", 14, 400, grow=True),
+    Column("DESCRIPTION", 14, 400, grow=True, rank=9),
 )
 RATES = 2
 """The first column of numbers."""

@@ -1,0 +1,28 @@
+"""The executions that failed, in a small terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.tui.pilot import app, listed, record, shows
+
+if TYPE_CHECKING:
+    from textual.pilot import Pilot
+
+    from tests.servers import Server
+
+WHY = "attempt to perform arithmetic on field 'price_cents' (a nil value)"
+
+
+async def failures(pilot: Pilot[None], server: Server) -> None:
+    error = f"ERR orders/turnover.lua:7: {WHY} script: luasprocs_execute, on @orders/turnover.lua:7."
+    record(server.client(), "orders/turnover.lua", status="error", event="hset", key="order:345", error=error)
+    await listed(pilot)
+    await pilot.press("F")
+    await shows(pilot, "1 of the last 1", "-s failed")
+
+
+async def test_rows_begin_with_the_error_and_that_of_the_selected_one_is_whole(server: Server) -> None:
+    async with app(server).run_test(size=(80, 24)) as pilot:
+        await failures(pilot, server)
+        await shows(pilot, "orders/turnover.lua", "order:345", "7: attempt to", "orders/turnover.lua:7: attempt", "(a nil value)")
