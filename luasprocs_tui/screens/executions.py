@@ -250,11 +250,11 @@ class ExecutionsScreen(PolledScreen):
         return f"{self.PLACE}.json", as_json(one._asdict() for one in self._records)
 
     def action_back(self) -> None:
-        """Ends the filter, else leaves."""
+        """Ends the search, or the filter unless it was opened with that; else leaves."""
         find = self.query_one("#find", TypedLine)
         if find.display:
             find.close(empty=True)
-        elif self._filter.display:
+        elif self._filter.display and (self._filter.has_focus or self._filter.value != self._at_first):
             self._filter.close(empty=True)
         else:
             self.app.pop_screen()

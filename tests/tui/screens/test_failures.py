@@ -26,3 +26,18 @@ async def test_rows_begin_with_the_error_and_that_of_the_selected_one_is_whole(s
     async with app(server).run_test(size=(80, 24)) as pilot:
         await failures(pilot, server)
         await shows(pilot, "orders/turnover.lua", "order:345", "7: attempt to", "orders/turnover.lua:7: attempt", "(a nil value)")
+
+
+async def test_escape_leaves_at_once_unless_the_filter_is_another(server: Server) -> None:
+    async with app(server).run_test(size=(80, 24)) as pilot:
+        await failures(pilot, server)
+        await pilot.press("escape")
+        await shows(pilot, "RUN/S")
+        await pilot.press("F")
+        await shows(pilot, "-s failed")
+        await pilot.press("slash", *" none", "enter")
+        await shows(pilot, "0 of the last 1")
+        await pilot.press("escape")
+        await shows(pilot, "1 execution")
+        await pilot.press("escape")
+        await shows(pilot, "RUN/S")
