@@ -12,6 +12,7 @@ from luasprocs.state.jobs import JobRecord
 from luasprocs_tui import actions, messages
 from luasprocs_tui.screens.lists import TableScreen
 from luasprocs_tui.values.columns import Column, Line
+from luasprocs_tui.values.error_lines import without_name
 from luasprocs_tui.values.numbers import age
 from luasprocs_tui.values.times import whole
 from luasprocs_tui.widgets.dialog import Show
@@ -50,14 +51,15 @@ class JobsScreen(TableScreen[JobRecord]):
     PLACE = "jobs"
     heading = "Jobs"
     NONE = "no jobs: each run of a sproc with runasync=yes is one"
+    WRAPS = True
     COLUMNS = (
-        Column("ID", 10, 24),
+        Column("ID", 10, 24, rank=2),
         Column("SPROC", 10, 40),
         Column("STATE", 7, 8),
         Column("TRY", 3, 5, right=True),
         Column("AGE", 4, 6, right=True),
-        Column("DUE", 4, 6, right=True),
-        Column("KEYS AND ARGUMENTS, OR ERROR", 10, 400, grow=True),
+        Column("DUE", 4, 6, right=True, rank=1),
+        Column("KEYS AND ARGUMENTS, OR ERROR", 24, 400, grow=True),
     )
     BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("jobs")]
 
@@ -67,7 +69,7 @@ class JobsScreen(TableScreen[JobRecord]):
 
     def line(self, row: JobRecord) -> Line:
         since = age(max(0.0, time.time() - row.enqueued_ms / 1000))
-        said = row.error or " ".join((*row.keys, *row.args))
+        said = without_name(row.sproc, row.error) or " ".join((*row.keys, *row.args))
         due = age(max(0.0, row.due_ms / 1000 - time.time())) if row.state == JobState.DELAYED and row.due_ms else ""
         cells = (row.id, row.sproc, row.shown_state, str(row.attempt), since, due, said[:400])
         return Line(f"{row.state} {row.id}", cells, _TONES.get(row.shown_state, "ok"))
@@ -88,6 +90,5 @@ class JobsScreen(TableScreen[JobRecord]):
     def about(self, row: JobRecord) -> str:
         where = f"on {row.daemon}" if row.daemon else ""
         where += ", which sends no heartbeats" if row.stalled else ""
-        return "  ".join(
-            part for part in (row.id, f"by {row.trigger}", where, " ".join((*row.keys, *row.args))) if part
-        )
+        words = " ".join((*row.keys, *row.args))
+        return "  ".join(part for part in (row.error, row.id, f"by {row.trigger}", where, words) if part)
