@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import on
+
 from luasprocs.state.schedules import ScheduleInfo
-from luasprocs_tui import actions
+from luasprocs_tui import actions, messages
 from luasprocs_tui.screens.base import SprocActions
 from luasprocs_tui.screens.lists import TableScreen
 from luasprocs_tui.values.columns import Column, Line
@@ -61,3 +63,8 @@ class CronScreen(SprocActions, TableScreen[tuple[ScheduleInfo, int]]):
         cron, every = ("", one.schedule.removeprefix("every ")) if not one.zone else (one.schedule, "")
         due = next_times((cron, every, one.zone), now_ms) if one.due_ms else ""
         return "  ".join(part for part in (one.name, due, last, f"misfire {one.misfire}", one.problem) if part)
+
+    @on(messages.RowOpened)
+    def _opened(self) -> None:
+        if found := self.selected:
+            self.post_message(messages.OpenSource(found[0].name))

@@ -37,6 +37,7 @@ class DaemonsScreen(StateTable[Beat]):
 
     PLACE = "daemons"
     heading = "Daemons"
+    OPENS = False
     NONE = "none: luasprocs daemon runs triggers, schedules and jobs"
     COLUMNS = (
         Column("DAEMON", 12, 40, third=True),

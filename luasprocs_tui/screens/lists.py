@@ -35,6 +35,8 @@ class TableScreen(Sorted, DataScreen[Sequence[T]], Generic[T]):
     """Subclasses say what the `line` of a row is, and what is said below (`about`)."""
 
     NONE: ClassVar[str] = "none"
+    OPENS: ClassVar[bool] = True
+    """Whether a row can be opened."""
     WRAPS: ClassVar[bool] = False
     """Whether what is said below takes several lines."""
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "Back", id="live.back")]
@@ -53,7 +55,7 @@ class TableScreen(Sorted, DataScreen[Sequence[T]], Generic[T]):
         raise NotImplementedError
 
     def content(self) -> ComposeResult:
-        yield Table(self.COLUMNS, id="rows")
+        yield Table(self.COLUMNS, opens=self.OPENS, id="rows")
         with Horizontal(id="below"):
             yield TypedLine(id="filter")
             yield Static(id="detail")

@@ -26,6 +26,7 @@ class OutagesScreen(StateTable[Outage], Acknowledging):
 
     PLACE = "outages"
     heading = "Outages"
+    OPENS = False
     NONE = "none is known"
     WRAPS = True
     COLUMNS = (

@@ -22,6 +22,7 @@ class ShardsScreen(StateTable[ShardFacts]):
 
     PLACE = "shards"
     heading = "Shards"
+    OPENS = False
     NONE = "this is no cluster"
     COLUMNS = (
         Column("PRIMARY", 15, 40),

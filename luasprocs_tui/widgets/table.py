@@ -42,9 +42,10 @@ class Table(ScrollView, can_focus=True):
 
     cursor: reactive[int] = reactive(0, repaint=False)
 
-    def __init__(self, columns: Sequence[Column], *, id: str | None = None) -> None:  # noqa: A002  # Textual's name
+    def __init__(self, columns: Sequence[Column], *, opens: bool = True, id: str | None = None) -> None:  # noqa: A002  # Textual's name
+        """`opens`: whether `enter` does anything, and is offered."""
         super().__init__(id=id)
-        self._columns = columns
+        self._columns, self._opens = columns, opens
         self._keys: Sequence[str] = ()
         self._line: Callable[[int], Line] = lambda _: Line("", ())
         self._longest = [cell_len(column.label) for column in columns]
@@ -66,6 +67,9 @@ class Table(ScrollView, can_focus=True):
 
     def watch_has_focus(self, _has_focus: bool) -> None:
         """No style depends on it."""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return (action != "open" or self._opens) and super().check_action(action, parameters)
 
     @property
     def selected(self) -> str | None:

@@ -11,7 +11,7 @@ from luasprocs.server.registry import Registry
 from luasprocs.state.jobs import read_jobs
 from luasprocs_tui.widgets.table import Table
 from tests.live import put, sproc
-from tests.tui.pilot import KEYS, app, hides, listed, record, screen_of, shows, text_of, until
+from tests.tui.pilot import KEYS, app, hides, listed, record, screen_of, shows, text_of, unconnected, until
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -95,6 +95,24 @@ async def test_a_screen_says_where_it_is_and_escape_goes_back_one(server: Server
         await shows(pilot, "Sprocs > a.lua  ")
         await pilot.press("x", "enter")
         await shows(pilot, "Sprocs > a.lua > Executions of a.lua > Execution ")
+
+
+@pytest.mark.parametrize("key", ["D", "U", "H"])
+async def test_enter_is_not_offered_where_it_does_nothing(key: str) -> None:
+    async with unconnected().run_test(size=(120, 30)) as pilot:
+        await pilot.press(key)
+        await shows(pilot, "esc Back  / Filter")
+        assert "⏎ Open" not in screen_of(pilot)
+
+
+async def test_enter_on_a_schedule_opens_its_sproc(server: Server, client: Redis) -> None:
+    assert client.ping()
+    async with app(server).run_test(size=(120, 30)) as pilot:
+        await listed(pilot)
+        await pilot.press("c")
+        await shows(pilot, "every 1h", "⏎ Open")
+        await pilot.press("enter")
+        await shows(pilot, "Sprocs > Schedules > tick.lua", "-- every=1h")
 
 
 @pytest.mark.usefixtures("in_tokyo")
