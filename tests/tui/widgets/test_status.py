@@ -5,13 +5,18 @@ import os
 import re
 import signal
 import socket
+import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from textual.app import App
 
+from luasprocs.contract.codes import FindingCode
 from luasprocs.errors import LuasprocsError
 from luasprocs.operations.contexts import Context
 from luasprocs.operations.edit import edit_metadata
+from luasprocs.operations.findings import Finding
 from luasprocs.operations.run import run
 from luasprocs.operations.snapshot import ShardFacts
 from luasprocs.registry.live import read_sprocs
@@ -22,6 +27,7 @@ from luasprocs.state.desired import SyncState, publish, suspend
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.values.header import shards_of
 from luasprocs_tui.values.snapshots import Snapshot, State
+from luasprocs_tui.widgets.status import Status
 from tests.gitrepo import GitRepo
 from tests.live import put, sproc
 from tests.sync.service.service import Service, live
@@ -29,6 +35,8 @@ from tests.tui.pilot import KEYS, listed, screen_of, text_of, until
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from textual.app import ComposeResult
 
     from tests.conftest import StartDaemon
     from tests.servers import Server
@@ -57,6 +65,23 @@ async def test_the_badge_says_what_else_than_in_sync_it_is(server: Server) -> No
         await until(
             pilot, lambda: text_of(pilot, "#badge").strip() == "REFUSED a.lua:1: no (commit c2) (v)", "the refusal"
         )
+
+
+class OneStatus(App[None]):
+    def compose(self) -> ComposeResult:
+        yield Status()
+
+
+@pytest.mark.parametrize(("width", "end"), [(80, "  gen 7"), (120, "  gen 7  20h")])
+async def test_the_age_is_shown_whole_or_not_at_all(width: int, end: str) -> None:
+    applied = datetime.now(UTC) - timedelta(hours=20, minutes=5)
+    revision = Revision()._replace(generation=7, commit="c0ffee" * 6, branch="main", applied_at=applied.isoformat())
+    refused = Finding(FindingCode.REFUSED, "sprocs/shipping/cost.lua:5:17: 'then' expected near 'return'", "fix the commit")
+    now_s = time.monotonic()
+    state = State("redis://127.0.0.1:7461/0", Snapshot(revision, (), now_s, findings=(refused,)), keys={"wanted": "v"})
+    async with OneStatus().run_test(size=(width, 24)) as pilot:
+        pilot.app.query_one(Status).show(state)
+        assert text_of(pilot, "#facts").endswith(end)
 
 
 @pytest.mark.wording
