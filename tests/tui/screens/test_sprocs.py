@@ -430,3 +430,11 @@ async def test_panels_say_who_it_is_how_it_goes_and_its_source(server: Server) -
         await until(
             pilot, lambda: "team-shop" not in screen_of(pilot) and "TRIGGER" in screen_of(pilot), "the list alone"
         )
+
+
+async def test_names_of_thirty_cells_are_whole_beside_the_panels(server: Server) -> None:
+    name = f"billing/{'r' * 18}.lua"
+    put(server.client(), sproc(name, "-- event=set\n-- key=order:*\nreturn 1"))
+    async with TuiApp(Context("", server.url)).run_test(size=(160, 45)) as pilot:
+        await listed(pilot)
+        await shows(pilot, f"\n  {name}  set order:*")  # a row of the list
