@@ -54,7 +54,8 @@ _TONES = {"skipped": "off", "missed": "off"}
 def line_of(one: Execution) -> Line:
     """A record as the table takes it."""
     trigger = f"{one.trigger} {one.event}".strip()
-    cells = (clock(one.time_ms), one.sproc, trigger, one.status, one.duration_ms_text, one.key, without_name(one.sproc, one.said))
+    said = without_name(one.sproc, one.said)
+    cells = (clock(one.time_ms), one.sproc, trigger, one.status, one.duration_ms_text, one.key, said)
     tone = "bad" if one.failed else _TONES.get(one.status, "ok")
     return Line(one.id, tuple(cell[:CELL_CHARACTERS] for cell in cells), tone)
 

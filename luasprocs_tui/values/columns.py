@@ -21,8 +21,8 @@ class Column(NamedTuple):
     """One column, `least` to `most` cells wide. `grow`: takes what the others leave; `right`: for numbers.
 
     `rank`: what is missed least goes first where there is no room for all, the highest before the others; 0 stays. A growing
-    column with a rank is left out if the others leave it less than `least`. `third`: takes a third of the table at most, and the middle of what is
-    too long is left out.
+    column with a rank is left out if the others leave it less than `least`. `third`: takes a third of the table at most, for
+    which others are left out; the middle of what is too long is left out.
     """
 
     label: str
@@ -56,7 +56,9 @@ def widths(columns: Sequence[Column], longest: Sequence[int], room: int) -> list
     ]
     stays = sum(column.least + GAP for column in columns if column.grow and not column.rank)
     for index in sorted(range(len(columns)), key=lambda index: (-columns[index].rank, -index)):
-        least = [min(size, max(one.least, FAIR)) for size, one in zip(found, columns, strict=True)]
+        least = [
+            size if one.third else min(size, max(one.least, FAIR)) for size, one in zip(found, columns, strict=True)
+        ]
         if columns[index].rank and sum(size + GAP for size in least if size) - GAP > room - stays:
             found[index] = 0
     spare = room - stays - sum(size + GAP for size in found if size) + GAP

@@ -60,7 +60,9 @@ class Help(Scrolls, ModalScreen[None]):
         for one in actions.here(self._place):
             if one.kind == kind:
                 key, command = clean(actions.key_of(one, self._keys), 20), f":{one.command}"
-                grid.add_row(Text(key or command, "bold"), Text.assemble(one.says, (f" {command}" if key else "", "dim")))
+                grid.add_row(
+                    Text(key or command, "bold"), Text.assemble(one.says, (f" {command}" if key else "", "dim"))
+                )
         if kind == actions.MOVE:
             for name, does in (
                 *_MOVES,

@@ -25,7 +25,14 @@ async def failures(pilot: Pilot[None], server: Server) -> None:
 async def test_rows_begin_with_the_error_and_that_of_the_selected_one_is_whole(server: Server) -> None:
     async with app(server).run_test(size=(80, 24)) as pilot:
         await failures(pilot, server)
-        await shows(pilot, "orders/turnover.lua", "order:345", "7: attempt to", "orders/turnover.lua:7: attempt", "(a nil value)")
+        await shows(
+            pilot,
+            "orders/turnover.lua",
+            "order:345",
+            "7: attempt to",
+            "orders/turnover.lua:7: attempt",
+            "(a nil value)",
+        )
 
 
 async def test_escape_leaves_at_once_unless_the_filter_is_another(server: Server) -> None:

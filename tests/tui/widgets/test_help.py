@@ -17,4 +17,7 @@ async def test_an_action_without_a_key_has_its_command_in_the_keys_place() -> No
         await pilot.press("question_mark")
         await shows(pilot, ":theme Sets the colours")
         lines = screen_of(pilot).splitlines()
-        assert len({line.index(says) for line in lines for says in ("Sets the colours", "Marks the row") if says in line}) == 1
+        assert (
+            len({line.index(says) for line in lines for says in ("Sets the colours", "Marks the row") if says in line})
+            == 1
+        )

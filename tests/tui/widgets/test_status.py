@@ -76,7 +76,9 @@ class OneStatus(App[None]):
 async def test_the_age_is_shown_whole_or_not_at_all(width: int, end: str) -> None:
     applied = datetime.now(UTC) - timedelta(hours=20, minutes=5)
     revision = Revision()._replace(generation=7, commit="c0ffee" * 6, branch="main", applied_at=applied.isoformat())
-    refused = Finding(FindingCode.REFUSED, "sprocs/shipping/cost.lua:5:17: 'then' expected near 'return'", "fix the commit")
+    refused = Finding(
+        FindingCode.REFUSED, "sprocs/shipping/cost.lua:5:17: 'then' expected near 'return'", "fix the commit"
+    )
     now_s = time.monotonic()
     state = State("redis://127.0.0.1:7461/0", Snapshot(revision, (), now_s, findings=(refused,)), keys={"wanted": "v"})
     async with OneStatus().run_test(size=(width, 24)) as pilot:
