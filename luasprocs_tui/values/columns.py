@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 GAP = 2
 CELL_CHARACTERS = 400
 FAIR = 20
-"""Cells that a long column has before others are left out for it."""
+"""For texts; what can be shorter says so."""
 
 
 class Column(NamedTuple):
@@ -22,7 +22,7 @@ class Column(NamedTuple):
 
     `rank`: what is missed least goes first where there is no room for all, the highest before the others; 0 stays. A growing
     column with a rank is left out if the others leave it less than `least`. `third`: takes a third of the table at most, for
-    which others are left out; the middle of what is too long is left out.
+    which others are left out; the middle of what is too long is left out. `fair`: cells that others are left out for.
     """
 
     label: str
@@ -32,6 +32,7 @@ class Column(NamedTuple):
     grow: bool = False
     rank: int = 0
     third: bool = False
+    fair: int = FAIR
 
 
 class Line(NamedTuple):
@@ -57,7 +58,7 @@ def widths(columns: Sequence[Column], longest: Sequence[int], room: int) -> list
     stays = sum(column.least + GAP for column in columns if column.grow and not column.rank)
     for index in sorted(range(len(columns)), key=lambda index: (-columns[index].rank, -index)):
         least = [
-            size if one.third else min(size, max(one.least, FAIR)) for size, one in zip(found, columns, strict=True)
+            size if one.third else min(size, max(one.least, one.fair)) for size, one in zip(found, columns, strict=True)
         ]
         if columns[index].rank and sum(size + GAP for size in least if size) - GAP > room - stays:
             found[index] = 0
