@@ -35,6 +35,7 @@ class SyncState(NamedTuple):
     commit: str = ""
     branch: str = ""
     subject: str = ""
+    author: str = ""
     state: str = ""
     reason: str = ""
     created: tuple[str, ...] = ()
@@ -47,7 +48,6 @@ class SyncState(NamedTuple):
     daemon: str = ""
     generation: int = 0
     followed_until_ms: int = 0
-    author: str = ""
 
     @property
     def said(self) -> tuple[object, ...]:

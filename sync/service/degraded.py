@@ -30,7 +30,9 @@ def say_degraded(url: str, keys: Keys, why: str, daemon: str) -> bool:
         last = read_sync_state(registry)
         if last.daemon != daemon and last.followed_until_ms > time_ms(registry.home.client.time()):
             return False
-        seen = SyncState(last.source, last.commit, last.branch, last.subject, followed_until_ms=last.followed_until_ms)
+        seen = SyncState(
+            last.source, last.commit, last.branch, last.subject, last.author, followed_until_ms=last.followed_until_ms
+        )
         publish(registry, seen._replace(state=DesiredState.DEGRADED, reason=why, at=time.time(), daemon=daemon))
     except RedisError:
         return False

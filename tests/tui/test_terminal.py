@@ -181,7 +181,7 @@ def test_a_day_at_the_screen(server, repo, tmp_path, size):  # noqa: PLR0915  # 
         terminal.keys("h")
         terminal.shows("History", "4 0 0")
         terminal.keys("G", "b")
-        terminal.shows("Roll back to generation 1", "+local greeting")
+        terminal.shows("Roll back to generation 1", "changes 2 sprocs: sc1.lua, sc2.lua")
         assert generation_of(client) == generation
         terminal.keys("Tab", "Enter")
         until(lambda: commit_of(client) == first, what=state)
