@@ -34,6 +34,8 @@ _HELPS: Mapping[str, tuple[str, ...]] = {
     FindingCode.UNSAVED_EDIT: ("history", "undo"),
 }
 """What to press here, first what leads there."""
+_RESUMES = {"pause": "Resume"}
+"""What a key does to that which is paused."""
 _TONES = {"error": ("bad", "●"), "warning": ("warn", "◐"), "info": ("off", "○")}
 
 
@@ -68,7 +70,7 @@ class FindingsScreen(StateTable[Finding], Acknowledging):
     def _pressed(self, row: Finding) -> str:
         """Its keys on this screen and on the one that `enter` opens."""
         found = [(self.shell.state.key_of(name), actions.of(name)) for name in _HELPS.get(row.code, ())]
-        each = [f"{key} {action.label}" for key, action in found if key and action]
+        each = [f"{key} {_RESUMES.get(action.name, action.label)}" for key, action in found if key and action]
         first = ["enter"] if row.code in _LISTED else []
         return f"; here {', then '.join(first + each[:1])}{''.join(f', {one}' for one in each[1:])}" if each else ""
 
