@@ -81,7 +81,13 @@ async def test_what_is_mended_at_the_sprocs_opens_the_list_with_them(server: Ser
         await pilot.press("c", "exclamation_mark")
         at = ["UNSAVED EDIT", "PAUSED"].index(finding)
         await shows(pilot, "What is wrong  2", finding)
-        await pilot.press(*"j" * at, "enter")
+        await pilot.press(*"j" * at)
+        await until(
+            pilot,
+            lambda: ("enter, then h History, u Undo", "enter, then p Resume")[at] in " ".join(screen_of(pilot).split()),
+            "the keys that mend it",
+        )
+        await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, SprocsScreen), "the list")
         screen = pilot.app.screen
         assert isinstance(screen, SprocsScreen)
