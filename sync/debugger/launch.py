@@ -52,7 +52,9 @@ class Launched:
         if record and record.sproc != name:
             raise SettingsError(f"the execution {record.id} is of {record.sproc or 'no sproc'}, not of {name}")
         self._seeds = self._server.seeds(record, configuration.keys) if record else ()
-        self.program = Program([one for one in sprocs if not syntax_problems(one.name, one.source)])
+        broken = {one.name: found for one in sprocs if (found := syntax_problems(one.name, one.source))}
+        self._broken = [problem for found in broken.values() for problem in found]
+        self.program = Program([one for one in sprocs if one.name not in broken])
         self.folder = _folder(file)
         self.run: Run = run_of(own, configuration.keys, configuration.args, configuration.seed, configuration.event)
         if record:
@@ -61,6 +63,8 @@ class Launched:
 
     def session(self, breakpoints: Breakpoints, say: Say) -> DebugSession:
         """Starts the server, if none is named, and connects."""
+        for problem in self._broken:
+            say("stderr", f"left out, as it doesn't compile: {problem}", None)
         url, asynchronous = "" if self.configuration.execution else self._server.url, self.sproc.runasync
         if url and asynchronous:
             raise SettingsError(

@@ -44,6 +44,13 @@ def launched(tmp_path_factory):
         yield client
 
 
+def test_a_library_that_does_not_compile_is_named(debug, tree):
+    (tree / "lib" / "broken.lua").write_text("-- library=yes\nreturn {\n")
+    client = debug("order.lua", keys=["sum"], args=["1"])
+    assert client.stopped() == "exited 0"
+    assert any("left out" in one["output"] and "lib/broken.lua:" in one["output"] for one in client.outputs)
+
+
 def test_production_is_left_alone(debug, tmp_path, monkeypatch, server):
     lines = [
         f'[contexts.shop]\nredis = "{server.url}"\nproduction = true\n',
