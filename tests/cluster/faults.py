@@ -62,7 +62,7 @@ class Faults:
         cluster, known = self.cluster, self.cluster.nodes[0].address
         new = cluster.add()
         cluster.cli("add-node", new.address, known)
-        until(lambda: all(len(node.lines()) == len(cluster.nodes) for node in cluster.nodes))
+        until(lambda: all(len(node.lines()) == len(cluster.nodes) for node in cluster.nodes) and cluster.is_up())
         primaries = [node for node in cluster.primaries if node is not new]
         self._reshard(primaries, new, RESHARDED)
         self.settle()
