@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from luasprocs.contract.codes import Trigger
 from luasprocs.contract.encoding import raw
 from luasprocs.contract.keys import Keys
-from luasprocs.errors import ProblemsError, RepositoryError, SettingsError
+from luasprocs.errors import ProblemsError, RepositoryError, ScriptError, SettingsError
 from luasprocs.language.compiler import syntax_problems
 from luasprocs.server.embedded import EmbeddedServer
 from luasprocs.server.urls import redacted
@@ -92,6 +92,8 @@ class Launched:
 
     def _prepared(self, url: str, say: Say) -> Run:
         """Makes the sprocs live on the throw-away server, and seeds it. The run, with an event's arguments."""
+        from redis.exceptions import ResponseError  # noqa: PLC0415  # as below
+
         from luasprocs.operations.put import put  # noqa: PLC0415  # redis: 160 ms, which other sprocs' first stop needn't wait
         from luasprocs.server.connection import connect  # noqa: PLC0415  # as above
         from luasprocs.server.registry import Registry  # noqa: PLC0415  # as above
@@ -100,7 +102,11 @@ class Launched:
         with connect(url) as client:
             put(Registry(client, Keys("")), self.program.sprocs.values())
             for words in run.seed:
-                say("console", f"{' '.join(words)}: {client.execute_command(*words)!r}", None)
+                try:
+                    reply = client.execute_command(*words)
+                except ResponseError as error:
+                    raise ScriptError(f"the seed {' '.join(words)!r} failed: {error}") from error
+                say("console", f"{' '.join(words)}: {reply!r}", None)
             if run.trigger == Trigger.EVENT:
                 asked = words_of(self.program, run._replace(trigger=ARGUMENTS))
                 found = client.eval(script_of(self.program), len(run.keys), *run.keys, *asked)

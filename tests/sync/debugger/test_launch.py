@@ -51,6 +51,13 @@ def test_a_library_that_does_not_compile_is_named(debug, tree):
     assert any("left out" in one["output"] and "lib/broken.lua:" in one["output"] for one in client.outputs)
 
 
+def test_a_seed_that_fails_is_refused_and_answered(debug, tree):
+    """Of an async sproc: the thread of the session ended with it, and nobody was answered any more."""
+    (tree / "later.lua").write_text("-- runasync=yes\nreturn 1\n")
+    with pytest.raises(Refused, match="HSET a"):
+        debug("later.lua", seed=["HSET a"])
+
+
 def test_production_is_left_alone(debug, tmp_path, monkeypatch, server):
     lines = [
         f'[contexts.shop]\nredis = "{server.url}"\nproduction = true\n',
