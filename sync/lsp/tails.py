@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from luasprocs.errors import LuasprocsError
 from luasprocs.state.executions import BATCH_RECORDS, newest_ids
 from luasprocs.state.tails import Tails
 from sync.lsp.errands import asked
@@ -42,8 +41,8 @@ class ExecutionsThread:
         while not self._over.is_set():
             try:
                 found, dropped = asked(self._connecting, self._read)
-            except LuasprocsError:
-                self._over.wait(RETRY_S)  # who looks says why
+            except Exception:  # noqa: BLE001  # who looks says why; whatever it is, the next read may go well
+                self._over.wait(RETRY_S)
                 continue
             if found and not self._over.is_set():
                 self._came(found, dropped)
