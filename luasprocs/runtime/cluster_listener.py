@@ -43,8 +43,6 @@ OVER_S = 1.5
 """A migration is over if nothing has come for so long; the next one begins with short rests."""
 LATE_BYTES = 4096
 """Of a migration, between the last answer without a slot and the first one with it: so much has come that the daemon was late."""
-LATE_S = 1.0
-"""A daemon that was late waits: the heartbeat of one that was not says how far events have run."""
 _QUESTION = packed("CLUSTER", "NODES") + packed("INFO", "STATS")
 _MOVED = re.compile(rb"^total_net_cluster_slot_(im|ex)port_bytes:(\d+)", re.MULTILINE)
 
@@ -200,6 +198,8 @@ class ClusterListener(Listener):
         before, after = self._served, ServedSlots.parse(self._nodes)
         came, imported = self._imported, dict(_MOVED.findall(stats)).get(b"im", b"")
         self._served, self._imported = after, imported
+        if before is not None and before.here != after.here:
+            self._import_s = asyncio.get_running_loop().time()  # the next migration begins with short rests
         held, self._held = self._held or [], None
         passed, self._passed = self._passed, []
         if before is None:
@@ -209,7 +209,8 @@ class ClusterListener(Listener):
             self._late.append(settle)
         elif before.here != after.here and int(imported or 0) - int(came or 0) > LATE_BYTES:
             self._late.append(settle)
-            asyncio.get_running_loop().call_later(LATE_S, self._settle_late)
+            assert self._control is not None  # noqa: S101  # nothing was subscribed before
+            self._control.late(self._settle_late)
         else:
             settle()
 

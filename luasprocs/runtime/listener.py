@@ -13,7 +13,7 @@ from luasprocs.runtime.numbering import Tick
 from luasprocs.runtime.wire import Wire, packed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from luasprocs.runtime.numbering import Numbering
     from luasprocs.runtime.source import Source
@@ -54,6 +54,9 @@ class Control(Protocol):
 
     def unclear(self, slots: list[int], from_ms: int) -> None:
         """Events of these slots may run twice: of each its slot; they came since a time of the server's clock."""
+
+    def late(self, settle: Callable[[], None]) -> None:
+        """Nobody here can tell what a migration brought; `settle` is called when others have had time to."""
 
     def flush(self) -> None:
         """All messages of one read are numbered."""

@@ -20,6 +20,7 @@ from luasprocs.runtime.dispatcher import Dispatcher
 from luasprocs.runtime.engine import is_own, until_engine
 from luasprocs.runtime.forwarder import Forwarder
 from luasprocs.runtime.jobs import Jobs
+from luasprocs.runtime.late import until_judged
 from luasprocs.runtime.link import DemotedError
 from luasprocs.runtime.listeners import Listeners
 from luasprocs.runtime.log import log
@@ -226,6 +227,14 @@ class Session:
         """What may run twice is told."""
         now = self._numbering.now
         self._state.repeats.add(slots, from_ms, now.ms + TICK_MS if now else from_ms)
+
+    def late(self, settle: Callable[[], None]) -> None:
+        """Waits for what other daemons know."""
+        self._link.spawn(self._settled(settle))
+
+    async def _settled(self, settle: Callable[[], None]) -> None:
+        await until_judged(self._link, self._numbering.sources)
+        settle()
 
     def flush(self) -> None:
         """Sends the events of one read."""
