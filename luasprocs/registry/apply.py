@@ -13,7 +13,7 @@ from luasprocs.registry.live import Live, engine_of, read_sprocs
 from luasprocs.registry.ready import Ready
 from luasprocs.registry.revision import Revision
 from luasprocs.registry.schedules import schedules_that_change
-from luasprocs.registry.server_compile import Proof, prove
+from luasprocs.registry.server_compile import Proof, batches_of, prove
 from luasprocs.registry.shards import apply_to_shards, same_on
 from luasprocs.registry.transaction import Change
 from luasprocs.server.registry import Registry
@@ -107,7 +107,7 @@ def _ready(
         if live.about is None:
             require_free(registry, adopt=change.adopt)
         engine = engine_of(live, registry.keys, change.owner)
-        proof = prove(registry, live, engine, change.put, progress, adopt=change.adopt)
+        proof = prove(registry, live, engine, batches_of(registry, change.put), progress, adopt=change.adopt)
     if proof.problems:
         raise ProblemsError(proof.problems)
     needs = _needs(registry, live, change)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis.exceptions import NoPermissionError, ResponseError
@@ -13,13 +15,13 @@ from luasprocs.errors import ConflictError, Problem
 from luasprocs.language.needs import is_script
 from luasprocs.registry.functions import names_taken
 from luasprocs.registry.place import connection_to
-from luasprocs.registry.transaction import Row, row_of
+from luasprocs.registry.transaction import Row, Stored, row_of
 from luasprocs.server.errors import is_name_taken
 from luasprocs.server.pipeline import borrowed, packed
 from luasprocs.server.registry import Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from luasprocs.engine import Engine
     from luasprocs.language.sproc import Sproc
@@ -44,16 +46,38 @@ class Proof(NamedTuple):
     beside: tuple[Proof, ...] = ()
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Sprocs that one call compiles: what each shard is sent for them."""
+
+    sprocs: tuple[Sproc, ...]
+    command: bytes
+
+    @cached_property
+    def stored(self) -> tuple[Stored, ...]:
+        """Made while a server compiles."""
+        return tuple(map(Stored.of, self.sprocs))
+
+
+def batches_of(registry: Registry, sprocs: Iterable[Sproc]) -> Iterator[Batch]:
+    """The same for all shards: functions have the same names everywhere."""
+    function = registry.keys.function("compile")
+    for chunk in _chunks(sprocs):
+        parts = [part for sproc in chunk for part in (raw(sproc.name), sproc.source)]
+        loads = (packed("SCRIPT", "LOAD", one.source) for one in _scripts(chunk))
+        yield Batch(tuple(chunk), b"".join((packed("FCALL_RO", function, 0, *parts), *loads)))
+
+
 def prove(
     registry: Registry,
     live: Live,
     engine: Engine,
-    sprocs: Iterable[Sproc],
+    batches: Iterable[Batch],
     progress: Callable[[int], None] = lambda _: None,
     *,
     adopt: bool = False,
 ) -> Proof:
-    """Compiles `sprocs` on this very server, after the engine was loaded there. `progress` hears how many are compiled.
+    """Compiles sprocs on this very server, after the engine was loaded there. `progress` hears how many are compiled.
 
     While the server compiles, the next ones are taken from the iterable and their rows are made: what takes the client long
     is best done there. `adopt`: even a library that is not luasprocs' is replaced.
@@ -66,21 +90,17 @@ def prove(
     proven: list[Sproc] = []
     rows: list[Row] = []
     with borrowed(registry.client) as connection:
-        unanswered: deque[list[Sproc]] = deque()
-        for chunk in _chunks(sprocs):
-            parts = [part for sproc in chunk for part in (raw(sproc.name), sproc.source)]
-            compiled = packed("FCALL_RO", registry.keys.function("compile"), 0, *parts)
-            connection.send_packed_command(
-                [compiled, *(packed("SCRIPT", "LOAD", one.source) for one in _scripts(chunk))]
-            )
-            unanswered.append(chunk)
-            proven += chunk
-            rows += (row_of(registry.keys, sproc) for sproc in chunk)
+        unanswered: deque[Batch] = deque()
+        for batch in batches:
+            connection.send_packed_command([batch.command])
+            unanswered.append(batch)
+            proven += batch.sprocs
+            rows += (row_of(registry.keys, *one) for one in zip(batch.sprocs, batch.stored, strict=True))
             if len(unanswered) == COMPILES_AHEAD:
-                problems += _answer(connection, unanswered.popleft())
+                problems += _answer(connection, unanswered.popleft().sprocs)
             progress(len(rows))
         while unanswered:
-            problems += _answer(connection, unanswered.popleft())
+            problems += _answer(connection, unanswered.popleft().sprocs)
     return Proof(engine, tuple(proven), tuple(rows), tuple(problems))
 
 

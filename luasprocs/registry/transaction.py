@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import chain, islice
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
 from luasprocs.contract.codes import Action
 from luasprocs.contract.encoding import raw
@@ -70,11 +70,25 @@ class Row(NamedTuple):
     digest: str
 
 
-def row_of(keys: Keys, sproc: Sproc) -> Row:
+class Stored(NamedTuple):
+    """A sproc's hash, whichever key it gets: the `length` words of an HSET after it, as they are sent, and the digest."""
+
+    length: int
+    words: bytes
+    digest: str
+
+    @classmethod
+    def of(cls, sproc: Sproc) -> Self:
+        fields = fields_of(sproc)
+        words = packed(*chain.from_iterable(fields.items())).partition(b"\r\n")[2]
+        return cls(2 * len(fields), words, digest(fields))
+
+
+def row_of(keys: Keys, sproc: Sproc, stored: Stored) -> Row:
     """What is written for a sproc."""
-    fields = fields_of(sproc)
     key = raw(keys.name(sproc.name))
-    return Row(sproc.name, key, packed("HSET", key, *chain.from_iterable(fields.items())), digest(fields))
+    command = b"*%d\r\n$4\r\nHSET\r\n$%d\r\n%b\r\n%b" % (stored.length + 2, len(key), key, stored.words)
+    return Row(sproc.name, key, command, stored.digest)
 
 
 class Transaction(NamedTuple):
