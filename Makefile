@@ -5,14 +5,19 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 STAMP := .venv/.installed
 
-.PHONY: demo test test-wording test-servers test-editor servers-page bench soak tui lint house servers browser vsix clean
+.PHONY: demo test collected test-wording test-servers test-editor servers-page bench soak tui lint house servers browser vsix clean
 
 demo: $(STAMP)
 	$(BIN)/luasprocs demo
 
 # Most tests wait for real processes most of the time: six at once, on two cores too.
-test: $(STAMP) servers lint
+test: $(STAMP) servers
+	$(MAKE) -j2 --output-sync=target lint collected
 	$(BIN)/pytest -n 6 --dist loadgroup
+
+# Else each of the processes that run tests would compile all of them, with their assertions, at the same time.
+collected: $(STAMP)
+	@$(BIN)/pytest --collect-only -qq -n 0 >.venv/collected || { cat .venv/collected; exit 1; }
 
 # The tests that a server matters to, on Redis 8.0 and Valkey 8.1, or on those that LUASPROCS_TEST_SERVERS names; SHORT=1: a part of them.
 # docs/servers.md must say the same as this run.

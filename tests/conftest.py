@@ -22,13 +22,17 @@ if TYPE_CHECKING:
 
 EITHER_SERVER = (
     "tui/",
+    "operations/",
     "sync/service/",
     "sync/commands/",
-    "sync/reconcile/test_cut.py",
+    "sync/reconcile/",
     "worker/test_confinement.py",
+    "worker/test_descendants.py",
     "worker/test_hostile.py",
     "worker/test_modules.py",
+    "cluster/test_client.py",
     "cluster/test_commands.py",
+    "cluster/test_daemon.py",
     "cluster/test_merged.py",
     "cluster/test_rights.py",
     "cluster/test_syncing.py",
@@ -39,7 +43,7 @@ EITHER_SERVER = (
     "fuzz/test_control.py",
     "fuzz/test_http.py",
 )
-"""What commands, screens, git, daemons and the kernel do with what was read: each test on one server, half of them on each.
+"""What commands, operations, screens, git, daemons and the kernel do with what was read: each test on one server, half of them on each.
 
 What they read and write is tested on both, by the tests of what they do it with; the long forms are run on both.
 """
@@ -47,7 +51,6 @@ BOTH_SERVERS = (
     "tui/test_terminal.py",
     "tui/test_faults.py",
     "sync/service/test_outages.py",
-    "sync/service/test_live_edits.py",
     "sync/commands/test_cron.py",
     "sync/commands/test_evalsha.py",
     "sync/commands/test_execute.py",
