@@ -12,7 +12,8 @@ from luasprocs_tui.values.snapshots import State
 class BaseApp(KeysInOrder):
     """The app as those below its screens know it."""
 
-    state: reactive[State] = reactive(State(""))
+    state: reactive[State] = reactive(State(""), repaint=False)
+    """Those who show it draw what has changed of it."""
 
     def __init__(self) -> None:
         super().__init__()

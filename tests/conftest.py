@@ -43,7 +43,8 @@ EITHER_SERVER = (
     "fuzz/test_control.py",
     "fuzz/test_http.py",
 )
-"""What commands, operations, screens, git, daemons and the kernel do with what was read: each test on one server, half of them on each.
+"""What commands, operations, screens, git, daemons and the kernel do with what was read: each test on one server, half of
+them on each.
 
 What they read and write is tested on both, by the tests of what they do it with; the long forms are run on both.
 """

@@ -45,7 +45,9 @@ class Panels(Vertical):
     def show(self, row: Row | None, about: About | None, rates: Rates, now_ms: float) -> None:
         """A sproc, what was read of it, and how it went lately."""
         panel = self.query_one("#about-panel")
-        panel.border_title = Content(clean(row.name, 400) if row else "No sproc is selected")  # no markup
+        title = Content(clean(row.name, 400) if row else "No sproc is selected")  # no markup
+        if title != panel.border_title:  # to set it draws the panel
+            panel.border_title = title
         if row is None:
             draw(self, "#about", Text("j and k move, / filters", "dim"))
             draw(self, "#runs", Text())

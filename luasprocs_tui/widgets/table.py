@@ -55,6 +55,7 @@ class Table(ScrollView, can_focus=True):
         self._moved = False
         self._marked: frozenset[str] = frozenset()
         self._sizes: tuple[Sequence[int], int, list[int]] = ((), 0, [])
+        self._drawn: dict[int, tuple[int, Line | None]] = {}
 
     def on_focus(self, event: events.Focus) -> None:
         """It looks the same with and without the focus: to draw all of it anew took most of a key's time."""
@@ -83,7 +84,7 @@ class Table(ScrollView, can_focus=True):
 
     def sheet(self, *keys: str) -> list[dict[str, str]]:
         """Rows by the labels of their columns: those of `keys`, or all."""
-        labels = [in_zone(column.label) for column in self._columns]
+        labels = self._labels()
         wanted = [at for at, key in enumerate(self._keys) if not key.endswith(BENEATH) and (not keys or key in keys)]
         return [labelled(labels, self._line(at).cells) for at in wanted]
 
@@ -95,13 +96,16 @@ class Table(ScrollView, can_focus=True):
 
     def mark(self, keys: frozenset[str]) -> None:
         """Marks rows, and no others, with a star."""
-        self._marked = keys
-        self.refresh()
+        if keys != self._marked:
+            self._marked = keys
+            self.refresh()
 
     def mark_sorted(self, column: int | None, *, descending: bool) -> None:
         """An arrow in the head of the column that the rows are sorted by."""
-        self._sorted = None if column is None else (column, "↓" if descending else "↑")
-        self.refresh()
+        arrow = None if column is None else (column, "↓" if descending else "↑")
+        if arrow != self._sorted:
+            self._sorted = arrow
+            self.refresh()
 
     def measure(self, lines: Iterable[Line], *, more: bool = False) -> None:
         """Makes the columns wide enough for these rows, which may be more than are shown: a filter moves no column.
@@ -125,7 +129,23 @@ class Table(ScrollView, can_focus=True):
         at = keys.index(str(selected)) if stays and self._moved else max(0, min(self.cursor, len(keys) - 1))
         self.cursor = self._row_at(at)
         self._tell()
-        self.refresh()
+        self._refresh_changed()
+
+    def _refresh_changed(self) -> None:
+        """Draws what differs from what is on the screen: of many rows most are quiet."""
+        if self._sizes[0] != self._longest:
+            self.refresh()
+            return
+        for y in range(self.size.height):
+            if self._drawn.get(y) != self._at(y):
+                self.refresh(Region(0, y, self.size.width, 1))
+
+    def _at(self, y: int) -> tuple[int, Line | None]:
+        """What stands at a line of the screen: the number of a row, and the row; -1 is the head."""
+        if y == 0:
+            return -1, Line("", tuple(self._labels()))
+        index = self.scroll_offset.y + y - 1
+        return index, self._line(index) if index < len(self._keys) else None
 
     def show_lines(self, lines: Sequence[Line]) -> None:
         """The same with rows that are made already."""
@@ -154,12 +174,11 @@ class Table(ScrollView, can_focus=True):
         """The head, or the row that stands at this line."""
         width = self.scrollable_content_region.width
         sizes = self._widths(width - 2)
-        if y == 0:
-            return self._head(sizes, width)
-        index = self.scroll_offset.y + y - 1
-        if index >= len(self._keys):
+        index, line = self._drawn[y] = self._at(y)
+        if line is None:
             return Strip.blank(width, self.rich_style)
-        line = self._line(index)
+        if y == 0:
+            return self._head(line, sizes, width)
         if index != self.cursor and line.key.endswith(BENEATH):
             return self._beneath(line, width)
         return self._row(line, sizes, width, at_cursor=index == self.cursor)
@@ -170,8 +189,11 @@ class Table(ScrollView, can_focus=True):
             self._sizes = self._longest, room, widths(self._columns, self._longest, room)
         return self._sizes[2]
 
-    def _head(self, sizes: Sequence[int], width: int) -> Strip:
-        labels = [in_zone(column.label) for column in self._columns]
+    def _labels(self) -> list[str]:
+        return [in_zone(column.label) for column in self._columns]
+
+    def _head(self, line: Line, sizes: Sequence[int], width: int) -> Strip:
+        labels = list(line.cells)
         if self._sorted is not None:
             column, arrow = self._sorted
             labels[column] = labels[column][: max(0, sizes[column] - 1)] + arrow

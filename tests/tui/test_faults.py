@@ -50,7 +50,7 @@ async def test_a_password_that_changed_is_said_and_the_data_stays(own_server: Ow
         client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         await until(pilot, lambda: "connection lost" in screen_of(pilot), "the badge")
         assert "a.lua" in screen_of(pilot)
-        assert "password" in screen_of(pilot)
+        await until(pilot, lambda: "password" in screen_of(pilot), "why it does not come back")
         await pilot.press("p", "x", "escape")
         client.config_set("requirepass", "")
         await until(pilot, lambda: "in sync" in screen_of(pilot), "that it goes on")

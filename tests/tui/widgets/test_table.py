@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
@@ -9,10 +11,11 @@ from textual.app import App
 from luasprocs_tui.values.columns import Column, Line, fit, widths
 from luasprocs_tui.values.rows import Row
 from luasprocs_tui.widgets.table import Table
-from tests.tui.pilot import filled, unconnected
+from tests.tui.pilot import filled, screen_of, unconnected, until
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
+    from textual.pilot import Pilot
     from textual.strip import Strip
 
 
@@ -69,3 +72,47 @@ async def test_a_move_draws_the_two_rows_alone() -> None:
         await pilot.press("G")
         await pilot.pause()
         assert {*table.drawn} == {*range(24)}
+
+
+async def test_rows_that_come_anew_draw_those_that_have_changed() -> None:
+    app = OneTable()
+    async with app.run_test(size=(80, 24)) as pilot:
+        table = app.query_one(CountingTable)
+        lines = [Line(f"{at:03}", (f"{at:03}",)) for at in range(100)]
+        table.show_lines(lines)
+        await pilot.pause()
+        table.drawn.clear()
+        table.show_lines([*lines[:5], Line("005", ("new",)), *lines[6:]])
+        await pilot.pause()
+        assert table.drawn == [6]
+        table.drawn.clear()
+        table.show_lines(lines[1:])
+        await pilot.pause()
+        assert {*table.drawn} >= {*range(1, 24)}
+
+
+def shows(pilot: Pilot[None], text: str) -> bool:
+    return text in screen_of(pilot)
+
+
+async def test_a_look_draws_no_row_that_is_as_it_was(monkeypatch) -> None:
+    async with unconnected().run_test(size=(160, 45)) as pilot:
+        rows = [Row(f"{at:03}.lua") for at in range(100)]
+        for _ in range(2):
+            await filled(pilot, rows)
+            await pilot.pause(0.1)
+        drawn: set[int] = set()
+        render = Table.render_line
+
+        def counting(table: Table, y: int) -> Strip:
+            drawn.add(y)
+            return render(table, y)
+
+        monkeypatch.setattr(Table, "render_line", counting)
+        fewest = 100
+        for number in range(3):  # while the clock ticks all rows may change
+            drawn.clear()
+            await filled(pilot, [*rows[:7], replace(rows[7], trigger=f"set new{number}:*"), *rows[8:]])
+            await until(pilot, partial(shows, pilot, f"set new{number}:*"), "what has changed")
+            fewest = min(fewest, len(drawn))
+        assert fewest == 1
