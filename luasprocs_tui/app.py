@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -163,7 +162,7 @@ class TuiApp(Shell):
         if wanted not in ZONES:
             self.toast(f"there is no zone {wanted}: there are {', '.join(ZONES)}", bad=True)
             return
-        self.remember(replace(self.remembered, zone=wanted))
+        self.remember(self.remembered._replace(zone=wanted))
         times.show_local(local=wanted == "local")
         for screen in self.screen_stack:
             if isinstance(screen, BaseScreen):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,17 +23,16 @@ class Sort(NamedTuple):
     descending: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Remembered:
+class Remembered(NamedTuple):
     """`sorts`: by the name of a screen."""
 
     zone: str = ZONES[0]
-    sorts: Mapping[str, Sort] = field(default_factory=dict)
+    sorts: Mapping[str, Sort] = {}
 
     def sorted_by(self, screen: str, sort: Sort | None) -> Remembered:
         """The same with another sort of a list; None: as it comes."""
         others = {name: one for name, one in self.sorts.items() if name != screen}
-        return replace(self, sorts={**others, screen: sort} if sort else others)
+        return self._replace(sorts={**others, screen: sort} if sort else others)
 
 
 def remembered_file() -> Path:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from luasprocs.errors import SettingsError
 from luasprocs.language.spelling import nearest
@@ -21,13 +20,12 @@ DEFAULT_URL = "redis://127.0.0.1:6379/0"
 THEMES = ("dark", "light", "contrast")
 
 
-@dataclass(frozen=True, slots=True)
-class ScreenSettings:
+class ScreenSettings(NamedTuple):
     """What a user has set. `keys`: an action's name to its keys, with commas between them."""
 
-    contexts: Mapping[str, Context] = field(default_factory=dict)
+    contexts: Mapping[str, Context] = {}
     theme: str = "dark"
-    keys: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, str] = {}
 
 
 NO_SETTINGS = ScreenSettings()

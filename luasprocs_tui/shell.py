@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from textual import on, work
@@ -120,11 +119,11 @@ class Shell(BaseApp):
 
     @on(messages.SnapshotRead)
     def _snapshot_read(self, event: messages.SnapshotRead) -> None:
-        self.state = replace(self.state, snapshot=event.snapshot, error="")  # screens follow it
+        self.state = self.state._replace(snapshot=event.snapshot, error="")  # screens follow it
 
     @on(messages.ReadFailed)
     def _read_failed(self, event: messages.ReadFailed) -> None:
-        self.state = replace(self.state, error=event.reason)  # what was read before stays
+        self.state = self.state._replace(error=event.reason)  # what was read before stays
 
     def switch(self, context: Context) -> None:
         while len(self.screen_stack) > 1:

@@ -105,7 +105,7 @@ class SnapshotReader:
             rows = tuple(
                 replace(row, counters=counters[row.name]) if row.name in counters else row for row in self._last.rows
             )
-            self._last = replace(self._last, rows=rows, read_at_s=time.monotonic())
+            self._last = self._last._replace(rows=rows, read_at_s=time.monotonic())
         self._last = self._with(self._last, around, [one.stream for one in looks])
         self._seen = seen
         self._looks += 1
@@ -130,10 +130,9 @@ class SnapshotReader:
         around = replace(around, sprocs=sprocs)
         rows = _with_who(last.rows, around)
         pulse = self._pulse.look(around.running, streams)
-        return replace(
-            last,
+        return last._replace(
             rows=rows,
-            pulse=replace(pulse, errors_per_s=self._pulse.errors(rows)),
+            pulse=pulse._replace(errors_per_s=self._pulse.errors(rows)),
             findings=findings(around),
             counts=_counts(around),
             running=around.running,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from luasprocs_tui.values.numbers import age
 
 STALE_AFTER_S = 6.0
 
 
-@dataclass(frozen=True, slots=True)
-class Freshness:
+class Freshness(NamedTuple):
     """`read_at_s`: when it was last read, of the monotonic clock, None for never; `error`: why the last read failed, or ""."""
 
     read_at_s: float | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.contract.codes import FindingCode
@@ -25,8 +24,7 @@ RECORDS_LIMIT = 5000
 """So many executions are kept in memory, and read at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pulse:
+class Pulse(NamedTuple):
     """How all of it goes. `now_ms`: the server's clock at `at_s` of the monotonic one.
 
     `per_s`, `errors_per_s`: events read and runs that failed a second, the newest last; `lag`: events read and not yet run;
@@ -62,8 +60,7 @@ class Counts(NamedTuple):
 NO_COUNTS = Counts()
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """The registry at one moment. `read_at_s`: of the monotonic clock; `longest`: name and trigger, what the columns must hold;
     `findings`: what is wrong, the worst first; `pulse`: None where it can't be read; `shards`: of a
     cluster; `counts`: of what may need a look; `running`: daemons and gaps; `missed`: schedules that have missed times;
@@ -82,8 +79,8 @@ class Snapshot:
     running: Running | None = None
     missed: tuple[Missed, ...] = ()
     seen_ms: tuple[int, int] = (0, 0)
-    to_acknowledge: Mapping[FindingCode, int] = field(default_factory=dict)
-    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    to_acknowledge: Mapping[FindingCode, int] = {}
+    sources: Mapping[str, tuple[str, ...]] = {}
 
     @property
     def suspended(self) -> bool:
@@ -96,8 +93,7 @@ class Snapshot:
         return not self.revision.generation and not self.rows
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """Records that came, the newest last. `whole`: they stand for all there are, not behind those before.
 
     `read_at_s`: of the monotonic clock.
@@ -108,8 +104,7 @@ class Batch:
     whole: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """What the screen shows. `server`: without its password; `error`: why the last read failed; `context`: its name, or "".
 
     `keys`: action to its key, as people read it.
@@ -121,7 +116,7 @@ class State:
     context: str = ""
     production: bool = False
     read_only: bool = False
-    keys: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, str] = {}
 
     def now_ms(self) -> float:
         """The server's clock, unix milliseconds; this machine's as long as nobody knows it."""
