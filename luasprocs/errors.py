@@ -6,6 +6,7 @@
     ├── ServerError                    the server can't serve
     │   ├── ServerUnreachableError
     │   │   └── LostReplyError         and what was sent may have been done: an OutcomeUnknownError, too
+    │   ├── ServerMovedError           a cluster's slots have just moved
     │   ├── ServerAuthenticationError
     │   ├── ServerTooOldError
     │   ├── ServerReadOnlyError
@@ -90,6 +91,10 @@ class ServerError(LuasprocsError):
 
 class ServerUnreachableError(ServerError):
     """Nothing answers there, or the connection broke."""
+
+
+class ServerMovedError(ServerError):
+    """What was asked for has just moved to another node of the cluster."""
 
 
 class ServerAuthenticationError(ServerError):

@@ -26,6 +26,7 @@ READERS = {
 SPEAKERS = {
     "luasprocs/server/errors.py": "their home",
     "luasprocs/contract/lua.py": "the engine refuses with a server's code what it gives workers alone",
+    "luasprocs/server/reasons.py": "why no connection came about, which most often the system says",
     "luasprocs/server/info.py": "it tells people the code that the server refuses writes with",
     "luasprocs/server/states.py": "those that workers know, too, without redis-py",
     "luasprocs/server/embedded.py": "it reads the log and raw replies of its own server, without redis-py",

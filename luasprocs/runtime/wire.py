@@ -18,6 +18,7 @@ from luasprocs.server.errors import connect_timeout, nothing_answers
 from luasprocs.server.guide_errors import Why
 from luasprocs.server.guides import because, is_master
 from luasprocs.server.located import located
+from luasprocs.server.reasons import reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -167,7 +168,7 @@ async def connect(url: str, kind: type[Wire] = Wire, *, busy: bool = False, serv
         raise because(Why.REPLICA, url, endpoint) from None
     except exceptions.RedisError as error:
         if endpoint.guides and nothing_answers(error):
-            raise because(Why.DEAD, url, endpoint, said=str(error)) from error
+            raise because(Why.DEAD, url, endpoint, said=reason(error)) from error
         raise
 
 
@@ -187,7 +188,7 @@ async def _connected(endpoint: Endpoint, kind: type[Wire], *, busy: bool) -> Wir
     except TimeoutError as error:
         raise connect_timeout() from error
     except OSError as error:
-        raise exceptions.ConnectionError(f"{error.strerror or error}") from error
+        raise exceptions.ConnectionError(reason(error)) from error
     return wire
 
 

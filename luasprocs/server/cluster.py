@@ -73,11 +73,11 @@ class Nodes(Guides):
         """
         first, rest = self._clients[:ASKED_AT_ONCE], self._clients[ASKED_AT_ONCE:]
         try:
-            told = await self._each(*map(self._ask, first))
+            told = await self._each(self._ask, first)
         except exceptions.ConnectionError:
             if not rest:
                 raise
-            told = await self._each(*map(self._ask, rest))
+            told = await self._each(self._ask, rest)
         newest: _View = max(told, key=lambda one: (one.up, one.epoch))
         if not newest.up:
             raise self._because(Why.DOWN)

@@ -12,11 +12,13 @@ from luasprocs.errors import (
     ServerAuthenticationError,
     ServerError,
     ServerMemoryError,
+    ServerMovedError,
     ServerReadOnlyError,
     ServerRightsError,
     ServerUnreachableError,
 )
 from luasprocs.server.guide_errors import GuideError
+from luasprocs.server.reasons import reason
 from luasprocs.server.states import CLUSTER_DOWN, ELSEWHERE, MISSING_FUNCTION, NO_WRITES
 from luasprocs.server.urls import redacted
 
@@ -24,26 +26,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _BY_CODE: dict[str, tuple[type[ServerError], str]] = {
-    "NOAUTH": (
-        ServerAuthenticationError,
-        "asks for a password: put it into the URL, as in redis://user:password@host",
-    ),
+    "NOAUTH": (ServerAuthenticationError, "asks for a password: put it into the URL, as in redis://user:password@host"),
     "WRONGPASS": (ServerAuthenticationError, "refuses the user or the password"),
-    "NOPERM": (
-        ServerRightsError,
-        "refuses it to this user: {said}; `luasprocs acl` prints what each role needs",
-    ),
+    "NOPERM": (ServerRightsError, "refuses it to this user: {said}; `luasprocs acl` prints what each role needs"),
     "READONLY": (ServerReadOnlyError, "is a replica that takes no writes: use its master's URL"),
     "OOM": (ServerMemoryError, "is out of memory and refuses writes: raise its maxmemory or free some"),
     "LOADING": (ServerError, "is loading its data: try again when it is done"),
-    "BUSY": (
-        ServerError,
-        "is busy with a script: FUNCTION KILL or SCRIPT KILL ends it if it hasn't written",
-    ),
+    "BUSY": (ServerError, "is busy with a script: FUNCTION KILL or SCRIPT KILL ends it if it hasn't written"),
     "MASTERDOWN": (ServerError, "is a replica that has lost its master, and serves no old data"),
     "MISCONF": (ServerError, "can't save its data and refuses writes: {said}"),
     "NOREPLICAS": (ServerError, "lacks the replicas that its min-replicas-to-write asks for, and refuses writes"),
-    "MOVED": (ServerError, "is one node of a cluster, and what was asked for is on another one: try again ({said})"),
+    "MOVED": (ServerMovedError, "is one node of a cluster, and what was asked for is on another one: try again"),
+    "TRYAGAIN": (ServerMovedError, "is a cluster's node, and the keys' slot is on its way to another: try again"),
+    "CLUSTERDOWN": (ServerError, "is in a cluster that is down: `redis-cli --cluster check` tells why"),
     "CROSSSLOT": (ServerError, "is a cluster's node, and one call has keys of several slots: give them one hash tag"),
 }
 _CODE = re.compile(r"\b(" + "|".join(_BY_CODE) + r")\b")
@@ -59,7 +54,7 @@ def _code(error: exceptions.RedisError) -> str:
         return code
     if any(words in text for words in _IN_SCRIPT):
         return "NOPERM"
-    if isinstance(error, exceptions.MovedError):
+    if isinstance(error, exceptions.AskError):  # MovedError is one
         return "MOVED"
     own = re.sub(r"^Command # \d+ .* of pipeline caused error: ", "", text, flags=re.DOTALL)
     found = _CODE.match(own) or (_CODE.search(own) if isinstance(error, exceptions.ExecAbortError) else None)
@@ -72,12 +67,8 @@ _CONNECT_TIMEOUT, _CLOSED = "Timeout connecting", "closed by server"
 # What has no code, by the URL's scheme and what it says; then by redis-py's class.
 _BY_TEXT: tuple[tuple[str, str, type[ServerError], str], ...] = (
     ("", _TOO_DEEP, ServerError, "a reply of {place} is nested too deep to be read"),
-    (
-        "",
-        "DB index is out of range",
-        ServerError,
-        "the server at {place} has no db of that number: see its `databases`",
-    ),
+    ("", "DB index is out of range", ServerError, "the server at {place} has no db of that number: see its databases"),
+    ("", "SELECT is not allowed in cluster", ServerError, "{place} is a cluster's node: it has no db but 0"),
     ("", "max number of clients reached", ServerError, "the server at {place} takes no more connections (maxclients)"),
     (
         "rediss:",
@@ -137,7 +128,7 @@ def named(error: exceptions.RedisError, url: str) -> ServerError | None:
     """This package's error for one of redis-py's; None for what is about a single command, like WRONGTYPE."""
     if isinstance(error, GuideError):
         return error.named()
-    place, said = redacted(url), str(error)
+    place, said, why = redacted(url), str(error), reason(error)
     code = _code(error)
     if code:
         kind, message = _BY_CODE[code]
@@ -145,10 +136,10 @@ def named(error: exceptions.RedisError, url: str) -> ServerError | None:
     one_server = url.replace("+sentinel:", ":", 1)
     for scheme, words, kind, message in _BY_TEXT:
         if one_server.startswith(scheme) and words in said:
-            return kind(message.format(place=place, said=said))
+            return kind(message.format(place=place, said=why))
     for their_kind, kind, message in _BY_CLASS:
         if isinstance(error, their_kind):
-            return kind(message.format(place=place, said=said))
+            return kind(message.format(place=place, said=why))
     return None
 
 

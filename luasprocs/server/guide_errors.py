@@ -65,12 +65,20 @@ CLUSTER = {
 }
 
 
+_OF_ALL = {Why.NO_ANSWER, Why.NO_GUIDE, Why.REFUSED, Why.DOWN}
+
+
 class GuideError(exceptions.ConnectionError):
     """`why`: the code; `texts`: what the codes say, of Sentinels or of a cluster."""
 
     def __init__(self, why: Why, texts: dict[Why, str], **words: str) -> None:
         self.why = why
         super().__init__(texts[why].format_map({"said": "", "address": "", **words}))
+
+    @property
+    def of_all(self) -> bool:
+        """Whether it is about a cluster as a whole, and not about one primary."""
+        return self.why in _OF_ALL
 
     def named(self) -> ServerError:
         """This package's error."""

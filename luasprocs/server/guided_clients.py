@@ -23,6 +23,7 @@ from luasprocs.server.errors import connect_timeout, nothing_answers, reply_time
 from luasprocs.server.guide_errors import GuideError, Why
 from luasprocs.server.guides import because, is_master
 from luasprocs.server.located import guides_of, master_of
+from luasprocs.server.reasons import reason
 from luasprocs.server.tls import TLSConnection
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class _Asked:
         """What the failure to connect to a master means."""
         if isinstance(error, GuideError) or not nothing_answers(error):
             return error
-        return because(Why.DEAD, self.url, self.endpoint.at(address), said=str(error))
+        return because(Why.DEAD, self.url, self.endpoint.at(address), said=reason(error))
 
     def because(self, why: Why, address: tuple[str, int]) -> GuideError:
         return because(why, self.url, self.endpoint.at(address))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from redis import asyncio as async_redis
 from redis import exceptions
@@ -13,11 +14,14 @@ from redis.backoff import NoBackoff
 
 from luasprocs.server.endpoint import Endpoint
 from luasprocs.server.guide_errors import CLUSTER, SENTINEL, GuideError, Why
+from luasprocs.server.reasons import reason, suspects_tls
 from luasprocs.server.urls import place, redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
+_Answer = TypeVar("_Answer")
+_WITH_SHARD = re.compile(r"[?&]shard=[^&]*")
 SLOW_AFTER_S = 0.25
 """How long the others are waited for once a guide has answered: one that hangs, or can't be reached, is passed over."""
 
@@ -78,9 +82,11 @@ class Guides(ABC):
     async def aclose(self) -> None:
         await asyncio.gather(*(client.aclose() for client in self._clients))
 
-    async def _each(self, *questions: Coroutine[Any, Any, Any]) -> list[Any]:
+    async def _each(
+        self, ask: Callable[[async_redis.Redis], Coroutine[Any, Any, _Answer]], guides: Sequence[async_redis.Redis]
+    ) -> list[_Answer]:
         """The answers that come in time, one at least. Raises GuideError."""
-        tasks = [asyncio.ensure_future(one) for one in questions]
+        tasks = [asyncio.ensure_future(ask(one)) for one in guides]
         try:
             await asyncio.wait(tasks, timeout=SLOW_AFTER_S)
             loop = asyncio.get_running_loop()
@@ -95,20 +101,25 @@ class Guides(ABC):
             await asyncio.gather(*tasks, return_exceptions=True)
         answers = [task.result() for task in tasks if _answered(task)]
         if not answers:
-            raise self._error([task.exception() for task in tasks if not task.cancelled()])
+            failures = [None if task.cancelled() else task.exception() for task in tasks]
+            raise self._error(dict(zip(map(_place, guides), failures, strict=True)))
         return answers
 
-    def _error(self, failures: Sequence[BaseException | None]) -> GuideError:
-        """Why there is no answer: what one of them refuses tells more than the others' silence."""
-        for error in failures:
+    def _error(self, failures: Mapping[str, BaseException | None]) -> GuideError:
+        """Why there is no answer: what one of them refuses tells more than the others' silence. None for one that is silent."""
+        for error in failures.values():
             if why := self._refusal(error):
                 return self._because(why, said=str(error))
-        for error in failures:
+        for error in failures.values():
             if error is not None and not isinstance(error, exceptions.RedisError):
                 raise error
-        return self._because(
-            Why.NO_ANSWER, said="; ".join(sorted({str(error) for error in failures})) or "nothing in time"
-        )
+        whys = {guide: reason(error) if error else "no answer in time" for guide, error in failures.items()}
+        each = set(whys.values())
+        said = each.pop() if len(each) == 1 else "; ".join(map(": ".join, whys.items()))
+        if suspects_tls(said, tls=(tls := self.endpoint.tls)):
+            kind = "cluster" if self.endpoint.tag else "sentinel"
+            said += f"; {'without' if tls else 'with'} TLS it is {'redis' if tls else 'rediss'}+{kind}://"
+        return self._because(Why.NO_ANSWER, said=said)
 
     def _refusal(self, error: object) -> Why | None:
         """What a guide's refusal means; None for silence."""
@@ -124,7 +135,14 @@ def because(why: Why, url: str, endpoint: Endpoint, **words: str) -> GuideError:
     """The error, with the names that its text has. `endpoint`: with the primary's address, if it is known."""
     address = place(*endpoint.address) if endpoint.host else ""
     texts, name = (CLUSTER, f"{{{endpoint.tag}}}") if endpoint.tag else (SENTINEL, endpoint.master)
-    return GuideError(why, texts, **{"url": redacted(url), "name": name, "address": address, **words})
+    return GuideError(
+        why, texts, **{"url": redacted(_WITH_SHARD.sub("", url)), "name": name, "address": address, **words}
+    )
+
+
+def _place(guide: async_redis.Redis) -> str:
+    given = guide.connection_pool.connection_kwargs
+    return place(given["host"], given["port"])
 
 
 def _answered(task: asyncio.Future[Any]) -> bool:

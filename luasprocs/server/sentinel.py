@@ -36,7 +36,7 @@ class Sentinels(Guides):
 
     async def master(self) -> tuple[str, int]:
         """As the Sentinels say that have the newest configuration."""
-        told = await self._each(*(self._ask(client) for client in self._clients))
+        told = await self._each(self._ask, self._clients)
         newest = max(one.epoch for one in told)
         best = [one for one in told if one.epoch == newest]
         usable = [one for one in best if not one.down]
@@ -46,7 +46,7 @@ class Sentinels(Guides):
         raise await self._down(best[0])
 
     async def others(self) -> list[tuple[str, int]]:
-        told = await self._each(*(self._replicas(client) for client in self._clients))
+        told = await self._each(self._replicas, self._clients)
         return max(told, key=len)
 
     async def _replicas(self, client: async_redis.Redis) -> list[tuple[str, int]]:

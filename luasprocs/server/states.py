@@ -41,6 +41,15 @@ def is_moving(text: bytes) -> bool:
     return text.startswith((b"TRYAGAIN", b"CLUSTERDOWN")) or CLUSTER_DOWN.encode() in text
 
 
+def changing(text: bytes) -> str:
+    """What happens to a cluster, or to a primary, that refuses so for a moment; "" for any other refusal."""
+    if is_elsewhere(text) or redirection(text):
+        return "the slot of the registry is on its way to another primary, or there by now"
+    if is_read_only(text):
+        return "the server is a replica by now"
+    return "the cluster is down, or its slots are on their way" if is_moving(text) else ""
+
+
 def is_read_only(text: bytes) -> bool:
     """Whether the server is a replica that takes no writes: another one is the primary by now."""
     return text.startswith(b"READONLY ")

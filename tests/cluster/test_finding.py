@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from luasprocs.errors import ServerAuthenticationError, ServerUnreachableError, SettingsError
+from luasprocs.errors import (
+    ServerAuthenticationError,
+    ServerError,
+    ServerMovedError,
+    ServerUnreachableError,
+    SettingsError,
+)
 from luasprocs.server.connection import errors_named
 from luasprocs.server.fleet import open_registry
 from luasprocs.server.guide_errors import GuideError, Why
 from luasprocs.server.slots import slot_of
+from tests.until import until
 
 QUICKLY = "?socket_connect_timeout=1"
 DEAD = "127.0.0.1:1"
@@ -86,12 +93,35 @@ def test_nobody_answers():
     assert "host and port" in said
 
 
+def test_what_each_node_says_is_said_once_if_it_is_the_same():
+    why, said = refused("redis+cluster://127.0.0.1:1,127.0.0.1:2/?shard=luasprocs-1&socket_connect_timeout=1")
+    assert why is Why.NO_ANSWER
+    assert "shard=" not in said
+    assert said.endswith("(Connection refused)")
+    said = refused("redis+cluster://127.0.0.1:1,nowhere.invalid:7000" + QUICKLY)[1]
+    assert "127.0.0.1:1: Connection refused" in said
+    assert "nowhere.invalid:7000: " in said
+    assert "Errno" not in said
+
+
 def test_a_single_server_is_no_cluster(server):
     why, said = refused(server.url.replace("redis://", "redis+cluster://").removesuffix("/0"))
     assert why is Why.NO_GUIDE
     assert "redis://" in said
     alone = open_registry(server.url)
     assert (alone.shards, alone.home, alone.keys.tag) == ((alone,), alone, "")
+
+
+def test_a_node_of_a_cluster_has_no_other_db(cluster):
+    url = cluster.url.removesuffix("/0") + "/3"
+    with pytest.raises(ServerError, match="no db"), errors_named(url):
+        open_registry(url)
+
+
+def test_without_tls_a_cluster_is_asked_without(cluster):
+    why, said = refused(cluster.seeds_url.replace("redis", "rediss") + QUICKLY)
+    assert why is Why.NO_ANSWER
+    assert "without TLS it is redis+cluster://" in said
 
 
 @pytest.mark.parametrize("wrong", ["/3", "/shop", "?shard=", "?sentinel_username=x"])
@@ -110,4 +140,32 @@ def test_a_cluster_that_lacks_slots_is_down(cluster):
             assert "redis-cli --cluster check" in said
     finally:
         node.ask("CLUSTER", "ADDSLOTS", 16383)
+        cluster.until_whole()
+
+
+def test_what_a_node_refuses_while_its_cluster_changes_has_a_name(cluster):
+    """By redis-py's class: it leaves out the code."""
+    there, gone = "{moves}:1", "{moves}:2"
+    source = cluster.at(there)
+    target = next(node for node in cluster.nodes if node is not source)
+    source.ask("SET", there, "1")
+    cluster.begin_move(slot_of(there.encode()), source, target)
+    try:
+        with source.client() as client, pytest.raises(ServerMovedError), errors_named(source.url):
+            client.set(gone, "1")  # ASK
+        with source.client() as client, pytest.raises(ServerMovedError), errors_named(source.url):
+            client.mget(there, gone)  # TRYAGAIN
+        with target.client() as client, pytest.raises(ServerMovedError), errors_named(target.url):
+            client.set(there, "1")  # MOVED
+    finally:
+        cluster.end_move(slot_of(there.encode()), source, target)
+        cluster.move_slot(slot_of(there.encode()), target, source)
+    source.ask("CLUSTER", "DELSLOTS", slot_of(there.encode()))
+    try:
+        until(lambda: source.state()["cluster_state"] == "fail")
+        with source.client() as client, pytest.raises(ServerError) as down, errors_named(source.url):
+            client.get(there)  # CLUSTERDOWN
+        assert type(down.value) is ServerError, "nothing was done: the outcome is not unknown"
+    finally:
+        source.ask("CLUSTER", "ADDSLOTS", slot_of(there.encode()))
         cluster.until_whole()

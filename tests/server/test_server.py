@@ -184,8 +184,11 @@ async def test_sentinels_and_their_master_by_tls(tls_sentinel):
     connection = Connection(tls_sentinel, [master_of(tls_sentinel)])
     assert connection.call("GET", "key") == b"value"
     connection.close()
-    with pytest.raises(ServerUnreachableError, match="certificate"):
+    with pytest.raises(ServerUnreachableError, match="certificate") as untrusted:
         ask(tls_sentinel.partition("?")[0])
+    assert "without TLS" not in str(untrusted.value)
+    with pytest.raises(ServerUnreachableError, match=r"with TLS it is rediss\+sentinel://"):
+        ask(tls_sentinel.partition("?")[0].replace("rediss", "redis"))
 
 
 def test_a_daemon_runs_events_over_tls(tls_port, certificates):
