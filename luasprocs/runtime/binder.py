@@ -67,12 +67,7 @@ class Binder:
             if numbering.now is not None:
                 await self._rebinding.subscribed()
         if changed:
-            log.info(
-                "generation %s: %d sources, %d sprocs",
-                bindings.generation or "none",
-                len(bindings.sources),
-                len(bindings.sprocs),
-            )
+            log.info("generation %s: %s", bindings.generation or "none", _on_events(len(bindings.sprocs)))
         self._rebinding.bound(bindings)
 
     async def learn(self) -> None:
@@ -100,3 +95,7 @@ class Binder:
                 continue
             if not self._changed.is_set():
                 return bindings
+
+
+def _on_events(sprocs: int) -> str:
+    return f"{sprocs or 'no'} sproc{'' if sprocs == 1 else 's'} for events"

@@ -62,7 +62,7 @@ class Coverage:
         try:
             reply = await self._link.call("cover", *words)
         except exceptions.ResponseError as error:
-            self._link.say(COVER, f"cover was refused: {error}")
+            self._link.refused(COVER, "cover was refused", error)
             return
         self._link.said.forget(COVER)
         if reply == b"OK":
@@ -119,7 +119,7 @@ class Coverage:
         try:
             reply = await self._link.call("beat", *words)
         except exceptions.ResponseError as error:
-            self._link.say("beat", f"beat was refused: {error}")
+            self._link.refused("beat", "beat was refused", error)
             return
         self._link.said.forget("beat")
         if isinstance(reply, list):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,8 @@ AT_ONCE = 200
 ANSWER_WITHIN_S = 5.0
 PATIENCE_S = 10.0
 """How long a slot may be on its way before that is said."""
+
+_WAIT = "events whose keys have moved wait"
 
 
 class Forwarder:
@@ -56,7 +57,7 @@ class Forwarder:
                     except (exceptions.RedisError, OSError) as error:
                         if not self._link.is_open:
                             raise
-                        self._wait(str(error))
+                        self._link.refused(OUTBOX, _WAIT, error)
         finally:
             self._nodes = None
             for wire in self._wires.values():
@@ -114,7 +115,7 @@ class Forwarder:
         return bool(await self._link.command("XRANGE", self._link.keys.outbox, entry, entry))
 
     def _wait(self, why: str) -> None:
-        self._link.say(OUTBOX, f"events whose keys have moved wait: {why}", logging.WARNING)
+        self._link.say(OUTBOX, f"{_WAIT}: {why}")
 
     async def _handed_over(self, primaries: tuple[Primary, ...], sent: Sent, moving: dict[int, float]) -> bool:
         """Whether an event is done with: False while no shard has its key, as its slot is on its way.

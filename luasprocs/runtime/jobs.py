@@ -17,7 +17,6 @@ from luasprocs.contract.encoding import text
 from luasprocs.contract.metadata import TOLD
 from luasprocs.errors import SettingsError
 from luasprocs.language.metadata import typed
-from luasprocs.runtime.log import log
 from luasprocs.runtime.workers import Job, WorkerError
 from luasprocs.server.errors import is_killed
 from luasprocs.worker.messages import Outcome
@@ -82,7 +81,7 @@ class Jobs:
                     await self._take(stale=stale)
                     self._link.said.forget(Work.JOBS)
             except exceptions.ResponseError as error:
-                self._link.say(Work.JOBS, f"jobs can't be taken: {error}", logging.ERROR)
+                self._link.refused(Work.JOBS, "jobs can't be taken", error, logging.ERROR)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._rest_s()):
                     await self._wake.wait()
@@ -178,9 +177,10 @@ class Jobs:
             unreported.extend(ended)  # reported again on the next connection; a second report is answered LOST
             return
         if isinstance(reply, Exception):
-            log.warning("could not record the end of job %s: %s", ended[0][0].id.decode(), reply)
+            self._link.refused("finish", "ends of jobs can't be recorded", reply)
             asyncio.get_running_loop().call_later(LOOK_EVERY_S, unreported.extend, ended)
         else:
+            self._link.said.forget("finish")
             for job, _ in ended:
                 self._workload.settled(job)
         if unreported:
@@ -197,7 +197,7 @@ class Jobs:
                 await self._retry(job)
             self._link.said.forget(Work.RETRIES)
         except exceptions.ResponseError as error:
-            self._link.say(Work.RETRIES, f"retries can't be started: {error}", logging.ERROR)
+            self._link.refused(Work.RETRIES, "retries can't be started", error, logging.ERROR)
 
     def _note_dropped(self, count: int) -> None:
         self.dropped += count

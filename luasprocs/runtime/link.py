@@ -16,6 +16,7 @@ from luasprocs.runtime.cluster_listener import ClusterListener
 from luasprocs.runtime.listener import Listener
 from luasprocs.runtime.wire import Wire, connect, packed, raised
 from luasprocs.server.located import located
+from luasprocs.server.states import changing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
@@ -98,6 +99,13 @@ class Link:
         """Logs a text on a topic once, until it changes."""
         self.said.say(topic, text, level)
 
+    def refused(self, topic: str, what: str, error: Exception, level: int = logging.WARNING) -> None:
+        """Logs what was refused, and why. What a changing cluster refuses is logged once, whatever waits for it."""
+        if cause := changing(str(error).encode()):
+            self.said.say(topic, f"{what}: {cause}", cause=f"{cause}: what runs here waits")
+        else:
+            self.said.say(topic, f"{what}: {error}", level)
+
     def send(self, payload: bytes, *handlers: Handler) -> None:
         """Sends packed commands, with one handler for each reply; errors are passed to it, too."""
         self.commands.send(payload, *handlers)
@@ -122,12 +130,16 @@ class Link:
         return await self.commands.call(*words)
 
     async def together(self, *commands: bytes) -> list[Any]:
-        """Runs packed commands in one MULTI. Raises as `call`."""
+        """Runs packed commands in one MULTI. Raises as `call`: of one that isn't queued what was said of it."""
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         multi, execute = packed("MULTI"), packed("EXEC")
-        ignored = [_ignore] * (len(commands) + 1)
-        self.send(b"".join((multi, *commands, execute)), *ignored, partial(_resolve, done))
-        replies: list[Any] = raised(await done)
+        queued: list[Any] = []
+        each = [queued.append] * (len(commands) + 1)
+        self.send(b"".join((multi, *commands, execute)), *each, partial(_resolve, done))
+        reply = await done
+        if isinstance(reply, Exception):  # EXECABORT says only that there is one
+            raised(next((one for one in queued if isinstance(one, Exception)), reply))
+        replies: list[Any] = raised(reply)
         return [raised(reply) for reply in replies]
 
     def post(self, function: str, *words: Argument) -> None:
@@ -138,7 +150,7 @@ class Link:
         try:
             await self.call(function, *words)
         except exceptions.ResponseError as error:
-            self.say(function, f"{function} was refused: {error}")
+            self.refused(function, f"{function} was refused", error)
         else:
             self.said.forget(function)
 
@@ -174,10 +186,6 @@ class Link:
 def _resolve(future: asyncio.Future[Any], reply: Any) -> None:
     if not future.done():
         future.set_result(reply)
-
-
-def _ignore(_: Any) -> None:
-    """Of a command that was queued in a MULTI: EXEC tells."""
 
 
 def _cause(group: ExceptionGroup[Exception]) -> Exception:

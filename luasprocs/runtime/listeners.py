@@ -48,7 +48,7 @@ class Listeners:
             try:
                 await self._look()
             except exceptions.ResponseError as error:
-                self._link.say("listeners", f"the other daemons' heartbeats can't be read: {error}")
+                self._link.refused("listeners", "the other daemons' heartbeats can't be read", error)
             else:
                 self._link.said.forget("listeners")
 
@@ -64,8 +64,7 @@ class Listeners:
     def _set(self, *, hears: bool) -> None:
         if hears != self.hears:
             self.hears = hears
-            tag = self._link.keys.tag
-            log.info("%s%s", f"shard {tag}: " if tag else "", "hears events" if hears else "others hear events")
+            log.info("hears events" if hears else "others hear events")
             self._changed()
 
     async def _others(self) -> dict[str, DaemonInfo]:

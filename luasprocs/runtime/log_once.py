@@ -12,12 +12,16 @@ class LogOnce:
 
     def __init__(self) -> None:
         self._last: dict[str, str] = {}
+        self._causes: dict[str, str] = {}
 
-    def say(self, topic: str, text: str, level: int = logging.WARNING) -> None:
-        """Logs a text unless it is the last one logged on this topic."""
-        if self._last.get(topic) != text:
-            self._last[topic] = text
-            log.log(level, "%s", text)
+    def say(self, topic: str, text: str, level: int = logging.WARNING, *, cause: str = "") -> None:
+        """Logs a text unless it is the last one logged on this topic. `cause`: logged in its place, once for all topics."""
+        if self._last.get(topic) == text:
+            return
+        known = bool(cause) and cause in self._causes.values()
+        self._last[topic], self._causes[topic] = text, cause
+        if not known:
+            log.log(level, "%s", cause or text)
 
     def standing(self, *topics: str) -> dict[str, str]:
         """What was said last on these, if it is not over."""
@@ -26,3 +30,4 @@ class LogOnce:
     def forget(self, topic: str) -> None:
         """The condition is over: if it comes back, it is logged again."""
         self._last.pop(topic, None)
+        self._causes.pop(topic, None)

@@ -27,7 +27,8 @@ async def report(link: Link, repeats: Repeats) -> None:
         await asyncio.sleep(REPORT_EVERY_S)
         if (count := repeats.count) == repeats.reported:
             continue
-        log.warning("%d events of slots that migrated here may have run twice", count - repeats.reported)
+        came = count - repeats.reported
+        log.warning("%d event%s of slots that migrated here may have run twice", came, "" if came == 1 else "s")
         try:
             await _write(link, repeats)
         except exceptions.ResponseError as error:

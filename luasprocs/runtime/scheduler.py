@@ -83,7 +83,7 @@ class Scheduler:
                     await self._look()
                 self._start()
             except exceptions.ResponseError as error:
-                self._link.say(Work.SCHEDULES, f"schedules wait: {error}")
+                self._link.refused(Work.SCHEDULES, "schedules wait", error)
                 await asyncio.sleep(RETRY_MS / 1000)
             self._wake.clear()
             if not self._rebind:
@@ -254,7 +254,7 @@ class Scheduler:
                 self._send([claim], later=False)
             return
         if not killed:
-            self._link.say(Work.SCHEDULES, f"schedules wait: {error}")
+            self._link.refused(Work.SCHEDULES, "schedules wait", error)
             await asyncio.sleep(RETRY_MS / 1000)
         for timer, _ in claims:
             timer.timed_out = killed
@@ -269,7 +269,7 @@ class Scheduler:
             while await self._link.call("cron", "record"):
                 pass
         except exceptions.ResponseError as error:
-            self._link.say("schedule records", f"runs of schedules can't be recorded: {error}")
+            self._link.refused("schedule records", "runs of schedules can't be recorded", error)
 
 
 def _stretches(items: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:

@@ -11,13 +11,14 @@ from redis import exceptions
 
 from luasprocs.runtime.cancelling import end
 from luasprocs.runtime.link import Link, LinkLostError
-from luasprocs.runtime.log import log
+from luasprocs.runtime.log import SHARD, log
 from luasprocs.runtime.session import Session
 from luasprocs.runtime.shard_state import ENGINE
 from luasprocs.runtime.watchdog import stop_overdue
 from luasprocs.server.errors import is_busy, named
+from luasprocs.server.guide_errors import GuideError
 from luasprocs.server.located import guides_of
-from luasprocs.server.urls import redacted
+from luasprocs.server.urls import place, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,6 +83,7 @@ class Shard:
         self._stop.set()
 
     async def run(self) -> None:
+        SHARD.set(self._address.keys.tag)
         sessions = asyncio.create_task(self._sessions())
         stopped = asyncio.create_task(self._stop.wait())
         await asyncio.wait((sessions, stopped), return_when=asyncio.FIRST_COMPLETED)
@@ -128,8 +130,17 @@ class Shard:
         session = Session(self._link, self.state, self._identity, self._retention, self._hears)
         await session.start()
         self._session = session
-        self.state.said.say("connected", f"connected to {redacted(self._address.url)}", logging.INFO)
+        self.state.said.say("connected", f"connected to {self._where()}", logging.INFO)
         return session
+
+    def _where(self) -> str:
+        """Of a server that guides have named, its own address."""
+        assert self._link is not None  # noqa: S101
+        server = self._link.server
+        if not server.guides:
+            return redacted(self._address.url)
+        here = place(*server.address)
+        return here if server.tag else f"{here}, named by {redacted(self._address.url)}"
 
     async def _found(self, server: Endpoint) -> None:
         """Tells the workers where a server is that Sentinels have named, and which others may follow it."""
@@ -151,7 +162,10 @@ class Shard:
     async def _failed(self, error: exceptions.RedisError) -> None:
         if is_busy(error):
             await stop_overdue(self._address, self.state.numbering.bindings, self.state.said)
-        said = str(named(error, self._address.url) or error)
+        if self.state.topology and isinstance(error, GuideError) and error.of_all:
+            return  # the look at the nodes says it for all shards
+        guided = self._link and self._link.server.guides
+        said = str(named(error, self._link.server.plain_url() if self._link and guided else self._address.url) or error)
         self.state.said.say("connection", f"{said}; trying again")
 
     def _hears(self) -> None:

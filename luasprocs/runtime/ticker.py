@@ -137,7 +137,7 @@ class Ticker:
             raise LinkLostError("another shard's engine is here: the slot of the tag has moved")
 
     def _refused(self, error: exceptions.ResponseError) -> None:
-        self._link.say(TICK, f"the tick was refused: {error}")
+        self._link.refused(TICK, "the tick was refused", error)
         if is_read_only(error) and self._link.server.guides:
             raise DemotedError("the server is now a replica")
         if is_read_only(error):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -184,12 +185,18 @@ def test_a_primary_is_killed_and_its_replica_goes_on(replicated, guarded):
         keys = write(client, 0, 30)
         until(lambda: ran(client, keys) == ["1"] * 30)
         victim = replicated.primaries[-1]
+        tag = keys_on(replicated, victim).tag
         victim.kill()
         until(lambda: all(one is not victim and one.is_primary for one in replicated.primaries), 30)
         until(lambda: "a new epoch" in process.output, 30)
         until(lambda: guarded("status", "--json").json["in_sync"], 30)
         keys = write(client, 100, 30)
         until(lambda: ran(client, keys) == ["1"] * 30, 30)
+    assert f"shard {tag}: connected to {replicated.at(f'{{{tag}}}').address}" in process.output
+    raw = re.findall(
+        r".*(?:EXECABORT|script:|shard=|Errno|Error \d|shard \S+: (?:the cluster at|no node)).*", process.output
+    )
+    assert not raw, raw
 
 
 def test_a_daemon_at_rest_looks_at_the_topology_once_for_all_shards(cluster, start_daemon):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from redis import exceptions
 from luasprocs.contract.keys import Keys
 from luasprocs.runtime.link import Address, Link, LinkLostError
 from luasprocs.runtime.log_once import LogOnce
+from luasprocs.runtime.wire import packed
 from tests.live import put, sproc
 
 
@@ -95,6 +97,43 @@ async def test_what_is_posted_and_refused_is_logged(link, caplog):
     with pytest.raises(LinkLostError):
         await serve(link, post())
     assert [text for text in caplog.messages if text.startswith("run was refused: NOSPROC")]
+
+
+async def test_of_commands_that_are_not_queued_the_first_says_why(link):
+    with pytest.raises(exceptions.ResponseError, match="wrong number of arguments for 'get'"):
+        await link.together(packed("PING"), packed("GET"), packed("NOSUCH"))
+    assert await link.together(packed("PING")) == [b"PONG"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "MOVED 99 127.0.0.1:7000",
+        "ERR Script attempted to access a non local key in a cluster node script: luasprocs_tick, on @luasprocs:prelude:30.",
+        "ERR Attempted to access a non local key in a cluster node script: on @luasprocs:prelude:30.",
+        "ERR Script attempted to execute a command while the cluster is down script: luasprocs_beat, on @luasprocs:ticks:150.",
+        "CLUSTERDOWN The cluster is down",
+        "READONLY You can't write against a read only replica.",
+    ],
+)
+async def test_what_a_changing_cluster_refuses_is_said_once_and_stands_for_each(link, caplog, said):
+    """As Redis 7.0 and Valkey 9.1 put it."""
+    error = exceptions.ResponseError(said)
+    for topic in ("one", "two", "one"):
+        link.refused(topic, f"{topic} waits", error, logging.ERROR)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert said not in caplog.text
+    standing = link.said.standing("one", "two")
+    assert [text.partition(":")[0] for text in standing.values()] == ["one waits", "two waits"]
+    link.said.forget("one")
+    link.said.forget("two")
+    link.refused("two", "two waits", error)
+    assert len(caplog.records) == 2
+
+
+async def test_any_other_refusal_is_said_as_it_is(link, caplog):
+    link.refused("one", "one waits", exceptions.ResponseError("ERR x"), logging.ERROR)
+    assert [(record.levelname, record.message) for record in caplog.records] == [("ERROR", "one waits: ERR x")]
 
 
 async def test_nothing_is_started_before_and_after(link):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import contextvars
+import json
 import logging
 import re
 import urllib.request
@@ -13,6 +15,7 @@ import pytest
 from luasprocs.operations.edit import edit_metadata
 from luasprocs.operations.terminal import is_hostile
 from luasprocs.registry.live import read_sprocs
+from luasprocs.runtime.log import SHARD
 from luasprocs.server.registry import Registry
 from sync.service.logs import FORMATS, log_to_stderr
 from tests.gitrepo import GitRepo
@@ -86,6 +89,24 @@ def test_a_record_is_one_line_or_its_others_are_told_apart(
     assert "\\u202e" in first
     assert all(line.startswith("  ") for line in others)
     assert bool(others) == (form == "human")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_record_of_a_shard_names_it(form: str, capsys: pytest.CaptureFixture[str], restored: logging.Logger) -> None:
+    log_to_stderr(form)
+
+    def of_shard() -> None:
+        SHARD.set("luasprocs-7")
+        restored.error("x")
+
+    contextvars.copy_context().run(of_shard)
+    restored.error("x")
+    first, second = capsys.readouterr().err.splitlines()
+    assert "luasprocs-7" in first
+    assert "shard" not in second
+    if form == "json":
+        assert json.loads(first)["shard"] == "luasprocs-7"
+        assert json.loads(first)["event"] == "x"
 
 
 @pytest.fixture
