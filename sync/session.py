@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from luasprocs.contract.keys import Keys
-from luasprocs.errors import RepositoryError
+from luasprocs.errors import RepositoryError, ServerMovedError
 from luasprocs.server.changing import changing
 from luasprocs.server.connection import errors_named, hurried
 from luasprocs.server.fleet import open_registry
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from sync.git.repository import Repository
     from sync.reconcile.desired import Desired
     from sync.repository_settings import RepositorySettings
+
+_Found = TypeVar("_Found")
+RESTS_S = (0.2, 1.0)
+"""Nodes hear of a slot that has moved within a second."""
 
 
 class Session:
@@ -102,6 +107,22 @@ class Session:
         """
         return one_shard(self.registry, tag or "")
 
+    def settled(self, read: Callable[[], _Found]) -> _Found:
+        """What `read` returns; if slots of a cluster moved meanwhile, what it returns with the shards as they are then.
+
+        Raises:
+            ServerMovedError: they moved each time.
+        """
+        for rest_s in RESTS_S:
+            try:
+                with errors_named(self.url):
+                    return read()
+            except ServerMovedError:
+                time.sleep(rest_s)
+                self._close()
+                self._registry = None
+        return read()
+
     def desired(self, revision: str | None, *, worktree: bool) -> Desired:
         """What a commit (or the work tree) wants; its namespace is this session's."""
         from sync.reconcile.desired import read_commit, read_worktree  # noqa: PLC0415  # as above
@@ -121,8 +142,11 @@ class Session:
             try:
                 yield
             finally:
-                for one in {*self._registry.shards, self._registry.home} if self._registry else ():
-                    one.client.close()
+                self._close()
+
+    def _close(self) -> None:
+        for one in {*self._registry.shards, self._registry.home} if self._registry else ():
+            one.client.close()
 
     def changing(self, look: str) -> AbstractContextManager[None]:
         """Around a change, within `named_errors`. `look`: the command that shows whether it was done, if its reply is lost."""

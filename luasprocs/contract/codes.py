@@ -123,7 +123,7 @@ class FindingCode(Code):
     DIVERGED = "diverged", "what is live comes from a commit that git's branch doesn't contain", "error"
     UNKNOWN = "unknown", "git doesn't know the commit that is live", "error"
     ENGINE_DIFFERS = "engine_differs", "the loaded engine is not the one that the registry needs", "error"
-    NO_DAEMON = "no_daemon", "triggers, schedules or jobs exist and no daemon is alive", "error"
+    NO_DAEMON = "no_daemon", "triggers, schedules or jobs exist, and no daemon is alive or can go on with them", "error"
     DAEMON_SILENT = "daemon_silent", "a daemon has stopped sending heartbeats", "error"
     FAILING = "failing", "the last runs of a sproc failed", "error"
     DEAD_JOBS = "dead_jobs", "jobs used up their retries", "error"

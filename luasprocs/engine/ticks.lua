@@ -124,8 +124,9 @@ function serve.cover(_, args)
     local source, first_tick, first_ms, left_ms = unpack(args, i, i + 3)
     if not parse_mark(redis.call('HGET', K.EVENTS, source)) then
       write_mark(source, first_tick, 0, first_ms)
-      local left = redis.call('HGET', K.EVENTS, 'left:' .. source) or (left_ms ~= '' and left_ms)
-      if left then record_gap(source, left, first_ms, 'a new epoch: the server restarted, failed over or lost its data', daemon) end
+      local left, known_ms = redis.call('HGET', K.EVENTS, 'left:' .. source), left_ms ~= '' and left_ms
+      local why = left and 'the server restarted or failed over' or 'the server was added, or lost its data'
+      if left or known_ms then record_gap(source, left or known_ms, first_ms, why, daemon) end
       redis.call('HDEL', K.EVENTS, 'left:' .. source)
     end
   end

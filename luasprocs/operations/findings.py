@@ -68,9 +68,7 @@ def worst_first(found: Iterable[Finding]) -> tuple[Finding, ...]:
 def findings(snapshot: Snapshot) -> tuple[Finding, ...]:
     """What is wrong, the worst first; nothing if all is well. At most one finding of a code."""
     if snapshot.unreachable:
-        return (
-            Finding(FindingCode.UNREACHABLE, snapshot.unreachable, "start the server, or name another with --redis"),
-        )
+        return (Finding(FindingCode.UNREACHABLE, snapshot.unreachable, "see its log, or name another with --redis"),)
     found: dict[FindingCode, Finding] = {}
     for find in _ALL:
         for one in find(snapshot):
@@ -84,7 +82,7 @@ def _registry(snapshot: Snapshot) -> Iterator[Finding]:
         return
     if live.empty:
         yield _empty(sprocs.emptied)
-    if refuses := takes_no_writes(snapshot):
+    if refuses := snapshot.refuses:
         message = f"the server takes no writes, so what would run waits: {refuses}"
         yield Finding(FindingCode.UNREACHABLE, message, "see the server's log and INFO; a replica: name its master")
     if sprocs.engine:
@@ -124,16 +122,6 @@ def _empty(generation: int) -> Finding:
         return Finding(FindingCode.DRIFT, message, "luasprocs sync makes live again what git has", "error")
     hint = "in a git repository of sprocs, run luasprocs sync; or name another server, db or namespace"
     return Finding(FindingCode.BEHIND, "no sprocs here yet: the registry is empty", hint)
-
-
-def takes_no_writes(snapshot: Snapshot) -> str:
-    """Why a server takes no writes, if that keeps something from running: a replica has its master's living daemons.
-
-    Heartbeats can't be written then, so that nobody knows which daemons live.
-    """
-    infos = [one.info for one in (snapshot.live, *snapshot.live.siblings)] if snapshot.live else []
-    each = (one.refuses for one in infos if not (one.role == "replica" and snapshot.running.alive))
-    return next(filter(None, each), "")
 
 
 _FIX = "fix the commit, or push one that undoes it; what was live before still runs"
@@ -249,7 +237,7 @@ def _daemons(snapshot: Snapshot) -> Iterator[Finding]:
         )
         if there
     ]
-    if takes_no_writes(snapshot):
+    if snapshot.refuses:
         return  # so heartbeats may be missing, too
     if waits and not alive:
         message = f"no daemon is alive, so nothing runs: {', '.join(one.meaning for one in waits)}"
@@ -258,6 +246,11 @@ def _daemons(snapshot: Snapshot) -> Iterator[Finding]:
         each = [f"{what.meaning}: {alive[0].waits[what]}" for what in stuck]
         names = tuple(one.id for one in alive)
         yield Finding(FindingCode.NO_DAEMON, f"no daemon can go on with {'; '.join(each)}", "see its log", names=names)
+    elif Work.EVENTS in waits and (
+        deaf := tuple(tag for tag, ids in snapshot.running.hearing.items() if tag and not ids)
+    ):
+        message = f"no daemon hears the events of shard {some_of(deaf)}"
+        yield Finding(FindingCode.NO_DAEMON, message, "see the daemons' logs: do they reach its primary?", names=deaf)
     if silent:
         names = tuple(one.id for one in silent)
         each = [

@@ -101,6 +101,12 @@ class SprocFacts:
         """Names whose hash is not as it was applied, sorted."""
         return self.live.drift
 
+    @property
+    def differs(self) -> bool:
+        """Whether a sync is due, whatever git wants: of drift, of a shard, of the engine."""
+        shards = any(one.problem for one in self.shards)
+        return bool(shards or self.live.empty or self.engine or self.live.faults or self.drift)
+
     @cached_property
     def edits(self) -> tuple[LiveEdit, ...]:
         """The live edits that are not committed, by name."""
@@ -132,6 +138,16 @@ class Snapshot:
     def live(self) -> Live | None:
         """What is live; None if the server does not answer."""
         return self.sprocs.live if self.sprocs else None
+
+    @property
+    def refuses(self) -> str:
+        """Why a server takes no writes, if that keeps something from running: a replica has its master's living daemons.
+
+        Heartbeats can't be written then, so that nobody knows which daemons live.
+        """
+        infos = [one.info for one in (self.live, *self.live.siblings)] if self.live else []
+        each = (one.refuses for one in infos if not (one.role == "replica" and self.running.alive))
+        return next(filter(None, each), "")
 
 
 def read_snapshot(registry: Registry, server: str, expected: int = 0) -> Snapshot:

@@ -26,7 +26,7 @@ class ShardsScreen(StateTable[ShardFacts]):
     NONE = "this is no cluster"
     COLUMNS = (
         Column("PRIMARY", 15, 40),
-        Column("TAG", 5, 12),
+        Column("TAG", 5, 20),
         Column("SLOTS", 5, 6, right=True),
         Column("GEN", 4, 8, right=True),
         Column("STATE", 12, 400, grow=True),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from luasprocs.errors import ServerError
 from luasprocs.operations.acknowledgeable import until_ms
-from luasprocs.operations.findings import findings, takes_no_writes
+from luasprocs.operations.findings import findings
 from luasprocs.operations.identity import user_at_host
 from luasprocs.operations.snapshot import read_snapshot, without_server
 from luasprocs.server.errors import errors_named
@@ -45,11 +46,12 @@ def command(flags: dict[str, object], known: bool, shard: str | None, as_json: b
     """Show what is live and what is wrong, worst first. Exit code 1 if there is an error or a warning."""
     console, session = Console.of_process(), Session(flags, lenient=True)
     desired, unreadable = desired_here(session)
+    read = partial(_read, session, desired, unreadable, shard)
     with session.named_errors():
-        snapshot = _read(session, desired, unreadable, shard)
+        snapshot = session.settled(read)
         if known and (until := until_ms(snapshot)):
             acknowledge(session.registry, until, user_at_host())
-            snapshot = _read(session, desired, unreadable, shard)
+            snapshot = session.settled(read)
     found, live = findings(snapshot), snapshot.live
     if live is None:
         if as_json:
@@ -126,7 +128,7 @@ def _daemon_json(daemon: DaemonInfo, snapshot: Snapshot) -> dict[str, object]:
         "id": daemon.id,
         "host": daemon.host,
         "pid": daemon.pid,
-        "alive": daemon.alive(now_ms) or (None if takes_no_writes(snapshot) else False),
+        "alive": daemon.alive(now_ms) or (None if snapshot.refuses else False),
         "age_ms": daemon.age_ms(now_ms),
         "started_at": time_text(daemon.started_s * 1000),
         "covers": dict(sorted(daemon.covers.items())),
@@ -179,7 +181,7 @@ def _print_daemon(console: Console, daemon: DaemonInfo, snapshot: Snapshot) -> N
     running = snapshot.running
     age = f"last seen {daemon.age_ms(running.now_ms) / 1000:.1f} s ago"
     if not daemon.alive(running.now_ms):
-        gone = "not known to be alive, as the server takes no writes" if takes_no_writes(snapshot) else "gone"
+        gone = "not known to be alive, as the server takes no writes" if snapshot.refuses else "gone"
         console.line(f"daemon      {daemon.id}: {gone}; {age}", "dim")
         return
     runs = f"{daemon.runs} run{'s' if daemon.runs != 1 else ''}"

@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from sync.service.supervisor import Supervisor
 
 EVERY_S = 2.0
-REST_FACTOR = 200
-"""How many times its own duration a look at every sproc waits for the next, unless it is asked for."""
+REST_FACTOR, REST_FACTOR_WRONG = 200, 20
+"""How many times its own duration a look at every sproc waits for the next, unless it is asked for: if all was well, and if it
+has seen what a sync, or a moment, may have put right by now.
+"""
 ANSWER_WITHIN_S = 0.7
 """How long a probe waits for a look before it is told what is known."""
 HUNG_AFTER_S = 0.5
@@ -155,5 +157,6 @@ class Observer:
             stats = read_stats(registry, live.sprocs, whole=True)
             self._sprocs = sprocs_of(registry, live, stats, before=self._sprocs)
             done_s = time.monotonic()
-            self._full_again_s = done_s + REST_FACTOR * (done_s - started_s)
+            factor = REST_FACTOR_WRONG if self._sprocs.differs else REST_FACTOR
+            self._full_again_s = done_s + factor * (done_s - started_s)
         return Seen(read_around(registry, self._sprocs), stats, time.time())

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from luasprocs.server.fleet import open_registry
+from luasprocs.server.slots import slot_of
+from sync.session import Session
 from tests.daemons import DaemonProcess
 from tests.gitrepo import SETTINGS, GitRepo
 from tests.sync.commands.shell import Shell
@@ -15,6 +17,7 @@ from tests.until import until
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from luasprocs.server.registry import Registry
     from tests.clusters import Cluster
 
 HURRIED = "?socket_timeout=0.5&socket_connect_timeout=0.5"
@@ -68,6 +71,30 @@ def test_status_lists_the_shards(cluster: Cluster, shell: Shell) -> None:
     ]
     [alone] = shell("status", "--json", "--shard", said["shards"][2]["tag"]).json["shards"]
     assert alone == said["shards"][2]
+
+
+def test_what_is_read_while_a_slot_moves_is_read_again(cluster: Cluster, shell: Shell) -> None:
+    session = Session({}, lenient=True)
+    looks: list[Registry] = []
+
+    def read() -> bool:
+        looks.append(session.registry)
+        shard = session.registry.shards[1]
+        assert shard.client.ping()
+        if len(looks) == 1:
+            assert shard.client.ping()  # the nodes were asked, and won't be for a second
+            cluster.move_slot(slot_of(shard.keys.tag.encode()), source, target)
+        return bool(shard.client.exists(shard.keys.list))
+
+    with session.named_errors():
+        tag = session.registry.shards[1].keys.tag
+        source = cluster.at(f"{{{tag}}}")
+        target = next(node for node in cluster.nodes if node is not source)
+        session.settled(read)
+    assert len(looks) == 2
+    assert looks[0] is not looks[1]
+    cluster.move_slot(slot_of(tag.encode()), target, source)
+    assert shell("status", "--json").json["in_sync"]
 
 
 def test_a_daemon_hears_shards_once_there_are_events(cluster: Cluster, shell: Shell) -> None:

@@ -191,6 +191,7 @@ def test_connections_in_use_stay_when_the_shards_change(cluster):
     connection.disconnect()
 
 
+@pytest.mark.wording
 def test_what_happens_on_a_primary_that_comes_is_a_gap_until_somebody_listens(cluster):
     put(open_registry(cluster.url), (COUNTS,), about=change())
     source, known = cluster.nodes[0], cluster.nodes[0].address
@@ -217,6 +218,7 @@ def test_what_happens_on_a_primary_that_comes_is_a_gap_until_somebody_listens(cl
         until(lambda: new.ask("XLEN", gaps), what=lambda: process.output)
     ((_, gap),) = new.client().xrange(gaps)
     assert int(gap[b"from_ms"]) < written_s * 1000 < int(gap[b"to_ms"])
+    assert b"was added" in gap[b"why"]
     for one in (slot, *more):
         cluster.move_slot(one, new, source)
     cluster.cli("del-node", known, new.id)

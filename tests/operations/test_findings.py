@@ -92,6 +92,15 @@ def test_all_is_well() -> None:
     assert findings(WELL) == ()
 
 
+def test_what_a_sync_may_have_put_right_by_now_differs() -> None:
+    well = SprocFacts(LIVE, shards=(FIRST,))
+    assert not well.differs
+    assert replace(well, shards=(FIRST, FIRST._replace(tag="luasprocs-2", problem="has no sprocs yet"))).differs
+    assert replace(well, engine="the engine is another version").differs
+    changed = LiveSproc("a.lua", "b1", intact=False)
+    assert replace(well, live=LIVE._replace(sprocs={"a.lua": changed})).differs
+
+
 EMPTY = Snapshot(now_ms=NOW_MS, sprocs=SprocFacts(Live(Revision(), None, {}, INFO)), running=Running(NOW_MS))
 
 
@@ -224,6 +233,15 @@ def test_a_shard_that_is_away_is_an_error() -> None:
     away = FIRST._replace(tag="luasprocs-2", problem="can't be reached: it hangs", away=True)
     [one] = findings(snapshot(shards=(FIRST, away)))
     assert (one.code, one.severity, one.names) == (Code.SHARD_DIFFERS, "error", ("luasprocs-2",))
+
+
+def test_a_shard_whose_events_no_daemon_hears_is_an_error_even_if_daemons_live() -> None:
+    both = {"luasprocs-1": (ALIVE.id,), "luasprocs-2": (ALIVE.id,)}
+    assert findings(snapshot(running=Running(NOW_MS, (ALIVE,), hearing=both))) == ()
+    deaf = snapshot(running=Running(NOW_MS, (ALIVE,), hearing={**both, "luasprocs-2": ()}))
+    [one] = findings(deaf)
+    assert (one.code, one.severity, one.names) == (Code.NO_DAEMON, "error", ("luasprocs-2",))
+    assert findings(snapshot(deaf, live=LIVE._replace(triggers={}))) == ()
 
 
 def test_every_code_that_can_be_known_has_a_case() -> None:
