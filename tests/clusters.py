@@ -167,7 +167,7 @@ class Cluster:
         while True:
             folder = self._folder / f"node{len(list(self._folder.iterdir()))}"
             folder.mkdir()
-            node = Node(self._kind, folder, options, port=_free_port())
+            node = Node(self._kind, folder, options, port=free_port())
             with contextlib.suppress(PortTakenError):
                 node.start()
                 self.nodes.append(node)
@@ -298,7 +298,7 @@ class Cluster:
         return redis.RedisCluster(host=HOST, port=self.nodes[0].port, protocol=2, **settings)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """One whose bus port is free, too."""
     while True:
         port = random.choice(PORTS)
