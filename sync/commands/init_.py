@@ -8,11 +8,12 @@ from pathlib import Path
 
 import click
 
-from luasprocs.errors import SettingsError
-from luasprocs.language.editor.command_docs import kept
+from luasprocs.errors import LuasprocsError, SettingsError
+from luasprocs.language.editor.command_docs import KEPT_OF, kept
 from luasprocs.language.editor.meta_library import meta_library
 from sync.console import Console
 from sync.git.checkout import settings_of
+from sync.session import Session
 
 _SETTINGS = """\
 # What a git writer decides. Everything else is the host's: see luasprocs --help.
@@ -27,6 +28,7 @@ local count = redis.call('INCR', KEYS[1] or '{hello.lua}:count')
 return 'hello ' .. (ARGV[1] or 'world') .. ', number ' .. count
 """
 _LIBRARY = ".luals/sprocs.lua"
+_ANSWER_S = 1.0
 _EXTENSIONS = """\
 {
   "recommendations": ["luasprocs.luasprocs"]
@@ -57,7 +59,7 @@ def command(flags: dict[str, str]) -> None:
     if not (folder / "sprocs").exists():
         wanted["sprocs/hello.lua"] = _SPROC
     if settings_of(folder).folder:  # where sprocs stand at the top, each .lua file is one
-        wanted |= {".luarc.json": _LUARC, _LIBRARY: meta_library(kept())}
+        wanted |= {".luarc.json": _LUARC, _LIBRARY: _declarations(flags, console)}
     wanted[".vscode/extensions.json"] = _EXTENSIONS
     for name, content in wanted.items():
         path = folder / name
@@ -71,6 +73,21 @@ def command(flags: dict[str, str]) -> None:
             _write(path, content)
             console.line(f"wrote {name}")
     console.line("next: git add, git commit, luasprocs sync; then luasprocs execute hello.lua")
+
+
+def _declarations(flags: dict[str, str], console: Console) -> str:
+    """With the commands of the server that other commands would use, if it answers soon; else with those of the package."""
+    from luasprocs.server.commands import read_commands  # noqa: PLC0415  # redis: 160 ms
+
+    session = Session(flags, within_s=_ANSWER_S)
+    try:
+        with session.named_errors():
+            found = read_commands(session.registry.home.client)
+    except LuasprocsError as error:
+        console.line(f"commands declared: those of {KEPT_OF} ({error})")
+        return meta_library(kept(), KEPT_OF)
+    console.line(f"commands declared: those of {session.settings.redis_shown}, {found.server}")
+    return meta_library(found.docs, found.server)
 
 
 def _write(path: Path, content: str) -> None:

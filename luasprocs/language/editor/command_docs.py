@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FILE = Path(__file__).with_name("commands.json.gz")
+KEPT_OF = "Valkey 9.1 and Redis 7.0, as of November 2026"
+"""The servers whose answers the table has."""
 
 
 class CommandDoc(NamedTuple):

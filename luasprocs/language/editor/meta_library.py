@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from luasprocs.language.editor.words import LOCALS, MEMBERS
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 _HEAD = """\
 ---@meta
 -- Written by luasprocs init: what a sproc sees, for language servers of Lua. Nothing runs this file.
+-- The commands are those of {server}.
 """
+_COMMAND = re.compile(r"[\w.:-]+", re.ASCII)
 _TYPES = {
     "args": "(string|number)[]?",
     "command": "redis.command",
@@ -59,9 +62,9 @@ _LUA = frozenset({"coroutine", "math", "os", "string", "table", "_G"})
 """Tables of Lua's own, which language servers know."""
 
 
-def meta_library(commands: Mapping[str, CommandDoc]) -> str:
-    """The file's text."""
-    return "\n".join([_HEAD, *_locals(), *_tables(), *_commands(commands)])
+def meta_library(commands: Mapping[str, CommandDoc], server: str) -> str:
+    """The file's text. `server`: whose commands these are."""
+    return "\n".join([_HEAD.format(server=server), *_locals(), *_tables(), *_commands(commands)])
 
 
 def _locals() -> Iterator[str]:
@@ -104,8 +107,9 @@ def _written(parameter: str) -> str:
 def _commands(commands: Mapping[str, CommandDoc]) -> Iterator[str]:
     marks = known_commands()
     lines = [
-        f'---| "{doc.name}" # {doc.summary} `{doc.syntax}`'
+        # What a module says of itself may have any characters.
+        f'---| "{doc.name}" # {" ".join(f"{doc.summary} `{doc.syntax}`".split())}'
         for name, doc in sorted(commands.items())
-        if "|" not in name and marks.get(name) != "noscript"
+        if _COMMAND.fullmatch(name) and marks.get(name) != "noscript"
     ]
     yield "\n".join(["---@alias redis.command string", *lines]) + "\n"

@@ -12,7 +12,7 @@ from luasprocs.language.sandbox import commands as known_commands
 
 
 def test_it_compiles_and_declares_what_the_sandbox_has():
-    text = meta_library(kept())
+    text = meta_library(kept(), "a server")
     assert syntax_problems("sprocs.lua", text.encode()) == []
     declared = set(re.findall(r"^(?:function )?(\w+\.\w+)", text, re.MULTILINE))
     own = {"redis", "cjson", "cmsgpack", "bit", "struct"}
@@ -21,7 +21,7 @@ def test_it_compiles_and_declares_what_the_sandbox_has():
 
 
 def test_its_commands_are_those_that_a_script_may_call():
-    offered = set(re.findall(r'^---\| "([^"]+)"', meta_library(kept()), re.MULTILINE))
+    offered = set(re.findall(r'^---\| "([^"]+)"', meta_library(kept(), "a server"), re.MULTILINE))
     assert {"GET", "HSETNX", "XADD", "OBJECT"} <= offered
     assert offered.isdisjoint({"MULTI", "SUBSCRIBE", "EVAL"})
     assert {name.lower() for name in offered} <= known_commands().keys()

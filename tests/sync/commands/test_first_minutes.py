@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from redis.exceptions import AuthenticationError, ResponseError
 
+from luasprocs.language.editor.command_docs import KEPT_OF
+from luasprocs.server.info import parse_info
 from tests.paths import ROOT
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ def test_init_writes_what_language_servers_of_lua_read(shell: Shell) -> None:
     (library,) = json.loads((shell.repo / ".luarc.json").read_text())["workspace.library"]
     path = shell.repo / library / "sprocs.lua"
     assert "function redis.call(command, ...) end" in path.read_text()
+    assert f"-- The commands are those of {parse_info(shell.redis.info())}.\n" in path.read_text()
     assert shell("plan", "--worktree", "--json").json["created"] == ["hello.lua"]
     path.write_text("an older one")
     assert "sprocs.lua anew" in shell.ok("init").out
@@ -55,6 +58,13 @@ def test_init_writes_what_language_servers_of_lua_read(shell: Shell) -> None:
     (shell.repo / "luasprocs.toml").write_text('folder = ""\n')
     shell.ok("init")
     assert not path.exists(), "at the top it would be a sproc"
+
+
+def test_init_declares_the_commands_of_the_package_if_no_server_answers(shell: Shell) -> None:
+    for url in ("redis://127.0.0.1:1/0", "nonsense"):
+        said = shell.ok("--redis", url, "init")
+        assert KEPT_OF in said.out
+        assert f"-- The commands are those of {KEPT_OF}.\n" in (shell.repo / ".luals/sprocs.lua").read_text()
 
 
 def test_init_writes_settings_that_can_be_read_whatever_the_folders_name(shell: Shell) -> None:
