@@ -9,18 +9,17 @@ from luasprocs.contract.codes import Action
 from luasprocs.errors import ConflictError, EditConflictError, RegistryError
 from luasprocs.language import header
 from luasprocs.language.rules import with_defaults
-from luasprocs.language.sproc import read_sproc
+from luasprocs.language.sproc import Sproc, read_sproc
 from luasprocs.operations.sprocs import live_sproc
 from luasprocs.registry.apply import apply
-from luasprocs.registry.edits import PAST_LIMIT, Edit, blob_like, defaults_of, parse_edit
+from luasprocs.registry.edits import ABSENT, PAST_LIMIT, Edit, blob_like, defaults_of, parse_edit
 from luasprocs.registry.history import read_blobs, read_history
 from luasprocs.registry.live import read_live
 from luasprocs.registry.transaction import Change
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from luasprocs.language.sproc import Sproc
     from luasprocs.registry.history import Generation
     from luasprocs.registry.live import Live
     from luasprocs.registry.revision import Revision
@@ -42,8 +41,8 @@ def edit(
         ProblemsError: the source is broken. ConflictError: others kept changing the registry.
         OwnerError, redis.RedisError: see `luasprocs.registry.apply`.
     """
-    for attempt in range(ATTEMPTS):
-        live = read_live(registry)
+
+    def edited(live: Live) -> Change | None:
         now = _unchanged(registry, name, base)
         if name in live.drift and not _is_git_s(now, source):
             raise RegistryError(
@@ -51,11 +50,40 @@ def edit(
             )
         if source == now.source and onto is None:
             return None
+        change = _change(live, by, f"edit {name}", put=_edited(live, now, source, by, onto))
+        return change._replace(kept={blob_like(base, onto): onto} if onto is not None else {})
+
+    return _applied(registry, edited)
+
+
+def create(registry: Registry, name: str, source: bytes, *, by: str, check: Callable[[Live], None]) -> Revision | None:
+    """Makes a sproc live that neither git nor the registry has, as an edit of nothing. `check`: as of a rollback.
+
+    Raises:
+        EditConflictError: one of that name is live. RegistryError: nothing was ever synced there.
+        ProblemsError, ConflictError, OwnerError, redis.RedisError: see `edit`.
+    """
+
+    def created(live: Live) -> Change:
+        check(live)
+        if name in live.sprocs:
+            raise EditConflictError(f"{name} is live meanwhile: read it", live_sproc(registry, name).source)
+        if not live.revision.generation:
+            raise RegistryError("nothing is live there yet: the first generation is made by luasprocs sync")
+        nothing = Sproc(name, b"", ABSENT, {}, live.revision.commit)
+        sproc = _edited(live, nothing, source, by, None)
+        return _change(live, by, f"edit {name}", put=sproc._replace(blob=blob_like(live.revision.commit, source)))
+
+    return _applied(registry, created)
+
+
+def _applied(registry: Registry, change_of: Callable[[Live], Change | None]) -> Revision | None:
+    """Applies a change of what is live; tries again if others were faster."""
+    for attempt in range(ATTEMPTS):
+        live = read_live(registry)
+        change = change_of(live)
         try:
-            change = _change(live, _edited(live, now, source, by, onto), by, f"edit {name}")
-            return apply(
-                registry, live, change._replace(kept={blob_like(base, onto): onto} if onto is not None else {})
-            )
+            return apply(registry, live, change) if change else None
         except ConflictError:
             if attempt == ATTEMPTS - 1:
                 raise
@@ -76,7 +104,7 @@ def edit_metadata(
 
 
 def undo(registry: Registry, name: str, *, by: str) -> Revision | None:
-    """Makes live what git has of an edited sproc.
+    """Makes live what git has of an edited sproc; one that git has not goes.
 
     Raises:
         RegistryError: the sproc is not edited, or git's source is not kept any more. NoSprocError: nothing of that name is live.
@@ -85,6 +113,13 @@ def undo(registry: Registry, name: str, *, by: str) -> Revision | None:
     found = parse_edit(now.edit)
     if found is None or found.base == now.blob:
         raise RegistryError(f"{name} has no live edit to undo")
+    if found.base == ABSENT:
+
+        def removed(live: Live) -> Change:
+            _unchanged(registry, name, now.blob)
+            return _change(live, by, f"edit {name}", deleted=name)
+
+        return _applied(registry, removed)
     source = read_blobs(registry, [found.base])[found.base]
     return edit(registry, name, source, base=now.blob, by=by)
 
@@ -143,8 +178,9 @@ def _edited(live: Live, now: Sproc, source: bytes, by: str, onto: bytes | None) 
     return sproc._replace(values=values, edit=stored)
 
 
-def _change(live: Live, sproc: Sproc, by: str, subject: str) -> Change:
+def _change(live: Live, by: str, subject: str, *, put: Sproc | None = None, deleted: str = "") -> Change:
     revision = live.revision
+    names = {*live.sprocs, *([put.name] if put else [])} - {deleted}
     return Change(
         commit=revision.commit,
         branch=revision.branch,
@@ -152,9 +188,9 @@ def _change(live: Live, sproc: Sproc, by: str, subject: str) -> Change:
         author=by,
         subject=subject,
         applied_by=by,
-        put=(sproc,),
-        deleted=(),
-        names=tuple(live.sprocs),
+        put=(put,) if put else (),
+        deleted=(deleted,) if deleted else (),
+        names=tuple(sorted(names)),
         pinned=revision.pinned,
         held=revision.held,
         defaults=revision.defaults,

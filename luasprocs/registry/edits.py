@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from luasprocs.registry.live import Live, LiveSproc
     from luasprocs.registry.revision import Revision
 
+ABSENT = ""
+"""Git's blob of a sproc that git does not have."""
 PAST_LIMIT = 50
 """Of how many edits in a row the blobs are kept: some daemon's commit of one of them may be under way."""
 
 
 class Edit(NamedTuple):
-    """`by`: who, `Name <mail>` or user@host; `at`: unix seconds; `base`: git's blob before the first uncommitted edit.
+    """`by`: who, `Name <mail>` or user@host; `at`: unix seconds; `base`: git's blob before the first uncommitted edit, or
+    ABSENT.
 
     `past`: the blobs that were live between `base` and now, the newest last. Git may already have one of them.
     """

@@ -6,16 +6,13 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.contract.encoding import parsed_json
-from luasprocs.registry.edits import parse_edit
+from luasprocs.registry.edits import ABSENT, parse_edit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from luasprocs.registry.live import LiveSproc
     from luasprocs.registry.revision import Revision
-
-ABSENT = ""
-"""Git's blob of a sproc that git does not have."""
 
 
 class Pin(NamedTuple):

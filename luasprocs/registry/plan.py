@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from luasprocs.registry.edits import is_edited, parse_edit
+from luasprocs.registry.edits import ABSENT, is_edited, parse_edit
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -104,7 +104,7 @@ def diff(
         edited=tuple(sorted(kept)),
         overwritten=tuple(sorted(name for name in replaced if live[name].blob != desired.get(name))),
         undone=tuple(sorted(undone)),
-        overtaken=tuple(sorted(name for name in kept if desired.get(name) not in _made_on(live[name]))),
+        overtaken=tuple(sorted(name for name in kept if desired.get(name, ABSENT) not in _made_on(live[name]))),
         held=tuple(sorted(held)),
     )
 

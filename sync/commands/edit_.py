@@ -68,7 +68,7 @@ def command(
             return
         if undoing:
             revision = undo(session.registry, name, by=by)
-            said = f"{name} is back to git's source"
+            said = f"{name} is as git has it"
         elif desired is not None:
             found = put_together(session.registry, session.repository, desired, name)
             revision = _merge(console, session.registry, drafts, found, by)

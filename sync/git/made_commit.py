@@ -79,7 +79,7 @@ def commit_files(repository: Repository, branch: str, parent: str, files: Mappin
                 "cat-file", "--filters", f"--path={path}", blob
             )  # with the line ends that are wanted here
             _replace(repository.path / path, on_disk)
-            git.must("update-index", "--cacheinfo", f"{mode},{blob},{path}")
+            git.must("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}")
     git.must("update-ref", "-m", "luasprocs: live edit", f"refs/heads/{branch}", sha, parent)
     if checked_out:
         git.run("update-index", "-q", "--refresh")
@@ -98,6 +98,7 @@ def _replace(path: Path, content: bytes) -> None:
     """A file's content, in one step, its rights kept."""
     written = path.with_name(f".{path.name}.luasprocs")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         written.write_bytes(content)
         if path.exists():
             written.chmod(path.stat().st_mode)

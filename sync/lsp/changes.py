@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from luasprocs.errors import EditConflictError, NoSprocError, RegistryError, RepositoryError
-from luasprocs.operations.edit import edit, edit_metadata
+from luasprocs.operations.edit import create, edit, edit_metadata
 from luasprocs.operations.identity import author, user_at_host
 from luasprocs.operations.pause import pause, resume
 from luasprocs.operations.rollback import preview, rollback
@@ -45,7 +45,7 @@ class Published(NamedTuple):
 
 class Proposal(NamedTuple):
     """A text that shall be live. `path`: of its file, from the repository's top; `blob`: the live one that it may replace, or ""
-    and `seen` says so of a live text.
+    and `seen` says so of a live text. `new`: neither git nor a registry had it, as far as its author knows.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Proposal(NamedTuple):
     path: str
     blob: str
     seen: Callable[[bytes], bool]
+    new: bool
 
 
 def publish(connected: Connected, proposal: Proposal, confirm: str) -> Published:
@@ -60,7 +61,15 @@ def publish(connected: Connected, proposal: Proposal, confirm: str) -> Published
     name = proposal.name
     require_allowed(connected, name, confirm)
     registry, source = connected.registry, _stored(connected, proposal.path, proposal.source)
-    now = _new_here(connected, name)
+    try:
+        now = live_sproc(registry, name)
+    except NoSprocError:
+        if not proposal.new:
+            raise failed(
+                "no_sproc", f"{name} is not live, and git has had it: commit it and run luasprocs sync"
+            ) from None
+        check = owner_check(registry, lambda: connected.session.repository)
+        return _applied(connected, name, partial(create, registry, name, source, by=_author(connected), check=check))
     allowed = now.blob == proposal.blob if proposal.blob else proposal.seen(now.source)
     if not allowed and now.source != source:
         return Published(done=False, now=now)
@@ -80,13 +89,6 @@ def _applied(connected: Connected, name: str, change: Callable[[], Revision | No
         return Published(done=False, now=live_sproc(connected.registry, name))
     now = live_sproc(connected.registry, name)
     return Published(True, revision.generation if revision else None, now.blob, now.source)
-
-
-def _new_here(connected: Connected, name: str) -> Sproc:
-    try:
-        return live_sproc(connected.registry, name)
-    except NoSprocError as error:
-        raise NoSprocError(f"{error}; a new sproc is made live by a commit and luasprocs sync") from error
 
 
 def _stored(connected: Connected, path: str, source: bytes) -> bytes:

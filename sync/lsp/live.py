@@ -170,4 +170,6 @@ class LiveData:
 
 def _head(path: Path) -> Head:
     found = run_git(path.parent, "cat-file", "blob", f"HEAD:./{path.name}")
-    return Head(found.stdout if found.returncode == 0 else None)
+    if found.returncode == 0:
+        return Head(found.stdout, known=True)
+    return Head(known=run_git(path.parent, "rev-parse", "--quiet", "--verify", "HEAD").returncode == 0)

@@ -74,6 +74,7 @@ async def _publish(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
         (path.relative_to(tree.top) if path.is_relative_to(tree.top) else path).as_posix(),
         given.get("force", {}).get("blob", ""),
         texts.knows,
+        texts.new,
     )
     done = await desk.live.ask(partial(changes.publish, proposal=proposal, confirm=given.get("confirm", "")))
     desk.live.changed()

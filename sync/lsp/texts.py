@@ -10,9 +10,10 @@ LIMIT = 2000
 
 
 class Head(NamedTuple):
-    """What git's HEAD had of a file when it was opened; None: nothing, or there is no git."""
+    """What git's HEAD had of a file when it was opened; None: nothing, or there is no git. `known`: there is a commit."""
 
     source: bytes | None = None
+    known: bool = False
 
 
 class Texts:
@@ -43,11 +44,18 @@ class Texts:
         return (found := _id(source)) in self._had or found in known
 
     @property
+    def new(self) -> bool:
+        """Whether git had no such file when it was opened, and nothing was published from here."""
+        return self.head.known and self.head.source is None and self._published is None
+
+    @property
     def base(self) -> str:
         """What to merge from: what was published last, else what git had, else what was opened."""
         if self._published is not None:
             return self._published
-        return self._first if self.head.source is None else self.head.source.decode("utf-8", "replace")
+        if not self.head.known:
+            return self._first
+        return (self.head.source or b"").decode("utf-8", "replace")
 
 
 def _id(source: bytes) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from luasprocs.registry.history import read_blobs
-from luasprocs.registry.pins import ABSENT
+from luasprocs.registry.edits import ABSENT
 from sync.reconcile.desired import read_commit
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from luasprocs.language.files import SOURCE_LIMIT_BYTES
 from luasprocs.operations.edit import edit
 from luasprocs.operations.identity import user_at_host
 from luasprocs.operations.terminal import Printable, in_a_line, is_hostile
-from luasprocs.registry.edits import LiveEdit, blob_like, edits_of, parse_edit
+from luasprocs.registry.edits import ABSENT, LiveEdit, blob_like, edits_of, parse_edit
 from luasprocs.registry.live import read_sprocs
-from luasprocs.registry.pins import ABSENT, pin_of
+from luasprocs.registry.pins import pin_of
 from luasprocs.server.registry import Registry
 from sync.git.made_commit import Label, commit_files, why_dirty
 
@@ -115,11 +115,13 @@ def _merged(repository: Repository, desired: Desired, sproc: Sproc, one: LiveEdi
     path = desired.path(one.name)
     theirs = repository.file(desired.commit.sha, path, SOURCE_LIMIT_BYTES)
     if theirs is None:
+        if ABSENT in one.edit.blobs:
+            return sproc.source, None, ""
         return b"", None, f"{path} is no longer in {desired.commit.sha[:10]}: {WAYS_OUT}"
     if blob_like(sproc.blob, theirs) in one.edit.blobs:
         return sproc.source, None, ""
     try:
-        base = repository.blobs([one.edit.base])[one.edit.base]
+        base = repository.blobs([one.edit.base])[one.edit.base] if one.edit.base else b""
         changes = _header_changes(base, sproc.source)
         if header.write(base, changes, path) == sproc.source:
             return header.write(theirs, changes, path), theirs, ""
@@ -149,6 +151,9 @@ def _message(
     """`Edit a.lua: timeout 1s -> 2s`, a line for each further one, and who."""
     lines: list[str] = []
     for one in done:
+        if one.name not in desired.entries:
+            lines.append(in_a_line(f"Add {desired.path(one.name)}"))
+            continue
         try:
             git = desired.entries.get(one.name, "")
             before = git if git in one.edit.blobs else one.edit.base

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.errors import RegistryError, RepositoryError
 from luasprocs.operations.sprocs import live_sproc
-from luasprocs.registry.edits import parse_edit
+from luasprocs.registry.edits import ABSENT, parse_edit
 from luasprocs.registry.history import read_blobs
 from sync.git.merge import Merged, merge
 
@@ -33,18 +33,18 @@ def put_together(registry: Registry, repository: Repository, desired: Desired, n
         RepositoryError: git has deleted it, or can't merge.
     """
     live = live_sproc(registry, name)
-    found, git = parse_edit(live.edit), desired.entries.get(name, "")
+    found, git = parse_edit(live.edit), desired.entries.get(name, ABSENT)
     if found is None:
         raise RegistryError(f"{name} is not edited live: there is nothing to merge")
+    if git in found.blobs:
+        raise RegistryError(f"git has not changed {name} since it was edited: there is nothing to merge")
     if not git:
         raise RepositoryError(
             f"git has no {desired.path(name)} any more: edit --undo or sync --discard-edits lets it go"
         )
-    if git in found.blobs:
-        raise RegistryError(f"git has not changed {name} since it was edited: there is nothing to merge")
     if git == live.blob:
         raise RegistryError(f"git has the live edit of {name}: there is nothing to merge")
-    base = read_blobs(registry, [found.base], strict=False).get(found.base)
+    base = b"" if found.base == ABSENT else read_blobs(registry, [found.base], strict=False).get(found.base)
     if base is None:
         base = repository.blobs([found.base])[found.base]
     theirs = repository.blobs([git])[git]

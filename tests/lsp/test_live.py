@@ -80,9 +80,24 @@ def test_a_broken_source_is_not_published_and_says_where(ann):
     assert ann.own("live", name="own5.lua")["source"] == own(5)
 
 
-def test_what_is_not_live_or_not_ours_is_not_published(shop, ann):
-    ann.open("fresh.lua", "return 1\n")
-    for uri, code in ((ann.uri("fresh.lua"), "no_sproc"), ("file:///elsewhere/a.lua", "not_a_sproc")):
+def test_a_new_sproc_is_published_unless_a_colleague_has_one_of_that_name(shop, ann, colleague):
+    ann.open("new.lua", "return 'ann'\n")
+    assert ann.own("publish", uri=ann.uri("new.lua"))["published"]
+    other = colleague().connected()
+    other.open("new.lua", "return 'other'\n")
+    conflict = other.own("publish", uri=other.uri("new.lua"))["conflict"]
+    assert (conflict["base"], conflict["live"], conflict["yours"]) == ("", "return 'ann'\n", "return 'other'\n")
+    ann.change("new.lua", "return 'again'\n")
+    assert ann.own("publish", uri=ann.uri("new.lua"))["published"]
+    shop.cli("edit", "--undo", "new.lua")
+    assert "new.lua" not in shop.cli("list")
+
+
+def test_what_is_gone_or_not_ours_is_not_published(shop, ann):
+    shop.repo.write("sprocs/gone.lua", "return 1\n")
+    shop.repo.commit("not live yet")
+    ann.open("gone.lua")
+    for uri, code in ((ann.uri("gone.lua"), "no_sproc"), ("file:///elsewhere/a.lua", "not_a_sproc")):
         with pytest.raises(RefusedError) as refused:
             ann.own("publish", uri=uri)
         assert refused.value.code == code

@@ -4,15 +4,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from luasprocs.errors import EditConflictError, NoSprocError, ProblemsError, RegistryError
-from luasprocs.operations.edit import edit, edit_metadata, last_change, undo
+from luasprocs.errors import EditConflictError, NoSprocError, OwnerError, ProblemsError, RegistryError
+from luasprocs.operations.edit import create, edit, edit_metadata, last_change, undo
 from luasprocs.operations.sprocs import live_sproc
-from luasprocs.registry.edits import edits_of, parse_edit
+from luasprocs.registry.edits import ABSENT, edits_of, parse_edit
 from luasprocs.registry.history import read_history
 from luasprocs.registry.live import read_live
 from tests.live import put, sproc
 
 if TYPE_CHECKING:
+    from luasprocs.registry.live import Live
     from luasprocs.server.registry import Registry
 
 FIRST = b"-- description=one\n-- owner=ann\nreturn 1\n"
@@ -64,6 +65,34 @@ def test_undo_brings_back_what_git_has(live: Registry) -> None:
     assert edits_of(read_live(live)) == ()
     with pytest.raises(RegistryError, match="no live edit to undo"):
         undo(live, "a.lua", by="ben")
+
+
+def test_a_new_sproc_is_an_edit_of_nothing_and_its_undo_takes_it_away(live: Registry) -> None:
+    create(live, "new/c.lua", b"return 3\n", by="ann", check=ours)
+    assert [(one.name, one.edit.base) for one in edits_of(read_live(live))] == [("new/c.lua", ABSENT)]
+    edit(live, "new/c.lua", b"return 4\n", base=live_sproc(live, "new/c.lua").blob, by="ann")
+    with pytest.raises(EditConflictError) as caught:
+        create(live, "new/c.lua", b"return 5\n", by="ben", check=ours)
+    assert caught.value.theirs == b"return 4\n"
+    undo(live, "new/c.lua", by="ben")
+    assert [*read_live(live).sprocs] == ["a.lua", "b.lua"]
+
+
+def test_a_new_sproc_needs_a_registry_of_ours(registry: Registry) -> None:
+    with pytest.raises(RegistryError, match="luasprocs sync"):
+        create(registry, "c.lua", b"return 3\n", by="ann", check=ours)
+
+    def theirs(_: Live) -> None:
+        raise OwnerError("it is another's")
+
+    put(registry.client, sproc("a.lua", FIRST))
+    with pytest.raises(OwnerError):
+        create(registry, "c.lua", b"return 3\n", by="ann", check=theirs)
+    assert [*read_live(registry).sprocs] == ["a.lua"]
+
+
+def ours(_: Live) -> None:
+    """The check of an owner."""
 
 
 def test_the_last_change_is_what_no_live_edit_covers(live: Registry) -> None:

@@ -39,7 +39,7 @@ export class Publishing implements vscode.Disposable {
   async publish(uri: vscode.Uri): Promise<boolean> {
     const document = await vscode.workspace.openTextDocument(uri);
     if (!(await this.save(document))) return false;
-    const name = (await this.sprocs.of(uri))?.name ?? vscode.workspace.asRelativePath(uri);
+    const name = (await this.sprocs.nameOf(uri)) ?? vscode.workspace.asRelativePath(uri);
     if (MARKS.test(document.getText())) {
       void vscode.window.showErrorMessage(`${name} still has marks of a conflict: it is not published`);
       return false;

@@ -29,6 +29,12 @@ export class Sprocs implements vscode.TreeDataProvider<Sproc> {
     return (await this.all()).find((one) => one.uri !== null && vscode.Uri.parse(one.uri).fsPath === uri.fsPath);
   }
 
+  /** The name of a file, live or not, by the folder of those that are; undefined: it stands elsewhere. */
+  async nameOf(uri: vscode.Uri): Promise<string | undefined> {
+    const folders = (await this.all()).flatMap((one) => (one.uri ? [vscode.Uri.parse(one.uri).path.slice(0, -one.name.length)] : []));
+    return folders.filter((folder) => uri.path.startsWith(folder)).map((folder) => uri.path.slice(folder.length))[0];
+  }
+
   async getChildren(parent?: Sproc): Promise<Sproc[]> {
     return parent || !this.server.state?.connected ? [] : this.all();
   }

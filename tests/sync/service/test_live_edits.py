@@ -7,11 +7,12 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from luasprocs.errors import EditConflictError, NoSprocError, ProblemsError, RegistryError
-from luasprocs.operations.edit import edit, edit_metadata, undo
+from luasprocs.operations.edit import create, edit, edit_metadata, undo
 from luasprocs.operations.rollback import rollback
 from luasprocs.registry.edits import edits_of
 from luasprocs.registry.live import read_live, read_sprocs
@@ -54,6 +55,32 @@ def committed(client, repository, desired):
 
 def edited(client):
     return [one.name for one in edits_of(read_live(Registry(client, KEYS)))]
+
+
+def test_a_new_sproc_is_kept_by_a_sync_and_committed(server, repo):
+    client, registry = server.client(), Registry(server.client(), KEYS)
+    once = [sys.executable, "-m", "sync.cli", "--redis", server.url]
+    run = partial(subprocess.run, cwd=repo.path, env=repo.environ, capture_output=True, text=True)
+    assert run([*once, "sync"]).returncode == 0
+    create(registry, "new/c.lua", b"return 3\n", by=ANN, check=lambda _: None)
+    create(registry, "d.lua", b"return 'live'\n", by=ANN, check=lambda _: None)
+    repo.write("sprocs/d.lua", "return 'git'\n")
+    repo.commit("of the same name")
+    said = run([*once, "sync"]).stdout
+    assert "kept the live edit of d.lua (git has changed it, too" in said
+    assert "kept the live edit of new/c.lua" in said
+    assert "new/c.lua (git has changed it" not in said
+    repo.write("sprocs/new/c.lua", "return 3\n")  # as an editor has saved it
+    first = repo.git("rev-parse", "HEAD")
+    with Service(server.url, repo.path):
+        until(lambda: repo.git("rev-parse", "HEAD") != first)
+        until(lambda: edited(client) == ["d.lua"])
+        assert "the live edit of d.lua waits" in state_of(client).reason
+    assert repo.git("log", "-1", "--format=%an <%ae>%n%s") == f"{ANN}\nAdd sprocs/new/c.lua"
+    assert repo.git("status", "--porcelain") == ""
+    merged = run([*once, "edit", "--merge", "d.lua"], env={**repo.environ, "EDITOR": "cat"})
+    assert "return 'live'" in merged.stdout
+    assert "return 'git'" in merged.stdout
 
 
 def test_an_edit_that_the_host_reverts_is_told(server, repo):
