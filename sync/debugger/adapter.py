@@ -5,6 +5,7 @@ One thread reads requests, and answers those that can be answered while the spro
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from operator import methodcaller
@@ -19,7 +20,7 @@ from sync.debugger.inspection import Inspection, RefusedError, source_of
 from sync.debugger.launch import Launched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from sync.debugger.backend.program import SprocLine
     from sync.debugger.backend.session import DebugSession
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 THREAD = 1
 OUTPUT_LINES = 1000
 """Lines of output between two stops; what comes beyond is left out, and said so."""
+SLOW_S = 2.0
+"""So long after a request for values it is said that the server is at it."""
 CAPABILITIES = {
     "supportsConfigurationDoneRequest": True,
     "supportsConditionalBreakpoints": True,
@@ -41,6 +44,7 @@ CAPABILITIES = {
     "supportsBreakpointLocationsRequest": True,
     "exceptionBreakpointFilters": [{"filter": "error", "label": "Errors that end the sproc", "default": True}],
 }
+_VALUES = frozenset({"scopes", "variables", "evaluate"})
 _STEPS = {"continue": "continue", "next": "next", "stepIn": "in", "stepOut": "out"}
 
 
@@ -116,7 +120,8 @@ class Adapter:
     def _work(self) -> None:
         while (task := self._tasks.get()) is not None:
             name, message = task
-            sound = self._answer(self._in_turn[name], message)
+            with self._saying_if_slow() if name in _VALUES else contextlib.nullcontext():
+                sound = self._answer(self._in_turn[name], message)
             if not sound:
                 continue
             if name == "launch":
@@ -125,6 +130,18 @@ class Adapter:
                 self._advance(self._start)
             elif name in _STEPS:
                 self._advance(methodcaller("resume", _STEPS[name]))
+
+    @contextlib.contextmanager
+    def _saying_if_slow(self) -> Iterator[None]:
+        """Valkey's debugger writes a table in the square of the time that its size would need."""
+        said = "the server is writing out values, which takes long if a table is large: wait, or stop the session"
+        timer = threading.Timer(SLOW_S, self._say, ("stderr", said, None))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def _start(self, session: DebugSession) -> Stop | Ended:
         return session.start(stop_on_entry=bool(self._launched and self._launched.configuration.stop_on_entry))

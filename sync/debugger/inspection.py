@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Arguments = Mapping[str, Any]
 
-_COMMAND = re.compile(r">\s*(.+)|([A-Z][A-Z.]+(?: .*)?)", re.DOTALL)
+_COMMAND = re.compile(r">\s*(.+)|(([A-Z]+)[A-Z.]*(?: .*)?)", re.DOTALL)
 
 
 class RefusedError(LuasprocsError):
@@ -92,13 +92,20 @@ class Inspection:
     def evaluate(self, arguments: Arguments) -> Any:
         session = self._session
         text, frame = str(arguments["expression"]).strip(), int(arguments.get("frameId") or 1) - 1
-        if arguments.get("context") == "repl" and (found := _COMMAND.fullmatch(text)):
+        found = _COMMAND.fullmatch(text) if arguments.get("context") == "repl" else None
+        if found and not self._is_variable(found[3], text, frame):
             try:
                 return {"result": session.command(shlex.split(found[1] or found[2])), "variablesReference": 0}
             except ValueError as error:
                 raise EvaluationError(str(error)) from error
         shown = self._shown(session.evaluate(text, frame))
         return {"result": shown["value"], "variablesReference": shown["variablesReference"]}
+
+    def _is_variable(self, word: str | None, text: str, frame: int) -> bool:
+        """Whether what looks like a command begins with a variable; `KEYS *` is the command."""
+        if not word or text == "KEYS" or word == "ARGV":
+            return bool(word)
+        return word in self._session.variables(frame) or word in self._session.upvalues(frame)
 
 
 def source_of(path: Path) -> dict[str, str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from luasprocs.errors import EditConflictError, NoSprocError, RegistryError, RepositoryError
+from luasprocs.errors import EditConflictError, NoSprocError, ProblemsError, RegistryError, RepositoryError
+from luasprocs.language.compiler import syntax_problems
+from luasprocs.language.sproc import read_sproc
 from luasprocs.operations.edit import create, edit, edit_metadata
 from luasprocs.operations.identity import author, user_at_host
 from luasprocs.operations.pause import pause, resume
@@ -61,6 +63,9 @@ def publish(connected: Connected, proposal: Proposal, confirm: str) -> Published
     name = proposal.name
     require_allowed(connected, name, confirm)
     registry, source = connected.registry, _stored(connected, proposal.path, proposal.source)
+    read_sproc(name, name, source, "")
+    if problems := syntax_problems(name, source):  # the server knows no columns
+        raise ProblemsError(problems)
     try:
         now = live_sproc(registry, name)
     except NoSprocError:

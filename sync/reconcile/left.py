@@ -6,8 +6,8 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from luasprocs.registry.history import read_blobs
 from luasprocs.registry.edits import ABSENT
+from luasprocs.registry.history import read_blobs
 from sync.reconcile.desired import read_commit
 
 if TYPE_CHECKING:

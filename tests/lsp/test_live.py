@@ -77,6 +77,11 @@ def test_a_broken_source_is_not_published_and_says_where(ann):
         (1, "header.unknown-key"),
         (3, "lua.syntax"),
     ]
+    ann.change("own5.lua", "local =\n", 3)
+    with pytest.raises(RefusedError) as refused:
+        ann.own("publish", uri=ann.uri("own5.lua"))
+    (found,) = refused.value.data["problems"]
+    assert (found["line"], found["column"], found["end_column"], found["code"]) == (1, 7, 8, "lua.syntax")
     assert ann.own("live", name="own5.lua")["source"] == own(5)
 
 

@@ -97,7 +97,7 @@ class CompiledSource:
         return [name for name in names if name not in LOCALS]
 
     def following(self, line: int) -> Following:
-        """What may run next, of all functions on a line; the line itself is never among it."""
+        """What may run next, of all functions on a line; the line itself only if nothing else may, in a loop that never ends."""
         lines: set[int] = set()
         returns = False
         for function in self._functions:
@@ -105,7 +105,9 @@ class CompiledSource:
                 if own == line:
                     returns = returns or function.code.step(at).op == RETURN
                     lines.update(function.lines[one] for one in _successors(function, at) if one < len(function.lines))
-        return Following(frozenset(lines) - {line, *({self._end} - self.lines)}, returns or self._end in lines)
+        others = frozenset(lines) - {line, *({self._end} - self.lines)}
+        returns = returns or self._end in lines
+        return Following(others if others or returns else frozenset(lines & {line}), returns)
 
 
 def _successors(function: Prototype, at: int) -> Iterator[int]:

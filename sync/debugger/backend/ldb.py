@@ -147,8 +147,9 @@ class Ldb:
     def command(self, words: Sequence[str | bytes]) -> str:
         """Does a Redis command in the session, and returns its reply as LDB writes it."""
         lines = self.ask("redis", *words)
-        replies = [line.removeprefix("<reply> ") for line in lines if not _COMMAND.match(line)]
-        return "\n".join(replies)
+        said = [line for line in lines if not _COMMAND.match(line)]
+        replies = [line.removeprefix("<reply> ") for line in said if line.startswith("<reply> ")]
+        return "\n".join(replies or said)  # an error's reply, and the same again in other words
 
     def ask(self, *words: str | bytes) -> list[str]:
         """The lines of an answer."""

@@ -52,6 +52,16 @@ def test_expressions_are_evaluated_with_locals(server, debug):
     assert client.evaluate("total") == "7"  # what was refused ends nothing
 
 
+def test_in_the_console_a_variable_comes_before_a_command(server, debug, tree):
+    (tree / "caps.lua").write_text("local TTL = 60\nreturn TTL\n")
+    client = debug("caps.lua", stops={"caps.lua": [2]}, redis=server.url, keys=["k"], args=["a"])
+    assert client.stopped() == "breakpoint caps.lua:2"
+    assert [client.evaluate(one, "repl") for one in ("TTL", "TTL + 1", "> TTL none")] == ["60", "61", "-2"]
+    assert [client.evaluate(one, "repl").replace('"', "") for one in ("KEYS", "ARGV")] == ["{k}", "{a}"]
+    assert client.evaluate("KEYS none*", "repl") in {"[]", "{}"}
+    assert client.evaluate("GET", "repl").count("\n") == 0, "an error is said once"
+
+
 def test_a_condition_a_count_and_a_log(server, debug):
     client = debug("loops.lua", redis=server.url, stopOnEntry=True)
     assert client.stopped() == "entry loops.lua:8"

@@ -90,6 +90,16 @@ def _alive(pid: int) -> bool:
         return False
 
 
+def test_a_table_that_takes_long_to_write_out_is_said_and_can_be_stopped(debug, tree):
+    (tree / "wide.lua").write_text("local t = {}\nfor i = 1, 100000 do t[i] = i end\nreturn #t\n")
+    client = debug("wide.lua", stops={"wide.lua": [3]})
+    assert client.stopped() == "breakpoint wide.lua:3"
+    client.send(b'{"seq": 1000, "type": "request", "command": "scopes", "arguments": {"frameId": 1}}')
+    until(lambda: client.ask("threads") and "a table is large" in client.said)
+    client.ask("terminate")
+    assert client.event("exited")["exitCode"] == 1
+
+
 def test_floods_are_cut(server, debug, tree):
     (tree / "flood.lua").write_text(
         "local sum, long = 0, string.rep('x', 5000000)\nfor i = 1, 3000 do\n  sum = sum + 1\nend\nreturn long\n"

@@ -55,6 +55,7 @@ def test_lines_that_may_follow():
     assert SOURCE.following(13).lines == {12}
     assert SOURCE.following(17).lines >= {18, 20}
     assert SOURCE.following(20).returns
+    assert CompiledSource(b"while true do\n  n = n + 1\nend").following(2) == (frozenset({2}), False)
 
 
 def test_of_what_does_not_compile_nothing_is_known():
