@@ -46,7 +46,8 @@ def syntax_problems(path: str, source: bytes) -> list[Problem]:
     refused = _refusal(source)
     if refused is None:
         return []
-    return [problem(path, "lua.syntax", _text(refused[1]), _place_of(source, refused))]
+    place = _place_of(source, refused)
+    return [problem(path, "lua.syntax", _text(_whole_character(refused[1], source, place)), place)]
 
 
 def uses(source: bytes) -> list[Use]:
@@ -123,6 +124,15 @@ def _token_in(text: str, line_at: int, token: bytes, refused: tuple[int, bytes])
         return None
     start, end = (len(source[:place].decode("utf-8", "surrogateescape")) for place in found)
     return start, end
+
+
+def _whole_character(message: bytes, source: bytes, place: Range) -> bytes:
+    """The message with a character that is not ASCII whole: Lua names its first byte alone."""
+    near = _NEAR.fullmatch(message)
+    if not near or len(near[2]) != 1 or near[2] < b"\x80":
+        return message
+    character = Lines(source.decode("utf-8", "surrogateescape")).slice(place)[:1].encode("utf-8", "surrogateescape")
+    return b"%s near '%s'" % (near[1], character) if character.startswith(near[2]) else message
 
 
 def _text(message: bytes) -> str:

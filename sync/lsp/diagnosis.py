@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from luasprocs.language.analysis import analyse
 from luasprocs.language.check import check
+from luasprocs.language.files import size_problem
 from sync.reconcile.slots import slot_problems
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class Diagnosis:
         there = wanted & set(self._tree.names)
         found: dict[str, list[Problem]] = {self._tree.path(name): [] for name in there}
         problems = {*check(self._tree, there, self._analysed)}
+        sizes = (size_problem(self._tree.size(name), self._tree.path(name)) for name in there)
+        problems |= {*filter(None, sizes)}
         if self._tree.settings.cluster:
             problems |= {*slot_problems(self._tree, there)}
         for one in problems:

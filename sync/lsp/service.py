@@ -193,9 +193,8 @@ class Service:
 
     def _tell(self, root: Root, names: Iterable[str]) -> None:
         for name in sorted(names):
-            positions = self.positions(root, name)
-            found = root.diagnosis.problems.get(name, ()) if positions else ()
-            told = [diagnostic(one, positions) for one in found if positions]
+            positions = Positions(root.tree.text(name) or "", self.encoding)  # of a file too large nothing is read
+            told = [diagnostic(one, positions) for one in root.diagnosis.problems.get(name, ())]
             buffer = root.tree.buffers.get(name)
             params = types.PublishDiagnosticsParams(root.tree.uri(name), told, buffer.version if buffer else None)
             self._server.text_document_publish_diagnostics(params)

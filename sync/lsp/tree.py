@@ -92,6 +92,14 @@ class Tree:
             return None
         return self._kept[name][1]
 
+    def size(self, name: str) -> int:
+        """The bytes of a file that is not open: one too large is not read."""
+        path = None if name in self.buffers else self._listed().get(name)
+        try:
+            return path.lstat().st_size if path else 0
+        except OSError:
+            return 0
+
     def unreadable(self, name: str) -> bool:
         """Whether a sproc's file has bytes that are no UTF-8: an editor may have put something else in their place."""
         path = self._listed().get(name)

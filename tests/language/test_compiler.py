@@ -33,6 +33,7 @@ def misuse(source: str | bytes, *, runasync: bool = False) -> list[str]:
         ("x = 'abc\n'", "1:5", "unfinished string"),
         ("--[[ never closed", "1:18", "unfinished long comment"),
         ("end", "1:1", "near 'end'"),
+        ("local größe = 1", "1:9", "near 'ö'"),
         ("a=\x1b[31m", "1:3", "near 'char(27)'"),
         ("goto x", "1:6", "'=' expected"),
         ("#!lua flags=no-writes\nreturn return", "2:8", "unexpected symbol near 'return'"),

@@ -208,8 +208,15 @@ async def test_a_file_that_comes_and_goes_on_disk(editor, folder):
     await editor.problems("broken.lua")
 
 
-async def test_a_file_too_large_for_a_sproc_costs_nobody_a_wait(editor):
+async def test_a_file_too_large_for_a_sproc_costs_nobody_a_wait(editor, folder):
     text = "local a = 1\n" * 900_000
+    path = folder / "large.lua"
+    path.write_text(text)
+    for kind in (types.FileChangeType.Created, types.FileChangeType.Deleted):
+        event = types.FileEvent(path.as_uri(), kind)
+        editor.client.workspace_did_change_watched_files(types.DidChangeWatchedFilesParams([event]))
+        await editor.problems("large.lua", *(["file.too-large"] if path.exists() else []))
+        path.unlink(missing_ok=True)
     editor.open("large.lua", text)
     await editor.problems("large.lua", "file.too-large")
     asked = types.DocumentSymbolParams(editor.document("large.lua"))

@@ -62,6 +62,12 @@ export function commands(parts: Parts): vscode.Disposable[] {
   ];
 }
 
+/** In a window without a folder: each command of the extension says so, instead of VS Code that there is no such command. */
+export function withoutFolder(contributed: { command: string }[]): vscode.Disposable[] {
+  const others = contributed.map(({ command }) => command).filter((one) => one !== "luasprocs.walkthrough");
+  return others.map((one) => register(one, async () => void vscode.window.showInformationMessage("Open the folder of a repository of sprocs first.", "Open Folder…").then((answer) => answer && vscode.commands.executeCommand("vscode.openFolder"))));
+}
+
 function register(command: string, act: (...args: any[]) => Thenable<unknown>): vscode.Disposable {
   return vscode.commands.registerCommand(command, async (...args: unknown[]) => {
     try {
@@ -86,7 +92,7 @@ async function target(sprocs: Sprocs, subject: Subject, name?: string): Promise<
   if (uri && name) return { name, uri };
   const sproc = uri && (await sprocs.of(uri));
   if (sproc) return { name: sproc.name, uri };
-  if (uri?.scheme === "file" && uri.path.endsWith(".lua")) return { name: vscode.workspace.asRelativePath(uri), uri };
+  if (uri?.scheme === "file" && uri.path.endsWith(".lua")) return { name: (await sprocs.nameOf(uri)) ?? vscode.workspace.asRelativePath(uri), uri };
   const items = (await sprocs.all()).map((one) => ({ label: one.name, description: one.description, one }));
   const picked = await vscode.window.showQuickPick(items, { placeHolder: "Which sproc?" });
   return picked && { name: picked.one.name, uri: picked.one.uri ? vscode.Uri.parse(picked.one.uri) : null };

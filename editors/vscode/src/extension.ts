@@ -1,5 +1,5 @@
 import * as vscode from "vscode";
-import { commands } from "./commands";
+import { commands, withoutFolder } from "./commands";
 import { debugging } from "./debugging";
 import { Documents, SCHEME } from "./documents";
 import { Executions } from "./executions";
@@ -22,7 +22,10 @@ export async function activate(context: vscode.ExtensionContext): Promise<Api | 
   const walkthrough = () => vscode.commands.executeCommand("workbench.action.openWalkthrough", "luasprocs.luasprocs#luasprocs.start", false);
   context.subscriptions.push(vscode.commands.registerCommand("luasprocs.walkthrough", walkthrough));
   const folder = await folderOfSprocs();
-  if (!folder) return undefined;
+  if (!folder) {
+    context.subscriptions.push(...withoutFolder(context.extension.packageJSON.contributes.commands));
+    return undefined;
+  }
   const server = new Server(folder);
   const sprocs = new Sprocs(server);
   const documents = new Documents(server);

@@ -7,6 +7,8 @@ export class Sprocs implements vscode.TreeDataProvider<Sproc> {
   private readonly changed = new vscode.EventEmitter<void>();
   readonly onDidChangeTreeData = this.changed.event;
   private known: Promise<Sproc[]> | undefined;
+  /** Where the files are, as far as it was seen. */
+  private folder?: string;
 
   constructor(private readonly server: Server) {
     server.onSprocs(() => this.refresh());
@@ -31,8 +33,9 @@ export class Sprocs implements vscode.TreeDataProvider<Sproc> {
 
   /** The name of a file, live or not, by the folder of those that are; undefined: it stands elsewhere. */
   async nameOf(uri: vscode.Uri): Promise<string | undefined> {
-    const folders = (await this.all()).flatMap((one) => (one.uri ? [vscode.Uri.parse(one.uri).path.slice(0, -one.name.length)] : []));
-    return folders.filter((folder) => uri.path.startsWith(folder)).map((folder) => uri.path.slice(folder.length))[0];
+    const one = (await this.all()).find(({ uri }) => uri !== null);
+    if (one?.uri) this.folder = vscode.Uri.parse(one.uri).path.slice(0, -one.name.length);
+    return this.folder && uri.path.startsWith(this.folder) ? uri.path.slice(this.folder.length) : undefined;
   }
 
   async getChildren(parent?: Sproc): Promise<Sproc[]> {
