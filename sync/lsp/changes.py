@@ -71,7 +71,7 @@ def publish(connected: Connected, proposal: Proposal, confirm: str) -> Published
     except NoSprocError:
         if not proposal.new:
             raise failed(
-                "no_sproc", f"{name} is not live, and git has had it: commit it and run luasprocs sync"
+                "no_sproc", f"{name} is not live: commit it, and run luasprocs sync"
             ) from None
         check = owner_check(registry, lambda: connected.session.repository)
         return _applied(connected, name, partial(create, registry, name, source, by=_author(connected), check=check))

@@ -95,6 +95,16 @@ exports["saving publishes if that is set, and only then"] = async () => {
   assert.equal(execute("hello.lua"), "hello world");
 };
 
+exports["a new sproc is published before it is committed"] = async () => {
+  await connected();
+  await vscode.workspace.fs.writeFile(uriOf("lib/new.lua"), Buffer.from("return 'new'\n"));
+  const document = await open("lib/new.lua");
+  assert.equal(await asked("luasprocs.publish", document.uri), true);
+  assert.equal(execute("lib/new.lua"), "new");
+  await vscode.commands.executeCommand("workbench.action.closeActiveEditor");
+  await vscode.workspace.fs.delete(document.uri);
+};
+
 exports["what VS Code saves by itself is not published"] = async () => {
   const server = await connected();
   const files = vscode.workspace.getConfiguration("files");
