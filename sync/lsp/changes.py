@@ -70,9 +70,7 @@ def publish(connected: Connected, proposal: Proposal, confirm: str) -> Published
         now = live_sproc(registry, name)
     except NoSprocError:
         if not proposal.new:
-            raise failed(
-                "no_sproc", f"{name} is not live: commit it, and run luasprocs sync"
-            ) from None
+            raise failed("no_sproc", f"{name} is not live: commit it, and run luasprocs sync") from None
         check = owner_check(registry, lambda: connected.session.repository)
         return _applied(connected, name, partial(create, registry, name, source, by=_author(connected), check=check))
     allowed = now.blob == proposal.blob if proposal.blob else proposal.seen(now.source)

@@ -61,7 +61,9 @@ async def _live(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
 async def _publish(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
     place = desk.service.place(given["uri"])
     if place is None or place.root.tree.top != desk.live.top:
-        raise failed("not_a_sproc", f"{given['uri']} is no sproc of {desk.live.top}, the work tree with live data, or too large")
+        raise failed(
+            "not_a_sproc", f"{given['uri']} is no sproc of {desk.live.top}, the work tree with live data, or too large"
+        )
     tree, name = place.root.tree, place.name
     text, path = place.text, tree.file(name)
     if "\ufffd" in text and tree.unreadable(name):

@@ -1,8 +1,13 @@
 -- Runs a sproc under the server's debugger as the engine runs it: by the engine's own text, which gets these sprocs as a registry's.
--- Whoever evaluates this has ARGV: this text, the engine, number of sprocs, for each name, first line,
+-- Whoever evaluates this has ARGV: this text, and in parts a text of `LENGTH:WORD`: the engine, number of sprocs, for each name, first line,
 -- number of fields and fields; then trigger (`call`, `event`, `cron`; `arguments`: those of an event), the sproc's name, its hash's prefix,
 -- event or time, and its arguments. KEYS are the sproc's. A chunk whose name has `user_script` in it is what the debugger stops in.
-local given, at = ARGV, 2 -- the first is this text
+local given, at, text, place = {}, 1, table.concat(ARGV, '', 2), 1
+while place <= #text do
+  local colon = text:find(':', place, true)
+  place = colon + tonumber(text:sub(place, colon - 1)) + 1
+  given[#given + 1] = text:sub(colon + 1, place - 1)
+end
 local loadstring, xpcall, redis, setmetatable = loadstring, xpcall, redis, setmetatable
 local function take()
   at = at + 1
@@ -47,7 +52,7 @@ end
 local core = loadstring('local loadstring, redis = ...; ' .. engine .. '\nreturn core', '@luasprocs:core')(load_text, api)
 local keys, args = {}, { unpack(given, at) }
 for i = 1, #KEYS do keys[i] = KEYS[i] end
-for i = #given, 1, -1 do given[i] = args[i] end -- the global ARGV is the sproc's, for who looks at it
+for i = math.max(#args, #ARGV), 1, -1 do ARGV[i] = args[i] end -- the global ARGV is the sproc's, for who looks at it
 
 local function run()
   local entry, cut = core.load_entry(name), nil

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 from luasprocs.contract.encoding import raw
 from luasprocs.contract.keys import Keys
 from luasprocs.engine import render
+from luasprocs.errors import SettingsError
 from luasprocs.registry.sproc_hash import fields_of
 
 if TYPE_CHECKING:
     from sync.debugger.backend.program import Program
     from sync.debugger.backend.run import Run
 
+MEAN_BYTES, WORDS_LIMIT = 4000, 430
+"""The server's fork loses its arguments if they have a page of memory each on average, or if their list has one."""
 ARGUMENTS = "arguments"
 """In place of a trigger: the reply is ARGV as an event has it."""
 
@@ -24,13 +27,25 @@ def script_of(program: Program) -> bytes:
 
 
 def words_of(program: Program, run: Run) -> list[bytes]:
-    """Its ARGV; its KEYS are the run's."""
+    """Its ARGV: the text of boot.lua, and all else as one text in parts; its KEYS are the run's.
+
+    Raises:
+        SettingsError: it is too much.
+    """
     keys = Keys("")
     boot = resources.files(__package__).joinpath("boot.lua").read_bytes()
     engine = render(keys, "debugger", 0).text.split("\n", 1)[1]
-    words: list[Any] = [boot, engine, len(program.sprocs)]
+    words: list[Any] = [engine, len(program.sprocs)]
     for name, first in program.firsts.items():
         fields = fields_of(program.sprocs[name])
         words += [name, first, 2 * len(fields), *(part for pair in fields.items() for part in pair)]
     words += [run.trigger, run.name, keys.name_prefix, run.word, *run.args]
-    return [word if isinstance(word, bytes) else raw(str(word)) for word in words]
+    told = (word if isinstance(word, bytes) else raw(str(word)) for word in words)
+    text = b"".join(b"%d:%s" % (len(word), word) for word in told)
+    whole = len(text) + len(script_of(program)) + len(boot) + sum(map(len, run.keys))
+    count = whole // MEAN_BYTES + 1
+    if count + len(run.keys) > WORDS_LIMIT:
+        most = (WORDS_LIMIT - len(run.keys)) * MEAN_BYTES
+        raise SettingsError(f"the server's debugger takes {most:,} bytes: the sprocs and arguments have {whole:,}")
+    size = len(text) // count + 1
+    return [boot, *(text[at : at + size] for at in range(0, len(text), size))]

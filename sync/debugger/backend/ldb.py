@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import hiredis
 
+from luasprocs.contract.encoding import raw, text
 from luasprocs.errors import ServerError
 from luasprocs.server.endpoint import Endpoint
+from sync.debugger.backend.values import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +25,10 @@ REPLY_LIMIT_BYTES = 64 << 20
 VALUE_CHARS = 16384
 """Where LDB cuts a value or a reply."""
 BREAKPOINTS_LIMIT = 64
+PART_BYTES = 900
+"""What is safe in a command: a session ends if one has 1024 bytes (on Redis, if one word has), or an empty word."""
+_LONG = "luasprocs:debugger"
+"""A key of the session: what is too long for a word is put together there, and gone again."""
 _STOPPED = re.compile(r"\* Stopped at (\d+), stop reason = (.*)")
 _FRAME = re.compile(r"(?:->|  )[ #](\d+)")
 _IN = re.compile(r"(?:In|From) (.*):$")
@@ -32,6 +38,7 @@ _SAFE = (
     "error(type(luasprocs_found) == 'table' and tostring(rawget(luasprocs_found, 'err')) or tostring(luasprocs_found), 0)"
 )
 """An error that is no string would end the session of a Redis 7.0."""
+_LOADED = "local chunk, problem = loadstring(code, '@ldb_eval') if chunk then return chunk() end error(problem, 0)"
 _COMMAND = re.compile(r"<(redis|server|command)> ")
 
 
@@ -95,16 +102,16 @@ class Ldb:
         lines = self._checked(*words)
         said, line, reason = [], 0, ""
         for one in lines if isinstance(lines, list) else ():
-            text = str(one)
-            if found := _STOPPED.match(text):
+            told = str(one)
+            if found := _STOPPED.match(told):
                 line, reason = int(found[1]), found[2]
-            elif found := _COMMAND.match(text):
-                said.append(Said("command", text[found.end() :]))
-            elif text.startswith("<reply> "):
-                said.append(Said("reply", text.removeprefix("<reply> ")))
-            elif text.startswith("<debug> "):
-                said.append(Said("debug", text.removeprefix("<debug> ")))
-            elif text == "<endsession>":
+            elif found := _COMMAND.match(told):
+                said.append(Said("command", told[found.end() :]))
+            elif told.startswith("<reply> "):
+                said.append(Said("reply", told.removeprefix("<reply> ")))
+            elif told.startswith("<debug> "):
+                said.append(Said("debug", told.removeprefix("<debug> ")))
+            elif told == "<endsession>":
                 return LdbAnswer(0, "", said, self._read())
         return LdbAnswer(line, reason, said)
 
@@ -139,13 +146,21 @@ class Ldb:
 
     def evaluate(self, code: str) -> tuple[bool, str]:
         """Whether Lua took a chunk that sees globals alone, and the value or the error."""
-        line = next(iter(self.ask("eval", _SAFE % code)), "")
+        wrapped = raw(_SAFE % code)
+        if len(wrapped) > PART_BYTES:
+            for at in range(0, len(wrapped), PART_BYTES):
+                self.ask("redis", "APPEND", _LONG, wrapped[at : at + PART_BYTES])
+            wrapped = raw(f"local code = redis.call('GET', '{_LONG}') redis.call('DEL', '{_LONG}') {_LOADED}")
+        line = next(iter(self.ask("eval", wrapped)), "")
         if line.startswith("<retval> "):
             return True, line.removeprefix("<retval> ")
         return False, line.removeprefix("<error> ").removeprefix("Error compiling code: ")
 
     def command(self, words: Sequence[str | bytes]) -> str:
         """Does a Redis command in the session, and returns its reply as LDB writes it."""
+        if not all(words) or len(words) * 8 + sum(map(len, map(raw, map(text, words)))) > PART_BYTES:
+            call = f"redis.call({', '.join(quoted(text(word)) for word in words)})"
+            return self.evaluate(f"local found = {call} return type(found) == 'table' and found.ok or found")[1]
         lines = self.ask("redis", *words)
         said = [line for line in lines if not _COMMAND.match(line)]
         replies = [line.removeprefix("<reply> ") for line in said if line.startswith("<reply> ")]

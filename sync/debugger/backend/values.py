@@ -100,13 +100,13 @@ def literal(value: Value, *, texts: bool = False) -> str | None:
         return None
     if _STRING.fullmatch(value.text):
         return f'"{_ESCAPE.sub(_escaped, value.text[1:-1])}"'
-    return _quoted(value.text)
+    return quoted(value.text)
 
 
 def _key(text: str) -> str:
     if _NUMBER.fullmatch(text) or text in {"true", "false"}:
         return text
-    return f'"{_ESCAPE.sub(_escaped, text[1:-1])}"' if _STRING.fullmatch(text) else _quoted(text)
+    return f'"{_ESCAPE.sub(_escaped, text[1:-1])}"' if _STRING.fullmatch(text) else quoted(text)
 
 
 def _escaped(found: re.Match[str]) -> str:
@@ -114,7 +114,8 @@ def _escaped(found: re.Match[str]) -> str:
     return f"\\{int(word[1:], 16):03d}" if len(word) == 3 else _ESCAPES.get(word, word)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A string of Lua, whatever its bytes."""
     return '"' + "".join(f"\\{one:03d}" for one in text.encode("utf-8", "surrogateescape")) + '"'
 
 

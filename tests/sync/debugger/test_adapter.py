@@ -114,6 +114,29 @@ def test_a_called_sproc_is_stepped_into(server, debug):
     assert client.variables() == {"sum": "9"}
 
 
+def test_a_work_tree_of_many_sprocs(server, debug, tree):
+    for number in range(60):
+        (tree / f"other{number}.lua").write_text(f"return {number}\n" + "-- long\n" * 1000)
+    client = debug("order.lua", stops={"order.lua": [9]}, redis=server.url, keys=["sum"], args=["1"] * 600)
+    assert client.stopped() == "breakpoint order.lua:9"
+    assert client.evaluate("total + #ARGV") == "1200"
+
+
+def test_long_and_empty_words_end_no_session(server, debug):
+    seed = [["SET", "long", "é" * 2000], ["SET", "empty", ""]]
+    client = debug("order.lua", redis=server.url, keys=["sum"], args=["x" * 3000], seed=seed, stopOnEntry=True)
+    assert client.stopped() == "entry order.lua:2"
+    assert client.step("next") == "step order.lua:3"
+    assert client.evaluate("#ARGV[1] + 1") == "3001"
+    assert client.evaluate("> STRLEN long", "repl") == "4000"
+    assert client.evaluate("> SET empty ''", "repl").strip('"').endswith("OK")
+    assert client.evaluate("> EXISTS empty luasprocs:debugger", "repl") == "1"
+    with pytest.raises(Refused):
+        client.evaluate("ARGV[1] +")
+    with pytest.raises(Refused, match="nowhere"):
+        client.evaluate("#ARGV[1] + nowhere")
+
+
 def test_what_it_writes_is_rolled_back(server, debug):
     redis = server.client()
     redis.set("sum", "before")
