@@ -77,7 +77,7 @@ def command(flags: dict[str, str]) -> None:
 
 def _declarations(flags: dict[str, str], console: Console) -> str:
     """With the commands of the server that other commands would use, if it answers soon; else with those of the package."""
-    from luasprocs.server.commands import read_commands  # noqa: PLC0415  # redis: 160 ms
+    from luasprocs.operations.server_commands import read_commands  # noqa: PLC0415  # redis: 160 ms
 
     session = Session(flags, within_s=_ANSWER_S)
     try:

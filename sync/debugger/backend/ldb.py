@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 READ_BYTES = 1 << 16
 REPLY_LIMIT_BYTES = 64 << 20
-VALUE_CHARS = 16384
-"""Where LDB cuts a value or a reply."""
+VALUE_CHARS, HEAD_CHARS, CUT = 16384, 300, " ..."
+"""Where LDB cuts a value or a reply, with what stands before it, which has so many characters at most; and its mark of that."""
 BREAKPOINTS_LIMIT = 64
 PART_BYTES = 900
 """What is safe in a command: a session ends if one has 1024 bytes (on Redis, if one word has), or an empty word."""

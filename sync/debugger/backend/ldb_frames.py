@@ -6,7 +6,7 @@ import itertools
 import re
 from typing import TYPE_CHECKING
 
-from sync.debugger.backend.ldb import LdbError
+from sync.debugger.backend.ldb import CUT, HEAD_CHARS, VALUE_CHARS, LdbError
 from sync.debugger.backend.session import EvaluationError, Frame
 from sync.debugger.backend.values import Value, is_name, literal, names_in, parse
 
@@ -127,6 +127,10 @@ class LdbFrames:
 
     def _made(self, name: str, value: Value) -> list[str]:
         """Code that makes a local. Valkey writes strings as numbers are written: then there are two ways to read it."""
+        if value.cut:
+            raise EvaluationError(
+                f"{name} is too large: the server's debugger shows its first {VALUE_CHARS:,} characters"
+            )
         ways = [literal(value)]
         if self._ldb.valkey:
             ways.append(literal(value, texts=True))
@@ -146,4 +150,6 @@ class LdbFrames:
         return self._parse(text)
 
     def _parse(self, text: str) -> Value:
+        if len(text) > VALUE_CHARS - HEAD_CHARS and text.endswith(CUT):
+            return Value(text, cut=True)
         return parse(text, bare=self._ldb.valkey)

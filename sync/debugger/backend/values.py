@@ -22,10 +22,14 @@ DEPTH_LIMIT = 50
 
 
 class Value(NamedTuple):
-    """A value. `text`: as it is shown; `fields`: those of a table, each by the key's text; None of any other value."""
+    """A value. `text`: as it is shown; `fields`: those of a table, each by the key's text; None of any other value.
+
+    `cut`: the debugger shows its beginning alone.
+    """
 
     text: str
     fields: dict[str, Value] | None = None
+    cut: bool = False
 
     @property
     def true(self) -> bool:

@@ -137,6 +137,17 @@ def test_long_and_empty_words_end_no_session(server, debug):
         client.evaluate("#ARGV[1] + nowhere")
 
 
+@pytest.mark.wording
+def test_of_what_is_shown_in_part_nothing_is_evaluated(server, debug):
+    client = debug("order.lua", redis=server.url, keys=["sum"], args=["x" * 17000, "2"], stopOnEntry=True)
+    assert client.stopped() == "entry order.lua:2"
+    assert client.evaluate("ARGV").endswith(" ...")
+    for expression in ("#ARGV", "ARGV[2]"):
+        with pytest.raises(Refused, match="ARGV is too large"):
+            client.evaluate(expression)
+    assert client.evaluate("#KEYS") == "1"
+
+
 def test_what_it_writes_is_rolled_back(server, debug):
     redis = server.client()
     redis.set("sum", "before")

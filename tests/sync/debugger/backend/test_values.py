@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sync.debugger.backend.values import literal, names_in, parse
+from sync.debugger.backend.values import Value, literal, names_in, parse
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_strings_without_quotes():
 
 @pytest.mark.parametrize("text", ["{", "{" * 100, "[", '{["a"', "{=", '"', "{[[[", '{"a"=', "x}"])
 def test_what_is_broken_stays_a_text(text):
-    assert parse(text) == (text, None)
+    assert parse(text) == Value(text)
     assert parse(text, bare=True).text == text
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from luasprocs.language.editor.meta_library import meta_library
-from luasprocs.server.commands import read_commands
+from luasprocs.operations.server_commands import read_commands
 
 if TYPE_CHECKING:
     from pathlib import Path
