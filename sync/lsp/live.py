@@ -33,6 +33,7 @@ _Done = TypeVar("_Done")
 LOOK_WITHIN_S, ASK_WITHIN_S = 3.0, 10.0
 SHOWN_S = 120.0
 """So long after it was asked for a glob is counted again and again."""
+BEGIN_WITHIN_S = 1.0
 NO_ANSWER_S = 30.0
 """A client that has not answered a refresh for so long has forgotten it."""
 
@@ -68,7 +69,7 @@ class LiveData:
         """Stops the threads; those that wait for a server end with the process."""
         if self._lookout:
             self._lookout.end()
-        self.tail(on=False)
+        self._tail(on=False)
 
     async def ask(self, act: Callable[[Connected], _Done]) -> _Done:
         """What `act` finds in the registry, in a thread.
@@ -117,8 +118,14 @@ class LiveData:
         """Waits for what `remember_head` was asked before."""
         await asyncio.gather(*self._tasks)
 
-    def tail(self, *, on: bool) -> None:
-        """Tells executions as they come, or no more."""
+    async def tail(self, *, on: bool) -> None:
+        """Tells executions as they come, or no more; waits for the beginning, but not long."""
+        self._tail(on=on)
+        if self._executions:
+            began = self._executions.began.wait
+            await asyncio.get_running_loop().run_in_executor(None, began, BEGIN_WITHIN_S)
+
+    def _tail(self, *, on: bool) -> None:
         if self._executions:
             self._executions.end()
             self._executions = None

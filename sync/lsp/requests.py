@@ -143,7 +143,7 @@ async def _pause(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _tail(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
-    desk.live.tail(on=given["on"])
+    await desk.live.tail(on=given["on"])
     return {"on": given["on"]}
 
 

@@ -23,11 +23,14 @@ RETRY_S = 1.0
 
 
 class ExecutionsThread:
-    """Follows from now on until `end`. `came` gets records and how many were left out at least, in the thread."""
+    """Follows from now on until `end`. `came` gets records and how many were left out at least, in the thread.
+
+    `began`: what is recorded from now on is told, or the registry can't be asked.
+    """
 
     def __init__(self, connecting: Connecting, came: Callable[[Sequence[Execution], int], None]) -> None:
         self._connecting, self._came = connecting, came
-        self._over = threading.Event()
+        self._over, self.began = threading.Event(), threading.Event()
         self._tails: Tails | None = None
         self._registry: Registry | None = None
 
@@ -42,6 +45,7 @@ class ExecutionsThread:
             try:
                 found, dropped = asked(self._connecting, self._read)
             except Exception:  # noqa: BLE001  # who looks says why; whatever it is, the next read may go well
+                self.began.set()
                 self._over.wait(RETRY_S)
                 continue
             if found and not self._over.is_set():
@@ -53,6 +57,7 @@ class ExecutionsThread:
         if self._tails is None or self._registry is not registry:
             after = newest_ids(registry)
             self._tails, self._registry = Tails(registry, after), registry
+            self.began.set()
         found = self._tails.read(BATCH_RECORDS, self._tails.block_ms)
         if len(found) >= BATCH_RECORDS:  # more came than anybody reads: go on with what comes next
             self._tails = Tails(registry, newest_ids(registry))
