@@ -15,22 +15,20 @@ from luasprocs.errors import LuasprocsError
 from sync.debugger.backend.breakpoints import Breakpoint, Breakpoints, hit_problem
 from sync.debugger.backend.ldb import SessionEndedError
 from sync.debugger.backend.session import Ended, Stop
+from sync.debugger.client import Client
 from sync.debugger.configuration import Configuration
-from sync.debugger.inspection import Inspection, RefusedError, source_of
+from sync.debugger.inspection import Inspection, RefusedError
 from sync.debugger.launch import Launched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from sync.debugger.backend.program import SprocLine
     from sync.debugger.backend.session import DebugSession
     from sync.debugger.transport import Transport
 
     Arguments = Mapping[str, Any]
 
 THREAD = 1
-OUTPUT_LINES = 1000
-"""Lines of output between two stops; what comes beyond is left out, and said so."""
 SLOW_S = 2.0
 """So long after a request for values it is said that the server is at it."""
 CAPABILITIES = {
@@ -52,16 +50,14 @@ class Adapter:
     """One client. `run` returns when it is gone."""
 
     def __init__(self, transport: Transport) -> None:
-        self._transport = transport
+        self._transport, self._client = transport, Client(transport)
         self._breakpoints = Breakpoints()
-        self._before_launch: dict[str, list[Any]] = {}
         self._launched: Launched | None = None
         self._session: DebugSession | None = None
         self._tasks: queue.SimpleQueue[tuple[str, dict[str, Any]] | None] = queue.SimpleQueue()
         self._standing = threading.Event()
         self._ended = threading.Lock()
         self._error = ""
-        self._printed = 0
         self._inspection: Inspection | None = None
         self._at_once: dict[str, Callable[[Arguments], Any]] = {
             "initialize": lambda _: CAPABILITIES,
@@ -96,7 +92,7 @@ class Adapter:
                     continue
                 if name == "disconnect":
                     self._close()
-                    self._respond(message, {})
+                    self._client.respond(message, {})
                     break
                 self._take(name, message)
         finally:
@@ -108,10 +104,10 @@ class Adapter:
         if name in self._at_once:
             self._answer(self._at_once[name], message)
         elif name not in self._in_turn:
-            self._refuse(message, f"{name} is not supported")
+            self._client.refuse(message, f"{name} is not supported")
         elif name not in {"launch", "configurationDone"} and not self._standing.is_set():
             why = "the session has ended" if self._ended.locked() else "the sproc is running"
-            self._refuse(message, why if self._session else "nothing is being debugged")
+            self._client.refuse(message, why if self._session else "nothing is being debugged")
         else:
             if name in _STEPS:
                 self._standing.clear()
@@ -125,7 +121,7 @@ class Adapter:
             if not sound:
                 continue
             if name == "launch":
-                self._event("initialized")
+                self._client.event("initialized")
             elif name == "configurationDone" and self._session:
                 self._advance(self._start)
             elif name in _STEPS:
@@ -135,7 +131,7 @@ class Adapter:
     def _saying_if_slow(self) -> Iterator[None]:
         """Valkey's debugger writes a table in the square of the time that its size would need."""
         said = "the server is writing out values, which takes long if a table is large: wait, or stop the session"
-        timer = threading.Timer(SLOW_S, self._say, ("stderr", said, None))
+        timer = threading.Timer(SLOW_S, self._client.say, ("stderr", said))
         timer.daemon = True
         timer.start()
         try:
@@ -151,45 +147,23 @@ class Adapter:
         try:
             body = handler(arguments if isinstance(arguments, dict) else {})
         except SessionEndedError as error:
-            self._refuse(message, str(error))
+            self._client.refuse(message, str(error))
             self._end(Ended(error=f"{error}"))
             return False
         except LuasprocsError as error:
-            self._refuse(message, str(error))
+            self._client.refuse(message, str(error))
             return False
         except Exception as error:  # noqa: BLE001  # a client may send anything, and each request is answered
-            self._refuse(message, f"{type(error).__name__}: {error}")
+            self._client.refuse(message, f"{type(error).__name__}: {error}")
             return False
-        self._respond(message, body or {})
+        self._client.respond(message, body or {})
         return True
-
-    def _respond(self, message: dict[str, Any], body: Any) -> None:
-        head = {"type": "response", "request_seq": message.get("seq", 0), "command": message["command"]}
-        self._transport.send({**head, "success": True, "body": body})
-
-    def _refuse(self, message: dict[str, Any], why: str) -> None:
-        head = {"type": "response", "request_seq": message.get("seq", 0), "command": message["command"]}
-        error = {"id": 1, "format": "{why}", "variables": {"why": why}, "showUser": True}
-        self._transport.send({**head, "success": False, "message": why, "body": {"error": error}})
-
-    def _event(self, name: str, **body: Any) -> None:
-        self._transport.send({"type": "event", "event": name, "body": body})
-
-    def _say(self, category: str, text: str, place: SprocLine | None) -> None:
-        self._printed += 1
-        if self._printed > OUTPUT_LINES:
-            return
-        if self._printed == OUTPUT_LINES:
-            category, text, place = "stderr", "… more output is left out, until the sproc stops", None
-        body: dict[str, Any] = {"category": category, "output": text + "\n"}
-        if place and self._launched:
-            body |= {"source": source_of(self._launched.path_of(place.name)), "line": place.line}
-        self._event("output", **body)
 
     def _advance(self, how: Callable[[DebugSession], Stop | Ended]) -> None:
         if self._session is None:
             return
-        self._error, self._printed = "", 0
+        self._error = ""
+        self._client.listens()
         if self._inspection:
             self._inspection.forget()
         try:
@@ -200,30 +174,30 @@ class Adapter:
             self._end(found)
             return
         self._error = found.text
-        self._printed = 0
+        self._client.listens()
         self._standing.set()
         more = {"text": found.text, "description": found.text} if found.text else {}
-        self._event("stopped", reason=found.reason, threadId=THREAD, allThreadsStopped=True, **more)
+        self._client.event("stopped", reason=found.reason, threadId=THREAD, allThreadsStopped=True, **more)
 
     def _end(self, ended: Ended) -> None:
         """Says how it ended, once."""
         if not self._ended.acquire(blocking=False):
             return
         self._standing.clear()
-        self._printed = 0
+        self._client.listens()
         if ended.error:
-            self._say("stderr", ended.error, ended.place)
+            self._client.say("stderr", ended.error, ended.place)
         else:
-            self._say("stdout", f"reply: {ended.reply}", None)
-        self._event("exited", exitCode=1 if ended.error else 0)
-        self._event("terminated")
+            self._client.say("stdout", f"reply: {ended.reply}")
+        self._client.event("exited", exitCode=1 if ended.error else 0)
+        self._client.event("terminated")
 
     def _launch(self, arguments: Arguments) -> Any:
         if self._launched is not None:
             raise RefusedError("one session launches one sproc")
         launched = Launched(Configuration.parse(arguments))
-        self._launched = launched
-        self._session = launched.session(self._breakpoints, self._say)
+        self._launched, self._client.path_of = launched, launched.path_of
+        self._session = launched.session(self._breakpoints, self._client.say)
         self._inspection = Inspection(self._session, launched)
         return {}
 

@@ -1,0 +1,58 @@
+"""What a client of the debug adapter is told: answers, events, and output, which is limited between two stops."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sync.debugger.inspection import source_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from sync.debugger.backend.program import SprocLine
+    from sync.debugger.transport import Transport
+
+OUTPUT_LINES = 1000
+"""Lines of output between two stops; what comes beyond is left out, and said so."""
+
+
+class Client:
+    """One client. `path_of`: where the file of a sproc is, by its name; None before anything is launched."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._said = 0
+        self.path_of: Callable[[str], Path] | None = None
+
+    def respond(self, message: dict[str, Any], body: Any) -> None:
+        """Answers a request."""
+        self._transport.send({**_head(message), "success": True, "body": body})
+
+    def refuse(self, message: dict[str, Any], why: str) -> None:
+        """Answers a request that can't be done."""
+        error = {"id": 1, "format": "{why}", "variables": {"why": why}, "showUser": True}
+        self._transport.send({**_head(message), "success": False, "message": why, "body": {"error": error}})
+
+    def event(self, name: str, **body: Any) -> None:
+        self._transport.send({"type": "event", "event": name, "body": body})
+
+    def listens(self) -> None:
+        """A stop: there is room for output again."""
+        self._said = 0
+
+    def say(self, category: str, text: str, place: SprocLine | None = None) -> None:
+        """A line of output, and where it comes from."""
+        self._said += 1
+        if self._said > OUTPUT_LINES:
+            return
+        if self._said == OUTPUT_LINES:
+            category, text, place = "stderr", "… more output is left out, until the sproc stops", None
+        body: dict[str, Any] = {"category": category, "output": text + "\n"}
+        if place and self.path_of:
+            body |= {"source": source_of(self.path_of(place.name)), "line": place.line}
+        self.event("output", **body)
+
+
+def _head(message: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "response", "request_seq": message.get("seq", 0), "command": message["command"]}
