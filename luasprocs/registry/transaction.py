@@ -134,7 +134,8 @@ class Transaction(NamedTuple):
             yield packed("HDEL", self.keys.digests, *map(raw, names))
             yield packed("DEL", *(raw(self.keys.minutes(name)) for name in names))
         # A schedule that is no more has no countdown, and begins anew if it comes back.
-        replaced = {sproc.name for sproc in self.change.put if not sproc.scheduled} & self.live.sprocs.keys()
+        live = self.live.sprocs
+        replaced = {sproc.name for sproc in self.change.put if sproc.name in live and not sproc.scheduled}
         for names in batched(sorted({*deleted, *replaced}), NAMES_A_COMMAND):
             yield packed("DEL", *(raw(self.keys.cron_prefix + name) for name in names))
             yield packed("HDEL", self.keys.scheduled, *map(raw, names))
