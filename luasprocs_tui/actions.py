@@ -19,7 +19,8 @@ class Action:
     """`name`: of its `:` command; the method is `action_NAME`, of the screen or (`app`) of `TuiApp`.
 
     `keys`: "" for one that is only a command; `where`: screens, `views` for all of them, or `everywhere`; `writes`: it changes
-    something in Redis, and is off with --read-only; `shown`: stands in the footer; `takes`: what may stand behind the command;
+    something in Redis, and is off with --read-only; `shown`: stands in the footer; `shown_at`: of these screens, among what is
+    done there, whatever `shown` says; `takes`: what may stand behind the command;
     `also`: other names of the command; `always`: its key does it in dialogs, too; `moves`: it leads to another place.
     """
 
@@ -30,6 +31,7 @@ class Action:
     where: tuple[str, ...]
     writes: bool = False
     shown: bool = True
+    shown_at: tuple[str, ...] = ()
     display: str | None = None
     takes: str = ""
     app: bool = False
@@ -92,7 +94,8 @@ ACTIONS = (
     Action("daemons", "D", "Daemons", "Lists the daemons: lag, last seen, since when.", _VIEWS, shown=False),
     Action("outages", "U", "Outages", "Lists times in which nobody heard.", _VIEWS, shown=False),
     Action("shards", "H", "Shards", "Lists the shards of a cluster.", _VIEWS, shown=False),
-    Action("ribbon", "W", "Since when", "Shows a day's errors, and which generation they began with.", _VIEWS, shown=False),
+    Action("ribbon", "W", "Since when", "Shows a day's errors, and which generation they began with.", _VIEWS,
+           shown=False, shown_at=("sprocs", "source", "stats", "executions", "record", "findings")),
     Action("history", "h", "History", "Lists generations, to roll back to one.", _VIEWS),
     Action("wanted", "v", "Git", "Compares what git wants with what is live.", _VIEWS, shown=False, also=("git",)),
     Action("execute", "R", "Run", "Runs it, and shows the reply.", (*_ONE, "record"), writes=True, takes=_CALL, also=("run",)),
@@ -161,7 +164,7 @@ def bindings(where: str) -> list[Binding]:
             one.keys,
             one.target,
             one.label,
-            show=one.shown,
+            show=one.shown or where in one.shown_at,
             key_display=one.display,
             id=f"{where}.{one.name}",
             priority=one.always,
@@ -179,6 +182,11 @@ def places_of(action: Action) -> tuple[str, ...]:
 def moves(where: str) -> list[Binding]:
     """Those of one kind of widget, which has `action_move`, `action_page` and `action_end`."""
     return [Binding(keys, action, says, show=False, id=f"{where}.{name}") for name, keys, action, says in MOVES]
+
+
+def is_view(action: Action | None) -> bool:
+    """Whether it leads to one of the views that each screen has, and to nothing more of what is shown here."""
+    return action is not None and action.where == _VIEWS and not action.shown_at
 
 
 def of(name: str) -> Action | None:

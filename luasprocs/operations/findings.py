@@ -152,14 +152,16 @@ def _wanted(snapshot: Snapshot) -> Iterator[Finding]:
         yield Finding(FindingCode.DEGRADED, wanted.unreadable, "look at the repository with git")
     if wanted.refused:
         yield Finding(FindingCode.REFUSED, wanted.refused, _ALLOW if " --" in wanted.refused else _FIX)
-    if wanted.differs:
+    sync = snapshot.sync
+    refused = sync.state == DesiredState.REFUSED and sync.commit == wanted.commit and not _overtaken(snapshot)
+    if wanted.differs and not refused:  # which says so, and why
         message = f"git wants {wanted.commit[:SHA_SHOWN]}, which is not live"
         yield Finding(FindingCode.BEHIND, message, "luasprocs plan shows the difference, luasprocs sync makes it live")
 
 
 def _git(snapshot: Snapshot) -> Iterator[Finding]:
     """What the daemon that follows git saw, unless something was applied since: it will look again, if it is there."""
-    sync, live = snapshot.sync, snapshot.live
+    sync = snapshot.sync
     if 0 < sync.followed_until_ms < snapshot.now_ms:
         since_ms = sync.followed_until_ms
         message = f"no daemon looks at git any more; {sync.daemon} was the last to say what it wants"
@@ -167,7 +169,7 @@ def _git(snapshot: Snapshot) -> Iterator[Finding]:
     code, hint = _STATES.get(sync.state, (None, ""))
     if code is FindingCode.ENGINE_DIFFERS and snapshot.sprocs and snapshot.sprocs.engine:
         return  # the registry says so itself
-    if code is None or (live and sync.generation and live.revision.generation > sync.generation):
+    if code is None or _overtaken(snapshot):
         return
     reason = sync.reason or f"git wants {sync.commit[:SHA_SHOWN]}, which is not live"
     if code is FindingCode.REFUSED and sync.commit:
@@ -175,6 +177,11 @@ def _git(snapshot: Snapshot) -> Iterator[Finding]:
         reason += f" (commit {sync.commit[:SHA_SHOWN]}{by})"
     names = tuple(sorted({*sync.created, *sync.updated, *sync.deleted}))
     yield Finding(code, reason, hint, names=names, by=sync.daemon, since_ms=int(sync.at * 1000))
+
+
+def _overtaken(snapshot: Snapshot) -> bool:
+    live, seen = snapshot.live, snapshot.sync.generation
+    return bool(live and seen and live.revision.generation > seen)
 
 
 def _held(snapshot: Snapshot) -> Iterator[Finding]:

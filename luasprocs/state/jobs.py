@@ -87,12 +87,35 @@ def _read_jobs(shard: Registry, limit: int) -> list[JobRecord]:
     ]
     enqueued = _read(client, "LRANGE", keys.enqueued, 0, limit - 1)
     delayed = _read(client, "ZRANGE", keys.delayed, 0, limit - 1, "WITHSCORES")
-    dead = reversed(_read(client, "XREVRANGE", keys.dead, "+", "-", "COUNT", limit))
     found = [_of_entry(entry, fields, running, alive) for entry, fields in queued]
     found += [*(_record(one, "queued") for one in enqueued), *waiting, *_delayed(delayed)]
-    found += [_of_dead(fields) for _, fields in dead]
+    found += reversed(_read_dead(shard, limit))
     jobs = [job._replace(shard=keys.tag) if keys.tag else job for job in found if job is not None]
     return sorted(jobs, key=lambda job: STATES.index(job.state))
+
+
+class DeadJobs(NamedTuple):
+    """How many of one sproc are dead. `error`: of the newest, the place first."""
+
+    number: int
+    error: str
+
+
+def count_dead(registry: Registry, limit: int = LIMIT) -> dict[str, DeadJobs]:
+    """Those of each sproc, of the newest `limit` of each shard.
+
+    Raises:
+        redis.RedisError: the server can't be read.
+    """
+    found: dict[str, DeadJobs] = {}
+    for job in (one for some in each_shard(registry, lambda shard: _read_dead(shard, limit)) for one in some if one):
+        known = found.get(job.sproc, DeadJobs(0, job.error))
+        found[job.sproc] = DeadJobs(known.number + 1, known.error)
+    return found
+
+
+def _read_dead(shard: Registry, limit: int) -> list[JobRecord | None]:
+    return [_of_dead(fields) for _, fields in _read(shard.client, "XREVRANGE", shard.keys.dead, "+", "-", "COUNT", limit)]
 
 
 def count_jobs(registry: Registry) -> dict[str, int]:

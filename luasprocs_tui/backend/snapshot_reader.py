@@ -16,7 +16,7 @@ from luasprocs.contract.codes import FindingCode
 from luasprocs.contract.encoding import raw, text
 from luasprocs.language.metadata import says_yes
 from luasprocs.language.triggers import HEADER_KEYS, described, schedule_of
-from luasprocs.operations.acknowledgeable import gaps_of, unknown_after_ms, until_ms
+from luasprocs.operations.acknowledgeable import unknown_after_ms, until_ms
 from luasprocs.operations.findings import findings
 from luasprocs.operations.snapshot import away_shards, failing_in, missed_in, read_beside, sprocs_of
 from luasprocs.registry.edits import is_edited
@@ -24,9 +24,10 @@ from luasprocs.registry.live import LiveSproc, read_live
 from luasprocs.server.reading import raise_refusals
 from luasprocs.server.shards import each_shard, reached
 from luasprocs.state.stats import summed
+from luasprocs_tui.backend.around import DeadJobsReader, counts_of, with_around
 from luasprocs_tui.backend.rates import PulseCounter, StatsCounter
 from luasprocs_tui.values.rows import Row, state_of
-from luasprocs_tui.values.snapshots import Counts, Snapshot
+from luasprocs_tui.values.snapshots import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from luasprocs.operations.snapshot import Snapshot as Around
     from luasprocs.registry.live import Live
     from luasprocs.server.registry import Registry
+    from luasprocs.state.jobs import DeadJobs
     from luasprocs_tui.values.rows import Counters
 
 T = TypeVar("T")
@@ -50,7 +52,7 @@ IN_TURN = 100
 PIPELINE_COMMANDS = 1000
 COUNTED = (
     *(b"calls", b"call_errors", b"runs", b"errors", b"duration_us_total", b"calls_us_total", b"last_run"),
-    *(b"last_status", b"failed_in_a_row", b"failing_since", b"last_error", b"last_missed"),
+    *(b"last_status", b"failed_in_a_row", b"failing_since", b"last_error", b"missed", b"last_missed"),
 )
 HEADER_FIELDS = ("description", *HEADER_KEYS, "runasync", "enabled", "library", "catchup", "commit")
 
@@ -73,6 +75,7 @@ class SnapshotReader:
         self._looks = self._turn = 0
         self._pulse = PulseCounter()
         self._stats = StatsCounter()
+        self._dead = DeadJobsReader()
 
     def there(self) -> Registry:
         """The registry with those shards that answered when it was read last; with all as long as it wasn't."""
@@ -106,7 +109,8 @@ class SnapshotReader:
                 replace(row, counters=counters[row.name]) if row.name in counters else row for row in self._last.rows
             )
             self._last = self._last._replace(rows=rows, read_at_s=time.monotonic())
-        self._last = self._with(self._last, around, [one.stream for one in looks])
+        dead = self._dead.read(registry, around.dead_jobs)
+        self._last = self._with(self._last, around, [one.stream for one in looks], dead)
         self._seen = seen
         self._looks += 1
         return self._last
@@ -122,19 +126,21 @@ class SnapshotReader:
         seen = set(visible)
         return [row.name for row in rows[begin : self._turn] if row.name not in seen]
 
-    def _with(self, last: Snapshot, around: Around, streams: Sequence[Any]) -> Snapshot:
+    def _with(
+        self, last: Snapshot, around: Around, streams: Sequence[Any], dead: Mapping[str, DeadJobs]
+    ) -> Snapshot:
         """The sprocs that were read last, with what stands beside them now."""
         assert self._sprocs is not None  # noqa: S101  # read before
         stats = self._stats.known
         sprocs = replace(self._sprocs, failing=failing_in(stats), missed=missed_in(stats))
         around = replace(around, sprocs=sprocs)
-        rows = _with_who(last.rows, around)
+        rows = with_around(last.rows, around, stats, dead)
         pulse = self._pulse.look(around.running, streams)
         return last._replace(
             rows=rows,
             pulse=pulse._replace(errors_per_s=self._pulse.errors(rows)),
             findings=findings(around),
-            counts=_counts(around),
+            counts=counts_of(around),
             running=around.running,
             missed=sprocs.missed,
             sources=sprocs.live.triggers,
@@ -204,35 +210,6 @@ class SnapshotReader:
         """The commit that an edit which was seen here has become; "" where there is none, or it was taken back."""
         before = None if is_edited(sproc) else self._edited.get(sproc.name)
         return commit if before is not None and commit != before else ""
-
-
-def _with_who(rows: tuple[Row, ...], around: Around) -> tuple[Row, ...]:
-    """The rows with who paused or edited each, and when."""
-    known = {one.name: (one.by, one.since_ms) for one in around.paused}
-    edits = around.sprocs.edits if around.sprocs else ()
-    known |= {
-        one.name: (one.edit.by.partition(" <")[0], int(one.edit.at * 1000)) for one in edits if one.name not in known
-    }
-    nobody = ("", 0)
-    if not any(known.get(row.name, nobody) != (row.by, row.since_ms) for row in rows):
-        return rows
-    found = ((row, *known.get(row.name, nobody)) for row in rows)
-    return tuple(
-        row if (row.by, row.since_ms) == (by, at) else replace(row, by=by, since_ms=at) for row, by, at in found
-    )
-
-
-def _counts(around: Around) -> Counts:
-    sprocs, running, gone_ms = around.sprocs, around.running, unknown_after_ms(around, FindingCode.MISSED)
-    return Counts(
-        silent=len(running.daemons) - len(running.alive),
-        paused=len(around.paused),
-        waiting=around.open_jobs,
-        dead=around.dead_jobs,
-        gaps=len(gaps_of(around)),
-        missed=sum(one.at_ms > gone_ms for one in sprocs.missed) if sprocs else 0,
-        edits=len(sprocs.edits) if sprocs else 0,
-    )
 
 
 class _Replies(NamedTuple):

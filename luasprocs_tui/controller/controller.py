@@ -135,10 +135,10 @@ class Controller:
         self._runner.sure(question, partial(self._do, change))
 
     def retry(self, jobs: Sequence[JobRecord]) -> None:
-        """Runs jobs again."""
+        """Runs jobs again, after asking."""
         question = Question(f"Run {_counted(jobs)} again?", _about(jobs), "Retry", jobs[0].sproc)
         change = partial(_each, jobs, self._backend.retry, "to run again")
-        self._runner.sure_in_production(question, partial(self._do, change))
+        self._runner.sure(question, partial(self._do, change))
 
     def drop(self, jobs: Sequence[JobRecord]) -> None:
         """Forgets jobs, after asking."""

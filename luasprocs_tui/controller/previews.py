@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from luasprocs.contract.metadata import KEYS as METADATA_KEYS
-from luasprocs.errors import SettingsError
+from luasprocs.errors import ServerRightsError, SettingsError
 from luasprocs.language.metadata import parse_value
 from luasprocs.language.triggers import SCHEDULE_KEYS, schedule_of
 from luasprocs_tui.values.schedules import next_times
@@ -37,7 +37,10 @@ def preview(key: str, values: Mapping[str, str], backend: Backend) -> str:
 
 
 def _matching(backend: Backend, glob: str, limit: int) -> str:
-    found, complete = backend.count_keys(glob, limit)
+    try:
+        found, complete = backend.count_keys(glob, limit)
+    except ServerRightsError:
+        return f"keys that match {glob} can't be counted: this user may not SCAN"
     return f"{glob} matches {'' if complete else 'at least '}{found} key{'' if found == 1 else 's'} now"
 
 

@@ -10,6 +10,7 @@ from luasprocs_tui import actions, messages
 from luasprocs_tui.screens.low_repaint import LowRepaintScreen
 from luasprocs_tui.values.safe import clean
 from luasprocs_tui.values.sheets import as_json
+from luasprocs_tui.widgets.keys import KeyLine
 from luasprocs_tui.widgets.status import Status
 from luasprocs_tui.widgets.table import Table
 
@@ -186,6 +187,10 @@ class Acknowledging(BaseScreen):
 
 class SprocActions(BaseScreen):
     """A screen that has sprocs."""
+
+    def label_keys(self, *, paused: bool) -> None:
+        """Says what a key does to those that are meant; `paused`: all of them are."""
+        self.query_one(KeyLine).relabel({"pause": "Resume"} if paused else {})
 
     def action_stats(self) -> None:
         if names := self.sprocs:

@@ -57,6 +57,12 @@ class CronScreen(SprocActions, TableScreen[tuple[ScheduleInfo, int]]):
         tone = "bad" if one.problem or one.failing else "off" if one.state != "ok" else "ok"
         return Line(one.name, cells, tone)
 
+    def say(self) -> None:
+        super().say()
+        if self.is_mounted:
+            meant = self.meant
+            self.label_keys(paused=bool(meant) and all(one.state == "paused" for one, _ in meant))
+
     def about(self, row: tuple[ScheduleInfo, int]) -> str:
         one, now_ms = row
         last = f"ran {whole(one.ran_ms)}" if one.ran_ms else "never ran"

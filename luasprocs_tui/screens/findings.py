@@ -14,6 +14,7 @@ from luasprocs_tui.screens.of_state import StateTable
 from luasprocs_tui.values.columns import Column, Line
 from luasprocs_tui.values.header import place_of, title_of
 from luasprocs_tui.values.numbers import age
+from luasprocs_tui.values.trouble import Group, groups_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,8 +40,8 @@ _RESUMES = {"pause": "Resume"}
 _TONES = {"error": ("bad", "●"), "warning": ("warn", "◐"), "info": ("off", "○")}
 
 
-class FindingsScreen(StateTable[Finding], Acknowledging):
-    """What `luasprocs status` says, with the key that leads to each."""
+class FindingsScreen(StateTable[Finding | Group], Acknowledging):
+    """What `luasprocs status` says, with the key that leads to each; behind it what stands out in the list alone."""
 
     PLACE = "findings"
     heading = "What is wrong"
@@ -54,17 +55,21 @@ class FindingsScreen(StateTable[Finding], Acknowledging):
     )
     BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("findings")]
 
-    def rows(self, snapshot: Snapshot) -> Sequence[Finding]:
-        return snapshot.findings
+    def rows(self, snapshot: Snapshot) -> Sequence[Finding | Group]:
+        return [*snapshot.findings, *groups_of(snapshot.rows, self.shell.state.now_ms())]
 
-    def line(self, row: Finding) -> Line:
+    def line(self, row: Finding | Group) -> Line:
+        if isinstance(row, Group):
+            return Line(row.title, (row.title, "enter", "", row.message), "warn", "◐")
         tone, sign = _TONES[row.severity]
         since = age(max(0.0, (self.shell.state.now_ms() - row.since_ms) / 1000)) if row.since_ms else ""
         place = place_of(row)
         key = "enter" if place == self.PLACE and row.code in _LISTED else self.shell.state.key_of(place)
         return Line(row.code, (title_of(row), key, since, row.message), tone, sign)
 
-    def about(self, row: Finding) -> str:
+    def about(self, row: Finding | Group) -> str:
+        if isinstance(row, Group):
+            return f"{row.message}; here enter lists them. No finding of luasprocs status"
         return f"{row.message}; {row.hint}{self._pressed(row)}"
 
     def _pressed(self, row: Finding) -> str:
@@ -79,7 +84,9 @@ class FindingsScreen(StateTable[Finding], Acknowledging):
         found = self.selected
         if found is None:
             return
-        if found.code in _LISTED:
+        if isinstance(found, Group):
+            self.post_message(messages.OpenList(found.wanted))
+        elif found.code in _LISTED:
             self.post_message(messages.OpenList(_LISTED[found.code]))
         elif (action := actions.of(place_of(found))) and action.name != self.PLACE:
             await self.run_action(action.target)

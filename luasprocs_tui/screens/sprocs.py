@@ -156,11 +156,13 @@ class SprocsScreen(SprocActions, Sorted, WithPanels):
         text = self.query_one(TypedLine).value
         if not text.strip():
             return [*self._rows]
-        matches = matcher(text)
+        matches = matcher(text, self.shell.state.now_ms())
         return [name for name, row in self._rows.items() if matches(row)]
 
     def _describe(self, name: str | None) -> None:
         row = self._rows.get(name or "")
+        meant = self.sprocs
+        self.label_keys(paused=bool(meant) and all(self._rows[one].state == "paused" for one in meant))
         filtered = bool(self._rows and self.query_one(TypedLine).value.strip())
         said = "nothing matches the filter" if filtered and not self._shown else ""
         if row:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from luasprocs_tui.values.expressions import expression
+from luasprocs_tui.values.trouble import is_slow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,23 +18,31 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Test = Callable[[T], bool]
 
-HINT = "words; ~regex; !not; -t cron: by trigger; -s paused: by state, failing: the last run failed"
+HINT = "words; ~regex; !not; -t cron: by trigger; -s paused: by state, failing, dead, missed, slow, …"
 LINES_HINT = "words of any column; ~regex; !not"
 EXECUTIONS_HINT = "words; ~regex; !not; -n name, -t trigger, -s status: error, failed"
 
 
-def matcher(text: str) -> Test[Row]:
+def matcher(text: str, now_ms: float = 0) -> Test[Row]:
     """A test of rows: each word must stand in name, trigger, state or description, whatever its case.
 
     `~` begins a regular expression, `!` what must not match; `-t WORD` looks at the trigger, `-s WORD` at the state,
-    `-s failing` at the last run. What is half typed, such as an open bracket or a flag without its word, leaves everything.
+    or at a word of `said`. What is half typed, such as an open bracket or a flag without its word, leaves everything.
+    `now_ms`: the server's clock.
     """
+    said: dict[str, Test[Row]] = {
+        "failing": lambda row: row.counters.failing,
+        "erring": lambda row: row.counters.erring and not row.counters.failing,
+        "dead": lambda row: bool(row.dead),
+        "missed": lambda row: bool(row.missed),
+        "slow": lambda row: is_slow(row, now_ms),
+    }
 
     def whole(row: Row) -> str:
         return f"{row.name}\n{row.trigger}\n{row.shown_state}\n{row.description}"
 
     def state(row: Row, word: str) -> bool:
-        return row.counters.failing if word == "failing" else word in row.shown_state.casefold()
+        return said[word](row) if word in said else word in row.shown_state.casefold()
 
     return _matcher(text, whole, {"-t": lambda row, word: word in row.trigger.casefold(), "-s": state})
 

@@ -53,7 +53,9 @@ class Row:
 
     `schedule`: cron, every and tz of its header, "" each where there is none; `commit`: that its last edit here became, or "".
     `by`, `since_ms`: who paused or edited it, and when (unix milliseconds), as far as is known; `asynchronous`: it runs in
-    a worker; `catches_up`: after a gap it runs for each key that matches (`catchup=scan`).
+    a worker; `catches_up`: after a gap it runs for each key that matches (`catchup=scan`). `dead`: its dead jobs, and
+    `dead_error`, of the newest; `missed`: times that its schedule has missed so far, 0 if somebody has acknowledged the
+    last, which was noticed at `missed_ms`.
     """
 
     name: str
@@ -67,6 +69,10 @@ class Row:
     since_ms: int = 0
     asynchronous: bool = False
     catches_up: bool = False
+    dead: int = 0
+    dead_error: str = ""
+    missed: int = 0
+    missed_ms: int = 0
 
     @property
     def shown_state(self) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from luasprocs.language.values import some_of
 from luasprocs.server.readable_errors import readable_error
 from luasprocs_tui.values.lines import BENEATH
 from luasprocs_tui.values.numbers import age, short_us
@@ -24,20 +25,28 @@ FOLDED = BENEATH + "…"
 
 
 class Trouble(IntEnum):
-    """The worst first, as the list stands. FAILING is what the finding says; ERRING is the list's alone: now and then."""
+    """The worst first, as the list stands. FAILING, DEAD, MISSED are findings, too; ERRING (now and then), SLOW the list's alone."""
 
     FAILING = 0
-    ERRING = 1
-    SLOW = 2
-    PAUSED = 3
-    EDITED = 4
-    NONE = 5
-    QUIET = 6
+    DEAD = 1
+    MISSED = 2
+    ERRING = 3
+    SLOW = 4
+    PAUSED = 5
+    EDITED = 6
+    NONE = 7
+    QUIET = 8
 
 
-SIGNS = {Trouble.FAILING: "●", Trouble.ERRING: "◐", Trouble.SLOW: "◐", Trouble.PAUSED: "⏸", Trouble.EDITED: "✎"}
+SIGNS = {
+    Trouble.FAILING: "●",
+    Trouble.DEAD: "✗",
+    Trouble.MISSED: "◔",
+    Trouble.ERRING: "◐", Trouble.SLOW: "◐", Trouble.PAUSED: "⏸", Trouble.EDITED: "✎"}
 TONES = {
     Trouble.FAILING: "bad",
+    Trouble.DEAD: "bad",
+    Trouble.MISSED: "warn",
     Trouble.ERRING: "warn",
     Trouble.SLOW: "warn",
     Trouble.PAUSED: "off",
@@ -48,16 +57,17 @@ TONES = {
 
 def trouble_of(row: Row, now_ms: float) -> Trouble:
     """The worst that can be said of a sproc. `now_ms`: the server's clock."""
-    counted = row.counters
-    if counted.failing or counted.erring:
-        return Trouble.FAILING if counted.failing else Trouble.ERRING
+    if row.counters.failing or row.dead or row.missed:
+        return Trouble.FAILING if row.counters.failing else Trouble.DEAD if row.dead else Trouble.MISSED
+    if row.counters.erring:
+        return Trouble.ERRING
     if is_slow(row, now_ms):
         return Trouble.SLOW
     if row.state == "paused":
         return Trouble.PAUSED
     if row.state in {"edited", "drift"}:
         return Trouble.EDITED
-    return Trouble.NONE if _ran_lately(row, now_ms) or counted.per_s else Trouble.QUIET
+    return Trouble.NONE if _ran_lately(row, now_ms) or row.counters.per_s else Trouble.QUIET
 
 
 def _ran_lately(row: Row, now_ms: float) -> bool:
@@ -81,22 +91,58 @@ def said_of(row: Row, now_ms: float) -> str:
 
 def beneath(row: Row, now_ms: float) -> str:
     """One line more of a sproc, or ""."""
-    if (row.counters.failing or row.counters.erring) and row.counters.last_error:
-        often = "" if row.counters.failing else "now and then: "
-        return often + readable_error(row.counters.last_error).removeprefix("ERR ")
+    worst = trouble_of(row, now_ms)
+    if worst <= Trouble.ERRING and (said := _said_of_runs(row, worst, now_ms)):
+        return said
     if row.state == "edited":
         return f"edited live{_since(row, now_ms)}, not committed"
     if row.state == "drift":
         return "changed by hand: luasprocs sync repairs it"
-    if row.state != "paused" and is_slow(row, now_ms):
+    if worst is Trouble.SLOW and row.state != "paused":
         share = f"slow: {row.counters.share:.0%} of the server's time, " if row.counters.share else "slow: "
         return f"{share}p99 {short_us(row.counters.p99_us)}: nothing else is served meanwhile"
     return f"edited, committed as {row.commit[:8]}" if row.commit else ""
 
 
+def _said_of_runs(row: Row, worst: Trouble, now_ms: float) -> str:
+    error = readable_error(row.counters.last_error).removeprefix("ERR ")
+    dead = f"{row.dead} dead job{'s' * (row.dead != 1)}" if row.dead else ""
+    if worst is Trouble.DEAD:
+        return f"{dead}: {row.dead_error.removeprefix('ERR ')}"
+    if worst is Trouble.MISSED:  # Redis counts them for as long as it counts anything of the sproc
+        times = "a scheduled time," if row.missed == 1 else f"{row.missed} scheduled times so far, the last"
+        return f"missed {times} noticed{_passed(row.missed_ms, now_ms)} ago"
+    if worst is Trouble.ERRING:
+        return error and f"now and then: {error}"
+    return "; ".join(filter(None, (dead, error)))
+
+
+def _passed(at_ms: int, now_ms: float) -> str:
+    return f" {age(max(0.0, now_ms - at_ms) / 1000)}" if at_ms else ""
+
+
 def _since(row: Row, now_ms: float) -> str:
-    passed = f" {age(max(0.0, now_ms - row.since_ms) / 1000)}" if row.since_ms else ""
+    passed = _passed(row.since_ms, now_ms)
     return f"{passed} by {row.by}" if row.by else passed
+
+
+class Group(NamedTuple):
+    """Sprocs that stand out in the list, though no finding is about them. `wanted`: the filter that shows them."""
+
+    title: str
+    wanted: str
+    message: str
+
+
+def groups_of(rows: Collection[Row], now_ms: float) -> list[Group]:
+    """Those that there are, the worst first."""
+    erring = [row.name for row in rows if row.counters.erring and not row.counters.failing]
+    slow = [row.name for row in rows if is_slow(row, now_ms)]
+    each = (
+        ("NOW AND THEN", "erring", erring, "failed within the last minute, though the last run went well"),
+        ("SLOW", "slow", slow, f"over {SLOW_SHARE:.0%} of the server's time, or {SLOW_US // 1000} ms for one run in a hundred"),
+    )
+    return [Group(title, f"-s {word}", f"{some_of(names)}: {why}") for title, word, names, why in each if names]
 
 
 def in_order(

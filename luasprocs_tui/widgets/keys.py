@@ -12,18 +12,31 @@ from textual.widget import Widget
 from luasprocs_tui import actions
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from textual.binding import ActiveBinding
     from textual.screen import Screen
 
 
 class KeyLine(Widget):
-    """A key and a word each; a click on one presses the key. What has no room is left out, but for the help and the palette.
+    """A key and a word each; a click on one presses the key. What is done here comes before what leads elsewhere; what has no
+    room is left out, but for the help and the palette.
 
     One widget: Textual's Footer makes one for every key whenever the focus moves, and does not let go of those before.
     """
 
     ALLOW_SELECT = False
     COMPONENT_CLASSES: ClassVar[set[str]] = {"keys--key", "keys--off"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._labels: Mapping[str, str] = {}
+
+    def relabel(self, labels: Mapping[str, str]) -> None:
+        """What stands at the keys of some actions, by name, in place of their own labels."""
+        if labels != self._labels:
+            self._labels = labels
+            self.refresh()
 
     def on_mount(self) -> None:
         """Follows what the focus and the state make possible."""
@@ -38,9 +51,16 @@ class KeyLine(Widget):
         first = {one.binding.action: one for one in reversed(active.values()) if one.binding.show}
         last = [one for one in (first.get("app.help"), active.get(self.app.COMMAND_PALETTE_BINDING)) if one]
         others = [one for one in reversed(first.values()) if one not in last]
-        line = Text.assemble(*map(self._word, others), no_wrap=True, end="")
-        end = Text.assemble(*map(self._word, last))
-        line.truncate(max(0, self.size.width - end.cell_len), overflow="ellipsis", pad=True)
+        others.sort(key=lambda one: actions.is_view(actions.of(one.binding.action)))
+        line, end = Text(no_wrap=True, end=""), Text.assemble(*map(self._word, last))
+        room = self.size.width - end.cell_len
+        words = [self._word(one) for one in others]
+        for at, word in enumerate(words):
+            if line.cell_len + word.cell_len > room - (at < len(words) - 1):
+                line.append("…")
+                break
+            line.append_text(word)
+        line.truncate(max(0, room), pad=True)
         return line.append_text(end)
 
     def _word(self, one: ActiveBinding) -> Text:
@@ -51,7 +71,7 @@ class KeyLine(Widget):
         sign = actions.CHANGES if action is not None and action.writes else ""
         return Text.assemble(
             (f" {self.app.get_key_display(one.binding)} ", key + meta),
-            (f"{sign}{one.binding.description} ", word + meta),
+            (f"{sign}{self._labels.get(one.binding.action, one.binding.description)} ", word + meta),
         )
 
     def on_click(self, event: events.Click) -> None:

@@ -135,6 +135,9 @@ CASES: dict[str, tuple[Snapshot, Code, str]] = {
     "refused here and there": (
         snapshot(wanted=Wanted(refused="not signed"), sync=WANTED._replace(state="refused")), Code.REFUSED, "not signed"
     ),
+    "refused there, and wanted here": (
+        snapshot(wanted=Wanted("beef" * 10, True), sync=WANTED._replace(state="refused")), Code.REFUSED, "why it waits"
+    ),
     "degraded": (snapshot(sync=SyncState(state="degraded", reason="no remote")), Code.DEGRADED, "no remote"),
     "drift": (live(sprocs={"a.lua": LiveSproc("a.lua", "b1", intact=False)}), Code.DRIFT, "changed by hand: a.lua"),
     "drift that comes back": (
