@@ -184,9 +184,12 @@ def moves(where: str) -> list[Binding]:
     return [Binding(keys, action, says, show=False, id=f"{where}.{name}") for name, keys, action, says in MOVES]
 
 
-def is_view(action: Action | None) -> bool:
-    """Whether it leads to one of the views that each screen has, and to nothing more of what is shown here."""
-    return action is not None and action.where == _VIEWS and not action.shown_at
+def footer_rank(target: str) -> int:
+    """What is done here stands first, then what leads to more of it, then views that each screen has, then what is everywhere."""
+    action = of(target.removeprefix("app."))
+    if action is None or (action.where != _VIEWS and not action.app):
+        return 0
+    return 3 if action.app else 1 if action.shown_at else 2
 
 
 def of(name: str) -> Action | None:

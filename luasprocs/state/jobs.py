@@ -115,7 +115,9 @@ def count_dead(registry: Registry, limit: int = LIMIT) -> dict[str, DeadJobs]:
 
 
 def _read_dead(shard: Registry, limit: int) -> list[JobRecord | None]:
-    return [_of_dead(fields) for _, fields in _read(shard.client, "XREVRANGE", shard.keys.dead, "+", "-", "COUNT", limit)]
+    return [
+        _of_dead(fields) for _, fields in _read(shard.client, "XREVRANGE", shard.keys.dead, "+", "-", "COUNT", limit)
+    ]
 
 
 def count_jobs(registry: Registry) -> dict[str, int]:

@@ -126,9 +126,7 @@ class SnapshotReader:
         seen = set(visible)
         return [row.name for row in rows[begin : self._turn] if row.name not in seen]
 
-    def _with(
-        self, last: Snapshot, around: Around, streams: Sequence[Any], dead: Mapping[str, DeadJobs]
-    ) -> Snapshot:
+    def _with(self, last: Snapshot, around: Around, streams: Sequence[Any], dead: Mapping[str, DeadJobs]) -> Snapshot:
         """The sprocs that were read last, with what stands beside them now."""
         assert self._sprocs is not None  # noqa: S101  # read before
         stats = self._stats.known

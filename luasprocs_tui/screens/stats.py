@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 
+from luasprocs.server.readable_errors import readable_error
 from luasprocs.state.stats import Stats
 from luasprocs_tui import actions
 from luasprocs_tui.screens.data import TextScreen
@@ -81,7 +82,9 @@ def drawn(stats: Stats, runs: tuple[float, ...], errors: tuple[float, ...]) -> T
     )
     shown.append(histogram(stats))
     if stats.last_error:
-        shown.append_text(Text.assemble("\n", ("last error  ", "dim"), (clean(stats.last_error), "red")))
+        shown.append_text(
+            Text.assemble("\n", ("last error  ", "dim"), (clean(readable_error(stats.last_error)), "red"))
+        )
     return shown
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from luasprocs_tui import actions
 from luasprocs_tui.screens.data import TextScreen
 from luasprocs_tui.values.differences import git_lines
 from luasprocs_tui.values.lines import coloured
@@ -11,6 +12,7 @@ from luasprocs_tui.values.sync_status import sync_line, sync_lines
 
 if TYPE_CHECKING:
     from rich.text import Text
+    from textual.binding import BindingType
 
     from luasprocs_tui.backend.protocol import Backend
 
@@ -20,6 +22,7 @@ class WantedScreen(TextScreen):
 
     PLACE = "wanted"
     EVERY_S = 2.0
+    BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("wanted")]
 
     def __init__(self, name: str = "") -> None:
         super().__init__()

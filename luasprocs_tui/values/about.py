@@ -8,28 +8,25 @@ from rich.text import Text
 
 from luasprocs.server.readable_errors import readable_error
 from luasprocs.state.stats import Stats
+from luasprocs_tui.values.error_lines import without_name
 from luasprocs_tui.values.numbers import ID_SHOWN, short_number, short_rate, short_us, spark
 from luasprocs_tui.values.safe import clean
-from luasprocs_tui.values.times import clock, restamped
-from luasprocs_tui.values.trouble import SIGNS, beneath, said_of, trouble_of
+from luasprocs_tui.values.times import clock, passed_since
+from luasprocs_tui.values.trouble import SIGNS, TONES, Trouble, beneath, said_of, trouble_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from luasprocs.language.sproc import Sproc
     from luasprocs.registry.history import Generation
     from luasprocs.state.executions import Execution
     from luasprocs_tui.values.rows import Rates, Row
 
 RUNS_SHOWN = 10
-LOOKED_AT = 300
-"""So many of the newest records of all sprocs are searched for those of one."""
 
 
 class About(NamedTuple):
     """What was read of a sproc. `sproc`: None if it is gone; `made`: the generation that changed it last, if that is known.
 
-    `runs`: its last ones, the newest first.
+    `runs`: its last ones, the newest first, of `looked_at` records; `searching`: older ones are being looked at.
     """
 
     name: str
@@ -37,28 +34,42 @@ class About(NamedTuple):
     stats: Stats = Stats()
     runs: tuple[Execution, ...] = ()
     made: Generation | None = None
+    looked_at: int = 0
+    searching: bool = False
 
 
 def header_of(row: Row, about: About | None, now_ms: float) -> Text:
     """Who it is: description, owner, trigger, since when it is as it is."""
     fields = about.sproc.values if about and about.sproc else {}
-    lines = [_pair("what", row.description or "no description"), _pair("runs on", row.trigger)]
+    lines = []
+    trouble = trouble_of(row, now_ms)
+    said = "" if trouble in _ELSEWHERE else said_of(row, now_ms) or beneath(row, now_ms)
+    if said:
+        sign = SIGNS.get(trouble, "")
+        lines.append(Text(clean(f"{sign} {said}".strip(), 300), "bold red" if sign in _BAD else "bold yellow"))
+    lines += [_pair("what", row.description or "no description"), _pair("runs on", row.trigger)]
     if owner := fields.get("owner", ""):
         lines.append(_pair("owner", owner))
     if about and (made := about.made):
         by = made.author.partition(" <")[0]
-        lines.append(_pair("since", f"gen {made.generation}, {restamped(made.applied_at)}, by {by}: {made.subject}"))
+        passed = passed_since(made.applied_at, now_ms)
+        ago = f", {passed} ago" if passed else ""
+        lines.append(_pair("since", f"gen {made.generation}{ago}, by {by}: {made.subject}"))
     elif about and about.sproc:
         lines.append(_pair("commit", about.sproc.commit[:ID_SHOWN]))
-    if said := said_of(row, now_ms) or beneath(row, now_ms):
-        sign = SIGNS.get(trouble_of(row, now_ms), "")
-        lines.append(Text.assemble((clean(f"{sign} {said}".strip()), "bold yellow")))
     return Text("\n").join(lines)
 
 
-def runs_of(row: Row, about: About | None, rates: Rates, bars: int) -> Text:
-    """How it goes: rates as bars, how long it takes, the last error, the last runs."""
-    counted = row.counters
+_ELSEWHERE = {Trouble.FAILING, Trouble.ERRING}
+"""Their error stands with the runs."""
+_BAD = {sign for trouble, sign in SIGNS.items() if TONES[trouble] == "bad"}
+BARS_ROOM = 16
+"""Cells that name and number of a line of bars take."""
+
+
+def runs_of(row: Row, about: About | None, rates: Rates, width: int) -> Text:
+    """How it goes: rates as bars, how long it takes, the last error, the last runs, a line of `width` cells each."""
+    counted, bars = row.counters, max(10, width - BARS_ROOM)
     lines = [
         Text.assemble(("runs/s    ", "dim"), (spark(rates.runs[-bars:]), "cyan"), f" {short_rate(counted.per_s)}"),
         Text.assemble(
@@ -72,29 +83,38 @@ def runs_of(row: Row, about: About | None, rates: Rates, bars: int) -> Text:
     counts = (
         f"{short_number(stats.runs)} runs  {short_number(stats.all_errors)} errors  {short_number(stats.calls)} calls"
     )
-    lines.append(Text.assemble(("took      ", "dim"), took, counts))
+    lines.append(Text.assemble(("took      ", "dim"), took))
+    if len(took) + len(counts) + 10 > width:
+        lines.append(Text("          "))
+    lines[-1].append(counts)
     if stats.last_error:
         lines.append(Text.assemble(("error     ", "dim"), (clean(readable_error(stats.last_error), 300), "red")))
     lines.append(Text())
-    lines += _last(about.runs, stats)
+    lines += [_run(one, width) for one in about.runs] or [Text(_no_runs(about), "dim")]
     return Text("\n").join(lines)
 
 
-def _last(runs: Sequence[Execution], stats: Stats) -> list[Text]:
-    if not runs and not stats.runs:
-        return [Text("never run yet: R runs it now", "dim")]
-    if not runs:
-        return [Text(f"none of the last {LOOKED_AT} runs is its own: x follows those to come", "dim")]
-    return [
-        Text.assemble(
-            (f"{clock(one.time_ms)[:8]}  ", "dim"),
-            (f"{one.status:<8}", "bold red" if one.failed else ""),
-            f"{short_us(one.duration_us):>6}  ",
-            clean(one.key, 24),
-            ("  " if one.key else "") + clean(one.said, 200),
-        )
-        for one in runs
-    ]
+def _no_runs(about: About) -> str:
+    if not about.stats.runs:
+        return "never run yet: R runs it now"
+    if about.searching:
+        return f"none of the newest {about.looked_at} records is of it; looking further back …"
+    kept = about.sproc.values.get("record", "") if about.sproc else ""
+    why = f", of which record={kept} keeps few" if kept else ""
+    return f"none of the newest {about.looked_at} records is of its runs{why}: x follows those to come"
+
+
+def _run(one: Execution, width: int) -> Text:
+    said = without_name(one.sproc, one.said)
+    text = Text.assemble(
+        (f"{clock(one.time_ms)[:8]}  ", "dim"),
+        (f"{one.status:<8}", "bold red" if one.failed else ""),
+        f"{short_us(one.duration_us):>6}  ",
+        clean(one.key, 24),
+        ("  " if one.key else "") + clean(said, 200),
+    )
+    text.truncate(width, overflow="ellipsis")
+    return text
 
 
 def _pair(name: str, value: str) -> Text:

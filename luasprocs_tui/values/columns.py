@@ -22,7 +22,8 @@ class Column(NamedTuple):
 
     `rank`: what is missed least goes first where there is no room for all, the highest before the others; 0 stays. A growing
     column with a rank is left out if the others leave it less than `least`. `third`: takes a third of the table at most, for
-    which others are left out; the middle of what is too long is left out. `fair`: cells that others are left out for.
+    which others are left out; the middle of what is too long is left out. `fair`: cells that others are left out for, before it
+    has to do with fewer.
     """
 
     label: str
@@ -60,6 +61,7 @@ def widths(columns: Sequence[Column], longest: Sequence[int], room: int) -> list
         least = [
             size if one.third else min(size, max(one.least, one.fair)) for size, one in zip(found, columns, strict=True)
         ]
+        least[index] = min(least[index], columns[index].least)
         if columns[index].rank and sum(size + GAP for size in least if size) - GAP > room - stays:
             found[index] = 0
     spare = room - stays - sum(size + GAP for size in found if size) + GAP
@@ -78,7 +80,7 @@ def widths(columns: Sequence[Column], longest: Sequence[int], room: int) -> list
 
 
 def _most(column: Column, room: int) -> int:
-    return min(column.most, max(column.least, room // 3)) if column.third else column.most
+    return min(column.most, max(column.least, -(-room // 3))) if column.third else column.most
 
 
 def fit(text: str, width: int, *, right: bool = False, middle: bool = False) -> str:

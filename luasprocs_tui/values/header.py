@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
 from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,8 +10,9 @@ from rich.style import Style
 from rich.text import Text
 
 from luasprocs.contract.codes import FindingCode
-from luasprocs_tui.values.numbers import ID_SHOWN, age, short_number, short_rate, spark
+from luasprocs_tui.values.numbers import ID_SHOWN, short_number, short_rate, spark
 from luasprocs_tui.values.safe import clean
+from luasprocs_tui.values.times import passed_since
 from luasprocs_tui.values.trouble import is_slow
 
 if TYPE_CHECKING:
@@ -79,9 +80,21 @@ def badge_of(state: State, now_s: float, room: int) -> Badge:
     worst = snapshot.findings[0]
     press = state.key_of(place_of(worst))
     title, end = title_of(worst), f" ({press})" if press else ""
-    what = clean(_what(worst), max(0, room - len(title) - len(end) - 1))
+    what = _cut(_what(worst), max(0, room - len(title) - len(end) - 1))
     said = f"{title} {what}{end}" if len(what) > 3 else f"{title}{end}"
     return Badge(said, "bad" if worst.severity == "error" else "wait", press)
+
+
+def _cut(what: str, room: int) -> str:
+    """As much as fits; of a place that is too long the end, which has file and line."""
+    place = _PLACE.match(what)
+    if place is None or len(place[0]) <= room or room < _LEAST_PLACE:
+        return clean(what, room)
+    return f"…{clean(place[0], len(place[0]))[1 - room :]}"
+
+
+_PLACE = re.compile(r"\S+?:\d+(?::\d+)?(?=: )")
+_LEAST_PLACE = 8
 
 
 def _what(finding: Finding) -> str:
@@ -101,7 +114,7 @@ def facts_of(state: State) -> str:
         revision = state.snapshot.revision
         parts.append(f"{revision.branch} {revision.commit[:ID_SHOWN]}".strip())
         parts.append(f"gen {revision.generation}")
-        if passed := _since(revision.applied_at, state.now_ms()):
+        if passed := passed_since(revision.applied_at, state.now_ms()):
             parts.append(passed)
     return "  ".join(clean(part) for part in parts if part)
 
@@ -110,14 +123,6 @@ def _short(server: str) -> str:
     """A URL as one knows it again: without what is the same for most; of several nodes the first."""
     first, *others = server.removeprefix("redis://").removeprefix("redis+cluster://").removesuffix("/0").split(",")
     return f"{first} +{len(others)}" if others else first
-
-
-def _since(when: str, now_ms: float) -> str:
-    try:
-        at_s = datetime.fromisoformat(when).timestamp()
-    except (ValueError, OverflowError):
-        return ""
-    return age(max(0.0, now_ms / 1000 - at_s))
 
 
 def note_of(state: State, width: int) -> str:
@@ -171,7 +176,15 @@ def pulse_of(state: State, bars: int, room: int) -> Text:
     for extra in ("bars", "runs", "events", "lag"):
         if sum(len(one[0]) for one in parts.values() if one) > room:
             parts[extra] = None
-    return Text.assemble(*filter(None, parts.values()), no_wrap=True, overflow="ellipsis")
+    return Text.assemble(*_fitting([one for one in parts.values() if one], room), no_wrap=True, overflow="ellipsis")
+
+
+def _fitting(parts: list[tuple[str, Style]], room: int) -> list[tuple[str, Style]]:
+    """The first of them; a sign says that others had no room."""
+    whole = len(parts)
+    while len(parts) > 1 and sum(len(said) for said, _ in parts) > room - 2 * (len(parts) < whole):
+        parts = parts[:-1]
+    return parts if len(parts) == whole else [*parts, (" …", Style())]
 
 
 def _counted(snapshot: Snapshot, now_ms: float) -> Iterator[tuple[str, str, str]]:

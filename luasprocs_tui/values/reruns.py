@@ -42,7 +42,7 @@ def rerun(record: Execution, value: ValueNow | None = None) -> Rerun:
     if record.trigger == Trigger.CRON:
         return Rerun("", shlex.join((record.origin, "cron")), "ARGV: the scheduled time, as that run had it")
     if record.trigger != Trigger.EVENT or value is None:
-        return Rerun(key, "", "records keep the first of KEYS and no ARGV: add what that run had")
+        return Rerun(key, "", _of_call(record))
     if value.text is None or not _typable(value.text):
         return Rerun(
             key,
@@ -51,3 +51,11 @@ def rerun(record: Execution, value: ValueNow | None = None) -> Rerun:
         )
     args = shlex.join((value.text, record.event, value.kind))
     return Rerun(key, args, "ARGV: value, event, type; the value is that of now, as records keep none")
+
+
+def _of_call(record: Execution) -> str:
+    known = (
+        "its first key is known; other KEYS and ARGV are not" if record.key else "it had no KEYS; its ARGV is not known"
+    )
+    dead = " (a job that is dead has it: J)" if record.trigger == Trigger.ASYNC else ""
+    return f"{known}, as records don't keep them: add what that run had{dead}"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("NAME", 14, 60, third=True),
-    Column("TRIGGER", 12, 44, rank=3, fair=12),
+    Column("TRIGGER", 10, 44, rank=3, fair=12),
     Column("RUN/S", 5, 5, right=True),
     Column("ERR/S", 5, 5, right=True),
     Column("LAST", 4, 4, right=True),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
+from luasprocs_tui.values.numbers import age
+
 UTC_NAME = "UTC"
 _local = False
 
@@ -58,3 +60,12 @@ def restamped(iso: str) -> str:
         return stamp(datetime.fromisoformat(iso).timestamp() * 1000)
     except (ValueError, OverflowError):
         return iso[:19].replace("T", " ")
+
+
+def passed_since(when: str, now_ms: float) -> str:
+    """How long ago an ISO 8601 time with its offset was: `3m`; "" if it can't be read."""
+    try:
+        at_s = datetime.fromisoformat(when).timestamp()
+    except (ValueError, OverflowError):
+        return ""
+    return age(max(0.0, now_ms / 1000 - at_s))

@@ -25,7 +25,7 @@ FOLDED = BENEATH + "…"
 
 
 class Trouble(IntEnum):
-    """The worst first, as the list stands. FAILING, DEAD, MISSED are findings, too; ERRING (now and then), SLOW the list's alone."""
+    """The worst first, as the list stands. FAILING, DEAD, MISSED are findings, too; ERRING (now and then), SLOW are not."""
 
     FAILING = 0
     DEAD = 1
@@ -42,7 +42,11 @@ SIGNS = {
     Trouble.FAILING: "●",
     Trouble.DEAD: "✗",
     Trouble.MISSED: "◔",
-    Trouble.ERRING: "◐", Trouble.SLOW: "◐", Trouble.PAUSED: "⏸", Trouble.EDITED: "✎"}
+    Trouble.ERRING: "◐",
+    Trouble.SLOW: "◐",
+    Trouble.PAUSED: "⏸",
+    Trouble.EDITED: "✎",
+}
 TONES = {
     Trouble.FAILING: "bad",
     Trouble.DEAD: "bad",
@@ -140,7 +144,12 @@ def groups_of(rows: Collection[Row], now_ms: float) -> list[Group]:
     slow = [row.name for row in rows if is_slow(row, now_ms)]
     each = (
         ("NOW AND THEN", "erring", erring, "failed within the last minute, though the last run went well"),
-        ("SLOW", "slow", slow, f"over {SLOW_SHARE:.0%} of the server's time, or {SLOW_US // 1000} ms for one run in a hundred"),
+        (
+            "SLOW",
+            "slow",
+            slow,
+            f"over {SLOW_SHARE:.0%} of the server's time, or {SLOW_US // 1000} ms for one run in a hundred",
+        ),
     )
     return [Group(title, f"-s {word}", f"{some_of(names)}: {why}") for title, word, names, why in each if names]
 

@@ -51,7 +51,7 @@ class KeyLine(Widget):
         first = {one.binding.action: one for one in reversed(active.values()) if one.binding.show}
         last = [one for one in (first.get("app.help"), active.get(self.app.COMMAND_PALETTE_BINDING)) if one]
         others = [one for one in reversed(first.values()) if one not in last]
-        others.sort(key=lambda one: actions.is_view(actions.of(one.binding.action)))
+        others.sort(key=lambda one: actions.footer_rank(one.binding.action))
         line, end = Text(no_wrap=True, end=""), Text.assemble(*map(self._word, last))
         room = self.size.width - end.cell_len
         words = [self._word(one) for one in others]

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from luasprocs_tui.values.about import About
     from luasprocs_tui.values.rows import Rates, Row
 
-BARS_ROOM = 20
-"""Cells that name and number of a line of bars take."""
+BESIDE_TEXT = 4
+"""Cells that the border and the blanks beside a text take."""
 
 
 class Panels(Vertical):
@@ -55,9 +55,8 @@ class Panels(Vertical):
             return
         from luasprocs_tui.values.about import header_of, runs_of  # noqa: PLC0415  # they know Redis: after the first paint
 
-        bars = max(10, self.size.width - BARS_ROOM)
         draw(self, "#about", header_of(row, about, now_ms))
-        draw(self, "#runs", runs_of(row, about, rates, bars))
+        draw(self, "#runs", runs_of(row, about, rates, max(20, self.size.width - BESIDE_TEXT)))
 
     def hide_source(self) -> None:
         """As long as it is that of another sproc."""

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from textual import events
     from textual.app import ComposeResult
 
-BESIDE_BADGE, BESIDE_BARS = 44, 84
-"""Cells that others need in the badge's line, and in that of the bars."""
+BESIDE_BADGE, BESIDE_BADGE_NARROW, BESIDE_BARS = 46, 40, 84
+"""Cells that others need in the badge's line, on a screen below NARROW columns too, and in that of the bars."""
+NARROW = 100
 
 
 class Status(Widget):
@@ -71,7 +72,9 @@ class Status(Widget):
 
     def _draw(self) -> None:
         state, width = self._state, self.size.width
-        badge = badge_of(state, time.monotonic(), max(30, width - BESIDE_BADGE))
+        badge = badge_of(
+            state, time.monotonic(), max(30, width - (BESIDE_BADGE_NARROW if width < NARROW else BESIDE_BADGE))
+        )
         title = Text(f" {badge.text} ", no_wrap=True)
         title.apply_meta({"press": badge.press})
         draw(self, "#badge", title, sized=True).set_classes(badge.tone)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import inspect
 
 import pytest
+from textual.binding import Binding
 
 from luasprocs_tui import actions, keys_page
 from luasprocs_tui.app import TuiApp
@@ -64,6 +65,12 @@ def test_an_action_is_a_method_that_stands_in_the_class_of_each_place(action: ac
     for owner in [TuiApp] if action.app else [SCREENS[place] for place in places]:
         method = inspect.getattr_static(owner, f"action_{action.name}")
         assert f"def action_{action.name}(self" in inspect.getsource(method)
+
+
+@pytest.mark.parametrize("place", SCREENS)
+def test_a_screen_has_each_key_that_leads_from_it(place: str) -> None:
+    bound = {one.id for one in SCREENS[place].BINDINGS if isinstance(one, Binding)}
+    assert bound >= {one.id for one in actions.bindings(place)}
 
 
 def test_a_binding_names_a_method_and_the_users_name_for_the_key() -> None:

@@ -97,6 +97,29 @@ def test_what_fails_now_and_then_is_marked_in_the_list_and_status_says_the_same_
     assert (trouble, [one.code for one in found.findings]) == (Trouble.FAILING, [FindingCode.FAILING])
 
 
+def test_the_last_runs_of_a_quiet_sproc_are_found_among_busy_ones_and_the_search_ends(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = server.client()
+    put(client, sproc("quiet.lua", "return 1"), sproc("gone.lua", "return 1"))
+    backend, at = RegistryBackend(server.url), 0
+    pipe: Any = client.pipeline(transaction=False)
+    for name, number in (("quiet.lua", 12), ("busy.lua", 1900)):
+        for _ in range(number):
+            at += 1
+            pipe.xadd(KEYS.executions, {"sproc": name, "status": "ok"}, id=f"{at * 1000}-0")
+    pipe.hset(KEYS.stats("quiet.lua"), mapping={"runs": 12, "last_run": 12})
+    pipe.hset(KEYS.stats("gone.lua"), mapping={"runs": 12, "last_run": 1900})
+    pipe.execute()
+    assert [one.time_ms for one in backend.about("quiet.lua", 1).runs] == [*range(12_000, 2000, -1000)]
+    monkeypatch.setattr("luasprocs_tui.backend.about_reader.PAGES", 4)
+    found = backend.about("gone.lua", 1)
+    assert (found.runs, found.looked_at, found.searching) == ((), 1200, True)
+    found = backend.about("gone.lua", 1)
+    assert (found.runs, found.looked_at, found.searching) == ((), 1500, False)
+    assert backend.about("gone.lua", 1).looked_at == 1500
+
+
 def test_at_rest_with_its_panels_the_screen_asks_redis_twice_a_second_at_most(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,14 +2,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from textual.widgets import Input
 
+from luasprocs.server.acl import rule
 from luasprocs_tui.backend.registry_backend import RegistryBackend
 from luasprocs_tui.controller.previews import preview
 from luasprocs_tui.values.schedules import next_times
 from luasprocs_tui.widgets.form import Form
 from tests.live import put, sproc
-from tests.tui.pilot import app, listed, screen_of, until
+from tests.tui.pilot import KEYS, app, listed, screen_of, until
 
 if TYPE_CHECKING:
     from tests.servers import Server
@@ -29,6 +31,14 @@ async def test_a_value_says_what_it_would_do(server: Server) -> None:
         await until(pilot, lambda: screen_of(pilot).count("-01-01 00:00:00") == 3, "the next three times")
         pilot.app.screen.query_one("#value-cron", Input).value = "0 0 1 1"
         await until(pilot, lambda: "cron:" in screen_of(pilot), "what is wrong")
+
+
+@pytest.mark.wording
+def test_who_may_not_count_keys_is_told_so(server: Server) -> None:
+    server.client().execute_command("ACL", "SETUSER", "viewer", *rule("viewer", KEYS), ">pw")
+    backend = RegistryBackend(server.url.replace("://", "://viewer:pw@"))
+    said = preview("key", {"key": "order:*"}, backend)
+    assert said == "keys that match order:* can't be counted: this user may not SCAN"
 
 
 def test_previews(server: Server) -> None:

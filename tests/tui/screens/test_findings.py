@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -93,3 +93,29 @@ async def test_what_is_mended_at_the_sprocs_opens_the_list_with_them(server: Ser
         assert isinstance(screen, SprocsScreen)
         await until(pilot, lambda: screen.sprocs == (name,), "the sproc under the cursor")
         assert "other.lua" not in screen_of(pilot)
+
+
+async def test_what_stands_out_in_the_list_alone_is_listed_behind_the_findings(server: Server) -> None:
+    client = server.client()
+    put(client, *(sproc(one, "return 1") for one in ("late.lua", "other.lua", "slow.lua")))
+    slow: Any = {"runs": 3, "last_run": int(time.time()), "le_200000": 3, "duration_us_max": 180_000}
+    client.hset(KEYS.stats("slow.lua"), mapping=slow)
+    missed: Any = {"missed": 1, "last_missed": int(time.time() * 1000)}
+    client.hset(KEYS.stats("late.lua"), mapping=missed)
+    async with app(server).run_test(size=(120, 30)) as pilot:
+        await listed(pilot)
+        await shows(pilot, "◔ late.lua", "missed a scheduled time, noticed", "◐ slow.lua")
+        await pilot.press("U")
+        await shows(pilot, " missed ", "missed times of late.lua, noticed then")
+        await pilot.press("exclamation_mark")
+        await shows(pilot, "MISSED", "SLOW", "slow.lua: over 2% of the server's time")
+        await pilot.press("A")
+        await shows(pilot, "Take note of it?")
+        await pilot.press("tab", "enter")
+        await hides(pilot, "MISSED")
+        assert codes(pilot) == set(), "no finding of luasprocs status"
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, SprocsScreen), "the list")
+        await hides(pilot, "other.lua")
+        await pilot.press("escape")
+        await shows(pilot, "other.lua", "  late.lua")

@@ -65,6 +65,8 @@ async def test_of_marked_jobs_those_that_can_be_are_retried_and_of_the_others_it
         await pilot.press("J")
         await shows(pilot, "two")
         await pilot.press("asterisk", "t")
+        await shows(pilot, "Run 2 jobs again?", "late.lua, queued: one")
+        await pilot.press("tab", "enter")
         await shows(pilot, "0 of 2 jobs are to run again")
 
 

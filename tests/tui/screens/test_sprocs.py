@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import random
 import re
 import time
@@ -362,8 +363,14 @@ def test_one_that_fails_stands_out_whatever_else_it_is() -> None:
 @pytest.mark.wording
 async def test_trouble_comes_first_each_with_what_it_is_and_the_quiet_are_folded(server: Server) -> None:
     client = server.client()
-    names = ["edited.lua", "fails.lua", "paused.lua", "slow.lua", *(f"quiet{number:02}.lua" for number in range(40))]
+    names = [*("dies.lua", "edited.lua", "fails.lua", "late.lua", "paused.lua", "slow.lua")]
+    names += [*(f"quiet{number:02}.lua" for number in range(40))]
     put(client, *(sproc(name, "-- event=set\nreturn 1") for name in names))
+    for number in range(3):
+        job = json.dumps({"id": f"1-{number}", "sproc": "dies.lua", "args": ["x"]})
+        client.xadd(KEYS.dead, {"job": job, "error": f"ERR dies.lua:7: no template {number}"})
+    missed: Any = {"missed": 3, "last_missed": int(time.time() * 1000)}
+    client.hset(KEYS.stats("late.lua"), mapping=missed)
     now_s = int(time.time())
     failed: Any = {"runs": 9, "errors": 3, "last_status": "error", "failed_in_a_row": 3, "last_run": now_s}
     client.hset(KEYS.stats("fails.lua"), mapping={**failed, "last_error": "ERR fails.lua:6: no such card"})
@@ -379,19 +386,24 @@ async def test_trouble_comes_first_each_with_what_it_is_and_the_quiet_are_folded
         await until(pilot, lambda: "◐ slow.lua" in screen_of(pilot), "durations, which come once the list stands")
         lines = screen_of(pilot).splitlines()
         first = next(at for at, line in enumerate(lines) if line.startswith("  NAME")) + 1
-        shown = [line.rstrip() for line in lines[first : first + 7]]
+        shown = [line.rstrip() for line in lines[first : first + 11]]
         assert shown[0].startswith("● fails.lua")
         assert shown[1] == "│ fails.lua:6: no such card"
-        assert shown[2].startswith("◐ slow.lua")
-        assert re.match(r"│ slow: .*p99 \d+ms: nothing else is served meanwhile$", shown[3])
-        assert shown[4].startswith("⏸ paused.lua")
-        assert re.search(r"paused \d+s by ann$", shown[4])
-        assert shown[5].startswith("✎ edited.lua")
-        assert re.match(r"│ edited live \d+s by Ann, not committed$", shown[6])
+        assert shown[2].startswith("✗ dies.lua")
+        assert shown[3] == "│ 3 dead jobs: dies.lua:7: no template 2"
+        assert shown[4].startswith("◔ late.lua")
+        assert re.match(r"│ missed 3 scheduled times so far, the last noticed \d+s ago$", shown[5])
+        assert shown[6].startswith("◐ slow.lua")
+        assert re.match(r"│ slow: .*p99 \d+ms: nothing else is served meanwhile$", shown[7])
+        assert shown[8].startswith("⏸ paused.lua")
+        assert re.search(r"paused \d+s by ann$", shown[8])
+        assert shown[9].startswith("✎ edited.lua")
+        assert re.match(r"│ edited live \d+s by Ann, not committed$", shown[10])
         assert "1 failing  1 slow  1 paused" in text_of(pilot, "#pulse")
-        assert "1 edit" in text_of(pilot, "#pulse")
         await pilot.press("j")
-        assert table.selected == "slow.lua", "the line beneath is passed over"
+        assert table.selected == "dies.lua", "the line beneath is passed over"
+        await pilot.press(*"jjj")
+        await until(pilot, lambda: "p ∆Resume" in screen_of(pilot), "what p does to one that is paused")
         await pilot.press("G", "enter")
         await until(pilot, lambda: "quiet00.lua" in screen_of(pilot), "the quiet ones")
         await pilot.press("a")

@@ -5,7 +5,7 @@ import pytest
 from luasprocs.contract.codes import FindingCode
 from luasprocs.operations.findings import Finding
 from luasprocs.registry.revision import Revision
-from luasprocs_tui.values.header import facts_of, note_of
+from luasprocs_tui.values.header import badge_of, facts_of, note_of
 from luasprocs_tui.values.snapshots import Snapshot, State
 
 CODES = (FindingCode.DAEMON_SILENT, FindingCode.FAILING, FindingCode.DEAD_JOBS, FindingCode.GAP, FindingCode.PAUSED)
@@ -27,6 +27,20 @@ def note(width: int) -> str:
 )
 def test_a_server_is_short_enough_to_leave_room_for_what_is_live(url: str, shown: str) -> None:
     assert facts_of(State(url)) == shown
+
+
+@pytest.mark.parametrize(
+    ("room", "shown"),
+    [
+        (80, "REFUSED sprocs/shipping/cost.lua:5:17: 'then' expected near 'return' (v)"),
+        (50, "REFUSED sprocs/shipping/cost.lua:5:17: 'then'… (v)"),
+        (40, "REFUSED …rocs/shipping/cost.lua:5:17 (v)"),
+    ],
+)
+def test_the_place_of_what_is_worst_is_what_a_narrow_badge_keeps(room: int, shown: str) -> None:
+    worst = Finding(FindingCode.REFUSED, "sprocs/shipping/cost.lua:5:17: 'then' expected near 'return'")
+    state = State("", Snapshot(Revision(generation=1), (), 0.0, findings=(worst,)), keys={"wanted": "v"})
+    assert badge_of(state, 0.0, room).text == shown
 
 
 def test_what_else_is_wrong_is_counted_where_there_is_no_room_to_name_it() -> None:

@@ -23,8 +23,8 @@ EVENT = Execution("1-1", 1, "a.lua", "event", "order 1", "set", origin="1-0")
             "1790000000 cron",
             "as that run had it",
         ),
-        (EVENT._replace(trigger="call"), None, "'order 1'", "", "no ARGV"),
-        (EVENT._replace(trigger="async", key=""), None, "", "", "no ARGV"),
+        (EVENT._replace(trigger="call"), None, "'order 1'", "", "its first key is known"),
+        (EVENT._replace(trigger="async", key=""), None, "", "", "a job that is dead has it: J"),
     ],
 )
 def test_what_a_run_was_given(record: Execution, value: ValueNow | None, keys: str, args: str, says: str) -> None:
