@@ -23,7 +23,7 @@ from luasprocs_tui.screens.base import BaseScreen
 from luasprocs_tui.screens.sprocs import SprocsScreen
 from luasprocs_tui.settings import NO_SETTINGS, THEMES, ScreenSettings
 from luasprocs_tui.shell import POLL_S, REFRESH_S, Shell
-from luasprocs_tui.themes import CONTRAST, NAMES
+from luasprocs_tui.themes import CONTRAST, LIGHT, NAMES, ON_DARK, ON_LIGHT, plain
 from luasprocs_tui.values import times
 from luasprocs_tui.values.safe import clean
 
@@ -53,7 +53,10 @@ class TuiApp(Shell):
         read_only: bool = False,
     ) -> None:
         super().__init__(context, settings, refresh_s=refresh_s, poll_s=poll_s, read_only=read_only)
-        self.register_theme(CONTRAST)
+        for theme in (LIGHT, CONTRAST):
+            self.register_theme(theme)
+        self.ansi_theme_dark = plain(ON_DARK) if self.no_color else ON_DARK
+        self.ansi_theme_light = plain(ON_LIGHT) if self.no_color else ON_LIGHT
         self.theme = NAMES[settings.theme]
         self.set_keymap(actions.keymap(settings.keys))
 

@@ -69,9 +69,16 @@ class BaseScreen(LowRepaintScreen):
         return "".join(self.sprocs[:1])
 
     @property
+    def some_sprocs(self) -> tuple[str, ...]:
+        """The sprocs that an action means which is done to some; that there are none is said."""
+        if not self.sprocs:
+            self.shell.toast("no sproc is selected")
+        return self.sprocs
+
+    @property
     def one_sproc(self) -> str:
         """The sproc that an action means which is done to one; "" for none, and for several, which is said."""
-        names = self.sprocs
+        names = self.some_sprocs
         if len(names) > 1:
             self.shell.toast(
                 f"{len(names)} sprocs are marked, but this applies to one (esc clears the marks)", bad=True
@@ -193,11 +200,11 @@ class SprocActions(BaseScreen):
         self.query_one(KeyLine).relabel({"pause": "Resume"} if paused else {})
 
     def action_stats(self) -> None:
-        if names := self.sprocs:
+        if names := self.some_sprocs:
             self.post_message(messages.OpenStats(names[0]))
 
     def action_pause(self) -> None:
-        self.controller.toggle_pause(self.sprocs)
+        self.controller.toggle_pause(self.some_sprocs)
 
     def action_edit(self) -> None:
         if name := self.one_sproc:
@@ -208,4 +215,4 @@ class SprocActions(BaseScreen):
             self.controller.edits.source(name)
 
     def action_undo(self) -> None:
-        self.controller.undo(self.sprocs)
+        self.controller.undo(self.some_sprocs)

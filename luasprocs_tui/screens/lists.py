@@ -118,7 +118,7 @@ class TableScreen(Sorted, DataScreen[Sequence[T]], Generic[T]):
         super().say()
         if self.is_mounted:
             row, problem = self.selected, problem_of(self.query_one(TypedLine).value)
-            said = problem or (self.about(row) if row is not None else "")
+            said = problem or (self.about(row) if row is not None else self._freshness.error)
             draw(self, "#detail", Text(clean(said, 1000), no_wrap=not self.WRAPS, overflow="ellipsis"))
 
     def fresh(self) -> str:

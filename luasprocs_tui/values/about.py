@@ -47,9 +47,7 @@ def header_of(row: Row, about: About | None, now_ms: float) -> Text:
     if said:
         sign = SIGNS.get(trouble, "")
         lines.append(Text(clean(f"{sign} {said}".strip(), 300), "bold red" if sign in _BAD else "bold yellow"))
-    lines += [_pair("what", row.description or "no description"), _pair("runs on", row.trigger)]
-    if owner := fields.get("owner", ""):
-        lines.append(_pair("owner", owner))
+    lines.append(_pair("what", row.description or "no description"))
     if about and (made := about.made):
         by = made.author.partition(" <")[0]
         passed = passed_since(made.applied_at, now_ms)
@@ -57,6 +55,9 @@ def header_of(row: Row, about: About | None, now_ms: float) -> Text:
         lines.append(_pair("since", f"gen {made.generation}{ago}, by {by}: {made.subject}"))
     elif about and about.sproc:
         lines.append(_pair("commit", about.sproc.commit[:ID_SHOWN]))
+    lines.append(_pair("runs on", row.trigger))
+    if owner := fields.get("owner", ""):
+        lines.append(_pair("owner", owner))
     return Text("\n").join(lines)
 
 

@@ -101,6 +101,8 @@ def _what(finding: Finding) -> str:
     """What it is about, as short as can be."""
     if finding.code is FindingCode.NO_DAEMON:
         return finding.message.partition(", so ")[2]
+    if finding.code is FindingCode.UNREACHABLE:
+        return finding.message.replace(", so what would run waits", "")
     if finding.code in _NAMED and finding.names:
         more = f" +{len(finding.names) - 1}" if len(finding.names) > 1 else ""
         return f"{finding.names[0]}{more}"

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 class KeyLine(Widget):
-    """A key and a word each; a click on one presses the key. What is done here comes before what leads elsewhere; what has no
-    room is left out, but for the help and the palette.
+    """A key and a word each; a click on one presses the key. What is done here comes before what leads elsewhere, and what is not
+    allowed last; what has no room is left out, but for the help and the palette.
 
     One widget: Textual's Footer makes one for every key whenever the focus moves, and does not let go of those before.
     """
@@ -51,7 +51,7 @@ class KeyLine(Widget):
         first = {one.binding.action: one for one in reversed(active.values()) if one.binding.show}
         last = [one for one in (first.get("app.help"), active.get(self.app.COMMAND_PALETTE_BINDING)) if one]
         others = [one for one in reversed(first.values()) if one not in last]
-        others.sort(key=lambda one: actions.footer_rank(one.binding.action))
+        others.sort(key=lambda one: (not one.enabled, actions.footer_rank(one.binding.action)))
         line, end = Text(no_wrap=True, end=""), Text.assemble(*map(self._word, last))
         room = self.size.width - end.cell_len
         words = [self._word(one) for one in others]

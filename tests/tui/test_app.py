@@ -75,7 +75,7 @@ async def test_a_command_with_words_that_it_does_not_take_does_nothing(server: S
 async def test_themes(server: Server) -> None:
     app = TuiApp(Context("", server.url), ScreenSettings(theme="light"))
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
-        assert app.theme == "textual-light"
+        assert app.theme == "luasprocs-light"
         await pilot.press("colon", *"theme", "enter")
         await until(pilot, lambda: app.theme == "luasprocs-contrast", "the next theme")
         await pilot.press("colon", *"theme", "space", *"pink", "enter")

@@ -33,7 +33,7 @@ async def test_tab_completes_and_up_brings_back() -> None:
         await pilot.press("tab", "shift+tab")
         assert typed(pilot) == "execute b.lua"
         await pilot.press("escape", "colon", *"the", "tab", "l", "tab", "enter")
-        await until(pilot, lambda: pilot.app.theme == "textual-light", "the colours")
+        await until(pilot, lambda: pilot.app.theme == "luasprocs-light", "the colours")
         await pilot.press("colon", *"theme", "space", *"dark", "enter")
         await until(pilot, lambda: pilot.app.theme == "textual-dark", "the colours of before")
         await pilot.press("colon", "x", "up", "up", "up")

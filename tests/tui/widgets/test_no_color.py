@@ -13,7 +13,7 @@ def brightness(color: Color | None) -> float:
     return 0.299 * red + 0.587 * green + 0.114 * blue
 
 
-@pytest.mark.parametrize("theme", ["textual-dark", "textual-light", "luasprocs-contrast"])
+@pytest.mark.parametrize("theme", ["textual-dark", "luasprocs-light", "luasprocs-contrast"])
 async def test_without_colours_what_fails_stands_out(monkeypatch: pytest.MonkeyPatch, theme: str) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     app = unconnected()
