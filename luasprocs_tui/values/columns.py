@@ -22,8 +22,7 @@ class Column(NamedTuple):
 
     `rank`: what is missed least goes first where there is no room for all, the highest before the others; 0 stays. A growing
     column with a rank is left out if the others leave it less than `least`. `third`: takes a third of the table at most, for
-    which others are left out; the middle of what is too long is left out. `fair`: cells that others are left out for, before it
-    has to do with fewer.
+    which others are left out; the middle of what is too long is left out. `fair`: cells that others are left out for that one misses less.
     """
 
     label: str
@@ -58,11 +57,12 @@ def widths(columns: Sequence[Column], longest: Sequence[int], room: int) -> list
     ]
     stays = sum(column.least + GAP for column in columns if column.grow and not column.rank)
     for index in sorted(range(len(columns)), key=lambda index: (-columns[index].rank, -index)):
+        rank = columns[index].rank
         least = [
-            size if one.third else min(size, max(one.least, one.fair)) for size, one in zip(found, columns, strict=True)
+            size if one.third else min(size, one.least if one.rank >= rank else max(one.least, one.fair))
+            for size, one in zip(found, columns, strict=True)
         ]
-        least[index] = min(least[index], columns[index].least)
-        if columns[index].rank and sum(size + GAP for size in least if size) - GAP > room - stays:
+        if rank and sum(size + GAP for size in least if size) - GAP > room - stays:
             found[index] = 0
     spare = room - stays - sum(size + GAP for size in found if size) + GAP
     for index in reversed(range(len(columns))):  # what stands on the left says what a row is

@@ -123,7 +123,8 @@ class Form(ModalScreen["dict[str, str | None] | None"]):
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         key, self._warned = event.input.name or "", False
-        event.input.scroll_visible(animate=False)  # the wheel may have left it
+        if event.input.has_focus:  # not what is filled in at the beginning
+            event.input.scroll_visible(animate=False)  # the wheel may have left it
         self._mark(key)
         wrong = self._kept.keep(self.changes) or self._wrong_with(key)
         self._say(wrong)

@@ -71,3 +71,15 @@ async def test_what_is_typed_goes_into_a_field_that_is_seen() -> None:
         await pilot.press(*"doze")
         await until(pilot, lambda: "doze" in screen_of(pilot), "what was typed")
         assert form.focused is typed
+
+
+async def test_a_form_begins_at_its_first_field() -> None:
+    keys = [f"key{at:02}" for at in range(24)]
+    async with unconnected().run_test(size=(80, 24)) as pilot:
+        form = Form("a.lua", {"key01": "x", "key23": "y"}, keys, {}, lambda *_: None)
+        pilot.app.push_screen(form)
+        await until(pilot, lambda: pilot.app.screen is form and form.focused is not None, "the form")
+        for _ in range(5):
+            await pilot.pause()
+        assert form.query_one("#fields").scroll_y == 0
+        assert "key00" in screen_of(pilot)
