@@ -7,11 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from luasprocs.contract.codes import Trigger
-from luasprocs.errors import SettingsError
+from luasprocs.errors import ServerRightsError, SettingsError
 from luasprocs.operations.run import Enqueued, Ran
 from luasprocs_tui.controller.runner import Question, Runner
 from luasprocs_tui.values.replies import pretty
-from luasprocs_tui.values.reruns import rerun
+from luasprocs_tui.values.reruns import ValueNow, rerun
 from luasprocs_tui.widgets.dialog import Ask, Show
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from luasprocs.state.executions import Execution
     from luasprocs_tui.backend.protocol import Backend
-    from luasprocs_tui.values.reruns import ValueNow
 
 
 class Runs:
@@ -40,9 +39,15 @@ class Runs:
             self._ask(record.sproc, (what.keys, what.args), what.note)
 
         if record.trigger == Trigger.EVENT:
-            self._runner.read(lambda: self._backend.value_now(record.key), found)
+            self._runner.read(partial(self._value_now, record.key), found)
         else:
             found(None)
+
+    def _value_now(self, key: str) -> ValueNow:
+        try:
+            return self._backend.value_now(key)
+        except ServerRightsError:
+            return ValueNow(None, "which this user may not read")
 
     def _ask(self, name: str, words: Sequence[str], note: str = "") -> None:
         def given(typed: tuple[str, ...] | None) -> None:

@@ -8,6 +8,9 @@ import pytest
 from redis.exceptions import ResponseError
 from textual.widgets import Input
 
+from luasprocs.operations.contexts import Context
+from luasprocs.server.acl import rule
+from luasprocs_tui.app import TuiApp
 from luasprocs_tui.screens.executions import ExecutionsScreen
 from luasprocs_tui.screens.record import RecordScreen
 from luasprocs_tui.widgets.dialog import Ask, Show
@@ -63,6 +66,13 @@ async def test_run_again_fills_in_what_that_run_had(server: Server, client: Redi
         await shows(pilot, "Run a.lua", "dream:1", "'deep sleep' set string", "the value is that of now")
         await pilot.press("enter")
         await until(pilot, lambda: client.get("copied") == b"dream:1", "the run")
+    client.execute_command("ACL", "SETUSER", "viewer", *rule("viewer", KEYS), ">pw")
+    async with TuiApp(Context("", server.url.replace("://", "://viewer:pw@"))).run_test(size=(100, 40)) as pilot:
+        await listed(pilot)
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ExecutionsScreen) and len(shown(pilot)) > 0, "it")
+        await pilot.press("g", "enter", "R")
+        await shows(pilot, "Run a.lua", "dream:1", "which this user may not read")
 
 
 async def test_an_error_in_a_callee_shows_the_line_of_the_callee(server: Server, client: Redis) -> None:
