@@ -48,9 +48,9 @@ class RibbonScreen(DataScreen[Past]):
         return (self._shown,) if self._shown else ()
 
     def fresh(self) -> str:
-        """Its keys: in the footer others come first."""
-        other = ("a all  " if self._shown else "a the one  ") if self._sproc else ""
-        return f"← → generation  + - time  {other}b way back"
+        """Keys for which a narrow footer has no room."""
+        other = ("  a all" if self._shown else "  a the one") if self._sproc else ""
+        return f"← → generation{other}"
 
     def content(self) -> ComposeResult:
         with VerticalScroll(id="text"):
@@ -81,7 +81,8 @@ class RibbonScreen(DataScreen[Past]):
         super().say()
         if self.is_mounted:
             chosen = self.query_one(Ribbon).chosen
-            said = about(chosen) if chosen else "no generation came in this time: h lists all"
+            none = "no generation came in this time: h lists all" if self._freshness.read_at_s is not None else ""
+            said = about(chosen) if chosen else none
             draw(self, "#detail", Text(clean(said, 400), no_wrap=True, overflow="ellipsis"))
 
     def action_earlier(self) -> None:

@@ -44,4 +44,4 @@ class ShardsScreen(StateTable[ShardFacts]):
 
     def about(self, row: ShardFacts) -> str:
         ranges = ", ".join(f"{first}-{last}" for first, last in row.slots)
-        return f"slots {ranges}" if ranges else "no slots"
+        return "; ".join(filter(None, (row.problem, f"slots {ranges}" if ranges else "no slots")))

@@ -217,7 +217,7 @@ def shards_of(state: State) -> Text:
     shards = sorted(state.snapshot.shards if state.snapshot else (), key=lambda one: not (one.away or one.problem))
     each = [
         (
-            f"{clean(one.address or one.tag)} {'away' if one.away else f'generation {one.generation}'}  ",
+            f"{clean(one.address or one.tag)} {'away' if one.away else f'gen {one.generation}'}  ",
             "bold red" if one.away else "bold yellow" if one.problem else "",
         )
         for one in shards
