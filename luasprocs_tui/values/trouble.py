@@ -163,9 +163,9 @@ def in_order(
     """
     found: list[tuple[Trouble, Row]] = sorted(((trouble_of(row, now_ms), row) for row in rows), key=lambda one: one[0])
     keys: list[str] = []
-    for _, row in found:
+    for trouble, row in found:
         keys.append(row.name)
-        if beneath(row, now_ms):
+        if (trouble < Trouble.NONE or row.commit) and beneath(row, now_ms):
             keys.append(row.name + BENEATH)
     if not folded or len(keys) <= room:
         return keys, 0
