@@ -68,7 +68,9 @@ _NOTHING: dict[str, Any] = {"by": "", "since_ms": 0, "dead": 0, "dead_error": ""
 
 
 def _with(row: Row, found: dict[str, Any]) -> Row:
-    wanted = _NOTHING | found if found else _NOTHING
+    if not found and not (row.by or row.since_ms or row.dead or row.missed):
+        return row  # as nearly all are
+    wanted = _NOTHING | found
     same = all(getattr(row, name) == value for name, value in wanted.items())
     return row if same else replace(row, **wanted)
 

@@ -22,7 +22,8 @@ class Column(NamedTuple):
 
     `rank`: what is missed least goes first where there is no room for all, the highest before the others; 0 stays. A growing
     column with a rank is left out if the others leave it less than `least`. `third`: takes a third of the table at most, for
-    which others are left out; the middle of what is too long is left out. `fair`: cells that others are left out for that one misses less.
+    which others are left out; the middle of what is too long is left out. `fair`: cells that
+    others are left out for that one misses less.
     """
 
     label: str
