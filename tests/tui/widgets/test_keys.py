@@ -39,20 +39,20 @@ async def test_what_has_no_room_is_left_out_and_what_is_not_allowed_is_dim(serve
         assert len(line_of(pilot)) == 60
         assert line_of(pilot).rstrip().endswith("palette")
         words = line_of(pilot).rsplit("…", 1)[0].split()
-        assert "∆Run" in words, "what is done here comes first"
-        assert "Executions" not in words
-        assert {word for word in words if len(word) > 1} <= {
-            "Open",
-            "Filter",
-            "∆Run",
-            "∆Pause",
-            "∆Edit",
-            "Since",
-            "when",
-        }
+        assert "Executions" in words
+        assert "∆Run" not in words, "what is not allowed goes first"
         await pilot.resize_terminal(160, 24)
         await until(pilot, lambda: "Pause" in line_of(pilot) and "…" not in line_of(pilot), "all of it")
         text = pilot.app.screen.query_one(KeyLine).render()
         dim = {line_of(pilot)[span.start : span.end].strip() for span in text.spans if "dim" in str(span.style)}
         assert "∆Pause" in dim
         assert "Filter" not in dim
+
+
+async def test_what_is_done_here_comes_before_what_leads_elsewhere_in_whole_words(server: Server) -> None:
+    async with app_for(server).run_test(size=(60, 24)) as pilot:
+        await listed(pilot)
+        words = line_of(pilot).rsplit("…", 1)[0].split()
+        assert "∆Run" in words
+        whole = {"Open", "Filter", "∆Run", "∆Pause", "∆Edit", "Since", "when"}
+        assert {word for word in words if len(word) > 1} <= whole

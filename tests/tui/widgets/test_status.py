@@ -179,9 +179,9 @@ def test_a_shard_with_which_something_is_wrong_is_named_first() -> None:
         "three:7003",
         "away",
         "one:7001",
-        "generation",
+        "gen",
         "7",
         "two:7002",
-        "generation",
+        "gen",
         "7",
     ]
