@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from rich.syntax import Syntax
+from rich.style import Style
+from rich.syntax import ANSI_DARK, ANSI_LIGHT, ANSISyntaxTheme, Syntax
 from rich.text import Text
 
 from luasprocs_tui.values.safe import clean
@@ -15,6 +16,12 @@ LINE_CHARACTERS = 2000
 HIGHLIGHT_CHARACTERS = 500_000
 """A longer source is shown without colours: pygments needs a second for each 500 kB."""
 
+_ON_DARK, _ON_LIGHT = (
+    ANSISyntaxTheme({token: Style() if "red" in str(style) else style for token, style in theme.items()})
+    for theme in (ANSI_DARK, ANSI_LIGHT)
+)
+"""Rich's own, but for the red of errors, which variables have there."""
+
 
 @lru_cache(8)  # the one beside the list is read again and again
 def lines_of(source: bytes, *, dark: bool = True) -> tuple[Text, ...]:
@@ -24,7 +31,7 @@ def lines_of(source: bytes, *, dark: bool = True) -> tuple[Text, ...]:
     text = "\n".join(safe)
     if len(text) > HIGHLIGHT_CHARACTERS:
         return tuple(Text(line, end="") for line in safe)
-    theme = "ansi_dark" if dark else "ansi_light"
+    theme = _ON_DARK if dark else _ON_LIGHT
     coloured = list(Syntax("", "lua", theme=theme).highlight(text).split("\n", allow_blank=True))
     # pygments must never add or lose a line: numbers would lie.
     whole = [line.plain for line in coloured[: len(safe)]] == safe

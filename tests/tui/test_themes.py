@@ -10,6 +10,7 @@ from textual.theme import BUILTIN_THEMES
 from luasprocs.state.executions import Execution
 from luasprocs_tui.screens.record import RecordScreen
 from luasprocs_tui.themes import LIGHT, ON_DARK, ON_LIGHT
+from luasprocs_tui.values.source_lines import lines_of
 from tests.tui.pilot import shows, unconnected
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def test_what_is_amber_can_be_read_on_light(name: str) -> None:
 
 
 def test_a_source_has_not_the_red_of_errors() -> None:
+    lines = lines_of(b"local number = tonumber(KEYS[1])\nerror('order ' .. number)\n")
+    assert not any("red" in str(span.style) for line in lines for span in line.spans)
     assert ON_DARK.ansi_colors[MAGENTA] != ON_DARK.ansi_colors[RED]
 
 
