@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.codes import FindingCode
@@ -72,7 +71,7 @@ def _with(row: Row, found: dict[str, Any]) -> Row:
         return row  # as nearly all are
     wanted = _NOTHING | found
     same = all(getattr(row, name) == value for name, value in wanted.items())
-    return row if same else replace(row, **wanted)
+    return row if same else row._replace(**wanted)
 
 
 def _missed(around: Around) -> Iterator[Missed]:

@@ -106,7 +106,7 @@ class SnapshotReader:
             self._last = self._read_all(registry, {name: counters[name] for name in visible}, shards)
         else:
             rows = tuple(
-                replace(row, counters=counters[row.name]) if row.name in counters else row for row in self._last.rows
+                row._replace(counters=counters[row.name]) if row.name in counters else row for row in self._last.rows
             )
             self._last = self._last._replace(rows=rows, read_at_s=time.monotonic())
         dead = self._dead.read(registry, around.dead_jobs)
@@ -155,7 +155,7 @@ class SnapshotReader:
         self._stats.keep(names)
         self._sprocs = sprocs_of(registry, live, self._stats.known, away, before=self._sprocs)
         rows = [
-            replace(row, counters=counted[row.name], state="paused" if row.name in self._paused else row.state)
+            row._replace(counters=counted[row.name], state="paused" if row.name in self._paused else row.state)
             for row in self._known.values()
         ]
         done_s = time.monotonic()

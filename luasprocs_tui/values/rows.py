@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
 _SCHEDULES_KEPT = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class Counters:
+class Counters(NamedTuple):
     """What a sproc's stats say; None where nothing was counted yet. `per_s`: runs and calls a second since the last look.
 
     `errors_per_s`: those of them that failed; `share`: of its server's time (0 to 1), None for one that runs elsewhere.
@@ -47,8 +45,7 @@ class Rates(NamedTuple):
     errors: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One sproc in the list. `state`: ok, drift (changed by hand), edited (live, not committed), paused or disabled.
 
     `schedule`: cron, every and tz of its header, "" each where there is none; `commit`: that its last edit here became, or "".

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -137,7 +136,7 @@ def unconnected() -> TuiApp:
 
 async def filled(pilot: Pilot[None], rows: Iterable[Row]) -> Table:
     """A snapshot with these comes, none of them quiet. Gives the list."""
-    given = tuple(replace(row, counters=replace(row.counters, last_run_s=int(time.time()))) for row in rows)
+    given = tuple(row._replace(counters=row.counters._replace(last_run_s=int(time.time()))) for row in rows)
     pilot.app.post_message(messages.SnapshotRead(Snapshot(Revision(), given, time.monotonic(), (given[-1].name, ""))))
     table = pilot.app.screen.query_one(Table)
     await until(pilot, lambda: table.selected is not None, "the list")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -112,7 +111,7 @@ async def test_a_look_draws_no_row_that_is_as_it_was(monkeypatch) -> None:
         fewest = 100
         for number in range(3):  # while the clock ticks all rows may change
             drawn.clear()
-            await filled(pilot, [*rows[:7], replace(rows[7], trigger=f"set new{number}:*"), *rows[8:]])
+            await filled(pilot, [*rows[:7], rows[7]._replace(trigger=f"set new{number}:*"), *rows[8:]])
             await until(pilot, partial(shows, pilot, f"set new{number}:*"), "what has changed")
             fewest = min(fewest, len(drawn))
         assert fewest == 1
