@@ -10,10 +10,10 @@ STAMP := .venv/.installed
 demo: $(STAMP)
 	$(BIN)/luasprocs demo
 
-# Most tests wait for real processes most of the time: six at once, on two cores too.
+# Most tests wait for real processes most of the time: eight at once, on two cores too.
 test: $(STAMP) servers
 	$(MAKE) -j2 --output-sync=target lint collected
-	$(BIN)/pytest -n 6 --dist loadgroup
+	$(BIN)/pytest -n 8 --dist loadgroup
 
 # Else each of the processes that run tests would compile all of them, with their assertions, at the same time.
 collected: $(STAMP)
