@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.language.metadata import says_yes, typed
@@ -100,6 +101,13 @@ def needs_of(sprocs: Iterable[tuple[str, Mapping[str, str]]]) -> Needs:
         if is_script(values):
             scripts.append(name)
     return Needs(tuple(sorted(own)), tuple(sorted(allowed)), tuple(sorted(scripts)))
+
+
+def together(parts: Iterable[Needs]) -> Needs:
+    """What several groups of sprocs need together."""
+    found = tuple(parts)
+    own, allowed, scripts = (sorted(chain.from_iterable(each)) for each in zip(NOTHING, *found, strict=True))
+    return Needs(tuple(own), tuple(allowed), tuple(scripts))
 
 
 def shared(functions: Iterable[Own]) -> dict[Own, Own]:

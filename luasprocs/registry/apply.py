@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from luasprocs.engine import VERSION, render
 from luasprocs.errors import EngineVersionError, OwnerError, ProblemsError
-from luasprocs.language.needs import Needs, needs_of
+from luasprocs.language.needs import Needs, needs_of, together
 from luasprocs.registry.functions import function_problems, require_free
 from luasprocs.registry.live import Live, engine_of, read_sprocs
 from luasprocs.registry.ready import Ready
@@ -110,7 +110,7 @@ def _ready(
         proof = prove(registry, live, engine, batches_of(registry, change.put), progress, adopt=change.adopt)
     if proof.problems:
         raise ProblemsError(proof.problems)
-    needs = _needs(registry, live, change)
+    needs = together((proof.needs, _needs_of_others(registry, live, change)))
     if problems := list(function_problems(registry, live, needs, change.put)):
         raise ProblemsError(problems)
     engine = proof.engine
@@ -134,9 +134,8 @@ def _revision(live: Live, change: Change) -> Revision:
     )
 
 
-def _needs(registry: Registry, live: Live, change: Change) -> Needs:
-    """What is needed after the change: by the sprocs put, and by the live ones that stay."""
+def _needs_of_others(registry: Registry, live: Live, change: Change) -> Needs:
+    """What is needed by the live sprocs that stay."""
     put = {sproc.name for sproc in change.put}
     kept = (set(change.names) & (set(change.names) if live.faults else live.needs.sprocs)) - put
-    found = [*change.put, *(read_sprocs(registry, sorted(kept)) if kept else ())]
-    return needs_of((sproc.name, sproc.values) for sproc in found)
+    return needs_of((sproc.name, sproc.values) for sproc in (read_sprocs(registry, sorted(kept)) if kept else ()))

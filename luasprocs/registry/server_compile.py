@@ -12,7 +12,7 @@ from redis.exceptions import NoPermissionError, ResponseError
 from luasprocs.contract.encoding import raw, text
 from luasprocs.contract.replies import About
 from luasprocs.errors import ConflictError, Problem
-from luasprocs.language.needs import is_script
+from luasprocs.language.needs import Needs, is_script, needs_of, together
 from luasprocs.registry.functions import names_taken
 from luasprocs.registry.place import connection_to
 from luasprocs.registry.transaction import Row, Stored, row_of
@@ -34,7 +34,8 @@ COMPILES_AHEAD = 2
 
 
 class Proof(NamedTuple):
-    """The engine is loaded, and all `sprocs` compile on the server but for `problems`; `rows` in the same order.
+    """The engine is loaded, and all `sprocs` compile on the server but for `problems`; `rows` in the same order, and what they
+    need beside that.
 
     `beside`: the same of the other shards of a cluster, in the order of `Registry.siblings`, if they were asked at once.
     """
@@ -42,6 +43,7 @@ class Proof(NamedTuple):
     engine: Engine
     sprocs: tuple[Sproc, ...]
     rows: tuple[Row, ...]
+    needs: Needs
     problems: tuple[Problem, ...]
     beside: tuple[Proof, ...] = ()
 
@@ -57,6 +59,11 @@ class Batch:
     def stored(self) -> tuple[Stored, ...]:
         """Made while a server compiles."""
         return tuple(map(Stored.of, self.sprocs))
+
+    @cached_property
+    def needs(self) -> Needs:
+        """The same."""
+        return needs_of((sproc.name, sproc.values) for sproc in self.sprocs)
 
 
 def batches_of(registry: Registry, sprocs: Iterable[Sproc]) -> Iterator[Batch]:
@@ -89,6 +96,7 @@ def prove(
     problems: list[Problem] = []
     proven: list[Sproc] = []
     rows: list[Row] = []
+    needs: list[Needs] = []
     with borrowed(registry.client) as connection:
         unanswered: deque[Batch] = deque()
         for batch in batches:
@@ -96,12 +104,13 @@ def prove(
             unanswered.append(batch)
             proven += batch.sprocs
             rows += (row_of(registry.keys, *one) for one in zip(batch.sprocs, batch.stored, strict=True))
+            needs.append(batch.needs)
             if len(unanswered) == COMPILES_AHEAD:
                 problems += _answer(connection, unanswered.popleft().sprocs)
             progress(len(rows))
         while unanswered:
             problems += _answer(connection, unanswered.popleft().sprocs)
-    return Proof(engine, tuple(proven), tuple(rows), tuple(problems))
+    return Proof(engine, tuple(proven), tuple(rows), together(needs), tuple(problems))
 
 
 def _scripts(chunk: Iterable[Sproc]) -> list[Sproc]:
