@@ -17,7 +17,7 @@ from luasprocs.server.urls import redacted
 from sync.debugger.backend.boot import ARGUMENTS, script_of, words_of
 from sync.debugger.backend.ldb import Ldb
 from sync.debugger.backend.ldb_session import LdbSession
-from sync.debugger.backend.program import Program
+from sync.debugger.backend.program import Program, reached
 from sync.debugger.backend.run import run_of, run_of_record
 from sync.debugger.servers import restore, server_of
 from sync.git.checkout import find_top, settings_of
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from sync.debugger.backend.run import Run
     from sync.debugger.backend.session import DebugSession, Say
     from sync.debugger.configuration import Configuration
+
+
+WHOLE_BYTES = 1_000_000
+"""Of a work tree with more source, a session has only what the debugged sproc names: the server's debugger takes 1.7 MB."""
 
 
 class Launched:
@@ -52,6 +56,9 @@ class Launched:
         if record and record.sproc != name:
             raise SettingsError(f"the execution {record.id} is of {record.sproc or 'no sproc'}, not of {name}")
         self._seeds = self._server.seeds(record, configuration.keys) if record else ()
+        whole = sum(len(one.source) for one in sprocs) <= WHOLE_BYTES
+        there, sprocs = sprocs, sprocs if whole else reached(own, sprocs)
+        self._left_out = len(there) - len(sprocs)
         broken = {one.name: found for one in sprocs if (found := syntax_problems(one.name, one.source))}
         self._broken = [problem for found in broken.values() for problem in found]
         self.program = Program([one for one in sprocs if one.name not in broken])
@@ -65,6 +72,9 @@ class Launched:
         """Starts the server, if none is named, and connects."""
         for problem in self._broken:
             say("stderr", f"left out, as it doesn't compile: {problem}", None)
+        if self._left_out:
+            text = f"of this large work tree only the sprocs that {self.sproc.name} names are here, and those that they name"
+            say("console", f"{text}: {self._left_out:,} others are left out", None)
         url, asynchronous = "" if self.configuration.execution else self._server.url, self.sproc.runasync
         if url and asynchronous:
             raise SettingsError(

@@ -6,10 +6,11 @@ import re
 from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple
 
+from luasprocs.language.compiler import uses
 from sync.debugger.backend.compiled import CompiledSource
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from luasprocs.language.sproc import Sproc
 
@@ -19,6 +20,18 @@ CHUNK = "user_script"
 """The name that the debugger looks for: a chunk of another one it passes over."""
 _LINE_END = re.compile(rb"\r\n?|\n\r?")
 _NAMED = re.compile(rf"(?:@?{CHUNK}: ?|\bline )(\d+)")
+
+
+def reached(own: Sproc, sprocs: Iterable[Sproc]) -> list[Sproc]:
+    """A sproc, and those that its source or theirs names: libraries and called sprocs."""
+    by_name = {one.name: one for one in sprocs}
+    found, todo = {own.name: own}, [own]
+    while todo:
+        names = {use.name for use in uses(todo.pop().source) if use.what in {"require", "call", "enqueue"}}
+        new = [by_name[name] for name in sorted(names - found.keys()) if name in by_name]
+        found |= {one.name: one for one in new}
+        todo += new
+    return list(found.values())
 
 
 class SprocLine(NamedTuple):

@@ -122,6 +122,16 @@ def test_a_work_tree_of_many_sprocs(server, debug, tree):
     assert client.evaluate("total + #ARGV") == "1200"
 
 
+@pytest.mark.wording
+def test_of_a_large_work_tree_what_the_sproc_names_is_there(server, debug, tree):
+    for number in range(20):
+        (tree / f"other{number}.lua").write_text(f"return {number}\n" + "-- long\n" * 10_000)
+    client = debug("caller.lua", stops={"lib/money.lua": [6]}, redis=server.url, keys=["sum"])
+    assert client.stopped() == "breakpoint money.lua:6"
+    assert client.where() == ["money.lua:6", "order.lua:5", "caller.lua:2"]
+    assert "others are left out" in client.said
+
+
 def test_long_and_empty_words_end_no_session(server, debug):
     seed = [["SET", "long", "é" * 2000], ["SET", "empty", ""]]
     client = debug("order.lua", redis=server.url, keys=["sum"], args=["x" * 3000], seed=seed, stopOnEntry=True)
