@@ -39,6 +39,7 @@ def command(
     given = {"program": str(file.absolute()), "keys": [*keys], "args": [*args], "stopOnEntry": True, **options}
     if options["execution"] and not options["redis"] and not options["environment"]:
         given["redis"] = flags.get("redis", "")
+    given["namespace"] = flags.get("namespace", "")
     if not plain:
         environ = os.environ | {"LUASPROCS_DEBUG_LAUNCH": json.dumps(given)}  # a URL may have a password: not for `ps`
         return subprocess.run([sys.executable, "-m", "luasprocs_tui.debugger"], env=environ, check=False).returncode

@@ -25,6 +25,7 @@ class Configuration(NamedTuple):
     redis: str = ""
     execution: str = ""
     environment: str = ""
+    namespace: str = ""
     event: str = ""
     stop_on_entry: bool = False
 
@@ -47,7 +48,7 @@ class Configuration(NamedTuple):
             _texts(given, "args"),
             read_seed(given.get("seed")),
             stop_on_entry=stop,
-            **{name: _text(given, name) for name in ("redis", "execution", "environment", "event")},
+            **{name: _text(given, name) for name in ("redis", "execution", "environment", "namespace", "event")},
         )
 
 

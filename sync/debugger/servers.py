@@ -22,15 +22,16 @@ if TYPE_CHECKING:
 
 
 class Server(NamedTuple):
-    """`url` "": none is named; `folder`: whose settings say where a record is then."""
+    """`url` "": none is named; `folder`: whose settings say where a record is then, and its namespace if that is ""."""
 
     url: str
     folder: Path
+    namespace: str = ""
 
     def _session(self) -> Session:
         from sync.session import Session  # noqa: PLC0415  # redis: 160 ms, which a session without a record needn't wait
 
-        flags = {"redis": self.url or None, "repo": self.folder}
+        flags = {"redis": self.url, "repo": self.folder, "namespace": self.namespace}
         return Session({name: value for name, value in flags.items() if value})
 
     def record(self, entry: str) -> Execution:
@@ -79,9 +80,10 @@ def server_of(configuration: Configuration) -> Server:
     contexts = read_contexts(os.environ)
     if configuration.redis and configuration.environment:
         raise SettingsError("give redis or environment, not both")
-    url = configuration.redis
+    url, namespace = configuration.redis, configuration.namespace
     if configuration.environment:
-        url = context_named(contexts, configuration.environment).url
+        named = context_named(contexts, configuration.environment)
+        url, namespace = named.url, namespace or named.namespace
     if url and not configuration.execution:
         here = Endpoint.of(url)
         for one in contexts.values():
@@ -91,7 +93,7 @@ def server_of(configuration: Configuration) -> Server:
                     f"{one.name} is production: nothing is debugged there. Leave redis and environment out for a "
                     "throw-away server; execution takes a recorded run's key from there"
                 )
-    return Server(url, folder)
+    return Server(url, folder, namespace)
 
 
 def restore(url: str, seeds: Iterable[Seed]) -> None:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.contract.codes import Trigger
 from luasprocs.contract.encoding import raw
+from luasprocs.errors import SettingsError
 from luasprocs.language.metadata import typed
 from luasprocs.language.recurrence import Recurrence
 from luasprocs.language.triggers import event as EVENT  # noqa: N812  # a kind, as a table has it
 from luasprocs.language.triggers import schedule_of
+from luasprocs.language.values import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,13 +44,19 @@ class Run(NamedTuple):
 def run_of(
     sproc: Sproc, keys: Sequence[str], args: Sequence[str], seed: Sequence[Sequence[str]] = (), event: str = ""
 ) -> Run:
-    """The run that somebody asks for: a call if there are arguments, else what its header says would run it."""
+    """The run that somebody asks for: a call if there are arguments, else what its header says would run it.
+
+    Raises:
+        SettingsError: the sproc has no such event, or arguments come with it.
+    """
     given = tuple(map(raw, keys))
+    if event:
+        _check(sproc, event, args)
     if args or not (event or EVENT.KEY in sproc.values or sproc.scheduled):
         return Run(sproc.name, Trigger.CALL.value, given, tuple(map(raw, args)), seed=seed)
     if not event and EVENT.KEY not in sproc.values:
         return _scheduled(sproc)._replace(seed=seed)
-    events = typed(sproc.values, EVENT.KEY) if EVENT.KEY in sproc.values else (event,)
+    events = typed(sproc.values, EVENT.KEY)
     event = event or next((one for one in events if one != "*"), "set")
     key = keys[0] if keys else example_key(typed(sproc.values, "key")[0])
     made = f"as the event {event} of the key {key!r} runs it"
@@ -57,8 +65,23 @@ def run_of(
     return Run(sproc.name, Trigger.EVENT.value, (raw(key),), (), event, seed, made)
 
 
+def _check(sproc: Sproc, event: str, args: Sequence[str]) -> None:
+    events = typed(sproc.values, EVENT.KEY) if EVENT.KEY in sproc.values else ()
+    if event not in events and "*" not in events:
+        has = f"its header has event={','.join(events)}" if events else "its header has no event="
+        raise SettingsError(f"{sproc.name} does not run for the event {shown(event)}: {has}")
+    if args:
+        raise SettingsError("give an event or arguments, not both: an event makes its own")
+
+
 def run_of_record(run: Run, record: Execution) -> Run:
-    """The run that a record tells of, as far as it does: it has no arguments of a call."""
+    """The run that a record tells of, as far as it does: it has no arguments of a call.
+
+    Raises:
+        SettingsError: arguments are given for a run that makes its own.
+    """
+    if run.args and (record.event or record.trigger in {Trigger.EVENT, Trigger.CRON}):
+        raise SettingsError(f"the execution {record.id} has arguments of its own: give none")
     keys = tuple(dict.fromkeys([*([raw(record.key)] if record.key else []), *run.keys]))
     if record.trigger == Trigger.EVENT or record.event:
         keys = keys[:1]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from luasprocs.contract.encoding import text
+from luasprocs.contract.keys import Keys
 from luasprocs.testing import Sandbox
 from tests.sync.debugger.client import Client, Refused
 
@@ -27,6 +31,7 @@ def test_a_file_of_commands_seeds_the_server(debug, tmp_path):
         {"redis": "http://x"},
         {"redis": "redis://127.0.0.1:1"},
         {"environment": "nowhere"},
+        {"event": "set"},
         {"execution": "abc"},
         {"program": "/nowhere.lua"},
         {"program": ""},
@@ -90,3 +95,12 @@ def test_a_recorded_execution_is_run_with_its_key(debug, tree):
         assert sandbox.client.hget("user:7", "name") == b"ann"
         with pytest.raises(Refused):
             debug("order.lua", redis=sandbox.url, execution=record.id)
+        with pytest.raises(Refused):
+            debug("event.lua", redis=sandbox.url, execution=record.id, args=["1"])
+        fields: Any = {"sproc": "event.lua", "trigger": "event", "event": "hset", "key": "user:8", "status": "ok"}
+        other = text(sandbox.client.xadd(Keys("st").executions, fields))
+        with pytest.raises(Refused):
+            debug("event.lua", redis=sandbox.url, execution=other)
+        client = debug("event.lua", redis=sandbox.url, execution=other, namespace="st", stopOnEntry=True)
+        assert client.stopped() == "entry event.lua:4"
+        assert client.variables("Arguments")["KEYS"] == {"1": "user:8"}
