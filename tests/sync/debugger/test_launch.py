@@ -63,6 +63,7 @@ def test_a_seed_that_fails_is_refused_and_answered(debug, tree):
         debug("later.lua", seed=["HSET a"])
 
 
+@pytest.mark.wording
 def test_production_is_left_alone(debug, tmp_path, monkeypatch, server):
     lines = [
         f'[contexts.shop]\nredis = "{server.url}"\nproduction = true\n',
@@ -71,8 +72,9 @@ def test_production_is_left_alone(debug, tmp_path, monkeypatch, server):
     settings = tmp_path / "screen.toml"
     monkeypatch.setenv("LUASPROCS_SCREEN", str(settings))
     settings.write_text("".join(lines))
-    for launch in ({"environment": "shop"}, {"redis": server.url}, {"environment": "test"}):
-        with pytest.raises(Refused):
+    same = {"redis": f"redis://localhost:{server.port}/5"}
+    for launch in ({"environment": "shop"}, {"redis": server.url}, {"environment": "test"}, same):
+        with pytest.raises(Refused, match="shop is production"):
             debug("order.lua", **launch)
     settings.write_text(lines[1])
     client = debug("order.lua", environment="test", keys=["sum"], args=["1"])
