@@ -9,12 +9,15 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
 from pygls.uris import from_fs_path
 
+from luasprocs.language.compiler import syntax_problems
 from luasprocs.language.editor import navigation
 from luasprocs.language.files import name_problem
 from luasprocs.language.tokens import tokens
 from sync.lsp.positions import Positions
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     from sync.lsp.service import Asked
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
@@ -32,6 +35,21 @@ def renamable(place: Asked, params: types.PrepareRenameParams | types.RenamePara
     return place.positions.range(word.start, word.end)
 
 
+def _wrong_member(wanted: navigation.Target, new: str, texts: Mapping[str, str]) -> str:
+    """What keeps a member of a library from a name; "" for nothing."""
+    if not _NAME.fullmatch(new) or syntax_problems("", f"local {new}".encode()):
+        return f"{new!r} is no name in Lua: use letters, digits and _, and no word of Lua"
+    there = {one.name for one in navigation.members(texts.get(wanted.sproc, ""))}
+    return f"{wanted.sproc} has a member {new} already" if new in there else ""
+
+
+def _wrong_file(new: str, names: Collection[str]) -> str:
+    """The same of a sproc's file."""
+    if ".." in new.split("/"):
+        return f"{new} would leave the folder of the sprocs"
+    return name_problem(new) or (f"there is a sproc {new} already" if new in names else "")
+
+
 def rename(place: Asked, params: types.RenameParams) -> types.WorkspaceEdit:
     """All that changes.
 
@@ -42,14 +60,9 @@ def rename(place: Asked, params: types.RenameParams) -> types.WorkspaceEdit:
     wanted = navigation.target(place.name, place.text, place.positions.offset(params.position))
     if wanted is None or renamable(place, params) is None:
         raise JsonRpcInvalidParams("only a library's member, and the name of a library or sproc, can be renamed here")
-    if wanted.member:
-        if not _NAME.fullmatch(new):
-            raise JsonRpcInvalidParams(f"{new!r} is no name in Lua: use letters, digits and _")
-    elif wrong := name_problem(new):
-        raise JsonRpcInvalidParams(wrong)
-    elif new in tree.names:
-        raise JsonRpcInvalidParams(f"there is a sproc {new} already")
     texts = tree.texts()
+    if wrong := _wrong_member(wanted, new, texts) if wanted.member else _wrong_file(new, tree.names):
+        raise JsonRpcInvalidParams(wrong)
     found = navigation.references_to(wanted, texts, declaration=bool(wanted.member))
     changes: list[types.TextDocumentEdit | types.RenameFile] = []
     for name, edits in navigation.renamed(found, new).items():

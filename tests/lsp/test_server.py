@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 
 from luasprocs.language.editor.colours import KINDS
 from tests.lsp.conftest import BUY, MONEY
@@ -143,6 +144,21 @@ async def test_a_renamed_library_is_renamed_where_it_is_required(editor):
     change, move = edit.document_changes
     assert (change.text_document.uri, change.edits[0].new_text) == (editor.uri("buy.lua"), "lib/prices.lua")
     assert (move.old_uri, move.new_uri) == (editor.uri("lib/money.lua"), editor.uri("lib/prices.lua"))
+    editor.close("buy.lua")
+
+
+@pytest.mark.parametrize(
+    ("word", "new"),
+    [("lib/money", "../money.lua"), ("lib/money", "lib/money.lua"), (".round", "end"), (".round", "up")],
+)
+async def test_a_name_that_can_not_be_is_refused(editor, word, new):
+    editor.open("buy.lua")
+    editor.open("lib/money.lua", MONEY.replace("return M\n", "M.up = math.ceil\nreturn M\n"))
+    with pytest.raises(JsonRpcException):
+        await editor.client.text_document_rename_async(
+            types.RenameParams(editor.document("buy.lua"), at(BUY, word, 3), new)
+        )
+    editor.close("lib/money.lua")
     editor.close("buy.lua")
 
 
