@@ -36,9 +36,8 @@ CONTRAST = Theme(
     variables={"block-cursor-background": "#ffff00", "block-cursor-foreground": "#000000", "text-muted": "#ffffff"},
 )
 NAMES = {"dark": "textual-dark", "light": LIGHT.name, "contrast": CONTRAST.name}
-_RED, _GREEN, _YELLOW, _BLUE, _MAGENTA, _CYAN = (
-    *((255, 85, 105), (152, 224, 36), (253, 171, 51), (157, 121, 255), (215, 145, 215), (88, 209, 235)),
-)
+_RED, _GREEN, _YELLOW = (255, 85, 105), (152, 224, 36), (253, 171, 51)
+_BLUE, _MAGENTA, _CYAN = (157, 121, 255), (215, 145, 215), (88, 209, 235)
 ON_DARK = TerminalTheme(
     (12, 12, 12),
     (217, 217, 217),
