@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from luasprocs.contract.keys import Keys
 from luasprocs.contract.limits import LEASE_MS
 from luasprocs.runtime.bindings import Bindings, binding_of
+from luasprocs.runtime.late import until_judged
 from luasprocs.runtime.link import Address, Link
 from luasprocs.runtime.listeners import Listeners, chosen
 from luasprocs.runtime.log_once import LogOnce
@@ -141,3 +142,22 @@ def test_shards_spread_over_daemons():
     daemons = [f"daemon-{number}" for number in range(10)]
     heard = [name for shard in range(300) for name in chosen(f"shard-{shard}", daemons, 2)]
     assert all(30 <= heard.count(name) <= 90 for name in daemons)
+
+
+async def test_who_was_late_waits_for_the_watermark_of_one_that_was_not(others):
+    async def waits():
+        waiting = asyncio.ensure_future(until_judged(others.listeners._link, (SOURCE.encode(),)))
+        done, _ = await asyncio.wait([waiting], timeout=0.3)
+        return None if done else waiting
+
+    assert await waits() is None, "nobody else hears the shard"
+    others.beat(BETTER[0])
+    waiting = await waits()
+    assert waiting is not None
+    others.reach(others.tick + 1)
+    await asyncio.wait_for(waiting, 1)
+    others.reach(others.tick)
+    waiting = await waits()
+    assert waiting is not None
+    others.client.hdel(Keys().daemons, BETTER[0])
+    await asyncio.wait_for(waiting, 1)
