@@ -19,6 +19,7 @@ from luasprocs.runtime.pool import Pool
 from luasprocs.runtime.shard import RETRY_FIRST_S, RETRY_LONGEST_S, Shard
 from luasprocs.runtime.shard_state import ShardState
 from luasprocs.runtime.upkeep import Retention
+from luasprocs.runtime.witness import Witnesses
 from luasprocs.runtime.workers import WorkerRules, WorkerSetup
 from luasprocs.runtime.workload import Workload
 from luasprocs.server.cluster import Topology
@@ -56,7 +57,7 @@ class Daemon:
         self._retention, self._rules = retention or Retention(), workers or WorkerRules()
         self._ready: Callable[[], None] = lambda: None
         self._shards: dict[Keys, tuple[Shard, asyncio.Task[None]]] = {}
-        self._topology = Topology(LOOK_EVERY_S)
+        self._topology, self._witnesses = Topology(LOOK_EVERY_S), Witnesses()
         self._past: Counter[str] = Counter()
         self._looked_ms = 0
         self._said = LogOnce()
@@ -106,6 +107,7 @@ class Daemon:
                 await self._serve(group)
         finally:
             self._fleet.close()
+            self._witnesses.close()
 
     async def _serve(self, group: asyncio.TaskGroup) -> None:
         """Serves all shards that there are; in a cluster they come and go."""
@@ -172,6 +174,7 @@ class Daemon:
             self._listeners,
             came_ms=came_ms,
             topology=self._topology if keys.tag else None,
+            witnesses=self._witnesses,
         )
         return Shard(Address(url, keys, db), self.identity, state, self._retention, self._hears)
 

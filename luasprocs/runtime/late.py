@@ -1,4 +1,4 @@
-"""A daemon that heard too late what a migration brought waits for one that heard it in time: watermarks say what was no event."""
+"""A daemon that can't tell what a migration brought waits for one that can: watermarks say what was no event."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 0.05
 LATE_S = 3.0
-"""The longest wait: two that were late wait for each other."""
+"""The longest wait of one that was late: two of them wait for each other."""
+UNKNOWN_S = 0.5
+"""That of one that heard all in time."""
 
 
-async def until_judged(link: Link, sources: Iterable[bytes]) -> None:
+async def until_judged(link: Link, sources: Iterable[bytes], within_s: float) -> None:
     """Waits until all that came up to now on these sources has run, or been passed over, or nobody else hears the shard."""
     names, last = tuple(sources), None
-    until_s = asyncio.get_running_loop().time() + LATE_S
+    until_s = asyncio.get_running_loop().time() + within_s
     while names and asyncio.get_running_loop().time() < until_s:
         try:
             beats, now, (tick, *marks) = await link.together(

@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from redis import exceptions
 
 from luasprocs.contract.keys import Keys, everyones
 from luasprocs.runtime.numbering import Tick
+from luasprocs.runtime.source import Layout
 from luasprocs.runtime.wire import Wire, packed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Collection, Coroutine, Iterable
 
+    from luasprocs.runtime.bindings import Binding
+    from luasprocs.runtime.imports import Import
     from luasprocs.runtime.numbering import Numbering
-    from luasprocs.runtime.source import Source
+    from luasprocs.runtime.source import Published, Source
 
 SUBSCRIBE_AT_ONCE = 500
 ASK_EVERY_S = 5.0
 """After which a secret is asked for again, if what was heard has another one."""
 FOREIGN_LIMIT = 1000
 """Registries on one server whose markers are heard."""
-
-
-class _Place(NamedTuple):
-    source: Source
-    cut: int
-    keyspace: bool
 
 
 class Control(Protocol):
@@ -55,8 +52,14 @@ class Control(Protocol):
     def unclear(self, slots: list[int], from_ms: int) -> None:
         """Events of these slots may run twice: of each its slot; they came since a time of the server's clock."""
 
-    def late(self, settle: Callable[[], None]) -> None:
-        """Nobody here can tell what a migration brought; `settle` is called when others have had time to."""
+    async def unknown(self, *, late: bool) -> None:
+        """Nobody here can tell what a migration brought: waits until others have had time to, longer if it was heard late."""
+
+    def importing(self, slot: int, owner: str, heard: Collection[Binding]) -> Import:
+        """A migration's first event came, of this slot of this node's (its id); `heard`: the sources that are."""
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> object:
+        """Runs a task for as long as the session."""
 
     def flush(self) -> None:
         """All messages of one read are numbered."""
@@ -74,8 +77,8 @@ class Listener(Wire):
         """Sends messages to these from now on."""
         self._numbering, self._control = numbering, control
         self._event = numbering.event
-        self._channels: dict[bytes, _Place] = {}
-        self._patterns: dict[bytes, _Place] = {}
+        self._channels: dict[bytes, Layout] = {}
+        self._patterns: dict[bytes, Layout] = {}
         self._ticks, self._markers = keys.ticks.encode(), keys.markers.encode()
         self.everyone = everyones(Keys.markers)
         self._tag = f"{{{keys.tag}}}:".encode() if keys.tag else b""
@@ -102,9 +105,7 @@ class Listener(Wire):
             self._marks = True
             await self._subscribe(b"PSUBSCRIBE", (self.everyone,))
         for source in wanted:
-            kind, _, _ = source.name.partition(b"__:")
-            place = _Place(source, len(kind) + 3, kind.startswith(b"__keyspace@"))
-            (self._patterns if source.binding.pattern else self._channels)[source.name] = place
+            (self._patterns if source.binding.pattern else self._channels)[source.name] = Layout.of(source)
         await self._subscribe(b"PSUBSCRIBE", [one.name for one in wanted if one.binding.pattern])
         await self._subscribe(b"SUBSCRIBE", [one.name for one in wanted if not one.binding.pattern])
 
@@ -192,6 +193,12 @@ class Listener(Wire):
             self._event(source, channel[cut:], payload)
         else:
             self._event(source, payload, channel[cut:])
+
+    def event_in(self, message: Any) -> Published | None:
+        """What a message tells of a key, if it does."""
+        kind = message[0]
+        place = self._patterns.get(message[1]) if kind == b"pmessage" else self._channels.get(message[1])
+        return place.read(*message[-2:]) if place and kind in {b"pmessage", b"message"} else None
 
     def _heard(self, channel: bytes, payload: bytes) -> None:
         """Anybody may publish here: what has not the engine's secret is ignored. A wake-up only makes the daemon look."""

@@ -19,8 +19,9 @@ from luasprocs.runtime.deadlines import Deadlines
 from luasprocs.runtime.dispatcher import Dispatcher
 from luasprocs.runtime.engine import is_own, until_engine
 from luasprocs.runtime.forwarder import Forwarder
+from luasprocs.runtime.imports import Import
 from luasprocs.runtime.jobs import Jobs
-from luasprocs.runtime.late import until_judged
+from luasprocs.runtime.late import LATE_S, UNKNOWN_S, until_judged
 from luasprocs.runtime.link import DemotedError
 from luasprocs.runtime.listeners import Listeners
 from luasprocs.runtime.log import log
@@ -30,15 +31,16 @@ from luasprocs.runtime.predecessor import Predecessor
 from luasprocs.runtime.repeat_report import report
 from luasprocs.runtime.scheduler import Scheduler
 from luasprocs.runtime.scripts import Scripts
+from luasprocs.runtime.source_of_import import hear_source
 from luasprocs.runtime.ticker import Ticker
 from luasprocs.runtime.upkeep import Upkeep
 from luasprocs.runtime.watchdog import Watchdog
 from luasprocs.state.paused import SCHEDULES_CHANGED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Coroutine
 
-    from luasprocs.runtime.bindings import Bindings
+    from luasprocs.runtime.bindings import Binding, Bindings
     from luasprocs.runtime.identity import Identity
     from luasprocs.runtime.link import Link
     from luasprocs.runtime.numbering import Tick
@@ -120,6 +122,7 @@ class Session:
                     link.spawn(part.run())
                 if isinstance(link.events, ClusterListener):
                     link.spawn(link.events.watch(link.command))
+                    link.spawn(self._state.witnesses.prepare(link.address.url, link.server))
                     link.spawn(report(link, self._state.repeats))
                 if self._state.schedules:
                     link.spawn(self._scheduler.run())
@@ -228,13 +231,19 @@ class Session:
         now = self._numbering.now
         self._state.repeats.add(slots, from_ms, now.ms + TICK_MS if now else from_ms)
 
-    def late(self, settle: Callable[[], None]) -> None:
+    async def unknown(self, *, late: bool) -> None:
         """Waits for what other daemons know."""
-        self._link.spawn(self._settled(settle))
+        await until_judged(self._link, self._numbering.sources, LATE_S if late else UNKNOWN_S)
 
-    async def _settled(self, settle: Callable[[], None]) -> None:
-        await until_judged(self._link, self._numbering.sources)
-        settle()
+    def importing(self, slot: int, owner: str, heard: Collection[Binding]) -> Import:
+        """Hears the node from which the slot comes, too."""
+        found = Import(self._link.command, slot, owner, heard)
+        self._link.spawn(hear_source(self._link, self._state, found))
+        return found
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> object:
+        """Starts a task that ends with the session."""
+        return self._link.spawn(work)
 
     def flush(self) -> None:
         """Sends the events of one read."""

@@ -10,6 +10,7 @@ from luasprocs.contract.limits import LISTENERS
 from luasprocs.runtime.log_once import LogOnce
 from luasprocs.runtime.numbering import Numbering
 from luasprocs.runtime.repeats import Repeats
+from luasprocs.runtime.witness import Witnesses
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +53,7 @@ class ShardState:
     stopping: bool = False
     topology: Topology | None = None
     """In a cluster: where its primaries are."""
+    witnesses: Witnesses = field(default_factory=Witnesses)
     server: tuple[str, int] | None = None
 
     def stop(self) -> None:

@@ -139,3 +139,29 @@ class Source:
             self.pending.popleft()
         if self.pending and (first := self.pending[0]).tick == number[0] and first.events[0].number <= number[1]:
             first.events = [event for event in first.events if event.number > number[1]]
+
+
+class Published(NamedTuple):
+    """An event on a source."""
+
+    source: bytes
+    key: bytes
+    event: bytes
+
+
+class Layout(NamedTuple):
+    """Where messages of a source have key and event: behind the first `cut` bytes of the channel is one of both."""
+
+    source: Source
+    cut: int
+    keyspace: bool
+
+    @classmethod
+    def of(cls, source: Source) -> Layout:
+        kind, _, _ = source.name.partition(b"__:")
+        return cls(source, len(kind) + 3, kind.startswith(b"__keyspace@"))
+
+    def read(self, channel: bytes, payload: bytes) -> Published:
+        """The event of a message; `Listener.notice` has it inline, as it costs."""
+        one, other = channel[self.cut :], payload
+        return Published(self.source.name, one, other) if self.keyspace else Published(self.source.name, other, one)

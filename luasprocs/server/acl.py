@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from luasprocs.errors import SettingsError
@@ -47,10 +48,21 @@ _RUNTIME = (
     "getrange strlen hlen hscan scard sscan object|encoding"
 )
 _CLUSTER = "cluster|slots cluster|info cluster|shards cluster|nodes cluster|myid spublish ssubscribe sunsubscribe"
+_MIGRATIONS = "cluster|getslotmigrations"
+"""Which Redis and older Valkeys refuse to hear of in a rule."""
 _CARRYING_OVER = "get set scan unlink"
 """Marks of schedules, and what a registry left whose slot has moved."""
 _CONFIG = "config|get config|set"
 """No rule can say which settings: whoever has CONFIG SET may change `requirepass`, too."""
+
+
+class ClusterKind(Enum):
+    """Whether a rule is for the nodes of a cluster, and of which; of another one they would refuse the rule."""
+
+    NONE = 0
+    ANY = 1
+    VALKEY_9 = 2
+    """Or later: a daemon asks them which slots migrate."""
 
 
 def rule(
@@ -60,18 +72,19 @@ def rule(
     own_keys: Iterable[str] | None = None,
     own_commands: Iterable[str] = OWN_COMMANDS,
     config: bool = True,
-    cluster: bool = False,
+    nodes: ClusterKind = ClusterKind.NONE,
 ) -> tuple[str, ...]:
     """The words of ACL SETUSER behind the user's name, without a password.
 
     `own_keys` (globs) and `own_commands` (names, `@categories`, or `&globs` of channels to publish to) are what sprocs
     use: those that a caller calls or a daemon runs; what the engine itself does there, to read the values of events, is
     added. The other roles run none. A caller whose `own_keys` cover the registry may change sprocs. `config` False: a
-    daemon gets no CONFIG. `cluster`: for the nodes of a cluster, where keys have a shard's tag; each node needs the rule.
+    daemon gets no CONFIG. `nodes`: of a cluster, where keys have a shard's tag; each node needs the rule.
 
     Raises:
         SettingsError: there is no such role, or a key or command can't stand in a rule.
     """
+    cluster = nodes is not ClusterKind.NONE
     globs = tuple(OWN_KEYS.get(role, ()) if own_keys is None else own_keys)
     called = tuple(own_commands)
     _check((*globs, *called))
@@ -81,22 +94,22 @@ def rule(
     patterns = _patterns(keys, cluster=cluster)
     reached = tuple(f"~{pattern}" for pattern in patterns)
     channels = tuple(f"&{pattern}" for pattern in patterns)
-    nodes, marks, carried = map(_plus, (_CLUSTER, "get exists", _CARRYING_OVER) if cluster else ("", "", ""))
+    asking, marks, carried = map(_plus, (_CLUSTER, "get exists", _CARRYING_OVER) if cluster else ("", "", ""))
     match role:
         case "daemon":
             runtime = f"{_READS} {_WRITES} {_RUNTIME} {_CONFIG if config else ''}"
             # A PSUBSCRIBE pattern must stand in the rule letter by letter: only `&*` allows what triggers need.
-            rests = _plus("blpop") if cluster else ()
-            words = (*own, *_plus(runtime), *nodes, *rests, *reached, "resetchannels", "&*", *own_globs)
+            migrating = _plus(f"blpop {_MIGRATIONS if nodes is ClusterKind.VALKEY_9 else ''}") if cluster else ()
+            words = (*own, *_plus(runtime), *asking, *migrating, *reached, "resetchannels", "&*", *own_globs)
         case "deployer":
             commands = _plus(f"{_READS} {_LOOKING} {_WRITES} {_OPERATING}")
-            words = (*_by_category("@connection"), *commands, *nodes, *carried, *reached, "resetchannels", *channels)
+            words = (*_by_category("@connection"), *commands, *asking, *carried, *reached, "resetchannels", *channels)
         case "caller":
-            words = (*own, *nodes, *own_globs, *_caller(keys, heard, cluster=cluster))
+            words = (*own, *asking, *own_globs, *_caller(keys, heard, cluster=cluster))
         case "viewer":
             reading = _plus(f"{_READS} {_LOOKING} {_WATCHING}")
             looked_at = (f"%R{glob}" for glob in reached)
-            words = (*_by_category("@connection"), *reading, *nodes, *marks, *looked_at, "resetchannels", *channels)
+            words = (*_by_category("@connection"), *reading, *asking, *marks, *looked_at, "resetchannels", *channels)
         case _:
             raise SettingsError(f"there is no role {role!r}: take one of {', '.join(ROLES)}")
     return ("reset", "on", *words)

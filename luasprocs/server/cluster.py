@@ -137,6 +137,10 @@ class Topology:
         slot = slot_of(tag.encode())
         return next((one.address for one in self.seen.primaries if one.serves(slot)), None)
 
+    def address_of_node(self, node: str) -> tuple[str, int] | None:
+        """Where a primary is, by its id."""
+        return next((one.address for one in self.seen.primaries if one.id == node), None)
+
     async def watch(self, url: Callable[[], str], failed: Callable[[GuideError | None], None]) -> None:
         """Looks again and again, until it is cancelled.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from luasprocs.server.slots import SLOTS, SlotRange
+from luasprocs.server.slots import SLOTS, SlotRange, marked
 
 
 class Owner(NamedTuple):
@@ -38,11 +38,8 @@ class ServedSlots:
                 primary = node if leads == "-" else leads
             written[node] = [_range_of(word) for word in slots]
             ranges[Owner(node, int(epoch))] = [_range_of(word) for word in slots if word[0] != "["]
-        here = bytearray(SLOTS)
-        for first, last in written.get(primary, ()):
-            here[first : last + 1] = b"\1" * (last - first + 1)
         own = next((owner for owner in ranges if owner.id == primary), Owner("", 0))
-        return cls(bytes(here), frozenset(ranges), own, ranges)
+        return cls(marked(written.get(primary, ())), frozenset(ranges), own, ranges)
 
     def owner(self, slot: int) -> Owner | None:
         return next((owner for owner, ranges in self._ranges.items() if any(slot in one for one in ranges)), None)
@@ -67,5 +64,4 @@ class ServedSlots:
 
 def _range_of(word: str) -> SlotRange:
     """Of `7`, `7-9`, or `[7-<-node]`, a slot that comes here; `[7->-node]`, one that goes, is one of its own."""
-    first, _, last = word.strip("[").partition("-")
-    return SlotRange(int(first), int(last) if last.isdecimal() else int(first))
+    return SlotRange.parse(word.strip("["))

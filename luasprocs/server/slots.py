@@ -27,6 +27,20 @@ class SlotRange(NamedTuple):
     def __contains__(self, slot: object) -> bool:
         return isinstance(slot, int) and self.first <= slot <= self.last
 
+    @classmethod
+    def parse(cls, word: str) -> SlotRange:
+        """From `7` or `7-9`; `7-` and what is no number is 7 alone."""
+        first, _, last = word.partition("-")
+        return cls(int(first), int(last) if last.isdecimal() else int(first))
+
+
+def marked(ranges: Iterable[SlotRange]) -> bytes:
+    """For each slot 1 if it is in one of these."""
+    slots = bytearray(SLOTS)
+    for first, last in ranges:
+        slots[first : last + 1] = b"\1" * (last - first + 1)
+    return bytes(slots)
+
 
 def slot_of(key: bytes) -> int:
     """The slot of a key: of what stands in its first braces, if anything does.

@@ -9,7 +9,7 @@ import click
 
 from luasprocs.errors import SettingsError
 from luasprocs.operations.exposure import exposure
-from luasprocs.server.acl import OWN_COMMANDS, ROLES, rule, setuser
+from luasprocs.server.acl import OWN_COMMANDS, ROLES, ClusterKind, rule, setuser
 from sync.console import Console
 from sync.session import Session
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 )
 @click.option("--no-config", is_flag=True, help="Without CONFIG, which reaches all of the server's settings (daemon).")
 @click.option("--cluster", is_flag=True, help="For the nodes of a cluster [default: as luasprocs.toml says].")
+@click.option("--valkey-9", is_flag=True, help="For those of a Valkey 9 or later, which a daemon asks what migrates.")
 @click.option(
     "--password-file",
     type=click.File(encoding="utf-8"),
@@ -44,9 +45,10 @@ def command(flags: dict[str, object], /, role: str, user: str | None, as_json: b
     console, session = Console.of_process(), Session(flags)
     own_keys, own_commands = options["keys"] or None, options["commands"] or OWN_COMMANDS
     own_commands = (*own_commands, *(f"&{glob}" for glob in options["channels"]))
-    cluster = options["cluster"] or session.repository_settings.cluster
+    nodes = ClusterKind.ANY if options["cluster"] or session.repository_settings.cluster else ClusterKind.NONE
+    nodes = ClusterKind.VALKEY_9 if options["valkey_9"] else nodes
     config = not options["no_config"]
-    words = rule(role, session.keys, own_keys=own_keys, own_commands=own_commands, config=config, cluster=cluster)
+    words = rule(role, session.keys, own_keys=own_keys, own_commands=own_commands, config=config, nodes=nodes)
     if as_json:
         console.json(list(words))
         return

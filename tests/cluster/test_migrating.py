@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from luasprocs.contract.keys import Keys
-from luasprocs.server.acl import rule
+from luasprocs.server.acl import ClusterKind, rule
 from luasprocs.server.slots import SlotRange, slot_of
 from tests.background import Background
 from tests.cluster.registries import keys_on
@@ -92,7 +92,7 @@ def daemon(cluster: Cluster, shell: Shell) -> Iterator[DaemonProcess]:
     shell.commit(ev=COUNTS)
     shell.ok("sync")
     for node in cluster.nodes:
-        node.ask("ACL", "SETUSER", "ann", *rule("daemon", Keys(), cluster=True), ">secret")
+        node.ask("ACL", "SETUSER", "ann", *rule("daemon", Keys(), nodes=ClusterKind.VALKEY_9), ">secret")
         node.ask("ACL", "LOG", "RESET")
     with DaemonProcess(cluster.seeds("ann:secret")) as process:
         with cluster.nodes[0].client().pipeline(transaction=False) as pipe:

@@ -13,7 +13,7 @@ import pytest
 from luasprocs.contract.keys import Keys
 from luasprocs.operations.put import put
 from luasprocs.runtime.daemon import GOSSIP_S
-from luasprocs.server.acl import rule, setuser
+from luasprocs.server.acl import ClusterKind, rule, setuser
 from luasprocs.server.fleet import Fleet, open_registry
 from luasprocs.server.slots import slot_of
 from luasprocs.state.executions import read_executions
@@ -170,7 +170,9 @@ def test_an_event_whose_key_the_daemon_may_not_touch_does_not_wait(cluster):
     touches = sproc("touches.lua", "-- event=set\n-- key=*\nreturn redis.call('GET', KEYS[1])\n")
     put(open_registry(cluster.url), (touches,), about=change())
     for node in cluster.nodes:
-        node.ask(*shlex.split(setuser("ann", rule("daemon", Keys(), own_keys=("x:*",), cluster=True), "secret")))
+        node.ask(
+            *shlex.split(setuser("ann", rule("daemon", Keys(), own_keys=("x:*",), nodes=ClusterKind.ANY), "secret"))
+        )
     node = cluster.nodes[0]
     key = on(cluster, node)
     with DaemonProcess(cluster.seeds("ann:secret")) as process:

@@ -17,7 +17,7 @@ from luasprocs.registry.shards import enter
 from luasprocs.runtime.engine import until_engine
 from luasprocs.runtime.link import Address, Link
 from luasprocs.runtime.log_once import LogOnce
-from luasprocs.server.acl import rule, setuser
+from luasprocs.server.acl import ClusterKind, rule, setuser
 from luasprocs.server.fleet import open_registry, shard_url
 from luasprocs.server.slots import slot_of
 from luasprocs.state.jobs import read_jobs
@@ -132,7 +132,7 @@ def test_a_deployer_carries_over(cluster):
     source = cluster.nodes[0]
     source.ask("FCALL", "luasprocs_enqueue", "1", on(cluster, source), "job.lua", "-", "1")
     for node in cluster.nodes:
-        node.ask(*shlex.split(setuser("ann", rule("deployer", Keys(), cluster=True), "secret")))
+        node.ask(*shlex.split(setuser("ann", rule("deployer", Keys(), nodes=ClusterKind.ANY), "secret")))
     old, slot = orphaned(cluster)
     put(open_registry(cluster.seeds("ann:secret")), (COUNTS, JOB), about=change())
     assert old.tag not in tags(cluster)

@@ -14,7 +14,7 @@ from luasprocs.operations.findings import findings
 from luasprocs.operations.pause import pause, resume
 from luasprocs.operations.put import put
 from luasprocs.operations.snapshot import read_snapshot
-from luasprocs.server.acl import rule, setuser
+from luasprocs.server.acl import ClusterKind, rule, setuser
 from luasprocs.server.errors import errors_named
 from luasprocs.server.fleet import open_registry
 from luasprocs.state.executions import read_executions
@@ -40,7 +40,7 @@ def become(cluster: Cluster) -> Callable[[str], str]:
     put(open_registry(cluster.url), SPROCS, about=change())
 
     def made(role: str) -> str:
-        words = shlex.split(setuser("ann", rule(role, Keys(), cluster=True), "secret"))
+        words = shlex.split(setuser("ann", rule(role, Keys(), nodes=ClusterKind.ANY), "secret"))
         for node in cluster.nodes:
             node.ask(*words)
             node.ask("ACL", "LOG", "RESET")

@@ -146,7 +146,7 @@ def test_shards_spread_over_daemons():
 
 async def test_who_was_late_waits_for_the_watermark_of_one_that_was_not(others):
     async def waits():
-        waiting = asyncio.ensure_future(until_judged(others.listeners._link, (SOURCE.encode(),)))
+        waiting = asyncio.ensure_future(until_judged(others.listeners._link, (SOURCE.encode(),), 3.0))
         done, _ = await asyncio.wait([waiting], timeout=0.3)
         return None if done else waiting
 
