@@ -5,7 +5,7 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 STAMP := .venv/.installed
 
-.PHONY: demo test collected test-wording test-servers test-editor servers-page bench soak tui lint house servers browser vsix clean
+.PHONY: demo test collected test-long test-wording test-servers test-editor servers-page bench soak tui lint house servers browser vsix clean
 
 demo: $(STAMP)
 	$(BIN)/luasprocs demo
@@ -13,7 +13,11 @@ demo: $(STAMP)
 # Most tests wait for real processes most of the time: eight at once, on two cores too.
 test: $(STAMP) servers
 	$(MAKE) -j2 --output-sync=target lint collected
-	$(BIN)/pytest -n 8 --dist loadgroup
+	$(BIN)/pytest -n 8 --dist loadgroup -m "not long"
+
+# What installs this project from PyPI, and the ledgers beside servers and daemons that are killed.
+test-long: $(STAMP) servers
+	$(BIN)/pytest -n 4 --dist loadgroup -m long
 
 # Else each of the processes that run tests would compile all of them, with their assertions, at the same time.
 collected: $(STAMP)
@@ -33,7 +37,7 @@ test-servers: $(STAMP)
 test-wording: export LUASPROCS_TEST_SERVERS := valkey
 test-wording: export PYTHONPATH := $(CURDIR)/tests/rewording
 test-wording: $(STAMP)
-	$(BIN)/pytest -n 6 --dist loadgroup --assert=plain tests/engine tests/operations tests/sync/commands tests/tui \
+	$(BIN)/pytest -n 6 --dist loadgroup --assert=plain -m "not long" tests/engine tests/operations tests/sync/commands tests/tui \
 		--ignore tests/tui/snapshots --ignore tests/engine/test_memory.py --ignore tests/engine/test_version.py
 
 # The extension in a real VS Code: tests in its extension host, and a tour by mouse and keyboard. LUASPROCS_PICTURES names a folder for the tour's pictures.

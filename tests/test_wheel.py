@@ -14,7 +14,7 @@ from tests.paths import ROOT
 
 CLONE = ROOT
 # One worker builds and installs it for all.
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("wheel")]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300), pytest.mark.xdist_group("wheel")]
 
 
 def run(*command, **settings):

@@ -71,14 +71,7 @@ class Questions:
                 heard_s = loop.time()
             elif before and loop.time() - max(heard_s, self._until_s) > QUIET_S:
                 await self._stirs.wait()
-            try:
-                moved = dict(_MOVED.findall(await command("INFO", "STATS")))
-            except exceptions.ResponseError as error:
-                if not is_busy(error):
-                    raise
-                await asyncio.sleep(LOOK_EVERY_S)
-                continue
-            if not moved:
+            if not (moved := await moved_bytes(command)):
                 return
             if before and moved[b"im"] != before[b"im"]:
                 self._import_s = loop.time() if loop.time() > self._until_s else self._import_s
@@ -125,6 +118,17 @@ class Questions:
                 self._wire.close(exceptions.ResponseError(str(self._nodes)))
             return
         self._told(self._nodes, int(dict(_MOVED.findall(stats)).get(b"im", 0)))
+
+
+async def moved_bytes(command: Callable[..., Awaitable[Any]]) -> dict[bytes, bytes]:
+    """How much has come to a node by migrations, `im`, and gone, `ex`; nothing of a server that has none."""
+    while True:
+        try:
+            return dict(_MOVED.findall(await command("INFO", "STATS")))
+        except exceptions.ResponseError as error:
+            if not is_busy(error):
+                raise
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
 def _is_refused(reply: Any) -> bool:

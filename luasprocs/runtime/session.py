@@ -31,7 +31,7 @@ from luasprocs.runtime.predecessor import Predecessor
 from luasprocs.runtime.repeat_report import report
 from luasprocs.runtime.scheduler import Scheduler
 from luasprocs.runtime.scripts import Scripts
-from luasprocs.runtime.source_of_import import hear_source
+from luasprocs.runtime.source_of_import import be_ready, hear_source
 from luasprocs.runtime.ticker import Ticker
 from luasprocs.runtime.upkeep import Upkeep
 from luasprocs.runtime.watchdog import Watchdog
@@ -122,7 +122,7 @@ class Session:
                     link.spawn(part.run())
                 if isinstance(link.events, ClusterListener):
                     link.spawn(link.events.watch(link.command))
-                    link.spawn(self._state.witnesses.prepare(link.address.url, link.server))
+                    link.spawn(be_ready(link, self._state))
                     link.spawn(report(link, self._state.repeats))
                 if self._state.schedules:
                     link.spawn(self._scheduler.run())

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from luasprocs.runtime.questions import moved_bytes
+
 if TYPE_CHECKING:
     from luasprocs.runtime.imports import Import
     from luasprocs.runtime.link import Link
     from luasprocs.runtime.shard_state import ShardState
+
+
+async def be_ready(link: Link, state: ShardState) -> None:
+    """Opens a connection to this shard's node, for the shards to which its slots may migrate."""
+    if await moved_bytes(link.command):
+        await state.witnesses.prepare(link.address.url, link.server)
 
 
 async def hear_source(link: Link, state: ShardState, one: Import) -> None:

@@ -37,7 +37,7 @@ LOSING = ("killed", "split", "failover", "tag", "added", "all_slots", "daemons_k
 EQUAL_S = 5.0
 """After a fault all shards equal git within so much, on processors that have time for it."""
 LONG = (*SHORT, "all_slots", "directory", "added", "failover", "split", "frozen", "daemons_killed")
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800 if SOAK else 240)]
+pytestmark = [pytest.mark.long, pytest.mark.soak, pytest.mark.timeout(1800 if SOAK else 240)]
 
 
 class Scene:

@@ -15,7 +15,7 @@ from tests.soak import SOAK
 
 EVENTS = 1_000_000 if SOAK else 120_000
 KEYS = Keys()
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(3000 if SOAK else 240)]
+pytestmark = [pytest.mark.long, pytest.mark.soak, pytest.mark.timeout(3000 if SOAK else 240)]
 
 
 def test_a_burst_of_one_script_with_three_triggers_and_two_daemons(own_server, tmp_path):

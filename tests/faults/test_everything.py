@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 EVENTS, SECONDS = (300_000, 600) if SOAK else (6000, 20)
 KEYS = Keys()
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(2400 if SOAK else 240)]
+pytestmark = [pytest.mark.long, pytest.mark.soak, pytest.mark.timeout(2400 if SOAK else 240)]
 SPROCS = (
     sproc("counter.lua", COUNTER),
     sproc(

@@ -59,6 +59,7 @@ def pre_commit(folder: Path, environ: Mapping[str, str], *arguments: str) -> tup
     return done.returncode, (done.stdout + done.stderr).decode()
 
 
+@pytest.mark.long
 @pytest.mark.wording
 @pytest.mark.timeout(400)  # it installs this project and what that needs from PyPI
 def test_the_framework_finds_what_is_staged(ours: GitRepo, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -107,6 +107,7 @@ def sync_through(url, repository, desired):
         client.close()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 def test_a_cut_at_any_byte_leaves_one_commit(server, server_kind, repository):
     """At other places on each server."""
@@ -135,6 +136,7 @@ def test_a_cut_at_any_byte_leaves_one_commit(server, server_kind, repository):
     assert failed > CUTS * 0.9
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 def test_a_killed_sync_leaves_one_commit(server, repository):
     repo, commits = repository
