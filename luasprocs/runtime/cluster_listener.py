@@ -206,15 +206,14 @@ class ClusterListener(Listener):
         while self._steps:
             step = self._steps[0]
             if (step.late or (step.migration and step.comes)) and not step.weighed:
-                assert self._control is not None  # noqa: S101  # nothing was subscribed before
-                self._control.spawn(self._weigh(step))
-                return
+                step.weighed = True
+                if self._control and self._control.spawn(self._weigh(step)):
+                    return
             self._settle(step)
             self._steps.popleft()
 
     async def _weigh(self, step: _Step) -> None:
         """Waits for what can be known; meanwhile all waits that comes."""
-        step.weighed = True
         step.brought = await step.migration.brought() if step.migration else None
         if step.brought is None and self._control is not None and (step.late or self._new_in(step, step.after.here)):
             await self._control.unknown(late=step.late)

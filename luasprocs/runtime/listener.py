@@ -59,7 +59,7 @@ class Control(Protocol):
         """A migration's first event came, of this slot of this node's (its id); `heard`: the sources that are."""
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> object:
-        """Runs a task for as long as the session."""
+        """Runs a task for as long as the session; None if that hasn't begun, or ends."""
 
     def flush(self) -> None:
         """All messages of one read are numbered."""
