@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 import time
 from dataclasses import dataclass, replace
@@ -249,8 +250,9 @@ class Follower:
             log.info("synced: %s", done.summary)
         elif (state, reason) != self._told and reason:
             problems = done.state.problems if state == DesiredState.REFUSED else ()
+            level = logging.INFO if state == DesiredState.APPLYING else logging.WARNING  # two daemons may sync at once
             for said in problems or (reason,):
-                log.warning("%s: %s", state, said)
+                log.log(level, "%s: %s", state, said)
         elif self._told[1] and not reason and state == DesiredState.SYNCED:
             log.info("in sync again")
         self._told = (state, reason)
