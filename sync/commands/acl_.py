@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 )
 @click.option("--no-config", is_flag=True, help="Without CONFIG, which reaches all of the server's settings (daemon).")
 @click.option("--cluster", is_flag=True, help="For the nodes of a cluster [default: as luasprocs.toml says].")
-@click.option("--valkey-9", is_flag=True, help="For those of Valkey 9 or later, which a daemon asks what slots migrate.")
+@click.option(
+    "--valkey-9", is_flag=True, help="For those of Valkey 9 or later, which a daemon asks what slots migrate."
+)
 @click.option(
     "--password-file",
     type=click.File(encoding="utf-8"),
