@@ -81,7 +81,7 @@ class Inspection:
         count = int(arguments.get("count") or len(values))
         return {
             "variables": [
-                {"name": name.strip('"'), **self._shown(value)}
+                {"name": name, **self._shown(value)}
                 for name, value in [*values.items()][first : first + count]
             ]
         }

@@ -61,7 +61,8 @@ class Launched:
         self._left_out = len(there) - len(sprocs)
         broken = {one.name: found for one in sprocs if (found := syntax_problems(one.name, one.source))}
         self._broken = [problem for found in broken.values() for problem in found]
-        self.program = Program([one for one in sprocs if one.name not in broken])
+        exact = {one.name for one in reached(own, sprocs)} if not own.runasync else ()
+        self.program = Program([one for one in sprocs if one.name not in broken], exact)
         self.folder = _folder(file)
         self.run: Run = run_of(own, configuration.keys, configuration.args, configuration.seed, configuration.event)
         if record:

@@ -1,6 +1,6 @@
 -- Runs a sproc under the server's debugger as the engine runs it: by the engine's own text, which gets these sprocs as a registry's.
--- Whoever evaluates this has ARGV: this text, and in parts a text of `LENGTH:WORD`: the engine, number of sprocs, for each name, first line,
--- number of fields and fields; then trigger (`call`, `event`, `cron`; `arguments`: those of an event), the sproc's name, its hash's prefix,
+-- Whoever evaluates this has ARGV: this text, and in parts a text of `LENGTH:WORD`: values.lua, inspect.lua, the engine, number of sprocs, for each
+-- name, first line, source with sites (or nothing), number of fields and fields; then what each site names, a line each; trigger (`call`, `event`, `cron`; `arguments`: those of an event), the sproc's name, its hash's prefix,
 -- event or time, and its arguments. KEYS are the sproc's. A chunk whose name has `user_script` in it is what the debugger stops in.
 local given, at, text, place = {}, 1, table.concat(ARGV, '', 2), 1
 while place <= #text do
@@ -15,41 +15,78 @@ local function take()
 end
 
 -- Stands on the third line when something was raised, above the function that did.
-local stop = loadstring('\nreturn function(luasprocs_problem) redis.breakpoint()\nreturn luasprocs_problem end', '@user_script')()
-local engine, firsts = take(), {}
-local fields_of = {}
+local stop = loadstring('\nreturn function() redis.breakpoint()\nreturn true end', '@user_script')()
+local written, encode = loadstring(take(), '@luasprocs:values')()
+local inspect_text, engine, firsts = take(), take(), {}
+local fields_of, sited, sources = {}, {}, {}
 for _ = 1, tonumber(take()) do
   local name, fields = take(), {}
-  firsts[name] = tonumber(take())
+  firsts[name], sited[name], sources[name] = tonumber(take()), take(), ''
   for i = 1, tonumber(take()) do fields[i] = take() end
+  for i = 1, #fields, 2 do
+    if fields[i] == 'source' then sources[name] = fields[i + 1]:sub(3) end
+  end
   fields_of[name] = fields
 end
+local inspect = loadstring(inspect_text, '@luasprocs:inspect')(written, encode, take())
 local trigger, name, prefix, word = take(), take(), take(), take()
 for other, fields in pairs(fields_of) do redis.call('HSET', prefix .. other, unpack(fields)) end
 
 local function watched(run, handler)
-  return xpcall(run, function(luasprocs_problem)
-    stop(luasprocs_problem)
-    return handler(luasprocs_problem)
+  return xpcall(run, function(problem)
+    inspect.problem = problem
+    stop()
+    return handler(problem)
   end)
 end
+
+-- What sprocs have as `redis`: what they log is said, too, each with its place.
+local function place()
+  return select(2, pcall(error, '', 4)):match(':(%d+): $') or '0'
+end
+
+local sproc_api = setmetatable({
+  log = function(level, ...)
+    redis.log(level, ...)
+    local parts = {}
+    for i = 1, select('#', ...) do
+      local part = select(i, ...)
+      if type(part) == 'string' or type(part) == 'number' then parts[#parts + 1] = part end -- as the server does
+    end
+    redis.debug('luasprocs:log:' .. place() .. ':' .. level .. ':' .. encode(table.concat(parts, ' ')))
+  end,
+  debug = function(...)
+    redis.debug('luasprocs:debug:' .. place() .. '::' .. written(...))
+  end,
+}, { __index = redis, __newindex = redis })
 
 local api = setmetatable({ register_function = function() end }, { __index = redis })
 
 -- As the engine's loadstring: a sproc gets lines of its own, a chunk of the engine this function.
 local function load_text(text, chunk_name)
-  local first = firsts[chunk_name:sub(2)]
-  if first then return loadstring(('\n'):rep(first - 1) .. text, '@user_script') end
+  local own = chunk_name:sub(2)
+  local first = firsts[own]
+  if first then
+    local from, to = text:find(sources[own], 1, true) -- without its first two bytes, which may be `#!`
+    if to >= from then
+      local source = sited[own] ~= '' and sited[own] or '\n' .. text:sub(from - 2, to)
+      text = text:sub(1, from - 3) .. source .. text:sub(to + 1)
+    end
+    text = ('\n'):rep(first - 1) .. 'local luasprocs_see = ...; return function(...) ' .. text .. '\nend'
+    local make, problem = loadstring(text, '@user_script')
+    return make and make(inspect.seen), problem
+  end
   local chunk, problem = loadstring('local _, loadstring, xpcall, redis = ...; ' .. text, chunk_name)
   if not chunk then return nil, problem end
   return function(core)
     local made = chunk(core, load_text, watched, api)
-    if chunk_name == '@luasprocs:eval' then made.api = function() return redis end end -- redis.breakpoint and redis.debug are there
+    if chunk_name == '@luasprocs:eval' then made.api = function() return sproc_api end end -- redis.breakpoint is there
     return made
   end
 end
 
 local core = loadstring('local loadstring, redis = ...; ' .. engine .. '\nreturn core', '@luasprocs:core')(load_text, api)
+setmetatable(ARGV, { luasprocs = inspect })
 local keys, args = {}, { unpack(given, at) }
 for i = 1, #KEYS do keys[i] = KEYS[i] end
 for i = math.max(#args, #ARGV), 1, -1 do ARGV[i] = args[i] end -- the global ARGV is the sproc's, for who looks at it

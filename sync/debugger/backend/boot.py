@@ -33,13 +33,17 @@ def words_of(program: Program, run: Run) -> list[bytes]:
         SettingsError: it is too much.
     """
     keys = Keys("")
-    boot = resources.files(__package__).joinpath("boot.lua").read_bytes()
+    boot, values, inspect = (
+        resources.files(__package__).joinpath(f"{name}.lua").read_bytes() for name in ("boot", "values", "inspect")
+    )
     engine = render(keys, "debugger", 0).text.split("\n", 1)[1]
-    words: list[Any] = [engine, len(program.sprocs)]
+    words: list[Any] = [values, inspect, engine, len(program.sprocs)]
+    sites: list[str] = []
     for name, first in program.firsts.items():
-        fields = fields_of(program.sprocs[name])
-        words += [name, first, 2 * len(fields), *(part for pair in fields.items() for part in pair)]
-    words += [run.trigger, run.name, keys.name_prefix, run.word, *run.args]
+        fields, sited = fields_of(program.sprocs[name]), program.sited[name]
+        words += [name, first, sited.text, 2 * len(fields), *(part for pair in fields.items() for part in pair)]
+        sites += (f"{number} {' '.join(site.names)}\n" for number, site in sited.sites.items())
+    words += ["".join(sites), run.trigger, run.name, keys.name_prefix, run.word, *run.args]
     told = (word if isinstance(word, bytes) else raw(str(word)) for word in words)
     text = b"".join(b"%d:%s" % (len(word), word) for word in told)
     whole = len(text) + len(script_of(program)) + len(boot) + sum(map(len, run.keys))

@@ -1,12 +1,11 @@
 -- Stops an async sproc: a hook that Lua calls at each line. Takes what is called when it stops (reason, text), which returns how to go on, and
 -- what is asked now and then (`pause`, `end`, or nothing). Returns the functions that look at what stands. Of `name.lua` a chunk is `@name.lua`.
-local on_stop, on_tick = ...
+local on_stop, on_tick, written = ...
 local sethook, getinfo, getlocal, setlocal = debug.sethook, debug.getinfo, debug.getlocal, debug.setlocal
 local getupvalue, setupvalue, getfenv, setfenv = debug.getupvalue, debug.setupvalue, getfenv, setfenv
-local type, tostring, rawget, next, format, concat, sub, gsub = type, tostring, rawget, next, string.format, table.concat, string.sub, string.gsub
-local loadstring, setmetatable, pcall, error, real_xpcall, byte, min = loadstring, setmetatable, pcall, error, xpcall, string.byte, math.min
+local type, tostring, rawget, next, sub = type, tostring, rawget, next, string.sub
+local loadstring, setmetatable, pcall, error, real_xpcall = loadstring, setmetatable, pcall, error, xpcall
 local TICK = 100000 -- instructions
-local DEPTH, FIELDS, CHARS = 4, 100, 2000
 local stops, mode, depth, from = {}, 'continue', 0, nil
 
 local function is_sproc(info)
@@ -63,33 +62,6 @@ function xpcall(run, handler)
   end))
 end
 
-local function quoted(text)
-  local cut = sub(text, 1, CHARS)
-  return '"' .. gsub(cut, '[%c"\\\128-\255]', function(c)
-    if c == '"' or c == '\\' then return '\\' .. c end
-    if c == '\n' then return '\\n' end
-    if byte(c) >= 128 then return c end
-    return format('\\x%02x', byte(c))
-  end) .. (#text > CHARS and '…' or '') .. '"'
-end
-
-local function shown(value, level)
-  local kind = type(value)
-  if kind == 'string' then return quoted(value) end
-  if kind == 'function' or kind == 'userdata' or kind == 'thread' then return '"' .. kind .. '@' .. gsub(tostring(value), '^.-: ', '') .. '"' end
-  if kind ~= 'table' then return tostring(value) end
-  if level >= DEPTH then return '"{…}"' end
-  local parts = {}
-  for key, one in next, value do
-    if #parts == FIELDS then
-      parts[#parts + 1] = '["…"]=nil'
-      break
-    end
-    parts[#parts + 1] = '[' .. shown(key, DEPTH) .. ']=' .. shown(one, level + 1)
-  end
-  return '{' .. concat(parts, '; ') .. '}'
-end
-
 local inspect = {}
 
 function inspect.stop_at(lines) stops = lines end
@@ -110,7 +82,7 @@ function inspect.locals(level)
   for i = 1, 250 do
     local name, value = getlocal(level, i)
     if not name then break end
-    if sub(name, 1, 1) ~= '(' then found[#found + 1] = { name, shown(value, 0) } end
+    if sub(name, 1, 1) ~= '(' then found[#found + 1] = { name, written(value) } end
   end
   return found
 end
@@ -120,7 +92,7 @@ function inspect.upvalues(level)
   for i = 1, 60 do
     local name, value = getupvalue(run, i)
     if not name then break end
-    found[#found + 1] = { name, shown(value, 0) }
+    found[#found + 1] = { name, written(value) }
   end
   return found
 end
@@ -171,7 +143,7 @@ function inspect.evaluate(code, level)
   local ok, value = pcall(chunk)
   if not ok then return false, type(value) == 'table' and tostring(rawget(value, 'err')) or tostring(value) end
   for name, place in next, locals do setlocal(level, place, values[name][1]) end
-  return true, shown(value, 0)
+  return true, written(value)
 end
 
 function inspect.go(how) mode = how end

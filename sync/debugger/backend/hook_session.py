@@ -114,9 +114,12 @@ class HookSession:
         return Task(*head, 0, MEMORY_BYTES, run.keys, args)
 
     def _prepare(self, runtime: Any) -> None:
-        code = resources.files(__package__).joinpath("hook.lua").read_bytes()
+        values, code = (
+            resources.files(__package__).joinpath(f"{name}.lua").read_bytes() for name in ("values", "hook")
+        )
         self._runtime = runtime
-        self._inspect = runtime.execute(code, self._on_stop, self._on_tick)
+        written, _ = runtime.execute(values)
+        self._inspect = runtime.execute(code, self._on_stop, self._on_tick, written)
         self._inspect[b"go"](self._mode)
         self._arm()
 
@@ -196,7 +199,7 @@ class HookSession:
             if frame >= len(self._levels):
                 return {}
             rows = (tuple(row.values()) for row in self._inspect[what](self._levels[frame]).values())
-            return {name.decode("utf-8", "replace"): parse(text.decode("utf-8", "replace")) for name, text in rows}
+            return {name.decode("utf-8", "replace"): parse(text.decode())[0] for name, text in rows}
 
         found: dict[str, Value] = self._do(read)
         return found
@@ -220,7 +223,7 @@ class HookSession:
         sound, text = self._inspect[b"evaluate"](expression.encode(), self._levels[frame])
         if not sound:
             raise EvaluationError(text.decode("utf-8", "replace").removeprefix("expression:1: "))
-        return parse(text.decode("utf-8", "replace"))
+        return parse(text.decode())[0]
 
     def command(self, words: Sequence[str]) -> str:
         connection = Connection(self._url)

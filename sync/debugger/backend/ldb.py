@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 READ_BYTES = 1 << 16
 REPLY_LIMIT_BYTES = 64 << 20
-VALUE_CHARS, HEAD_CHARS, CUT = 16384, 300, " ..."
-"""Where LDB cuts a value or a reply, with what stands before it, which has so many characters at most; and its mark of that."""
+VALUE_CHARS = 1 << 20
+"""Where LDB cuts a value or a reply: more than values.lua writes."""
 BREAKPOINTS_LIMIT = 64
 PART_BYTES = 900
 """What is safe in a command: a session ends if one has 1024 bytes (on Redis, if one word has), or an empty word."""
@@ -32,7 +32,6 @@ _LONG = "luasprocs:debugger"
 _STOPPED = re.compile(r"\* Stopped at (\d+), stop reason = (.*)")
 _FRAME = re.compile(r"(?:->|  )[ #](\d+)")
 _IN = re.compile(r"(?:In|From) (.*):$")
-_VALUE = re.compile(r"<value> (.+?) = (.*)", re.DOTALL)
 _SAFE = (
     "local luasprocs_ok, luasprocs_found = pcall(function() %s\nend) if luasprocs_ok then return luasprocs_found end "
     "error(type(luasprocs_found) == 'table' and tostring(rawget(luasprocs_found, 'err')) or tostring(luasprocs_found), 0)"
@@ -117,7 +116,7 @@ class Ldb:
 
     def stop_at(self, lines: Sequence[int]) -> None:
         """The script's lines to stop at, in place of those before: at most BREAKPOINTS_LIMIT."""
-        wanted = set(lines[:BREAKPOINTS_LIMIT])
+        wanted = set(lines)
         for line in self._stops - wanted:
             self.ask("break", str(-line))
         for line in wanted - self._stops:  # one a command: it takes no more
@@ -133,11 +132,6 @@ class Ldb:
             elif found := _FRAME.match(line):
                 frames.append((name, int(found[1])))
         return frames
-
-    def locals(self) -> dict[str, str]:
-        """The innermost function's locals, as LDB writes values."""
-        found = (_VALUE.match(line) for line in self.ask("print"))
-        return {one[1]: one[2] for one in found if one and not one[1].startswith("(")}
 
     def value(self, name: str) -> str | None:
         """The local of that name in the innermost function that has one, as LDB writes it."""

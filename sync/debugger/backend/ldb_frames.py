@@ -1,25 +1,29 @@
-"""What stands where the server's debugger has stopped. It shows the innermost locals, and finds others by name alone."""
+"""What stands where the server's debugger has stopped, read by the sites in the sources (sites.py).
+
+The debugger says of a site's function where it is, and the session's own Lua (inspect.lua) what that one sees. A local without a
+site, in a line that is still to define one, is shown as the debugger writes it.
+"""
 
 from __future__ import annotations
 
-import itertools
-import re
 from typing import TYPE_CHECKING
 
-from sync.debugger.backend.ldb import CUT, HEAD_CHARS, VALUE_CHARS, LdbError
+from sync.debugger.backend.ldb import LdbError
+from sync.debugger.backend.sited import OWN
 from sync.debugger.backend.session import EvaluationError, Frame
-from sync.debugger.backend.values import Value, is_name, literal, names_in, parse
+from sync.debugger.backend.values import Value, bytes_of, names_in, parse, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sync.debugger.backend.ldb import Ldb
     from sync.debugger.backend.program import Program
+    from sync.debugger.backend.sites import Site
 
-READINGS = 16
-"""Of values that may be strings or numbers, tried at most."""
-_OWN = frozenset({"sproc", "require", "redis", "KEYS", "ARGV", "luasprocs_named", "luasprocs_problem", "n"})
-"""What the engine hands over, which is shown elsewhere or says nothing; `n` only where the source has none."""
+ROUGH = "(about) "
+"""Stands before a value as the server's debugger writes it: it leaves digits out, and on Valkey quotes, line ends and empty strings."""
+HIDDEN = Value("(hidden by an inner call of the same function)")
+_POINTER = "function@"
 
 
 class LdbFrames:
@@ -27,69 +31,101 @@ class LdbFrames:
 
     def __init__(self, ldb: Ldb, program: Program) -> None:
         self._ldb, self._program = ldb, program
-        self._trace: list[Frame] | None = None
+        self.forget()
 
     def forget(self) -> None:
-        self._trace = None
+        self._trace: list[Frame] | None = None
+        self._lines: list[int] = []
+        self._found: dict[int, tuple[int, str]] = {}
 
     def all(self) -> Sequence[Frame]:
         """The functions of sprocs that run, the innermost first."""
         if self._trace is None:
-            found = []
+            found, self._lines = [], []
             for name, line in self._ldb.trace():
                 if place := self._program.place(line):
                     main = self._program.code(place.name).function_at(place.line) == 0
                     found.append(Frame(place.name if main else name, place))
+                    self._lines.append(line)
             self._trace = found
         return self._trace
 
-    def variables(self, frame: int, *, raised: bool) -> Mapping[str, Value]:
-        """A frame's locals. `raised`: an error's handler stands above the frames."""
+    def variables(self, frame: int) -> Mapping[str, Value]:
+        """A frame's locals."""
+        if frame >= len(self.all()):
+            return {}
+        own, _ = self._names(frame)
+        rough = self._rough(frame)
+        if self._hidden(frame):
+            return dict.fromkeys(rough, HIDDEN)
+        return self._read(frame, own) | {name: self._roughly(name, frame) for name in rough if name not in own}
+
+    def upvalues(self, frame: int) -> Mapping[str, Value]:
+        """The locals of outer functions that a frame's function uses."""
         frames = self.all()
         if frame >= len(frames):
             return {}
         place = frames[frame].place
-        names = self._program.code(place.name).locals_at(place.line)
-        if frame == 0 and not raised:
-            hidden = _OWN - set(names)
-            return {name: self._parse(text) for name, text in self._ldb.locals().items() if name not in hidden}
-        inner = self._names_within(frames[:frame])
-        found = ((name, self._ldb.value(name)) for name in names if name not in inner)
-        known = {name: self._parse(text) for name, text in found if text is not None}
-        return known | {name: Value("(hidden by a local of an inner function)") for name in names if name in inner}
+        own, outer = self._names(frame)
+        used = self._program.code(place.name).upvalues_at(place.line)
+        return self._read(frame, [name for name in used if name in outer and name not in own])
 
-    def _names_within(self, frames: Sequence[Frame]) -> set[str]:
-        """The locals of inner frames, which hide those of outer ones from LDB."""
-        return {name for one in frames for name in self._program.code(one.place.name).locals_at(one.place.line)}
+    def arguments(self, frame: int) -> Mapping[str, Value]:
+        if frame >= len(self.all()):
+            return {}
+        names = ["KEYS", "ARGV"]
+        if self._site(frame)[0]:
+            return self._read(frame, names)
+        return {name: self._roughly(name, frame) for name in names} if frame == 0 else {}
 
-    def upvalues(self, frame: int) -> Mapping[str, Value]:
-        frames = self.all()
-        found: dict[str, Value] = {}
-        for name in self._upvalue_names(frame):
-            text = self._ldb.value(name) if self._owner(name, frame, frames) else None
-            if text is not None:
-                found[name] = self._parse(text)
-        return found
+    def _names(self, frame: int) -> tuple[list[str], set[str]]:
+        """The names that its site sees: the function's own, in their order, and those of functions around."""
+        number, _ = self._site(frame)
+        place = self.all()[frame].place
+        chain: list[Site] = [*self._program.sited[place.name].chain(number)]
+        own: list[str] = []
+        outer: set[str] = set()
+        current = self._own_function(frame)
+        for site in reversed(chain):
+            cut = len(site.names) if site.function != current or not site.before else site.outer
+            outer.update(site.names[:cut])
+            own += site.names[cut:]
+        return list(dict.fromkeys(own)), outer
 
-    def _upvalue_names(self, frame: int) -> list[str]:
+    def _own_function(self, frame: int) -> int:
+        """The number of the function that a frame runs: that of its site, if it has one of its own."""
+        place, line = self.all()[frame].place, self._lines[frame]
+        number, _ = self._site(frame)
+        for visible in self._program.sites(line):
+            if number in visible:
+                return self._program.sited[place.name].sites[number].function
+        return -1
+
+    def _site(self, frame: int) -> tuple[int, str]:
+        """The newest site of a frame, and its function as Lua writes it; that of a function around if it has none; 0 for none."""
+        if frame not in self._found:
+            self._found[frame] = next(self._sites(frame), (0, ""))
+        return self._found[frame]
+
+    def _sites(self, frame: int) -> Iterator[tuple[int, str]]:
         frames = self.all()
         if frame >= len(frames):
-            return []
-        place = frames[frame].place
-        return self._program.code(place.name).upvalues_at(place.line)
+            return
+        for number in self._numbers(frame):
+            if pointer := self._pointer(number):
+                yield number, pointer
+        name, function = self._program.function_at(frames[frame].place)
+        for outer in range(frame + 1, len(frames)):
+            there, around = self._program.function_at(frames[outer].place)
+            if there == name and self._is_around(name, around, function):
+                yield from self._sites(outer)
 
-    def _owner(self, name: str, frame: int, frames: Sequence[Frame]) -> bool:
-        """Whether the function that an upvalue is a local of still runs, and no frame before it has that name."""
-        function = self._program.function_at(frames[frame].place)
-        for at, one in enumerate(frames):
-            here = self._program.function_at(one.place)
-            named = name in self._program.code(one.place.name).locals_at(one.place.line)
-            if at > frame and here[0] == function[0] and self._is_around(here[0], here[1], function[1]):
-                if named:
-                    return True
-            elif named:
-                return False
-        return False
+    def _numbers(self, frame: int) -> list[int]:
+        return [visible[-1] for visible in self._program.sites(self._lines[frame]) if visible]
+
+    def _pointer(self, number: int) -> str:
+        text = self._ldb.value(f"{OWN}{number}") or ""
+        return "function: " + text.partition(_POINTER)[2].strip('"') if _POINTER in text else ""
 
     def _is_around(self, name: str, outer: int, inner: int) -> bool:
         while (inner := self._program.code(name).parent_of(inner)) >= 0:
@@ -97,59 +133,59 @@ class LdbFrames:
                 return True
         return False
 
-    def arguments(self, frame: int) -> Mapping[str, Value]:
-        return {name: self._parse(self._ldb.value(name) or "nil") for name in ("KEYS", "ARGV")} if frame == 0 else {}
+    def _hidden(self, frame: int) -> bool:
+        """Whether an inner frame is of the same function, whose locals the debugger finds first."""
+        number, _ = self._site(frame)
+        inner = (one for at in range(frame) for visible in self._program.sites(self._lines[at]) for one in visible)
+        return number > 0 and number in inner
 
-    def evaluate(self, expression: str, frame: int, *, raised: bool) -> Value:
-        expression = expression.strip()
-        values = {**self.upvalues(frame), **self.variables(frame, raised=raised), **self.arguments(frame)}
-        if is_name(expression) and expression in values:
-            return values[expression]
-        made: list[list[str]] = []
-        for name in names_in(expression):
-            if name in values:
-                made.append(self._made(name, values[name]))
-            elif name in self._upvalue_names(frame):
-                raise EvaluationError(f"{name} is an upvalue, which the server's debugger can't read here")
-        found: Value | EvaluationError | None = None
-        for before in itertools.islice(itertools.product(*made), READINGS):
-            try:
-                value = self._evaluated(f"{' '.join(before)} return {expression}")
-            except EvaluationError as error:
-                found = found or error
-                continue
-            if value.true:
-                return value
-            found = value if not isinstance(found, Value) else found
-        if isinstance(found, Value):
-            return found
-        raise found or EvaluationError("nothing to evaluate")
+    def _rough(self, frame: int) -> list[str]:
+        place = self.all()[frame].place
+        return self._program.code(place.name).locals_at(place.line)
 
-    def _made(self, name: str, value: Value) -> list[str]:
-        """Code that makes a local. Valkey writes strings as numbers are written: then there are two ways to read it."""
-        if value.cut:
-            raise EvaluationError(
-                f"{name} is too large: the server's debugger shows its first {VALUE_CHARS:,} characters"
-            )
-        ways = [literal(value)]
-        if self._ldb.valkey:
-            ways.append(literal(value, texts=True))
-        if None in ways:
-            raise EvaluationError(f"{name} is a function: the server's debugger evaluates copies of plain values")
-        if name in {"KEYS", "ARGV"}:
-            ways.reverse()
-        return [f"local {name} = {one};" for one in dict.fromkeys(ways)]
+    def _roughly(self, name: str, frame: int) -> Value:
+        """As LDB writes it: the value of the innermost local of that name."""
+        if any(name in self._rough(inner) for inner in range(frame)):
+            return Value("(hidden by a local of an inner function)")
+        text = self._ldb.value(name)
+        return Value("(not there yet)" if text is None else f"{ROUGH}{text}")
 
-    def _evaluated(self, code: str) -> Value:
+    def _read(self, frame: int, names: Sequence[str]) -> dict[str, Value]:
+        number, pointer = self._site(frame)
+        if not number or not names:
+            return {}
+        found = parse(self._asked(f"return '=' .. {_INSPECT}.read({number}, '{pointer}', '{' '.join(names)}')"))
+        return dict(zip(names, found, strict=True))
+
+    def evaluate(self, expression: str, frame: int) -> Value:
+        number, pointer = self._site(frame)
+        if frame < len(self.all()):
+            own, _ = self._names(frame)
+            rough = {*self._rough(frame)} - {*own}
+            hidden = self._hidden(frame)
+            for name in names_in(expression):
+                if hidden and name in own:
+                    raise EvaluationError(f"{name} is {HIDDEN.text}")
+                if name in rough:
+                    raise EvaluationError(f"{name} can't be read on this line, only on the next one")
+        code = f"return {_INSPECT}.evaluate({number}, '{pointer}', {quoted(expression.strip())})"
+        return parse(self._asked(code))[0]
+
+    def raised(self) -> str:
+        """The text of the error that was raised."""
+        return bytes_of(self._asked(f"return {_INSPECT}.raised()")).decode("utf-8", "replace")
+
+    def _asked(self, code: str) -> str:
+        """What inspect.lua answers. Raises EvaluationError: the error, if it is one."""
         try:
             sound, text = self._ldb.evaluate(code)
         except LdbError as error:
             raise EvaluationError(str(error)) from error
-        if not sound:
-            raise EvaluationError(re.sub(r"^ldb_eval:\d+: ", "", text))
-        return self._parse(text)
+        text = text.strip('"')
+        if not sound or not text.startswith("="):
+            problem = bytes_of(text[1:]).decode("utf-8", "replace") if sound else text
+            raise EvaluationError(self._program.named(problem.removeprefix("expression:1: ")))
+        return text[1:]
 
-    def _parse(self, text: str) -> Value:
-        if len(text) > VALUE_CHARS - HEAD_CHARS and text.endswith(CUT):
-            return Value(text, cut=True)
-        return parse(text, bare=self._ldb.valkey)
+
+_INSPECT = "getmetatable(ARGV).luasprocs"

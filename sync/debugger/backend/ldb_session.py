@@ -16,7 +16,7 @@ from sync.debugger.backend.ldb import BREAKPOINTS_LIMIT
 from sync.debugger.backend.ldb_frames import LdbFrames
 from sync.debugger.backend.program import ERROR_LINE, SprocLine
 from sync.debugger.backend.session import OUTPUT_LIMIT_CHARS, Ended, EvaluationError, Frame, Stop
-from sync.debugger.backend.values import Value, parse
+from sync.debugger.backend.values import bytes_of, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,11 +26,16 @@ if TYPE_CHECKING:
     from sync.debugger.backend.program import Program
     from sync.debugger.backend.run import Run
     from sync.debugger.backend.session import Say
+    from sync.debugger.backend.values import Value
 
 _ENGINE_KEYS = "__*_Sproc_"
 """Stands in the names of a registry's keys."""
 SAID_LIMIT = 100
 """Lines that are shown of one step."""
+LEVELS = {"0": "debug", "1": "verbose", "2": "notice", "3": "warning"}
+"""Of redis.log."""
+_SAID = re.compile(r"luasprocs:(log|debug):(\d+):(\d*):([^\"]*)")
+"""How boot.lua says what the sproc logs."""
 _PID = re.compile(r"process_id:(\d+)")
 _ERROR_PLACE = re.compile(r"(\S+\.lua):(\d+)")
 
@@ -80,7 +85,7 @@ class LdbSession:
         if stopped is not None:
             return stopped
         now = self.frames()
-        here = self._place()
+        here = self._program.place(self._line)
         left = len(now) < len(frames)
         moved = here is not None and here != frames[0].place and self._same_function(now, frames)
         if here is not None and (left or moved):
@@ -114,7 +119,7 @@ class LdbSession:
             stopped = self._one_step()
             if stopped is not None:
                 return stopped
-            if place := self._place():
+            if place := self._program.place(self._line):
                 if self._line in self._breakpoint_lines() and self._wanted(place):
                     return Stop("breakpoint")
                 return Stop("step")
@@ -131,7 +136,7 @@ class LdbSession:
                 if self._pausing:
                     return self._paused()
                 return None
-            if self._line > ERROR_LINE:
+            if self._program.place(self._line):
                 return None
 
     def _advance(self, how: str) -> LdbAnswer:
@@ -143,8 +148,7 @@ class LdbSession:
     def _go(self, temporary: Sequence[int], accept: Callable[[], bool]) -> Stop | Ended:
         """On to a breakpoint, or to one of these lines where it is accepted."""
         while True:
-            self._arm(temporary)
-            answer = self._advance("continue")
+            answer = self._advance("continue" if self._arm(temporary) else "step")
             if ended := self._seen(answer):
                 return ended
             if "timeout" in answer.reason:
@@ -155,7 +159,7 @@ class LdbSession:
                 if self._breakpoints.on_error:
                     return Stop("exception", self._problem())
                 continue
-            place = self._place()
+            place = self._program.place(self._line)
             if place is None:
                 continue
             own = "breakpoint()" in answer.reason  # redis.breakpoint
@@ -163,13 +167,6 @@ class LdbSession:
                 return Stop("breakpoint")
             if self._line in temporary and accept():
                 return Stop("step")
-
-    def _place(self) -> SprocLine | None:
-        """Where it stands. The engine makes a sproc's function on the source's first line, before it runs it there."""
-        found = self._program.place(self._line)
-        if not found or found.line > 1 or self._program.sprocs[found.name].library or "KEYS" in self._ldb.locals():
-            return found
-        return None
 
     def _paused(self) -> Stop:
         self._pausing = False
@@ -179,14 +176,16 @@ class LdbSession:
         places = (one for one in self._breakpoints.places() if one.name in self._program.sprocs)
         return {self._program.line(one) for one in places}
 
-    def _arm(self, temporary: Sequence[int]) -> None:
+    def _arm(self, temporary: Sequence[int]) -> bool:
+        """Sets where to stop. Whether the server's debugger takes so many lines: if not, each line is looked at here."""
         lines = tuple(dict.fromkeys((*temporary, *sorted(self._breakpoint_lines()))))
-        if len(lines) > BREAKPOINTS_LIMIT and not self._warned:
+        few = len(lines) <= BREAKPOINTS_LIMIT
+        if not few and not self._warned:
             self._warned = True
-            self._say(
-                "stderr", f"the server's debugger takes {BREAKPOINTS_LIMIT} breakpoints: the others are left out", None
-            )
-        self._ldb.stop_at(lines)
+            text = f"with more than {BREAKPOINTS_LIMIT} breakpoints the sproc runs line by line, which is slow"
+            self._say("console", text, None)
+        self._ldb.stop_at(lines if few else ())
+        return few
 
     def _wanted(self, place: SprocLine) -> bool:
         return self._breakpoints.wanted_at(
@@ -198,6 +197,9 @@ class LdbSession:
         before = self._program.place(self._line) if self._line else None
         said = _own(answer)
         for one in said[:SAID_LIMIT]:
+            if found := _SAID.search(one.text):
+                self._say_own(*found.groups())
+                continue
             text = one.text[:OUTPUT_LIMIT_CHARS]
             kind = "stdout" if one.kind == "debug" else "console"
             self._say(kind, f"  {text}" if one.kind == "reply" else text, before)
@@ -214,16 +216,24 @@ class LdbSession:
             return Ended("", text[:OUTPUT_LIMIT_CHARS], place)
         return Ended(json.dumps(answer.reply, ensure_ascii=False, default=str)[:OUTPUT_LIMIT_CHARS])
 
+    def _say_own(self, what: str, line: str, level: str, written: str) -> None:
+        """What the sproc logs, or shows by redis.debug."""
+        place = self._program.place(int(line))
+        if what == "log":
+            text = f"{LEVELS.get(level, level)}: {bytes_of(written).decode('utf-8', 'replace')}"
+            self._say("console", text[:OUTPUT_LIMIT_CHARS], place)
+        else:
+            text = ", ".join(one.text for one in parse(written))
+            self._say("stdout", text[:OUTPUT_LIMIT_CHARS], place)
+
     def _problem(self) -> str:
-        value = parse(self._ldb.value("luasprocs_problem") or "", bare=self._ldb.valkey)
-        text = (value.fields or {}).get('"err"', (value.fields or {}).get("err", value)).text
-        return self._program.named(text.strip('"'))[:OUTPUT_LIMIT_CHARS]
+        return self._program.named(self._frames.raised())[:OUTPUT_LIMIT_CHARS]
 
     def frames(self) -> Sequence[Frame]:
         return self._frames.all()
 
     def variables(self, frame: int) -> Mapping[str, Value]:
-        return self._frames.variables(frame, raised=self._line == ERROR_LINE)
+        return self._frames.variables(frame)
 
     def upvalues(self, frame: int) -> Mapping[str, Value]:
         return self._frames.upvalues(frame)
@@ -232,7 +242,7 @@ class LdbSession:
         return self._frames.arguments(frame)
 
     def evaluate(self, expression: str, frame: int) -> Value:
-        return self._frames.evaluate(expression, frame, raised=self._line == ERROR_LINE)
+        return self._frames.evaluate(expression, frame)
 
     def command(self, words: Sequence[str]) -> str:
         return self._ldb.command(words)

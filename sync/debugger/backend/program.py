@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.language.compiler import uses
 from sync.debugger.backend.compiled import CompiledSource
+from sync.debugger.backend.sited import SitedSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from luasprocs.language.sproc import Sproc
 
@@ -18,7 +19,6 @@ ERROR_LINE = 3
 """Where the script stands when something was raised, see boot.lua."""
 CHUNK = "user_script"
 """The name that the debugger looks for: a chunk of another one it passes over."""
-_LINE_END = re.compile(rb"\r\n?|\n\r?")
 _NAMED = re.compile(rf"(?:@?{CHUNK}: ?|\bline )(\d+)")
 
 
@@ -45,18 +45,19 @@ class SprocLine(NamedTuple):
 
 
 class Program:
-    """The sprocs of a session, and the lines that each has in the script."""
+    """The sprocs of a session, and the lines that each has in the script. `exact`: those whose locals can be read as they are."""
 
-    def __init__(self, sprocs: Sequence[Sproc]) -> None:
+    def __init__(self, sprocs: Sequence[Sproc], exact: Collection[str] = ()) -> None:
         self.sprocs = {one.name: one for one in sprocs}
         self.firsts: dict[str, int] = {}
+        self.sited: dict[str, SitedSource] = {}
         self._codes: dict[str, CompiledSource] = {}
-        line = ERROR_LINE + 1
+        line, site = ERROR_LINE + 1, 1
         for one in sprocs:
             self.firsts[one.name] = line
-            line += (
-                len(_LINE_END.findall(one.source)) + 3
-            )  # what the engine puts behind a source, and a line between two
+            sited = self.sited[one.name] = SitedSource(one.source, site, wanted=one.name in exact)
+            line += len(sited.lines) + 3  # what the engine and boot.lua put behind a source, and a line between two
+            site += len(sited.sites)
         self.lines = line
         self._starts = [*self.firsts.values()]
         self._names = [*self.firsts]
@@ -69,15 +70,24 @@ class Program:
 
     def place(self, line: int) -> SprocLine | None:
         """What a line of the script is; None for one that is of no sproc, or has no code there."""
+        found = self._found(line)
+        return found if found and found.line in self.code(found.name).lines else None
+
+    def _found(self, line: int) -> SprocLine | None:
         at = bisect_right(self._starts, line) - 1
         if at < 0:
             return None
-        found = SprocLine(self._names[at], line - self._starts[at] + 1)
-        return found if found.line in self.code(found.name).lines else None
+        lines, number = self.sited[self._names[at]].lines, line - self._starts[at]
+        return SprocLine(self._names[at], lines[number]) if number < len(lines) else None
 
     def line(self, place: SprocLine) -> int:
         """The line of the script that stands for a place."""
-        return self.firsts[place.name] + place.line - 1
+        return self.firsts[place.name] + self.sited[place.name].line(place.line) - 1
+
+    def sites(self, line: int) -> list[list[int]]:
+        """What can be read at a line of the script, see SitedSource.visible."""
+        at = bisect_right(self._starts, line) - 1
+        return self.sited[self._names[at]].visible(line - self._starts[at] + 1) if at >= 0 else []
 
     def function_at(self, place: SprocLine) -> tuple[str, int]:
         """The function that a line is of."""
@@ -87,7 +97,6 @@ class Program:
         """A message of the server, with the files' lines in place of the script's."""
 
         def place(found: re.Match[str]) -> str:
-            at = bisect_right(self._starts, int(found[1])) - 1
-            return found[0] if at < 0 else f"{self._names[at]}:{int(found[1]) - self._starts[at] + 1}"
+            return str(self._found(int(found[1])) or found[0])
 
         return _NAMED.sub(place, text)

@@ -1,35 +1,26 @@
-"""Values as the debuggers write them: read for lists, and written as Lua again. Pure."""
+"""Values as values.lua writes them, and as they are shown. Pure."""
 
 from __future__ import annotations
 
-import json
 import re
 from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
 
-_KEY = re.compile(r"[A-Za-z_]\w*")
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
-_SCALAR = re.compile(r'"(?:\\.|[^"\\])*"|[^;={}\[\]]+', re.DOTALL)
-_STRING = re.compile(r'"(?:\\.|[^"\\])*"', re.DOTALL)
-_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|.)", re.DOTALL)
-_ESCAPES = {"n": "\\n", "r": "\\r", "t": "\\t", "a": "\\a", "b": "\\b", '"': '\\"', "\\": "\\\\"}
-_NO_LITERAL = re.compile(r'"?(?:function|thread|userdata|unknown)@')
-_NAME = re.compile(r"(?<![\w.:])[A-Za-z_]\w*")
+_PART = re.compile(r"([ntfcm{])|([dso])([^;,]*)(?:,(\d+))?;")
+_NAME = re.compile(r"(?<![\w.:])[A-Za-z_]\w*", re.ASCII)
 _TEXTS = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
-_WORDS = frozenset(
-    ["and", "or", "not", "nil", "true", "false", "function", "return", "local", "if", "then", "else", "end"]
-)
-DEPTH_LIMIT = 50
+_IDENTIFIER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_HIDDEN = re.compile("[\"\\\\\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\udc80-\udcff]")
+_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
+_WORDS = {"n": "nil", "t": "true", "f": "false", "c": "{this table, or one around it}", "m": "{…}"}
+SUMMARY_FIELDS, SUMMARY_CHARS = 6, 80
 
 
 class Value(NamedTuple):
-    """A value. `text`: as it is shown; `fields`: those of a table, each by the key's text; None of any other value.
-
-    `cut`: the debugger shows its beginning alone.
-    """
+    """A value. `text`: as it is shown; `fields`: those of a table, each by the key's text; None of any other value."""
 
     text: str
     fields: dict[str, Value] | None = None
-    cut: bool = False
 
     @property
     def true(self) -> bool:
@@ -37,85 +28,87 @@ class Value(NamedTuple):
         return self.text not in {"nil", "false"}
 
 
-def parse(text: str, *, bare: bool = False) -> Value:
-    """A value from LDB's way to write it: `{1; 2}`, `{["a"]=1; [1]="x"}`.
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self._text, self._at = text, 0
 
-    `bare`: strings have no quotes, as Valkey writes them.
-    """
-    try:
-        found, end = _value(text, 0, 0, bare)
-    except (ValueError, IndexError):
-        return Value(text)
-    return found if end >= len(text) else Value(text)
+    @property
+    def more(self) -> bool:
+        return self._at < len(self._text)
 
-
-def _value(text: str, at: int, depth: int, bare: bool) -> tuple[Value, int]:
-    if depth > DEPTH_LIMIT:
-        raise ValueError("nested too deep")
-    if bare and text.startswith(('{"', "["), at) and (end := _json_end(text, at)):
-        return Value(text[at:end]), end
-    if text[at : at + 1] != "{":
-        found = _SCALAR.match(text, at)
+    def value(self) -> Value:
+        found = _PART.match(self._text, self._at)
         if not found:
-            raise ValueError("no value is there")
-        return Value(found[0].strip()), found.end()
-    fields: dict[str, Value] = {}
-    at, number = at + 1, 1
-    while text[at] != "}":
-        if text[at] in "; ":
-            at += 1
-        elif text[at] == "[" and not (bare and _json_end(text, at)):
-            key, at = _value(text, at + 1, depth + 1, bare)
-            fields[key.text], at = _value(text, text.index("=", at) + 1, depth + 1, bare)
-        else:
-            fields[str(number)], at = _value(text, at, depth + 1, bare)
-            number += 1
-    return Value(summary(fields), fields), at + 1
+            raise ValueError(f"no value is at {self._at}")
+        self._at = found.end()
+        word, kind, rest, whole = found.groups()
+        if word == "{":
+            return self._table()
+        if word:
+            return Value(_WORDS[word])
+        if kind == "d":
+            return Value(_number(rest))
+        text = bytes_of(rest).decode("utf-8", "surrogateescape")
+        return Value(shown(text) + (f"… ({int(whole):,} bytes)" if whole else "") if kind == "s" else text)
+
+    def _table(self) -> Value:
+        fields: dict[str, Value] = {}
+        while (sign := self._text[self._at : self._at + 1]) not in {"}", "+"}:
+            string = sign == "s"
+            key = self.value().text
+            fields[key[1:-1] if string and _IDENTIFIER.fullmatch(key[1:-1]) else key] = self.value()
+        self._at += 1
+        fields = dict(sorted(fields.items(), key=_order))
+        if sign == "+":
+            fields["…"] = Value("more fields are left out")
+            self._at += 1
+        return Value(summary(fields), fields)
 
 
-def _json_end(text: str, at: int) -> int:
-    """Where a JSON text ends that stands there, behind which nothing but a value's end can be; 0 for none."""
-    try:
-        _, end = json.JSONDecoder().raw_decode(text, at)
-    except (ValueError, RecursionError):
-        return 0
-    return end if text[end : end + 1] in {"", ";", "}"} else 0
+def parse(text: str) -> list[Value]:
+    """Values from what values.lua wrote. Raises ValueError: it is something else."""
+    reader, found = _Reader(text), []
+    while reader.more:
+        found.append(reader.value())
+    return found
+
+
+def bytes_of(text: str) -> bytes:
+    """A string from its form there."""
+    return unquote_to_bytes(text)
+
+
+def _order(field: tuple[str, Value]) -> tuple[bool, float, str]:
+    """Numbers first."""
+    name, _ = field
+    return not name.isdigit(), float(name) if name.isdigit() else 0, name
+
+
+def _number(text: str) -> str:
+    """As few digits as name it: 0.1, 9007199254740992."""
+    return text if text.lstrip("-")[:1].isalpha() else repr(float(text)).removesuffix(".0")
+
+
+def shown(text: str) -> str:
+    """A string in quotes; bytes that are no UTF-8, which come as surrogates, as `\\xff`."""
+    return f'"{_HIDDEN.sub(_escaped, text)}"'
+
+
+def _escaped(found: re.Match[str]) -> str:
+    char = found[0]
+    code = ord(char)
+    return _ESCAPES.get(char) or (f"\\u{{{code:x}}}" if 0xFF < code < 0xDC80 else f"\\x{code & 0xFF:02x}")
 
 
 def summary(fields: dict[str, Value]) -> str:
     """A table in a few characters."""
-    shown = ", ".join(
-        one.text if name.isdigit() else f"{name.strip(chr(34))}={one.text}" for name, one in list(fields.items())[:6]
-    )
-    return f"{{{shown[:80]}{'…' if len(shown) > 80 or len(fields) > 6 else ''}}}"
-
-
-def literal(value: Value, *, texts: bool = False) -> str | None:
-    """Lua code that makes a value again; None of a function, or what else can't be written.
-
-    `texts`: what looks like a number is a string, of a server that writes both alike.
-    """
-    if value.fields is not None:
-        made = {_key(key): literal(one, texts=texts) for key, one in value.fields.items()}
-        return f"{{{', '.join(f'[{key}] = {one}' for key, one in made.items() if one is not None)}}}"
-    if value.text in {"nil", "true", "false"} or (not texts and _NUMBER.fullmatch(value.text)):
-        return value.text
-    if _NO_LITERAL.match(value.text):
-        return None
-    if _STRING.fullmatch(value.text):
-        return f'"{_ESCAPE.sub(_escaped, value.text[1:-1])}"'
-    return quoted(value.text)
-
-
-def _key(text: str) -> str:
-    if _NUMBER.fullmatch(text) or text in {"true", "false"}:
-        return text
-    return f'"{_ESCAPE.sub(_escaped, text[1:-1])}"' if _STRING.fullmatch(text) else quoted(text)
-
-
-def _escaped(found: re.Match[str]) -> str:
-    word = found[1]
-    return f"\\{int(word[1:], 16):03d}" if len(word) == 3 else _ESCAPES.get(word, word)
+    first = [*fields.items()][:SUMMARY_FIELDS]
+    listed = next((place for place, (name, _) in enumerate(first) if name != str(place + 1)), len(first))
+    parts = [one.text for _, one in first[:listed]]
+    parts += (f"[{name}]={one.text}" if name.isdigit() else f"{name}={one.text}" for name, one in first[listed:])
+    text = ", ".join(parts)
+    cut = len(text) > SUMMARY_CHARS or len(fields) > SUMMARY_FIELDS
+    return f"{{{text[:SUMMARY_CHARS]}{'…' if cut else ''}}}"
 
 
 def quoted(text: str) -> str:
@@ -125,10 +118,4 @@ def quoted(text: str) -> str:
 
 def names_in(expression: str) -> list[str]:
     """The names that an expression may take from locals, as far as one can tell without a parser."""
-    found = _NAME.findall(_TEXTS.sub('""', expression))
-    return list(dict.fromkeys(name for name in found if name not in _WORDS))
-
-
-def is_name(text: str) -> bool:
-    """Whether an expression is a name alone."""
-    return _KEY.fullmatch(text) is not None and text not in _WORDS
+    return list(dict.fromkeys(_NAME.findall(_TEXTS.sub('""', expression))))

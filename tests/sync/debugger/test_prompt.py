@@ -35,7 +35,7 @@ def test_an_event_sproc_of_the_examples_is_stepped_through(tmp_path):
     code, lines, problems = debugged(repo.path, typed, "sprocs/sc2.lua", "--key", "dream")
     assert (code, problems) == (0, "")
     assert "sc2.lua:11  redis.call('SET', 'sc2', KEYS[1] .. '=' .. ARGV[1])" in lines
-    assert "ARGV = {example, set, string}" in lines
+    assert 'ARGV = {"example", "set", "string"}' in lines
     assert "SET sc2 dream=example" in lines
     assert any(line.strip('"') == "dream!" for line in lines)
 

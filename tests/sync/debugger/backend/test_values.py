@@ -1,45 +1,56 @@
-"""Values as the server's debugger writes them."""
+"""Values as values.lua writes them, read again."""
 
 from __future__ import annotations
 
-import pytest
+from importlib import resources
 
-from sync.debugger.backend.values import Value, literal, names_in, parse
+import pytest
+from lupa import lua51
+
+from sync.debugger.backend.values import names_in, parse
+
+
+@pytest.fixture(scope="module")
+def shown():
+    """A function that shows Lua's values of an expression."""
+    runtime = lua51.LuaRuntime(encoding=None)
+    text = resources.files("sync.debugger.backend").joinpath("values.lua").read_bytes()
+    written, _ = runtime.execute(text)
+    return lambda code: [one.text for one in parse(written(*_tuple(runtime.execute(b"return " + code))).decode())]
+
+
+def _tuple(found):
+    return found if isinstance(found, tuple) else (found,)
 
 
 @pytest.mark.parametrize(
-    ("text", "fields"),
+    ("code", "texts"),
     [
-        ("{}", {}),
-        ("{1; 2}", {"1": "1", "2": "2"}),
-        ('{["a"]=1; [2]="x;}"}', {'"a"': "1", "2": '"x;}"'}),
-        ('{"a\\"b"; {["c"]=true}}', {"1": '"a\\"b"', "2": "{c=true}"}),
+        (b"1, 0.1, 2^53 - 1, -1/0, 1e300", ["1", "0.1", "9007199254740991", "-inf", "1e+300"]),
+        (b"'', '\"a\\\\', 'a\\n\\0', '\\195\\169', '\\255'", ['""', '"\\"a\\\\"', '"a\\n\\x00"', '"é"', '"\\xff"']),
+        (b"true, {false, {}}, nil, 1", ["true", "{false, {}}", "nil", "1"]),
+        (b"{'', 'del', {''}}, {[''] = '', a = 1}", ['{"", "del", {""}}', '{""="", a=1}']),
+        (b"{['1'] = 'one', [2] = 'two'}, {1, nil, 3}", ['{[2]="two", "1"="one"}', "{1, [3]=3}"]),
+        (b"'\\226\\128\\174'", ['"\\u{202e}"']),
     ],
 )
-def test_tables(text, fields):
-    found = parse(text).fields
-    assert found is not None
-    assert {name: one.text for name, one in found.items()} == fields
+def test_values_are_shown_as_they_are(shown, code, texts):
+    assert shown(code) == texts
 
 
-def test_strings_without_quotes():
-    found = parse('{{"name":"ann; ben"}; hset; [1,2]; {[a]=b}}', bare=True).fields
-    assert found is not None
-    assert [one.text for one in found.values()] == ['{"name":"ann; ben"}', "hset", "[1,2]", "{a=b}"]
+def test_what_has_no_end_is_cut(shown):
+    assert shown(b"(function() local t = {} t[1] = t return t end)()") == ["{{this table, or one around it}}"]
+    assert "{…}" in shown(b"(function() local t = {} for i = 1, 1000 do t = {t} end return t end)()")[0]
+    assert shown(b"('x'):rep(20000)")[0].endswith("… (20,000 bytes)")
+    wide = b"(function() local t = {} for i = 1, 200000 do t['k' .. i] = ('\\255'):rep(99) end return t end)()"
+    assert shown(wide)[0].endswith("…}")
 
 
-@pytest.mark.parametrize("text", ["{", "{" * 100, "[", '{["a"', "{=", '"', "{[[[", '{"a"=', "x}"])
-def test_what_is_broken_stays_a_text(text):
-    assert parse(text) == Value(text)
-    assert parse(text, bare=True).text == text
-
-
-def test_a_value_as_lua():
-    assert literal(parse('{["a"]=1; [2]="x\\n\\x00"}')) == '{["a"] = 1, [2] = "x\\n\\000"}'
-    assert literal(parse("5"), texts=True) == '"\\053"'
-    assert literal(parse('"function@0x12"')) is None
-    assert literal(parse("hello")) == '"\\104\\101\\108\\108\\111"'
+@pytest.mark.parametrize("text", ["x", "{", "{n", "s", "+", "}"])
+def test_anything_else_is_refused(text):
+    with pytest.raises((ValueError, IndexError)):
+        parse(text)
 
 
 def test_names_of_an_expression():
-    assert names_in("a.b + c['d'] and #e .. \"f\" == nil") == ["a", "c", "e"]
+    assert names_in("a.b + c['d'] and #e .. \"f\" == nil") == ["a", "c", "and", "e", "nil"]

@@ -1,0 +1,84 @@
+-- Reads and sets what a sproc's sites can see (sites.py), and evaluates expressions with it. Takes values.lua's functions, and a text of
+-- lines `NUMBER NAME…`. A site is told by its number and by what Lua says of the function, as the debugger shows it.
+local written, encode, text = ...
+local loadstring, pcall, rawequal, rawget, select, tonumber, tostring = loadstring, pcall, rawequal, rawget, select, tonumber, tostring
+local pairs, type, unpack, concat, gmatch = pairs, type, unpack, table.concat, string.gmatch
+local seen = setmetatable({}, { __mode = 'k' })
+local names_of = {}
+for number, line in gmatch(text, '(%d+)([^\n]*)\n') do
+  local names = {}
+  for name in gmatch(line, '%S+') do names[#names + 1] = name end
+  names_of[tonumber(number)] = names
+end
+
+local function packed(...)
+  return select('#', ...), { ... }
+end
+
+-- What is visible from a site: by name its value, and where it is set.
+local function visible(number, pointer)
+  local site
+  for one, own in pairs(seen) do
+    if own == number and tostring(one) == pointer then site = one end
+  end
+  local found = {}
+  while site do
+    local count, values = packed(site())
+    for place, name in pairs(names_of[seen[site]]) do
+      found[name] = found[name] or { value = values[place + 1], site = site, place = place }
+    end
+    site = values[1]
+  end
+  return found
+end
+
+local function set(one, value)
+  local count, values = packed(one.site())
+  values[one.place + 1] = value
+  one.site(true, unpack(values, 2, count))
+end
+
+local inspect = { seen = seen }
+
+-- The values of names, each as values.lua writes it.
+function inspect.read(number, pointer, names)
+  local found, values, count = visible(number, pointer), {}, 0
+  for name in gmatch(names, '%S+') do
+    count = count + 1
+    values[count] = found[name] and found[name].value
+  end
+  return written(unpack(values, 1, count))
+end
+
+-- Evaluates an expression, or does a statement, which may set what is visible. Returns `=` and the value, or `!` and why not.
+function inspect.evaluate(number, pointer, code)
+  local found, names, values, listed = visible(number, pointer), {}, {}, {}
+  for name in gmatch(code, '[A-Za-z_][A-Za-z0-9_]*') do
+    if found[name] and not listed[name] then
+      names[#names + 1], listed[name] = name, true
+      values[#names] = found[name].value
+    end
+  end
+  local head = #names > 0 and 'local ' .. concat(names, ',') .. ' = ...; ' or ''
+  local run, problem = loadstring(head .. 'return ' .. code .. '\n', '=expression')
+  local statement = not run and loadstring(head .. code .. '\nreturn ' .. concat(names, ','), '=expression')
+  if not run and not statement then return '!' .. encode(problem) end
+  local _, results = packed(pcall(run or statement, unpack(values, 1, #names)))
+  if not results[1] then
+    local raised = results[2]
+    return '!' .. encode(tostring(type(raised) == 'table' and rawget(raised, 'err') or raised))
+  end
+  if run then return '=' .. written(results[2]) end
+  for place, name in pairs(names) do
+    if not rawequal(results[place + 1], values[place]) then set(found[name], results[place + 1]) end
+  end
+  return '=' .. written(nil)
+end
+
+-- What was raised, as text.
+function inspect.raised()
+  local problem = inspect.problem
+  return '=' .. encode(tostring(type(problem) == 'table' and rawget(problem, 'err') or problem))
+end
+
+return inspect
