@@ -15,7 +15,7 @@ local function take()
 end
 
 -- Stands on the third line when something was raised, above the function that did.
-local stop = loadstring('\nreturn function() redis.breakpoint()\nreturn true end', '@user_script')()
+local stop = loadstring('\nlocal stop = function() redis.breakpoint()\nreturn true\nend\nreturn stop', '@user_script')()
 local written, encode = loadstring(take(), '@luasprocs:values')()
 local inspect_text, engine, firsts = take(), take(), {}
 local fields_of, sited, sources = {}, {}, {}

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 ERROR_LINE = 3
 """Where the script stands when something was raised, see boot.lua."""
+FIRST_LINE = ERROR_LINE + 3
+"""Behind the function that stands there."""
 CHUNK = "user_script"
 """The name that the debugger looks for: a chunk of another one it passes over."""
 _NAMED = re.compile(rf"(?:@?{CHUNK}: ?|\bline )(\d+)")
@@ -52,7 +54,7 @@ class Program:
         self.firsts: dict[str, int] = {}
         self.sited: dict[str, SitedSource] = {}
         self._codes: dict[str, CompiledSource] = {}
-        line, site = ERROR_LINE + 1, 1
+        line, site = FIRST_LINE, 1
         for one in sprocs:
             self.firsts[one.name] = line
             sited = self.sited[one.name] = SitedSource(one.source, site, wanted=one.name in exact)
