@@ -50,7 +50,7 @@ class Adapter:
     """One client. `run` returns when it is gone."""
 
     def __init__(self, transport: Transport) -> None:
-        self._transport, self._client = transport, Client(transport)
+        self._client = Client(transport)
         self._breakpoints = Breakpoints()
         self._launched: Launched | None = None
         self._session: DebugSession | None = None
@@ -60,7 +60,7 @@ class Adapter:
         self._error = ""
         self._inspection: Inspection | None = None
         self._at_once: dict[str, Callable[[Arguments], Any]] = {
-            "initialize": lambda _: CAPABILITIES,
+            "initialize": self._initialize,
             "setBreakpoints": self._set_breakpoints,
             "setExceptionBreakpoints": self._set_exception_breakpoints,
             "threads": lambda _: {
@@ -86,7 +86,7 @@ class Adapter:
         worker = threading.Thread(target=self._work, name="session", daemon=True)
         worker.start()
         try:
-            while (message := self._transport.read()) is not None:
+            while (message := self._client.read()) is not None:
                 name = message.get("command")
                 if message.get("type") != "request" or not isinstance(name, str):
                     continue
@@ -191,6 +191,10 @@ class Adapter:
             self._client.say("stdout", f"reply: {ended.reply}")
         self._client.event("exited", exitCode=1 if ended.error else 0)
         self._client.event("terminated")
+
+    def _initialize(self, arguments: Arguments) -> Any:
+        self._client.introduces(arguments)
+        return CAPABILITIES
 
     def _launch(self, arguments: Arguments) -> Any:
         if self._launched is not None:

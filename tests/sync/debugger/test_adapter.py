@@ -221,3 +221,18 @@ def test_out_of_a_function_whose_callers_return(server, debug, tree):
     client = debug("nested.lua", stops={"nested.lua": [2]}, redis=server.url)
     assert client.stopped() == "breakpoint nested.lua:2"
     assert client.step("stepOut") == "step nested.lua:8"
+
+
+def test_a_client_may_count_from_0(debug, tree):
+    client = debug("order.lua", keys=["sum"], args=["3"], stopOnEntry=True)
+    assert client.stopped() == "entry order.lua:2"
+    client.ask("initialize", linesStartAt1=False, columnsStartAt1=False)
+    frame = client.ask("stackTrace", threadId=1)["stackFrames"][0]
+    assert (frame["line"], frame["column"]) == (1, 0)
+    path = {"path": str(tree / "order.lua")}
+    (found,) = client.ask("setBreakpoints", source=path, breakpoints=[{"line": 5}])["breakpoints"]
+    assert found["line"] == 6
+    assert client.ask("breakpointLocations", source=path, line=5, endLine=6)["breakpoints"] == [{"line": 6}]
+    assert client.step("continue") == "breakpoint order.lua:6"
+    assert client.step("next") == "step order.lua:7"
+    assert [one["line"] for one in client.outputs if "SET sum" in one["output"]] == [6]
