@@ -79,6 +79,10 @@ class HostSettings:
         """The URL without its secrets."""
         return redacted(self.redis)
 
+    def files_at(self, folder: Path) -> Path:
+        """Where async sprocs work, for a daemon that is started in `folder`."""
+        return (folder / self.files).absolute()
+
     def source(self, name: str) -> str:
         """Who set a setting: `--redis`, `LUASPROCS_REDIS`, a file, …, or `the default`; for people to read."""
         return self.sources.get(name, "the default")

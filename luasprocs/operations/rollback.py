@@ -12,6 +12,7 @@ from luasprocs.errors import ConflictError, RegistryError
 from luasprocs.language.rules import with_defaults
 from luasprocs.language.sproc import Sproc, git_blob_id, read_sproc
 from luasprocs.operations.diff import Difference
+from luasprocs.operations.sprocs import not_live
 from luasprocs.registry.apply import apply
 from luasprocs.registry.edits import defaults_of
 from luasprocs.registry.history import Generation, before_last_change, last_other, read_blobs, read_history, state_at
@@ -53,7 +54,7 @@ def preview(registry: Registry, generation: int | None = None, sproc: str = "") 
     """What `rollback` would do, without doing it. Sources that are not kept any more are named by the difference.
 
     Raises:
-        RegistryError: that generation is live, or is not kept; there is no such sproc.
+        RegistryError: that generation is live, or is not kept. NoSprocError: there is no such sproc, and was none.
     """
     way = _way(registry, read_live(registry), generation, sproc)
     changed = sorted({*way.plan.names_changed, *way.plan.deleted})
@@ -81,7 +82,8 @@ def rollback(
     `check` raises if what is live is none of the caller's business.
 
     Raises:
-        RegistryError: that generation is not kept, or what it had is live already; there is no such sproc.
+        RegistryError: that generation is not kept, or what it had is live already.
+        NoSprocError: there is no such sproc, and was none.
         ConflictError: another change was first.
         ServerError: the server can't be used. redis.RedisError: the connection or a right failed.
     """
@@ -137,6 +139,8 @@ def _same_sprocs(live: Live, by: str) -> Change:
 
 def _way(registry: Registry, live: Live, generation: int | None, sproc: str) -> _Way:
     history, now = read_history(registry), {name: sproc.blob for name, sproc in live.sprocs.items()}
+    if sproc and sproc not in now and not any(sproc in one.touched for one in history):
+        raise not_live(registry, sproc)
     wanted = _default(live, now, history, sproc) if generation is None else generation
     if wanted == live.revision.generation:
         raise RegistryError(f"generation {wanted} is already live")

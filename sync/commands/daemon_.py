@@ -255,7 +255,7 @@ def _runtime(settings: HostSettings, url: str, keys: Keys) -> Daemon:
         Retention(settings.executions_limit, settings.executions_age_ms),
         WorkerRules(
             count=settings.workers,
-            folder=settings.files.absolute(),
+            folder=settings.files_at(Path.cwd()),
             writable=tuple(path.absolute() for path in settings.writable),
             lua_path=settings.lua_path,
             allow=settings.allow,

@@ -39,6 +39,8 @@ class Configuration(NamedTuple):
         program = _text(given, "program")
         if not program:
             raise SettingsError('launch needs "program": the path of a sproc')
+        if _text(given, "execution") and _text(given, "event"):
+            raise SettingsError("give execution or event, not both: a record has its own event")
         stop = given.get("stopOnEntry", False)
         if not isinstance(stop, bool):
             raise SettingsError("stopOnEntry: take true or false")

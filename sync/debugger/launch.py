@@ -22,8 +22,10 @@ from sync.debugger.backend.run import run_of, run_of_record
 from sync.debugger.servers import restore, server_of
 from sync.git.checkout import find_top, settings_of
 from sync.reconcile.check import work_tree_sprocs
+from sync.settings import host_settings
 
 if TYPE_CHECKING:
+    from luasprocs.worker.confinement import Rules
     from sync.debugger.backend.breakpoints import Breakpoints
     from sync.debugger.backend.run import Run
     from sync.debugger.backend.session import DebugSession, Say
@@ -64,10 +66,10 @@ class Launched:
         exact = {one.name for one in reached(own, sprocs)} if not own.runasync else ()
         self.program = Program([one for one in sprocs if one.name not in broken], exact)
         self.folder = _folder(file)
-        self.run: Run = run_of(own, configuration.keys, configuration.args, configuration.seed, configuration.event)
-        if record:
-            self.run = run_of_record(self.run, record)
+        given = configuration.keys, configuration.args, configuration.seed
+        self.run: Run = run_of_record(record, *given) if record else run_of(own, *given, configuration.event)
         self._ends = contextlib.ExitStack()
+        self._started_in = Path.cwd()  # an async sproc works elsewhere
 
     def session(self, breakpoints: Breakpoints, say: Say) -> DebugSession:
         """Starts the server, if none is named, and connects."""
@@ -93,13 +95,21 @@ class Launched:
         if asynchronous:
             from sync.debugger.backend.hook_session import HookSession  # noqa: PLC0415  # a worker's parts: 20 ms
 
-            folder = Path(self._ends.enter_context(tempfile.TemporaryDirectory(prefix="luasprocs-debug-")))
             run = self._prepared(url, say)
-            session = HookSession(url, folder, self.program, run, breakpoints, say)
+            session = HookSession(url, self._rules(), self.program, run, breakpoints, say)
         else:
             session = LdbSession(Ldb(url), self.program, self.run, breakpoints, say, own=own)
         self._ends.callback(session.close)
         return session
+
+    def _rules(self) -> Rules:
+        """What a daemon in the work tree gives its workers."""
+        from luasprocs.worker.confinement import Rules  # noqa: PLC0415  # as above
+
+        top = find_top(self.configuration.program.absolute().parent)
+        settings = host_settings({"repo": top})
+        folder = settings.files_at(top or self.configuration.program.absolute().parent)
+        return Rules(folder, settings.writable, settings.lua_path, frozenset(settings.allow))
 
     def _prepared(self, url: str, say: Say) -> Run:
         """Makes the sprocs live on the throw-away server, and seeds it. The run, with an event's arguments."""
@@ -139,9 +149,8 @@ class Launched:
 
     def name_of(self, path: str) -> str:
         """The sproc's name of a file; its path if it is none."""
-        found = Path(path)
         with contextlib.suppress(OSError, ValueError):
-            found = found.resolve()
+            found = (self._started_in / path).resolve()
             if found == self.configuration.program.resolve():
                 return self.sproc.name
             return found.relative_to(self.folder.resolve()).as_posix()

@@ -98,6 +98,7 @@ class Prompt:
             else:
                 self._console.line(f"reply: {found.reply}")
             return
+        self._code = int(found.reason == "exception")
         if found.text:
             self._console.error(found.text)
         place = self._at()
@@ -133,6 +134,8 @@ class Prompt:
                     self._console.line(f"{name}:{line}")
             return
         name, _, digits = where.rpartition(":")
+        if name and name not in self._launched.program.sprocs:
+            name = self._launched.name_of(name)
         name = name or self._at().name
         if not digits.isdigit() or name not in self._launched.program.sprocs:
             raise SettingsError(f"no such place {where!r}: give LINE, or FILE:LINE with a file of this work tree")

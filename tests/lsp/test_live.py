@@ -167,6 +167,9 @@ def test_a_rollback_is_shown_before_it_is_made(shop, ann):
     done = ann.own("rollback", name="own8.lua", generation=generation - 1)
     assert done["generation"] == generation + 1
     assert ann.own("live", name="own8.lua")["source"] == before
+    with pytest.raises(RefusedError) as refused:
+        ann.own("rollback", name="none.lua", generation=generation, dry_run=True)
+    assert refused.value.code == "no_sproc"
 
 
 def test_in_production_a_change_needs_the_sprocs_name(shop, colleague, tmp_path):

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from luasprocs.errors import OwnerError, RegistryError
+from luasprocs.errors import NoSprocError, OwnerError, RegistryError
 from luasprocs.operations.edit import edit
 from luasprocs.operations.rollback import preview, rollback
 from luasprocs.operations.sprocs import live_sproc
@@ -84,6 +84,11 @@ def test_what_can_not_be_done_is_said(live: Registry) -> None:
             rollback(live, wanted, by="ann")
         with pytest.raises(RegistryError):
             preview(live, wanted)
+    for name in ("none.lua", "a.lu"):
+        with pytest.raises(NoSprocError):
+            rollback(live, sproc=name, by="ann")
+        with pytest.raises(NoSprocError):
+            preview(live, 1, name)
     assert read_live(live).revision.generation == 3
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from lupa import lua51
 
 from luasprocs.contract.keys import Keys
+from luasprocs.errors import SettingsError
 from luasprocs.language.compiler import LOCALS
-from luasprocs.worker.confinement import Rules
 from luasprocs.worker.connection import Connection
 from luasprocs.worker.messages import Task
 from luasprocs.worker.output import Output
@@ -21,13 +21,13 @@ from luasprocs.worker.routes import Routes
 from luasprocs.worker.running import Runner
 from luasprocs.worker.sources import Sources, SprocSource
 from sync.debugger.backend.program import SprocLine
-from sync.debugger.backend.session import OUTPUT_LIMIT_CHARS, Ended, EvaluationError, Frame, Stop
+from sync.debugger.backend.session import OUTPUT_LIMIT_CHARS, Ended, EvaluationError, Frame, Stop, ended_by
 from sync.debugger.backend.values import Value, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
+    from luasprocs.worker.confinement import Rules
     from sync.debugger.backend.breakpoints import Breakpoints
     from sync.debugger.backend.program import Program
     from sync.debugger.backend.run import Run
@@ -49,10 +49,10 @@ class _NoOutput(Output):
 
 
 class HookSession:
-    """`url`: a server that has the sprocs; `folder`: where the sproc works. What it prints to the process's stdout is said."""
+    """`url`: a server that has the sprocs; `rules`: a worker's; its folder becomes the process's own. What it prints is said."""
 
-    def __init__(self, url: str, folder: Path, program: Program, run: Run, breakpoints: Breakpoints, say: Say) -> None:
-        self._url, self._folder, self._program, self._run = url, folder, program, run
+    def __init__(self, url: str, rules: Rules, program: Program, run: Run, breakpoints: Breakpoints, say: Say) -> None:
+        self._url, self._rules, self._program, self._run = url, rules, program, run
         self._breakpoints, self._say = breakpoints, say
         self._asked: queue.SimpleQueue[Callable[[], Any]] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -68,6 +68,11 @@ class HookSession:
 
     def start(self, *, stop_on_entry: bool) -> Stop | Ended:
         self._entering, self._mode = stop_on_entry, b"in" if stop_on_entry else b"continue"
+        try:
+            self._rules.folder.mkdir(parents=True, exist_ok=True)
+            os.chdir(self._rules.folder)
+        except OSError as error:
+            raise SettingsError(f"the folder of async sprocs, {self._rules.folder}, can't be used: {error}") from error
         self._listen()
         self._thread.start()
         return self._next_stop()
@@ -94,15 +99,15 @@ class HookSession:
             connection = Connection(self._url)
             connection.open()
             keys = Keys("")
-            rules = Rules(self._folder, (), "", frozenset())
-            runner = Runner(Routes(self._url, connection), Sources(connection, keys), keys, rules, _NoOutput(), 0)
+            routes, sources = Routes(self._url, connection), Sources(connection, keys)
+            runner = Runner(routes, sources, keys, self._rules, _NoOutput(), 0)
             runner.prepare = self._prepare
             source = SprocSource(self._program.sprocs[self._run.name].source)
             source.plain = False  # in a Lua of its own
             ok, reply, error, denied = runner.run_in_lua(self._task(), source)
             text = (reply or b"").decode("utf-8", "replace")
             problem = "; ".join(one.decode("utf-8", "replace") for one in (error, denied) if one)
-            ended = Ended(text[:OUTPUT_LIMIT_CHARS]) if ok else Ended(error=problem[:OUTPUT_LIMIT_CHARS])
+            ended = Ended(text[:OUTPUT_LIMIT_CHARS]) if ok else ended_by(problem, self._program)
         except (lua51.LuaError, OSError, EOFError) as error:
             ended = Ended(error=str(error))
         self._answers.put(ended)

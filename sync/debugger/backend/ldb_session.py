@@ -15,7 +15,7 @@ from sync.debugger.backend.boot import script_of, words_of
 from sync.debugger.backend.ldb import BREAKPOINTS_LIMIT
 from sync.debugger.backend.ldb_frames import LdbFrames
 from sync.debugger.backend.program import ERROR_LINE, SprocLine
-from sync.debugger.backend.session import OUTPUT_LIMIT_CHARS, Ended, EvaluationError, Frame, Stop
+from sync.debugger.backend.session import OUTPUT_LIMIT_CHARS, Ended, EvaluationError, Frame, Stop, ended_by
 from sync.debugger.backend.values import bytes_of, parse
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ LEVELS = {"0": "debug", "1": "verbose", "2": "notice", "3": "warning"}
 _SAID = re.compile(r"luasprocs:(log|debug):(\d+):(\d*):([^\"]*)")
 """How boot.lua says what the sproc logs."""
 _PID = re.compile(r"process_id:(\d+)")
-_ERROR_PLACE = re.compile(r"(\S+\.lua):(\d+)")
 
 
 class LdbSession:
@@ -210,10 +209,7 @@ class LdbSession:
         if answer.line:
             return None
         if isinstance(answer.reply, hiredis.ReplyError):
-            text = self._program.named(str(answer.reply))
-            found = _ERROR_PLACE.search(text)
-            place = SprocLine(found[1], int(found[2])) if found and found[1] in self._program.sprocs else None
-            return Ended("", text[:OUTPUT_LIMIT_CHARS], place)
+            return ended_by(str(answer.reply), self._program)
         return Ended(json.dumps(answer.reply, ensure_ascii=False, default=str)[:OUTPUT_LIMIT_CHARS])
 
     def _say_own(self, what: str, line: str, level: str, written: str) -> None:

@@ -59,9 +59,9 @@ def run_of(
     events = typed(sproc.values, EVENT.KEY)
     event = event or next((one for one in events if one != "*"), "set")
     key = keys[0] if keys else example_key(typed(sproc.values, "key")[0])
-    made = f"as the event {event} of the key {key!r} runs it"
+    made = f"for the event {event} of the key {key!r}"
     if event == "set" and not seed:
-        seed, made = [("SET", key, EXAMPLE, "NX")], f"{made}, with {EXAMPLE!r} as its value if it has none"
+        seed, made = [("SET", key, EXAMPLE, "NX")], f"{made}, which gets the value {EXAMPLE!r} if it is missing"
     return Run(sproc.name, Trigger.EVENT.value, (raw(key),), (), event, seed, made)
 
 
@@ -74,30 +74,32 @@ def _check(sproc: Sproc, event: str, args: Sequence[str]) -> None:
         raise SettingsError("give an event or arguments, not both: an event makes its own")
 
 
-def run_of_record(run: Run, record: Execution) -> Run:
-    """The run that a record tells of, as far as it does: it has no arguments of a call.
+def run_of_record(
+    record: Execution, keys: Sequence[str], args: Sequence[str], seed: Sequence[Sequence[str]] = ()
+) -> Run:
+    """The run that a record tells of. Of a call it has one key and no arguments: those may be given.
 
     Raises:
-        SettingsError: arguments are given for a run that makes its own.
+        SettingsError: keys or arguments are given for a run that has its own.
     """
-    if run.args and (record.event or record.trigger in {Trigger.EVENT, Trigger.CRON}):
-        raise SettingsError(f"the execution {record.id} has arguments of its own: give none")
-    keys = tuple(dict.fromkeys([*([raw(record.key)] if record.key else []), *run.keys]))
+    if (keys or args) and (record.event or record.trigger in {Trigger.EVENT, Trigger.CRON}):
+        raise SettingsError(f"the execution {record.id} has its own key and arguments: give none")
+    own = (raw(record.key),) if record.key else ()
     if record.trigger == Trigger.EVENT or record.event:
-        keys = keys[:1]
-        made = f"as the execution {record.id}: the event {record.event} of {record.key!r}, with the value of now"
-        return run._replace(trigger=Trigger.EVENT.value, keys=keys, args=(), word=record.event, seed=(), made=made)
+        made = f"again as the execution {record.id}: for the event {record.event} of the key {record.key!r}, with its value of now"
+        return Run(record.sproc, Trigger.EVENT.value, own, (), record.event, seed, made)
     if record.trigger == Trigger.CRON:
-        made = f"as the execution {record.id}: scheduled at {record.origin}"
-        return run._replace(trigger=Trigger.CRON.value, keys=(), args=(), word=record.origin, made=made)
-    made = f"as the execution {record.id}, whose arguments no record has: give them"
-    return run._replace(trigger=Trigger.CALL.value, keys=keys, word="", made="" if run.args else made)
+        made = f"again as the execution {record.id}: as scheduled, at {record.origin}"
+        return Run(record.sproc, Trigger.CRON.value, (), (), record.origin, seed, made)
+    made = "" if args else f"again as the execution {record.id}, without its arguments, which no record has: give them"
+    own = tuple(dict.fromkeys([*own, *map(raw, keys)]))
+    return Run(record.sproc, Trigger.CALL.value, own, tuple(map(raw, args)), "", seed, made)
 
 
 def _scheduled(sproc: Sproc) -> Run:
     due_ms = Recurrence.parse(*schedule_of(sproc.values)).next_after(time.time() * 1000)
     seconds = f"{(due_ms or time.time() * 1000) / 1000:.0f}"
-    return Run(sproc.name, Trigger.CRON.value, word=seconds, made=f"as its schedule runs it, at {seconds}")
+    return Run(sproc.name, Trigger.CRON.value, word=seconds, made=f"as scheduled, at {seconds}")
 
 
 def example_key(glob: str) -> str:

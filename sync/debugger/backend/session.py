@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from luasprocs.errors import ScriptError
+from luasprocs.server.readable_errors import readable_error
+from sync.debugger.backend.program import SprocLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from sync.debugger.backend.program import SprocLine
+    from sync.debugger.backend.program import Program
     from sync.debugger.backend.values import Value
 
     Say = Callable[[str, str, SprocLine | None], None]
     """Takes what to show: `stdout`, `stderr` or `console`; the text; the place where it was said."""
 
+_PLACE = re.compile(r"(?:[A-Z]+ )?(.+?\.lua):(\d+): ")
 OUTPUT_LIMIT_CHARS = 2000
 """Of one line that is said."""
 
@@ -36,6 +40,15 @@ class Ended(NamedTuple):
     reply: str = ""
     error: str = ""
     place: SprocLine | None = None
+
+
+def ended_by(problem: str, program: Program) -> Ended:
+    """The end of a sproc that raised an error, without the server's words around it."""
+    text = program.named(readable_error(problem))
+    found = _PLACE.match(text)
+    if not found or found[1] not in program.sprocs:
+        return Ended("", text[:OUTPUT_LIMIT_CHARS])
+    return Ended("", text.removeprefix("ERR ")[:OUTPUT_LIMIT_CHARS], SprocLine(found[1], int(found[2])))
 
 
 class Frame(NamedTuple):

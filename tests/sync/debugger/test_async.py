@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 
 import pytest
@@ -99,3 +100,18 @@ def test_an_event_gives_what_the_engine_gives(tree, debug):
 def test_it_runs_on_no_server_of_others(job, debug, server):
     with pytest.raises(Refused):
         debug(job, redis=server.url)
+
+
+def test_its_files_are_those_of_the_workers_folder(tree, debug):
+    (tree / "writes.lua").write_text(
+        "-- runasync=yes\nlocal f = assert(io.open('made.txt', 'w'))\nf:write('x')\nf:close()\nreturn require('own').value\n"
+    )
+    (tree.parent / "own.lua").write_text("return { value = 7 }\n")
+    config = ["git", "-C", str(tree.parent), "config"]
+    subprocess.run([*config, "luasprocs.files", "work"], check=True)
+    subprocess.run([*config, "luasprocs.luaPath", str(tree.parent / "?.lua")], check=True)
+    client = debug("writes.lua", stops={"writes.lua": [5]})
+    assert client.stopped() == "breakpoint writes.lua:5"
+    assert (tree.parent / "work" / "made.txt").read_text() == "x"
+    assert client.step("continue") == "exited 0"
+    assert "reply: 7" in client.said

@@ -97,8 +97,9 @@ def test_a_recorded_execution_is_run_with_its_key(debug, tree):
         assert sandbox.client.hget("user:7", "name") == b"ann"
         with pytest.raises(Refused):
             debug("order.lua", redis=sandbox.url, execution=record.id)
-        with pytest.raises(Refused):
-            debug("event.lua", redis=sandbox.url, execution=record.id, args=["1"])
+        for more in ({"args": ["1"]}, {"keys": ["user:8"]}, {"event": "hset"}):
+            with pytest.raises(Refused):
+                debug("event.lua", redis=sandbox.url, execution=record.id, **more)
         fields: Any = {"sproc": "event.lua", "trigger": "event", "event": "hset", "key": "user:8", "status": "ok"}
         other = text(sandbox.client.xadd(Keys("st").executions, fields))
         with pytest.raises(Refused):

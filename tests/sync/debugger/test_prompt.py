@@ -59,7 +59,16 @@ def test_an_error_is_the_exit_code(tree):
     code, lines, problems = debugged(tree.parent, "c\nc\n", "sprocs/fails.lua")
     assert code == 1
     assert any(line.startswith("fails.lua:5") for line in lines)
-    assert "fails.lua:5" in problems
+    assert problems.splitlines()[-1] == "luasprocs: fails.lua:5: attempt to index local 'none' (a nil value)"
+    assert debugged(tree.parent, "c\n", "sprocs/fails.lua")[0] == 1, "the input ends where the error was raised"
+    assert debugged(tree.parent, "", "sprocs/fails.lua")[0] == 0
+
+
+def test_a_breakpoint_takes_a_path_as_one_sees_it(tree):
+    typed = f"b sprocs/order.lua:7\nb {tree / 'lib' / 'money.lua'}:6\nb\nb sprocs/none.lua:1\n"
+    _, lines, problems = debugged(tree.parent, typed, "sprocs/order.lua", "--key", "sum", "3")
+    assert lines[-2:] == ["order.lua:7", "lib/money.lua:6"]
+    assert "sprocs/none.lua:1" in problems
 
 
 def test_its_input_may_end(tree):
