@@ -116,6 +116,18 @@ def header_end(text: str) -> int:
     return at
 
 
+def comment_at(text: str, at: int) -> tuple[int, int] | None:
+    """Where the content of the leading comment around a place begins and ends; None if it is in none."""
+    first = shebang.LINE.match(text)
+    begun = first.end() if first else 0
+    while (comment := _COMMENT.match(text, begun)) and begun <= at:
+        begun = comment.end()
+        start, end = comment.span(3 if comment.start(3) >= 0 else 2)
+        if start <= at <= end:
+            return start, end
+    return None
+
+
 def written(key: str, value: str, *, marked: bool = False) -> str:
     """A field as it stands in a line: a value that begins with `=` needs the `@`."""
     return f"@{key} {value}".rstrip() if marked or value.startswith("=") else f"{key}={value}"

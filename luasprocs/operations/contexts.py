@@ -58,8 +58,12 @@ def context_named(contexts: Mapping[str, Context], name: str) -> Context:
 
 
 def context_of(contexts: Mapping[str, Context], url: str, namespace: str) -> Context:
-    """The context of a registry, the strictest if several are; one without a name where none is."""
-    same = [one for one in contexts.values() if (one.url, one.namespace) == (url, namespace)]
+    """The context of a registry, whatever its URL calls the server; the strictest if several are; one without a name where none is."""
+    if not contexts:
+        return Context("", url, namespace)
+    from luasprocs.server.addresses import same_db  # noqa: PLC0415  # ssl, for which a screen that just starts would wait
+
+    same = [one for one in contexts.values() if one.namespace == namespace and same_db(one.url, url)]
     return max(same, key=lambda one: (one.production, one.read_only), default=Context("", url, namespace))
 
 

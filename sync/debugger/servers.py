@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import socket
 from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.contract.encoding import raw
 from luasprocs.errors import SettingsError
 from luasprocs.language.values import shown
 from luasprocs.operations.contexts import context_named, read_contexts
-from luasprocs.server.endpoint import Endpoint
+from luasprocs.server.addresses import same_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -87,35 +85,13 @@ def server_of(configuration: Configuration) -> Server:
         named = context_named(contexts, configuration.environment)
         url, namespace = named.url, namespace or named.namespace
     if url and not configuration.execution:
-        here = _places(Endpoint.of(url))
         for one in contexts.values():
-            if one.production and here & _places(Endpoint.of(one.url)):
+            if one.production and same_server(one.url, url):
                 raise SettingsError(
                     f"{one.name} is production: nothing is debugged there. Leave redis and environment out for a "
                     "throw-away server; execution takes a recorded run's key from there"
                 )
     return Server(url, folder, namespace)
-
-
-def _places(endpoint: Endpoint) -> set[tuple[str, int, str]]:
-    """Where a URL leads: addresses, all of this machine's own as one, and ports; of Sentinels with the master's name."""
-    if endpoint.path:
-        return {(os.path.realpath(endpoint.path), 0, "")}
-    found = set()
-    for host, port in endpoint.guides or (endpoint.address,):
-        try:
-            addresses = {str(known[4][0]) for known in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
-        except OSError:
-            addresses = {host}
-        found |= {(_own(address), port, endpoint.master) for address in addresses}
-    return found
-
-
-def _own(address: str) -> str:
-    try:
-        return "loopback" if ipaddress.ip_address(address).is_loopback else address
-    except ValueError:  # a name that nobody knows
-        return address
 
 
 def restore(url: str, seeds: Iterable[Seed]) -> None:

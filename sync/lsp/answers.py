@@ -22,8 +22,9 @@ from sync.lsp.positions import Positions
 from sync.lsp.service import diagnostic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from luasprocs.language.editor.command_docs import CommandDoc
     from luasprocs.language.editor.fixes import Fix
     from sync.lsp.service import Asked, Root, Service
 
@@ -65,8 +66,13 @@ def completion(place: Asked, params: types.CompletionParams) -> list[types.Compl
             text_edit=types.TextEdit(place.positions.range(one.start, at), one.insert),
             filter_text=one.label,
         )
-        for one in complete(place.text, at, _names(place.root, place.name), kept())
+        for one in complete(place.text, at, _names(place.root, place.name), place.commands or kept())
     ]
+
+
+def _docs(place: Asked) -> Mapping[str, CommandDoc]:
+    """The server's own words on its commands, the table's on others."""
+    return {**kept(), **place.commands}
 
 
 def _markdown(text: str) -> types.MarkupContent:
@@ -76,7 +82,7 @@ def _markdown(text: str) -> types.MarkupContent:
 def hovered(place: Asked, params: types.HoverParams) -> types.Hover | None:
     """What the word there is; of a library's or sproc's name, its description."""
     at = place.positions.offset(params.position)
-    if found := hover(place.text, at, kept()):
+    if found := hover(place.text, at, _docs(place)):
         return types.Hover(_markdown(found.markdown), place.positions.range(found.start, found.end))
     wanted = navigation.target(place.name, place.text, at)
     told = place.root.diagnosis.analysis(wanted.sproc) if wanted and not wanted.member else None
@@ -88,7 +94,7 @@ def hovered(place: Asked, params: types.HoverParams) -> types.Hover | None:
 
 def signatures(place: Asked, params: types.SignatureHelpParams) -> types.SignatureHelp | None:
     """The call around a place."""
-    found = signature(place.text, place.positions.offset(params.position), kept())
+    found = signature(place.text, place.positions.offset(params.position), _docs(place))
     if found is None:
         return None
     parameters = [types.ParameterInformation(one) for one in found.parameters]

@@ -7,11 +7,12 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from luasprocs.errors import LuasprocsError
 from luasprocs.operations.findings import findings
 from luasprocs.operations.key_count import KeyCount, count_keys
+from luasprocs.operations.server_commands import read_commands
 from luasprocs.operations.snapshot import (
     Snapshot,
     Wanted,
@@ -30,6 +31,7 @@ from sync.wanted_here import desired_here, wanted_here
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from luasprocs.language.editor.command_docs import CommandDoc
     from luasprocs.operations.contexts import Context
     from luasprocs.operations.snapshot import ShardFacts, SprocFacts
     from luasprocs.server.registry import Registry
@@ -53,7 +55,7 @@ KEYS_LOOKED_AT, COUNT_WITHIN_S, GLOBS_A_LOOK = 20_000, 0.2, 4
 class Look:
     """A registry at one moment. `context` None: the settings can't be used; `error`: why there is nothing else, or "".
 
-    `stats`: of sprocs that are open in the editor; `keys`: how many match a glob.
+    `stats`: of sprocs that are open in the editor; `keys`: how many match a glob; `commands`: what its server says of its own.
     """
 
     context: Context | None = None
@@ -62,6 +64,7 @@ class Look:
     snapshot: Snapshot | None = None
     stats: Mapping[str, Stats] = field(default_factory=dict)
     keys: Mapping[str, KeyCount] = field(default_factory=dict)
+    commands: Mapping[str, CommandDoc] = field(default_factory=dict)
 
     def state(self) -> dict[str, Any]:
         """As the client gets it."""
@@ -92,6 +95,7 @@ class Lookout:
         self._facts: SprocFacts | None = None
         self._wanted: Wanted | None = None
         self._of: Registry | None = None
+        self._commands: Mapping[str, CommandDoc] = {}
         self._whole_again_s = 0.0
         self._counts: dict[str, tuple[float, KeyCount | None]] = {}
 
@@ -137,13 +141,16 @@ class Lookout:
         if facts is None or due or reread(registry, facts.live) is None:
             self._whole.clear()
             facts = self._facts = self._read_whole(connected, registry, away_shards(registry, away), facts)
+            if self._of is not connected.registry:
+                self._commands = _commands_of(registry)
             self._of = connected.registry
         elif len(facts.live.sprocs) <= ALL_COUNTED:
             stats = read_stats(registry, facts.live.sprocs)
             facts = replace(facts, failing=failing_in(stats), missed=missed_in(stats))
         snapshot = replace(read_around(registry, facts), wanted=self._wanted)
         stats = read_stats(registry, [name for name in self.names if name in facts.live.sprocs], whole=True)
-        return Look(connected.context, connected.shown, "", snapshot, stats, self._counted(registry))
+        counted = self._counted(registry)
+        return Look(connected.context, connected.shown, "", snapshot, stats, counted, self._commands)
 
     def _read_whole(
         self, connected: Connected, registry: Registry, away: Iterable[ShardFacts], known: SprocFacts | None
@@ -175,6 +182,14 @@ class Lookout:
             self._soon.set()
         self._counts = {glob: self._counts[glob] for glob in wanted if glob in self._counts}
         return {glob: found for glob, (_, found) in self._counts.items() if found}
+
+
+def _commands_of(registry: Registry) -> Mapping[str, CommandDoc]:
+    """What a server says of its commands; nothing if it doesn't, or its ACL forbids it."""
+    try:
+        return read_commands(registry.client).docs
+    except (RedisError, KeyError, TypeError, ValueError):  # of a server that answers in its own way, too
+        return {}
 
 
 def unchanged(one: Look, other: Look) -> bool:

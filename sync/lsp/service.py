@@ -19,11 +19,12 @@ from sync.lsp.tree import Buffer, Tree
 from sync.repository_settings import SETTINGS_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from pygls.lsp.server import LanguageServer
 
     from luasprocs.errors import Problem
+    from luasprocs.language.editor.command_docs import CommandDoc
     from sync.lsp.live import LiveData
 
 DEBOUNCE_S = 0.03
@@ -43,11 +44,12 @@ class Root(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A sproc that is asked about: its root, its name, its text with the places of it."""
+    """A sproc that is asked about: its root, its name, its text with the places of it. `commands`: what its server says of them."""
 
     root: Root
     name: str
     positions: Positions
+    commands: Mapping[str, CommandDoc] = {}
 
     @property
     def text(self) -> str:
@@ -96,7 +98,10 @@ class Service:
         text = root.tree.text(name) if root and name else None
         if text is not None and len(text) > SOURCE_LIMIT_BYTES:
             return None
-        return Asked(root, name, Positions(text, self.encoding)) if root and name and text is not None else None
+        if root is None or name is None or text is None:
+            return None
+        live = self._live.look.commands if root.tree.top == self._live.top else {}
+        return Asked(root, name, Positions(text, self.encoding), live)
 
     def positions(self, root: Root, name: str) -> Positions | None:
         """The places of another sproc's text."""

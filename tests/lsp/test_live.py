@@ -174,7 +174,8 @@ def test_a_rollback_is_shown_before_it_is_made(shop, ann):
 
 def test_in_production_a_change_needs_the_sprocs_name(shop, colleague, tmp_path):
     settings = tmp_path / "screen.toml"
-    settings.write_text(f'[contexts.main]\nredis = "{shop.server.url}"\nproduction = true\n')
+    url = f"redis://localhost:{shop.server.port}"  # the same server in other words
+    settings.write_text(f'[contexts.main]\nredis = "{url}"\nproduction = true\n')
     editor = colleague(LUASPROCS_SCREEN=str(settings)).connected()
     state = editor.own("state")
     assert (state["context"], state["production"], state["read_only"]) == ("main", True, False)
@@ -253,3 +254,21 @@ def test_settings_that_lead_elsewhere_are_followed(shop, ann):
         ann.notify("workspace/didChangeWatchedFiles", changed)
         ann.state(lambda state: state["namespace"] == "", since)
     assert ann.own("live", name="own0.lua")["source"] == own(0)
+
+
+def test_commands_are_those_of_the_server(server, colleague):
+    """The packaged table has those of Valkey 9.1, some of which Redis 7.0 has not."""
+    names = [name.decode().upper() for name in server.client().execute_command("COMMAND LIST")]
+    editor = colleague(LUASPROCS_REDIS=server.url)
+    editor.open("own0.lua", "return redis.call('")
+    asked = {"textDocument": {"uri": editor.uri("own0.lua")}, "position": {"line": 0, "character": 19}}
+
+    def offered():
+        return {one["label"] for one in editor.request("textDocument/completion", asked)}
+
+    until(lambda: offered() <= {*names})
+    assert offered() >= {"GET", "HSET"}
+    assert "MULTI" not in offered()
+    word = {**asked, "position": {"line": 0, "character": 21}}
+    editor.change("own0.lua", "return redis.call('GET')")
+    assert "GET key" in editor.request("textDocument/hover", word)["contents"]["value"]

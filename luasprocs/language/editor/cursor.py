@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from luasprocs.language.fields import header_end
+from luasprocs.language.fields import comment_at
 from luasprocs.language.tokens import inside
 
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     What: TypeAlias = Literal["key", "value", "command", "subcommand", "require", "sproc", "member", "name", "nothing"]
 
 _BEFORE_CHARS = 400
-_KEY = re.compile(r"^[ \t]*-{2,}[ \t]*(@?)([A-Za-z_]\w*)?$")
-_VALUE = re.compile(r"^[ \t]*-{2,}[ \t]*(?:([A-Za-z_]\w*)=|@([A-Za-z_]\w*)[ \t]+)(.*)$")
+_KEY = re.compile(r"[ \t]*@?(?P<typed>[A-Za-z_]\w*)?$")
+_VALUE = re.compile(r"[ \t]*(?:([A-Za-z_]\w*)=|@([A-Za-z_]\w*)[ \t]+)(.*)$")
 _LITERALS = (
     (
         "subcommand",
@@ -45,8 +45,8 @@ def cursor(text: str, at: int) -> Cursor:
     """What somebody who types there is about to write."""
     line_at = max(text.rfind("\n", 0, at), text.rfind("\r", 0, at)) + 1
     before = text[max(line_at, at - _BEFORE_CHARS) : at]
-    if line_at <= header_end(text) and before.lstrip().startswith("--"):
-        return _in_header(before, at)
+    if comment := comment_at(text, at):
+        return _in_header(text[max(line_at, comment[0], at - _BEFORE_CHARS) : at], at)
     if where := inside(text, at):
         return _in_literal(before, at) if where == "string" else Cursor("nothing")
     if found := _MEMBER.search(before):
@@ -61,7 +61,7 @@ def _in_header(before: str, at: int) -> Cursor:
         typed = found[3].rpartition(",")[2].lstrip()
         return Cursor("value", typed, at - len(typed), found[1] or found[2])
     if found := _KEY.match(before):
-        typed = found[2] or ""
+        typed = found["typed"] or ""
         return Cursor("key", typed, at - len(typed))
     return Cursor("nothing")
 
