@@ -40,6 +40,7 @@ CAPABILITIES = {
     "supportsTerminateRequest": True,
     "supportsExceptionInfoRequest": True,
     "supportsBreakpointLocationsRequest": True,
+    "supportsSetVariable": True,
     "exceptionBreakpointFilters": [{"filter": "error", "label": "Errors that end the sproc", "default": True}],
 }
 _VALUES = frozenset({"scopes", "variables", "evaluate"})
@@ -76,6 +77,7 @@ class Adapter:
             "stackTrace": self._inspected(Inspection.stack_trace),
             "scopes": self._inspected(Inspection.scopes),
             "variables": self._inspected(Inspection.variables),
+            "setVariable": self._inspected(Inspection.set_variable),
             "evaluate": self._inspected(Inspection.evaluate),
             "exceptionInfo": self._exception_info,
             **dict.fromkeys(_STEPS, lambda _: {"allThreadsContinued": True}),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from luasprocs.errors import LuasprocsError
 from sync.debugger.backend.session import EvaluationError
+from sync.debugger.backend.values import place_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,12 +27,27 @@ class RefusedError(LuasprocsError):
     """A request that can't be answered; its text says why."""
 
 
+class Shown(NamedTuple):
+    """Values that a client knows by a number: of a frame's scope, or the fields of a table, which `code` gives."""
+
+    values: Mapping[str, Value]
+    frame: int
+    code: str = ""
+
+    def code_of(self, name: str) -> str:
+        """An expression for one of them; "" if there is none."""
+        if not self.code:
+            return name
+        place = place_in(name)
+        return place and self.code + place
+
+
 class Inspection:
     """Numbers that the protocol has for variables hold until `forget`."""
 
     def __init__(self, session: DebugSession, launched: Launched) -> None:
         self._session, self._launched = session, launched
-        self._references: dict[int, Mapping[str, Value]] = {}
+        self._references: dict[int, Shown] = {}
 
     def forget(self) -> None:
         self._references = {}
@@ -63,31 +79,43 @@ class Inspection:
         )
         return {
             "scopes": [
-                {"name": name, "variablesReference": self._referred(found), "expensive": False}
+                {"name": name, "variablesReference": self._referred(Shown(found, frame)), "expensive": False}
                 for name, found in parts
                 if found or name == "Locals"
             ]
         }
 
-    def _referred(self, values: Mapping[str, Value]) -> int:
-        self._references[len(self._references) + 1] = values
+    def _referred(self, shown: Shown) -> int:
+        self._references[len(self._references) + 1] = shown
         return len(self._references)
 
-    def variables(self, arguments: Arguments) -> Any:
-        values = self._references.get(int(arguments["variablesReference"]))
-        if values is None:
-            raise RefusedError("these variables are of an earlier stop")
-        first = int(arguments.get("start") or 0)
-        count = int(arguments.get("count") or len(values))
-        return {
-            "variables": [
-                {"name": name, **self._shown(value)}
-                for name, value in [*values.items()][first : first + count]
-            ]
-        }
+    def _reference(self, arguments: Arguments) -> Shown:
+        if found := self._references.get(int(arguments["variablesReference"])):
+            return found
+        raise RefusedError("these variables are of an earlier stop")
 
-    def _shown(self, value: Value) -> dict[str, Any]:
-        return {"value": value.text, "variablesReference": self._referred(value.fields) if value.fields else 0}
+    def variables(self, arguments: Arguments) -> Any:
+        shown = self._reference(arguments)
+        first = int(arguments.get("start") or 0)
+        count = int(arguments.get("count") or len(shown.values))
+        return {"variables": [self._variable(shown, name) for name in [*shown.values][first : first + count]]}
+
+    def _variable(self, shown: Shown, name: str) -> dict[str, Any]:
+        code = shown.code_of(name)
+        return {"name": name, **self._shown(shown.values[name], shown.frame, code), **({"evaluateName": code} if code else {})}
+
+    def _shown(self, value: Value, frame: int, code: str) -> dict[str, Any]:
+        reference = self._referred(Shown(value.fields, frame, code)) if value.fields else 0
+        return {"value": value.text, "variablesReference": reference}
+
+    def set_variable(self, arguments: Arguments) -> Any:
+        """Sets a local, or a table's field, to what an expression gives."""
+        shown = self._reference(arguments)
+        code = shown.code_of(str(arguments["name"]))
+        if not code:
+            raise EvaluationError(f"{arguments['name']} can't be set")
+        self._session.evaluate(f"{code} = {arguments['value']}", shown.frame)
+        return self._shown(self._session.evaluate(code, shown.frame), shown.frame, code)
 
     def evaluate(self, arguments: Arguments) -> Any:
         session = self._session
@@ -98,7 +126,7 @@ class Inspection:
                 return {"result": session.command(shlex.split(found[1] or found[2])), "variablesReference": 0}
             except ValueError as error:
                 raise EvaluationError(str(error)) from error
-        shown = self._shown(session.evaluate(text, frame))
+        shown = self._shown(session.evaluate(text, frame), frame, f"({text})")
         return {"result": shown["value"], "variablesReference": shown["variablesReference"]}
 
     def _is_variable(self, word: str | None, text: str, frame: int) -> bool:

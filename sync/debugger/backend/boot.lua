@@ -62,13 +62,21 @@ local sproc_api = setmetatable({
 
 local api = setmetatable({ register_function = function() end }, { __index = redis })
 
+-- Where the engine has put a source, without its first two bytes, which may be `#!`: to the text's end, or an `end`. Nothing for one as short.
+local function found_in(text, source)
+  if source == '' then return nil end
+  local from, to = text:find(source, 1, true)
+  while to < #text and not text:find('^\nend', to + 1) do from, to = text:find(source, from + 1, true) end
+  return from, to
+end
+
 -- As the engine's loadstring: a sproc gets lines of its own, a chunk of the engine this function.
 local function load_text(text, chunk_name)
   local own = chunk_name:sub(2)
   local first = firsts[own]
   if first then
-    local from, to = text:find(sources[own], 1, true) -- without its first two bytes, which may be `#!`
-    if to >= from then
+    local from, to = found_in(text, sources[own])
+    if from then
       local source = sited[own] ~= '' and sited[own] or '\n' .. text:sub(from - 2, to)
       text = text:sub(1, from - 3) .. source .. text:sub(to + 1)
     end

@@ -12,7 +12,11 @@ _TEXTS = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _HIDDEN = re.compile("[\"\\\\\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\udc80-\udcff]")
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
+_LITERALS = frozenset({"nil", "true", "false", "inf", "nan"})
 _WORDS = {"n": "nil", "t": "true", "f": "false", "c": "{this table, or one around it}", "m": "{…}"}
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?", re.ASCII)
+_QUOTED = re.compile(r'"(?:\\.|[^"\\])*"', re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|u\{([0-9a-f]+)\}|(.))", re.DOTALL)
 SUMMARY_FIELDS, SUMMARY_CHARS = 6, 80
 
 
@@ -56,7 +60,8 @@ class _Reader:
         while (sign := self._text[self._at : self._at + 1]) not in {"}", "+"}:
             string = sign == "s"
             key = self.value().text
-            fields[key[1:-1] if string and _IDENTIFIER.fullmatch(key[1:-1]) else key] = self.value()
+            plain = string and _IDENTIFIER.fullmatch(key[1:-1]) and key[1:-1] not in _LITERALS
+            fields[key[1:-1] if plain else key] = self.value()
         self._at += 1
         fields = dict(sorted(fields.items(), key=_order))
         if sign == "+":
@@ -98,6 +103,23 @@ def _escaped(found: re.Match[str]) -> str:
     char = found[0]
     code = ord(char)
     return _ESCAPES.get(char) or (f"\\u{{{code:x}}}" if 0xFF < code < 0xDC80 else f"\\x{code & 0xFF:02x}")
+
+
+def place_in(name: str) -> str:
+    """What stands behind a table for one of its fields, by its name: `["a b"]`, `[1]`; "" if that can't be written."""
+    if _NUMBER.fullmatch(name) or name in {"true", "false"}:
+        return f"[{name}]"
+    if _IDENTIFIER.fullmatch(name) and name not in _LITERALS:
+        return f"[{quoted(name)}]"
+    if not _QUOTED.fullmatch(name):
+        return ""
+    return f"[{quoted(_ESCAPE.sub(_meant, name[1:-1]))}]"
+
+
+def _meant(found: re.Match[str]) -> str:
+    if found[1]:
+        return bytes([int(found[1], 16)]).decode("utf-8", "surrogateescape")
+    return chr(int(found[2], 16)) if found[2] else {"n": "\n", "r": "\r", "t": "\t"}.get(found[3], found[3])
 
 
 def summary(fields: dict[str, Value]) -> str:

@@ -84,8 +84,19 @@ def test_values_of_odd_shapes_are_shown_and_compared_as_they_are(odd):
             odd.evaluate(broken)
     for code in ("big, ARGV[1] = 21, 'set'", "twice = function(x) return x .. ARGV[1] end"):
         assert odd.evaluate(code, "repl") == "nil"
+    nested = next(one for one in _variables(odd, "Locals") if one["name"] == "nested")
+    for name, value in {'""': "{ 7 }", '"1"': "ARGV[1]", "2": "nil"}.items():
+        odd.ask("setVariable", variablesReference=nested["variablesReference"], name=name, value=value)
+    assert odd.evaluate("nested[''][1] .. nested['1'] .. tostring(nested[2])") == '"7setnil"'
+    with pytest.raises(Refused):
+        odd.ask("setVariable", variablesReference=nested["variablesReference"], name="…", value="1")
     assert odd.step("continue") == "exited 0"
     assert 'reply: "21set"' in odd.said
+
+
+def _variables(client, scope):
+    (found,) = (one for one in client.ask("scopes", frameId=1)["scopes"] if one["name"] == scope)
+    return client.ask("variables", variablesReference=found["variablesReference"])["variables"]
 
 
 def test_values_of_an_async_sproc_are_shown_alike(debug, tree):

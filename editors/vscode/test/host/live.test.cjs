@@ -163,6 +163,38 @@ exports["executions come as they happen"] = async () => {
   await asked("luasprocs.unfollow");
 };
 
+exports["in production publishing asks first, and Cancel leaves Redis alone"] = async () => {
+  const server = await connected();
+  const file = path.join(process.env.XDG_CONFIG_HOME, "luasprocs", "screen.toml");
+  const url = process.env.LUASPROCS_REDIS.replace("127.0.0.1", "localhost");
+  fs.mkdirSync(path.dirname(file), { recursive: true });
+  fs.writeFileSync(file, `[contexts.shop]\nredis = "${url}"\nproduction = true\n`);
+  const document = await open("order.lua");
+  const before = document.getText();
+  try {
+    await asked("luasprocs.restart");
+    await until("production", () => server.state?.connected && server.state.production);
+    await write(document, `${before}-- more\n`);
+    await document.save();
+    let published;
+    asked("luasprocs.publish", document.uri).then((done) => (published = done));
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    assert.equal(published, undefined, "it did not ask");
+    await until("Cancel", async () => {
+      await asked("workbench.action.closeQuickOpen");
+      return published !== undefined;
+    });
+    assert.equal(published, false);
+    assert.equal((await server.ask("live", { name: "order.lua" })).source, before);
+  } finally {
+    fs.rmSync(file);
+    await write(document, before);
+    await document.save();
+    await asked("luasprocs.restart");
+    await until("no production", () => server.state?.connected && !server.state.production);
+  }
+};
+
 exports["a Redis that hangs holds nothing up, and is back by itself"] = async () => {
   const { server, status } = await api();
   await connected();

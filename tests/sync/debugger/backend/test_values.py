@@ -7,7 +7,7 @@ from importlib import resources
 import pytest
 from lupa import lua51
 
-from sync.debugger.backend.values import names_in, parse
+from sync.debugger.backend.values import names_in, parse, place_in
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +54,19 @@ def test_anything_else_is_refused(text):
 
 def test_names_of_an_expression():
     assert names_in("a.b + c['d'] and #e .. \"f\" == nil") == ["a", "c", "and", "e", "nil"]
+
+
+@pytest.mark.parametrize("key", ["1", "-1.5", "true", "'a'", "'end'", "'true'", "'1'", "'a b'", "'\\n\\\\\\0\\255é\\226\\128\\174'"])
+def test_a_field_is_found_again_by_its_name(key):
+    runtime = lua51.LuaRuntime(encoding=None)
+    written, _ = runtime.execute(resources.files("sync.debugger.backend").joinpath("values.lua").read_bytes())
+    source = f"return {{ [{key}] = 'found' }}".encode()
+    (table,) = parse(written(runtime.execute(source)).decode())
+    (name,) = table.fields
+    runtime.globals()[b"t"] = runtime.execute(source)
+    assert runtime.execute(f"return t{place_in(name)}".encode("utf-8", "surrogateescape")) == b"found"
+
+
+@pytest.mark.parametrize("name", ["…", "function@0x1", "nil", '"a'])
+def test_others_are_not(name):
+    assert place_in(name) == ""
