@@ -25,6 +25,9 @@ from sync.reconcile.check import work_tree_sprocs
 from sync.settings import host_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from luasprocs.language.sproc import Sproc
     from luasprocs.worker.confinement import Rules
     from sync.debugger.backend.breakpoints import Breakpoints
     from sync.debugger.backend.run import Run
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 
 WHOLE_BYTES = 1_000_000
 """Of a work tree with more source, a session has only what the debugged sproc names: the server's debugger takes 1.7 MB."""
+EXACT_BYTES = 100_000
+"""In so much source all locals can be read (80 ms); in more those of what the debugged sproc names."""
 
 
 class Launched:
@@ -63,8 +68,7 @@ class Launched:
         self._left_out = len(there) - len(sprocs)
         broken = {one.name: found for one in sprocs if (found := syntax_problems(one.name, one.source))}
         self._broken = [problem for found in broken.values() for problem in found]
-        exact = {one.name for one in reached(own, sprocs)} if not own.runasync else ()
-        self.program = Program([one for one in sprocs if one.name not in broken], exact)
+        self.program = Program([one for one in sprocs if one.name not in broken], _exact(own, sprocs))
         self.folder = _folder(file)
         given = configuration.keys, configuration.args, configuration.seed
         self.run: Run = run_of_record(record, *given) if record else run_of(own, *given, configuration.event)
@@ -155,6 +159,12 @@ class Launched:
                 return self.sproc.name
             return found.relative_to(self.folder.resolve()).as_posix()
         return str(path)
+
+
+def _exact(own: Sproc, sprocs: Sequence[Sproc]) -> set[str]:
+    """The sprocs whose locals shall be read as they are."""
+    few = sum(len(one.source) for one in sprocs) <= EXACT_BYTES
+    return set() if own.runasync else {one.name for one in (sprocs if few else reached(own, sprocs))}
 
 
 def _folder(file: Path) -> Path:

@@ -1,6 +1,6 @@
 -- Runs a sproc under the server's debugger as the engine runs it: by the engine's own text, which gets these sprocs as a registry's.
 -- Whoever evaluates this has ARGV: this text, and in parts a text of `LENGTH:WORD`: values.lua, inspect.lua, the engine, number of sprocs, for each
--- name, first line, source with sites (or nothing), number of fields and fields; then what each site names, a line each; trigger (`call`, `event`, `cron`; `arguments`: those of an event), the sproc's name, its hash's prefix,
+-- name, first line, first site and source with others (or nothing), number of fields and fields; then what each site names, a line each; trigger (`call`, `event`, `cron`; `arguments`: those of an event), the sproc's name, its hash's prefix,
 -- event or time, and its arguments. KEYS are the sproc's. A chunk whose name has `user_script` in it is what the debugger stops in.
 local given, at, text, place = {}, 1, table.concat(ARGV, '', 2), 1
 while place <= #text do
@@ -18,10 +18,10 @@ end
 local stop = loadstring('\nlocal stop = function() redis.breakpoint()\nreturn true\nend\nreturn stop', '@user_script')()
 local written, encode = loadstring(take(), '@luasprocs:values')()
 local inspect_text, engine, firsts = take(), take(), {}
-local fields_of, sited, sources = {}, {}, {}
+local fields_of, heads, sited, sources = {}, {}, {}, {}
 for _ = 1, tonumber(take()) do
   local name, fields = take(), {}
-  firsts[name], sited[name], sources[name] = tonumber(take()), take(), ''
+  firsts[name], heads[name], sited[name], sources[name] = tonumber(take()), take(), take(), ''
   for i = 1, tonumber(take()) do fields[i] = take() end
   for i = 1, #fields, 2 do
     if fields[i] == 'source' then sources[name] = fields[i + 1]:sub(3) end
@@ -77,8 +77,8 @@ local function load_text(text, chunk_name)
   if first then
     local from, to = found_in(text, sources[own])
     if from then
-      local source = sited[own] ~= '' and sited[own] or '\n' .. text:sub(from - 2, to)
-      text = text:sub(1, from - 3) .. source .. text:sub(to + 1)
+      local source, head = sited[own] ~= '' and sited[own] or text:sub(from - 2, to), heads[own] ~= '' and heads[own] or '\n'
+      text = text:sub(1, from - 3) .. head .. source .. text:sub(to + 1)
     end
     text = ('\n'):rep(first - 1) .. 'local luasprocs_see = ...; return function(...) ' .. text .. '\nend'
     local make, problem = loadstring(text, '@user_script')

@@ -167,7 +167,7 @@ class LdbFrames:
                 if hidden and name in own:
                     raise EvaluationError(f"{name} is {HIDDEN.text}")
                 if name in rough:
-                    raise EvaluationError(f"{name} can't be read on this line, only on the next one")
+                    raise EvaluationError(f"{name} can't be used here: the server's debugger only shows it")
         code = f"return {_INSPECT}.evaluate({number}, '{pointer}', {quoted(expression.strip())})"
         return parse(self._asked(code))[0]
 

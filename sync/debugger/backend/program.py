@@ -57,7 +57,7 @@ class Program:
         line, site = FIRST_LINE, 1
         for one in sprocs:
             self.firsts[one.name] = line
-            sited = self.sited[one.name] = SitedSource(one.source, site, wanted=one.name in exact)
+            sited = self.sited[one.name] = SitedSource(one.source, site, every=one.name in exact)
             line += len(sited.lines) + 3  # what the engine and boot.lua put behind a source, and a line between two
             site += len(sited.sites)
         self.lines = line

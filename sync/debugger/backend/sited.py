@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_right
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from luasprocs.language.chunk import read_chunk
 from luasprocs.language.compiler import dumped
 from luasprocs.language.shebang import compilable
-from sync.debugger.backend.sites import GIVEN_SET, LEVELS, Site, SiteFinder
+from sync.debugger.backend.sites import GIVEN, GIVEN_SET, LEVELS, Site, SiteFinder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from luasprocs.language.chunk import Prototype
 
 OWN = "luasprocs_"
+FEW_LOCALS = 150
+"""Of Lua's 200, at once in a function."""
 MARK_BYTES = 2
 """Of `#!`: a source as short has no code."""
 _HEAD = f"local {OWN}see "
@@ -27,28 +29,37 @@ _SETS = f"{OWN}set".encode()
 
 
 class SitedSource:
-    """`text`: the source with its sites, as boot.lua takes it; "" for none. `lines`: the source's line of each line, 0 of none.
+    """`head`: its first site, to be put before it; `text`: the source with all others, as boot.lua takes it; each "" for none.
 
-    What the engine puts before a source stands on a line of its own.
+    `lines`: the source's line of each line, 0 of none. What the engine puts before a source stands on a line of its own.
+    `every`: whether there shall be more sites than the first.
     """
 
-    def __init__(self, source: bytes, first: int, *, wanted: bool = True) -> None:
+    def __init__(self, source: bytes, first: int, *, every: bool = True) -> None:
         source = compilable(source)
         plain = source.decode("latin-1")
         self.sites: dict[int, Site] = {}
-        self.text = b""
+        self.head = self.text = ""
+        self._source = plain
         self.lines = [0, *range(1, len(_LINE_END.findall(plain)) + 2)]
-        for level in LEVELS if wanted and len(source) > MARK_BYTES and OWN not in plain else ():
+        given = Site(first, 0, GIVEN, 0, 0)
+        if len(source) <= MARK_BYTES or OWN in plain or not _has_room(given, plain):
+            return
+        self.head, self.sites, self.lines = f"\n{_code(given)}\n ", {first: given}, [0, *self.lines]
+        for level in LEVELS if every else ():
             try:
-                sites = SiteFinder(plain, first, level).sites
+                sites = SiteFinder(plain, given, level).sites
             except (IndexError, RecursionError):  # nested deeper than anybody does
-                continue
-            text, lines = _put(plain, sites)
-            if dumped((_HEAD + text).encode("latin-1")):
-                self.sites = {one.number: one for one in sites}
-                self.text, self.lines = text.encode("latin-1"), lines
                 break
-        self._firsts = {line: number for number, line in reversed([*enumerate(self.lines, 1)])}
+            text, lines = _put(plain, sites[1:])
+            if dumped(f"{_HEAD}{self.head}{text}".encode("latin-1")):
+                self.sites = {one.number: one for one in sites}
+                self.text, self.lines = text, [0, 0, *lines]
+                break
+
+    @cached_property
+    def _firsts(self) -> dict[int, int]:
+        return {line: number for number, line in reversed([*enumerate(self.lines, 1)])}
 
     def line(self, line: int) -> int:
         """The line that stands for one of the source."""
@@ -56,7 +67,7 @@ class SitedSource:
 
     @cached_property
     def _functions(self) -> Sequence[Prototype]:
-        chunk = dumped(_HEAD.encode() + self.text) if self.text else b""
+        chunk = dumped(f"{_HEAD}{self.head}{self.text or self._source}".encode("latin-1")) if self.head else b""
         found = read_chunk(chunk, spans=True).walk() if chunk else ()
         return [one for one in found if one.locals[:1] != (_SETS,)]
 
@@ -78,28 +89,32 @@ def _visible(function: Prototype, at: int) -> Iterator[int]:
             yield int(found[1])
 
 
+def _has_room(first: Site, source: str) -> bool:
+    """Whether there is room for the first site, which takes one local."""
+    few = source.count("local") + 4 * source.count("for") < FEW_LOCALS
+    return few or bool(dumped(f"{_HEAD}\n{_code(first)}\n{source}".encode("latin-1")))
+
+
 def _put(text: str, sites: Sequence[Site]) -> tuple[str, list[int]]:
     """The text with its sites, and the source's line of each of its lines."""
     ends = [found.end() for found in _LINE_END.finditer(text)]
     parts: list[str] = []
-    lines, at = [0], 0
+    lines, at = [1], 0
     for site in [*sites, None]:
         until = site.at if site else len(text)
         parts.append(text[at:until])
-        lines += range(bisect_left(ends, at + 1) + 2, bisect_left(ends, until + 1) + 2)
+        lines += range(bisect_right(ends, at) + 2, bisect_right(ends, until) + 2)
         if site:
             parts.append(f"\n{_code(site)}\n " if site.apart else f" {_code(site)} ")
-            lines += [0, bisect_left(ends, until + 1) + 1] if site.apart else []
+            lines += [0, bisect_right(ends, until) + 1] if site.apart else []
         at = until
     return "".join(parts), lines
 
 
 def _code(site: Site) -> str:
     own, before = f"{OWN}{site.number}", f"{OWN}{site.before}" if site.before else "nil"
-    settable = GIVEN_SET if not site.before else site.names
-    sets = ",".join(settable) or _SETS.decode()
-    gets = ",".join([before, *site.names])
-    return (
-        f"local {own}=function({_SETS.decode()},...)if {_SETS.decode()} then {sets}=... end return {gets} end "
-        f"{OWN}see[{own}]={site.number}"
-    )
+    names = site.names if site.before else GIVEN_SET
+    given = [f"{OWN}v{number}" for number in range(len(names))]
+    sets = f"if {OWN}set then {','.join(names)}={','.join(given)} end " if names else ""
+    gets, takes = ",".join([before, *site.names]), ",".join([f"{OWN}set", *given])
+    return f"local {own}=function({takes}){sets}return {gets} end {OWN}see[{own}]={site.number}"

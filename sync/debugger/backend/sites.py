@@ -27,9 +27,9 @@ _KEYWORDS = frozenset(
 _CLOSING = frozenset({"end", "else", "elseif", "until", ""})
 _UNARY = frozenset({"-", "not", "#"})
 _BINARY = frozenset("+ - * / % ^ .. == ~= < > <= >= and or".split())
-_EVERY, _FUNCTIONS, _FIRST = 2, 1, 0
-"""Which sites are made: with all of them a source may have more locals or upvalues than Lua allows."""
-LEVELS = (_EVERY, _FUNCTIONS, _FIRST)
+_EVERY, _FUNCTIONS = 2, 1
+LEVELS = (_EVERY, _FUNCTIONS)
+"""Which sites are made beside the first: with all of them a source may have more locals or upvalues than Lua allows."""
 GIVEN, GIVEN_SET = ("KEYS", "ARGV", "sproc", "require", "redis"), ("KEYS", "ARGV")
 """What a source's first site reads and sets: what every sproc is handed."""
 
@@ -52,15 +52,15 @@ class Site(NamedTuple):
 class SiteFinder:
     """Reads a source that compiles; `sites` are numbered from `first`."""
 
-    def __init__(self, text: str, first: int, level: int) -> None:
+    def __init__(self, text: str, first: Site, level: int) -> None:
         found = [one for one in _TOKEN.finditer(text) if one.lastgroup in {"string", "number", "name", "sign"}]
         self._kinds = [str(one.lastgroup) for one in found] + [""]
         self._words = [one[0] for one in found] + [""]
         self._spans = [one.span() for one in found]
         self._text, self._level = text, level
         self._at = self._functions = self._function = 0
-        self.sites = [Site(first, 0, GIVEN, 0, 0)]
-        self._block(first)
+        self.sites = [first]
+        self._block(first.number)
 
     @property
     def _word(self) -> str:
@@ -170,8 +170,8 @@ class SiteFinder:
         self._function = self._functions
         self._take()
         while self._word != ")":
-            if (name := self._take()) not in {",", "..."}:
-                names.append(name)
+            if (name := self._take()) != ",":
+                names.append("arg" if name == "..." else name)  # as Lua 5.1 makes it
         self._take()
         self._block(self._mark(site, names, outer=outer, least=_FUNCTIONS))
         self._take()

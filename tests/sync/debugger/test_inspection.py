@@ -115,7 +115,7 @@ def test_what_a_line_is_still_to_define_is_shown_roughly_and_not_evaluated(serve
     assert client.step("stepIn") == "breakpoint inline.lua:2"
     assert client.variables()["a"].startswith("(about) ")
     assert client.evaluate("ok == '1'") == "true"
-    with pytest.raises(Refused, match="a can't be read on this line"):
+    with pytest.raises(Refused, match="a can't be used here"):
         client.evaluate("a == '1'")
 
 
