@@ -58,7 +58,7 @@ def context_named(contexts: Mapping[str, Context], name: str) -> Context:
 
 
 def context_of(contexts: Mapping[str, Context], url: str, namespace: str) -> Context:
-    """The context of a registry, whatever its URL calls the server; the strictest if several are; one without a name where none is."""
+    """The context of a registry, however its server is named: the strictest if several are, one without a name if none is."""
     if not contexts:
         return Context("", url, namespace)
     from luasprocs.server.addresses import same_db  # noqa: PLC0415  # ssl, for which a screen that just starts would wait

@@ -22,7 +22,10 @@ _PLACES = {"line": 0, "endLine": 0, "column": 1, "endColumn": 1}
 
 
 class Client:
-    """One client, which may count lines and columns from 0. `path_of`: where the file of a sproc is, by its name; None before anything is launched."""
+    """One client, which may count lines and columns from 0.
+
+    `path_of`: where the file of a sproc is, by its name; None before anything is launched.
+    """
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -32,12 +35,16 @@ class Client:
 
     def introduces(self, arguments: Mapping[str, Any]) -> None:
         """Takes from `initialize` how it counts."""
-        self._first = tuple(0 if arguments.get(f"{one}StartAt1") is False else 1 for one in ("lines", "columns"))
+        lines, columns = (arguments.get(f"{one}StartAt1") is not False for one in ("lines", "columns"))
+        self._first = int(lines), int(columns)
 
     def read(self) -> dict[str, Any] | None:
         """Its next message, counted from 1; None when it is gone."""
         message = self._transport.read()
-        return message and self._counted(message, 1)
+        try:
+            return message and self._counted(message, 1)
+        except RecursionError:  # it is nested as no request is
+            return message
 
     def _counted(self, value: Any, sign: int) -> Any:
         """A message with lines and columns counted from 1 (`sign` 1), or as the client does (-1)."""

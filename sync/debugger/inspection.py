@@ -102,7 +102,11 @@ class Inspection:
 
     def _variable(self, shown: Shown, name: str) -> dict[str, Any]:
         code = shown.code_of(name)
-        return {"name": name, **self._shown(shown.values[name], shown.frame, code), **({"evaluateName": code} if code else {})}
+        return {
+            "name": name,
+            **self._shown(shown.values[name], shown.frame, code),
+            **({"evaluateName": code} if code else {}),
+        }
 
     def _shown(self, value: Value, frame: int, code: str) -> dict[str, Any]:
         reference = self._referred(Shown(value.fields, frame, code)) if value.fields else 0

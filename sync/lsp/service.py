@@ -44,7 +44,7 @@ class Root(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A sproc that is asked about: its root, its name, its text with the places of it. `commands`: what its server says of them."""
+    """A sproc that is asked about: its root, its name, its text with the places of it; `commands` as the server has them."""
 
     root: Root
     name: str

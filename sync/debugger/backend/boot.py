@@ -41,7 +41,14 @@ def words_of(program: Program, run: Run) -> list[bytes]:
     sites: list[str] = []
     for name, first in program.firsts.items():
         fields, sited = fields_of(program.sprocs[name]), program.sited[name]
-        words += [name, first, sited.head, sited.text.encode("latin-1"), 2 * len(fields), *(part for pair in fields.items() for part in pair)]
+        words += [
+            name,
+            first,
+            sited.head,
+            sited.text.encode("latin-1"),
+            2 * len(fields),
+            *(part for pair in fields.items() for part in pair),
+        ]
         sites += (f"{number} {' '.join(site.names)}\n" for number, site in sited.sites.items())
     words += ["".join(sites), run.trigger, run.name, keys.name_prefix, run.word, *run.args]
     told = (word if isinstance(word, bytes) else raw(str(word)) for word in words)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sync.debugger.backend.ldb import LdbError
-from sync.debugger.backend.sited import OWN
 from sync.debugger.backend.session import EvaluationError, Frame
+from sync.debugger.backend.sited import OWN
 from sync.debugger.backend.values import Value, bytes_of, names_in, parse, quoted
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sync.debugger.backend.sites import Site
 
 ROUGH = "(about) "
-"""Stands before a value as the server's debugger writes it: it leaves digits out, and on Valkey quotes, line ends and empty strings."""
+"""Stands before what the server's debugger writes: it leaves out digits, on Valkey also quotes, line ends and empty strings."""
 HIDDEN = Value("(hidden by an inner call of the same function)")
 _POINTER = "function@"
 

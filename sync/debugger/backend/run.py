@@ -86,7 +86,9 @@ def run_of_record(
         raise SettingsError(f"the execution {record.id} has its own key and arguments: give none")
     own = (raw(record.key),) if record.key else ()
     if record.trigger == Trigger.EVENT or record.event:
-        made = f"again as the execution {record.id}: for the event {record.event} of the key {record.key!r}, with its value of now"
+        made = (
+            f"again as the execution {record.id}: for the event {record.event} of {record.key!r}, with its value of now"
+        )
         return Run(record.sproc, Trigger.EVENT.value, own, (), record.event, seed, made)
     if record.trigger == Trigger.CRON:
         made = f"again as the execution {record.id}: as scheduled, at {record.origin}"

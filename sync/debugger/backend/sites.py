@@ -22,11 +22,33 @@ _TOKEN = re.compile(
 )
 _LINE_END = re.compile(r"\r\n?|\n\r?")
 _KEYWORDS = frozenset(
-    "and break do else elseif end false for function if in local nil not or repeat return then true until while".split()
+    [
+        "and",
+        "break",
+        "do",
+        "else",
+        "elseif",
+        "end",
+        "false",
+        "for",
+        "function",
+        "if",
+        "in",
+        "local",
+        "nil",
+        "not",
+        "or",
+        "repeat",
+        "return",
+        "then",
+        "true",
+        "until",
+        "while",
+    ]
 )
 _CLOSING = frozenset({"end", "else", "elseif", "until", ""})
 _UNARY = frozenset({"-", "not", "#"})
-_BINARY = frozenset("+ - * / % ^ .. == ~= < > <= >= and or".split())
+_BINARY = frozenset(["+", "-", "*", "/", "%", "^", "..", "==", "~=", "<", ">", "<=", ">=", "and", "or"])
 _EVERY, _FUNCTIONS = 2, 1
 LEVELS = (_EVERY, _FUNCTIONS)
 """Which sites are made beside the first: with all of them a source may have more locals or upvalues than Lua allows."""

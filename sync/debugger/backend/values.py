@@ -6,11 +6,13 @@ import re
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from luasprocs.errors import ServerError
+
 _PART = re.compile(r"([ntfcm{])|([dso])([^;,]*)(?:,(\d+))?;")
 _NAME = re.compile(r"(?<![\w.:])[A-Za-z_]\w*", re.ASCII)
 _TEXTS = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-_HIDDEN = re.compile("[\"\\\\\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\udc80-\udcff]")
+_HIDDEN = re.compile('["\\\\\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\udc80-\udcff]')
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
 _LITERALS = frozenset({"nil", "true", "false", "inf", "nan"})
 _WORDS = {"n": "nil", "t": "true", "f": "false", "c": "{this table, or one around it}", "m": "{…}"}
@@ -71,10 +73,13 @@ class _Reader:
 
 
 def parse(text: str) -> list[Value]:
-    """Values from what values.lua wrote. Raises ValueError: it is something else."""
+    """Values from what values.lua wrote. Raises ServerError: it is something else."""
     reader, found = _Reader(text), []
-    while reader.more:
-        found.append(reader.value())
+    try:
+        while reader.more:
+            found.append(reader.value())
+    except ValueError as error:
+        raise ServerError(f"the debugger's answer can't be read: {error}") from error
     return found
 
 

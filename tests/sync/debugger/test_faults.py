@@ -91,7 +91,9 @@ def _alive(pid: int) -> bool:
 
 
 def test_a_table_that_takes_long_to_write_out_is_said_and_can_be_stopped(debug, tree):
-    (tree / "wide.lua").write_text("local t = {}\nfor i = 1, 100000 do t[i] = i end\nlocal function size(w) return #w end\nreturn size(t)\n")
+    (tree / "wide.lua").write_text(
+        "local t = {}\nfor i = 1, 100000 do t[i] = i end\nlocal function size(w) return #w end\nreturn size(t)\n"
+    )
     client = debug("wide.lua", stops={"wide.lua": [4]})
     assert client.stopped() == "breakpoint wide.lua:4"
     assert client.evaluate("t[99999]") == "99999"

@@ -9,7 +9,7 @@ from tests.sync.debugger.client import Refused
 ODD = r"""-- description=Values of every odd shape
 local empty, no, lines = '', false, 'a\nb\r"c" \\ \0 é \255'
 local nested = { '', { '' }, { a = { '', 'del' } }, [''] = '', ['1'] = 'one' }
-local cycle, mute = {}, setmetatable({ a = 1 }, { __index = function() error('index') end, __tostring = function() error({}) end })
+local cycle, mute = {}, setmetatable({ a = 1 }, { __index = function() error('index') end, __tostring = error })
 cycle.self = cycle
 local nan, big, long, wide, deep = 0 / 0, 2 ^ 53 + 1, ('é'):rep(500000), {}, {}
 for i = 1, 100000 do wide[i] = i end

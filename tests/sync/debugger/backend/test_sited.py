@@ -19,17 +19,22 @@ SNIPPETS = [
 ]
 RUN = b"""
 local source = ...
-local select, tostring, type, pairs, ipairs, pcall, gsub, concat, sort = select, tostring, type, pairs, ipairs, pcall, string.gsub, table.concat, table.sort
+local select, tostring, type, pairs, ipairs, pcall = select, tostring, type, pairs, ipairs, pcall
+local gsub, concat, sort = string.gsub, table.concat, table.sort
 local KEYS, ARGV = { 'k1', 'k2' }, { 'a', '41' }
-local run, problem = loadstring('local luasprocs_see = ...; return function(...) local KEYS, ARGV, redis = ...; ' .. source .. '\\nend', '=s')
+local head = 'local luasprocs_see = ...; return function(...) local KEYS, ARGV, redis = ...; '
+local run, problem = loadstring(head .. source .. '\\nend', '=s')
 if not run then return problem end
 run = run(setmetatable({}, { __mode = 'k' }))
 local redis = { call = function(...) return table.concat({ ... }, ' ') end, sha1hex = tostring }
 redis.pcall = redis.call
 local function shown(value, depth)
-  if type(value) ~= 'table' then return (gsub(tostring(select(2, pcall(tostring, value))), '0x%x+', '')) end
+  local text = gsub(tostring(select(2, pcall(tostring, value))), '0x%x+', '')
+  if type(value) ~= 'table' then return text end
   local parts = {}
-  for key, one in pairs(value) do parts[#parts + 1] = gsub(tostring(key), '0x%x+', '') .. '=' .. (depth < 5 and shown(one, depth + 1) or '') end
+  for key, one in pairs(value) do
+    parts[#parts + 1] = gsub(tostring(key), '0x%x+', '') .. '=' .. (depth < 5 and shown(one, depth + 1) or '')
+  end
   sort(parts)
   return '{' .. concat(parts, ',') .. '}'
 end
