@@ -145,7 +145,8 @@ class Ldb:
             for at in range(0, len(wrapped), PART_BYTES):
                 self.ask("redis", "APPEND", _LONG, wrapped[at : at + PART_BYTES])
             wrapped = raw(f"local code = redis.call('GET', '{_LONG}') redis.call('DEL', '{_LONG}') {_LOADED}")
-        line = next(iter(self.ask("eval", wrapped)), "")
+        lines = self.ask("eval", wrapped)
+        line = next((one for one in lines if one.startswith(("<retval> ", "<error> "))), "")  # behind what it says
         if line.startswith("<retval> "):
             return True, line.removeprefix("<retval> ")
         return False, line.removeprefix("<error> ").removeprefix("Error compiling code: ")

@@ -1,8 +1,10 @@
 -- Writes values as plain text of few characters, which values.py reads: `n`, `t`, `f`; `d…;` a number; `s…;` a string, with `,LENGTH` if it is cut;
 -- `o…;` what it is and where; `{` keys and values `}`, with `+` before the end if it is cut; `c` a table that stands around it; `m` what is too much.
 local select, type, tostring, rawget, next, format, gsub, sub, concat, byte = select, type, tostring, rawget, next, string.format, string.gsub, string.sub, table.concat, string.byte
-local DEPTH, FIELDS, BYTES = 16, 1000, 300000
-local WHOLE_CHARS, CHARS = 16384, 2000 -- of a string by itself, and of one in a table
+local floor, max, min = math.floor, math.max, math.min
+local DEPTH, FIELDS = 16, 1000
+local BYTES = 600000 -- of all values together, each of which gets the same share of what those before it have left
+local WHOLE_CHARS, CHARS, LEAST_CHARS = 16384, 2000, 100 -- of a string by itself, and of one in a table
 
 local function escaped(char)
   return format('%%%02x', byte(char))
@@ -13,7 +15,7 @@ local function encode(text)
 end
 
 local function written(...)
-  local out, left, around = {}, BYTES, {}
+  local out, left, around = {}, 0, {}
 
   local function put(text)
     out[#out + 1] = text
@@ -49,7 +51,7 @@ local function written(...)
     elseif kind == 'number' then
       put('d' .. format('%.17g', value) .. ';')
     elseif kind == 'string' then
-      local most = depth == 0 and WHOLE_CHARS or CHARS
+      local most = max(min(depth == 0 and WHOLE_CHARS or CHARS, floor(left / 3)), LEAST_CHARS)
       put('s' .. encode(sub(value, 1, most)) .. (#value > most and ',' .. #value or '') .. ';')
     elseif kind ~= 'table' then
       put('o' .. kind .. (kind == 'userdata' and '' or encode(gsub(tostring(value), '^.-: ', '@'))) .. ';')
@@ -66,7 +68,13 @@ local function written(...)
     end
   end
 
-  for i = 1, select('#', ...) do write((select(i, ...)), 0) end
+  local count, all = select('#', ...), BYTES
+  for i = 1, count do
+    local share = all / (count - i + 1)
+    left = share
+    write((select(i, ...)), 0)
+    all = all - share + left
+  end
   return concat(out)
 end
 

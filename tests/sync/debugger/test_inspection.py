@@ -52,6 +52,7 @@ SHOWN = {
     "cycle.self == cycle": "true",
     "twice(21)": "42",
     "sproc.name": '"odd.lua"',
+    "(redis.log(redis.LOG_NOTICE, 'said') or 5) + 1": "6",
     "#KEYS": "1",
 }
 
@@ -97,6 +98,18 @@ def test_values_of_odd_shapes_are_shown_and_compared_as_they_are(odd):
 def _variables(client, scope):
     (found,) = (one for one in client.ask("scopes", frameId=1)["scopes"] if one["name"] == scope)
     return client.ask("variables", variablesReference=found["variablesReference"])["variables"]
+
+
+def test_a_large_table_leaves_room_for_what_comes_behind_it(server, debug, tree):
+    names = [f"t{number}" for number in range(20)]
+    makes = "".join(f"local {name} = {{}} for i = 1, 200 do {name}[i] = {{ ('ÿ'):rep(500) }} end\n" for name in names)
+    (tree / "many.lua").write_text(f"{makes}local last, text = {{ a = 'b' }}, ('ÿ'):rep(20000)\nreturn last\n")
+    client = debug("many.lua", stops={"many.lua": [22]}, redis=server.url)
+    assert client.stopped() == "breakpoint many.lua:22"
+    shown = {one["name"]: one["value"] for one in _variables(client, "Locals")}
+    assert (len(shown), shown["last"]) == (22, '{a="b"}')
+    assert "ÿÿ" in shown["t0"]
+    assert shown["text"].endswith("… (40,000 bytes)")
 
 
 def test_values_of_an_async_sproc_are_shown_alike(debug, tree):
