@@ -45,7 +45,7 @@ class Configuration(NamedTuple):
         if not isinstance(stop, bool):
             raise SettingsError("stopOnEntry: take true or false")
         return cls(
-            Path(program),
+            Path(program).absolute(),  # an async sproc works in another folder
             _texts(given, "keys"),
             _texts(given, "args"),
             read_seed(given.get("seed")),

@@ -88,7 +88,11 @@ local function load_text(text, chunk_name)
   if not chunk then return nil, problem end
   return function(core)
     local made = chunk(core, load_text, watched, api)
-    if chunk_name == '@luasprocs:eval' then made.api = function() return sproc_api end end -- redis.breakpoint is there
+    if chunk_name == '@luasprocs:eval' then
+      local head = made.head
+      made.api = function() return sproc_api end -- redis.breakpoint is there
+      made.head = function(source) return head(source, true) end -- Valkey's `server` is the same
+    end
     return made
   end
 end

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
-from tests.sync.debugger.client import Refused
+from tests.sync.debugger.client import Client, Refused
 
 LIBRARY = """-- description=x
 -- library=yes
@@ -102,7 +103,7 @@ def test_it_runs_on_no_server_of_others(job, debug, server):
         debug(job, redis=server.url)
 
 
-def test_its_files_are_those_of_the_workers_folder(tree, debug):
+def test_its_files_are_those_of_the_workers_folder(tree):
     (tree / "writes.lua").write_text(
         "-- runasync=yes\nlocal f = assert(io.open('made.txt', 'w'))\nf:write('x')\nf:close()\nreturn require('own').value\n"
     )
@@ -110,8 +111,11 @@ def test_its_files_are_those_of_the_workers_folder(tree, debug):
     config = ["git", "-C", str(tree.parent), "config"]
     subprocess.run([*config, "luasprocs.files", "work"], check=True)
     subprocess.run([*config, "luasprocs.luaPath", str(tree.parent / "?.lua")], check=True)
-    client = debug("writes.lua", stops={"writes.lua": [5]})
-    assert client.stopped() == "breakpoint writes.lua:5"
-    assert (tree.parent / "work" / "made.txt").read_text() == "x"
-    assert client.step("continue") == "exited 0"
-    assert "reply: 7" in client.said
+    with Client(tree) as client:
+        client.launch(Path("writes.lua"), stops={tree / "writes.lua": [5]})
+        assert client.stopped() == "breakpoint writes.lua:5"
+        frame = client.ask("stackTrace", threadId=1)["stackFrames"][0]
+        assert frame["source"]["path"] == str(tree / "writes.lua")
+        assert (tree.parent / "work" / "made.txt").read_text() == "x"
+        assert client.step("continue") == "exited 0"
+        assert "reply: 7" in client.said
