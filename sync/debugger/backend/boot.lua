@@ -16,7 +16,7 @@ end
 
 -- Stands on the third line when something was raised, above the function that did.
 local stop = loadstring('\nlocal stop = function() redis.breakpoint()\nreturn true\nend\nreturn stop', '@user_script')()
-local written, encode = loadstring(take(), '@luasprocs:values')()
+local written, encode, brief = loadstring(take(), '@luasprocs:values')()
 local inspect_text, engine, firsts = take(), take(), {}
 local fields_of, heads, sited, sources = {}, {}, {}, {}
 for _ = 1, tonumber(take()) do
@@ -53,10 +53,10 @@ local sproc_api = setmetatable({
       local part = select(i, ...)
       if type(part) == 'string' or type(part) == 'number' then parts[#parts + 1] = part end -- as the server does
     end
-    redis.debug('luasprocs:log:' .. place() .. ':' .. level .. ':' .. encode(table.concat(parts, ' ')))
+    redis.debug('luasprocs:log:' .. place() .. ':' .. level .. ':' .. encode(table.concat(parts, ' '):sub(1, 2000)))
   end,
   debug = function(...)
-    redis.debug('luasprocs:debug:' .. place() .. '::' .. written(...))
+    redis.debug('luasprocs:debug:' .. place() .. '::' .. brief(...))
   end,
 }, { __index = redis, __newindex = redis })
 

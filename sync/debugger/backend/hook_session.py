@@ -108,7 +108,7 @@ class HookSession:
             text = (reply or b"").decode("utf-8", "replace")
             problem = "; ".join(one.decode("utf-8", "replace") for one in (error, denied) if one)
             ended = Ended(text[:OUTPUT_LIMIT_CHARS]) if ok else ended_by(problem, self._program)
-        except (lua51.LuaError, OSError, EOFError) as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, the session ends and says why
             ended = Ended(error=str(error))
         self._answers.put(ended)
 
@@ -123,7 +123,7 @@ class HookSession:
             resources.files(__package__).joinpath(f"{name}.lua").read_bytes() for name in ("values", "hook")
         )
         self._runtime = runtime
-        written, _ = runtime.execute(values)
+        written, *_ = runtime.execute(values)
         self._inspect = runtime.execute(code, self._on_stop, self._on_tick, written)
         self._inspect[b"go"](self._mode)
         self._arm()

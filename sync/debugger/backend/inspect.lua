@@ -2,7 +2,8 @@
 -- lines `NUMBER NAME…`. A site is told by its number and by what Lua says of the function, as the debugger shows it.
 local written, encode, text = ...
 local loadstring, pcall, rawequal, rawget, select, tonumber, tostring = loadstring, pcall, rawequal, rawget, select, tonumber, tostring
-local pairs, type, unpack, concat, gmatch = pairs, type, unpack, table.concat, string.gmatch
+local pairs, type, unpack, concat, gmatch, sub = pairs, type, unpack, table.concat, string.gmatch, string.sub
+local PIECE = 16000 -- the debugger cuts what is longer, and the replies of commands shall be cut
 local seen = setmetatable({}, { __mode = 'k' })
 local names_of = {}
 for number, line in gmatch(text, '(%d+)([^\n]*)\n') do
@@ -38,16 +39,24 @@ local function set(one, value)
   one.site(true, unpack(values, 2, count))
 end
 
-local inspect = { seen = seen }
+local inspect, rest = { seen = seen }, ''
 
--- The values of names, each as values.lua writes it.
+-- A text's beginning; behind it `>` if there is more.
+local function piece(text)
+  rest = sub(text, PIECE + 1)
+  return sub(text, 1, PIECE) .. (rest ~= '' and '>' or '')
+end
+
+function inspect.more() return piece(rest) end
+
+-- `=` and the values of names, each as values.lua writes it.
 function inspect.read(number, pointer, names)
   local found, values, count = visible(number, pointer), {}, 0
   for name in gmatch(names, '%S+') do
     count = count + 1
     values[count] = found[name] and found[name].value
   end
-  return written(unpack(values, 1, count))
+  return piece('=' .. written(unpack(values, 1, count)))
 end
 
 -- Evaluates an expression, or does a statement, which may set what is visible. Returns `=` and the value, or `!` and why not.
@@ -62,13 +71,13 @@ function inspect.evaluate(number, pointer, code)
   local head = #names > 0 and 'local ' .. concat(names, ',') .. ' = ...; ' or ''
   local run, problem = loadstring(head .. 'return ' .. code .. '\n', '=expression')
   local statement = not run and loadstring(head .. code .. '\nreturn ' .. concat(names, ','), '=expression')
-  if not run and not statement then return '!' .. encode(problem) end
+  if not run and not statement then return piece('!' .. encode(problem)) end
   local _, results = packed(pcall(run or statement, unpack(values, 1, #names)))
   if not results[1] then
     local raised = results[2]
-    return '!' .. encode(tostring(type(raised) == 'table' and rawget(raised, 'err') or raised))
+    return piece('!' .. encode(tostring(type(raised) == 'table' and rawget(raised, 'err') or raised)))
   end
-  if run then return '=' .. written(results[2]) end
+  if run then return piece('=' .. written(results[2])) end
   for place, name in pairs(names) do
     if not rawequal(results[place + 1], values[place]) then set(found[name], results[place + 1]) end
   end
@@ -78,7 +87,7 @@ end
 -- What was raised, as text.
 function inspect.raised()
   local problem = inspect.problem
-  return '=' .. encode(tostring(type(problem) == 'table' and rawget(problem, 'err') or problem))
+  return piece('=' .. encode(tostring(type(problem) == 'table' and rawget(problem, 'err') or problem)))
 end
 
 return inspect

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 READ_BYTES = 1 << 16
 REPLY_LIMIT_BYTES = 64 << 20
-VALUE_CHARS = 1 << 20
-"""Where LDB cuts a value or a reply: more than values.lua writes."""
+VALUE_CHARS = 16384
+"""Where LDB cuts a value or a reply: more than a piece of inspect.lua."""
 BREAKPOINTS_LIMIT = 64
 PART_BYTES = 900
 """What is safe in a command: a session ends if one has 1024 bytes (on Redis, if one word has), or an empty word."""

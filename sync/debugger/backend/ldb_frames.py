@@ -154,7 +154,7 @@ class LdbFrames:
         number, pointer = self._site(frame)
         if not number or not names:
             return {}
-        found = parse(self._asked(f"return '=' .. {_INSPECT}.read({number}, '{pointer}', '{' '.join(names)}')"))
+        found = parse(self._asked(f"return {_INSPECT}.read({number}, '{pointer}', '{' '.join(names)}')"))
         return dict(zip(names, found, strict=True))
 
     def evaluate(self, expression: str, frame: int) -> Value:
@@ -177,11 +177,15 @@ class LdbFrames:
 
     def _asked(self, code: str) -> str:
         """What inspect.lua answers. Raises EvaluationError: the error, if it is one."""
+        pieces = [""]
         try:
-            sound, text = self._ldb.evaluate(code)
+            while pieces[-1].endswith(">") or len(pieces) == 1:
+                sound, text = self._ldb.evaluate(code)
+                pieces.append(text.strip('"'))
+                code = f"return {_INSPECT}.more()"
         except LdbError as error:
             raise EvaluationError(str(error)) from error
-        text = text.strip('"')
+        text = "".join(one.removesuffix(">") for one in pieces)
         if not sound or not text.startswith("="):
             problem = bytes_of(text[1:]).decode("utf-8", "replace") if sound else text
             raise EvaluationError(self._program.named(problem.removeprefix("expression:1: ")))

@@ -3,7 +3,7 @@
 local select, type, tostring, rawget, next, format, gsub, sub, concat, byte = select, type, tostring, rawget, next, string.format, string.gsub, string.sub, table.concat, string.byte
 local floor, max, min = math.floor, math.max, math.min
 local DEPTH, FIELDS = 16, 1000
-local BYTES = 600000 -- of all values together, each of which gets the same share of what those before it have left
+local BYTES, BRIEF_BYTES = 600000, 6000 -- of all values together, each of which gets the same share of what those before it have left
 local WHOLE_CHARS, CHARS, LEAST_CHARS = 16384, 2000, 100 -- of a string by itself, and of one in a table
 
 local function escaped(char)
@@ -14,7 +14,7 @@ local function encode(text)
   return (gsub(text, '[^A-Za-z0-9_.-]', escaped))
 end
 
-local function written(...)
+local function written(bytes, ...)
   local out, left, around = {}, 0, {}
 
   local function put(text)
@@ -68,7 +68,7 @@ local function written(...)
     end
   end
 
-  local count, all = select('#', ...), BYTES
+  local count, all = select('#', ...), bytes
   for i = 1, count do
     local share = all / (count - i + 1)
     left = share
@@ -78,4 +78,4 @@ local function written(...)
   return concat(out)
 end
 
-return written, encode
+return function(...) return written(BYTES, ...) end, encode, function(...) return written(BRIEF_BYTES, ...) end

@@ -16,7 +16,7 @@ def shown():
     """A function that shows Lua's values of an expression."""
     runtime = lua51.LuaRuntime(encoding=None)
     text = resources.files("sync.debugger.backend").joinpath("values.lua").read_bytes()
-    written, _ = runtime.execute(text)
+    written, *_ = runtime.execute(text)
     return lambda code: [one.text for one in parse(written(*_tuple(runtime.execute(b"return " + code))).decode())]
 
 
@@ -62,7 +62,7 @@ def test_names_of_an_expression():
 )
 def test_a_field_is_found_again_by_its_name(key):
     runtime = lua51.LuaRuntime(encoding=None)
-    written, _ = runtime.execute(resources.files("sync.debugger.backend").joinpath("values.lua").read_bytes())
+    written, *_ = runtime.execute(resources.files("sync.debugger.backend").joinpath("values.lua").read_bytes())
     source = f"return {{ [{key}] = 'found' }}".encode()
     (table,) = parse(written(runtime.execute(source)).decode())
     assert table.fields
