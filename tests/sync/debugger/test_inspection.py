@@ -135,7 +135,7 @@ def test_what_a_line_is_still_to_define_is_shown_roughly_and_not_evaluated(serve
 def test_what_the_sproc_logs_is_shown_with_its_level_and_place(server, debug, tree):
     api = "server" if server.kind == "valkey" else "redis"  # Valkey has both
     (tree / "logs.lua").write_text(
-        f"-- readonly=yes\nlocal lines = 'a\\nb'\n{api}.log(redis.LOG_WARNING, lines, 5)\n{api}.debug({{ '' }}, lines)\nreturn 1\n"
+        f"-- readonly=yes\nlocal lines = 'a\\nb'\n{api}.log(redis.LOG_WARNING, lines,5)\n{api}.debug({{ '' }}, lines)\nreturn 1\n"
     )
     client = debug("logs.lua", redis=server.url)
     assert client.stopped() == "exited 0"
