@@ -28,6 +28,29 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
+KEYWORDS = (
+    "and",
+    "break",
+    "do",
+    "else",
+    "elseif",
+    "end",
+    "false",
+    "for",
+    "function",
+    "if",
+    "in",
+    "local",
+    "nil",
+    "not",
+    "or",
+    "repeat",
+    "return",
+    "then",
+    "true",
+    "until",
+    "while",
+)
 _LITERALS = frozenset({"long", "double", "single"})
 _ESCAPE = re.compile(rb"\\(\d{1,3}|\r\n|\n\r|.)", re.DOTALL)
 _WORD = re.compile("[A-Za-z_][A-Za-z0-9_]*")

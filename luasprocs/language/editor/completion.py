@@ -13,7 +13,7 @@ from luasprocs.language.places import Lines
 from luasprocs.language.sandbox import GLOBALS
 from luasprocs.language.sandbox import MEMBERS as SANDBOX
 from luasprocs.language.sandbox import commands as known_commands
-from luasprocs.language.tokens import tokens
+from luasprocs.language.tokens import KEYWORDS, tokens
 from luasprocs.language.values import EVENTS
 
 if TYPE_CHECKING:
@@ -24,29 +24,6 @@ if TYPE_CHECKING:
 
     Kind: TypeAlias = Literal["key", "value", "command", "library", "sproc", "function", "field", "keyword", "name"]
 
-_KEYWORDS = (
-    "and",
-    "break",
-    "do",
-    "else",
-    "elseif",
-    "end",
-    "false",
-    "for",
-    "function",
-    "if",
-    "in",
-    "local",
-    "nil",
-    "not",
-    "or",
-    "repeat",
-    "return",
-    "then",
-    "true",
-    "until",
-    "while",
-)
 _WRITTEN: Mapping[str, tuple[str, ...]] = {
     "flag": ("yes", "no"),
     "cron": ("*/5 * * * *", "0 3 * * *", "*/15 * * * * *", "@hourly", "@daily", "@weekly", "@monthly", "@yearly"),
@@ -148,9 +125,9 @@ def _names(text: str, typed: str, start: int) -> Iterator[Item]:
         )
     for name in ("sproc", *sorted(GLOBALS)):
         yield Item(name, "name", start, name, "table" if name == "sproc" or SANDBOX.get(name) else "function")
-    for word in _KEYWORDS:
+    for word in KEYWORDS:
         yield Item(word, "keyword", start, word)
-    known = {*LOCALS, *GLOBALS, *_KEYWORDS, "sproc", typed}
+    known = {*LOCALS, *GLOBALS, *KEYWORDS, "sproc", typed}
     own = dict.fromkeys(one.value for one in tokens(text) if not one.literal and one.start != start)
     for name in own.keys() - known:
         yield Item(name, "name", start, name)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from luasprocs.language.tokens import KEYWORDS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -21,31 +23,6 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _LINE_END = re.compile(r"\r\n?|\n\r?")
-_KEYWORDS = frozenset(
-    [
-        "and",
-        "break",
-        "do",
-        "else",
-        "elseif",
-        "end",
-        "false",
-        "for",
-        "function",
-        "if",
-        "in",
-        "local",
-        "nil",
-        "not",
-        "or",
-        "repeat",
-        "return",
-        "then",
-        "true",
-        "until",
-        "while",
-    ]
-)
 _CLOSING = frozenset({"end", "else", "elseif", "until", ""})
 _UNARY = frozenset({"-", "not", "#"})
 _BINARY = frozenset(["+", "-", "*", "/", "%", "^", "..", "==", "~=", "<", ">", "<=", ">=", "and", "or"])
@@ -88,7 +65,7 @@ class SiteFinder:
     def _word(self) -> str:
         """The next token, if it is a word of the language or a sign."""
         kind = self._kinds[self._at]
-        return self._words[self._at] if kind == "sign" or self._words[self._at] in _KEYWORDS or not kind else kind
+        return self._words[self._at] if kind == "sign" or self._words[self._at] in KEYWORDS or not kind else kind
 
     def _take(self, *words: str) -> str:
         """The next token as it is written; `words`: only if it is one of these."""
