@@ -103,6 +103,7 @@ def test_it_runs_on_no_server_of_others(job, debug, server):
         debug(job, redis=server.url)
 
 
+@pytest.mark.wording
 def test_its_files_are_those_of_the_workers_folder(tree):
     (tree / "writes.lua").write_text(
         "-- runasync=yes\nlocal f = assert(io.open('made.txt', 'w'))\nf:write('x')\nf:close()\nreturn require('own').value\n"

@@ -6,6 +6,7 @@ import pytest
 
 from tests.sync.debugger.client import Refused
 
+pytestmark = pytest.mark.wording
 ODD = r"""-- description=Values of every odd shape
 local empty, no, lines = '', false, 'a\nb\r"c" \\ \0 é \255'
 local nested = { '', { '' }, { a = { '', 'del' } }, [''] = '', ['1'] = 'one' }
@@ -120,7 +121,6 @@ def test_values_of_an_async_sproc_are_shown_alike(debug, tree):
     assert client.evaluate("long").endswith("… (1,000,000 bytes)")
 
 
-@pytest.mark.wording
 def test_what_a_line_is_still_to_define_is_shown_roughly_and_not_evaluated(server, debug, tree):
     (tree / "inline.lua").write_text("local ok = '1'\nlocal pick = function(a) return a end return (pick(ok))\n")
     client = debug("inline.lua", stops={"inline.lua": [2]}, redis=server.url)

@@ -39,6 +39,7 @@ def test_values_are_shown_as_they_are(shown, code, texts):
     assert shown(code) == texts
 
 
+@pytest.mark.wording
 def test_what_has_no_end_is_cut(shown):
     assert shown(b"(function() local t = {} t[1] = t return t end)()") == ["{{this table, or one around it}}"]
     assert "{…}" in shown(b"(function() local t = {} for i = 1, 1000 do t = {t} end return t end)()")[0]
