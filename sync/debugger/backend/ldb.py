@@ -79,7 +79,7 @@ class Ldb:
             self._socket = _connected(endpoint)
         except OSError as error:
             raise ServerError(f"the server can't be reached: {error}") from error
-        self._stops: set[int] = set()
+        self._stops: list[int] = []
         self.valkey = False
         self._reader = hiredis.Reader(encoding="utf-8", errors="replace")
         if endpoint.login:
@@ -115,13 +115,17 @@ class Ldb:
         return LdbAnswer(line, reason, said)
 
     def stop_at(self, lines: Sequence[int]) -> None:
-        """The script's lines to stop at, in place of those before: at most BREAKPOINTS_LIMIT."""
-        wanted = set(lines)
-        for line in self._stops - wanted:
-            self.ask("break", str(-line))
-        for line in wanted - self._stops:  # one a command: it takes no more
-            self.ask("break", str(line))
-        self._stops = wanted
+        """The script's lines to stop at, in place of those before: at most BREAKPOINTS_LIMIT, those that change last.
+
+        A server that removes one loses the last one that was set, so none but the last is removed (ldbDelBreakpoint moves as many
+        bytes as it should move numbers).
+        """
+        while not set(lines) >= set(self._stops):
+            self.ask("break", str(-self._stops.pop()))
+        for line in lines:
+            if line not in self._stops:
+                self.ask("break", str(line))  # one a command: it takes no more
+                self._stops.append(line)
 
     def trace(self) -> list[tuple[str, int]]:
         """The functions that run, the innermost first: each by its name and the script's line."""

@@ -148,7 +148,7 @@ class LdbSession:
         """On to a breakpoint, or to one of these lines where it is accepted."""
         while True:
             answer = self._advance("continue" if self._arm(temporary) else "step")
-            if ended := self._seen(answer):
+            if ended := self._seen(answer._replace(said=[one for one in answer.said if one.kind == "debug"])):
                 return ended
             if "timeout" in answer.reason:
                 if self._pausing and self._program.place(self._line):
@@ -177,7 +177,7 @@ class LdbSession:
 
     def _arm(self, temporary: Sequence[int]) -> bool:
         """Sets where to stop. Whether the server's debugger takes so many lines: if not, each line is looked at here."""
-        lines = tuple(dict.fromkeys((*temporary, *sorted(self._breakpoint_lines()))))
+        lines = tuple(dict.fromkeys((*sorted(self._breakpoint_lines()), *temporary)))
         few = len(lines) <= BREAKPOINTS_LIMIT
         if not few and not self._warned:
             self._warned = True
