@@ -243,4 +243,8 @@ def test_a_breakpoint_that_is_removed_takes_no_other_one_with_it(server, debug, 
     client = debug("order.lua", stops={"order.lua": [4, 7, 8, 9]}, redis=server.url, keys=["sum"], args=["3"])
     assert client.stopped() == "breakpoint order.lua:4"
     client.ask("setBreakpoints", source={"path": str(tree / "order.lua")}, breakpoints=[{"line": 8}, {"line": 9}])
-    assert [client.step("continue") for _ in range(3)] == ["breakpoint order.lua:8", "breakpoint order.lua:9", "exited 0"]
+    assert [client.step("continue") for _ in range(3)] == [
+        "breakpoint order.lua:8",
+        "breakpoint order.lua:9",
+        "exited 0",
+    ]
