@@ -183,10 +183,12 @@ def moves(where: str) -> list[Binding]:
 
 
 def footer_rank(target: str) -> int:
-    """What is done here stands first, then what leads to more of it, then views that each screen has, then what is everywhere."""
+    """What is done here stands first, of that what is done only at replays, as these have much; then what leads to more of it,
+    then views that each screen has, then what is everywhere.
+    """
     action = of(target.removeprefix("app."))
     if action is None or (action.where != _VIEWS and not action.app):
-        return 0
+        return -1 if action is not None and action.where == ("replay",) else 0
     return 3 if action.app else 1 if action.shown_at else 2
 
 

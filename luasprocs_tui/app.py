@@ -68,8 +68,8 @@ class TuiApp(Shell):
         from luasprocs_tui.screens.opening import screen_for  # noqa: PLC0415  # it needs Redis
 
         screen = screen_for(event)
-        if type(self.screen) is type(screen) and not isinstance(event, messages.OpenOf):
-            return  # it is open
+        if isinstance(self.screen, BaseScreen) and self.screen.shows_the_same(screen):
+            return
         self.push_screen(screen)
         screen.start(self.connection)
 

@@ -9,7 +9,7 @@ from luasprocs.contract.codes import DesiredState, FindingCode, Level, Work
 from luasprocs.language.values import some_of
 from luasprocs.operations.acknowledgeable import gaps_of, unknown_after_ms
 from luasprocs.registry.pins import pin_of
-from luasprocs.server.info import warnings
+from luasprocs.server.info import warnings, way_out
 from luasprocs.server.readable_errors import readable_error
 from luasprocs.state.executions import time_text
 
@@ -84,7 +84,7 @@ def _registry(snapshot: Snapshot) -> Iterator[Finding]:
         yield _empty(sprocs.emptied)
     if refuses := snapshot.refuses:
         message = f"the server takes no writes, so what would run waits: {refuses}"
-        yield Finding(FindingCode.UNREACHABLE, message, "see the server's log and INFO; a replica: name its master")
+        yield Finding(FindingCode.UNREACHABLE, message, way_out(refuses))
     if sprocs.engine:
         yield Finding(FindingCode.ENGINE_DIFFERS, sprocs.engine, "luasprocs sync loads the one it needs")
     if changed := (*sprocs.drift, *map(str, live.faults)):

@@ -7,12 +7,12 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from luasprocs.client import Sprocs
 from luasprocs.contract.codes import Status, Trigger
 from luasprocs.contract.encoding import raw, text
-from luasprocs.errors import LuasprocsError, ScriptError
+from luasprocs.errors import LuasprocsError, ScriptError, ServerRightsError
 from luasprocs.language.sproc import git_blob_id, read_sproc
 from luasprocs.operations.pause import pause
 from luasprocs.operations.put import put
@@ -35,6 +35,10 @@ OWN = b"__*_Sproc_"
 RUN_S = 5.0
 """So long a run may take."""
 VALUE_LIMIT_BYTES = 16 << 20
+NOT_ALLOWED = (
+    "a replay copies the run's key {key!r}, and this user may not: viewers read the registry alone. Ask for "
+    "`ACL SETUSER … '%R~{key}' +memory|usage +dump +pttl` for it, or connect as a user who may run the sproc"
+)
 SHOWN = 400
 """Characters of a value in what is told of it."""
 
@@ -82,7 +86,8 @@ def read_scene(registry: Registry, record: Execution) -> Scene:
     """What there is of a record's run: the sprocs that are live, its key as it is now, the source that it ran.
 
     Raises:
-        ScriptError: its sproc is not live any more, or its key's value is too large. redis.RedisError: the server can't be read.
+        ScriptError: its sproc is not live any more, or its key's value is too large. ServerRightsError: the user may not read
+        its key. redis.RedisError: the server can't be read.
     """
     live = read_live(registry)
     if record.sproc not in live.sprocs:
@@ -99,13 +104,16 @@ def seeds_of(shard: Registry, key: bytes) -> Iterable[Seed]:
     """A key as it is now; nothing if it isn't there.
 
     Raises:
-        ScriptError: its value is too large to be taken from a server at work.
+        ScriptError: its value is too large to be taken from a server at work. ServerRightsError: the user may not read it.
     """
     client: Any = shard.client
-    if (client.memory_usage(key) or 0) > VALUE_LIMIT_BYTES:  # DUMP keeps a server from all else as long as it takes
-        limit = f"{VALUE_LIMIT_BYTES >> 20} MB"
-        raise ScriptError(f"the value of {text(key)!r} is over {limit}: it is not copied from a server at work")
-    dump, ttl_ms = client.dump(key), client.pttl(key)
+    try:
+        if (client.memory_usage(key) or 0) > VALUE_LIMIT_BYTES:  # DUMP keeps a server from all else as long as it takes
+            limit = f"{VALUE_LIMIT_BYTES >> 20} MB"
+            raise ScriptError(f"the value of {text(key)!r} is over {limit}: it is not copied from a server at work")
+        dump, ttl_ms = client.dump(key), client.pttl(key)
+    except NoPermissionError as error:
+        raise ServerRightsError(NOT_ALLOWED.format(key=text(key))) from error
     if dump is not None:
         yield Seed(key, dump, max(0, ttl_ms))
 

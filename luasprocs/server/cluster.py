@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis import exceptions
@@ -54,6 +56,24 @@ def _address(node: Sequence[Any], asked: str) -> tuple[str, int]:
     return (asked if host in {"", "?"} else host), int(node[1])
 
 
+ASK = "`redis-cli --cluster check` tells why"
+
+
+def why_down(nodes: str) -> str:
+    """What a reply of CLUSTER NODES says of a cluster that is down. Pure."""
+    found = []
+    for line in nodes.splitlines():
+        _, address, flags, _, _, heard_ms, _, _, *slots = line.split()
+        if {"master", "fail"} <= {*flags.split(",")} and slots:
+            since = (
+                datetime.fromtimestamp(int(heard_ms) / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+            )
+            found.append(
+                f"{address.partition('@')[0]}, the primary of {' '.join(slots)}, has not answered since {since}"
+            )
+    return "; ".join(found) or ASK
+
+
 class _View(NamedTuple):
     """What one node says. `up`: whether it takes the cluster for one that works."""
 
@@ -80,8 +100,16 @@ class Nodes(Guides):
             told = await self._each(self._ask, rest)
         newest: _View = max(told, key=lambda one: (one.up, one.epoch))
         if not newest.up:
-            raise self._because(Why.DOWN)
+            raise self._because(Why.DOWN, said=await self._why_down())
         return newest.primaries
+
+    async def _why_down(self) -> str:
+        """Which primaries fail, and since when; as one node sees it."""
+        for client in self._clients[:ASKED_AT_ONCE]:
+            with contextlib.suppress(exceptions.RedisError, OSError):
+                told = await asyncio.wait_for(client.execute_command("CLUSTER", "NODES"), self._within_s)
+                return why_down(text(told) if isinstance(told, bytes) else str(told))
+        return ASK
 
     async def master(self) -> tuple[str, int]:
         return (await self._owner()).address

@@ -54,7 +54,7 @@ CLUSTER = {
     Why.NO_GUIDE: "what answers at {url} is no node of a cluster: write redis:// for a single server",
     Why.UNKNOWN_NAME: "no node of the cluster at {url} serves the slot of {name}: `redis-cli --cluster check` tells more",
     Why.REFUSED: "the cluster's nodes at {url} refuse the user, the password or CLUSTER SLOTS ({said})",
-    Why.DOWN: "the cluster at {url} is down: `redis-cli --cluster check` tells why; once it is up, try again",
+    Why.DOWN: "the cluster is down: {said}; once that is mended, try again ({url})",
     Why.DEAD: "nothing answers at {address}, a primary of the cluster; once a replica has taken over, try again ({said})",
     Why.MOVED: (
         "{address} does not answer, and the cluster at {url} has another primary by now: what was asked may have been done "

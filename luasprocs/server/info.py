@@ -105,6 +105,13 @@ def require_usable(info: ServerInfo, *, writes: bool) -> None:
         raise ServerReadOnlyError(f"the server is a replica, and takes no writes: use its master {info.master}".strip())
 
 
+def way_out(refuses: str) -> str:
+    """What to do about a server that takes no writes. `refuses`: why it takes none."""
+    return (
+        "raise its maxmemory, or free some" if "OOM" in refuses else "see its log and INFO; a replica: name its master"
+    )
+
+
 def warnings(info: ServerInfo) -> tuple[str, ...]:
     """What is wrong with the server but doesn't keep it from being used; each says what to do."""
     if not info.evicts:

@@ -48,7 +48,7 @@ class Controller:
         verb = "Resume" if self._app.state.paused >= set(names) else "Pause"
         typed = "" if verb == "Pause" and len(names) == 1 else names[0]  # one that runs wild is stopped quickly
         self._runner.sure_in_production(
-            Question(f"{verb} {listed(names)}?", "\n".join(names), verb, typed),
+            Question(f"{verb} {listed(names)}?", "\n".join(names[1:] and names), verb, typed),
             partial(self._do, lambda: _paused(self._backend.toggle_pause(names))),
         )
 

@@ -78,7 +78,7 @@ class Runs:
             reply = found.reply if isinstance(found, Ran) else found.job
             self._app.push_screen(Show(f"{name} replied", pretty(reply)))
 
-        text = f"KEYS: {shlex.join(keys)}\nARGV: {shlex.join(args)}"
+        text = f"KEYS: {shlex.join(keys) or 'none'}\nARGV: {shlex.join(args) or 'none'}"
         self._runner.sure_in_production(
             Question(f"Run {name}?", text, "Run", name),
             partial(self._runner.change, lambda: self._backend.run(name, keys, args), done),

@@ -44,6 +44,10 @@ class BaseScreen(LowRepaintScreen):
         """Its name, as it stands in the title."""
         return self.PLACE.capitalize()
 
+    def shows_the_same(self, other: BaseScreen) -> bool:
+        """Whether the other one need not be opened from here."""
+        return type(self) is type(other) and self.heading == other.heading
+
     @property
     def way(self) -> Text:
         """The screens that this one was opened from, as they stand before its heading."""

@@ -14,6 +14,7 @@ from luasprocs_tui.values.columns import Column, Line
 from luasprocs_tui.values.numbers import age
 from luasprocs_tui.values.schedules import next_times
 from luasprocs_tui.values.times import stamp, whole
+from luasprocs_tui.values.trouble import SIGNS, TONES, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +56,15 @@ class CronScreen(SprocActions, TableScreen[tuple[ScheduleInfo, int]]):
         state = one.problem or ("no daemon runs it" if one.state == "idle" else one.shown_state)
         cells = (one.name, left, state, str(one.missed), one.schedule, one.zone or "-", due)
         tone = "bad" if one.problem or one.failing else "off" if one.state != "ok" else "ok"
-        return Line(one.name, cells, tone)
+        if tone == "ok" and one.name in self._missed:
+            return Line(one.name, cells, TONES[Trouble.MISSED], SIGNS[Trouble.MISSED])
+        return Line(one.name, cells, tone, SIGNS[Trouble.FAILING] if tone == "bad" else " ")
+
+    @property
+    def _missed(self) -> set[str]:
+        """Those whose missed times nobody has acknowledged."""
+        snapshot = self.shell.state.snapshot
+        return {row.name for row in (snapshot.rows if snapshot else ()) if row.missed}
 
     def say(self) -> None:
         super().say()

@@ -53,6 +53,9 @@ class DataScreen(PolledScreen, Generic[T]):
     def show(self, found: T) -> None:
         raise NotImplementedError
 
+    def show_failed(self, reason: str) -> None:
+        """Why nothing could be read so far, where it would stand."""
+
     def content(self) -> ComposeResult:
         """Between title and footer."""
         raise NotImplementedError
@@ -85,6 +88,8 @@ class DataScreen(PolledScreen, Generic[T]):
     def say(self) -> None:
         if not self.is_mounted:
             return
+        if self._freshness.read_at_s is None and self._freshness.error:
+            self.show_failed(self._freshness.error)
         title = Text.assemble(self.way, (clean(self.heading, 200), "bold"), "  ", clean(self._state(), 400))
         title.no_wrap, title.overflow = True, "ellipsis"
         draw(self, "#title", title)
@@ -117,6 +122,9 @@ class TextScreen(DataScreen[Text]):
 
     def exported(self) -> tuple[str, str]:
         return f"{self.PLACE}.txt", self.copied() + "\n"
+
+    def show_failed(self, reason: str) -> None:
+        self.show(Text(clean(reason, 2000), "red"))
 
     def show(self, found: Text) -> None:
         """Draws it; the place stays."""

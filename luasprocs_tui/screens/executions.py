@@ -14,15 +14,15 @@ from textual.widgets import Input, Static
 from luasprocs.state.executions import Execution
 from luasprocs_tui import actions, messages
 from luasprocs_tui.screens.polled import PolledScreen
-from luasprocs_tui.values.columns import CELL_CHARACTERS, Column, Line
-from luasprocs_tui.values.error_lines import without_name
-from luasprocs_tui.values.filters import EXECUTIONS_HINT, execution_matcher, problem_of
+from luasprocs_tui.values.cascade import chain_of
+from luasprocs_tui.values.columns import CELL_CHARACTERS
+from luasprocs_tui.values.execution_lines import COLUMNS, MEASURED, NONE, line_of, said_of
+from luasprocs_tui.values.filters import EXECUTIONS_HINT, NO_MATCH, execution_matcher, problem_of
 from luasprocs_tui.values.freshness import Freshness
-from luasprocs_tui.values.numbers import ID_SHOWN, short_number
+from luasprocs_tui.values.numbers import short_number
 from luasprocs_tui.values.safe import clean
 from luasprocs_tui.values.sheets import as_json
 from luasprocs_tui.values.snapshots import RECORDS_LIMIT
-from luasprocs_tui.values.times import clock, whole
 from luasprocs_tui.widgets.drawing import draw
 from luasprocs_tui.widgets.keys import KeyLine
 from luasprocs_tui.widgets.line import TypedLine
@@ -37,43 +37,6 @@ if TYPE_CHECKING:
 
     from luasprocs_tui.backend.protocol import Backend
     from luasprocs_tui.values.snapshots import Batch
-
-COLUMNS = (
-    Column("TIME (UTC)", 12, 12),
-    Column("SPROC", 10, 40),
-    Column("TRIGGER", 7, 20, rank=3),
-    Column("STATUS", 7, 7),
-    Column("MS", 5, 11, right=True, rank=2),
-    Column("KEY", 6, 40, rank=1),
-    Column("RESULT", 18, 400, grow=True),
-)
-MEASURED = 30
-_TONES = {"skipped": "off", "missed": "off"}
-
-
-def line_of(one: Execution) -> Line:
-    """A record as the table takes it."""
-    trigger = f"{one.trigger} {one.event}".strip()
-    said = without_name(one.sproc, one.said)
-    cells = (clock(one.time_ms), one.sproc, trigger, one.status, one.duration_ms_text, one.key, said)
-    tone = "bad" if one.failed else _TONES.get(one.status, "ok")
-    return Line(one.id, tuple(cell[:CELL_CHARACTERS] for cell in cells), tone)
-
-
-def facts_of(one: Execution) -> str:
-    parts = [
-        whole(one.time_ms),
-        f"origin {one.origin}" if one.origin.strip("-") else "",
-        f"depth {one.depth}" if one.depth > 1 else "",
-        f"commit {one.commit[:ID_SHOWN]}" if one.commit else "",
-        f"daemon {one.daemon}" if one.daemon else "",
-    ]
-    return "  ".join(clean(part, CELL_CHARACTERS) for part in parts if part)
-
-
-def said_of(one: Execution) -> Text:
-    """Its error or reply, and its facts where that leaves room."""
-    return Text.assemble(clean(one.said), "\n" if one.said else "", (facts_of(one), "dim"))
 
 
 class ExecutionsScreen(PolledScreen):
@@ -102,7 +65,7 @@ class ExecutionsScreen(PolledScreen):
 
     @property
     def heading(self) -> str:
-        return f"Executions of {self.sproc}" if self.sproc else "Executions"
+        return f"Executions of {self.sproc}" if self.sproc else "Failures" if self._at_first else "Executions"
 
     @property
     def every_s(self) -> float:
@@ -188,13 +151,17 @@ class ExecutionsScreen(PolledScreen):
     def _opened(self) -> None:
         if found := self._selected():
             known = dict.fromkeys((*self._records, *self._kept))
-            chain = [one for one in known if one.origin.strip("-") and one.origin == found.origin]
-            self.post_message(messages.OpenRecord(found, chain))
+            self.post_message(messages.OpenRecord(found, chain_of(found, known)))
 
     @on(Input.Changed, "#filter")
     def _filtered(self) -> None:
         self._show_all()
         self._say()
+
+    def _say_none(self) -> None:
+        """Why there are no rows."""
+        none = NONE if not self._kept else NO_MATCH
+        self.query_one(Table).none = none if self._freshness.read_at_s is not None else self._freshness.error
 
     def _show_all(self) -> None:
         self._records, self._new, self._stopped = [], 0, False
@@ -279,14 +246,15 @@ class ExecutionsScreen(PolledScreen):
         facts = clean(self._freshness.error or problem_of(self._filter.value), CELL_CHARACTERS) or self._count()
         draw(self, "#tail-facts", Text.assemble(self.way, facts, no_wrap=True, overflow="ellipsis"))
         found = self._selected()
-        draw(self, "#record", said_of(found) if found else Text())
+        draw(self, "#record", said_of(found, self.size.width - 2) if found else Text())
+        self._say_none()
 
     def _count(self) -> str:
         of = f" of {clean(self.sproc, 100)}" if self.sproc else ""
         if self._freshness.read_at_s is None:
             return self.heading
         if not self._kept:
-            return "Executions: none recorded yet; those by event, schedule, job and execute are, plain calls are not"
+            return self.heading
         kept = len(self._kept)
         older = " (older ones are not shown)" if kept == RECORDS_LIMIT else ""
         if self.sproc or self._filter.value.strip():

@@ -16,7 +16,7 @@ from textual.widgets import Input, Static
 from luasprocs_tui import messages
 from luasprocs_tui.screens.data import DataScreen
 from luasprocs_tui.screens.sorting import Sorted
-from luasprocs_tui.values.filters import LINES_HINT, line_matcher, problem_of
+from luasprocs_tui.values.filters import LINES_HINT, NO_MATCH, line_matcher, problem_of
 from luasprocs_tui.values.safe import clean
 from luasprocs_tui.values.sorting import sort_key
 from luasprocs_tui.widgets.drawing import draw
@@ -35,6 +35,7 @@ class TableScreen(Sorted, DataScreen[Sequence[T]], Generic[T]):
     """Subclasses say what the `line` of a row is, and what is said below (`about`)."""
 
     NONE: ClassVar[str] = "none"
+    """Why there are no rows, and what to do."""
     OPENS: ClassVar[bool] = True
     """Whether a row can be opened."""
     WRAPS: ClassVar[bool] = False
@@ -117,13 +118,15 @@ class TableScreen(Sorted, DataScreen[Sequence[T]], Generic[T]):
     def say(self) -> None:
         super().say()
         if self.is_mounted:
+            none = NO_MATCH if self._rows else self.NONE
+            self.query_one(Table).none = none if self._freshness.read_at_s is not None else self._freshness.error
             row, problem = self.selected, problem_of(self.query_one(TypedLine).value)
-            said = problem or (self.about(row) if row is not None else self._freshness.error)
+            said = problem or (self.about(row) if row is not None else "")
             draw(self, "#detail", Text(clean(said, 1000), no_wrap=not self.WRAPS, overflow="ellipsis"))
 
     def fresh(self) -> str:
         if not self._rows:
-            return self.NONE
+            return "none"
         marked = f", {len(self._marked)} marked (esc)" if self._marked else ""
         of = f"{len(self._shown)} of " if len(self._shown) < len(self._rows) else ""
         return f"{of}{len(self._rows)}{marked}"

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 from textual import on
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from luasprocs_tui import actions, messages
@@ -17,6 +16,7 @@ from luasprocs_tui.values.replays import shown
 from luasprocs_tui.values.safe import clean
 from luasprocs_tui.widgets.drawing import draw
 from luasprocs_tui.widgets.keys import KeyLine
+from luasprocs_tui.widgets.scroll import TextScroll
 from luasprocs_tui.widgets.status import Status
 
 if TYPE_CHECKING:
@@ -44,14 +44,17 @@ class ReplayScreen(SprocActions):
         self._connection: Connection | None = None
 
     @property
+    def heading(self) -> str:
+        return f"Replay of {self._record.sproc}"
+
+    @property
     def sprocs(self) -> tuple[str, ...]:
         return (self._record.sproc,)
 
     def compose(self) -> ComposeResult:
         yield Status()
-        title = f"Replay of {self._record.id}  {self._record.sproc}"
-        yield Static(Text.assemble(self.way, (clean(title, 400), "bold")), id="title")
-        with VerticalScroll(id="text"):
+        yield Static(Text.assemble(self.way, (clean(self.heading, 400), "bold")), id="title")
+        with TextScroll(id="text"):
             yield Static(RUNNING, id="body")
         yield KeyLine()
 

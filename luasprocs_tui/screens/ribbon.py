@@ -77,6 +77,9 @@ class RibbonScreen(DataScreen[Past]):
         if found.name == self._shown:
             self.query_one(Ribbon).show(found)
 
+    def show_failed(self, reason: str) -> None:
+        self.query_one(Ribbon).fail(clean(reason, 2000))
+
     def say(self) -> None:
         super().say()
         if self.is_mounted:

@@ -24,6 +24,7 @@ class ShardsScreen(StateTable[ShardFacts]):
     heading = "Shards"
     OPENS = False
     NONE = "this is no cluster"
+    WRAPS = True
     COLUMNS = (
         Column("PRIMARY", 15, 40),
         Column("TAG", 5, 20),

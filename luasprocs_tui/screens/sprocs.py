@@ -15,7 +15,7 @@ from luasprocs_tui.screens.base import SprocActions
 from luasprocs_tui.screens.beside import WithPanels
 from luasprocs_tui.screens.sorting import Sorted
 from luasprocs_tui.values.columns import Line
-from luasprocs_tui.values.filters import HINT, matcher, problem_of
+from luasprocs_tui.values.filters import HINT, NO_MATCH, matcher, problem_of
 from luasprocs_tui.values.lines import BENEATH
 from luasprocs_tui.values.safe import clean
 from luasprocs_tui.values.sproc_line import COLUMNS, line_beneath, line_of, line_of_folded, sort_keys
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from luasprocs_tui.values.rows import Row
     from luasprocs_tui.values.snapshots import Snapshot, State
+
+NONE = "no sproc is live here: luasprocs sync makes those of a repository live"
 
 
 class SprocsScreen(SprocActions, Sorted, WithPanels):
@@ -163,8 +165,8 @@ class SprocsScreen(SprocActions, Sorted, WithPanels):
         row = self._rows.get(name or "")
         meant = self.sprocs
         self.label_keys(paused=bool(meant) and all(self._rows[one].state == "paused" for one in meant))
-        filtered = bool(self._rows and self.query_one(TypedLine).value.strip())
-        said = "nothing matches the filter" if filtered and not self._shown else ""
+        self.query_one(Table).none = NO_MATCH if self._rows else NONE if self._snapshot else ""
+        said = ""
         if row:
             said = "  ".join(clean(part, 400) for part in (row.name, row.trigger, row.description) if part)
         if self._marked:

@@ -66,6 +66,7 @@ def drawn(stats: Stats, runs: tuple[float, ...], errors: tuple[float, ...]) -> T
         _pair("runs", short_number(stats.runs)),
         _pair("errors", short_number(stats.all_errors), "bold red" if stats.all_errors else ""),
         _pair("skipped", short_number(stats.skipped)),
+        "\n",
         _pair("last run", last),
         "\n\n",
         ("runs/s    ", "dim"),
@@ -83,7 +84,7 @@ def drawn(stats: Stats, runs: tuple[float, ...], errors: tuple[float, ...]) -> T
     shown.append(histogram(stats))
     if stats.last_error:
         shown.append_text(
-            Text.assemble("\n", ("last error  ", "dim"), (clean(readable_error(stats.last_error)), "red"))
+            Text.assemble("\n\n", ("last error  ", "dim"), (clean(readable_error(stats.last_error)), "red"))
         )
     return shown
 

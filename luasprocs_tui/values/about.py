@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich.text import Text
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from luasprocs_tui.values.rows import Rates, Row
 
 RUNS_SHOWN = 10
+NAMED = 10
+"""Cells of what stands before a value."""
 
 
 class About(NamedTuple):
@@ -38,8 +41,8 @@ class About(NamedTuple):
     searching: bool = False
 
 
-def header_of(row: Row, about: About | None, now_ms: float) -> Text:
-    """Who it is: description, owner, trigger, since when it is as it is."""
+def header_of(row: Row, about: About | None, now_ms: float, width: int) -> Text:
+    """Who it is: description, owner, trigger, since when it is as it is; in lines of `width` cells."""
     fields = about.sproc.values if about and about.sproc else {}
     lines = []
     trouble = trouble_of(row, now_ms)
@@ -47,17 +50,17 @@ def header_of(row: Row, about: About | None, now_ms: float) -> Text:
     if said:
         sign = SIGNS.get(trouble, "")
         lines.append(Text(clean(f"{sign} {said}".strip(), 300), "bold red" if sign in _BAD else "bold yellow"))
-    lines.append(_pair("what", row.description or "no description"))
+    lines.append(_pair("what", row.description or "no description", width))
     if about and (made := about.made):
-        by = made.author.partition(" <")[0]
+        by = made.author.partition(" <")[0] or made.applied_by
         passed = passed_since(made.applied_at, now_ms)
         ago = f", {passed} ago" if passed else ""
-        lines.append(_pair("since", f"gen {made.generation}{ago}, by {by}: {made.subject}"))
+        lines.append(_pair("since", f"gen {made.generation}{ago}, by {by}: {made.subject}".rstrip(": "), width))
     elif about and about.sproc:
-        lines.append(_pair("commit", about.sproc.commit[:ID_SHOWN]))
-    lines.append(_pair("runs on", row.trigger))
+        lines.append(_pair("commit", about.sproc.commit[:ID_SHOWN], width))
+    lines.append(_pair("runs on", row.trigger, width))
     if owner := fields.get("owner", ""):
-        lines.append(_pair("owner", owner))
+        lines.append(_pair("owner", owner, width))
     return Text("\n").join(lines)
 
 
@@ -89,7 +92,7 @@ def runs_of(row: Row, about: About | None, rates: Rates, width: int) -> Text:
         lines.append(Text("          "))
     lines[-1].append(counts)
     if stats.last_error:
-        lines.append(Text.assemble(("error     ", "dim"), (clean(readable_error(stats.last_error), 300), "red")))
+        lines.append(_pair("error", readable_error(stats.last_error), width, "red"))
     lines.append(Text())
     lines += [_run(one, width) for one in about.runs] or [Text(_no_runs(about), "dim")]
     return Text("\n").join(lines)
@@ -118,5 +121,7 @@ def _run(one: Execution, width: int) -> Text:
     return text
 
 
-def _pair(name: str, value: str) -> Text:
-    return Text.assemble((f"{name:<9} ", "dim"), clean(value, 300))
+def _pair(name: str, value: str, width: int, style: str = "") -> Text:
+    """What has no room in a line goes on below its beginning."""
+    lines = wrap(clean(value, 300), max(10, width - NAMED)) or [""]
+    return Text.assemble((f"{name:<{NAMED}}", "dim"), (f"\n{'':{NAMED}}".join(lines), style))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.state.executions import order_of
@@ -22,6 +23,31 @@ class Node(NamedTuple):
     branch: str
     cause: str
     after_ms: int
+
+
+def chain_of(record: Execution, known: Iterable[Execution]) -> list[Execution]:
+    """The runs of the chain that a record belongs to. What somebody calls has their name as its origin, each time the same: of
+    these only the last call before it, and what came until the next.
+    """
+    origin = record.origin.strip("-")
+    same = (
+        sorted((one for one in known if one.origin == record.origin), key=lambda one: order_of(one.id))
+        if origin
+        else []
+    )
+    if _OF_EVENT.fullmatch(origin):
+        return same
+    chain: list[Execution] = []
+    for one in same:
+        if one.depth <= 1:
+            if record in chain:
+                break
+            chain = []
+        chain.append(one)
+    return chain if record in chain else []
+
+
+_OF_EVENT = re.compile(r"[\d-]+")
 
 
 def cascade(runs: Iterable[Execution]) -> list[Node]:

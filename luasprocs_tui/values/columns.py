@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
@@ -91,6 +92,19 @@ def fit(text: str, width: int, *, right: bool = False, middle: bool = False) -> 
         end = _last(safe, (width - 1) // 2) if middle else ""
         safe = set_cell_size(safe, max(0, width - 1 - cell_len(end))) + "…"[:width] + end
     return " " * (width - cell_len(safe)) + safe if right else set_cell_size(safe, width)
+
+
+def folded(text: str, at: int, width: int) -> str:
+    """One of the lines that a text takes below a table's head, or "" for none."""
+    lines = wrap(clean(text, CELL_CHARACTERS), max(10, width - 4))
+    return fit(f"  {lines[at]}", width) if at < len(lines) else ""
+
+
+def fitting(facts: str, room: int) -> str:
+    """As many facts as have room, with two blanks between; the first is always there."""
+    while cell_len(facts) > room and "  " in facts:
+        facts = facts.rpartition("  ")[0]
+    return facts
 
 
 def _last(text: str, width: int) -> str:

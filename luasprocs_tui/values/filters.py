@@ -20,6 +20,7 @@ Test = Callable[[T], bool]
 
 HINT = "words; ~regex; !not; -t cron: by trigger; -s paused: by state, failing, dead, missed, slow, …"
 LINES_HINT = "words of any column; ~regex; !not"
+NO_MATCH = "nothing matches the filter: esc ends it"
 EXECUTIONS_HINT = "words; ~regex; !not; -n name, -t trigger, -s status: error, failed"
 
 

@@ -102,7 +102,7 @@ def _what(finding: Finding) -> str:
     if finding.code is FindingCode.NO_DAEMON:
         return finding.message.partition(", so ")[2]
     if finding.code is FindingCode.UNREACHABLE:
-        return finding.message.replace(", so what would run waits", "")
+        return finding.message.replace(", so what would run waits", "").removeprefix("the server ")
     if finding.code in _NAMED and finding.names:
         more = f" +{len(finding.names) - 1}" if len(finding.names) > 1 else ""
         return f"{finding.names[0]}{more}"

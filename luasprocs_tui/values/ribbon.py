@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 
 SPANS = (60, 180, 360, 720, DAY)
 """Minutes that a ribbon can show: one hour to a day."""
-LABELS = 3
-"""Lines below the ticks."""
+LABELS = 3, 15
+"""Lines below the ticks: in little room, and at most."""
+TALL = 4
+"""Lines of bars at most, where the screen is high: one for each so many lines above what one line needs."""
+_LOW, _PER_TALL, _REST = 20, 6, 8
 HEAD = 7
 """Cells of what stands before a line of bars, if there is room."""
 TICK, CHOSEN, FINE, NOTHING_RAN = "▲", "◆", "·", " "
@@ -87,19 +90,23 @@ def _mean(ran: Sequence[Minute]) -> Minute:
     return Minute(-(-runs // len(ran)), -(-errors // len(ran)))
 
 
-def lines_of(past: Past, width: int, minutes: int, chosen: int = 0) -> list[Text]:
-    """The whole ribbon, each line at most `width` cells. `chosen`: a generation that the ticks mark."""
+def lines_of(past: Past, width: int, minutes: int, chosen: int = 0, height: int = 0) -> list[Text]:
+    """The whole ribbon, each line at most `width` cells. `chosen`: a generation that the ticks mark; `height`: of the room, which
+    makes bars higher and leaves more generations their names.
+    """
     head = HEAD if width >= _WIDE else 0
     scale = Scale(max(1, width - head), minutes, past.day.now)
     parts = scale.parts(past.day)
     generations = past.shown(minutes)
     meant = {found.generation.generation for _, found in past.onsets}
+    tall = max(1, min(TALL, 1 + (height - _LOW) // _PER_TALL))
+    labels = max(LABELS[0], min(LABELS[1], height - 2 * tall - _REST))
     lines = [
         _headline(past, minutes),
-        _named("runs", Text(_bars([one.runs for one in parts], [one.runs > 0 for one in parts]), "cyan"), head),
-        _named("errors", _errors(parts), head),
+        *_beside("runs", [Text(row, "cyan") for row in _bars([one.runs for one in parts], tall)], head),
+        *_beside("errors", _errors(parts, tall), head),
         _named("gens", _ticks(scale, generations, chosen), head),
-        *(_named("", line, head) for line in _labels(scale, generations, meant)),
+        *(_named("", line, head) for line in _labels(scale, generations, meant, labels)),
         _named("", _axis(scale), head),
         *(part for line in _said(past, minutes) for part in _folded(line, width)),
     ]
@@ -131,25 +138,29 @@ def _named(name: str, line: Text, head: int) -> Text:
     return Text.assemble((name.ljust(head)[:head], "dim"), line)
 
 
-def _bars(values: Sequence[int], ran: Sequence[bool], nothing: str = NOTHING_RAN) -> str:
-    most = max(values, default=0)
-    return "".join(
-        BARS[min(len(BARS) - 1, value * len(BARS) // most)]
-        if value
-        else FINE
-        if there and nothing == FINE
-        else NOTHING_RAN
-        for value, there in zip(values, ran, strict=True)
-    )
+def _beside(name: str, lines: Sequence[Text], head: int) -> list[Text]:
+    """The name stands beside the last of them."""
+    return [_named("" if at < len(lines) - 1 else name, line, head) for at, line in enumerate(lines)]
 
 
-def _errors(parts: Sequence[Minute]) -> Text:
+def _bars(values: Sequence[int], tall: int) -> list[str]:
+    """A bar each, over so many lines from the top down; a blank for 0."""
+    steps, most = len(BARS), max(values, default=0)
+    levels = [min(steps * tall, value * steps * tall // most + 1) if value else 0 for value in values]
+    return [
+        "".join(BARS[min(steps, level - below) - 1] if level > below else NOTHING_RAN for level in levels)
+        for below in range(steps * (tall - 1), -1, -steps)
+    ]
+
+
+def _errors(parts: Sequence[Minute], tall: int) -> list[Text]:
     """A bar where something failed, a dot where all went well, nothing where nothing ran."""
-    bars = _bars([one.errors for one in parts], [one.runs > 0 for one in parts], FINE)
+    *above, last = _bars([one.errors for one in parts], tall)
     line = Text()
-    for bar in bars:
-        line.append(bar, "dim" if bar == FINE else "bold red")
-    return line
+    for bar, part in zip(last, parts, strict=True):
+        fine = part.runs > 0 and not part.errors
+        line.append(FINE if fine else bar, "dim" if fine else "bold red")
+    return [*(Text(row, "bold red") for row in above), line]
 
 
 def _ticks(scale: Scale, generations: Iterable[Generation], chosen: int) -> Text:
@@ -162,9 +173,9 @@ def _ticks(scale: Scale, generations: Iterable[Generation], chosen: int) -> Text
     return Text("".join(cells), "bold yellow")
 
 
-def _labels(scale: Scale, generations: Sequence[Generation], meant: set[int]) -> list[Text]:
+def _labels(scale: Scale, generations: Sequence[Generation], meant: set[int], room: int) -> list[Text]:
     """Number, author and subject below their ticks, the newest first, and how many there was no room for."""
-    rows: list[list[tuple[int, str, str]]] = [[] for _ in range(min(LABELS, len(generations)))]
+    rows: list[list[tuple[int, str, str]]] = [[] for _ in range(min(room, len(generations)))]
     left = 0
     for one in sorted(generations, key=lambda one: (one.generation in meant, one.at_ms), reverse=True):
         begin, label = _placed(_label(one, one.generation in meant), scale.at(one.at_ms), scale.cells)
@@ -175,7 +186,7 @@ def _labels(scale: Scale, generations: Sequence[Generation], meant: set[int]) ->
             row.append((begin, label, "bold red" if one.generation in meant else ""))
     lines = [_laid(row) for row in rows if row]
     if left:
-        lines.append(Text(f"and {left} more generations: h lists all"[: scale.cells], "dim"))
+        lines.append(Text(f"and {left} more generation{'' if left == 1 else 's'}: h lists all"[: scale.cells], "dim"))
     return lines
 
 

@@ -9,12 +9,12 @@ from rich.text import Text
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
 from luasprocs_tui import messages
 from luasprocs_tui.values.columns import Column, Line
 from luasprocs_tui.values.contexts import NOT_YET, ContextFacts, matching
+from luasprocs_tui.widgets.fitted import Dialog
 from luasprocs_tui.widgets.table import Table
 
 if TYPE_CHECKING:
@@ -31,12 +31,13 @@ COLUMNS = (
 )
 
 
-class Contexts(ModalScreen["str | None"]):
+class Contexts(Dialog["str | None"]):
     """What is typed filters them; up and down move, enter goes there.
 
     `read(name, then)` calls `then` later, in the app's thread.
     """
 
+    LEAVES = "enter goes there, esc cancels"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Cancel", id="contexts.cancel"),
         Binding("up,ctrl+p", "move(-1)", "Up", show=False, id="contexts.up"),

@@ -8,12 +8,12 @@ from rich.text import Text
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, OptionList, Static
 
 from luasprocs_tui import actions
 from luasprocs_tui.values.lines import coloured
 from luasprocs_tui.values.safe import clean
+from luasprocs_tui.widgets.fitted import Dialog
 from luasprocs_tui.widgets.scroll import Scrolls, TextScroll
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
 
-class Confirm(Scrolls, ModalScreen[bool]):
+class Confirm(Scrolls, Dialog[bool]):
     """Asks before something that can do harm; the focus is on Cancel. With `typed` that word must be typed."""
 
     AUTO_FOCUS = "#typed, #cancel"
@@ -43,7 +43,7 @@ class Confirm(Scrolls, ModalScreen[bool]):
                 yield Static(coloured(self._text))
             if self._typed:
                 yield Label(Text(f"This is production: type {clean(self._typed)} to go on"), id="typed-label")
-                yield Input(id="typed")
+                yield Input(id="typed", compact=True)
             with Horizontal(classes="buttons"):
                 yield Button("Cancel", id="cancel")
                 yield Button(self._go, id="go", variant="error", disabled=bool(self._typed))
@@ -66,7 +66,7 @@ class Confirm(Scrolls, ModalScreen[bool]):
         self.dismiss(event.button.id == "go")
 
 
-class Ask(ModalScreen["tuple[str, ...] | None"]):
+class Ask(Dialog["tuple[str, ...] | None"]):
     """Some lines of text, by their labels."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Cancel", id="ask.cancel")]
@@ -81,7 +81,7 @@ class Ask(ModalScreen["tuple[str, ...] | None"]):
             yield Label(Text(clean(self._title), style="bold"))
             for number, (label, value) in enumerate(zip(self._labels, self._values, strict=True)):
                 yield Label(Text(label))
-                yield Input(value, id=f"line-{number}")
+                yield Input(value, id=f"line-{number}", compact=True)
             if self._note:
                 yield Static(Text(clean(self._note, 400), "dim"), id="ask-note")
             with Horizontal(classes="buttons"):
@@ -118,8 +118,10 @@ class Options(OptionList):
         self.action_move(by * self.option_count)
 
 
-class Choose(ModalScreen["str | None"]):
+class Choose(Dialog["str | None"]):
     """One of some, by its key and how it is shown."""
+
+    LEAVES = "enter takes it, esc cancels"
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Cancel", id="choose.cancel"),
@@ -143,8 +145,10 @@ class Choose(ModalScreen["str | None"]):
         self.dismiss(self._options[event.option_index][0])
 
 
-class Show(ModalScreen[None]):
+class Show(Dialog[None]):
     """A text to read: a reply, a diff, the help."""
+
+    LEAVES = "esc closes"
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter", "dismiss", "Close", id="show.close")]
 

@@ -9,11 +9,11 @@ from rich.text import Text
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
 from luasprocs_tui.values.lines import TEXT_LIMIT
 from luasprocs_tui.values.safe import clean
+from luasprocs_tui.widgets.fitted import Dialog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -57,7 +57,7 @@ class Fields(VerticalScroll, can_focus=False, inherit_bindings=False):
         self.action_go(by * max(1, self.size.height - 1))
 
 
-class Form(ModalScreen["dict[str, str | None] | None"]):
+class Form(Dialog["dict[str, str | None] | None"]):
     """One field a key of the header; what changed is marked. Gives the changes, None for a key that was emptied.
 
     `check`: for a key what is wrong with a value; `preview(key, values, then)` calls `then` later, in the app's thread, with
@@ -155,6 +155,7 @@ class Form(ModalScreen["dict[str, str | None] | None"]):
 
     def _say(self, said: str, *, bad: bool = True) -> None:
         self.query_one("#problem", Static).update(Text(clean(said, 400), style="bold red" if bad else "dim"))
+        self.fit_soon()
 
     def action_give_up(self) -> None:
         """Leaves, at the second time where something was typed."""

@@ -73,7 +73,7 @@ class Help(Scrolls, ModalScreen[None]):
 
     def on_mount(self) -> None:
         text = self.query_one("#text")
-        text.border_title = "Keys and commands here"
+        text.border_title, text.border_subtitle = "Keys and commands here", "esc closes"
         text.focus()
 
     def on_resize(self) -> None:

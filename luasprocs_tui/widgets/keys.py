@@ -50,7 +50,8 @@ class KeyLine(Widget):
         active = self.screen.active_bindings
         first = {one.binding.action: one for one in reversed(active.values()) if one.binding.show}
         last = [one for one in (first.get("app.help"), active.get(self.app.COMMAND_PALETTE_BINDING)) if one]
-        others = [one for one in reversed(first.values()) if one not in last]
+        here = getattr(self.screen, "PLACE", "")
+        others = [one for one in reversed(first.values()) if one not in last and one.binding.action != here]
         others.sort(key=lambda one: (not one.enabled, actions.footer_rank(one.binding.action)))
         line, end = Text(no_wrap=True, end=""), Text.assemble(*map(self._word, last))
         room = self.size.width - end.cell_len

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding
+
 from luasprocs_tui.widgets.recall import Recall
+
+if TYPE_CHECKING:
+    from textual.binding import BindingType
 
 
 class TypedLine(Recall):
     """Hidden until it is opened."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "submit", "Take it", id="typed.submit")]
 
     def __init__(self, *, id: str) -> None:  # noqa: A002  # Textual's name
         super().__init__("/", id=id)

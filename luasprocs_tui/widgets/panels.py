@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.text import Text
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
 from luasprocs_tui.values.safe import clean
 from luasprocs_tui.widgets.drawing import draw
+from luasprocs_tui.widgets.scroll import TextScroll
 from luasprocs_tui.widgets.source import SourceView
 
 if TYPE_CHECKING:
@@ -25,13 +26,19 @@ BESIDE_TEXT = 4
 """Cells that the border and the blanks beside a text take."""
 
 
+class Panel(TextScroll):
+    """It can have all the room."""
+
+    ALLOW_MAXIMIZE = True
+
+
 class Panels(Vertical):
     """Three panels with titles, which can be scrolled. One sproc is shown, or that none is selected."""
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(id="about-panel", classes="panel"):
+        with Panel(id="about-panel", classes="panel"):
             yield Static(id="about")
-        with VerticalScroll(id="runs-panel", classes="panel"):
+        with Panel(id="runs-panel", classes="panel"):
             yield Static(id="runs")
         yield SourceView(id="panel-source")
 
@@ -55,8 +62,9 @@ class Panels(Vertical):
             return
         from luasprocs_tui.values.about import header_of, runs_of  # noqa: PLC0415  # they know Redis: after the first paint
 
-        draw(self, "#about", header_of(row, about, now_ms))
-        draw(self, "#runs", runs_of(row, about, rates, max(20, self.size.width - BESIDE_TEXT)))
+        width = max(20, (self.size.width or self.screen.size.width) - BESIDE_TEXT)
+        draw(self, "#about", header_of(row, about, now_ms, width))
+        draw(self, "#runs", runs_of(row, about, rates, width))
 
     def hide_source(self) -> None:
         """As long as it is that of another sproc."""

@@ -8,6 +8,8 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
 LINES_KEPT = 100
+_TYPED = {"slash": "/", "plus": "+", "minus": "-"}
+"""Keys that are characters, too, which Textual doesn't know: it would offer them while one types."""
 
 
 class KeepsLines(Protocol):
@@ -29,6 +31,9 @@ class Recall(Input):
         self._kind = kind
         self._back = 0
         self._own = ""
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        return super().check_consume_key(key, character or _TYPED.get(key))
 
     @property
     def _before(self) -> list[str]:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from luasprocs_tui.values.ribbon import Past
 
 
+OTHERS = 7
+"""Lines of the screen that others take."""
+
+
 class Ribbon(Widget):
     """Shows a `Past`; before there is one it says that it is read."""
 
@@ -24,6 +28,12 @@ class Ribbon(Widget):
         self.past: Past | None = None
         self.minutes = SPANS[0]
         self._chosen = 0
+        self._failed = ""
+
+    def fail(self, reason: str) -> None:
+        """Why there is none yet."""
+        self._failed = reason
+        self.refresh()
 
     def show(self, past: Past) -> None:
         """Another day; the generation that was chosen stays, as long as it is shown."""
@@ -60,11 +70,14 @@ class Ribbon(Widget):
 
     def render(self) -> Text:
         if self.past is None:
-            return Text("reading …", "dim")
-        chosen = self.chosen
-        return Text("\n").join(
-            lines_of(self.past, max(1, self.size.width), self.minutes, chosen.generation if chosen else 0)
-        )
+            return Text(self._failed or "reading …", "red" if self._failed else "dim")
+        chosen, width = self.chosen, max(1, self.size.width)
+        return Text("\n").join(lines_of(self.past, width, self.minutes, chosen.generation if chosen else 0, self._room))
+
+    @property
+    def _room(self) -> int:
+        """Lines that it can have without being scrolled."""
+        return self.screen.size.height - OTHERS
 
     def get_content_height(self, container: object, viewport: object, width: int) -> int:  # noqa: ARG002  # Textual's
-        return len(lines_of(self.past, max(1, width), self.minutes)) if self.past else 1
+        return len(lines_of(self.past, max(1, width), self.minutes, height=self._room)) if self.past else 3

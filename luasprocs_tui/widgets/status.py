@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len
 from rich.text import Text
 from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Static
 
+from luasprocs_tui.values.columns import fitting
 from luasprocs_tui.values.header import badge_of, facts_of, note_of, pulse_of, shards_of
 from luasprocs_tui.values.outage_card import Watch, text_of
 from luasprocs_tui.values.safe import clean
@@ -88,7 +88,7 @@ class Status(Widget):
         context.display = bool(name)
         context.set_class(state.production, "production")
         room = width - title.cell_len - (len(f" {name} ") if name else 0) - 2
-        draw(self, "#facts", Text(_fitting(facts_of(state), room), no_wrap=True, overflow="ellipsis"))
+        draw(self, "#facts", Text(fitting(facts_of(state), room), no_wrap=True, overflow="ellipsis"))
         bars = max(4, min(PULSES, width - BESIDE_BARS))
         pulse = draw(self, "#pulse", pulse_of(state, bars, width - 2))
         pulse.display = bool(pulse.content)
@@ -99,10 +99,3 @@ class Status(Widget):
         draw(self, "#card", said, sized=True).display = bool(said)
         note = clean(note_of(state, max(20, width - 2)), 400)
         draw(self, "#note", Text(note, overflow="ellipsis"), sized=True).display = bool(note)
-
-
-def _fitting(facts: str, room: int) -> str:
-    """As many facts as have room; the first is always there."""
-    while cell_len(facts) > room and "  " in facts:
-        facts = facts.rpartition("  ")[0]
-    return facts

@@ -14,7 +14,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from luasprocs_tui import actions, messages
-from luasprocs_tui.values.columns import GAP, Line, fit, row_text, widths
+from luasprocs_tui.values.columns import GAP, Line, fit, folded, row_text, widths
 from luasprocs_tui.values.lines import BENEATH
 from luasprocs_tui.values.sheets import labelled
 from luasprocs_tui.values.times import in_zone
@@ -41,6 +41,8 @@ class Table(ScrollView, can_focus=True):
     }
 
     cursor: reactive[int] = reactive(0, repaint=False)
+    none: reactive[str] = reactive("")
+    """Why there are no rows, and what to do."""
 
     def __init__(self, columns: Sequence[Column], *, opens: bool = True, id: str | None = None) -> None:  # noqa: A002  # Textual's name
         """`opens`: whether `enter` does anything, and is offered."""
@@ -176,12 +178,17 @@ class Table(ScrollView, can_focus=True):
         sizes = self._widths(width - 2)
         index, line = self._drawn[y] = self._at(y)
         if line is None:
-            return Strip.blank(width, self.rich_style)
+            return self._why_none(y, width)
         if y == 0:
             return self._head(line, sizes, width)
         if index != self.cursor and line.key.endswith(BENEATH):
             return self._beneath(line, width)
         return self._row(line, sizes, width, at_cursor=index == self.cursor)
+
+    def _why_none(self, y: int, width: int) -> Strip:
+        """A line below the last row: blank, or if there is none what is said of that."""
+        said = "" if self._keys else folded(self.none, y - 1, width)
+        return Strip([Segment(said, self._style("off"))], width) if said else Strip.blank(width, self.rich_style)
 
     def _widths(self, room: int) -> list[int]:
         """Of the columns; for a screen of rows once."""

@@ -12,9 +12,10 @@ from luasprocs.server.registry import Registry
 from luasprocs.state.executions import Execution
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.backend.execution_tail import ExecutionTail
-from luasprocs_tui.screens.executions import ExecutionsScreen, badge_of, facts_of, line_of
+from luasprocs_tui.screens.executions import ExecutionsScreen, badge_of
 from luasprocs_tui.screens.record import RecordScreen
 from luasprocs_tui.values.columns import Line
+from luasprocs_tui.values.execution_lines import facts_of, line_of
 from luasprocs_tui.values.freshness import Freshness
 from luasprocs_tui.values.snapshots import RECORDS_LIMIT
 from luasprocs_tui.widgets.table import Table
@@ -385,7 +386,8 @@ def test_a_record_as_a_line():
     line = line_of(one)
     assert line.cells == ("00:00:00.005", "a.lua", "event set", "error", "0.041", "k", "no")
     assert (line.key, line.tone) == ("5-0", "bad")
-    assert facts_of(one) == "1970-01-01T00:00:00.005Z  origin o  depth 2  commit cccccccc  daemon d"
+    assert facts_of(one, 80) == "1970-01-01T00:00:00.005Z  origin o  depth 2  commit cccccccc  daemon d"
+    assert facts_of(one, 64) == "1970-01-01T00:00:00.005Z  origin o  depth 2  commit cccccccc", "none is cut"
 
 
 def test_the_badge():

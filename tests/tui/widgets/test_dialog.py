@@ -19,11 +19,11 @@ KEYS = (
     ("j", "line 001", "line 000"),
     ("k", "line 000", None),
     ("G", "line 099", "line 000"),
-    ("ctrl+u", "line 092", "line 099"),
+    ("ctrl+u", "line 083", "line 099"),
     ("g", "line 000", "line 099"),
     ("ctrl+d", "line 009", "line 000"),
-    ("ctrl+f", "line 020", "line 003"),
-    ("ctrl+b", "line 009", "line 000"),
+    ("ctrl+f", "line 030", "line 009"),
+    ("ctrl+b", "line 009", "line 030"),
 )
 """Each after those before: what is seen then, and what is no more."""
 

@@ -1,0 +1,55 @@
+"""Records as the lines of a table, and what is said of one below it. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from luasprocs_tui.values.columns import CELL_CHARACTERS, Column, Line, fitting
+from luasprocs_tui.values.error_lines import without_name
+from luasprocs_tui.values.numbers import ID_SHOWN
+from luasprocs_tui.values.safe import clean
+from luasprocs_tui.values.times import clock, whole
+
+if TYPE_CHECKING:
+    from luasprocs.state.executions import Execution
+
+COLUMNS = (
+    Column("TIME (UTC)", 12, 12),
+    Column("SPROC", 10, 40),
+    Column("TRIGGER", 7, 20, rank=3),
+    Column("STATUS", 7, 7),
+    Column("MS", 5, 11, right=True, rank=2),
+    Column("KEY", 6, 40, rank=1),
+    Column("RESULT", 18, 400, grow=True),
+)
+NONE = "none recorded yet: runs by event, schedule, job and execute are recorded, plain calls are not"
+MEASURED = 30
+_TONES = {"skipped": "off", "missed": "off"}
+
+
+def line_of(one: Execution) -> Line:
+    """A record as the table takes it."""
+    trigger = f"{one.trigger} {one.event}".strip()
+    said = without_name(one.sproc, one.said)
+    cells = (clock(one.time_ms), one.sproc, trigger, one.status, one.duration_ms_text, one.key, said)
+    tone = "bad" if one.failed else _TONES.get(one.status, "ok")
+    return Line(one.id, tuple(cell[:CELL_CHARACTERS] for cell in cells), tone)
+
+
+def facts_of(one: Execution, room: int) -> str:
+    """As many as have room, which are not cut."""
+    parts = [
+        whole(one.time_ms),
+        f"origin {one.origin}" if one.origin.strip("-") else "",
+        f"depth {one.depth}" if one.depth > 1 else "",
+        f"commit {one.commit[:ID_SHOWN]}" if one.commit else "",
+        f"daemon {one.daemon}" if one.daemon else "",
+    ]
+    return fitting("  ".join(clean(part, CELL_CHARACTERS) for part in parts if part), room)
+
+
+def said_of(one: Execution, room: int) -> Text:
+    """Its error or reply, and its facts where that leaves room."""
+    return Text.assemble(clean(one.said), "\n" if one.said else "", (facts_of(one, room), "dim"))

@@ -1,0 +1,43 @@
+"""What all dialogs are: as high as what they say needs, and the screen allows; and they say how one leaves them."""
+
+from __future__ import annotations
+
+from typing import ClassVar, TypeVar
+
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import OptionList
+
+T = TypeVar("T")
+
+SHARE = 0.9
+"""Of the screen's height, as `app.tcss` gives it."""
+BORDERS, LEAST = 2, 3
+
+
+class Dialog(ModalScreen[T]):
+    """One `.dialog`, in which one child scrolls: that gets the lines that the others leave."""
+
+    LEAVES: ClassVar[str] = "esc cancels"
+
+    def on_mount(self) -> None:
+        """Says how one leaves it."""
+        self.query_one(".dialog").border_subtitle = self.LEAVES
+        self.fit_soon()
+
+    def on_resize(self) -> None:
+        """More room, or less."""
+        self.fit_soon()
+
+    def fit_soon(self) -> None:
+        """Once the others have their sizes."""
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        if not self.is_attached:
+            return
+        parts = self.query_one(".dialog").children
+        scrolled = next((one for one in parts if isinstance(one, VerticalScroll | OptionList)), None)
+        if scrolled is not None:
+            others = sum(one.outer_size.height for one in parts if one is not scrolled)
+            scrolled.styles.max_height = max(LEAST, int(self.size.height * SHARE) - BORDERS - others)
