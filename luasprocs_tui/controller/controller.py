@@ -72,8 +72,11 @@ class Controller:
             self._backend.undo(names)
             return f"{listed(names)} {_are(names, 'is', 'are')} as git has {_are(names, 'it', 'them')} again"
 
-        question = Question(f"Undo the edit of {listed(names)}?", "\n".join(names), "Undo", names[0])
-        self._runner.sure_in_production(question, partial(self._do, change))
+        snapshot = self._app.state.snapshot
+        by = {row.name: f", edited live by {row.by}" for row in (snapshot.rows if snapshot else ()) if row.by}
+        lines = [*(f"{name}{by.get(name, '')}" for name in names), "", "The history (h) keeps what it was."]
+        question = Question(f"Undo the edit of {listed(names)}?", "\n".join(lines), "Undo", names[0])
+        self._runner.sure(question, partial(self._do, change))
 
     def toggle_suspend(self) -> None:
 

@@ -74,7 +74,7 @@ class SprocsScreen(SprocActions, Sorted, WithPanels):
 
     def on_mount(self) -> None:
         self.set_focus(self.query_one(Table))
-        self.set_interval(1, self.query_one(Table).refresh)  # ages and countdowns go on
+        self.set_interval(1, self.query_one(Table).refresh_changed)  # ages and countdowns go on
 
     def on_resize(self) -> None:
         """More room, or less: whether all fit."""

@@ -25,7 +25,9 @@ def sync_line(state: SyncState, suspended: str) -> str:
 
 def sync_lines(state: SyncState, suspended: str) -> list[str]:
     """What git wants and is not live, name by name, and why."""
-    lines = [sync_line(state, suspended), *([sync_line(state, "")] if suspended and state.state else [])]
+    lines = [sync_line(state, suspended)]
+    if suspended and state.state not in {"", DesiredState.SUSPENDED}:
+        lines.append(sync_line(state, ""))
     if state.state:
         lines += [
             f"{state.source}  {state.branch} {state.commit}",

@@ -131,9 +131,9 @@ class Table(ScrollView, can_focus=True):
         at = keys.index(str(selected)) if stays and self._moved else max(0, min(self.cursor, len(keys) - 1))
         self.cursor = self._row_at(at)
         self._tell()
-        self._refresh_changed()
+        self.refresh_changed()
 
-    def _refresh_changed(self) -> None:
+    def refresh_changed(self) -> None:
         """Draws what differs from what is on the screen: of many rows most are quiet."""
         if self._sizes[0] != self._longest:
             self.refresh()

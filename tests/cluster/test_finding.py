@@ -11,6 +11,7 @@ from luasprocs.errors import (
     ServerUnreachableError,
     SettingsError,
 )
+from luasprocs.server.cluster import ASK, why_down
 from luasprocs.server.connection import errors_named
 from luasprocs.server.fleet import open_registry
 from luasprocs.server.guide_errors import GuideError, Why
@@ -128,6 +129,16 @@ def test_without_tls_a_cluster_is_asked_without(cluster):
 def test_a_url_that_can_not_be_used(wrong):
     with pytest.raises(SettingsError):
         open_registry("redis+cluster://127.0.0.1:7000" + wrong)
+
+
+def test_a_cluster_that_is_down_names_the_primaries_that_fail_and_since_when():
+    node = "07c3 127.0.0.1:30004@31004,host-1 {flags} - 0 {heard} 4 {link} {slots}"
+    up = node.format(flags="myself,master", heard=0, link="connected", slots="0-5460")
+    failing = node.format(flags="master,fail", heard=1790000000500, link="disconnected", slots="5461-9 9000 [7->-a]")
+    empty = node.format(flags="master,fail", heard=1, link="disconnected", slots="").rstrip()
+    said = why_down("\n".join((up, failing, empty)))
+    assert said == ("127.0.0.1:30004, the primary of 5461-9 9000 [7->-a], has not answered since 2026-09-21T14:13:20Z")
+    assert why_down(up) == ASK
 
 
 def test_a_cluster_that_lacks_slots_is_down(cluster):

@@ -384,3 +384,10 @@ def test_what_is_acknowledged_is_no_finding_until_there_is_more() -> None:
     more = gaps._replace(gaps=(GAP, GAP._replace(time_ms=GAP.time_ms + 1)))
     [gap] = findings(replace(seen, acknowledged=known, running=more))
     assert "more" not in gap.message
+
+
+def test_of_a_full_server_it_is_said_what_helps() -> None:
+    hints = {
+        refuses: findings(server(refuses=refuses))[0].hint for refuses in ("used memory > maxmemory (OOM)", "READONLY")
+    }
+    assert [("maxmemory" in hint, "log" in hint) for hint in hints.values()] == [(True, False), (False, True)]

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from luasprocs.contract.keys import Keys
-from luasprocs.errors import LuasprocsError, ScriptError
+from luasprocs.errors import LuasprocsError, ScriptError, ServerRightsError
 from luasprocs.operations.replay import Wrote, read_scene, replay
 from luasprocs.operations.run import run
+from luasprocs.server.acl import rule
+from luasprocs.server.connection import connect
 from luasprocs.server.registry import Registry
 from luasprocs.state.executions import read_executions
 from tests.live import put, sproc
@@ -103,3 +106,27 @@ def test_a_value_that_is_too_large_to_copy_is_left_where_it_is(server: Server, m
     client.xadd(registry.keys.executions, fields)
     with pytest.raises(ScriptError, match="over 1 MB"):
         read_scene(registry, read_executions(registry)[0])
+
+
+@pytest.mark.wording
+def test_who_may_not_read_the_key_is_told_what_to_ask_for(server: Server) -> None:
+    client, keys = server.client(), Keys()
+    put(client, sproc("a.lua", "-- event=set\n-- key=order:*\nreturn 1\n"))
+    client.execute_command("ACL", "SETUSER", "viewer", *rule("viewer", keys), ">pw")
+    viewers = Registry(connect(server.url.replace("://", "://viewer:pw@")), keys)
+    fields: Any = {
+        "sproc": "a.lua",
+        "trigger": "event",
+        "event": "set",
+        "key": "order:7",
+        "status": "error",
+        "depth": "1",
+    }
+    client.xadd(keys.executions, fields)
+    (record,) = read_executions(viewers)
+    with pytest.raises(ServerRightsError, match=r"may not: viewers read the registry alone") as refused:
+        read_scene(viewers, record)
+    rights = str(refused.value).partition("`ACL SETUSER … ")[2].partition("`")[0]
+    client.execute_command("ACL", "SETUSER", "viewer", *shlex.split(rights))
+    client.set("order:7", "x")
+    assert [seed.key for seed in read_scene(viewers, record).seeds] == [b"order:7"]

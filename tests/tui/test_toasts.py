@@ -9,7 +9,9 @@ from tests.tui.pilot import app_of, filled, screen_of, unconnected, until
 LONG = "the server refused it, and this is why it did so, in a sentence that takes more than one line of it"
 
 
-@pytest.mark.parametrize("said", ["short", LONG])
+@pytest.mark.parametrize(
+    "said", ["short", LONG, "as wide as the screen, but for its edge " + "and a word more " * 2 + "last"]
+)
 async def test_what_is_said_covers_no_line_that_one_reads(said: str) -> None:
     rows = tuple(Row(f"team/{at:03}.lua", "set orders:*", description="what it does " * 20) for at in range(60))
     async with unconnected().run_test(size=(80, 24), notifications=True) as pilot:

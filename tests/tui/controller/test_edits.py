@@ -46,6 +46,9 @@ async def test_a_header_is_edited_live(server: Server, client: Redis, size: tupl
         assert [one.name for one in edits_of(read_live(Registry(client, KEYS)))] == ["a.lua"]
         await until(pilot, lambda: "edited" in screen_of(pilot), "the badge of the edit")
         await pilot.press("u")
+        await shows(pilot, "Undo the edit of a.lua?", "a.lua, edited live by")
+        assert client.hget(KEYS.name("a.lua"), "key") == b"nap*"
+        await pilot.press("tab", "enter")
         await until(pilot, lambda: client.hget(KEYS.name("a.lua"), "key") == b"dream*", "the undo")
 
 
@@ -66,6 +69,8 @@ async def test_undo_of_what_was_committed_shows_the_change_and_reverts_it_live(s
         )
         assert [one.name for one in edits_of(read_live(Registry(client, KEYS)))] == ["a.lua"]
         await pilot.press("u")
+        await shows(pilot, "Undo the edit of a.lua?")
+        await pilot.press("tab", "enter")
         await until(pilot, lambda: client.hget(KEYS.name("a.lua"), "source") == b"return 2", "the undo of the revert")
         await choose(pilot, "hello.lua")
         await pilot.press("u")

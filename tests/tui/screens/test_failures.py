@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.tui.pilot import app, listed, record, shows
+from tests.tui.pilot import app, listed, record, shows, until
 
 if TYPE_CHECKING:
     from textual.pilot import Pilot
@@ -48,3 +48,12 @@ async def test_escape_leaves_at_once_unless_the_filter_is_another(server: Server
         await shows(pilot, "1 execution")
         await pilot.press("escape")
         await shows(pilot, "RUN/S")
+
+
+async def test_a_view_is_opened_once_and_all_executions_are_another_than_the_failures(server: Server) -> None:
+    async with app(server).run_test(size=(80, 24)) as pilot:
+        await failures(pilot, server)
+        for key, opened in (("F", 1), ("x", 2), ("x", 2), ("F", 3), ("h", 4), ("h", 4)):
+            await pilot.press(key)
+            await until(pilot, lambda: len(pilot.app.screen_stack) == opened + 1, f"{key}: {opened} views")  # noqa: B023
+        await shows(pilot, "Sprocs > Failures > Executions > Failures > History")

@@ -104,3 +104,21 @@ def test_hostile_authors_and_subjects(text: str) -> None:
         for line in lines_of(hostile, width, 60, 24):
             assert cell_len(line.plain) <= width
             assert not FORBIDDEN & set(line.plain)
+
+
+def test_a_high_screen_has_high_bars_and_names_more_generations() -> None:
+    many = past()._replace(history=[generation(number, (60 - number) * 60, "a.lua") for number in range(50, 0, -1)])
+    low, high = ([line.plain for line in lines_of(many, 160, 60, height=height)] for height in (17, 38))
+    assert low[1].startswith("runs")
+    assert [line[:6].strip() for line in high[1:9]] == ["", "", "", "runs", "", "", "", "errors"]
+    assert high[8].startswith("errors ····")
+    assert not set("".join(high[5:8])) - set(" ▁▂▃▄▅▆▇█"), "what went well has a dot in the last line alone"
+    assert {line[-1] for line in high[5:9]} == {"█"}, "the worst minute is as high as there is room"
+    assert 17 >= len(low) < len(high) <= 38
+    assert any("and 1 more generation: h" in line for line in one_more())
+
+
+def one_more() -> list[str]:
+    """Four generations of one minute, of which three have room."""
+    history = [generation(number, 100, "a.lua") for number in (4, 3, 2, 1)]
+    return [line.plain for line in lines_of(past()._replace(history=history), 80, 60)]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from luasprocs_tui.widgets.dialog import Choose, Confirm, Show
+from luasprocs_tui.widgets.dialog import Ask, Choose, Confirm, Show
 from tests.tui.pilot import screen_of, unconnected, until
 
 if TYPE_CHECKING:
@@ -53,3 +53,22 @@ async def test_the_keys_of_a_list_move_in_a_choice() -> None:
             await pilot.press(key, "enter")
             await until(pilot, lambda: not isinstance(pilot.app.screen, Choose), "the answer")
             assert chosen[-1] == wanted or (wanted == "?" and 3 < int(str(chosen[-1])) < 12), (key, chosen)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 45), (60, 15)])
+async def test_a_dialog_is_as_high_as_what_it_says_and_its_buttons_are_seen(size: tuple[int, int]) -> None:
+    async with unconnected().run_test(size=(80, 24)) as pilot:
+        await pilot.app.push_screen(Confirm("Sync?", LINES, "Sync", "shop"))
+        await until(pilot, lambda: "line 005" in screen_of(pilot), "the text")
+        await pilot.resize_terminal(*size)
+        await until(pilot, partial(is_full, pilot, size[1]), "the dialog in its new size")
+        await pilot.app.push_screen(Ask("Run a.lua", ("KEYS", "ARGV"), "Run", (), "a note"))
+        await until(pilot, lambda: "a note" in screen_of(pilot) and "Run  " in screen_of(pilot), "what is asked")
+
+
+def is_full(pilot: Pilot[None], height: int) -> bool:
+    """Whether it takes nine tenths of the screen, the buttons just above its edge, the text just above these."""
+    lines = screen_of(pilot).split("\n")
+    begin, end = (next((at for at, line in enumerate(lines) if corner in line), 0) for corner in "╭╰")
+    buttons = next((at for at, line in enumerate(lines) if "Cancel" in line), 0)
+    return (end - begin + 1, end - buttons, "type shop" in lines[buttons - 3]) == (int(height * 0.9), 2, True)

@@ -56,3 +56,15 @@ async def test_what_is_done_here_comes_before_what_leads_elsewhere_in_whole_word
         assert "∆Run" in words
         whole = {"Open", "Filter", "∆Run", "∆Pause", "∆Edit", "Since", "when"}
         assert {word for word in words if len(word) > 1} <= whole
+
+
+async def test_what_would_be_typed_or_is_open_already_is_not_offered(server: Server) -> None:
+    async with app_for(server).run_test(size=(160, 24)) as pilot:
+        await listed(pilot)
+        await pilot.press("slash")
+        await until(pilot, lambda: "Take it" in line_of(pilot), "what one can do with what one types")
+        assert line_of(pilot).split() == ["⏎", "Take", "it", "esc", "Clear", "^p", "palette"]
+        await pilot.press("escape", "x")
+        await until(pilot, lambda: "Back" in line_of(pilot), "the executions")
+        assert "Executions" not in line_of(pilot)
+        assert "Jobs" in line_of(pilot)
