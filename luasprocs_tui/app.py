@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import on
 from textual.app import SystemCommand
 from textual.binding import BindingType
+from textual.reactive import Reactive
 
 from luasprocs.operations.contexts import Context
 from luasprocs.server.urls import redacted
@@ -23,13 +24,14 @@ from luasprocs_tui.screens.base import BaseScreen
 from luasprocs_tui.screens.sprocs import SprocsScreen
 from luasprocs_tui.settings import NO_SETTINGS, THEMES, ScreenSettings
 from luasprocs_tui.shell import POLL_S, REFRESH_S, Shell
-from luasprocs_tui.themes import CONTRAST, LIGHT, NAMES, ON_DARK, ON_LIGHT, plain
+from luasprocs_tui.themes import CONTRAST, LIGHT, NAMES, ON_DARK, ON_LIGHT, named_colours
 from luasprocs_tui.values import times
 from luasprocs_tui.values.safe import clean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from rich.terminal_theme import TerminalTheme
     from textual.screen import Screen
 
     from luasprocs_tui.actions import Action
@@ -43,6 +45,10 @@ class TuiApp(Shell):
     CSS_PATH = "app.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("everywhere")]
 
+    # As defaults: to set them once it runs has all style sheets parsed twice, 10 ms of the first paint.
+    ansi_theme_dark: Reactive[TerminalTheme] = Reactive(partial(named_colours, ON_DARK), init=False)
+    ansi_theme_light: Reactive[TerminalTheme] = Reactive(partial(named_colours, ON_LIGHT), init=False)
+
     def __init__(
         self,
         context: Context,
@@ -55,8 +61,6 @@ class TuiApp(Shell):
         super().__init__(context, settings, refresh_s=refresh_s, poll_s=poll_s, read_only=read_only)
         for theme in (LIGHT, CONTRAST):
             self.register_theme(theme)
-        self.ansi_theme_dark = plain(ON_DARK) if self.no_color else ON_DARK
-        self.ansi_theme_light = plain(ON_LIGHT) if self.no_color else ON_LIGHT
         self.theme = NAMES[settings.theme]
         self.set_keymap(actions.keymap(settings.keys))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from rich.terminal_theme import TerminalTheme
 from textual.theme import Theme
 
@@ -63,7 +65,9 @@ ON_LIGHT = TerminalTheme(
 """Each dark enough to be read: at least 4.5 to 1 against a surface of LIGHT."""
 
 
-def plain(theme: TerminalTheme) -> TerminalTheme:
-    """The same for NO_COLOR, where red would be a grey that is hard to read."""
+def named_colours(theme: TerminalTheme) -> TerminalTheme:
+    """The same; for NO_COLOR without colours: red would be a grey that is hard to read."""
+    if "NO_COLOR" not in os.environ:
+        return theme
     text, back = theme.foreground_color, theme.background_color
     return TerminalTheme(back, text, [text] * 8)

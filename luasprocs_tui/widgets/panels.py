@@ -17,8 +17,6 @@ from luasprocs_tui.widgets.source import SourceView
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from textual.app import ComposeResult
-
     from luasprocs_tui.values.about import About
     from luasprocs_tui.values.rows import Rates, Row
 
@@ -33,24 +31,35 @@ class Panel(TextScroll):
 
 
 class Panels(Vertical):
-    """Three panels with titles, which can be scrolled. One sproc is shown, or that none is selected."""
+    """Three panels with titles, which can be scrolled. One sproc is shown, or that none is selected.
 
-    def compose(self) -> ComposeResult:
-        with Panel(id="about-panel", classes="panel"):
-            yield Static(id="about")
-        with Panel(id="runs-panel", classes="panel"):
-            yield Static(id="runs")
-        yield SourceView(id="panel-source")
+    They come after the first paint, of which they would take 12 ms: nothing can be said in them before.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: tuple[Row | None, About | None, Rates, float] | None = None
+        self._there = False
 
     def on_mount(self) -> None:
-        """Titles that stay."""
-        self.query_one("#runs-panel").border_title = "Runs"
-        source = self.query_one(SourceView)
-        source.border_title = "Source"
+        self.call_after_refresh(self._furnish)
+
+    async def _furnish(self) -> None:
+        about = Panel(Static(id="about"), id="about-panel", classes="panel")
+        runs = Panel(Static(id="runs"), id="runs-panel", classes="panel")
+        source = SourceView(id="panel-source")
+        runs.border_title, source.border_title = "Runs", "Source"
         source.add_class("panel")
+        await self.mount(about, runs, source)
+        self._there = True
+        if self._said is not None:
+            self.show(*self._said)
 
     def show(self, row: Row | None, about: About | None, rates: Rates, now_ms: float) -> None:
         """A sproc, what was read of it, and how it went lately."""
+        self._said = row, about, rates, now_ms
+        if not self._there:
+            return
         panel = self.query_one("#about-panel")
         title = Content(clean(row.name, 400) if row else "No sproc is selected")  # no markup
         if title != panel.border_title:  # to set it draws the panel
@@ -68,10 +77,13 @@ class Panels(Vertical):
 
     def hide_source(self) -> None:
         """As long as it is that of another sproc."""
-        self.query_one(SourceView).hide()
+        if self._there:
+            self.query_one(SourceView).hide()
 
     def show_source(self, lines: Sequence[Text], marked: int = 0) -> None:
         """Its lines, one of them (from 1) marked."""
+        if not self._there:
+            return
         view = self.query_one(SourceView)
         view.show(lines)
         if view.marked != marked:

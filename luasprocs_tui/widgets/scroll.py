@@ -35,5 +35,5 @@ class TextScroll(Scrolls, VerticalScroll):
 
     BINDINGS: ClassVar[list[BindingType]] = [*actions.moves("text")]
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(can_focus=True, **settings)
+    def __init__(self, *children: Widget, **settings: Any) -> None:
+        super().__init__(*children, can_focus=True, **settings)
