@@ -19,6 +19,7 @@ async def test_what_is_said_covers_no_line_that_one_reads(said: str) -> None:
         await pilot.press("G")
         app_of(pilot).toast(said)
         await until(pilot, lambda: said.rsplit(maxsplit=1)[-1] in screen_of(pilot), "what is said")
+        await until(pilot, lambda: screen_of(pilot).count("team/059.lua") == 2, "the row and what is said of it")
         lines = screen_of(pilot).split("\n")
         row, detail = (line for line in lines if "team/059.lua" in line)
         assert said.split(maxsplit=1)[0] not in row
