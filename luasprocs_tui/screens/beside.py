@@ -17,6 +17,7 @@ from luasprocs_tui.widgets.panels import Panels
 
 if TYPE_CHECKING:
     from textual.message import Message
+    from textual.widget import Widget
 
     from luasprocs_tui.connection import Connection
     from luasprocs_tui.poller import Poller
@@ -129,3 +130,9 @@ class WithPanels(BaseScreen):
             self.minimize()
         elif self.focused is not None:
             self.maximize(self.focused)
+
+    def watch_maximized(self, before: Widget | None, now: Widget | None) -> None:
+        """Says how it goes back: there is no footer."""
+        for one, said in ((before, ""), (now, "z or esc gives the room back")):
+            if one is not None:
+                one.border_subtitle = said

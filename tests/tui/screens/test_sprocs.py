@@ -438,7 +438,11 @@ async def test_panels_say_who_it_is_how_it_goes_and_its_source(server: Server) -
             await pilot.press("tab", "z")
             await until(
                 pilot,
-                lambda: said in screen_of(pilot) and "NAME" not in screen_of(pilot),  # noqa: B023
+                lambda: (
+                    said in screen_of(pilot)  # noqa: B023
+                    and "NAME" not in screen_of(pilot)
+                    and "z or esc gives the room back" in screen_of(pilot).splitlines()[-1]
+                ),
                 "one whole",
             )
             await pilot.press("z")
