@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from luasprocs.errors import LuasprocsError
 
@@ -18,8 +17,7 @@ BACKED_OFF_S = 2.0
 """The longest pause after failures, for what is read more often than that."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """Why something could not be done."""
 
     reason: str
