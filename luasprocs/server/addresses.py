@@ -39,6 +39,19 @@ def _places(endpoint: Endpoint) -> set[tuple[str, int, str]]:
 
 def _own(address: str) -> str:
     try:
-        return "loopback" if ipaddress.ip_address(address).is_loopback else address
+        one = ipaddress.ip_address(address)
     except ValueError:  # a name that nobody knows
         return address
+    one = getattr(one, "ipv4_mapped", None) or one
+    return "here" if one.is_loopback or one.is_unspecified or _is_here(one) else str(one)
+
+
+def _is_here(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether it is an address of this machine: no other one can be bound to."""
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004  # IPv4
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((str(address), 0))
+    except OSError:
+        return False
+    return True

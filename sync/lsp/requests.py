@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from luasprocs.language.files import SOURCE_LIMIT_BYTES
 from sync.lsp import changes, reads
 from sync.lsp.failures import failed
 from sync.lsp.shapes import read
@@ -27,6 +28,8 @@ class Desk(NamedTuple):
 
 
 Answer = Callable[[Desk, dict[str, Any]], Awaitable[dict[str, Any]]]
+
+_TOO_LARGE = f", or larger than {SOURCE_LIMIT_BYTES:,} bytes, which no sproc may be"
 
 
 async def _state(desk: Desk, _: dict[str, Any]) -> dict[str, Any]:
@@ -60,9 +63,12 @@ async def _live(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
 
 async def _publish(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
     place = desk.service.place(given["uri"])
+    if place is None:
+        desk.service.moved([given["uri"]])  # a new file, which the client hasn't told of yet
+        place = desk.service.place(given["uri"])
     if place is None or place.root.tree.top != desk.live.top:
         raise failed(
-            "not_a_sproc", f"{given['uri']} is no sproc of {desk.live.top}, the work tree with live data, or too large"
+            "not_a_sproc", f"{given['uri']} is no sproc of {desk.live.top}, the work tree with live data{_TOO_LARGE}"
         )
     tree, name = place.root.tree, place.name
     text, path = place.text, tree.file(name)
@@ -86,7 +92,7 @@ async def _publish(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
     return {"published": True, "generation": done.generation, "blob": done.blob}
 
 
-def _conflict(done: changes.Published, texts: Texts | None, yours: str) -> dict[str, Any]:
+def _conflict(done: changes.Published, texts: Texts | None, yours: str | None) -> dict[str, Any]:
     live = done.now.source.decode("utf-8", "replace") if done.now else None
     blob = done.now.blob if done.now else ""
     told = {"base": texts.base if texts else None, "live": live, "yours": yours, "blob": blob}
@@ -125,7 +131,7 @@ async def _set_metadata(desk: Desk, given: dict[str, Any]) -> dict[str, Any]:
     done = await desk.live.ask(act)
     desk.live.changed()
     if not done.done:
-        return _conflict(done, None, "")
+        return _conflict(done, None, None)
     source = done.source.decode("utf-8", "replace")
     return {"published": True, "generation": done.generation, "blob": done.blob, "source": source}
 

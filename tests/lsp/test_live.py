@@ -92,6 +92,9 @@ def test_a_new_sproc_is_published_unless_a_colleague_has_one_of_that_name(shop, 
     other.open("new.lua", "return 'other'\n")
     conflict = other.own("publish", uri=other.uri("new.lua"))["conflict"]
     assert (conflict["base"], conflict["live"], conflict["yours"]) == ("", "return 'ann'\n", "return 'other'\n")
+    shop.repo.write("sprocs/told_later.lua", "return 1\n")
+    assert ann.own("publish", uri=ann.uri("told_later.lua"))["published"]
+    shop.cli("edit", "--undo", "told_later.lua")
     ann.change("new.lua", "return 'again'\n")
     assert ann.own("publish", uri=ann.uri("new.lua"))["published"]
     shop.cli("edit", "--undo", "new.lua")

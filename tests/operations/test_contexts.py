@@ -31,7 +31,9 @@ def environ(tmp_path):
 
 def test_a_registry_is_production_if_one_of_its_contexts_is(environ):
     contexts = read_contexts(environ)
-    for same in ("redis://127.0.0.1:6379/0", "redis://localhost", "redis://user:secret@127.0.0.2/0?socket_timeout=5"):
+    named = ("redis://127.0.0.1:6379/0", "redis://localhost", "redis://user:secret@127.0.0.2/0?socket_timeout=5")
+    addressed = ("redis://0.0.0.0", "redis://0:6379", "redis://[::ffff:127.0.0.1]", "redis://[::]:6379/0")
+    for same in (*named, *addressed):
         assert context_of(contexts, same, "").name == "shop"
     eu = context_of(contexts, "redis://127.0.0.1:6379/0", "eu")
     assert (eu.name, eu.production, eu.read_only) == ("eu", False, True)
