@@ -29,6 +29,8 @@ STOP_TIMEOUT_S = 10.0
 LOCK_TIMEOUT_S = 1.0  # a server that was just killed holds its folder until its last thread is gone
 PORT_ATTEMPTS = 5
 LOG_LINES_SHOWN = 8
+LOCK = "valkey.lock"
+"""In the folder: held by the server, and says who started it."""
 PORT_TAKEN = "Address already in use"
 """As the server says it in its log."""
 SOCKET_PATH_BYTES_MAX = 103  # sun_path of macOS and the BSDs, the shortest there is
@@ -144,6 +146,11 @@ class EmbeddedServer:
         finally:
             self._release()
 
+    def wait(self) -> None:
+        """Wait until it has ended, however that came."""
+        if process := self._process:
+            process.wait()
+
     def revive(self) -> bool:
         """Start it again, on its port, if it has ended by itself. Whether it had.
 
@@ -201,7 +208,7 @@ class EmbeddedServer:
         """An open file that holds the folder for one server."""
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = os.open(self.folder / "valkey.lock", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            lock = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as error:
             raise ServerError(f"the embedded server can't keep its files in {self.folder}: {error.strerror}") from error
         if not _locked(lock):

@@ -215,7 +215,9 @@ class DebuggerApp(App[None]):
             self._say("stderr", str(error))
             return
         found = answer["breakpoints"]
-        self._stops[self._path] = sorted({one["line"] for one in found if one["verified"]})
+        self._stops[self._path] = sorted(
+            {one["line"] for one in found if one["verified"] or one["reason"] == "pending"}
+        )
         for one in found:
             if not one["verified"]:
                 self._say("stderr", str(one.get("message", "no breakpoint can be there")))

@@ -8,6 +8,7 @@ import sys
 import click
 
 from sync.console import Console
+from sync.debugger.ending import end_in_order
 
 
 @click.command("dap")
@@ -18,6 +19,7 @@ def command(stdio: bool) -> int:
     from sync.debugger.transport import Transport  # noqa: PLC0415  # as above
 
     del stdio
+    end_in_order()
     # Whatever prints goes to stderr: stdout is the protocol's.
     with os.fdopen(os.dup(sys.stdin.fileno()), "rb") as stdin, os.fdopen(os.dup(sys.stdout.fileno()), "wb") as stdout:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

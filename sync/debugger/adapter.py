@@ -12,13 +12,15 @@ from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 from luasprocs.errors import LuasprocsError
-from sync.debugger.backend.breakpoints import Breakpoint, Breakpoints, hit_problem
 from sync.debugger.backend.ldb import SessionEndedError
 from sync.debugger.backend.session import Ended, Stop
+from sync.debugger.backend.values import readable
 from sync.debugger.client import Client
 from sync.debugger.configuration import Configuration
-from sync.debugger.inspection import Inspection, RefusedError
+from sync.debugger.fields import RefusedError
+from sync.debugger.inspection import Inspection
 from sync.debugger.launch import Launched
+from sync.debugger.stops import ERROR_FILTER, Stops
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -41,7 +43,7 @@ CAPABILITIES = {
     "supportsExceptionInfoRequest": True,
     "supportsBreakpointLocationsRequest": True,
     "supportsSetVariable": True,
-    "exceptionBreakpointFilters": [{"filter": "error", "label": "Errors that end the sproc", "default": True}],
+    "exceptionBreakpointFilters": [{"filter": ERROR_FILTER, "label": "Errors that end the sproc", "default": True}],
 }
 _VALUES = frozenset({"scopes", "variables", "evaluate"})
 _STEPS = {"continue": "continue", "next": "next", "stepIn": "in", "stepOut": "out"}
@@ -52,8 +54,9 @@ class Adapter:
 
     def __init__(self, transport: Transport) -> None:
         self._client = Client(transport)
-        self._breakpoints = Breakpoints()
+        self._stops = Stops(self._client, self._runs)
         self._launched: Launched | None = None
+        self._started = False
         self._session: DebugSession | None = None
         self._tasks: queue.SimpleQueue[tuple[str, dict[str, Any]] | None] = queue.SimpleQueue()
         self._standing = threading.Event()
@@ -62,18 +65,18 @@ class Adapter:
         self._inspection: Inspection | None = None
         self._at_once: dict[str, Callable[[Arguments], Any]] = {
             "initialize": self._initialize,
-            "setBreakpoints": self._set_breakpoints,
-            "setExceptionBreakpoints": self._set_exception_breakpoints,
+            "setBreakpoints": lambda given: self._stops.set(given, self._launched),
+            "setExceptionBreakpoints": self._stops.set_filters,
             "threads": lambda _: {
                 "threads": [{"id": THREAD, "name": self._launched.sproc.name if self._launched else "sproc"}]
             },
             "pause": self._pause,
             "terminate": self._terminate,
-            "breakpointLocations": self._locations,
+            "breakpointLocations": lambda given: self._stops.possible(given, self._launched),
         }
         self._in_turn: dict[str, Callable[[Arguments], Any]] = {
             "launch": self._launch,
-            "configurationDone": lambda _: {},
+            "configurationDone": self._configured,
             "stackTrace": self._inspected(Inspection.stack_trace),
             "scopes": self._inspected(Inspection.scopes),
             "variables": self._inspected(Inspection.variables),
@@ -102,9 +105,17 @@ class Adapter:
             self._tasks.put(None)
             worker.join(2)
 
+    def _runs(self) -> bool:
+        return self._started and not self._standing.is_set() and not self._ended.locked()
+
     def _take(self, name: str, message: dict[str, Any]) -> None:
-        if name in self._at_once:
-            self._answer(self._at_once[name], message)
+        arguments = message.get("arguments")
+        thread = arguments.get("threadId", THREAD) if isinstance(arguments, dict) else THREAD
+        if thread != THREAD:
+            self._client.refuse(message, f"{name}: there is no thread {thread!r}")
+        elif name in self._at_once:
+            with self._stops.telling if name == "setBreakpoints" else contextlib.nullcontext():
+                self._answer(self._at_once[name], message)
         elif name not in self._in_turn:
             self._client.refuse(message, f"{name} is not supported")
         elif name not in {"launch", "configurationDone"} and not self._standing.is_set():
@@ -124,7 +135,7 @@ class Adapter:
                 continue
             if name == "launch":
                 self._client.event("initialized")
-            elif name == "configurationDone" and self._session:
+            elif name == "configurationDone" and self._started:
                 self._advance(self._start)
             elif name in _STEPS:
                 self._advance(methodcaller("resume", _STEPS[name]))
@@ -152,6 +163,9 @@ class Adapter:
             self._client.refuse(message, str(error))
             self._end(Ended(error=f"{error}"))
             return False
+        except RefusedError as error:
+            self._client.refuse(message, f"{message['command']}: {error}")
+            return False
         except LuasprocsError as error:
             self._client.refuse(message, str(error))
             return False
@@ -175,10 +189,11 @@ class Adapter:
         if isinstance(found, Ended):
             self._end(found)
             return
-        self._error = found.text
+        self._error = readable(found.text)
         self._client.listens()
+        self._stops.counting()
         self._standing.set()
-        more = {"text": found.text, "description": found.text} if found.text else {}
+        more = {"text": self._error, "description": self._error} if found.text else {}
         self._client.event("stopped", reason=found.reason, threadId=THREAD, allThreadsStopped=True, **more)
 
     def _end(self, ended: Ended) -> None:
@@ -203,8 +218,14 @@ class Adapter:
             raise RefusedError("one session launches one sproc")
         launched = Launched(Configuration.parse(arguments))
         self._launched, self._client.path_of = launched, launched.path_of
-        self._session = launched.session(self._breakpoints, self._client.say)
+        self._session = launched.session(self._stops.breakpoints, self._client.say, self._gone)
         self._inspection = Inspection(self._session, launched)
+        return {}
+
+    def _configured(self, _: Arguments) -> Any:
+        if self._started:
+            raise RefusedError("the session has begun")
+        self._started = self._session is not None
         return {}
 
     def _pause(self, _: Arguments) -> Any:
@@ -219,39 +240,13 @@ class Adapter:
         self._end(Ended(error="stopped by the debugger"))
         return {}
 
+    def _gone(self, why: str) -> None:
+        self._end(Ended(error=why))
+
     def _close(self) -> None:
         self._ended.acquire(blocking=False)
         if self._launched is not None:
             self._launched.close()
-
-    def _set_breakpoints(self, arguments: Arguments) -> Any:
-        launched = self._launched
-        path = str(arguments["source"]["path"])
-        wanted = [_breakpoint(one) for one in arguments.get("breakpoints") or ()]
-        if launched is None:
-            raise RefusedError("set breakpoints after the event initialized")
-        name = launched.name_of(path)
-        sound = [one for one, problem in wanted if not problem]
-        lines = iter(self._breakpoints.replace(name, sound, launched.program))
-        said = []
-        for one, problem in wanted:
-            line = None if problem else next(lines)
-            why = problem or ("" if line else "no code is there, or the file is no sproc of this work tree")
-            said.append({"verified": not why, "line": line or one.line, **({"message": why} if why else {})})
-        return {"breakpoints": said}
-
-    def _set_exception_breakpoints(self, arguments: Arguments) -> Any:
-        self._breakpoints.on_error = "error" in (arguments.get("filters") or ())
-        return {}
-
-    def _locations(self, arguments: Arguments) -> Any:
-        if self._launched is None:
-            raise RefusedError("nothing is being debugged")
-        name, first = self._launched.name_of(str(arguments["source"]["path"])), int(arguments["line"])
-        last = int(arguments.get("endLine", first))
-        program = self._launched.program
-        lines = program.code(name).lines if name in program.sprocs else frozenset()
-        return {"breakpoints": [{"line": line} for line in sorted(lines) if first <= line <= last]}
 
     def _exception_info(self, _: Arguments) -> Any:
         return {"exceptionId": "error", "description": self._error, "breakMode": "unhandled"}
@@ -263,16 +258,3 @@ class Adapter:
             return answer(self._inspection, arguments)
 
         return answered
-
-
-def _breakpoint(given: Any) -> tuple[Breakpoint, str]:
-    """A breakpoint of the protocol, and what is wrong with it."""
-    hit = str(given.get("hitCondition") or "").strip()
-    problem = hit_problem(hit)
-    found = Breakpoint(
-        int(given["line"]),
-        str(given.get("condition") or ""),
-        "" if problem else hit,
-        str(given.get("logMessage") or ""),
-    )
-    return found, problem

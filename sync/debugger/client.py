@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sync.debugger.backend.values import readable
 from sync.debugger.inspection import source_of
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Client:
 
     def refuse(self, message: dict[str, Any], why: str) -> None:
         """Answers a request that can't be done."""
+        why = readable(why)
         error = {"id": 1, "format": "{why}", "variables": {"why": why}, "showUser": True}
         self._transport.send({**_head(message), "success": False, "message": why, "body": {"error": error}})
 
@@ -84,7 +86,7 @@ class Client:
             return
         if self._said == OUTPUT_LINES:
             category, text, place = "stderr", "… more output is left out, until the sproc stops", None
-        body: dict[str, Any] = {"category": category, "output": text + "\n"}
+        body: dict[str, Any] = {"category": category, "output": readable(text) + "\n"}
         if place and self.path_of:
             body |= {"source": source_of(self.path_of(place.name)), "line": place.line}
         self.event("output", **body)

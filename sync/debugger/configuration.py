@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from luasprocs.errors import SettingsError
+from sync.debugger.fields import is_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,17 +56,17 @@ class Configuration(NamedTuple):
 
 
 def _text(given: Mapping[str, Any], name: str) -> str:
-    value = given.get(name) or ""
-    if not isinstance(value, str) or "\0" in value:
+    value: str = given.get(name) or ""
+    if not is_text(value) or "\0" in value:
         raise SettingsError(f"{name}: take a text")
     return value
 
 
 def _texts(given: Mapping[str, Any], name: str) -> tuple[str, ...]:
     value = given.get(name) or []
-    if not isinstance(value, list) or not all(isinstance(one, str | int | float) for one in value):
+    if not isinstance(value, list) or not all(map(is_text, value)):
         raise SettingsError(f"{name}: take a list of texts")
-    return tuple(map(str, value))
+    return tuple(value)
 
 
 def read_seed(given: Any) -> tuple[tuple[str, ...], ...]:
@@ -85,9 +86,9 @@ def read_seed(given: Any) -> tuple[tuple[str, ...], ...]:
 
 
 def _words(line: Any) -> tuple[str, ...]:
-    if isinstance(line, list) and all(isinstance(one, str | int | float) for one in line):
-        return tuple(map(str, line))
-    if not isinstance(line, str):
+    if isinstance(line, list) and all(map(is_text, line)):
+        return tuple(line)
+    if not is_text(line):
         raise SettingsError("seed: a command is a text, or a list of words")
     if line.lstrip().startswith("#"):
         return ()

@@ -6,9 +6,9 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from luasprocs.errors import LuasprocsError
 from sync.debugger.backend.session import EvaluationError
-from sync.debugger.backend.values import place_in
+from sync.debugger.backend.values import place_in, readable
+from sync.debugger.fields import RefusedError, number, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     Arguments = Mapping[str, Any]
 
 _COMMAND = re.compile(r">\s*(.+)|(([A-Z]+)[A-Z.]*(?: .*)?)", re.DOTALL)
-
-
-class RefusedError(LuasprocsError):
-    """A request that can't be answered; its text says why."""
 
 
 class Shown(NamedTuple):
@@ -55,8 +51,8 @@ class Inspection:
     def stack_trace(self, arguments: Arguments) -> Any:
         session, launched = self._session, self._launched
         frames = session.frames()
-        first = int(arguments.get("startFrame") or 0)
-        count = int(arguments.get("levels") or len(frames))
+        first = number(arguments, "startFrame", 0)
+        count = number(arguments, "levels", 0) or len(frames)
         shown = [
             {
                 "id": first + number + 1,
@@ -71,7 +67,7 @@ class Inspection:
 
     def scopes(self, arguments: Arguments) -> Any:
         session = self._session
-        frame = int(arguments["frameId"]) - 1
+        frame = self._frame(arguments)
         parts = (
             ("Locals", session.variables(frame)),
             ("Upvalues", session.upvalues(frame)),
@@ -85,19 +81,25 @@ class Inspection:
             ]
         }
 
+    def _frame(self, arguments: Arguments, default: int | None = None) -> int:
+        frame = number(arguments, "frameId", default)
+        if frame != default and not 1 <= frame <= len(self._session.frames()):
+            raise RefusedError(f"there is no frame {frame}")
+        return frame - 1
+
     def _referred(self, shown: Shown) -> int:
         self._references[len(self._references) + 1] = shown
         return len(self._references)
 
     def _reference(self, arguments: Arguments) -> Shown:
-        if found := self._references.get(int(arguments["variablesReference"])):
+        if found := self._references.get(number(arguments, "variablesReference")):
             return found
         raise RefusedError("these variables are of an earlier stop")
 
     def variables(self, arguments: Arguments) -> Any:
         shown = self._reference(arguments)
-        first = int(arguments.get("start") or 0)
-        count = int(arguments.get("count") or len(shown.values))
+        first = number(arguments, "start", 0)
+        count = number(arguments, "count", 0) or len(shown.values)
         return {"variables": [self._variable(shown, name) for name in [*shown.values][first : first + count]]}
 
     def _variable(self, shown: Shown, name: str) -> dict[str, Any]:
@@ -115,27 +117,32 @@ class Inspection:
     def set_variable(self, arguments: Arguments) -> Any:
         """Sets a local, or a table's field, to what an expression gives."""
         shown = self._reference(arguments)
-        code = shown.code_of(str(arguments["name"]))
+        name = text(arguments, "name")
+        if name not in shown.values:
+            raise RefusedError(f"there is no variable {name}")
+        code = shown.code_of(name)
         if not code:
-            raise EvaluationError(f"{arguments['name']} can't be set")
-        self._session.evaluate(f"{code} = {arguments['value']}", shown.frame)
+            raise EvaluationError(f"{name} can't be set")
+        self._session.evaluate(f"{code} = ({text(arguments, 'value')})", shown.frame, sets=True)
         return self._shown(self._session.evaluate(code, shown.frame), shown.frame, code)
 
     def evaluate(self, arguments: Arguments) -> Any:
         session = self._session
-        text, frame = str(arguments["expression"]).strip(), int(arguments.get("frameId") or 1) - 1
-        found = _COMMAND.fullmatch(text) if arguments.get("context") == "repl" else None
-        if found and not self._is_variable(found[3], text, frame):
+        code, frame = text(arguments, "expression").strip(), self._frame(arguments, 1)
+        console = arguments.get("context") == "repl"
+        found = _COMMAND.fullmatch(code) if console else None
+        if found and not self._is_variable(found[3], code, frame):
             try:
-                return {"result": session.command(shlex.split(found[1] or found[2])), "variablesReference": 0}
+                words = shlex.split(found[1] or found[2])
+                return {"result": readable(session.command(words)), "variablesReference": 0}
             except ValueError as error:
                 raise EvaluationError(str(error)) from error
-        shown = self._shown(session.evaluate(text, frame), frame, f"({text})")
+        shown = self._shown(session.evaluate(code, frame, sets=console), frame, f"({code})")
         return {"result": shown["value"], "variablesReference": shown["variablesReference"]}
 
-    def _is_variable(self, word: str | None, text: str, frame: int) -> bool:
+    def _is_variable(self, word: str | None, code: str, frame: int) -> bool:
         """Whether what looks like a command begins with a variable; `KEYS *` is the command."""
-        if not word or text == "KEYS" or word == "ARGV":
+        if not word or code == "KEYS" or word == "ARGV":
             return bool(word)
         return word in self._session.variables(frame) or word in self._session.upvalues(frame)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,13 +20,13 @@ from sync.debugger.backend.ldb import Ldb
 from sync.debugger.backend.ldb_session import LdbSession
 from sync.debugger.backend.program import Program, reached
 from sync.debugger.backend.run import run_of, run_of_record
-from sync.debugger.servers import restore, server_of
+from sync.debugger.servers import FOLDER, remove_left, restore, server_of
 from sync.git.checkout import find_top, settings_of
 from sync.reconcile.check import work_tree_sprocs
 from sync.settings import host_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from luasprocs.language.sproc import Sproc
     from luasprocs.worker.confinement import Rules
@@ -73,10 +74,11 @@ class Launched:
         given = configuration.keys, configuration.args, configuration.seed
         self.run: Run = run_of_record(record, *given) if record else run_of(own, *given, configuration.event)
         self._ends = contextlib.ExitStack()
+        self._closing = False
         self._started_in = Path.cwd()  # an async sproc works elsewhere
 
-    def session(self, breakpoints: Breakpoints, say: Say) -> DebugSession:
-        """Starts the server, if none is named, and connects."""
+    def session(self, breakpoints: Breakpoints, say: Say, gone: Callable[[str], None]) -> DebugSession:
+        """Starts the server, if none is named, and connects. `gone` is told, by another thread, if that server ends by itself."""
         for problem in self._broken:
             say("stderr", f"left out, as it doesn't compile: {problem}", None)
         if self._left_out:
@@ -89,8 +91,8 @@ class Launched:
             )
         if url:
             say("console", f"on {redacted(url)}, in a forked session: what the sproc writes is rolled back", None)
-        own = not url
-        url = url or self._own_server()
+        own = None if url else self._own_server()
+        url = own.url if own else url
         if self._seeds:
             restore(url, self._seeds)
         if self.run.made:
@@ -102,8 +104,10 @@ class Launched:
             run = self._prepared(url, say)
             session = HookSession(url, self._rules(), self.program, run, breakpoints, say)
         else:
-            session = LdbSession(Ldb(url), self.program, self.run, breakpoints, say, own=own)
+            session = LdbSession(Ldb(url), self.program, self.run, breakpoints, say, own=own is not None)
         self._ends.callback(session.close)
+        if own:
+            threading.Thread(target=self._watch, args=(own, gone, session), name="server", daemon=True).start()
         return session
 
     def _rules(self) -> Rules:
@@ -138,11 +142,20 @@ class Launched:
                 return run._replace(args=found)
         return run._replace(args=(raw(run.word), b"cron")) if run.trigger == Trigger.CRON else run
 
-    def _own_server(self) -> str:
-        folder = self._ends.enter_context(tempfile.TemporaryDirectory(prefix="luasprocs-debug-"))
-        return self._ends.enter_context(EmbeddedServer(Path(folder), persistent=False)).url
+    def _own_server(self) -> EmbeddedServer:
+        remove_left()
+        folder = self._ends.enter_context(tempfile.TemporaryDirectory(prefix=FOLDER))
+        return self._ends.enter_context(EmbeddedServer(Path(folder), persistent=False))
+
+    def _watch(self, server: EmbeddedServer, gone: Callable[[str], None], session: DebugSession) -> None:
+        """The session's process is no child of this one, and would outlive a server that is killed."""
+        server.wait()
+        if not self._closing:
+            gone("the throw-away server has ended, and the session with it")
+            session.close()
 
     def close(self) -> None:
+        self._closing = True
         self._ends.close()
 
     def path_of(self, name: str) -> Path:

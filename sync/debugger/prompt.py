@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from luasprocs.errors import LuasprocsError, ScriptError, SettingsError
 from sync.debugger.backend.breakpoints import Breakpoint, Breakpoints
 from sync.debugger.backend.session import Ended
+from sync.debugger.backend.values import readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -56,7 +57,7 @@ class Prompt:
         }
 
     def run(self) -> int:
-        session = self._session = self._launched.session(self._breakpoints, self._say)
+        session = self._session = self._launched.session(self._breakpoints, self._say, self._console.error)
         self._ended_or_at(session.start(stop_on_entry=True))
         while not self._over:
             if sys.stdin.isatty():
@@ -80,10 +81,11 @@ class Prompt:
             else:
                 self._console.error(f"there is no command {word!r}: h lists them")
         except (ScriptError, SettingsError) as error:
-            self._console.error(str(error))
+            self._console.error(readable(str(error)))
 
     def _say(self, category: str, text: str, place: SprocLine | None) -> None:
         del place
+        text = readable(text)
         if category == "stderr":
             self._console.error(text)
         else:
@@ -94,13 +96,13 @@ class Prompt:
             self._over = True
             self._code = 1 if found.error else 0
             if found.error:
-                self._console.error(found.error)
+                self._console.error(readable(found.error))
             else:
-                self._console.line(f"reply: {found.reply}")
+                self._console.line(readable(f"reply: {found.reply}"))
             return
         self._code = int(found.reason == "exception")
         if found.text:
-            self._console.error(found.text)
+            self._console.error(readable(found.text))
         place = self._at()
         self._console.line(f"{place}  {self._source(place)}", "bold")
 
@@ -150,7 +152,7 @@ class Prompt:
 
     def _print(self, expression: str) -> None:
         if expression:
-            self._console.line(self._alive.evaluate(expression, 0).text)
+            self._console.line(self._alive.evaluate(expression, 0, sets=True).text)
             return
         self._values({**self._alive.upvalues(0), **self._alive.variables(0)})
 
@@ -178,7 +180,7 @@ class Prompt:
         except ValueError as error:
             raise SettingsError(f"{text!r}: {error}") from error
         if words:
-            self._console.line(self._alive.command(words))
+            self._console.line(readable(self._alive.command(words)))
 
 
 def run_prompt(console: Console, launched: Launched) -> int:

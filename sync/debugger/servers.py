@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.contract.encoding import raw
@@ -10,15 +16,19 @@ from luasprocs.errors import SettingsError
 from luasprocs.language.values import shown
 from luasprocs.operations.contexts import context_named, read_contexts
 from luasprocs.server.addresses import same_server
+from luasprocs.server.embedded import LOCK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from luasprocs.operations.replay import Seed
     from luasprocs.state.executions import Execution
     from sync.debugger.configuration import Configuration
     from sync.session import Session
+
+
+FOLDER = "luasprocs-debug-"
+"""How the folders of throw-away servers begin."""
 
 
 class Server(NamedTuple):
@@ -92,6 +102,25 @@ def server_of(configuration: Configuration) -> Server:
                     "throw-away server; execution takes a recorded run's key from there"
                 )
     return Server(url, folder, namespace)
+
+
+def remove_left() -> None:
+    """Removes the folders of throw-away servers that a killed debugger left: nobody holds the lock, and who made it is gone."""
+    for lock in Path(tempfile.gettempdir()).glob(f"{FOLDER}*/{LOCK}"):
+        with contextlib.suppress(OSError), lock.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if (found := re.match(rb"process (\d+),", file.read())) and not _lives(int(found[1])):
+                shutil.rmtree(lock.parent, ignore_errors=True)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def restore(url: str, seeds: Iterable[Seed]) -> None:

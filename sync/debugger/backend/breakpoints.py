@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from luasprocs.errors import LuasprocsError
 from sync.debugger.backend.program import SprocLine
+from sync.debugger.backend.session import EvaluationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,9 +28,11 @@ class Breakpoint(NamedTuple):
 
 
 class Breakpoints:
-    """Those of all files. They may be set at any time, from another thread too."""
+    """Those of all files. They may be set at any time, from another thread too. `counting`: called when a session takes them."""
 
-    def __init__(self) -> None:
+    def __init__(self, counting: Callable[[], None] = lambda: None) -> None:
+        self._counting = counting
+        self.revision = 0
         self._wanted: dict[str, Sequence[Breakpoint]] = {}
         self._hits: dict[SprocLine, int] = {}
         self.on_error = True
@@ -41,11 +43,14 @@ class Breakpoints:
         stops = [program.code(name).at_or_after(one.line) if known and program else None for one in wanted]
         kept = [one._replace(line=line) for one, line in zip(wanted, stops, strict=True) if line is not None]
         self._wanted[name] = kept if known else wanted
+        self.revision += 1
         return stops
 
     def places(self) -> list[SprocLine]:
-        """Where to stop."""
-        return [SprocLine(name, one.line) for name, ones in [*self._wanted.items()] for one in ones]
+        """Where to stop from now on."""
+        found = [SprocLine(name, one.line) for name, ones in [*self._wanted.items()] for one in ones]
+        self._counting()
+        return found
 
     def wanted_at(self, place: SprocLine, evaluate: Callable[[str], Value], say: Callable[[str], None]) -> bool:
         """Whether to stop now, at a place that was reached. Says what log points and broken conditions have to say."""
@@ -68,14 +73,16 @@ def _holds(one: Breakpoint, evaluate: Callable[[str], Value], say: Callable[[str
         return True
     try:
         return evaluate(one.condition).true
-    except LuasprocsError as error:
+    except EvaluationError as error:
         say(f"the condition {one.condition!r} can't be evaluated, so it stops: {error}")
         return True
 
 
 def hit_problem(hit: str) -> str:
     """What is wrong with a hit count; "" for nothing."""
-    return "" if not hit or _HIT.fullmatch(hit) else f"{hit!r} is no hit count: write 5, >=5 or %5"
+    found = _HIT.fullmatch(hit)
+    sound = found and (found[1] != "%" or int(found[2]))
+    return "" if sound or not hit else f"{hit!r} is no hit count: write 5, >=5 or %5"
 
 
 def _counts(hit: str, hits: int) -> bool:
@@ -88,12 +95,12 @@ def _counts(hit: str, hits: int) -> bool:
         "<=": hits <= number,
         ">": hits > number,
         "<": hits < number,
-        "%": number > 0 and hits % number == 0,
+        "%": hits % (number or 1) == 0,
     }.get(found[1] or "==", hits == number)
 
 
 def _filled(expression: str, evaluate: Callable[[str], Value]) -> str:
     try:
         return evaluate(expression).text
-    except LuasprocsError as error:
+    except EvaluationError as error:
         return f"<{error}>"

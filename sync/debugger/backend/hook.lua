@@ -1,9 +1,9 @@
 -- Stops an async sproc: a hook that Lua calls at each line. Takes what is called when it stops (reason, text), which returns how to go on, and
 -- what is asked now and then (`pause`, `end`, or nothing). Returns the functions that look at what stands. Of `name.lua` a chunk is `@name.lua`.
-local on_stop, on_tick, written = ...
+local on_stop, on_tick, written, encode = ...
 local sethook, getinfo, getlocal, setlocal = debug.sethook, debug.getinfo, debug.getlocal, debug.setlocal
 local getupvalue, setupvalue, getfenv, setfenv = debug.getupvalue, debug.setupvalue, getfenv, setfenv
-local type, tostring, rawget, next, sub = type, tostring, rawget, next, string.sub
+local type, rawget, next, select, unpack, sub, find, max = type, rawget, next, select, unpack, string.sub, string.find, math.max
 local loadstring, setmetatable, pcall, error, real_xpcall = loadstring, setmetatable, pcall, error, xpcall
 local TICK = 100000 -- instructions
 local stops, mode, depth, from = {}, 'continue', 0, nil
@@ -46,6 +46,12 @@ local function hook(event, line)
   if step or at_breakpoint then stopped(at_breakpoint and 'breakpoint' or 'step', step and 'step' or '', now) end
 end
 
+-- What was raised: `!` and the text, or `#` and a value as values.lua writes it.
+local function raised(problem)
+  local text = type(problem) == 'table' and rawget(problem, 'err') or problem
+  return type(text) == 'string' and '!' .. encode(text) or '#' .. written(text)
+end
+
 -- The outermost call of xpcall is the one that runs the sproc: what reaches it ends the run. Others are the sproc's own.
 local active = false
 function xpcall(run, handler)
@@ -56,10 +62,13 @@ function xpcall(run, handler)
     return ...
   end
   return ended(real_xpcall(run, function(problem)
-    local text = type(problem) == 'table' and rawget(problem, 'err') or problem
-    stopped('exception', tostring(text), depth_at(3))
+    stopped('exception', raised(problem), depth_at(3))
     return handler(problem)
   end))
+end
+
+local function packed(...)
+  return select('#', ...), { ... }
 end
 
 local inspect = {}
@@ -97,8 +106,9 @@ function inspect.upvalues(level)
   return found
 end
 
--- Evaluates code as if it stood at a level: an expression, or a statement, which may set a local.
-function inspect.evaluate(code, level)
+-- Evaluates code as if it stood at a level: an expression; with `sets` it may also be a statement, which sets locals. Returns whether it did, and the
+-- values, or what was raised.
+function inspect.evaluate(code, level, sets)
   local run = getinfo(level, 'f').func
   local locals, upvalues, i = {}, {}, 1
   while true do
@@ -119,7 +129,7 @@ function inspect.evaluate(code, level)
   end
   local env = setmetatable({}, {
     __index = function(_, name)
-      if locals[name] then return values[name][1] end
+      if values[name] then return values[name][1] end
       if upvalues[name] then
         local _, value = getupvalue(run, upvalues[name])
         return value
@@ -127,23 +137,26 @@ function inspect.evaluate(code, level)
       return globals[name]
     end,
     __newindex = function(_, name, value)
-      if locals[name] then
+      if locals[name] or upvalues[name] then
         values[name] = { value }
-      elseif upvalues[name] then
-        setupvalue(run, upvalues[name], value)
       else
         globals[name] = value
       end
     end,
   })
-  local chunk, problem = loadstring('return ' .. code, '=expression')
-  if not chunk then chunk, problem = loadstring(code, '=expression') end
-  if not chunk then return false, problem end
-  setfenv(chunk, env)
-  local ok, value = pcall(chunk)
-  if not ok then return false, type(value) == 'table' and tostring(rawget(value, 'err')) or tostring(value) end
+  local chunk, problem = loadstring('return ' .. code .. '\n', '=expression')
+  local statement, other
+  if not chunk then statement, other = loadstring(code, '=expression') end
+  if statement and not sets then return false, raised('this is no expression') end
+  if not chunk and not statement then return false, raised(find(problem, "near '='", 1, true) and other or problem) end
+  local count, results = packed(pcall(setfenv(chunk or statement, env)))
+  if not results[1] then return false, raised(results[2]) end
+  if chunk then return true, written(unpack(results, 2, max(count, 2))) end
   for name, place in next, locals do setlocal(level, place, values[name][1]) end
-  return true, written(value)
+  for name, place in next, upvalues do
+    if values[name] and not locals[name] then setupvalue(run, place, values[name][1]) end
+  end
+  return true, written(nil)
 end
 
 function inspect.go(how) mode = how end

@@ -22,7 +22,7 @@ from luasprocs.worker.running import Runner
 from luasprocs.worker.sources import Sources, SprocSource
 from sync.debugger.backend.program import SprocLine
 from sync.debugger.backend.session import OUTPUT_LIMIT_CHARS, Ended, EvaluationError, Frame, Stop, ended_by
-from sync.debugger.backend.values import Value, parse
+from sync.debugger.backend.values import Value, parse, problem_of, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -59,6 +59,7 @@ class HookSession:
         self._wish = ""
         self._how = ""
         self._levels: list[int] = []
+        self._revision = 0
         self._inspect: Any = None
         self._runtime: Any = None
         self._thread = threading.Thread(target=self._live, name="sproc", daemon=True)
@@ -105,8 +106,8 @@ class HookSession:
             source = SprocSource(self._program.sprocs[self._run.name].source)
             source.plain = False  # in a Lua of its own
             ok, reply, error, denied = runner.run_in_lua(self._task(), source)
-            text = (reply or b"").decode("utf-8", "replace")
-            problem = "; ".join(one.decode("utf-8", "replace") for one in (error, denied) if one)
+            text = (reply or b"").decode("utf-8", "surrogateescape")
+            problem = "; ".join(one.decode("utf-8", "surrogateescape") for one in (error, denied) if one)
             ended = Ended(text[:OUTPUT_LIMIT_CHARS]) if ok else ended_by(problem, self._program)
         except Exception as error:  # noqa: BLE001  # whatever it is, the session ends and says why
             ended = Ended(error=str(error))
@@ -123,12 +124,13 @@ class HookSession:
             resources.files(__package__).joinpath(f"{name}.lua").read_bytes() for name in ("values", "hook")
         )
         self._runtime = runtime
-        written, *_ = runtime.execute(values)
-        self._inspect = runtime.execute(code, self._on_stop, self._on_tick, written)
+        written, encode, _ = runtime.execute(values)
+        self._inspect = runtime.execute(code, self._on_stop, self._on_tick, written, encode)
         self._inspect[b"go"](self._mode)
         self._arm()
 
     def _arm(self) -> None:
+        self._revision = self._breakpoints.revision
         lines: dict[int, dict[bytes, bool]] = {}
         for place in self._breakpoints.places():
             lines.setdefault(place.line, {})[b"@" + place.name.encode()] = True
@@ -138,7 +140,7 @@ class HookSession:
     def _on_stop(self, reason: bytes, text: bytes) -> bytes:
         """In the sproc's thread: does what is asked, until it is to go on."""
         found = Stop(
-            reason.decode(), self._program.named(text.decode("utf-8", "replace")) if reason == b"exception" else ""
+            reason.decode(), self._program.named(problem_of("", _text(text))) if reason == b"exception" else ""
         )
         self._levels = []
         if found.reason == "exception" and (not self._breakpoints.on_error or self._wish == "end"):
@@ -168,6 +170,8 @@ class HookSession:
         )
 
     def _on_tick(self) -> bytes | None:
+        if self._breakpoints.revision != self._revision:
+            self._arm()
         return self._wish.encode() or None
 
     def _do(self, work: Callable[[], Any]) -> Any:
@@ -194,7 +198,10 @@ class HookSession:
         rows = [tuple(row.values()) for row in self._inspect[b"frames"]().values()]
         self._levels = [int(level) for *_, level in rows]
         return [
-            Frame((name or source).decode("utf-8", "replace"), SprocLine(source.decode("utf-8", "replace"), int(line)))
+            Frame(
+                (name or source).decode("utf-8", "surrogateescape"),
+                SprocLine(source.decode("utf-8", "surrogateescape"), int(line)),
+            )
             for name, source, line, _ in rows
         ]
 
@@ -204,7 +211,7 @@ class HookSession:
             if frame >= len(self._levels):
                 return {}
             rows = (tuple(row.values()) for row in self._inspect[what](self._levels[frame]).values())
-            return {name.decode("utf-8", "replace"): parse(text.decode())[0] for name, text in rows}
+            return {name.decode("utf-8", "surrogateescape"): parse(text.decode())[0] for name, text in rows}
 
         found: dict[str, Value] = self._do(read)
         return found
@@ -219,16 +226,17 @@ class HookSession:
         found = self._values(b"upvalues", frame) | self._values(b"locals", frame)
         return {name: found[name] for name in ("KEYS", "ARGV") if name in found}
 
-    def evaluate(self, expression: str, frame: int) -> Value:
-        found: Value = self._do(lambda: self._evaluated(expression, frame))
+    def evaluate(self, expression: str, frame: int, *, sets: bool = False) -> Value:
+        found: Value = self._do(lambda: self._evaluated(expression.strip(), frame, sets=sets))
         return found
 
-    def _evaluated(self, expression: str, frame: int) -> Value:
+    def _evaluated(self, expression: str, frame: int, *, sets: bool = False) -> Value:
         self._frames()
-        sound, text = self._inspect[b"evaluate"](expression.encode(), self._levels[frame])
+        code = expression.encode("utf-8", "surrogateescape")
+        sound, text = self._inspect[b"evaluate"](code, self._levels[frame], sets)
         if not sound:
-            raise EvaluationError(text.decode("utf-8", "replace").removeprefix("expression:1: "))
-        return parse(text.decode())[0]
+            raise EvaluationError(problem_of(expression, _text(text)))
+        return result_of(expression, text.decode())
 
     def command(self, words: Sequence[str]) -> str:
         connection = Connection(self._url)
@@ -259,14 +267,14 @@ class HookSession:
             while line := lines.readline(OUTPUT_LIMIT_CHARS):
                 text = line.removesuffix(_MARK)  # what has no line end yet stands before it
                 if text:
-                    self._say("stdout", text.decode("utf-8", "replace").rstrip("\n"), None)
+                    self._say("stdout", text.decode("utf-8", "surrogateescape").rstrip("\n"), None)
                 if text != line:
                     self._drained.set()
 
 
 def _text(reply: Any) -> str:
     if isinstance(reply, bytes):
-        return reply.decode("utf-8", "replace")
+        return reply.decode("utf-8", "surrogateescape")
     if isinstance(reply, list):
         return "[" + ", ".join(map(_text, reply)) + "]"
     return str(getattr(reply, "text", getattr(reply, "value", reply)))

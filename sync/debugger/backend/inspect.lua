@@ -2,7 +2,8 @@
 -- lines `NUMBER NAME…`. A site is told by its number and by what Lua says of the function, as the debugger shows it.
 local written, encode, text = ...
 local loadstring, pcall, rawequal, rawget, select, tonumber, tostring = loadstring, pcall, rawequal, rawget, select, tonumber, tostring
-local pairs, type, unpack, concat, gmatch, sub = pairs, type, unpack, table.concat, string.gmatch, string.sub
+local pairs, type, unpack, concat, gmatch, sub, find, max = pairs, type, unpack, table.concat, string.gmatch, string.sub, string.find, math.max
+local DONE, done = '"luasprocs:done"', 'luasprocs:done' -- what a statement returns first, unless it has a `return` in a block
 local PIECE = 16000 -- the debugger cuts what is longer, and the replies of commands shall be cut
 local seen = setmetatable({}, { __mode = 'k' })
 local names_of = {}
@@ -59,8 +60,14 @@ function inspect.read(number, pointer, names)
   return piece('=' .. written(unpack(values, 1, count)))
 end
 
--- Evaluates an expression, or does a statement, which may set what is visible. Returns `=` and the value, or `!` and why not.
-function inspect.evaluate(number, pointer, code)
+-- What was raised: `!` and the text, or `#` and a value.
+local function raised(problem)
+  local text = type(problem) == 'table' and rawget(problem, 'err') or problem
+  return piece(type(text) == 'string' and '!' .. encode(text) or '#' .. written(text))
+end
+
+-- Evaluates an expression; with `sets` it may also be a statement, which sets what is visible. Returns `=` and the values, or what was raised.
+function inspect.evaluate(number, pointer, code, sets)
   local found, names, values, listed = visible(number, pointer), {}, {}, {}
   for name in gmatch(code, '[A-Za-z_][A-Za-z0-9_]*') do
     if found[name] and not listed[name] then
@@ -70,24 +77,23 @@ function inspect.evaluate(number, pointer, code)
   end
   local head = #names > 0 and 'local ' .. concat(names, ',') .. ' = ...; ' or ''
   local run, problem = loadstring(head .. 'return ' .. code .. '\n', '=expression')
-  local statement = not run and loadstring(head .. code .. '\nreturn ' .. concat(names, ','), '=expression')
-  if not run and not statement then return piece('!' .. encode(problem)) end
-  local _, results = packed(pcall(run or statement, unpack(values, 1, #names)))
-  if not results[1] then
-    local raised = results[2]
-    return piece('!' .. encode(tostring(type(raised) == 'table' and rawget(raised, 'err') or raised)))
+  local statement, other
+  if not run then
+    statement, other = loadstring(head .. code .. '\nreturn ' .. concat(names, ','), '=expression') -- no `return` of its own
+    statement = statement and loadstring(head .. 'do ' .. code .. '\nend return ' .. concat({ DONE, unpack(names) }, ','), '=expression') -- nor locals
   end
-  if run then return piece('=' .. written(results[2])) end
+  if statement and not sets then return raised('this is no expression') end
+  if not run and not statement then return raised(find(problem, "near '='", 1, true) and other or problem) end
+  local count, results = packed(pcall(run or statement, unpack(values, 1, #names)))
+  if not results[1] then return raised(results[2]) end
+  if run then return piece('=' .. written(unpack(results, 2, max(count, 2)))) end
   for place, name in pairs(names) do
-    if not rawequal(results[place + 1], values[place]) then set(found[name], results[place + 1]) end
+    local value = results[place + 2]
+    if results[2] == done and not rawequal(value, values[place]) then set(found[name], value) end
   end
   return '=' .. written(nil)
 end
 
--- What was raised, as text.
-function inspect.raised()
-  local problem = inspect.problem
-  return piece('=' .. encode(tostring(type(problem) == 'table' and rawget(problem, 'err') or problem)))
-end
+function inspect.raised() return raised(inspect.problem) end
 
 return inspect

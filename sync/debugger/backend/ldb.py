@@ -80,8 +80,9 @@ class Ldb:
         except OSError as error:
             raise ServerError(f"the server can't be reached: {error}") from error
         self._stops: list[int] = []
+        self._closed = False
         self.valkey = False
-        self._reader = hiredis.Reader(encoding="utf-8", errors="replace")
+        self._reader = hiredis.Reader(encoding="utf-8", errors="surrogateescape")
         if endpoint.login:
             self._checked("AUTH", *endpoint.login)
         if endpoint.db:
@@ -175,6 +176,7 @@ class Ldb:
 
     def close(self) -> None:
         """Ends it, also from another thread while this one waits: the server rolls back whatever was written."""
+        self._closed = True
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
@@ -184,7 +186,7 @@ class Ldb:
         try:
             self._socket.sendall(hiredis.pack_command(packed))
         except OSError as error:
-            raise SessionEndedError(f"the server ended the connection: {error}") from error
+            raise self._lost(error) from error
         reply = self._read()
         if isinstance(reply, hiredis.ReplyError):
             raise LdbError(str(reply))
@@ -200,8 +202,13 @@ class Ldb:
                     raise SessionEndedError("the server ended the session" if not data else "an answer is too large")
                 self._reader.feed(data)
         except (OSError, hiredis.ProtocolError) as error:
-            raise SessionEndedError(f"the connection to the server is lost: {error}") from error
+            raise self._lost(error) from error
         return reply
+
+    def _lost(self, error: Exception) -> SessionEndedError:
+        return SessionEndedError(
+            "the session has ended" if self._closed else f"the connection to the server is lost: {error}"
+        )
 
 
 def _connected(endpoint: Endpoint) -> socket.socket:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sync.debugger.backend.ldb import LdbError
 from sync.debugger.backend.session import EvaluationError, Frame
 from sync.debugger.backend.sited import OWN
-from sync.debugger.backend.values import Value, bytes_of, names_in, parse, quoted
+from sync.debugger.backend.values import Value, names_in, parse, problem_of, quoted, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -154,10 +154,10 @@ class LdbFrames:
         number, pointer = self._site(frame)
         if not number or not names:
             return {}
-        found = parse(self._asked(f"return {_INSPECT}.read({number}, '{pointer}', '{' '.join(names)}')"))
+        found = parse(self._asked(f"return {_INSPECT}.read({number}, '{pointer}', '{' '.join(names)}')")[1:])
         return dict(zip(names, found, strict=True))
 
-    def evaluate(self, expression: str, frame: int) -> Value:
+    def evaluate(self, expression: str, frame: int, *, sets: bool = False) -> Value:
         number, pointer = self._site(frame)
         if frame < len(self.all()):
             own, _ = self._names(frame)
@@ -168,15 +168,18 @@ class LdbFrames:
                     raise EvaluationError(f"{name} is {HIDDEN.text}")
                 if name in rough:
                     raise EvaluationError(f"{name} can't be used here: the server's debugger only shows it")
-        code = f"return {_INSPECT}.evaluate({number}, '{pointer}', {quoted(expression.strip())})"
-        return parse(self._asked(code))[0]
+        code = f"return {_INSPECT}.evaluate({number}, '{pointer}', {quoted(expression)}, {str(sets).lower()})"
+        found = self._asked(code)
+        if not found.startswith("="):
+            raise EvaluationError(self._program.named(problem_of(expression, found)))
+        return result_of(expression, found[1:])
 
     def raised(self) -> str:
         """The text of the error that was raised."""
-        return bytes_of(self._asked(f"return {_INSPECT}.raised()")).decode("utf-8", "replace")
+        return problem_of("", self._asked(f"return {_INSPECT}.raised()"))
 
     def _asked(self, code: str) -> str:
-        """What inspect.lua answers. Raises EvaluationError: the error, if it is one."""
+        """What inspect.lua answers. Raises EvaluationError: something else answers."""
         pieces = [""]
         try:
             while pieces[-1].endswith(">") or len(pieces) == 1:
@@ -186,10 +189,9 @@ class LdbFrames:
         except LdbError as error:
             raise EvaluationError(str(error)) from error
         text = "".join(one.removesuffix(">") for one in pieces)
-        if not sound or not text.startswith("="):
-            problem = bytes_of(text[1:]).decode("utf-8", "replace") if sound else text
-            raise EvaluationError(self._program.named(problem.removeprefix("expression:1: ")))
-        return text[1:]
+        if not sound:
+            raise EvaluationError(self._program.named(text))
+        return text
 
 
 _INSPECT = "getmetatable(ARGV).luasprocs"

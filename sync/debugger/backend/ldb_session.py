@@ -14,8 +14,9 @@ import hiredis
 from sync.debugger.backend.boot import script_of, words_of
 from sync.debugger.backend.ldb import BREAKPOINTS_LIMIT
 from sync.debugger.backend.ldb_frames import LdbFrames
+from sync.debugger.backend.process import Process
 from sync.debugger.backend.program import ERROR_LINE, SprocLine
-from sync.debugger.backend.session import OUTPUT_LIMIT_CHARS, Ended, EvaluationError, Frame, Stop, ended_by
+from sync.debugger.backend.session import OUTPUT_LIMIT_CHARS, Ended, EvaluationError, Frame, Stop, ended_by, whole
 from sync.debugger.backend.values import bytes_of, parse
 
 if TYPE_CHECKING:
@@ -47,13 +48,17 @@ class LdbSession:
         self._breakpoints, self._say, self._own = breakpoints, say, own
         self._pausing = self._warned = self._running = False
         self._pid = 0
+        self._process = Process(0)
         self._line = 0
+        self._raised = ""
         self._frames = LdbFrames(ldb, program)
 
     def start(self, *, stop_on_entry: bool) -> Stop | Ended:
         self._ldb.begin(script_of(self._program), self._run.keys, words_of(self._program, self._run))
         info = self._ldb.command(["INFO", "server"])
         self._pid = int(found[1]) if (found := _PID.search(info)) else 0
+        if self._own:
+            self._process = Process(self._pid)
         for words in self._run.seed:
             reply = self._ldb.command(words)
             self._say("console", f"{' '.join(words)}: {reply}"[:OUTPUT_LIMIT_CHARS], None)
@@ -129,8 +134,8 @@ class LdbSession:
             answer = self._advance("step")
             if ended := self._seen(answer):
                 return ended
-            if self._line == ERROR_LINE and self._breakpoints.on_error:
-                return Stop("exception", self._problem())
+            if self._line == ERROR_LINE and (raised := self._at_error()):
+                return raised
             if "timeout" in answer.reason:
                 if self._pausing:
                     return self._paused()
@@ -155,8 +160,8 @@ class LdbSession:
                     return self._paused()
                 continue
             if self._line == ERROR_LINE:
-                if self._breakpoints.on_error:
-                    return Stop("exception", self._problem())
+                if raised := self._at_error():
+                    return raised
                 continue
             place = self._program.place(self._line)
             if place is None:
@@ -209,21 +214,22 @@ class LdbSession:
         if answer.line:
             return None
         if isinstance(answer.reply, hiredis.ReplyError):
-            return ended_by(str(answer.reply), self._program)
+            return whole(ended_by(str(answer.reply), self._program), self._raised)
         return Ended(json.dumps(answer.reply, ensure_ascii=False, default=str)[:OUTPUT_LIMIT_CHARS])
 
     def _say_own(self, what: str, line: str, level: str, written: str) -> None:
         """What the sproc logs, or shows by redis.debug."""
         place = self._program.place(int(line))
         if what == "log":
-            text = f"{LEVELS.get(level, level)}: {bytes_of(written).decode('utf-8', 'replace')}"
+            text = f"{LEVELS.get(level, level)}: {bytes_of(written).decode('utf-8', 'surrogateescape')}"
             self._say("console", text[:OUTPUT_LIMIT_CHARS], place)
         else:
             text = ", ".join(one.text for one in parse(written))
             self._say("stdout", text[:OUTPUT_LIMIT_CHARS], place)
 
-    def _problem(self) -> str:
-        return self._program.named(self._frames.raised())[:OUTPUT_LIMIT_CHARS]
+    def _at_error(self) -> Stop | None:
+        self._raised = self._program.named(self._frames.raised())[:OUTPUT_LIMIT_CHARS]
+        return Stop("exception", self._raised) if self._breakpoints.on_error else None
 
     def frames(self) -> Sequence[Frame]:
         return self._frames.all()
@@ -237,8 +243,8 @@ class LdbSession:
     def arguments(self, frame: int) -> Mapping[str, Value]:
         return self._frames.arguments(frame)
 
-    def evaluate(self, expression: str, frame: int) -> Value:
-        return self._frames.evaluate(expression, frame)
+    def evaluate(self, expression: str, frame: int, *, sets: bool = False) -> Value:
+        return self._frames.evaluate(expression.strip(), frame, sets=sets)
 
     def command(self, words: Sequence[str]) -> str:
         return self._ldb.command(words)
@@ -251,8 +257,10 @@ class LdbSession:
         self._pausing = True
 
     def close(self) -> None:
-        """A Redis ends its fork if nobody listens, a Valkey lets a loop run on; a server that stops ends all its forks."""
+        """A Redis ends its fork if nobody listens, a Valkey lets a loop run on, and so does one that is killed."""
         self._ldb.close()
+        if self._own:
+            self._process.kill()
         if self._running and self._ldb.valkey and not self._own:
             self._say(
                 "stderr", f"the script runs on in the server's process {self._pid}, a fork: kill that one there", None

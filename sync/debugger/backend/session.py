@@ -51,6 +51,12 @@ def ended_by(problem: str, program: Program) -> Ended:
     return Ended("", text.removeprefix("ERR ")[:OUTPUT_LIMIT_CHARS], SprocLine(found[1], int(found[2])))
 
 
+def whole(ended: Ended, raised: str) -> Ended:
+    """With the text that was raised, of which the server's reply has no bytes that are no UTF-8, and nothing behind a NUL."""
+    reply = raised.encode("utf-8", "surrogateescape").decode("utf-8", "replace").partition("\0")[0]
+    return ended._replace(error=ended.error.replace(reply, raised, 1)) if reply else ended
+
+
 class Frame(NamedTuple):
     """A function that runs, and where it stands."""
 
@@ -79,8 +85,8 @@ class DebugSession(Protocol):
     def arguments(self, frame: int) -> Mapping[str, Value]:
         """KEYS and ARGV."""
 
-    def evaluate(self, expression: str, frame: int) -> Value:
-        """An expression's value."""
+    def evaluate(self, expression: str, frame: int, *, sets: bool = False) -> Value:
+        """An expression's value. With `sets` it may be a statement, which sets variables."""
 
     def command(self, words: Sequence[str]) -> str:
         """A Redis command's reply, as text."""

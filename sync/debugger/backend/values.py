@@ -12,14 +12,18 @@ _PART = re.compile(r"([ntfcm{])|([dso])([^;,]*)(?:,(\d+))?;")
 _NAME = re.compile(r"(?<![\w.:])[A-Za-z_]\w*", re.ASCII)
 _TEXTS = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_UNREADABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _HIDDEN = re.compile('["\\\\\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\udc80-\udcff]')
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
+_EXPRESSION = re.compile(r"^expression:\d+: ")
 _LITERALS = frozenset({"nil", "true", "false", "inf", "nan"})
 _WORDS = {"n": "nil", "t": "true", "f": "false", "c": "{this table, or one around it}", "m": "{…}"}
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?", re.ASCII)
 _QUOTED = re.compile(r'"(?:\\.|[^"\\])*"', re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|u\{([0-9a-f]+)\}|(.))", re.DOTALL)
 SUMMARY_FIELDS, SUMMARY_CHARS = 6, 80
+SEPARATOR = ", "
+"""Between several values of one expression."""
 
 
 class Value(NamedTuple):
@@ -30,8 +34,8 @@ class Value(NamedTuple):
 
     @property
     def true(self) -> bool:
-        """Whether Lua takes it as true."""
-        return self.text not in {"nil", "false"}
+        """Whether Lua takes it, or the first of several, as true."""
+        return self.text.partition(SEPARATOR)[0] not in {"nil", "false"}
 
 
 class _Reader:
@@ -81,6 +85,27 @@ def parse(text: str) -> list[Value]:
     except ValueError as error:
         raise ServerError(f"the debugger's answer can't be read: {error}") from error
     return found
+
+
+def result_of(code: str, found: str) -> Value:
+    """What an expression or a statement led to."""
+    if code.startswith("local "):
+        return Value("nil: what it defines is gone with it")
+    values = parse(found)
+    return values[0] if len(values) == 1 else Value(SEPARATOR.join(one.text for one in values))
+
+
+def problem_of(code: str, raised: str) -> str:
+    """What was raised, from its text behind `!`, or its value behind `#`; the line only if there are several."""
+    if raised.startswith("#"):
+        return parse(raised[1:])[0].text
+    text = bytes_of(raised[1:]).decode("utf-8", "surrogateescape")
+    return text if "\n" in code else _EXPRESSION.sub("", text)
+
+
+def readable(text: str) -> str:
+    """Text as it is shown without quotes: lines, but no control characters, and bytes that are no UTF-8 as `\\xff`."""
+    return _UNREADABLE.sub(_escaped, text)
 
 
 def bytes_of(text: str) -> bytes:

@@ -48,7 +48,55 @@ def test_expressions_are_evaluated_with_locals(server, debug):
         client.evaluate("money.add(1, 2) +")
     with pytest.raises(Refused):
         client.evaluate("error({})")  # ends a session of Redis 7.0, if it gets there
-    assert client.evaluate("total") == "7"  # what was refused ends nothing
+    assert client.evaluate("total, #ARGV, nil") == "7, 2, nil"  # what was refused ends nothing
+
+
+@pytest.mark.wording
+def test_only_the_console_sets(server, debug):
+    """A condition `sum = 7` set it, at each round."""
+    stops = [{"line": 5, "condition": "sum = 7"}, {"line": 7, "logMessage": "now {sum = 7}"}]
+    client = debug("loops.lua", stops={"loops.lua": stops}, redis=server.url)
+    assert client.stopped() == "breakpoint loops.lua:5"
+    assert "'sum = 7' can't be evaluated, so it stops: this is no expression" in client.said
+    for context in ("hover", "watch"):
+        with pytest.raises(Refused, match="this is no expression"):
+            client.evaluate("sum = 7", context)
+    client.evaluate("(function() sum = 7 end)()")
+    assert client.evaluate("sum") == "0"
+    assert client.evaluate("sum = 5", "repl") == "nil"
+    assert client.evaluate("if sum == 5 then return 7 end", "repl") == "nil"
+    assert "defines" in client.evaluate("local sum = 3", "repl")
+    assert client.evaluate("sum") == "5"
+    problems = {
+        "1 +": "unexpected symbol near '<eof>'",
+        "sum = = 1": "unexpected symbol near '='",
+        "error({})": "{}",
+        "error('\\255\\0.')": "\\xff\\x00.",
+    }
+    for code, why in problems.items():
+        with pytest.raises(Refused) as refused:
+            client.evaluate(code, "repl")
+        assert str(refused.value) == why
+    client.ask("setBreakpoints", source=client.ask("stackTrace")["stackFrames"][0]["source"], breakpoints=stops[1:])
+    assert client.step("continue") == "exited 0"
+    assert "now <this is no expression>" in client.said
+
+
+def test_a_breakpoint_that_is_set_while_it_runs_is_verified_when_it_counts(server, debug, tree):
+    (tree / "long.lua").write_text("local n = 0\nwhile n < 5e6 do n = n + 1 end\nlocal a = 1\nreturn a\n")
+    never = {"line": 3, "condition": "n < 0"}
+    client = debug("long.lua", stops={"long.lua": [never]}, redis=server.url)
+    source = {"path": str(tree / "long.lua")}
+    found = client.ask("setBreakpoints", source=source, breakpoints=[never, {"line": 4}])["breakpoints"]
+    assert [(one["verified"], one["reason"], "running" in one["message"]) for one in found] == [
+        (False, "pending", True)
+    ] * 2
+    told = [client.event("breakpoint")["breakpoint"] for _ in found]
+    assert [(one["id"], one["verified"], one["line"]) for one in told] == [
+        (found[0]["id"], True, 3),
+        (found[1]["id"], True, 4),
+    ]
+    assert client.stopped() == "breakpoint long.lua:4"
 
 
 def test_in_the_console_a_variable_comes_before_a_command(server, debug, tree):

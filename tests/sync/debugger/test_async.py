@@ -52,11 +52,16 @@ def test_it_stops_steps_and_sets(job, debug):
     assert client.where() == ["m.lua:6", "job.lua:10"]
     assert client.variables() == {"amount": "3"}
     assert client.variables("Upvalues")["M"]["count"] == "0"
-    client.evaluate("amount = 40 + 2")
-    assert client.evaluate("'=' .. amount") == '"=42"'
+    client.evaluate("amount = 40 + 2", "repl")
+    for code in ("amount = 7", "M.count = 7"):
+        with pytest.raises(Refused, match="no expression"):
+            client.evaluate(code, "hover")
+    client.evaluate("(function() amount = 7 end)()")
+    assert client.evaluate("'=' .. amount, M.count") == '"=42", 0'
+    assert client.evaluate("M = { count = 1, add = M.add }", "repl") == "nil"
     assert client.evaluate("GET total", "repl") == "50005000"
     assert client.step("stepOut") == "step job.lua:11"
-    assert client.variables()["text"] == "42 in all"
+    assert client.variables()["text"] == "43 in all"
     assert client.step("continue") == "exception job.lua:12"
     assert "none" in client.ask("exceptionInfo", threadId=1)["description"]
     assert client.step("continue") == "exited 1"
@@ -79,6 +84,17 @@ def test_a_loop_is_stepped_over_at_full_speed(job, debug):
 def test_one_that_never_ends_is_paused_and_stopped(tree, debug):
     (tree / "endless.lua").write_text("-- runasync=yes\nlocal n = 0\nwhile true do\n  n = n + 1\nend\n")
     client = debug("endless.lua")
+    source = {"path": str(tree / "endless.lua")}
+    (found,) = client.ask("setBreakpoints", source=source, breakpoints=[{"line": 4}])["breakpoints"]
+    assert client.event("breakpoint")["breakpoint"] == {
+        "id": found["id"],
+        "verified": True,
+        "line": 4,
+        "source": source,
+    }
+    assert client.stopped() == "breakpoint endless.lua:4"
+    client.ask("setBreakpoints", source=source, breakpoints=[])
+    client.ask("continue", threadId=1)
     client.ask("pause", threadId=1)
     assert client.stopped().startswith("pause endless.lua:")
     client.ask("continue", threadId=1)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +69,63 @@ def test_a_killed_adapter_leaves_no_server(debug):
     assert children
     client.process.kill()
     until(lambda: not any(_alive(one) for one in children), what=lambda: f"left: {children}")
+
+
+@pytest.mark.wording
+@pytest.mark.parametrize("standing", [True, False])
+def test_a_throw_away_server_that_is_killed_takes_its_session_with_it(debug, standing):
+    """The OOM killer may do that; a loop went on for ever."""
+    client = debug("endless.lua", stopOnEntry=standing)
+    if standing:
+        client.stopped()
+    server, fork = until(lambda: len(found := _servers(client.process.pid)) == 2 and found)
+    os.kill(server, signal.SIGKILL)
+    assert client.event("exited")["exitCode"] == 1
+    client.event("terminated")
+    assert [one["output"] for one in client.outputs if one["category"] == "stderr"] == [
+        "the throw-away server has ended, and the session with it\n"
+    ]
+    until(lambda: not _alive(fork))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_in_order_and_what_a_killed_one_left_is_removed(debug, tree, tmp_path, monkeypatch, number):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    killed = debug("endless.lua")
+    until(lambda: len(_servers(killed.process.pid)) == 2)
+    left = _servers(killed.process.pid)
+    killed.process.kill()
+    killed.process.wait()
+    until(lambda: not any(map(_alive, left)))
+    (old,) = tmp_path.glob("luasprocs-debug-*")
+    client = debug("endless.lua")
+    command = [sys.executable, "-m", "sync.cli", "debug", str(tree / "order.lua")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as prompt:
+        assert prompt.stdout
+        prompt.stdout.readline()
+        assert len({*tmp_path.glob("luasprocs-debug-*")} - {old}) == 2
+        assert not old.exists()
+        for one in (client.process, prompt):
+            one.send_signal(number)
+            assert one.wait(10) == 128 + number
+    assert not [*tmp_path.glob("luasprocs-debug-*")]
+
+
+def test_a_condition_that_is_evaluated_while_the_client_goes_says_nothing(debug):
+    forever = "(function() while true do end end)()"
+    client = debug("order.lua", keys=["sum"], args=["1"], stops={"order.lua": [{"line": 5, "condition": forever}]})
+    until(lambda: len(_servers(client.process.pid)) == 2 and _ticks(_servers(client.process.pid)[1]) > 20)
+    client.ask("disconnect")
+    assert client.outputs == []
+
+
+def _servers(pid: int) -> list[int]:
+    """The server that a process started, and its forks."""
+    return [one for one in _below(pid) if Path(f"/proc/{one}/comm").read_text() == "valkey-server\n"]
+
+
+def _ticks(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11])
 
 
 def _below(pid: int) -> list[int]:

@@ -135,12 +135,20 @@ def test_what_a_line_is_still_to_define_is_shown_roughly_and_not_evaluated(serve
 def test_what_the_sproc_logs_is_shown_with_its_level_and_place(server, debug, tree):
     api = "server" if server.kind == "valkey" else "redis"  # Valkey has both
     (tree / "logs.lua").write_text(
-        f"-- readonly=yes\nlocal lines = 'a\\nb'\n{api}.log(redis.LOG_WARNING, lines,5)\n{api}.debug({{ '' }}, lines)\nreturn 1\n"
+        f"-- readonly=yes\nlocal lines = 'a\\nb'\n{api}.log(redis.LOG_WARNING, lines,5)\n{api}.debug({{ '' }}, lines)\n"
+        f"{api}.log(redis.LOG_WARNING, '\\255\\0.')\nerror('bad \\255\\0.')\n"
     )
     client = debug("logs.lua", redis=server.url)
-    assert client.stopped() == "exited 0"
+    assert client.stopped() == "exception logs.lua:6"
+    assert client.ask("exceptionInfo")["description"] == "logs.lua:6: bad \\xff\\x00."
+    assert client.step("continue") == "exited 1"
     said = [(one["category"], one["output"], one.get("line")) for one in client.outputs if one.get("line")]
-    assert said == [("console", "warning: a\nb 5\n", 3), ("stdout", '{""}, "a\\nb"\n', 4)]
+    assert said == [
+        ("console", "warning: a\nb 5\n", 3),
+        ("stdout", '{""}, "a\\nb"\n', 4),
+        ("console", "warning: \\xff\\x00.\n", 5),
+        ("stderr", "logs.lua:6: bad \\xff\\x00.\n", 6),
+    ]
 
 
 def test_breakpoints_beyond_those_that_the_server_takes_stop_too(server, debug, tree):

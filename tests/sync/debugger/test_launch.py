@@ -24,6 +24,8 @@ def test_a_file_of_commands_seeds_the_server(debug, tmp_path):
     [
         {"keys": "sum"},
         {"args": [["a"]]},
+        {"args": ["\ud800"]},
+        {"args": [True]},
         {"seed": 3},
         {"seed": ["SET 'a"]},
         {"seed": "/nowhere"},

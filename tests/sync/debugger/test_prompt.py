@@ -71,6 +71,13 @@ def test_a_breakpoint_takes_a_path_as_one_sees_it(tree):
     assert "sprocs/none.lua:1" in problems
 
 
+@pytest.mark.parametrize("option", ["--execution", "--redis"])
+def test_an_empty_option_is_refused(tree, option):
+    """An empty --execution ran it without the record."""
+    code, _, problems = debugged(tree.parent, "", "sprocs/order.lua", option, "")
+    assert (code, option in problems) == (2, True)
+
+
 def test_its_input_may_end(tree):
     code, _, problems = debugged(tree.parent, "", "sprocs/endless.lua")
     assert (code, problems) == (0, "")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -17,7 +19,8 @@ SPROCS = Path(__file__).parents[3] / "sprocs"
 
 def debugger(folder: Path, *words: str) -> Terminal:
     command = shlex.join((sys.executable, "-m", "sync.cli", "debug", *words))
-    return Terminal(folder, "sh", "-c", f"{command}; echo ended $?; sleep 60", columns=80, rows=24)
+    own = shlex.join(("sh", "-c", f"echo $$ > {folder}/pid; exec {command}"))
+    return Terminal(folder, "sh", "-c", f"{own}; echo ended $?; sleep 60", columns=80, rows=24)
 
 
 @pytest.fixture
@@ -69,5 +72,6 @@ def test_breakpoints_and_frames(file, tmp_path):
         terminal.shows("inventory.lua  line 22  step", "> inventory.lua:22")
         terminal.keys("w")
         terminal.shows("> reserve.lua:21", "21•> local inventory")
-        terminal.keys("q")
-        terminal.shows("ended 0")
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGTERM)
+        terminal.shows("ended 143")
+        assert terminal.modes.startswith("0"), "the screen goes with it"

@@ -39,7 +39,6 @@ def test_it_goes_to_the_next_line_with_code():
         (">=3", [0, 0, 1, 1]),
         ("%2", [0, 1, 0, 1]),
         ("<2", [1, 0, 0, 0]),
-        ("%0", [0] * 4),
     ],
 )
 def test_counts(hit, wanted):
@@ -52,4 +51,5 @@ def test_conditions_and_logs():
     assert stops(Breakpoint(4, "broken"), 1) == [True]
     assert stops(Breakpoint(4, log="a is {a}, {broken}"), 1) == [False]
     assert hit_problem("often")
+    assert hit_problem("%0")
     assert not hit_problem(">= 5")
