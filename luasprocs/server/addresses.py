@@ -48,7 +48,7 @@ def _own(address: str) -> str:
 
 def _is_here(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     """Whether it is an address of this machine: no other one can be bound to."""
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004  # IPv4
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.bind((str(address), 0))
