@@ -13,7 +13,7 @@ from luasprocs.contract.codes import FindingCode
 from luasprocs_tui.values.numbers import ID_SHOWN, short_number, short_rate, spark
 from luasprocs_tui.values.safe import clean
 from luasprocs_tui.values.times import passed_since
-from luasprocs_tui.values.trouble import is_slow
+from luasprocs_tui.values.trouble import groups_of, is_slow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,7 +128,7 @@ def _short(server: str) -> str:
 
 
 def note_of(state: State, width: int) -> str:
-    """The line below: what to do about the worst, and what else there is, each with its key, in
+    """The line below: what to do about the worst, and what else the list of findings has, each with its key, in
     NOTE_LINES of `width` cells; often none.
     """
     if state.error:
@@ -139,6 +139,7 @@ def note_of(state: State, width: int) -> str:
     if state.snapshot.empty:
         return f"{worst.message}; {worst.hint}"
     each = [f"{title_of(one)} ({state.key_of(place_of(one))})" for one in others]
+    each += [f"{one.title} ({state.key_of('findings')})" for one in groups_of(state.snapshot.rows, state.now_ms())]
     said = f"{worst.hint};  also {', '.join(each)}" if each else worst.hint
     shown = len(each)
     while shown and len(wrap(said, width)) > NOTE_LINES:

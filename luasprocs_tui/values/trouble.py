@@ -136,6 +136,7 @@ class Group(NamedTuple):
     title: str
     wanted: str
     message: str
+    names: tuple[str, ...]
 
 
 def groups_of(rows: Collection[Row], now_ms: float) -> list[Group]:
@@ -151,7 +152,9 @@ def groups_of(rows: Collection[Row], now_ms: float) -> list[Group]:
             f"over {SLOW_SHARE:.0%} of the server's time, or {SLOW_US // 1000} ms for one run in a hundred",
         ),
     )
-    return [Group(title, f"-s {word}", f"{some_of(names)}: {why}") for title, word, names, why in each if names]
+    return [
+        Group(title, f"-s {word}", f"{some_of(names)}: {why}", tuple(names)) for title, word, names, why in each if names
+    ]
 
 
 def in_order(

@@ -14,7 +14,7 @@ from luasprocs.server.registry import Registry
 from luasprocs_tui.screens.sprocs import SprocsScreen
 from luasprocs_tui.widgets.table import Table
 from tests.live import put, sproc
-from tests.tui.pilot import KEYS, app, app_of, hides, listed, screen_of, shows, until
+from tests.tui.pilot import KEYS, app, app_of, hides, listed, screen_of, shows, text_of, until
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -94,6 +94,7 @@ async def test_what_is_mended_at_the_sprocs_opens_the_list_with_them(server: Ser
         assert isinstance(screen, SprocsScreen)
         await until(pilot, lambda: screen.sprocs == (name,), "the sproc under the cursor")
         assert "other.lua" not in screen_of(pilot)
+        await shows(pilot, "u ∆Undo" if name == "e.lua" else "p ∆Resume")
 
 
 async def test_what_stands_out_in_the_list_alone_is_listed_behind_the_findings(server: Server) -> None:
@@ -103,21 +104,34 @@ async def test_what_stands_out_in_the_list_alone_is_listed_behind_the_findings(s
     client.hset(KEYS.stats("slow.lua"), mapping=slow)
     missed: Any = {"missed": 1, "last_missed": int(time.time() * 1000)}
     client.hset(KEYS.stats("late.lua"), mapping=missed)
-    async with app(server).run_test(size=(120, 30)) as pilot:
+    gap(client)
+    async with app(server).run_test(size=(120, 30), notifications=True) as pilot:
         await listed(pilot)
+        await shows(pilot, "also MISSED (U), SLOW (!)")
         await shows(pilot, "◔ late.lua", "missed a scheduled time, noticed", "◐ slow.lua")
         await pilot.press("U")
         await shows(pilot, "missed times of late.lua, noticed then")
-        assert [row["LENGTH"] for row in pilot.app.screen.query_one(Table).sheet()] == ["missed"]
         await pilot.press("exclamation_mark")
-        await shows(pilot, "MISSED", "SLOW", "slow.lua: over 2% of the server's time")
-        await pilot.press("A")
+        await shows(pilot, "What is wrong  3", "∆Acknowledge", "SLOW", "slow.lua: over 2% of the server's time")
+        await hides(pilot, "W Since when")
+        await pilot.press("W")
+        await shows(pilot, "GAP is about no sproc")
+        await pilot.press("G", "W")
+        await shows(pilot, "Since when: slow.lua")
+        await pilot.press("escape", "A")
+        await shows(pilot, "SLOW can't be acknowledged", "W Since when")
+        await hides(pilot, "∆Acknowledge")
+        await pilot.press("k", "A")
         await shows(pilot, "Take note of it?")
+        assert "no daemon listened" not in text_of(pilot, "#text Static"), "of the gap, which is not selected"
         await pilot.press("tab", "enter")
         await hides(pilot, "MISSED")
-        assert codes(pilot) == set(), "no finding of luasprocs status"
-        await pilot.press("enter")
+        assert codes(pilot) == {"gap"}, "what is slow is no finding of luasprocs status"
+        await pilot.press("G", "enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, SprocsScreen), "the list")
         await hides(pilot, "other.lua")
+        await pilot.press("escape")
+        await shows(pilot, "What is wrong  2")
+        assert pilot.app.screen.query_one(Table).selected == "SLOW", "back where it was opened"
         await pilot.press("escape")
         await shows(pilot, "other.lua", "  late.lua")
