@@ -99,7 +99,8 @@ def beneath(row: Row, now_ms: float) -> str:
     if worst <= Trouble.ERRING and (said := _said_of_runs(row, worst, now_ms)):
         return said
     if row.state == "edited":
-        return f"edited live{_since(row, now_ms)}, not committed"
+        why = f"can't be committed: {row.uncommitted}" if row.uncommitted else "not committed"
+        return f"edited live{_since(row, now_ms)}, {why}"
     if row.state == "drift":
         return "changed by hand: luasprocs sync repairs it"
     if worst is Trouble.SLOW and row.state != "paused":
@@ -153,7 +154,9 @@ def groups_of(rows: Collection[Row], now_ms: float) -> list[Group]:
         ),
     )
     return [
-        Group(title, f"-s {word}", f"{some_of(names)}: {why}", tuple(names)) for title, word, names, why in each if names
+        Group(title, f"-s {word}", f"{some_of(names)}: {why}", tuple(names))
+        for title, word, names, why in each
+        if names
     ]
 
 
