@@ -28,8 +28,8 @@ class SyncState(NamedTuple):
     why it waits, or what failed; `created`, `updated`, `deleted`: what would be applied and isn't; `diffs`: the same, a
     unified diff each; `problems`: as `file:line:column: message`; `drift`: sprocs edited by hand; `edits_waiting`: live
     edits that can't be committed, `name: why`; `at`: unix seconds; `daemon`: who says so; `generation`: what was live then, 0 if
-    nobody knows. `followed_until_ms`: by when a daemon that follows git looks again, by the server's clock in unix milliseconds; 0
-    if none follows it, or the last one stopped in order.
+    nobody knows. `followed_until_ms`: by when a daemon that follows git looks again, by the server's clock in unix milliseconds;
+    0 if none follows it, or the last one stopped in order.
     """
 
     source: str = ""
