@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 from luasprocs.contract.codes import FindingCode
 from luasprocs.contract.encoding import raw, text
-from luasprocs.language.metadata import KEYS, says_yes
+from luasprocs.contract.metadata import KEYS
+from luasprocs.language.metadata import says_yes
 from luasprocs.language.triggers import HEADER_KEYS, described, schedule_of
 from luasprocs.operations.acknowledgeable import unknown_after_ms, until_ms
 from luasprocs.operations.findings import findings

@@ -113,19 +113,24 @@ class FindingsScreen(StateTable[Finding | Group], Acknowledging):
         """Keys that do nothing to the selected row are not offered."""
         super().say()
         if self.is_mounted:
-            useless = {"acknowledge": self._acknowledgeable() is None, "ribbon": not self._sproc}
+            useless = {
+                "acknowledge": self._acknowledgeable() is None,
+                "ribbon": self.selected is not None and not self._sproc,
+            }
             self.query_one(KeyLine).relabel({name: "" for name, is_so in useless.items() if is_so})
 
     def action_acknowledge(self) -> None:
         """Takes note of what is selected alone."""
         if (code := self._acknowledgeable()) is not None:
             self.controller.acknowledge({code})
+        elif self.selected is None:
+            super().action_acknowledge()
         else:
             self.shell.toast(f"{self._named} can't be acknowledged: only gaps and missed times can", bad=True)
 
     def action_ribbon(self) -> None:
-        """Opens the day of the sproc that the row is about."""
-        if name := self._sproc:
+        """Opens the day of the sproc that the row is about; without a row that of all."""
+        if (name := self._sproc) or self.selected is None:
             self.post_message(messages.OpenRibbon(name))
         else:
             self.shell.toast(f"{self._named} is about no sproc: in the list this key shows all of them", bad=True)
@@ -133,7 +138,7 @@ class FindingsScreen(StateTable[Finding | Group], Acknowledging):
     @property
     def _named(self) -> str:
         found = self.selected
-        return "nothing" if found is None else found.title if isinstance(found, Group) else title_of(found)
+        return found.title if isinstance(found, Group) else title_of(found) if found else ""
 
     @on(messages.RowOpened)
     async def _opened(self) -> None:
