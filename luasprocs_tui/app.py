@@ -83,6 +83,7 @@ class TuiApp(Shell):
             self.pop_screen()
         if isinstance(self.screen, SprocsScreen):
             self.screen.action_filter(event.wanted)
+            self.screen.goes_back_to(event.row)
 
     def refresh_now(self) -> None:
         super().refresh_now()

@@ -197,15 +197,19 @@ class OpenFailures(Open):
     """The executions that failed."""
 
 
+@dataclass(eq=False, repr=False)
 class OpenFindings(Open):
-    """All that is wrong."""
+    """All that is wrong. `at`: the row to stand on."""
+
+    at: str = ""
 
 
 @dataclass(eq=False, repr=False)
 class OpenList(Message):
-    """The list, filtered."""
+    """The list, filtered. `row`: of the findings, to go back to."""
 
     wanted: str
+    row: str
 
 
 class OpenDaemons(Open):

@@ -71,13 +71,14 @@ class GitDifference(NamedTuple):
     """How a live sproc differs from what git has of it.
 
     `waits`: lines of the diff to what git wants and is not live yet; `edit`: of a live edit; `difference`: from git's source
-    to the live one, None if they are the same.
+    to the live one, None if they are the same; `why`: the edit can't be committed.
     """
 
     commit: str
     waits: tuple[str, ...] = ()
     edit: Edit | None = None
     difference: Difference | None = None
+    why: str = ""
 
 
 def git_difference(registry: Registry, name: str) -> GitDifference:
@@ -91,12 +92,14 @@ def git_difference(registry: Registry, name: str) -> GitDifference:
         raise RegistryError(f"{name} was deleted meanwhile")
     sproc, edit = found[0], parse_edit(found[0].edit)
     heads = {f"--- live/{name}", f"+++ git/{name}"}
-    for diff in read_sync_state(registry).diffs:
+    state = read_sync_state(registry)
+    why = state.why_uncommitted(name) if edit else ""
+    for diff in state.diffs:
         if heads & set(diff.split("\n", 2)[:2]):
-            return GitDifference(sproc.commit, tuple(diff.splitlines()), edit)
+            return GitDifference(sproc.commit, tuple(diff.splitlines()), edit, why=why)
     base = edit.base if edit else sproc.blob
     if blob_like(base, sproc.source) == base:
         return GitDifference(sproc.commit)
     kept = read_blobs(registry, {base}, strict=False)
     difference = Difference(name, kept.get(base), sproc.source, lost="" if base in kept else base)
-    return GitDifference(sproc.commit, edit=edit, difference=difference)
+    return GitDifference(sproc.commit, edit=edit, difference=difference, why=why)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from luasprocs.contract.codes import DesiredState, FindingCode, Level, Work
 from luasprocs.language.values import some_of
 from luasprocs.operations.acknowledgeable import gaps_of, unknown_after_ms
+from luasprocs.operations.waiting_edits import hint_of, waiting_edits
 from luasprocs.registry.pins import pin_of
 from luasprocs.server.info import warnings, way_out
 from luasprocs.server.readable_errors import readable_error
@@ -105,14 +106,9 @@ def _registry(snapshot: Snapshot) -> Iterator[Finding]:
     if edits := sprocs.edits:
         names, first = tuple(one.name for one in edits), min(edits, key=lambda one: one.edit.at).edit
         since_ms = int(first.at * 1000)
-        yield Finding(
-            FindingCode.UNSAVED_EDIT,
-            f"live edits that are not committed: {some_of(names)}{_by(first.by, since_ms)}",
-            "a daemon that follows git commits it, unless git has changed it, too: luasprocs edit --merge; --undo undoes it",
-            names=names,
-            by=first.by,
-            since_ms=since_ms,
-        )
+        message = f"live edits that are not committed: {some_of(names)}{_by(first.by, since_ms)}"
+        hint = hint_of(waiting_edits(snapshot))
+        yield Finding(FindingCode.UNSAVED_EDIT, message, hint, names=names, by=first.by, since_ms=since_ms)
 
 
 def _empty(generation: int) -> Finding:
@@ -279,7 +275,8 @@ def _runs(snapshot: Snapshot) -> Iterator[Finding]:
         yield Finding(FindingCode.FAILING, message, "luasprocs logs --status error", names=names, since_ms=since_ms)
     if dead := snapshot.dead_jobs:
         message = f"{dead} job{'s have' if dead > 1 else ' has'} used up the retries"
-        yield Finding(FindingCode.DEAD_JOBS, message, "luasprocs jobs list --state dead; then retry or drop")
+        hint, since_ms = "luasprocs jobs list --state dead; then retry or drop", snapshot.dead_since_ms
+        yield Finding(FindingCode.DEAD_JOBS, message, hint, since_ms=since_ms)
     if gaps := gaps_of(snapshot):
         last = gaps[-1]
         message = (

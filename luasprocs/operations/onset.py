@@ -43,6 +43,8 @@ class Onset(NamedTuple):
         least_s, most_s = (max(0, at_ms - self.generation.at_ms) // 1000 for at_ms in (self.from_ms, self.to_ms))
         if self.from_ms == self.to_ms:
             return f"{_said(least_s)} after"
+        if least_s >= 2 * 3600:  # a minute more or less says nothing there
+            return f"{least_s // 3600} h {least_s % 3600 // 60} min after"
         if not least_s:
             return f"within {_said(most_s)} of"
         least, most = _said(least_s), _said(most_s)

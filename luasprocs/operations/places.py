@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from luasprocs.contract.encoding import time_ms
+from luasprocs.contract.encoding import number, text, time_ms
 from luasprocs.server.reading import raise_refusals
 from luasprocs.server.registry import Registry
 from luasprocs.state.daemons import Running, parse_heartbeats
@@ -19,10 +19,13 @@ Also = Callable[[Any, Registry], object]
 
 
 class OfShard(NamedTuple):
-    """`jobs`: how many are open, delayed and dead; `also`: replies to what else was asked, errors too."""
+    """`jobs`: how many are open, delayed and dead, the first since `dead_since_ms`; `also`: replies to what else was asked,
+    errors too.
+    """
 
     running: Running
     jobs: tuple[int, int, int]
+    dead_since_ms: int
     paused: tuple[Pause, ...]
     also: list[Any]
 
@@ -56,6 +59,7 @@ def read_place(registry: Registry, place: Registry, also: Also | None = None) ->
         lengths = (("XLEN", keys.jobs), ("LLEN", keys.enqueued), ("ZCARD", keys.delayed), ("XLEN", keys.dead))
         for command, key in lengths:
             pipe.execute_command(command, key)
+        pipe.xrange(keys.dead, count=1)
     known = len(pipe.command_stack)
     if also and place is not registry.common:
         also(pipe, place)
@@ -64,8 +68,9 @@ def read_place(registry: Registry, place: Registry, also: Also | None = None) ->
     now: Any = replies[0]
     rest = [None if isinstance(reply, Exception) else reply for reply in replies[1:known]]
     shared, own = rest[: ahead - 1], rest[ahead - 1 :]
-    beats, pauses, gaps, paused, *jobs = own or (None,) * 8
+    beats, pauses, gaps, paused, *jobs, oldest = own or (None,) * 9
     running = Running.on(keys.tag, time_ms(now), parse_heartbeats(beats or {}), parse_gaps(gaps, keys.tag))
     counts = ((jobs[0] or 0) + (jobs[1] or 0), jobs[2] or 0, jobs[3] or 0)
-    of_shard = OfShard(running, counts, parse_pauses(paused or (), pauses or {}), replies[known:])
+    dead_since_ms = number(text(oldest[0][0]).partition("-")[0]) if oldest else 0
+    of_shard = OfShard(running, counts, dead_since_ms, parse_pauses(paused or (), pauses or {}), replies[known:])
     return of_shard, Shared(*shared)

@@ -118,7 +118,8 @@ class Snapshot:
     """A registry and what runs it, at `now_ms` of the server's clock (unix milliseconds).
 
     `unreachable`: why the server does not answer; then there is nothing else. `open_jobs`: those that run, or are to run, now
-    or later. `wanted`: what a repository at hand wants, None for none.
+    or later; `dead_since_ms`: when the first of the dead ones died, 0 for none. `wanted`: what a repository at hand wants, None
+    for none.
     """
 
     now_ms: int = 0
@@ -130,6 +131,7 @@ class Snapshot:
     open_jobs: int = 0
     delayed_jobs: int = 0
     dead_jobs: int = 0
+    dead_since_ms: int = 0
     paused: tuple[Pause, ...] = ()
     acknowledged: Mapping[FindingCode, Acknowledged] = field(default_factory=dict)
     wanted: Wanted | None = None
@@ -265,6 +267,7 @@ def read_beside(registry: Registry, also: Also | None = None) -> tuple[Snapshot,
         open_jobs=sum(one.jobs[0] for one in each),
         delayed_jobs=sum(one.jobs[1] for one in each),
         dead_jobs=sum(one.jobs[2] for one in each),
+        dead_since_ms=min(filter(None, (one.dead_since_ms for one in each)), default=0),
         paused=merged_pauses(one.paused for one in each),
         acknowledged=parse_acknowledged(shared.acknowledged),
     )

@@ -26,9 +26,10 @@ class SyncState(NamedTuple):
 
     `source`: the repository; `commit`, `branch`, `subject`, `author`: what git wants; `state`: a `DesiredState`; `reason`:
     why it waits, or what failed; `created`, `updated`, `deleted`: what would be applied and isn't; `diffs`: the same, a
-    unified diff each; `problems`: as `file:line:column: message`; `drift`: sprocs edited by hand; `at`: unix seconds;
-    `daemon`: who says so; `generation`: what was live then, 0 if nobody knows. `followed_until_ms`: by when a daemon that follows
-    git looks again, by the server's clock in unix milliseconds; 0 if none follows it, or the last one stopped in order.
+    unified diff each; `problems`: as `file:line:column: message`; `drift`: sprocs edited by hand; `edits_waiting`: live
+    edits that can't be committed, `name: why`; `at`: unix seconds; `daemon`: who says so; `generation`: what was live then, 0 if
+    nobody knows. `followed_until_ms`: by when a daemon that follows git looks again, by the server's clock in unix milliseconds;
+    0 if none follows it, or the last one stopped in order.
     """
 
     source: str = ""
@@ -44,6 +45,7 @@ class SyncState(NamedTuple):
     diffs: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     drift: tuple[str, ...] = ()
+    edits_waiting: tuple[str, ...] = ()
     at: float = 0.0
     daemon: str = ""
     generation: int = 0
@@ -53,6 +55,10 @@ class SyncState(NamedTuple):
     def said(self) -> tuple[object, ...]:
         """All but when, for telling whether there is news."""
         return tuple(value for name, value in self._asdict().items() if name not in {"at", "followed_until_ms"})
+
+    def why_uncommitted(self, name: str) -> str:
+        """Why the live edit of a sproc can't be committed; "" if none waits."""
+        return next((one[len(name) + 2 :] for one in self.edits_waiting if one.startswith(f"{name}: ")), "")
 
     def stored(self) -> dict[Any, Any]:
         """Its fields in the hash."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from luasprocs.contract.codes import FindingCode
 from luasprocs.operations.acknowledgeable import gaps_of, unknown_after_ms
+from luasprocs.operations.waiting_edits import waiting_edits
 from luasprocs.state.jobs import count_dead
 from luasprocs_tui.values.snapshots import Counts
 
@@ -51,10 +52,15 @@ def with_around(
 ) -> tuple[Row, ...]:
     """The rows with all of it; missed times that somebody has acknowledged are left out."""
     found: dict[str, dict[str, Any]] = {}
+    waiting = waiting_edits(around)
     for edit in around.sprocs.edits if around.sprocs else ():
-        found[edit.name] = {"by": edit.edit.by.partition(" <")[0], "since_ms": int(edit.edit.at * 1000)}
+        found[edit.name] = {
+            "by": edit.edit.by.partition(" <")[0],
+            "since_ms": int(edit.edit.at * 1000),
+            "uncommitted": waiting.get(edit.name, ""),
+        }
     for pause in around.paused:
-        found[pause.name] = {"by": pause.by, "since_ms": pause.since_ms}
+        found.setdefault(pause.name, {}).update(by=pause.by, since_ms=pause.since_ms)
     for name, jobs in dead.items():
         found.setdefault(name, {}).update(dead=jobs.number, dead_error=jobs.error)
     for one in _missed(around):
@@ -63,7 +69,15 @@ def with_around(
     return tuple(_with(row, found.get(row.name, {})) for row in rows)
 
 
-_NOTHING: dict[str, Any] = {"by": "", "since_ms": 0, "dead": 0, "dead_error": "", "missed": 0, "missed_ms": 0}
+_NOTHING: dict[str, Any] = {
+    "by": "",
+    "since_ms": 0,
+    "dead": 0,
+    "dead_error": "",
+    "missed": 0,
+    "missed_ms": 0,
+    "uncommitted": "",
+}
 
 
 def _with(row: Row, found: dict[str, Any]) -> Row:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 from luasprocs.contract.codes import FindingCode
 from luasprocs.contract.encoding import raw, text
+from luasprocs.contract.metadata import KEYS
 from luasprocs.language.metadata import says_yes
 from luasprocs.language.triggers import HEADER_KEYS, described, schedule_of
 from luasprocs.operations.acknowledgeable import unknown_after_ms, until_ms
@@ -25,6 +26,7 @@ from luasprocs.server.reading import raise_refusals
 from luasprocs.server.shards import each_shard, reached
 from luasprocs.state.stats import summed
 from luasprocs_tui.backend.around import DeadJobsReader, counts_of, with_around
+from luasprocs_tui.backend.missed_times import MissedTimes
 from luasprocs_tui.backend.rates import PulseCounter, StatsCounter
 from luasprocs_tui.values.rows import Row, state_of
 from luasprocs_tui.values.snapshots import Snapshot
@@ -54,7 +56,7 @@ COUNTED = (
     *(b"calls", b"call_errors", b"runs", b"errors", b"duration_us_total", b"calls_us_total", b"last_run"),
     *(b"last_status", b"failed_in_a_row", b"failing_since", b"last_error", b"missed", b"last_missed"),
 )
-HEADER_FIELDS = ("description", *HEADER_KEYS, "runasync", "enabled", "library", "catchup", "commit")
+HEADER_FIELDS = ("description", *HEADER_KEYS, "runasync", "enabled", "library", "catchup", "misfire", "commit")
 
 
 class SnapshotReader:
@@ -76,6 +78,7 @@ class SnapshotReader:
         self._pulse = PulseCounter()
         self._stats = StatsCounter()
         self._dead = DeadJobsReader()
+        self._missed = MissedTimes()
 
     def there(self) -> Registry:
         """The registry with those shards that answered when it was read last; with all as long as it wasn't."""
@@ -141,6 +144,7 @@ class SnapshotReader:
             counts=counts_of(around),
             running=around.running,
             missed=sprocs.missed,
+            due_ms=self._missed.read(self.there(), sprocs.missed),
             sources=sprocs.live.triggers,
             to_acknowledge=until_ms(around),
             seen_ms=(unknown_after_ms(around, FindingCode.GAP), unknown_after_ms(around, FindingCode.MISSED)),
@@ -201,6 +205,7 @@ class SnapshotReader:
             schedule=schedule_of(fields),
             commit=self._committed(sproc, fields.get("commit", "")),
             asynchronous=says_yes(fields, "runasync"),
+            misfire=fields.get("misfire", "").lower() or KEYS["misfire"].default(fields),
             catches_up=fields.get("catchup", "").lower() == "scan",
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from luasprocs.contract.codes import FindingCode
 from luasprocs.errors import JobError
 from luasprocs.operations.drafts import Drafts
 from luasprocs.server.urls import redacted
@@ -16,7 +17,7 @@ from luasprocs_tui.values.sync_status import sync_lines
 from luasprocs_tui.widgets.dialog import Show
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from luasprocs.operations.contexts import Context
     from luasprocs.operations.edit import LastChange
@@ -121,18 +122,18 @@ class Controller:
             lambda lines: self._app.push_screen(Show(f"Generation {generation.generation}", "\n".join(lines))),
         )
 
-    def acknowledge(self) -> None:
-        """Takes note of the gaps and missed times that there are."""
+    def acknowledge(self, codes: Collection[FindingCode] = (FindingCode.GAP, FindingCode.MISSED)) -> None:
+        """Takes note of the gaps and missed times that there are, or of one of both."""
         snapshot = self._app.state.snapshot
         if snapshot is None or not snapshot.to_acknowledge:
             self._app.toast("there are no gaps and no missed times that nobody has taken note of")
             return
-        until_ms = snapshot.to_acknowledge
+        until_ms = {code: ms for code, ms in snapshot.to_acknowledge.items() if code in codes}
         found = "\n".join(one.message for one in snapshot.findings if one.code in until_ms)
 
         def change() -> str:
             self._backend.acknowledge(until_ms)
-            return "gaps and missed times so far are known: findings no more"
+            return f"{' and '.join(_NOTED[code] for code in until_ms)} so far are known: findings no more"
 
         question = Question("Take note of it?", found, "Acknowledge", self._context.name)
         self._runner.sure(question, partial(self._do, change))
@@ -147,6 +148,9 @@ class Controller:
         """Forgets jobs, after asking."""
         question = Question(f"Drop {_counted(jobs)}?", _about(jobs), "Drop", jobs[0].sproc)
         self._runner.sure(question, partial(self._do, partial(_each, jobs, self._backend.drop, "dropped")))
+
+
+_NOTED = {FindingCode.GAP: "gaps", FindingCode.MISSED: "missed times"}
 
 
 def listed(names: Sequence[str]) -> str:

@@ -199,9 +199,10 @@ class Acknowledging(BaseScreen):
 class SprocActions(BaseScreen):
     """A screen that has sprocs."""
 
-    def label_keys(self, *, paused: bool) -> None:
-        """Says what a key does to those that are meant; `paused`: all of them are."""
-        self.query_one(KeyLine).relabel({"pause": "Resume"} if paused else {})
+    def label_keys(self, *states: str) -> None:
+        """Says what keys do to sprocs in these states; what undoes an edit comes first."""
+        resumes = {"pause": "Resume"} if set(states) == {"paused"} else {}
+        self.query_one(KeyLine).relabel(resumes | ({"undo": "Undo"} if "edited" in states else {}))
 
     def action_stats(self) -> None:
         if names := self.some_sprocs:

@@ -69,8 +69,7 @@ class CronScreen(SprocActions, TableScreen[tuple[ScheduleInfo, int]]):
     def say(self) -> None:
         super().say()
         if self.is_mounted:
-            meant = self.meant
-            self.label_keys(paused=bool(meant) and all(one.state == "paused" for one, _ in meant))
+            self.label_keys(*(one.state for one, _ in self.meant))
 
     def about(self, row: tuple[ScheduleInfo, int]) -> str:
         one, now_ms = row

@@ -31,6 +31,11 @@ class Beat(NamedTuple):
         """Whether it was heard of lately."""
         return self.daemon.alive(self.now_ms)
 
+    @property
+    def until_ms(self) -> int:
+        """Up to when it is known to have lived."""
+        return self.now_ms if self.alive else self.daemon.heard_ms
+
 
 class DaemonsScreen(StateTable[Beat]):
     """Those that were heard of in the last ten minutes; who stopped in order isn't among them."""
@@ -67,7 +72,7 @@ class DaemonsScreen(StateTable[Beat]):
             one.host,
             str(one.pid or ""),
             age(one.age_ms(row.now_ms) / 1000),
-            age(max(0.0, row.now_ms / 1000 - one.started_s)) if one.started_s else "",
+            age(max(0.0, row.until_ms / 1000 - one.started_s)) if one.started_s else "",
             *(short_number(number) for number in (one.lag, one.read, one.runs, one.jobs)),
             f"{row.shards}/{row.of}" if row.of > 1 else "yes" if row.shards else "no",
         )

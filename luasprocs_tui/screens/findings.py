@@ -15,6 +15,8 @@ from luasprocs_tui.values.columns import Column, Line
 from luasprocs_tui.values.header import place_of, title_of
 from luasprocs_tui.values.numbers import age
 from luasprocs_tui.values.trouble import Group, groups_of
+from luasprocs_tui.widgets.keys import KeyLine
+from luasprocs_tui.widgets.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,6 +37,8 @@ _HELPS: Mapping[str, tuple[str, ...]] = {
     FindingCode.UNSAVED_EDIT: ("history", "undo"),
 }
 """What to press here, first what leads there."""
+_OF_SPROCS = frozenset({FindingCode.FAILING, FindingCode.MISSED, FindingCode.PAUSED, FindingCode.UNSAVED_EDIT})
+"""Whose names are those of sprocs."""
 _RESUMES = {"pause": "Resume"}
 """What a key does to that which is paused."""
 _TONES = {"error": ("bad", "●"), "warning": ("warn", "◐"), "info": ("off", "○")}
@@ -54,6 +58,10 @@ class FindingsScreen(StateTable[Finding | Group], Acknowledging):
         Column("WHAT IT IS", 20, 400, grow=True),
     )
     BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("findings")]
+
+    def __init__(self, at: str = "") -> None:
+        super().__init__()
+        self._at = at
 
     def rows(self, snapshot: Snapshot) -> Sequence[Finding | Group]:
         return [*snapshot.findings, *groups_of(snapshot.rows, self.shell.state.now_ms())]
@@ -79,14 +87,67 @@ class FindingsScreen(StateTable[Finding | Group], Acknowledging):
         first = ["enter"] if row.code in _LISTED else []
         return f"; here {', then '.join(first + each[:1])}{''.join(f', {one}' for one in each[1:])}" if each else ""
 
+    @property
+    def _sproc(self) -> str:
+        """The first sproc that the selected row is about, or ""."""
+        found, snapshot = self.selected, self.shell.state.snapshot
+        if isinstance(found, Group) or (found is not None and found.code in _OF_SPROCS):
+            return found.names[0]
+        if found is not None and found.code is FindingCode.DEAD_JOBS and snapshot:
+            return next((row.name for row in snapshot.rows if row.dead), "")
+        return ""
+
+    def _acknowledgeable(self) -> FindingCode | None:
+        found, snapshot = self.selected, self.shell.state.snapshot
+        if snapshot is None or not isinstance(found, Finding):
+            return None
+        return found.code if found.code in snapshot.to_acknowledge else None
+
+    def show(self, found: Sequence[Finding | Group]) -> None:
+        super().show(found)
+        if self._at in self._shown:
+            self.query_one(Table).go_to(self._shown.index(self._at))
+            self._at = ""
+
+    def say(self) -> None:
+        """Keys that do nothing to the selected row are not offered."""
+        super().say()
+        if self.is_mounted:
+            useless = {
+                "acknowledge": self._acknowledgeable() is None,
+                "ribbon": self.selected is not None and not self._sproc,
+            }
+            self.query_one(KeyLine).relabel({name: "" for name, is_so in useless.items() if is_so})
+
+    def action_acknowledge(self) -> None:
+        """Takes note of what is selected alone."""
+        if (code := self._acknowledgeable()) is not None:
+            self.controller.acknowledge({code})
+        elif self.selected is None:
+            super().action_acknowledge()
+        else:
+            self.shell.toast(f"{self._named} can't be acknowledged: only gaps and missed times can", bad=True)
+
+    def action_ribbon(self) -> None:
+        """Opens the day of the sproc that the row is about; without a row that of all."""
+        if (name := self._sproc) or self.selected is None:
+            self.post_message(messages.OpenRibbon(name))
+        else:
+            self.shell.toast(f"{self._named} is about no sproc: in the list this key shows all of them", bad=True)
+
+    @property
+    def _named(self) -> str:
+        found = self.selected
+        return found.title if isinstance(found, Group) else title_of(found) if found else ""
+
     @on(messages.RowOpened)
     async def _opened(self) -> None:
         found = self.selected
         if found is None:
             return
         if isinstance(found, Group):
-            self.post_message(messages.OpenList(found.wanted))
+            self.post_message(messages.OpenList(found.wanted, found.title))
         elif found.code in _LISTED:
-            self.post_message(messages.OpenList(_LISTED[found.code]))
+            self.post_message(messages.OpenList(_LISTED[found.code], found.code))
         elif (action := actions.of(place_of(found))) and action.name != self.PLACE:
             await self.run_action(action.target)

@@ -33,7 +33,6 @@ _OF_ALL: Mapping[type[messages.Open], Callable[[], BaseScreen]] = {
     messages.OpenSchedules: CronScreen,
     messages.OpenJobs: JobsScreen,
     messages.OpenFailures: partial(ExecutionsScreen, wanted="-s failed"),
-    messages.OpenFindings: FindingsScreen,
     messages.OpenDaemons: DaemonsScreen,
     messages.OpenOutages: OutagesScreen,
     messages.OpenShards: ShardsScreen,
@@ -49,6 +48,8 @@ def screen_for(asked: messages.Open) -> BaseScreen:
             return RecordScreen(record, chain)
         case messages.OpenReplay(record):
             return ReplayScreen(record)
+        case messages.OpenFindings(row):
+            return FindingsScreen(row)
         case messages.OpenOf(sproc):
             return _OF_ONE[type(asked)](sproc)
     return _OF_ALL[type(asked)]()

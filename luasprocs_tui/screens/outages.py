@@ -45,7 +45,7 @@ class OutagesScreen(StateTable[Outage], Acknowledging):
     def line(self, row: Outage) -> Line:
         cells = (
             stamp(row.from_ms),
-            age((row.to_ms - row.from_ms) / 1000) if row.sources else "missed",
+            age((row.to_ms - row.from_ms) / 1000) if row.sources or row.to_ms > row.from_ms else "",
             str(len(row.sprocs) or ""),
             str(len(row.caught) or "none") if row.sprocs and not row.repeat else "",
             str(len(row.missed) or ""),
@@ -65,8 +65,8 @@ class OutagesScreen(StateTable[Outage], Acknowledging):
             if row.sources
             else "",
             *self._caught_up(row),
-            f"missed times of {some_of(row.missed)}{'' if row.sources else ', noticed then'}; "
-            f"{self.shell.state.key_of('cron')} counts them"
+            f"missed times of {some_of(row.missed)}{'' if row.sources else f', noticed {stamp(row.to_ms)}'}; "
+            f"{self.shell.state.key_of('execute')} in the list runs it now, {self.shell.state.key_of('cron')} counts them"
             if row.missed
             else "",
             f"{self.shell.state.key_of('acknowledge')} once you have dealt with it" if row.new else "acknowledged",

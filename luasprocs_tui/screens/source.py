@@ -104,7 +104,7 @@ class SourceScreen(SprocActions, PolledScreen):
         snapshot = self.shell.state.snapshot
         row = next((row for row in snapshot.rows if row.name == self._sproc), None) if snapshot else None
         state = f"{row.shown_state}  {row.trigger}" if row else ""
-        self.label_keys(paused=row is not None and row.state == "paused")
+        self.label_keys(*(row.state,) if row else ())
         title = Text.assemble(self.way, (clean(self._sproc, 400), "bold"), "  ", clean(f"{self._said}  {state}", 400))
         title.no_wrap, title.overflow = True, "ellipsis"
         draw(self, "#title", title)

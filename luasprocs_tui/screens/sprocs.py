@@ -61,6 +61,7 @@ class SprocsScreen(SprocActions, Sorted, WithPanels):
         self._quiet = 0
         self._all = False
         self._marked: frozenset[str] = frozenset()
+        self._back_to: tuple[str, str] | None = None
 
     def compose(self) -> ComposeResult:
         yield Status()
@@ -163,8 +164,7 @@ class SprocsScreen(SprocActions, Sorted, WithPanels):
 
     def _describe(self, name: str | None) -> None:
         row = self._rows.get(name or "")
-        meant = self.sprocs
-        self.label_keys(paused=bool(meant) and all(self._rows[one].state == "paused" for one in meant))
+        self.label_keys(*(self._rows[one].state for one in self.sprocs))
         self.query_one(Table).none = NO_MATCH if self._rows else NONE if self._snapshot else ""
         said = ""
         if row:
@@ -213,6 +213,10 @@ class SprocsScreen(SprocActions, Sorted, WithPanels):
         card = self.query_one(Status).query_one("#card").display
         return card or self.query_one(TypedLine).display or bool(self._marked)
 
+    def goes_back_to(self, finding: str) -> None:
+        """Escape leads to a row of what is wrong, as long as this filter stands."""
+        self._back_to = self.query_one(TypedLine).value, finding
+
     def action_filter(self, text: str | None = None) -> None:
         """Opens the filter, or filters by a text."""
         self.query_one(TypedLine).open(HINT, text)
@@ -251,6 +255,9 @@ class SprocsScreen(SprocActions, Sorted, WithPanels):
         if self.query_one(Status).close_card():
             return
         line = self.query_one(TypedLine)
+        if line.display and self._back_to is not None and line.value == self._back_to[0]:
+            self.post_message(messages.OpenFindings(self._back_to[1]))
+        self._back_to = None
         if not line.display:
             self._marked = frozenset()
         line.close(empty=True)

@@ -46,15 +46,16 @@ def _changed(one: Difference) -> list[str]:
 
 def git_lines(found: GitDifference, wants: str) -> list[str]:
     """How a live sproc differs from what git has: a live edit, or a change by hand. `wants`: what git wants, in a line."""
+    waits = [f"its live edit can't be committed: {found.why}"] if found.why else []
     if found.waits:
-        return [f"git wants another source of it: {wants}", "", *found.waits]
+        return [f"git wants another source of it: {wants}", *waits, "", *found.waits]
     if found.difference is None:
         return [f"its source is as git has it: commit {found.commit}"]
     edit = found.edit
     said = f"edited live by {edit.by}, not committed yet" if edit else "changed by hand: a sync takes it back"
     if found.difference.lost:
-        return [said, "", f"what git has of it ({found.difference.lost[:ID_SHOWN]}) is not kept in Redis"]
-    return [said, "", *found.difference.lines("git", "live")]
+        return [said, *waits, "", f"what git has of it ({found.difference.lost[:ID_SHOWN]}) is not kept in Redis"]
+    return [said, *waits, "", *found.difference.lines("git", "live")]
 
 
 def header_diff(sproc: Sproc, changes: Mapping[str, str | None]) -> str:

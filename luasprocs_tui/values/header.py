@@ -13,7 +13,7 @@ from luasprocs.contract.codes import FindingCode
 from luasprocs_tui.values.numbers import ID_SHOWN, short_number, short_rate, spark
 from luasprocs_tui.values.safe import clean
 from luasprocs_tui.values.times import passed_since
-from luasprocs_tui.values.trouble import is_slow
+from luasprocs_tui.values.trouble import groups_of, is_slow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,7 +128,7 @@ def _short(server: str) -> str:
 
 
 def note_of(state: State, width: int) -> str:
-    """The line below: what to do about the worst, and what else there is, each with its key, in
+    """The line below: what to do about the worst, and what else the list of findings has, each with its key, in
     NOTE_LINES of `width` cells; often none.
     """
     if state.error:
@@ -139,6 +139,7 @@ def note_of(state: State, width: int) -> str:
     if state.snapshot.empty:
         return f"{worst.message}; {worst.hint}"
     each = [f"{title_of(one)} ({state.key_of(place_of(one))})" for one in others]
+    each += [f"{one.title} ({state.key_of('findings')})" for one in groups_of(state.snapshot.rows, state.now_ms())]
     said = f"{worst.hint};  also {', '.join(each)}" if each else worst.hint
     shown = len(each)
     while shown and len(wrap(said, width)) > NOTE_LINES:
@@ -167,7 +168,9 @@ def pulse_of(state: State, bars: int, room: int) -> Text:
     daemons = f"{pulse.daemons} daemon{'' if pulse.daemons == 1 else 's'}"
     parts = {
         "daemons": part(daemons, "daemons", "" if pulse.daemons else "bold yellow"),
-        "silent": part(f"  {counts.silent} silent", "daemons", "bold red") if counts.silent else None,
+        "silent": part(f"  {counts.silent} silent{_silent(snapshot, room)}", "daemons", "bold red")
+        if counts.silent
+        else None,
         "events": part(f"  ev {short_rate(last)}/s", "executions"),
         "runs": part(f"  runs {short_rate(pulse.runs_per_s)}/s", "executions"),
         "errors": part(f"  ERR {short_rate(errors)}/s", "failures", "bold red" if errors else ""),
@@ -179,6 +182,21 @@ def pulse_of(state: State, bars: int, room: int) -> Text:
         if sum(len(one[0]) for one in parts.values() if one) > room:
             parts[extra] = None
     return Text.assemble(*_fitting([one for one in parts.values() if one], room), no_wrap=True, overflow="ellipsis")
+
+
+def _silent(snapshot: Snapshot, room: int) -> str:
+    """The first that is silent, by name, where `room` is wide."""
+    running = snapshot.running
+    silent = [one.id for one in running.daemons if not one.alive(running.now_ms)] if running else []
+    return (
+        f" ({clean(silent[0], 40)}{f' +{len(silent) - 1}' * (len(silent) > 1)})"
+        if silent and room >= _NAMED_FROM
+        else ""
+    )
+
+
+_NAMED_FROM = 110
+"""Cells of a screen of 120, with room to spare."""
 
 
 def _fitting(parts: list[tuple[str, Style]], room: int) -> list[tuple[str, Style]]:

@@ -85,7 +85,7 @@ def text_of(card: Card, snapshot: Snapshot) -> str:
 
 
 def _length(cost: list[Outage]) -> str:
-    return age(max((one.to_ms - one.from_ms for one in cost), default=0) / 1000)
+    return age(max((one.to_ms - one.from_ms for one in cost if one.sources), default=0) / 1000)
 
 
 _SLACK_MS = 10_000

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from luasprocs.language.misfire import ALL_LIMIT
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from luasprocs.operations.snapshot import Missed
     from luasprocs.state.executions import Gap
@@ -16,7 +18,8 @@ TOGETHER_MS = 2000
 
 
 class Outage(NamedTuple):
-    """From when to when (unix milliseconds of the server's clock) events of `sources` were not seen; schedules that `missed`.
+    """From when to when (unix milliseconds of the server's clock) events of `sources` were not seen; schedules that `missed`:
+    without sources, from when a time was due to when that was noticed.
 
     `why`: what the first gap says; `new`: nobody has acknowledged it; `repeat`: events may have run twice instead. `sprocs`:
     those that the sources trigger now; `caught`: those of them that catch up by themselves.
@@ -39,14 +42,37 @@ def outages_of(snapshot: Snapshot) -> list[Outage]:
     gaps = snapshot.running.gaps if snapshot.running else ()
     catching = {row.name for row in snapshot.rows if row.catches_up}
     found: list[Outage] = []
-    for one in outages(gaps, snapshot.missed, *snapshot.seen_ms):
+    misfire = {row.name: row.misfire for row in snapshot.rows}
+    for one in outages(gaps, snapshot.missed, *snapshot.seen_ms, snapshot.due_ms):
         sprocs = sorted({name for source in one.sources for name in snapshot.sources.get(source, ())})
-        found.append(one._replace(sprocs=tuple(sprocs), caught=tuple(name for name in sprocs if name in catching)))
+        means = _MISFIRE.get(misfire.get(one.missed[0], ""), "") if one.missed and not one.sources else ""
+        found.append(
+            one._replace(
+                why=f"{one.why}: {means}" if means else one.why,
+                sprocs=tuple(sprocs),
+                caught=tuple(name for name in sprocs if name in catching),
+            )
+        )
     return found
 
 
-def outages(gaps: Iterable[Gap], missed: Sequence[Missed], gap_seen_ms: int, missed_seen_ms: int) -> list[Outage]:
-    """The newest first. `gap_seen_ms`, `missed_seen_ms`: up to when somebody has acknowledged them."""
+_MISFIRE = {
+    "skip": "misfire=skip gives them up",
+    "once": "misfire=once runs only the last one late",
+    "all": f"misfire=all runs only the last {ALL_LIMIT} late",
+}
+
+
+def outages(
+    gaps: Iterable[Gap],
+    missed: Sequence[Missed],
+    gap_seen_ms: int,
+    missed_seen_ms: int,
+    due_ms: Mapping[str, int] | None = None,
+) -> list[Outage]:
+    """The newest first. `gap_seen_ms`, `missed_seen_ms`: up to when somebody has acknowledged them; `due_ms`: when the first
+    time of each schedule was due, if that is known.
+    """
     found: list[Outage] = []
     for gap in sorted(gaps, key=lambda one: (one.kind, one.from_ms)):
         one = Outage(
@@ -62,7 +88,8 @@ def outages(gaps: Iterable[Gap], missed: Sequence[Missed], gap_seen_ms: int, mis
         at = next((at for at, one in enumerate(found) if one.from_ms <= late.at_ms <= one.to_ms + _NOTICED_MS), None)
         if at is None:
             why = "scheduled times were missed"
-            found.append(Outage(late.at_ms, late.at_ms, (), (late.name,), why, new=late.at_ms > missed_seen_ms))
+            first_ms = min((due_ms or {}).get(late.name, late.at_ms), late.at_ms)
+            found.append(Outage(first_ms, late.at_ms, (), (late.name,), why, new=late.at_ms > missed_seen_ms))
         else:
             found[at] = found[at]._replace(missed=(*found[at].missed, late.name))
     return sorted(found, key=lambda one: -one.to_ms)

@@ -52,7 +52,8 @@ class Row(NamedTuple):
     `by`, `since_ms`: who paused or edited it, and when (unix milliseconds), as far as is known; `asynchronous`: it runs in
     a worker; `catches_up`: after a gap it runs for each key that matches (`catchup=scan`). `dead`: its dead jobs, and
     `dead_error`, of the newest; `missed`: times that its schedule has missed so far, 0 if somebody has acknowledged the
-    last, which was noticed at `missed_ms`.
+    last, which was noticed at `missed_ms`; `misfire`: what becomes of such times; `uncommitted`: why
+    its live edit can't be committed.
     """
 
     name: str
@@ -70,6 +71,8 @@ class Row(NamedTuple):
     dead_error: str = ""
     missed: int = 0
     missed_ms: int = 0
+    uncommitted: str = ""
+    misfire: str = ""
 
     @property
     def shown_state(self) -> str:

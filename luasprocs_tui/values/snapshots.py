@@ -64,6 +64,7 @@ class Snapshot(NamedTuple):
     """The registry at one moment. `read_at_s`: of the monotonic clock; `longest`: name and trigger, what the columns must hold;
     `findings`: what is wrong, the worst first; `pulse`: None where it can't be read; `shards`: of a
     cluster; `counts`: of what may need a look; `running`: daemons and gaps; `missed`: schedules that have missed times;
+    `due_ms`: when the first of the last ones was due, as far as is known;
     `seen_ms`: up to when somebody has acknowledged gaps, and missed times; `to_acknowledge`: up to when somebody who has seen
     this can; `sources`: each with the sprocs that it triggers.
     """
@@ -78,6 +79,7 @@ class Snapshot(NamedTuple):
     counts: Counts = NO_COUNTS
     running: Running | None = None
     missed: tuple[Missed, ...] = ()
+    due_ms: Mapping[str, int] = {}
     seen_ms: tuple[int, int] = (0, 0)
     to_acknowledge: Mapping[FindingCode, int] = {}
     sources: Mapping[str, tuple[str, ...]] = {}

@@ -41,6 +41,11 @@ def sync_lines(state: SyncState, suspended: str) -> list[str]:
     changes = [line for kind in named for line in kind]
     nothing = "nothing of it is live" if state.state == DesiredState.REFUSED else "nothing waits to be applied"
     lines += ["", *(changes or [nothing])]
+    lines += (
+        ["", *(f"live edit that can't be committed: {one}" for one in state.edits_waiting)]
+        if state.edits_waiting
+        else []
+    )
     others = [one for one in state.problems if one not in state.reason]
     lines += ["", "problems", *others] if others else []
     lines += ["", *(f"edited by hand: {name}" for name in state.drift)] if state.drift else []

@@ -99,7 +99,8 @@ def beneath(row: Row, now_ms: float) -> str:
     if worst <= Trouble.ERRING and (said := _said_of_runs(row, worst, now_ms)):
         return said
     if row.state == "edited":
-        return f"edited live{_since(row, now_ms)}, not committed"
+        why = f"can't be committed: {row.uncommitted}" if row.uncommitted else "not committed"
+        return f"edited live{_since(row, now_ms)}, {why}"
     if row.state == "drift":
         return "changed by hand: luasprocs sync repairs it"
     if worst is Trouble.SLOW and row.state != "paused":
@@ -136,6 +137,7 @@ class Group(NamedTuple):
     title: str
     wanted: str
     message: str
+    names: tuple[str, ...]
 
 
 def groups_of(rows: Collection[Row], now_ms: float) -> list[Group]:
@@ -151,7 +153,11 @@ def groups_of(rows: Collection[Row], now_ms: float) -> list[Group]:
             f"over {SLOW_SHARE:.0%} of the server's time, or {SLOW_US // 1000} ms for one run in a hundred",
         ),
     )
-    return [Group(title, f"-s {word}", f"{some_of(names)}: {why}") for title, word, names, why in each if names]
+    return [
+        Group(title, f"-s {word}", f"{some_of(names)}: {why}", tuple(names))
+        for title, word, names, why in each
+        if names
+    ]
 
 
 def in_order(

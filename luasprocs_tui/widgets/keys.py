@@ -33,7 +33,9 @@ class KeyLine(Widget):
         self._labels: Mapping[str, str] = {}
 
     def relabel(self, labels: Mapping[str, str]) -> None:
-        """What stands at the keys of some actions, by name, in place of their own labels."""
+        """What stands at the keys of some actions, by name, in place of their own labels: one that is left out otherwise comes
+        first then, and "" leaves one out.
+        """
         if labels != self._labels:
             self._labels = labels
             self.refresh()
@@ -48,11 +50,11 @@ class KeyLine(Widget):
 
     def render(self) -> Text:
         active = self.screen.active_bindings
-        first = {one.binding.action: one for one in reversed(active.values()) if one.binding.show}
+        first = {one.binding.action: one for one in reversed(active.values()) if self._is_shown(one)}
         last = [one for one in (first.get("app.help"), active.get(self.app.COMMAND_PALETTE_BINDING)) if one]
         here = getattr(self.screen, "PLACE", "")
         others = [one for one in reversed(first.values()) if one not in last and one.binding.action != here]
-        others.sort(key=lambda one: (not one.enabled, actions.footer_rank(one.binding.action)))
+        others.sort(key=lambda one: (not one.enabled, one.binding.show, actions.footer_rank(one.binding.action)))
         line, end = Text(no_wrap=True, end=""), Text.assemble(*map(self._word, last))
         room = self.size.width - end.cell_len
         words = [self._word(one) for one in others]
@@ -63,6 +65,9 @@ class KeyLine(Widget):
             line.append_text(word)
         line.truncate(max(0, room), pad=True)
         return line.append_text(end)
+
+    def _is_shown(self, one: ActiveBinding) -> bool:
+        return bool(self._labels.get(one.binding.action, one.binding.show))
 
     def _word(self, one: ActiveBinding) -> Text:
         meta = Style(meta={"press": one.binding.key})

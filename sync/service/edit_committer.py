@@ -25,12 +25,22 @@ class EditCommitter:
     def __init__(self, registry: Registry, source: Source, rules: Rules) -> None:
         self._registry, self._source, self._rules = registry, source, rules
         self._waiting: dict[str, str] = {}
+        self._overtaken: tuple[str, ...] = ()
         self._claim = new_claim()
 
-    def waiting(self, overtaken: Iterable[str]) -> str:
-        """A sentence about the edits that wait, and why; "" if none does. `overtaken`: those whose file git has changed, too."""
-        found = dict.fromkeys(overtaken, f"git has changed it, too: {WAYS_OUT}") | self._waiting
-        return "; ".join(f"the live edit of {name} waits: {why}" for name, why in sorted(found.items()))
+    def look(self, overtaken: Iterable[str]) -> None:
+        """`overtaken`: edits of sprocs that git has changed, too."""
+        self._overtaken = tuple(overtaken)
+
+    @property
+    def waiting(self) -> dict[str, str]:
+        """The edits that wait, and why, by name."""
+        found = dict.fromkeys(self._overtaken, f"git has changed it, too: {WAYS_OUT}") | self._waiting
+        return dict(sorted(found.items()))
+
+    def said(self) -> str:
+        """The same as a sentence; "" if none waits."""
+        return "; ".join(f"the live edit of {name} waits: {why}" for name, why in self.waiting.items())
 
     def commit(self, desired: Desired, live: Live, late: str = "") -> Desired | None:
         """Commits live edits. Returns the new desired state, or None if nothing was committed.

@@ -175,6 +175,7 @@ class Reconciler:
         except LuasprocsError as error:
             return self._refuse(desired, live, str(error))
         plan = prepared.plan
+        self._edits.look(plan.overtaken)
         if not decision.apply:
             wanted = plan.names_changed if decision.state == DesiredState.SUSPENDED else ()
             if broken := errors_in(self._source.repository, desired, wanted):
@@ -254,7 +255,7 @@ class Reconciler:
 
     def _stands(self, desired: Desired, done: Prepared) -> SyncState:
         """The state after a sync: pinned as long as anything is held, and why live edits wait."""
-        plan, waiting = done.plan, self._edits.waiting(done.plan.overtaken)
+        plan, waiting = done.plan, self._edits.said()
         if not plan.held:
             return self._state(desired, DesiredState.SYNCED, waiting)
         held = f"a rollback {done.pin} keeps out {some_of(plan.held)}: {GOES_ON}"
@@ -290,6 +291,7 @@ class Reconciler:
             deleted=plan.deleted if plan else (),
             diffs=self._diffs.of(self._source.repository, desired, plan) if plan else (),
             drift=plan.drifted if plan else (),
+            edits_waiting=tuple(f"{name}: {why}" for name, why in self._edits.waiting.items()),
             problems=problems,
             at=time.time(),
             daemon=self._daemon,

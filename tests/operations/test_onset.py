@@ -62,6 +62,11 @@ def test_one_that_did_not_change_it_is_told_apart() -> None:
     assert said(ran, generation(23, 330, "a.lua"), other).endswith("gen 23 by Ann: Change 23")
 
 
+def test_hours_are_said_to_the_minute() -> None:
+    seldom = {**dict.fromkeys(range(1, 600, 120), Minute(1, 0)), 0: BAD}
+    assert " 4 h 58 min after gen 24" in said(seldom, generation(24, 5 * 3600 - 10, "a.lua"))
+
+
 def test_one_that_came_with_it_or_long_before_it_ran() -> None:
     assert said({2: BAD, 0: BAD}, generation(24, 600, created=("a.lua",))) == (
         "errors began 7 to 8 min after gen 24 by Ann: Change 24"

@@ -231,6 +231,7 @@ def test_dead_jobs_gaps_and_missed_times(registry: Registry, server: Server, sta
     until(lambda: Code.DEAD_JOBS in found(registry))
     assert found(registry)[Code.FAILING].names == ("dies.lua",)
     now_ms = read_snapshot(registry, URL).now_ms
+    assert 0 <= now_ms - found(registry)[Code.DEAD_JOBS].since_ms < 120_000
     fields = {"source": "__keyspace@0__:k", "from_ms": now_ms - 10, "to_ms": now_ms, "why": "a restart", "daemon": "d"}
     registry.client.xadd(registry.keys.gaps, fields)  # type: ignore[arg-type]
     assert found(registry)[Code.GAP].names == ("__keyspace@0__:k",)

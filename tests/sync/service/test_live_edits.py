@@ -209,6 +209,12 @@ def test_an_edit_that_git_has_overtaken_waits_with_both_texts_kept(server, repo,
         assert (source_of(client, "b.lua"), source_of(client, "c.lua")) == ("return 'edited'\n", "return 'c'\n")
         assert edited(client) == ["b.lua"]
         assert repo.git("rev-parse", "HEAD") == second
+        repo.write("sprocs/c.lua", "return (\n")
+        repo.commit("broken")
+        until(lambda: state_of(client).state == "refused")
+        assert "luasprocs edit --merge" in state_of(client).why_uncommitted("b.lua"), "beside why the commit is refused"
+        repo.write("sprocs/c.lua", "return 'c'\n")
+        repo.commit("mended")
         undo(registry, "b.lua", by=ANN)
         until(lambda: source_of(client, "b.lua") == "return 'git'\n")
         until(lambda: not state_of(client).reason)

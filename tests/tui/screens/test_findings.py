@@ -12,9 +12,10 @@ from luasprocs.operations.pause import pause
 from luasprocs.registry.live import read_sprocs
 from luasprocs.server.registry import Registry
 from luasprocs_tui.screens.sprocs import SprocsScreen
+from luasprocs_tui.values.times import stamp
 from luasprocs_tui.widgets.table import Table
 from tests.live import put, sproc
-from tests.tui.pilot import KEYS, app, app_of, hides, listed, screen_of, shows, until
+from tests.tui.pilot import KEYS, app, app_of, hides, listed, screen_of, shows, text_of, until
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -94,30 +95,56 @@ async def test_what_is_mended_at_the_sprocs_opens_the_list_with_them(server: Ser
         assert isinstance(screen, SprocsScreen)
         await until(pilot, lambda: screen.sprocs == (name,), "the sproc under the cursor")
         assert "other.lua" not in screen_of(pilot)
+        await shows(pilot, "u ∆Undo" if name == "e.lua" else "p ∆Resume")
 
 
 async def test_what_stands_out_in_the_list_alone_is_listed_behind_the_findings(server: Server) -> None:
     client = server.client()
-    put(client, *(sproc(one, "return 1") for one in ("late.lua", "other.lua", "slow.lua")))
+    late = sproc("late.lua", "-- cron=0 3 * * *\n-- misfire=skip\nreturn 1")
+    put(client, late, *(sproc(one, "return 1") for one in ("other.lua", "slow.lua")))
     slow: Any = {"runs": 3, "last_run": int(time.time()), "le_200000": 3, "duration_us_max": 180_000}
     client.hset(KEYS.stats("slow.lua"), mapping=slow)
-    missed: Any = {"missed": 1, "last_missed": int(time.time() * 1000)}
-    client.hset(KEYS.stats("late.lua"), mapping=missed)
-    async with app(server).run_test(size=(120, 30)) as pilot:
+    now_ms = int(time.time() * 1000)
+    client.hset(KEYS.stats("late.lua"), mapping={"missed": 1, "last_missed": now_ms})
+    due_ms = now_ms - 12_000
+    record: Any = {"sproc": "late.lua", "status": "missed", "origin": f"{due_ms / 1000:.3f}-{due_ms / 1000:.3f}"}
+    client.xadd(KEYS.executions, record, id=f"{now_ms + 3}-0")
+    gap(client)
+    async with app(server).run_test(size=(120, 30), notifications=True) as pilot:
         await listed(pilot)
+        await shows(pilot, "also GAP (U), MISSED (U), SLOW (!)")
         await shows(pilot, "◔ late.lua", "missed a scheduled time, noticed", "◐ slow.lua")
         await pilot.press("U")
-        await shows(pilot, "missed times of late.lua, noticed then")
-        assert [row["LENGTH"] for row in pilot.app.screen.query_one(Table).sheet()] == ["missed"]
+        await shows(
+            pilot, "missed times of late.lua, noticed", "R in the list runs it now", "misfire=skip gives them up"
+        )
+        row = next(row for row in pilot.app.screen.query_one(Table).sheet() if "misfire" in row["WHY"])
+        assert (row["FROM (UTC)"], row["LENGTH"]) == (stamp(due_ms), "12s"), (
+            "when it was due, and how late that was noticed"
+        )
         await pilot.press("exclamation_mark")
-        await shows(pilot, "MISSED", "SLOW", "slow.lua: over 2% of the server's time")
-        await pilot.press("A")
+        await shows(pilot, "What is wrong  4", "SLOW", "slow.lua: over 2% of the server's time")
+        await hides(pilot, "W Since when")
+        await pilot.press("W")
+        await shows(pilot, "NO DAEMON is about no sproc")
+        await pilot.press("j")
+        await shows(pilot, "∆Acknowledge")
+        await pilot.press("G", "W")
+        await shows(pilot, "Since when: slow.lua")
+        await pilot.press("escape", "A")
+        await shows(pilot, "SLOW can't be acknowledged", "W Since when")
+        await hides(pilot, "∆Acknowledge")
+        await pilot.press("k", "A")
         await shows(pilot, "Take note of it?")
+        assert "no daemon listened" not in text_of(pilot, "#text Static"), "of the gap, which is not selected"
         await pilot.press("tab", "enter")
         await hides(pilot, "MISSED")
-        assert codes(pilot) == set(), "no finding of luasprocs status"
-        await pilot.press("enter")
+        assert codes(pilot) == {"no_daemon", "gap"}, "what is slow is no finding of luasprocs status"
+        await pilot.press("G", "enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, SprocsScreen), "the list")
         await hides(pilot, "other.lua")
+        await pilot.press("escape")
+        await shows(pilot, "What is wrong  3")
+        assert pilot.app.screen.query_one(Table).selected == "SLOW", "back where it was opened"
         await pilot.press("escape")
         await shows(pilot, "other.lua", "  late.lua")
