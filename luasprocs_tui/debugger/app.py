@@ -81,7 +81,7 @@ class DebuggerApp(App[None]):
     def on_mount(self) -> None:
         signals.hear(self)
         self.query_one("#line").display = False
-        self.query_one(Listing).focus()
+        self.screen.set_focus(self.query_one(Listing))
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
@@ -226,11 +226,11 @@ class DebuggerApp(App[None]):
     def action_ask(self) -> None:
         line = self.query_one("#line", Input)
         line.display = True
-        line.focus()
+        self.screen.set_focus(line)  # at once: what is typed next is for it
 
     def action_source(self) -> None:
         self.query_one("#line").display = False
-        self.query_one(Listing).focus()
+        self.screen.set_focus(self.query_one(Listing))
 
     @on(Input.Submitted)
     async def _evaluate(self, event: Input.Submitted) -> None:
