@@ -189,7 +189,7 @@ KINDS: dict[str, Callable[[Work], None]] = {
     "EXEC HMGET": Work.connect,
     "HELLO": Work.start_workers,
     "CONFIG SET": Work.limit_output,
-    "XREVRANGE": Work.connect,
+    **dict.fromkeys(("XRANGE", "XREVRANGE"), Work.connect),
     "EXEC XACK": Work.ask,
     "XACK": Work.ask,
     "XGROUP CREATE": Work.forget_requests,
