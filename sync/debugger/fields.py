@@ -34,10 +34,13 @@ def text(given: Mapping[str, Any], name: str, default: str | None = None) -> str
 
 def is_text(value: Any) -> bool:
     """Whether it is a text that can be sent; bytes that are no UTF-8 are surrogates of their own."""
+    if not isinstance(value, str):
+        return False
     try:
-        return isinstance(value, str) and bool(value.encode("utf-8", "surrogateescape") or True)
+        value.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         return False
+    return True
 
 
 def number(given: Mapping[str, Any], name: str, default: int | None = None) -> int:
