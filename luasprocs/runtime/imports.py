@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 WAIT_S = 1.0
 """For the source's last word, and for the migration's success."""
 LOOK_EVERY_S = 0.01
+HINT = " (luasprocs acl daemon --valkey-9 prints the rule that allows it)"
 
 
 class Import:
@@ -97,8 +98,8 @@ class Import:
         try:
             return Migration.parse(await self._command("CLUSTER", "GETSLOTMIGRATIONS"))
         except exceptions.ResponseError as error:
-            level = logging.WARNING if is_forbidden(error) else logging.DEBUG
-            log.log(level, "which slots migrate can't be asked, so what they bring may run twice: %s", error)
+            level, hint = (logging.WARNING, HINT) if is_forbidden(error) else (logging.DEBUG, "")
+            log.log(level, "which slots migrate can't be asked, so what they bring may run twice: %s%s", error, hint)
             return []
 
     async def _stayed(self, migration: Migration) -> bool:
