@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,10 +17,14 @@ def nearest(word: str, words: Iterable[str], *, cutoff: float = 0.5) -> str:
 
 def near(word: str, words: Iterable[str], *, count: int = 3, cutoff: float = 0.5) -> list[str]:
     """Those of `words` that a word is nearly, the likeliest first: before all others one with its letters in another order."""
+    return list(_near(word[:100].lower(), tuple(words), count, cutoff))
+
+
+@lru_cache(maxsize=4096)  # an editor asks for the same at each key: 1 ms a word and 300 names
+def _near(written: str, known: tuple[str, ...], count: int, cutoff: float) -> tuple[str, ...]:
     import difflib  # noqa: PLC0415  2 ms of every start, needed only once something is wrong
 
-    written, known = word[:100].lower(), list(words)
     letters = sorted(written)
     swapped = [one for one in known if len(one) == len(letters) and sorted(one.lower()) == letters]
     close = difflib.get_close_matches(written, known, n=count, cutoff=cutoff)
-    return list(dict.fromkeys([*swapped, *close]))[:count]
+    return tuple(dict.fromkeys([*swapped, *close]))[:count]
