@@ -216,6 +216,8 @@ class Adapter:
     def _launch(self, arguments: Arguments) -> Any:
         if self._launched is not None:
             raise RefusedError("one session launches one sproc")
+        if self._ended.locked():
+            raise RefusedError("the session has ended")
         launched = Launched(Configuration.parse(arguments))
         self._launched, self._client.path_of = launched, launched.path_of
         self._session = launched.session(self._stops.breakpoints, self._client.say, self._gone)
