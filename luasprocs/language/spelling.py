@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+KEPT_NAMES = 1000
+"""Answers about more names than a server has commands would hold too much memory."""
+
+
 def nearest(word: str, words: Iterable[str], *, cutoff: float = 0.5) -> str:
     """`; did you mean 'set'?` for a word that is nearly one of `words`, or nothing. `cutoff`: how like it is, 1 is the same."""
     found = near(word, words, count=1, cutoff=cutoff)
@@ -17,7 +21,9 @@ def nearest(word: str, words: Iterable[str], *, cutoff: float = 0.5) -> str:
 
 def near(word: str, words: Iterable[str], *, count: int = 3, cutoff: float = 0.5) -> list[str]:
     """Those of `words` that a word is nearly, the likeliest first: before all others one with its letters in another order."""
-    return list(_near(word[:100].lower(), tuple(words), count, cutoff))
+    known = tuple(words)
+    found = _near if len(known) <= KEPT_NAMES else _near.__wrapped__
+    return list(found(word[:100].lower(), known, count, cutoff))
 
 
 @lru_cache(maxsize=4096)  # an editor asks for the same at each key: 1 ms a word and 300 names
