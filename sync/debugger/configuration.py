@@ -6,8 +6,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from luasprocs.contract.encoding import is_text
 from luasprocs.errors import SettingsError
-from sync.debugger.fields import is_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
