@@ -18,6 +18,7 @@ from luasprocs.language.editor.hints import schedule_hints
 from luasprocs.language.editor.hover import hover, signature
 from luasprocs.language.editor.outline import folds, symbols
 from luasprocs.language.metadata import says_yes
+from luasprocs.language.places import Lines
 from sync.lsp.positions import Positions
 from sync.lsp.service import diagnostic
 
@@ -204,8 +205,9 @@ def actions(place: Asked, params: types.CodeActionParams) -> list[types.CodeActi
     tree, wanted = place.root.tree, params.range
     found: list[types.CodeAction] = []
     names = _names(place.root, place.name)
+    lines = Lines(place.text)
     for one in place.root.diagnosis.problems.get(place.name, ()):
-        told = diagnostic(one, place.positions)
+        told = diagnostic(one, place.positions, lines)
         if _apart(told.range, wanted):
             continue
         for fix in fixes(place.text, one, names.libraries, names.sprocs):

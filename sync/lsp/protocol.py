@@ -8,8 +8,11 @@ from lsprotocol import types
 from pygls.exceptions import FeatureRequestError, JsonRpcException
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import JsonRPCNotification, JsonRPCRequestMessage, LanguageServerProtocol, default_converter
+from pygls.protocol.language_server import lsp_method
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cattrs import Converter
 
 SAID_LIMIT = 20
@@ -29,6 +32,12 @@ class PatientProtocol(LanguageServerProtocol):
                 raise
             self._send_response(asked, error=error.to_response_error())
             return _NOTHING
+
+    @lsp_method(types.TEXT_DOCUMENT_DID_CHANGE)
+    def lsp_text_document__did_change(self, params: types.DidChangeTextDocumentParams) -> Iterator[Any]:
+        """pygls' own fails if one of two spellings of a URI was closed, which it takes for one; `Tree` keeps the texts."""
+        if handler := self.fm.features.get(types.TEXT_DOCUMENT_DID_CHANGE):
+            yield handler, (params,), None
 
 
 class PatientServer(LanguageServer):

@@ -103,8 +103,8 @@ def _buffers(server: LanguageServer, service: Service) -> None:
 
     @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
     def changed(params: types.DidChangeTextDocumentParams) -> None:
-        document = server.workspace.get_text_document(params.text_document.uri)
-        service.changed(params.text_document.uri, document.source, params.text_document.version)
+        for change in params.content_changes[-1:]:  # whole texts: see `make_server`
+            service.changed(params.text_document.uri, change.text, params.text_document.version)
 
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def closed(params: types.DidCloseTextDocumentParams) -> None:

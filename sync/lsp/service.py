@@ -116,12 +116,15 @@ class Service:
         if root is None or name is None:
             return
         if text is None:
-            root.tree.buffers.pop(name, None)
-            self._texts.pop((root.tree.top, name), None)
+            root.tree.close(name, uri)
+            if name in root.tree.buffers:  # by another spelling of its URI
+                self._server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, []))
+            else:
+                self._texts.pop((root.tree.top, name), None)
             root.tree.moved()
         else:
             text = without_halves(text)
-            root.tree.buffers[name] = Buffer(text, version, uri)
+            root.tree.show(name, Buffer(text, version, uri))
             self._had(root, name, text).has(text)
         if root.tree.top == self._live.top:
             self._live.shows(list(root.tree.buffers))
@@ -151,6 +154,7 @@ class Service:
             if root is None:
                 continue
             root.tree.moved()
+            self._look_live(root)
             if uri.endswith(f"/{SETTINGS_FILE}"):
                 self._live.changed()
             name = root.tree.name_of(uri)
@@ -177,9 +181,13 @@ class Service:
             tree = Tree(top)
             root = self._roots[top] = Root(tree, Diagnosis(tree))
             self._later(root, tree.names)
-            if tree.names or (top / SETTINGS_FILE).is_file():
-                self._live.start(top)
+            self._look_live(root)
         return self._roots[top]
+
+    def _look_live(self, root: Root) -> None:
+        """Live data is that of the first work tree with sprocs, which `luasprocs init` may make while it is open."""
+        if self._live.top is None and (root.tree.names or (root.tree.top / SETTINGS_FILE).is_file()):
+            self._live.start(root.tree.top)
 
     def _mark(self, root: Root, names: Iterable[str]) -> None:
         self._dirty.update(((root.tree.top, name), None) for name in names)
@@ -201,15 +209,15 @@ class Service:
     def _tell(self, root: Root, names: Iterable[str]) -> None:
         for name in sorted(names):
             positions = Positions(root.tree.text(name) or "", self.encoding)  # of a file too large nothing is read
-            told = [diagnostic(one, positions) for one in root.diagnosis.problems.get(name, ())]
-            buffer = root.tree.buffers.get(name)
-            params = types.PublishDiagnosticsParams(root.tree.uri(name), told, buffer.version if buffer else None)
-            self._server.text_document_publish_diagnostics(params)
+            lines = Lines(positions.text)
+            told = [diagnostic(one, positions, lines) for one in root.diagnosis.problems.get(name, ())]
+            for uri, number in root.tree.shown(name):
+                self._server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, told, number))
 
 
-def diagnostic(one: Problem, positions: Positions) -> types.Diagnostic:
-    """A problem as the protocol has it."""
-    start, end = Lines(positions.text).offsets(Range(one.line, one.column, one.end_line, one.end_column))
+def diagnostic(one: Problem, positions: Positions, lines: Lines) -> types.Diagnostic:
+    """A problem as the protocol has it. `lines`: of the same text."""
+    start, end = lines.offsets(Range(one.line, one.column, one.end_line, one.end_column))
     return types.Diagnostic(
         range=positions.range(start, end),
         message=one.message,

@@ -38,6 +38,7 @@ class Tree:
         self.settings = self._settings()
         self.folder = self.top / self.settings.folder
         self.buffers: dict[str, Buffer] = {}
+        self._opened: dict[str, dict[str, Buffer]] = {}
         self._names: dict[str, Path] | None = None
         self._kept: dict[str, tuple[tuple[int, int], bytes]] = {}
 
@@ -54,6 +55,22 @@ class Tree:
         self.settings = self._settings()
         self.folder = self.top / self.settings.folder
         self._names = None
+
+    def show(self, name: str, buffer: Buffer) -> None:
+        """A buffer has this now. A file that is open by several spellings of its URI has what one of them had last."""
+        opened = self._opened.setdefault(name, {})
+        opened.pop(buffer.uri, None)
+        self.buffers[name] = opened[buffer.uri] = buffer
+
+    def close(self, name: str, uri: str) -> None:
+        """A buffer is closed. What another spelling of its URI has counts then, else the file."""
+        opened = self._opened.get(name, {})
+        opened.pop(uri, None)
+        if opened:
+            self.buffers[name] = [*opened.values()][-1]
+        else:
+            self._opened.pop(name, None)
+            self.buffers.pop(name, None)
 
     @property
     def names(self) -> Collection[str]:
@@ -137,6 +154,11 @@ class Tree:
         if name in self.buffers:
             return self.buffers[name].uri
         return from_fs_path(str(self.file(name))) or ""
+
+    def shown(self, name: str) -> Iterable[tuple[str, int | None]]:
+        """Each URI by which the client knows a sproc, with its number of the text there."""
+        opened = self._opened.get(name)
+        return [(one.uri, one.version) for one in opened.values()] if opened else [(self.uri(name), None)]
 
     def name_of(self, uri: str) -> str | None:
         """The sproc of a URI; None for what is none: another suffix, outside the folder, no file."""

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from luasprocs.server.connection import connect
+from tests.gitrepo import GitRepo
 from tests.lsp.conftest import own
 from tests.lsp.raw import RefusedError
 from tests.until import until
@@ -275,3 +276,14 @@ def test_commands_are_those_of_the_server(server, colleague):
     word = {**asked, "position": {"line": 0, "character": 21}}
     editor.change("own0.lua", "return redis.call('GET')")
     assert "GET key" in editor.request("textDocument/hover", word)["contents"]["value"]
+
+
+def test_a_folder_that_is_open_before_init_has_live_data_behind_it(colleague, tmp_path):
+    repo = GitRepo(tmp_path / "bare")
+    editor = colleague(top=repo.path)
+    assert not editor.own("state")["redis"]
+    repo.write("luasprocs.toml", "")
+    made = {"uri": (repo.path / "luasprocs.toml").as_uri(), "type": 1}
+    editor.notify("workspace/didChangeWatchedFiles", {"changes": [made]})
+    editor.connected()
+    assert editor.own("live", name="own0.lua")["source"] == own(0)

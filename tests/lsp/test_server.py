@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
@@ -243,6 +245,49 @@ async def test_a_file_too_large_for_a_sproc_costs_nobody_a_wait(editor, folder):
     asked = types.DocumentSymbolParams(editor.document("large.lua"))
     assert await editor.client.text_document_document_symbol_async(asked) is None
     editor.close("large.lua")
+
+
+async def test_a_file_that_is_open_under_two_spellings_keeps_its_text_when_one_closes(editor):
+    first, second = editor.uri("buy.lua"), editor.uri("buy.lua").replace("buy.lua", "%62uy.lua")
+    for uri in (first, second):
+        item = types.TextDocumentItem(uri, "lua", 1, "-- descripton=x\nreturn 1\n")
+        editor.client.text_document_did_open(types.DidOpenTextDocumentParams(item))
+    await told(editor, first, "header.unknown-key")
+    await told(editor, second, "header.unknown-key")
+    closed = types.DidCloseTextDocumentParams(types.TextDocumentIdentifier(second))
+    editor.client.text_document_did_close(closed)
+    await told(editor, second)
+    where = types.HoverParams(types.TextDocumentIdentifier(first), types.Position(0, 5))
+    assert await editor.client.text_document_hover_async(where) is None, "of the buffer, not of the file"
+    document = types.VersionedTextDocumentIdentifier(2, first)
+    change = types.TextDocumentContentChangeWholeDocument("return (\n")
+    editor.client.text_document_did_change(types.DidChangeTextDocumentParams(document, [change]))
+    await told(editor, first, "lua.syntax")
+    editor.client.text_document_did_close(types.DidCloseTextDocumentParams(types.TextDocumentIdentifier(first)))
+    await editor.problems("buy.lua")
+
+
+async def told(editor, uri: str, *codes: str) -> None:
+    """Waits until a URI has problems with these codes."""
+
+    def there() -> bool:
+        found = editor.client.diagnostics.get(uri)
+        return found is not None and [one.code for one in found] == [*codes]
+
+    while not there():
+        await editor.client.wait_for_notification(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)
+
+
+async def test_thousands_of_problems_take_no_time_each_for_all(editor):
+    """Each key asks for all of it; so far each problem had the text's lines counted anew, which took seconds."""
+    editor.open("many.lua", "return 1\n")
+    began = time.perf_counter()
+    editor.change("many.lua", "-- event=set\n" * 6000 + "return 1\n")
+    where = types.HoverParams(editor.document("many.lua"), types.Position(1500, 5))
+    assert await editor.client.text_document_hover_async(where)
+    took = time.perf_counter() - began
+    editor.close("many.lua")
+    assert took < 1.5
 
 
 async def test_files_that_are_no_sprocs_and_nonsense_change_nothing(editor, folder):
