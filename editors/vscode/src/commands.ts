@@ -178,5 +178,6 @@ async function openExecution(parts: Parts, one: Execution): Promise<void> {
 async function debugExecution(parts: Parts, one: Execution): Promise<void> {
   const sproc = (await parts.sprocs.all()).find((other) => other.name === one.sproc);
   if (!sproc?.uri) throw new Error(`${one.sproc} has no file in the work tree`);
-  await debug(vscode.Uri.parse(sproc.uri), { execution: one.id });
+  const { context } = parts.server;
+  await debug(vscode.Uri.parse(sproc.uri), { execution: one.id, ...(context && { environment: context }) });
 }

@@ -3,13 +3,19 @@ import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import * as vscode from "vscode";
 
+/** A setting as it is for a folder, whose own counts among several; "" for what is no text. */
+export function setting(folder: string, name: "path" | "context"): string {
+  const value = vscode.workspace.getConfiguration("luasprocs", vscode.Uri.file(folder)).get<unknown>(name);
+  return typeof value === "string" ? value.trim() : "";
+}
+
 interface PythonExtension {
   environments: { getActiveEnvironmentPath(resource?: vscode.Uri): { path: string } };
 }
 
 /** In this order: the setting, the workspace's own environment, the Python extension's, PATH. */
 export async function findLuasprocs(folder: string): Promise<string | undefined> {
-  const set = vscode.workspace.getConfiguration("luasprocs").get<string>("path")?.trim();
+  const set = setting(folder, "path");
   if (set) return firstExecutable([path.resolve(folder, set.replace("${workspaceFolder}", folder))]);
   return firstExecutable([
     ...[".venv", "venv"].map((name) => path.join(folder, name, "bin", "luasprocs")),
@@ -30,7 +36,7 @@ async function firstExecutable(candidates: string[]): Promise<string | undefined
   for (const candidate of candidates) {
     try {
       await fs.access(candidate, fs.constants.X_OK);
-      return candidate;
+      if ((await fs.stat(candidate)).isFile()) return candidate;
     } catch {
       // The next one.
     }

@@ -77,7 +77,8 @@ export class Publishing implements vscode.Disposable {
     const { uri } = document;
     if (this.saving === uri.toString()) return;
     const when = vscode.workspace.getConfiguration("luasprocs", uri).get<string>("publishOnSave");
-    if (when === "off" || document.languageId !== "lua" || MARKS.test(document.getText()) || !this.server.state?.connected) return;
+    if (when === "off" || document.languageId !== "lua" || MARKS.test(document.getText())) return;
+    if (!this.server.state?.connected) return this.unpublished(uri);
     const sproc = await this.sprocs.of(uri);
     if (!sproc) return;
     if (when === "ask" && !this.conflicts.has(uri.toString())) {
@@ -85,6 +86,12 @@ export class Publishing implements vscode.Disposable {
       if ((await vscode.window.showInformationMessage(`Publish ${sproc.name} to ${where}?`, "Publish")) !== "Publish") return;
     }
     await vscode.commands.executeCommand("luasprocs.publish", uri);
+  }
+
+  /** Says that what was saved is not live, and why. */
+  private async unpublished(uri: vscode.Uri): Promise<void> {
+    const name = await this.sprocs.nameOf(uri);
+    if (name) vscode.window.setStatusBarMessage(`$(warning) ${name} is saved, and not published: no Redis is connected`, 10_000);
   }
 
   private async replaces(name: string, uri: vscode.Uri, conflict: Conflict): Promise<boolean> {
@@ -103,7 +110,10 @@ export class Publishing implements vscode.Disposable {
   }
 
   /** In VS Code's own editor for merges. Its command is not of the public API: without it the file is shown, with marks. */
-  private async merge(name: string, uri: vscode.Uri, conflict: Conflict): Promise<void> {
+  private async merge(name: string, uri: vscode.Uri, found: Conflict): Promise<void> {
+    const yours = (await vscode.workspace.openTextDocument(uri)).getText(); // more may have been typed since the conflict was found
+    if (MARKS.test(yours)) return void (await vscode.window.showTextDocument(uri));
+    const conflict = { ...found, yours };
     const { text, marked } = await merge(conflict);
     await replace(uri, text);
     if (!marked) {

@@ -1,11 +1,13 @@
 /** The language server: found, started, asked, started anew. */
 import * as vscode from "vscode";
 import { LanguageClient, ResponseError, State as ClientState } from "vscode-languageclient/node";
-import { findLuasprocs } from "./find";
+import { findLuasprocs, setting } from "./find";
 import type { Executed, Requests, State } from "./requests";
 
 const METHOD_NOT_FOUND = -32601;
+const PENDING_REJECTED = -32097;
 const PATIENCE_MS = 20_000;
+const CHANGES: (keyof Requests)[] = ["run", "publish", "rollback", "setMetadata"];
 
 export class Server implements vscode.Disposable {
   private client?: LanguageClient;
@@ -32,6 +34,11 @@ export class Server implements vscode.Disposable {
     return this.starting;
   }
 
+  /** That of screen.toml whose Redis is shown; "": the Redis of the workspace's settings. */
+  get context(): string {
+    return setting(this.folder, "context");
+  }
+
   get running(): boolean {
     return this.client?.state === ClientState.Running;
   }
@@ -40,12 +47,16 @@ export class Server implements vscode.Disposable {
     await this.starting;
     if (!this.client) throw new Error("luasprocs is not found");
     const cancelled = new vscode.CancellationTokenSource();
+    const maybe = CHANGES.includes(name) ? `; it may have done this (${name}) or not` : "";
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`luasprocs lsp has not answered for ${PATIENCE_MS / 1000} s: restart it`)), PATIENCE_MS);
+      timer = setTimeout(() => reject(new Error(`luasprocs lsp has not answered for ${PATIENCE_MS / 1000} s: restart it${maybe}`)), PATIENCE_MS);
     });
     try {
       return await Promise.race([this.client.sendRequest<Requests[Name][1]>(`luasprocs/${name}`, params, cancelled.token), late]);
+    } catch (error) {
+      if (error instanceof ResponseError && error.code === PENDING_REJECTED) throw new Error(`luasprocs lsp ended before it answered${maybe}`);
+      throw error;
     } finally {
       clearTimeout(timer);
       cancelled.cancel();
@@ -65,9 +76,9 @@ export class Server implements vscode.Disposable {
     this.command = await findLuasprocs(this.folder);
     this.tell(undefined);
     if (!this.command) return void this.missing();
-    const context = vscode.workspace.getConfiguration("luasprocs").get<string>("context");
+    const { context } = this;
     const run = { command: this.command, args: ["lsp", ...(context ? ["--context", context] : [])], options: { cwd: this.folder } };
-    this.files = vscode.workspace.createFileSystemWatcher("**/*.lua");
+    this.files = vscode.workspace.createFileSystemWatcher("**/{*.lua,luasprocs.toml}");
     const client = new LanguageClient("luasprocs", run, { documentSelector: [{ scheme: "file", language: "lua" }], synchronize: { fileEvents: this.files } });
     client.onNotification("luasprocs/stateChanged", (state: State) => this.tell(state));
     client.onNotification("luasprocs/sprocsChanged", () => this.changedSprocs.fire());
@@ -101,7 +112,7 @@ export class Server implements vscode.Disposable {
       await vscode.commands.executeCommand("luasprocs.walkthrough");
     } else if (answer === "Choose File…") {
       const [chosen] = (await vscode.window.showOpenDialog({ title: "The luasprocs command" })) ?? [];
-      if (chosen) await vscode.workspace.getConfiguration("luasprocs").update("path", chosen.fsPath);
+      if (chosen) await vscode.workspace.getConfiguration("luasprocs", vscode.Uri.file(this.folder)).update("path", chosen.fsPath);
     } else if (answer === "Try Again") {
       await this.start();
     }

@@ -122,15 +122,17 @@ const STEPS = {
     await window.select("good day ");
     await window.type("good evening ");
     await window.press("Control+s");
+    await window.toast("its live text has changed");
+    await window.type("dear "); // The message doesn't hold up who writes on, and nothing of that may be lost.
     await window.toast("its live text has changed", "Merge");
     await window.page.waitForSelector(".merge-editor");
     await window.picture("merge");
     await window.page.locator(".merge-editor a", { hasText: "Accept Yours" }).first().click();
     await window.press("Control+s");
     await window.toast("replaces the live one", "Publish");
-    await until("both", () => shop.execute("hello.lua", [], ["Bob"]) === "good evening Bob");
-    assert.match(shop.luasprocs("show", "--source", "hello.lua"), /Greet somebody[^]*good evening/);
-    await until("the commit", () => /Greet somebody[^]*good evening/.test(shop.committed("hello.lua")));
+    await until("both", () => shop.execute("hello.lua", [], ["Bob"]) === "good evening dear Bob");
+    assert.match(shop.luasprocs("show", "--source", "hello.lua"), /Greet somebody[^]*good evening dear/);
+    await until("the commit", () => /Greet somebody[^]*good evening dear/.test(shop.committed("hello.lua")));
     await window.row("hello.lua", "Greet somebody");
   },
 
@@ -169,5 +171,20 @@ const STEPS = {
     await window.toast("Roll hello.lua back", "Roll Back");
     await until("the sproc of then", () => shop.execute("hello.lua", [], ["Bob"]) === "hello Bob");
     assert.match(shop.luasprocs("history", "--json").split("\n")[0], /"action": "rollback to 1"/);
+  },
+
+  "what is saved while Redis hangs is said not to be published": async (window, shop) => {
+    await window.openSproc("hello.lua");
+    const [redis] = shop.processes;
+    process.kill(redis.pid, "SIGSTOP");
+    try {
+      await window.page.locator('.statusbar-item[id*="luasprocs.state"] .codicon-debug-disconnect').waitFor();
+      await window.press("Control+Home");
+      await window.type("-- ");
+      await window.press("Control+s");
+      await window.page.locator(".statusbar", { hasText: "hello.lua is saved, and not published" }).waitFor();
+    } finally {
+      process.kill(redis.pid, "SIGCONT");
+    }
   },
 };

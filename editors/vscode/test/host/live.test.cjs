@@ -195,6 +195,27 @@ exports["in production publishing asks first, and Cancel leaves Redis alone"] = 
   }
 };
 
+exports["an execution of another context is debugged with the record of there"] = async () => {
+  const server = await connected();
+  const file = path.join(process.env.XDG_CONFIG_HOME, "luasprocs", "screen.toml");
+  fs.mkdirSync(path.dirname(file), { recursive: true });
+  fs.writeFileSync(file, `[contexts.elsewhere]\nredis = "${process.env.LUASPROCS_REDIS}"\n`);
+  const started = [];
+  const provider = vscode.debug.registerDebugConfigurationProvider("luasprocs", { resolveDebugConfiguration: (_, config) => void started.push(config) });
+  await settings().update("context", "elsewhere");
+  try {
+    await until("the context", () => server.state?.connected && server.state.context === "elsewhere");
+    await asked("luasprocs.debugExecution", { id: "1-0", sproc: "hello.lua" });
+    await until("a session", () => started.length);
+    assert.deepEqual([started[0].execution, started[0].environment], ["1-0", "elsewhere"]);
+  } finally {
+    provider.dispose();
+    await settings().update("context", undefined);
+    fs.rmSync(file);
+  }
+  await until("no context", () => server.state?.connected && server.state.context === null);
+};
+
 exports["a Redis that hangs holds nothing up, and is back by itself"] = async () => {
   const { server, status } = await api();
   await connected();

@@ -27,6 +27,18 @@ exports["a language server that is killed comes back by itself"] = async () => {
   await revert(document);
 };
 
+exports["one that is killed while it publishes says that nobody knows whether it did"] = async () => {
+  const { server } = await api();
+  const [pid] = pids();
+  const { uri } = await open("hello.lua");
+  process.kill(pid, "SIGSTOP");
+  const asked = assert.rejects(server.ask("publish", { uri: uri.toString(), confirm: "" }), /ended before it answered; it may have done this \(publish\) or not/);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  process.kill(pid, "SIGKILL");
+  await asked;
+  await until("another one", () => pids().length === 1 && pids()[0] !== pid);
+};
+
 exports["one that hangs holds nothing up, and is replaced"] = async () => {
   const [hung] = pids();
   process.kill(hung, "SIGSTOP");
@@ -57,12 +69,26 @@ exports["the first steps are there"] = async () => {
 
 exports["without luasprocs nothing but a word about it; it starts as soon as it is there"] = async () => {
   const { server, status } = await api();
-  await settings().update("path", "/nowhere/luasprocs");
+  for (const path of ["/nowhere/luasprocs", "/tmp"]) {
+    await settings().update("path", path);
+    try {
+      await until("the word", () => /not found/.test(status.text));
+      await until("the end of the server", () => pids().length === 0);
+    } finally {
+      await settings().update("path", undefined);
+    }
+    await until("a server", () => server.running && !/not found/.test(status.text));
+  }
+};
+
+exports["a setting that is no text counts as none"] = async () => {
+  const { server } = await api();
+  const [before] = pids();
+  await settings().update("path", 7);
   try {
-    await until("the word", () => /not found/.test(status.text));
-    await until("the end of the server", () => pids().length === 0);
+    await until("another server", () => server.running && pids().length === 1 && pids()[0] !== before);
   } finally {
     await settings().update("path", undefined);
   }
-  await until("a server", () => server.running && !/not found/.test(status.text));
+  await until("a server", () => server.running);
 };
