@@ -84,14 +84,20 @@ class SprocsScreen(SprocActions, Sorted, WithPanels):
 
     @property
     def row(self) -> Row | None:
-        return self._rows.get(self.query_one(Table).selected or "") if self.query(Table) else None
+        return self._rows.get(self._selected or "")
+
+    @property
+    def _selected(self) -> str | None:
+        """The key under the cursor; None as long as the screen is being made. Not by `query`, which walks all widgets."""
+        table = self.query_one_optional(Table)
+        return table.selected if table is not None else None
 
     @property
     def sprocs(self) -> tuple[str, ...]:
         """Those that are marked and can be seen, else the one under the cursor."""
         if marked := self._marked.intersection(self._shown):
             return tuple(sorted(marked))
-        selected = self.query_one(Table).selected if self.query(Table) else None
+        selected = self._selected
         return (selected,) if selected in self._rows else ()
 
     @property
@@ -102,8 +108,8 @@ class SprocsScreen(SprocActions, Sorted, WithPanels):
     @property
     def visible_names(self) -> tuple[str, ...]:
         """Sprocs on the screen now; none as long as the screen is being made."""
-        keys = self.query_one(Table).visible_keys if self.query(Table) else ()
-        return tuple(key for key in keys if key in self._rows)
+        table = self.query_one_optional(Table)
+        return tuple(key for key in table.visible_keys if key in self._rows) if table is not None else ()
 
     def show_state(self, state: State) -> None:
         """The header, and the rows of a new snapshot."""

@@ -395,7 +395,7 @@ async def test_trouble_comes_first_each_with_what_it_is_and_the_quiet_are_folded
         assert re.match(r"│ missed 3 scheduled times so far, the last noticed \d+s ago$", shown[5])
         assert shown[6].startswith("◐ slow.lua")
         assert re.match(r"│ slow: .*p99 \d+ms: nothing else is served meanwhile$", shown[7])
-        assert shown[8].startswith("⏸ paused.lua")
+        assert shown[8].startswith("‖ paused.lua")
         assert re.search(r"paused \d+s by ann$", shown[8])
         assert shown[9].startswith("✎ edited.lua")
         assert re.match(r"│ edited live \d+s by Ann, not committed$", shown[10])
