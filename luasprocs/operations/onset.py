@@ -43,7 +43,7 @@ class Onset(NamedTuple):
     def _after(self) -> str:
         least_s, most_s = (max(0, at_ms - self.generation.at_ms) // 1000 for at_ms in (self.from_ms, self.to_ms))
         if self.from_ms == self.to_ms:
-            return f"{_said(least_s)} after"
+            return f"{_said(least_s)} after" if least_s else "within a second of"
         if least_s >= 2 * 3600:  # a minute more or less says nothing there
             return f"{least_s // 3600} h {least_s % 3600 // 60} min after"
         if not least_s:

@@ -87,7 +87,7 @@ class ExecutionsScreen(PolledScreen):
             yield Static(id="tail-new")
             yield Static(id="tail-facts")
         yield Table(COLUMNS, id="executions")
-        with Vertical(id="below"):  # three rows, so that the table keeps its size
+        with Vertical(id="below"):  # four rows, so that the table keeps its size
             yield Static(id="record")
             with Horizontal(id="typed"):
                 yield TypedLine(id="filter")

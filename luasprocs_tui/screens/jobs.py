@@ -59,7 +59,7 @@ class JobsScreen(TableScreen[JobRecord]):
         Column("TRY", 3, 5, right=True),
         Column("AGE", 4, 6, right=True),
         Column("DUE", 4, 6, right=True, rank=1),
-        Column("KEYS AND ARGUMENTS, OR ERROR", 24, 400, grow=True),
+        Column("KEYS, ARGV, OR ERROR", 20, 400, grow=True),
     )
     BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("jobs")]
 

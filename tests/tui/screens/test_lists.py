@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from luasprocs.operations.contexts import Context
 from luasprocs.server.registry import Registry
 from luasprocs.state.jobs import read_jobs
+from luasprocs_tui.app import TuiApp
+from luasprocs_tui.screens.shards import ShardsScreen
 from luasprocs_tui.widgets.table import Table
 from tests.live import put, sproc
 from tests.tui.pilot import KEYS, app, hides, listed, record, screen_of, shows, text_of, unconnected, until
@@ -16,6 +19,7 @@ from tests.tui.pilot import KEYS, app, hides, listed, record, screen_of, shows, 
 if TYPE_CHECKING:
     from redis import Redis
     from textual.pilot import Pilot
+    from textual.timer import Timer
 
     from tests.servers import Server
 
@@ -26,7 +30,7 @@ def enqueue(client: Redis, *words: str) -> None:
 
 
 def rows_of(pilot: Pilot[None]) -> tuple[str, ...]:
-    return tuple(row["KEYS AND ARGUMENTS, OR ERROR"] for row in pilot.app.screen.query_one(Table).sheet())
+    return tuple(row["KEYS, ARGV, OR ERROR"] for row in pilot.app.screen.query_one(Table).sheet())
 
 
 async def test_several_jobs_are_found_marked_and_dropped_at_once(server: Server, client: Redis) -> None:
@@ -83,7 +87,7 @@ async def test_a_list_is_sorted_by_a_column_of_the_menu_which_the_next_start_rem
             await pilot.press("O")
             assert rows_of(pilot) == ("c", "b", "a")
             await pilot.press("O", "o")
-            await shows(pilot, "Sort by", "as it comes", "KEYS AND ARGUMENTS, OR ERROR ↑")
+            await shows(pilot, "Sort by", "as it comes", "KEYS, ARGV, OR ERROR ↑")
             await pilot.press("escape")
 
 
@@ -142,3 +146,16 @@ def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> object:
         time.tzset()
         yield
     time.tzset()
+
+
+async def test_a_list_without_rows_says_why_at_once(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def seldom(screen: ShardsScreen, every_s: float, *more: Any, **named: Any) -> Timer:
+        return set_interval(screen, 3600 if every_s == 1 else every_s, *more, **named)
+
+    set_interval = ShardsScreen.set_interval
+    put(server.client(), sproc("a.lua", "return 1"))
+    async with TuiApp(Context("", server.url), refresh_s=3600).run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        monkeypatch.setattr(ShardsScreen, "set_interval", seldom)  # what is said again each second
+        await pilot.press("H")
+        await shows(pilot, "Sprocs > Shards  none", "this is no cluster")

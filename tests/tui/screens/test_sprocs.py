@@ -453,6 +453,22 @@ async def test_panels_say_who_it_is_how_it_goes_and_its_source(server: Server) -
         )
 
 
+@pytest.mark.wording
+async def test_a_panel_says_of_what_is_only_called_that_no_record_is_kept_and_is_as_wide_as_it_can_be(
+    server: Server,
+) -> None:
+    client, words = server.client(), "counts each order of the day " * 3
+    put(client, sproc("a.lua", f"-- description={words}\nreturn 1\n"))
+    client.hset(KEYS.stats("a.lua"), "calls", 3)  # as the engine has counted them
+    async with TuiApp(Context("", server.url), refresh_s=0.2).run_test(size=(160, 45)) as pilot:
+        await listed(pilot)
+        await until(pilot, lambda: "calls are not recorded" in text_of(pilot, "#runs"), "why there are no runs")
+        assert "never run" not in screen_of(pilot)
+        assert words.strip() not in text_of(pilot, "#about"), "it is folded"
+        await pilot.press("tab", "z")
+        await until(pilot, lambda: words.strip() in text_of(pilot, "#about"), "all of it in one line")
+
+
 async def test_names_of_thirty_cells_are_whole_beside_the_panels(server: Server) -> None:
     name = f"billing/{'r' * 18}.lua"
     put(server.client(), sproc(name, "-- event=set\n-- key=order:*\nreturn 1"))
