@@ -53,7 +53,7 @@ class JobsScreen(TableScreen[JobRecord]):
     NONE = "no jobs: each run of a sproc with runasync=yes is one"
     WRAPS = True
     COLUMNS = (
-        Column("ID", 10, 24, rank=2),
+        Column("ID", 20, 24, rank=2),
         Column("SPROC", 10, 40),
         Column("STATE", 7, 8),
         Column("TRY", 3, 5, right=True),

@@ -29,7 +29,8 @@ def sync_line(state: SyncState, suspended: str) -> str:
 def sync_lines(state: SyncState, suspended: str, live: Revision | None = None) -> list[str]:
     """What git wants and what is live, a line each, then what waits, name by name, and why."""
     if not state.state:
-        return [sync_line(state, suspended), *_pairs({"live": _live(live)})]
+        hint = "luasprocs daemon, in the repository or with --remote, follows git"
+        return [sync_line(state, suspended), hint, *(f"live is {one}" for one in [_live(live)] if one)]
     lines = _pairs(
         {
             "state": f"suspended {suspended}" if suspended else state.state,

@@ -9,6 +9,7 @@ from luasprocs.language.values import some_of
 from luasprocs.server.readable_errors import readable_error
 from luasprocs_tui.values.lines import BENEATH
 from luasprocs_tui.values.numbers import age, short_us
+from luasprocs_tui.values.tree import folders_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -105,7 +106,7 @@ def beneath(row: Row, now_ms: float) -> str:
         return "changed by hand: luasprocs sync repairs it"
     if worst is Trouble.SLOW and row.state != "paused":
         share = f"slow: {row.counters.share:.0%} of the server's time, " if row.counters.share else "slow: "
-        return f"{share}p99 {short_us(row.counters.p99_us)}: nothing else is served meanwhile{_seen(row, now_ms)}"
+        return f"{share}p99 {short_us(row.counters.p99_us)}{_seen(row, now_ms)}"
     return f"edited, committed as {row.commit[:8]}" if row.commit else ""
 
 
@@ -124,7 +125,7 @@ def _said_of_runs(row: Row, worst: Trouble, now_ms: float) -> str:
 
 def _seen(row: Row, now_ms: float) -> str:
     """Since when it is slow: Redis keeps no durations of the past, so at least since this screen has looked."""
-    return f", for{_passed(row.slow_ms, now_ms)} at least" if row.slow_ms else ""
+    return f", for{_passed(row.slow_ms, now_ms)} at least" if row.slow_ms else ": nothing else is served meanwhile"
 
 
 def _passed(at_ms: int, now_ms: float) -> str:
@@ -161,6 +162,16 @@ def groups_of(rows: Collection[Row], now_ms: float) -> list[Group]:
         why = f"over {SLOW_SHARE:.0%} of the server's time, or {SLOW_US // 1000} ms for one run in a hundred"
         since_ms = min((row.slow_ms for row in slow if row.slow_ms), default=0)
         found.append(Group("SLOW", "-s slow", f"{some_of(names)}: {why}", names, since_ms))
+    return found
+
+
+def worst_in(rows: Iterable[Row], closed: Collection[str], now_ms: float) -> dict[str, Trouble]:
+    """The worst that each closed folder of the tree hides."""
+    found: dict[str, Trouble] = {}
+    for row in rows:
+        for folder in folders_of(row.name) if closed else ():
+            if folder in closed:
+                found[folder] = min(trouble_of(row, now_ms), found.get(folder, Trouble.NONE))
     return found
 
 

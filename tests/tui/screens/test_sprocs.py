@@ -279,6 +279,10 @@ async def test_folders_open_and_close_and_are_marked_whole(server: Server) -> No
         await until(pilot, lambda: table.visible_keys == ("z.lua", "a/", "a/b.lua", "a/c.lua"), "the folders")
         await pilot.press("g", "j", "enter")
         await until(pilot, lambda: table.visible_keys == ("z.lua", "a/"), "a closed folder")
+        failed: Any = {"runs": 9, "errors": 3, "last_status": "error", "failed_in_a_row": 3, "last_run": 9}
+        client.hset(KEYS.stats("a/c.lua"), mapping=failed)
+        await until(pilot, lambda: "● ▸ a/ (2)" in screen_of(pilot), "what a closed folder hides")
+        client.delete(KEYS.stats("a/c.lua"))
         await pilot.press("e", "R")  # of a folder there is nothing to edit or run
         await pilot.press("space")
         await until(pilot, lambda: "2 marked" in text_of(pilot, "#detail"), "the marks")
@@ -394,7 +398,7 @@ async def test_trouble_comes_first_each_with_what_it_is_and_the_quiet_are_folded
         assert shown[4].startswith("◔ late.lua")
         assert re.match(r"│ missed 3 scheduled times so far, the last noticed \d+s ago$", shown[5])
         assert shown[6].startswith("◐ slow.lua")
-        assert re.match(r"│ slow: .*p99 \d+ms: nothing else is served meanwhile$", shown[7])
+        assert re.match(r"│ slow: .*p99 \d+ms, for \d+s at least$", shown[7])
         assert shown[8].startswith("‖ paused.lua")
         assert re.search(r"paused \d+s by ann$", shown[8])
         assert shown[9].startswith("✎ edited.lua")
