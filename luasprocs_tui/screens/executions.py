@@ -102,7 +102,7 @@ class ExecutionsScreen(PolledScreen):
         self.set_interval(1, self._say)
         if self._at_first:
             self.action_filter(self._at_first)
-        self._say()
+        self.call_after_refresh(self._say)
 
     @property
     def _filter(self) -> TypedLine:

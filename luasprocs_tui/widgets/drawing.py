@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def in_theme(text: Text) -> Text:
-    """The same in the theme's colours: the style of a whole text is one of CSS to Textual, whose red can't be read with NO_COLOR."""
+    """The same in the theme's colours: to Textual a style of all of it is one of CSS, whose red can't be read with NO_COLOR."""
     if not text.style:
         return text
     found = text.copy()

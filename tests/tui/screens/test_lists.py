@@ -6,17 +6,20 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from textual.screen import Screen
 
 from luasprocs.operations.contexts import Context
 from luasprocs.server.registry import Registry
 from luasprocs.state.jobs import read_jobs
 from luasprocs_tui.app import TuiApp
-from luasprocs_tui.screens.shards import ShardsScreen
+from luasprocs_tui.screens.executions import ExecutionsScreen
 from luasprocs_tui.widgets.table import Table
 from tests.live import put, sproc
 from tests.tui.pilot import KEYS, app, hides, listed, record, screen_of, shows, text_of, unconnected, until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from redis import Redis
     from textual.pilot import Pilot
     from textual.timer import Timer
@@ -148,14 +151,27 @@ def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> object:
     time.tzset()
 
 
-async def test_a_list_without_rows_says_why_at_once(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    def seldom(screen: ShardsScreen, every_s: float, *more: Any, **named: Any) -> Timer:
+def seldom_of(set_interval: Callable[..., Timer]) -> Callable[..., Timer]:
+    """What is said again each second comes too late."""
+
+    def seldom(screen: Screen[None], every_s: float, *more: Any, **named: Any) -> Timer:
         return set_interval(screen, 3600 if every_s == 1 else every_s, *more, **named)
 
-    set_interval = ShardsScreen.set_interval
+    return seldom
+
+
+async def test_a_list_without_rows_says_why_at_once(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     put(server.client(), sproc("a.lua", "return 1"))
     async with TuiApp(Context("", server.url), refresh_s=3600).run_test(size=(80, 24)) as pilot:
         await listed(pilot)
-        monkeypatch.setattr(ShardsScreen, "set_interval", seldom)  # what is said again each second
+        monkeypatch.setattr(Screen, "set_interval", seldom_of(Screen.set_interval))
         await pilot.press("H")
         await shows(pilot, "Sprocs > Shards  none", "this is no cluster")
+
+
+async def test_executions_say_at_once_that_none_could_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Screen, "set_interval", seldom_of(Screen.set_interval))
+    monkeypatch.setattr(ExecutionsScreen, "start", lambda *_: None)
+    async with unconnected().run_test(size=(80, 24)) as pilot:
+        await pilot.press("x")
+        await shows(pilot, "connecting", "Sprocs > Executions")
