@@ -87,12 +87,12 @@ def _empty(nodes: list[EmbeddedServer]) -> None:
             client.execute_command("FUNCTION", "FLUSH")
 
 
-def _sync(folder: Path, nodes: list[EmbeddedServer], opened: Callable[[str], Registry]) -> float:
+def _sync(folder: Path, nodes: list[EmbeddedServer]) -> float:
     """Seconds of a cold sync."""
     _empty(nodes)
     started = time.perf_counter()
     repository = Repository.open(folder)
-    outcome = Syncer(opened(nodes[0].url), repository).sync(read_commit(repository))
+    outcome = Syncer(open_registry(nodes[0].url), repository).sync(read_commit(repository))
     took_s = time.perf_counter() - started
     assert len(outcome.plan.created) == SPROCS
     return took_s
@@ -115,13 +115,14 @@ def _syncs_and_status() -> Iterator[Result]:
         folder = Path(name)
         repository_in(folder)
         for kind in kinds():
-            with cluster(kind) as nodes, running(kind) as single:
-                three = partial(_sync, folder, nodes, open_registry)
-                one = partial(_sync, folder, [single], _alone)
+            with cluster(kind) as nodes, cluster(kind, 1) as only, running(kind) as single:
                 yield ratio(
-                    f"cold sync of {SPROCS} sprocs to 3 shards / to one server, {kind} (s)",
-                    three, one, SYNC_PAIRS, at_most=1.5,
-                )  # fmt: skip
+                    f"cold sync of {SPROCS} sprocs to 3 shards / to a shard alone, {kind} (s)",
+                    partial(_sync, folder, nodes),
+                    partial(_sync, folder, only),
+                    SYNC_PAIRS,
+                    at_most=1.5,
+                )
                 yield ratio(
                     f"what status reads of {SPROCS} sprocs, 3 shards / one server, {kind} (s)",
                     partial(_status, open_registry(nodes[0].url)),

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     "url",
     metavar="URL",
     envvar="LUASPROCS_REDIS",
-    help="redis://, rediss://, unix:// or redis+sentinel:// (LUASPROCS_REDIS).",
+    help="redis://, rediss://, unix://, redis+cluster:// or redis+sentinel:// (LUASPROCS_REDIS).",
 )
 @click.option(
     "--namespace",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from redis.exceptions import ConnectionError as BrokenError
@@ -70,10 +71,10 @@ class Ready(NamedTuple):
         except _CutOffError as cut:
             _look_again(self.registry, self.revision, str(cut))
         try:
-            _read_back(self.registry, self.revision, self.engine, self.change)
+            _read_back(self)
         except LOST:
             try:
-                _read_back(self.registry, self.revision, self.engine, self.change)
+                _read_back(self)
             except LOST as error:
                 said = (
                     f"generation {self.revision.generation} was applied, and could not be read back: luasprocs status"
@@ -186,16 +187,17 @@ def _asked_again(registry: Registry, generation: int) -> tuple[Revision, Sequenc
             time.sleep(LOOK_EVERY_S)
 
 
-def _read_back(registry: Registry, revision: Revision, engine: Engine, change: Change) -> None:
+def _read_back(sent: Ready) -> None:
     """Raises ConflictError unless the server now holds what was sent (or somebody's newer revision)."""
-    chunks = list(batched(change.put, INSPECT_CHUNK))
+    registry, revision, engine = sent.registry, sent.revision, sent.engine
+    chunks = [[row.stored.seen for row in rows] for rows in batched(sent.rows, INSPECT_CHUNK)]
     with borrowed(registry.client) as connection:
         commands = [
             packed("HMGET", registry.keys.revision, *Revision._fields),
             packed("FCALL_RO", registry.keys.function("about"), 0),
             packed("LLEN", registry.keys.list),
             *(
-                packed("FCALL_RO", registry.keys.function("verify"), 0, *(raw(sproc.name) for sproc in some))
+                packed("FCALL_RO", registry.keys.function("verify"), 0, *(name for name, _, _ in some))
                 for some in chunks
             ),
         ]
@@ -203,12 +205,11 @@ def _read_back(registry: Registry, revision: Revision, engine: Engine, change: C
         stored, about, length = (connection.read_response() for _ in range(3))
         right = True
         for some in chunks:  # each while the server is at the next
-            sent = [part for sproc in some for part in (raw(sproc.name), raw(sproc.blob), raw(sproc.edit) or 1)]
-            right &= connection.read_response() == sent
+            right &= connection.read_response() == list(chain.from_iterable(some))
     now = Revision.parse({name: value for name, value in zip(Revision._fields, stored, strict=True) if value})
     if now.generation > revision.generation:
         return
-    if now != revision or length != len(change.names) or not right:
+    if now != revision or length != len(sent.change.names) or not right:
         raise NotKeptError("the registry differs from what was sent: sync again to repair it")
     loaded = About.parse(about)
     if loaded is None or loaded.text_id != engine.id or loaded.generation != str(revision.generation):

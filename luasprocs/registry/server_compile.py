@@ -15,7 +15,7 @@ from luasprocs.errors import ConflictError, Problem
 from luasprocs.language.needs import Needs, is_script, needs_of, together
 from luasprocs.registry.functions import names_taken
 from luasprocs.registry.place import connection_to
-from luasprocs.registry.transaction import Row, Stored, row_of
+from luasprocs.registry.transaction import Row, Stored, rows_of
 from luasprocs.server.errors import is_name_taken
 from luasprocs.server.pipeline import borrowed, packed
 from luasprocs.server.registry import Registry
@@ -50,9 +50,10 @@ class Proof(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """Sprocs that one call compiles: what each shard is sent for them."""
+    """Sprocs that one call compiles: what each shard is sent for them. `scripts`: those that EVALSHA finds."""
 
     sprocs: tuple[Sproc, ...]
+    scripts: tuple[Sproc, ...]
     command: bytes
 
     @cached_property
@@ -71,8 +72,9 @@ def batches_of(registry: Registry, sprocs: Iterable[Sproc]) -> Iterator[Batch]:
     function = registry.keys.function("compile")
     for chunk in _chunks(sprocs):
         parts = [part for sproc in chunk for part in (raw(sproc.name), sproc.source)]
-        loads = (packed("SCRIPT", "LOAD", one.source) for one in _scripts(chunk))
-        yield Batch(tuple(chunk), b"".join((packed("FCALL_RO", function, 0, *parts), *loads)))
+        scripts = tuple(sproc for sproc in chunk if is_script(sproc.values))
+        loads = (packed("SCRIPT", "LOAD", one.source) for one in scripts)
+        yield Batch(tuple(chunk), scripts, b"".join((packed("FCALL_RO", function, 0, *parts), *loads)))
 
 
 def prove(
@@ -103,24 +105,20 @@ def prove(
             connection.send_packed_command([batch.command])
             unanswered.append(batch)
             proven += batch.sprocs
-            rows += (row_of(registry.keys, *one) for one in zip(batch.sprocs, batch.stored, strict=True))
+            rows += rows_of(registry.keys, batch.stored)
             needs.append(batch.needs)
             if len(unanswered) == COMPILES_AHEAD:
-                problems += _answer(connection, unanswered.popleft().sprocs)
+                problems += _answer(connection, unanswered.popleft())
             progress(len(rows))
         while unanswered:
-            problems += _answer(connection, unanswered.popleft().sprocs)
+            problems += _answer(connection, unanswered.popleft())
     return Proof(engine, tuple(proven), tuple(rows), together(needs), tuple(problems))
 
 
-def _scripts(chunk: Iterable[Sproc]) -> list[Sproc]:
-    return [sproc for sproc in chunk if is_script(sproc.values)]
-
-
-def _answer(connection: Any, chunk: Iterable[Sproc]) -> list[Problem]:
+def _answer(connection: Any, batch: Batch) -> list[Problem]:
     found = {text(name): text(said) for name, said in _pairs(connection.read_response())}
     problems = [_compile_problem(name, said) for name, said in found.items()]
-    for sproc in _scripts(chunk):
+    for sproc in batch.scripts:
         try:
             connection.read_response()
         except NoPermissionError:

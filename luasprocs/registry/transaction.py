@@ -61,34 +61,41 @@ class Change(NamedTuple):
     generations_kept: int = GENERATIONS_KEPT
 
 
-class Row(NamedTuple):
-    """A sproc ready to be written: its name and key, the command that writes its hash, and the hash's digest."""
-
-    name: str
-    key: bytes
-    command: bytes
-    digest: str
-
-
 class Stored(NamedTuple):
-    """A sproc's hash, whichever key it gets: the `length` words of an HSET after it, as they are sent, and the digest."""
+    """A sproc's hash, whichever key it gets: the `length` words of an HSET after it, as they are sent.
 
+    `digested`: the name and the hash's digest, two words as they are sent; `seen`: what `verify` says of it.
+    """
+
+    name: bytes
     length: int
     words: bytes
-    digest: str
+    digested: bytes
+    seen: tuple[bytes, bytes, bytes | int]
 
     @classmethod
     def of(cls, sproc: Sproc) -> Self:
-        fields = fields_of(sproc)
-        words = packed(*chain.from_iterable(fields.items())).partition(b"\r\n")[2]
-        return cls(2 * len(fields), words, digest(fields))
+        fields, name = fields_of(sproc), raw(sproc.name)
+        words = _words(*chain.from_iterable(fields.items()))
+        seen = (name, fields[b"blob"], fields.get(b"edit", 1))
+        return cls(name, 2 * len(fields), words, _words(name, digest(fields)), seen)
 
 
-def row_of(keys: Keys, sproc: Sproc, stored: Stored) -> Row:
-    """What is written for a sproc."""
-    key = raw(keys.name(sproc.name))
-    command = b"*%d\r\n$4\r\nHSET\r\n$%d\r\n%b\r\n%b" % (stored.length + 2, len(key), key, stored.words)
-    return Row(sproc.name, key, command, stored.digest)
+class Row(NamedTuple):
+    """A sproc ready to be written on one shard: its key, and the command that writes its hash."""
+
+    key: bytes
+    command: bytes
+    stored: Stored
+
+
+def rows_of(keys: Keys, some: Iterable[Stored]) -> Iterator[Row]:
+    """What is written for sprocs."""
+    prefix = raw(keys.name(""))
+    for one in some:
+        key = prefix + one.name
+        command = b"*%d\r\n$4\r\nHSET\r\n$%d\r\n%b\r\n%b" % (one.length + 2, len(key), key, one.words)
+        yield Row(key, command, one)
 
 
 class Transaction(NamedTuple):
@@ -142,7 +149,8 @@ class Transaction(NamedTuple):
         for row in self.rows:
             yield row.command
         for rows in batched(self.rows, NAMES_A_COMMAND):
-            yield _hset(self.keys.digests, {row.name: row.digest for row in rows})
+            begins = _words("HSET", self.keys.digests)
+            yield b"*%d\r\n%b%b" % (2 + 2 * len(rows), begins, b"".join(row.stored.digested for row in rows))
 
     def _names(self) -> Iterator[bytes]:
         names = self.change.names
@@ -214,3 +222,8 @@ def _flat(fields: Mapping[str, str]) -> Iterator[bytes]:
 
 def _hset(key: str, fields: Mapping[str, str]) -> bytes:
     return packed("HSET", key, *_flat(fields))
+
+
+def _words(*words: bytes | str) -> bytes:
+    """Words of a command as they are sent, without how many it has."""
+    return packed(*words).partition(b"\r\n")[2]

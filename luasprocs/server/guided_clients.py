@@ -105,6 +105,8 @@ class _Connection(SentinelManagedConnection):
 
     def _until_readable(self) -> None:
         """Waits as long as the server remains the master. Raises GuideError, redis.TimeoutError."""
+        if self.can_read(0):
+            return
         end_s = time.monotonic() + (self.socket_timeout or math.inf)
         while not self.can_read(min(ASK_EVERY_S, max(0.0, end_s - time.monotonic()))):
             if time.monotonic() >= end_s:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,18 @@ class Faults:
         victim.kill()
         until(lambda: len(self.cluster.primaries) == 3)
         victim.start()
+
+    def migration_killed(self) -> None:
+        """kill -9 of the source, then of the target, while the servers themselves move slots from one to the other."""
+        for victim in (0, 1):
+            pair = self.cluster.primaries[:2]
+            first, last, *_ = min(one for one in pair[0].owners() if one[2][1] == pair[0].port)
+            pair[0].ask("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", first, (first + last) // 2, "NODE", pair[1].id)
+            time.sleep(random.uniform(0, 0.2))
+            pair[victim].kill()
+            until(lambda: len(self.cluster.primaries) == 3)
+            pair[victim].start()
+            self.cluster.until_whole()
 
     def failover(self) -> None:
         """CLUSTER FAILOVER."""

@@ -16,7 +16,7 @@ from luasprocs.server.fleet import open_registry
 from luasprocs.state.barrier import wait_for_events
 from luasprocs.state.jobs import count_jobs, read_jobs
 from tests.cluster.faults import Faults
-from tests.cluster.ledger import SPROCS, Writers, check, effects, gaps
+from tests.cluster.ledger import SPROCS, Writers, check, effects, gaps, lost_by_servers, repeats
 from tests.cluster.registries import everywhere, tags
 from tests.daemons import DaemonProcess
 from tests.gitrepo import GitRepo
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 DAEMONS, WRITERS, RATE = (4, 8, 60) if SOAK else (2, 4, 20)
 SHORT = ("slots", "killed", "tag")
-LOSING = ("killed", "split", "failover", "tag", "added", "all_slots", "daemons_killed")
+LOSING = ("killed", "migration_killed", "split", "failover", "tag", "added", "all_slots", "daemons_killed")
 """What may leave a gap."""
 EQUAL_S = 5.0
 """After a fault all shards equal git within so much, on processors that have time for it."""
@@ -103,6 +103,22 @@ def scene(replicated: Cluster, tmp_path: Path) -> Iterator[Scene]:
 
 @pytest.mark.parametrize("fault", LONG if SOAK else SHORT)
 def test_the_ledger_holds_through(scene: Scene, fault: str) -> None:
+    writers, waiting = _through(scene, fault)
+    check(writers, effects(scene.cluster), gaps(scene.cluster), waiting)
+
+
+@pytest.mark.parametrize("server_kind", ["valkey"])
+def test_the_ledger_holds_through_a_migration_whose_ends_are_killed(scene: Scene) -> None:
+    """What a migration brings may run twice, told."""
+    writers, waiting = _through(scene, "migration_killed")
+    found = effects(scene.cluster)
+    silent = {one.key for one in writers.events if one.sure} - found.ran.keys()
+    waiting |= lost_by_servers(scene.cluster, silent)
+    check(writers, found, gaps(scene.cluster), waiting, repeats(scene.cluster))
+
+
+def _through(scene: Scene, fault: str) -> tuple[Writers, set[str]]:
+    """What was written beside a fault, and the keys of jobs that wait, after all else is done."""
     cluster, faults = scene.cluster, Faults(scene.cluster, scene.daemons, scene.settle)
     with Writers(cluster, WRITERS, RATE) as writers:
         until(lambda: len(writers.events) > WRITERS * RATE)
@@ -130,7 +146,7 @@ def test_the_ledger_holds_through(scene: Scene, fault: str) -> None:
 
     until(is_done, what=scene.said)
     waiting = {key for job in read_jobs(registry, 1 << 30) for key in job.keys}
-    check(writers, effects(cluster), gaps(cluster), waiting)
+    return writers, waiting
 
 
 def in_hand(registry: Registry) -> int:

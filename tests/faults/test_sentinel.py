@@ -13,6 +13,8 @@ import redis
 
 from luasprocs.contract.keys import Keys
 from luasprocs.server.connection import connect
+from luasprocs.server.registry import Registry
+from luasprocs.state.jobs import read_jobs
 from tests.background import Background
 from tests.daemons import DaemonProcess
 from tests.faults import test_schedules as schedules
@@ -79,9 +81,10 @@ def kept(client: redis_py.Redis, ledger: list[Written]) -> list[Written]:
     return [entry for entry, there in zip(ledger, pipe.execute(), strict=True) if there or not entry.sure]
 
 
-def jobs_done(client: redis_py.Redis) -> bool:
+def undone(client: redis_py.Redis) -> list[str]:
+    """Of the jobs that the master has heard of, those that have not run."""
     done = client.hgetall("done")
-    return all(key[6:] in done for key in client.scan_iter("asked:*", count=1000))
+    return [key[6:] for key in client.scan_iter("asked:*", count=1000) if key[6:] not in done]
 
 
 def recovers(sentinels: Sentinels) -> None:
@@ -121,7 +124,7 @@ def test_a_failover_under_events_schedules_and_jobs(sentinels, how):
         client = sentinels.client()
         ran = fired(client)
         schedules.reaches(client, "s.lua", client.time()[0] + 1)
-        until(lambda: jobs_done(client))
+        until(lambda: not undone(client), what=lambda: (undone(client), read_jobs(Registry(client, KEYS)), pair[0].output))
         until(lambda: not client.exists(KEYS.unrecorded))
     finally:
         for daemon in pair:
