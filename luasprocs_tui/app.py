@@ -17,6 +17,7 @@ from textual.binding import BindingType
 from textual.reactive import Reactive
 
 from luasprocs.operations.contexts import Context
+from luasprocs.operations.terminal import encodable
 from luasprocs.server.urls import redacted
 from luasprocs_tui import actions, messages, signals
 from luasprocs_tui.remembered import ZONES
@@ -130,7 +131,7 @@ class TuiApp(Shell):
         if not text:
             self.toast("there is nothing to copy here", bad=True)
             return
-        self.copy_to_clipboard(text.encode("utf-8", "backslashreplace").decode())
+        self.copy_to_clipboard(encodable(text))
         lines = text.count("\n") + 1
         self.toast(f"copied: {text}" if lines == 1 else f"copied {lines} lines")
 
@@ -142,8 +143,8 @@ class TuiApp(Shell):
             return
         file = Path(f"luasprocs-{name}" if name[:1].isdigit() else f"luasprocs-{time.strftime('%Y%m%dT%H%M%S')}-{name}")
         try:
-            with file.open("x", encoding="utf-8", errors="backslashreplace") as written:
-                written.write(text)
+            with file.open("x", encoding="utf-8") as written:
+                written.write(encodable(text))
         except OSError as error:
             self.toast(f"{file} can't be written: {error.strerror or error}", bad=True)
         else:

@@ -98,7 +98,11 @@ class _Commands(click.Group):
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.option("--redis", metavar="URL", help="redis://, rediss://, unix://, redis+cluster:// or redis+sentinel:// (LUASPROCS_REDIS).")
+@click.option(
+    "--redis",
+    metavar="URL",
+    help="redis://, rediss://, unix://, redis+cluster:// or redis+sentinel:// (LUASPROCS_REDIS).",
+)
 @click.option("--namespace", metavar="NS", help="The registry's namespace, if it has one.")
 @click.option("--repo", metavar="DIR", help="The git repository [default: the one that contains this folder].")
 @click.option("--config", metavar="FILE", help="A TOML file with the host's settings.")

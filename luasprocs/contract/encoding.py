@@ -22,6 +22,14 @@ def raw(value: str) -> bytes:
     return value.encode("utf-8", "surrogateescape")
 
 
+def is_text(value: Any) -> bool:
+    """Whether it is a text that can be sent; bytes that are no UTF-8 are surrogates of their own."""
+    try:
+        return isinstance(value, str) and raw(value) is not None
+    except UnicodeEncodeError:  # half of a character, as JSON can write it
+        return False
+
+
 def number(value: str) -> int:
     """A count; 0 for what is none."""
     return int(value) if value.isascii() and value.isdecimal() and len(value) <= _DIGITS_LIMIT else 0

@@ -206,6 +206,7 @@ DESIRED: Fields = (
     Field("drift", "JSON: sprocs that were changed by hand"),
     Field("edits_waiting", "JSON: live edits that can't be committed, `name: why` each"),
     Field("at", "when this was published (unix seconds)"),
+    Field("since", "since when that commit has had this state (unix seconds)"),
     Field("daemon", "the daemon that published it"),
     Field("generation", "the generation that was live then: if another is, this says nothing any more", number=True),
     Field(

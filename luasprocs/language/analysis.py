@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.language.compiler import syntax_problems
-from luasprocs.language.decoding import decoded
+from luasprocs.language.decoding import decoded, without_halves
 from luasprocs.language.files import size_problem
 from luasprocs.language.header import HeaderField, fields_of, line_problems, problems_of, value_problem
 from luasprocs.language.metadata import says_yes
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 _NO_DEFAULTS: Mapping[str, str] = MappingProxyType({})
 _NO_TEXT = frozenset({"encoding.utf-16", "encoding.not-utf-8", "encoding.nul"})
 """What Lua says to such a file is not what is wrong with it."""
-_HALVES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
-"""Halves of characters, as JSON can write them: no bytes become such."""
 
 
 class Analysis(NamedTuple):
@@ -65,7 +62,7 @@ def analyse(source: bytes | str, path: str = "", defaults: Mapping[str, str] = _
 
     Header and body are both looked at even if one of them is broken.
     """
-    raw = source if isinstance(source, bytes) else _HALVES.sub("\udcff", source).encode("utf-8", "surrogateescape")
+    raw = source if isinstance(source, bytes) else without_halves(source).encode("utf-8", "surrogateescape")
     if large := size_problem(len(raw), path):
         return Analysis("", problems=(large,))
     text, problems = decoded(raw, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from luasprocs.language.places import START, Lines
@@ -11,7 +12,13 @@ if TYPE_CHECKING:
     from luasprocs.errors import Problem
 
 BOM = "\ufeff"
+_HALVES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def without_halves(text: str) -> str:
+    """With a byte that is no UTF-8 in place of each half of a character: JSON can write such, and no bytes become one."""
+    return _HALVES.sub("\udcff", text)
 
 
 def decoded(source: bytes, path: str) -> tuple[str, list[Problem]]:

@@ -7,7 +7,8 @@ from bisect import bisect_right
 from itertools import accumulate
 from typing import NamedTuple
 
-_LINE_END = re.compile(r"\r\n?|\n\r?")
+LINE_END = re.compile(r"\r\n?|\n\r?")
+"""As Lua counts lines."""
 
 
 class Range(NamedTuple):
@@ -29,7 +30,7 @@ class Lines:
     def __init__(self, text: str) -> None:
         self._text = text
         if "\r" in text:
-            self._starts = [0, *(end.end() for end in _LINE_END.finditer(text))]
+            self._starts = [0, *(end.end() for end in LINE_END.finditer(text))]
         else:  # nearly every file, and several times faster
             self._starts = [0, *accumulate(len(line) + 1 for line in text.split("\n")[:-1])]
 

@@ -172,7 +172,7 @@ def _git(snapshot: Snapshot) -> Iterator[Finding]:
         by, hint = f" by {sync.author}" if sync.author else "", _ALLOW if " --" in reason else _FIX
         reason += f" (commit {sync.commit[:SHA_SHOWN]}{by})"
     names = tuple(sorted({*sync.created, *sync.updated, *sync.deleted}))
-    yield Finding(code, reason, hint, names=names, by=sync.daemon, since_ms=int(sync.at * 1000))
+    yield Finding(code, reason, hint, names=names, by=sync.daemon, since_ms=int((sync.since or sync.at) * 1000))
 
 
 def _overtaken(snapshot: Snapshot) -> bool:

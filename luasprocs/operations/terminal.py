@@ -6,6 +6,7 @@ terminal is not believed: only a `Printable` is printed, drawn, logged or writte
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import TYPE_CHECKING, NewType
 
@@ -17,6 +18,8 @@ Printable = NewType("Printable", str)
 
 _REFUSED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Controls, marks of format and direction, halves of characters, what has no shape anybody knows, line breaks."""
+_FIRST_BYTE, _LAST_BYTE = 0xDC80, 0xDCFF
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _INVISIBLE = frozenset(
     chr(code)
     for first, last in (
@@ -52,8 +55,14 @@ def clean(text: str, table: Replacing) -> Printable:
 
 
 def escape(character: str) -> str:
-    """A character as Python writes it."""
-    return ascii(character)[1:-1]
+    """A character as Python writes it; a byte that is no UTF-8, which comes as a surrogate, as `\\xff`."""
+    code = ord(character)
+    return f"\\x{code & 0xFF:02x}" if _FIRST_BYTE <= code <= _LAST_BYTE else ascii(character)[1:-1]
+
+
+def encodable(text: str) -> str:
+    """Text that UTF-8 can have: bytes that are none, and halves of characters, as escapes."""
+    return _SURROGATES.sub(lambda found: escape(found[0]), text)
 
 
 _ESCAPES = Replacing(escape, {"\t": "\t", "\n": "\n", "\r": "\\x0d"})

@@ -27,9 +27,10 @@ class SyncState(NamedTuple):
     `source`: the repository; `commit`, `branch`, `subject`, `author`: what git wants; `state`: a `DesiredState`; `reason`:
     why it waits, or what failed; `created`, `updated`, `deleted`: what would be applied and isn't; `diffs`: the same, a
     unified diff each; `problems`: as `file:line:column: message`; `drift`: sprocs edited by hand; `edits_waiting`: live
-    edits that can't be committed, `name: why`; `at`: unix seconds; `daemon`: who says so; `generation`: what was live then, 0 if
-    nobody knows. `followed_until_ms`: by when a daemon that follows git looks again, by the server's clock in unix milliseconds;
-    0 if none follows it, or the last one stopped in order.
+    edits that can't be committed, `name: why`; `at`: when it was said, `since`: since when that commit has had this state
+    (unix seconds); `daemon`: who says so; `generation`: what was live then, 0 if nobody knows. `followed_until_ms`: by when a
+    daemon that follows git looks again, by the server's clock in unix milliseconds; 0 if none follows it, or the last one
+    stopped in order.
     """
 
     source: str = ""
@@ -47,6 +48,7 @@ class SyncState(NamedTuple):
     drift: tuple[str, ...] = ()
     edits_waiting: tuple[str, ...] = ()
     at: float = 0.0
+    since: float = 0.0
     daemon: str = ""
     generation: int = 0
     followed_until_ms: int = 0
@@ -54,7 +56,14 @@ class SyncState(NamedTuple):
     @property
     def said(self) -> tuple[object, ...]:
         """All but when, for telling whether there is news."""
-        return tuple(value for name, value in self._asdict().items() if name not in {"at", "followed_until_ms"})
+        return tuple(
+            value for name, value in self._asdict().items() if name not in {"at", "since", "followed_until_ms"}
+        )
+
+    def after(self, last: SyncState) -> SyncState:
+        """The same behind what was published last, maybe by another daemon: it may have stood so for long."""
+        stands = (self.state, self.commit) == (last.state, last.commit)
+        return self._replace(since=(last.since or last.at) if stands else self.at)
 
     def why_uncommitted(self, name: str) -> str:
         """Why the live edit of a sproc can't be committed; "" if none waits."""

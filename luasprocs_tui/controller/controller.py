@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from luasprocs.contract.codes import FindingCode
 from luasprocs.errors import JobError
 from luasprocs.operations.drafts import Drafts
+from luasprocs.operations.identity import author
 from luasprocs.server.urls import redacted
 from luasprocs_tui.controller.edits import Edits
 from luasprocs_tui.controller.runner import Question, Runner
 from luasprocs_tui.controller.runs import Runs
 from luasprocs_tui.values.differences import generation_lines, rollback_lines
+from luasprocs_tui.values.numbers import age
 from luasprocs_tui.values.sync_status import sync_lines
 from luasprocs_tui.widgets.dialog import Show
 
@@ -48,10 +50,23 @@ class Controller:
             return
         verb = "Resume" if self._app.state.paused >= set(names) else "Pause"
         typed = "" if verb == "Pause" and len(names) == 1 else names[0]  # one that runs wild is stopped quickly
-        self._runner.sure_in_production(
-            Question(f"{verb} {listed(names)}?", "\n".join(names[1:] and names), verb, typed),
+        others = self._paused_by_others(names) if verb == "Resume" else []
+        asks = self._runner.sure if others else self._runner.sure_in_production
+        asks(
+            Question(f"{verb} {listed(names)}?", "\n".join(others or (names[1:] and names)), verb, typed),
             partial(self._do, lambda: _paused(self._backend.toggle_pause(names))),
         )
+
+    def _paused_by_others(self, names: Sequence[str]) -> list[str]:
+        """A line for each sproc that somebody else has paused, who may know why."""
+        snapshot = self._app.state.snapshot
+        rows = [row for row in (snapshot.rows if snapshot else ()) if row.name in names and row.state == "paused"]
+        now_ms, own = self._app.state.now_ms(), author()
+        return [
+            f"{row.name}: paused {age((now_ms - row.since_ms) / 1000)} ago by {row.by}"
+            for row in rows
+            if row.by not in {"", own}
+        ]
 
     def undo(self, names: Sequence[str]) -> None:
         """Takes live edits back; of one sproc whose last change was committed, offers to revert it."""

@@ -95,7 +95,8 @@ class DebuggerApp(App[None]):
             await self._client.ask("launch", **self._launch)
             await self._client.ask("configurationDone")
         except (RefusedError, OSError) as error:
-            self._end(f"{error}")
+            self._say("stderr", f"{error}")
+            self._end("it can't be debugged")
 
     def _heard(self, event: str, body: dict[str, Any]) -> None:
         if event == "output":
@@ -110,10 +111,11 @@ class DebuggerApp(App[None]):
     def _say(self, category: str, text: str) -> None:
         for line in text.rstrip("\n").split("\n"):
             self._said.append((category, line))
-        rows = max(1, self.query_one("#said").size.height)
-        shown = [*self._said][-rows:]
-        lines = (Text(clean(line, 300), style=_TONES.get(kind, "")) for kind, line in shown)
-        self.query_one("#said", Static).update(Text("\n").join(lines))
+        said = self.query_one("#said", Static)
+        rows = max(1, said.content_size.height)
+        lines = [Text(clean(line, 300), style=_TONES.get(kind, "")) for kind, line in [*self._said][-rows:]]
+        wrapped = Text("\n").join(lines).wrap(self.console, max(1, said.content_size.width))
+        said.update(Text("\n").join(wrapped[-rows:]))
 
     def _end(self, text: str) -> None:
         if self._over:

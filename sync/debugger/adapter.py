@@ -216,9 +216,16 @@ class Adapter:
     def _launch(self, arguments: Arguments) -> Any:
         if self._launched is not None:
             raise RefusedError("one session launches one sproc")
+        if self._ended.locked():
+            raise RefusedError("the session has ended")
         launched = Launched(Configuration.parse(arguments))
         self._launched, self._client.path_of = launched, launched.path_of
-        self._session = launched.session(self._stops.breakpoints, self._client.say, self._gone)
+        try:
+            self._session = launched.session(self._stops.breakpoints, self._client.say, self._gone)
+        except BaseException:  # a client may try again with something else
+            launched.close()
+            self._launched = None
+            raise
         self._inspection = Inspection(self._session, launched)
         return {}
 

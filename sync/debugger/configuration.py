@@ -6,8 +6,8 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from luasprocs.contract.encoding import is_text
 from luasprocs.errors import SettingsError
-from sync.debugger.fields import is_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,7 +75,7 @@ def read_seed(given: Any) -> tuple[tuple[str, ...], ...]:
         return ()
     if isinstance(given, str):
         try:
-            lines: list[Any] = Path(given).read_text("utf-8").splitlines()
+            lines: list[Any] = Path(given).read_text("utf-8").split("\n")
         except (OSError, ValueError) as error:
             raise SettingsError(f"seed: {given} can't be read: {error}") from error
     elif isinstance(given, list):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from luasprocs.contract.encoding import is_text
 from luasprocs.errors import LuasprocsError
 
 
@@ -30,17 +31,6 @@ def text(given: Mapping[str, Any], name: str, default: str | None = None) -> str
     if not is_text(value):
         raise RefusedError(f"{name} has half of a character (a lone surrogate)")
     return value
-
-
-def is_text(value: Any) -> bool:
-    """Whether it is a text that can be sent; bytes that are no UTF-8 are surrogates of their own."""
-    if not isinstance(value, str):
-        return False
-    try:
-        value.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def number(given: Mapping[str, Any], name: str, default: int | None = None) -> int:

@@ -48,7 +48,11 @@ class Launched:
     def __init__(self, configuration: Configuration) -> None:
         self.configuration = configuration
         file = configuration.program
-        if not file.is_file():
+        try:
+            is_file = file.is_file()
+        except OSError as error:  # a name that is too long
+            raise RepositoryError(f"{error.strerror}: {str(file)[:200]}…") from error
+        if not is_file:
             raise RepositoryError(f"there is no file {file}")
         name, sprocs = work_tree_sprocs(file)
         own = next(one for one in sprocs if one.name == name)

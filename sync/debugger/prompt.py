@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from luasprocs.errors import LuasprocsError, ScriptError, SettingsError
+from luasprocs.language.places import LINE_END
 from sync.debugger.backend.breakpoints import Breakpoint, Breakpoints
 from sync.debugger.backend.session import Ended
 from sync.debugger.backend.values import readable
@@ -123,7 +124,8 @@ class Prompt:
         return lines[place.line - 1].strip() if place.line <= len(lines) else ""
 
     def _text(self, name: str) -> list[str]:
-        return self._launched.program.sprocs[name].source.decode("utf-8", "replace").splitlines()
+        text = self._launched.program.sprocs[name].source.decode("utf-8", "replace")
+        return LINE_END.split(text)
 
     def _lines(self, text: str) -> None:
         for line in text.split("\n"):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+import threading
 from typing import TYPE_CHECKING
 
 from luasprocs.errors import RepositoryError
@@ -37,6 +38,7 @@ class Git:
         self, path: Path, git_folder: Path, *, bare: bool, here: bool, name: str = "", quick: bool = False
     ) -> None:
         self.quick = quick
+        self._asking: set[int] = set()
         self._path, self._name = path, name or str(path)
         # Its messages are told apart by their English text.
         self._environment = {
@@ -62,7 +64,17 @@ class Git:
         environment: Mapping[str, str] | None = None,
     ) -> tuple[int, bytes, str]:
         """Exit code, output, and what it said on stderr."""
-        return self._run(["git", *arguments], stdin, environment or {})
+        thread = threading.get_ident()
+        self._asking.add(thread)
+        try:
+            return self._run(["git", *arguments], stdin, environment or {})
+        finally:
+            self._asking.discard(thread)
+
+    @property
+    def asked(self) -> bool:
+        """Whether a command is under way, in any thread."""
+        return bool(self._asking)
 
     def sizes(self, ids: Iterable[str]) -> dict[str, int]:
         """The sizes of blobs in bytes, of those that there are."""

@@ -51,7 +51,7 @@ def _names(root: Root, own: str) -> Names:
             continue
         wanted = libraries if says_yes(found.values, "library") else sprocs
         wanted[name] = found.values.get("description", "")
-    return Names(libraries, sprocs, zoneinfo.available_timezones)
+    return Names(libraries, sprocs, zoneinfo.available_timezones, root.tree.text)
 
 
 def completion(place: Asked, params: types.CompletionParams) -> list[types.CompletionItem]:

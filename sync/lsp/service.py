@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lsprotocol import types
 from pygls.uris import to_fs_path
 
+from luasprocs.language.decoding import without_halves
 from luasprocs.language.files import SOURCE_LIMIT_BYTES
 from luasprocs.language.places import Lines, Range
 from sync.git.checkout import find_top
@@ -119,6 +120,7 @@ class Service:
             self._texts.pop((root.tree.top, name), None)
             root.tree.moved()
         else:
+            text = without_halves(text)
             root.tree.buffers[name] = Buffer(text, version, uri)
             self._had(root, name, text).has(text)
         if root.tree.top == self._live.top:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from luasprocs.contract.encoding import raw
+from luasprocs.contract.encoding import is_text
 from sync.lsp.failures import wrong_params
 
 REQUESTS: Mapping[str, Mapping[str, str]] = {
@@ -51,21 +51,14 @@ def read(method: str, given: Any) -> dict[str, Any]:
     return found
 
 
-def _text(value: Any) -> bool:
-    try:
-        return isinstance(value, str) and raw(value) is not None
-    except UnicodeEncodeError:  # half of a character, as JSON can write it
-        return False
-
-
 _KINDS: Mapping[str, Callable[[Any], bool]] = {
-    "text": _text,
-    "texts": lambda value: isinstance(value, list) and all(map(_text, value)),
+    "text": is_text,
+    "texts": lambda value: isinstance(value, list) and all(map(is_text, value)),
     "number": lambda value: isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**53,
     "flag": lambda value: isinstance(value, bool),
-    "blob": lambda value: isinstance(value, dict) and _text(value.get("blob")),
+    "blob": lambda value: isinstance(value, dict) and is_text(value.get("blob")),
     "changes": lambda value: (
-        isinstance(value, dict) and all(_text(key) and (one is None or _text(one)) for key, one in value.items())
+        isinstance(value, dict) and all(is_text(key) and (one is None or is_text(one)) for key, one in value.items())
     ),
 }
 _WORDS = {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pygls.uris import from_fs_path, to_fs_path
 
+from luasprocs.contract.encoding import raw
 from luasprocs.errors import RepositoryError, SettingsError
 from luasprocs.language.files import SOURCE_LIMIT_BYTES, SUFFIX
 from sync.git.checkout import find_top, settings_of
@@ -76,7 +77,7 @@ class Tree:
     def source(self, name: str) -> bytes | None:
         """What a sproc's buffer or file has."""
         if name in self.buffers:
-            return self.buffers[name].text.encode("utf-8", "surrogatepass")
+            return raw(self.buffers[name].text)
         path = self._listed().get(name)
         if path is None:
             return None

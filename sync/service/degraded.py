@@ -33,7 +33,8 @@ def say_degraded(url: str, keys: Keys, why: str, daemon: str) -> bool:
         seen = SyncState(
             last.source, last.commit, last.branch, last.subject, last.author, followed_until_ms=last.followed_until_ms
         )
-        publish(registry, seen._replace(state=DesiredState.DEGRADED, reason=why, at=time.time(), daemon=daemon))
+        said = seen._replace(state=DesiredState.DEGRADED, reason=why, at=time.time(), daemon=daemon)
+        publish(registry, said.after(last))
     except RedisError:
         return False
     finally:

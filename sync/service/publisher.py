@@ -46,7 +46,7 @@ class Publisher:
         else:
             wanted = not below and (news or _weighs_less(last.state, state.state))
         if wanted:
-            publish(self._registry, state)
+            publish(self._registry, state.after(last))
             self._published = state.said
 
     def _lives(self, daemon: str) -> bool:

@@ -64,11 +64,16 @@ class Reconciler:
         self._branch = ""
         self._refused: tuple[str, int, SyncState] | None = None
         self._recurrence = Recurrence(registry)
-        self.asks_git = self.applying = False
+        self.applying = False
         self._moving_since_s = 0.0
         self._fetches = Fetches()
         self._requested = Requested(registry, daemon, remote=source.remote)
         self._left: tuple[Revision, Desired | None] | None = None
+
+    @property
+    def asks_git(self) -> bool:
+        """Whether git is being waited for."""
+        return self._source.repository.git.asked
 
     def doubt(self) -> None:
         """Reads the whole registry next time: what is known of it, or is being read right now, may be wrong."""
@@ -110,14 +115,11 @@ class Reconciler:
         return self._reconcile(forced=forced)
 
     def _reconcile(self, *, forced: bool = False) -> Reconciliation:
-        self.asks_git = True
         try:
             desired = self._source.desired()
         except (RepositoryError, SettingsError) as error:
             failed = Reconciliation.failed("git", str(error))
             return failed._replace(state=failed.state._replace(source=self._source.name, daemon=self._daemon))
-        finally:
-            self.asks_git = False
         namespace = desired.settings.namespace
         if namespace and namespace != self.registry.keys.namespace:
             why = f"luasprocs.toml says namespace {namespace!r}, which this daemon does not serve: restart it"

@@ -124,7 +124,9 @@ def test_a_failover_under_events_schedules_and_jobs(sentinels, how):
         client = sentinels.client()
         ran = fired(client)
         schedules.reaches(client, "s.lua", client.time()[0] + 1)
-        until(lambda: not undone(client), what=lambda: (undone(client), read_jobs(Registry(client, KEYS)), pair[0].output))
+        until(
+            lambda: not undone(client), what=lambda: (undone(client), read_jobs(Registry(client, KEYS)), pair[0].output)
+        )
         until(lambda: not client.exists(KEYS.unrecorded))
     finally:
         for daemon in pair:

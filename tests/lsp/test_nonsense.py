@@ -110,3 +110,13 @@ def test_what_is_not_utf_8_or_half_written_is_a_problem_of_its_own(folder, edito
     editor.notify("workspace/didChangeWatchedFiles", changed)
     editor.problems("half.lua", [], since)
     path.unlink()
+
+
+def test_half_of_a_character_is_a_byte_that_is_no_utf_8(editor):
+    """JSON can write it. Such a text was not read at all: what was wrong with the one before it stayed."""
+    editor.open("odd.lua", "return nope\n")
+    editor.problems("odd.lua", ["lua.unknown-global"])
+    editor.change("odd.lua", "return '\ud83d'\n")
+    editor.problems("odd.lua", ["encoding.not-utf-8"])
+    assert not [one for one in editor.notified("window/logMessage") if "surrogates" in one["message"]]
+    editor.close("odd.lua")

@@ -79,6 +79,8 @@ async def test_a_library_that_breaks_is_told_where_it_is_required(editor):
         ("return redis.call('HG", "'HG", {"HGET", "HGETALL"}),
         ("return redis.call('OBJECT', 'E", ", 'E", {"ENCODING"}),
         ("local m = require('", "require('", {"lib/money.lua"}),
+        ("local m = require('lib/money.lua')\nm.", "m.", {"round"}),
+        ("local m = require('lib/money.lua')\nreturn m:ro", "m:ro", {"round"}),
         ("sproc.call('", "call('", {"buy.lua", "nightly.lua"}),
         ("local a = sproc.en", "sproc.en", {"enqueue", "call", "shard"}),
         ("local count = 1\nreturn co", "return co", {"count", "cjson", "coroutine"}),

@@ -291,6 +291,9 @@ def test_who_and_since_when() -> None:
     [refused] = findings(snapshot(sync=WANTED._replace(state="refused")))
     assert (refused.by, refused.since_ms, refused.names) == (ALIVE.id, NOW_MS, ("a.lua",))
 
+    [earlier] = findings(snapshot(sync=WANTED._replace(state="refused", since=NOW_MS / 1000 - 60)))
+    assert earlier.since_ms == NOW_MS - 60_000
+
     alone, silent = findings(snapshot(running=Running(NOW_MS, (SILENT,))))
     assert (alone.code, alone.since_ms) == (Code.NO_DAEMON, SILENT.heard_ms)
     assert (silent.code, silent.names, silent.since_ms) == (Code.DAEMON_SILENT, (SILENT.id,), SILENT.heard_ms)

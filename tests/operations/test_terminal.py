@@ -6,6 +6,7 @@ import unicodedata
 
 import pytest
 
+from luasprocs.operations.terminal import encodable
 from luasprocs.operations.terminal import escaped as in_shell
 from luasprocs_tui.values.safe import REPLACEMENT
 from luasprocs_tui.values.safe import clean as on_screen
@@ -40,3 +41,10 @@ def test_every_character_is_printable_or_replaced():
         kinds = {unicodedata.category(character) for character in set(shown) - set("\n\t")}
         assert not kinds & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
         shown.encode()
+
+
+def test_a_byte_that_is_no_utf_8_is_shown_as_that_byte():
+    """It was shown as the surrogate that it comes as, `\\udcff`."""
+    text = b"a\xff\x80b".decode("utf-8", "surrogateescape")
+    assert in_shell(text) == encodable(text) == "a\\xff\\x80b"
+    assert encodable("\ud83d: \x1b, é") == "\\ud83d: \x1b, é"

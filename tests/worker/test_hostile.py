@@ -175,7 +175,7 @@ def test_one_that_prints_for_ever_fills_nothing(bench):
 
 
 def test_what_one_prints_is_its_reply_where_it_returns_nothing(bench):
-    assert bench.run("print('a', 1) io.write('b') redis.log(redis.LOG_NOTICE, 'c')").reply == "a\t1\nbc\n"
+    assert bench.run("print('a', 1) io.write('b') redis.log(redis.LOG_NOTICE, 'c\\0d')").reply == "a\t1\nbc\0d\n"
     assert bench.run("print(('x'):rep(200000))").reply.startswith("x" * 1024 + "… (")
     assert bench.run("print('a') return 'b'").reply == "b"
     assert bench.run("return false").reply == ""

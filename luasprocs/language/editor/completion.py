@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.contract.metadata import KEYS
 from luasprocs.language.editor.cursor import Cursor, cursor
+from luasprocs.language.editor.navigation import bound, members
 from luasprocs.language.editor.words import KEY_DOCS, LOCALS, MEMBERS, call_of, member
 from luasprocs.language.header import fields_of
 from luasprocs.language.metadata import expected
@@ -35,6 +37,7 @@ _WRITTEN: Mapping[str, tuple[str, ...]] = {
     "number": ("0", "1", "3", "5"),
 }
 """Values that people write, by the kind of a key."""
+_PARAMETERS = re.compile(r"\s*(?:=\s*function\s*)?\(([^()]*)\)")
 
 
 class Item(NamedTuple):
@@ -49,11 +52,12 @@ class Item(NamedTuple):
 
 
 class Names(NamedTuple):
-    """What a workspace has, each with its description: libraries; all other sprocs; time zones, when they are asked for."""
+    """What a workspace has, each with its description: libraries; all other sprocs. Time zones, and a sproc's text, on demand."""
 
     libraries: Mapping[str, str]
     sprocs: Mapping[str, str]
     zones: Callable[[], Iterable[str]]
+    text: Callable[[str], str | None]
 
 
 def complete(text: str, at: int, names: Names, commands: Mapping[str, CommandDoc]) -> list[Item]:
@@ -73,7 +77,8 @@ def complete(text: str, at: int, names: Names, commands: Mapping[str, CommandDoc
         case "sproc":
             found = (Item(name, "sproc", start, name, "sproc", doc) for name, doc in names.sprocs.items())
         case "member":
-            found = _members(here.of, start)
+            library = bound(text).get(here.of)
+            found = _of_library(names.text(library) or "", start) if library else _members(here.of, start)
         case "name":
             found = _names(text, here.typed, start)
     return list(found)
@@ -116,6 +121,14 @@ def _members(table: str, start: int) -> Iterator[Item]:
         yield Item(
             name, kind, start, name, call_of(f"{table}.{name}", found) if found else "", found.doc if found else ""
         )
+
+
+def _of_library(text: str, start: int) -> Iterator[Item]:
+    """What a library returns, functions with their parameters."""
+    for one in members(text):
+        made = _PARAMETERS.match(text, one.end)
+        detail = f"{one.name}({' '.join(made[1].split())})" if made else ""
+        yield Item(one.name, "function" if made else "field", start, one.name, detail)
 
 
 def _names(text: str, typed: str, start: int) -> Iterator[Item]:

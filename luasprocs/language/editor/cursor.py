@@ -25,7 +25,7 @@ _LITERALS = (
     ("require", re.compile(r"""\brequire\s*\(?\s*(['"])(?P<typed>[^'"\r\n]*)$""")),
     ("sproc", re.compile(r"""\bsproc\s*\.\s*(?:call|enqueue)\s*\(\s*(['"])(?P<typed>[^'"\r\n]*)$""")),
 )
-_MEMBER = re.compile(r"(?<![\w.:])([A-Za-z_]\w*)\s*\.\s*(?P<typed>\w*)$")
+_MEMBER = re.compile(r"(?<![\w.:])([A-Za-z_]\w*)\s*[.:]\s*(?P<typed>\w*)$")
 _NAME = re.compile(r"(?<![\w.:])(?P<typed>[A-Za-z_]\w*)$")
 
 

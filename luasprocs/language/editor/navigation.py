@@ -51,8 +51,8 @@ def target(name: str, text: str, at: int) -> Target | None:
                 return Target(library, word.value)
     if any(one.start == word.start for one in members(text)):
         return Target(name, word.value)
-    bound = _bound(text)
-    return Target(bound[word.value]) if word.value in bound else None
+    found = bound(text)
+    return Target(found[word.value]) if word.value in found else None
 
 
 class Member(NamedTuple):
@@ -97,7 +97,7 @@ def _fields(text: str, at: int, found: dict[str, Member], hidden: Hidden) -> Non
             found.setdefault(field[1], Member(field[1], start, start + len(field[1])))
 
 
-def _bound(text: str) -> dict[str, str]:
+def bound(text: str) -> dict[str, str]:
     """The locals that hold libraries, each with the library's name."""
     hidden = Hidden(text)
     return {found[1]: found[3] for found in _REQUIRED.finditer(text) if found.start() not in hidden}
@@ -105,14 +105,14 @@ def _bound(text: str) -> dict[str, str]:
 
 def members_used(text: str) -> Iterator[tuple[str, int]]:
     """Each member that is taken from a required library: the library, and where the member stands."""
-    bound = _bound(text)
+    libraries = bound(text)
     before_two, before = None, None
     for token in tokens(text):
         if not token.literal and before is not None and _joined(text, before.end, token.start):
             owner = before.value if not before.literal else ""
             chained = before_two is not None and _joined(text, before_two.end, before.start)
-            if owner in bound and not chained:
-                yield bound[owner], token.start
+            if owner in libraries and not chained:
+                yield libraries[owner], token.start
         if (
             not token.literal
             and follows_dot(text, token.start)

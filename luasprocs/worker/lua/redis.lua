@@ -2,7 +2,7 @@
 local fenced, texts = core.fenced, core.texts
 local type, error, tostring, tonumber, select, unpack, floor, format =
   type, error, tostring, tonumber, select, unpack, math.floor, string.format
-local modern, concat, print = core.modern, table.concat, print
+local modern, concat, stdout = core.modern, table.concat, io.stdout
 local sub, gsub, find, match = string.sub, string.gsub, string.find, string.match
 
 local function problem_of(text, command_failed)
@@ -101,7 +101,7 @@ function redis.log(...)
   if level < 0 or level > 3 then error(problem_of('ERR ' .. texts.bad_level), 0) end
   local parts = { select(2, ...) }
   for i = 1, count - 1 do parts[i] = (type(parts[i]) == 'string' or type(parts[i]) == 'number') and tostring(parts[i]) or '' end
-  print(concat(parts, ' '))
+  stdout:write(concat(parts, ' '), '\n') -- print would end at a NUL
 end
 
 function redis.setresp(...)

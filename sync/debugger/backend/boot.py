@@ -55,6 +55,8 @@ def words_of(program: Program, run: Run) -> list[bytes]:
     text = b"".join(b"%d:%s" % (len(word), word) for word in told)
     whole = len(text) + len(script_of(program)) + len(boot) + sum(map(len, run.keys))
     count = whole // MEAN_BYTES + 1
+    if len(run.keys) >= WORDS_LIMIT:
+        raise SettingsError(f"the server's debugger takes fewer than {WORDS_LIMIT} keys: here are {len(run.keys)}")
     if count + len(run.keys) > WORDS_LIMIT:
         most = (WORDS_LIMIT - len(run.keys)) * MEAN_BYTES
         raise SettingsError(f"the server's debugger takes {most:,} bytes: the sprocs and arguments have {whole:,}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sync.debugger.backend.program import SprocLine
 from sync.debugger.backend.session import EvaluationError
+from sync.debugger.backend.values import lists
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,11 +72,14 @@ class Breakpoints:
 def _holds(one: Breakpoint, evaluate: Callable[[str], Value], say: Callable[[str], None]) -> bool:
     if not one.condition:
         return True
-    try:
-        return evaluate(one.condition).true
-    except EvaluationError as error:
-        say(f"the condition {one.condition!r} can't be evaluated, so it stops: {error}")
-        return True
+    why = "these are several: write `and` or `or` between them"
+    if not lists(one.condition):
+        try:
+            return evaluate(one.condition).true
+        except EvaluationError as error:
+            why = str(error)
+    say(f"the condition {one.condition!r} can't be evaluated, so it stops: {why}")
+    return True
 
 
 def hit_problem(hit: str) -> str:

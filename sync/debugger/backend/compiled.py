@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from luasprocs.language.chunk import read_chunk
 from luasprocs.language.compiler import LOCALS, dumped
+from luasprocs.language.shebang import compilable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,8 +39,8 @@ class CompiledSource:
 
     @cached_property
     def _functions(self) -> tuple[Prototype, ...]:
-        chunk = dumped(self._source)
-        return tuple(read_chunk(chunk, spans=True).walk()) if chunk else ()
+        chunk = dumped(b"\n" + compilable(self._source))  # what stands before a source is not on its first line then
+        return tuple(_own(read_chunk(chunk, spans=True)).walk()) if chunk else ()
 
     @cached_property
     def _end(self) -> int:
@@ -49,12 +50,9 @@ class CompiledSource:
     @cached_property
     def lines(self) -> frozenset[int]:
         """The lines where a run can stop."""
-        found = {
-            line for function in self._functions for line in function.lines[: -1 if not function.first_line else None]
-        }
-        # What stands before a source on its first line is not the source's.
-        first = self._source.split(b"\n", 1)[0].strip()
-        return frozenset(found - ({1} if not first or first.startswith((b"--", b"#!")) else set()))
+        ends = (-1 if not function.first_line else None for function in self._functions)
+        found = (function.lines[:end] for function, end in zip(self._functions, ends, strict=True))
+        return frozenset(line for lines in found for line in lines if line > 0)
 
     def at_or_after(self, line: int) -> int | None:
         """The line where a breakpoint on a line stops."""
@@ -108,6 +106,21 @@ class CompiledSource:
         others = frozenset(lines) - {line, *({self._end} - self.lines)}
         returns = returns or self._end in lines
         return Following(others if others or returns else frozenset(lines & {line}), returns)
+
+
+def _own(chunk: Prototype) -> Prototype:
+    """A source's own function: the chunk, or the only one in it (`ROOMY`), with the source's lines."""
+    inner = chunk.nested[0] if chunk.nested and chunk.nested[0].first_line == 1 else chunk
+    return _raised(inner)
+
+
+def _raised(function: Prototype) -> Prototype:
+    """One line up."""
+    return function._replace(
+        lines=tuple(line - 1 for line in function.lines),
+        first_line=max(function.first_line - 1, 0),
+        nested=tuple(map(_raised, function.nested)),
+    )
 
 
 def _successors(function: Prototype, at: int) -> Iterator[int]:

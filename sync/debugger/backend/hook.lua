@@ -86,6 +86,33 @@ function inspect.frames()
   end
 end
 
+-- KEYS and ARGV of the source that a level is of, by their names: its outermost function has them, an inner one only if it uses them.
+local function given_at(level)
+  local found, source = {}, getinfo(level, 'S').source
+  while true do
+    local info = getinfo(level, 'Sf')
+    if not info then return found end
+    if info.source == source then
+      for _, get in next, { function(i) return getupvalue(info.func, i) end, function(i) return getlocal(level + 1, i) end } do
+        for i = 1, 250 do
+          local name, value = get(i)
+          if not name then break end
+          if name == 'KEYS' or name == 'ARGV' then found[name] = { value } end
+        end
+      end
+    end
+    level = level + 1
+  end
+end
+
+function inspect.given(level)
+  local given, found = given_at(level + 1), {}
+  for _, name in next, { 'KEYS', 'ARGV' } do
+    if given[name] then found[#found + 1] = { name, written(given[name][1]) } end
+  end
+  return found
+end
+
 function inspect.locals(level)
   local found = {}
   for i = 1, 250 do
@@ -122,7 +149,8 @@ function inspect.evaluate(code, level, sets)
     if not name then break end
     upvalues[name], i = i, i + 1
   end
-  local globals, values = getfenv(run), {}
+  local globals, values, given = getfenv(run), {}, {}
+  if find(code, 'KEYS', 1, true) or find(code, 'ARGV', 1, true) then given = given_at(level + 1) end
   for name, place in next, locals do
     local _, value = getlocal(level, place)
     values[name] = { value }
@@ -134,6 +162,7 @@ function inspect.evaluate(code, level, sets)
         local _, value = getupvalue(run, upvalues[name])
         return value
       end
+      if given[name] then return given[name][1] end
       return globals[name]
     end,
     __newindex = function(_, name, value)

@@ -9,8 +9,6 @@ import threading
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from lupa import lua51
-
 from luasprocs.contract.keys import Keys
 from luasprocs.errors import SettingsError
 from luasprocs.language.compiler import LOCALS
@@ -143,9 +141,10 @@ class HookSession:
             reason.decode(), self._program.named(problem_of("", _text(text))) if reason == b"exception" else ""
         )
         self._levels = []
-        if found.reason == "exception" and (not self._breakpoints.on_error or self._wish == "end"):
+        frames = self._frames()
+        if found.reason == "exception" and (not frames or not self._breakpoints.on_error or self._wish == "end"):
             return b"continue"
-        place = self._frames()[0].place if found.reason != "exception" else None
+        place = frames[0].place if found.reason != "exception" else None
         if place and place.line not in self._program.code(place.name).lines:
             return self._mode
         if self._entering:
@@ -181,7 +180,7 @@ class HookSession:
         def done() -> None:
             try:
                 answer.put((work(), None))
-            except (EvaluationError, lua51.LuaError) as error:
+            except Exception as error:  # noqa: BLE001  # whatever it is, who asks gets an answer
                 answer.put((None, error))
 
         self._asked.put(done)
@@ -223,8 +222,7 @@ class HookSession:
         return {name: value for name, value in self._values(b"upvalues", frame).items() if name not in LOCALS}
 
     def arguments(self, frame: int) -> Mapping[str, Value]:
-        found = self._values(b"upvalues", frame) | self._values(b"locals", frame)
-        return {name: found[name] for name in ("KEYS", "ARGV") if name in found}
+        return self._values(b"given", frame)
 
     def evaluate(self, expression: str, frame: int, *, sets: bool = False) -> Value:
         found: Value = self._do(lambda: self._evaluated(expression.strip(), frame, sets=sets))
@@ -232,6 +230,8 @@ class HookSession:
 
     def _evaluated(self, expression: str, frame: int, *, sets: bool = False) -> Value:
         self._frames()
+        if frame >= len(self._levels):
+            raise EvaluationError("no function of a sproc runs here")
         code = expression.encode("utf-8", "surrogateescape")
         sound, text = self._inspect[b"evaluate"](code, self._levels[frame], sets)
         if not sound:

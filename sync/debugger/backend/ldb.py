@@ -69,7 +69,10 @@ class LdbAnswer(NamedTuple):
 
 
 class Ldb:
-    """One connection; `valkey`: to which product. Raises SessionEndedError where the server goes away."""
+    """One connection. Raises SessionEndedError where the server goes away.
+
+    `valkey`: to which product; `waiting`: an answer is still to come.
+    """
 
     def __init__(self, url: str) -> None:
         endpoint = Endpoint.of(url)
@@ -81,7 +84,7 @@ class Ldb:
             raise ServerError(f"the server can't be reached: {error}") from error
         self._stops: list[int] = []
         self._closed = False
-        self.valkey = False
+        self.valkey = self.waiting = False
         self._reader = hiredis.Reader(encoding="utf-8", errors="surrogateescape")
         if endpoint.login:
             self._checked("AUTH", *endpoint.login)
@@ -176,18 +179,20 @@ class Ldb:
 
     def close(self) -> None:
         """Ends it, also from another thread while this one waits: the server rolls back whatever was written."""
-        self._closed = True
+        self._closed, self.waiting = True, False
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
     def _checked(self, *words: str | bytes) -> Any:
         packed: tuple[Any, ...] = words
+        self.waiting = True
         try:
             self._socket.sendall(hiredis.pack_command(packed))
         except OSError as error:
             raise self._lost(error) from error
         reply = self._read()
+        self.waiting = False
         if isinstance(reply, hiredis.ReplyError):
             raise LdbError(str(reply))
         return reply

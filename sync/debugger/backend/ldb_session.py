@@ -228,8 +228,9 @@ class LdbSession:
             self._say("stdout", text[:OUTPUT_LIMIT_CHARS], place)
 
     def _at_error(self) -> Stop | None:
+        """The stop, unless a tail call has left nothing to look at."""
         self._raised = self._program.named(self._frames.raised())[:OUTPUT_LIMIT_CHARS]
-        return Stop("exception", self._raised) if self._breakpoints.on_error else None
+        return Stop("exception", self._raised) if self._breakpoints.on_error and self.frames() else None
 
     def frames(self) -> Sequence[Frame]:
         return self._frames.all()
@@ -257,11 +258,15 @@ class LdbSession:
         self._pausing = True
 
     def close(self) -> None:
-        """A Redis ends its fork if nobody listens, a Valkey lets a loop run on, and so does one that is killed."""
+        """A Redis ends its fork if nobody listens, but not within an expression.
+
+        A Valkey lets any loop run on, and so does a server that is killed.
+        """
+        loops = self._ldb.waiting and (self._ldb.valkey or not self._running)
         self._ldb.close()
         if self._own:
             self._process.kill()
-        if self._running and self._ldb.valkey and not self._own:
+        if loops and not self._own:
             self._say(
                 "stderr", f"the script runs on in the server's process {self._pid}, a fork: kill that one there", None
             )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from luasprocs.language.chunk import read_chunk
 from luasprocs.language.compiler import dumped
+from luasprocs.language.places import LINE_END
 from luasprocs.language.shebang import compilable
 from sync.debugger.backend.sites import GIVEN, GIVEN_SET, LEVELS, Site, SiteFinder
 
@@ -23,7 +24,6 @@ FEW_LOCALS = 150
 MARK_BYTES = 2
 """Of `#!`: a source as short has no code."""
 _HEAD = f"local {OWN}see "
-_LINE_END = re.compile(r"\r\n?|\n\r?")
 _NUMBERED = re.compile(rb"luasprocs_(\d+)")
 _SETS = f"{OWN}set".encode()
 
@@ -41,7 +41,7 @@ class SitedSource:
         self.sites: dict[int, Site] = {}
         self.head = self.text = ""
         self._source = plain
-        self.lines = [0, *range(1, len(_LINE_END.findall(plain)) + 2)]
+        self.lines = [0, *range(1, len(LINE_END.findall(plain)) + 2)]
         given = Site(first, 0, GIVEN, 0, 0)
         if len(source) <= MARK_BYTES or OWN in plain or not _has_room(given, plain):
             return
@@ -97,7 +97,7 @@ def _has_room(first: Site, source: str) -> bool:
 
 def _put(text: str, sites: Sequence[Site]) -> tuple[str, list[int]]:
     """The text with its sites, and the source's line of each of its lines."""
-    ends = [found.end() for found in _LINE_END.finditer(text)]
+    ends = [found.end() for found in LINE_END.finditer(text)]
     parts: list[str] = []
     lines, at = [1], 0
     for site in [*sites, None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from luasprocs.language.places import LINE_END
 from luasprocs.language.tokens import KEYWORDS
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ _TOKEN = re.compile(
     | (?P<sign> \.\.\.|\.\.|[=~<>]=|[-+*/%^\#<>=(){}\[\];:,.] )""",
     re.VERBOSE,
 )
-_LINE_END = re.compile(r"\r\n?|\n\r?")
 _CLOSING = frozenset({"end", "else", "elseif", "until", ""})
 _UNARY = frozenset({"-", "not", "#"})
 _BINARY = frozenset(["+", "-", "*", "/", "%", "^", "..", "==", "~=", "<", ">", "<=", ">=", "and", "or"])
@@ -81,7 +81,7 @@ class SiteFinder:
         end = self._spans[self._at - 1][1]
         following = self._at + (self._word == ";")
         start = self._spans[following][0] if following < len(self._spans) else len(self._text)
-        apart = start == len(self._text) or bool(_LINE_END.search(self._text, end, start))
+        apart = start == len(self._text) or bool(LINE_END.search(self._text, end, start))
         number = self.sites[-1].number + 1
         self.sites.append(Site(number, end, names, before, self._function, outer, apart))
         return number

@@ -168,6 +168,16 @@ def quoted(text: str) -> str:
     return '"' + "".join(f"\\{one:03d}" for one in text.encode("utf-8", "surrogateescape")) + '"'
 
 
+def lists(expression: str) -> bool:
+    """Whether it is several expressions with commas between them, as far as one can tell without a parser."""
+    plain, depth = _TEXTS.sub('""', expression), 0
+    for char in plain:
+        depth += (char in "([{") - (char in ")]}")
+        if char == "," and depth == 0:
+            return "function" not in names_in(plain)
+    return False
+
+
 def names_in(expression: str) -> list[str]:
     """The names that an expression may take from locals, as far as one can tell without a parser."""
     return list(dict.fromkeys(_NAME.findall(_TEXTS.sub('""', expression))))

@@ -70,7 +70,7 @@ PIECES = st.sampled_from(
     ]
 )
 TEXTS = st.lists(PIECES, max_size=30).map("".join)
-NAMES = Names({"lib/a.lua": ""}, {"b.lua": ""}, lambda: ["UTC"])
+NAMES = Names({"lib/a.lua": ""}, {"b.lua": ""}, lambda: ["UTC"], lambda _: "return { a = function() end }")
 
 
 @settings(max_examples=300, deadline=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -259,6 +260,22 @@ def test_a_loop_without_end_is_paused_if_the_server_can_do_it(own_server, debug)
         (said,) = [one["output"] for one in client.outputs if "process" in one["output"]]
         assert str(fork) in said
         os.kill(fork, signal.SIGKILL)
+
+
+def test_an_expression_without_end_is_said_to_run_on(own_server, debug):
+    """A Redis, too, lets it: its fork burnt a core, and nothing told of it."""
+    client = debug("order.lua", redis=own_server().url, keys=["sum"], stopOnEntry=True)
+    client.stopped()
+    fork = int(client.evaluate("> INFO server", "repl").split("process_id:")[1].split("\\r")[0])
+    arguments = {"expression": "(function() while true do end end)()", "frameId": 1}
+    client.send(json.dumps({"seq": 99, "type": "request", "command": "evaluate", "arguments": arguments}).encode())
+    until(lambda: int(Path(f"/proc/{fork}/stat").read_text().rpartition(")")[2].split()[11]) > 20)  # ticks: it loops
+    client.ask("terminate")
+    assert client.event("exited")["exitCode"] == 1
+    client.ask("disconnect")
+    (said,) = [one["output"] for one in client.outputs if "process" in one["output"]]
+    assert str(fork) in said
+    os.kill(fork, signal.SIGKILL)
 
 
 def test_out_of_a_function_whose_callers_return(server, debug, tree):

@@ -40,8 +40,24 @@ def test_a_file_of_commands_seeds_the_server(debug, tmp_path):
     ],
 )
 def test_what_can_not_be_launched_is_refused(launched, tree, launch):
-    with pytest.raises(Refused):
+    """By one adapter, which a failed launch leaves as it was."""
+    with pytest.raises(Refused, match=r"^(?!launch: one session)"):
         launched.ask("launch", **{"program": str(tree / "order.lua"), **launch})
+
+
+def test_a_path_and_keys_beyond_what_is_taken_are_refused_in_words(launched, debug):
+    with pytest.raises(Refused, match=r"^File name too long: .*…$"):
+        launched.ask("launch", program="/" + "a" * 5000)
+    client = debug("order.lua", keys=["k"] * 500)
+    assert client.stopped() == "exited 1"
+    assert "fewer than 430 keys: here are 500" in client.said
+
+
+def test_nothing_is_launched_behind_the_end(tree):
+    with Client(tree) as client:
+        client.ask("terminate")
+        with pytest.raises(Refused, match="the session has ended"):
+            client.ask("launch", program=str(tree / "order.lua"))
 
 
 @pytest.fixture(scope="module")

@@ -245,6 +245,25 @@ def test_suspended_it_looks_and_applies_nothing(server, repo):
         assert stands(client, "synced").diffs == ()
 
 
+def test_since_when_a_commit_is_refused_outlives_the_daemon_that_refused_it(server, repo):
+    client = server.client()
+    with Service(server.url, repo.path):
+        live(client, repo.git("rev-parse", "HEAD"))
+        repo.write("sprocs/b.lua", "return (")
+        broken = repo.commit()
+        first = stands(client, "refused")
+    assert first.since == first.at
+    with Service(server.url, repo.path):
+        until(lambda: state_of(client).daemon != first.daemon)
+        again = stands(client, "refused")
+        assert (again.commit, again.since) == (broken, first.since)
+        assert again.at > first.at
+        repo.write("sprocs/b.lua", "return [")
+        repo.commit()
+        until(lambda: state_of(client).commit not in {"", broken})
+        assert stands(client, "refused").since > first.since
+
+
 def test_a_broken_commit_is_refused_though_syncs_are_suspended(server, repo):
     client = server.client()
     first = repo.git("rev-parse", "HEAD")

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 from textual.widgets import Button
 
 from luasprocs.operations.contexts import Context
+from luasprocs.operations.pause import pause
+from luasprocs.server.registry import Registry
 from luasprocs_tui.app import TuiApp
 from tests.live import put, sproc
 from tests.tui.pilot import KEYS, TO_ACT_ON, app, app_of, choose, hides, listed, screen_of, shows, until
@@ -80,6 +82,26 @@ async def test_in_production_one_that_runs_wild_is_paused_with_one_confirmation(
         await shows(pilot, "Resume a.lua?", "type a.lua to go on")  # which may do harm
         await pilot.press("escape", "space", "space", "p")
         await shows(pilot, "Pause 2 sprocs?", "type a.lua to go on")
+
+
+async def test_what_somebody_else_has_paused_goes_on_after_a_question(server: Server) -> None:
+    client = server.client()
+    put(client, *(sproc(name, "-- event=set\nreturn 1") for name in ("a.lua", "b.lua")))
+    pause(Registry(client, KEYS), ["a.lua"], by="eva@elsewhere")
+    async with app(server).run_test(size=(100, 30), notifications=True) as pilot:
+        await listed(pilot)
+        await until(pilot, lambda: app_of(pilot).state.paused == {"a.lua"}, "the pause on the screen")
+        await pilot.press("g", "p")
+        await shows(pilot, "Resume a.lua?", "a.lua: paused ", " ago by eva@elsewhere")
+        assert client.smembers(KEYS.paused) == {b"a.lua"}
+        await pilot.press("tab", "enter")
+        await until(pilot, lambda: not client.exists(KEYS.paused), "the end of the pause")
+        await until(pilot, lambda: not app_of(pilot).state.paused, "its end on the screen")
+        await pilot.press("g", "p")  # its own pause ends as quickly as it began
+        await until(pilot, lambda: client.smembers(KEYS.paused) == {b"a.lua"}, "the pause")
+        await until(pilot, lambda: app_of(pilot).state.paused == {"a.lua"}, "the pause on the screen")
+        await pilot.press("g", "p")
+        await until(pilot, lambda: not client.exists(KEYS.paused), "the end of its own")
 
 
 async def test_a_sync_shows_what_waits_and_asks(server: Server, client: Redis) -> None:

@@ -75,3 +75,20 @@ def test_breakpoints_and_frames(file, tmp_path):
         os.kill(int((tmp_path / "pid").read_text()), signal.SIGTERM)
         terminal.shows("ended 143")
         assert terminal.modes.startswith("0"), "the screen goes with it"
+
+
+def test_why_it_can_not_be_debugged_is_shown_whole(file, tmp_path):
+    """It stood in the title alone, cut at its end; nor was the last line of what is said seen below one that is wrapped."""
+    (file / "bom.lua").write_bytes(b"\xef\xbb\xbfreturn 1\n")
+    with debugger(tmp_path, str(file / "bom.lua")) as terminal:
+        screen = terminal.shows("can't be debugged", "without one")
+        assert "starts with a BOM" in " ".join(screen.split())
+
+
+def test_an_error_of_which_nothing_is_left_ends_the_session(file, tmp_path):
+    """It stopped where it had no frame, and no key led on."""
+    (file / "tail.lua").write_text("local name = 'none.lua'\nreturn sproc.call(name, {}, {})\n")
+    with debugger(tmp_path, str(file / "tail.lua")) as terminal:
+        terminal.shows("tail.lua  line 1  entry")
+        terminal.keys("c")
+        terminal.shows("it raised an error", "no sproc named 'none.lua'")

@@ -49,6 +49,8 @@ def test_conditions_and_logs():
     assert stops(Breakpoint(4, "a"), 1, "nil") == [False]
     assert stops(Breakpoint(4, "a"), 1, "0") == [True]
     assert stops(Breakpoint(4, "broken"), 1) == [True]
+    assert stops(Breakpoint(4, "nil, a"), 1, "nil") == [True], "several: said, and not by the first one alone"
+    assert stops(Breakpoint(4, "find('a,', {b, c}) [[,]]"), 1, "nil") == [False]
     assert stops(Breakpoint(4, log="a is {a}, {broken}"), 1) == [False]
     assert hit_problem("often")
     assert hit_problem("%0")

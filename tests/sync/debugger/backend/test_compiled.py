@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from sync.debugger.backend.compiled import CompiledSource
 
 SOURCE = CompiledSource(b"""-- a header
@@ -64,5 +66,19 @@ def test_of_what_does_not_compile_nothing_is_known():
     assert (broken.locals_at(1), broken.entry) == ([], 1)
 
 
-def test_a_first_line_with_code_is_one():
-    assert 1 in CompiledSource(b"return 1").lines
+@pytest.mark.parametrize(
+    ("source", "lines", "entry"),
+    [
+        (b"return 1", {1}, 1),
+        (b"#!lua\nreturn 1", {2}, 2),
+        (b"local function f()\n  return 1\nend\nreturn f()", {2, 3, 4}, 3),
+        (b"local text = [[\nx]]\nreturn text", {2, 3}, 2),
+        (b"--[[ a\n]] local a = 1\nreturn a", {2, 3}, 2),
+        (b"-- nothing", set(), 1),
+        (b"", set(), 1),
+        (b"".join(b"local v%d = 1\n" % n for n in range(198)) + b"return v1", {*range(1, 200)}, 1),
+    ],
+)
+def test_only_lines_where_something_runs_are_such(source, lines, entry):
+    """Not the first one if a function or a text begins there that ends below: the engine puts its own before it."""
+    assert (CompiledSource(source).lines, CompiledSource(source).entry) == (lines, entry)
