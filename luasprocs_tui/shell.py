@@ -57,6 +57,7 @@ class Shell(BaseApp):
         self._keys = {one.name: actions.key_of(one, settings.keys) for one in actions.ACTIONS}
         self._connecting = threading.RLock()
         self._connection: Connection | None = None
+        self._left = False
         self._use(context)
 
     @property
@@ -88,6 +89,8 @@ class Shell(BaseApp):
         with self._connecting:
             if self._connection is None:
                 self._connection = Connection(self, self._chosen)
+                if self._left:  # who left meanwhile waits for each thread
+                    self._connection.close()
             return self._connection
 
     @property
@@ -103,6 +106,7 @@ class Shell(BaseApp):
 
     async def on_unmount(self) -> None:
         """Lets the threads go, wherever they are: Python waits for them before it ends."""
+        self._left = True
         for _ in range(CLOSE_ROUNDS):  # one may be between its look at `closed` and its connection
             if self._connection is not None:
                 self._connection.close()

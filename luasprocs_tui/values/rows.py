@@ -53,7 +53,7 @@ class Row(NamedTuple):
     a worker; `catches_up`: after a gap it runs for each key that matches (`catchup=scan`). `dead`: its dead jobs, and
     `dead_error`, of the newest; `missed`: times that its schedule has missed so far, 0 if somebody has acknowledged the
     last, which was noticed at `missed_ms`; `misfire`: what becomes of such times; `uncommitted`: why
-    its live edit can't be committed.
+    its live edit can't be committed; `slow_ms`: since when it has been slow, as far as this screen has looked, 0 for not.
     """
 
     name: str
@@ -73,6 +73,7 @@ class Row(NamedTuple):
     missed_ms: int = 0
     uncommitted: str = ""
     misfire: str = ""
+    slow_ms: int = 0
 
     @property
     def shown_state(self) -> str:

@@ -375,6 +375,19 @@ def test_killed_at_any_git_command_the_next_start_converges(server, server_kind,
     assert repo.git("fsck", "--strict") == ""
 
 
+def test_why_an_edit_waits_is_said_by_a_daemon_that_has_not_the_claim_too(server, repo):
+    client, repository = server.client(), Repository.open(repo.path)
+    registry, desired = Registry(client, KEYS), read_commit(repository)
+    Syncer(registry, repository).sync(desired)
+    wish(client, timeout="2s")
+    repo.write("sprocs/a.lua", EVENT + "-- at work\n")
+    client.set(KEYS.edit_claim, "mine")
+    found = commit_pending(registry, read_live(registry), repository, desired, claim="another's")
+    assert "has changes that are not committed" in found.waiting["a.lua"]
+    assert client.get(KEYS.edit_claim) == b"mine"
+    assert found == commit_pending(registry, read_live(registry), repository, desired, claim="mine")
+
+
 def test_a_name_with_a_blank_is_committed_too(server, repo):
     client = server.client()
     repo.write("sprocs/a b.lua", "-- event=set\n-- key=x*\nreturn 1\n")
