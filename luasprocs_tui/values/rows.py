@@ -77,9 +77,11 @@ class Row(NamedTuple):
 
     @property
     def shown_state(self) -> str:
-        """As the list says it: what fails says so, and an edit that was committed says as what."""
-        if self.state == "ok" and self.counters.failing:
-            return "failing"
+        """In a word or two: what fails, has dead jobs or missed a time says so, and an edit that was committed says as what."""
+        if self.state == "ok":
+            wrong = {"failing": self.counters.failing, "dead jobs": self.dead, "missed a time": self.missed}
+            if said := next((word for word, is_so in wrong.items() if is_so), ""):
+                return said
         return self.commit[:8] if self.state == "ok" and self.commit else self.state
 
     def due_ms(self, now_ms: float) -> int | None:

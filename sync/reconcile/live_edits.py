@@ -138,7 +138,9 @@ def _merged(repository: Repository, desired: Desired, sproc: Sproc, one: LiveEdi
     try:
         base = repository.blobs([one.edit.base])[one.edit.base] if one.edit.base else b""
         changes = _header_changes(base, sproc.source)
-        if header.write(base, changes, path) == sproc.source:
+        in_base, in_git = header.values_of(base, ""), header.values_of(theirs, "")
+        alone = all(in_git.get(key) in {in_base.get(key), value} for key, value in changes.items())
+        if alone and header.write(base, changes, path) == sproc.source:
             return header.write(theirs, changes, path), theirs, ""
     except (RepositoryError, ProblemsError):
         pass
