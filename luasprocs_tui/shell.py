@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from textual import on, work
@@ -123,11 +124,12 @@ class Shell(BaseApp):
 
     @on(messages.SnapshotRead)
     def _snapshot_read(self, event: messages.SnapshotRead) -> None:
-        self.state = self.state._replace(snapshot=event.snapshot, error="")  # screens follow it
+        self.state = self.state._replace(snapshot=event.snapshot, error="", failed_at_s=None)  # screens follow it
 
     @on(messages.ReadFailed)
     def _read_failed(self, event: messages.ReadFailed) -> None:
-        self.state = self.state._replace(error=event.reason)  # what was read before stays
+        failed_at_s = time.monotonic() if self.state.failed_at_s is None else self.state.failed_at_s
+        self.state = self.state._replace(error=event.reason, failed_at_s=failed_at_s)  # what was read before stays
 
     def switch(self, context: Context) -> None:
         while len(self.screen_stack) > 1:
