@@ -15,7 +15,7 @@ test: $(STAMP) servers
 	$(MAKE) -j2 --output-sync=target lint collected
 	$(BIN)/pytest -n 8 --dist loadgroup -m "not long"
 
-# What installs this project from PyPI, and the ledgers beside servers and daemons that are killed.
+# What installs this project from PyPI, and the ledgers beside servers and daemons that are killed, cut off or gone.
 test-long: $(STAMP) servers
 	$(BIN)/pytest -n 4 --dist loadgroup -m long
 

@@ -16,9 +16,8 @@ from redis import RedisCluster
 import luasprocs
 from bench.calls import NAME, ONE_COMMAND
 from bench.pairs import Result, ratio
-from bench.servers import cluster, kinds, running
+from bench.servers import cluster, kinds
 from bench.syncing import SPROCS, repository_in
-from luasprocs.contract.keys import Keys
 from luasprocs.language.sproc import git_blob_id, read_sproc
 from luasprocs.operations.put import put
 from luasprocs.operations.snapshot import read_snapshot
@@ -98,10 +97,6 @@ def _sync(folder: Path, nodes: list[EmbeddedServer]) -> float:
     return took_s
 
 
-def _alone(url: str) -> Registry:
-    return Registry(connect(url), Keys())
-
-
 def _status(registry: Registry) -> float:
     started = time.perf_counter()
     live = read_snapshot(registry, "", SPROCS).live
@@ -115,7 +110,7 @@ def _syncs_and_status() -> Iterator[Result]:
         folder = Path(name)
         repository_in(folder)
         for kind in kinds():
-            with cluster(kind) as nodes, cluster(kind, 1) as only, running(kind) as single:
+            with cluster(kind) as nodes, cluster(kind, 1) as only:
                 yield ratio(
                     f"cold sync of {SPROCS} sprocs to 3 shards / to a shard alone, {kind} (s)",
                     partial(_sync, folder, nodes),
@@ -124,9 +119,9 @@ def _syncs_and_status() -> Iterator[Result]:
                     at_most=1.5,
                 )
                 yield ratio(
-                    f"what status reads of {SPROCS} sprocs, 3 shards / one server, {kind} (s)",
+                    f"what status reads of {SPROCS} sprocs, 3 shards / a shard alone, {kind} (s)",
                     partial(_status, open_registry(nodes[0].url)),
-                    partial(_status, _alone(single.url)),
+                    partial(_status, open_registry(only[0].url)),
                     STATUS_PAIRS,
                     at_most=4.0,
                 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from textual import on, work
@@ -57,6 +58,7 @@ class Shell(BaseApp):
         self._keys = {one.name: actions.key_of(one, settings.keys) for one in actions.ACTIONS}
         self._connecting = threading.RLock()
         self._connection: Connection | None = None
+        self._left = False
         self._use(context)
 
     @property
@@ -88,6 +90,8 @@ class Shell(BaseApp):
         with self._connecting:
             if self._connection is None:
                 self._connection = Connection(self, self._chosen)
+                if self._left:  # who left meanwhile waits for each thread
+                    self._connection.close()
             return self._connection
 
     @property
@@ -103,6 +107,7 @@ class Shell(BaseApp):
 
     async def on_unmount(self) -> None:
         """Lets the threads go, wherever they are: Python waits for them before it ends."""
+        self._left = True
         for _ in range(CLOSE_ROUNDS):  # one may be between its look at `closed` and its connection
             if self._connection is not None:
                 self._connection.close()
@@ -119,11 +124,12 @@ class Shell(BaseApp):
 
     @on(messages.SnapshotRead)
     def _snapshot_read(self, event: messages.SnapshotRead) -> None:
-        self.state = self.state._replace(snapshot=event.snapshot, error="")  # screens follow it
+        self.state = self.state._replace(snapshot=event.snapshot, error="", failed_at_s=None)  # screens follow it
 
     @on(messages.ReadFailed)
     def _read_failed(self, event: messages.ReadFailed) -> None:
-        self.state = self.state._replace(error=event.reason)  # what was read before stays
+        failed_at_s = time.monotonic() if self.state.failed_at_s is None else self.state.failed_at_s
+        self.state = self.state._replace(error=event.reason, failed_at_s=failed_at_s)  # what was read before stays
 
     def switch(self, context: Context) -> None:
         while len(self.screen_stack) > 1:

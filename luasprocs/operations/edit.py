@@ -149,7 +149,7 @@ def last_change(registry: Registry, name: str) -> LastChange | None:
             return LastChange(now, read_blobs(registry, [before])[before], generation)
         if name in generation.created or before != after:
             break
-    raise RegistryError(f"{name} has no change to undo: see luasprocs history --sproc")
+    raise RegistryError(f"{name} has no change to undo: see luasprocs history --sproc {name}")
 
 
 def _unchanged(registry: Registry, name: str, base: str) -> Sproc:

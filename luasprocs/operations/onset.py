@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
-from luasprocs.state.minutes import MINUTE_MS
+from luasprocs.state.minutes import DAY, MINUTE_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -42,7 +43,7 @@ class Onset(NamedTuple):
     def _after(self) -> str:
         least_s, most_s = (max(0, at_ms - self.generation.at_ms) // 1000 for at_ms in (self.from_ms, self.to_ms))
         if self.from_ms == self.to_ms:
-            return f"{_said(least_s)} after"
+            return f"{_said(least_s)} after" if least_s else "within a second of"
         if least_s >= 2 * 3600:  # a minute more or less says nothing there
             return f"{least_s // 3600} h {least_s % 3600 // 60} min after"
         if not least_s:
@@ -65,17 +66,20 @@ def onset(day: ByMinute, history: Iterable[Generation], name: str = "") -> Onset
     if from_ms <= day.failing_since_ms < to_ms:
         from_ms = to_ms = day.failing_since_ms
     past = sorted((one for one in history if 0 < one.at_ms <= to_ms), key=lambda one: one.at_ms)
+    exact = from_ms == to_ms
     for place in reversed(range(len(past))):
         one = past[place]
-        before_ms = past[place - 1].at_ms if place else 0
         touched = not name or name in one.touched
         if _good_minutes(day.minutes, one.at_ms // MINUTE_MS, began) >= GOOD_MINUTES:
             return None
         soon = from_ms - one.at_ms <= OTHERS_MINUTES * MINUTE_MS
-        if (touched or (soon and not _touching(past[:place], name, day, began))) and _is_new(
-            day, one, before_ms, name, began
-        ):
+        if not (touched or (soon and not _touching(past[:place], name, day, began))):
+            continue
+        before = _before(day, past[: place + 1], name, began, exact=exact)
+        if before is _Before.WENT_WELL:
             return Onset(max(from_ms, one.at_ms), to_ms, one, touched)
+        if before is _Before.UNKNOWN and touched:
+            return None  # an earlier one that changed it, too, is meant even less
     return None
 
 
@@ -103,13 +107,28 @@ def _touching(past: Sequence[Generation], name: str, day: ByMinute, began: int) 
     )
 
 
-def _is_new(day: ByMinute, one: Generation, before_ms: int, name: str, began: int) -> bool:
-    """Whether it is known to have gone well before a generation, or there was none of it."""
-    at, before = one.at_ms // MINUTE_MS, before_ms // MINUTE_MS
+class _Before(Enum):
+    """How the sproc went before a generation."""
+
+    WENT_WELL = auto()
+    """Or it was not there, or ran only with what that generation made of it."""
+    FAILED = auto()
+    UNKNOWN = auto()
+
+
+def _before(day: ByMinute, past: Sequence[Generation], name: str, began: int, *, exact: bool) -> _Before:
+    """How it went before the last generation of `past`. `exact`: it is known when in its minute the first error came."""
+    one, earlier = past[-1], past[:-1]
+    at, since = one.at_ms // MINUTE_MS, earlier[-1].at_ms // MINUTE_MS if earlier else 0
     known = [minute for minute in day.minutes if minute < min(at, began)]
-    if any(day.minutes[minute].errors for minute in known if minute > max(before, at - BEFORE_MINUTES)):
-        return False
-    return bool(known) or (bool(name) and name in one.created)
+    if any(day.minutes[minute].errors for minute in known if minute > max(since, at - BEFORE_MINUTES)):
+        return _Before.FAILED
+    first = day.minutes[began]
+    if known or (name and name in one.created) or (exact and first.runs > first.errors):
+        return _Before.WENT_WELL
+    lately = (each for each in earlier if each.at_ms > day.now_ms - DAY * MINUTE_MS)
+    never_ran = bool(name) and any(name in each.created for each in lately) and (exact or at < began)
+    return _Before.WENT_WELL if never_ran else _Before.UNKNOWN
 
 
 def _said(seconds: int) -> str:

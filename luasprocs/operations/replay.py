@@ -74,12 +74,13 @@ class Wrote(NamedTuple):
 
 
 class Replayed(NamedTuple):
-    """How it ended: `status` as in a record; `said`: the error, or the reply."""
+    """How it ended: `status` as in a record; `said`: the error, or the reply; `has_args`: it got ARGV as such a run does."""
 
     status: str
     said: str
     duration_us: int = 0
     wrote: tuple[Wrote, ...] = ()
+    has_args: bool = True
 
 
 def read_scene(registry: Registry, record: Execution) -> Scene:
@@ -186,16 +187,24 @@ def _run(sandbox: Sandbox, record: Execution) -> Replayed:
         if not own:
             return Replayed(Status.SKIPPED, f"the event {record.event} of {record.key!r} does not run it any more")
         return Replayed(own[0].status, own[0].said, own[0].duration_us)
-    keys = [record.key] if record.key else []
+    keys, args = [record.key] if record.key else [], _args(sandbox, record)
     if record.trigger == Trigger.ASYNC:
-        job = sandbox.run_job(record.sproc, keys)
-        return Replayed(job.status, job.said, job.duration_us)
+        job = sandbox.run_job(record.sproc, keys, args or ())
+        return Replayed(job.status, job.said, job.duration_us, has_args=args is not None)
     try:
         with connect(sandbox.url, socket_timeout=RUN_S) as client:
-            reply = Sprocs(client).execute(record.sproc, keys=keys)
+            reply = Sprocs(client).execute(record.sproc, keys=keys, args=args or ())
     except ScriptError as error:
-        return Replayed(Status.ERROR, str(error))
-    return Replayed(Status.OK, _line(reply))
+        return Replayed(Status.ERROR, str(error), has_args=args is not None)
+    return Replayed(Status.OK, _line(reply), has_args=args is not None)
+
+
+def _args(sandbox: Sandbox, record: Execution) -> list[Any] | None:
+    """What a schedule gives, and the event of a string to a job; None for what nobody has recorded."""
+    if record.trigger == Trigger.CRON:
+        return [record.origin, "cron"]
+    kind = text(sandbox.client.type(record.key)) if record.trigger == Trigger.ASYNC and record.event else ""
+    return [sandbox.client.get(record.key) or b"", record.event, kind] if kind in {"string", "none"} else None
 
 
 def _values(sandbox: Sandbox) -> dict[str, str]:

@@ -9,7 +9,9 @@ from luasprocs.contract.codes import FindingCode
 from luasprocs.operations.acknowledgeable import gaps_of, unknown_after_ms
 from luasprocs.operations.waiting_edits import waiting_edits
 from luasprocs.state.jobs import count_dead
+from luasprocs_tui.values.outages import outages
 from luasprocs_tui.values.snapshots import Counts
+from luasprocs_tui.values.trouble import is_slow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -69,6 +71,22 @@ def with_around(
     return tuple(_with(row, found.get(row.name, {})) for row in rows)
 
 
+class SlowSince:
+    """Since when sprocs are slow, as long as somebody looks: Redis keeps no durations of the past."""
+
+    def __init__(self) -> None:
+        self._since_ms: dict[str, int] = {}
+
+    def look(self, rows: tuple[Row, ...], now_ms: int) -> tuple[Row, ...]:
+        """The rows, with that."""
+        slow = [row.name for row in rows if is_slow(row, now_ms)]
+        if not slow and not self._since_ms:
+            return rows
+        self._since_ms = {name: self._since_ms.get(name, now_ms) for name in slow}
+        found = ((row, self._since_ms.get(row.name, 0)) for row in rows)
+        return tuple(row if row.slow_ms == since_ms else row._replace(slow_ms=since_ms) for row, since_ms in found)
+
+
 _NOTHING: dict[str, Any] = {
     "by": "",
     "since_ms": 0,
@@ -101,7 +119,7 @@ def counts_of(around: Around) -> Counts:
         paused=len(around.paused),
         waiting=around.open_jobs,
         dead=around.dead_jobs,
-        gaps=len(gaps_of(around)),
+        gaps=len(outages(gaps_of(around), (), 0, 0)),  # one for all sources
         missed=sum(1 for _ in _missed(around)),
         edits=len(around.sprocs.edits) if around.sprocs else 0,
     )

@@ -101,6 +101,7 @@ class StatsCounter:
     def __init__(self) -> None:
         self._seen: dict[str, _Seen] = {}
         self._latest: dict[str, Stats] = {}
+        self._replies: dict[str, Any] = {}
         self._shares = Shares()
 
     def look(self, name: str, reply: Any, threads: int = 1) -> Counters:
@@ -111,9 +112,12 @@ class StatsCounter:
         now_s, before = time.monotonic(), self._seen.get(name)
         if isinstance(reply, Exception) or not reply:  # what it counts next is new
             self._latest[name] = Stats()
+            self._replies.pop(name, None)
             self._seen[name] = _Seen(now_s, Stats())
             return NOTHING_COUNTED
-        stats = self._latest[name] = Stats.parse(reply)
+        if self._replies.get(name) != reply:  # most are quiet; to parse them all took more than half of a look
+            self._replies[name], self._latest[name] = reply, Stats.parse(reply)
+        stats = self._latest[name]
         soon = before is not None and now_s - before.at_s < LEAST_S
         since = _Rates() if before is None else _rates(before, stats, now_s)
         known = before.counters if before else NOTHING_COUNTED
@@ -147,6 +151,7 @@ class StatsCounter:
         self._seen = {name: self._seen[name] for name in kept if name in self._seen}
         self._shares.keep(kept)
         self._latest = {name: self._latest[name] for name in self._seen}
+        self._replies = {name: self._replies[name] for name in self._seen if name in self._replies}
 
 
 class _Rates(NamedTuple):

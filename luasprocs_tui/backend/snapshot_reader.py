@@ -25,7 +25,7 @@ from luasprocs.registry.live import LiveSproc, read_live
 from luasprocs.server.reading import raise_refusals
 from luasprocs.server.shards import each_shard, reached
 from luasprocs.state.stats import summed
-from luasprocs_tui.backend.around import DeadJobsReader, counts_of, with_around
+from luasprocs_tui.backend.around import DeadJobsReader, SlowSince, counts_of, with_around
 from luasprocs_tui.backend.missed_times import MissedTimes
 from luasprocs_tui.backend.rates import PulseCounter, StatsCounter
 from luasprocs_tui.values.rows import Row, state_of
@@ -77,7 +77,7 @@ class SnapshotReader:
         self._looks = self._turn = 0
         self._pulse = PulseCounter()
         self._stats = StatsCounter()
-        self._dead = DeadJobsReader()
+        self._dead, self._slow = DeadJobsReader(), SlowSince()
         self._missed = MissedTimes()
 
     def there(self) -> Registry:
@@ -135,7 +135,7 @@ class SnapshotReader:
         stats = self._stats.known
         sprocs = replace(self._sprocs, failing=failing_in(stats), missed=missed_in(stats))
         around = replace(around, sprocs=sprocs)
-        rows = with_around(last.rows, around, stats, dead)
+        rows = self._slow.look(with_around(last.rows, around, stats, dead), around.running.now_ms)
         pulse = self._pulse.look(around.running, streams)
         return last._replace(
             rows=rows,

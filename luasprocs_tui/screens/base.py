@@ -110,7 +110,9 @@ class BaseScreen(LowRepaintScreen):
         return super().check_action(action, parameters)
 
     def on_key(self, event: events.Key) -> None:
-        """A key that nothing has taken: one that changes something says why it doesn't."""
+        """A key that changes something says why it doesn't, where nothing may be changed. (All bindings: not for every key.)"""
+        if not self.shell.read_only:
+            return
         bound = self.active_bindings.get(event.key)
         if bound is None or bound.enabled:
             return

@@ -136,3 +136,4 @@ class WithPanels(BaseScreen):
         for one, said in ((before, ""), (now, "z or esc gives the room back")):
             if one is not None:
                 one.border_subtitle = said
+        self.show_beside()

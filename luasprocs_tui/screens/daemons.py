@@ -9,6 +9,7 @@ from luasprocs_tui import actions
 from luasprocs_tui.screens.of_state import StateTable
 from luasprocs_tui.values.columns import Column, Line
 from luasprocs_tui.values.numbers import age, short_number
+from luasprocs_tui.values.times import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +44,7 @@ class DaemonsScreen(StateTable[Beat]):
     PLACE = "daemons"
     heading = "Daemons"
     OPENS = False
+    WRAPS = True
     NONE = "none: luasprocs daemon runs triggers, schedules and jobs"
     COLUMNS = (
         Column("DAEMON", 12, 40, third=True),
@@ -83,4 +85,13 @@ class DaemonsScreen(StateTable[Beat]):
         if not row.alive:
             return f"no heartbeat for {age(row.daemon.age_ms(row.now_ms) / 1000)}, and not stopped in order: check its host"
         waits = "; ".join(f"can't go on with {what}: {why}" for what, why in row.daemon.waits.items())
-        return waits or f"epoch {row.daemon.epoch}, {short_number(row.daemon.ignored)} foreign messages ignored"
+        if waits:
+            return waits
+        parts = [
+            f"started {stamp(row.daemon.started_s * 1000)}" if row.daemon.started_s else "",
+            "hears events" if row.shards else "stands by: others hear events",
+            f"{short_number(row.daemon.ignored)} messages ignored, which are not of the engine"
+            if row.daemon.ignored
+            else "",
+        ]
+        return ", ".join(filter(None, parts))

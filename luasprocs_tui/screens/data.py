@@ -72,7 +72,7 @@ class DataScreen(PolledScreen, Generic[T]):
     def on_mount(self) -> None:
         """Starts to say how old it is."""
         self.set_interval(1, self.say)
-        self.say()
+        self.call_after_refresh(self.say)  # not before it is mounted, of which this is a part
 
     @on(messages.DataRead)
     def _data_read(self, event: messages.DataRead[T]) -> None:

@@ -14,9 +14,10 @@ from textual.widgets import Input, Static
 from luasprocs.state.executions import Execution
 from luasprocs_tui import actions, messages
 from luasprocs_tui.screens.polled import PolledScreen
+from luasprocs_tui.values.alike import Alike, Kinds
 from luasprocs_tui.values.cascade import chain_of
 from luasprocs_tui.values.columns import CELL_CHARACTERS
-from luasprocs_tui.values.execution_lines import COLUMNS, MEASURED, NONE, line_of, said_of
+from luasprocs_tui.values.execution_lines import COLUMNS, MEASURED, NONE, counted_of, line_of, said_of
 from luasprocs_tui.values.filters import EXECUTIONS_HINT, NO_MATCH, execution_matcher, problem_of
 from luasprocs_tui.values.freshness import Freshness
 from luasprocs_tui.values.numbers import short_number
@@ -43,7 +44,8 @@ class ExecutionsScreen(PolledScreen):
     """A ring of records. At the end it goes along with what comes; scrolled up it stays, and counts what came: once the ring is
     full, what one reads neither goes away nor is drawn again until the end is reached.
 
-    A filter leaves only what matches; a search goes from match to match, and leaves the others around it.
+    A filter leaves only what matches; a search goes from match to match, and leaves the others around it. Those that say the same
+    are one line if it was opened with a filter, or asked to.
     """
 
     PLACE = "executions"
@@ -59,6 +61,8 @@ class ExecutionsScreen(PolledScreen):
         self._at_first = wanted
         self._kept: list[Execution] = []
         self._records: list[Execution] = []
+        self._together, self._kinds = bool(wanted), Kinds()
+        self._alike: list[Alike] = []
         self._new = 0
         self._stopped = False
         self._freshness = Freshness()
@@ -83,7 +87,7 @@ class ExecutionsScreen(PolledScreen):
             yield Static(id="tail-new")
             yield Static(id="tail-facts")
         yield Table(COLUMNS, id="executions")
-        with Vertical(id="below"):  # three rows, so that the table keeps its size
+        with Vertical(id="below"):  # four rows, so that the table keeps its size
             yield Static(id="record")
             with Horizontal(id="typed"):
                 yield TypedLine(id="filter")
@@ -98,7 +102,7 @@ class ExecutionsScreen(PolledScreen):
         self.set_interval(1, self._say)
         if self._at_first:
             self.action_filter(self._at_first)
-        self._say()
+        self.call_after_refresh(self._say)
 
     @property
     def _filter(self) -> TypedLine:
@@ -123,10 +127,13 @@ class ExecutionsScreen(PolledScreen):
     def _keep(self, batch: Batch) -> None:
         self._kept = [*([] if batch.whole else self._kept), *batch.records][-RECORDS_LIMIT:]
         if batch.whole:
-            self._records, self._stopped = [], False
+            self._records, self._kinds, self._stopped = [], Kinds(), False
         self._add(self._wanted(batch.records))
 
     def _add(self, fresh: Sequence[Execution]) -> None:
+        if self._together:
+            self._add_alike(fresh)
+            return
         table, before = self.query_one(Table), len(self._records)
         self._new = 0 if table.follows else self._new + len(fresh)
         self._stopped = self._stopped or (not table.follows and 0 < before > RECORDS_LIMIT - len(fresh))
@@ -137,6 +144,16 @@ class ExecutionsScreen(PolledScreen):
         table.measure(map(line_of, fresh[-MEASURED:]), more=before > 0)
         keys = [one.id for one in records]
         table.show_tail(keys, lambda at: line_of(records[at]), before + len(fresh) - len(records))
+
+    def _add_alike(self, fresh: Sequence[Execution]) -> None:
+        self._kinds.add(fresh)
+        found = self._kinds.all()
+        self._alike = [one for _, one in found]
+        self._records = [one.last for one in self._alike]
+        lines = [line_of(one.last, one.runs)._replace(key=key) for key, one in found]
+        table = self.query_one(Table)
+        table.measure(lines)
+        table.show_lines(lines)
 
     @on(messages.ReadFailed)
     def _read_failed(self, event: messages.ReadFailed) -> None:
@@ -164,7 +181,7 @@ class ExecutionsScreen(PolledScreen):
         self.query_one(Table).none = none if self._freshness.read_at_s is not None else self._freshness.error
 
     def _show_all(self) -> None:
-        self._records, self._new, self._stopped = [], 0, False
+        self._records, self._kinds, self._new, self._stopped = [], Kinds(), 0, False
         self._add(self._wanted(self._kept))
 
     @on(Input.Submitted)
@@ -181,6 +198,13 @@ class ExecutionsScreen(PolledScreen):
         self._filter.open(EXECUTIONS_HINT, text)
         if text is not None:
             self.set_focus(self.query_one(Table))
+
+    def action_each(self) -> None:
+        """Shows each run, or one line for those that say the same."""
+        self._together = not self._together
+        self._show_all()
+        self.query_one(Table).action_end(-1 if self._together else 1)
+        self._say()
 
     def action_find(self, text: str | None = None) -> None:
         """Opens the search, or goes to the next match of a text."""
@@ -236,7 +260,7 @@ class ExecutionsScreen(PolledScreen):
     def _say(self) -> None:
         if not self.is_mounted:
             return
-        follows = self.query_one(Table).follows
+        follows = self._together or self.query_one(Table).follows
         self._new = 0 if follows else self._new
         badge, tone = badge_of(self._freshness, time.monotonic(), follows=follows)
         draw(self, "#tail-badge", Text(f" {badge} ", no_wrap=True), sized=True)
@@ -245,9 +269,15 @@ class ExecutionsScreen(PolledScreen):
         self.query_one("#tail-new").display = bool(self._new)
         facts = clean(self._freshness.error or problem_of(self._filter.value), CELL_CHARACTERS) or self._count()
         draw(self, "#tail-facts", Text.assemble(self.way, facts, no_wrap=True, overflow="ellipsis"))
-        found = self._selected()
-        draw(self, "#record", said_of(found, self.size.width - 2) if found else Text())
+        draw(self, "#record", self._said())
         self._say_none()
+
+    def _said(self) -> Text:
+        """About the row under the cursor."""
+        if (found := self._selected()) is None:
+            return Text()
+        counted = counted_of(self._alike[self.query_one(Table).cursor]) if self._together else ""
+        return said_of(found, self.size.width - 2, counted)
 
     def _count(self) -> str:
         of = f" of {clean(self.sproc, 100)}" if self.sproc else ""
@@ -256,6 +286,9 @@ class ExecutionsScreen(PolledScreen):
         if not self._kept:
             return self.heading
         kept = len(self._kept)
+        if self._together:
+            runs, kinds = sum(one.runs for one in self._alike), len(self._alike)
+            return f"{self.heading}  {runs} run{'s' * (runs != 1)} of {kinds} kind{'s' * (kinds != 1)} (a: each)"
         older = " (older ones are not shown)" if kept == RECORDS_LIMIT else ""
         if self.sproc or self._filter.value.strip():
             return f"{len(self._records)}{of} of the last {kept} executions{older}"

@@ -67,17 +67,18 @@ class FindingsScreen(StateTable[Finding | Group], Acknowledging):
         return [*snapshot.findings, *groups_of(snapshot.rows, self.shell.state.now_ms())]
 
     def line(self, row: Finding | Group) -> Line:
-        if isinstance(row, Group):
-            return Line(row.title, (row.title, "enter", "", row.message), "warn", "◐")
-        tone, sign = _TONES[row.severity]
         since = age(max(0.0, (self.shell.state.now_ms() - row.since_ms) / 1000)) if row.since_ms else ""
+        if isinstance(row, Group):
+            return Line(row.title, (row.title, "enter", f"≥{since}" * bool(since), row.message), "warn", "◐")
+        tone, sign = _TONES[row.severity]
         place = place_of(row)
         key = "enter" if place == self.PLACE and row.code in _LISTED else self.shell.state.key_of(place)
         return Line(row.code, (title_of(row), key, since, row.message), tone, sign)
 
     def about(self, row: Finding | Group) -> str:
         if isinstance(row, Group):
-            return f"{row.message}; here enter lists them. No finding of luasprocs status"
+            seen = "; since this screen has looked, or longer" if row.since_ms else ""
+            return f"{row.message}{seen}; here enter lists them (luasprocs status does not)"
         return f"{row.message}; {row.hint}{self._pressed(row)}"
 
     def _pressed(self, row: Finding) -> str:

@@ -31,10 +31,10 @@ class HistoryScreen(TableScreen[Generation]):
         Column("GEN", 4, 8, right=True),
         Column("WHEN (UTC)", 12, 20),
         Column("WHAT", 5, 16),
-        Column("COMMIT", 8, 10),
+        Column("COMMIT", 8, 10, rank=1),
         Column("+ ~ -", 5, 14),
         Column("BY", 4, 30),
-        Column("SUBJECT", 10, 400, grow=True, rank=1),
+        Column("SUBJECT", 10, 400, grow=True),
     )
     BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("history")]
 
@@ -63,14 +63,14 @@ class HistoryScreen(TableScreen[Generation]):
     def line(self, row: Generation) -> Line:
         counts = f"{len(row.created)} {len(row.updated)} {len(row.deleted)}"
         when = restamped(row.applied_at)
-        by = row.author or row.applied_by
+        by = row.author.partition(" <")[0] or row.applied_by
         cells = (str(row.generation), when, row.action, row.commit[:ID_SHOWN], counts, by, row.subject)
         return Line(str(row.generation), cells)
 
     def about(self, row: Generation) -> str:
         parts = [*(f"+{name}" for name in row.created), *(f"~{name}" for name in row.updated)]
         parts += [*(f"-{name}" for name in row.deleted), *(f"repaired: {what}" for what in row.healed)]
-        return "  ".join([f"applied by {row.applied_by}", *parts])
+        return "  ".join([*([f"by {row.author}"] if row.author else []), f"applied by {row.applied_by}", *parts])
 
     @on(messages.RowOpened)
     def _opened(self) -> None:

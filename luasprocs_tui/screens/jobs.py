@@ -53,13 +53,13 @@ class JobsScreen(TableScreen[JobRecord]):
     NONE = "no jobs: each run of a sproc with runasync=yes is one"
     WRAPS = True
     COLUMNS = (
-        Column("ID", 10, 24, rank=2),
+        Column("ID", 20, 24, rank=2),
         Column("SPROC", 10, 40),
         Column("STATE", 7, 8),
         Column("TRY", 3, 5, right=True),
         Column("AGE", 4, 6, right=True),
         Column("DUE", 4, 6, right=True, rank=1),
-        Column("KEYS AND ARGUMENTS, OR ERROR", 24, 400, grow=True),
+        Column("KEYS, ARGV, OR ERROR", 20, 400, grow=True),
     )
     BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("jobs")]
 

@@ -61,7 +61,7 @@ class OutagesScreen(StateTable[Outage], Acknowledging):
 
     def about(self, row: Outage) -> str:
         parts = [
-            f"events of {some_of(row.sources)} {'may have run twice' if row.repeat else 'were not seen'}"
+            f"events {some_of([_event_of(one) for one in row.sources])} {'may have run twice' if row.repeat else 'were not seen'}"
             if row.sources
             else "",
             *self._caught_up(row),
@@ -79,3 +79,8 @@ class OutagesScreen(StateTable[Outage], Acknowledging):
         ran = f"{some_of(row.caught)} ran for each key that matches now (catchup=scan)" if row.caught else ""
         left = [name for name in row.sprocs if name not in row.caught]
         return [ran, f"nothing catches up for {some_of(left)}" if left else ""]
+
+
+def _event_of(source: str) -> str:
+    """Its name, without the channel that it comes by."""
+    return source.partition("__:")[2] or source

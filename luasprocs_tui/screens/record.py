@@ -160,7 +160,7 @@ def _chained(record: Execution, chain: Sequence[Execution]) -> Text:
     if len(chain) < 2:
         return Text()
     nodes = cascade(chain)
-    began = sum(node.run.depth == 1 for node in nodes)
+    began = len({(node.run.event, node.run.key) for node in nodes if node.run.depth == 1 and node.run.event})
     cause = "one event" if began < 2 else f"{began} events that ran together"
     lines = [Text(f"\ncascade: {len(nodes)} runs from {cause}", "dim")]
     for node in nodes[:CHAIN_SHOWN]:

@@ -20,7 +20,7 @@ from luasprocs_tui.values.lines import BENEATH
 from luasprocs_tui.values.safe import clean
 from luasprocs_tui.values.sproc_line import COLUMNS, line_beneath, line_of, line_of_folded, sort_keys
 from luasprocs_tui.values.tree import tree
-from luasprocs_tui.values.trouble import FOLDED, in_order
+from luasprocs_tui.values.trouble import FOLDED, SIGNS, TONES, Trouble, in_order, worst_in
 from luasprocs_tui.widgets.drawing import draw
 from luasprocs_tui.widgets.keys import KeyLine
 from luasprocs_tui.widgets.line import TypedLine
@@ -58,6 +58,7 @@ class SprocsScreen(SprocActions, Sorted, WithPanels):
         self._labels: dict[str, str] = {}
         self._tree = False
         self._folded: set[str] = set()
+        self._hidden: dict[str, Trouble] = {}
         self._quiet = 0
         self._all = False
         self._marked: frozenset[str] = frozenset()
@@ -84,14 +85,20 @@ class SprocsScreen(SprocActions, Sorted, WithPanels):
 
     @property
     def row(self) -> Row | None:
-        return self._rows.get(self.query_one(Table).selected or "") if self.query(Table) else None
+        return self._rows.get(self._selected or "")
+
+    @property
+    def _selected(self) -> str | None:
+        """The key under the cursor; None as long as the screen is being made. Not by `query`, which walks all widgets."""
+        table = self.query_one_optional(Table)
+        return table.selected if table is not None else None
 
     @property
     def sprocs(self) -> tuple[str, ...]:
         """Those that are marked and can be seen, else the one under the cursor."""
         if marked := self._marked.intersection(self._shown):
             return tuple(sorted(marked))
-        selected = self.query_one(Table).selected if self.query(Table) else None
+        selected = self._selected
         return (selected,) if selected in self._rows else ()
 
     @property
@@ -102,8 +109,8 @@ class SprocsScreen(SprocActions, Sorted, WithPanels):
     @property
     def visible_names(self) -> tuple[str, ...]:
         """Sprocs on the screen now; none as long as the screen is being made."""
-        keys = self.query_one(Table).visible_keys if self.query(Table) else ()
-        return tuple(key for key in keys if key in self._rows)
+        table = self.query_one_optional(Table)
+        return tuple(key for key in table.visible_keys if key in self._rows) if table is not None else ()
 
     def show_state(self, state: State) -> None:
         """The header, and the rows of a new snapshot."""
@@ -140,6 +147,7 @@ class SprocsScreen(SprocActions, Sorted, WithPanels):
         table.mark(self._marked)
         if self._tree:
             keys = [*self._labels]
+            self._hidden = worst_in((self._rows[name] for name in names), self._folded, self.shell.state.now_ms())
         table.show(keys, lambda at: self._line(keys[at]))
         self._describe(table.selected)
 
@@ -148,7 +156,9 @@ class SprocsScreen(SprocActions, Sorted, WithPanels):
             return line_of_folded(self._quiet)
         row, label = self._rows.get(key.removesuffix(BENEATH)), self._labels.get(key, "")
         if row is None:
-            return Line(key, (label, *[""] * (len(COLUMNS) - 1)))
+            worst = self._hidden.get(key, Trouble.NONE)
+            cells = (label, *[""] * (len(COLUMNS) - 1))
+            return Line(key, cells, TONES.get(worst, "ok"), SIGNS.get(worst, " "))
         return (
             line_beneath(row, self.shell.state.now_ms())
             if key.endswith(BENEATH)

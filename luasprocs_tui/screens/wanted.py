@@ -41,5 +41,6 @@ class WantedScreen(TextScreen):
             found = backend.git_difference(self._sproc)
             wants = sync_line(backend.sync_status().state, "") if found.waits else ""
             return coloured("\n".join(git_lines(found, wants)))
-        status = backend.sync_status()
-        return coloured("\n".join(sync_lines(status.state, str(status.suspended) if status.suspended else "")))
+        status, snapshot = backend.sync_status(), self.shell.state.snapshot
+        suspended = str(status.suspended) if status.suspended else ""
+        return coloured("\n".join(sync_lines(status.state, suspended, snapshot.revision if snapshot else None)))

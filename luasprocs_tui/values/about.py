@@ -50,7 +50,6 @@ def header_of(row: Row, about: About | None, now_ms: float, width: int) -> Text:
     if said:
         sign = SIGNS.get(trouble, "")
         lines.append(Text(clean(f"{sign} {said}".strip(), 300), "bold red" if sign in _BAD else "bold yellow"))
-    lines.append(_pair("what", row.description or "no description", width))
     if about and (made := about.made):
         by = made.author.partition(" <")[0] or made.applied_by
         passed = passed_since(made.applied_at, now_ms)
@@ -58,9 +57,13 @@ def header_of(row: Row, about: About | None, now_ms: float, width: int) -> Text:
         lines.append(_pair("since", f"gen {made.generation}{ago}, by {by}: {made.subject}".rstrip(": "), width))
     elif about and about.sproc:
         lines.append(_pair("commit", about.sproc.commit[:ID_SHOWN], width))
-    lines.append(_pair("runs on", row.trigger, width))
-    if owner := fields.get("owner", ""):
-        lines.append(_pair("owner", owner, width))
+    owner = fields.get("owner", "")
+    beside = f"{row.trigger}  owner {owner}" if owner else row.trigger
+    if len(beside) + NAMED <= width:
+        lines.append(_pair("runs on", beside, width))
+    else:
+        lines += [_pair("runs on", row.trigger, width), _pair("owner", owner, width)]
+    lines.append(_pair("what", row.description or "no description", width))
     return Text("\n").join(lines)
 
 
@@ -77,7 +80,9 @@ def runs_of(row: Row, about: About | None, rates: Rates, width: int) -> Text:
     lines = [
         Text.assemble(("runs/s    ", "dim"), (spark(rates.runs[-bars:]), "cyan"), f" {short_rate(counted.per_s)}"),
         Text.assemble(
-            ("errors/s  ", "dim"), (spark(rates.errors[-bars:]), "red"), f" {short_rate(counted.errors_per_s)}"
+            ("errors/s  ", "dim"),
+            (spark(rates.errors[-bars:]), "red" if any(rates.errors[-bars:]) else "dim"),
+            f" {short_rate(counted.errors_per_s)}",
         ),
     ]
     if about is None:
@@ -100,7 +105,7 @@ def runs_of(row: Row, about: About | None, rates: Rates, width: int) -> Text:
 
 def _no_runs(about: About) -> str:
     if not about.stats.runs:
-        return "never run yet: R runs it now"
+        return "only called so far: calls are not recorded" if about.stats.calls else "never run yet: R runs it now"
     if about.searching:
         return f"none of the newest {about.looked_at} records is of it; looking further back …"
     kept = about.sproc.values.get("record", "") if about.sproc else ""

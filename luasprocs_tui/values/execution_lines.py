@@ -14,6 +14,7 @@ from luasprocs_tui.values.times import clock, whole
 
 if TYPE_CHECKING:
     from luasprocs.state.executions import Execution
+    from luasprocs_tui.values.alike import Alike
 
 COLUMNS = (
     Column("TIME (UTC)", 12, 12),
@@ -29,19 +30,19 @@ MEASURED = 30
 _TONES = {"skipped": "off", "missed": "off"}
 
 
-def line_of(one: Execution) -> Line:
-    """A record as the table takes it."""
+def line_of(one: Execution, count: int = 1) -> Line:
+    """A record as the table takes it; `count`: how many there are that say the same."""
     trigger = f"{one.trigger} {one.event}".strip()
-    said = without_name(one.sproc, one.said)
+    said = f"{count}x  " * (count > 1) + without_name(one.sproc, one.said)
     cells = (clock(one.time_ms), one.sproc, trigger, one.status, one.duration_ms_text, one.key, said)
     tone = "bad" if one.failed else _TONES.get(one.status, "ok")
     return Line(one.id, tuple(cell[:CELL_CHARACTERS] for cell in cells), tone)
 
 
-def facts_of(one: Execution, room: int) -> str:
+def facts_of(one: Execution, room: int, counted: str = "") -> str:
     """As many as have room, which are not cut."""
     parts = [
-        whole(one.time_ms),
+        f"{counted} {whole(one.time_ms)}".strip(),
         f"origin {one.origin}" if one.origin.strip("-") else "",
         f"depth {one.depth}" if one.depth > 1 else "",
         f"commit {one.commit[:ID_SHOWN]}" if one.commit else "",
@@ -50,6 +51,12 @@ def facts_of(one: Execution, room: int) -> str:
     return fitting("  ".join(clean(part, CELL_CHARACTERS) for part in parts if part), room)
 
 
-def said_of(one: Execution, room: int) -> Text:
-    """Its error or reply, and its facts where that leaves room."""
-    return Text.assemble(clean(one.said), "\n" if one.said else "", (facts_of(one, room), "dim"))
+def counted_of(alike: Alike) -> str:
+    """How many say the same, and since when, as far as they were read."""
+    return f"{alike.runs} runs since {clock(alike.since_ms)}, the last" if alike.runs > 1 else ""
+
+
+def said_of(one: Execution, room: int, counted: str = "") -> Text:
+    """Its error or reply, and its facts where that leaves room. `counted`: what stands before them."""
+    facts = facts_of(one, room, counted)
+    return Text.assemble(clean(one.said), "\n" if one.said else "", (facts, "dim"))

@@ -29,13 +29,9 @@ class Compared(NamedTuple):
 def shown(record: Execution, found: Compared) -> Text:
     """All of it, in the order in which one asks."""
     seeded = ", ".join(found.seeded)
-    parts = [
-        _ended("recorded", record.status, record.said, record.duration_us),
-        Text(
-            f"\non a throw-away server, with {seeded} as it is now" if seeded else "\non a throw-away, empty server",
-            "dim",
-        ),
-    ]
+    where = f"on a throw-away server, with {seeded} as it is now" if seeded else "on a throw-away, empty server"
+    args = "" if found.now.has_args else "; without ARGV, which records don't keep"
+    parts = [_ended("recorded", record.status, record.said, record.duration_us), Text(f"\n{where}{args}", "dim")]
     if found.then is not None:
         parts += [Text(), _of("source of then", found.then)]
     parts += [Text(), _of("source of now" if found.then else "the same source", found.now)]

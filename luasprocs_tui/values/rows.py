@@ -53,7 +53,7 @@ class Row(NamedTuple):
     a worker; `catches_up`: after a gap it runs for each key that matches (`catchup=scan`). `dead`: its dead jobs, and
     `dead_error`, of the newest; `missed`: times that its schedule has missed so far, 0 if somebody has acknowledged the
     last, which was noticed at `missed_ms`; `misfire`: what becomes of such times; `uncommitted`: why
-    its live edit can't be committed.
+    its live edit can't be committed; `slow_ms`: since when it has been slow, as far as this screen has looked, 0 for not.
     """
 
     name: str
@@ -73,12 +73,15 @@ class Row(NamedTuple):
     missed_ms: int = 0
     uncommitted: str = ""
     misfire: str = ""
+    slow_ms: int = 0
 
     @property
     def shown_state(self) -> str:
-        """As the list says it: what fails says so, and an edit that was committed says as what."""
-        if self.state == "ok" and self.counters.failing:
-            return "failing"
+        """In a word or two: what fails, has dead jobs or missed a time says so, and an edit that was committed says as what."""
+        if self.state == "ok":
+            wrong = {"failing": self.counters.failing, "dead jobs": self.dead, "missed a time": self.missed}
+            if said := next((word for word, is_so in wrong.items() if is_so), ""):
+                return said
         return self.commit[:8] if self.state == "ok" and self.commit else self.state
 
     def due_ms(self, now_ms: float) -> int | None:

@@ -109,7 +109,8 @@ class Batch(NamedTuple):
 class State(NamedTuple):
     """What the screen shows. `server`: without its password; `error`: why the last read failed; `context`: its name, or "".
 
-    `keys`: action to its key, as people read it.
+    `failed_at_s`: when the first read since the last good one failed, of the monotonic clock. `keys`: action to its key, as
+    people read it.
     """
 
     server: str
@@ -119,6 +120,7 @@ class State(NamedTuple):
     production: bool = False
     read_only: bool = False
     keys: Mapping[str, str] = {}
+    failed_at_s: float | None = None
 
     def now_ms(self) -> float:
         """The server's clock, unix milliseconds; this machine's as long as nobody knows it."""
@@ -132,7 +134,7 @@ class State(NamedTuple):
     @property
     def freshness(self) -> Freshness:
         """How old the snapshot is."""
-        return Freshness(self.snapshot.read_at_s if self.snapshot else None, self.error)
+        return Freshness(self.snapshot.read_at_s if self.snapshot else None, self.error, self.failed_at_s)
 
     @property
     def paused(self) -> frozenset[str]:

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 from luasprocs.contract.codes import DesiredState
 from luasprocs_tui.values.numbers import ID_SHOWN
-from luasprocs_tui.values.times import whole
+from luasprocs_tui.values.times import restamped, whole
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from luasprocs.registry.revision import Revision
     from luasprocs.state.desired import SyncState
 
 
@@ -23,24 +26,31 @@ def sync_line(state: SyncState, suspended: str) -> str:
     return f"{state.state}: {wants}" + (f"; {state.reason}" if state.reason else "")
 
 
-def sync_lines(state: SyncState, suspended: str) -> list[str]:
-    """What git wants and is not live, name by name, and why."""
-    lines = [sync_line(state, suspended)]
-    if suspended and state.state not in {"", DesiredState.SUSPENDED}:
-        lines.append(sync_line(state, ""))
-    if state.state:
-        lines += [
-            f"{state.source}  {state.branch} {state.commit}",
-            f"seen {whole(int(state.at * 1000))} by {state.daemon}",
-        ]
+def sync_lines(state: SyncState, suspended: str, live: Revision | None = None) -> list[str]:
+    """What git wants and what is live, a line each, then what waits, name by name, and why."""
+    if not state.state:
+        hint = "luasprocs daemon, in the repository or with --remote, follows git"
+        return [sync_line(state, suspended), hint, *(f"live is {one}" for one in [_live(live)] if one)]
+    lines = _pairs(
+        {
+            "state": f"suspended {suspended}" if suspended else state.state,
+            "but for it": state.state if suspended and state.state != DesiredState.SUSPENDED else "",
+            "since": whole(int(state.since * 1000)) if state.since else "",
+            "why": state.reason,
+            "git wants": f"{state.commit[:ID_SHOWN]} {state.subject}".strip()
+            + (f" by {state.author}" if state.author else ""),
+            "live is": _live(live),
+            "branch": f"{state.branch} of {state.source}".strip(),
+            "seen": f"{whole(int(state.at * 1000))} by {state.daemon}",
+        }
+    )
     named = (
         (f"+{one}" for one in state.created),
         (f"~{one}" for one in state.updated),
         (f"-{one}" for one in state.deleted),
     )
     changes = [line for kind in named for line in kind]
-    nothing = "nothing of it is live" if state.state == DesiredState.REFUSED else "nothing waits to be applied"
-    lines += ["", *(changes or [nothing])]
+    lines += ["", *(changes or [_NOTHING.get(state.state, "nothing waits to be applied")])]
     lines += (
         ["", *(f"live edit that can't be committed: {one}" for one in state.edits_waiting)]
         if state.edits_waiting
@@ -50,3 +60,20 @@ def sync_lines(state: SyncState, suspended: str) -> list[str]:
     lines += ["", "problems", *others] if others else []
     lines += ["", *(f"edited by hand: {name}" for name in state.drift)] if state.drift else []
     return [*lines, *(line for diff in state.diffs for line in ("", *diff.splitlines()))]
+
+
+_NOTHING: Mapping[str, str] = {
+    DesiredState.REFUSED: "nothing of this commit is live: fix it, or push one that undoes it; what was live before still runs",
+    DesiredState.SYNCED: "all that git wants is live",
+}
+
+
+def _live(live: Revision | None) -> str:
+    if live is None or not live.generation:
+        return ""
+    since = f", since {restamped(live.applied_at)}" if live.applied_at else ""
+    return f"{live.commit[:ID_SHOWN]}, generation {live.generation}{since}"
+
+
+def _pairs(said: Mapping[str, str]) -> list[str]:
+    return [f"{name:<11}{value}" for name, value in said.items() if value]

@@ -9,6 +9,7 @@ from luasprocs.language.values import some_of
 from luasprocs.server.readable_errors import readable_error
 from luasprocs_tui.values.lines import BENEATH
 from luasprocs_tui.values.numbers import age, short_us
+from luasprocs_tui.values.tree import folders_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -44,7 +45,7 @@ SIGNS = {
     Trouble.MISSED: "◔",
     Trouble.ERRING: "◐",
     Trouble.SLOW: "◐",
-    Trouble.PAUSED: "⏸",
+    Trouble.PAUSED: "‖",
     Trouble.EDITED: "✎",
 }
 TONES = {
@@ -105,7 +106,7 @@ def beneath(row: Row, now_ms: float) -> str:
         return "changed by hand: luasprocs sync repairs it"
     if worst is Trouble.SLOW and row.state != "paused":
         share = f"slow: {row.counters.share:.0%} of the server's time, " if row.counters.share else "slow: "
-        return f"{share}p99 {short_us(row.counters.p99_us)}: nothing else is served meanwhile"
+        return f"{share}p99 {short_us(row.counters.p99_us)}{_seen(row, now_ms)}"
     return f"edited, committed as {row.commit[:8]}" if row.commit else ""
 
 
@@ -122,6 +123,11 @@ def _said_of_runs(row: Row, worst: Trouble, now_ms: float) -> str:
     return "; ".join(filter(None, (dead, error)))
 
 
+def _seen(row: Row, now_ms: float) -> str:
+    """Since when it is slow: Redis keeps no durations of the past, so at least since this screen has looked."""
+    return f", for{_passed(row.slow_ms, now_ms)} at least" if row.slow_ms else ": nothing else is served meanwhile"
+
+
 def _passed(at_ms: int, now_ms: float) -> str:
     return f" {age(max(0.0, now_ms - at_ms) / 1000)}" if at_ms else ""
 
@@ -132,32 +138,41 @@ def _since(row: Row, now_ms: float) -> str:
 
 
 class Group(NamedTuple):
-    """Sprocs that stand out in the list, though no finding is about them. `wanted`: the filter that shows them."""
+    """Sprocs that stand out in the list, though no finding is about them. `wanted`: the filter that shows them; `since_ms`: when
+    the first of them was seen so, 0 where nobody has looked at that.
+    """
 
     title: str
     wanted: str
     message: str
     names: tuple[str, ...]
+    since_ms: int = 0
 
 
 def groups_of(rows: Collection[Row], now_ms: float) -> list[Group]:
     """Those that there are, the worst first."""
     erring = [row.name for row in rows if row.counters.erring and not row.counters.failing]
-    slow = [row.name for row in rows if is_slow(row, now_ms)]
-    each = (
-        ("NOW AND THEN", "erring", erring, "failed within the last minute, though the last run went well"),
-        (
-            "SLOW",
-            "slow",
-            slow,
-            f"over {SLOW_SHARE:.0%} of the server's time, or {SLOW_US // 1000} ms for one run in a hundred",
-        ),
-    )
-    return [
-        Group(title, f"-s {word}", f"{some_of(names)}: {why}", tuple(names))
-        for title, word, names, why in each
-        if names
-    ]
+    slow = [row for row in rows if is_slow(row, now_ms)]
+    found = []
+    if erring:
+        why = "failed within the last minute, though the last run went well"
+        found.append(Group("NOW AND THEN", "-s erring", f"{some_of(erring)}: {why}", tuple(erring)))
+    if slow:
+        names = tuple(row.name for row in slow)
+        why = f"over {SLOW_SHARE:.0%} of the server's time, or {SLOW_US // 1000} ms for one run in a hundred"
+        since_ms = min((row.slow_ms for row in slow if row.slow_ms), default=0)
+        found.append(Group("SLOW", "-s slow", f"{some_of(names)}: {why}", names, since_ms))
+    return found
+
+
+def worst_in(rows: Iterable[Row], closed: Collection[str], now_ms: float) -> dict[str, Trouble]:
+    """The worst that each closed folder of the tree hides."""
+    found: dict[str, Trouble] = {}
+    for row in rows:
+        for folder in folders_of(row.name) if closed else ():
+            if folder in closed:
+                found[folder] = min(trouble_of(row, now_ms), found.get(folder, Trouble.NONE))
+    return found
 
 
 def in_order(

@@ -7,6 +7,7 @@ from typing import ClassVar, TypeVar
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import OptionList
+from textual.widgets._toast import ToastRack  # Textual exports it nowhere
 
 T = TypeVar("T")
 
@@ -23,11 +24,9 @@ class Dialog(ModalScreen[T]):
     def on_mount(self) -> None:
         """Says how one leaves it."""
         self.query_one(".dialog").border_subtitle = self.LEAVES
-        self.fit_soon()
-
-    def on_resize(self) -> None:
-        """More room, or less."""
-        self.fit_soon()
+        self.screen_layout_refresh_signal.subscribe(
+            self, lambda _: self.fit_soon()
+        )  # a toast takes lines, and gives them back
 
     def fit_soon(self) -> None:
         """Once the others have their sizes."""
@@ -40,4 +39,5 @@ class Dialog(ModalScreen[T]):
         scrolled = next((one for one in parts if isinstance(one, VerticalScroll | OptionList)), None)
         if scrolled is not None:
             others = sum(one.outer_size.height for one in parts if one is not scrolled)
-            scrolled.styles.max_height = max(LEAST, int(self.size.height * SHARE) - BORDERS - others)
+            said = sum(one.outer_size.height for one in self.query(ToastRack))
+            scrolled.styles.max_height = max(LEAST, int((self.size.height - said) * SHARE) - BORDERS - others)

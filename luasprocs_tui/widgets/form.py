@@ -13,6 +13,7 @@ from textual.widgets import Button, Input, Label, Static
 
 from luasprocs_tui.values.lines import TEXT_LIMIT
 from luasprocs_tui.values.safe import clean
+from luasprocs_tui.widgets.drawing import draw
 from luasprocs_tui.widgets.fitted import Dialog
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ class Form(Dialog["dict[str, str | None] | None"]):
         return check(value) if value and check else ""
 
     def _say(self, said: str, *, bad: bool = True) -> None:
-        self.query_one("#problem", Static).update(Text(clean(said, 400), style="bold red" if bad else "dim"))
+        draw(self, "#problem", Text(clean(said, 400), style="bold red" if bad else "dim"), sized=True)
         self.fit_soon()
 
     def action_give_up(self) -> None:

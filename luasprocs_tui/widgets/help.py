@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
 WIDE = 110
+KEYS_WIDTH = 7
+"""Cells of most keys: where the columns stand below each other, what is said of keys stands so, too."""
 TITLES = {
     actions.LOOK: "Look",
     actions.MOVE: "Move",
@@ -53,7 +55,7 @@ class Help(Scrolls, ModalScreen[None]):
 
     def _column(self, kind: str, title: str) -> Grid:
         grid = Grid.grid(padding=(0, 1))
-        grid.add_column(no_wrap=True)
+        grid.add_column(no_wrap=True, min_width=KEYS_WIDTH)
         grid.add_column()
         off = "  read-only: off" if kind == actions.CHANGE and self._read_only else ""
         grid.add_row("", Text.assemble((title, "bold underline"), off))

@@ -71,9 +71,13 @@ class Panels(Vertical):
             return
         from luasprocs_tui.values.about import header_of, runs_of  # noqa: PLC0415  # they know Redis: after the first paint
 
-        width = max(20, (self.size.width or self.screen.size.width) - BESIDE_TEXT)
-        draw(self, "#about", header_of(row, about, now_ms, width))
-        draw(self, "#runs", runs_of(row, about, rates, width))
+        draw(self, "#about", header_of(row, about, now_ms, self._width("#about-panel")))
+        draw(self, "#runs", runs_of(row, about, rates, self._width("#runs-panel")))
+
+    def _width(self, selector: str) -> int:
+        """Cells for the text of a panel, which may have all the room."""
+        whole = self.screen.maximized is self.query_one(selector)
+        return max(20, (self.screen.size.width if whole else self.size.width or self.screen.size.width) - BESIDE_TEXT)
 
     def hide_source(self) -> None:
         """As long as it is that of another sproc."""

@@ -5,12 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.containers import VerticalScroll
+from textual.widget import Widget
 
 from luasprocs_tui import actions
 
 if TYPE_CHECKING:
     from textual.binding import BindingType
-    from textual.widget import Widget
+    from textual.geometry import Size
+    from textual.scroll_view import ScrollView
+
+
+def set_content_size(view: ScrollView, size: Size) -> None:
+    """As large is what a view shows. The screen is laid out anew only if a scrollbar comes or goes: Textual does so at each
+    change, for which keys wait 20 ms.
+    """
+    if size != view.virtual_size:
+        view.set_reactive(Widget.virtual_size, size)
+        view._scroll_update(size)  # noqa: SLF001  # what a layout calls, too
 
 
 class Scrolls:

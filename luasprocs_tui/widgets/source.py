@@ -10,7 +10,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from luasprocs_tui import actions
-from luasprocs_tui.widgets.scroll import Scrolls
+from luasprocs_tui.widgets.scroll import Scrolls, set_content_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +63,7 @@ class SourceView(Scrolls, ScrollView, can_focus=True):
             return
         self._lines = lines
         widest = max((line.cell_len for line in lines), default=0)
-        self.virtual_size = Size(widest + self._margin, len(lines))
+        set_content_size(self, Size(widest + self._margin, len(lines)))
         self.refresh()
 
     def hide(self) -> None:

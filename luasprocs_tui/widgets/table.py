@@ -18,6 +18,7 @@ from luasprocs_tui.values.columns import GAP, Line, fit, folded, row_text, width
 from luasprocs_tui.values.lines import BENEATH
 from luasprocs_tui.values.sheets import labelled
 from luasprocs_tui.values.times import in_zone
+from luasprocs_tui.widgets.scroll import set_content_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -127,7 +128,7 @@ class Table(ScrollView, can_focus=True):
         selected = self.selected
         stays = selected is not None and selected in keys
         self._keys, self._line = keys, line
-        self.virtual_size = Size(0, len(keys) + 1)
+        set_content_size(self, Size(0, len(keys) + 1))
         at = keys.index(str(selected)) if stays and self._moved else max(0, min(self.cursor, len(keys) - 1))
         self.cursor = self._row_at(at)
         self._tell()

@@ -63,8 +63,8 @@ def commit_pending(
         return Committed("", held)
     if not desired.branch:
         return Committed("", held | {one.name: "no followed branch to commit to" for one in edits})
-    if not _may_commit(registry, claim):
-        return Committed("", held)  # another daemon is at it
+    if not _may_commit(registry, claim):  # another daemon is at it; why it can't must not depend on who says so last
+        return Committed("", held | _hindered(registry, repository, desired, edits))
     try:
         done = _commit(registry, repository, desired, edits, sign=sign)
         return Committed(done.sha, held | dict(done.waiting))
@@ -80,6 +80,22 @@ def _may_commit(registry: Registry, claim: str) -> bool:
     return bool(claims.set(key, claim, nx=True, px=CLAIM_MS)) or claims.get(key) == claim.encode()
 
 
+def _hindered(
+    registry: Registry, repository: Repository, desired: Desired, edits: Sequence[LiveEdit]
+) -> dict[str, str]:
+    """Which of these nobody can commit, and why."""
+    sprocs = {sproc.name: sproc for sproc in read_sprocs(registry, [one.name for one in edits])}
+    there = (one for one in edits if one.name in sprocs)
+    each = {one.name: _content(repository, desired, sprocs[one.name], one)[2] for one in there}
+    return {name: why for name, why in each.items() if why}
+
+
+def _content(repository: Repository, desired: Desired, sproc: Sproc, one: LiveEdit) -> tuple[bytes, bytes | None, str]:
+    """As `_merged`; also why the file is not free for it."""
+    content, onto, why = _merged(repository, desired, sproc, one)
+    return content, onto, why or why_dirty(repository, desired.branch, desired.path(one.name), content)
+
+
 def _commit(
     registry: Registry, repository: Repository, desired: Desired, edits: Sequence[LiveEdit], *, sign: bool
 ) -> Committed:
@@ -91,8 +107,7 @@ def _commit(
     waiting: dict[str, str] = {}
     for one in edits:
         path = desired.path(one.name)
-        content, onto, why = _merged(repository, desired, sprocs[one.name], one)
-        why = why or why_dirty(repository, desired.branch, path, content)
+        content, onto, why = _content(repository, desired, sprocs[one.name], one)
         if not why and onto is not None:
             why = _live_too(registry, sprocs[one.name], content, onto, one.edit.by)
         if why:
@@ -123,7 +138,9 @@ def _merged(repository: Repository, desired: Desired, sproc: Sproc, one: LiveEdi
     try:
         base = repository.blobs([one.edit.base])[one.edit.base] if one.edit.base else b""
         changes = _header_changes(base, sproc.source)
-        if header.write(base, changes, path) == sproc.source:
+        in_base, in_git = header.values_of(base, ""), header.values_of(theirs, "")
+        alone = all(in_git.get(key) in {in_base.get(key), value} for key, value in changes.items())
+        if alone and header.write(base, changes, path) == sproc.source:
             return header.write(theirs, changes, path), theirs, ""
     except (RepositoryError, ProblemsError):
         pass

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.long, pytest.mark.soak, pytest.mark.timeout(400)]
 JOB = (
     "-- runasync=yes\n-- overlap=allow\n-- retries=9\n-- backoff=5ms\n"
     "redis.call('HINCRBY', 'ran', ARGV[1], 1)\nsproc.call('called.lua', {}, {ARGV[1]})\n"

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tests.servers import Server
 
 KEYS, DB = Keys(), 3
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 if SOAK else 200)]
+pytestmark = [pytest.mark.long, pytest.mark.soak, pytest.mark.timeout(900 if SOAK else 200)]
 JOB = "-- runasync=yes\n-- retries=9\n-- backoff=5ms\nredis.call('HINCRBY', 'ran', ARGV[1], 1)\n"
 ANY = "-- event=expired, hset, del\n-- key=a:*\nreturn 1\n"
 OF_PROBES = sorted({str(command[0]) for probe in PROBES.values() for command in probe.commands})

@@ -18,7 +18,7 @@ from tests.soak import SOAK
 from tests.until import until
 
 KEYS = Keys()
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.long, pytest.mark.soak, pytest.mark.timeout(240)]
 
 
 def counter(field, glob="ev:*"):

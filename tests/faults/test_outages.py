@@ -19,7 +19,7 @@ from tests.live import put, sproc
 from tests.proxy import Proxy
 from tests.until import until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(120)]
 
 
 def _more(client, than):

@@ -34,7 +34,7 @@ PROBE = "ev:probe:"
 ROUNDS = 5 if SOAK else 1
 JOB = "-- runasync=yes\n-- retries=20\n-- backoff=200ms\nredis.call('HINCRBY', 'done', ARGV[1], 1)\n"
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(900 if SOAK else 120)]
+pytestmark = [pytest.mark.long, pytest.mark.soak, pytest.mark.timeout(900 if SOAK else 120)]
 
 
 class Clients(Writers):

@@ -77,6 +77,21 @@ def test_one_that_came_with_it_or_long_before_it_ran() -> None:
     )
 
 
+def test_a_generation_in_the_minute_of_the_first_errors_of_a_young_sproc() -> None:
+    made = generation(1, 250, "b.lua", created=("a.lua",))
+    broke = generation(3, 150, "a.lua")
+    ran = {2: Minute(102, 23), 1: Minute(150, 150), 0: Minute(9, 9)}
+    wanted = "gen 3 by Ann: Change 3"
+    assert said(ran, made, broke, since_ago_s=148) == f"errors began 2 s after {wanted}", "it went well in that minute"
+    assert said({2: Minute(9, 9)}, made, broke, since_ago_s=148) == f"errors began 2 s after {wanted}", (
+        "it never ran before"
+    )
+    assert said({1: Minute(9, 3)}, made, broke) == f"errors began 30 to 90 s after {wanted}"
+    assert said({2: Minute(9, 3)}, made, broke) == "", "it may have failed before that"
+    assert said({2: Minute(9, 9)}, broke, since_ago_s=148) == "", "nothing is known from before"
+    assert said({3: BAD, 2: BAD, 1: BAD}, made, broke).endswith("gen 1 by Ann: Change 1")
+
+
 @pytest.mark.parametrize(
     ("ran", "history"),
     [

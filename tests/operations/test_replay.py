@@ -130,3 +130,27 @@ def test_who_may_not_read_the_key_is_told_what_to_ask_for(server: Server) -> Non
     client.execute_command("ACL", "SETUSER", "viewer", *shlex.split(rights))
     client.set("order:7", "x")
     assert [seed.key for seed in read_scene(viewers, record).seeds] == [b"order:7"]
+
+
+def test_a_schedule_and_a_job_have_their_arguments_again_and_a_call_says_that_it_has_none(server: Server) -> None:
+    client, registry = server.client(), Registry(server.client(), Keys())
+    told = "return (ARGV[1] or 'nil') .. ' ' .. (ARGV[2] or 'nil') .. ' ' .. (ARGV[3] or 'nil')\n"
+    job = f"-- event=set\n-- key=mail:*\n-- runasync=yes\n{told}"
+    put(client, sproc("told.lua", told), sproc("job.lua", job))
+    client.set("mail:1", "pt")
+    client.hset("mail:2", "language", "pt")
+    each: tuple[dict[Any, Any], ...] = (
+        {"sproc": "told.lua", "trigger": "cron", "origin": "1796000000"},
+        {"sproc": "job.lua", "trigger": "async", "event": "set", "key": "mail:1"},
+        {"sproc": "job.lua", "trigger": "async", "event": "set", "key": "mail:2"},
+        {"sproc": "told.lua", "trigger": "call", "key": "mail:1"},
+    )
+    for fields in each:
+        client.xadd(registry.keys.executions, {**fields, "status": "error"})
+    found = [replay(read_scene(registry, record)) for record in read_executions(registry)]
+    assert [(one.said, one.has_args) for one in found] == [
+        ("1796000000 cron nil", True),
+        ("pt set string", True),
+        ("nil nil nil", False),
+        ("nil nil nil", False),
+    ]

@@ -25,7 +25,7 @@ def test_errors_began_with_a_commit(server: Server, tmp_path: Path, columns: int
     with Terminal(tmp_path, *command, columns=columns, rows=24) as terminal:
         terminal.shows("FAILING", "a.lua")
         terminal.keys("g", "W")
-        shown = terminal.shows("Since when: a.lua", "s after gen 2 by Ann: Charge twice", "2! Ann: Charge twice", "◆")
+        shown = terminal.shows("Since when: a.lua", "gen 2 by Ann: Charge twice", "2! Ann: Charge twice", "◆")
         runs, errors = (next(line for line in shown.splitlines() if name in line[:8]) for name in ("runs ", "errors "))
         assert "█" in errors
         assert "·" in errors, "it ran before, and all went well"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,6 +25,7 @@ from tests.tui.pilot import (
     screen_of,
     shows,
     text_of,
+    unconnected,
     until,
 )
 
@@ -140,3 +142,14 @@ async def test_a_hung_server_keeps_nobody_from_quitting(own_server: OwnServer):
         await asyncio.wait_for(asyncio.get_running_loop().shutdown_default_executor(), 3)
     finally:
         os.kill(server.pid, signal.SIGCONT)
+
+
+async def test_a_connection_that_comes_when_the_screen_was_left_reads_nothing() -> None:
+    left = unconnected()
+    async with left.run_test(size=(80, 24)):
+        pass
+    left._connection = None  # as if its thread had been importing what it needs
+    late = threading.Thread(target=lambda: left.connection.follow(tuple, 3600), daemon=True)
+    late.start()
+    late.join(10)
+    assert not late.is_alive(), "Python waits for it before it ends"

@@ -4,6 +4,7 @@ import pytest
 
 from luasprocs_tui.values.rows import Row
 from luasprocs_tui.widgets.dialog import Confirm
+from luasprocs_tui.widgets.form import Form
 from tests.tui.pilot import app_of, filled, screen_of, unconnected, until
 
 LONG = "the server refused it, and this is why it did so, in a sentence that takes more than one line of it"
@@ -35,3 +36,16 @@ async def test_what_is_said_covers_no_button_of_a_dialog() -> None:
         await until(pilot, lambda: "line of it" in screen_of(pilot), "what is said")
         await until(pilot, lambda: "Cancel" in screen_of(pilot), "the buttons")
         assert "╰─" in screen_of(pilot)
+
+
+async def test_what_is_said_cuts_no_button_of_a_form() -> None:
+    async with unconnected().run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.app.push_screen(Form("Header of a.lua", {}, [f"x_{at}" for at in range(30)], {}, lambda *_: None))
+        await until(pilot, lambda: "Apply (ctrl+s)" in screen_of(pilot), "the buttons")
+        app_of(pilot).toast("this is your draft of before")
+        await until(pilot, lambda: "draft of before" in screen_of(pilot), "what is said")
+        await until(
+            pilot, lambda: "Apply (ctrl+s)" in screen_of(pilot) and "╰─" in screen_of(pilot), "the buttons, still"
+        )
+        app_of(pilot).clear_notifications()
+        await until(pilot, lambda: "x_11" in screen_of(pilot), "as many fields as there is room for")

@@ -257,6 +257,29 @@ def test_where_git_changed_the_header_too_both_are_kept(server, repo):
     assert "timeout=2s" in text
 
 
+@pytest.mark.parametrize(
+    ("in_git", "waits"), [("-- timeout=9s", True), ("-- timeout=2s", False), ("-- retries=3", False)]
+)
+def test_where_git_changed_the_same_key_somebody_decides(server, repo, in_git, waits):
+    client, repository = server.client(), Repository.open(repo.path)
+    syncer = Syncer(Registry(client, KEYS), repository, Options(discard_edits=False))
+    syncer.sync(read_commit(repository))
+    wish(client, timeout="2s")
+    edit = source_of(client, "a.lua")
+    repo.write("sprocs/a.lua", EVENT.replace("-- copies", f"-- copies\r\n{in_git}"))
+    repo.commit("in git meanwhile")
+    syncer.sync(read_commit(repository))
+    registry, desired = Registry(client, KEYS), read_commit(repository)
+    done = commit_pending(registry, read_live(registry), repository, desired, claim="tests")
+    if waits:
+        assert (done.sha, edited(client), source_of(client, "a.lua")) == ("", ["a.lua"], edit)
+        assert "sprocs/a.lua was changed in git, too" in done.waiting["a.lua"]
+    else:
+        syncer.sync(read_commit(repository))
+        text = source_of(client, "a.lua")
+        assert (text.count("timeout=2s"), in_git in text, edited(client)) == (1, True, [])
+
+
 @pytest.mark.parametrize("second", [{"key": "nap*"}, {"timeout": None}, {"timeout": "2s"}])
 def test_an_edit_between_the_commit_of_the_one_before_and_its_sync_stays(server, repo, second):
     client, repository = server.client(), Repository.open(repo.path)
@@ -373,6 +396,19 @@ def test_killed_at_any_git_command_the_next_start_converges(server, server_kind,
         assert commit_of(client) == repo.git("rev-parse", "HEAD")
     assert deaths >= 2
     assert repo.git("fsck", "--strict") == ""
+
+
+def test_why_an_edit_waits_is_said_by_a_daemon_that_has_not_the_claim_too(server, repo):
+    client, repository = server.client(), Repository.open(repo.path)
+    registry, desired = Registry(client, KEYS), read_commit(repository)
+    Syncer(registry, repository).sync(desired)
+    wish(client, timeout="2s")
+    repo.write("sprocs/a.lua", EVENT + "-- at work\n")
+    client.set(KEYS.edit_claim, "mine")
+    found = commit_pending(registry, read_live(registry), repository, desired, claim="another's")
+    assert "has changes that are not committed" in found.waiting["a.lua"]
+    assert client.get(KEYS.edit_claim) == b"mine"
+    assert found == commit_pending(registry, read_live(registry), repository, desired, claim="mine")
 
 
 def test_a_name_with_a_blank_is_committed_too(server, repo):

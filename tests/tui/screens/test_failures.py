@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.tui.pilot import app, listed, record, shows, until
+from tests.tui.pilot import app, hides, listed, record, screen_of, shows, until
 
 if TYPE_CHECKING:
     from textual.pilot import Pilot
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 WHY = "attempt to perform arithmetic on field 'price_cents' (a nil value)"
 
 
-async def failures(pilot: Pilot[None], server: Server) -> None:
+async def failures(pilot: Pilot[None], server: Server, counted: str = "1 run of 1 kind") -> None:
     error = f"ERR orders/turnover.lua:7: {WHY} script: luasprocs_execute, on @orders/turnover.lua:7."
     record(server.client(), "orders/turnover.lua", status="error", event="hset", key="order:345", error=error)
     await listed(pilot)
     await pilot.press("F")
-    await shows(pilot, "1 of the last 1", "-s failed")
+    await shows(pilot, counted, "-s failed")
 
 
 async def test_rows_begin_with_the_error_and_that_of_the_selected_one_is_whole(server: Server) -> None:
@@ -35,6 +35,27 @@ async def test_rows_begin_with_the_error_and_that_of_the_selected_one_is_whole(s
         )
 
 
+async def test_failures_that_say_the_same_are_one_line_until_each_is_asked_for(server: Server) -> None:
+    client = server.client()
+    for number in range(3):
+        error = f"ERR orders/charge.lua:9: no card for order {number}"
+        record(client, "orders/charge.lua", status="error", event="hset", key=f"order:{number}", error=error)
+    async with app(server).run_test(size=(140, 24)) as pilot:
+        await failures(pilot, server, "4 runs of 2 kinds")
+        await shows(pilot, "order:345", "order:2", "3x  9: no card for order 2")
+        await hides(pilot, "order:1")
+        shown = screen_of(pilot)
+        assert shown.index("order:345") < shown.index("order:2"), "the kind that came last is the first"
+        record(client, "orders/charge.lua", status="error", event="hset", key="order:8", error=error)
+        await shows(pilot, "4x  9: no card for order 2", "order:8", "5 runs of 2 kinds")
+        await pilot.press("j")
+        await shows(pilot, "4 runs since ", ", the last ")
+        await pilot.press("a")
+        await shows(pilot, "order:0", "order:1", "order:8", "order:345", "5 of the last 5")
+        await pilot.press("a")
+        await shows(pilot, "4x  9: no card")
+
+
 async def test_escape_leaves_at_once_unless_the_filter_is_another(server: Server) -> None:
     async with app(server).run_test(size=(80, 24)) as pilot:
         await failures(pilot, server)
@@ -43,9 +64,9 @@ async def test_escape_leaves_at_once_unless_the_filter_is_another(server: Server
         await pilot.press("F")
         await shows(pilot, "-s failed")
         await pilot.press("slash", *" none", "enter")
-        await shows(pilot, "0 of the last 1")
+        await shows(pilot, "0 runs of 0 kinds")
         await pilot.press("escape")
-        await shows(pilot, "1 execution")
+        await shows(pilot, "1 run of 1 kind")
         await pilot.press("escape")
         await shows(pilot, "RUN/S")
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from textual.screen import Screen
 
+from luasprocs.operations.contexts import Context
 from luasprocs.server.registry import Registry
 from luasprocs.state.jobs import read_jobs
+from luasprocs_tui.app import TuiApp
+from luasprocs_tui.screens.executions import ExecutionsScreen
 from luasprocs_tui.widgets.table import Table
 from tests.live import put, sproc
 from tests.tui.pilot import KEYS, app, hides, listed, record, screen_of, shows, text_of, unconnected, until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from redis import Redis
     from textual.pilot import Pilot
+    from textual.timer import Timer
 
     from tests.servers import Server
 
@@ -26,7 +33,7 @@ def enqueue(client: Redis, *words: str) -> None:
 
 
 def rows_of(pilot: Pilot[None]) -> tuple[str, ...]:
-    return tuple(row["KEYS AND ARGUMENTS, OR ERROR"] for row in pilot.app.screen.query_one(Table).sheet())
+    return tuple(row["KEYS, ARGV, OR ERROR"] for row in pilot.app.screen.query_one(Table).sheet())
 
 
 async def test_several_jobs_are_found_marked_and_dropped_at_once(server: Server, client: Redis) -> None:
@@ -83,7 +90,7 @@ async def test_a_list_is_sorted_by_a_column_of_the_menu_which_the_next_start_rem
             await pilot.press("O")
             assert rows_of(pilot) == ("c", "b", "a")
             await pilot.press("O", "o")
-            await shows(pilot, "Sort by", "as it comes", "KEYS AND ARGUMENTS, OR ERROR ↑")
+            await shows(pilot, "Sort by", "as it comes", "KEYS, ARGV, OR ERROR ↑")
             await pilot.press("escape")
 
 
@@ -142,3 +149,29 @@ def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> object:
         time.tzset()
         yield
     time.tzset()
+
+
+def seldom_of(set_interval: Callable[..., Timer]) -> Callable[..., Timer]:
+    """What is said again each second comes too late."""
+
+    def seldom(screen: Screen[None], every_s: float, *more: Any, **named: Any) -> Timer:
+        return set_interval(screen, 3600 if every_s == 1 else every_s, *more, **named)
+
+    return seldom
+
+
+async def test_a_list_without_rows_says_why_at_once(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(server.client(), sproc("a.lua", "return 1"))
+    async with TuiApp(Context("", server.url), refresh_s=3600).run_test(size=(80, 24)) as pilot:
+        await listed(pilot)
+        monkeypatch.setattr(Screen, "set_interval", seldom_of(Screen.set_interval))
+        await pilot.press("H")
+        await shows(pilot, "Sprocs > Shards  none", "this is no cluster")
+
+
+async def test_executions_say_at_once_that_none_could_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Screen, "set_interval", seldom_of(Screen.set_interval))
+    monkeypatch.setattr(ExecutionsScreen, "start", lambda *_: None)
+    async with unconnected().run_test(size=(80, 24)) as pilot:
+        await pilot.press("x")
+        await shows(pilot, "connecting", "Sprocs > Executions")

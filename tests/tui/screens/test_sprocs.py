@@ -279,6 +279,10 @@ async def test_folders_open_and_close_and_are_marked_whole(server: Server) -> No
         await until(pilot, lambda: table.visible_keys == ("z.lua", "a/", "a/b.lua", "a/c.lua"), "the folders")
         await pilot.press("g", "j", "enter")
         await until(pilot, lambda: table.visible_keys == ("z.lua", "a/"), "a closed folder")
+        failed: Any = {"runs": 9, "errors": 3, "last_status": "error", "failed_in_a_row": 3, "last_run": 9}
+        client.hset(KEYS.stats("a/c.lua"), mapping=failed)
+        await until(pilot, lambda: "● ▸ a/ (2)" in screen_of(pilot), "what a closed folder hides")
+        client.delete(KEYS.stats("a/c.lua"))
         await pilot.press("e", "R")  # of a folder there is nothing to edit or run
         await pilot.press("space")
         await until(pilot, lambda: "2 marked" in text_of(pilot, "#detail"), "the marks")
@@ -394,8 +398,8 @@ async def test_trouble_comes_first_each_with_what_it_is_and_the_quiet_are_folded
         assert shown[4].startswith("◔ late.lua")
         assert re.match(r"│ missed 3 scheduled times so far, the last noticed \d+s ago$", shown[5])
         assert shown[6].startswith("◐ slow.lua")
-        assert re.match(r"│ slow: .*p99 \d+ms: nothing else is served meanwhile$", shown[7])
-        assert shown[8].startswith("⏸ paused.lua")
+        assert re.match(r"│ slow: .*p99 \d+ms, for \d+s at least$", shown[7])
+        assert shown[8].startswith("‖ paused.lua")
         assert re.search(r"paused \d+s by ann$", shown[8])
         assert shown[9].startswith("✎ edited.lua")
         assert re.match(r"│ edited live \d+s by Ann, not committed$", shown[10])
@@ -451,6 +455,22 @@ async def test_panels_say_who_it_is_how_it_goes_and_its_source(server: Server) -
         await until(
             pilot, lambda: "team-shop" not in screen_of(pilot) and "TRIGGER" in screen_of(pilot), "the list alone"
         )
+
+
+@pytest.mark.wording
+async def test_a_panel_says_of_what_is_only_called_that_no_record_is_kept_and_is_as_wide_as_it_can_be(
+    server: Server,
+) -> None:
+    client, words = server.client(), "counts each order of the day " * 3
+    put(client, sproc("a.lua", f"-- description={words}\nreturn 1\n"))
+    client.hset(KEYS.stats("a.lua"), "calls", 3)  # as the engine has counted them
+    async with TuiApp(Context("", server.url), refresh_s=0.2).run_test(size=(160, 45)) as pilot:
+        await listed(pilot)
+        await until(pilot, lambda: "calls are not recorded" in text_of(pilot, "#runs"), "why there are no runs")
+        assert "never run" not in screen_of(pilot)
+        assert words.strip() not in text_of(pilot, "#about"), "it is folded"
+        await pilot.press("tab", "z")
+        await until(pilot, lambda: words.strip() in text_of(pilot, "#about"), "all of it in one line")
 
 
 async def test_names_of_thirty_cells_are_whole_beside_the_panels(server: Server) -> None:

@@ -10,6 +10,8 @@ from luasprocs_tui.values.freshness import Freshness
     [
         (Freshness(), 0, ("connecting", "wait")),
         (Freshness(None, "x"), 0, ("no connection", "bad")),
+        (Freshness(None, "x", 100), 100.5, ("no connection", "bad")),
+        (Freshness(None, "x", 100), 250, ("no connection for 2m", "bad")),
         (Freshness(10, "x"), 15, ("connection lost, data 5s old", "bad")),
         (Freshness(10), 20, ("no answer, data 10s old", "bad")),
         (Freshness(10), 16, None),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from luasprocs_tui.values.rows import Row, state_of
+from luasprocs_tui.values.rows import Counters, Row, state_of
 
 if TYPE_CHECKING:
     pass
@@ -20,3 +20,15 @@ def test_drift_is_said_before_disabled():
     assert state_of({"enabled": "no"}, intact=False) == "drift"
     assert state_of({"enabled": "no"}, intact=True) == "disabled"
     assert state_of({}, intact=True) == "ok"
+
+
+def test_a_row_says_in_a_word_what_is_wrong():
+    failing = Counters(None, 3, 1, failing=True)
+    rows = (
+        Row("a", counters=failing, dead=2),
+        Row("a", dead=2, missed=1),
+        Row("a", missed=1),
+        Row("a", state="paused", dead=2),
+    )
+    assert [row.shown_state for row in rows] == ["failing", "dead jobs", "missed a time", "paused"]
+    assert [Row("a").shown_state, Row("a", commit="c0ffee1234").shown_state] == ["ok", "c0ffee12"]

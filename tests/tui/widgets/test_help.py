@@ -1,21 +1,23 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from tests.tui.pilot import screen_of, shows, unconnected
+from tests.tui.pilot import screen_of, shows, unconnected, until
 
 
 @pytest.mark.parametrize("size", [(80, 24), (80, 12), (160, 45)])
 async def test_the_last_key_can_be_read(size: tuple[int, int]) -> None:
     async with unconnected().run_test(size=size) as pilot:
         await pilot.press("question_mark", "end")
-        await shows(pilot, "S Suspends syncs")
+        await until(pilot, lambda: re.search(r"S +Suspends syncs", screen_of(pilot)) is not None, "the last key")
 
 
 async def test_an_action_without_a_key_has_its_command_in_the_keys_place() -> None:
     async with unconnected().run_test(size=(80, 24)) as pilot:
         await pilot.press("question_mark")
-        await shows(pilot, ":theme Sets the colours")
+        await shows(pilot, ":theme  Sets the colours")
         lines = screen_of(pilot).splitlines()
         assert (
             len({line.index(says) for line in lines for says in ("Sets the colours", "Marks the row") if says in line})

@@ -4,7 +4,8 @@ import pytest
 from rich.color import Color
 
 from luasprocs_tui.values.rows import Counters, Row
-from tests.tui.pilot import filled, unconnected
+from luasprocs_tui.widgets.form import Form
+from tests.tui.pilot import filled, screen_of, unconnected, until
 
 
 def brightness(color: Color | None) -> float:
@@ -32,3 +33,19 @@ async def test_without_colours_what_fails_stands_out(monkeypatch: pytest.MonkeyP
         assert (fails.bold, bool(fine.bold)) == (True, False)
         contrast = [abs(brightness(style.color) - brightness(style.bgcolor)) for style in (fails, fine)]
         assert contrast[0] >= contrast[1]
+
+
+@pytest.mark.parametrize("theme", ["textual-dark", "luasprocs-light", "luasprocs-contrast"])
+async def test_without_colours_what_is_wrong_in_a_form_can_be_read(monkeypatch: pytest.MonkeyPatch, theme: str) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = unconnected()
+    app.theme = theme
+    async with app.run_test(size=(80, 24)) as pilot:
+        form = Form("Header", {}, ["event"], {"event": lambda _: "no such event"}, lambda *_: None)
+        await app.push_screen(form)
+        await pilot.press("x", "ctrl+s")
+        await until(pilot, lambda: "no such event" in screen_of(pilot), "what is wrong")
+        strips = app.screen._compositor.render_strips()
+        style = next(part.style for strip in strips for part in strip if "no such event" in part.text)
+        assert style is not None
+        assert abs(brightness(style.color) - brightness(style.bgcolor)) > 100

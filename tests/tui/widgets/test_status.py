@@ -163,7 +163,7 @@ def unused_tcp_port() -> int:
 async def test_a_server_that_was_never_there_is_a_badge(unused_tcp_port: int):
     url = f"redis://ann:s3cret@127.0.0.1:{unused_tcp_port}/0"
     async with TuiApp(Context("", url)).run_test() as pilot:
-        await until(pilot, lambda: "no connection" in text_of(pilot, "#badge"), "the badge")
+        await until(pilot, lambda: "no connection for 2s" in text_of(pilot, "#badge"), "the badge, and since when")
         assert "nothing answers" in screen_of(pilot)
         assert "s3cret" not in screen_of(pilot)
 

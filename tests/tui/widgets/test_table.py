@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 from rich.cells import cell_len
 from textual.app import App
+from textual.screen import Screen
 
 from luasprocs_tui.values.columns import Column, Line, fit, widths
 from luasprocs_tui.values.rows import Row
+from luasprocs_tui.values.sproc_line import COLUMNS
 from luasprocs_tui.widgets.table import Table
 from tests.tui.pilot import filled, screen_of, unconnected, until
 
@@ -115,3 +117,21 @@ async def test_a_look_draws_no_row_that_is_as_it_was(monkeypatch) -> None:
             await until(pilot, partial(shows, pilot, f"set new{number}:*"), "what has changed")
             fewest = min(fewest, len(drawn))
         assert fewest == 1
+
+
+async def test_more_rows_lay_the_screen_out_anew_only_for_a_scrollbar(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [Row(f"{at:03}.lua") for at in range(60)]
+    async with unconnected().run_test(size=(80, 24)) as pilot:
+        table = await filled(pilot, rows[:40])
+        await pilot.press("a")
+        await until(pilot, lambda: table.show_vertical_scrollbar, "a scrollbar")
+        laid_out: list[Screen[None]] = []
+        monkeypatch.setattr(Screen, "_refresh_layout", lambda screen, *_: laid_out.append(screen))
+        table.show_lines([Line(row.name, (row.name, *[""] * (len(COLUMNS) - 1))) for row in rows])
+        table.action_end(1)
+        await until(pilot, lambda: "059.lua" in screen_of(pilot), "the last row")
+        assert (table.max_scroll_y, table.vertical_scrollbar.window_virtual_size, laid_out) == (
+            61 - table.size.height,
+            61,
+            [],
+        )
