@@ -1,5 +1,6 @@
 /** A tour by mouse and keyboard: the first day of somebody in a shop of sprocs. Each step is looked for in Redis or in git; pictures on the way. */
 import assert from "node:assert";
+import fs from "node:fs";
 import path from "node:path";
 import { ROOT, until } from "./shop.mjs";
 import { Window } from "./window.mjs";
@@ -186,5 +187,17 @@ const STEPS = {
     } finally {
       process.kill(redis.pid, "SIGCONT");
     }
+  },
+
+  "of two folders the one with sprocs counts, and its settings": async (window, shop) => {
+    fs.mkdirSync(path.join(shop.folder, "luasprocs"), { recursive: true });
+    fs.writeFileSync(path.join(shop.folder, "luasprocs/screen.toml"), `[contexts.mine]\nredis = "redis://127.0.0.1:${shop.port}/1"\n`);
+    shop.configure("settings.json", { "luasprocs.context": "mine" });
+    fs.mkdirSync(path.join(shop.folder, "other"));
+    const workspace = path.join(shop.folder, "two.code-workspace");
+    fs.writeFileSync(workspace, JSON.stringify({ folders: [{ path: "other" }, { path: "shop" }] }));
+    await window.page.goto(`${new URL(window.page.url()).origin}/?${new URLSearchParams({ workspace })}`);
+    await window.activity("Sprocs");
+    await window.page.locator('.statusbar-item[id*="luasprocs.state"]', { hasText: "mine" }).waitFor();
   },
 };
