@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     from luasprocs.state.executions import Execution
 
+KINDS_LIMIT = 500
+"""Kinds that are kept: where each record says something else, the list would grow for ever."""
 _NUMBER = re.compile(r"\d+")
 
 
@@ -22,7 +24,10 @@ class Alike(NamedTuple):
 
 
 class Kinds:
-    """Counts records as they come. A kind that comes anew stands before those that came earlier, and stays there."""
+    """Counts records as they come. A kind that comes anew stands before those that came earlier, and stays there.
+
+    Of more than KINDS_LIMIT those are forgotten that have not come for longest.
+    """
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, ...], Alike] = {}
@@ -34,9 +39,18 @@ class Kinds:
             before = self._found.get(kind)
             count, since_ms = (before.runs, before.since_ms) if before else (0, one.time_ms)
             self._found[kind] = Alike(one, count + 1, since_ms)
+            if len(self._found) > 2 * KINDS_LIMIT:  # not at each: to look for the oldest takes long
+                self._forget()
+
+    def _forget(self) -> None:
+        newest = sorted(self._found, key=lambda kind: self._found[kind].last.time_ms)[-KINDS_LIMIT:]
+        kept = frozenset(newest)
+        self._found = {kind: one for kind, one in self._found.items() if kind in kept}
 
     def all(self) -> list[tuple[str, Alike]]:
         """Each with a key of its own."""
+        if len(self._found) > KINDS_LIMIT:
+            self._forget()
         return [("\0".join(kind), one) for kind, one in reversed(self._found.items())]
 
 
