@@ -24,19 +24,20 @@ OTHERS_MINUTES = 2
 class Onset(NamedTuple):
     """Errors began between `from_ms` and `to_ms` (unix; the same if it is known), after a generation.
 
-    `touched`: that changed the sproc.
+    `touched`: that changed the sproc; `first`: that created it, so that nothing went well before.
     """
 
     from_ms: int
     to_ms: int
     generation: Generation
     touched: bool
+    first: bool = False
 
     def __str__(self) -> str:
         one = self.generation
         author = one.author.partition(" <")[0].strip() or one.applied_by
         subject = f": {one.subject}" if one.subject else ""
-        other = "" if self.touched else " (which did not change it)"
+        other = " (its first)" if self.first else "" if self.touched else " (which did not change it)"
         return f"errors began {self._after} gen {one.generation} by {author}{subject}{other}"
 
     @property
@@ -77,7 +78,7 @@ def onset(day: ByMinute, history: Iterable[Generation], name: str = "") -> Onset
             continue
         before = _before(day, past[: place + 1], name, began, exact=exact)
         if before is _Before.WENT_WELL:
-            return Onset(max(from_ms, one.at_ms), to_ms, one, touched)
+            return Onset(max(from_ms, one.at_ms), to_ms, one, touched, bool(name) and name in one.created)
         if before is _Before.UNKNOWN and touched:
             return None  # an earlier one that changed it, too, is meant even less
     return None

@@ -276,7 +276,9 @@ class ExecutionsScreen(PolledScreen):
         """About the row under the cursor."""
         if (found := self._selected()) is None:
             return Text()
-        counted = counted_of(self._alike[self.query_one(Table).cursor]) if self._together else ""
+        older = len(self._kept) == RECORDS_LIMIT
+        alike = self._alike[self.query_one(Table).cursor] if self._together else None
+        counted = counted_of(alike, older=older) if alike else ""
         return said_of(found, self.size.width - 2, counted)
 
     def _count(self) -> str:

@@ -10,10 +10,12 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
+from luasprocs.server.readable_errors import readable_error
 from luasprocs_tui import actions, messages
 from luasprocs_tui.screens.base import SprocActions
 from luasprocs_tui.screens.polled import PolledScreen
 from luasprocs_tui.screens.reading import read_source
+from luasprocs_tui.values.error_lines import line_of_error, without_name
 from luasprocs_tui.values.numbers import ID_SHOWN
 from luasprocs_tui.values.safe import clean
 from luasprocs_tui.widgets.drawing import draw
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from textual.message import Message
 
     from luasprocs_tui.backend.protocol import Backend
+    from luasprocs_tui.values.rows import Row
     from luasprocs_tui.values.snapshots import State
 
 
@@ -46,6 +49,7 @@ class SourceScreen(SprocActions, PolledScreen):
         self._sproc = name
         self._line = line
         self._said = "loading …"
+        self._read = False
 
     @property
     def sprocs(self) -> tuple[str, ...]:
@@ -82,9 +86,10 @@ class SourceScreen(SprocActions, PolledScreen):
         self._say(f"{lines} line{'' if lines == 1 else 's'}  {event.commit[:ID_SHOWN]}")
         view = self.query_one(SourceView)
         view.show(event.lines)
-        if 0 < self._line <= lines:
-            view.mark(self._line)
-            self._line = 0  # what is read later leaves the place
+        line = self._line or (0 if self._read else line_of_error(self._sproc, self._error()))
+        if 0 < line <= lines:
+            view.mark(line)
+        self._line, self._read = 0, True  # what is read later leaves the place
 
     @on(messages.ReadFailed)
     def _read_failed(self, event: messages.ReadFailed) -> None:
@@ -100,10 +105,18 @@ class SourceScreen(SprocActions, PolledScreen):
         self._said = said
         self._draw()
 
-    def _draw(self) -> None:
+    def _row(self) -> Row | None:
         snapshot = self.shell.state.snapshot
-        row = next((row for row in snapshot.rows if row.name == self._sproc), None) if snapshot else None
-        state = f"{row.shown_state}  {row.trigger}" if row else ""
+        return next((row for row in snapshot.rows if row.name == self._sproc), None) if snapshot else None
+
+    def _error(self) -> str:
+        """Why it fails, or its jobs are dead; "" if neither is so."""
+        row = self._row()
+        return "" if row is None else row.counters.last_error if row.counters.failing else row.dead_error
+
+    def _draw(self) -> None:
+        row, error = self._row(), without_name(self._sproc, readable_error(self._error()))
+        state = f"{row.shown_state}  {row.trigger}  {error}" if row else ""
         self.label_keys(*(row.state,) if row else ())
         title = Text.assemble(self.way, (clean(self._sproc, 400), "bold"), "  ", clean(f"{self._said}  {state}", 400))
         title.no_wrap, title.overflow = True, "ellipsis"

@@ -51,9 +51,10 @@ def facts_of(one: Execution, room: int, counted: str = "") -> str:
     return fitting("  ".join(clean(part, CELL_CHARACTERS) for part in parts if part), room)
 
 
-def counted_of(alike: Alike) -> str:
-    """How many say the same, and since when, as far as they were read."""
-    return f"{alike.runs} runs since {clock(alike.since_ms)}, the last" if alike.runs > 1 else ""
+def counted_of(alike: Alike, *, older: bool = False) -> str:
+    """How many say the same, and since when. `older`: there were records before those that were read."""
+    since = f"since {clock(alike.since_ms)}{' or longer' if older else ''}"
+    return f"{alike.runs} runs {since}, the last" if alike.runs > 1 else ""
 
 
 def said_of(one: Execution, room: int, counted: str = "") -> Text:

@@ -69,7 +69,7 @@ def test_hours_are_said_to_the_minute() -> None:
 
 def test_one_that_came_with_it_or_long_before_it_ran() -> None:
     assert said({2: BAD, 0: BAD}, generation(24, 600, created=("a.lua",))) == (
-        "errors began 7 to 8 min after gen 24 by Ann: Change 24"
+        "errors began 7 to 8 min after gen 24 by Ann: Change 24 (its first)"
     )
     seldom = {**dict.fromkeys(range(121, 1200, 60), Minute(1, 0)), **dict.fromkeys((1, 61), Minute(1, 1))}
     assert said(seldom, generation(24, 4000, "a.lua")).startswith("errors began 4 to 5 min after gen 24"), (
@@ -89,7 +89,7 @@ def test_a_generation_in_the_minute_of_the_first_errors_of_a_young_sproc() -> No
     assert said({1: Minute(9, 3)}, made, broke) == f"errors began 30 to 90 s after {wanted}"
     assert said({2: Minute(9, 3)}, made, broke) == "", "it may have failed before that"
     assert said({2: Minute(9, 9)}, broke, since_ago_s=148) == "", "nothing is known from before"
-    assert said({3: BAD, 2: BAD, 1: BAD}, made, broke).endswith("gen 1 by Ann: Change 1")
+    assert said({3: BAD, 2: BAD, 1: BAD}, made, broke).endswith("gen 1 by Ann: Change 1 (its first)")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from luasprocs.operations.contexts import Context
 from luasprocs_tui.app import TuiApp
@@ -37,6 +37,23 @@ async def test_enter_opens_the_source_with_line_numbers_and_escape_goes_back(ser
         assert "3 lines" in text_of(pilot, "#title")
         await pilot.press("escape")
         assert pilot.app.screen.query_one(Table).selected == "sc1.lua"
+
+
+async def test_the_source_of_what_fails_opens_at_the_line_of_its_error(server: Server):
+    client = server.client()
+    put(client, sproc("a.lua", "-- event=set\nlocal x = 1\n" + "x = x + 1\n" * 40 + "error('no card')\n"))
+    failing: dict[Any, Any] = {
+        "errors": 3,
+        "last_status": "error",
+        "last_error": "ERR a.lua:43: no card",
+        "failed_in_a_row": 3,
+    }
+    client.hset(KEYS.stats("a.lua"), mapping=failing)
+    async with TuiApp(Context("", server.url), refresh_s=0.2).run_test(size=(100, 24)) as pilot:
+        await listed(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: "43> error('no card')" in screen_of(pilot), "the line, marked")
+        await until(pilot, lambda: text_of(pilot, "#title").endswith("  43: no card"), "why")
 
 
 async def test_a_sproc_that_went_meanwhile_says_so(server: Server):
