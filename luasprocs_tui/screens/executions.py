@@ -211,7 +211,7 @@ class ExecutionsScreen(PolledScreen):
         self.query_one("#find", TypedLine).open("find: words or ~regex; n and N jump to matches", text or "")
         if text is not None:
             self.query_one("#find", TypedLine).close()
-            self.set_focus(self.query_one(Table))
+            self.query_one(Table).focus()
             self.action_next_match()
 
     def action_next_match(self) -> None:
@@ -276,18 +276,16 @@ class ExecutionsScreen(PolledScreen):
         """About the row under the cursor."""
         if (found := self._selected()) is None:
             return Text()
-        older = len(self._kept) == RECORDS_LIMIT
-        alike = self._alike[self.query_one(Table).cursor] if self._together else None
-        counted = counted_of(alike, older=older) if alike else ""
+        alike, older = self._alike if self._together else [], len(self._kept) == RECORDS_LIMIT
+        counted = counted_of(alike[self.query_one(Table).cursor], older=older) if alike else ""
         return said_of(found, self.size.width - 2, counted)
 
     def _count(self) -> str:
         of = f" of {clean(self.sproc, 100)}" if self.sproc else ""
         if self._freshness.read_at_s is None:
             return self.heading
-        if not self._kept:
+        if not (kept := len(self._kept)):
             return self.heading
-        kept = len(self._kept)
         if self._together:
             runs, kinds = sum(one.runs for one in self._alike), len(self._alike)
             return f"{self.heading}  {runs} run{'s' * (runs != 1)} of {kinds} kind{'s' * (kinds != 1)} (a: each)"
