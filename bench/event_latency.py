@@ -125,12 +125,19 @@ def _ours(kind: str) -> float:
 def _bare(kind: str) -> float:
     script = Path(__file__).with_name("bare_events")
     body = script.with_suffix(".lua").read_text(encoding="utf-8")
-    published = body.replace("redis.call('HINCRBY', 'fired', KEYS[1], 1)", "redis.call('PUBLISH', 'effect', ARGV[1])")
+    counts, publishes = "'HINCRBY', ARGV[4] .. 'fired', KEYS[1], 1", "'PUBLISH', 'effect', ARGV[1]"
+    published = body.replace(counts, publishes)
     assert published != body
     with running(kind) as server, Redis(port=server.port, protocol=2) as client:
         client.config_set("notify-keyspace-events", "K$")
         client.execute_command("FUNCTION", "LOAD", published)
-        words = [sys.executable, str(script.with_suffix(".py")), str(server.port), str(10**9), "__keyspace@0__:dream:*"]
+        words = [
+            sys.executable,
+            str(script.with_suffix(".py")),
+            str(10**9),
+            "__keyspace@0__:dream:*",
+            f"{server.port}:",
+        ]
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as loop:
             try:
                 assert loop.stdout is not None
