@@ -14,8 +14,8 @@ from luasprocs_tui.controller.edits import Edits
 from luasprocs_tui.controller.runner import Question, Runner
 from luasprocs_tui.controller.runs import Runs
 from luasprocs_tui.values.differences import generation_lines, rollback_lines
-from luasprocs_tui.values.numbers import age
 from luasprocs_tui.values.sync_status import sync_lines
+from luasprocs_tui.values.trouble import since_of
 from luasprocs_tui.widgets.dialog import Show
 
 if TYPE_CHECKING:
@@ -62,11 +62,7 @@ class Controller:
         snapshot = self._app.state.snapshot
         rows = [row for row in (snapshot.rows if snapshot else ()) if row.name in names and row.state == "paused"]
         now_ms, own = self._app.state.now_ms(), author()
-        return [
-            f"{row.name}: paused {age((now_ms - row.since_ms) / 1000)} ago by {row.by}"
-            for row in rows
-            if row.by not in {"", own}
-        ]
+        return [f"{row.name}: paused{since_of(row, now_ms)}" for row in rows if row.by not in {"", own}]
 
     def undo(self, names: Sequence[str]) -> None:
         """Takes live edits back; of one sproc whose last change was committed, offers to revert it."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from luasprocs.contract.codes import DesiredState
 from luasprocs_tui.values.numbers import ID_SHOWN
-from luasprocs_tui.values.times import restamped, whole
+from luasprocs_tui.values.times import restamped, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,13 +35,13 @@ def sync_lines(state: SyncState, suspended: str, live: Revision | None = None) -
         {
             "state": f"suspended {suspended}" if suspended else state.state,
             "but for it": state.state if suspended and state.state != DesiredState.SUSPENDED else "",
-            "since": whole(int(state.since * 1000)) if state.since else "",
+            "since": stamp(state.since * 1000) if state.since else "",
             "why": state.reason,
             "git wants": f"{state.commit[:ID_SHOWN]} {state.subject}".strip()
             + (f" by {state.author}" if state.author else ""),
             "live is": _live(live),
             "branch": f"{state.branch} of {state.source}".strip(),
-            "seen": f"{whole(int(state.at * 1000))} by {state.daemon}",
+            "seen": f"{stamp(state.at * 1000)} by {state.daemon}",
         }
     )
     named = (

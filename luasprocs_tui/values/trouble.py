@@ -88,7 +88,7 @@ def is_slow(row: Row, now_ms: float) -> bool:
 def said_of(row: Row, now_ms: float) -> str:
     """What stands in place of the numbers of one that isn't run by triggers; "" of all others."""
     if row.state == "paused":
-        return f"paused{_since(row, now_ms)}"
+        return f"paused{since_of(row, now_ms)}"
     if row.state == "disabled":
         return "disabled"
     return ""
@@ -101,7 +101,7 @@ def beneath(row: Row, now_ms: float) -> str:
         return said
     if row.state == "edited":
         why = f"can't be committed: {row.uncommitted}" if row.uncommitted else "not committed"
-        return f"edited live{_since(row, now_ms)}, {why}"
+        return f"edited live{since_of(row, now_ms)}, {why}"
     if row.state == "drift":
         return "changed by hand: luasprocs sync repairs it"
     if worst is Trouble.SLOW and row.state != "paused":
@@ -132,7 +132,8 @@ def _passed(at_ms: int, now_ms: float) -> str:
     return f" {age(max(0.0, now_ms - at_ms) / 1000)}" if at_ms else ""
 
 
-def _since(row: Row, now_ms: float) -> str:
+def since_of(row: Row, now_ms: float) -> str:
+    """How long ago it was paused or edited, and by whom: ` 2d by ann`, as far as that is known."""
     passed = _passed(row.since_ms, now_ms)
     return f"{passed} by {row.by}" if row.by else passed
 
