@@ -24,9 +24,9 @@ SPANS = (60, 180, 360, 720, DAY)
 """Minutes that a ribbon can show: one hour to a day."""
 LABELS = 3, 15
 """Lines below the ticks: in little room, and at most."""
-TALL = 4
+TALL = 10
 """Lines of bars at most, where the screen is high: one for each so many lines above what one line needs."""
-_LOW, _PER_TALL, _REST = 20, 6, 8
+_LOW, _PER_TALL, _REST = 20, 3, 8
 HEAD = 7
 """Cells of what stands before a line of bars, if there is room."""
 TICK, CHOSEN, FINE, NOTHING_RAN = "▲", "◆", "·", " "

@@ -86,10 +86,10 @@ class Table(ScrollView, can_focus=True):
         return self._follows
 
     def sheet(self, *keys: str) -> list[dict[str, str]]:
-        """Rows by the labels of their columns: those of `keys`, or all."""
+        """Rows by the labels of their columns: those of `keys`, or all. A line without cells belongs to rows, and is none."""
         labels = self._labels()
-        wanted = [at for at, key in enumerate(self._keys) if not key.endswith(BENEATH) and (not keys or key in keys)]
-        return [labelled(labels, self._line(at).cells) for at in wanted]
+        lines = (self._line(at) for at, key in enumerate(self._keys) if not keys or key in keys)
+        return [labelled(labels, line.cells) for line in lines if line.cells]
 
     @property
     def visible_keys(self) -> tuple[str, ...]:
