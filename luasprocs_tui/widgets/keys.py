@@ -8,9 +8,9 @@ from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.widget import Widget
+from textual.widgets import Input
 
 from luasprocs_tui import actions
-from luasprocs_tui.widgets.line import TypedLine
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -72,7 +72,7 @@ class KeyLine(Widget):
 
     def _fill(self, line: Text, room: int, here: str, shown: Collection[str]) -> None:
         """What a narrow screen has in its help alone, unless somebody types."""
-        if isinstance(self.screen.focused, TypedLine):
+        if isinstance(self.screen.focused, Input):
             return
         own = {f"{where}.{one.name}" for where in (here, "everywhere") for one in actions.ACTIONS}
         more = (one for one in self.screen.active_bindings.values() if one.binding.id in own and one.enabled)
@@ -92,7 +92,7 @@ class KeyLine(Widget):
         action = actions.of(one.binding.action)
         sign = actions.CHANGES if action is not None and action.writes else ""
         label = self._labels.get(one.binding.action, one.binding.description)
-        if one.binding.key == "escape" and isinstance(self.screen.focused, TypedLine):
+        if one.binding.key == "escape" and isinstance(self.screen.focused, Input):
             label = "Clear"
         return Text.assemble(
             (f" {self.app.get_key_display(one.binding)} ", key + meta),

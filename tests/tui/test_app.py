@@ -109,9 +109,7 @@ async def test_the_palette_has_every_action_that_can_be_done(server: Server) -> 
         await pilot.press("ctrl+p", *"ribbon")
         await shows(pilot, "Since when: Shows errors by the minute", "key W")
         await pilot.press("escape", "ctrl+p", *"schedules")
-        await until(
-            pilot, lambda: ":cron" in screen_of(pilot) and ":jobs" not in screen_of(pilot), "what it finds"
-        )
+        await until(pilot, lambda: ":cron" in screen_of(pilot) and ":jobs" not in screen_of(pilot), "what it finds")
         await pilot.press("enter")
         await until(pilot, lambda: "no sproc has a schedule" in screen_of(pilot), "the schedules")
         assert not isinstance(pilot.app.focused, Input)

@@ -486,7 +486,9 @@ async def test_panels_without_a_sproc_say_what_stands_there_and_what_to_do(serve
     async with TuiApp(Context("", server.url)).run_test(size=(140, 40)) as pilot:
         await listed(pilot)
         await pilot.press("T", "G", "k")
-        await shows(pilot, "─ billing/ ─", "a folder: enter opens or closes it", "its source, with the line", "how often")
+        await shows(
+            pilot, "─ billing/ ─", "a folder: enter opens or closes it", "its source, with the line", "how often"
+        )
         await pilot.press("slash", *"nothing")
         await shows(pilot, "No sproc is selected", "its source, with the line", "how often")
         assert screen_of(pilot).count("nothing matches the filter") == 2

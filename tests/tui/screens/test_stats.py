@@ -36,7 +36,9 @@ def test_bars_take_the_room_that_there_is() -> None:
     stats = Stats(runs=5, buckets=((50, 4), (100, 1)))
     for bars, cells in ((0, 60), (140, 140)):
         runs, errors, most, _least = (
-            line for line in drawn(stats, (1.0,) * 240, (0.0,) * 240, bars).plain.splitlines() if "█" in line or "▁" in line
+            line
+            for line in drawn(stats, (1.0,) * 240, (0.0,) * 240, bars).plain.splitlines()
+            if "█" in line or "▁" in line
         )
         assert sum(runs.count(bar) for bar in "▁▂▃▄▅▆▇█") == cells, errors
         assert most.count("█") == cells * 2 // 3

@@ -6,7 +6,9 @@ from tests.live import sproc
 
 
 def test_that_a_failing_sproc_is_paused_is_said() -> None:
-    row = Row("a.lua", "set k*", state="paused", by="ann", counters=Counters(failing=True, last_error="ERR a.lua:1: boom"))
+    row = Row(
+        "a.lua", "set k*", state="paused", by="ann", counters=Counters(failing=True, last_error="ERR a.lua:1: boom")
+    )
     said = header_of(row, None, 0, 60).plain
     assert "‖ paused by ann" in said
     assert "boom" not in said, "that stands with the runs"

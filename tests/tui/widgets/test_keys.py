@@ -79,5 +79,7 @@ async def test_a_wide_screen_names_more_keys_and_only_those_of_the_screen(server
         await pilot.press("x")
         await until(pilot, lambda: "F Failures" in line_of(pilot), "other views")
         await pilot.press("slash")
-        await until(pilot, lambda: line_of(pilot).split()[:5] == ["⏎", "Take", "it", "esc", "Clear"], "the filter's keys")
+        await until(
+            pilot, lambda: line_of(pilot).split()[:5] == ["⏎", "Take", "it", "esc", "Clear"], "the filter's keys"
+        )
         assert "Copy" not in line_of(pilot)
