@@ -48,7 +48,7 @@ class SourceScreen(SprocActions, PolledScreen):
         super().__init__()
         self._sproc = name
         self._line = line
-        self._said = "loading …"
+        self._said = "reading …"
         self._read = False
 
     @property
