@@ -105,7 +105,7 @@ class TuiApp(Shell):
             from luasprocs_tui.widgets.contexts import Contexts  # noqa: PLC0415  # after the first paint
 
             said = [
-                (one.name, f"{redacted(one.url)}{'  PRODUCTION' if one.production else ''}")
+                (one.name, f"{'PRODUCTION  ' if one.production else ''}{redacted(one.url)}")
                 for one in contexts.values()
             ]
             self.push_screen(Contexts(said, self._look), lambda chosen: self.action_ctx(chosen) if chosen else None)

@@ -66,8 +66,6 @@ class Edits:
         kept = Kept(typed, lambda changes: self._keep_typed(opened, changes))
         form = Form(f"Header of {sproc.name}", values, (*METADATA_KEYS, *own), checks(), self._preview, kept)
         self._app.push_screen(form, given)
-        if old:
-            self._app.toast("this is your draft of before: ctrl+s applies it, ctrl+r drops it")
 
     def _typed_before(self, sproc: Sproc, values: Mapping[str, str]) -> HeaderDraft | None:
         """The draft of a header, unless what is live says the same."""

@@ -53,5 +53,5 @@ def _wrong(key: str, value: str) -> str:
     try:
         parse_value(key, value)
     except SettingsError as error:
-        return f"{key}: {error}"
+        return str(error)
     return ""

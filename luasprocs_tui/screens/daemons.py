@@ -45,6 +45,7 @@ class DaemonsScreen(StateTable[Beat]):
     heading = "Daemons"
     OPENS = False
     WRAPS = True
+    UNSORTED = "who is silent first"
     NONE = "none: luasprocs daemon runs triggers, schedules and jobs"
     COLUMNS = (
         Column("DAEMON", 12, 40, third=True),

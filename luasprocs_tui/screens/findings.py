@@ -51,6 +51,7 @@ class FindingsScreen(StateTable[Finding | Group], Acknowledging):
     heading = "What is wrong"
     NONE = "nothing"
     WRAPS = True
+    UNSORTED = "the worst first"
     COLUMNS = (
         Column("FINDING", 12, 16),
         Column("KEY", 3, 5),

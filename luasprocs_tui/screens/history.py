@@ -27,6 +27,8 @@ class HistoryScreen(TableScreen[Generation]):
 
     PLACE = "history"
     NONE = "nothing was ever synced here"
+    UNSORTED = "the newest first"
+    WRAPS = True
     COLUMNS = (
         Column("GEN", 4, 8, right=True),
         Column("WHEN (UTC)", 12, 20),
@@ -70,7 +72,8 @@ class HistoryScreen(TableScreen[Generation]):
     def about(self, row: Generation) -> str:
         parts = [*(f"+{name}" for name in row.created), *(f"~{name}" for name in row.updated)]
         parts += [*(f"-{name}" for name in row.deleted), *(f"repaired: {what}" for what in row.healed)]
-        return "  ".join([*([f"by {row.author}"] if row.author else []), f"applied by {row.applied_by}", *parts])
+        by = [f"by {row.author}"] if row.author else []
+        return "  ".join(filter(None, (row.subject, *by, f"applied by {row.applied_by}", *parts)))
 
     @on(messages.RowOpened)
     def _opened(self) -> None:

@@ -52,6 +52,7 @@ class JobsScreen(TableScreen[JobRecord]):
     heading = "Jobs"
     NONE = "no jobs: each run of a sproc with runasync=yes is one"
     WRAPS = True
+    UNSORTED = "by state, the oldest first"
     COLUMNS = (
         Column("ID", 20, 24, rank=2),
         Column("SPROC", 10, 40),

@@ -29,6 +29,7 @@ class OutagesScreen(StateTable[Outage], Acknowledging):
     OPENS = False
     NONE = "none is known"
     WRAPS = True
+    UNSORTED = "the newest first"
     COLUMNS = (
         Column("FROM (UTC)", 19, 19),
         Column("LENGTH", 6, 6, right=True),

@@ -128,31 +128,31 @@ def facts(one: Execution) -> Text:
         "sproc": one.sproc,
         "trigger": f"{one.trigger} {one.event}".strip(),
         "status": one.status,
+        "error": readable_error(one.error),
         "key": one.key,
         "at": f"{whole(one.time_ms)} (server)",
         "took": f"{one.duration_ms_text} ms",
         "origin": one.origin.strip("-"),
-        "depth": str(one.depth) if one.depth else "",
+        "depth": str(one.depth) if one.depth > 1 else "",
         "commit": one.commit,
         "daemon": one.daemon,
     }
     lines = [
-        Text.assemble((f"{name:<9}", "dim"), (clean(value), "bold red" if name == "status" and one.failed else ""))
+        Text.assemble((f"{name:<9}", "dim"), (clean(value), _style_of(name) if one.failed else ""))
         for name, value in fields.items()
         if value
     ]
     return Text("\n").join(lines)
 
 
+def _style_of(name: str) -> str:
+    return {"status": "bold red", "error": "red"}.get(name, "")
+
+
 def _said(one: Execution) -> Text:
-    parts = []
-    if one.error:
-        parts.append(Text.assemble(("\nerror\n", "dim"), Text(clean(readable_error(one.error)), "red")))
-    if one.reply:
-        parts.append(
-            Text.assemble(("\nreply\n", "dim"), coloured(pretty(one.reply.encode("utf-8", "surrogateescape"))))
-        )
-    return Text("\n").join(parts)
+    if not one.reply:
+        return Text()
+    return Text.assemble(("\nreply\n", "dim"), coloured(pretty(one.reply.encode("utf-8", "surrogateescape"))))
 
 
 def _chained(record: Execution, chain: Sequence[Execution]) -> Text:

@@ -25,6 +25,7 @@ class ShardsScreen(StateTable[ShardFacts]):
     OPENS = False
     NONE = "this is no cluster"
     WRAPS = True
+    UNSORTED = "those with a problem first"
     COLUMNS = (
         Column("PRIMARY", 15, 40),
         Column("TAG", 5, 20),

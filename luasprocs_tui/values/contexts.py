@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from luasprocs_tui.values.snapshots import Snapshot
+
+
+_SCHEME = re.compile(r"[a-z+]+://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,6 @@ def unread(reason: str) -> ContextFacts:
 def matching(shown: Sequence[tuple[str, str]], typed: str) -> list[tuple[str, str]]:
     """Names and URLs in which all words stand, those first whose name begins so."""
     words = typed.casefold().split()
-    texts = [f"{name} {url.partition('://')[2]}".casefold() for name, url in shown]
+    texts = [f"{name} {_SCHEME.sub('', url)}".casefold() for name, url in shown]
     found = [one for one, text in zip(shown, texts, strict=True) if all(word in text for word in words)]
     return sorted(found, key=lambda one: not one[0].casefold().startswith(typed.casefold().strip()))

@@ -60,4 +60,5 @@ def counted_of(alike: Alike, *, older: bool = False) -> str:
 def said_of(one: Execution, room: int, counted: str = "") -> Text:
     """Its error or reply, and its facts where that leaves room. `counted`: what stands before them."""
     facts = facts_of(one, room, counted)
-    return Text.assemble(clean(one.said), "\n" if one.said else "", (facts, "dim"))
+    replied = ("reply  ", "dim") if one.reply and not one.error else ""
+    return Text.assemble(replied, clean(one.said), "\n" if one.said else "", (facts, "dim"))

@@ -21,7 +21,7 @@ def sync_line(state: SyncState, suspended: str) -> str:
         return f"syncs are suspended {suspended}"
     if not state.state:
         return "no daemon syncs here"
-    by = f" by {state.author}" if state.author else ""
+    by = f" by {state.author.partition(' <')[0]}" if state.author else ""
     wants = f"git wants {state.commit[:ID_SHOWN]} {state.subject}".strip() + by
     return f"{state.state}: {wants}" + (f"; {state.reason}" if state.reason else "")
 

@@ -7,7 +7,7 @@ from typing import ClassVar, TypeVar
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import OptionList
-from textual.widgets._toast import ToastRack  # Textual exports it nowhere
+from textual.widgets._toast import Toast, ToastRack  # Textual exports them nowhere
 
 T = TypeVar("T")
 
@@ -39,5 +39,6 @@ class Dialog(ModalScreen[T]):
         scrolled = next((one for one in parts if isinstance(one, VerticalScroll | OptionList)), None)
         if scrolled is not None:
             others = sum(one.outer_size.height for one in parts if one is not scrolled)
-            said = sum(one.outer_size.height for one in self.query(ToastRack))
+            said = sum(one.outer_size.height for one in self.query(Toast))  # their rack is invisible, which has no size
+            said += sum(one.styles.margin.bottom for one in self.query(ToastRack) if said)
             scrolled.styles.max_height = max(LEAST, int((self.size.height - said) * SHARE) - BORDERS - others)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.timer import Timer
 
+DRAFT = "this is your draft of before: ctrl+s applies it, ctrl+r drops it"
 REST_S = 0.5
 """What a value would do is looked up once nothing was typed for so long."""
 
@@ -117,6 +118,7 @@ class Form(Dialog["dict[str, str | None] | None"]):
     def on_mount(self) -> None:
         for key in self._kept.changes:
             self._mark(key)
+        self._say("", bad=False)
 
     def _mark(self, key: str) -> None:
         self.query_one(f"#key-{self._ids[key]}").set_class(key in self.changes, "changed")
@@ -155,6 +157,9 @@ class Form(Dialog["dict[str, str | None] | None"]):
         return check(value) if value and check else ""
 
     def _say(self, said: str, *, bad: bool = True) -> None:
+        """Below the fields; where there is nothing else to say, that it is a draft."""
+        if not said and self._kept.changes:
+            said, bad = DRAFT, False
         draw(self, "#problem", Text(clean(said, 400), style="bold red" if bad else "dim"), sized=True)
         self.fit_soon()
 

@@ -277,10 +277,13 @@ class Table(ScrollView, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """Selects the row; a second click opens it."""
-        if event.y == 0:
-            self._head_clicked(event.x)
+        place = event.get_content_offset(self)  # it has a border while it is whole
+        if place is None:
             return
-        at = self.scroll_offset.y + event.y - 1
+        if place.y == 0:
+            self._head_clicked(place.x)
+            return
+        at = self.scroll_offset.y + place.y - 1
         if at >= len(self._keys):
             return
         self.cursor = self._row_at(at)

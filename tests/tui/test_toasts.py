@@ -49,3 +49,14 @@ async def test_what_is_said_cuts_no_button_of_a_form() -> None:
         )
         app_of(pilot).clear_notifications()
         await until(pilot, lambda: "x_11" in screen_of(pilot), "as many fields as there is room for")
+
+
+async def test_what_was_said_before_cuts_no_button_of_a_form() -> None:
+    async with unconnected().run_test(size=(80, 24), notifications=True) as pilot:
+        app_of(pilot).toast("nothing was changed")
+        await until(pilot, lambda: "nothing was changed" in screen_of(pilot), "what is said")
+        await pilot.app.push_screen(Form("Header of a.lua", {}, [f"x_{at}" for at in range(30)], {}, lambda *_: None))
+        await until(
+            pilot, lambda: "Apply (ctrl+s)" in screen_of(pilot) and "╰─" in screen_of(pilot), "the whole of the form"
+        )
+        assert "nothing was changed" in screen_of(pilot)

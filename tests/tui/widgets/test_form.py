@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from textual.widgets import Input
 
-from luasprocs_tui.widgets.form import Form
+from luasprocs_tui.widgets.form import DRAFT, Form, Kept
 from tests.tui.pilot import KEYS, app, choose, screen_of, unconnected, until
 
 if TYPE_CHECKING:
@@ -83,3 +83,17 @@ async def test_a_form_begins_at_its_first_field() -> None:
             await pilot.pause()
         assert form.query_one("#fields").scroll_y == 0
         assert "key00" in screen_of(pilot)
+
+
+async def test_a_draft_is_named_in_the_form_as_long_as_nothing_else_is_to_be_said() -> None:
+    async with unconnected().run_test(size=(80, 24), notifications=True) as pilot:
+        form = Form("a.lua", {"key": "nap*"}, ["key"], {"key": lambda value: "no key" * (value == "sleep*")}, lambda *_: None, Kept({"key": "doze*"}))
+        pilot.app.push_screen(form)
+        await until(pilot, lambda: DRAFT in screen_of(pilot), "that it is a draft")
+        form.query_one("#value-key", Input).value = "sleep*"
+        await until(pilot, lambda: "no key" in screen_of(pilot) and DRAFT not in screen_of(pilot), "what is wrong")
+        form.query_one("#value-key", Input).value = "nap*"
+        await until(pilot, lambda: DRAFT in screen_of(pilot), "that it is a draft, again")
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen is not form, "the end")
+        assert DRAFT not in screen_of(pilot)
