@@ -188,9 +188,10 @@ class TuiApp(Shell):
         for one in actions.here(_place(screen)):
             if (self if one.app else screen).check_action(one.name, ()) and one.name != "command":
                 key = actions.key_of(one, self.settings.keys)
-                said = f":{one.command}{f', key {key}' if key else ''}"
+                said = f":{one.command}"
                 # The palette searches titles alone.
-                yield SystemCommand(f"{one.label}: {one.says}", said, partial(self._do, one))
+                title = f"{one.label}: {one.says} {said}"
+                yield SystemCommand(title, f"key {key}" if key else said, partial(self._do, one))
 
     def action_command(self) -> None:
         from luasprocs_tui.widgets.command import CommandLine  # noqa: PLC0415  # as above

@@ -46,6 +46,11 @@ class WithPanels(BaseScreen):
         """The one that is selected."""
         raise NotImplementedError
 
+    @property
+    def no_row(self) -> tuple[str, str]:
+        """What the panels say without one: title and text."""
+        raise NotImplementedError
+
     def on_resize(self) -> None:
         """More room, or less."""
         wide = self.size.width >= WIDE
@@ -87,7 +92,7 @@ class WithPanels(BaseScreen):
             return
         rates = self._rates.get(self._beside, ())
         seen = Rates(tuple(runs for runs, _ in rates), tuple(errors for _, errors in rates))
-        self.query_one(Panels).show(self.row, self._about, seen, self.shell.state.now_ms())
+        self.query_one(Panels).show(self.row, self._about, seen, self.shell.state.now_ms(), self.no_row)
         self._read_now(again=False)
 
     def _read_now(self, *, again: bool = True) -> None:

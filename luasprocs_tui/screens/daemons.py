@@ -89,7 +89,7 @@ class DaemonsScreen(StateTable[Beat]):
         if waits:
             return waits
         parts = [
-            f"started {stamp(row.daemon.started_s * 1000)}" if row.daemon.started_s else "",
+            f"started {stamp(row.daemon.started_s * 1000, zone=True)}" if row.daemon.started_s else "",
             "hears events" if row.shards else "stands by: others hear events",
             f"{short_number(row.daemon.ignored)} messages ignored, which are not of the engine"
             if row.daemon.ignored

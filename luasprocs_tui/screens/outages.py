@@ -66,7 +66,7 @@ class OutagesScreen(StateTable[Outage], Acknowledging):
             if row.sources
             else "",
             *self._caught_up(row),
-            f"missed times of {some_of(row.missed)}{'' if row.sources else f', noticed {stamp(row.to_ms)}'}; "
+            f"missed times of {some_of(row.missed)}{'' if row.sources else f', noticed {stamp(row.to_ms, zone=True)}'}; "
             f"{self.shell.state.key_of('execute')} in the list runs it now, {self.shell.state.key_of('cron')} counts them"
             if row.missed
             else "",

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
     from luasprocs.state.executions import Execution
     from luasprocs_tui.connection import Connection
+    from luasprocs_tui.values.replays import Compared
 
 
+BESIDE_TEXT = 3
+"""Cells that the blanks beside the text and its scrollbar take."""
 RUNNING = Text("a server is started and the sproc run …", "dim")
 
 
@@ -42,6 +45,7 @@ class ReplayScreen(SprocActions):
         super().__init__()
         self._record = record
         self._connection: Connection | None = None
+        self._found: Compared | None = None
 
     @property
     def heading(self) -> str:
@@ -69,6 +73,7 @@ class ReplayScreen(SprocActions):
 
     def action_again(self) -> None:
         if self._connection is not None:
+            self._found = None
             draw(self, "#body", RUNNING, sized=True)
             self._run(self._connection)
 
@@ -85,7 +90,13 @@ class ReplayScreen(SprocActions):
 
     @on(messages.ReplayRead)
     def _read(self, event: messages.ReplayRead) -> None:
-        draw(self, "#body", shown(self._record, event.found), sized=True)
+        self._found = event.found
+        self.on_resize()
+
+    def on_resize(self) -> None:
+        """What is too long for a line goes on below its beginning."""
+        if self._found is not None:
+            draw(self, "#body", shown(self._record, self._found, self.size.width - BESIDE_TEXT), sized=True)
 
     @on(messages.ReadFailed)
     def _failed(self, event: messages.ReadFailed) -> None:

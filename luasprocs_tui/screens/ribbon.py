@@ -14,6 +14,7 @@ from luasprocs_tui import actions
 from luasprocs_tui.screens.data import DataScreen
 from luasprocs_tui.values.ribbon import Past
 from luasprocs_tui.values.safe import clean
+from luasprocs_tui.values.times import restamped
 from luasprocs_tui.widgets.drawing import draw
 from luasprocs_tui.widgets.ribbon import Ribbon
 
@@ -130,4 +131,5 @@ def about(one: Generation) -> str:
         *(f"-{name}" for name in one.deleted),
     ]
     back = f"b: back to gen {one.generation - 1}" if one.generation > 1 else ""
-    return "  ".join((f"gen {one.generation}", one.applied_at[:19].replace("T", " "), one.commit[:8], back, *names))
+    parts = (f"gen {one.generation}", restamped(one.applied_at, zone=True), one.commit[:8], back, *names)
+    return "  ".join(filter(None, parts))

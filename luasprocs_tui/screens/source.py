@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from luasprocs_tui.values.rows import Row
     from luasprocs_tui.values.snapshots import State
 
-LOADING = "loading …"
+READING = "reading …"
 
 
 class SourceScreen(SprocActions, PolledScreen):
@@ -50,7 +50,7 @@ class SourceScreen(SprocActions, PolledScreen):
         super().__init__()
         self._sproc = name
         self._line = line
-        self._said, self._problem = LOADING, ""
+        self._said, self._problem = READING, ""
         self._read = False
 
     @property
@@ -96,7 +96,7 @@ class SourceScreen(SprocActions, PolledScreen):
     @on(messages.ReadFailed)
     def _read_failed(self, event: messages.ReadFailed) -> None:
         self._problem = event.reason
-        self._say("" if self._said == LOADING else self._said)
+        self._say("" if self._said == READING else self._said)
 
     def copied(self) -> str:
         return self.query_one(SourceView).text

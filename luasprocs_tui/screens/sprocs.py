@@ -18,6 +18,7 @@ from luasprocs_tui.values.columns import Line
 from luasprocs_tui.values.filters import HINT, NO_MATCH, matcher, problem_of
 from luasprocs_tui.values.lines import BENEATH
 from luasprocs_tui.values.safe import clean
+from luasprocs_tui.values.sheets import as_json, labelled
 from luasprocs_tui.values.sproc_line import COLUMNS, line_beneath, line_of, line_of_folded, sort_keys
 from luasprocs_tui.values.tree import tree
 from luasprocs_tui.values.trouble import FOLDED, SIGNS, TONES, Trouble, in_order, worst_in
@@ -88,6 +89,15 @@ class SprocsScreen(SprocActions, Sorted, WithPanels):
         return self._rows.get(self._selected or "")
 
     @property
+    def no_row(self) -> tuple[str, str]:
+        """Of what is selected, if it is no sproc."""
+        if (selected := self._selected) is None:
+            return "No sproc is selected", NO_MATCH if self._rows else NONE
+        if selected == FOLDED:
+            return f"{self._quiet} quiet sprocs", "none of them ran within the last minute: enter opens them"
+        return selected, "a folder: enter opens or closes it, space marks all in it"
+
+    @property
     def _selected(self) -> str | None:
         """The key under the cursor; None as long as the screen is being made. Not by `query`, which walks all widgets."""
         table = self.query_one_optional(Table)
@@ -111,6 +121,12 @@ class SprocsScreen(SprocActions, Sorted, WithPanels):
         """Sprocs on the screen now; none as long as the screen is being made."""
         table = self.query_one_optional(Table)
         return tuple(key for key in table.visible_keys if key in self._rows) if table is not None else ()
+
+    def exported(self) -> tuple[str, str]:
+        """All that the filter shows, those that are folded away, too."""
+        now_ms, labels = self.shell.state.now_ms(), [column.label for column in COLUMNS]
+        lines = (line_of(self._rows[name], now_ms) for name in self._shown)
+        return f"{self.PLACE}.json", as_json(labelled(labels, line.cells) for line in lines)
 
     def show_state(self, state: State) -> None:
         """The header, and the rows of a new snapshot."""

@@ -13,7 +13,7 @@ from luasprocs_tui import actions
 from luasprocs_tui.screens.data import TextScreen
 from luasprocs_tui.values.numbers import short_number, short_rate, short_us, spark
 from luasprocs_tui.values.safe import clean
-from luasprocs_tui.values.times import stamp, zone_name
+from luasprocs_tui.values.times import stamp
 
 if TYPE_CHECKING:
     from textual.binding import BindingType
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 SECONDS_KEPT = 240
 BARS = 60
+"""Cells of a line of bars at least."""
+BESIDE_BARS = 20
+"""Cells that name and number take beside it."""
 BAR_CELLS = 40
 
 
@@ -54,13 +57,14 @@ class StatsScreen(TextScreen):
             self._runs.append(max(0, done) / self.EVERY_S)
             self._errors.append(max(0, now.all_errors - self._before.all_errors) / self.EVERY_S)
         self._before = now
-        return drawn(now, tuple(self._runs), tuple(self._errors))
+        return drawn(now, tuple(self._runs), tuple(self._errors), self.size.width - BESIDE_BARS)
 
 
-def drawn(stats: Stats, runs: tuple[float, ...], errors: tuple[float, ...]) -> Text:
-    """All of it as text: counts, lines of bars, a histogram."""
+def drawn(stats: Stats, runs: tuple[float, ...], errors: tuple[float, ...], bars: int = BARS) -> Text:
+    """All of it as text: counts, lines of `bars` cells, a histogram."""
+    bars = max(BARS, min(bars, SECONDS_KEPT))
     mean_us = stats.duration_us_total // stats.runs if stats.runs else None
-    last = f"{stamp(stats.last_run_s * 1000)} {zone_name()}" if stats.last_run_s else "never"
+    last = stamp(stats.last_run_s * 1000, zone=True) if stats.last_run_s else "never"
     shown = Text.assemble(
         _pair("calls", short_number(stats.calls)),
         _pair("runs", short_number(stats.runs)),
@@ -70,10 +74,10 @@ def drawn(stats: Stats, runs: tuple[float, ...], errors: tuple[float, ...]) -> T
         _pair("last run", last),
         "\n\n",
         ("runs/s    ", "dim"),
-        (spark(runs, BARS), "cyan"),
+        (spark(runs, bars), "cyan"),
         f" {short_rate(runs[-1] if runs else None)}\n",
         ("errors/s  ", "dim"),
-        (spark(errors, BARS), "red"),
+        (spark(errors, bars), "red"),
         f" {short_rate(errors[-1] if errors else None)}\n\n",
         _pair("p50", short_us(stats.p50_us)),
         _pair("p99", short_us(stats.p99_us)),
@@ -81,7 +85,7 @@ def drawn(stats: Stats, runs: tuple[float, ...], errors: tuple[float, ...]) -> T
         _pair("longest", short_us(stats.duration_us_max if stats.runs else None)),
         "\n\n",
     )
-    shown.append(histogram(stats))
+    shown.append(histogram(stats, bars * BAR_CELLS // BARS))
     if stats.last_error:
         shown.append_text(
             Text.assemble("\n\n", ("last error  ", "dim"), (clean(readable_error(stats.last_error)), "red"))
@@ -93,13 +97,13 @@ def _pair(name: str, value: str, style: str = "") -> Text:
     return Text.assemble((f"{name} ", "dim"), (value, style), "   ")
 
 
-def histogram(stats: Stats) -> Text:
-    """A line for each bucket from the first to the last that has runs."""
+def histogram(stats: Stats, cells: int = BAR_CELLS) -> Text:
+    """A line for each bucket from the first to the last that has runs, of `cells` at most."""
     most = max((runs for _, runs in stats.buckets), default=0)
     lines = [
         Text.assemble(
             (f"{'longer' if bound is None else f'≤ {short_us(bound)}':>9} ", "dim"),
-            ("█" * max(1, round(runs / most * BAR_CELLS)), "cyan"),
+            ("█" * max(1, round(runs / most * cells)), "cyan"),
             f" {short_number(runs)}",
         )
         for bound, runs in stats.buckets

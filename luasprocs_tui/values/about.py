@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rich.text import Text
 
+from luasprocs.language.metadata import says_yes
 from luasprocs.server.readable_errors import readable_error
 from luasprocs.state.stats import Stats
 from luasprocs_tui.values.error_lines import without_name
@@ -46,9 +47,10 @@ def header_of(row: Row, about: About | None, now_ms: float, width: int) -> Text:
     fields = about.sproc.values if about and about.sproc else {}
     lines = []
     trouble = trouble_of(row, now_ms)
-    said = "" if trouble in _ELSEWHERE else said_of(row, now_ms) or beneath(row, now_ms)
+    paused = row.state == "paused"
+    said = said_of(row, now_ms) or ("" if trouble in _ELSEWHERE else beneath(row, now_ms))
     if said:
-        sign = SIGNS.get(trouble, "")
+        sign = SIGNS.get(Trouble.PAUSED if paused else trouble, "")
         lines.append(Text(clean(f"{sign} {said}".strip(), 300), "bold red" if sign in _BAD else "bold yellow"))
     if about and (made := about.made):
         by = made.author.partition(" <")[0] or made.applied_by
@@ -104,6 +106,8 @@ def runs_of(row: Row, about: About | None, rates: Rates, width: int) -> Text:
 
 
 def _no_runs(about: About) -> str:
+    if about.sproc and says_yes(about.sproc.values, "library"):
+        return "a library: others require it, and it does not run by itself"
     if not about.stats.runs:
         return "only called so far: calls are not recorded" if about.stats.calls else "never run yet: R runs it now"
     if about.searching:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich.text import Text
@@ -26,22 +27,22 @@ class Compared(NamedTuple):
     draft: Replayed | None = None
 
 
-def shown(record: Execution, found: Compared) -> Text:
-    """All of it, in the order in which one asks."""
+def shown(record: Execution, found: Compared, width: int) -> Text:
+    """All of it, in the order in which one asks; how it ended in lines of `width` cells."""
     seeded = ", ".join(found.seeded)
     where = f"on a throw-away server, with {seeded} as it is now" if seeded else "on a throw-away, empty server"
     args = "" if found.now.has_args else "; without ARGV, which records don't keep"
-    parts = [_ended("recorded", record.status, record.said, record.duration_us), Text(f"\n{where}{args}", "dim")]
+    parts = [_ended("recorded", record.status, record.said, record.duration_us, width), Text(f"\n{where}{args}", "dim")]
     if found.then is not None:
-        parts += [Text(), _of("source of then", found.then)]
-    parts += [Text(), _of("source of now" if found.then else "the same source", found.now)]
+        parts += [Text(), _of("source of then", found.then, width)]
+    parts += [Text(), _of("source of now" if found.then else "the same source", found.now, width)]
     if found.draft is not None:
-        parts += [Text(), _of("your draft", found.draft), Text("    a makes it live", "dim")]
+        parts += [Text(), _of("your draft", found.draft, width), Text("    a makes it live", "dim")]
     return Text("\n").join(parts)
 
 
-def _of(name: str, one: Replayed) -> Text:
-    lines = [_ended(name, one.status, one.said, one.duration_us)]
+def _of(name: str, one: Replayed, width: int) -> Text:
+    lines = [_ended(name, one.status, one.said, one.duration_us, width)]
     lines += [
         Text.assemble(
             (f"    {'wrote' if wrote.after else 'deleted'} ", "dim"),
@@ -57,9 +58,9 @@ def _of(name: str, one: Replayed) -> Text:
     return Text("\n").join(lines)
 
 
-def _ended(name: str, status: str, said: str, took_us: int) -> Text:
+def _ended(name: str, status: str, said: str, took_us: int, width: int) -> Text:
     tone = "bold green" if status == "ok" else "bold red"
     sign = " " if status == "ok" else "●"
-    return Text.assemble(
-        (f"{name:<16}", "bold"), (f"{sign} {status:<8}", tone), f"{short_us(took_us or None):>6}  ", clean(said, 1000)
-    )
+    head = Text.assemble((f"{name:<16}", "bold"), (f"{sign} {status:<8}", tone), f"{short_us(took_us or None):>6}  ")
+    lines = wrap(clean(said, 1000), max(20, width - head.cell_len))
+    return head.append(f"\n{'':{head.cell_len}}".join(lines))

@@ -24,9 +24,9 @@ SPANS = (60, 180, 360, 720, DAY)
 """Minutes that a ribbon can show: one hour to a day."""
 LABELS = 3, 15
 """Lines below the ticks: in little room, and at most."""
-TALL = 4
+TALL = 10
 """Lines of bars at most, where the screen is high: one for each so many lines above what one line needs."""
-_LOW, _PER_TALL, _REST = 20, 6, 8
+_LOW, _PER_TALL, _REST = 20, 3, 9
 HEAD = 7
 """Cells of what stands before a line of bars, if there is room."""
 TICK, CHOSEN, FINE, NOTHING_RAN = "▲", "◆", "·", " "
@@ -104,6 +104,7 @@ def lines_of(past: Past, width: int, minutes: int, chosen: int = 0, height: int 
     lines = [
         _headline(past, minutes),
         *_beside("runs", [Text(row, "cyan") for row in _bars([one.runs for one in parts], tall)], head),
+        *([Text()] if tall > 1 else []),  # else high bars of both are one, where there are no colours
         *_beside("errors", _errors(parts, tall), head),
         _named("gens", _ticks(scale, generations, chosen), head),
         *(_named("", line, head) for line in _labels(scale, generations, meant, labels)),

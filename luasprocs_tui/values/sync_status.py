@@ -35,13 +35,13 @@ def sync_lines(state: SyncState, suspended: str, live: Revision | None = None) -
         {
             "state": f"suspended {suspended}" if suspended else state.state,
             "otherwise": state.state if suspended and state.state != DesiredState.SUSPENDED else "",
-            "since": stamp(state.since * 1000) if state.since else "",
+            "since": stamp(state.since * 1000, zone=True) if state.since else "",
             "why": state.reason,
             "git wants": f"{state.commit[:ID_SHOWN]} {state.subject}".strip()
             + (f" by {state.author}" if state.author else ""),
             "live is": _live(live),
             "branch": f"{state.branch} of {state.source}".strip(),
-            "seen": f"{stamp(state.at * 1000)} by {state.daemon}",
+            "seen": f"{stamp(state.at * 1000, zone=True)} by {state.daemon}",
         }
     )
     named = (
@@ -71,7 +71,7 @@ _NOTHING: Mapping[str, str] = {
 def _live(live: Revision | None) -> str:
     if live is None or not live.generation:
         return ""
-    since = f", since {restamped(live.applied_at)}" if live.applied_at else ""
+    since = f", since {restamped(live.applied_at, zone=True)}" if live.applied_at else ""
     return f"{live.commit[:ID_SHOWN]}, generation {live.generation}{since}"
 
 

@@ -36,10 +36,10 @@ def in_zone(label: str) -> str:
     return label.replace(f"({UTC_NAME})", f"({zone_name()})") if _local else label
 
 
-def stamp(time_ms: float) -> str:
-    """`2026-01-31 12:00:00`; `?` for a time that no calendar has."""
+def stamp(time_ms: float, *, zone: bool = False) -> str:
+    """`2026-01-31 12:00:00`, with its `zone` where no head of a column names it; `?` for a time that no calendar has."""
     found = _at(time_ms)
-    return found.strftime("%Y-%m-%d %H:%M:%S") if found else "?"
+    return found.strftime(f"%Y-%m-%d %H:%M:%S{' %Z' * zone}") if found else "?"
 
 
 def clock(time_ms: int) -> str:
@@ -54,10 +54,10 @@ def whole(time_ms: int) -> str:
     return found.isoformat(timespec="milliseconds").replace("+00:00", "Z") if found else "?"
 
 
-def restamped(iso: str) -> str:
+def restamped(iso: str, *, zone: bool = False) -> str:
     """A time that was written in ISO 8601, as `stamp` shows it; what is none as it is."""
     try:
-        return stamp(datetime.fromisoformat(iso).timestamp() * 1000)
+        return stamp(datetime.fromisoformat(iso).timestamp() * 1000, zone=zone)
     except (ValueError, OverflowError):
         return iso[:19].replace("T", " ")
 

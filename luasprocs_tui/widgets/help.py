@@ -59,7 +59,7 @@ class Help(Scrolls, ModalScreen[None]):
         grid.add_column()
         off = "  read-only: off" if kind == actions.CHANGE and self._read_only else ""
         grid.add_row("", Text.assemble((title, "bold underline"), off))
-        for one in actions.here(self._place):
+        for one in sorted(actions.here(self._place), key=lambda one: actions.footer_rank(one.target)):
             if one.kind == kind:
                 key, command = clean(actions.key_of(one, self._keys), 20), f":{one.command}"
                 grid.add_row(

@@ -8,11 +8,12 @@ from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.widget import Widget
+from textual.widgets import Input
 
 from luasprocs_tui import actions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from textual.binding import ActiveBinding
     from textual.screen import Screen
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 class KeyLine(Widget):
     """A key and a word each; a click on one presses the key. What is done here comes before what leads elsewhere, and what is not
-    allowed last; what has no room is left out, but for the help and the palette.
+    allowed last; what has no room is left out, but for the help and the palette. What else one can press takes the room that is
+    left.
 
     One widget: Textual's Footer makes one for every key whenever the focus moves, and does not let go of those before.
     """
@@ -63,8 +65,22 @@ class KeyLine(Widget):
                 line.append("…")
                 break
             line.append_text(word)
+        else:
+            self._fill(line, room, here, shown=first)
         line.truncate(max(0, room), pad=True)
         return line.append_text(end)
+
+    def _fill(self, line: Text, room: int, here: str, shown: Collection[str]) -> None:
+        """What a narrow screen has in its help alone, unless somebody types."""
+        if isinstance(self.screen.focused, Input):
+            return
+        own = {f"{where}.{one.name}" for where in (here, "everywhere") for one in actions.ACTIONS}
+        more = (one for one in self.screen.active_bindings.values() if one.binding.id in own and one.enabled)
+        left_out = {*shown, here, *(name for name, label in self._labels.items() if not label)}
+        others = (one for one in more if one.binding.action not in left_out)
+        for one in sorted(others, key=lambda one: actions.footer_rank(one.binding.action)):
+            if line.cell_len + (word := self._word(one)).cell_len <= room:
+                line.append_text(word)
 
     def _is_shown(self, one: ActiveBinding) -> bool:
         return bool(self._labels.get(one.binding.action, one.binding.show))
@@ -75,9 +91,12 @@ class KeyLine(Widget):
         word = Style() if one.enabled else key
         action = actions.of(one.binding.action)
         sign = actions.CHANGES if action is not None and action.writes else ""
+        label = self._labels.get(one.binding.action, one.binding.description)
+        if one.binding.key == "escape" and isinstance(self.screen.focused, Input):
+            label = "Clear"
         return Text.assemble(
             (f" {self.app.get_key_display(one.binding)} ", key + meta),
-            (f"{sign}{self._labels.get(one.binding.action, one.binding.description)} ", word + meta),
+            (f"{sign}{label[:1].upper()}{label[1:]} ", word + meta),
         )
 
     def on_click(self, event: events.Click) -> None:

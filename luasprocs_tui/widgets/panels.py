@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 BESIDE_TEXT = 4
 """Cells that the border and the blanks beside a text take."""
+NO_RUNS = "how often the selected sproc runs and fails, how long it takes, and its last runs"
+NO_SOURCE = "its source, with the line of its last error marked"
 
 
 class Panel(TextScroll):
@@ -38,7 +40,7 @@ class Panels(Vertical):
 
     def __init__(self) -> None:
         super().__init__()
-        self._said: tuple[Row | None, About | None, Rates, float] | None = None
+        self._said: tuple[Row | None, About | None, Rates, float, tuple[str, str]] | None = None
         self._there = False
 
     def on_mount(self) -> None:
@@ -55,18 +57,18 @@ class Panels(Vertical):
         if self._said is not None:
             self.show(*self._said)
 
-    def show(self, row: Row | None, about: About | None, rates: Rates, now_ms: float) -> None:
-        """A sproc, what was read of it, and how it went lately."""
-        self._said = row, about, rates, now_ms
+    def show(self, row: Row | None, about: About | None, rates: Rates, now_ms: float, none: tuple[str, str]) -> None:
+        """A sproc, what was read of it, and how it went lately. `none`: title and text in place of one."""
+        self._said = row, about, rates, now_ms, none
         if not self._there:
             return
         panel = self.query_one("#about-panel")
-        title = Content(clean(row.name, 400) if row else "No sproc is selected")  # no markup
+        title = Content(clean(row.name if row else none[0], 400))  # no markup
         if title != panel.border_title:  # to set it draws the panel
             panel.border_title = title
         if row is None:
-            draw(self, "#about", Text("j and k move, / filters", "dim"))
-            draw(self, "#runs", Text())
+            draw(self, "#about", Text(none[1], "dim"))
+            draw(self, "#runs", Text(NO_RUNS, "dim"))
             self.show_source(())
             return
         from luasprocs_tui.values.about import header_of, runs_of  # noqa: PLC0415  # they know Redis: after the first paint
@@ -89,6 +91,6 @@ class Panels(Vertical):
         if not self._there:
             return
         view = self.query_one(SourceView)
-        view.show(lines)
+        view.show(lines, NO_SOURCE)
         if view.marked != marked:
             view.mark(marked)

@@ -32,6 +32,7 @@ class SourceView(Scrolls, ScrollView, can_focus=True):
         self._lines: Sequence[Text] = ()
         self._marked = 0
         self._hidden = False
+        self._none = ""
 
     def mark(self, line: int) -> None:
         """Marks a line (from 1), and brings it to the middle of the screen."""
@@ -55,9 +56,9 @@ class SourceView(Scrolls, ScrollView, can_focus=True):
     def _margin(self) -> int:
         return len(str(len(self._lines))) + 3
 
-    def show(self, lines: Sequence[Text]) -> None:
-        """Replaces the lines; the place stays."""
-        self._hidden = False
+    def show(self, lines: Sequence[Text], none: str = "") -> None:
+        """Replaces the lines; the place stays. `none`: what stands in place of no lines."""
+        self._hidden, self._none = False, none
         if lines is self._lines:
             self.refresh()
             return
@@ -76,6 +77,9 @@ class SourceView(Scrolls, ScrollView, can_focus=True):
         """One line with its number, which stays when the text scrolls sideways."""
         at, left = self.scroll_offset.y + y, self.scroll_offset.x
         width = self.scrollable_content_region.width
+        if at == 0 and not self._lines and not self._hidden:
+            said = Segment(self._none, self.get_component_rich_style("source--number"))
+            return Strip([said]).adjust_cell_length(width, self.rich_style)
         if at >= len(self._lines) or self._hidden:
             return Strip.blank(width, self.rich_style)
         kind = "source--marked" if at + 1 == self._marked else "source--number"

@@ -86,10 +86,10 @@ class Table(ScrollView, can_focus=True):
         return self._follows
 
     def sheet(self, *keys: str) -> list[dict[str, str]]:
-        """Rows by the labels of their columns: those of `keys`, or all."""
+        """Rows by the labels of their columns: those of `keys`, or all. A line without cells belongs to rows, and is none."""
         labels = self._labels()
-        wanted = [at for at, key in enumerate(self._keys) if not key.endswith(BENEATH) and (not keys or key in keys)]
-        return [labelled(labels, self._line(at).cells) for at in wanted]
+        lines = (self._line(at) for at, key in enumerate(self._keys) if not keys or key in keys)
+        return [labelled(labels, line.cells) for line in lines if line.cells]
 
     @property
     def visible_keys(self) -> tuple[str, ...]:
@@ -280,14 +280,11 @@ class Table(ScrollView, can_focus=True):
         x, y = event.get_content_offset_capture(self)  # it has a border while it is whole
         if y <= 0:
             self._head_clicked(x)
-            return
-        at = self.scroll_offset.y + y - 1
-        if at >= len(self._keys):
-            return
-        self.cursor = self._row_at(at)
-        self.action_move(0)
-        if event.chain == 2:
-            self.action_open()
+        elif (at := self.scroll_offset.y + y - 1) < len(self._keys):
+            self.cursor = self._row_at(at)
+            self.action_move(0)
+            if event.chain == 2:
+                self.action_open()
 
     def _head_clicked(self, x: int) -> None:
         left = 2

@@ -12,7 +12,7 @@ from luasprocs_tui.screens.cron import CronScreen
 from luasprocs_tui.settings import ScreenSettings
 from luasprocs_tui.widgets.help import Help
 from tests.live import put, sproc
-from tests.tui.pilot import KEYS, app, app_of, choose, listed, screen_of, until
+from tests.tui.pilot import KEYS, app, app_of, choose, listed, screen_of, shows, until
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -106,10 +106,10 @@ async def test_the_palette_has_every_action_that_can_be_done(server: Server) -> 
         found = {one.title.partition(":")[0] for one in app_of(pilot).get_system_commands(pilot.app.screen)}
         assert {"Executions", "Cron", "Tree", "Filter", "Theme", "Quit"} <= found
         assert not {"Pause", "Run", "Edit"} & found
-        await pilot.press("ctrl+p", *"schedules")
-        await until(
-            pilot, lambda: ":cron, key c" in screen_of(pilot) and ":jobs" not in screen_of(pilot), "what it finds"
-        )
+        await pilot.press("ctrl+p", *"ribbon")
+        await shows(pilot, "Since when: Shows errors by the minute", "key W")
+        await pilot.press("escape", "ctrl+p", *"schedules")
+        await until(pilot, lambda: ":cron" in screen_of(pilot) and ":jobs" not in screen_of(pilot), "what it finds")
         await pilot.press("enter")
         await until(pilot, lambda: "no sproc has a schedule" in screen_of(pilot), "the schedules")
         assert not isinstance(pilot.app.focused, Input)

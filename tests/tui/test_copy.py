@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING
 
+from luasprocs.registry.revision import Revision
+from luasprocs_tui import messages
 from luasprocs_tui.screens.jobs import JobsScreen
-from luasprocs_tui.values.rows import Row
+from luasprocs_tui.values.rows import Counters, Row
+from luasprocs_tui.values.snapshots import Snapshot
 from tests.tui.pilot import filled, hides, shows, unconnected
 
 if TYPE_CHECKING:
@@ -45,3 +49,20 @@ async def test_where_there_is_nothing_it_says_so() -> None:
         await shows(pilot, "nothing to copy")
         pilot.app.clear_notifications()
         await hides(pilot, "nothing to copy")
+
+
+async def test_what_is_folded_away_is_written_too_and_its_line_is_nothing_to_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with unconnected().run_test(size=(100, 24), notifications=True) as pilot:
+        quiet = tuple(Row(f"quiet{number:02}.lua") for number in range(40))
+        busy = Row("busy.lua", counters=Counters(last_run_s=int(time.time())))
+        found = Snapshot(Revision(), (*quiet, busy), time.monotonic(), ("quiet00.lua", ""))
+        pilot.app.post_message(messages.SnapshotRead(found))
+        await shows(pilot, "40 more are quiet")
+        await pilot.press("w")
+        await shows(pilot, "written to")
+        assert {row["NAME"] for row in written(tmp_path)} == {"busy.lua", *(row.name for row in quiet)}
+        await pilot.press("G", "y")
+        await shows(pilot, "nothing to copy")

@@ -11,9 +11,11 @@ import pytest
 
 from luasprocs.operations.contexts import Context
 from luasprocs.operations.run import run
+from luasprocs.registry.history import Generation
 from luasprocs.server.registry import Registry
 from luasprocs_tui.app import TuiApp
-from luasprocs_tui.screens.ribbon import RibbonScreen
+from luasprocs_tui.screens.ribbon import RibbonScreen, about
+from luasprocs_tui.values import times
 from luasprocs_tui.widgets.dialog import Confirm
 from luasprocs_tui.widgets.ribbon import Ribbon
 from tests.live import put, sproc
@@ -124,3 +126,17 @@ async def test_a_key_is_drawn_at_once(server: Server) -> None:
             ribbon.zoom(-1)
             ribbon.render()
         assert (time.perf_counter() - began) / 40 < 0.05
+
+
+def test_the_chosen_generation_says_its_time_in_the_zone_that_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Generation(2, "sync", "c0ffee", "Ann", "Twice", "main", "2026-01-14T23:17:50Z", "ci@host", {}, {}, {})
+    assert "2026-01-14 23:17:50 UTC" in about(one)
+    monkeypatch.setenv("TZ", "CET-1")
+    time.tzset()
+    times.show_local(local=True)
+    try:
+        assert "2026-01-15 00:17:50 CET" in about(one)
+    finally:
+        times.show_local(local=False)
+        monkeypatch.undo()
+        time.tzset()

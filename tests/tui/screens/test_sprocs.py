@@ -479,3 +479,16 @@ async def test_names_of_thirty_cells_are_whole_beside_the_panels(server: Server)
     async with TuiApp(Context("", server.url)).run_test(size=(160, 45)) as pilot:
         await listed(pilot)
         await shows(pilot, f"\n  {name}  set order:*")  # a row of the list
+
+
+async def test_panels_without_a_sproc_say_what_stands_there_and_what_to_do(server: Server) -> None:
+    put_sources(server.client(), SOURCES)
+    async with TuiApp(Context("", server.url)).run_test(size=(140, 40)) as pilot:
+        await listed(pilot)
+        await pilot.press("T", "G", "k")
+        await shows(
+            pilot, "─ billing/ ─", "a folder: enter opens or closes it", "its source, with the line", "how often"
+        )
+        await pilot.press("slash", *"nothing")
+        await shows(pilot, "No sproc is selected", "its source, with the line", "how often")
+        assert screen_of(pilot).count("nothing matches the filter") == 2

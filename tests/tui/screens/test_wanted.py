@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from luasprocs.operations.edit import edit
@@ -29,6 +30,7 @@ async def test_what_waits_is_a_diff_for_all_and_for_each(server: Server) -> None
         await listed(pilot)
         await pilot.press("g", "colon", *"wanted", "enter")
         await until(pilot, lambda: "+return 'third'" in screen_of(pilot), "the whole plan")
+        assert re.search(r"live is .*, since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", screen_of(pilot)), "in which zone"
         assert all(one in screen_of(pilot) for one in ("-return 1", "+return 'other'", "-return 2", "by ann: a freeze"))
         await pilot.press("escape", "enter", "v")
         await until(pilot, lambda: "git wants another source of it" in screen_of(pilot), "what waits of one")

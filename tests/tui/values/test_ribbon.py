@@ -110,10 +110,11 @@ def test_a_high_screen_has_high_bars_and_names_more_generations() -> None:
     many = past()._replace(history=[generation(number, (60 - number) * 60, "a.lua") for number in range(50, 0, -1)])
     low, high = ([line.plain for line in lines_of(many, 160, 60, height=height)] for height in (17, 38))
     assert low[1].startswith("runs")
-    assert [line[:6].strip() for line in high[1:9]] == ["", "", "", "runs", "", "", "", "errors"]
-    assert high[8].startswith("errors ····")
-    assert not set("".join(high[5:8])) - set(" ▁▂▃▄▅▆▇█"), "what went well has a dot in the last line alone"
-    assert {line[-1] for line in high[5:9]} == {"█"}, "the worst minute is as high as there is room"
+    assert [line[:6].strip() for line in high[1:16]] == [*[""] * 6, "runs", *[""] * 7, "errors"]
+    assert high[8] == "", "bars of runs and errors stand apart"
+    assert high[15].startswith("errors ····")
+    assert not set("".join(high[9:15])) - set(" ▁▂▃▄▅▆▇█"), "what went well has a dot in the last line alone"
+    assert {line[-1] for line in high[9:16]} == {"█"}, "the worst minute is as high as there is room"
     assert 17 >= len(low) < len(high) <= 38
     assert any("and 1 more generation: h" in line for line in one_more())
 

@@ -37,7 +37,7 @@ async def test_what_has_no_room_is_left_out_and_what_is_not_allowed_is_dim(serve
     async with app_for(server, read_only=True).run_test(size=(60, 24)) as pilot:
         await listed(pilot)
         assert len(line_of(pilot)) == 60
-        assert line_of(pilot).rstrip().endswith("palette")
+        assert line_of(pilot).rstrip().endswith("Palette")
         words = line_of(pilot).rsplit("…", 1)[0].split()
         assert "Since" in words
         assert "∆Run" not in words, "what is not allowed goes first"
@@ -63,8 +63,23 @@ async def test_what_would_be_typed_or_is_open_already_is_not_offered(server: Ser
         await listed(pilot)
         await pilot.press("slash")
         await until(pilot, lambda: "Take it" in line_of(pilot), "what one can do with what one types")
-        assert line_of(pilot).split() == ["⏎", "Take", "it", "esc", "Clear", "^p", "palette"]
+        assert line_of(pilot).split() == ["⏎", "Take", "it", "esc", "Clear", "^p", "Palette"]
         await pilot.press("escape", "x")
         await until(pilot, lambda: "Back" in line_of(pilot), "the executions")
         assert "Executions" not in line_of(pilot)
         assert "Jobs" in line_of(pilot)
+
+
+async def test_a_wide_screen_names_more_keys_and_only_those_of_the_screen(server: Server) -> None:
+    async with app_for(server).run_test(size=(200, 24)) as pilot:
+        await listed(pilot)
+        words = line_of(pilot)
+        assert "h History  q Quit  space Mark  a All" in words, "what stood there before keeps its place"
+        assert "…" not in words
+        await pilot.press("x")
+        await until(pilot, lambda: "F Failures" in line_of(pilot), "other views")
+        await pilot.press("slash")
+        await until(
+            pilot, lambda: line_of(pilot).split()[:5] == ["⏎", "Take", "it", "esc", "Clear"], "the filter's keys"
+        )
+        assert "Copy" not in line_of(pilot)
