@@ -291,7 +291,11 @@ class ExecutionsScreen(PolledScreen):
             return f"{self.heading}  {runs} run{'s' * (runs != 1)} of {kinds} kind{'s' * (kinds != 1)} (a: each)"
         older = " (older ones are not shown)" if kept == RECORDS_LIMIT else ""
         if self.sproc or self._filter.value.strip():
-            return f"{len(self._records)}{of} in the last {kept}{older}" if of else f"{len(self._records)} of the last {kept} executions{older}"
+            return (
+                f"{len(self._records)}{of} in the last {kept}{older}"
+                if of
+                else f"{len(self._records)} of the last {kept} executions{older}"
+            )
         return f"{kept} execution{'' if kept == 1 else 's'}{older}"
 
 

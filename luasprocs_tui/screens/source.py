@@ -118,6 +118,8 @@ class SourceScreen(SprocActions, PolledScreen):
         row, error = self._row(), without_name(self._sproc, readable_error(self._error()))
         parts = (row.shown_state, error, row.trigger, self._said) if row else (self._said,)
         self.label_keys(*(row.state,) if row else ())
-        title = Text.assemble(self.way, (clean(self._sproc, 400), "bold"), "  ", clean("  ".join(filter(None, parts)), 400))
+        title = Text.assemble(
+            self.way, (clean(self._sproc, 400), "bold"), "  ", clean("  ".join(filter(None, parts)), 400)
+        )
         title.no_wrap, title.overflow = True, "ellipsis"
         draw(self, "#title", title)
