@@ -34,6 +34,7 @@ CONTRAST = Theme(
     background="#000000",
     surface="#000000",
     panel="#202020",
+    boost="#303030",
     text_alpha=1.0,
     variables={"block-cursor-background": "#ffff00", "block-cursor-foreground": "#000000", "text-muted": "#ffffff"},
 )

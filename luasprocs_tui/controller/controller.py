@@ -53,7 +53,9 @@ class Controller:
         others = self._paused_by_others(names) if verb == "Resume" else []
         asks = self._runner.sure if others else self._runner.sure_in_production
         asks(
-            Question(f"{verb} {listed(names)}?", "\n".join(others or (names[1:] and names)), verb, typed),
+            Question(
+                f"{verb} {listed(names)}?", "\n".join(others or (names if names[1:] else [_MEANS[verb]])), verb, typed
+            ),
             partial(self._do, lambda: _paused(self._backend.toggle_pause(names))),
         )
 
@@ -97,7 +99,8 @@ class Controller:
 
         snapshot = self._app.state.snapshot
         verb = "Let syncs go on" if snapshot and snapshot.suspended else "Suspend syncs"
-        self._runner.sure_in_production(Question(f"{verb}?", "", verb, self._context.name), partial(self._do, change))
+        question = Question(f"{verb}?", _MEANS.get(verb, ""), verb, self._context.name)
+        self._runner.sure_in_production(question, partial(self._do, change))
 
     def sync(self) -> None:
         """Asks a daemon to sync, after showing what it would apply."""
@@ -163,6 +166,12 @@ class Controller:
         self._runner.sure(question, partial(self._do, partial(_each, jobs, self._backend.drop, "dropped")))
 
 
+_MEANS = {
+    "Pause": "Its triggers stop until it is resumed; calls still run it.",
+    "Resume": "Its triggers run it again.",
+    "Suspend syncs": "Nothing that git has goes live until syncs are allowed again.",
+    "Let syncs go on": "What git has goes live with the next sync.",
+}
 _NOTED = {FindingCode.GAP: "gaps", FindingCode.MISSED: "missed times"}
 
 

@@ -97,7 +97,7 @@ class DataScreen(PolledScreen, Generic[T]):
     def _state(self) -> str:
         now_s, error = time.monotonic(), self._freshness.error
         if self._freshness.read_at_s is None:
-            return error or "reading …"
+            return "can't be read" if error else "reading …"
         if self._freshness.stale(now_s):
             return f"data {age(self._freshness.age_s(now_s))} old: {error or 'no answer'}"
         return self.fresh()

@@ -281,21 +281,17 @@ class ExecutionsScreen(PolledScreen):
         return said_of(found, self.size.width - 2, counted)
 
     def _count(self) -> str:
-        of = f" of {clean(self.sproc, 100)}" if self.sproc else ""
-        if self._freshness.read_at_s is None:
-            return self.heading
-        if not (kept := len(self._kept)):
+        kept = len(self._kept)
+        if self._freshness.read_at_s is None or not kept:
             return self.heading
         if self._together:
             runs, kinds = sum(one.runs for one in self._alike), len(self._alike)
             return f"{self.heading}  {runs} run{'s' * (runs != 1)} of {kinds} kind{'s' * (kinds != 1)} (a: each)"
         older = " (older ones are not shown)" if kept == RECORDS_LIMIT else ""
-        if self.sproc or self._filter.value.strip():
-            return (
-                f"{len(self._records)}{of} in the last {kept}{older}"
-                if of
-                else f"{len(self._records)} of the last {kept} executions{older}"
-            )
+        if self.sproc:
+            return f"{len(self._records)} of {clean(self.sproc, 100)} in the last {kept}{older}"
+        if self._filter.value.strip():
+            return f"{len(self._records)} of the last {kept} executions{older}"
         return f"{kept} execution{'' if kept == 1 else 's'}{older}"
 
 

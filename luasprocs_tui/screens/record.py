@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.table import Table as Grid
 from rich.text import Text
 from textual import on
 from textual.binding import Binding, BindingType
@@ -122,8 +123,8 @@ class RecordScreen(BaseScreen):
         return f"{''.join(one if one.isalnum() else '-' for one in self.record.id)}.json", record_json(self.record)
 
 
-def facts(one: Execution) -> Text:
-    """Its fields, a line each; those that it lacks are left out."""
+def facts(one: Execution) -> Grid:
+    """Its fields, a line each, long ones below themselves; those that it lacks are left out."""
     fields = {
         "sproc": one.sproc,
         "trigger": f"{one.trigger} {one.event}".strip(),
@@ -137,16 +138,12 @@ def facts(one: Execution) -> Text:
         "commit": one.commit,
         "daemon": one.daemon,
     }
-    lines = [
-        Text.assemble((f"{name:<9}", "dim"), (clean(value), _style_of(name) if one.failed else ""))
-        for name, value in fields.items()
-        if value
-    ]
-    return Text("\n").join(lines)
-
-
-def _style_of(name: str) -> str:
-    return {"status": "bold red", "error": "red"}.get(name, "")
+    styles = {"status": "bold red", "error": "red"} if one.failed else {}
+    grid = Grid.grid(padding=(0, 2))
+    for name, value in fields.items():
+        if value:
+            grid.add_row(Text(name, "dim"), Text(clean(value), styles.get(name, "")))
+    return grid
 
 
 def _said(one: Execution) -> Text:

@@ -21,7 +21,7 @@ class Sorted(BaseScreen):
     """Has a `Table` of these columns; `UNSORTED` says how it stands by itself."""
 
     COLUMNS: ClassVar[Sequence[Column]] = ()
-    UNSORTED: ClassVar[str] = "as it comes"
+    UNSORTED: ClassVar[str]
 
     @property
     def sort(self) -> tuple[int | None, bool]:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from luasprocs_tui.values.rows import Row
     from luasprocs_tui.values.snapshots import State
 
+READING = "reading …"
+
 
 class SourceScreen(SprocActions, PolledScreen):
     """Opens at once, and shows the source when it has come."""
@@ -48,7 +50,7 @@ class SourceScreen(SprocActions, PolledScreen):
         super().__init__()
         self._sproc = name
         self._line = line
-        self._said = "reading …"
+        self._said, self._problem = READING, ""
         self._read = False
 
     @property
@@ -82,7 +84,7 @@ class SourceScreen(SprocActions, PolledScreen):
 
     @on(messages.SourceRead)
     def _source_read(self, event: messages.SourceRead) -> None:
-        lines = len(event.lines)
+        lines, self._problem = len(event.lines), ""
         self._say(f"{lines} line{'' if lines == 1 else 's'}  {event.commit[:ID_SHOWN]}")
         view = self.query_one(SourceView)
         view.show(event.lines)
@@ -93,7 +95,8 @@ class SourceScreen(SprocActions, PolledScreen):
 
     @on(messages.ReadFailed)
     def _read_failed(self, event: messages.ReadFailed) -> None:
-        self._say(event.reason)
+        self._problem = event.reason
+        self._say("" if self._said == READING else self._said)
 
     def copied(self) -> str:
         return self.query_one(SourceView).text
@@ -116,7 +119,7 @@ class SourceScreen(SprocActions, PolledScreen):
 
     def _draw(self) -> None:
         row, error = self._row(), without_name(self._sproc, readable_error(self._error()))
-        parts = (row.shown_state, error, row.trigger, self._said) if row else (self._said,)
+        parts = (self._problem, *((row.shown_state, error, row.trigger) if row else ()), self._said)
         self.label_keys(*(row.state,) if row else ())
         title = Text.assemble(
             self.way, (clean(self._sproc, 400), "bold"), "  ", clean("  ".join(filter(None, parts)), 400)

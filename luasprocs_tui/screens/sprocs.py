@@ -92,7 +92,10 @@ class SprocsScreen(SprocActions, Sorted, WithPanels):
     def no_row(self) -> tuple[str, str]:
         """Of what is selected, if it is no sproc."""
         if (selected := self._selected) is None:
-            return "No sproc is selected", NO_MATCH if self._rows else NONE
+            return (
+                "No sproc is selected",
+                NO_MATCH if self._rows else NONE if self._snapshot else "nothing was read so far",
+            )
         if selected == FOLDED:
             return f"{self._quiet} quiet sprocs", "none of them ran within the last minute: enter opens them"
         return selected, "a folder: enter opens or closes it, space marks all in it"

@@ -34,7 +34,7 @@ def sync_lines(state: SyncState, suspended: str, live: Revision | None = None) -
     lines = _pairs(
         {
             "state": f"suspended {suspended}" if suspended else state.state,
-            "but for it": state.state if suspended and state.state != DesiredState.SUSPENDED else "",
+            "otherwise": state.state if suspended and state.state != DesiredState.SUSPENDED else "",
             "since": stamp(state.since * 1000, zone=True) if state.since else "",
             "why": state.reason,
             "git wants": f"{state.commit[:ID_SHOWN]} {state.subject}".strip()

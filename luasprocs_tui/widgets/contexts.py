@@ -61,6 +61,7 @@ class Contexts(Dialog["str | None"]):
 
     def on_mount(self) -> None:
         self.query_one(Table).can_focus = False
+        self.query_one(Table).none = "no context matches"
         self.query_one(Table).styles.height = min(len(self._shown), 20) + 1
         self._draw()
         for name in self._facts:

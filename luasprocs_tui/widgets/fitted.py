@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets._toast import Toast, ToastRack  # Textual exports them nowhere
 
+if TYPE_CHECKING:
+    from textual.widget import Widget
+
 T = TypeVar("T")
 
 SHARE = 0.9
 """Of the screen's height, as `app.tcss` gives it."""
 BORDERS, LEAST = 2, 3
+OTHERS = 5
+"""Lines of a title, a word and buttons: at first, as the sizes of all are not known yet."""
 
 
 class Dialog(ModalScreen[T]):
@@ -24,6 +29,7 @@ class Dialog(ModalScreen[T]):
     def on_mount(self) -> None:
         """Says how one leaves it."""
         self.query_one(".dialog").border_subtitle = self.LEAVES
+        self._leave(OTHERS)
         self.screen_layout_refresh_signal.subscribe(
             self, lambda _: self.fit_soon()
         )  # a toast takes lines, and gives them back
@@ -36,9 +42,17 @@ class Dialog(ModalScreen[T]):
         if not self.is_attached:
             return
         parts = self.query_one(".dialog").children
-        scrolled = next((one for one in parts if isinstance(one, VerticalScroll | OptionList)), None)
-        if scrolled is not None:
-            others = sum(one.outer_size.height for one in parts if one is not scrolled)
-            said = sum(one.outer_size.height for one in self.query(Toast))  # their rack is invisible, which has no size
-            said += sum(one.styles.margin.bottom for one in self.query(ToastRack) if said)
-            scrolled.styles.max_height = max(LEAST, int((self.size.height - said) * SHARE) - BORDERS - others)
+        said = sum(one.outer_size.height for one in self.query(Toast))  # their rack is invisible, which has no size
+        said += sum(one.styles.margin.bottom for one in self.query(ToastRack) if said)
+        self._leave(sum(one.outer_size.height for one in parts if one is not self._scrolled), said)
+
+    @property
+    def _scrolled(self) -> Widget | None:
+        parts = self.query_one(".dialog").children
+        return next((one for one in parts if isinstance(one, VerticalScroll | OptionList)), None)
+
+    def _leave(self, others: int, said: int = 0) -> None:
+        """Gives what scrolls the lines that the others leave, and what is said below."""
+        if self._scrolled is not None:
+            room = int((self.app.size.height - said) * SHARE) - BORDERS - others
+            self._scrolled.styles.max_height = max(LEAST, room)

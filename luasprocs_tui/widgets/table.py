@@ -277,19 +277,14 @@ class Table(ScrollView, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """Selects the row; a second click opens it."""
-        place = event.get_content_offset(self)  # it has a border while it is whole
-        if place is None:
-            return
-        if place.y == 0:
-            self._head_clicked(place.x)
-            return
-        at = self.scroll_offset.y + place.y - 1
-        if at >= len(self._keys):
-            return
-        self.cursor = self._row_at(at)
-        self.action_move(0)
-        if event.chain == 2:
-            self.action_open()
+        x, y = event.get_content_offset_capture(self)  # it has a border while it is whole
+        if y <= 0:
+            self._head_clicked(x)
+        elif (at := self.scroll_offset.y + y - 1) < len(self._keys):
+            self.cursor = self._row_at(at)
+            self.action_move(0)
+            if event.chain == 2:
+                self.action_open()
 
     def _head_clicked(self, x: int) -> None:
         left = 2

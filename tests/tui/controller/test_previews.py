@@ -7,7 +7,7 @@ from textual.widgets import Input
 
 from luasprocs.server.acl import rule
 from luasprocs_tui.backend.registry_backend import RegistryBackend
-from luasprocs_tui.controller.previews import preview
+from luasprocs_tui.controller.previews import checks, preview
 from luasprocs_tui.values.schedules import next_times
 from luasprocs_tui.widgets.form import Form
 from tests.live import put, sproc
@@ -30,7 +30,7 @@ async def test_a_value_says_what_it_would_do(server: Server) -> None:
         pilot.app.screen.query_one("#value-cron", Input).value = "0 0 1 1 *"
         await until(pilot, lambda: screen_of(pilot).count("-01-01 00:00:00") == 3, "the next three times")
         pilot.app.screen.query_one("#value-cron", Input).value = "0 0 1 1"
-        await until(pilot, lambda: "cron:" in screen_of(pilot), "what is wrong")
+        await until(pilot, lambda: "cron='0 0 1 1'" in screen_of(pilot), "what is wrong")
 
 
 @pytest.mark.wording
@@ -51,3 +51,7 @@ def test_previews(server: Server) -> None:
     assert preview("key", {"key": ""}, backend) == ""
     assert preview("cron", {"cron": "nonsense"}, backend) == ""
     assert next_times(("", "1h", ""), 1_790_000_000_000).count(",") == 2
+
+
+def test_what_is_wrong_with_a_value_names_its_key_once() -> None:
+    assert checks()["event"]("xx").startswith("event='xx': unknown event")

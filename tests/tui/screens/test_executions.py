@@ -15,7 +15,7 @@ from luasprocs_tui.backend.execution_tail import ExecutionTail
 from luasprocs_tui.screens.executions import ExecutionsScreen, badge_of
 from luasprocs_tui.screens.record import RecordScreen
 from luasprocs_tui.values.columns import Line
-from luasprocs_tui.values.execution_lines import facts_of, line_of
+from luasprocs_tui.values.execution_lines import facts_of, line_of, said_of
 from luasprocs_tui.values.freshness import Freshness
 from luasprocs_tui.values.snapshots import RECORDS_LIMIT
 from luasprocs_tui.widgets.table import Table
@@ -388,6 +388,11 @@ def test_a_record_as_a_line():
     assert (line.key, line.tone) == ("5-0", "bad")
     assert facts_of(one, 80) == "1970-01-01T00:00:00.005Z  origin o  depth 2  commit cccccccc  daemon d"
     assert facts_of(one, 64) == "1970-01-01T00:00:00.005Z  origin o  depth 2  commit cccccccc", "none is cut"
+
+
+def test_a_reply_is_said_to_be_one() -> None:
+    assert str(said_of(Execution("1-1", 1, "a.lua", "call", reply="0"), 80)).startswith("reply  0\n")
+    assert str(said_of(Execution("1-1", 1, "a.lua", "call", error="boom"), 80)).startswith("boom\n")
 
 
 def test_the_badge():

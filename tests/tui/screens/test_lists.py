@@ -90,7 +90,7 @@ async def test_a_list_is_sorted_by_a_column_of_the_menu_which_the_next_start_rem
             await pilot.press("O")
             assert rows_of(pilot) == ("c", "b", "a")
             await pilot.press("O", "o")
-            await shows(pilot, "Sort by", "as it comes", "KEYS, ARGV, OR ERROR ↑")
+            await shows(pilot, "Sort by", "by state, the oldest first", "KEYS, ARGV, OR ERROR ↑")
             await pilot.press("escape")
 
 

@@ -53,7 +53,7 @@ async def test_the_source_of_what_fails_opens_at_the_line_of_its_error(server: S
         await listed(pilot)
         await pilot.press("enter")
         await until(pilot, lambda: "43> error('no card')" in screen_of(pilot), "the line, marked")
-        await until(pilot, lambda: text_of(pilot, "#title").endswith("  43: no card"), "why")
+        await until(pilot, lambda: "failing  43: no card" in text_of(pilot, "#title"), "why")
 
 
 async def test_a_sproc_that_went_meanwhile_says_so(server: Server):

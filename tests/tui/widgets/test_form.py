@@ -87,14 +87,8 @@ async def test_a_form_begins_at_its_first_field() -> None:
 
 async def test_a_draft_is_named_in_the_form_as_long_as_nothing_else_is_to_be_said() -> None:
     async with unconnected().run_test(size=(80, 24), notifications=True) as pilot:
-        form = Form(
-            "a.lua",
-            {"key": "nap*"},
-            ["key"],
-            {"key": lambda value: "no key" * (value == "sleep*")},
-            lambda *_: None,
-            Kept({"key": "doze*"}),
-        )
+        check = {"key": lambda value: "no key" * (value == "sleep*")}
+        form = Form("a.lua", {"key": "nap*"}, ["key"], check, lambda *_: None, Kept({"key": "doze*"}))
         pilot.app.push_screen(form)
         await until(pilot, lambda: DRAFT in screen_of(pilot), "that it is a draft")
         form.query_one("#value-key", Input).value = "sleep*"
