@@ -133,7 +133,9 @@ class Controller:
         """Shows what a generation changed."""
         self._runner.read(
             lambda: generation_lines(generation, self._backend.generation_differences(generation, sproc)),
-            lambda lines: self._app.push_screen(Show(f"Generation {generation.generation}", "\n".join(lines))),
+            lambda lines: self._app.push_screen(
+                Show(f"Generation {generation.generation}", "\n".join(lines), diff=True)
+            ),
         )
 
     def acknowledge(self, codes: Collection[FindingCode] = (FindingCode.GAP, FindingCode.MISSED)) -> None:

@@ -149,7 +149,9 @@ def facts(one: Execution) -> Grid:
 def _said(one: Execution) -> Text:
     if not one.reply:
         return Text()
-    return Text.assemble(("\nreply\n", "dim"), coloured(pretty(one.reply.encode("utf-8", "surrogateescape"))))
+    return Text.assemble(
+        ("\nreply\n", "dim"), coloured(pretty(one.reply.encode("utf-8", "surrogateescape")), diff=False)
+    )
 
 
 def _chained(record: Execution, chain: Sequence[Execution]) -> Text:

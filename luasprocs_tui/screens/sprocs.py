@@ -92,10 +92,15 @@ class SprocsScreen(SprocActions, Sorted, WithPanels):
     def no_row(self) -> tuple[str, str]:
         """Of what is selected, if it is no sproc."""
         if (selected := self._selected) is None:
-            return "No sproc is selected", NO_MATCH if self._rows else NONE
+            return "No sproc is selected", self._none if self._snapshot else "nothing was read so far"
         if selected == FOLDED:
             return f"{self._quiet} quiet sprocs", "none of them ran within the last minute: enter opens them"
         return selected, "a folder: enter opens or closes it, space marks all in it"
+
+    @property
+    def _none(self) -> str:
+        """Why no row is shown."""
+        return NO_MATCH if self._rows else NONE if self._snapshot else self.shell.state.error
 
     @property
     def _selected(self) -> str | None:
@@ -131,6 +136,7 @@ class SprocsScreen(SprocActions, Sorted, WithPanels):
     def show_state(self, state: State) -> None:
         """The header, and the rows of a new snapshot."""
         super().show_state(state)
+        self.query_one(Table).none = self._none
         if state.snapshot is not self._snapshot:
             self._snapshot = state.snapshot
             self._rows = {row.name: row for row in state.snapshot.rows} if state.snapshot else {}
@@ -191,7 +197,7 @@ class SprocsScreen(SprocActions, Sorted, WithPanels):
     def _describe(self, name: str | None) -> None:
         row = self._rows.get(name or "")
         self.label_keys(*(self._rows[one].state for one in self.sprocs))
-        self.query_one(Table).none = NO_MATCH if self._rows else NONE if self._snapshot else ""
+        self.query_one(Table).none = self._none
         said = ""
         if row:
             said = "  ".join(clean(part, 400) for part in (row.name, row.trigger, row.description) if part)

@@ -12,9 +12,9 @@ TEXT_LIMIT = 20_000
 """Characters shown of a text."""
 
 
-def coloured(text: str) -> Text:
-    """Safe lines; those of a diff in its colours."""
-    styles = {"+": "green", "-": "red", "@": "cyan"}
+def coloured(text: str, *, diff: bool = True) -> Text:
+    """Safe lines; those of a diff in its colours. A reply is none: -1 is nothing bad."""
+    styles = {"+": "green", "-": "red", "@": "cyan"} if diff else {}
     cut = text if len(text) <= TEXT_LIMIT else f"{text[:TEXT_LIMIT]}\n… ({len(text)} characters)"
     lines = [Text(clean(line, 2000), style=styles.get(line[:1], "")) for line in cut.split("\n")]
     return Text("\n").join(lines)

@@ -99,7 +99,7 @@ def lines_of(past: Past, width: int, minutes: int, chosen: int = 0, height: int 
     parts = scale.parts(past.day)
     generations = past.shown(minutes)
     meant = {found.generation.generation for _, found in past.onsets}
-    tall = max(1, min(TALL, 1 + (height - _LOW) // _PER_TALL))
+    tall = max(1, min(TALL, 1 + (height - _LOW) // _PER_TALL)) if any(one.runs or one.errors for one in parts) else 1
     labels = max(LABELS[0], min(LABELS[1], height - 2 * tall - _REST))
     lines = [
         _headline(past, minutes),

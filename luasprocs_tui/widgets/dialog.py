@@ -146,21 +146,21 @@ class Choose(Dialog["str | None"]):
 
 
 class Show(Dialog[None]):
-    """A text to read: a reply, a diff, the help."""
+    """A text to read: a reply, a job, or a `diff`."""
 
     LEAVES = "esc closes"
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter", "dismiss", "Close", id="show.close")]
 
-    def __init__(self, title: str, text: str) -> None:
+    def __init__(self, title: str, text: str, *, diff: bool = False) -> None:
         super().__init__()
-        self._title, self._text = title, text
+        self._title, self._text, self._diff = title, text, diff
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Label(Text(clean(self._title), style="bold"))
             with TextScroll(id="text"):
-                yield Static(coloured(self._text))
+                yield Static(coloured(self._text, diff=self._diff))
 
     def on_mount(self) -> None:
         self.query_one("#text").focus()

@@ -36,6 +36,7 @@ from tests.tui.pilot import (
     screen_of,
     shows,
     text_of,
+    unconnected,
     until,
 )
 from tests.until import PATIENCE_S
@@ -492,3 +493,10 @@ async def test_panels_without_a_sproc_say_what_stands_there_and_what_to_do(serve
         await pilot.press("slash", *"nothing")
         await shows(pilot, "No sproc is selected", "its source, with the line", "how often")
         assert screen_of(pilot).count("nothing matches the filter") == 2
+
+
+async def test_panels_do_not_say_that_nothing_is_live_before_anything_was_read() -> None:
+    async with unconnected().run_test(size=(140, 40)) as pilot:
+        await shows(pilot, "No sproc is selected", "nothing was read so far")
+        await until(pilot, lambda: screen_of(pilot).count("nothing answers at") == 2, "why, in the list, too")
+        assert "no sproc is live" not in screen_of(pilot)

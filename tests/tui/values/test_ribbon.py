@@ -117,6 +117,8 @@ def test_a_high_screen_has_high_bars_and_names_more_generations() -> None:
     assert {line[-1] for line in high[9:16]} == {"█"}, "the worst minute is as high as there is room"
     assert 17 >= len(low) < len(high) <= 38
     assert any("and 1 more generation: h" in line for line in one_more())
+    nothing = [line.plain for line in lines_of(Past("a.lua", ByMinute(NOW * MINUTE_MS, {})), 160, 60, height=38)]
+    assert [line[:6].strip() for line in nothing[1:4]] == ["runs", "errors", "gens"], "no high bars of nothing"
 
 
 def one_more() -> list[str]:

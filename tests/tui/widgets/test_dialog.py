@@ -4,6 +4,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from rich.text import Text
+from textual.widgets import Static
 
 from luasprocs_tui.widgets.dialog import Ask, Choose, Confirm, Show
 from tests.tui.pilot import screen_of, unconnected, until
@@ -72,3 +74,14 @@ def is_full(pilot: Pilot[None], height: int) -> bool:
     begin, end = (next((at for at, line in enumerate(lines) if corner in line), 0) for corner in "╭╰")
     buttons = next((at for at, line in enumerate(lines) if "Cancel" in line), 0)
     return (end - begin + 1, end - buttons, "type shop" in lines[buttons - 3]) == (int(height * 0.9), 2, True)
+
+
+async def test_a_reply_has_no_colours_of_a_diff() -> None:
+    async with unconnected().run_test(size=(80, 24)) as pilot:
+        for diff, style in ((False, ""), (True, "red")):
+            await pilot.app.push_screen(Show("a.lua replied", "-13.50", diff=diff))
+            await until(pilot, lambda: "-13.50" in screen_of(pilot), "the reply")
+            shown = pilot.app.screen.query_one("#text Static", Static).content
+            assert isinstance(shown, Text)
+            assert "".join(str(span.style) for span in shown.spans) == style
+            await pilot.press("escape")

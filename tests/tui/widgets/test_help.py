@@ -41,3 +41,12 @@ async def test_what_is_done_here_comes_first() -> None:
         shown = screen_of(pilot)
         assert shown.index(":mark") < shown.index(":theme")
         assert shown.index(":ribbon") < shown.index(":executions")
+
+
+async def test_no_scrollbar_is_left_when_there_is_more_room() -> None:
+    async with unconnected().run_test(size=(120, 40)) as pilot:
+        await pilot.press("question_mark")
+        await shows(pilot, "Follows the runs.")
+        await pilot.resize_terminal(200, 60)
+        await shows(pilot, "Goes to the end.")
+        await until(pilot, lambda: not pilot.app.screen.query_one("#text").show_vertical_scrollbar, "no scrollbar")

@@ -5,6 +5,7 @@ from rich.color import Color
 
 from luasprocs_tui.values.rows import Counters, Row
 from luasprocs_tui.widgets.form import Form
+from luasprocs_tui.widgets.ribbon import Ribbon
 from tests.tui.pilot import filled, screen_of, unconnected, until
 
 
@@ -47,5 +48,22 @@ async def test_without_colours_what_is_wrong_in_a_form_can_be_read(monkeypatch: 
         await until(pilot, lambda: "no such event" in screen_of(pilot), "what is wrong")
         strips = app.screen._compositor.render_strips()
         style = next(part.style for strip in strips for part in strip if "no such event" in part.text)
+        assert style is not None
+        assert abs(brightness(style.color) - brightness(style.bgcolor)) > 100
+
+
+@pytest.mark.parametrize("theme", ["textual-dark", "luasprocs-light", "luasprocs-contrast"])
+async def test_without_colours_why_a_ribbon_cannot_be_read_can_be_read(
+    monkeypatch: pytest.MonkeyPatch, theme: str
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = unconnected()
+    app.theme = theme
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("W")
+        app.screen.query_one(Ribbon).fail("no such ribbon")
+        await until(pilot, lambda: "no such ribbon" in screen_of(pilot), "why")
+        strips = app.screen._compositor.render_strips()
+        style = next(part.style for strip in strips for part in strip if "no such ribbon" in part.text)
         assert style is not None
         assert abs(brightness(style.color) - brightness(style.bgcolor)) > 100
