@@ -17,8 +17,8 @@ T = TypeVar("T")
 SHARE = 0.9
 """Of the screen's height, as `app.tcss` gives it."""
 BORDERS, LEAST = 2, 3
-OTHERS = 5
-"""Lines of a title, a word and buttons: at first, as the sizes of all are not known yet."""
+BUTTONS = 3
+"""Lines of buttons; of all else a line, as long as the sizes are not known yet."""
 
 
 class Dialog(ModalScreen[T]):
@@ -29,7 +29,8 @@ class Dialog(ModalScreen[T]):
     def on_mount(self) -> None:
         """Says how one leaves it."""
         self.query_one(".dialog").border_subtitle = self.LEAVES
-        self._leave(OTHERS)
+        others = (one for one in self.query_one(".dialog").children if one is not self._scrolled)
+        self._leave(sum(BUTTONS if one.has_class("buttons") else 1 for one in others))
         self.screen_layout_refresh_signal.subscribe(
             self, lambda _: self.fit_soon()
         )  # a toast takes lines, and gives them back

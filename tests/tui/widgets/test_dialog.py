@@ -85,3 +85,15 @@ async def test_a_reply_has_no_colours_of_a_diff() -> None:
             assert isinstance(shown, Text)
             assert "".join(str(span.style) for span in shown.spans) == style
             await pilot.press("escape")
+
+
+async def test_a_text_that_fits_has_no_scrollbar() -> None:
+    """A bar that was there for a moment would stay: it takes a column, for which the text takes a line more."""
+    async with unconnected().run_test(size=(80, 24)) as pilot:
+        text = "\n".join(["x" * 68, *(f"line {at}" for at in range(15))])
+        await pilot.app.push_screen(Show("Generation 5", text))
+        await until(pilot, lambda: "line 14" in screen_of(pilot), "the end of the text")
+        for _ in range(5):
+            await pilot.pause()
+        assert "x" * 68 in screen_of(pilot)
+        assert not pilot.app.screen.query_one("#text").show_vertical_scrollbar
