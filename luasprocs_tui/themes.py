@@ -19,7 +19,12 @@ LIGHT = Theme(
     surface="#D8D8D8",
     panel="#D0D0D0",
     dark=False,
-    variables={"footer-key-foreground": "#004578", "text-warning": "#7d4f00", "text-accent": "#7d4f00"},
+    variables={
+        "footer-key-foreground": "#004578",
+        "text-warning": "#7d4f00",
+        "text-accent": "#7d4f00",
+        "boost": "#c8c8c8",
+    },
 )
 """Textual's own light one, but for colours that are too pale to be read on it."""
 CONTRAST = Theme(
@@ -34,9 +39,13 @@ CONTRAST = Theme(
     background="#000000",
     surface="#000000",
     panel="#202020",
-    boost="#303030",
     text_alpha=1.0,
-    variables={"block-cursor-background": "#ffff00", "block-cursor-foreground": "#000000", "text-muted": "#ffffff"},
+    variables={
+        "block-cursor-background": "#ffff00",
+        "block-cursor-foreground": "#000000",
+        "text-muted": "#ffffff",
+        "boost": "#303030",
+    },
 )
 NAMES = {"dark": "textual-dark", "light": LIGHT.name, "contrast": CONTRAST.name}
 _RED, _GREEN, _YELLOW = (255, 85, 105), (152, 224, 36), (253, 171, 51)

@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 from luasprocs_tui import messages
 from luasprocs_tui.screens.polled import PolledScreen
-from luasprocs_tui.values.freshness import Freshness
+from luasprocs_tui.values.freshness import READING, Freshness
 from luasprocs_tui.values.numbers import age
 from luasprocs_tui.values.safe import clean
 from luasprocs_tui.widgets.drawing import draw
@@ -97,7 +97,7 @@ class DataScreen(PolledScreen, Generic[T]):
     def _state(self) -> str:
         now_s, error = time.monotonic(), self._freshness.error
         if self._freshness.read_at_s is None:
-            return "can't be read" if error else "reading …"
+            return "can't be read" if error else READING
         if self._freshness.stale(now_s):
             return f"data {age(self._freshness.age_s(now_s))} old: {error or 'no answer'}"
         return self.fresh()

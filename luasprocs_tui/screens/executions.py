@@ -19,7 +19,7 @@ from luasprocs_tui.values.cascade import chain_of
 from luasprocs_tui.values.columns import CELL_CHARACTERS
 from luasprocs_tui.values.execution_lines import COLUMNS, MEASURED, NONE, counted_of, line_of, said_of
 from luasprocs_tui.values.filters import EXECUTIONS_HINT, NO_MATCH, execution_matcher, problem_of
-from luasprocs_tui.values.freshness import Freshness
+from luasprocs_tui.values.freshness import READING, Freshness
 from luasprocs_tui.values.numbers import short_number
 from luasprocs_tui.values.safe import clean
 from luasprocs_tui.values.sheets import as_json
@@ -178,7 +178,7 @@ class ExecutionsScreen(PolledScreen):
     def _say_none(self) -> None:
         """Why there are no rows."""
         none = NONE if not self._kept else NO_MATCH
-        self.query_one(Table).none = none if self._freshness.read_at_s is not None else self._freshness.error
+        self.query_one(Table).none = none if self._freshness.read_at_s is not None else self._freshness.error or READING
 
     def _show_all(self) -> None:
         self._records, self._kinds, self._new, self._stopped = [], Kinds(), 0, False

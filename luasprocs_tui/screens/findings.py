@@ -50,7 +50,7 @@ class FindingsScreen(StateTable[Finding | Group], Acknowledging):
     PLACE = "findings"
     heading = "What is wrong"
     NONE = "nothing"
-    WRAPS = True
+    WRAPS = GROWS = True
     UNSORTED = "the worst first"
     COLUMNS = (
         Column("FINDING", 12, 16),

@@ -17,6 +17,7 @@ from luasprocs_tui import messages
 from luasprocs_tui.screens.data import DataScreen
 from luasprocs_tui.screens.sorting import Sorted
 from luasprocs_tui.values.filters import LINES_HINT, NO_MATCH, line_matcher, problem_of
+from luasprocs_tui.values.freshness import READING
 from luasprocs_tui.values.safe import clean
 from luasprocs_tui.values.sorting import sort_key
 from luasprocs_tui.widgets.drawing import draw
@@ -40,6 +41,8 @@ class TableScreen(Sorted, DataScreen[Sequence[T]], Generic[T]):
     """Whether a row can be opened."""
     WRAPS: ClassVar[bool] = False
     """Whether what is said below takes several lines."""
+    GROWS: ClassVar[bool] = False
+    """Whether it takes as many as it needs."""
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "Back", id="live.back")]
 
     def __init__(self) -> None:
@@ -119,10 +122,13 @@ class TableScreen(Sorted, DataScreen[Sequence[T]], Generic[T]):
         super().say()
         if self.is_mounted:
             none = NO_MATCH if self._rows else self.NONE
-            self.query_one(Table).none = none if self._freshness.read_at_s is not None else self._freshness.error
+            self.query_one(Table).none = (
+                none if self._freshness.read_at_s is not None else self._freshness.error or READING
+            )
             row, problem = self.selected, problem_of(self.query_one(TypedLine).value)
             said = problem or (self.about(row) if row is not None else "")
-            draw(self, "#detail", Text(clean(said, 1000), no_wrap=not self.WRAPS, overflow="ellipsis"))
+            text = Text(clean(said, 1000), no_wrap=not self.WRAPS, overflow="ellipsis")
+            draw(self, "#detail", text, sized=self.GROWS)
 
     def fresh(self) -> str:
         if not self._rows:

@@ -28,7 +28,7 @@ class OutagesScreen(StateTable[Outage], Acknowledging):
     heading = "Outages"
     OPENS = False
     NONE = "none is known"
-    WRAPS = True
+    WRAPS = GROWS = True
     UNSORTED = "the newest first"
     COLUMNS = (
         Column("FROM (UTC)", 19, 19),

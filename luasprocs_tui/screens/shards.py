@@ -24,7 +24,7 @@ class ShardsScreen(StateTable[ShardFacts]):
     heading = "Shards"
     OPENS = False
     NONE = "this is no cluster"
-    WRAPS = True
+    WRAPS = GROWS = True
     UNSORTED = "those with a problem first"
     COLUMNS = (
         Column("PRIMARY", 15, 40),

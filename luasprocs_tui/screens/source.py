@@ -16,6 +16,7 @@ from luasprocs_tui.screens.base import SprocActions
 from luasprocs_tui.screens.polled import PolledScreen
 from luasprocs_tui.screens.reading import read_source
 from luasprocs_tui.values.error_lines import line_of_error, without_name
+from luasprocs_tui.values.freshness import READING
 from luasprocs_tui.values.numbers import ID_SHOWN
 from luasprocs_tui.values.safe import clean
 from luasprocs_tui.widgets.drawing import draw
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from luasprocs_tui.backend.protocol import Backend
     from luasprocs_tui.values.rows import Row
     from luasprocs_tui.values.snapshots import State
-
-READING = "reading …"
 
 
 class SourceScreen(SprocActions, PolledScreen):

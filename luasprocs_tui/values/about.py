@@ -11,6 +11,7 @@ from luasprocs.language.metadata import says_yes
 from luasprocs.server.readable_errors import readable_error
 from luasprocs.state.stats import Stats
 from luasprocs_tui.values.error_lines import without_name
+from luasprocs_tui.values.freshness import READING
 from luasprocs_tui.values.numbers import ID_SHOWN, short_number, short_rate, short_us, spark
 from luasprocs_tui.values.safe import clean
 from luasprocs_tui.values.times import clock, passed_since
@@ -88,7 +89,7 @@ def runs_of(row: Row, about: About | None, rates: Rates, width: int) -> Text:
         ),
     ]
     if about is None:
-        return Text("\n").join([*lines, Text("reading …", "dim")])
+        return Text("\n").join([*lines, Text(READING, "dim")])
     stats = about.stats
     took = f"p50 {short_us(stats.p50_us)}  p99 {short_us(stats.p99_us)}  "
     counts = (

@@ -7,6 +7,8 @@ from typing import NamedTuple
 from luasprocs_tui.values.numbers import age
 
 STALE_AFTER_S = 6.0
+READING = "reading …"
+"""Where something is shown once it was read."""
 
 
 class Freshness(NamedTuple):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 from textual.widget import Widget
 
+from luasprocs_tui.values.freshness import READING
 from luasprocs_tui.values.ribbon import SPANS, lines_of
 from luasprocs_tui.widgets.drawing import in_theme
 
@@ -71,7 +72,7 @@ class Ribbon(Widget):
 
     def render(self) -> Text:
         if self.past is None:
-            return in_theme(Text(self._failed or "reading …", "red" if self._failed else "dim"))
+            return in_theme(Text(self._failed or READING, "red" if self._failed else "dim"))
         chosen, width = self.chosen, max(1, self.size.width)
         return Text("\n").join(lines_of(self.past, width, self.minutes, chosen.generation if chosen else 0, self._room))
 

@@ -95,7 +95,7 @@ async def test_a_source_says_first_how_its_sproc_is() -> None:
     ("made", "rows", "said"),
     [
         (HistoryScreen, [GENERATION], "Totals include the VAT of some by Ben"),
-        (OutagesScreen, [OUTAGE], "once you have dealt with it"),
+        (OutagesScreen, [OUTAGE._replace(from_ms=5, sources=(), sprocs=()), OUTAGE], "once you have dealt with it"),
     ],
 )
 async def test_what_is_said_of_a_row(made: Callable[[], BaseScreen], rows: list[object], said: str) -> None:
@@ -103,6 +103,8 @@ async def test_what_is_said_of_a_row(made: Callable[[], BaseScreen], rows: list[
         screen = made()
         await pilot.app.push_screen(screen)
         screen.show(rows)  # type: ignore[attr-defined]
+        await pilot.pause()
+        await pilot.press("G")
         await until(pilot, lambda: said in " ".join(screen_of(pilot).split()), said)
 
 

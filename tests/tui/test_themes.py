@@ -64,3 +64,13 @@ async def test_without_colours_an_error_can_be_read(monkeypatch: pytest.MonkeyPa
         assert style is not None
         text, ground = (tuple((color or Color.default()).get_truecolor()) for color in (style.color, style.bgcolor))
         assert contrast(text, ground) >= READABLE
+
+
+@pytest.mark.parametrize("theme", ["textual-dark", "luasprocs-light", "luasprocs-contrast"])
+async def test_a_filter_stands_out_from_what_is_said_beside_it(theme: str) -> None:
+    app = unconnected()
+    app.theme = theme
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("slash", *"orders", "enter")
+        filtered, said = (app.screen.query_one(one).background_colors[1] for one in ("#filter", "#detail"))
+        assert filtered != said
