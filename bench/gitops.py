@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SPROCS = 10_000
 ROUNDS = 15
-REST_OVER_S = 10.0
+REST_OVER_S = 60.0
 KEYS = Keys()
 LUASPROCS = str(Path(sys.executable).with_name("luasprocs"))
 _QUIET = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}

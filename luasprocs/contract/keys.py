@@ -12,7 +12,6 @@ from typing import overload
 from luasprocs.errors import SettingsError
 
 LIBRARY = "luasprocs"
-_TAG = re.compile(r"\{(luasprocs(?:-[0-9]+)?)\}:")
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.:-]{1,64}|\{[A-Za-z0-9_.:-]{1,62}\}")
 
 
@@ -22,6 +21,8 @@ class Key:
 
     `stem`: what stands between the fixed parts of the name. `kind`: Redis' word for its type, or "channel". `each`: what stands
     behind the prefix of a family, as in `<name>`. `checked`: a sync looks at its type and repairs it. `healed`: what does.
+    `shared`: a channel that a daemon hears in all registries of a server. Its namespace stands behind: a pattern that begins
+    with `*` costs the server much at whatever anybody publishes.
     """
 
     stem: str
@@ -30,6 +31,7 @@ class Key:
     each: str = ""
     checked: bool = False
     healed: str = "luasprocs sync repairs it"
+    shared: bool = False
     attribute: str = field(default="", init=False)
 
     def __set_name__(self, _: type, name: str) -> None:
@@ -44,7 +46,10 @@ class Key:
 
     def within(self, keys: Keys) -> str:
         """Its name in one registry; of a family the prefix."""
-        return f"{keys.prefix}__*_Sproc_{self.stem}_" + ("" if self.each else "*__")
+        name = f"__*_Sproc_{self.stem}_" + ("" if self.each else "*__")
+        if self.shared and keys.namespace:
+            return f"{Keys(tag=keys.tag).prefix}{name}:{keys.namespace}"
+        return keys.prefix + name
 
     @property
     def shown(self) -> str:
@@ -70,12 +75,7 @@ class Keys:
     revision = Key("Revision", "hash", "what is applied: see below", checked=True)
     history = Key("History", "stream", "one entry per generation: see below", checked=True)
     blobs = Key("Blobs", "hash", "sources that the last generations replaced, by git blob id", checked=True)
-    replaced = Key(
-        "Replaced",
-        "zset",
-        "each of these blob ids, scored by the last generation that replaced it; tells when a source can be removed",
-        checked=True,
-    )
+    replaced = Key("Replaced", "zset", "each of these, scored by the last generation that replaced it", checked=True)
     digests = Key(
         "Digests",
         "hash",
@@ -223,8 +223,9 @@ class Keys:
     markers = Key(
         "Markers",
         "channel",
-        "`secret begin depth roots origin name` and `secret end` around a run: events between the two were caused by it, in each "
-        "registry of the server",
+        "`secret begin depth roots origin name`, `secret end` around a run: events between them were caused by it, in each "
+        "registry of the server; a namespace stands behind, `__*_Sproc_Markers_*__:shop`",
+        shared=True,
     )
     generations = Key("Generations", "channel", "`secret generation`, published inside each apply's MULTI")
     wakes = Key(
@@ -277,20 +278,19 @@ class Keys:
         return f"{self.library}_{name}"
 
 
-def everyones(channel: Key) -> bytes:
-    """The pattern of a channel in all registries of a server."""
-    return b"*" + channel.within(Keys()).replace("*", r"\*").encode()
+def everyones(channel: Key, tag: str = "") -> bytes:
+    """The pattern of a shared channel in all registries of a server, in a cluster of those with the same tag."""
+    return channel.within(Keys(tag=tag)).replace("*", r"\*").encode() + b"*"
 
 
 def keys_of(channel: Key, name: bytes) -> Keys:
-    """The registry that a channel's name belongs to.
+    """The registry that a shared channel's name belongs to.
 
     Raises:
         SettingsError: there is none that can be.
     """
-    prefix = name.decode("utf-8", "replace").removesuffix(channel.within(Keys()))
-    tag = _TAG.match(prefix)
-    return Keys(prefix[tag.end() if tag else 0 :].removesuffix(":"), tag[1] if tag else "")
+    tagged, _, namespace = name.decode("utf-8", "replace").partition(channel.within(Keys()))
+    return Keys(namespace.removeprefix(":"), tagged[1:-2])
 
 
 KEYS: tuple[Key, ...] = tuple(one for one in vars(Keys).values() if isinstance(one, Key))

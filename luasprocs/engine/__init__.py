@@ -21,13 +21,13 @@ from luasprocs.language.needs import NOTHING
 if TYPE_CHECKING:
     from luasprocs.language.needs import Needs
 
-VERSION = 38
+VERSION = 39
 """Raised with every change of the engine's text, or of what it is made from: an older luasprocs must not undo it."""
 TEXTS = {
-    35: "ea4dae0384d37e75da0b5d6dfd1f8ecd492b522c",
     36: "9ee5e80101377792e6107f3bd4e13dfbabfc94c4",
     37: "ba3ea617f72ca8bf50f5f53ce548e6d87910a379",
     38: "99127e1bd75f3f478c5a2f76aa03640562946969",
+    39: "2a7dd304750b9894d19212628ec184079f4b719d",
 }
 """The last VERSIONs, and the ids of their texts for one registry. A VERSION that somebody may run keeps its text."""
 

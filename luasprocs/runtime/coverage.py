@@ -11,6 +11,7 @@ from redis import exceptions
 
 from luasprocs.runtime.catchup import scan
 from luasprocs.runtime.log import log
+from luasprocs.runtime.pace import rest_s
 from luasprocs.runtime.shard_state import COVER
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Coverage:
     async def run(self) -> None:
         """Sends heartbeats at a pace of their own: a backlog of events, or a slow tick, doesn't hold them up."""
         while True:
-            await asyncio.sleep(BEAT_EVERY_S)
+            await asyncio.sleep(rest_s(BEAT_EVERY_S))
             if self._numbering.now is not None:
                 self.beat(self._numbering.now)
 

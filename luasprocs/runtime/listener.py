@@ -80,8 +80,7 @@ class Listener(Wire):
         self._channels: dict[bytes, Layout] = {}
         self._patterns: dict[bytes, Layout] = {}
         self._ticks, self._markers = keys.ticks.encode(), keys.markers.encode()
-        self.everyone = everyones(Keys.markers)
-        self._tag = f"{{{keys.tag}}}:".encode() if keys.tag else b""
+        self.everyone = everyones(Keys.markers, keys.tag)
         self._asked_s: dict[bytes, float] = {}
         self._generations, self._wakes = keys.generations.encode(), keys.wakes.encode()
         self._marks = False
@@ -240,16 +239,10 @@ class Listener(Wire):
                 self._unproven([b"pmessage", self.everyone, channel, payload])
             return
         assert self._control is not None  # noqa: S101
-        if not self._beside(channel):
-            return
         if not payload.startswith(numbering.foreign.get(channel) or b" ") and self._may_ask(channel):
             numbering.hold()
             self._control.foreigner(channel)
         numbering.foreign_marker(channel, payload)
-
-    def _beside(self, channel: bytes) -> bool:
-        """Whether a channel is of a registry on this very server: a cluster brings messages from all of its nodes."""
-        return channel.startswith(self._tag) if self._tag else True
 
     def _may_ask(self, channel: bytes) -> bool:
         now_s, known = time.monotonic(), self._asked_s

@@ -15,6 +15,7 @@ from redis import exceptions
 from luasprocs.contract.encoding import raw, time_ms
 from luasprocs.contract.limits import LEASE_TICKS
 from luasprocs.runtime.log import log
+from luasprocs.runtime.pace import rest_s
 from luasprocs.runtime.wire import packed
 from luasprocs.state.daemons import parse_heartbeats
 
@@ -44,7 +45,7 @@ class Listeners:
 
     async def run(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(rest_s(LOOK_EVERY_S))
             try:
                 await self._look()
             except exceptions.ResponseError as error:

@@ -12,6 +12,7 @@ from redis import exceptions
 
 from luasprocs.language.metadata import typed
 from luasprocs.runtime.log import log
+from luasprocs.runtime.pace import rest_s
 from luasprocs.runtime.wire import connect
 from luasprocs.server.errors import is_busy, is_forbidden
 
@@ -38,7 +39,7 @@ class Watchdog:
         while True:
             if await self._answers():
                 self._link.said.forget("watchdog")
-                await asyncio.sleep(LOOK_EVERY_S * 4)
+                await asyncio.sleep(rest_s(LOOK_EVERY_S * 4))
             else:
                 await stop_overdue(self._link.address, self._numbering.bindings, self._link.said)
                 await asyncio.sleep(LOOK_EVERY_S / 5)

@@ -93,7 +93,7 @@ def rule(
     own_globs = ("~*",) if "*" in globs else tuple(f"~{glob}" for glob in globs)  # nothing may stand behind `~*`
     patterns = _patterns(keys, cluster=cluster)
     reached = tuple(f"~{pattern}" for pattern in patterns)
-    channels = tuple(f"&{pattern}" for pattern in patterns)
+    channels = tuple(f"&{pattern}" for pattern in (*patterns, *_markers(keys, cluster=cluster)))
     asking, marks, carried = map(_plus, (_CLUSTER, "get exists", _CARRYING_OVER) if cluster else ("", "", ""))
     match role:
         case "daemon":
@@ -153,6 +153,14 @@ def _patterns(keys: Keys, *, cluster: bool) -> tuple[str, ...]:
     if not cluster:
         return (registry_pattern(keys),)
     return _on_shards(registry_pattern(keys)), "{*}:" + escaped(keys.mark_prefix) + "*"
+
+
+def _markers(keys: Keys, *, cluster: bool) -> tuple[str, ...]:
+    """The channel that a namespace doesn't stand before."""
+    if not keys.namespace:
+        return ()
+    name = escaped(keys.markers)
+    return (_on_shards(name) if cluster else name,)
 
 
 def _on_shards(pattern: str) -> str:

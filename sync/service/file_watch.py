@@ -61,7 +61,7 @@ class FileWatch:
                 *paths,
                 watch_filter=matters,
                 debounce=40,
-                step=20 if names is None else 50,
+                step=40 if names is None else 50,
                 stop_event=stop,
                 recursive=names is None,
             ):

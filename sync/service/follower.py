@@ -262,6 +262,8 @@ class Follower:
         while True:
             with contextlib.suppress(RedisError):
                 self._watch(await asyncio.to_thread(self._fleet.places))
+            if self._watches and self._fleet.cluster is None:
+                return  # of a single server nothing comes or goes
             await asyncio.sleep(RETRY_FIRST_S if not self._watches else LOOK_EVERY_S)
 
     def _watch(self, places: dict[str, Keys]) -> None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sync.service.supervisor import Supervisor
 
 EVERY_S = 2.0
-REST_FACTOR, REST_FACTOR_WRONG = 200, 20
+REST_FACTOR, REST_FACTOR_WRONG = 400, 20
 """How many times its own duration a look at every sproc waits for the next, unless it is asked for: if all was well, and if it
 has seen what a sync, or a moment, may have put right by now.
 """

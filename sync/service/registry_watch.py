@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
 
+from luasprocs.runtime.pace import rest_s
 from luasprocs.runtime.wire import Wire, connect, packed
 from luasprocs.server.errors import connection_closed, reply_timeout
 from luasprocs.server.guide_errors import GuideError
@@ -85,7 +86,7 @@ async def watch_registry(
                         if await guides.name_another(server):
                             break
                     lost = (told.lost, asking.lost)
-                    await asyncio.wait(lost, timeout=PING_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.wait(lost, timeout=rest_s(PING_EVERY_S), return_when=asyncio.FIRST_COMPLETED)
         finally:
             asking.close()
     except TimeoutError as error:

@@ -12,7 +12,7 @@ from luasprocs.contract import lua, records
 from luasprocs.contract.cluster import CLUSTER_CHUNKS
 from luasprocs.contract.codes import Status, Trigger
 from luasprocs.contract.functions import FUNCTIONS
-from luasprocs.contract.keys import KEYS, Keys
+from luasprocs.contract.keys import KEYS, Keys, everyones, keys_of
 from luasprocs.contract.metadata import KEYS as METADATA
 from luasprocs.contract.page import page
 from luasprocs.contract.records import names_of
@@ -37,12 +37,24 @@ def test_each_key_has_a_name_of_its_own_below_its_namespace():
     keys = Keys("shop")
     names = [key.within(keys) for key in KEYS]
     assert len(set(names)) == len(names)
-    assert all(name.startswith("shop:__*_Sproc_") for name in names)
+    assert keys.markers == "__*_Sproc_Markers_*__:shop"
+    assert all(name.startswith("shop:__*_Sproc_") for name in names if name != keys.markers)
     assert {key.attribute: getattr(keys, key.attribute) for key in KEYS} == {
         key.attribute: key.within(keys) for key in KEYS
     }
     assert keys.executions == "shop:__*_Sproc_Executions_*__"
     assert keys.name("a.lua") == "shop:__*_Sproc_Name_a.lua"
+
+
+@pytest.mark.parametrize("keys", [Keys(), Keys("shop"), Keys("{shop}"), Keys("a.b:c"), Keys("shop", "luasprocs-7")])
+def test_a_channel_of_markers_tells_its_registry(keys):
+    assert keys_of(Keys.markers, keys.markers.encode()) == keys
+
+
+def test_no_event_has_a_channel_that_begins_like_the_pattern_of_all_markers():
+    """With a pattern that begins with `*` the server looks through the whole channel of each event: a tenth of a SET."""
+    assert everyones(Keys.markers) == rb"__\*_Sproc_Markers_\*__*"
+    assert everyones(Keys.markers, "luasprocs-7") == rb"{luasprocs-7}:__\*_Sproc_Markers_\*__*"
 
 
 def test_the_server_has_the_functions_of_the_contract_and_their_flags(server):

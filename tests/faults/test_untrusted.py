@@ -186,15 +186,15 @@ def test_missing_arguments_are_told_with_the_usage(server, name):
 LOOP = "-- event=set\n-- key={}:*\nredis.call('SELECT', {})\nredis.call('SET', '{}:1', 1)\n"
 
 
-@pytest.mark.parametrize("db", [0, 1])
-def test_a_chain_through_two_registries_of_one_server_ends_at_depth_8(server, db):
-    one, other = Keys("one"), Keys("other")
+@pytest.mark.parametrize(("namespace", "db"), [("one", 0), ("", 1)])
+def test_a_chain_through_two_registries_of_one_server_ends_at_depth_8(server, namespace, db):
+    one, other = Keys(namespace), Keys("other")
     admin, there = server.client(), server.client(db=db)
     put(admin, sproc("a.lua", LOOP.format("a", db, "b")), keys=one)
     put(there, sproc("b.lua", LOOP.format("b", 0, "a")), keys=other)
     url = f"redis://127.0.0.1:{server.port}/{{}}"
     with (
-        DaemonProcess(url.format(0), before=("--namespace", "one")) as first,
+        DaemonProcess(url.format(0), before=("--namespace", namespace)) as first,
         DaemonProcess(url.format(db), before=("--namespace", "other")) as second,
     ):
         admin.set("a:0", "x")
