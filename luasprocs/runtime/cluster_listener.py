@@ -213,13 +213,19 @@ class ClusterListener(Listener):
             self._steps.popleft()
 
     async def _weigh(self, step: _Step) -> None:
-        """Waits for what can be known; meanwhile all waits that comes."""
-        step.brought = await step.migration.brought() if step.migration else None
-        if step.brought is None and self._control is not None and (step.late or self._new_in(step, step.after.here)):
-            await self._control.unknown(late=step.late)
-        if self.open:
-            self._go_on()
-            self.flushed()
+        """Waits for what can be known; meanwhile all waits that comes. If the link ends, events may go on without it."""
+        try:
+            step.brought = await step.migration.brought() if step.migration else None
+            if (
+                step.brought is None
+                and self._control is not None
+                and (step.late or self._new_in(step, step.after.here))
+            ):
+                await self._control.unknown(late=step.late)
+        finally:
+            if self.open:
+                self._go_on()
+                self.flushed()
 
     def _settle(self, step: _Step) -> None:
         step.returning = step.before.returning(step.after)

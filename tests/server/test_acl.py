@@ -170,6 +170,7 @@ def test_a_deployer_writes_its_registry_and_nothing_else(filled, keys):
     assert client.xrevrange(keys.history)
     assert client.zrangebyscore(keys.replaced, "-inf", 1) == []
     assert client.info()["run_id"]
+    assert client.publish(keys.markers, "end") == 0, "calls of a sproc that is bound to events publish"
     refused(client, "GET", "app:1")
     refused(client, "SET", "app:1", "x")
     refused(client, "CONFIG", "GET", "requirepass")
@@ -214,6 +215,7 @@ def test_a_rule_covers_no_other_namespace(server):
     shop = user_of(server, "deployer", Keys("shop"))
     for other in (Keys(""), Keys("shop2"), Keys("{shop}"), Keys("a:shop")):
         refused(shop, "HSET", other.revision, "commit", "x")
+        refused(shop, "PUBLISH", other.markers, "end")
     bare = user_of(server, "viewer", Keys(""))
     refused(bare, "HGETALL", Keys("shop").revision)
 
