@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 SHOWN_MS = 120_000
 """What was dark and when it came back stays so long, unless somebody takes it away."""
+_SLACK_MS = 10_000
+"""A daemon is called gone some seconds after its last heartbeat."""
 _DARK = {FindingCode.NO_DAEMON: "no daemon lived", FindingCode.UNREACHABLE: "the server took no writes"}
 
 
@@ -30,7 +32,7 @@ class Watch:
     """Looks at one state after the other, for what was dark and is not any more."""
 
     def __init__(self) -> None:
-        self._since_ms = 0.0
+        self._since_ms = self._lit_ms = 0.0
         self._what = ""
         self._card: Card | None = None
 
@@ -38,16 +40,26 @@ class Watch:
         """The card to show now."""
         if what := _dark(state):
             self._since_ms, self._what, self._card = (
-                self._since_ms or _began_ms(state) or now_ms,
+                self._since_ms or self._began_ms(state) or now_ms,
                 self._what or what,
                 None,
             )
         elif self._since_ms and state.snapshot is not None:
             self._card = Card(self._since_ms, now_ms, self._what)
             self._since_ms, self._what = 0.0, ""
+        if not what and state.snapshot is not None:
+            self._lit_ms = now_ms
         if self._card is not None and now_ms - self._card.until_ms > SHOWN_MS:
             self._card = None
         return self._card
+
+    def _began_ms(self, state: State) -> float:
+        """As a finding says, unless it was seen not to be dark after that: daemons that stop in order leave no trace, so the finding
+        may be dated by one that died long before.
+        """
+        found = state.snapshot.findings if state.snapshot and not state.error else ()
+        began = next((one.since_ms for one in found if one.code in _DARK), 0)
+        return began if began >= self._lit_ms - _SLACK_MS else self._lit_ms
 
     def close(self) -> bool:
         """Shows it no more. Whether there was one."""
@@ -60,11 +72,6 @@ def _dark(state: State) -> str:
         return "the server was away" if state.snapshot is not None else ""
     found = state.snapshot.findings if state.snapshot else ()
     return next((said for one in found if (said := _DARK.get(one.code, ""))), "")
-
-
-def _began_ms(state: State) -> float:
-    found = state.snapshot.findings if state.snapshot and not state.error else ()
-    return next((one.since_ms for one in found if one.code in _DARK), 0)
 
 
 def text_of(card: Card, snapshot: Snapshot) -> str:
@@ -86,7 +93,3 @@ def text_of(card: Card, snapshot: Snapshot) -> str:
 
 def _length(cost: list[Outage]) -> str:
     return age(max((one.to_ms - one.from_ms for one in cost if one.sources), default=0) / 1000)
-
-
-_SLACK_MS = 10_000
-"""A daemon is called gone some seconds after its last heartbeat."""

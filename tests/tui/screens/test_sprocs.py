@@ -23,6 +23,7 @@ from luasprocs.server.registry import Registry
 from luasprocs_tui.app import TuiApp
 from luasprocs_tui.values.rows import Counters, Row
 from luasprocs_tui.values.sproc_line import line_of
+from luasprocs_tui.widgets.source import SourceView
 from luasprocs_tui.widgets.table import Table
 from tests.live import put, sproc
 from tests.tui.pilot import (
@@ -203,7 +204,7 @@ async def test_a_fuzzed_registry_never_crashes_the_screen(server: Server):
         for _ in range(8):
             assert_harmless(screen_of(pilot))
             await pilot.press("enter")
-            await until(pilot, lambda: "line" in text_of(pilot, "#title"), "the source")
+            await until(pilot, lambda: any(one.text for one in pilot.app.screen.query(SourceView)), "the source")
             assert_harmless(screen_of(pilot))
             await pilot.press("escape", "pagedown")
 

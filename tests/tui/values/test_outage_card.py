@@ -78,3 +78,13 @@ def test_gaps_of_one_stretch_are_one_outage() -> None:
         (60_000, 61_000, ("a",), (), True),
         (1000, 6000, ("a", "b"), ("t.lua",), True),
     ]
+
+
+def test_it_was_not_dark_while_the_screen_saw_a_daemon() -> None:
+    watch = Watch()
+    late_ms = NOW_MS + 600_000
+    assert watch.look(state(), late_ms) is None
+    assert watch.look(state(FindingCode.NO_DAEMON), late_ms + 2000) is None  # dated by one that died ten minutes ago
+    card = watch.look(state(), late_ms + 14_000)
+    assert card is not None
+    assert text_of(card, state().snapshot or Snapshot(Revision(), (), 0.0)).startswith("Back: no daemon lived for 14s.")
