@@ -54,8 +54,8 @@ class Watch:
         return self._card
 
     def _began_ms(self, state: State) -> float:
-        """As a finding says, unless it was seen not to be dark after that: daemons that stop in order leave no trace, so the finding
-        may be dated by one that died long before.
+        """As a finding says, unless it was seen not to be dark after that: daemons that stop in order leave no trace,
+        so the finding may be dated by one that died long before.
         """
         found = state.snapshot.findings if state.snapshot and not state.error else ()
         began = next((one.since_ms for one in found if one.code in _DARK), 0)
