@@ -69,7 +69,7 @@ SHOWN = {
     ),
     "cascade": ("cascade: 3 runs from one event", "orders/new.lua", "stock/reserve.lua", "set buy:7 →", "nobody sells"),
     "outage": ("Back: no daemon lived for", "were not seen", "stock/reserve.lua catches up by", "ERR/S", "(esc)"),
-    "record": ("status    error", "> 6", "ERR orders/check.lua:6: order", "is odd"),
+    "record": ("status  error", "> 6", "ERR orders/check.lua:6: order", "is odd"),
 }
 """What each picture must show; tests/test_pictures.py looks for it in the files."""
 
@@ -228,7 +228,7 @@ async def tour(url: str) -> None:
         for keys, said, shows in (
             ((), "luasprocs-tui: what is wrong comes first", ("FAILING orders/check.lua", "ERR/S", "is odd")),
             (("F",), "F: what failed, as it comes", ("orders/check.lua", "error", "is odd")),
-            (("k", "enter"), "enter: a run that failed, with the line of its error", ("status    error", "> 6")),
+            (("k", "enter"), "enter: a run that failed, with the line of its error", ("status  error", "> 6")),
             (("t",), "t: the same run on a throw-away server", ("the same source", "as it is now")),
             (("escape", "W"), "W: since when, and by which commit", ("Since when: orders/check.lua", "◆")),
         ):
