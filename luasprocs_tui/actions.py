@@ -73,7 +73,7 @@ ACTIONS = (
     Action("find", "f", "Find", "Jumps to a match and keeps the other rows.", ("executions",), takes="TEXT", moves=True),
     Action("next_match", "n", "Next", "Goes to the next match.", ("executions",), shown=False, moves=True),
     Action("previous_match", "N", "Previous", "Goes to the match before.", ("executions",), shown=False, moves=True),
-    Action("each", "a", "Each", "Shows each run, or one line for those that say the same.", ("executions",)),
+    Action("each", "a", "Each", "Shows each run, or one line for those that say the same.", ("executions", "jobs")),
     Action("mark", "space", "Mark", "Marks the row; actions apply to all marked ones.", _MARKED, shown=False),
     Action("mark_all", "asterisk", "Mark all", "Marks all that the filter shows, or none.",
            ("cron", "jobs"), shown=False, display="*"),

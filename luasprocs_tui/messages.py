@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
     from luasprocs.state.executions import Execution
+    from luasprocs.state.jobs import JobRecord
     from luasprocs_tui.values.about import About
     from luasprocs_tui.values.places import Place
     from luasprocs_tui.values.replays import Compared
@@ -190,7 +191,14 @@ class OpenSchedules(Open):
 
 
 class OpenJobs(Open):
-    """The async runs."""
+    """The async runs, those together that say the same."""
+
+
+@dataclass(eq=False, repr=False)
+class OpenEachJob(Open):
+    """Each of them. `alike`: one of those that say the same as this one; None: of all."""
+
+    alike: JobRecord | None = None
 
 
 class OpenFailures(Open):

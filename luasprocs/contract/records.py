@@ -161,6 +161,7 @@ HEARTBEAT: Fields = (
     Field("covers", "each source to the first tick from which this daemon numbers it without a break"),
     Field("host", "where it runs"),
     Field("pid", "its process", number=True),
+    Field("version", "of its luasprocs"),
     Field("started", "since when (unix seconds, by its own clock)", number=True),
     Field("lag", "events read and not yet run", number=True),
     Field("read", "events read since it started", number=True),

@@ -29,6 +29,7 @@ class DaemonInfo(NamedTuple):
     `covers`: event source to the first tick that it numbers without a break. `lag`: events read and not yet run; `read`: events
     read; `runs`: events run; `jobs`: async runs under way; `started_s`: unix time, by its own clock. `waits`: what can't go on
     there, `schedules`, `jobs` or `retries`, to why. `ignored`: messages that did not come from the engine, since it connected.
+    `version`: of its luasprocs, "" of one that does not say so.
     """
 
     id: str
@@ -45,6 +46,7 @@ class DaemonInfo(NamedTuple):
     jobs: int = 0
     ignored: int = 0
     waits: Mapping[str, str] = {}
+    version: str = ""
 
     def age_ms(self, now_ms: int) -> int:
         """How long ago it was heard of, by the server's clock."""
@@ -112,6 +114,7 @@ def _parse(name: str, beat: str) -> DaemonInfo | None:
         runs=_count(said.get("runs")),
         jobs=_count(said.get("jobs")),
         ignored=_count(said.get("ignored")),
+        version=_string(said.get("version")),
         waits={what: _string(why) for what, why in waits.items()} if isinstance(waits, dict) else {},
     )
 

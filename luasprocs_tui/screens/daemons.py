@@ -58,6 +58,7 @@ class DaemonsScreen(StateTable[Beat]):
         Column("RUNS", 5, 6, right=True),
         Column("JOBS", 4, 5, right=True),
         Column("HEARS", 5, 7, right=True, rank=1),
+        Column("VERSION", 7, 12, rank=3),
     )
     BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("daemons")]
 
@@ -78,6 +79,7 @@ class DaemonsScreen(StateTable[Beat]):
             age(max(0.0, row.until_ms / 1000 - one.started_s)) if one.started_s else "",
             *(short_number(number) for number in (one.lag, one.read, one.runs, one.jobs)),
             f"{row.shards}/{row.of}" if row.of > 1 else "yes" if row.shards else "no",
+            one.version,
         )
         tone = "bad" if not row.alive else "warn" if one.waits else "ok"
         return Line(one.id, cells, tone, {"bad": "●", "warn": "◐"}.get(tone, " "))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -11,6 +12,7 @@ from luasprocs.contract.codes import JobState
 from luasprocs.state.jobs import JobRecord
 from luasprocs_tui import actions, messages
 from luasprocs_tui.screens.lists import TableScreen
+from luasprocs_tui.values.alike import without_numbers
 from luasprocs_tui.values.columns import Column, Line
 from luasprocs_tui.values.error_lines import without_name
 from luasprocs_tui.values.numbers import age
@@ -45,40 +47,89 @@ def facts(job: JobRecord) -> str:
 _TONES = {"dead": "bad", "stalled": "bad", "delayed": "off", "waiting": "off"}
 
 
+_SPROC, _STATE, _TRY = Column("SPROC", 26, 40), Column("STATE", 7, 8), Column("TRY", 3, 5, right=True)
+_AGE, _DUE = Column("AGE", 4, 6, right=True), Column("DUE", 4, 6, right=True, rank=2)
+_SAID = Column("KEYS, ARGV, OR ERROR", 22, 400, grow=True)
+
+
 class JobsScreen(TableScreen[JobRecord]):
-    """By state, the oldest first."""
+    """By state, the oldest first. Those of a sproc and state that say the same, but for numbers, are one line: the oldest's."""
 
     PLACE = "jobs"
-    heading = "Jobs"
     NONE = "no jobs: each run of a sproc with runasync=yes is one"
     WRAPS = True
     UNSORTED = "by state, the oldest first"
-    COLUMNS = (
-        Column("ID", 20, 24, rank=2),
-        Column("SPROC", 10, 40),
-        Column("STATE", 7, 8),
-        Column("TRY", 3, 5, right=True),
-        Column("AGE", 4, 6, right=True),
-        Column("DUE", 4, 6, right=True, rank=1),
-        Column("KEYS, ARGV, OR ERROR", 20, 400, grow=True),
-    )
+    COLUMNS = (_SPROC, _STATE, Column("JOBS", 4, 6, right=True), _TRY, _AGE, _DUE, _SAID)
     BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("jobs")]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._together: dict[str, list[JobRecord]] = {}
+
+    def key_of(self, job: JobRecord) -> str:
+        """The same for those that stand in one line."""
+        return "\0".join((job.shown_state, job.sproc, without_numbers(job.error)))
+
+    def cells(self, jobs: Sequence[JobRecord]) -> tuple[str, ...]:
+        """What stands in a line."""
+        first = jobs[0]
+        due_s = min((job.due_ms for job in jobs if job.state == JobState.DELAYED and job.due_ms), default=0) / 1000
+        said = without_name(first.sproc, first.error) or " ".join((*first.keys, *first.args))
+        return (
+            first.sproc,
+            first.shown_state,
+            str(len(jobs)),
+            str(max(job.attempt for job in jobs)),
+            age(max(0.0, time.time() - min(job.enqueued_ms for job in jobs) / 1000)),
+            age(max(0.0, due_s - time.time())) if due_s else "",
+            said[:400],
+        )
 
     def read(self, backend: Backend) -> Sequence[JobRecord]:
         """All, up to a thousand of each state."""
         return backend.jobs()
 
+    def show(self, found: Sequence[JobRecord]) -> None:
+        self._together = {}
+        for job in found:
+            self._together.setdefault(self.key_of(job), []).append(job)
+        super().show([jobs[0] for jobs in self._together.values()])
+
+    def show_again(self) -> None:
+        self.show([job for jobs in self._together.values() for job in jobs])
+        self.say()
+
     def line(self, row: JobRecord) -> Line:
-        since = age(max(0.0, time.time() - row.enqueued_ms / 1000))
-        said = without_name(row.sproc, row.error) or " ".join((*row.keys, *row.args))
-        due = age(max(0.0, row.due_ms / 1000 - time.time())) if row.state == JobState.DELAYED and row.due_ms else ""
-        cells = (row.id, row.sproc, row.shown_state, str(row.attempt), since, due, said[:400])
-        return Line(f"{row.state} {row.id}", cells, _TONES.get(row.shown_state, "ok"))
+        key = self.key_of(row)
+        return Line(key, self.cells(self._together[key]), _TONES.get(row.shown_state, "ok"))
+
+    @property
+    def meant(self) -> tuple[JobRecord, ...]:
+        """All of each line that is marked, else of the one under the cursor."""
+        return tuple(job for row in super().meant for job in self._together[self.key_of(row)])
+
+    def fresh(self) -> str:
+        """How many of each state, and what is said of other lists."""
+        jobs = [job for jobs in self._together.values() for job in jobs]
+        states = ", ".join(f"{count:,} {state}" for state, count in Counter(job.shown_state for job in jobs).items())
+        lines = (
+            f" in {len(self._rows)} line{'s' * (len(self._rows) != 1)} (a: each)" if len(self._rows) < len(jobs) else ""
+        )
+        said = super().fresh()
+        return f"{states}{lines}" + (f"; {said}" if said != str(len(self._rows)) else "") if jobs else said
 
     @on(messages.RowOpened)
     def _opened(self) -> None:
-        if job := self.selected:
+        if (job := self.selected) is None:
+            return
+        if len(self._together[self.key_of(job)]) > 1:
+            self.post_message(messages.OpenEachJob(job))
+        else:
             self.app.push_screen(Show(f"Job {job.id}", facts(job)))
+
+    def action_each(self) -> None:
+        """Shows each job, a line each."""
+        self.post_message(messages.OpenEachJob())
 
     def action_retry(self) -> None:
         if jobs := self.meant:
@@ -92,4 +143,36 @@ class JobsScreen(TableScreen[JobRecord]):
         where = f"on {row.daemon}" if row.daemon else ""
         where += ", which sends no heartbeats" if row.stalled else ""
         words = " ".join((*row.keys, *row.args))
-        return "  ".join(part for part in (row.error, row.id, f"by {row.trigger}", where, words) if part)
+        count = len(self._together[self.key_of(row)])
+        which = f"the oldest of {count}: {row.id}" if count > 1 else row.id
+        return "  ".join(part for part in (row.error, which, f"by {row.trigger}", where, words) if part)
+
+
+class EachJobScreen(JobsScreen):
+    """One line for each. `alike`: only of those that stand in one line with this one."""
+
+    UNSORTED = "the oldest first"
+    COLUMNS = (Column("ID", 20, 24, rank=2), _SPROC, _STATE, _TRY, _AGE, _DUE, _SAID)
+
+    def __init__(self, alike: JobRecord | None = None) -> None:
+        super().__init__()
+        self._alike = alike
+
+    @property
+    def heading(self) -> str:
+        return f"{self._alike.sproc}, {self._alike.shown_state}" if self._alike else "Each job"
+
+    def key_of(self, job: JobRecord) -> str:
+        return f"{job.state} {job.id}"
+
+    def cells(self, jobs: Sequence[JobRecord]) -> tuple[str, ...]:
+        sproc, state, _, *rest = super().cells(jobs)
+        return jobs[0].id, sproc, state, *rest
+
+    def show(self, found: Sequence[JobRecord]) -> None:
+        kind = super().key_of
+        super().show([job for job in found if self._alike is None or kind(job) == kind(self._alike)])
+
+    def action_each(self) -> None:
+        """Back to those that say the same together."""
+        self.app.pop_screen()

@@ -12,7 +12,7 @@ from luasprocs_tui.screens.daemons import DaemonsScreen
 from luasprocs_tui.screens.executions import ExecutionsScreen
 from luasprocs_tui.screens.findings import FindingsScreen
 from luasprocs_tui.screens.history import HistoryScreen
-from luasprocs_tui.screens.jobs import JobsScreen
+from luasprocs_tui.screens.jobs import EachJobScreen, JobsScreen
 from luasprocs_tui.screens.outages import OutagesScreen
 from luasprocs_tui.screens.record import RecordScreen
 from luasprocs_tui.screens.replay import ReplayScreen
@@ -48,6 +48,8 @@ def screen_for(asked: messages.Open) -> BaseScreen:
             return RecordScreen(record, chain)
         case messages.OpenReplay(record):
             return ReplayScreen(record)
+        case messages.OpenEachJob(alike):
+            return EachJobScreen(alike)
         case messages.OpenFindings(row):
             return FindingsScreen(row)
         case messages.OpenOf(sproc):

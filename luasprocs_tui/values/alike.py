@@ -55,4 +55,9 @@ class Kinds:
 
 
 def _kind_of(one: Execution) -> tuple[str, ...]:
-    return one.sproc, one.trigger, one.event, one.status, _NUMBER.sub("#", one.said) if one.failed else ""
+    return one.sproc, one.trigger, one.event, one.status, without_numbers(one.said) if one.failed else ""
+
+
+def without_numbers(said: str) -> str:
+    """What a text says, whatever keys and counts it is about."""
+    return _NUMBER.sub("#", said)

@@ -15,6 +15,7 @@ def test_a_silent_daemon_was_up_until_its_last_heartbeat() -> None:
     assert (seen, up) == ("1m", "1m"), "160 s since it began, of which it lived 60"
     up = DaemonsScreen().line(Beat(SILENT._replace(heard_ms=NOW_MS), NOW_MS, 1, 1)).cells[4]
     assert up == "2m"
+    assert DaemonsScreen().line(Beat(SILENT._replace(version="0.1.0"), NOW_MS, 1, 1)).cells[-1] == "0.1.0"
 
 
 def test_a_wide_screen_names_the_daemon_that_is_silent() -> None:

@@ -97,7 +97,9 @@ FINDINGS = (
 )
 
 
-BEAT = DaemonInfo("host-1-abc", NOW_MS - 400, 7, "host", 17, LAST_S - 5000, "e", lag=3, read=731, runs=700, jobs=2)
+BEAT = DaemonInfo(
+    "host-1-abc", NOW_MS - 400, 7, "host", 17, LAST_S - 5000, "e", lag=3, read=731, runs=700, jobs=2, version="0.1.0"
+)
 GAP = Gap(
     "1-0", NOW_MS - 60_000, "__keyevent@0__:set", NOW_MS - 90_000, NOW_MS - 60_000, "no daemon was alive", "host-1-abc"
 )
