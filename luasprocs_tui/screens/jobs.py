@@ -51,7 +51,7 @@ class JobsScreen(TableScreen[JobRecord]):
     PLACE = "jobs"
     heading = "Jobs"
     NONE = "no jobs: each run of a sproc with runasync=yes is one"
-    WRAPS = True
+    WRAPS = GROWS = True
     UNSORTED = "by state, the oldest first"
     COLUMNS = (
         Column("ID", 20, 24, rank=2),
