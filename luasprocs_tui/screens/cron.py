@@ -29,7 +29,7 @@ class CronScreen(SprocActions, TableScreen[tuple[ScheduleInfo, int]]):
 
     PLACE = "cron"
     heading = "Schedules"
-    WRAPS = True
+    WRAPS = GROWS = True
     UNSORTED = "by name"
     NONE = "no sproc has a schedule: a header line gives it one, such as -- every=15s or -- cron=0 3 * * *"
     COLUMNS = (

@@ -44,7 +44,7 @@ class DaemonsScreen(StateTable[Beat]):
     PLACE = "daemons"
     heading = "Daemons"
     OPENS = False
-    WRAPS = True
+    WRAPS = GROWS = True
     UNSORTED = "who is silent first"
     NONE = "none: luasprocs daemon runs triggers, schedules and jobs"
     COLUMNS = (

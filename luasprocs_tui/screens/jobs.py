@@ -57,7 +57,7 @@ class JobsScreen(TableScreen[JobRecord]):
 
     PLACE = "jobs"
     NONE = "no jobs: each run of a sproc with runasync=yes is one"
-    WRAPS = True
+    WRAPS = GROWS = True
     UNSORTED = "by state, the oldest first"
     COLUMNS = (_SPROC, _STATE, Column("JOBS", 4, 6, right=True), _TRY, _AGE, _DUE, _SAID)
     BINDINGS: ClassVar[list[BindingType]] = [*actions.bindings("jobs")]

@@ -100,7 +100,7 @@ _LEAST_PLACE = 8
 def _what(finding: Finding) -> str:
     """What it is about, as short as can be."""
     if finding.code is FindingCode.NO_DAEMON:
-        return finding.message.partition(", so ")[2]
+        return finding.message.partition(", so ")[2] or finding.message.removeprefix("no daemon ")
     if finding.code is FindingCode.UNREACHABLE:
         return finding.message.replace(", so what would run waits", "").removeprefix("the server ")
     if finding.code in _NAMED and finding.names:

@@ -9,9 +9,15 @@ from textual.widgets import Static
 
 from luasprocs.operations.contexts import Context
 from luasprocs.registry.history import Generation
+from luasprocs.state.daemons import DaemonInfo
 from luasprocs.state.executions import Execution
+from luasprocs.state.jobs import JobRecord
+from luasprocs.state.schedules import ScheduleInfo
 from luasprocs_tui.app import TuiApp
+from luasprocs_tui.screens.cron import CronScreen
+from luasprocs_tui.screens.daemons import Beat, DaemonsScreen
 from luasprocs_tui.screens.history import HistoryScreen
+from luasprocs_tui.screens.jobs import JobsScreen
 from luasprocs_tui.screens.outages import OutagesScreen
 from luasprocs_tui.screens.record import RecordScreen
 from luasprocs_tui.screens.ribbon import RibbonScreen
@@ -38,6 +44,19 @@ GENERATION = Generation(
 )
 SOURCES = tuple(f"__keyevent@0__:{event}" for event in ("expired", "hincrby", "hset", "incrby", "rpush"))
 OUTAGE = Outage(1, 2, SOURCES, NAMES, "no daemon", new=True, sprocs=NAMES)
+
+OOM = "OOM command not allowed when used memory > 'maxmemory'."
+WAITS = {"jobs": f"jobs can't be taken: {OOM}", "retries": "retries can't be started: OOM command not allowed."}
+STUCK = DaemonInfo("vm:1:ab", 1000, 7, started_s=1, waits=WAITS)
+UNKNOWN = ScheduleInfo(
+    "reports/of_some_length/daily_for_all_shops.lua",
+    *("30 6 * * *", "Mars/Phobos", "catch_up", "ok"),
+    ran_ms=1_796_000_000_000,
+    problem="no zone Mars/Phobos is known on this machine, nor when it is due",
+)
+DEAD = JobRecord(
+    "1796083605305671-1746", "a.lua", "dead", "event", 2, 1000, args=(*NAMES, "and the last of its arguments")
+)
 
 
 async def test_the_list_that_has_all_the_room_says_how_it_goes_back() -> None:
@@ -96,6 +115,9 @@ async def test_a_source_says_first_how_its_sproc_is() -> None:
     [
         (HistoryScreen, [GENERATION], "Totals include the VAT of some by Ben"),
         (OutagesScreen, [OUTAGE._replace(from_ms=5, sources=(), sprocs=()), OUTAGE], "once you have dealt with it"),
+        (DaemonsScreen, [Beat(STUCK, 1000, 1, 1)], "retries can't be started: OOM command not allowed."),
+        (CronScreen, [(UNKNOWN, 1000)], "no zone Mars/Phobos is known on this machine, nor when it is due"),
+        (JobsScreen, [DEAD], "and the last of its arguments"),
     ],
 )
 async def test_what_is_said_of_a_row(made: Callable[[], BaseScreen], rows: list[object], said: str) -> None:

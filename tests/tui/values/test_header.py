@@ -47,3 +47,20 @@ def test_what_else_is_wrong_is_counted_where_there_is_no_room_to_name_it() -> No
     assert note(100) == "look at its host;  also FAILING (F), DEAD JOBS (J), GAP (U), PAUSED (!)"
     assert note(30) == "look at its host;  also FAILING (F), 3 more (!)"
     assert note(20) == "look at its host;  also 4 more (!)"
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("no daemon is alive, so nothing runs: events", "NO DAEMON nothing runs: events (D)"),
+        (
+            "no daemon can go on with jobs: jobs can't be taken",
+            "NO DAEMON can go on with jobs: jobs can't be taken (D)",
+        ),
+        ("no daemon hears the events of shard {a}", "NO DAEMON hears the events of shard {a} (D)"),
+    ],
+)
+def test_a_daemon_that_lives_and_cannot_go_on_is_told_from_none(message: str, shown: str) -> None:
+    found = (Finding(FindingCode.NO_DAEMON, message, "see its log"),)
+    snapshot = Snapshot(Revision(generation=1), (), 0.0, findings=found)
+    assert badge_of(State("", snapshot, keys={"daemons": "D"}), 0.0, 80).text == shown
