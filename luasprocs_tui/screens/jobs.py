@@ -53,7 +53,7 @@ _SAID = Column("KEYS, ARGV, OR ERROR", 22, 400, grow=True)
 
 
 class JobsScreen(TableScreen[JobRecord]):
-    """By state, the oldest first. Those of a sproc and state that say the same, but for numbers, are one line: the oldest's."""
+    """By state, the oldest first. Those of a sproc and state with the same error, but for numbers, are one line: the oldest's."""
 
     PLACE = "jobs"
     NONE = "no jobs: each run of a sproc with runasync=yes is one"
@@ -67,8 +67,8 @@ class JobsScreen(TableScreen[JobRecord]):
         self._together: dict[str, list[JobRecord]] = {}
 
     def key_of(self, job: JobRecord) -> str:
-        """The same for those that stand in one line."""
-        return "\0".join((job.shown_state, job.sproc, without_numbers(job.error)))
+        """The same for those that stand in one line; what has not failed has keys and arguments of its own to tell."""
+        return "\0".join((job.shown_state, job.sproc, without_numbers(job.error) or job.id))
 
     def cells(self, jobs: Sequence[JobRecord]) -> tuple[str, ...]:
         """What stands in a line."""

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from luasprocs.server.registry import Registry
 from luasprocs.state.jobs import JobRecord, read_jobs
 from luasprocs_tui import messages
 from luasprocs_tui.screens.jobs import EachJobScreen, JobsScreen
-from luasprocs_tui.widgets.dialog import Confirm
 from tests.live import put, sproc
 from tests.tui.pilot import KEYS, TO_ACT_ON, app, listed, screen_of, shows, unconnected, until
 
@@ -69,18 +69,20 @@ async def test_a_line_of_several_opens_each_of_them() -> None:
 
 async def test_what_is_done_to_a_line_is_done_to_all_jobs_in_it(server: Server, client: Redis) -> None:
     put(client, *(sproc(name, source) for name, source in TO_ACT_ON.items()))
-    registry = Registry(client, KEYS)
-    for word in ("one", "two", "three"):
-        client.execute_command("FCALL", KEYS.function("enqueue"), 0, "late.lua", "-", 1, word)
+    for number in range(3):
+        job = json.dumps({"sproc": "late.lua", "id": f"1-{number}", "attempt": 3, "enqueued": 1_796_034_633_506})
+        client.xadd(KEYS.dead, {"job": job, "error": f"ERR late.lua:7: no template {number}"})
+    client.execute_command("FCALL", KEYS.function("enqueue"), 0, "late.lua", "-", 1, "word")
     async with app(server).run_test(size=(120, 30)) as pilot:
         await listed(pilot)
         await pilot.press("J")
-        await shows(pilot, "1 queued, 2 waiting in 2 lines (a: each)")
+        await shows(pilot, "1 queued, 3 dead in 2 lines (a: each)")
         await pilot.press("G", "enter")
-        await shows(pilot, "Jobs > late.lua, waiting  2 waiting", "two", "three")
+        await shows(pilot, "Jobs > late.lua, dead  3 dead", "no template 0", "no template 1", "no template 2")
         await pilot.press("escape", "a")
-        await shows(pilot, "Jobs > Each job  1 queued, 2 waiting", "one", "two", "three")
+        await shows(pilot, "Jobs > Each job  1 queued, 3 dead", "word", "no template 2")
         await pilot.press("a", "G", "d")
-        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm), "the question")
+        await shows(pilot, "Drop 3 jobs?")
         await pilot.click("#go")
-        await until(pilot, lambda: len(read_jobs(registry)) == 1, "the drop of both")
+        await until(pilot, lambda: not client.xlen(KEYS.dead), "the drop of all three")
+        assert [job.args for job in read_jobs(Registry(client, KEYS))] == [("word",)]
