@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from luasprocs.operations.terminal import escaped
@@ -37,6 +39,11 @@ def repo(tmp_path, monkeypatch):
     made.write("sprocs/crlf.lua", CRLF)
     made.write("sprocs/lf.lua", LF)
     made.commit("as they are")
+    for name in (
+        "crlf.lua",
+        "lf.lua",
+    ):  # touched: git looks into no file that has stayed as it was, whatever came for it
+        os.utime(made.path / "sprocs" / name, (1_700_000_000, 1_700_000_000))
     return made
 
 
