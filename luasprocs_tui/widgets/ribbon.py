@@ -23,8 +23,6 @@ OTHERS = 7
 class Ribbon(Widget):
     """Shows a `Past`; before there is one it says that it is read."""
 
-    DEFAULT_CSS = "Ribbon { height: auto; width: 1fr; padding: 0 1; }"
-
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  # Textual's name
         super().__init__(id=id)
         self.past: Past | None = None
