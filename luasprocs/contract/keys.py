@@ -75,7 +75,9 @@ class Keys:
     revision = Key("Revision", "hash", "what is applied: see below", checked=True)
     history = Key("History", "stream", "one entry per generation: see below", checked=True)
     blobs = Key("Blobs", "hash", "sources that the last generations replaced, by git blob id", checked=True)
-    replaced = Key("Replaced", "zset", "each of these, scored by the last generation that replaced it", checked=True)
+    replaced = Key(
+        "Replaced", "zset", "the ids of these blobs, by the last generation that replaced each", checked=True
+    )
     digests = Key(
         "Digests",
         "hash",

@@ -57,8 +57,7 @@ class ExecutionsScreen(PolledScreen):
 
     def __init__(self, name: str = "", wanted: str = "") -> None:
         super().__init__()
-        self.sproc = name
-        self._at_first = wanted
+        self.sproc, self._at_first = name, wanted
         self._kept: list[Execution] = []
         self._records: list[Execution] = []
         self._together, self._kinds = bool(wanted), Kinds()
@@ -263,6 +262,7 @@ class ExecutionsScreen(PolledScreen):
         follows = self._together or self.query_one(Table).follows
         self._new = 0 if follows else self._new
         badge, tone = badge_of(self._freshness, time.monotonic(), follows=follows)
+        self.query_one(Table).stale = bool(self._kept) and self._freshness.stale(time.monotonic())
         draw(self, "#tail-badge", Text(f" {badge} ", no_wrap=True), sized=True)
         self.query_one("#tail-badge").set_classes(tone)
         draw(self, "#tail-new", Text(f" +{short_number(self._new)} new (G) ", no_wrap=True))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 
 from luasprocs.contract.codes import JobState
-from luasprocs.state.jobs import JobRecord
+from luasprocs.state.jobs import LIMIT, JobRecord
 from luasprocs_tui import actions, messages
 from luasprocs_tui.screens.lists import TableScreen
 from luasprocs_tui.values.alike import without_numbers
@@ -109,9 +109,10 @@ class JobsScreen(TableScreen[JobRecord]):
         return tuple(job for row in super().meant for job in self._together[self.key_of(row)])
 
     def fresh(self) -> str:
-        """How many of each state, and what is said of other lists."""
+        """How many of each state (`+`: more than are read), and what is said of other lists."""
         jobs = [job for jobs in self._together.values() for job in jobs]
-        states = ", ".join(f"{count:,} {state}" for state, count in Counter(job.shown_state for job in jobs).items())
+        counted = Counter(job.shown_state for job in jobs).items()
+        states = ", ".join(f"{count:,}{'+' * (count >= LIMIT)} {state}" for state, count in counted)
         lines = (
             f" in {len(self._rows)} line{'s' * (len(self._rows) != 1)} (a: each)" if len(self._rows) < len(jobs) else ""
         )
@@ -151,6 +152,7 @@ class JobsScreen(TableScreen[JobRecord]):
 class EachJobScreen(JobsScreen):
     """One line for each. `alike`: only of those that stand in one line with this one."""
 
+    NONE = "none is left: esc goes back"
     UNSORTED = "the oldest first"
     COLUMNS = (Column("ID", 20, 24, rank=2), _SPROC, _STATE, _TRY, _AGE, _DUE, _SAID)
 

@@ -4,6 +4,7 @@ several, marks.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
@@ -125,6 +126,7 @@ class TableScreen(Sorted, DataScreen[Sequence[T]], Generic[T]):
             self.query_one(Table).none = (
                 none if self._freshness.read_at_s is not None else self._freshness.error or READING
             )
+            self.query_one(Table).stale = bool(self._rows) and self._freshness.stale(time.monotonic())
             row, problem = self.selected, problem_of(self.query_one(TypedLine).value)
             said = problem or (self.about(row) if row is not None else "")
             text = Text(clean(said, 1000), no_wrap=not self.WRAPS, overflow="ellipsis")

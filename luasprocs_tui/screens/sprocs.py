@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -137,6 +138,7 @@ class SprocsScreen(SprocActions, Sorted, WithPanels):
         """The header, and the rows of a new snapshot."""
         super().show_state(state)
         self.query_one(Table).none = self._none
+        self.query_one(Table).stale = state.freshness.stale(time.monotonic())
         if state.snapshot is not self._snapshot:
             self._snapshot = state.snapshot
             self._rows = {row.name: row for row in state.snapshot.rows} if state.snapshot else {}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
+from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.reactive import reactive
@@ -23,14 +24,13 @@ from luasprocs_tui.widgets.scroll import set_content_size
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from rich.style import Style
     from textual import events
 
     from luasprocs_tui.values.columns import Column
 
 
 class Table(ScrollView, can_focus=True):
-    """Rows under a fixed head, with a cursor that follows its row's key through every refresh."""
+    """Rows under a fixed head, with a cursor that follows its row's key. If `stale`, all but emergencies is dim."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *actions.moves("table"),
@@ -44,6 +44,7 @@ class Table(ScrollView, can_focus=True):
     cursor: reactive[int] = reactive(0, repaint=False)
     none: reactive[str] = reactive("")
     """Why there are no rows, and what to do."""
+    stale: reactive[bool] = reactive(default=False)
 
     def __init__(self, columns: Sequence[Column], *, opens: bool = True, id: str | None = None) -> None:  # noqa: A002  # Textual's name
         """`opens`: whether `enter` does anything, and is offered."""
@@ -54,8 +55,7 @@ class Table(ScrollView, can_focus=True):
         self._longest = [cell_len(column.label) for column in columns]
         self._told: str | None = None
         self._sorted: tuple[int, str] | None = None
-        self._follows = True
-        self._moved = False
+        self._follows, self._moved = True, False
         self._marked: frozenset[str] = frozenset()
         self._sizes: tuple[Sequence[int], int, list[int]] = ((), 0, [])
         self._drawn: dict[int, tuple[int, Line | None]] = {}
@@ -221,6 +221,8 @@ class Table(ScrollView, can_focus=True):
         sign = "*" if marked else line.sign
         style = self._style(kind)
         plain = style if kind in {"cursor", "marked", "off"} else self.rich_style
+        if self.stale and not at_cursor and line.tone not in {"bad", "warn"}:
+            style, plain = style + Style(dim=True), plain + Style(dim=True)
         return Strip([Segment(f"{sign} {first}", style), Segment(rest, plain)], width)
 
     def _style(self, kind: str) -> Style:

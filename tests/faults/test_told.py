@@ -84,7 +84,10 @@ def test_ticks_that_the_daemons_user_may_not_publish(server, tmp_path):
         until(lambda: FindingCode.NO_DAEMON in found(server), what=lambda: daemon.output)
         client.set("e:1", 1)
         client.execute_command("ACL", "SETUSER", "daemon", "+@all")
-        until(lambda: client.get("events") == b"1" and FindingCode.NO_DAEMON not in found(server))
+        until(
+            lambda: client.get("events") == b"1" and FindingCode.NO_DAEMON not in found(server),
+            what=lambda: f"{client.get('events')} {found(server)}\n{daemon.output}",
+        )
 
 
 def test_all_goes_on_after_the_registry_was_swapped_away_and_back(server, tmp_path):

@@ -8,6 +8,7 @@ from rich.cells import cell_len
 from textual.app import App
 from textual.screen import Screen
 
+from luasprocs_tui.screens.daemons import DaemonsScreen
 from luasprocs_tui.values.columns import Column, Line, fit, widths
 from luasprocs_tui.values.rows import Row
 from luasprocs_tui.values.sproc_line import COLUMNS
@@ -135,3 +136,25 @@ async def test_more_rows_lay_the_screen_out_anew_only_for_a_scrollbar(monkeypatc
             61,
             [],
         )
+
+
+async def test_what_is_too_old_to_be_believed_is_dim_but_for_emergencies() -> None:
+    async with unconnected().run_test(size=(80, 24)) as pilot:
+        await pilot.app.push_screen(DaemonsScreen())
+        table = pilot.app.screen.query_one(Table)
+        table.show_lines(
+            [
+                Line(str(number), ("x",) * len(DaemonsScreen.COLUMNS), tone)
+                for number, tone in enumerate(("ok", "ok", "bad", "ok"))
+            ]
+        )
+
+        def dim() -> list[bool]:
+            lines = (table.render_line(y) for y in (2, 3, 4))  # below the head and the cursor
+            return [any(one.style is not None and one.style.dim for one in line) for line in lines]
+
+        assert dim() == [False, False, False]
+        table.stale = True
+        assert dim() == [True, False, True]
+        table.stale = False
+        assert dim() == [False, False, False]
